@@ -1,0 +1,103 @@
+"""Discovery: which plugins are installed, read from metadata alone; nothing of theirs is imported before `Plugin.load`.
+
+Metadata comes from outside too: a distribution without a name, or with an entry_points.txt that cannot be parsed, must not hide the
+others (importlib's own `entry_points` stops at the first of these).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from genzoo.card import fold
+from genzoo.errors import PluginError
+
+GROUP = "genzoo"
+_ENTRY = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\])?\s*")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An entry point, and what its distribution says of itself as far as that can be read ("" where it cannot)."""
+
+    entry: Any
+    name: str
+    value: str
+    distribution: str
+    version: str
+
+    @classmethod
+    def of(cls, entry: Any) -> Plugin:
+        """Return the plugin of `entry`, which has `name`, `value`, `dist` and `load()`."""
+        about = getattr(entry, "dist", None)
+        return cls(entry, str(entry.name), str(entry.value), _read(about, "name"), _read(about, "version"))
+
+    def load(self) -> object:
+        """Import the plugin and return its module or object.
+
+        Raises:
+            PluginError: it cannot be named or its entry point is malformed. What its own code raises comes through.
+        """
+        if not self.distribution:
+            raise PluginError("its distribution has no name in its metadata", "reinstall the package that brings it")
+        if not _ENTRY.fullmatch(self.value):
+            raise PluginError(f"its entry point {self.value!r} must read 'package.module' or 'package.module:object'")
+        return self.entry.load()
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    """Stands for the entry points of a distribution whose metadata cannot be read; loading it tells why."""
+
+    dist: Any
+    error: Exception
+    name: str = "?"
+    value: str = "unreadable"
+
+    def load(self) -> object:
+        raise PluginError(f"its entry_points.txt cannot be read ({type(self.error).__name__}: {self.error})", "reinstall it")
+
+
+def discover() -> list[Any]:
+    """Return the entry points of the group `genzoo`."""
+    try:
+        return list(importlib.metadata.entry_points(group=GROUP))
+    except Exception:  # noqa: BLE001; metadata that cannot be parsed lies somewhere: look at one distribution at a time
+        return list(_one_by_one())
+
+
+def _one_by_one() -> Iterator[Any]:
+    seen = set()
+    for about in _distributions():
+        name = fold(_read(about, "name"))
+        try:
+            found: list[Any] = list(about.entry_points.select(group=GROUP))
+        except Exception as error:  # noqa: BLE001
+            found = [_Unreadable(about, error)] if _mentions_us(about, name) else []
+        if not name or name not in seen:  # like importlib: the first copy on the path counts
+            yield from found
+        seen.add(name)
+
+
+def _distributions() -> Iterator[importlib.metadata.Distribution]:
+    with contextlib.suppress(Exception):  # a foreign finder on sys.meta_path failed: what came before it still counts
+        yield from importlib.metadata.distributions()
+
+
+def _mentions_us(about: importlib.metadata.Distribution, name: str) -> bool:
+    try:
+        return GROUP in name or GROUP in (about.read_text("entry_points.txt") or "")
+    except Exception:  # noqa: BLE001
+        return False
+
+
+def _read(about: Any, key: str) -> str:
+    """Return `about.name` or `about.version`; broken metadata raises all sorts of things for them."""
+    try:
+        return str(getattr(about, key) or "")
+    except Exception:  # noqa: BLE001
+        return ""
