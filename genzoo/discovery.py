@@ -66,7 +66,7 @@ def discover() -> list[Any]:
     """Return the entry points of the group `genzoo`."""
     try:
         return list(importlib.metadata.entry_points(group=GROUP))
-    except Exception:  # noqa: BLE001; metadata that cannot be parsed lies somewhere: look at one distribution at a time
+    except Exception:  # noqa: BLE001 - metadata that cannot be parsed lies somewhere: look at one distribution at a time
         return list(_one_by_one())
 
 
