@@ -1,0 +1,10 @@
+"""Data sets as images: `open_data` finds, decodes, splits and caches them; `batch_indices` says who is in which batch."""
+
+from __future__ import annotations
+
+from genzoo.data.collection import Images
+from genzoo.data.named import NAMES
+from genzoo.data.opening import open_data
+from genzoo.data.order import batch_indices, order
+
+__all__ = ["NAMES", "Images", "batch_indices", "open_data", "order"]

@@ -1,0 +1,105 @@
+"""Images: a set of pictures in memory (or in a memory-mapped file), with what is known of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genzoo.errors import ArgumentError
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Indices: TypeAlias = "slice | Sequence[int] | Array | Tensor"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Images:
+    """A set of images, all of one shape.
+
+    Attributes:
+        pixels: (N, C, H, W) uint8 in 0..255; may be a read-only memory map.
+        name: what people typed, or the folder's name.
+        split: "train", "valid" or "test"; "all" before anything was held out.
+        transform: "8-bit", or "static-binarised" for pixels that are 0 or 255; likelihoods are only compared within one.
+        labels: (N,) classes, or None.
+        attributes: name -> (N,) float32, NaN where absent (faces), or None.
+        facts: one line each: "source", "terms", and "note" where there is something to know.
+        skipped: reason -> number of files that were not readable as images.
+    """
+
+    pixels: Array
+    name: str = "images"
+    split: str = "all"
+    transform: str = "8-bit"
+    labels: Array | None = None
+    attributes: Mapping[str, Array] | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype != np.uint8 or self.pixels.ndim != 4:
+            raise ArgumentError("pixels must be a uint8 array (N, C, H, W)", "open_data brings other arrays into this form")
+        if self.pixels.shape[1] not in (1, 3):
+            raise ArgumentError(f"images have 1 (grey) or 3 (red, green, blue) channels, not {self.pixels.shape[1]}")
+        columns = {"labels": self.labels} if self.labels is not None else {}
+        for key, column in {**columns, **(self.attributes or {})}.items():
+            if len(column) != len(self.pixels):
+                raise ArgumentError(f"{key} must have one entry per image: {len(column)} for {len(self.pixels)} images")
+        for key in ("attributes", "facts", "skipped"):
+            value = getattr(self, key)
+            object.__setattr__(self, key, None if value is None else MappingProxyType(dict(value)))
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __repr__(self) -> str:
+        return f"<Images {self.name!r}, {self.split}: {len(self):,} of {'x'.join(map(str, self.shape))}, {self.transform}>"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Return (C, H, W) of every image."""
+        channels, height, width = self.pixels.shape[1:]
+        return channels, height, width
+
+    def __getitem__(self, indices: Indices) -> Array:
+        """Return uint8 pixels (n, C, H, W) of a slice, an array of indices or a mask."""
+        chosen: Array = self.pixels[_plain(indices)]
+        if chosen.ndim != 4:
+            raise ArgumentError("images are taken by a slice or an array of indices", "for one image write images[i : i + 1]")
+        return chosen
+
+    def float(self, indices: Indices | None = None) -> Tensor:
+        """Return images (n, C, H, W) as float32 in [0, 1]; all of them without `indices`."""
+        chosen = self[slice(None) if indices is None else indices]
+        return torch.from_numpy(np.array(chosen)).to(torch.float32).div_(255)
+
+    def subset(self, indices: Indices, **changes: Any) -> Images:
+        """Return the images at `indices` with their labels and attributes, and `changes` to other fields."""
+        rows = _plain(indices)
+        labels = None if self.labels is None else self.labels[rows]
+        attributes = None if self.attributes is None else {key: column[rows] for key, column in self.attributes.items()}
+        return dataclasses.replace(self, **{"pixels": self[indices], "labels": labels, "attributes": attributes, **changes})
+
+    def replace(self, **changes: Any) -> Images:
+        """Return a copy with `changes`."""
+        return dataclasses.replace(self, **changes)
+
+
+def skipped_text(skipped: Mapping[str, int]) -> str:
+    """Return `"skipped 3: 2 corrupt, 1 too large"`, or an empty string when nothing was."""
+    parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(skipped.items(), key=lambda item: (-item[1], item[0])))
+    return f"skipped {sum(skipped.values()):,}: {parts}" if skipped else ""
+
+
+def _plain(indices: Indices) -> Any:
+    if isinstance(indices, Tensor):
+        return indices.cpu().numpy()
+    if isinstance(indices, slice | np.ndarray):
+        return indices
+    return np.asarray(indices, dtype=np.int64) if isinstance(indices, Sequence) else indices

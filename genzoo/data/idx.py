@@ -1,0 +1,105 @@
+"""The idx format of MNIST (LeCun): two zero bytes, a type, the number of axes, their sizes, the numbers; gzipped or not."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import math
+import struct
+import zlib
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from genzoo.data.cache import check_memory
+from genzoo.data.collection import Images
+from genzoo.data.splits import check_split
+from genzoo.errors import DataError
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+PARTS = {"train": "train", "test": "t10k"}
+FILES = tuple(f"{part}-{kind}-ubyte" for part in PARTS.values() for kind in ("images-idx3", "labels-idx1"))
+_UNSIGNED_BYTES = 8
+
+
+def parse(data: bytes, what: str) -> Array:
+    """Return the uint8 array in `data`, the bytes of an idx file, gzipped or not; exactly as long as its header says.
+
+    Raises:
+        DataError: another format or type, or a wrong length; `what` names the file.
+    """
+    try:
+        with gzip.open(io.BytesIO(data)) if data[:2] == b"\x1f\x8b" else io.BytesIO(data) as file:
+            zero, kind, axes = struct.unpack(">HBB", file.read(4))
+            if zero != 0 or kind != _UNSIGNED_BYTES or not 1 <= axes <= 4:
+                magic = f"{zero << 16 | kind << 8 | axes:08x}"
+                raise DataError(f"{what} is not an idx file of unsigned bytes: it begins with {magic}", "expected 00000801 or 00000803")
+            sizes = struct.unpack(f">{axes}I", file.read(4 * axes))
+            expected = math.prod(sizes)
+            check_memory(expected, what)
+            values = file.read(expected + 1)  # one more than there may be: what is too long is seen, not unpacked
+    except (OSError, EOFError, struct.error, zlib.error) as error:
+        raise DataError(f"{what} is truncated or damaged: {error}", "fetch it again") from error
+    if len(values) != expected:
+        least = "more than " if len(values) > expected else ""
+        came = f"{least}{min(len(values), expected):,}"
+        raise DataError(f"{what} should hold {'x'.join(map(str, sizes))} = {expected:,} bytes, not {came}", "fetch it again")
+    return np.frombuffer(values, np.uint8).reshape(sizes)
+
+
+def read(path: Path) -> Array:
+    """Return the array in the idx file `path`; see `parse`."""
+    try:
+        return parse(path.read_bytes(), str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def find(folder: Path, file: str) -> Path | None:
+    """Return `file` or `file.gz` in `folder`, whichever is there."""
+    return next((path for path in (folder / f"{file}.gz", folder / file) if path.is_file()), None)
+
+
+def is_pair(folder: Path) -> bool:
+    """Return whether `folder` holds the four files of MNIST under their own names."""
+    return all(find(folder, file) for file in FILES)
+
+
+def images_of(pixels: Array, labels: Array, name: str, split: str) -> Images:
+    """Return images with labels from the two arrays of one split.
+
+    Raises:
+        DataError: axes that are not (N, H, W) and (N,).
+    """
+    if pixels.ndim != 3 or labels.shape != pixels.shape[:1]:
+        raise DataError(f"{name}: images {pixels.shape} and labels {labels.shape} do not belong together")
+    return Images(pixels=pixels[:, None], name=name, split=split, labels=labels)
+
+
+def open_pair(folder: Path, name: str, split: str) -> Images:
+    """Return a split of the four files in `folder`.
+
+    Raises:
+        ArgumentError: a split other than train and test.
+        DataError: a file that is absent or broken.
+    """
+    part = PARTS[check_split(split, tuple(PARTS), name)]
+    paths = [find(folder, f"{part}-images-idx3-ubyte"), find(folder, f"{part}-labels-idx1-ubyte")]
+    if None in paths:
+        names = f"{part}-images-idx3-ubyte(.gz) and {part}-labels-idx1-ubyte(.gz)"
+        raise DataError(f"{folder} lacks the {split} files of {name}", f"expected {names}")
+    pixels, labels = (read(path) for path in paths if path is not None)
+    return images_of(pixels, labels, name, split)
+
+
+def open_file(path: Path) -> Images:
+    """Return the images in one idx file, with the labels that lie beside it under the matching name."""
+    pixels = read(path)
+    if pixels.ndim != 3:
+        raise DataError(f"{path} holds {pixels.ndim} axes, not images (N, H, W)", "give the file with 'images-idx3' in its name")
+    beside = path.with_name(path.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1"))
+    if beside == path or not beside.is_file():
+        return Images(pixels=pixels[:, None], name=path.name)
+    return images_of(pixels, read(beside), path.name, "all")

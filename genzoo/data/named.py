@@ -1,0 +1,245 @@
+"""The data sets that genzoo knows by name: where their files lie, where they come from, and what may be done with them.
+
+They are looked for under `GENZOO_DATA` first; those with a stable public home are then fetched from it. `digits` is embedded:
+the test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak; UCI Machine Learning Repository, 1998,
+CC BY 4.0) as scikit-learn ships it (BSD), 1,797 scans of 8x8 counts in 0..16. The file was made once, by
+
+    digits = sklearn.datasets.load_digits()
+    images, labels = np.rint(digits.images * 255 / 16).astype(np.uint8), digits.target.astype(np.uint8)
+    np.savez_compressed("digits.npz", images=images, labels=labels)
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from genzoo.data import idx, npz
+from genzoo.data.arrays import conform
+from genzoo.data.cache import cached, kept_frames, key_of, stat_key
+from genzoo.data.collection import Images
+from genzoo.data.decode import VERSION, Shape
+from genzoo.data.pool import Loaded, Progress
+from genzoo.data.remote import File, fetch
+from genzoo.data.splits import check_split
+from genzoo.errors import DataError
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+CIFAR_TEST = 1000  # images that are lossless everywhere; see the note of cifar10
+FRAMES = 25  # of a film that stay together: neighbours are nearly equal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """A data set with a name: its files under GENZOO_DATA, its public home, its facts."""
+
+    files: tuple[str, ...]
+    source: str
+    terms: str
+    note: str = ""
+    homes: Mapping[str, File] = field(default_factory=dict)
+    keys: npz.Keys | None = None
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Return source, terms and note, one line each."""
+        facts = {"source": self.source, "terms": self.terms, "note": self.note}
+        return {key: text for key, text in facts.items() if text}
+
+
+def _person(arrays: Mapping[str, Array]) -> list[str]:
+    return [str(path).split("/")[0] for path in arrays["path"]]
+
+
+def _block(arrays: Mapping[str, Array]) -> list[str]:
+    return [f"block {frame // FRAMES}" for frame in range(len(arrays["images"]))]
+
+
+def _idx_homes(folders: tuple[str, ...], sizes: tuple[int, ...], digests: tuple[str, ...]) -> dict[str, File]:
+    names = [f"{file}.gz" for file in idx.FILES]
+    return {
+        name: File(name, size, sha256, tuple(f"{folder}/{name}" for folder in folders))
+        for name, size, sha256 in zip(names, sizes, digests, strict=True)
+    }
+
+
+_MNIST = _idx_homes(
+    ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"),
+    (9_912_422, 28_881, 1_648_877, 4_542),
+    (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
+)
+_FASHION = _idx_homes(
+    ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",),
+    (26_421_880, 29_515, 4_422_102, 5_148),
+    (
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    ),
+)
+_CIFAR = File(
+    "cifar-10-binary.tar.gz",
+    170_052_171,
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+)
+
+NAMES: Mapping[str, Named] = MappingProxyType(
+    {
+        "digits": Named(
+            files=(),
+            source="Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, UCI 1998), the 1,797 scans of scikit-learn",
+            terms="CC BY 4.0 (UCI); scikit-learn's copy: BSD",
+        ),
+        "mnist": Named(
+            files=tuple(f"mnist/{name}" for name in _MNIST),
+            source="MNIST handwritten digits (LeCun, Cortes, Burges)",
+            terms="no licence stated by the authors; free to use in research",
+            homes=_MNIST,
+        ),
+        "fashion-mnist": Named(
+            files=tuple(f"fashion-mnist/{name}" for name in _FASHION),
+            source="Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)",
+            terms="MIT License, Zalando SE",
+            homes=_FASHION,
+        ),
+        "binarized-mnist": Named(
+            files=("binarized_mnist.npz",),
+            source="MNIST, binarised once (Larochelle and Murray 2011; Salakhutdinov and Murray 2008)",
+            terms="MNIST: no licence stated by the authors; this copy: MIT License (Yin, Zhou 2018)",
+            note="the official split of 50,000, 10,000 and 10,000; the test images are sorted by class",
+        ),
+        "cifar10": Named(
+            files=(*(f"cifar10_train_{i}.npz" for i in range(1, 6)), "cifar10_test.npz"),
+            source="CIFAR-10 (Krizhevsky 2009)",
+            terms="no licence stated; cite the technical report",
+            note="test: the first 1,000 of the official 10,000 images, the part of which lossless pixels are at hand everywhere",
+            homes={_CIFAR.name: _CIFAR},
+        ),
+        "bedrooms": Named(
+            files=("bedrooms_96.npz",),
+            source="4,379 bedroom photographs from Places365 and the Houses data set (Ahmed and Moustafa 2016)",
+            terms="research use; the copyright of the images belongs to their owners; do not publish them",
+        ),
+        "faces": Named(
+            files=("faces_lfw_64.npz",),
+            source="Labeled Faces in the Wild, deep-funnelled (Huang et al. 2007, 2012)",
+            terms="research use; news photographs of public figures; do not publish them",
+            note="attributes are predictions of a classifier, not human labels; nobody is in both splits",
+            keys=_person,
+        ),
+        "frey": Named(
+            files=("frey_faces.npz",),
+            source="Frey faces (Roweis and Frey)",
+            terms="no terms stated",
+            note=f"frames of a film: held out in blocks of {FRAMES}",
+            keys=_block,
+        ),
+        "omniglot": Named(
+            files=("omniglot_small_28.npz",),
+            source="a part of Omniglot (Lake, Salakhutdinov, Tenenbaum 2015) at 28x28",
+            terms="MIT License, Brenden Lake",
+            note="not the 28x28 set of Burda et al. 2015: likelihoods are not comparable with theirs",
+        ),
+    }
+)
+
+
+def open_named(name: str, shape: Shape | None, split: str, held_out: float, cache: bool = True, progress: Progress | None = None) -> Images:
+    """Return a split of the data set `name`, one of NAMES.
+
+    Raises:
+        ArgumentError: a split that the set has not.
+        DataError: its files are neither under GENZOO_DATA nor to be fetched.
+    """
+    known = NAMES[name]
+    if name in ("mnist", "fashion-mnist"):
+        images = conform(_idx_set(name, split), shape, cache, progress)
+    elif name == "cifar10":
+        images = conform(_cifar(split, cache), shape, cache, progress)
+    else:
+        path = Path(__file__).with_name("digits.npz") if name == "digits" else _local(known.files[0])
+        if path is None:
+            raise _homeless(name)
+        images = npz.open_npz(path, shape, split, held_out, cache, progress, name, known.keys)
+    return images.replace(name=name, facts=known.facts)
+
+
+def _local(file: str) -> Path | None:
+    """Return the path of `file` under GENZOO_DATA, if it is there."""
+    root = os.environ.get("GENZOO_DATA")
+    path = Path(root).expanduser() / file if root else None
+    return path if path is not None and path.is_file() else None
+
+
+def _homeless(name: str) -> DataError:
+    root = os.environ.get("GENZOO_DATA")
+    where = f"GENZOO_DATA={root} has no {NAMES[name].files[0]}" if root else "GENZOO_DATA is not set"
+    return DataError(
+        f"the data set {name!r} has no public home to fetch it from, and {where}",
+        f"set GENZOO_DATA to the folder that holds {NAMES[name].files[0]}, or give a folder of images",
+    )
+
+
+def _idx_set(name: str, split: str) -> Images:
+    part = idx.PARTS[check_split(split, tuple(idx.PARTS), name)]
+    root = os.environ.get("GENZOO_DATA")
+    arrays = []
+    for file in (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"):
+        path = idx.find(Path(root).expanduser() / name, file) if root else None
+        arrays.append(idx.read(path) if path else idx.parse(fetch(NAMES[name].homes[f"{file}.gz"], name), f"{file}.gz"))
+    pixels, labels = arrays
+    return idx.images_of(pixels, labels, name, split)
+
+
+def _cifar(split: str, cache: bool) -> Images:
+    check_split(split, ("train", "test"), "cifar10")
+    names = NAMES["cifar10"].files[:5] if split == "train" else NAMES["cifar10"].files[5:]
+    paths = [path for path in map(_local, names) if path is not None]
+    if len(paths) < len(names):
+        pixels, labels = _cifar_archive(fetch(_CIFAR, "cifar10"), split)
+        return Images(pixels=pixels, name="cifar10", split=split, labels=labels)
+    files = [npz.read(path) for path in paths]
+
+    def make() -> Loaded:
+        return kept_frames(np.concatenate([npz.mosaics(arrays) for arrays in files]), "cifar10")
+
+    try:
+        pixels = cached(key_of("cifar10", VERSION, *map(stat_key, paths)) if cache else None, make).pixels
+        labels = np.concatenate([arrays["labels"] for arrays in files])[: len(pixels)]
+    except KeyError as error:
+        raise DataError(f"cifar10: the key {error} is missing in {paths[0].parent}", "fetch the files again") from error
+    return Images(pixels=pixels, name="cifar10", split=split, labels=labels)
+
+
+def _cifar_archive(data: bytes, split: str) -> tuple[Array, Array]:
+    """Read the binary version: 10,000 records of a label and 3x32x32 bytes in every file. The Python version is pickle."""
+    files = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
+    size = 3 * npz.SIDE**2
+    records = []
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+            for file in files:
+                member = archive.extractfile(f"cifar-10-batches-bin/{file}")
+                content = b"" if member is None else member.read(10_000 * (size + 1))
+                records.append(np.frombuffer(content, np.uint8).reshape(10_000, size + 1))
+    except (tarfile.TarError, KeyError, ValueError, OSError, EOFError, zlib.error) as error:
+        raise DataError(f"cifar10: the archive is damaged: {error}") from error
+    rows = np.concatenate(records)[: None if split == "train" else CIFAR_TEST]
+    return np.ascontiguousarray(rows[:, 1:]).reshape(-1, 3, npz.SIDE, npz.SIDE), np.array(rows[:, 0])

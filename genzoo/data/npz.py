@@ -1,0 +1,170 @@
+"""Image sets in one .npz file, told apart by their keys.
+
+| keys | what |
+|---|---|
+| `images`, maybe `labels` (or `alphabet` and `character`) | (N, H, W) or (N, H, W, C), uint8 or float in [0, 1] |
+| `jpeg`, `offsets` | JPEG files end to end: image i is `jpeg[offsets[i]:offsets[i + 1]]`; maybe `attr` (N, K), `attr_names`, `path` |
+| `webp`, `offsets` | lossless mosaics of ten by a hundred 32x32 images each (CIFAR-10), `labels` |
+| `train`, `valid`, `test` | bits of 28x28 images, packed (N, 98), and `<split>_labels`: static binarisation |
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from genzoo.data.arrays import conform, standard
+from genzoo.data.cache import cached, check_memory, key_of, stat_key
+from genzoo.data.collection import Images, skipped_text
+from genzoo.data.decode import VERSION, Shape, Skip, decode, fit, open_image
+from genzoo.data.pool import Loaded, Progress, decode_all
+from genzoo.data.splits import SPLITS, check_split, hold_out
+from genzoo.errors import DataError, GenzooError
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
+
+BINARY_SIDE = 28
+TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image
+
+
+def read(path: Path) -> dict[str, Array]:
+    """Return the arrays of the .npz file `path`.
+
+    Raises:
+        DataError: not such a file, damaged, larger than the memory, or with Python objects, which are never loaded.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_memory(sum(member.file_size for member in archive.infolist()), str(path))
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"{path} is not a readable .npz file: {error}", "write it with numpy.savez_compressed(path, images=...)") from error
+    except (ValueError, TypeError, SyntaxError, MemoryError) as error:
+        if "pickle" in str(error):
+            raise DataError(f"{path} holds Python objects, which are never loaded", "save plain arrays of numbers") from error
+        raise DataError(f"{path} holds a damaged array: {error}", "write it again") from error
+
+
+def open_npz(
+    path: Path,
+    shape: Shape | None,
+    split: str,
+    held_out: float,
+    cache: bool = True,
+    progress: Progress | None = None,
+    name: str = "",
+    keys: Keys | None = None,
+) -> Images:
+    """Return a split of the images in `path`; `keys` gives the key by which each image is held out, its index where None.
+
+    Raises:
+        ArgumentError, DataError: see `read`; also keys of an unknown kind, and offsets that lead nowhere.
+    """
+    arrays = read(path)
+    name = name or path.stem
+    try:
+        if set(SPLITS) <= set(arrays):
+            return conform(_binary(arrays, name, check_split(split, SPLITS, name)), shape, cache, progress)
+        if "images" in arrays:
+            found = conform(_plain(arrays, name), shape, cache, progress)
+        elif {"jpeg", "offsets"} <= set(arrays):
+            key = key_of("npz", VERSION, stat_key(path), shape) if cache else None
+            found = _jpeg(arrays, name, shape, key, progress)
+        elif {"webp", "offsets"} <= set(arrays):
+            found = conform(_mosaic(arrays, name), shape, cache, progress)
+        else:
+            names = ", ".join(arrays) or "none at all"
+            raise DataError(f"{path} has no array named 'images', but {names}", "numpy.savez(path, images=...) makes one")
+        return hold_out(found, None if keys is None else keys(arrays), split, held_out)
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        if isinstance(error, GenzooError):
+            raise type(error)(f"{path}: {error.message}", error.hint) from error
+        raise DataError(f"{path} contradicts itself: {error}", "the keys are described in genzoo.data.npz") from error
+
+
+def _plain(arrays: Mapping[str, Array], name: str) -> Images:
+    labels = arrays.get("labels")
+    if labels is None and {"alphabet", "character"} <= set(arrays):  # Omniglot: a class is a character of an alphabet
+        names = [f"{alphabet}/{character}" for alphabet, character in zip(arrays["alphabet"], arrays["character"], strict=True)]
+        labels = np.unique(names, return_inverse=True)[1]
+    return Images(pixels=standard(arrays["images"], "images", last=True), name=name, labels=labels)
+
+
+def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
+    bits = np.unpackbits(arrays[split], axis=1, count=BINARY_SIDE**2)
+    pixels = (bits * np.uint8(255)).reshape(-1, 1, BINARY_SIDE, BINARY_SIDE)  # (N, 1, 28, 28)
+    return Images(pixels=pixels, name=name, split=split, transform="static-binarised", labels=arrays.get(f"{split}_labels"))
+
+
+def slices(arrays: Mapping[str, Array], of: str, offsets: str = "offsets") -> list[bytes]:
+    """Return the files that lie end to end in `arrays[of]`.
+
+    Raises:
+        DataError: offsets that do not rise within the array.
+    """
+    data, bounds = arrays[of].tobytes(), arrays[offsets].astype(np.int64).ravel()
+    if len(bounds) < 2 or bounds[0] < 0 or bounds[-1] > len(data) or (np.diff(bounds) < 0).any():
+        raise DataError(f"{offsets!r} do not lead through {of!r}, which has {len(data):,} bytes")
+    return [data[start:stop] for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
+
+
+def _jpeg(arrays: Mapping[str, Array], name: str, shape: Shape | None, key: str | None, progress: Progress | None) -> Images:
+    files = slices(arrays, "jpeg")
+    target = shape or native(files[0], name)
+
+    def make() -> Loaded:
+        frames, rows, skipped = decode_all(len(files), lambda row: decode(files[row], target), target, name, progress)
+        if skipped:  # labels and attributes go by row: here nothing may be left out
+            raise DataError(f"{name} is damaged; {skipped_text(skipped)}", "fetch it again")
+        return frames, rows, skipped
+
+    attributes = None
+    if "attr" in arrays and "attr_names" in arrays:
+        attributes = {str(n): arrays["attr"][:, i].astype(np.float32) for i, n in enumerate(arrays["attr_names"])}
+    return Images(pixels=cached(key, make).pixels, name=name, labels=arrays.get("labels"), attributes=attributes)
+
+
+def native(file: bytes, name: str) -> Shape:
+    """Return the shape of the image in `file`: its own size, 3 channels, or 1 when it is grey.
+
+    Raises:
+        DataError: it is not readable.
+    """
+    try:
+        with open_image(file) as image:
+            return (1 if image.mode in ("L", "1", "I;16") else 3), image.height, image.width
+    except Skip as skip:
+        raise DataError(f"the first image of {name} is {skip}", "give an image_shape") from skip
+
+
+def mosaics(arrays: Mapping[str, Array]) -> Array:
+    """Return the images (N, 3, 32, 32) of the lossless mosaics in `arrays`, in order.
+
+    Raises:
+        DataError: a mosaic that is not readable, or of another size.
+    """
+    whole = (3, ROWS * SIDE, TILES * SIDE)
+    parts = []
+    for file in slices(arrays, "webp"):
+        try:
+            with open_image(file) as image:
+                if image.size != (TILES * SIDE, ROWS * SIDE):
+                    raise DataError(f"a mosaic must be {TILES * SIDE}x{ROWS * SIDE} pixels, not {image.width}x{image.height}")
+                pixels = fit(image, whole).reshape(3, ROWS, SIDE, TILES, SIDE)
+        except (Skip, OSError) as error:
+            raise DataError("a mosaic cannot be read", "fetch the file again") from error
+        parts.append(pixels.transpose(1, 3, 0, 2, 4).reshape(ROWS * TILES, 3, SIDE, SIDE))  # (1000, 3, 32, 32)
+    return np.concatenate(parts)
+
+
+def _mosaic(arrays: Mapping[str, Array], name: str) -> Images:
+    pixels = mosaics(arrays)
+    labels = arrays.get("labels")
+    return Images(pixels=pixels, name=name, labels=None if labels is None else labels[: len(pixels)])

@@ -1,0 +1,146 @@
+"""open_data: the one door to images, whatever form they have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from torch import Tensor
+
+from genzoo.data import idx, npz
+from genzoo.data.arrays import conform, standard
+from genzoo.data.collection import Images
+from genzoo.data.decode import SUFFIXES, Shape
+from genzoo.data.folder import open_folder
+from genzoo.data.huggingface import open_huggingface
+from genzoo.data.named import NAMES, open_named
+from genzoo.data.pool import Progress
+from genzoo.data.splits import check_share, check_split, hold_out
+from genzoo.errors import ArgumentError, DataError, GenzooError, UnknownNameError, suggest
+from genzoo.registry import installed
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+Source: TypeAlias = "str | os.PathLike[str] | Array | Tensor | Images"
+Extra: TypeAlias = "Mapping[str, Callable[[str], object]]"
+
+LONGEST = 4096  # pixels: a side that no model here can draw
+FORMS = "a folder of images, an .npz with 'images', an idx file, or hf:owner/dataset"
+
+
+def open_data(
+    spec: Source,
+    *,
+    image_shape: Sequence[int] | None = None,
+    split: str = "train",
+    held_out: float = 0.1,
+    cache: bool = True,
+    progress: Progress | None = None,
+    extra: Extra | None = None,
+) -> Images:
+    """Return images, of `image_shape` and of one split.
+
+    Args:
+        spec: a known name (`genzoo.data.NAMES`, or a plugin's), which wins over a folder of the same name: write `./mnist` for the
+            folder; a folder of images; an `.npz` (see `genzoo.data.npz`); an idx file; `hf:owner/dataset[:split][:column]`; an array
+            (N, H, W), (N, C, H, W) or (N, H, W, C), float in [0, 1] or uint8; or Images.
+        image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out; grey is repeated, colours
+            become luminance. None keeps the size of arrays and named sets; folders become 3x64x64.
+        split: "train", "test", for binarized-mnist also "valid". Sets without an official split are divided by a fixed hash.
+        held_out: the share of the test split where there is no official one, 0 to 0.9.
+        cache: keep decoded images under GENZOO_CACHE.
+        progress: called with (done, total) while decoding; by default a bar on stderr when it takes longer than two seconds.
+        extra: further names, each a callable that takes the split and returns an array, Images or a path; by default those of the plugins.
+
+    Raises:
+        UnknownNameError: neither a name nor a path; names the nearest.
+        ArgumentError: a wrong argument, or a split that the set has not.
+        DataError: nothing there, or nothing readable.
+    """
+    shape, share = _check_shape(image_shape), check_share(held_out)
+    check_split(split)
+    if isinstance(spec, Images):
+        return conform(_part(spec, split, share), shape, progress=progress)
+    if isinstance(spec, np.ndarray | Tensor):
+        given = Images(pixels=standard(spec, "data"), name="array", facts=_facts("an array in memory"))
+        return hold_out(conform(given, shape, progress=progress), None, split, share)
+    if not isinstance(spec, str | os.PathLike):
+        kind = type(spec).__name__
+        raise ArgumentError(f"data must be a name, a path, an array or Images, not {kind}", f"for example 'digits', or {FORMS}")
+    if isinstance(spec, str) and spec.startswith("hf:"):
+        return open_huggingface(spec, shape, split, share, cache, progress)
+    if isinstance(spec, str) and spec in NAMES:
+        return open_named(spec, shape, split, share, cache, progress)
+    path = Path(spec).expanduser()
+    if _there(path):
+        return _open_path(path, shape, split, share, cache, progress)
+    return _brought(str(spec), shape, split, share, extra)
+
+
+def _check_shape(image_shape: object) -> Shape | None:
+    if image_shape is None:
+        return None
+    sizes = list(image_shape) if isinstance(image_shape, Sequence) else []
+    whole = len(sizes) == 3 and all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
+    if not whole or sizes[0] not in (1, 3) or not all(1 <= size <= LONGEST for size in sizes[1:]):
+        expected = f"(C, H, W) with C = 1 or 3 and sides of 1 to {LONGEST}"
+        raise ArgumentError(f"image_shape must be {expected}, not {image_shape!r}", "for example (3, 64, 64)")
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _facts(source: str) -> dict[str, str]:
+    return {"source": source, "terms": "those of the images"}
+
+
+def _part(images: Images, split: str, held_out: float) -> Images:
+    if images.split == "all":
+        return hold_out(images, None, split, held_out)
+    if images.split != split:
+        have = f"these images are the {images.split} split of {images.name}, not {split}"
+        raise DataError(have, f"open_data(..., split={split!r}) gives it")
+    return images
+
+
+def _there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name too long, or with a zero byte
+        return False
+
+
+def _open_path(path: Path, shape: Shape | None, split: str, held_out: float, cache: bool, progress: Progress | None) -> Images:
+    if path.is_dir():
+        return conform(open_folder(path, shape, split, held_out, cache, progress), shape, cache, progress)
+    if path.suffix.lower() == ".npz":
+        return npz.open_npz(path, shape, split, held_out, cache, progress).replace(facts=_facts("an .npz file"))
+    if path.suffix.lower() in SUFFIXES:
+        raise DataError(f"{path} is one image, not a folder of images", "give the folder that holds it")
+    if not path.is_file() or not ("idx" in path.name or path.suffix in (".gz", "")):
+        raise DataError(f"{path} is not a form of data that genzoo reads", f"expected {FORMS}")
+    found = idx.open_file(path).replace(facts=_facts("an idx file"))
+    return hold_out(conform(found, shape, cache, progress), None, split, held_out)
+
+
+def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra: Extra | None) -> Images:
+    """Return a data set that a plugin (or `extra`) brought; what it does wrong is said with its name."""
+    known = {name: brought.value for name, brought in installed().datasets.items()} if extra is None else extra
+    if name not in known:
+        if os.sep in name or "/" in name or Path(name).suffix:
+            raise DataError(f"there is no file or folder {name!r}", f"expected {FORMS}, or one of {', '.join(NAMES)}")
+        names = [*NAMES, *known]
+        raise UnknownNameError(f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}")
+    try:
+        given = known[name](split)
+        if isinstance(given, np.ndarray | Tensor):
+            given = Images(pixels=standard(given, "its images"), name=name, split=split)
+        if isinstance(given, Images):
+            return conform(_part(given, split, held_out), shape)
+        if isinstance(given, str | os.PathLike) and _there(Path(given)):
+            return _open_path(Path(given), shape, split, held_out, True, None).replace(name=name)
+    except GenzooError as error:
+        raise type(error)(f"the data set {name!r}: {error.message}", error.hint) from error
+    except Exception as error:  # somebody else's code
+        raise DataError(f"the data set {name!r} could not be opened: {type(error).__name__}: {error}") from error
+    raise DataError(f"the data set {name!r} gave {type(given).__name__}, not an array, Images or the path of something that is there")
