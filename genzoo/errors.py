@@ -1,0 +1,113 @@
+"""Every error that genzoo raises on purpose, and the one filter for text that came from outside.
+
+An error says three things: what happened, what was expected, and what to type next. The command line prints exactly one line of
+it; a notebook shows the same words. Nothing from outside (a plugin's description, a file name, a server's answer) reaches a
+terminal without passing `safe_text`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_UNSEEN = _BIDI + "\u200b\u200c\u200d\u2028\u2029\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\u034f\u180e"
+_ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
+
+
+def safe_text(value: object, limit: int = 500) -> str:
+    """Return `value` as one printable line of at most `limit` characters (rule R6).
+
+    Terminal escapes are removed whole; other control characters (C0, C1), bidirectional overrides and zero-width characters
+    become U+FFFD, so that a hostile string is seen to be hostile; line breaks and tabs become spaces.
+    """
+    text = _ESCAPES.sub("\ufffd", _words(value)[: 4 * limit])
+    kept = []
+    for char in text:
+        if char in "\n\r\t\x0b\x0c\x85":
+            kept.append(" ")
+        elif char in _UNSEEN or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn"):
+            kept.append("\ufffd")
+        else:
+            kept.append(char)
+    line = "".join(kept).strip()
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _words(value: object) -> str:
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a whole number of 5,000 digits, or a plugin's own __str__
+        return f"<{type(value).__name__} that cannot be shown>"
+
+
+def safe_repr(value: object) -> str:
+    """Return `repr(value)` for a message, also where Python refuses to write it (a whole number of 5,000 digits)."""
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - anything may happen in a foreign __repr__
+        return f"<{type(value).__name__} that cannot be shown>"
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return `"; did you mean 'x'?"` for the nearest of `known`, or an empty string."""
+    by_fold = {name.casefold(): name for name in known}
+    near = difflib.get_close_matches(_words(word)[:100].casefold(), list(by_fold), n=1, cutoff=0.5)
+    return f"; did you mean {by_fold[near[0]]!r}?" if near else ""
+
+
+class GenzooError(Exception):
+    """What happened, in one line; `hint` says what to type or try next."""
+
+    def __init__(self, message: object, hint: object = "") -> None:
+        self.message = safe_text(message, 1000)
+        self.hint = safe_text(hint, 500)
+        super().__init__(f"{self.message} — {self.hint}" if self.hint else self.message)
+
+
+class UnknownNameError(GenzooError, KeyError):
+    """A model, data set, option or key that nobody knows; the message holds the nearest right spelling."""
+
+    __str__ = Exception.__str__
+
+
+class ArgumentError(GenzooError, ValueError):
+    """An argument of the wrong type, shape, range or device: names the argument, what came and what was expected."""
+
+
+class CardError(GenzooError):
+    """A card that contradicts itself or the class it names."""
+
+
+class PluginError(GenzooError):
+    """A plugin that could not be loaded; everything else goes on working."""
+
+
+class LedgerError(GenzooError):
+    """A zoo.toml that cannot be read or holds a row that breaks the rules."""
+
+
+class HubError(GenzooError):
+    """Weights that could not be fetched, checked or published."""
+
+
+class WeightsError(HubError):
+    """A weights file that is not what the ledger or the model says it is."""
+
+
+class StorageError(GenzooError):
+    """A file that could not be read or written: names the path, the reason and the remedy; what was there before is still there."""
+
+
+class DataError(GenzooError):
+    """Images that cannot be found or read."""
+
+
+class TrainingError(GenzooError):
+    """A run that cannot go on; the last good checkpoint is kept and named."""
+
+
+class NoDensityError(GenzooError, TypeError):
+    """Somebody asked an implicit model for a likelihood; the message teaches why there is none."""

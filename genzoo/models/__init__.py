@@ -1,0 +1,12 @@
+"""What a plugin author subclasses.
+
+Two independent questions place a model: can p(x) be asked for (`DensityModel`: exactly or as a bound; `ImplicitModel`: no), and
+is there a latent z (`LatentModel`: decode; `EncodingModel`: encode as well)?
+"""
+
+from genzoo.models.density import DensityModel
+from genzoo.models.implicit import ImplicitModel
+from genzoo.models.latent import EncodingModel, LatentModel
+from genzoo.models.model import GenerativeModel, Model
+
+__all__ = ["DensityModel", "EncodingModel", "GenerativeModel", "ImplicitModel", "LatentModel", "Model"]

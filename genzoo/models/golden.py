@@ -1,0 +1,77 @@
+"""Golden outputs: a few numbers stored with the weights that say whether this machine draws what the author's machine drew.
+
+A digest proves that the bytes arrived; a golden check proves that the code still means the same by them. Images are kept as the
+grey levels of an 8×8 miniature, so that the check survives another processor's rounding and still sees any real change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from genzoo.errors import WeightsError
+from genzoo.images import quantise
+from genzoo.models.density import DensityModel
+from genzoo.models.latent import EncodingModel
+from genzoo.models.model import GenerativeModel, Model
+from genzoo.noise import Draws
+
+SEED, IMAGES = 0, 2
+PIXEL_TOLERANCE = 3  # grey levels of a miniature
+NATS_TOLERANCE = 1e-3  # relative
+
+
+def record(model: Model) -> dict[str, Any]:
+    """Return the golden outputs of `model`, JSON-ready: miniatures of seed 0's first samples, and log p of fixed noise."""
+    golden: dict[str, Any] = {"seed": SEED, "n": IMAGES}
+    if isinstance(model, GenerativeModel):
+        golden["samples"] = _miniatures(model.sample(IMAGES, seed=SEED))
+    if isinstance(model, DensityModel):
+        golden["log_prob"] = [round(value, 6) for value in model.log_prob(_noise(model)).tolist()]
+    if isinstance(model, EncodingModel) and not isinstance(model, GenerativeModel):
+        golden["decoded"] = _miniatures(model.decode(Draws(SEED, 0, IMAGES).normal(model.latent_size)))
+    return golden
+
+
+def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
+    """Return one line on how near `model` comes to `golden`.
+
+    Raises:
+        WeightsError: an output differs by more than the tolerance; the message says by how much.
+    """
+    ours = record(model)
+    worst_pixel, worst_nats = 0, 0.0
+    for key in ("samples", "decoded"):
+        if key in ours:
+            worst_pixel = max(worst_pixel, _distance(ours[key], golden.get(key), name, key))
+    for mine, theirs in zip(ours.get("log_prob", []), golden.get("log_prob", []), strict=False):
+        worst_nats = max(worst_nats, abs(mine - theirs) / max(abs(theirs), 1.0))
+    if worst_pixel > PIXEL_TOLERANCE or worst_nats > NATS_TOLERANCE:
+        raise WeightsError(
+            f"{name}: this machine's outputs differ from the author's by {worst_pixel} grey levels and {worst_nats:.1e} of log p "
+            f"(allowed: {PIXEL_TOLERANCE} and {NATS_TOLERANCE:.0e})",
+            "the digest is right, so the code has changed: compare the versions of genzoo, the plugin and torch",
+        )
+    return f"golden outputs agree within {worst_pixel} grey levels" + (f" and {worst_nats:.1e} of log p" if "log_prob" in ours else "")
+
+
+def _miniatures(images: Tensor) -> list[list[int]]:
+    height, width = images.shape[2:]
+    small = adaptive_avg_pool2d(images.float().cpu(), (min(8, height), min(8, width)))
+    return [row.flatten().tolist() for row in quantise(small)]
+
+
+def _noise(model: Model) -> Tensor:
+    """Return fixed images of black and white noise, which every kind of likelihood accepts."""
+    return (Draws(SEED, 1000, IMAGES).uniform(*model.image_shape) < 0.5).to(torch.float32)
+
+
+def _distance(ours: list[list[int]], theirs: Any, name: str, key: str) -> int:
+    shapes = [len(row) for row in ours]
+    if not isinstance(theirs, list) or not all(isinstance(row, list) for row in theirs) or [len(row) for row in theirs] != shapes:
+        raise WeightsError(f"{name}: the weights file holds no golden outputs {key!r} of the right shape", "it was made by another version: publish it again")
+    return max(abs(int(a) - int(b)) for mine, other in zip(ours, theirs, strict=True) for a, b in zip(mine, other, strict=True))

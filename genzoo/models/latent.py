@@ -1,0 +1,85 @@
+"""LatentModel and EncodingModel: models with a z."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from genzoo.card import Family
+from genzoo.errors import ArgumentError
+from genzoo.models.model import Model, check_count, in_chunks, public
+from genzoo.noise import Draws, check_seed
+
+
+class LatentModel(Model):
+    """A model that decodes a latent vector z into an image."""
+
+    prior: ClassVar[str] = "normal"  # "normal": z ~ N(0, I), interpolated on the sphere; "uniform": z ~ U(-1, 1), along a line
+
+    @property
+    @abstractmethod
+    def latent_size(self) -> int:
+        """The number of components of z."""
+
+    @public
+    def sample_latents(self, n: int, seed: int | None = None) -> Tensor:
+        """Return `n` latent vectors (n, latent_size) float32 from the prior; vector i of a seed does not depend on n."""
+        return self._latents(Draws(check_seed(seed), 0, check_count(n), self.device))
+
+    @public
+    def decode(self, z: Any) -> Tensor:
+        """Return the images (N, C, H, W) in [0, 1] of latent vectors (N, latent_size).
+
+        The same z gives the same image, alone or in a batch. Differentiable where z asks for gradients.
+
+        Raises:
+            ArgumentError: z of a wrong shape or type, or not finite.
+        """
+        latents = self.check_latents(z)
+        with torch.set_grad_enabled(latents.requires_grad and torch.is_grad_enabled()), self.evaluating():
+            return in_chunks(self._decode, latents, self.decode_chunk).float().clamp(0, 1)
+
+    def check_latents(self, z: Any, what: str = "z") -> Tensor:
+        """Return `z` as (N, latent_size) float32 on the model's device, or raise ArgumentError."""
+        try:
+            latents = torch.as_tensor(z)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ArgumentError(f"{what} must be a tensor of latent vectors, not {type(z).__name__}") from error
+        if latents.ndim != 2 or latents.shape[1] != self.latent_size or not len(latents):
+            raise ArgumentError(f"{what} must have the shape (N, {self.latent_size}), not {tuple(latents.shape)}", "see sample_latents(n)")
+        if not latents.is_floating_point():
+            raise ArgumentError(f"{what} must hold floating-point numbers, not {latents.dtype}")
+        if not torch.isfinite(latents).all():
+            raise ArgumentError(f"{what} holds NaN or infinite values")
+        return latents.to(self.device, torch.float32)
+
+    def _latents(self, draws: Draws) -> Tensor:
+        if self.prior == "uniform":
+            return (2 * draws.uniform(self.latent_size) - 1).float()
+        return draws.normal(self.latent_size)
+
+    @abstractmethod
+    def _decode(self, z: Tensor) -> Tensor:
+        """Return images (N, C, H, W) in [0, 1] of checked latent vectors; differentiable."""
+
+
+class EncodingModel(LatentModel):
+    """A latent model that also maps images to codes. Alone it is an autoencoder: it has no prior to sample z from."""
+
+    @classmethod
+    def _place(cls) -> Family | None:
+        return super()._place() or Family.AUTOENCODER
+
+    @public
+    def encode(self, x: Any) -> Any:
+        """Return the parameters of q(z|x) (or the code) of images (N, C, H, W) in [0, 1]."""
+        images = self.check_images(x)
+        with torch.no_grad(), self.evaluating():
+            return self._encode(images)
+
+    @abstractmethod
+    def _encode(self, x: Tensor) -> Any:
+        """Return the parameters of q(z|x), or the code itself, of checked images; differentiable."""

@@ -1,0 +1,165 @@
+"""Model and GenerativeModel: the public methods that check, and the underscored ones that a plugin writes.
+
+Public methods are final: they check shape, dtype, range, device and n once for every model, then call the underscored method,
+which is the mathematics. A subclass that overrides a public method is refused when it is defined.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.card import Family
+from genzoo.errors import ArgumentError, CardError
+from genzoo.images import check_images, quantise
+from genzoo.noise import Draws, check_seed
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FINAL: dict[str, set[str]] = {}
+
+
+def public(method: F) -> F:
+    """Mark a method that no subclass may override: it checks for everybody, the underscored one does the work."""
+    owner, _, name = method.__qualname__.rpartition(".")
+    _FINAL.setdefault(name, set()).add(f"{method.__module__}.{owner}")
+    return method
+
+
+class Model(nn.Module, ABC):
+    """A network that knows the shape of its images, (C, H, W), and the typed config that it was built from.
+
+    A subclass is final: it has a frozen dataclass `Config` with at least `image_shape`, and `__init__(self, config)` that keeps
+    it as `self.config`. The abstract classes carry no state.
+    """
+
+    Config: ClassVar[type[Any]]
+    config: Any
+    family: ClassVar[Family | None] = None
+    explicit: ClassVar[bool] = False  # has a density: set by DensityModel
+    implicit: ClassVar[bool] = False  # has none: set by ImplicitModel
+    decode_chunk: ClassVar[int] = 16  # images per pass of a network, see `in_chunks`
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name, owners in _FINAL.items():
+            if name in vars(cls) and f"{cls.__module__}.{cls.__qualname__}" not in owners:
+                raise CardError(f"class {cls.__name__} overrides the public method {name}()", f"write _{name}() instead: {name}() checks its arguments for every model")
+        if cls.explicit and cls.implicit:
+            # It would silently be trained by likelihood, or by the game, as the order of its bases happens to say.
+            raise CardError(f"class {cls.__name__} is both a DensityModel and an ImplicitModel", "a model has a density or it has none: choose one")
+        cls.family = cls._place()
+
+    @classmethod
+    def _place(cls) -> Family | None:
+        """Return the family of this class in the taxonomy, None for an abstract one that has no place yet."""
+        return None
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        channels, height, width = self.config.image_shape
+        return (channels, height, width)
+
+    @property
+    def device(self) -> torch.device:
+        """The device that the weights are on."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def check_images(self, x: Any, what: str = "x") -> Tensor:
+        """Return `x` as (N, C, H, W) float32 in [0, 1] on the model's device, or raise ArgumentError (see genzoo.images)."""
+        return check_images(x, self.image_shape, what).to(self.device)
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Put every part in evaluation mode and back: an answer never depends on the mode a model was left in."""
+        modes = {module: module.training for module in self.modules()}
+        self.eval()
+        try:
+            yield
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+
+
+class GenerativeModel(Model):
+    """A model that can be sampled."""
+
+    @public
+    def sample(self, n: int = 1, seed: int | None = None, *, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives 0 … 255.
+
+        Image i of a seed is the same whatever `n` is; `seed=None` draws a fresh one.
+
+        Raises:
+            ArgumentError: n is no whole number ≥ 1 or asks for more memory than there is; a seed outside [0, 2^63).
+        """
+        count = check_count(n)
+        self._check_memory(count, dtype)
+        return torch.cat(list(self.sample_batches(count, seed, dtype=dtype)))
+
+    @public
+    def sample_batches(self, n: int, seed: int | None = None, *, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
+        """Yield the images of `sample(n, seed)` a few at a time, so that memory does not grow with n."""
+        count, start = check_count(n), check_seed(seed)
+        if dtype not in (torch.float32, torch.uint8):
+            raise ArgumentError(f"dtype must be torch.float32 or torch.uint8, not {dtype!r}")
+        return self._batches(count, start, dtype)
+
+    def _batches(self, n: int, seed: int, dtype: torch.dtype) -> Iterator[Tensor]:
+        for first in range(0, n, self.decode_chunk):
+            # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image must not depend on n.
+            draws = Draws(seed, first, self.decode_chunk, self.device)
+            with torch.inference_mode(), self.evaluating():
+                images = self._sample(draws).float().clamp(0, 1)[: n - first]
+            if tuple(images.shape[1:]) != self.image_shape:
+                raise CardError(f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not {self.image_shape}")
+            yield quantise(images) if dtype == torch.uint8 else images.clone()
+
+    def _check_memory(self, n: int, dtype: torch.dtype) -> None:
+        pixels = self.image_shape[0] * self.image_shape[1] * self.image_shape[2]
+        need, have = n * pixels * (1 if dtype == torch.uint8 else 4), _memory()
+        if need > have:
+            raise ArgumentError(
+                f"n={n} images would need {need / 2**30:,.1f} GiB, this machine has {have / 2**30:,.1f} GiB",
+                "ask for fewer, or take them a few at a time with sample_batches(n)",
+            )
+
+    @abstractmethod
+    def _sample(self, draws: Draws) -> Tensor:
+        """Return `draws.n` images (n, C, H, W) in [0, 1]; all randomness comes from `draws`, one stream per image."""
+
+
+def check_count(n: Any, what: str = "n") -> int:
+    """Return `n` as an int ≥ 1, or raise ArgumentError that says what came."""
+    if isinstance(n, (bool, float, str)) or not hasattr(n, "__index__"):
+        raise ArgumentError(f"{what} must be a whole number of at least 1, not {n!r}", f"for example {what}=16")
+    value = int(n.__index__())
+    if value < 1:
+        raise ArgumentError(f"{what} must be at least 1, not {value}", f"for example {what}=16")
+    return value
+
+
+def in_chunks(function: Callable[[Tensor], Tensor], values: Tensor, size: int) -> Tensor:
+    """Return `function(values)` computed `size` rows at a time, the last chunk filled up with zeros.
+
+    A convolution may sum in another order for another batch size; so the same row gives the same bits alone or in a batch.
+    """
+    results = []
+    for chunk in values.split(size):
+        padded = torch.cat([chunk, chunk.new_zeros(size - len(chunk), *chunk.shape[1:])]) if len(chunk) < size else chunk
+        results.append(function(padded)[: len(chunk)])
+    return torch.cat(results)
+
+
+def _memory() -> int:
+    """Return the bytes of memory that this machine has (2^36 where it does not say)."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 2**36

@@ -1,0 +1,124 @@
+"""Weights as bytes: one safetensors file, the same bytes whenever the same weights are saved (rule R8).
+
+One metadata key, "genzoo", holds one string of sorted JSON: the model's name, config, storage precision and golden check.
+safetensors orders several metadata keys at random, which would change the file's sha256 each time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from genzoo.card import Card
+from genzoo.errors import WeightsError, suggest
+from genzoo.models.model import Model
+
+FORMAT = 1
+STORAGE = {"float32": torch.float32, "float16": torch.float16}
+
+
+def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "float32") -> bytes:
+    """Return the model's weights as the bytes of a safetensors file.
+
+    `storage="float16"` halves the file: tensors of two or more dimensions are rounded to half precision, biases, gains and
+    statistics stay as they are. What is published is then exactly what is loaded: see `rounded`.
+
+    Raises:
+        WeightsError: a weight that is not finite, or too large for half precision.
+    """
+    state = {key: _stored(value, storage).detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
+    for key, value in state.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise WeightsError(f"{name}: the tensor {key} is not finite as {value.dtype}", "store it as float32, or train again")
+    facts = {"format": FORMAT, "name": name, "config": asdict(model.config), "storage": storage, "golden": dict(golden)}
+    return save(state, metadata={"genzoo": json.dumps(facts, sort_keys=True)})
+
+
+def rounded(model: Model, storage: str) -> None:
+    """Round the model's weights in place to what `encode` with this `storage` would keep, so that scores are of what is published."""
+    with torch.no_grad():
+        for value in model.state_dict().values():
+            value.copy_(_stored(value, storage))
+
+
+def facts_of(blob: bytes, where: str) -> dict[str, Any]:
+    """Return the metadata of a weights file (format, name, config, storage, golden), read without making a tensor.
+
+    Raises:
+        WeightsError: no safetensors file of genzoo's; `where` names it.
+    """
+    try:
+        size = int.from_bytes(blob[:8], "little")
+        facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError, RecursionError) as error:
+        raise WeightsError(f"{where} is not a weights file of genzoo's: its header cannot be read", "pull it again") from error
+    if not isinstance(facts, dict) or facts.get("format") != FORMAT or facts.get("storage") not in STORAGE:
+        raise WeightsError(f"{where} has the format {facts.get('format') if isinstance(facts, dict) else facts!r}, this genzoo reads {FORMAT}", "upgrade genzoo")
+    return facts
+
+
+def fill(model: Model, blob: bytes, where: str) -> Model:
+    """Give `model` (built on the meta device or not) the weights of `blob`; return it in evaluation mode.
+
+    Raises:
+        WeightsError: another key set, dtype or shape than the model's, or a value that is not finite; `where` names the file.
+    """
+    facts = facts_of(blob, where)
+    try:
+        found = load(blob)
+    except (SafetensorError, ValueError) as error:
+        raise WeightsError(f"{where} is damaged: {error}", "pull it again") from error
+    expected = model.state_dict()
+    _check_keys(found, expected, where)
+    for key, value in found.items():
+        target = expected[key]
+        stored = _stored_dtype(target, facts["storage"])
+        if value.dtype != stored or value.shape != target.shape:
+            raise WeightsError(f"{where}: {key} is {value.dtype} {tuple(value.shape)}, the model expects {stored} {tuple(target.shape)}")
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise WeightsError(f"{where}: {key} holds NaN or infinite values", "pull it again, or tell its author")
+    state = {key: value.to(expected[key].dtype) for key, value in found.items()}
+    model.load_state_dict(state, strict=True, assign=True)
+    return model.eval()
+
+
+def build_filled(card: Card, blob: bytes, where: str) -> Model:
+    """Build the card's model with the config of its weights, without first drawing weights that would be thrown away."""
+    facts = facts_of(blob, where)
+    with torch.device("meta"):
+        model: Model = card.build(**facts["config"])
+    if any(value is not None and value.is_meta for value in _unsaved(model)):
+        model = card.build(**facts["config"])  # buffers that are no part of the file must be computed
+    fill(model, blob, where)
+    for parameter in model.parameters():
+        parameter.requires_grad_(True)
+    return model
+
+
+def _unsaved(model: nn.Module) -> list[Tensor | None]:
+    saved = set(model.state_dict())
+    return [value for name, value in model.named_buffers() if name not in saved]
+
+
+def _stored(value: Tensor, storage: str) -> Tensor:
+    return value.to(_stored_dtype(value, storage))
+
+
+def _stored_dtype(value: Tensor, storage: str) -> torch.dtype:
+    return STORAGE[storage] if value.is_floating_point() and value.ndim >= 2 else value.dtype
+
+
+def _check_keys(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str) -> None:
+    missing, odd = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
+    if missing or odd:
+        name = (missing or odd)[0]
+        near = suggest(name, found if missing else expected)
+        kind = f"{len(missing)} tensors are missing" if missing else f"{len(odd)} tensors are unknown"
+        raise WeightsError(f"{where} does not fit the model: {kind}, {name!r} among them{near}", "the weights were made for another config or version")

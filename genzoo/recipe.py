@@ -1,0 +1,60 @@
+"""Recipe: how a model is trained, as data.
+
+A recipe opens with what a person asks first: the command, the hardware, the time it took and the score to expect; then the
+numbers. Keys given per player (`rate`, `turns`) are written `--set rate.generator=1e-4` on the command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from genzoo.schema import limits
+
+AUTO = "auto"
+SWITCH = (AUTO, "on", "off")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a model is trained. Every key can be set from the command line: `genzoo train NAME --set key=value`."""
+
+    # What to expect (facts of the official run, none when a plugin has not trained it yet).
+    command: str = ""
+    hardware: str = ""
+    time: str = ""
+    score: str = ""
+
+    data: str = ""
+    held_out: float = field(default=0.1, metadata=limits(0, 0.9))  # share kept for scores where a set has no official test split
+    steps: int = field(default=10_000, metadata=limits(1, 10**9))  # rounds of the game: every player has had its turns
+    batch: int = field(default=64, metadata=limits(1, 65_536))  # images per turn, over all processes
+    seed: int = field(default=0, metadata=limits(0, 2**63 - 1))
+
+    rate: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))  # learning rate per player
+    turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))  # turns per round and player, 1 where absent
+    betas: tuple[float, float] = field(default=(0.9, 0.999), metadata=limits(0, 0.999999, size=2))  # of Adam
+    objective: str = field(default="non-saturating", metadata=limits(choices=("minimax", "non-saturating")))
+
+    flip: bool = False  # mirror left and right at random: only where a mirrored image is as good as the image
+    augment: tuple[str, ...] = field(default=(), metadata=limits(choices=("color", "translation", "cutout")))  # differentiable
+    ema: float = field(default=0.0, metadata=limits(0, 0.999999))  # decay of the averaged weights, 0 = off
+
+    precision: str = field(default=AUTO, metadata=limits(choices=(AUTO, "fp32", "bf16")))
+    channels_last: str = field(default=AUTO, metadata=limits(choices=SWITCH))
+    compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))
+    storage: str = field(default="float32", metadata=limits(choices=("float32", "float16")))  # of the published weights
+    watch: bool = True  # stop when a player has collapsed, instead of burning hours
+
+    def rate_of(self, player: str) -> float:
+        """Return the learning rate of `player`."""
+        return self.rate[player] if player in self.rate else self.rate.get("all", 2e-4)
+
+    def turns_of(self, player: str) -> int:
+        """Return how many turns `player` has in one round."""
+        return self.turns.get(player, 1)
+
+    def replace(self, **changes: object) -> Recipe:
+        """Return a copy with `changes`; unchecked, see `genzoo.schema.parse`."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,104 @@
+"""The adversarial game (Goodfellow et al. 2014, algorithm 1): k turns of the discriminator, then one of the generator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.errors import TrainingError
+from genzoo.losses.minimax import GENERATOR_LOSSES, discriminator_loss
+from genzoo.models import ImplicitModel, Model
+from genzoo.noise import generator
+from genzoo.recipe import Recipe
+from genzoo.training.augment import augment
+from genzoo.training.players import Player, players
+
+_REMEDY = "try a lower rate.discriminator, augment=color,translation,cutout, or objective=non-saturating"
+
+
+@players.register
+def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player]:
+    """Return the discriminator and the generator, in this order; k is the recipe's `turns.discriminator`."""
+    for name in ("generator", "discriminator"):
+        if not isinstance(getattr(model, name, None), nn.Module):
+            raise TrainingError(f"{type(model).__name__} has no network named {name!r}", f"set self.{name} in its __init__")
+    game = AdversarialGame(model, recipe)
+    return [
+        Player(
+            name="discriminator", module=model.discriminator, loss=game.discriminator_loss,
+            turns=recipe.turns_of("discriminator"), floor=0.01, remedy=_REMEDY,
+        ),
+        Player(
+            name="generator", module=model.generator, loss=game.generator_loss,
+            turns=recipe.turns_of("generator"), fresh=False, average=True, settle=estimate_statistics,
+        ),
+    ]  # fmt: skip
+
+
+class AdversarialGame:
+    """The two losses over one model, with the recipe's objective and differentiable augmentation.
+
+    Real and fake go through D as separate batches, so that batch norm never mixes them (ganhacks 4). The fake images of D's
+    last turn are handed on to G's first turn instead of being computed again; D only ever sees them detached.
+    """
+
+    def __init__(self, model: ImplicitModel, recipe: Recipe) -> None:
+        self.model = model
+        self.policy = recipe.augment
+        self.generator_objective = GENERATOR_LOSSES[recipe.objective]
+        self._handed_on: Tensor | None = None
+
+    def discriminator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+        """Return -V(D, G) on `images` and as many fakes; no gradient reaches G."""
+        fake = self._fake(len(images), noise)
+        real_logits = self._logits(images, noise)
+        fake_logits = self._logits(fake.detach(), noise)
+        self._handed_on = fake
+        return discriminator_loss(real_logits, fake_logits)
+
+    def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+        """Return the recipe's objective of G on fakes that D has not been updated by yet, or on fresh ones."""
+        fake, self._handed_on = self._handed_on, None
+        if fake is None or len(fake) != len(images):
+            fake = self._fake(len(images), noise)
+        return self.generator_objective(self._logits(fake, noise))
+
+    def _fake(self, n: int, noise: torch.Generator) -> Tensor:
+        shape = (n, self.model.latent_size)
+        if self.model.prior == "uniform":
+            z = torch.rand(shape, generator=noise, device=noise.device) * 2 - 1
+        else:
+            z = torch.randn(shape, generator=noise, device=noise.device)
+        return self.model._decode(z)  # (N, C, H, W) in [0, 1]
+
+    def _logits(self, images: Tensor, noise: torch.Generator) -> Tensor:
+        return self.model._discriminate(augment(images, self.policy, noise)).float()  # (N,)
+
+
+def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> None:
+    """Estimate the generator's batch statistics anew over 4,096 latents of a fixed seed.
+
+    The running mean and variance of an averaged generator describe the weights it was averaged from, not the average. Sampling
+    uses these exact statistics, never those of the batch, so that an image depends on its z alone.
+    """
+    if not isinstance(model, ImplicitModel):
+        return
+    norms = [m for m in model.generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not norms:
+        return
+    noise, modes = generator("batch statistics", device=model.device), {m: m.training for m in model.generator.modules()}
+    momenta = {norm: norm.momentum for norm in norms}
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # cumulative average
+    model.generator.train()
+    game = AdversarialGame(model, Recipe())
+    with torch.no_grad():
+        for _ in range(batches):
+            game._fake(batch, noise)
+    for norm, momentum in momenta.items():
+        norm.momentum = momentum
+    for module, mode in modes.items():
+        module.training = mode

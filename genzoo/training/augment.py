@@ -1,0 +1,104 @@
+"""Differentiable augmentation (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", section 3).
+
+Real and generated images pass through the same random family of transforms before D sees them, and G's gradient passes back
+through them: with few images D can no longer win by heart, and G does not learn to draw augmented images. Ranges follow the paper,
+whose images live in [-1, 1]; ours live in [0, 1], so that shifts of brightness are half as large and "black" fill is grey 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+GREY = 0.5
+
+
+def augment(images: Tensor, policy: Sequence[str], noise: torch.Generator) -> Tensor:
+    """Return `images` (N, C, H, W) after each transform that `policy` names: "color", "translation", "cutout"."""
+    for name in policy:
+        images = TRANSFORMS[name](images, noise)
+    return images
+
+
+def color(images: Tensor, noise: torch.Generator) -> Tensor:
+    """Change brightness (±0.25), saturation (0 … 2) and contrast (0.5 … 1.5) of each image.
+
+    The three are linear, so they are done as one: y = c·s·x + c·(1 - s)·m + (1 - c)·M + b, with m the mean over channels and M
+    over the image.
+    """
+    shape = (len(images), 1, 1, 1)
+    b, s, c = (torch.rand(shape, generator=noise, device=images.device, dtype=torch.float32) for _ in range(3))
+    b, s, c = b / 2 - 0.25, 2 * s, c + 0.5
+    x = images.float()
+    m = x.mean(dim=1, keepdim=True)  # (N, 1, H, W)
+    mean = m.mean(dim=(2, 3), keepdim=True)  # (N, 1, 1, 1)
+    return torch.addcmul(torch.addcmul((1 - c) * mean + b, c * (1 - s), m), c * s, x)
+
+
+def translation(images: Tensor, noise: torch.Generator, share: float = 1 / 8) -> Tensor:
+    """Shift each image by up to an eighth of its height and width; what comes into view is grey."""
+    rows = _integers(images, round(images.shape[2] * share), noise)
+    columns = _integers(images, round(images.shape[3] * share), noise)
+    shifts = torch.stack([rows, columns], dim=1)  # (N, 2)
+    return _Shift.apply(images - GREY, shifts) + GREY  # type: ignore[no-any-return, no-untyped-call]
+
+
+def cutout(images: Tensor, noise: torch.Generator, share: float = 1 / 2) -> Tensor:
+    """Paint a grey box, half as high and wide as the image, at a random place (partly outside, at times)."""
+    keep = ~(_band(images, 2, share, noise)[:, :, None] & _band(images, 3, share, noise)[:, None, :])  # (N, H, W)
+    return torch.where(keep[:, None], images, images.new_tensor(GREY))
+
+
+def _band(images: Tensor, axis: int, share: float, noise: torch.Generator) -> Tensor:
+    size = images.shape[axis]
+    half = round(size * share) / 2
+    centre = torch.randint(0, size + 1, (len(images), 1), generator=noise, device=images.device)
+    return (torch.arange(size, device=images.device) - centre + 0.5).abs() < half  # (N, size)
+
+
+def _integers(images: Tensor, reach: int, noise: torch.Generator) -> Tensor:
+    return torch.randint(-reach, reach + 1, (len(images),), generator=noise, device=images.device)
+
+
+class _Shift(torch.autograd.Function):
+    """Shift image i by shifts[i] = (down, right), zeros coming in. Its gradient is the shift back, so it can be taken twice.
+
+    Indexing would do, but its gradient scatters; a shift is a copy of one block per image.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, shifts: Tensor) -> Tensor:
+        ctx.save_for_backward(shifts)
+        return _shifted(images, shifts)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (shifts,) = ctx.saved_tensors
+        return _Shift.apply(gradients[0], -shifts), None  # type: ignore[no-untyped-call]
+
+
+def _shifted(images: Tensor, shifts: Tensor) -> Tensor:
+    height, width = images.shape[2:]
+    if images.is_cuda:  # one gather is one launch; a copy per image would be one launch each
+        rows = torch.arange(height, device=images.device) - shifts[:, :1]  # (N, H): the row each pixel comes from
+        columns = torch.arange(width, device=images.device) - shifts[:, 1:]  # (N, W)
+        inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+        numbers = torch.arange(len(images), device=images.device)[:, None, None]
+        taken = images.permute(0, 2, 3, 1)[numbers, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
+        return (taken * inside[..., None]).permute(0, 3, 1, 2)
+    result = torch.zeros_like(images)
+    for i, (down, right) in enumerate(shifts.tolist()):
+        to_rows, from_rows = _overlap(down, height)
+        to_columns, from_columns = _overlap(right, width)
+        result[i, :, to_rows, to_columns] = images[i, :, from_rows, from_columns]
+    return result
+
+
+def _overlap(shift: int, size: int) -> tuple[slice, slice]:
+    return slice(max(shift, 0), size + min(shift, 0)), slice(max(-shift, 0), size - max(shift, 0))
+
+
+TRANSFORMS = {"color": color, "translation": translation, "cutout": cutout}

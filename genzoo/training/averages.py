@@ -1,0 +1,61 @@
+"""Averaged weights (EMA): torch's AveragedModel over each player that asks for it, buffers copied along."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from genzoo.models import Model
+from genzoo.training.players import Player
+
+
+class Averages:
+    """The averaged weights of a run; empty where the recipe's `ema` is 0.
+
+    The decay grows from 0.1 to `decay` over the first rounds, min(decay, (1 + n) / (10 + n)), so that a young average is not made
+    of random weights.
+    """
+
+    def __init__(self, players: Sequence[Player], decay: float) -> None:
+        def follow(averaged: list[Tensor], current: list[Tensor], n: Tensor | int) -> None:
+            weight = 1 - min(decay, (1 + int(n)) / (10 + int(n)))
+            pairs = [(a, c) for a, c in zip(averaged, current, strict=True) if a.is_floating_point()]
+            if pairs:
+                torch._foreach_lerp_([a for a, _ in pairs], [c for _, c in pairs], weight)
+
+        self.modules = {
+            player.name: AveragedModel(player.module, multi_avg_fn=follow, use_buffers=True) for player in players if player.average and decay
+        }
+
+    def update(self, players: Sequence[Player]) -> None:
+        """Follow the players' weights after a round."""
+        for player in players:
+            if player.name in self.modules:
+                self.modules[player.name].update_parameters(player.module)
+
+    def finished(self, model: Model, players: Sequence[Player]) -> Model:
+        """Return a copy of `model` that carries the averaged weights, its batch statistics settled, in evaluation mode."""
+        finished = copy.deepcopy(model)
+        for player in players:
+            average = self.modules.get(player.name)
+            if average is not None:
+                _copy_state(average.module, _same_part(model, player.module, finished))
+            if player.settle is not None:
+                player.settle(finished)
+        return finished.eval()
+
+
+def _same_part(model: nn.Module, part: nn.Module, copied: nn.Module) -> nn.Module:
+    name = next(name for name, module in model.named_modules() if module is part)
+    return copied.get_submodule(name)
+
+
+def _copy_state(source: nn.Module, target: nn.Module) -> None:
+    with torch.no_grad():
+        state = source.state_dict()
+        for key, tensor in target.state_dict().items():
+            tensor.copy_(state[key])

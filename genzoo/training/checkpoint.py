@@ -1,0 +1,96 @@
+"""Checkpoints: everything a run needs to go on bit for bit, in one safetensors file without pickle (rule R10).
+
+The order of the data and all noise are functions of (seed, step, rank), so what is left to keep is: weights and buffers, both
+optimisers, the averages and the number of the step. The file is replaced atomically: killed at any moment, a run has its last one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+from torch.optim import Optimizer
+
+from genzoo.errors import TrainingError
+from genzoo.files import atomic_write, read_capped
+from genzoo.models import Model
+from genzoo.training.averages import Averages
+
+NAME = "checkpoint.safetensors"
+_CAP = 2**36  # bytes; a checkpoint is our own file, the cap only bounds a mistake
+
+
+def write(path: Path, model: Model, optimisers: Mapping[str, Optimizer], averages: Averages, facts: Mapping[str, Any]) -> None:
+    """Write the checkpoint of a run; `facts` is JSON-ready and holds at least the step."""
+    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
+    for name, average in averages.modules.items():
+        tensors |= {f"average.{name}.{key}": value for key, value in average.state_dict().items()}
+    for name, optimiser in optimisers.items():
+        for index, slots in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{name}.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    plain = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
+    atomic_write(path, save(plain, metadata={"genzoo": json.dumps(dict(facts), sort_keys=True)}))
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors and facts of a checkpoint.
+
+    Raises:
+        TrainingError: no file there, or one that is damaged.
+    """
+    if not path.is_file():
+        raise TrainingError(f"there is no checkpoint at {path}", "leave out --resume to start a new run")
+    blob = read_capped(path, _CAP)
+    try:
+        tensors = load(blob)
+        size = int.from_bytes(blob[:8], "little")
+        facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
+    except (SafetensorError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"the checkpoint {path} is damaged: {error}", "delete it to start anew") from error
+    return tensors, facts
+
+
+def restore(tensors: Mapping[str, Tensor], model: Model, optimisers: Mapping[str, Optimizer], averages: Averages) -> None:
+    """Put everything back where it was, in the memory layout it had.
+
+    Raises:
+        TrainingError: the checkpoint belongs to another architecture or another set of players.
+    """
+    expected = {f"model.{key}" for key in model.state_dict()}
+    expected |= {f"average.{name}.{key}" for name, average in averages.modules.items() for key in average.state_dict()}
+    found = {key for key in tensors if not key.startswith("optimiser.")}
+    if found != expected:
+        odd = sorted(found ^ expected)
+        raise TrainingError(f"the checkpoint is of another run: {len(odd)} tensors differ, {odd[0]!r} among them", "choose another --out, or delete the checkpoint")
+    _refill(model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")})
+    for name, average in averages.modules.items():
+        prefix = f"average.{name}."
+        _refill(average, {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
+    for name, optimiser in optimisers.items():
+        _restore_optimiser(optimiser, {key.removeprefix(f"optimiser.{name}."): v for key, v in tensors.items() if key.startswith(f"optimiser.{name}.")})
+
+
+def _refill(module: torch.nn.Module, state: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for key, tensor in module.state_dict().items():
+            if tensor.shape != state[key].shape:
+                raise TrainingError(f"the checkpoint is of another run: {key} has the shape {tuple(state[key].shape)}, not {tuple(tensor.shape)}")
+            tensor.copy_(state[key])
+
+
+def _restore_optimiser(optimiser: Optimizer, flat: Mapping[str, Tensor]) -> None:
+    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    optimiser.state.clear()
+    for key, value in flat.items():
+        index, _, slot = key.partition(".")
+        parameter = parameters[int(index)]
+        # Moments keep their parameter's memory layout: an update in another order of memory is not the same bits.
+        kept = torch.empty_like(parameter, dtype=value.dtype).copy_(value) if value.shape == parameter.shape else value.clone()
+        on_host = slot == "step" and not optimiser.defaults.get("fused") and not optimiser.defaults.get("capturable")
+        optimiser.state[parameter][slot] = kept if on_host else kept.to(parameter.device)

@@ -1,0 +1,104 @@
+"""Conduct a training run from card to published folder."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from genzoo.card import Card
+from genzoo.data import Images
+from genzoo.errors import TrainingError
+from genzoo.evaluation.scoring import score_model
+from genzoo.files import make_folder
+from genzoo.models import Model
+from genzoo.noise import mix
+from genzoo.recipe import Recipe
+from genzoo.training import settings as machine
+from genzoo.training.loop import Run, play
+from genzoo.training.outcome import Outcome, finished_model, publish
+from genzoo.training.parallel import enter
+from genzoo.training.plan import open_both, plan
+from genzoo.training.report import Report
+
+FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
+
+
+def conduct(
+    card: Card,
+    data: Any,
+    out: str | Path | None,
+    steps: int | None,
+    *,
+    resume: bool,
+    settings: Mapping[str, Any],
+    device: torch.device | str | None,
+    quiet: bool,
+    tensorboard: bool,
+) -> Outcome:
+    """Train `card`'s model; see `genzoo.zoo.train`."""
+    recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
+    chosen = machine.settle(recipe, device)
+    world = enter(chosen.device)
+    source = data if data is not None else recipe.data
+    train, test = world.first(lambda: open_both(source, config, recipe))
+    folder = make_folder(Path(out or Path("runs") / card.name).expanduser())
+    model = build(card, config, recipe)
+    run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world)
+    if resume:
+        run.resume()
+    elif run.checkpoint.exists():
+        raise TrainingError(f"{folder} already holds a run of {card.name}", "--resume goes on with it; or choose another --out, or delete the folder")
+    with Report(run, quiet=quiet, tensorboard=tensorboard) as report, _interruptible() as stopped:
+        finished = play(run, report.round, report.checkpoint, stopped.is_set)
+    if not finished or not world.writes:
+        return Outcome(folder=folder, finished=finished, step=run.step)
+    return conclude(run, card.replace(config=config), train, test, quiet)
+
+
+def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:
+    """Return the model with the fresh weights of the recipe's seed: equal on every rank and at every start."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix(recipe.seed, "weights"))
+        model: Model = card.replace(config=config).build()
+    return model
+
+
+def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bool) -> Outcome:
+    """Measure and publish the finished run."""
+    model = finished_model(run, run.recipe.storage)
+    records = []
+    if test is not None and min(len(test), len(train)) >= FEWEST_TO_SCORE:
+        if not quiet:
+            print(f"measuring {card.name} against {len(test):,} held-out images …", file=sys.stderr, flush=True)  # noqa: T201
+        records = score_model(model, train, test, card.name, seed=0)
+    return publish(run, model, card, records, run.recipe.storage)
+
+
+@contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C (or a polite request to end) into a wish to stop after this step; the second ends at once."""
+    wish = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield wish
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if wish.is_set():
+            raise KeyboardInterrupt
+        wish.set()
+        print("finishing this step and saving; once more to stop at once", file=sys.stderr, flush=True)  # noqa: T201
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield wish
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

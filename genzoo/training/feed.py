@@ -1,0 +1,35 @@
+"""Feed: batch number k of a run, as a function of (seed, k, rank) alone, so that a resumed run sees what it would have seen."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genzoo.data import Images, batch_indices
+from genzoo.noise import generator
+from genzoo.training.parallel import World
+from genzoo.training.settings import Settings
+
+_ON_DEVICE = 2**31  # bytes of pixels that are kept on a GPU: small sets need no copy per batch
+
+
+class Feed:
+    """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored at random where the recipe says so."""
+
+    def __init__(self, data: Images, batch: int, seed: int, flip: bool, world: World, settings: Settings) -> None:
+        self.data, self.batch, self.seed, self.flip = data, batch, seed, flip
+        self.world, self.settings = world, settings
+        resident = settings.device.type == "cuda" and data.pixels.nbytes <= _ON_DEVICE
+        self._pixels = torch.tensor(data.pixels, device=settings.device) if resident else None
+
+    def __call__(self, number: int) -> Tensor:
+        """Return this rank's share of batch `number`."""
+        indices = batch_indices(len(self.data), self.batch, number, self.seed)[self.world.share(self.batch)]
+        if self._pixels is not None:
+            images = self._pixels[torch.from_numpy(indices).to(self._pixels.device)].float().div_(255)
+        else:
+            images = self.data.float(indices).to(self.settings.device)
+        if self.flip:
+            coins = torch.rand(len(images), 1, 1, 1, generator=generator(self.seed, "flip", number, self.world.rank)) < 0.5
+            images = torch.where(coins.to(images.device), images.flip(3), images)
+        return images.contiguous(memory_format=self.settings.memory_format)

@@ -1,0 +1,82 @@
+"""From a card and what the user set to a checked recipe, a config and data."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from genzoo.card import Card
+from genzoo.data import Images, open_data
+from genzoo.errors import ArgumentError, DataError, UnknownNameError, suggest
+from genzoo.recipe import Recipe
+from genzoo.schema import parse
+
+_TABLES = ("rate", "turns")
+_SIZES = ("image_size", "channels")
+
+
+def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe, dict[str, Any]]:
+    """Return the recipe and the config of a run: the card's, changed by `settings` and by what is not None in `given`.
+
+    Raises:
+        UnknownNameError: a key that is neither in the recipe nor in the config.
+        ArgumentError: a value that does not fit.
+    """
+    base = card.recipe or Recipe()
+    recipe_keys = {f.name for f in dataclasses.fields(Recipe)}
+    config_keys = {f.name for f in dataclasses.fields(card.load_class().Config)}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    config: dict[str, Any] = dict(card.config)
+    for key, value in settings.items():
+        table, dot, player = key.partition(".")
+        if dot and table in _TABLES:
+            changes[table] = {**changes.get(table, getattr(base, table)), player: value}
+        elif key == "rate":
+            changes[key] = {"all": value}
+        elif key in recipe_keys:
+            changes[key] = _listed(value) if key in ("augment", "betas") else value
+        elif key in config_keys or key in _SIZES:
+            config[key] = value
+        else:
+            known = sorted(recipe_keys | config_keys | {*_SIZES, "rate.PLAYER", "turns.PLAYER"})
+            raise UnknownNameError(f"{card.name} has no setting {key!r}{suggest(key, known)}", f"settings: {', '.join(known)}")
+    values = {f.name: getattr(base, f.name) for f in dataclasses.fields(Recipe)}
+    return parse(Recipe, {**values, **changes}, f"recipe of {card.name}"), config
+
+
+def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Images, Images | None]:
+    """Open the training and the held-out images (None where there are none) and settle `config["image_shape"]`.
+
+    An image size that was set wins; then the card's; then the size the data has by itself.
+    """
+    if isinstance(source, str) and not source:
+        raise ArgumentError("there are no data to train on", "name some: --data digits, or a folder of images")
+    size, channels = config.pop("image_size", None), config.pop("channels", None)
+    shape = config.get("image_shape")
+    if shape is None or size is not None or channels is not None:
+        native = open_data(source, held_out=0).shape if shape is None and (size is None or channels is None) else (3, 64, 64)
+        own = shape or native
+        shape = (channels if channels is not None else own[0], *(_pair(size) if size is not None else own[1:]))
+    config["image_shape"] = tuple(shape)
+    train = open_data(source, image_shape=shape, split="train", held_out=recipe.held_out)
+    try:
+        test = open_data(source, image_shape=shape, split="test", held_out=recipe.held_out) if recipe.held_out else None
+    except (ArgumentError, DataError):
+        test = None
+    return train, test
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    """Read 64, "64" or "24x40" (height x width)."""
+    found = re.fullmatch(r"(\d{1,5})(?:[x×](\d{1,5}))?", str(size))
+    if isinstance(size, bool) or not found:
+        raise ArgumentError(f"image_size must be a side or HEIGHTxWIDTH, not {size!r}", "for example image_size=64 or image_size=24x40")
+    return int(found[1]), int(found[2] or found[1])
+
+
+def _listed(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip() and part.strip() != "none")

@@ -1,0 +1,63 @@
+"""Players: a model's training is a game, and one loop plays every game.
+
+`players(model, recipe)` says who plays. It is a `functools.singledispatch` on the model's class: the core registers the games of
+`DensityModel` (one player, likelihood) and `ImplicitModel` (two players, adversarial); a plugin registers its own with
+`players.register`, and the loop stays untouched.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.errors import TrainingError
+from genzoo.models import Model
+from genzoo.recipe import Recipe
+
+Loss = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Player:
+    """One player of a game.
+
+    Attributes:
+        name: how the recipe addresses it: `--set rate.NAME=…`, `--set turns.NAME=…`.
+        module: its parameters; a turn changes these and no others.
+        loss: images (N, C, H, W) in [0, 1] and the turn's source of noise → the scalar that the player minimises.
+        turns: how often it moves in one round.
+        fresh: whether each turn is given new images; otherwise those of the player before.
+        average: whether the recipe's EMA follows this player's weights.
+        after_turn: called after each update, for example to clip weights.
+        settle: called once on the finished model, for example to estimate batch statistics of the averaged weights.
+        floor: a mean loss below this over many rounds means that this player has won and the others learn nothing.
+        remedy: what to try then.
+    """
+
+    name: str
+    module: nn.Module
+    loss: Loss
+    turns: int = 1
+    fresh: bool = True
+    average: bool = False
+    after_turn: Callable[[], None] | None = None
+    settle: Callable[[Model], None] | None = None
+    floor: float | None = None
+    remedy: str = ""
+
+
+@functools.singledispatch
+def players(model: Model, recipe: Recipe) -> Sequence[Player]:
+    """Return the players of the model's game in the order in which they move.
+
+    Raises:
+        TrainingError: nobody registered a game for the model's class.
+    """
+    raise TrainingError(
+        f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an ImplicitModel",
+        "register its game with genzoo.training.players.register, beside the class",
+    )

@@ -1,0 +1,95 @@
+"""What a run tells the person at the keyboard: a bar with rate, time left and losses, a log, and pictures on the way."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from genzoo.errors import GenzooError
+from genzoo.files import make_folder
+from genzoo.images import save_grid
+from genzoo.models import GenerativeModel
+from genzoo.training.loop import Run
+
+SAMPLE_SECONDS = 240.0
+_LINE_SECONDS = 15.0  # between lines where stderr is no terminal
+
+
+class Report:
+    """Progress on stderr, `log.jsonl`, sample grids, and TensorBoard events where asked for; silent on ranks that do not write."""
+
+    def __init__(self, run: Run, *, quiet: bool = False, tensorboard: bool = False) -> None:
+        self.run = run
+        self.active = run.world.writes
+        self.quiet = quiet or not self.active
+        self._first, self._begun = run.step, time.monotonic()
+        self._line = self._sampled = 0.0
+        self._bar: Any = None
+        if self.active:
+            make_folder(run.folder / "samples")
+        self._events = _tensorboard(run.folder) if tensorboard and self.active else None
+        self._log = open(run.folder / "log.jsonl", "a", encoding="utf-8") if self.active else None  # noqa: SIM115 - closed in __exit__
+
+    def __enter__(self) -> Report:
+        if not self.quiet and sys.stderr.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=self.run.recipe.steps, initial=self.run.step, unit="step", dynamic_ncols=True, file=sys.stderr)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for closing in (self._bar, self._log, self._events):
+            if closing is not None:
+                closing.close()
+
+    def round(self, losses: dict[str, float]) -> None:
+        """Show and log the losses of one round."""
+        if not self.active:
+            return
+        if self._log is not None:
+            self._log.write(json.dumps({"step": self.run.step, **{name: round(loss, 6) for name, loss in losses.items()}}) + "\n")
+        if self._events is not None:
+            for name, loss in losses.items():
+                self._events.add_scalar(f"loss/{name}", loss, self.run.step)
+        words = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
+        if self._bar is not None:
+            self._bar.n = self.run.step
+            self._bar.set_postfix_str(f"{words}, {self.rate():.0f} img/s", refresh=False)
+            self._bar.update(0)
+        elif not self.quiet and time.monotonic() - self._line > _LINE_SECONDS:
+            self._line = time.monotonic()
+            print(f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, {self._left()} left", file=sys.stderr, flush=True)  # noqa: T201
+
+    def checkpoint(self) -> None:
+        """Draw a grid of samples, now and then, and flush the log."""
+        if self._log is not None:
+            self._log.flush()
+        due = self._sampled == 0.0 or time.monotonic() - self._sampled > SAMPLE_SECONDS or self.run.step >= self.run.recipe.steps
+        if self.active and due:
+            finished = self.run.averages.finished(self.run.model, self.run.players)
+            if isinstance(finished, GenerativeModel):
+                save_grid(finished.sample(64, seed=0), self.run.folder / "samples" / f"step-{self.run.step:07d}.png")
+            self._sampled = time.monotonic()
+
+    def rate(self) -> float:
+        """Images per second since this process began."""
+        rounds = self.run.step - self._first
+        return rounds * self.run.recipe.batch / max(time.monotonic() - self._begun, 1e-9)
+
+    def _left(self) -> str:
+        rounds = max(self.run.step - self._first, 1)
+        seconds = (self.run.recipe.steps - self.run.step) * (time.monotonic() - self._begun) / rounds
+        minutes = round(seconds / 60)
+        return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except Exception as error:  # noqa: BLE001 - an optional import may fail in any way
+        raise GenzooError(f"TensorBoard logs need the package tensorboard ({type(error).__name__})", "pip install 'genzoo[tensorboard]'") from error
+    return SummaryWriter(str(folder / "tensorboard"))

@@ -1,0 +1,78 @@
+"""What the machine decides: device, precision, memory layout, compilation. "auto" means what measured best on that device."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from genzoo.errors import ArgumentError
+from genzoo.recipe import AUTO, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How tensors are computed; none of it belongs to the mathematics."""
+
+    device: torch.device
+    bf16: bool
+    channels_last: bool
+    compile: bool
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context under which losses are computed: bf16 where chosen, float32 otherwise."""
+        if not self.bf16:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        """The layout of images and convolution weights."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def on(self, device: torch.device) -> Settings:
+        """Return the same settings on another device of the same kind."""
+        return dataclasses.replace(self, device=device)
+
+    def words(self) -> str:
+        """Return the settings in a few words, for cards and logs."""
+        parts = [str(self.device), "bf16" if self.bf16 else "fp32", "channels_last" if self.channels_last else "channels_first"]
+        return ", ".join(parts + (["compiled"] if self.compile else []))
+
+
+def settle(recipe: Recipe, device: torch.device | str | None) -> Settings:
+    """Return the settings for `recipe` on `device` (None: a GPU if there is one)."""
+    chosen = find_device(device)
+    return Settings(
+        device=chosen,
+        bf16=_fast_bf16(chosen) if recipe.precision == AUTO else recipe.precision == "bf16",
+        # Convolutions in bf16 lose most of their gain in NCHW; on GPUs NHWC is what the matrix units read.
+        channels_last=recipe.channels_last in (AUTO, "on"),
+        # Measured on CPUs: compiling buys a DCGAN nothing, and its first step costs tens of seconds.
+        compile=recipe.compile == "on",
+    )
+
+
+def find_device(device: torch.device | str | None) -> torch.device:
+    """Return `device` as torch.device, the first GPU or the CPU where it is None; raise ArgumentError where it is not there."""
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArgumentError(f"device {str(device)!r} cannot be used: {reason}", "for example device='cpu'") from error
+    return chosen
+
+
+def _fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        # AMX tiles or AVX-512 bf16 instructions; without them bf16 is emulated, and slower than float32.
+        return any(getattr(torch.cpu, name, bool)() for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+    return False

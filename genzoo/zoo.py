@@ -1,0 +1,166 @@
+"""The verbs behind the door and the command line. Nothing here imports torch before a model is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genzoo import hub
+from genzoo.card import Card
+from genzoo.errors import HubError, UnknownNameError
+from genzoo.ledger import Ledger, Row, load_ledgers
+from genzoo.registry import installed
+
+if TYPE_CHECKING:
+    import torch
+
+    from genzoo.evaluation.records import Record
+    from genzoo.models import Model
+    from genzoo.training.outcome import Outcome
+
+
+def ledger() -> Ledger:
+    """Return every row of published weights: the core's zoo.toml, the plugins' and those that GENZOO_ZOO names."""
+    return load_ledgers(plugins=installed().ledgers)
+
+
+def cards() -> list[Card]:
+    """Return the cards of every installed model, official and third-party, in the order of the taxonomy."""
+    rows = ledger()
+    return [card.replace(has_weights=card.name in rows) for card in installed().cards.values()]
+
+
+def card(name: str) -> Card:
+    """Return the card of `name`.
+
+    Raises:
+        UnknownNameError: no installed plugin has it; the message holds the nearest name.
+    """
+    return installed().find(name).replace(has_weights=name in ledger())
+
+
+def row(name: str) -> Row:
+    """Return the ledger's row of the published weights of `name`.
+
+    Raises:
+        UnknownNameError: an unknown name.
+        HubError: a model without published weights.
+    """
+    rows = ledger()
+    if name not in rows:
+        known = card(name)
+        trained = [c.name for c in cards() if c.has_weights and c.model == known.model]
+        raise HubError(f"{name!r} has no published weights", f"genzoo.load({trained[0]!r}) has" if trained else f"genzoo train {name} makes some; genzoo.create({name!r}) has fresh ones")
+    return rows[name]
+
+
+def pull(name: str, progress: hub.Progress | None = None) -> Path:
+    """Return the path of the verified safetensors file of `name`, fetching it where it is not at hand.
+
+    Raises:
+        HubError: no source gave the bytes that the ledger pins.
+    """
+    return hub.pull(row(name), progress=progress)
+
+
+def create(name: str, **config: Any) -> Model:
+    """Return the architecture `name` with fresh weights; keywords replace keys of its config, such as `image_shape=(3, 24, 40)`."""
+    model: Model = card(name).build(**config)
+    return model
+
+
+def load(name: str, device: torch.device | str | None = None, progress: hub.Progress | None = None) -> Model:
+    """Return the model `name` with its published weights, in evaluation mode, on `device` (None: the CPU).
+
+    Raises:
+        UnknownNameError, HubError, WeightsError, CardError: one line each, see genzoo.errors.
+    """
+    known, published = card(name), row(name)
+    blob = hub.pull_bytes(published, progress=progress)
+    from genzoo.models.weights import build_filled
+
+    model = build_filled(known, blob, f"the weights of {name!r}")
+    if device is None:
+        return model
+    from genzoo.training.settings import find_device
+
+    return model.to(find_device(device))
+
+
+def verify(name: str) -> str:
+    """Check the digest of the weights of `name` and that this machine draws what the author's machine drew; return one line.
+
+    Raises:
+        HubError, WeightsError: what differs.
+    """
+    published = row(name)
+    path = hub.verify_digest(published)
+    blob = hub.pull_bytes(published)
+    from genzoo.models import golden
+    from genzoo.models.weights import build_filled, facts_of
+
+    where = str(path)
+    agreement = golden.compare(build_filled(card(name), blob, where), facts_of(blob, where).get("golden", {}), name)
+    return f"sha256 {published.sha256[:12]}… is right, {agreement}"
+
+
+def push(name: str, dest: str | Path, run: str | Path | None = None) -> Row:
+    """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it can be pulled from there.
+
+    `run` is the folder of a training run; without it the published weights of `name` are passed on.
+    """
+    known = card(name)
+    if run is None:
+        published = row(name)
+    else:
+        rows = load_ledgers(Path(run) / "zoo.toml", extra=())
+        if name not in rows:
+            raise UnknownNameError(f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}")
+        published = rows[name]
+    weights = hub.pull_bytes(published)
+    return hub.push(dest, name=name, weights=weights, row=published, card_text=hub.model_card(published, known))
+
+
+def train(
+    name: str,
+    data: Any = None,
+    out: str | Path | None = None,
+    steps: int | None = None,
+    *,
+    resume: bool = False,
+    settings: dict[str, Any] | None = None,
+    device: torch.device | str | None = None,
+    quiet: bool = False,
+    tensorboard: bool = False,
+) -> Outcome:
+    """Train `name` and write weights, card, scores and samples to `out` (default `runs/NAME`), a folder that is itself a hub.
+
+    Args:
+        name: a card; its recipe and config are the defaults.
+        data: see `genzoo.data.open_data`; None = the recipe's.
+        out: the folder of the run; it also holds the checkpoint.
+        steps: rounds to play; None = the recipe's.
+        resume: go on from the checkpoint in `out`, to bit-identical weights.
+        settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the recipe or of the config.
+        device: None = a GPU if there is one.
+        quiet: no progress on stderr.
+        tensorboard: also write TensorBoard events.
+
+    Raises:
+        TrainingError: the run cannot go on; the message names the step, the last good checkpoint and what to try.
+        DataError, ArgumentError, UnknownNameError: before anything is trained.
+    """
+    from genzoo.training.conduct import conduct
+
+    return conduct(card(name), data, out, steps, resume=resume, settings=settings or {}, device=device, quiet=quiet, tensorboard=tensorboard)
+
+
+def evaluate(name: str, data: Any = None, n: int | None = None, seed: int = 0, progress: Any = None) -> list[Record]:
+    """Return the records of the published model `name` on `data` (None: its recipe's): likelihoods, or sample quality beside its floor.
+
+    Raises:
+        ArgumentError: no data named, neither here nor in the recipe.
+    """
+    from genzoo.evaluation.scoring import records_of
+
+    return records_of(load(name), card(name), data, n, seed, progress)

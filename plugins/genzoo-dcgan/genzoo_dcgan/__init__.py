@@ -1,0 +1,55 @@
+"""The cards of the DCGAN plugin. Nothing here imports torch: the classes are named, not loaded."""
+
+from __future__ import annotations
+
+from genzoo import Card, Family, Recipe, hookimpl
+
+PAPER = "Radford, Metz & Chintala 2016, Unsupervised Representation Learning with Deep Convolutional GANs, arXiv:1511.06434"
+
+# The paper's optimiser (section 4): Adam, learning rate 0.0002, beta1 0.5.
+_PAPER = Recipe(
+    command="genzoo train dcgan --data digits --set image_size=8x8 --set channels=1",
+    data="digits",
+    steps=2_000,
+    batch=128,
+    rate={"all": 2e-4},
+    betas=(0.5, 0.999),
+)
+
+# 4,379 photographs are few: differentiable augmentation keeps D from learning them by heart, and D learns at twice G's rate.
+_BEDROOMS = Recipe(
+    command="genzoo train dcgan-bedrooms",
+    data="bedrooms",
+    steps=23_500,
+    batch=64,
+    rate={"generator": 2e-4, "discriminator": 4e-4},
+    betas=(0.5, 0.999),
+    flip=True,
+    augment=("color", "translation", "cutout"),
+    ema=0.999,
+    storage="float16",
+)
+
+
+@hookimpl
+def genzoo_cards() -> list[Card]:
+    """Return the cards: the architecture, and the bedrooms of the lecture."""
+    return [
+        Card(
+            name="dcgan",
+            family=Family.IMPLICIT,
+            model="genzoo_dcgan.dcgan:DCGAN",
+            recipe=_PAPER,
+            summary="Deep convolutional GAN, any size that strides of 2 allow",
+            paper=PAPER,
+        ),
+        Card(
+            name="dcgan-bedrooms",
+            family=Family.IMPLICIT,
+            model="genzoo_dcgan.dcgan:DCGAN",
+            config={"image_shape": (3, 64, 64), "width": 40, "discriminator_width": 32},
+            recipe=_BEDROOMS,
+            summary="Bedrooms, 3×64×64, from a few thousand photographs",
+            paper=PAPER,
+        ),
+    ]
