@@ -1,0 +1,15 @@
+"""The hub: fetch, check and publish weights. Nothing counts before its size and sha256 are those that the ledger pins (rule R1).
+
+fetch.py     pull, pull_bytes, verify_digest: the order in which places are tried, the cache and its lock
+transfer.py  from a source into one file, with resume
+http.py      one GET under deadlines
+repo.py      Hugging Face repositories, as `huggingface_hub` names them
+publish.py   push and the model card
+"""
+
+from genzoo.hub.fetch import find_local, pull, pull_bytes, verify_digest
+from genzoo.hub.http import Deadlines
+from genzoo.hub.publish import model_card, push
+from genzoo.hub.transfer import Progress
+
+__all__ = ["Deadlines", "Progress", "find_local", "model_card", "pull", "pull_bytes", "push", "verify_digest"]

@@ -1,0 +1,228 @@
+"""One GET that can neither hang nor be led astray (rule R11).
+
+https only, loopback excepted; at most three redirects; the token goes to the origin it belongs to and to no other; every single
+read from the socket, headers included, stands under four deadlines. The usual clients give a deadline for each read alone, so a
+server that sends one byte now and then holds them for ever.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import io
+import ipaddress
+import socket
+import ssl
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
+
+from genzoo.errors import HubError
+
+MAX_REDIRECTS = 3
+_REDIRECTS = (301, 302, 303, 307, 308)
+_URL_SIGNS = "!#$%&'()*+,/:;=?@[]~"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadlines:
+    """How long a server may take; seconds and bytes per second."""
+
+    connect: float = 10.0  # to accept the connection
+    stall: float = 15.0  # of silence
+    window: float = 30.0  # over each such span the speed must not fall below `slowest`
+    slowest: float = 1000.0
+    total: float = 120.0  # for the whole answer, and one second more for every `pace` bytes
+    pace: float = 50_000.0
+
+
+PATIENT = Deadlines()
+
+
+@dataclass
+class Answer:
+    """What a server sent back; `read` returns up to n bytes of the body as they come, and b"" at its end."""
+
+    status: int
+    url: str
+    headers: http.client.HTTPMessage
+    response: http.client.HTTPResponse
+
+    def read(self, n: int) -> bytes:
+        """Return the next bytes of the body, at most `n`; HubError says why none come any more."""
+        with _spoken(self.url):
+            return self.response.read1(n)
+
+
+class _Clock:
+    """Counts what arrives and raises HubError when a deadline has passed."""
+
+    def __init__(self, deadlines: Deadlines, size: int) -> None:
+        self._limits = deadlines
+        self._mark = time.monotonic()
+        self._end = self._mark + deadlines.total + size / deadlines.pace
+        self._count = 0
+
+    def left(self) -> float:
+        """Return the seconds that the next read may take."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise HubError("took too long as a whole", "try again: what has arrived is kept")
+        return min(left, self._limits.stall)
+
+    def note(self, count: int) -> None:
+        """Take note that `count` bytes have arrived."""
+        self._count += count
+        now = time.monotonic()
+        if now - self._mark < self._limits.window:
+            return
+        if self._count < self._limits.slowest * self._limits.window:
+            raise HubError(f"sent less than {self._limits.slowest:.0f} bytes a second", "try again: what has arrived is kept")
+        self._mark, self._count = now, 0
+
+
+class _TimedReader(io.RawIOBase):
+    """The receiving side of a socket, read by the clock."""
+
+    def __init__(self, sock: socket.socket, clock: _Clock) -> None:
+        self._sock, self._clock = sock, clock
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._sock.settimeout(self._clock.left())
+        try:
+            count = self._sock.recv_into(buffer)
+        except TimeoutError:
+            self._clock.left()  # raises if it was the deadline of the whole, not silence
+            raise
+        self._clock.note(count)
+        return count
+
+
+class _TimedSocket:
+    """The little of a socket that `http.client` asks for once the request has been sent."""
+
+    def __init__(self, sock: socket.socket, clock: _Clock) -> None:
+        self._reader = _TimedReader(sock, clock)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._reader)
+
+    def close(self) -> None:
+        """Do nothing: `get` owns the real socket."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine itself."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_url(url: str, local: bool = True) -> SplitResult:
+    """Return the parts of a URL that may be asked: https, or http to this very machine where `local` allows it; else HubError."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise HubError(f"{url!r} is not a URL: {error}") from error
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and local and is_loopback(host))):
+        raise HubError(f"{url!r} refused: only https is allowed", "check HF_ENDPOINT")
+    return parts
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int]:
+    return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+
+
+@contextlib.contextmanager
+def get(url: str, *, token: str | None, offset: int, size: int, deadlines: Deadlines) -> Iterator[Answer]:
+    """GET `url` from byte `offset` on, following redirects; the connection is closed when the block ends.
+
+    Args:
+        url: https, or http to this machine.
+        token: sent to the origin of `url` alone.
+        offset: bytes that are already here; the server may ignore it and answer with status 200.
+        size: bytes expected as a whole, for the deadline.
+        deadlines: see `Deadlines`.
+
+    Raises:
+        HubError: no connection, a deadline passed, a redirect that is not allowed, or an answer that is not HTTP.
+    """
+    clock = _Clock(deadlines, size)
+    first = parts = check_url(url)
+    for _ in range(MAX_REDIRECTS + 1):
+        if _origin(parts) != _origin(first):
+            token = None  # for good: a host that was redirected to must not send us back with it either
+        with contextlib.ExitStack() as stack:
+            answer = _ask(stack, parts, _headers(token, offset), clock, deadlines)
+            if answer.status not in _REDIRECTS:
+                yield answer
+                return
+        url = urljoin(url, answer.headers.get("location", ""))
+        parts = check_url(url, local=is_loopback(first.hostname or ""))
+    raise HubError(f"redirected more than {MAX_REDIRECTS} times", "check HF_ENDPOINT")
+
+
+def _headers(token: str | None, offset: int) -> dict[str, str]:
+    headers = {"User-Agent": "genzoo", "Accept-Encoding": "identity", "Connection": "close"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+    return headers
+
+
+def _ask(stack: contextlib.ExitStack, parts: SplitResult, headers: dict[str, str], clock: _Clock, deadlines: Deadlines) -> Answer:
+    url = parts.geturl()
+    with _spoken(url):
+        connection = _connection(parts, min(deadlines.connect, clock.left()))
+        stack.callback(connection.close)
+        connection.connect()
+        sock = connection.sock
+        stack.callback(sock.close)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        connection.request("GET", quote(target, safe=_URL_SIGNS), headers=headers)
+        connection.sock = _TimedSocket(sock, clock)
+        response = connection.getresponse()
+        stack.callback(response.close)
+    return Answer(response.status, url, response.headers, response)
+
+
+def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPConnection:
+    """Return a connection that is not open yet, through the proxy of the environment if there is one."""
+    _, host, port = _origin(parts)
+    if parts.scheme == "http":  # this very machine: `check_url` lets no other pass
+        return http.client.HTTPConnection(host or "", port, timeout=timeout)
+    proxy = "" if urllib.request.proxy_bypass(host or "") else urllib.request.getproxies().get("https", "")
+    context = ssl.create_default_context()
+    if not proxy:
+        return http.client.HTTPSConnection(host or "", port, timeout=timeout, context=context)
+    via = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    connection = http.client.HTTPSConnection(via.hostname or "", via.port or 3128, timeout=timeout, context=context)
+    login = base64.b64encode(f"{unquote(via.username or '')}:{unquote(via.password or '')}".encode()).decode()
+    connection.set_tunnel(host or "", port, {"Proxy-Authorization": f"Basic {login}"} if via.username else {})
+    return connection
+
+
+@contextlib.contextmanager
+def _spoken(url: str) -> Iterator[None]:
+    """Turn what goes wrong on the wire into a HubError that names the host."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    try:
+        yield
+    except TimeoutError as error:
+        raise HubError(f"{host} is silent", "try again: what has arrived is kept") from error
+    except ssl.SSLError as error:
+        raise HubError(
+            f"{host}: no secure connection: {error.reason or error}", "check the clock and the certificates of this machine"
+        ) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise HubError(f"{host}: {type(error).__name__}: {error}", "check the network") from error
