@@ -21,12 +21,12 @@ def safe_text(value: object, limit: int = 500) -> str:
     """Return `value` as one printable line of at most `limit` characters (rule R6).
 
     Terminal escapes are removed whole; other control characters (C0, C1), bidirectional overrides and zero-width characters
-    become U+FFFD, so that a hostile string is seen to be hostile; line breaks and tabs become spaces.
+    become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and odd spaces become spaces.
     """
     text = _ESCAPES.sub("\ufffd", _words(value)[: 4 * limit])
     kept = []
     for char in text:
-        if char in "\n\r\t\x0b\x0c\x85":
+        if char in "\n\r\t\x0b\x0c\x85" or unicodedata.category(char) == "Zs":
             kept.append(" ")
         elif char in _UNSEEN or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn"):
             kept.append("\ufffd")

@@ -74,7 +74,7 @@ def _check_union(value: Any, kinds: list[Any], rules: Mapping[str, Any], where: 
 def _check_tuple(value: Any, inner: tuple[Any, ...], rules: Mapping[str, Any], where: str) -> tuple[Any, ...]:
     if not isinstance(value, (tuple, list)):
         raise ArgumentError(f"{where} must be a list, not {safe_repr(value)}")
-    size = rules.get("size") or (None if Ellipsis in inner else len(inner))
+    size = rules.get("size") if Ellipsis in inner else len(inner)
     if size is not None and len(value) != size:
         raise ArgumentError(f"{where} must have {size} items, not {len(value)}: {safe_repr(value)}")
     kinds = inner[:1] * len(value) if Ellipsis in inner else inner
@@ -99,7 +99,8 @@ def _check_scalar(value: Any, kind: Any, rules: Mapping[str, Any], where: str) -
         raise ArgumentError(f"{where} must be a finite number, not {safe_repr(value)}")
     low, high, choices = rules.get("low"), rules.get("high"), rules.get("choices")
     if isinstance(value, (int, float)) and ((low is not None and value < low) or (high is not None and value > high)):
-        raise ArgumentError(f"{where} must lie between {low if low is not None else '-∞'} and {high if high is not None else '∞'}, not {safe_repr(value)}")
+        span = f"{low if low is not None else '-∞'} and {high if high is not None else '∞'}"
+        raise ArgumentError(f"{where} must lie between {span}, not {safe_repr(value)}")
     if choices and value not in choices:
         raise ArgumentError(f"{where} must be one of {', '.join(choices)}, not {safe_repr(value)}{suggest(str(value), choices)}")
     return value

@@ -57,11 +57,6 @@ FAULTS: dict[str, tuple[str, str]] = {
     "generator-exit": ("raise GeneratorExit", "GeneratorExit"),
     "error-in-str": ("class Mean(Exception):\n    def __str__(self): raise RuntimeError\nraise Mean", "Mean"),
     "recursion": ("def deep(): return deep()\ndeep()", "RecursionError"),
-    "hangs": ("import time\nwhile True: time.sleep(60)", "did not load within 2 s"),
-    "hangs-stubbornly": (
-        HOOK + "def genzoo_cards():\n    import time\n    try:\n        time.sleep(60)\n    except:\n        time.sleep(60)",
-        "GENZOO_PLUGIN_TIMEOUT",
-    ),
     "no-hook": ("x = 1", "no hook genzoo_cards"),
     "no-mark": ("def genzoo_cards():\n    return []", "lacks its mark — write @genzoo.hookimpl"),
     "misspelt": (GOOD.format(name="ok-1") + HOOK + "def genzoo_dataset():\n    return {}", "did you mean 'genzoo_datasets'?"),
@@ -106,6 +101,13 @@ FAULTS: dict[str, tuple[str, str]] = {
     "no-object": ("x = 1", "AttributeError"),
     "asks-back": ("from genzoo.registry import installed\ninstalled()", "asks for the models while it is being loaded"),
     "hostile-text": (f"raise ValueError({HOSTILE!r})", "ValueError: "),
+}
+HANGS = {
+    "sleep": "import time\nwhile True: time.sleep(60)",
+    "busy": "while True: pass",
+    "hook": HOOK + "def genzoo_cards():\n    import time\n    time.sleep(600)",
+    "deaf": "import time\nwhile True:\n    try:\n        time.sleep(60)\n    except Exception:\n        pass",
+    "stubborn": "import time\ntry:\n    time.sleep(600)\nexcept:\n    time.sleep(600)",
 }
 OBJECTS = {"a-class": ":plugin", "no-object": ":missing"}
 
@@ -157,7 +159,16 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]
     for fault, (source, _) in FAULTS.items():
         entry = f"[genzoo]\nill-{fault} = mod_ill_{fault.replace('-', '_')}{OBJECTS[fault]}\n" if fault in OBJECTS else None
         install(folder, f"ill-{fault}", source, entry)
-    return run(folder, GENZOO_PLUGIN_TIMEOUT="2")
+    return run(folder, GENZOO_PLUGIN_TIMEOUT="60")
+
+
+@pytest.fixture(scope="module")
+def stuck(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
+    """The plugins that never come back; apart, because their short deadline must not strike the others on a busy machine."""
+    folder = tmp_path_factory.mktemp("site")
+    for fault, source in HANGS.items():
+        install(folder, f"ill-{fault}", source)
+    return run(folder, GENZOO_PLUGIN_TIMEOUT="0.5")
 
 
 class TestWard:
@@ -188,6 +199,13 @@ class TestWard:
         for source in ("print", "the real stdout", "the descriptor", "a child"):
             assert f"noise from {source}" in ward[1]
         assert "noise from a warning" not in ward[1]
+
+
+class TestHangs:
+    @pytest.mark.parametrize("fault", HANGS)
+    def test_a_plugin_that_never_comes_back_is_left_behind(self, stuck: tuple[dict[str, Any], str], fault: str) -> None:
+        row = next(row for row in stuck[0]["reports"] if row["name"] == f"ill-{fault}")
+        assert row["reason"] == "it did not load within 0.5 s — GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer"
 
 
 class TestMetadata:
@@ -433,10 +451,10 @@ class TestFind:
             assert str(error).isprintable()
 
     def test_a_very_long_name_is_refused_quickly(self) -> None:
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(UnknownNameError):
             self.found.find("dcgan" * 200_000)
-        assert time.perf_counter() - start < 1
+        assert time.process_time() - start < 1
 
 
 class TestRegistry:
@@ -590,5 +608,5 @@ class TestHookspecs:
         source = textwrap.dedent((hookspecs.__doc__ or "").partition("at its top:\n")[2].partition("\nAn implementation")[0])
         entry = Entry("mine")
         entry.plugin = types.ModuleType("mine")
-        exec(source, {"genzoo": genzoo}, vars(entry.plugin))
+        exec(source, {"genzoo": genzoo}, vars(entry.plugin))  # noqa: S102 - our own docstring
         assert list(load_registry([entry]).cards) == ["mine"]
