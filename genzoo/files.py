@@ -12,7 +12,6 @@ import hashlib
 import importlib.util
 import os
 import re
-import secrets
 import stat
 import sys
 import time
@@ -69,7 +68,7 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
     with storage("write", path):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+        temporary = target.parent / f".{os.urandom(8).hex()}.tmp"
         try:
             with open(temporary, "xb") as file:
                 if callable(data):

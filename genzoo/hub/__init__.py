@@ -2,13 +2,13 @@
 
 fetch.py     pull, pull_bytes, verify_digest: the order in which places are tried, the cache and its lock
 transfer.py  from a source into one file, with resume
-http.py      one GET under deadlines
+http.py      one GET under deadlines, imported when the network is asked
 repo.py      Hugging Face repositories, as `huggingface_hub` names them
 publish.py   push and the model card
 """
 
+from genzoo.hub.deadlines import Deadlines
 from genzoo.hub.fetch import find_local, pull, pull_bytes, verify_digest
-from genzoo.hub.http import Deadlines
 from genzoo.hub.publish import model_card, push
 from genzoo.hub.transfer import Progress
 

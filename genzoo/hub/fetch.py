@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from genzoo.errors import HubError, WeightsError, safe_text
 from genzoo.files import cache_dir, digest_path, find_resource, locked, make_folder, read_capped, sha256_of, storage
-from genzoo.hub.http import PATIENT, Deadlines
+from genzoo.hub.deadlines import PATIENT, Deadlines
 from genzoo.hub.repo import endpoint, file_url, in_hub_cache, is_offline, token_for_reading
 from genzoo.hub.transfer import Opener, Progress, Stream, describe, open_folder, open_url, reading, receive
 from genzoo.ledger import FolderSource, PackageSource, RepoSource, Row, Source

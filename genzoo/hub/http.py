@@ -22,25 +22,11 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from genzoo.errors import HubError
+from genzoo.hub.deadlines import Deadlines
 
 MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 _URL_SIGNS = "!#$%&'()*+,/:;=?@[]~"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deadlines:
-    """How long a server may take; seconds and bytes per second."""
-
-    connect: float = 10.0  # to accept the connection
-    stall: float = 15.0  # of silence
-    window: float = 30.0  # over each such span the speed must not fall below `slowest`
-    slowest: float = 1000.0
-    total: float = 120.0  # for the whole answer, and one second more for every `pace` bytes
-    pace: float = 50_000.0
-
-
-PATIENT = Deadlines()
 
 
 @dataclass

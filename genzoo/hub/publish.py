@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.card import Card, check_name
 from genzoo.errors import HubError, WeightsError, safe_text
 from genzoo.files import atomic_write, make_folder, relative_parts, sha256_of
-from genzoo.hub.http import PATIENT, check_url, get
+from genzoo.hub.deadlines import PATIENT
 from genzoo.hub.repo import endpoint, is_offline
 from genzoo.ledger import Row, Score, add_row, with_row
 from genzoo.ledger.sources import REPO, REVISION
@@ -66,6 +66,8 @@ def _push_to_repo(repo: str, row: Row, weights: bytes, card_text: str, files: Ma
         raise HubError(f"cannot push to hf:{repo} while offline mode is on", "unset HF_HUB_OFFLINE")
     from huggingface_hub import HfApi
 
+    from genzoo.hub.http import check_url
+
     at = endpoint()
     check_url(at)
     try:
@@ -101,6 +103,8 @@ def _commit(api: HfApi, repo: str, row: Row, weights: bytes, card_text: str, fil
 def _published_ledger(at: str, repo: str) -> bytes:
     """Return the zoo.toml that the repository has now, so that rows of other models in it are kept."""
     from huggingface_hub import get_token, hf_hub_url
+
+    from genzoo.hub.http import get
 
     cap = 8 << 20
     with get(hf_hub_url(repo, "zoo.toml", endpoint=at), token=get_token(), offset=0, size=cap, deadlines=PATIENT) as answer:

@@ -12,11 +12,15 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from genzoo.errors import HubError, StorageError, WeightsError, safe_text
 from genzoo.files import CHUNK, put_in_place, sha256_of, storage
-from genzoo.hub.http import Answer, Deadlines, get
+from genzoo.hub.deadlines import Deadlines
 from genzoo.ledger import Row
+
+if TYPE_CHECKING:
+    from genzoo.hub.http import Answer
 
 Progress = Callable[[int, int], object]  # bytes so far, bytes in all
 
@@ -159,6 +163,8 @@ def reading(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def open_url(url: str, token: str | None, row: Row, offset: int, deadlines: Deadlines) -> Iterator[Stream]:
     """Open `url` from `offset` on. A server that ignores the range starts at 0; one that announces another size is refused."""
+    from genzoo.hub.http import get
+
     with get(url, token=token, offset=offset, size=row.bytes, deadlines=deadlines) as answer:
         if answer.status == 416 and offset:  # nothing there beyond `offset`: what is here came from something longer
             answer.response.close()
