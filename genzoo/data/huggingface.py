@@ -34,9 +34,9 @@ def open_huggingface(
     part, _, column = rest.partition(":")
     if repo.count("/") != 1 or not all(repo.split("/")):
         raise DataError(f"{spec!r} does not name a data set of the Hugging Face Hub", f"write {FORM}")
-    table, own = _table(repo, part, split)
-    images = _images(table, spec, column, shape, cache, progress)
-    return images.replace(split=split) if own else hold_out(images, None, split, held_out)
+    table, taken = _table(repo, part, split)
+    images = _images(table, f"hf:{repo}:{taken}", column, shape, cache, progress)
+    return images.replace(split=split) if not part and taken == split else hold_out(images, None, split, held_out)
 
 
 def _library() -> Any:
@@ -47,16 +47,15 @@ def _library() -> Any:
     return datasets
 
 
-def _table(repo: str, part: str, split: str) -> tuple[Any, bool]:
-    """Return the table and whether it is the set's own `split`."""
+def _table(repo: str, part: str, split: str) -> tuple[Any, str]:
+    """Return the table and the name of its split."""
     library = _library()
     try:
         names = list(library.get_dataset_split_names(repo))
-        own = not part and split in names
-        wanted = part or (split if own else "train" if "train" in names else names[0])
+        wanted = part or next((name for name in (split, "train") if name in names), names[0])
         if wanted not in names:
             raise DataError(f"{repo} has no split {wanted!r}{suggest(wanted, names)}", f"there are {', '.join(names)}")
-        return library.load_dataset(repo, split=wanted), own
+        return library.load_dataset(repo, split=wanted), wanted
     except DataError:
         raise
     except Exception as error:  # a library of many libraries: whatever it raises, the reason is one line
@@ -69,8 +68,8 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
     if not pictures or (column and column not in pictures):
         named = f"{column!r} of images" if column else "of images"
         raise DataError(f"{spec} has no column {named}", f"columns: {', '.join(table.features)}")
-    raw = table.cast_column(column or pictures[0], library.Image(decode=False))  # we decode ourselves, with our list of formats
-    cells = raw[column or pictures[0]]
+    chosen = column or pictures[0]
+    cells = table.cast_column(chosen, library.Image(decode=False))[chosen]  # we decode ourselves, with our list of formats
     if not len(cells):
         raise DataError(f"{spec} holds no images")
     target = shape or npz.native(_content(cells[0]), spec)
@@ -84,7 +83,7 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
         return frames, rows, skipped
 
     fingerprint = getattr(table, "_fingerprint", None)
-    key = key_of("hf", VERSION, spec, str(fingerprint), target) if cache and fingerprint else None
+    key = key_of("hf", VERSION, spec, chosen, str(fingerprint), target) if cache and fingerprint else None
     decoded = cached(key, make)
     labels = np.asarray(table["label"])[list(decoded.rows)] if "label" in table.features else None
     facts = {"source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}", "terms": "see the page of the data set"}

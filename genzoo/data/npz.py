@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -43,13 +44,17 @@ def read(path: Path) -> dict[str, Array]:
         with zipfile.ZipFile(path) as archive:
             check_memory(sum(member.file_size for member in archive.infolist()), str(path))
         with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, NotImplementedError, RuntimeError) as error:
+            arrays = {key: file[key] for key in file.files}
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, RuntimeError) as error:
         raise DataError(f"{path} is not a readable .npz file: {error}", "write it with numpy.savez_compressed(path, images=...)") from error
-    except (ValueError, TypeError, SyntaxError, MemoryError) as error:
+    except (ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError) as error:
         if "pickle" in str(error):
             raise DataError(f"{path} holds Python objects, which are never loaded", "save plain arrays of numbers") from error
         raise DataError(f"{path} holds a damaged array: {error}", "write it again") from error
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # numpy hands out the bytes of what is not an array
+            raise DataError(f"{path} holds {key!r}, which is not an array", "write it with numpy.savez_compressed(path, images=...)")
+    return arrays
 
 
 def open_npz(
@@ -98,7 +103,9 @@ def _plain(arrays: Mapping[str, Array], name: str) -> Images:
 
 
 def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
-    bits = np.unpackbits(arrays[split], axis=1, count=BINARY_SIDE**2)
+    if arrays[split].shape[1:] != (BINARY_SIDE**2 // 8,):
+        raise ValueError(f"{split!r} must be packed bits (N, {BINARY_SIDE**2 // 8}), not {arrays[split].shape}")
+    bits = np.unpackbits(arrays[split], axis=1)
     pixels = (bits * np.uint8(255)).reshape(-1, 1, BINARY_SIDE, BINARY_SIDE)  # (N, 1, 28, 28)
     return Images(pixels=pixels, name=name, split=split, transform="static-binarised", labels=arrays.get(f"{split}_labels"))
 
