@@ -1,0 +1,64 @@
+"""What every measure here does first: take the images as 8-bit pixels, and choose a fixed subset of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from genzoo.data.collection import Images
+from genzoo.errors import ArgumentError
+from genzoo.images import Pixels, as_tensor, check_images, quantise
+from genzoo.noise import Draws, check_seed, mix
+
+ImageSet: TypeAlias = "Pixels | Images"
+Progress: TypeAlias = Callable[[str, int, int], None]  # (what is being done, done, total)
+
+SMALLEST = 8  # pixels on the shorter side: below it neither patches nor a 4x4 grid make sense
+
+
+def as_pixels(images: object, what: str = "images") -> Tensor:
+    """Return `images` as uint8 (N, C, H, W) on the CPU; floats in [0, 1] are rounded to 8 bits, as a saved picture would be.
+
+    Everything is measured on the CPU, whatever device drew the images, so that the same images give the same numbers.
+
+    Raises:
+        ArgumentError: no images, another shape, dtype or range, or a side of fewer than 8 pixels.
+    """
+    tensor = as_tensor(images.pixels if isinstance(images, Images) else images, what)
+    if tensor.dtype != torch.uint8 or tensor.ndim != 4:
+        tensor = quantise(check_images(tensor, what=what))
+    if len(tensor) == 0:
+        raise ArgumentError(f"{what} must hold at least one image, not 0")
+    if min(tensor.shape[2:]) < SMALLEST:
+        raise ArgumentError(f"{what} must be at least {SMALLEST}x{SMALLEST} pixels, not {tensor.shape[2]}x{tensor.shape[3]}")
+    return tensor.cpu()
+
+
+def check_alike(x: Tensor, y: Tensor, x_name: str, y_name: str) -> None:
+    """Raise ArgumentError where the images of `x` and `y` differ in (C, H, W)."""
+    if x.shape[1:] != y.shape[1:]:
+        shapes = f"{x_name} have the shape {tuple(x.shape[1:])}, but {y_name} {tuple(y.shape[1:])}"
+        raise ArgumentError(shapes, "compare images of one size and kind")
+
+
+def subset(size: int, n: int, seed: int, role: str) -> Tensor:
+    """Return `n` different indices below `size`, (n,) int64: the first n of an order that only (size, seed, role) decide."""
+    order = Draws(mix("evaluation", "subset", role, check_seed(seed)), 0, 1).uniform(size)[0].argsort(stable=True)
+    return order[:n]
+
+
+def count(images: ImageSet, what: str) -> int:
+    """Return how many images there are; nothing is copied."""
+    shape = images.pixels.shape if isinstance(images, Images) else as_tensor(images, what).shape
+    if len(shape) != 4:
+        raise ArgumentError(f"{what} must have shape (N, C, H, W), not {tuple(shape)}")
+    return int(shape[0])
+
+
+def take(images: ImageSet, indices: Tensor, what: str) -> Tensor:
+    """Return the images at `indices` as `as_pixels` does; of a memory-mapped set only these are read."""
+    chosen = images[indices.to(images.device)] if isinstance(images, Tensor) else images[indices.numpy()]
+    return as_pixels(chosen, what)

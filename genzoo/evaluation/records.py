@@ -1,0 +1,120 @@
+"""Record: a measured number together with everything one must know before comparing it with another; no torch in here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from genzoo.errors import ArgumentError
+
+KINDS = ("exact", "elbo", "iwae", "sample")
+BETTER = ("lower", "higher", "neither")
+
+# Field -> why a difference in it forbids a comparison. In the order in which reasons are given.
+_MUST_AGREE = {
+    "metric": "they measure different things",
+    "kind": "an exact value, a bound and a measure of samples are different kinds of statement",
+    "unit": "nats count whole images, bits/dim single pixels: convert one first",
+    "features": "a distance means nothing without the features it was measured in",
+    "data": "another data set is another task",
+    "split": "another split holds other images",
+    "transform": "binarised and 8-bit images have different likelihoods and different edges",
+    "n": "the estimate depends on how many images were measured",
+    "n_reference": "the estimate depends on how many images it was measured against",
+    "protocol": "they were measured in different ways",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One measured value.
+
+    Attributes:
+        metric: "kid", "fid", "swd", "ms-ssim", "precision", "nll", ...
+        value: the number, finite.
+        unit: "1" for a pure number, "nats", "bits/dim", ...
+        kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of sample quality.
+        n: images that were measured.
+        data, split, transform: against which images: the set's name, its part, and "8-bit" or a binarisation.
+        subject: whose images were measured: a model's name, "samples", or "train" for the floor that real images reach.
+        n_reference: images they were compared with, or None where there is no other side.
+        stderr: standard error of the value, or None where it is not known.
+        features: name and digest of the features, "" where the metric has none.
+        protocol: what else decides the number: seeds, counts, weights, the K of IWAE.
+        better: "lower", "higher", or "neither" where the aim is the value of real images.
+        note: what a reader should know, e.g. that a covariance is rank deficient.
+    """
+
+    metric: str
+    value: float
+    unit: str = "1"
+    kind: str = "sample"
+    n: int
+    data: str
+    split: str = "test"
+    transform: str = "8-bit"
+    subject: str = "samples"
+    n_reference: int | None = None
+    stderr: float | None = None
+    features: str = ""
+    protocol: str = ""
+    better: str = "lower"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ArgumentError(f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
+        if self.better not in BETTER:
+            raise ArgumentError(f"better must be one of {', '.join(BETTER)}, not {self.better!r}")
+        if not self.metric or not self.unit or not self.data:
+            raise ArgumentError("a record without metric, unit or data says nothing")
+        if not math.isfinite(self.value) or (self.stderr is not None and not 0 <= self.stderr < math.inf):
+            raise ArgumentError(f"{self.metric} came out as {self.value} ± {self.stderr}: not a measurement")
+        if self.n < 1:
+            raise ArgumentError(f"n must be at least 1, not {self.n}")
+
+    @property
+    def label(self) -> str:
+        """Return the metric with the features it depends on: "fid[gist-v1@0123456789ab]", never a bare "fid"."""
+        return f"{self.metric}[{self.features}]" if self.features else self.metric
+
+    def as_dict(self) -> dict[str, str | int | float | None]:
+        """Return every field, ready for JSON; `label` and the field names of the class are the keys."""
+        return {"label": self.label, **asdict(self)}
+
+    def __str__(self) -> str:
+        sign = {"elbo": "≤ ", "iwae": "≤ "}.get(self.kind, "")
+        spread = "" if self.stderr is None else f" ± {self.stderr:.2g}"
+        unit = "" if self.unit == "1" else f" {self.unit}"
+        against = "" if self.n_reference is None else f" against {self.n_reference:,}"
+        where = f"n = {self.n:,}{against}, {self.data} {self.split}, {self.transform}"
+        return f"{self.label} of {self.subject}: {sign}{self.value:.4g}{spread}{unit} ({where})"
+
+
+def difference(a: Record, b: Record) -> str:
+    """Return in one line why `a` and `b` cannot be compared, or an empty string where they can."""
+    for name, reason in _MUST_AGREE.items():
+        if getattr(a, name) != getattr(b, name):
+            return f"{name} differs, {getattr(a, name)!r} and {getattr(b, name)!r}: {reason}"
+    return ""
+
+
+def comparable(a: Record, b: Record) -> bool:
+    """Say whether two records may stand in one ranking; `difference` says why not."""
+    return not difference(a, b)
+
+
+def rank(records: Iterable[Record]) -> list[Record]:
+    """Return the records, best first; equal values keep their order.
+
+    Raises:
+        ArgumentError: two of them cannot be compared, or neither end of the metric is better; the message says why.
+    """
+    rows = list(records)
+    for row in rows:
+        if row.better == "neither":
+            raise ArgumentError(f"{row.metric} is not ranked: the aim is the value of real images", "compare with the floor")
+        if why := difference(rows[0], row):
+            raise ArgumentError(f"{rows[0].subject} and {row.subject} are not ranked together: {why}")
+    return sorted(rows, key=lambda row: row.value, reverse=bool(rows) and rows[0].better == "higher")

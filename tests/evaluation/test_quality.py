@@ -1,0 +1,188 @@
+"""Sample quality: every measure beside its floor, equal numbers on both sides, the same answer every time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from genzoo.data.collection import Images
+from genzoo.errors import ArgumentError, UnknownNameError
+from genzoo.evaluation import METRICS, evaluate_implicit, quality, sample_quality
+from genzoo.evaluation.inputs import as_pixels, subset, take
+from genzoo.models.model import GenerativeModel, Model
+
+SHAPE = (1, 16, 16)
+
+
+def scenes(n, seed, size=16):
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.random((n, 1, 4, 4), dtype=np.float32))
+    return (255 * F.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)).to(torch.uint8)
+
+
+TRAIN, TEST = scenes(120, 0), scenes(40, 1)
+
+
+def by(records, subject):
+    return {record.metric: record for record in records if record.subject == subject}
+
+
+@pytest.fixture(scope="module")
+def records():
+    return sample_quality(scenes(70, 2), TRAIN, TEST, data="scenes", subject="model")
+
+
+def test_every_measure_stands_beside_its_floor(records):
+    expected = {"kid", "fid", "precision", "recall", "density", "coverage", "swd", "swd-16", "ms-ssim"}
+    assert set(by(records, "model")) == set(by(records, "train")) == expected
+    assert len(records) == 2 * len(expected)
+
+
+def test_both_sides_have_the_same_n_and_say_so(records):
+    for record in records:
+        assert record.n == 40
+        assert record.n_reference == (None if record.metric == "ms-ssim" else 40)
+        assert (record.data, record.split, record.transform, record.kind) == ("scenes", "test", "8-bit", "sample")
+        assert "seed 0" in record.protocol
+
+
+def test_records_state_their_protocol(records):
+    found = by(records, "model")
+    assert found["kid"].features.startswith("gist-v1@")
+    assert found["kid"].stderr > 0
+    assert "standardised by 120 training images" in found["fid"].protocol
+    assert found["fid"].note == "rank deficient: 40 images for 528 features; compare only at equal n"
+    assert "k = 5" in found["density"].protocol
+    assert "128 per image, 512 directions" in found["swd"].protocol
+    assert found["swd"].unit == "1e-3"
+    assert "20 disjoint pairs, window 11, weights 1.0000" in found["ms-ssim"].protocol
+
+
+def test_a_perfect_model_is_near_the_floor_and_a_bad_one_far(records):
+    good, floor = by(records, "model"), by(records, "train")
+    assert abs(good["kid"].value) < 4 * good["kid"].stderr
+    noise = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, *SHAPE), dtype=np.uint8))
+    bad = by(sample_quality(noise, TRAIN, TEST, data="scenes"), "samples")
+    for metric in ("kid", "fid", "swd"):
+        assert bad[metric].value > 3 * max(good[metric].value, floor[metric].value)
+    for metric in ("precision", "density", "coverage"):
+        assert bad[metric].value < 0.5 * floor[metric].value
+    assert by(sample_quality(scenes(1, 5).repeat(40, 1, 1, 1), TRAIN, TEST), "samples")["ms-ssim"].value == pytest.approx(1, abs=1e-5)
+
+
+def test_the_same_question_has_the_same_answer(records):
+    assert sample_quality(scenes(70, 2), TRAIN, TEST, data="scenes", subject="model") == records
+    other = sample_quality(scenes(70, 2), TRAIN, TEST, data="scenes", subject="model", metrics=["swd"], seed=1)
+    assert other[0].value != by(records, "model")["swd"].value
+
+
+def test_floats_arrays_and_image_sets_are_one_thing(records):
+    train = Images(pixels=TRAIN.numpy(), name="scenes", split="train")
+    test = Images(pixels=TEST.numpy(), name="scenes", split="valid")
+    found = sample_quality(scenes(70, 2).float() / 255, train, test, metrics=["kid"], subject="model")
+    assert found[0].value == by(records, "model")["kid"].value
+    assert (found[0].data, found[0].split) == ("scenes", "valid")
+
+
+def test_metrics_can_be_chosen():
+    found = sample_quality(TRAIN[:40], TRAIN, TEST, metrics=["kid", "ms-ssim"])
+    assert [record.metric for record in found] == ["kid", "kid", "ms-ssim", "ms-ssim"]
+    with pytest.raises(UnknownNameError, match="unknown metric 'kdi'; did you mean 'kid'"):
+        sample_quality(TRAIN[:40], TRAIN, TEST, metrics=["kdi"])
+
+
+def test_msssim_is_left_out_where_it_cannot_be_measured(monkeypatch):
+    small = scenes(30, 0, size=8)
+    assert "ms-ssim" not in by(sample_quality(small, small, small), "samples")
+    monkeypatch.setattr(quality, "available", lambda: False)
+    assert "ms-ssim" not in by(sample_quality(TRAIN[:40], TRAIN, TEST, metrics=None), "samples")
+
+
+def test_bad_questions_are_refused():
+    with pytest.raises(ArgumentError, match="more than 5 images on every side, not 5"):
+        sample_quality(TRAIN[:5], TRAIN, TEST)
+    with pytest.raises(ArgumentError, match="samples have the shape"):
+        sample_quality(scenes(40, 0, size=24), TRAIN, TEST)
+    with pytest.raises(ArgumentError, match="train images have the shape"):
+        sample_quality(TRAIN, scenes(40, 0, size=24), TEST)
+    with pytest.raises(ArgumentError, match="name of the floor"):
+        sample_quality(TRAIN, TRAIN, TEST, subject="train")
+    with pytest.raises(ArgumentError, match="samples must have shape"):
+        sample_quality(TRAIN[0], TRAIN, TEST)
+    with pytest.raises(ArgumentError, match="seed must"):
+        sample_quality(TRAIN, TRAIN, TEST, seed=-1)
+
+
+def test_progress_names_every_part():
+    told = []
+    sample_quality(TRAIN[:40], TRAIN, TEST, progress=lambda *what: told.append(what))
+    assert {what for what, _, _ in told} == {"features", "swd", "ms-ssim"}
+    assert all(0 <= done <= total for _, done, total in told)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    image_shape: tuple[int, int, int] = SHAPE
+
+
+class Painter(GenerativeModel):
+    """Draws smooth scenes."""
+
+    Config = Config
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+
+    def _sample(self, draws):
+        return F.interpolate(draws.uniform(1, 4, 4).float(), size=self.config.image_shape[1:], mode="bilinear", align_corners=False)
+
+
+def image_set(pixels, **more):
+    return Images(pixels=pixels.numpy(), name="scenes", **more)
+
+
+def test_a_model_is_asked_for_what_sample_gives():
+    train, test, model = image_set(TRAIN, split="train"), image_set(TEST, split="test"), Painter(Config())
+    told = []
+    found = evaluate_implicit(model, train, test, n=1000, seed=3, subject="painter", metrics=["kid"], progress=lambda *a: told.append(a))
+    images = model.sample(40, seed=3)
+    assert found == sample_quality(images, train, test, seed=3, subject="painter", metrics=["kid"])
+    assert told[:3] == [("samples", 16, 40), ("samples", 32, 40), ("samples", 40, 40)]
+    assert evaluate_implicit(model, train, test, n=20, metrics=["fid"])[0].n == 20
+    assert evaluate_implicit(model, train, test, n=20, metrics=["fid"])[0].subject == "Painter"
+
+
+class Autoencoder(Model):
+    """Has codes, but no samples."""
+
+
+def test_only_what_can_be_sampled_is_evaluated():
+    train, test = image_set(TRAIN), image_set(TEST)
+    with pytest.raises(ArgumentError, match="cannot be sampled"):
+        evaluate_implicit(Autoencoder(), train, test)
+    with pytest.raises(ArgumentError, match="the train images have the shape"):
+        evaluate_implicit(Painter(Config(image_shape=(1, 24, 24))), train, test)
+    with pytest.raises(ArgumentError, match="n must be a whole number of at least 1"):
+        evaluate_implicit(Painter(Config()), train, test, n=0)
+
+
+def test_a_subset_is_a_function_of_size_seed_and_role():
+    assert subset(10, 4, 0, "test").tolist() == subset(10, 10, 0, "test").tolist()[:4]
+    assert sorted(subset(10, 10, 0, "test").tolist()) == list(range(10))
+    assert subset(100, 100, 0, "test").tolist() != subset(100, 100, 0, "train").tolist()
+    assert subset(100, 100, 0, "test").tolist() != subset(100, 100, 1, "test").tolist()
+
+
+def test_floats_are_rounded_as_a_saved_picture_would_be():
+    x = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(as_pixels(x), (x * 255).round().to(torch.uint8))
+    chosen = torch.tensor([2, 0])
+    for images in (x, x.numpy(), Images(pixels=as_pixels(x).numpy())):
+        assert torch.equal(take(images, chosen, "x"), as_pixels(x)[chosen])
+
+
+def test_all_metrics_have_a_name():
+    assert METRICS == ("kid", "fid", "prdc", "swd", "ms-ssim")

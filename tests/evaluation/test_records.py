@@ -1,0 +1,97 @@
+"""Records know what they may be compared with."""
+
+import dataclasses
+import json
+
+import pytest
+
+from genzoo.errors import ArgumentError
+from genzoo.evaluation.records import Record, comparable, difference, rank
+
+
+def record(**changes):
+    fields = {"metric": "kid", "value": 0.02, "n": 438, "n_reference": 438, "data": "bedrooms", "features": "gist-v1@00", "stderr": 0.004}
+    return Record(**{**fields, **changes})
+
+
+def test_a_record_is_ready_for_json():
+    row = json.loads(json.dumps(record().as_dict(), allow_nan=False))
+    assert {"metric", "value", "unit", "kind", "n", "stderr", "data", "transform"} <= set(row)
+    assert row["metric"] == "kid"
+    assert row["label"] == "kid[gist-v1@00]"
+    assert Record(**{key: value for key, value in row.items() if key != "label"}) == record()
+
+
+def test_a_record_reads_as_a_sentence():
+    assert str(record(subject="dcgan")) == ("kid[gist-v1@00] of dcgan: 0.02 ± 0.004 (n = 438 against 438, bedrooms test, 8-bit)")
+    bound = record(
+        metric="nll", kind="elbo", unit="nats", value=87.9, features="", stderr=None, n_reference=None, transform="static-binarised"
+    )
+    assert str(bound) == "nll of samples: ≤ 87.9 nats (n = 438, bedrooms test, static-binarised)"
+
+
+OTHERS = {
+    "metric": "fid",
+    "unit": "nats",
+    "kind": "elbo",
+    "features": "gist-v2@00",
+    "data": "faces",
+    "split": "valid",
+    "transform": "static-binarised",
+    "n": 1000,
+    "n_reference": 1000,
+    "protocol": "seed 1",
+}
+
+
+@pytest.mark.parametrize("field", OTHERS)
+def test_records_that_differ_are_not_ranked(field):
+    other = record(subject="other", **{field: OTHERS[field]})
+    assert not comparable(record(), other)
+    assert difference(record(), other).startswith(f"{field} differs, ")
+    with pytest.raises(ArgumentError, match=f"samples and other are not ranked together: {field} differs"):
+        rank([record(), record(), other])
+
+
+def test_every_field_either_forbids_a_comparison_or_belongs_to_the_result():
+    """A field added later must be put on one side or the other."""
+    free = {"value", "stderr", "subject", "note", "better"}
+    assert {field.name for field in dataclasses.fields(Record)} == free | set(OTHERS)
+
+
+def test_best_first():
+    low, high = record(value=0.01, subject="a"), record(value=0.5, subject="b", note="anything", stderr=None)
+    assert rank([high, low]) == [low, high]
+    precise, vague = (record(metric="precision", better="higher", value=value) for value in (0.9, 0.2))
+    assert rank([vague, precise]) == [precise, vague]
+    assert rank([]) == []
+
+
+def test_diversity_is_not_a_race():
+    with pytest.raises(ArgumentError, match="ms-ssim is not ranked"):
+        rank([record(metric="ms-ssim", better="neither")])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"kind": "guess"},
+        {"better": "bigger"},
+        {"metric": ""},
+        {"unit": ""},
+        {"data": ""},
+        {"value": float("nan")},
+        {"value": float("inf")},
+        {"stderr": -0.1},
+        {"stderr": float("nan")},
+        {"n": 0},
+    ],
+)
+def test_no_record_without_a_measurement(wrong):
+    with pytest.raises(ArgumentError):
+        record(**wrong)
+
+
+def test_records_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        record().value = 0.0
