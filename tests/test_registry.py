@@ -192,6 +192,10 @@ class TestWard:
         assert ours == {"good-first": "aaa-good", "good-last": "zzz-good", "noisy": "noisy"}
         assert not [plugin for plugin in ward[0]["cards"].values() if plugin.startswith("ill-")]
 
+    def test_stderr_holds_nothing_else(self, ward: tuple[dict[str, Any], str]) -> None:
+        lines = [line for line in ward[1].splitlines() if not line.startswith("genzoo: plugin ")]
+        assert [line for line in lines if "noise from" not in line] == []
+
     def test_listing_never_imports_torch(self, ward: tuple[dict[str, Any], str]) -> None:
         assert ward[0]["torch"] is False
 
