@@ -1,0 +1,63 @@
+"""The laws that any plugin's models can be held to, ours like a stranger's.
+
+    from genzoo.testing import check_model
+
+    def test_my_model():
+        check_model(genzoo.card("mine"))
+
+Every law that is broken raises LawError, an AssertionError that says which law, what was seen and what to look at.
+
+law.py         LawError
+cards.py       check_card: the card and the class it names
+generative.py  check_generative: samples
+latent.py      check_latent: the space of z
+implicit.py    check_implicit: models that can only be sampled
+density.py     check_density: models that tell p(x)
+game.py        check_game: training
+whole.py       check_model: all that apply, on a small build
+
+Importing this package does not import torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from genzoo.testing.law import LawError
+
+if TYPE_CHECKING:
+    from genzoo.testing.cards import check_card
+    from genzoo.testing.density import check_density
+    from genzoo.testing.game import check_game
+    from genzoo.testing.generative import check_generative
+    from genzoo.testing.implicit import check_implicit
+    from genzoo.testing.latent import check_latent
+    from genzoo.testing.whole import check_model, check_weights, small_config
+
+__all__ = [
+    "LawError", "check_card", "check_density", "check_game", "check_generative", "check_implicit", "check_latent", "check_model",
+    "check_weights", "small_config",
+]  # fmt: skip
+
+_ROOMS = {
+    "check_card": "cards",
+    "check_density": "density",
+    "check_game": "game",
+    "check_generative": "generative",
+    "check_implicit": "implicit",
+    "check_latent": "latent",
+    "check_model": "whole",
+    "check_weights": "whole",
+    "small_config": "whole",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'genzoo.testing' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"genzoo.testing.{_ROOMS[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ROOMS])

@@ -1,0 +1,128 @@
+"""Laws of every model that can be sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from genzoo.errors import ArgumentError
+from genzoo.images import quantise
+from genzoo.models import GenerativeModel, Model
+from genzoo.noise import Draws
+from genzoo.testing.law import hold, refuses
+
+CLOSE = 1e-3  # of pixel values: kernels may sum in another order for another batch size
+BAD_COUNTS = (0, -1, 1.5, True, "3", None)
+BAD_SEEDS = (-1, 2**63, 1.5, True, "3")
+
+
+def check_generative(model: GenerativeModel) -> None:
+    """Hold a model that can be sampled to its laws: shape, range, one seed one image in any batch, no trace left, errors.
+
+    Raises:
+        LawError: the first law that is broken.
+    """
+    name = type(model).__name__
+    hold(isinstance(model, GenerativeModel), "check_generative is for a GenerativeModel", name, "its base classes")
+    with untouched(model, f"{name}._sample"), torch.no_grad(), model.evaluating():
+        _check_raw(model, f"{name}._sample")
+    with untouched(model, f"{name}._sample"):
+        _check_samples(model, f"{name}._sample")
+    _check_arguments(model, name)
+
+
+def _check_raw(model: GenerativeModel, look: str) -> None:
+    """What the author's method returns, before `sample` clamps it: clamping hides a range of [-1, 1]."""
+    many = model._sample(Draws(0, 0, 5, model.device))
+    check_pixels(many, (5, *model.image_shape), f"{look} returns images in [0, 1]", look)
+    same = torch.equal(many, model._sample(Draws(0, 0, 5, model.device)))
+    hold(same, "the same draws give the same images", "other images", f"{look}: take noise from draws only")
+    alone = model._sample(Draws(0, 0, 1, model.device))
+    distance = float((alone - many[:1]).abs().max())
+    hold(
+        distance < CLOSE,
+        "an image does not depend on the others in its batch",
+        f"a difference of {distance:.3g}",
+        f"batch statistics in {look}",
+    )
+    later = model._sample(Draws(0, 1, 4, model.device))
+    distance = float((later - many[1:]).abs().max())
+    hold(
+        distance < CLOSE,
+        "image i of a seed depends on seed and i alone",
+        f"a difference of {distance:.3g}",
+        f"{look}: take noise from draws only",
+    )
+
+
+def _check_samples(model: GenerativeModel, look: str) -> None:
+    chunk = model.decode_chunk
+    with fresh_noise(1):
+        images = model.sample(chunk + 2, seed=0)
+    with fresh_noise(2):
+        few = model.sample(2, seed=0)
+        other = model.sample(chunk + 2, seed=1)
+    check_pixels(images, (chunk + 2, *model.image_shape), "sample returns images in [0, 1]", look)
+    hold(images.dtype == torch.float32, "sample returns float32", images.dtype, look)
+    hold(
+        torch.equal(images[:2], few),
+        "the same seed gives the same images, however many",
+        "other images",
+        f"{look}: take noise from draws only",
+    )
+    hold(not torch.equal(images, other), "another seed gives other images", "the same images", f"{look}: use draws")
+    # A whole chunk of equal images is no accident even for the smallest binary model; a single pair might be.
+    same = all(torch.equal(image, images[0]) for image in images)
+    hold(not same, "images of one seed differ", f"{len(images)} equal images", f"{look}: use draws.uniform or draws.normal")
+    bytes_ = model.sample(2, seed=0, dtype=torch.uint8)
+    hold(torch.equal(bytes_, quantise(few)), "sample(dtype=uint8) is sample() in 256 levels", "other images", "who replaced sample")
+
+
+def _check_arguments(model: GenerativeModel, name: str) -> None:
+    law, look = "a wrong n or seed is an ArgumentError", f"{name}.sample: write _sample and leave sample to its base class"
+    for n in BAD_COUNTS:
+        refuses(lambda n=n: model.sample(n, seed=0), ArgumentError, law, f"sample({n!r})", look)  # type: ignore[misc]
+    for seed in BAD_SEEDS:
+        refuses(lambda seed=seed: model.sample(1, seed=seed), ArgumentError, law, f"sample(1, seed={seed!r})", look)  # type: ignore[misc]
+    refuses(lambda: model.sample(10**15, seed=0), ArgumentError, "an n beyond the memory is an ArgumentError", "sample(10**15)", look)
+
+
+def check_pixels(images: Tensor, shape: tuple[int, ...], law: str, look: str) -> None:
+    """Hold `images` to `shape`, finite values and the range [0, 1]."""
+    hold(
+        isinstance(images, Tensor) and tuple(images.shape) == shape,
+        law,
+        f"the shape {tuple(getattr(images, 'shape', ()))}, not {shape}",
+        look,
+    )
+    hold(torch.isfinite(images).all(), law, "NaN or infinite values", look)
+    low, high = float(images.min()), float(images.max())
+    hold(low >= -1e-6 and high <= 1 + 1e-6, law, f"values between {low:.3g} and {high:.3g}", f"{look}: a tanh needs (x + 1) / 2")
+
+
+@contextmanager
+def fresh_noise(seed: int) -> Iterator[None]:
+    """Give torch's global generator another state inside the block: who draws from it gives other answers."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def untouched(model: Model, look: str) -> Iterator[None]:
+    """Hold that nothing in the block changes the model's weights or statistics, or torch's global generator."""
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    noise = torch.get_rng_state()
+    yield
+    changed = [key for key, value in model.state_dict().items() if not torch.equal(value, before[key])]
+    hold(
+        not changed,
+        "asking a model leaves no trace in it",
+        f"{', '.join(changed[:3])} changed",
+        f"{look}: running statistics in evaluation mode",
+    )
+    same = torch.equal(noise, torch.get_rng_state())
+    hold(same, "asking a model leaves torch's own generator alone", "its state changed", f"{look}: take noise from draws only")

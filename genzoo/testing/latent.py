@@ -1,0 +1,116 @@
+"""Laws of every model with a latent z."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.errors import ArgumentError
+from genzoo.models import EncodingModel, LatentModel
+from genzoo.noise import Draws
+from genzoo.testing.generative import CLOSE, check_pixels, fresh_noise, untouched
+from genzoo.testing.law import hold, refuses
+
+
+def check_latent(model: LatentModel) -> None:
+    """Hold a model with a z to its laws: the prior, decoding alone and in a batch, gradients to z, errors; encoding where it has it.
+
+    Raises:
+        LawError: the first law that is broken.
+    """
+    name = type(model).__name__
+    hold(isinstance(model, LatentModel), "check_latent is for a LatentModel", name, "its base classes")
+    size = model.latent_size
+    whole = isinstance(size, int) and not isinstance(size, bool) and size >= 1
+    hold(whole, "latent_size is a whole number of at least 1", repr(size), f"{name}.latent_size")
+    with untouched(model, f"{name}._decode"):
+        _check_prior(model, f"{name}._latents")
+        _check_decode(model, f"{name}._decode")
+        _check_arguments(model, name)
+        if isinstance(model, EncodingModel):
+            _check_encode(model, f"{name}._encode")
+
+
+def _check_prior(model: LatentModel, look: str) -> None:
+    rows = max(32, 8192 // model.latent_size)
+    with fresh_noise(1):
+        z = model.sample_latents(rows, seed=0)
+    with fresh_noise(2):
+        few, other = model.sample_latents(2, seed=0), model.sample_latents(rows, seed=1)
+    law = "sample_latents(n) returns n finite float32 vectors of latent_size"
+    hold(z.shape == (rows, model.latent_size) and z.dtype == torch.float32, law, f"{tuple(z.shape)} {z.dtype}", look)
+    hold(torch.isfinite(z).all(), law, "NaN or infinite values", look)
+    hold(torch.equal(z[:2], few), "the same seed gives the same z, however many", "other vectors", f"{look}: take noise from draws only")
+    hold(not torch.equal(z, other), "another seed gives other z", "the same vectors", f"{look}: use draws")
+    hold(model.prior in ("normal", "uniform"), "prior is 'normal' or 'uniform'", repr(model.prior), f"{type(model).__name__}.prior")
+    mean, spread = float(z.mean()), float(z.std())
+    expected = 1.0 if model.prior == "normal" else 3**-0.5  # of N(0, 1), of U(-1, 1)
+    seen = f"mean {mean:.2f} and standard deviation {spread:.2f}, not 0 and {expected:.2f}"
+    hold(abs(mean) < 0.1 and abs(spread - expected) < 0.1, f"z is drawn from the {model.prior} prior", seen, look)
+
+
+def _check_decode(model: LatentModel, look: str) -> None:
+    z = model.sample_latents(5, seed=0)
+    with torch.no_grad(), model.evaluating():
+        check_pixels(model._decode(z), (5, *model.image_shape), f"{look} returns images in [0, 1]", look)
+        distance = float((model._decode(z[:1]) - model._decode(z)[:1]).abs().max())
+    hold(distance < CLOSE, "an image depends on its own z alone", f"a difference of {distance:.3g}", f"batch statistics in {look}")
+    with fresh_noise(1):
+        images = model.decode(z)
+    with fresh_noise(2):
+        hold(torch.equal(model.decode(z[2:3]), images[2:3]), "the same z gives the same image", "another image", f"{look}: no noise in it")
+    hold(not torch.equal(images[0], images[1]), "another z gives another image", "equal images", look)
+    asked = z.clone().requires_grad_(True)
+    result = model.decode(asked)
+    hold(result.requires_grad, "gradients flow from the image to z", "no gradient at all", f"{look}: no_grad, detach or numpy in it")
+    (slope,) = torch.autograd.grad(result.sum(), asked)
+    hold(torch.isfinite(slope).all() and slope.abs().max() > 0, "gradients flow from the image to z", "a gradient of zero", look)
+
+
+def _check_arguments(model: LatentModel, name: str) -> None:
+    size, law = model.latent_size, "a wrong z is an ArgumentError"
+    wrong: dict[str, Any] = {
+        "z of another size": torch.zeros(1, size + 1),
+        "one vector without a batch": torch.zeros(size),
+        "no vectors": torch.zeros(0, size),
+        "whole numbers": torch.zeros(1, size, dtype=torch.int64),
+        "NaN": torch.full((1, size), torch.nan),
+        "a text": "z",
+    }
+    for what, z in wrong.items():
+        refuses(lambda z=z: model.decode(z), ArgumentError, law, what, f"{name}.decode: write _decode and leave decode alone")  # type: ignore[misc]
+
+
+def _check_encode(model: EncodingModel, look: str) -> None:
+    images = (Draws(0, 0, 3).uniform(*model.image_shape) < 0.5).float().to(model.device)  # black and white: every model takes these
+    with fresh_noise(1):
+        codes = list(tensors(model.encode(images)))
+    with fresh_noise(2):
+        again = list(tensors(model.encode(images[:1])))
+    hold(codes, "encode returns tensors", "none", look)
+    for code, alone in zip(codes, again, strict=True):
+        hold(len(code) == 3, "encode returns one row per image", f"the shape {tuple(code.shape)}", look)
+        hold(torch.isfinite(code).all(), "encode returns finite values", "NaN or infinite values", look)
+        distance = float((code[:1] - alone).abs().max())
+        hold(
+            distance < CLOSE,
+            "the code of an image depends on that image alone",
+            f"a difference of {distance:.3g}",
+            f"noise or batch statistics in {look}",
+        )
+
+
+def tensors(value: Any) -> Iterator[Tensor]:
+    """Yield every tensor in `value`: a tensor, or a sequence, mapping or dataclass of them."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from (found for item in value.values() for found in tensors(item))
+    elif isinstance(value, (list, tuple)):
+        yield from (found for item in value for found in tensors(item))
+    elif dataclasses.is_dataclass(value):
+        yield from (found for field in dataclasses.fields(value) for found in tensors(getattr(value, field.name)))
