@@ -1,0 +1,25 @@
+"""The command line. `main` is the program; `genzoo.cli.program.cli` is the same as a click command, for tests and documents.
+
+program.py   the group: commands are imported when they are used, errors become one line
+options.py   what several commands share: names, counts, seeds, --json, --debug
+output.py    data on stdout, everything else on stderr, every text made safe
+one module for each command or kin of commands
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from typing import NoReturn
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run `genzoo` with the arguments of the process and end the process with its exit code."""
+    # Importing torch makes a million objects and no garbage; collecting on the way takes a third of the time to the first image.
+    # Commands that go on for long switch it on again when they have loaded what they need: `options.settled`.
+    gc.disable()
+    from genzoo.cli.program import cli, leave
+
+    leave(cli.run(sys.argv[1:]))

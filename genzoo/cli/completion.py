@@ -1,0 +1,33 @@
+"""`genzoo completion`: the script that teaches a shell the commands, options and names of models."""
+
+from __future__ import annotations
+
+import os
+
+import click
+from click.shell_completion import get_completion_class
+
+from genzoo.cli.options import command
+from genzoo.cli.output import note, say
+
+# Shell -> the line that installs its script.
+INSTALL = {
+    "bash": 'add to ~/.bashrc:  eval "$(genzoo completion bash)"',
+    "zsh": 'add to ~/.zshrc, after compinit:  eval "$(genzoo completion zsh)"',
+    "fish": "once:  genzoo completion fish > ~/.config/fish/completions/genzoo.fish",
+}
+
+
+@command("completion")
+@click.argument("shell", type=click.Choice(list(INSTALL)), required=False)
+def completion_command(shell: str | None) -> None:
+    """Print the completion script of your shell."""
+    from genzoo.cli.program import COMPLETE, cli
+
+    name = shell or os.path.basename(os.environ.get("SHELL", ""))
+    kind = get_completion_class(name) if name in INSTALL else None
+    if kind is None:
+        raise click.UsageError(f"which shell? one of {', '.join(INSTALL)}", click.get_current_context())
+    completer = kind(cli, {}, "genzoo", COMPLETE)
+    say(completer.source_template % completer.source_vars())  # source() would first start bash to ask for its version
+    note(f"to install, {INSTALL[name]}")

@@ -1,0 +1,115 @@
+"""`genzoo list`: every installed model, as a table, as the lecture's tree, or as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import click
+
+from genzoo.card import Card, Family
+from genzoo.cli.options import catalogue, command, json_option
+from genzoo.cli.output import human_size, note, say, say_json, say_table
+from genzoo.errors import safe_text
+from genzoo.ledger import Ledger, Row, Score
+
+# The taxonomy of the lecture (Goodfellow 2016): heading, then families or further headings.
+TREE: tuple[Any, ...] = (
+    "Generative models",
+    (
+        ("Explicit density", (("Tractable: p(x) exactly", Family.TRACTABLE), ("Approximate: a bound on p(x)", Family.APPROXIMATE))),
+        ("Implicit density: samples only", Family.IMPLICIT),
+    ),
+)
+BESIDE: tuple[Any, ...] = ("Autoencoders: codes, no density", Family.AUTOENCODER)
+
+
+@command("list")
+@click.option("--tree", is_flag=True, help="Draw the lecture's taxonomy.")
+@click.option("--family", type=click.Choice([family.value for family in Family]), help="Only this family.")
+@json_option
+def list_command(tree: bool, family: str | None, as_json: bool) -> None:
+    """Every installed model, with its family, weights and score."""
+    cards, rows = catalogue()
+    chosen = [card for card in cards if family in (None, card.family.value)]
+    if as_json:
+        say_json([entry(card, rows.get(card.name)) for card in chosen])
+    elif tree:
+        say("\n".join(draw(chosen, rows)))
+    else:
+        say_table(["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"], [line(card, rows.get(card.name)) for card in chosen])
+    if not cards:
+        note("no models are installed; for the bedrooms: pip install genzoo-dcgan")
+    elif not chosen:
+        note(f"no installed model is of the family {family}")
+
+
+def line(card: Card, row: Row | None) -> list[str]:
+    """Return what the table says of a model."""
+    return [card.name, card.family.value, card.plugin, size(row), first_score(row)]
+
+
+def entry(card: Card, row: Row | None) -> dict[str, Any]:
+    """Return what JSON says of a model in a list."""
+    score = dataclasses.asdict(row.scores[0]) if row and row.scores else None
+    return {
+        "name": card.name,
+        "family": card.family.value,
+        "plugin": card.plugin,
+        "weights": row is not None,
+        "bytes": row.bytes if row else None,
+        "score": score,
+        "summary": card.summary,
+        "paper": card.paper,
+    }
+
+
+def size(row: Row | None) -> str:
+    """Return the size of published weights, or a dash where there are none."""
+    return human_size(row.bytes) if row else "-"
+
+
+def first_score(row: Row | None) -> str:
+    """Return the first measured score of a row, or an empty text; the digest of its features is left to `genzoo info`."""
+    return re.sub(r"@[0-9a-f]+(?=\])", "", score_words(row.scores[0])) if row and row.scores else ""
+
+
+def score_words(score: Score) -> str:
+    """Return a score in a few words: `fid[gist-v1@…] 31.2 ± 0.4`; a bound is written with ≤."""
+    sign = "≤ " if score.kind in ("elbo", "iwae") else ""
+    spread = f" ± {score.stderr:.2g}" if score.stderr is not None else ""
+    unit = f" × {score.unit}" if score.unit[:1].isdigit() else f" {score.unit}"
+    return f"{score.metric} {sign}{score.value:.4g}{spread}{unit}".rstrip()
+
+
+def draw(cards: Sequence[Card], rows: Ledger) -> Iterator[str]:
+    """Yield the lines of the taxonomy with the models in their places."""
+    signs = ("├─ ", "└─ ", "│  ", "   ")
+    try:
+        "".join(signs).encode(getattr(sys.stdout, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        signs = ("|- ", "`- ", "|  ", "   ")
+    for heading, content in (TREE, BESIDE):
+        yield heading
+        yield from _branch(content, "", cards, rows, signs)
+
+
+def _branch(content: Any, indent: str, cards: Sequence[Card], rows: Ledger, signs: Sequence[str]) -> Iterator[str]:
+    fork, last, rail, space = signs
+    if isinstance(content, Family):
+        leaves = [_leaf(card, rows.get(card.name)) for card in cards if card.family is content] or ["(none installed)"]
+        for index, leaf in enumerate(leaves):
+            yield indent + (last if index == len(leaves) - 1 else fork) + leaf
+        return
+    for index, (heading, inner) in enumerate(content):
+        final = index == len(content) - 1
+        yield indent + (last if final else fork) + heading
+        yield from _branch(inner, indent + (space if final else rail), cards, rows, signs)
+
+
+def _leaf(card: Card, row: Row | None) -> str:
+    facts = [fact for fact in (size(row) if row else "", first_score(row)) if fact]
+    return safe_text(card.name + (f"  ({', '.join(facts)})" if facts else ""))

@@ -1,0 +1,127 @@
+"""What several commands share: names that complete themselves, counts, seeds, --json and --debug."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from genzoo.card import Card
+from genzoo.cli.output import note
+from genzoo.errors import GenzooError, safe_text
+from genzoo.ledger import Ledger, Row
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LARGEST_SEED = 2**63 - 1
+
+
+@dataclass
+class Session:
+    """What one call of the program knows: whether errors are shown with their traceback."""
+
+    debug: bool = False
+
+
+class Command(click.Command):
+    """A command of genzoo: each takes --debug, so that it can be added at the end of the line that failed."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(debug_option())
+
+
+def debug_option() -> click.Option:
+    """Return the option --debug."""
+    text = "Show the traceback of an error (also: GENZOO_DEBUG=1)."
+    return click.Option(["--debug"], is_flag=True, is_eager=True, expose_value=False, callback=_set_debug, help=text)
+
+
+def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Session).debug = True
+
+
+def debug_wanted() -> bool:
+    """Return whether GENZOO_DEBUG asks for tracebacks."""
+    return os.environ.get("GENZOO_DEBUG", "0") not in ("", "0")
+
+
+command = partial(click.command, cls=Command)
+
+
+def complete_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of installed models that begin with `incomplete`."""
+    from genzoo.registry import installed
+
+    try:
+        found = installed().cards.values()
+    except GenzooError:
+        return []
+    return [CompletionItem(card.name, help=safe_text(card.summary, 80)) for card in found if card.name.startswith(incomplete)]
+
+
+def name_argument(function: F) -> F:
+    """Add the argument NAME; it is checked where it is used, which also knows the nearest name."""
+    return click.argument("name", shell_complete=complete_name)(function)
+
+
+def names_argument(function: F) -> F:
+    """Add the arguments NAME..., and --all in their place."""
+    every = click.option("--all", "every", is_flag=True, help="All models that have published weights.")
+    return click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)(every(function))
+
+
+def json_option(function: F) -> F:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")(function)
+
+
+def seed_option(function: F) -> F:
+    """Add --seed."""
+    text = "Random seed; the same seed gives the same images. Without it one is drawn and told."
+    return click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help=text)(function)
+
+
+def device_option(function: F) -> F:
+    """Add --device."""
+    return click.option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")(function)
+
+
+def data_option(function: F) -> F:
+    """Add --data."""
+    text = "A known data set, a folder of images, an .npz, an idx file, or hf:owner/dataset. By default the recipe's."
+    return click.option("--data", type=click.Path(), help=text)(function)
+
+
+def catalogue() -> tuple[list[Card], Ledger]:
+    """Return every installed card and the ledger; what had to be left out is told on stderr, one line each."""
+    from genzoo import zoo
+    from genzoo.registry import installed, warn_broken
+
+    warn_broken(installed())
+    rows = zoo.ledger()
+    for problem in rows.problems:
+        note(safe_text(f"genzoo: {problem}", 800))
+    return [card.replace(has_weights=card.name in rows) for card in installed().cards.values()], rows
+
+
+def find(name: str) -> tuple[Card, Row | None]:
+    """Return the card of `name` and the row of its published weights, if any; UnknownNameError holds the nearest name."""
+    from genzoo.registry import installed
+
+    _, rows = catalogue()
+    card = installed().find(name)
+    return card.replace(has_weights=card.name in rows), rows.get(card.name)
+
+
+def settled() -> None:
+    """Switch the garbage collector on again, sparing what has been loaded so far; see `genzoo.cli.main`."""
+    gc.freeze()
+    gc.enable()

@@ -1,0 +1,173 @@
+"""What people and programs read: data on stdout, everything else on stderr, and every text from outside made safe (rule R6).
+
+Whoever reads our stdout may go at any time (`genzoo list | head -1`): what is left is then thrown away, and the work is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import sys
+import time
+import unicodedata
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+import click
+
+from genzoo.errors import StorageError, safe_text
+
+PATIENCE = 2.0  # seconds before a bar appears
+_LINE_SECONDS = 15.0  # between lines where stderr is no terminal
+_NARROWEST = 12  # columns that are left to the last cell of a row, however narrow the terminal
+
+
+def colour() -> bool | None:
+    """Return False where colours are unwanted (NO_COLOR, https://no-color.org), None where the stream decides."""
+    return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
+
+
+def say(text: str) -> None:
+    """Print a line of data on stdout; `text` must be safe already.
+
+    Raises:
+        StorageError: stdout is a file on a full disk, for example.
+    """
+    try:
+        click.echo(text, color=colour())
+    except BrokenPipeError:
+        mute_stdout()
+    except OSError as error:
+        mute_stdout()
+        why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
+        raise StorageError(f"cannot write to stdout: {why}") from error
+
+
+def mute_stdout() -> None:
+    """Throw away what is still to be written to stdout, so that its end at exit is quiet."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def note(text: str) -> None:
+    """Print a message on stderr; `text` must be safe already. Where nobody listens, nothing happens."""
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(text, err=True, color=colour())
+
+
+def say_json(value: Any) -> None:
+    """Print `value` as JSON on stdout. Everything beyond ASCII is escaped, so a hostile text stays data."""
+    say(json.dumps(value, indent=2, allow_nan=False))
+
+
+def say_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under a header, columns aligned; on a terminal the last column is cut where the line ends."""
+    cells = [[safe_text(cell, 200) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(header, *cells, strict=True)]
+    room = _room() - sum(widths[:-1]) - 2 * (len(widths) - 1)
+    for index, row in enumerate([list(header), *cells]):
+        *head, last = row
+        parts = [cell + " " * (size - width(cell)) for cell, size in zip(head, widths, strict=False)]
+        line = "  ".join([*parts, cut(last, max(room, _NARROWEST))]).rstrip()
+        say(click.style(line, bold=True) if index == 0 else line)
+
+
+def say_facts(facts: Iterable[tuple[str, object]], indent: str = "") -> None:
+    """Print `key  value` lines with aligned values; pairs with an empty value are left out."""
+    for line in fact_lines(facts, indent):
+        say(line)
+
+
+def fact_lines(facts: Iterable[tuple[str, object]], indent: str = "") -> list[str]:
+    """Return `key  value` lines with aligned values; pairs with an empty value are left out."""
+    shown = [(safe_text(key, 100), safe_text(value, 2000)) for key, value in facts if value not in ("", None)]
+    size = max((width(key) for key, _ in shown), default=0)
+    return [f"{indent}{key}{' ' * (size - width(key))}  {value}" for key, value in shown]
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal `text` takes."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, room: int) -> str:
+    """Return `text`, cut to `room` columns with an ellipsis."""
+    if width(text) <= room:
+        return text
+    while text and width(text) > room - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def _room() -> int:
+    """Return the columns of the terminal, or no limit where stdout is a file or a pipe."""
+    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else 10_000
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):  # closed, or none at all
+        return False
+
+
+def human_size(count: int) -> str:
+    """Return a number of bytes in words: 512 bytes, 7.4 MB."""
+    if count < 1000:
+        return f"{count} bytes"
+    power = min((len(str(count)) - 1) // 3, 4)
+    return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
+
+
+class Progress:
+    """Tells on stderr how far something is, once it has taken two seconds: a bar on a terminal, a line now and then elsewhere.
+
+    Call it with (done, total), as `genzoo.hub` does, or with (what, done, total), as `genzoo.evaluation` does.
+    """
+
+    def __init__(self, what: str, unit: str = "B") -> None:
+        self._what, self._unit = what, unit
+        self._begun = self._line = time.monotonic()
+        self._bar: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    def __call__(self, *state: Any) -> None:
+        """Take note of `done` of `total`."""
+        *what, done, total = state
+        if what and what[0] != self._what:
+            self._close()
+            self._what = str(what[0])
+        now = time.monotonic()
+        if now - self._begun < PATIENCE:
+            return
+        if _is_terminal(sys.stderr):
+            self._draw(done, total)
+        elif now - self._line > _LINE_SECONDS and done < total:
+            self._line = now
+            note(f"{safe_text(self._what)}: {done:,} of {total:,} {self._unit}")
+
+    def _draw(self, done: int, total: int) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=total, initial=done, desc=safe_text(self._what, 60), unit=self._unit, unit_scale=self._unit == "B",
+                leave=False, dynamic_ncols=True, file=sys.stderr,
+            )  # fmt: skip
+        self._bar.update(done - self._bar.n)
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

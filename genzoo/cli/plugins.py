@@ -1,0 +1,46 @@
+"""`genzoo plugins`: which plugins are loaded, which are not, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genzoo.cli.options import command, json_option
+from genzoo.cli.output import note, say_json, say_table
+from genzoo.registry import PluginReport, installed
+
+
+@command("plugins")
+@json_option
+def plugins_command(as_json: bool) -> None:
+    """Which plugins are loaded, which are not, and why."""
+    reports = installed().reports
+    if as_json:
+        say_json([entry(report) for report in reports])
+        return
+    say_table(["PLUGIN", "DISTRIBUTION", "VERSION", "STATE", "MODELS, OR THE REASON"], map(line, reports))
+    if not reports:
+        note("no plugins are installed; for the bedrooms: pip install genzoo-dcgan")
+
+
+def line(report: PluginReport) -> list[str]:
+    """Return what the table says of a plugin."""
+    return [report.name, report.distribution, report.version, state(report), report.reason or ", ".join(report.cards)]
+
+
+def state(report: PluginReport) -> str:
+    """Return one word on a plugin: loaded, broken, or left out by GENZOO_PLUGINS."""
+    return "loaded" if report.loaded else "broken" if report.broken else "left out"
+
+
+def entry(report: PluginReport) -> dict[str, Any]:
+    """Return what JSON says of a plugin."""
+    return {
+        "plugin": report.name,
+        "distribution": report.distribution,
+        "version": report.version,
+        "state": state(report),
+        "loaded": report.loaded,
+        "reason": report.reason,
+        "cards": list(report.cards),
+        "hooks": list(report.hooks),
+    }

@@ -1,0 +1,203 @@
+"""The program `genzoo`: a group whose commands are imported when they are used, and one line for every error."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import importlib
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+import click
+
+from genzoo import __version__
+from genzoo.cli.options import Session, debug_option, debug_wanted
+from genzoo.cli.output import colour, mute_stdout, note
+from genzoo.errors import GenzooError, PluginError, safe_text, suggest
+
+COMPLETE = "_GENZOO_COMPLETE"  # the variable by which a shell asks for completions
+
+# Command -> module of genzoo.cli; the order is that of the help page. Importing one of them imports no torch.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "list": "listing",
+        "info": "info",
+        "sample": "sampling",
+        "interpolate": "interpolation",
+        "train": "training",
+        "eval": "evaluation",
+        "pull": "weights",
+        "verify": "weights",
+        "push": "weights",
+        "plugins": "plugins",
+        "completion": "completion",
+    }
+)
+
+
+class Program(click.Group):
+    """The group of all commands: ours, then those of plugins, which can never replace one of ours."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return every name; torch is not imported, nor any command of a plugin."""
+        return [*COMMANDS, *sorted(_foreign())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command of ours; for a plugin's, what the help page needs to know of it."""
+        if cmd_name in COMMANDS:
+            module = importlib.import_module(f"genzoo.cli.{COMMANDS[cmd_name]}")
+            found: click.Command = getattr(module, f"{cmd_name}_command")
+            return found
+        provided = _foreign().get(cmd_name)
+        return click.Command(cmd_name, short_help=f"Comes with {safe_text(provided.plugin, 60)}.") if provided else None
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that `args` begin with, imported; an unknown one is told with the nearest name."""
+        name = str(args[0])
+        if name in COMMANDS:
+            return name, self.get_command(ctx, name), args[1:]
+        if name in _foreign():
+            return name, _load_foreign(name), args[1:]
+        if ctx.resilient_parsing:
+            return None, None, args[1:]
+        from genzoo.registry import installed, warn_broken
+
+        warn_broken(installed())
+        raise click.UsageError(f"no command is called {name!r}{suggest(name, self.list_commands(ctx))}", ctx)
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> NoReturn:
+        """Run and raise SystemExit; what click's own tests, and a shell that asks for completions, call."""
+        words = list(sys.argv[1:] if args is None else args)
+        self._main_shell_completion({}, prog_name or "genzoo", COMPLETE)
+        sys.exit(self.run(words, prog_name or "genzoo"))
+
+    def run(self, args: Sequence[str], name: str = "genzoo") -> int:
+        """Run the command that `args` name and return the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+        session = Session(debug=debug_wanted())
+        try:
+            self._main_shell_completion({}, name, COMPLETE)
+            with self.make_context(name, list(args), obj=session) as context:
+                self.invoke(context)
+        except click.exceptions.Exit as end:
+            return end.exit_code
+        except SystemExit as end:
+            return _exit_code(end)
+        except BrokenPipeError:
+            mute_stdout()
+            return 1
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, people are told in one line
+            return report(error, session.debug)
+        return 0
+
+
+def report(error: BaseException, debug: bool = False) -> int:
+    """Tell `error` in one line on stderr (with its traceback where `debug` is set) and return the exit code."""
+    if debug:
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            indent = len(line) - len(line.lstrip(" "))
+            note(" " * indent + safe_text(line, 2000))
+    message, code = _words(error)
+    note(f"{click.style('genzoo:', fg='red')} {safe_text(message, 2000)}")
+    return code
+
+
+def _words(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return "interrupted", 130
+    if isinstance(error, GenzooError):
+        return str(error), 1
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx else "genzoo"
+        return f"{error.format_message().rstrip('.')} — see: {where} --help", 2
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this — ask for less at a time", 1
+    from genzoo.isolation import describe
+
+    return f"internal error: {describe(error)} — run it again with --debug and report what that shows", 1
+
+
+def _exit_code(end: SystemExit) -> int:
+    """Return the code of a SystemExit as the interpreter reads it: None is 0, a text is an error message."""
+    if isinstance(end.code, int):
+        return end.code
+    if end.code is not None:
+        note(safe_text(end.code))
+    return 0 if end.code is None else 1
+
+
+def _foreign() -> Mapping[str, Any]:
+    """Return the commands of plugins, without ours: a plugin cannot replace those."""
+    from genzoo.registry import installed
+
+    return {name: provided for name, provided in installed().commands.items() if name not in COMMANDS}
+
+
+def _load_foreign(name: str) -> click.Command:
+    """Import the command `name` of a plugin; PluginError says who brought it and why it cannot be used."""
+    from genzoo.isolation import describe, isolated
+
+    provided = _foreign()[name]
+    module, _, attribute = provided.value.partition(":")
+    try:
+        with isolated():
+            found = getattr(importlib.import_module(module), attribute)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(f"the command {name!r} of {provided.plugin} cannot be loaded: {describe(error)}", "tell its author") from error
+    if not isinstance(found, click.Command):
+        raise PluginError(f"the command {name!r} of {provided.plugin} is a {type(found).__name__}, not a click command", "tell its author")
+    return found
+
+
+@click.group(
+    "genzoo",
+    cls=Program,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    params=[debug_option()],
+    epilog="Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+)
+@click.version_option(__version__, message="genzoo %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """A model zoo for the generative models of Stanford's CS231n lecture 12.
+
+    First steps:  genzoo list;  genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
+    """
+    context.color = colour()
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with `code`, without the third of a second that the interpreter takes to pull torch down.
+
+    Only what cannot matter is skipped, the destruction of modules: output is flushed, functions of `atexit` run, and while a
+    thread is still at work the process ends in the ordinary way.
+    """
+    parallel = sys.modules.get("genzoo.training.parallel")
+    if parallel is not None:
+        parallel.leave(code)  # returns only where torchrun started no group
+    try:
+        if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+            sys.exit(code)
+        atexit._run_exitfuncs()
+        _flush()
+    except KeyboardInterrupt:
+        code = 130
+    os._exit(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()

@@ -1,0 +1,105 @@
+"""`genzoo train`: card and recipe first, then the game, then what came of it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genzoo.card import Card
+from genzoo.cli.info import recipe_keys, setting_words
+from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument, settled
+from genzoo.cli.output import fact_lines, note, say, say_json
+from genzoo.errors import safe_text
+from genzoo.schema import literal
+
+if TYPE_CHECKING:
+    from genzoo.training.outcome import Outcome
+
+
+def read_settings(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return `key=value` texts as a mapping, values read as numbers, true or false, lists, or texts; the last of a key counts."""
+    found = {}
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not sign or not key.strip():
+            raise click.BadParameter(f"{pair!r} must read key=value, for example batch=32 or rate.generator=1e-4", context, parameter)
+        found[key.strip()] = literal(text.strip())
+    return found
+
+
+@command("train")
+@name_argument
+@data_option
+@click.option("--out", type=click.Path(file_okay=False), help="The folder of the run. By default runs/NAME.")
+@click.option("--steps", type=click.IntRange(min=1), help="Rounds of the game to play. By default the recipe's.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, callback=read_settings, help="Change a key of the recipe or config.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder of the run.")
+@device_option
+@click.option("--tensorboard", is_flag=True, help="Also write logs that TensorBoard reads.")
+@click.option("--quiet", is_flag=True, help="No progress.")
+@json_option
+def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: bool, **options: Any) -> None:
+    """Train a model and publish it to a folder.
+
+    Ctrl-C finishes the step and saves; --resume goes on. Several processes: torchrun --nproc-per-node 2 -m genzoo train NAME.
+    """
+    from genzoo import zoo
+
+    card, _ = find(name)
+    talks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one
+    if talks and not quiet:
+        introduce(card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings})
+    import genzoo.training.conduct  # noqa: F401 - before the collector is on again
+
+    settled()
+    outcome = zoo.train(card.name, settings=settings, quiet=quiet, **options)
+    if talks:
+        conclude(card, outcome, as_json)
+    if not outcome.finished:
+        raise KeyboardInterrupt
+
+
+def introduce(card: Card, changes: Mapping[str, Any]) -> None:
+    """Tell on stderr what is about to be trained, and how: the card's config and recipe with the `changes` of this run."""
+    note(safe_text(f"{card.name}: {card.summary or card.family.words}", 300))
+    values = {**card.config, **recipe_keys(card.recipe), **changes}
+    note("\n".join(fact_lines([("paper", card.paper), *((key, setting_words(values[key])) for key in values)], indent="  ")))
+
+
+def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
+    """Print the scores of a finished run, or how an interrupted one is resumed."""
+    if as_json:
+        say_json(
+            {
+                "name": card.name,
+                "folder": str(outcome.folder),
+                "finished": outcome.finished,
+                "step": outcome.step,
+                "weights": str(outcome.weights) if outcome.weights else None,
+                "records": [record.as_dict() for record in outcome.records],
+            }
+        )
+    elif outcome.finished:
+        for record in outcome.records:
+            say(safe_text(record, 1000))
+    if outcome.finished:
+        push = f"genzoo push {card.name} DEST --run {shlex.quote(str(outcome.folder))}"
+        note(safe_text(f"{outcome.weights}: {card.name} after {outcome.step:,} steps; to publish it: {push}", 2000))
+    else:
+        saved = f"stopped after step {outcome.step:,}, saved in {outcome.folder}"
+        note(safe_text(f"{saved}; to go on: {resume_line(card.name, outcome)}", 2000))
+
+
+def resume_line(name: str, outcome: Outcome) -> str:
+    """Return the command that resumes this run: the one that was typed, with --resume and the folder."""
+    given = click.get_current_context().params
+    words = ["genzoo", "train", name]
+    for option in ("data", "steps", "device"):
+        words += [f"--{option}", str(given[option])] if given.get(option) is not None else []
+    for key, value in given["settings"].items():
+        words += ["--set", f"{key}={setting_words(value)}"]
+    return shlex.join([*words, "--out", str(outcome.folder), "--resume"])

@@ -1,0 +1,93 @@
+"""`genzoo pull`, `genzoo verify` and `genzoo push`: weights fetched, checked and published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from genzoo.cli.options import catalogue, command, json_option, name_argument, names_argument
+from genzoo.cli.output import Progress, note, say, say_json
+from genzoo.errors import GenzooError, safe_text
+
+
+@command("pull")
+@names_argument
+@json_option
+@click.pass_context
+def pull_command(context: click.Context, names: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """Fetch and check weights, and tell where they lie."""
+    from genzoo import zoo
+
+    def pull(name: str) -> str:
+        with Progress(name) as progress:
+            return str(zoo.pull(name, progress=progress))
+
+    context.exit(_each(_chosen(names, every), pull, "path", as_json))
+
+
+@command("verify")
+@names_argument
+@json_option
+@click.pass_context
+def verify_command(context: click.Context, names: tuple[str, ...], every: bool, as_json: bool) -> None:
+    """Check weights again: digest and golden outputs.
+
+    Golden outputs tell whether this machine draws what the author's machine drew.
+    """
+    from genzoo import zoo
+
+    context.exit(_each(_chosen(names, every), zoo.verify, "result", as_json))
+
+
+@command("push")
+@name_argument
+@click.argument("dest")
+@click.option("--run", type=click.Path(exists=True, file_okay=False), help="A training run's folder: publish its weights.")
+@json_option
+def push_command(name: str, dest: str, run: str | None, as_json: bool) -> None:
+    """Publish weights to a folder or to hf:OWNER/REPO.
+
+    Card and ledger row go with them, so that others can pull from there: GENZOO_ZOO=FOLDER genzoo pull NAME.
+    """
+    from genzoo import zoo
+
+    catalogue()
+    row = zoo.push(name, dest, run=run)
+    if as_json:
+        say_json({"name": row.name, "dest": dest, "sha256": row.sha256, "bytes": row.bytes, "sources": list(row.sources)})
+        return
+    say(safe_text(f"{row.name}: {row.sources[0]}", 1000))
+    where = f"GENZOO_ZOO={dest} genzoo pull {name}" if not dest.startswith("hf:") else "add the row in its zoo.toml to a ledger of yours"
+    note(safe_text(f"published to {dest}; to use it elsewhere: {where}", 1000))
+
+
+def _chosen(names: Sequence[str], every: bool) -> list[str]:
+    """Return the names to work on: those given, each once, or all that have published weights."""
+    if bool(names) == every:
+        raise click.UsageError("give the names of models, or --all" + ", not both" * every, click.get_current_context())
+    cards, _ = catalogue()
+    if not every:
+        return list(dict.fromkeys(names))
+    return [card.name for card in cards if card.has_weights]
+
+
+def _each(names: Sequence[str], work: Callable[[str], str], key: str, as_json: bool) -> int:
+    """Do `work` for each model, one line each; a failure does not stop the others. Return the exit code."""
+    results: list[dict[str, Any]] = []
+    for name in names:
+        try:
+            done = work(name)
+        except GenzooError as error:
+            results.append({"name": name, "ok": False, key: None, "error": str(error)})
+            note(f"{click.style('genzoo:', fg='red')} {safe_text(name, 100)}: {safe_text(error, 2000)}")
+            continue
+        results.append({"name": name, "ok": True, key: done, "error": None})
+        if not as_json:
+            say(safe_text(f"{name}: {done}", 2000))
+    if as_json:
+        say_json(results)
+    if not names:
+        note("no installed model has published weights")
+    return int(not all(result["ok"] for result in results))

@@ -1,0 +1,1 @@
+"""What a model knows, looked at: walks between latent vectors."""
