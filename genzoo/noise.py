@@ -9,13 +9,14 @@ counters that starts at (i, 0), whatever else is drawn.
 from __future__ import annotations
 
 import hashlib
+import operator
 import secrets
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo.errors import ArgumentError
+from genzoo.errors import ArgumentError, safe_repr
 
 LARGEST_SEED = 2**63 - 1
 
@@ -24,12 +25,22 @@ def check_seed(seed: object) -> int:
     """Return `seed`, or a fresh one where it is None; raise ArgumentError for anything but a whole number in [0, 2^63)."""
     if seed is None:
         return secrets.randbits(63)
-    if isinstance(seed, (bool, float, str)) or not hasattr(seed, "__index__"):
-        raise ArgumentError(f"seed must be a whole number or None, not {seed!r}", "for example seed=0")
-    value = seed.__index__()
-    if not isinstance(value, int) or not 0 <= value <= LARGEST_SEED:
-        raise ArgumentError(f"seed must lie between 0 and {LARGEST_SEED}, not {value!r}", "for example seed=0")
+    value = whole(seed)
+    if value is None:
+        raise ArgumentError(f"seed must be a whole number or None, not {safe_repr(seed)}", "for example seed=0")
+    if not 0 <= value <= LARGEST_SEED:
+        raise ArgumentError(f"seed must lie between 0 and {LARGEST_SEED}, not {safe_repr(value)}", "for example seed=0")
     return value
+
+
+def whole(value: object) -> int | None:
+    """Return `value` as an int, or None where it is no whole number; NumPy's integers are, booleans and 3.0 are not."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def mix(*parts: int | str) -> int:
@@ -54,10 +65,10 @@ class Draws:
         self._streams = [np.random.Philox(key=seed, counter=[0, 0, first + i, 0]) for i in range(n)]
 
     def uniform(self, *shape: int) -> Tensor:
-        """Return (n, *shape) float64 in the open interval (0, 1), 53 bits each."""
+        """Return (n, *shape) float64 in the open interval (0, 1): the middles of 2^52 equal parts of it, each exact in float64."""
         size = int(np.prod(shape)) if shape else 1
         raw = np.stack([stream.random_raw(size) for stream in self._streams])
-        values = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+        values = ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
         return torch.from_numpy(values).reshape(self.n, *shape).to(self.device)
 
     def normal(self, *shape: int) -> Tensor:

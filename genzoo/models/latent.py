@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genzoo.card import Family
 from genzoo.errors import ArgumentError
-from genzoo.models.model import Model, check_count, in_chunks, public
+from genzoo.models.model import Model, check_count, check_memory, in_chunks, public
 from genzoo.noise import Draws, check_seed
 
 
@@ -27,7 +27,10 @@ class LatentModel(Model):
     @public
     def sample_latents(self, n: int, seed: int | None = None) -> Tensor:
         """Return `n` latent vectors (n, latent_size) float32 from the prior; vector i of a seed does not depend on n."""
-        return self._latents(Draws(check_seed(seed), 0, check_count(n), self.device))
+        count, start, step = check_count(n), check_seed(seed), 1024  # streams cost more memory than what is drawn from them
+        check_memory(count, 4 * self.latent_size)
+        firsts = range(0, count, step)
+        return torch.cat([self._latents(Draws(start, first, min(step, count - first), self.device)) for first in firsts])
 
     @public
     def decode(self, z: Any) -> Tensor:

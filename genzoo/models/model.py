@@ -7,6 +7,7 @@ which is the mathematics. A subclass that overrides a public method is refused w
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -16,12 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.card import Family
-from genzoo.errors import ArgumentError, CardError
+from genzoo.errors import ArgumentError, CardError, safe_repr
 from genzoo.images import check_images, quantise
-from genzoo.noise import Draws, check_seed
+from genzoo.noise import Draws, check_seed, whole
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FINAL: dict[str, set[str]] = {}
+_MOST = 2**63 - 1  # of anything that is counted
 
 
 def public(method: F) -> F:
@@ -48,7 +50,8 @@ class Model(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, owners in _FINAL.items():
-            if name in vars(cls) and f"{cls.__module__}.{cls.__qualname__}" not in owners:
+            owner = next((base for base in cls.__mro__ if name in vars(base)), None)  # a mixin that comes first overrides as well
+            if owner is not None and f"{owner.__module__}.{owner.__qualname__}" not in owners:
                 raise CardError(f"class {cls.__name__} overrides the public method {name}()", f"write _{name}() instead: {name}() checks its arguments for every model")
         if cls.explicit and cls.implicit:
             # It would silently be trained by likelihood, or by the game, as the order of its bases happens to say.
@@ -100,8 +103,12 @@ class GenerativeModel(Model):
             ArgumentError: n is no whole number ≥ 1 or asks for more memory than there is; a seed outside [0, 2^63).
         """
         count = check_count(n)
-        self._check_memory(count, dtype)
-        return torch.cat(list(self.sample_batches(count, seed, dtype=dtype)))
+        batches = self.sample_batches(count, seed, dtype=dtype)
+        check_memory(count, math.prod(self.image_shape) * dtype.itemsize, "ask for fewer, or take them a few at a time with sample_batches(n)")
+        images = torch.empty(count, *self.image_shape, dtype=dtype, device=self.device)  # once, not every batch and then their sum
+        for place, batch in zip(images.split(self.decode_chunk), batches, strict=True):
+            place.copy_(batch)
+        return images
 
     @public
     def sample_batches(self, n: int, seed: int | None = None, *, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
@@ -121,15 +128,6 @@ class GenerativeModel(Model):
                 raise CardError(f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not {self.image_shape}")
             yield quantise(images) if dtype == torch.uint8 else images.clone()
 
-    def _check_memory(self, n: int, dtype: torch.dtype) -> None:
-        pixels = self.image_shape[0] * self.image_shape[1] * self.image_shape[2]
-        need, have = n * pixels * (1 if dtype == torch.uint8 else 4), _memory()
-        if need > have:
-            raise ArgumentError(
-                f"n={n} images would need {need / 2**30:,.1f} GiB, this machine has {have / 2**30:,.1f} GiB",
-                "ask for fewer, or take them a few at a time with sample_batches(n)",
-            )
-
     @abstractmethod
     def _sample(self, draws: Draws) -> Tensor:
         """Return `draws.n` images (n, C, H, W) in [0, 1]; all randomness comes from `draws`, one stream per image."""
@@ -137,12 +135,20 @@ class GenerativeModel(Model):
 
 def check_count(n: Any, what: str = "n") -> int:
     """Return `n` as an int ≥ 1, or raise ArgumentError that says what came."""
-    if isinstance(n, (bool, float, str)) or not hasattr(n, "__index__"):
-        raise ArgumentError(f"{what} must be a whole number of at least 1, not {n!r}", f"for example {what}=16")
-    value = int(n.__index__())
-    if value < 1:
-        raise ArgumentError(f"{what} must be at least 1, not {value}", f"for example {what}=16")
+    value = whole(n)
+    if value is None or not 1 <= value <= _MOST:
+        raise ArgumentError(f"{what} must be a whole number of at least 1, not {safe_repr(n)}", f"for example {what}=16")
     return value
+
+
+def check_memory(n: int, each: int, hint: str = "ask for fewer") -> None:
+    """Raise ArgumentError where `n` things of `each` bytes are more than this machine's memory."""
+    need, have = n * each, _memory()
+    if need > have:
+        raise ArgumentError(
+            f"n={n} would need {need / 2**30:,.1f} GiB, this machine has {have / 2**30:,.1f} GiB",
+            hint,
+        )
 
 
 def in_chunks(function: Callable[[Tensor], Tensor], values: Tensor, size: int) -> Tensor:

@@ -17,7 +17,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from genzoo.card import Card
-from genzoo.errors import WeightsError, suggest
+from genzoo.errors import ArgumentError, UnknownNameError, WeightsError, safe_repr, suggest
 from genzoo.models.model import Model
 
 FORMAT = 1
@@ -59,8 +59,12 @@ def facts_of(blob: bytes, where: str) -> dict[str, Any]:
         facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
     except (ValueError, KeyError, TypeError, UnicodeDecodeError, RecursionError) as error:
         raise WeightsError(f"{where} is not a weights file of genzoo's: its header cannot be read", "pull it again") from error
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT or facts.get("storage") not in STORAGE:
-        raise WeightsError(f"{where} has the format {facts.get('format') if isinstance(facts, dict) else facts!r}, this genzoo reads {FORMAT}", "upgrade genzoo")
+    found = facts.get("format") if isinstance(facts, dict) else facts
+    if not isinstance(facts, dict) or found != FORMAT:
+        raise WeightsError(f"{where} has the format {safe_repr(found)}, this genzoo reads {FORMAT}", "upgrade genzoo")
+    for key, kind in (("config", dict), ("storage", str), ("golden", dict)):
+        if not isinstance(facts.get(key), kind) or (key == "storage" and facts[key] not in STORAGE):
+            raise WeightsError(f"{where}: its header has no {key} that genzoo could read", "pull it again, or tell its author")
     return facts
 
 
@@ -73,7 +77,7 @@ def fill(model: Model, blob: bytes, where: str) -> Model:
     facts = facts_of(blob, where)
     try:
         found = load(blob)
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, KeyError) as error:  # KeyError: a number format that this torch has not
         raise WeightsError(f"{where} is damaged: {error}", "pull it again") from error
     expected = model.state_dict()
     _check_keys(found, expected, where)
@@ -91,20 +95,25 @@ def fill(model: Model, blob: bytes, where: str) -> Model:
 
 def build_filled(card: Card, blob: bytes, where: str) -> Model:
     """Build the card's model with the config of its weights, without first drawing weights that would be thrown away."""
-    facts = facts_of(blob, where)
-    with torch.device("meta"):
-        model: Model = card.build(**facts["config"])
-    if any(value is not None and value.is_meta for value in _unsaved(model)):
-        model = card.build(**facts["config"])  # buffers that are no part of the file must be computed
+    told = card.replace(config={**card.config, **facts_of(blob, where)["config"]})
+    try:
+        with torch.device("meta"):
+            model: Model = told.build()
+    except (ArgumentError, UnknownNameError) as error:
+        raise WeightsError(f"{where} does not fit the model: {error.message}", "the weights were made for another version") from error
+    if any(value.is_meta for value in _unsaved(model)):
+        model = told.build()  # what is no part of the file must be computed
     fill(model, blob, where)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     return model
 
 
-def _unsaved(model: nn.Module) -> list[Tensor | None]:
+def _unsaved(model: nn.Module) -> list[Tensor]:
+    """Return the tensors that no file holds: buffers that are not persistent, and plain attributes."""
     saved = set(model.state_dict())
-    return [value for name, value in model.named_buffers() if name not in saved]
+    buffers = [value for name, value in model.named_buffers() if name not in saved]
+    return buffers + [value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)]
 
 
 def _stored(value: Tensor, storage: str) -> Tensor:

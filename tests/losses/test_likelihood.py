@@ -1,0 +1,34 @@
+"""Units of likelihood."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genzoo.losses.likelihood import bits_per_dim, dimensions, mean_bits_per_dim
+
+shapes = st.tuples(st.integers(1, 4), st.integers(1, 40), st.integers(1, 40))
+
+
+@given(shapes, st.floats(-1e6, 1e6))
+def test_bits_per_dim_is_nats_over_d_ln_2(shape, nats):
+    d = shape[0] * shape[1] * shape[2]
+    assert dimensions(shape) == d
+    assert bits_per_dim(torch.tensor([nats], dtype=torch.float64), shape).item() == pytest.approx(-nats / (d * math.log(2)))
+
+
+@given(shapes, st.integers(1, 8))
+def test_uniform_pixels_cost_their_bits(shape, bits):
+    """Every pixel one of 2^b levels, all equally likely: b bits/dim, whatever the shape."""
+    log_prob = torch.full((3,), -bits * math.log(2) * dimensions(shape), dtype=torch.float64)
+    assert mean_bits_per_dim(log_prob, shape).item() == pytest.approx(bits)
+
+
+def test_the_mean_is_over_images():
+    log_prob = torch.tensor([-1.0, -3.0], dtype=torch.float64)
+    assert mean_bits_per_dim(log_prob, (1, 1, 1)).item() == pytest.approx(2 / math.log(2))
+    assert bits_per_dim(log_prob, (1, 1, 1)).shape == (2,)

@@ -1,0 +1,128 @@
+"""Toy models, small enough to be trained in a blink; their cards name them as `toys:Class`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from genzoo import Card, Family, Recipe
+from genzoo.models import DensityModel, EncodingModel, ImplicitModel
+from genzoo.noise import Draws
+from genzoo.schema import limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToyConfig:
+    image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 4096))
+    latent_size: int = field(default=4, metadata=limits(1, 64))
+    width: int = field(default=4, metadata=limits(1, 64))
+    norm: bool = True
+    dropout: float = field(default=0.3, metadata=limits(0, 1))
+
+
+class ToyGAN(ImplicitModel):
+    """Everything that makes resuming hard: convolutions, batch norm in both nets, dropout in D."""
+
+    Config = ToyConfig
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        c, h, w = config.image_shape
+        norm = nn.BatchNorm2d if config.norm else nn.Identity
+        self.generator = nn.Sequential(
+            nn.ConvTranspose2d(config.latent_size, config.width, (h // 2, w // 2)), norm(config.width), nn.ReLU(),
+            nn.ConvTranspose2d(config.width, c, 4, stride=2, padding=1), nn.Sigmoid(),
+        )  # fmt: skip
+        self.discriminator = nn.Sequential(
+            nn.Conv2d(c, config.width, 4, stride=2, padding=1), norm(config.width), nn.LeakyReLU(0.2),
+            nn.Dropout(config.dropout), nn.Conv2d(config.width, 1, (h // 2, w // 2)), nn.Flatten(0),
+        )  # fmt: skip
+
+    @property
+    def latent_size(self):
+        return self.config.latent_size
+
+    def _decode(self, z):
+        return self.generator(z[:, :, None, None])
+
+    def _discriminate(self, x):
+        return self.discriminator(2 * x - 1)
+
+
+class SadGAN(ToyGAN):
+    """Its discriminator's logits become NaN at the fourth time that it is shown something."""
+
+    shown = 0
+
+    def _discriminate(self, x):
+        self.shown += 1
+        return super()._discriminate(x) * (float("nan") if self.shown > 9 else 1.0)
+
+
+class UniformGAN(ToyGAN):
+    prior = "uniform"
+
+
+class Bernoulli(DensityModel):
+    """Independent black and white pixels: the likelihood game can reach the entropy of its data exactly."""
+
+    Config = ToyConfig
+    exact = True
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.logits = nn.Parameter(torch.zeros(config.image_shape))
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        return (x * logsigmoid(self.logits) + (1 - x) * logsigmoid(-self.logits)).sum((1, 2, 3))
+
+    def _sample(self, draws: Draws) -> Tensor:
+        return (draws.uniform(*self.image_shape) < self.logits.sigmoid()).float()
+
+
+class Coder(EncodingModel):
+    """An autoencoder: codes, no samples."""
+
+    Config = ToyConfig
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        pixels = config.image_shape[0] * config.image_shape[1] * config.image_shape[2]
+        self.down, self.up = nn.Linear(pixels, config.latent_size), nn.Linear(config.latent_size, pixels)
+
+    @property
+    def latent_size(self):
+        return self.config.latent_size
+
+    def _encode(self, x):
+        return self.down(x.flatten(1))
+
+    def _decode(self, z):
+        return self.up(z).sigmoid().view(-1, *self.image_shape)
+
+
+RECIPE = Recipe(data="digits", steps=6, batch=16, precision="fp32", rate={"all": 2e-3}, betas=(0.5, 0.9))
+CARDS = {
+    "toy-gan": Card(name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=RECIPE, summary="A toy"),
+    "sad-gan": Card(name="sad-gan", family=Family.IMPLICIT, model="toys:SadGAN", recipe=RECIPE),
+    "coin": Card(name="coin", family=Family.TRACTABLE, model="toys:Bernoulli", recipe=RECIPE),
+    "coder": Card(name="coder", family=Family.AUTOENCODER, model="toys:Coder"),
+}
+
+
+def gan(**config) -> ToyGAN:
+    """Return a toy GAN whose weights are always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = ToyGAN(ToyConfig(**config))
+        for module in model.modules():  # statistics as after some training
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.running_mean, -0.2, 0.2)
+                nn.init.uniform_(module.running_var, 0.5, 1.5)
+        return model
