@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from genzoo.card import Card
 from genzoo.errors import ArgumentError, UnknownNameError, WeightsError, safe_repr, suggest
@@ -22,6 +23,7 @@ from genzoo.models.model import Model
 
 FORMAT = 1
 STORAGE = {"float32": torch.float32, "float16": torch.float16}
+_DRAWS = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")  # methods of a tensor that fill it at random
 
 
 def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "float32") -> bytes:
@@ -97,7 +99,7 @@ def build_filled(card: Card, blob: bytes, where: str) -> Model:
     """Build the card's model with the config of its weights, without first drawing weights that would be thrown away."""
     told = card.replace(config={**card.config, **facts_of(blob, where)["config"]})
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), _Undrawn():
             model: Model = told.build()
     except (ArgumentError, UnknownNameError) as error:
         raise WeightsError(f"{where} does not fit the model: {error.message}", "the weights were made for another version") from error
@@ -107,6 +109,16 @@ def build_filled(card: Card, blob: bytes, where: str) -> Model:
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     return model
+
+
+class _Undrawn(TorchFunctionMode):
+    """Skips the drawing of initial weights: on the meta device it has no effect, but loads torch's compiler, a second's work."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+        named = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init" or getattr(func, "__name__", "") in _DRAWS:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
 
 
 def _unsaved(model: nn.Module) -> list[Tensor]:
