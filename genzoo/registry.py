@@ -41,7 +41,7 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms"),
     }
 )  # fmt: skip
-CORE_DATASETS = ("mnist", "binarized-mnist", "fashion-mnist", "cifar10", "bedrooms", "faces", "frey", "digits", "hf")
+CORE_DATASETS = ("mnist", "binarized-mnist", "fashion-mnist", "cifar10", "bedrooms", "faces", "frey", "omniglot", "digits", "hf")
 CORE_COMMANDS = (
     "list", "info", "pull", "push", "verify", "sample", "train", "eval", "complete", "interpolate", "traverse", "manifold",
     "arithmetic", "reconstruct", "neighbours", "features", "context", "plugins", "help", "version",
