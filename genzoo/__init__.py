@@ -33,6 +33,9 @@ _ROOMS = {
     **dict.fromkeys(("card", "cards", "create", "load", "pull", "push", "train", "verify"), "genzoo.zoo"),
 }
 
+# Importing the module genzoo.card has left its name here, where people expect the function of the zoo: `genzoo.card("dcgan")`.
+globals().pop("card", None)
+
 
 def __getattr__(name: str) -> Any:
     room = _ROOMS.get(name)

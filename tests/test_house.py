@@ -1,0 +1,452 @@
+"""The house rules: floors, towers, sizes, words, and what no code here may do. Each rule is tried on planted code as well."""
+
+import ast
+import inspect
+import re
+import statistics
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from genzoo import hookspecs
+
+ROOT = Path(__file__).resolve().parent.parent
+
+FLOORS = (
+    ("errors", "schema", "recipe", "card", "files"),
+    ("hookspecs", "discovery", "isolation", "images", "noise"),
+    ("registry", "losses"),
+    ("ledger", "data"),
+    ("hub", "models"),
+    ("zoo", "training", "explore", "evaluation"),
+    ("cli", "testing", "__main__"),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+CATALOGUE = ("errors", "schema", "recipe", "card", "files", "hookspecs", "discovery", "isolation", "registry", "ledger", "hub")
+HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
+DOOR = ("card", "errors", "recipe")  # what `import genzoo` may load at once
+
+# What a plugin may use: ours take no door that a stranger's has not.
+PUBLIC_FACE = (
+    "genzoo", "genzoo.data", "genzoo.errors", "genzoo.evaluation", "genzoo.images", "genzoo.losses", "genzoo.models",
+    "genzoo.noise", "genzoo.schema", "genzoo.testing", "genzoo.training", "genzoo.training.players",
+)  # fmt: skip
+
+MODULE_LINES, FUNCTION_LINES = 250, 40
+BY_NAME = {  # who may import a module by a text: the bridge, lazy doors, and commands that an entry point named
+    "genzoo", "genzoo.card", "genzoo.cli.program", "genzoo.testing",
+}  # fmt: skip
+FORBIDDEN_IMPORTS = ("pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "torchvision")
+FORBIDDEN_CALLS = (
+    "torch.load",
+    "eval",
+    "exec",
+    "__import__",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "pickle.load",
+    "pickle.loads",
+    "runpy.run_path",
+)
+DATA_THAT_RUNS = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npy", ".so", ".pyd")
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of Python."""
+
+    name: str  # genzoo.models.model; a package goes by its own name
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @property
+    def room(self) -> str:
+        parts = self.name.split(".")
+        return parts[1] if len(parts) > 1 else ""
+
+    def imports(self, eager=False) -> Iterator[str]:
+        """Yield the dotted name of everything imported, anywhere in the file, or (eager) only when it is loaded."""
+        for node in self._eager(self.tree) if eager else ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.level, f"{self.name}: relative imports hide the floor they lead to"
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+    def _eager(self, node) -> Iterator[ast.AST]:
+        for child in ast.iter_child_nodes(node):
+            checking = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test)
+            if not checking and not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                yield child
+                yield from self._eager(child)
+
+    def functions(self) -> Iterator[ast.FunctionDef]:
+        yield from (node for node in ast.walk(self.tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+
+    def code_lines(self, node=None) -> int:
+        """Return the lines of `node` (None: the file) that are code: no blank ones, comments or docstrings."""
+        top = node or self.tree
+        texts = {
+            line
+            for inner in ast.walk(top)
+            if isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Constant) and isinstance(inner.value.value, str)
+            for line in range(inner.lineno, inner.end_lineno + 1)
+        }
+        first, last = (node.lineno, node.end_lineno) if node is not None else (1, len(self.text.splitlines()))
+        lines = list(enumerate(self.text.splitlines(), 1))[first - 1 : last]
+        return sum(1 for number, line in lines if number not in texts and line.strip() and not line.strip().startswith("#"))
+
+
+def read(folder: Path, package: str) -> list[Source]:
+    found = []
+    for path in sorted((folder / package).rglob("*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        found.append(Source(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path.read_text("utf-8")))
+    return found
+
+
+def plugins() -> list[Path]:
+    return sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+
+
+CORE = read(ROOT, "genzoo")
+PLUGINS = [source for folder in plugins() for source in read(folder, folder.name.replace("-", "_"))]
+TESTS = [Source(path.name, path.read_text("utf-8")) for folder in (ROOT / "tests", *plugins()) for path in folder.rglob("*.py")]
+TESTS = [source for source in TESTS if source.text not in {plugin.text for plugin in PLUGINS}]
+EVERYTHING = [*CORE, *PLUGINS]
+
+
+def planted(text, name="genzoo.planted") -> Source:
+    return Source(name, textwrap.dedent(text))
+
+
+def targets(source, sources=CORE, eager=False) -> set[str]:
+    """Return the modules of `sources` that `source` imports, each by its own name."""
+    known = {other.name for other in sources}
+    found = set()
+    for name in source.imports(eager):
+        while name and name not in known:
+            name = name.rpartition(".")[0]
+        found.add(name)
+    return found - {"", source.name}
+
+
+# Floors and circles
+
+
+def upwards(sources) -> list[str]:
+    """Return each import that leads to a higher floor, or through the door back into the house."""
+    wrong = []
+    for source in sources:
+        if not source.room:
+            continue
+        for name in targets(source, sources):
+            room = name.split(".")[1] if "." in name else ""
+            if room and FLOOR[room] > FLOOR[source.room]:
+                wrong.append(f"{source.name} imports {name}")
+        wrong += [f"{source.name} imports {name}" for name in source.imports() if name in {f"genzoo.{word}" for word in _DOOR_NAMES}]
+    return wrong
+
+
+_DOOR_NAMES = {
+    "Card",
+    "Family",
+    "Recipe",
+    "GenzooError",
+    "hookimpl",
+    "load",
+    "create",
+    "cards",
+    "pull",
+    "push",
+    "train",
+    "grid",
+    "save_grid",
+}
+
+
+def circle(sources) -> list[str]:
+    """Return the modules of a circle of imports, lazy ones included; empty if there is none."""
+    graph = {source.name: targets(source, sources) - {"genzoo"} for source in sources if source.room}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_every_room_has_a_floor():
+    assert {source.room for source in CORE if source.room} - set(FLOOR) == set()
+
+
+def test_imports_lead_downwards():
+    assert upwards(CORE) == []
+
+
+def test_there_is_no_circle():
+    assert circle(CORE) == []
+    rooms = {}
+    for source in CORE:
+        rooms.setdefault(source.room, set()).update(name.split(".")[1] for name in targets(source) if "." in name)
+    TopologicalSorter({room: others - {room} for room, others in rooms.items() if room}).prepare()
+
+
+def test_an_import_upwards_or_in_a_circle_is_seen():
+    upper = planted("def f():\n    from genzoo.zoo import load", "genzoo.card")
+    assert upwards([upper, planted("", "genzoo.zoo")]) == ["genzoo.card imports genzoo.zoo"]
+    assert upwards([planted("from genzoo import Card", "genzoo.cli")]) == ["genzoo.cli imports genzoo.Card"]
+    a, b = planted("import genzoo.models.b", "genzoo.models.a"), planted("def f():\n    import genzoo.models.a", "genzoo.models.b")
+    assert set(circle([a, b])) == {"genzoo.models.a", "genzoo.models.b"}
+
+
+def test_the_door_opens_onto_the_ground_floor_only():
+    door = next(source for source in CORE if source.name == "genzoo")
+    assert targets(door, eager=True) == {f"genzoo.{room}" for room in DOOR}
+
+
+# Two towers
+
+
+def heavy(source, words=HEAVY) -> list[str]:
+    return [name for name in source.imports() if any(f"{name}.".startswith(f"{word}.") for word in words)]
+
+
+def test_the_catalogue_tower_knows_no_tensors():
+    """Not even lazily: the one bridge is Card.build, which imports by the name that a card gives."""
+    found = {source.name: heavy(source) for source in CORE if source.room in CATALOGUE}
+    assert {name: words for name, words in found.items() if words} == {}
+
+
+def test_the_catalogue_tower_stands_alone():
+    rooms = set(CATALOGUE)
+    wrong = [f"{s.name} imports {t}" for s in CORE if s.room in rooms for t in targets(s) if t != "genzoo" and t.split(".")[1] not in rooms]
+    assert wrong == []
+
+
+def test_a_lazy_import_of_torch_is_seen():
+    assert heavy(planted("def f():\n    import torch.nn")) == ["torch.nn"]
+    assert heavy(planted("import torchlight")) == []
+
+
+def test_the_door_gives_the_functions_of_the_zoo_not_the_modules_of_the_same_name():
+    code = "import genzoo, genzoo.card, genzoo.testing, genzoo.zoo; from genzoo import card; assert card is genzoo.card is genzoo.zoo.card"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import genzoo",
+        "import genzoo.registry, genzoo.ledger, genzoo.hub",
+        "import genzoo; genzoo.cards()",
+        "import genzoo.testing",
+        "import genzoo.cli.program, importlib; [importlib.import_module(f'genzoo.cli.{m}') for m in genzoo.cli.program.COMMANDS.values()]",
+    ],
+)
+def test_torch_stays_out(code):
+    probe = f"import sys; {code}; sys.exit(' '.join(sorted({{'torch', 'numpy', 'PIL'}} & set(sys.modules))) or 0)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_importing_an_official_plugin_does_not_import_torch():
+    for source in PLUGINS:
+        if "." not in source.name:
+            done = subprocess.run([sys.executable, "-c", f"import sys, {source.name}; sys.exit('torch' in sys.modules)"], check=False)
+            assert done.returncode == 0, f"import {source.name} brings torch"
+
+
+# Plugins take no private door
+
+
+def private(source) -> list[str]:
+    """Return the imports of the core that are no part of its public face."""
+    wrong = []
+    for name in source.imports():
+        if name.split(".")[0] != "genzoo" or name in PUBLIC_FACE:
+            continue
+        home, _, word = name.rpartition(".")
+        open_ = home in PUBLIC_FACE or home.startswith("genzoo.losses.")
+        if not open_ or word.startswith("_"):
+            wrong.append(name)
+    return wrong
+
+
+def test_official_plugins_use_the_public_face_only():
+    assert {source.name: private(source) for source in PLUGINS if private(source)} == {}
+
+
+def test_a_private_door_is_seen():
+    assert private(planted("from genzoo.registry import installed")) == ["genzoo.registry.installed"]
+    assert private(planted("from genzoo.models import _FINAL")) == ["genzoo.models._FINAL"]
+    assert private(planted("from genzoo.losses.minimax import value\nfrom genzoo import Card\nimport torch")) == []
+
+
+def test_plugins_do_not_know_each_other():
+    names = {source.name.split(".")[0] for source in PLUGINS}
+    wrong = [f"{s.name} imports {n}" for s in PLUGINS for n in s.imports() if n.split(".")[0] in names - {s.name.split(".")[0]}]
+    wrong += [f"{s.name} imports {n}" for s in CORE for n in s.imports() if n.split(".")[0] in names]
+    assert wrong == []
+
+
+# Sizes
+
+
+def test_modules_stay_small():
+    sizes = {source.name: source.code_lines() for source in EVERYTHING}
+    assert {name: size for name, size in sizes.items() if size > MODULE_LINES} == {}
+
+
+def test_functions_stay_small():
+    sizes = {f"{s.name}.{f.name}": s.code_lines(f) for s in EVERYTHING for f in s.functions()}
+    assert {name: size for name, size in sizes.items() if size > FUNCTION_LINES} == {}
+    assert statistics.median(sizes.values()) <= 7
+    assert statistics.quantiles(sizes.values(), n=10)[-1] < 30
+
+
+def test_lines_of_code_are_counted_without_words():
+    source = planted('"""Doc.\n\nMore."""\n\n# comment\ndef f():\n    """Doc."""\n    return 1\n')
+    assert source.code_lines() == 2
+    assert source.code_lines(next(source.functions())) == 2
+
+
+def test_the_tests_are_at_least_as_long_as_the_code():
+    assert sum(source.code_lines() for source in TESTS) >= sum(source.code_lines() for source in EVERYTHING)
+
+
+# Words
+
+
+def bare(source) -> list[str]:
+    """Return each function that lacks an annotation."""
+    wrong = []
+    for node in source.functions():
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
+        missing = [a.arg for a in arguments if a is not None and a.annotation is None and a.arg not in ("self", "cls")]
+        if missing or node.returns is None:
+            wrong.append(f"{source.name}.{node.name}: {', '.join(missing) or 'return'}")
+    return wrong
+
+
+def speechless(source) -> list[str]:
+    """Return what is public and has no docstring: the module, its classes, functions and methods."""
+    wrong = [] if ast.get_docstring(source.tree) else [source.name]
+
+    def visit(node, path):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and not child.name.startswith("_"):
+                if not ast.get_docstring(child) and "overload" not in ast.dump(ast.Module(child.decorator_list, [])):
+                    wrong.append(f"{path}.{child.name}")
+                if isinstance(child, ast.ClassDef):
+                    visit(child, f"{path}.{child.name}")
+            elif isinstance(child, (ast.If, ast.Try, ast.With)):
+                visit(child, path)
+
+    visit(source.tree, source.name)
+    return wrong
+
+
+def test_everything_is_annotated():
+    assert [line for source in EVERYTHING for line in bare(source)] == []
+    assert bare(planted("def f(a, *, b: int): ...")) == ["genzoo.planted.f: a"]
+    assert bare(planted("def f(a: int): ...")) == ["genzoo.planted.f: return"]
+
+
+def test_everything_public_is_explained():
+    assert [line for source in EVERYTHING for line in speechless(source)] == []
+    assert speechless(planted("class A:\n    def f(self): ...\n    def _g(self): ...")) == [
+        "genzoo.planted", "genzoo.planted.A", "genzoo.planted.A.f",
+    ]  # fmt: skip
+
+
+# What no code here does
+
+
+def forbidden(source) -> list[str]:
+    """Return what could run data (rule R3), hides failures, or was left undone."""
+    wrong = [f"imports {name}" for name in source.imports() if name.split(".")[0] in FORBIDDEN_IMPORTS]
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in FORBIDDEN_CALLS:
+            wrong.append(f"calls {ast.unparse(node.func)}")
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and source.name not in BY_NAME:
+            wrong.append("imports by a text")
+        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
+            wrong.append("allow_pickle")
+        elif isinstance(node, ast.ExceptHandler) and node.type is None:
+            wrong.append("a bare except")
+        elif isinstance(node, ast.Assert):
+            wrong.append("an assert, which python -O drops")
+        elif isinstance(node, ast.Name) and node.id == "NotImplementedError":
+            wrong.append("NotImplementedError")
+    return [f"{source.name}: {words}" for words in wrong]
+
+
+def test_no_code_runs_data_or_hides_failures():
+    assert [line for source in EVERYTHING for line in forbidden(source)] == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import pickle", "def f():\n    from pickle import loads", "torch.load('x')", "eval('1')", "exec('1')", "yaml.load(x)",
+        "np.load(x, allow_pickle=True)", "np.load(x, allow_pickle=y)", "try:\n    f()\nexcept:\n    pass", "assert x",
+        "raise NotImplementedError", "importlib.import_module(name)", "__import__(name)", "import torchvision",
+    ],
+)  # fmt: skip
+def test_each_of_these_is_seen(code):
+    assert len(forbidden(planted(code))) == 1
+
+
+def test_harmless_relatives_are_let_through():
+    assert forbidden(planted("model.eval()\nnp.load(x, allow_pickle=False)\nsafetensors.torch.load(b)\nre.compile('x')")) == []
+
+
+def test_nothing_is_left_undone():
+    marks = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
+    assert [source.name for source in [*EVERYTHING, *TESTS] if marks.search(source.text)] == []
+
+
+def test_no_data_that_runs_lies_among_the_files():
+    folders = [ROOT / "genzoo", *(folder / folder.name.replace("-", "_") for folder in plugins())]
+    found = [path for folder in folders for path in folder.rglob("*") if path.suffix in DATA_THAT_RUNS]
+    assert found == []
+
+
+# Hooks and their documentation
+
+
+def signatures() -> list[str]:
+    """Return the line `def hook(...) -> ...:` of each hook, as it stands in hookspecs.py."""
+    functions = {node.name: node for node in ast.parse(inspect.getsource(hookspecs)).body if isinstance(node, ast.FunctionDef)}
+    return [f"def {name}({ast.unparse(functions[name].args)}) -> {ast.unparse(functions[name].returns)}:" for name in hookspecs.HOOKS]
+
+
+def test_every_hook_stands_in_the_guide_with_its_exact_signature():
+    guide = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")
+    assert [line for line in signatures() if line not in guide] == []
+
+
+def test_the_guide_names_no_hook_that_is_not_there():
+    guide = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")
+    assert set(re.findall(r"\bdef (genzoo_\w+)", guide)) <= set(hookspecs.HOOKS)
+    assert f"genzoo_api = {hookspecs.API_VERSION}" in guide
+
+
+def test_every_hook_has_a_test():
+    texts = [source.text for source in TESTS if source.name != "test_house.py"]
+    assert [hook for hook in hookspecs.HOOKS if not any(hook in text for text in texts)] == []
+
+
+def test_every_hook_is_listed():
+    marked = {name for name, value in vars(hookspecs).items() if hasattr(value, "genzoo_spec")}
+    assert marked == set(hookspecs.HOOKS)
