@@ -47,7 +47,7 @@ def row(name: str) -> Row:
         HubError: a model without published weights.
     """
     rows = ledger()
-    if name not in rows:
+    if not isinstance(name, str) or name not in rows:
         known = card(name)
         trained = [c.name for c in cards() if c.has_weights and c.model == known.model]
         raise HubError(f"{name!r} has no published weights", f"genzoo.load({trained[0]!r}) has" if trained else f"genzoo train {name} makes some; genzoo.create({name!r}) has fresh ones")
@@ -79,7 +79,7 @@ def load(name: str, device: torch.device | str | None = None, progress: hub.Prog
     blob = hub.pull_bytes(published, progress=progress)
     from genzoo.models.weights import build_filled
 
-    model = build_filled(known, blob, f"the weights of {name!r}")
+    model = build_filled(known, blob, f"the weights file of {name!r}")
     if device is None:
         return model
     from genzoo.training.settings import find_device

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import settings
+
+from genzoo.card import Card
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded, here and in child processes: the tests' nets are smaller than a thread
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests may import `toys`, and its cards may name it
@@ -26,3 +29,21 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         patch.setenv("GENZOO_CACHE", str(tmp_path_factory.mktemp("session-cache")))
         yield
+
+
+@pytest.fixture(scope="module")
+def plug() -> Iterator[Callable[..., None]]:
+    """Give a function that makes cards those of the only installed plugin, until the module's last test."""
+    from genzoo import hookimpl, registry
+
+    with pytest.MonkeyPatch.context() as patch:
+
+        def plug(*cards: Card, distribution: str = "genzoo-toys") -> None:
+            plugin = SimpleNamespace(genzoo_cards=hookimpl(lambda: list(cards), specname="genzoo_cards"))
+            about = SimpleNamespace(name=distribution, version="1.0")
+            entry = SimpleNamespace(name="toys", value="toys", group="genzoo", dist=about, load=lambda: plugin)
+            patch.setattr(registry, "discover", lambda: [entry])
+            registry.installed.cache_clear()
+
+        yield plug
+    registry.installed.cache_clear()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -59,11 +60,13 @@ class AdversarialGame:
         return discriminator_loss(real_logits, fake_logits)
 
     def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
-        """Return the recipe's objective of G on fakes that D has not been updated by yet, or on fresh ones."""
+        """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved since, so D looks anew."""
         fake, self._handed_on = self._handed_on, None
         if fake is None or len(fake) != len(images):
             fake = self._fake(len(images), noise)
-        return self.generator_objective(self._logits(fake, noise))
+        with _frozen(self.model.discriminator):
+            logits = self._logits(fake, noise)
+        return self.generator_objective(logits)
 
     def _fake(self, n: int, noise: torch.Generator) -> Tensor:
         shape = (n, self.model.latent_size)
@@ -75,6 +78,22 @@ class AdversarialGame:
 
     def _logits(self, images: Tensor, noise: torch.Generator) -> Tensor:
         return self.model._discriminate(augment(images, self.policy, noise)).float()  # (N,)
+
+
+@contextlib.contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """Keep the parameters of `module` out of the graphs that are built meanwhile.
+
+    The loop asks for its player's gradients alone, but a custom function is not told, and computes the opponent's as well.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
 
 
 def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> None:

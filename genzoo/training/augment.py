@@ -81,14 +81,22 @@ class _Shift(torch.autograd.Function):
 
 
 def _shifted(images: Tensor, shifts: Tensor) -> Tensor:
+    return _gathered(images, shifts) if images.is_cuda else _copied(images, shifts)
+
+
+def _gathered(images: Tensor, shifts: Tensor) -> Tensor:
+    """Shift by one gather, which is one launch on a GPU; a copy per image would be one launch each."""
     height, width = images.shape[2:]
-    if images.is_cuda:  # one gather is one launch; a copy per image would be one launch each
-        rows = torch.arange(height, device=images.device) - shifts[:, :1]  # (N, H): the row each pixel comes from
-        columns = torch.arange(width, device=images.device) - shifts[:, 1:]  # (N, W)
-        inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
-        numbers = torch.arange(len(images), device=images.device)[:, None, None]
-        taken = images.permute(0, 2, 3, 1)[numbers, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
-        return (taken * inside[..., None]).permute(0, 3, 1, 2)
+    rows = torch.arange(height, device=images.device) - shifts[:, :1]  # (N, H): the row each pixel comes from
+    columns = torch.arange(width, device=images.device) - shifts[:, 1:]  # (N, W)
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    numbers = torch.arange(len(images), device=images.device)[:, None, None]
+    taken = images.permute(0, 2, 3, 1)[numbers, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
+    return (taken * inside[..., None]).permute(0, 3, 1, 2)
+
+
+def _copied(images: Tensor, shifts: Tensor) -> Tensor:
+    height, width = images.shape[2:]
     result = torch.zeros_like(images)
     for i, (down, right) in enumerate(shifts.tolist()):
         to_rows, from_rows = _overlap(down, height)

@@ -51,8 +51,9 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         tensors = load(blob)
         size = int.from_bytes(blob[:8], "little")
         facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
-    except (SafetensorError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        raise TrainingError(f"the checkpoint {path} is damaged: {error}", "delete it to start anew") from error
+        facts["step"] = int(facts["step"])
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise TrainingError(f"the checkpoint {path} is damaged: {type(error).__name__}: {error}", "delete it to start anew") from error
     return tensors, facts
 
 
@@ -60,13 +61,14 @@ def restore(tensors: Mapping[str, Tensor], model: Model, optimisers: Mapping[str
     """Put everything back where it was, in the memory layout it had.
 
     Raises:
-        TrainingError: the checkpoint belongs to another architecture or another set of players.
+        TrainingError: the checkpoint belongs to another architecture or another set of players; nothing has been changed then.
     """
     expected = {f"model.{key}" for key in model.state_dict()}
     expected |= {f"average.{name}.{key}" for name, average in averages.modules.items() for key in average.state_dict()}
     found = {key for key in tensors if not key.startswith("optimiser.")}
-    if found != expected:
-        odd = sorted(found ^ expected)
+    slots = {key.partition(".")[2].rpartition(".")[0] for key in tensors if key.startswith("optimiser.")}
+    if found != expected or not slots <= _places(optimisers):
+        odd = sorted(found ^ expected | slots - _places(optimisers))
         raise TrainingError(f"the checkpoint is of another run: {len(odd)} tensors differ, {odd[0]!r} among them", "choose another --out, or delete the checkpoint")
     _refill(model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")})
     for name, average in averages.modules.items():
@@ -74,6 +76,11 @@ def restore(tensors: Mapping[str, Tensor], model: Model, optimisers: Mapping[str
         _refill(average, {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
     for name, optimiser in optimisers.items():
         _restore_optimiser(optimiser, {key.removeprefix(f"optimiser.{name}."): v for key, v in tensors.items() if key.startswith(f"optimiser.{name}.")})
+
+
+def _places(optimisers: Mapping[str, Optimizer]) -> set[str]:
+    """Return every `player.index` at which an optimiser may keep something."""
+    return {f"{name}.{index}" for name, optimiser in optimisers.items() for index in range(sum(len(g["params"]) for g in optimiser.param_groups))}
 
 
 def _refill(module: torch.nn.Module, state: Mapping[str, Tensor]) -> None:

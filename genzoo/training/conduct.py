@@ -23,6 +23,7 @@ from genzoo.noise import mix
 from genzoo.recipe import Recipe
 from genzoo.training import settings as machine
 from genzoo.training.loop import Run, play
+from genzoo.training.memory import keep_freed_memory
 from genzoo.training.outcome import Outcome, finished_model, publish
 from genzoo.training.parallel import enter
 from genzoo.training.plan import open_both, plan
@@ -46,6 +47,8 @@ def conduct(
     """Train `card`'s model; see `genzoo.zoo.train`."""
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.settle(recipe, device)
+    if chosen.device.type == "cpu":
+        keep_freed_memory()
     world = enter(chosen.device)
     source = data if data is not None else recipe.data
     train, test = world.first(lambda: open_both(source, config, recipe))

@@ -22,7 +22,7 @@ from genzoo.training.feed import Feed
 from genzoo.training.parallel import World
 from genzoo.training.players import Player, players
 from genzoo.training.settings import Settings
-from genzoo.training.watch import Watch
+from genzoo.training.watch import Watch, kept
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -47,6 +47,7 @@ class Run:
         self.model.train()
         self.players: Sequence[Player] = players(self.model, self.recipe)
         _check_names(self.recipe, self.players)
+        _check_parts(self.model, self.players)
         self.optimisers: dict[str, Optimizer] = {p.name: optimiser(p, self.recipe) for p in self.players}
         self.averages = Averages(self.players, self.recipe.ema)
         self.feed = Feed(self.data, self.recipe.batch, self.recipe.seed, self.recipe.flip, self.world, self.settings)
@@ -70,9 +71,9 @@ class Run:
                     images = self.feed(number)
                     number += 1
                 losses[player.name] = self._turn(player, turn, images)
-        self.averages.update(self.players)
         for player in self.players:
             self.world.average_buffers(player.module)
+        self.averages.update(self.players)  # after the buffers, which it follows too: equal on every rank
         self.step += 1
         return losses
 
@@ -95,24 +96,27 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint, unless a weight is not finite: the last good one is worth more."""
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
-            raise TrainingError(f"step {self.step}: weights are not finite; the last good checkpoint is kept", "try a lower rate or precision=fp32, and --resume")
+            raise TrainingError(f"step {self.step}: weights are not finite; {kept(self.checkpoint)}", "start anew in another --out with a lower rate or precision=fp32")
         if self.world.writes:
-            facts = {"step": self.step, "seconds": self.seconds, "recipe": fingerprint(self.recipe), "processes": self.world.size}
-            checkpoint.write(self.checkpoint, self.model, self.optimisers, self.averages, facts)
+            checkpoint.write(self.checkpoint, self.model, self.optimisers, self.averages, {"step": self.step, "seconds": self.seconds, **self._terms()})
+
+    def _terms(self) -> dict[str, Any]:
+        """Return what must be the same for a run to be continued: it decides the bits."""
+        shape = "×".join(map(str, self.data.shape))
+        return {"recipe": fingerprint(self.recipe), "processes": self.world.size, "data": f"{len(self.data):,} images of {shape}"}
 
     def resume(self) -> None:
         """Go back to the last checkpoint.
 
         Raises:
-            TrainingError: none there, damaged, or of a run with another recipe or number of processes.
+            TrainingError: none there, damaged, or of a run with another recipe, other data or another number of processes.
         """
         tensors, facts = checkpoint.read(self.checkpoint)
-        ours = {"recipe": fingerprint(self.recipe), "processes": self.world.size}
-        for key, value in ours.items():
-            if facts.get(key) != value:
-                raise TrainingError(f"the checkpoint {self.checkpoint} was made with another {key}: {_difference(facts.get(key), value)}", "resume with the same settings, or choose another --out")
+        for key, value in self._terms().items():
+            if facts.get(key, value) != value:
+                raise TrainingError(f"the checkpoint {self.checkpoint} was made with other {key}: {_difference(facts[key], value)}", "resume with the same settings, or choose another --out")
         checkpoint.restore(tensors, self.model, self.optimisers, self.averages)
-        self.step, self.seconds = int(facts["step"]), float(facts.get("seconds", 0.0))
+        self.step, self.seconds = facts["step"], float(facts.get("seconds", 0.0))
 
 
 def play(run: Run, on_round: Callable[[dict[str, float]], None], on_checkpoint: Callable[[], None], stop: Callable[[], bool]) -> bool:
@@ -169,3 +173,9 @@ def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
         for name in given:
             if name not in names and not (table == "rate" and name == "all"):
                 raise ArgumentError(f"{table}.{name}: this game has no player {name!r}{suggest(name, names)}", f"its players: {', '.join(names)}")
+
+
+def _check_parts(model: Model, game: Sequence[Player]) -> None:
+    for player in game:
+        if player.average and player.module not in set(model.modules()):
+            raise TrainingError(f"the module of the player {player.name!r} is no part of {type(model).__name__}", "set it as an attribute in the model's __init__")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from genzoo.errors import ArgumentError
+from genzoo.models.compact import fast_bf16
 from genzoo.recipe import AUTO, Recipe
 
 
@@ -48,7 +49,7 @@ def settle(recipe: Recipe, device: torch.device | str | None) -> Settings:
     chosen = find_device(device)
     return Settings(
         device=chosen,
-        bf16=_fast_bf16(chosen) if recipe.precision == AUTO else recipe.precision == "bf16",
+        bf16=fast_bf16(chosen) if recipe.precision == AUTO else recipe.precision == "bf16",
         # Convolutions in bf16 lose most of their gain in NCHW; on GPUs NHWC is what the matrix units read.
         channels_last=recipe.channels_last in (AUTO, "on"),
         # Measured on CPUs: compiling buys a DCGAN nothing, and its first step costs tens of seconds.
@@ -67,12 +68,3 @@ def find_device(device: torch.device | str | None) -> torch.device:
         reason = str(error).splitlines()[0]
         raise ArgumentError(f"device {str(device)!r} cannot be used: {reason}", "for example device='cpu'") from error
     return chosen
-
-
-def _fast_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    if device.type == "cpu":
-        # AMX tiles or AVX-512 bf16 instructions; without them bf16 is emulated, and slower than float32.
-        return any(getattr(torch.cpu, name, bool)() for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
-    return False

@@ -27,19 +27,21 @@ class Watch:
         for name, loss in losses.items():
             if not math.isfinite(loss):
                 raise TrainingError(
-                    f"step {step}: the loss of the {name} is {loss}; {self._kept()}",
-                    f"try a lower rate.{name}, precision=fp32, or another seed, and --resume",
+                    f"step {step}: the loss of the {name} is {loss}; {kept(self.checkpoint)}",
+                    f"start anew in another --out with a lower rate.{name}, precision=fp32 or another seed",
                 )
             recent, floor = self._recent[name], self.players[name].floor
             recent.append(loss)
             if floor is not None and self.stop_when_won and len(recent) == PATIENCE and sum(recent) / PATIENCE < floor:
                 raise TrainingError(
                     f"step {step}: the {name} has collapsed the game: its mean loss over {PATIENCE} rounds is "
-                    f"{sum(recent) / PATIENCE:.4f}, so the others learn nothing; {self._kept()}",
+                    f"{sum(recent) / PATIENCE:.4f}, so the others learn nothing; {kept(self.checkpoint)}",
                     f"{self.players[name].remedy}; watch=false trains on regardless",
                 )
 
-    def _kept(self) -> str:
-        if self.checkpoint.is_file():
-            return f"the last good checkpoint is kept at {self.checkpoint}"
-        return "no checkpoint had been written yet"
+
+def kept(checkpoint: Path) -> str:
+    """Return what is left of a run that went wrong, in a few words."""
+    if checkpoint.is_file():
+        return f"the last good checkpoint is kept at {checkpoint}"
+    return "no checkpoint had been written yet"

@@ -1,0 +1,217 @@
+"""DCGAN: the paper's five guidelines, every size that strides allow, one image per z."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import genzoo_dcgan
+import pytest
+import torch
+from genzoo_dcgan.dcgan import DCGAN, DCGANConfig, channels, stages
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from torch import nn
+
+from genzoo import Family, hookimpl, registry, zoo
+from genzoo.errors import ArgumentError, UnknownNameError
+from genzoo.recipe import Recipe
+
+SHAPES = [(3, 24, 40), (1, 28, 28), (3, 64, 64), (1, 8, 8), (3, 6, 6), (1, 6, 64), (3, 66, 34), (3, 96, 32), (1, 128, 48)]
+CARDS = {card.name: card for card in genzoo_dcgan.genzoo_cards()}
+
+
+def tiny(image_shape=(1, 8, 8), **config):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return DCGAN(DCGANConfig(image_shape=image_shape, **{"width": 2, "latent_size": 5, **config}))
+
+
+class TestShapes:
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_images_and_logits(self, shape):
+        net = tiny(shape)
+        images = net.sample(3, seed=0)
+        assert images.shape == (3, *shape) and images.min() >= 0 and images.max() <= 1
+        assert net._discriminate(images).shape == (3,)
+
+    @pytest.mark.parametrize(
+        ("shape", "count", "base"),
+        [((3, 64, 64), 4, (4, 4)), ((3, 24, 40), 3, (3, 5)), ((1, 28, 28), 2, (7, 7)), ((1, 8, 8), 1, (4, 4)), ((3, 96, 96), 5, (3, 3)), ((1, 6, 6), 1, (3, 3))],
+    )
+    def test_stages(self, shape, count, base):
+        assert stages(shape) == (count, base)
+
+    @given(st.sampled_from([1, 3]), st.integers(1, 1024), st.integers(1, 1024))
+    def test_every_size_works_or_names_one_that_does(self, c, h, w):
+        try:
+            count, base = stages((c, h, w))
+        except ArgumentError as error:
+            assert f"({c}, {h}, {w})" in error.message
+            near = named(error.hint)
+            assert near[0] == c and abs(near[1] - max(h, 6)) <= 1 and abs(near[2] - max(w, 6)) <= 1
+            stages(near)
+            assert h % 2 or w % 2 or min(h, w) < 6
+        else:
+            assert count >= 1 and (base[0] << count, base[1] << count) == (h, w)
+            assert min(base) >= 3
+            assert base[0] % 2 or base[1] % 2 or min(base) < 6  # it could not be halved once more
+
+    @hypothesis_settings(max_examples=15)
+    @given(st.integers(1, 40), st.integers(1, 40))
+    def test_the_named_size_is_really_built(self, h, w):
+        try:
+            net = tiny((1, h, w), width=1)
+        except ArgumentError as error:
+            net = tiny(named(error.hint), width=1)
+        assert net.sample(1, seed=0).shape[1:] == net.image_shape
+
+    @pytest.mark.parametrize("shape", [(3, 25, 40), (3, 4, 64), (3, 63, 63)])
+    def test_the_message_through_the_card(self, shape):
+        with pytest.raises(ArgumentError, match="config of dcgan: image_shape .* does not work: H and W must be even and at least 6"):
+            CARDS["dcgan"].build(image_shape=shape)
+
+    @pytest.mark.parametrize(
+        ("config", "told"),
+        [
+            ({"image_shape": (2, 8, 8)}, "1 or 3 channels, not 2"),
+            ({"image_shape": (3, 8)}, "must have 3 items"),
+            ({"image_shape": (3, 0, 8)}, "between 1 and 1024"),
+            ({"image_shape": (3, 10**6, 10**6)}, "between 1 and 1024"),
+            ({"width": 0}, "width must lie between 1"),
+            ({"width": 10**12}, "width must lie between 1"),
+            ({"latent_size": 10**9}, "latent_size must lie between"),
+            ({"discriminator_width": 1.5}, "discriminator_width must be a whole number"),
+        ],
+    )
+    def test_a_config_that_would_eat_the_memory_is_refused(self, config, told):
+        with pytest.raises(ArgumentError, match=told):
+            CARDS["dcgan"].build(**config)
+
+    def test_unknown_key(self):
+        with pytest.raises(UnknownNameError, match="did you mean 'width'"):
+            CARDS["dcgan"].build(widht=1)
+
+    def test_the_papers_network(self):
+        """Figure 1: 100 → 1024×4×4 → 512×8×8 → 256×16×16 → 128×32×32 → 3×64×64."""
+        with torch.device("meta"):
+            net = CARDS["dcgan"].build(image_shape=(3, 64, 64), width=128)
+        ups = [m for m in net.generator if isinstance(m, nn.ConvTranspose2d)]
+        assert [(m.in_channels, m.out_channels) for m in ups] == [(100, 1024), (1024, 512), (512, 256), (256, 128), (128, 3)]
+        assert channels(128, 7) == [128, 256, 512, 1024, 1024, 1024, 1024]
+
+    def test_the_discriminator_may_be_narrower(self):
+        net = tiny((3, 16, 16), width=4, discriminator_width=2)
+        assert net.discriminator[0].out_channels == 2 and net.generator[-2].in_channels == 4
+
+
+def named(hint):
+    """Return the size that a hint names."""
+    return tuple(int(word) for word in hint.partition("(")[2].partition(")")[0].split(","))
+
+
+@pytest.mark.parametrize("shape", [(3, 64, 64), (3, 24, 40), (1, 8, 8)])
+class TestGuidelines:
+    def test_1_no_pooling_but_strides(self, shape):
+        net = tiny(shape)
+        assert not [m for m in net.modules() if "Pool" in type(m).__name__ or isinstance(m, nn.Upsample)]
+        count, _ = stages(shape)
+        assert [m.stride for m in net.discriminator if isinstance(m, nn.Conv2d)] == [(2, 2)] * count + [(1, 1)]
+        assert [m.stride for m in net.generator if isinstance(m, nn.ConvTranspose2d)] == [(1, 1)] + [(2, 2)] * count
+
+    def test_2_batch_norm_everywhere_but_on_gs_output_and_ds_input(self, shape):
+        net = tiny(shape)
+        for layers, exempt in ((list(net.generator), -1), (list(net.discriminator), 0)):
+            convolutions = [i for i, m in enumerate(layers) if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d))]
+            hidden = [i for i in convolutions if i != convolutions[exempt] and i + 1 < len(layers)]
+            for i in hidden:
+                assert isinstance(layers[i + 1], nn.BatchNorm2d), i
+            assert sum(isinstance(m, nn.BatchNorm2d) for m in layers) == len(hidden)
+
+    def test_3_no_fully_connected_layers(self, shape):
+        assert not [m for m in tiny(shape).modules() if isinstance(m, nn.Linear)]
+
+    def test_4_relu_in_g_and_tanh_at_its_end(self, shape):
+        kinds = [type(m) for m in tiny(shape).generator if not isinstance(m, (nn.ConvTranspose2d, nn.BatchNorm2d))]
+        assert kinds == [nn.ReLU] * (len(kinds) - 1) + [nn.Tanh]
+
+    def test_5_leaky_relu_in_d(self, shape):
+        others = [m for m in tiny(shape).discriminator if not isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
+        assert others and all(isinstance(m, nn.LeakyReLU) and m.negative_slope == 0.2 for m in others)
+
+
+def test_fresh_weights_are_those_of_the_paper():
+    """N(0, 0.02) for convolutions; batch norm's gain N(1, 0.02), its shift 0."""
+    net = tiny((3, 32, 32), width=24, latent_size=100)
+    for module in net.modules():
+        if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+            spread = 0.02 * 5 / module.weight.numel() ** 0.5
+            assert abs(module.weight.mean()) < spread and abs(module.weight.std() - 0.02) < spread
+            assert module.bias is None or not module.bias.any()
+        elif isinstance(module, nn.BatchNorm2d):
+            assert abs(module.weight.mean() - 1) < 0.025 and 0.01 < module.weight.std() < 0.03
+            assert not module.bias.any()
+
+
+class TestSampling:
+    def test_one_image_per_z_in_any_batch(self):
+        net = tiny((3, 24, 40)).train()
+        whole = net.sample(18, seed=4)
+        assert torch.equal(net.sample(1, seed=4), whole[:1]) and torch.equal(net.sample(17, seed=4), whole[:17])
+        assert torch.equal(net.decode(net.sample_latents(18, seed=4)[9:10]), whole[9:10])
+        assert whole.std(0).max() > 0
+
+    def test_z_is_gaussian(self):
+        z = tiny(latent_size=100).sample_latents(300, seed=0)
+        assert z.shape == (300, 100) and abs(z.std() - 1) < 0.02 and z.abs().max() > 3
+        assert DCGAN.prior == "normal"  # so that interpolation goes along the sphere
+
+    def test_range_from_tanh_to_the_convention(self):
+        net = tiny()
+        with torch.no_grad():
+            net.generator[-2].bias.fill_(50.0)
+            assert torch.equal(net.sample(1, seed=0), torch.ones(1, 1, 8, 8))
+            net.generator[-2].bias.fill_(-50.0)
+            assert torch.equal(net.sample(1, seed=0), torch.zeros(1, 1, 8, 8))
+
+
+class TestCards:
+    def test_they_are_what_they_say(self):
+        assert {name: card.family for name, card in CARDS.items()} == dict.fromkeys(CARDS, Family.IMPLICIT)
+        assert {"dcgan", "dcgan-bedrooms"} <= set(CARDS)
+        for card in CARDS.values():
+            assert card.load_class() is DCGAN
+            assert "1511.06434" in card.paper and card.summary
+
+    def test_the_papers_optimiser(self):
+        recipe = CARDS["dcgan"].recipe
+        assert isinstance(recipe, Recipe)
+        assert (recipe.rate_of("generator"), recipe.rate_of("discriminator"), recipe.betas[0], recipe.batch) == (2e-4, 2e-4, 0.5, 128)
+
+    def test_bedrooms_fit_into_8_megabytes(self):
+        with torch.device("meta"):
+            net = CARDS["dcgan-bedrooms"].build()
+        assert net.image_shape == (3, 64, 64)
+        assert CARDS["dcgan-bedrooms"].recipe.storage == "float16"
+        assert sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values()) < 8_000_000
+
+
+def test_from_card_to_images_on_digits(tmp_path, monkeypatch):
+    """A tiny DCGAN is trained for a moment, published, pulled and verified; the images are those of the finished model."""
+    about = SimpleNamespace(name="genzoo-dcgan", version="0.1.0")
+    plugin = SimpleNamespace(genzoo_cards=hookimpl(genzoo_dcgan.genzoo_cards, specname="genzoo_cards"))
+    entry = SimpleNamespace(name="dcgan", value="genzoo_dcgan", group="genzoo", dist=about, load=lambda: plugin)
+    monkeypatch.setattr(registry, "discover", lambda: [entry])
+    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
+    registry.installed.cache_clear()
+    try:
+        settings = {"width": 4, "latent_size": 8, "batch": 16, "ema": 0.9, "held_out": 0.0, "augment": "color,translation,cutout", "precision": "fp32"}
+        outcome = zoo.train("dcgan", "digits", tmp_path / "run", 4, settings=settings, device="cpu", quiet=True)
+        monkeypatch.setenv("GENZOO_ZOO", str(outcome.folder))
+        net = zoo.load("dcgan")
+        assert net.image_shape == (1, 8, 8) and net.config.width == 4
+        assert "agree within 0 grey levels" in zoo.verify("dcgan")
+        assert zoo.card("dcgan").has_weights
+        assert torch.equal(net.sample(5, seed=1), zoo.load("dcgan").sample(5, seed=1))
+    finally:
+        registry.installed.cache_clear()

@@ -1,0 +1,28 @@
+"""Runs of toy games on the embedded digits."""
+
+from __future__ import annotations
+
+import pytest
+import toys
+
+from genzoo.data import open_data
+from genzoo.training.loop import Run
+from genzoo.training.parallel import World
+from genzoo.training.settings import settle
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """Give the embedded digits: 1,797 of 1×8×8."""
+    return open_data("digits", held_out=0)
+
+
+@pytest.fixture
+def start(tmp_path, digits):
+    """Give a function that starts (or prepares to resume) a run of a toy game."""
+
+    def start(model=None, folder=tmp_path, data=digits, world=None, **recipe):
+        chosen = toys.RECIPE.replace(**recipe)
+        return Run(model or toys.gan(), chosen, data, settle(chosen, "cpu"), folder, world or World())
+
+    return start

@@ -1,0 +1,211 @@
+"""The adversarial game: who moves, what moves, and on which images."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+import toys
+from toys import ToyConfig, ToyGAN, UniformGAN
+
+from genzoo import Recipe
+from genzoo.errors import TrainingError
+from genzoo.losses.minimax import generator_minimax, generator_non_saturating
+from genzoo.noise import generator
+from genzoo.training import adversarial
+from genzoo.training.adversarial import AdversarialGame, estimate_statistics
+from genzoo.training.players import players
+
+
+def weights(module):
+    return {name: p.detach().clone() for name, p in module.named_parameters()}
+
+
+def equal(module, before):
+    return all(torch.equal(p, before[name]) for name, p in module.named_parameters())
+
+
+def noise(*parts):
+    return generator("test", *parts)
+
+
+@pytest.fixture
+def spied(monkeypatch):
+    """Give a toy GAN that keeps what its networks were given and what came out."""
+    net = toys.gan().train()
+    net.seen, net.drawn = [], []
+
+    def discriminate(x):
+        net.seen.append(x.detach().clone())
+        return ToyGAN._discriminate(net, x)
+
+    def decode(z):
+        net.drawn.append(z.clone())
+        return ToyGAN._decode(net, z)
+
+    net._discriminate, net._decode = discriminate, decode
+    return net
+
+
+IMAGES = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+class TestTurns:
+    @pytest.mark.parametrize(("mover", "other"), [(0, 1), (1, 0)])
+    def test_a_turn_moves_its_player_and_touches_nothing_of_the_opponent(self, start, mover, other):
+        run = start()
+        mover, other = run.players[mover], run.players[other]
+        run.model.zero_grad(set_to_none=True)
+        mine, theirs = weights(mover.module), weights(other.module)
+        run._turn(mover, 0, IMAGES)
+        assert equal(other.module, theirs)
+        assert all(p.grad is None for p in other.module.parameters())
+        assert not equal(mover.module, mine)
+        assert all(p.grad is not None for p in mover.module.parameters())
+
+    def test_k_turns_are_k_updates_on_k_batches(self, start, monkeypatch):
+        run = start(turns={"discriminator": 3, "generator": 2})
+        given = []
+        monkeypatch.setattr(run, "feed", lambda number: given.append(number) or IMAGES)
+        for _ in range(2):
+            run.play_round()
+        steps = {p.name: {int(s["step"]) for s in run.optimisers[p.name].state.values()} for p in run.players}
+        assert steps == {"discriminator": {6}, "generator": {4}}
+        assert given == [0, 1, 2, 3, 4, 5]
+        assert run.fresh_per_round == 3
+
+    def test_batch_statistics_of_g_see_each_fake_once(self, start):
+        run = start(turns={"discriminator": 2})
+        run.play_round()
+        assert int(run.model.generator[1].num_batches_tracked) == 2
+
+
+class TestFakes:
+    def game(self, net, **recipe):
+        return AdversarialGame(net, Recipe(**recipe))
+
+    def test_the_last_fakes_of_d_are_handed_on_once(self, spied):
+        game = self.game(spied)
+        game.discriminator_loss(IMAGES, noise(0))
+        game.discriminator_loss(IMAGES, noise(1))
+        game.generator_loss(IMAGES, noise(2))
+        assert len(spied.drawn) == 2  # not drawn again
+        assert torch.equal(spied.seen[4], spied.seen[3])
+        assert not torch.equal(spied.seen[3], spied.seen[1])
+        game.generator_loss(IMAGES, noise(3))
+        assert len(spied.drawn) == 3  # a second turn of G draws its own
+        assert not torch.equal(spied.seen[5], spied.seen[4])
+
+    def test_without_handed_on_fakes_g_draws_its_own(self, spied):
+        self.game(spied).generator_loss(IMAGES, noise())
+        assert spied.drawn[0].shape == (16, 4)
+
+    def test_another_batch_size_draws_anew(self, spied):
+        game = self.game(spied)
+        game.discriminator_loss(IMAGES, noise(0))
+        game.generator_loss(IMAGES[:5], noise(1))
+        assert [len(z) for z in spied.drawn] == [16, 5]
+
+    def test_the_gradient_through_handed_on_fakes_is_that_of_the_moved_discriminator(self, start):
+        """D has been updated since the fakes were drawn: G's gradient must be the new D's, and of G's own weights."""
+        run = start(model=toys.gan(dropout=0.0))
+        d, g = run.players
+        before = copy.deepcopy(run.model)
+        run._turn(d, 0, IMAGES)
+        reference = copy.deepcopy(run.model)
+        key = (run.recipe.seed, d.name, 0, 0, 0)
+        for parameter, old in zip(reference.generator.parameters(), before.generator.parameters(), strict=True):
+            assert torch.equal(parameter, old)
+        z = torch.randn(16, 4, generator=generator(*key))
+        reference.generator.zero_grad()
+        generator_non_saturating(reference._discriminate(reference._decode(z))).backward()
+        expected = {name: p.grad for name, p in reference.generator.named_parameters()}
+        run._turn(g, 0, IMAGES)
+        for name, parameter in run.model.generator.named_parameters():
+            torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-7)
+
+    def test_priors(self):
+        normal = AdversarialGame(toys.gan(), Recipe())
+        uniform = AdversarialGame(UniformGAN(ToyConfig()), Recipe())
+        drawn = {}
+        for name, game in (("normal", normal), ("uniform", uniform)):
+            game.model._decode = lambda z, name=name: drawn.setdefault(name, z)
+            game._fake(2000, noise())
+        assert drawn["normal"].abs().max() > 2.5
+        assert drawn["uniform"].abs().max() <= 1 and abs(drawn["uniform"].var() - 1 / 3) < 0.02
+
+
+class TestLosses:
+    def test_real_and_fake_are_separate_batches(self, spied):
+        AdversarialGame(spied, Recipe()).discriminator_loss(IMAGES, noise())
+        assert [len(batch) for batch in spied.seen] == [16, 16]
+        assert torch.equal(spied.seen[0], IMAGES)
+
+    def test_augmentation_acts_on_real_and_fake_alike(self, spied, monkeypatch):
+        passed = []
+
+        def mark(images, policy, noise):
+            passed.append((len(images), policy, images.requires_grad))
+            return images * 0 + 0.25 * len(passed)
+
+        monkeypatch.setattr(adversarial, "augment", mark)
+        game = AdversarialGame(spied, Recipe(augment=("color", "cutout")))
+        game.discriminator_loss(IMAGES, noise(0))
+        game.generator_loss(IMAGES, noise(1))
+        policy = ("color", "cutout")
+        assert passed == [(16, policy, False), (16, policy, False), (16, policy, True)]  # real, fake for D, fake for G
+        assert [batch.unique().item() for batch in spied.seen] == [0.25, 0.5, 0.75]  # D sees nothing else
+
+    def test_the_two_halves_are_augmented_differently(self, spied):
+        """One draw for both would let D compare images by their shift."""
+        AdversarialGame(spied, Recipe(augment=("cutout",))).discriminator_loss(torch.ones(16, 1, 8, 8), noise())
+        real, fake = ((batch == 0.5).flatten(1) for batch in spied.seen)
+        assert not torch.equal(real, fake)
+
+    @pytest.mark.parametrize(("name", "loss"), [("minimax", generator_minimax), ("non-saturating", generator_non_saturating)])
+    def test_objective(self, name, loss):
+        net = toys.gan().eval()
+        told = AdversarialGame(net, Recipe(objective=name)).generator_loss(IMAGES, noise(1))
+        z = torch.randn(16, 4, generator=noise(1))
+        torch.testing.assert_close(told, loss(net._discriminate(net._decode(z))))
+
+    def test_losses_are_float32_under_autocast(self):
+        with torch.autocast("cpu", torch.bfloat16):
+            game = AdversarialGame(toys.gan(), Recipe())
+            assert game.discriminator_loss(IMAGES, noise(0)).dtype == game.generator_loss(IMAGES, noise(1)).dtype == torch.float32
+
+    @pytest.mark.parametrize("name", ["generator", "discriminator"])
+    def test_a_missing_network_is_named(self, name):
+        net = toys.gan()
+        delattr(net, name)
+        with pytest.raises(TrainingError, match=f"ToyGAN has no network named '{name}'"):
+            players(net, Recipe())
+
+
+class TestStatistics:
+    def test_they_become_those_of_the_weights(self):
+        """After the weights moved, the running statistics are of yesterday; the estimate is exact up to its sample."""
+        net = toys.gan()
+        with torch.no_grad():
+            net.generator[0].weight.mul_(3)
+        estimate_statistics(net, batches=32)
+        map_ = net.generator[0](torch.randn(4096, 4, 1, 1, generator=torch.Generator().manual_seed(1)))
+        torch.testing.assert_close(net.generator[1].running_mean, map_.mean((0, 2, 3)), rtol=0, atol=0.1)
+        torch.testing.assert_close(net.generator[1].running_var, map_.var((0, 2, 3)), rtol=0.1, atol=0)
+
+    def test_nothing_else_changes_and_twice_is_the_same(self):
+        net = toys.gan().eval()
+        before, momentum = weights(net), net.generator[1].momentum
+        other = net.discriminator[1].running_mean.clone()
+        estimate_statistics(net, batches=3)
+        once = net.generator[1].running_var.clone()
+        estimate_statistics(net, batches=3)
+        assert torch.equal(net.generator[1].running_var, once)
+        assert equal(net, before) and torch.equal(net.discriminator[1].running_mean, other)
+        assert net.generator[1].momentum == momentum and not net.generator[1].training
+
+    def test_nothing_to_do_without_batch_norm_or_for_others(self, monkeypatch):
+        monkeypatch.setattr(ToyGAN, "_decode", None)
+        estimate_statistics(toys.gan(norm=False))
+        estimate_statistics(toys.Bernoulli(ToyConfig()))

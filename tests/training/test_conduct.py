@@ -1,0 +1,277 @@
+"""A run from card to published folder, through the door that people use."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+
+import pytest
+import torch
+import toys
+from PIL import Image
+
+from genzoo import zoo
+from genzoo.errors import ArgumentError, GenzooError, HubError, TrainingError, UnknownNameError, WeightsError
+from genzoo.ledger import read_rows
+from genzoo.models import golden
+from genzoo.models.weights import facts_of
+from genzoo.training import conduct as conducting
+from genzoo.training import loop
+from genzoo.training.conduct import build
+from genzoo.training.report import Report
+
+
+@pytest.fixture(autouse=True, scope="module")
+def toys_installed(plug):
+    plug(*toys.CARDS.values())
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, toys_installed):
+    """Give the outcome of a whole run with everything switched on, and the model that it ended with."""
+    made = []
+    with pytest.MonkeyPatch.context() as patch:
+        keep = conducting.finished_model
+        patch.setattr(conducting, "finished_model", lambda run, storage: made.append(keep(run, storage)) or made[-1])
+        outcome = zoo.train(
+            "toy-gan", "digits", tmp_path_factory.mktemp("run"), 5, device="cpu", quiet=True,
+            settings={"image_size": "8x8", "width": 6, "ema": 0.9, "storage": "float16", "augment": "translation", "batch": 32},
+        )  # fmt: skip
+    return outcome, made[0]
+
+
+@pytest.fixture
+def hub(finished, tmp_path, monkeypatch):
+    """Give the folder of the run as another machine would see it: named in GENZOO_ZOO, an empty cache."""
+    monkeypatch.setenv("GENZOO_ZOO", str(finished[0].folder))
+    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
+    return finished[0].folder
+
+
+class TestOutcome:
+    def test_everything_is_in_the_folder(self, finished):
+        outcome, model = finished
+        found = {path.name for path in outcome.folder.iterdir()}
+        assert {"toy-gan.safetensors", "toy-gan.md", "zoo.toml", "samples.png", "samples", "log.jsonl", "scores.json", "checkpoint.safetensors"} <= found
+        assert (outcome.finished, outcome.step, outcome.weights) == (True, 5, outcome.folder / "toy-gan.safetensors")
+        assert not [name for name in found if name.endswith((".tmp", ".part"))]
+        with Image.open(outcome.folder / "samples.png") as picture:
+            assert picture.size[0] == picture.size[1] >= 4 * 8
+        assert not model.training
+
+    def test_the_row_has_the_facts_of_the_run(self, finished):
+        outcome, _ = finished
+        row = read_rows(outcome.folder / "zoo.toml")["toy-gan"]
+        assert row.plugin == "genzoo-toys" and row.bytes == outcome.weights.stat().st_size
+        for words in ("5 rounds of batch 32", "160 images seen", "cpu, fp32, channels_last", f"torch {torch.__version__}", "seed 0"):
+            assert words in row.trained
+        assert row.data.startswith("digits, 1,6") and "images (train), 1×8×8, 8-bit" in row.data and "UCI" in row.data
+        assert row.terms.startswith("CC BY 4.0")
+
+    def test_the_card_tells_the_same(self, finished):
+        text = (finished[0].folder / "toy-gan.md").read_text(encoding="utf-8")
+        assert "5 rounds of batch 32" in text and "# toy-gan" in text and "A toy" in text
+
+    def test_scores_stand_beside_their_floor(self, finished):
+        outcome, _ = finished
+        listing = json.loads((outcome.folder / "scores.json").read_text())
+        assert len(listing) == len(outcome.records) == len(read_rows(outcome.folder / "zoo.toml")["toy-gan"].scores) > 0
+        assert {record.subject for record in outcome.records} == {"toy-gan", "train"}
+        assert {record.split for record in outcome.records} == {"test"}
+
+    def test_the_weights_hold_config_storage_and_golden_outputs(self, finished):
+        outcome, model = finished
+        facts = facts_of(outcome.weights.read_bytes(), "x")
+        assert facts["config"]["image_shape"] == [1, 8, 8] and facts["config"]["width"] == 6
+        assert facts["storage"] == "float16" and facts["golden"] == golden.record(model)
+
+
+class TestHub:
+    def test_the_folder_is_a_hub(self, finished, hub):
+        """What is pulled from it draws the very images of the model that was trained."""
+        loaded = zoo.load("toy-gan")
+        assert torch.equal(loaded.sample(20, seed=3), finished[1].sample(20, seed=3))
+        assert zoo.card("toy-gan").has_weights and not zoo.card("coin").has_weights
+        assert zoo.pull("toy-gan").read_bytes() == finished[0].weights.read_bytes()
+
+    def test_verify(self, hub):
+        zoo.pull("toy-gan")
+        said = zoo.verify("toy-gan")
+        assert "is right, golden outputs agree within 0 grey levels" in said
+
+    def test_a_flipped_bit_in_the_hub_is_refused(self, hub):
+        path = hub / "toy-gan.safetensors"
+        whole = path.read_bytes()
+        try:
+            path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+            for ask in (zoo.load, zoo.pull):
+                with pytest.raises(HubError, match="sha256"):
+                    ask("toy-gan")
+        finally:
+            path.write_bytes(whole)
+
+    def test_a_flipped_bit_in_the_cache_is_named_by_verify_and_mended_by_load(self, hub, finished):
+        path = zoo.pull("toy-gan")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+        with pytest.raises(WeightsError, match="has sha256"):
+            zoo.verify("toy-gan")
+        assert torch.equal(zoo.load("toy-gan").sample(1, seed=0), finished[1].sample(1, seed=0))
+        assert path.read_bytes() == whole
+
+    def test_other_outputs_are_refused_by_verify(self, hub, monkeypatch):
+        """The digest is right, but the code draws something else."""
+        zoo.pull("toy-gan")
+        monkeypatch.setattr(toys.ToyGAN, "_decode", lambda self, z: 1 - self.generator(z[:, :, None, None]))
+        with pytest.raises(WeightsError, match="this machine's outputs differ from the author's"):
+            zoo.verify("toy-gan")
+
+    def test_push_copies_it_to_another_hub(self, hub, tmp_path, monkeypatch, finished):
+        row = zoo.push("toy-gan", tmp_path / "share")
+        assert row.sources == ("folder:toy-gan.safetensors",)
+        zoo.push("toy-gan", tmp_path / "again", run=hub)
+        for name in ("share", "again"):
+            monkeypatch.setenv("GENZOO_ZOO", str(tmp_path / name))
+            monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / f"cache-{name}"))
+            assert torch.equal(zoo.load("toy-gan").sample(1, seed=0), finished[1].sample(1, seed=0))
+
+    def test_push_of_a_run_that_has_another_model(self, hub, tmp_path):
+        with pytest.raises(UnknownNameError, match="has no weights of 'coin'"):
+            zoo.push("coin", tmp_path / "x", run=hub)
+
+
+def train(tmp_path, name="toy-gan", steps=4, **options):
+    settings = {"held_out": 0.0, **options.pop("settings", {})}
+    return zoo.train(name, options.pop("data", "digits"), tmp_path / "run", steps, settings=settings, device="cpu", quiet=True, **options)
+
+
+class TestFolder:
+    def test_a_folder_that_holds_a_run_is_refused(self, tmp_path):
+        train(tmp_path, steps=2)
+        before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+        with pytest.raises(TrainingError, match="already holds a run of toy-gan") as caught:
+            train(tmp_path, steps=2)
+        assert "--resume" in caught.value.hint and "--out" in caught.value.hint
+        assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+    def test_resume_goes_on_and_ends_in_the_same_file(self, tmp_path):
+        train(tmp_path / "a", steps=4)
+        train(tmp_path / "b", steps=2)
+        again = train(tmp_path / "b", steps=4, resume=True)
+        assert again.step == 4
+        assert again.weights.read_bytes() == (tmp_path / "a" / "run" / "toy-gan.safetensors").read_bytes()
+
+    def test_resume_of_nothing(self, tmp_path):
+        with pytest.raises(TrainingError, match="there is no checkpoint at"):
+            train(tmp_path, resume=True)
+
+    def test_resume_with_other_settings(self, tmp_path):
+        train(tmp_path, steps=2)
+        for settings, told in (({"batch": 8}, "batch was 16, is 8"), ({"image_size": 16}, "8×8, not 1,797 images of 1×16×16"), ({"width": 8}, "of another run")):
+            with pytest.raises(TrainingError, match=told):
+                train(tmp_path, settings=settings, resume=True)
+
+    def test_the_default_folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        outcome = zoo.train("toy-gan", "digits", steps=1, settings={"held_out": 0.0}, device="cpu", quiet=True)
+        assert outcome.folder.resolve() == tmp_path / "runs" / "toy-gan"
+
+    def test_a_file_in_the_way(self, tmp_path):
+        (tmp_path / "run").write_text("a file")
+        with pytest.raises(GenzooError, match="run"):
+            train(tmp_path)
+
+
+class TestWrong:
+    @pytest.mark.parametrize(
+        ("options", "kind", "told"),
+        [
+            ({"name": "toy-gna"}, UnknownNameError, "did you mean 'toy-gan'"),
+            ({"name": "coder"}, TrainingError, "nobody knows how Coder is trained"),
+            ({"steps": 0}, ArgumentError, "steps must lie between 1"),
+            ({"steps": 1.5}, ArgumentError, "steps must be a whole number"),
+            ({"data": "digist"}, UnknownNameError, "did you mean 'digits'"),
+            ({"settings": {"widht": 1}}, UnknownNameError, "did you mean 'width'"),
+            ({"settings": {"width": 0}}, ArgumentError, "width must lie between 1"),
+            ({"settings": {"rate.genrator": 1.0}}, ArgumentError, "did you mean 'generator'"),
+        ],
+    )
+    def test_before_anything_is_trained(self, tmp_path, options, kind, told):
+        with pytest.raises(kind) as caught:
+            train(tmp_path, **options)
+        assert told in str(caught.value) and str(caught.value).isprintable()
+        assert not list(tmp_path.rglob("*.safetensors"))
+
+    def test_a_device_that_is_not_there(self, tmp_path):
+        with pytest.raises(ArgumentError, match="device 'cuda:77' cannot be used"):
+            zoo.train("toy-gan", "digits", tmp_path, 1, device="cuda:77")
+
+    def test_nan_leaves_the_last_good_checkpoint(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+        with pytest.raises(TrainingError, match="step 4: the loss of the discriminator is nan; the last good checkpoint is kept"):
+            train(tmp_path, "sad-gan", steps=9)
+        assert not (tmp_path / "run" / "sad-gan.safetensors").exists()
+
+
+class TestInterrupted:
+    @pytest.fixture
+    def at_step(self, monkeypatch):
+        """Give a function that sends signals to this process in the middle of a step."""
+
+        def at_step(step, *signals):
+            look, pending = Report.round, list(signals)
+
+            def round_(self, losses):
+                look(self, losses)
+                while self.run.step == step and pending:
+                    signal.raise_signal(pending.pop())
+
+            monkeypatch.setattr(Report, "round", round_)
+
+        return at_step
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_ctrl_c_finishes_the_step_and_saves(self, tmp_path, at_step, capsys, number):
+        before = signal.getsignal(number)
+        at_step(2, number)
+        outcome = train(tmp_path, steps=50)
+        assert (outcome.finished, outcome.step, outcome.weights) == (False, 2, None)
+        assert "finishing this step and saving" in capsys.readouterr().err
+        assert signal.getsignal(number) == before
+        assert not (tmp_path / "run" / "zoo.toml").exists()
+        whole = train(tmp_path / "b", steps=4)
+        assert train(tmp_path, steps=4, resume=True).weights.read_bytes() == whole.weights.read_bytes()
+
+    def test_twice_ends_at_once(self, tmp_path, at_step):
+        before = signal.getsignal(signal.SIGINT)
+        at_step(2, signal.SIGINT, signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            train(tmp_path, steps=50)
+        assert signal.getsignal(signal.SIGINT) == before
+
+    def test_another_thread_may_train(self, tmp_path):
+        done = []
+        thread = threading.Thread(target=lambda: done.append(train(tmp_path, steps=1).finished))
+        thread.start()
+        thread.join()
+        assert done == [True]
+
+
+class TestBuild:
+    def test_fresh_weights_are_a_function_of_the_seed(self):
+        one, same, other = (build(toys.CARDS["toy-gan"], {}, toys.RECIPE.replace(seed=seed)) for seed in (0, 0, 1))
+        assert all(torch.equal(p, q) for p, q in zip(one.parameters(), same.parameters(), strict=True))
+        assert not torch.equal(one.generator[0].weight, other.generator[0].weight)
+
+    def test_the_global_generator_is_left_alone(self):
+        state = torch.get_rng_state()
+        build(toys.CARDS["toy-gan"], {}, toys.RECIPE)
+        assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_another_kind_of_game_ends_in_a_hub_too(tmp_path, monkeypatch):
+    outcome = train(tmp_path, "coin", steps=2)
+    monkeypatch.setenv("GENZOO_ZOO", str(outcome.folder))
+    zoo.pull("coin")
+    assert "of log p" in zoo.verify("coin")

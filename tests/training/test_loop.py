@@ -1,0 +1,219 @@
+"""The one loop plays any game and names no kind of model."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import torch
+import toys
+from torch import nn
+from torch.nn.functional import mse_loss, softplus
+from toys import Bernoulli, SadGAN, ToyConfig
+
+from genzoo.data import Images
+from genzoo.errors import ArgumentError, TrainingError
+from genzoo.models import EncodingModel, GenerativeModel
+from genzoo.noise import generator
+from genzoo.training import Player, checkpoint, loop, players
+from genzoo.training.loop import fingerprint, play
+from genzoo.training.parallel import World
+
+
+def quietly(run, stop=lambda: False):
+    losses = []
+    return play(run, losses.append, lambda: None, stop), losses
+
+
+class VAEGAN(EncodingModel, GenerativeModel):
+    """Three players (Larsen et al. 2016): an encoder, a decoder and a discriminator."""
+
+    Config = ToyConfig
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 2 * config.latent_size))
+        self.decoder = nn.Sequential(nn.Linear(config.latent_size, 64), nn.Sigmoid(), nn.Unflatten(1, (1, 8, 8)))
+        self.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+        self.clipped = 0
+
+    @property
+    def latent_size(self):
+        return self.config.latent_size
+
+    def _encode(self, x):
+        return self.encoder(x).chunk(2, 1)
+
+    def _decode(self, z):
+        return self.decoder(z)
+
+    def _sample(self, draws):
+        return self._decode(self._latents(draws))
+
+
+@players.register
+def vaegan_players(model: VAEGAN, recipe):
+    def reconstruct(images, noise):
+        mean, log_variance = model._encode(images)
+        z = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=noise)
+        kl = (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
+        return kl / 64 + mse_loss(model._decode(z), images), z
+
+    def discriminate(images, noise):
+        fake = model._decode(reconstruct(images, noise)[1]).detach()
+        return (softplus(-model.discriminator(images)) + softplus(model.discriminator(fake))).mean()
+
+    def draw(images, noise):
+        loss, z = reconstruct(images, noise)
+        return loss + 0.01 * softplus(-model.discriminator(model._decode(z))).mean()
+
+    def clip():
+        model.clipped += 1
+        with torch.no_grad():
+            for parameter in model.discriminator.parameters():
+                parameter.clamp_(-0.05, 0.05)
+
+    return [
+        Player(name="encoder", module=model.encoder, loss=lambda images, noise: reconstruct(images, noise)[0]),
+        Player(name="decoder", module=model.decoder, loss=draw, fresh=False, average=True),
+        Player(name="critic", module=model.discriminator, loss=discriminate, turns=recipe.turns_of("critic"), after_turn=clip),
+    ]
+
+
+class TestGames:
+    def test_a_strangers_three_player_game(self, start):
+        run = start(model=VAEGAN(ToyConfig()), steps=40, turns={"critic": 2}, rate={"all": 1e-2, "critic": 1e-3}, ema=0.5)
+        done, losses = quietly(run)
+        assert done and run.step == 40 and run.fresh_per_round == 3
+        assert losses[-1]["encoder"] < 0.7 * losses[0]["encoder"]
+        assert list(losses[0]) == ["encoder", "decoder", "critic"]
+        assert run.model.clipped == 80
+        assert max(p.abs().max() for p in run.model.discriminator.parameters()) <= 0.05
+        assert {name: o.param_groups[0]["lr"] for name, o in run.optimisers.items()} == {"encoder": 1e-2, "decoder": 1e-2, "critic": 1e-3}
+
+    def test_it_is_resumed_as_any_other(self, start, tmp_path):
+        whole = start(model=VAEGAN(ToyConfig()), folder=tmp_path, steps=4)
+        state = {key: value.clone() for key, value in whole.model.state_dict().items()}
+        quietly(whole)
+        for steps in (2, 4):
+            model = VAEGAN(ToyConfig())
+            model.load_state_dict(state)
+            (tmp_path / "b").mkdir(exist_ok=True)
+            run = start(model=model, folder=tmp_path / "b", steps=steps)
+            if steps == 4:
+                run.resume()
+            quietly(run)
+        assert all(torch.equal(value, whole.model.state_dict()[key]) for key, value in run.model.state_dict().items())
+
+    def test_the_likelihood_game_reaches_the_entropy(self, start, digits):
+        """No density can do better than the entropy of the pixels on average; the optimum is known here."""
+        black_white = Images(pixels=(digits.pixels > 127).astype("uint8") * 255, transform="static-binarised")
+        share = (black_white.float().sum(0) + 0.5) / (len(black_white) + 1)
+        entropy = -(share * share.log2() + (1 - share) * (1 - share).log2()).mean().item()
+        run = start(model=Bernoulli(ToyConfig()), data=black_white, steps=150, batch=599, rate={"all": 0.15}, betas=(0.9, 0.99))
+        _, losses = quietly(run)
+        reached = run.model.bits_per_dim(black_white.float()).mean().item()
+        assert losses[0]["model"] == pytest.approx(1.0)
+        assert entropy - 1e-3 < reached < entropy + 5e-3
+        assert list(losses[0]) == ["model"]
+
+    def test_the_loop_names_no_kind_of_model(self):
+        """What it imports of models is Model, and it asks for no class."""
+        tree = ast.parse(Path(loop.__file__).read_text(encoding="utf-8"))
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and "models" in str(node.module) for alias in node.names}
+        assert names == {"Model"}
+        called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        assert "issubclass" not in called
+        words = Path(loop.__file__).read_text(encoding="utf-8").lower()
+        assert not [word for word in ("implicit", "density", "generator_", "discriminator", "latent", "dcgan") if word in words]
+
+
+class TestRounds:
+    def test_images_are_shared_with_players_that_are_not_fresh(self, start):
+        run = start(model=VAEGAN(ToyConfig()))
+        seen = {}
+        for player in run.players:
+            object.__setattr__(player, "loss", lambda images, noise, name=player.name, loss=player.loss: seen.setdefault(name, images).mean() * 0 + loss(images, noise))
+        run.play_round()
+        assert seen["decoder"] is seen["encoder"] and not torch.equal(seen["critic"], seen["encoder"])
+
+    def test_noise_is_a_function_of_seed_player_step_and_turn(self, start):
+        drawn = []
+        run = start(model=Bernoulli(ToyConfig()), turns={"model": 2})
+        object.__setattr__(run.players[0], "loss", lambda images, noise: drawn.append(torch.rand(1, generator=noise).item()) or run.model.logits.sum())
+        for _ in range(2):
+            run.play_round()
+        expected = [torch.rand(1, generator=generator(0, "model", step, turn, 0)).item() for step in (0, 1) for turn in (0, 1)]
+        assert drawn == expected and len(set(drawn)) == 4
+
+    def test_stop_finishes_the_step_and_saves(self, start):
+        run = start(steps=50)
+        done, losses = quietly(run, stop=lambda: run.step >= 3)
+        assert not done and run.step == len(losses) == 3
+        assert checkpoint.read(run.checkpoint)[1]["step"] == 3
+
+    def test_stop_at_the_last_step_is_done(self, start):
+        assert quietly(start(steps=2), stop=lambda: True)[0] is False
+        assert quietly(start(steps=1), stop=lambda: True)[0] is True
+
+    def test_a_finished_run_plays_no_more(self, start):
+        quietly(start(steps=2))
+        run = start(steps=2)
+        run.resume()
+        assert quietly(run) == (True, [])
+
+
+class TestFaults:
+    def test_nan_is_named_and_the_last_good_checkpoint_stays_intact(self, start, monkeypatch):
+        monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+        run = start(model=SadGAN(ToyConfig()), steps=20)
+        with pytest.raises(TrainingError, match="step 4: the loss of the discriminator is nan; the last good checkpoint is kept at"):
+            quietly(run)
+        tensors, facts = checkpoint.read(run.checkpoint)
+        assert facts["step"] == 3
+        assert all(torch.isfinite(t).all() for t in tensors.values())
+
+    def test_weights_that_are_not_finite_are_never_saved(self, start):
+        run = start(steps=20)
+        run.play_round()
+        run.save()
+        before = run.checkpoint.read_bytes()
+        with torch.no_grad():
+            run.model.generator[0].weight[0, 0] = float("inf")
+        with pytest.raises(TrainingError, match="step 1: weights are not finite; the last good checkpoint is kept"):
+            run.save()
+        assert run.checkpoint.read_bytes() == before
+
+    @pytest.mark.parametrize(
+        ("recipe", "told"),
+        [
+            ({"rate": {"genrator": 1.0}}, r"rate\.genrator: this game has no player 'genrator'; did you mean 'generator'"),
+            ({"turns": {"critic": 2}}, r"turns\.critic: this game has no player 'critic'"),
+            ({"turns": {"all": 2}}, r"turns\.all: this game has no player 'all'"),
+        ],
+    )
+    def test_unknown_players_are_named(self, start, recipe, told):
+        with pytest.raises(ArgumentError, match=told) as caught:
+            start(**recipe)
+        assert "its players: discriminator, generator" in caught.value.hint
+
+    def test_a_batch_that_cannot_be_shared(self, start):
+        with pytest.raises(ArgumentError, match="a batch of 16 cannot be shared by 3 processes evenly"):
+            start(world=World(0, 3))
+
+    def test_an_averaged_module_outside_the_model(self, start, monkeypatch):
+        stray = nn.Linear(1, 1)
+        monkeypatch.setattr(loop, "players", lambda model, recipe: [Player(name="a", module=stray, loss=None, average=True)])
+        with pytest.raises(TrainingError, match="the module of the player 'a' is no part of ToyGAN"):
+            start()
+
+
+def test_the_fingerprint_is_what_decides_the_bits():
+    known = fingerprint(toys.RECIPE)
+    for change in ({"rate": {"all": 1.0}}, {"batch": 8}, {"seed": 1}, {"ema": 0.5}, {"flip": True}, {"augment": ("color",)}, {"turns": {"generator": 2}},
+                   {"precision": "bf16"}, {"objective": "minimax"}, {"betas": (0.1, 0.2)}, {"data": "x"}, {"held_out": 0.5}):  # fmt: skip
+        assert fingerprint(toys.RECIPE.replace(**change)) != known, change
+    for change in ({"steps": 99}, {"time": "1 h"}, {"storage": "float16"}, {"watch": False}):
+        assert fingerprint(toys.RECIPE.replace(**change)) == known, change

@@ -1,0 +1,99 @@
+"""Data-parallel training: equal weights on every rank, one writer of files, the same promise on resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import toys
+from hypothesis import given
+from hypothesis import strategies as st
+
+import genzoo
+from genzoo.errors import TrainingError
+from genzoo.training.parallel import World, enter, leave
+
+ROOT = Path(genzoo.__file__).resolve().parent.parent
+HERE = Path(toys.__file__).resolve().parent / "training"
+
+
+class TestAlone:
+    @given(st.integers(1, 9), st.integers(1, 300))
+    def test_shares_are_even_and_make_the_batch(self, size, per_rank):
+        batch = list(range(size * per_rank))
+        parts = [batch[World(rank, size).share(len(batch))] for rank in range(size)]
+        assert sum(parts, []) == batch
+        assert {len(part) for part in parts} == {per_rank}
+
+    def test_a_world_of_one_needs_nobody(self, monkeypatch):
+        monkeypatch.delenv("WORLD_SIZE", raising=False)
+        world = enter(torch.device("cpu"))
+        net = torch.nn.Linear(1, 1)
+        net.weight.grad = torch.ones(1, 1)
+        world.average_gradients(net.parameters())
+        world.average_buffers(net)
+        assert world.writes and world.size == 1
+        assert (world.agree(True, False), world.first(lambda: 7)) == ([True, False], 7)
+        leave(0)  # comes back: there is no group to leave
+
+    def test_the_others_are_missing(self, monkeypatch):
+        for name, value in {"WORLD_SIZE": "2", "RANK": "0"}.items():
+            monkeypatch.setenv(name, value)
+        for name in ("MASTER_ADDR", "MASTER_PORT"):
+            monkeypatch.delenv(name, raising=False)
+        with pytest.raises(TrainingError, match="the 2 processes could not find each other") as caught:
+            enter(torch.device("cpu"))
+        assert "torchrun" in caught.value.hint
+
+    def test_devices(self):
+        world = World(3, 4, 1)
+        assert world.device(torch.device("cuda")) == torch.device("cuda", 1)
+        assert world.device(torch.device("cuda:0")) == torch.device("cuda:0")
+        assert world.device(torch.device("cpu")) == torch.device("cpu")
+        assert World().device(torch.device("cuda")) == torch.device("cuda")
+        assert not world.writes
+
+
+@pytest.fixture(scope="class")
+def told(tmp_path_factory):
+    """Run two processes under torchrun once, and give what each found."""
+    folder = tmp_path_factory.mktemp("two")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE.parent)]), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(HERE / "two_processes.py"), str(folder)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in (0, 1)], folder
+
+
+@pytest.mark.skipif(not torch.distributed.is_available() or sys.platform == "win32", reason="needs gloo")
+class TestTwoProcesses:
+    def test_weights_statistics_averages_and_moments_are_equal_on_both(self, told):
+        (first, second), _ = told
+        assert (first["rank"], second["rank"], first["world"]) == (0, 1, 2)
+        assert first["whole"] == second["whole"]
+
+    def test_resumed_they_end_in_the_same_bits(self, told):
+        for rank in told[0]:
+            assert rank["halves"] == rank["whole"] != rank["half"]
+
+    def test_one_writer_of_files(self, told):
+        (first, second), folder = told
+        assert second["opened"] == []
+        assert "log.jsonl" in first["opened"]
+        assert (first["published"], second["published"]) == (True, False)
+        assert {"toy-gan.safetensors", "zoo.toml", "checkpoint.safetensors"} <= {path.name for path in (folder / "whole").iterdir()}
+
+    def test_averaged_gradients_are_those_of_the_whole_batch(self, told):
+        for rank in told[0]:
+            assert rank["gradients"]["size"] > 1e-3
+            assert rank["gradients"]["off"] < 1e-5 * rank["gradients"]["size"] + 1e-8
+
+    def test_votes_and_means(self, told):
+        for rank in told[0]:
+            assert rank["agree"] == [False, True, True]
+            assert rank["mean"] == [0.5, 0.5]

@@ -1,0 +1,93 @@
+"""What a run tells."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from genzoo.errors import GenzooError
+from genzoo.training import report
+from genzoo.training.loop import play
+from genzoo.training.parallel import World
+from genzoo.training.report import Report
+
+
+def told(run, **options):
+    with Report(run, **options) as reporting:
+        play(run, reporting.round, reporting.checkpoint, lambda: False)
+
+
+def test_a_log_of_json_lines_and_a_sample_grid(start, capsys, monkeypatch):
+    monkeypatch.setattr(report, "_LINE_SECONDS", 0.0)
+    run = start(steps=3)
+    told(run)
+    lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert all(line.keys() == {"step", "discriminator", "generator"} for line in lines)
+    assert [path.name for path in (run.folder / "samples").iterdir()] == ["step-0000003.png"]
+    out = capsys.readouterr()
+    assert out.out == ""
+    assert "step 3 of 3: discriminator " in out.err and "img/s" in out.err and "left" in out.err
+
+
+def test_a_log_goes_on_where_it_was(start):
+    told(start(steps=2), quiet=True)
+    run = start(steps=4)
+    run.resume()
+    told(run, quiet=True)
+    assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
+
+
+def test_quiet_says_nothing(start, capsys):
+    told(start(steps=2), quiet=True)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_other_ranks_write_and_say_nothing(start, capsys):
+    run = start(steps=2, world=World(1, 2))
+    with Report(run) as reporting:
+        reporting.round({"generator": 1.0})
+        reporting.checkpoint()
+    assert list(run.folder.iterdir()) == [] and capsys.readouterr() == ("", "")
+
+
+def test_a_bar_on_a_terminal(start, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    told(start(steps=2))
+    shown = capsys.readouterr().err
+    assert "2/2" in shown and "generator" in shown
+
+
+def test_sample_grids_come_every_so_often(start, monkeypatch):
+    run = start(steps=9)
+    with Report(run, quiet=True) as reporting:
+        for run.step in (1, 2, 3):
+            reporting.checkpoint()
+        monkeypatch.setattr(report, "SAMPLE_SECONDS", 0.0)
+        run.step = 4
+        reporting.checkpoint()
+    assert sorted(path.name for path in (run.folder / "samples").iterdir()) == ["step-0000001.png", "step-0000004.png"]
+
+
+def test_tensorboard_is_asked_for_by_name(start, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(GenzooError, match="TensorBoard logs need the package tensorboard") as caught:
+        Report(start(), tensorboard=True)
+    assert "genzoo[tensorboard]" in caught.value.hint
+
+
+def test_tensorboard_gets_every_loss(start, monkeypatch):
+    written = []
+
+    class Events:
+        def add_scalar(self, name, loss, step):
+            written.append((name, step))
+
+        def close(self):
+            written.append("closed")
+
+    monkeypatch.setattr(report, "_tensorboard", lambda folder: Events())
+    told(start(steps=2), quiet=True, tensorboard=True)
+    assert written == [("loss/discriminator", 1), ("loss/generator", 1), ("loss/discriminator", 2), ("loss/generator", 2), "closed"]

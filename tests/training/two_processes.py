@@ -1,0 +1,94 @@
+"""What every process of a torchrun group does for test_parallel.py; each writes what it found to FOLDER/rank-N.json.
+
+    torchrun --nproc-per-node 2 two_processes.py FOLDER
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import torch
+import toys
+
+from genzoo import zoo
+from genzoo.losses.minimax import discriminator_loss
+from genzoo.training import conduct, loop
+from genzoo.training.parallel import World, enter, leave
+
+FOLDER = Path(sys.argv[1])
+HARD = {"turns.discriminator": 2, "ema": 0.9, "flip": True, "augment": "color,translation,cutout", "held_out": 0.0}
+opened: list[str] = []
+
+
+def listen(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and str(arguments[0]).startswith(str(FOLDER)) and any(sign in str(arguments[1]) for sign in "wax+"):
+        opened.append(Path(str(arguments[0])).name)
+
+
+def digest(run: loop.Run) -> str:
+    """Return a digest of the weights, the statistics, the averages and the optimisers of this rank."""
+    summary = hashlib.sha256()
+    parts = [run.model.state_dict(), *(a.state_dict() for a in run.averages.modules.values())]
+    parts += [slots for o in run.optimisers.values() for _, slots in sorted(o.state_dict()["state"].items())]
+    for part in parts:
+        for key in sorted(part):
+            summary.update(key.encode() + torch.as_tensor(part[key]).contiguous().numpy().tobytes())
+    return summary.hexdigest()
+
+
+def train(name: str, steps: int, resume: bool = False) -> tuple[str, bool]:
+    """Train the toy by the very door that people use; return the digest of what this rank ended with."""
+    runs: list[loop.Run] = []
+    play = conduct.play
+    conduct.play = lambda run, *rest: runs.append(run) or play(run, *rest)
+    outcome = zoo.train("toy-gan", "digits", FOLDER / name, steps, resume=resume, settings=HARD, device="cpu", quiet=True)
+    conduct.play = play
+    return digest(runs[0]), outcome.weights is not None
+
+
+def gradients(world: World) -> dict[str, float]:
+    """Return how far the averaged gradients of the shares are from those of the whole batch, for a net without batch norm."""
+    net = toys.gan(norm=False, dropout=0.0)
+    noise = torch.Generator().manual_seed(0)
+    real, z = torch.rand(16, 1, 8, 8, generator=noise), torch.randn(16, 4, generator=noise)
+
+    def gradient(part: slice) -> list[torch.Tensor]:
+        net.zero_grad()
+        discriminator_loss(net._discriminate(real[part]), net._discriminate(net._decode(z[part]))).backward()
+        if part != slice(None):
+            world.average_gradients(net.parameters())
+        return [p.grad.clone() for p in net.parameters()]
+
+    alone, shared = gradient(slice(None)), gradient(world.share(16))
+    off = max((a - b).abs().max().item() for a, b in zip(alone, shared, strict=True))
+    return {"off": off, "size": max(a.abs().max().item() for a in alone)}
+
+
+def main() -> None:
+    conduct.Report.checkpoint = lambda self: None  # no sample grids: they are not what is tested here
+    zoo.card = toys.CARDS.__getitem__
+    sys.addaudithook(listen)
+    world = enter(torch.device("cpu"))
+    told = {"rank": world.rank, "world": world.size, "gradients": gradients(world)}
+    told["agree"] = world.agree(False, world.rank == 1, True)
+    told["mean"] = buffers(world)
+    told["whole"], told["published"] = train("whole", 6)
+    told["half"], _ = train("halves", 3)
+    told["halves"], _ = train("halves", 6, resume=True)
+    told["opened"] = sorted(set(opened))
+    (FOLDER / f"rank-{world.rank}.json").write_text(json.dumps(told))
+    leave(0)
+
+
+def buffers(world: World) -> list[float]:
+    norm = torch.nn.BatchNorm1d(2)
+    norm.running_mean.fill_(float(world.rank))
+    world.average_buffers(norm)
+    return norm.running_mean.tolist()
+
+
+if __name__ == "__main__":
+    main()
