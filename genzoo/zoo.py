@@ -50,7 +50,10 @@ def row(name: str) -> Row:
     if not isinstance(name, str) or name not in rows:
         known = card(name)
         trained = [c.name for c in cards() if c.has_weights and c.model == known.model]
-        raise HubError(f"{name!r} has no published weights", f"genzoo.load({trained[0]!r}) has" if trained else f"genzoo train {name} makes some; genzoo.create({name!r}) has fresh ones")
+        raise HubError(
+            f"{name!r} has no published weights",
+            f"genzoo.load({trained[0]!r}) has" if trained else f"genzoo train {name} makes some; genzoo.create({name!r}) has fresh ones",
+        )
     return rows[name]
 
 
@@ -152,7 +155,9 @@ def train(
     """
     from genzoo.training.conduct import conduct
 
-    return conduct(card(name), data, out, steps, resume=resume, settings=settings or {}, device=device, quiet=quiet, tensorboard=tensorboard)
+    return conduct(
+        card(name), data, out, steps, resume=resume, settings=settings or {}, device=device, quiet=quiet, tensorboard=tensorboard
+    )
 
 
 def evaluate(name: str, data: Any = None, n: int | None = None, seed: int = 0, progress: Any = None) -> list[Record]:

@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from genzoo.errors import ArgumentError
 from genzoo.noise import LARGEST_SEED, Draws, check_seed, generator, mix
 
-PINNED_UNIFORM = [[0.9063653532456505, 0.9896668165446781, 0.3988817660947802], [0.7545134190860098, 0.9761640725908921, 0.13449337146211693]]
+PINNED_UNIFORM = [
+    [0.9063653532456505, 0.9896668165446781, 0.3988817660947802],
+    [0.7545134190860098, 0.9761640725908921, 0.13449337146211693],
+]
 PINNED_NORMAL = [[1.3187004327774048, 2.3140246868133545, -0.256242573261261], [0.688761830329895, 1.980281949043274, -1.1053990125656128]]
 PINNED_MIX = (7090855911469569653, 5551047302632703350)
 
@@ -86,7 +89,8 @@ class TestSeed:
 
     @pytest.mark.parametrize(
         "seed",
-        [-1, 2**63, pytest.param(10**5000, id="huge"), pytest.param(-(10**5000), id="-huge"), 1.5, 1.0, True, False, "3", b"3", [], np.float32(1), np.float64(1), np.bool_(True), np.arange(2),
+        [-1, 2**63, pytest.param(10**5000, id="huge"), pytest.param(-(10**5000), id="-huge"),
+         1.5, 1.0, True, False, "3", b"3", [], np.float32(1), np.float64(1), np.bool_(True), np.arange(2),
          torch.tensor(1.5), torch.arange(3), object(), float("nan"), 1j],
     )  # fmt: skip
     def test_everything_else_is_refused_in_one_line(self, seed):

@@ -111,7 +111,7 @@ class TestVerify:
     def test_golden_outputs_that_do_not_fit(self, hub, record):
         published(hub, encode(toys.gan(), "toy-gan", record))
         genzoo.pull("toy-gan")
-        with pytest.raises(WeightsError, match="golden outputs|outputs differ"):
+        with pytest.raises(WeightsError, match=r"golden outputs|outputs differ"):
             genzoo.verify("toy-gan")
 
 

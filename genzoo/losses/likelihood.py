@@ -1,7 +1,4 @@
-"""Likelihood and its units: nats of a whole image, and bits per dimension.
-
-    bits/dim = nats / (D ln 2),   D = C · H · W
-"""
+"""Likelihood and its units: nats of a whole image, and bits/dim = nats / (D ln 2) with D = C · H · W."""
 
 from __future__ import annotations
 

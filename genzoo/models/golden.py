@@ -82,5 +82,8 @@ def _numbers(values: Any, count: int, name: str, key: str) -> list[float]:
     """Return `values` if it is a list of `count` finite numbers, as a file from outside may not have it."""
     sound = isinstance(values, list) and len(values) == count
     if not sound or not all(isinstance(v, (int, float)) and abs(v) < 1e30 for v in values):
-        raise WeightsError(f"{name}: the weights file holds no golden outputs {key!r} of the right shape", "it was made by another version: publish it again")
+        raise WeightsError(
+            f"{name}: the weights file holds no golden outputs {key!r} of the right shape",
+            "it was made by another version: publish it again",
+        )
     return list(values)

@@ -13,9 +13,7 @@ from genzoo.models.latent import LatentModel
 from genzoo.models.model import GenerativeModel, public
 from genzoo.noise import Draws
 
-_WHY = (
-    "has no likelihood: it defines p(x) only through its samples G(z), and the density of G(z) would need every z that leads to x"
-)
+_WHY = "has no likelihood: it defines p(x) only through its samples G(z), and the density of G(z) would need every z that leads to x"
 
 
 class ImplicitModel(LatentModel, GenerativeModel):
@@ -32,7 +30,9 @@ class ImplicitModel(LatentModel, GenerativeModel):
     @public
     def log_prob(self, x: object) -> NoReturn:
         """Raise NoDensityError, which teaches why an implicit model has no likelihood."""
-        raise NoDensityError(f"{type(self).__name__} {_WHY}", "ask sample() of it, or log_prob() of a tractable or approximate model: genzoo list --tree")
+        raise NoDensityError(
+            f"{type(self).__name__} {_WHY}", "ask sample() of it, or log_prob() of a tractable or approximate model: genzoo list --tree"
+        )
 
     @public
     def bits_per_dim(self, x: object) -> NoReturn:

@@ -52,10 +52,15 @@ class Model(nn.Module, ABC):
         for name, owners in _FINAL.items():
             owner = next((base for base in cls.__mro__ if name in vars(base)), None)  # a mixin that comes first overrides as well
             if owner is not None and f"{owner.__module__}.{owner.__qualname__}" not in owners:
-                raise CardError(f"class {cls.__name__} overrides the public method {name}()", f"write _{name}() instead: {name}() checks its arguments for every model")
+                raise CardError(
+                    f"class {cls.__name__} overrides the public method {name}()",
+                    f"write _{name}() instead: {name}() checks its arguments for every model",
+                )
         if cls.explicit and cls.implicit:
             # It would silently be trained by likelihood, or by the game, as the order of its bases happens to say.
-            raise CardError(f"class {cls.__name__} is both a DensityModel and an ImplicitModel", "a model has a density or it has none: choose one")
+            raise CardError(
+                f"class {cls.__name__} is both a DensityModel and an ImplicitModel", "a model has a density or it has none: choose one"
+            )
         cls.family = cls._place()
 
     @classmethod
@@ -104,7 +109,9 @@ class GenerativeModel(Model):
         """
         count = check_count(n)
         batches = self.sample_batches(count, seed, dtype=dtype)
-        check_memory(count, math.prod(self.image_shape) * dtype.itemsize, "ask for fewer, or take them a few at a time with sample_batches(n)")
+        check_memory(
+            count, math.prod(self.image_shape) * dtype.itemsize, "ask for fewer, or take them a few at a time with sample_batches(n)"
+        )
         images = torch.empty(count, *self.image_shape, dtype=dtype, device=self.device)  # once, not every batch and then their sum
         for place, batch in zip(images.split(self.decode_chunk), batches, strict=True):
             place.copy_(batch)

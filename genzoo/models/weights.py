@@ -142,4 +142,6 @@ def _check_keys(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], whe
         name = (missing or odd)[0]
         near = suggest(name, found if missing else expected)
         kind = f"{len(missing)} tensors are missing" if missing else f"{len(odd)} tensors are unknown"
-        raise WeightsError(f"{where} does not fit the model: {kind}, {name!r} among them{near}", "the weights were made for another config or version")
+        raise WeightsError(
+            f"{where} does not fit the model: {kind}, {name!r} among them{near}", "the weights were made for another config or version"
+        )

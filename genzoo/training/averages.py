@@ -28,7 +28,9 @@ class Averages:
                 torch._foreach_lerp_([a for a, _ in pairs], [c for _, c in pairs], weight)
 
         self.modules = {
-            player.name: AveragedModel(player.module, multi_avg_fn=follow, use_buffers=True) for player in players if player.average and decay
+            player.name: AveragedModel(player.module, multi_avg_fn=follow, use_buffers=True)
+            for player in players
+            if player.average and decay
         }
 
     def update(self, players: Sequence[Player]) -> None:

@@ -69,25 +69,36 @@ def restore(tensors: Mapping[str, Tensor], model: Model, optimisers: Mapping[str
     slots = {key.partition(".")[2].rpartition(".")[0] for key in tensors if key.startswith("optimiser.")}
     if found != expected or not slots <= _places(optimisers):
         odd = sorted(found ^ expected | slots - _places(optimisers))
-        raise TrainingError(f"the checkpoint is of another run: {len(odd)} tensors differ, {odd[0]!r} among them", "choose another --out, or delete the checkpoint")
+        raise TrainingError(
+            f"the checkpoint is of another run: {len(odd)} tensors differ, {odd[0]!r} among them",
+            "choose another --out, or delete the checkpoint",
+        )
     _refill(model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")})
     for name, average in averages.modules.items():
         prefix = f"average.{name}."
         _refill(average, {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
     for name, optimiser in optimisers.items():
-        _restore_optimiser(optimiser, {key.removeprefix(f"optimiser.{name}."): v for key, v in tensors.items() if key.startswith(f"optimiser.{name}.")})
+        _restore_optimiser(
+            optimiser, {key.removeprefix(f"optimiser.{name}."): v for key, v in tensors.items() if key.startswith(f"optimiser.{name}.")}
+        )
 
 
 def _places(optimisers: Mapping[str, Optimizer]) -> set[str]:
     """Return every `player.index` at which an optimiser may keep something."""
-    return {f"{name}.{index}" for name, optimiser in optimisers.items() for index in range(sum(len(g["params"]) for g in optimiser.param_groups))}
+    return {
+        f"{name}.{index}"
+        for name, optimiser in optimisers.items()
+        for index in range(sum(len(g["params"]) for g in optimiser.param_groups))
+    }
 
 
 def _refill(module: torch.nn.Module, state: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for key, tensor in module.state_dict().items():
             if tensor.shape != state[key].shape:
-                raise TrainingError(f"the checkpoint is of another run: {key} has the shape {tuple(state[key].shape)}, not {tuple(tensor.shape)}")
+                raise TrainingError(
+                    f"the checkpoint is of another run: {key} has the shape {tuple(state[key].shape)}, not {tuple(tensor.shape)}"
+                )
             tensor.copy_(state[key])
 
 

@@ -58,7 +58,9 @@ def conduct(
     if resume:
         run.resume()
     elif run.checkpoint.exists():
-        raise TrainingError(f"{folder} already holds a run of {card.name}", "--resume goes on with it; or choose another --out, or delete the folder")
+        raise TrainingError(
+            f"{folder} already holds a run of {card.name}", "--resume goes on with it; or choose another --out, or delete the folder"
+        )
     with Report(run, quiet=quiet, tensorboard=tensorboard) as report, _interruptible() as stopped:
         finished = play(run, report.round, report.checkpoint, stopped.is_set)
     if not finished or not world.writes:

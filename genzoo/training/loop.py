@@ -42,7 +42,9 @@ class Run:
 
     def __post_init__(self) -> None:
         if self.recipe.batch % self.world.size:
-            raise ArgumentError(f"a batch of {self.recipe.batch} cannot be shared by {self.world.size} processes evenly", "choose a multiple: --set batch=…")
+            raise ArgumentError(
+                f"a batch of {self.recipe.batch} cannot be shared by {self.world.size} processes evenly", "choose a multiple: --set batch=…"
+            )
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
         self.model.train()
         self.players: Sequence[Player] = players(self.model, self.recipe)
@@ -96,9 +98,14 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint, unless a weight is not finite: the last good one is worth more."""
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
-            raise TrainingError(f"step {self.step}: weights are not finite; {kept(self.checkpoint)}", "start anew in another --out with a lower rate or precision=fp32")
+            raise TrainingError(
+                f"step {self.step}: weights are not finite; {kept(self.checkpoint)}",
+                "start anew in another --out with a lower rate or precision=fp32",
+            )
         if self.world.writes:
-            checkpoint.write(self.checkpoint, self.model, self.optimisers, self.averages, {"step": self.step, "seconds": self.seconds, **self._terms()})
+            checkpoint.write(
+                self.checkpoint, self.model, self.optimisers, self.averages, {"step": self.step, "seconds": self.seconds, **self._terms()}
+            )
 
     def _terms(self) -> dict[str, Any]:
         """Return what must be the same for a run to be continued: it decides the bits."""
@@ -114,7 +121,10 @@ class Run:
         tensors, facts = checkpoint.read(self.checkpoint)
         for key, value in self._terms().items():
             if facts.get(key, value) != value:
-                raise TrainingError(f"the checkpoint {self.checkpoint} was made with other {key}: {_difference(facts[key], value)}", "resume with the same settings, or choose another --out")
+                raise TrainingError(
+                    f"the checkpoint {self.checkpoint} was made with other {key}: {_difference(facts[key], value)}",
+                    "resume with the same settings, or choose another --out",
+                )
         checkpoint.restore(tensors, self.model, self.optimisers, self.averages)
         self.step, self.seconds = facts["step"], float(facts.get("seconds", 0.0))
 
@@ -157,7 +167,10 @@ def fingerprint(recipe: Recipe) -> dict[str, Any]:
     facts = asdict(recipe)
     for key in ("command", "hardware", "time", "score", "steps", "storage", "watch"):
         facts.pop(key)
-    return {key: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value for key, value in facts.items()}
+    return {
+        key: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
+        for key, value in facts.items()
+    }
 
 
 def _difference(theirs: Any, ours: Any) -> str:
@@ -172,10 +185,15 @@ def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
     for table, given in (("rate", recipe.rate), ("turns", recipe.turns)):
         for name in given:
             if name not in names and not (table == "rate" and name == "all"):
-                raise ArgumentError(f"{table}.{name}: this game has no player {name!r}{suggest(name, names)}", f"its players: {', '.join(names)}")
+                raise ArgumentError(
+                    f"{table}.{name}: this game has no player {name!r}{suggest(name, names)}", f"its players: {', '.join(names)}"
+                )
 
 
 def _check_parts(model: Model, game: Sequence[Player]) -> None:
     for player in game:
         if player.average and player.module not in set(model.modules()):
-            raise TrainingError(f"the module of the player {player.name!r} is no part of {type(model).__name__}", "set it as an attribute in the model's __init__")
+            raise TrainingError(
+                f"the module of the player {player.name!r} is no part of {type(model).__name__}",
+                "set it as an attribute in the model's __init__",
+            )

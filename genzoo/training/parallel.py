@@ -98,7 +98,9 @@ def enter(device: torch.device) -> World:
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(f"the {size} processes could not find each other: {error}", "start them with torchrun --nproc-per-node N -m genzoo train …") from error
+        raise TrainingError(
+            f"the {size} processes could not find each other: {error}", "start them with torchrun --nproc-per-node N -m genzoo train …"
+        ) from error
     return world
 
 

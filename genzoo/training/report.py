@@ -62,7 +62,8 @@ class Report:
             self._bar.update(0)
         elif not self.quiet and time.monotonic() - self._line > _LINE_SECONDS:
             self._line = time.monotonic()
-            print(f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, {self._left()} left", file=sys.stderr, flush=True)  # noqa: T201
+            line = f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, {self._left()} left"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     def checkpoint(self) -> None:
         """Draw a grid of samples, now and then, and flush the log."""
@@ -90,6 +91,8 @@ class Report:
 def _tensorboard(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except Exception as error:  # noqa: BLE001 - an optional import may fail in any way
-        raise GenzooError(f"TensorBoard logs need the package tensorboard ({type(error).__name__})", "pip install 'genzoo[tensorboard]'") from error
+    except Exception as error:  # an optional import may fail in any way
+        raise GenzooError(
+            f"TensorBoard logs need the package tensorboard ({type(error).__name__})", "pip install 'genzoo[tensorboard]'"
+        ) from error
     return SummaryWriter(str(folder / "tensorboard"))

@@ -27,7 +27,9 @@ class TestValue:
     @given(st.integers(1, 20), st.integers(1, 20))
     def test_minus_log_4_where_nobody_can_tell(self, n, m):
         """Equal densities: the optimal D is 1/2 everywhere, its logit 0 (theorem 1)."""
-        assert value(torch.zeros(n, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)).item() == pytest.approx(-math.log(4), abs=1e-12)
+        assert value(torch.zeros(n, dtype=torch.float64), torch.zeros(m, dtype=torch.float64)).item() == pytest.approx(
+            -math.log(4), abs=1e-12
+        )
 
     @given(counts, st.data())
     def test_the_optimal_discriminator_reads_the_jensen_shannon_divergence(self, p_counts, data):
@@ -45,7 +47,9 @@ class TestValue:
 
     @given(logits, logits)
     def test_the_discriminator_minimises_the_cross_entropy(self, real, fake):
-        told = binary_cross_entropy_with_logits(real, torch.ones_like(real)) + binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+        told = binary_cross_entropy_with_logits(real, torch.ones_like(real)) + binary_cross_entropy_with_logits(
+            fake, torch.zeros_like(fake)
+        )
         assert discriminator_loss(real, fake).item() == pytest.approx(told.item(), rel=1e-9, abs=1e-12)
 
     def test_means_are_over_images_of_each_side(self):

@@ -66,7 +66,9 @@ def test_malformed_records_are_refused(bad):
         golden.compare(toys.gan(), {"samples": bad}, "gan")
 
 
-@pytest.mark.parametrize("bad", [None, [], 3, "xx", [0.0], [0.0] * 3, ["a", "b"], [None, None], [float("nan")] * 2, {"a": 1, "b": 2}], ids=range(10))
+@pytest.mark.parametrize(
+    "bad", [None, [], 3, "xx", [0.0], [0.0] * 3, ["a", "b"], [None, None], [float("nan")] * 2, {"a": 1, "b": 2}], ids=range(10)
+)
 def test_malformed_likelihoods_are_refused(bad):
     net = Bernoulli(ToyConfig())
     told = copy.deepcopy(golden.record(net))

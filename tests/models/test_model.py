@@ -189,12 +189,20 @@ class TestBuild:
             toys.CARDS["toy-gan"].replace(family=Family.TRACTABLE).build()
 
     def test_unknown_config_key(self):
-        with pytest.raises(UnknownNameError, match="unknown key 'widht'; did you mean 'width'?"):
+        with pytest.raises(UnknownNameError, match=r"unknown key 'widht'; did you mean 'width'\?"):
             toys.CARDS["toy-gan"].build(widht=3)
 
     @pytest.mark.parametrize(
         "config",
-        [{"width": 0}, {"width": 10**12}, {"width": 1.5}, {"width": True}, {"image_shape": (1, 8)}, {"image_shape": (1, 8, -8)}, {"norm": 1}],
+        [
+            {"width": 0},
+            {"width": 10**12},
+            {"width": 1.5},
+            {"width": True},
+            {"image_shape": (1, 8)},
+            {"image_shape": (1, 8, -8)},
+            {"norm": 1},
+        ],
     )
     def test_config_out_of_range(self, config):
         with pytest.raises(ArgumentError, match=f"config of toy-gan: {next(iter(config))}"):

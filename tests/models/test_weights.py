@@ -88,7 +88,9 @@ class TestFill:
         for one, other in zip(quick.modules(), slow.modules(), strict=True):
             assert vars(one).keys() == vars(other).keys() and one.training == other.training
         for (name, one), (_, other) in zip(quick.named_parameters(), slow.named_parameters(), strict=True):
-            assert (one.dtype, one.shape, one.requires_grad, one.device) == (other.dtype, other.shape, other.requires_grad, other.device), name
+            assert (one.dtype, one.shape, one.requires_grad, one.device) == (other.dtype, other.shape, other.requires_grad, other.device), (
+                name
+            )
 
     def test_the_loaded_model_can_be_trained(self):
         loaded = build_filled(CARD, blob_of(toys.gan()), WHERE).train()
@@ -149,7 +151,7 @@ KEY = "generator.0.weight"
 SHAPED = toys.gan().generator[0].weight
 FAULTS = {
     "missing key": (lambda: forged(without(KEY)), "1 tensors are missing, 'generator.0.weight' among them"),
-    "odd key": (lambda: forged(changed("generator.0.weigth", SHAPED)), "1 tensors are unknown, 'generator.0.weigth' among them; did you mean"),
+    "odd key": (lambda: forged(changed("generator.0.weigth", SHAPED)), "1 tensors are unknown, 'generator.0.weigth' among them; did you"),
     "dtype": (lambda: forged(changed(KEY, SHAPED.double())), "generator.0.weight is torch.float64"),
     "half in float32 storage": (lambda: forged(changed(KEY, SHAPED.half())), "the model expects torch.float32"),
     "integers": (lambda: forged(changed(KEY, SHAPED.long())), "torch.int64"),

@@ -33,7 +33,9 @@ def everything(run):
     for name, average in run.averages.modules.items():
         state |= {f"average.{name}.{key}": value for key, value in average.state_dict().items()}
     for name, optimiser in run.optimisers.items():
-        state |= {f"optimiser.{name}.{i}.{slot}": value for i, slots in optimiser.state_dict()["state"].items() for slot, value in slots.items()}
+        state |= {
+            f"optimiser.{name}.{i}.{slot}": value for i, slots in optimiser.state_dict()["state"].items() for slot, value in slots.items()
+        }
     return state
 
 
@@ -64,7 +66,9 @@ class TestKilled:
     def test_killed_at_any_moment_the_bits_are_those_of_the_uninterrupted_run(self, tmp_path):
         """Between two turns, half-way through writing, before and after the rename, and twice from outside; in fp32 and bf16."""
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE.parent)])}
-        done = subprocess.run([sys.executable, str(HERE / "killed_runs.py"), str(tmp_path)], env=env, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(
+            [sys.executable, str(HERE / "killed_runs.py"), str(tmp_path)], env=env, capture_output=True, text=True, timeout=600
+        )
         assert done.returncode == 0, done.stderr
         for precision, told in json.loads(done.stdout).items():
             assert told["ends"][:5] == [0, -9, -9, -9, -9], precision
@@ -72,6 +76,9 @@ class TestKilled:
             assert told["reached"] == [2, 3, 5, 8], precision  # half-written and not renamed do not count
             assert told["killed"] == told["whole"], precision
             assert told["whole"][1] == 12
+
+
+COUNT = itertools.count()
 
 
 class TestResumed:
@@ -88,7 +95,7 @@ class TestResumed:
         [
             (checkpoint, "_restore_optimiser", lambda optimiser, flat: None, "model.generator.0.weight"),
             (averages.AveragedModel, "state_dict", lambda self, *a, **k: {}, "average.generator.module.0.weight"),
-            (loop, "mix", lambda *parts, count=itertools.count(): next(count), "model.discriminator.0.weight"),
+            (loop, "mix", lambda *parts: next(COUNT), "model.discriminator.0.weight"),
         ],
         ids=["optimisers", "averages", "dropout"],
     )
@@ -186,7 +193,9 @@ class TestRefused:
             start(rate={"generator": 1e-3}).resume()
         assert str(left.checkpoint) in caught.value.message and str(caught.value).isprintable()
 
-    @pytest.mark.parametrize("key", ["optimiser.discriminator.99.step", "optimiser.critic.0.step", "optimiser.discriminator.x.step", "model.more"])
+    @pytest.mark.parametrize(
+        "key", ["optimiser.discriminator.99.step", "optimiser.critic.0.step", "optimiser.discriminator.x.step", "model.more"]
+    )
     def test_odd_tensors_are_named(self, start, left, key):
         tensors, facts = checkpoint.read(left.checkpoint)
         left.checkpoint.write_bytes(save({**tensors, key: torch.zeros(1)}, metadata={"genzoo": json.dumps(facts)}))

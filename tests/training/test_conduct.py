@@ -53,7 +53,16 @@ class TestOutcome:
     def test_everything_is_in_the_folder(self, finished):
         outcome, model = finished
         found = {path.name for path in outcome.folder.iterdir()}
-        assert {"toy-gan.safetensors", "toy-gan.md", "zoo.toml", "samples.png", "samples", "log.jsonl", "scores.json", "checkpoint.safetensors"} <= found
+        assert {
+            "toy-gan.safetensors",
+            "toy-gan.md",
+            "zoo.toml",
+            "samples.png",
+            "samples",
+            "log.jsonl",
+            "scores.json",
+            "checkpoint.safetensors",
+        } <= found
         assert (outcome.finished, outcome.step, outcome.weights) == (True, 5, outcome.folder / "toy-gan.safetensors")
         assert not [name for name in found if name.endswith((".tmp", ".part"))]
         with Image.open(outcome.folder / "samples.png") as picture:
@@ -168,7 +177,11 @@ class TestFolder:
 
     def test_resume_with_other_settings(self, tmp_path):
         train(tmp_path, steps=2)
-        for settings, told in (({"batch": 8}, "batch was 16, is 8"), ({"image_size": 16}, "8×8, not 1,797 images of 1×16×16"), ({"width": 8}, "of another run")):
+        for settings, told in (
+            ({"batch": 8}, "batch was 16, is 8"),
+            ({"image_size": 16}, "8×8, not 1,797 images of 1×16×16"),
+            ({"width": 8}, "of another run"),
+        ):
             with pytest.raises(TrainingError, match=told):
                 train(tmp_path, settings=settings, resume=True)
 

@@ -12,8 +12,8 @@ from genzoo.training.parallel import World
 from genzoo.training.settings import settle
 
 
-def feed(digits, batch=32, seed=0, flip=False, world=World(), **recipe):
-    return Feed(digits, batch, seed, flip, world, settle(toys.RECIPE.replace(**recipe), "cpu"))
+def feed(digits, batch=32, seed=0, flip=False, world=None, **recipe):
+    return Feed(digits, batch, seed, flip, world or World(), settle(toys.RECIPE.replace(**recipe), "cpu"))
 
 
 def test_a_batch_is_a_function_of_seed_and_number(digits):

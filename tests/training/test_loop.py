@@ -122,7 +122,12 @@ class TestGames:
     def test_the_loop_names_no_kind_of_model(self):
         """What it imports of models is Model, and it asks for no class."""
         tree = ast.parse(Path(loop.__file__).read_text(encoding="utf-8"))
-        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and "models" in str(node.module) for alias in node.names}
+        names = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and "models" in str(node.module)
+            for alias in node.names
+        }
         assert names == {"Model"}
         called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
         assert "issubclass" not in called
@@ -135,14 +140,20 @@ class TestRounds:
         run = start(model=VAEGAN(ToyConfig()))
         seen = {}
         for player in run.players:
-            object.__setattr__(player, "loss", lambda images, noise, name=player.name, loss=player.loss: seen.setdefault(name, images).mean() * 0 + loss(images, noise))
+            object.__setattr__(
+                player,
+                "loss",
+                lambda images, noise, name=player.name, loss=player.loss: seen.setdefault(name, images).mean() * 0 + loss(images, noise),
+            )
         run.play_round()
         assert seen["decoder"] is seen["encoder"] and not torch.equal(seen["critic"], seen["encoder"])
 
     def test_noise_is_a_function_of_seed_player_step_and_turn(self, start):
         drawn = []
         run = start(model=Bernoulli(ToyConfig()), turns={"model": 2})
-        object.__setattr__(run.players[0], "loss", lambda images, noise: drawn.append(torch.rand(1, generator=noise).item()) or run.model.logits.sum())
+        object.__setattr__(
+            run.players[0], "loss", lambda images, noise: drawn.append(torch.rand(1, generator=noise).item()) or run.model.logits.sum()
+        )
         for _ in range(2):
             run.play_round()
         expected = [torch.rand(1, generator=generator(0, "model", step, turn, 0)).item() for step in (0, 1) for turn in (0, 1)]
@@ -212,8 +223,9 @@ class TestFaults:
 
 def test_the_fingerprint_is_what_decides_the_bits():
     known = fingerprint(toys.RECIPE)
-    for change in ({"rate": {"all": 1.0}}, {"batch": 8}, {"seed": 1}, {"ema": 0.5}, {"flip": True}, {"augment": ("color",)}, {"turns": {"generator": 2}},
-                   {"precision": "bf16"}, {"objective": "minimax"}, {"betas": (0.1, 0.2)}, {"data": "x"}, {"held_out": 0.5}):  # fmt: skip
+    for change in ({"rate": {"all": 1.0}}, {"batch": 8}, {"seed": 1}, {"ema": 0.5}, {"flip": True}, {"augment": ("color",)},
+                   {"turns": {"generator": 2}}, {"precision": "bf16"}, {"objective": "minimax"}, {"betas": (0.1, 0.2)},
+                   {"data": "x"}, {"held_out": 0.5}):  # fmt: skip
         assert fingerprint(toys.RECIPE.replace(**change)) != known, change
     for change in ({"steps": 99}, {"time": "1 h"}, {"storage": "float16"}, {"watch": False}):
         assert fingerprint(toys.RECIPE.replace(**change)) == known, change

@@ -20,7 +20,11 @@ class TestPlan:
             ({"rate": 1e-3}, "rate", {"all": 1e-3}),
             ({"rate.generator": 1e-3}, "rate", {"all": 2e-3, "generator": 1e-3}),
             ({"rate.generator": 1e-3, "rate": 5e-4}, "rate", {"all": 5e-4, "generator": 1e-3}),
-            ({"rate": 5e-4, "rate.generator": 1e-3, "rate.discriminator": 4e-3}, "rate", {"all": 5e-4, "generator": 1e-3, "discriminator": 4e-3}),
+            (
+                {"rate": 5e-4, "rate.generator": 1e-3, "rate.discriminator": 4e-3},
+                "rate",
+                {"all": 5e-4, "generator": 1e-3, "discriminator": 4e-3},
+            ),
             ({"turns.discriminator": 2}, "turns", {"discriminator": 2}),
             ({"augment": "color,cutout"}, "augment", ("color", "cutout")),
             ({"augment": " color , cutout ,"}, "augment", ("color", "cutout")),
@@ -132,7 +136,9 @@ class TestOpen:
             open_both(PHOTOS, {"image_size": size}, Recipe())
         assert "24x40" in caught.value.hint
 
-    @pytest.mark.parametrize("config", [{"image_size": 0}, {"channels": 2}, {"channels": "grey"}, {"image_size": "99999x2"}, {"image_shape": (3, 8)}])
+    @pytest.mark.parametrize(
+        "config", [{"image_size": 0}, {"channels": 2}, {"channels": "grey"}, {"image_size": "99999x2"}, {"image_shape": (3, 8)}]
+    )
     def test_shapes_that_no_image_has(self, config):
         with pytest.raises(ArgumentError, match="image_shape"):
             open_both(PHOTOS, config, Recipe())

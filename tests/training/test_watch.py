@@ -36,7 +36,9 @@ def looks(watch, loss, count):
 def test_a_discriminator_that_has_won(game, tmp_path):
     watch = Watch(game, tmp_path / "checkpoint", True)
     looks(watch, 0.001, PATIENCE - 1)
-    with pytest.raises(TrainingError, match="step 999: the discriminator has collapsed the game: its mean loss over 200 rounds is 0.0010") as caught:
+    with pytest.raises(
+        TrainingError, match=r"step 999: the discriminator has collapsed the game: its mean loss over 200 rounds is 0.0010"
+    ) as caught:
         watch.look(999, {"discriminator": 0.001, "generator": 9.0})
     assert "rate.discriminator" in caught.value.hint and "watch=false" in caught.value.hint
 

@@ -1,6 +1,6 @@
 """What every process of a torchrun group does for test_parallel.py; each writes what it found to FOLDER/rank-N.json.
 
-    torchrun --nproc-per-node 2 two_processes.py FOLDER
+torchrun --nproc-per-node 2 two_processes.py FOLDER
 """
 
 from __future__ import annotations

@@ -37,7 +37,14 @@ class TestShapes:
 
     @pytest.mark.parametrize(
         ("shape", "count", "base"),
-        [((3, 64, 64), 4, (4, 4)), ((3, 24, 40), 3, (3, 5)), ((1, 28, 28), 2, (7, 7)), ((1, 8, 8), 1, (4, 4)), ((3, 96, 96), 5, (3, 3)), ((1, 6, 6), 1, (3, 3))],
+        [
+            ((3, 64, 64), 4, (4, 4)),
+            ((3, 24, 40), 3, (3, 5)),
+            ((1, 28, 28), 2, (7, 7)),
+            ((1, 8, 8), 1, (4, 4)),
+            ((3, 96, 96), 5, (3, 3)),
+            ((1, 6, 6), 1, (3, 3)),
+        ],
     )
     def test_stages(self, shape, count, base):
         assert stages(shape) == (count, base)
@@ -68,7 +75,7 @@ class TestShapes:
 
     @pytest.mark.parametrize("shape", [(3, 25, 40), (3, 4, 64), (3, 63, 63)])
     def test_the_message_through_the_card(self, shape):
-        with pytest.raises(ArgumentError, match="config of dcgan: image_shape .* does not work: H and W must be even and at least 6"):
+        with pytest.raises(ArgumentError, match=r"config of dcgan: image_shape .* does not work: H and W must be even and at least 6"):
             CARDS["dcgan"].build(image_shape=shape)
 
     @pytest.mark.parametrize(
@@ -205,7 +212,15 @@ def test_from_card_to_images_on_digits(tmp_path, monkeypatch):
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
     registry.installed.cache_clear()
     try:
-        settings = {"width": 4, "latent_size": 8, "batch": 16, "ema": 0.9, "held_out": 0.0, "augment": "color,translation,cutout", "precision": "fp32"}
+        settings = {
+            "width": 4,
+            "latent_size": 8,
+            "batch": 16,
+            "ema": 0.9,
+            "held_out": 0.0,
+            "augment": "color,translation,cutout",
+            "precision": "fp32",
+        }
         outcome = zoo.train("dcgan", "digits", tmp_path / "run", 4, settings=settings, device="cpu", quiet=True)
         monkeypatch.setenv("GENZOO_ZOO", str(outcome.folder))
         net = zoo.load("dcgan")
