@@ -102,8 +102,8 @@ def _say_weights(card: Card, row: Row | None) -> None:
         say(f"  {trained}")
         return
     pairs = [("Data", row.data), ("Terms", row.terms), ("Trained", row.trained), ("Licence", row.licence)]
-    say_facts([*pairs, ("Size", f"{human_size(row.bytes)} ({row.bytes:,} bytes)"), ("sha256", row.sha256)], indent="  ")
-    say_facts([("Source", source) for source in row.sources], indent="  ")
+    pairs += [("Size", f"{human_size(row.bytes)} ({row.bytes:,} bytes)"), ("sha256", row.sha256)]
+    say_facts([*pairs, *(("Source", source) for source in row.sources)], indent="  ")
     if row.scores:
         say("\nScores")
         for score in row.scores:

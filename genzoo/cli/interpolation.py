@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from genzoo.cli.options import LARGEST_SEED, command, device_option, find, name_argument, seed_option, settled
+from genzoo.cli.options import FRESH_SEEDS, command, device_option, find, name_argument, seed_option, settled
 from genzoo.cli.output import Progress, note
 from genzoo.cli.pictures import check_file, check_grid, free_file
 from genzoo.errors import safe_text
@@ -27,7 +27,7 @@ def interpolate_command(name: str, n: int, steps: int, seed: int | None, out: st
     card, _ = find(name)
     check_grid(n * steps)
     path = check_file(out) if out is not None else free_file(f"{card.name}-interpolation")
-    start = secrets.randbelow(LARGEST_SEED + 1) if seed is None else seed
+    start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     with Progress(card.name) as progress:
         model: Any = zoo.load(card.name, device=device, progress=progress)
     from genzoo.explore.interpolation import interpolate

@@ -20,6 +20,7 @@ from genzoo.ledger import Ledger, Row
 F = TypeVar("F", bound=Callable[..., Any])
 
 LARGEST_SEED = 2**63 - 1
+FRESH_SEEDS = 10**9  # those drawn for people: short enough to be typed again
 
 
 @dataclass

@@ -38,13 +38,25 @@ def say(text: str) -> None:
         StorageError: stdout is a file on a full disk, for example.
     """
     try:
-        click.echo(text, color=colour())
+        click.echo(_writable(text), color=colour())
     except BrokenPipeError:
         mute_stdout()
     except OSError as error:
         mute_stdout()
         why = "the disk is full" if error.errno == errno.ENOSPC else error.strerror
         raise StorageError(f"cannot write to stdout: {why}") from error
+
+
+def _writable(text: str) -> str:
+    """Return `text` with a question mark for each letter that the encoding of stdout has not."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.encode(encoding, "replace").decode(encoding)
+    except LookupError:  # an encoding that Python does not know
+        pass
+    return text
 
 
 def mute_stdout() -> None:

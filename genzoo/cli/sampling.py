@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genzoo.cli.options import LARGEST_SEED, command, device_option, find, name_argument, seed_option, settled
+from genzoo.cli.options import FRESH_SEEDS, command, device_option, find, name_argument, seed_option, settled
 from genzoo.cli.output import Progress, note
 from genzoo.cli.pictures import check_file, check_folder, check_grid, check_samples, free_file, is_folder
 from genzoo.errors import safe_text
@@ -40,7 +40,7 @@ def sample_command(name: str, n: int, seed: int | None, out: str | None, columns
     if not single:
         check_grid(n)
     target = Path(out) if out is not None and single else check_file(out) if out is not None else free_file(card.name)
-    start = secrets.randbelow(LARGEST_SEED + 1) if seed is None else seed
+    start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     with Progress(card.name) as progress:
         model = zoo.load(card.name, device=device, progress=progress)
     settled()

@@ -1,0 +1,169 @@
+"""`genzoo list`, `genzoo info` and `genzoo plugins`."""
+
+import json
+import math
+
+import pytest
+from shell import HOSTILE, TOYS, lay
+
+from genzoo.cli.info import setting_words
+from genzoo.cli.listing import score_words
+from genzoo.ledger import Score, read_rows
+
+
+class TestList:
+    def test_table(self, run):
+        done = run("list")
+        assert (done.exit_code, done.stderr) == (0, "")
+        assert [line.split() for line in done.stdout.splitlines()] == [
+            ["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"],
+            ["coin", "tractable", "toy-box", "-"],
+            ["toy-gan", "implicit", "toy-box", "4.32", "kB", "kid[toy]", "0.0123", "±", "0.001"],
+            ["coder", "autoencoder", "toy-box", "-"],
+        ]
+
+    def test_json(self, run):
+        rows = json.loads(run("list", "--json").stdout)
+        assert [(row["name"], row["family"], row["plugin"], row["weights"]) for row in rows] == [
+            ("coin", "tractable", "toy-box", False),
+            ("toy-gan", "implicit", "toy-box", True),
+            ("coder", "autoencoder", "toy-box", False),
+        ]
+        assert rows[1]["score"]["value"] == 0.0123 and rows[0]["score"] is None
+
+    def test_tree(self, run):
+        assert run("list", "--tree").stdout.splitlines() == [
+            "Generative models",
+            "├─ Explicit density",
+            "│  ├─ Tractable: p(x) exactly",
+            "│  │  └─ coin",
+            "│  └─ Approximate: a bound on p(x)",
+            "│     └─ (none installed)",
+            "└─ Implicit density: samples only",
+            "   └─ toy-gan  (4.32 kB, kid[toy] 0.0123 ± 0.001)",
+            "Autoencoders: codes, no density",
+            "└─ coder",
+        ]
+
+    def test_family(self, run):
+        assert [row["name"] for row in json.loads(run("list", "--json", "--family", "implicit").stdout)] == ["toy-gan"]
+        done = run("list", "--family", "approximate")
+        assert done.exit_code == 0
+        assert "no installed model is of the family approximate" in done.stderr
+
+    def test_nothing_installed(self, run, monkeypatch):
+        monkeypatch.setenv("GENZOO_PLUGINS", "")
+        done = run("list")
+        assert (done.exit_code, done.stdout) == (0, "NAME  FAMILY  PLUGIN  WEIGHTS  SCORE\n")
+        assert done.stderr == "no models are installed; for the bedrooms: pip install genzoo-dcgan\n"
+        done = run("list", "--json")
+        assert (done.exit_code, json.loads(done.stdout)) == (0, [])
+
+    def test_a_broken_ledger_is_one_line(self, run, monkeypatch, tmp_path):
+        (tmp_path / "zoo.toml").write_text("[toy-gan]\nsha256 = 3\n")
+        monkeypatch.setenv("GENZOO_ZOO", str(tmp_path))
+        done = run("list", "--json")
+        assert done.exit_code == 0 and len(json.loads(done.stdout)) == 3
+        assert done.stderr.count("\n") == 1 and "zoo.toml:1: [toy-gan]" in done.stderr
+
+    def test_a_bound_is_written_as_one(self):
+        assert score_words(Score(metric="nll", value=1.23456, unit="bits/dim", kind="elbo")) == "nll ≤ 1.235 bits/dim"
+        assert score_words(Score(metric="swd", value=12.0, unit="1e-3", stderr=0.5)) == "swd 12 ± 0.5 × 1e-3"
+
+
+class TestInfo:
+    def test_everything_is_there(self, run, published):
+        done = run("info", "toy-gan")
+        assert (done.exit_code, done.stderr) == (0, "")
+        row = read_rows(published / "zoo.toml")["toy-gan"]
+        for fact in (
+            row.sha256,
+            row.licence,
+            row.data,
+            row.terms,
+            row.trained,
+            f"{row.bytes:,} bytes",
+            "all pairs",
+            "n = 100",
+            "toys:ToyGAN",
+        ):
+            assert fact in done.stdout
+        for key in ("data", "steps", "batch", "rate", "betas", "seed", "precision"):
+            assert f"\n  {key} " in done.stdout
+
+    def test_json(self, run, published):
+        facts = json.loads(run("info", "toy-gan", "--json").stdout)
+        row = read_rows(published / "zoo.toml")["toy-gan"]
+        assert (facts["sha256"], facts["bytes"], facts["licence"], facts["terms"]) == (row.sha256, row.bytes, row.licence, row.terms)
+        assert facts["recipe"]["rate"] == {"all": 0.002} and facts["recipe"]["betas"] == [0.5, 0.9]
+        assert facts["scores"][0]["protocol"] == "all pairs"
+        assert facts["weights"] is True
+
+    def test_a_model_without_weights_or_recipe(self, run):
+        assert "none are published; genzoo train coin makes some" in run("info", "coin").stdout
+        assert "none are published\n" in run("info", "coder").stdout
+        facts = json.loads(run("info", "coder", "--json").stdout)
+        assert (facts["weights"], facts["sha256"], facts["recipe"], facts["scores"]) == (False, None, None, [])
+
+    def test_settings_are_written_as_they_are_typed(self):
+        assert setting_words(True) == "true"
+        assert setting_words((0.5, 0.9)) == "0.5, 0.9"
+        assert setting_words({"generator": 1e-4}) == "generator=0.0001"
+
+
+@pytest.fixture
+def hostile(own_site, published):
+    """A plugin whose every text is hostile, with values that JSON does not know."""
+    texts = f"summary={HOSTILE!r}, paper={HOSTILE!r}, config={{{HOSTILE!r}: {HOSTILE!r}, 'odd': {{1, 2}}, 'nan': float('nan')}}"
+    source = TOYS.replace('summary="A toy"', texts).replace('data="digits"', f"data={HOSTILE!r}")
+    lay(own_site.packages, "toy-box", source)
+    lay(own_site.packages, "ill", f"raise ValueError({HOSTILE!r})")
+    folder = own_site.cwd / "ledger"
+    folder.mkdir()
+    toml = (published / "zoo.toml").read_text(encoding="utf-8")
+    (folder / "zoo.toml").write_text(toml.replace("research use", "\\u001b[31m\\u202e\\u0007"), encoding="utf-8")
+    own_site.env["GENZOO_ZOO"] = str(folder)
+    return own_site
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("list",), ("list", "--tree"), ("info", "toy-gan"), ("plugins",), ("list", "--json"), ("info", "toy-gan", "--json"),
+        ("plugins", "--json"), ("train", "toy-gan", "--set", "nothing=1"), ("--help",),
+    ],
+)  # fmt: skip
+def test_hostile_texts_never_reach_a_terminal(hostile, args):
+    done = hostile(*args)
+    assert done.returncode == ("train" in args)
+    assert "internal error" not in done.stderr
+    for line in (done.stdout + done.stderr).splitlines():
+        assert line.isprintable(), repr(line)
+
+
+def test_json_keeps_what_a_plugin_says(hostile):
+    facts = json.loads(hostile("info", "toy-gan", "--json").stdout)
+    assert facts["summary"] == HOSTILE and facts["config"][HOSTILE] == HOSTILE
+    assert facts["config"]["nan"] == "nan" and facts["config"]["odd"] == "{1, 2}"
+    assert math.isfinite(facts["bytes"])
+
+
+class TestPlugins:
+    def test_table(self, own_site):
+        lay(own_site.packages, "toy-box", TOYS)
+        lay(own_site.packages, "ill", "raise ValueError('boom')")
+        own_site.env["GENZOO_PLUGINS"] = "toy-box,ill,absent"
+        lay(own_site.packages, "unwanted", TOYS)
+        done = own_site("plugins")
+        assert done.returncode == 0
+        rows = {line.split()[0]: line for line in done.stdout.splitlines()[1:]}
+        assert "loaded" in rows["toy-box"] and "toy-gan, coin, coder" in rows["toy-box"]
+        assert "broken" in rows["ill"] and "ValueError: boom" in rows["ill"]
+        assert "left out by GENZOO_PLUGINS" in rows["unwanted"]
+        assert "broken" in rows["absent"]
+
+    def test_none(self, own_site):
+        done = own_site("plugins", env={"GENZOO_PLUGINS": ""})
+        assert done.returncode == 0
+        done = own_site("plugins", "--json", env={"GENZOO_PLUGINS": ""})
+        assert all(row["state"] == "left out" for row in json.loads(done.stdout))

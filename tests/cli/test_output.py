@@ -1,0 +1,119 @@
+"""Tables, sizes, bars: what people see."""
+
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from shell import HOSTILE
+
+from genzoo.cli import output
+from genzoo.cli.output import Progress, cut, fact_lines, human_size, say_table, width
+
+
+class TestTables:
+    def test_columns_are_aligned(self, capsys):
+        say_table(["NAME", "WHAT"], [["a", "first"], ["longer", "second"], ["模型", "third"]])
+        assert capsys.readouterr().out == "NAME    WHAT\na       first\nlonger  second\n模型    third\n"
+
+    def test_on_a_terminal_the_last_column_is_cut(self, capsys, monkeypatch):
+        monkeypatch.setattr(output, "_is_terminal", lambda stream: True)
+        monkeypatch.setenv("COLUMNS", "30")
+        say_table(["NAME", "WHAT"], [["a-name-of-it", "x" * 40], ["b", "short"]])
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1] == "a-name-of-it  " + "x" * 15 + "…"
+        assert lines[2] == "b             short"
+
+    def test_in_a_file_nothing_is_cut(self, capsys, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "30")
+        say_table(["NAME"], [["x" * 150]])
+        assert "x" * 150 in capsys.readouterr().out
+
+    def test_a_hostile_cell_is_made_harmless(self, capsys):
+        say_table(["NAME", "WHAT"], [[HOSTILE, HOSTILE]])
+        assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
+
+    def test_facts_without_a_value_are_left_out(self):
+        assert fact_lines([("a", ""), ("long", 3), ("b", None), ("c", "x")]) == ["long  3", "c     x"]
+        assert fact_lines([]) == []
+        assert fact_lines([("key", HOSTILE)])[0].isprintable()
+
+    @given(st.text(max_size=30), st.integers(1, 30))
+    def test_what_is_cut_fits(self, text, room):
+        assert width(cut(text, room)) <= room
+        if width(text) <= room:
+            assert cut(text, room) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (54_784, "54.8 kB"),
+        (7_400_000, "7.4 MB"),
+        (2**31, "2.15 GB"),
+        (10**16, "1e+04 TB"),
+    ],
+)
+def test_sizes(count, words):
+    assert human_size(count) == words
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(output, "time", clock)
+    return clock
+
+
+class TestProgress:
+    def test_what_is_quick_says_nothing(self, clock, capsys):
+        with Progress("it") as progress:
+            clock.now += 1.9
+            progress(5, 10)
+        assert capsys.readouterr() == ("", "")
+
+    def test_elsewhere_a_line_now_and_then(self, clock, capsys):
+        with Progress("it\x1b[31m", "images") as progress:
+            for done in range(1, 6):
+                clock.now += 10
+                progress(done, 5)
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err == "it�: 2 of 5 images\nit�: 4 of 5 images\n"
+
+    def test_on_a_terminal_a_bar_that_leaves_nothing(self, clock, capsys, monkeypatch):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        with Progress("drawing", "images") as progress:
+            clock.now += 3
+            progress(2, 10)
+            progress(7, 10)
+            assert progress._bar.n == 7
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert "drawing" in captured.err and captured.err.endswith("\r")
+
+    def test_a_new_task_is_a_new_bar(self, clock, capsys, monkeypatch):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+        with Progress("it", "images") as progress:
+            clock.now += 3
+            progress("features", 2, 10)
+            first = progress._bar
+            progress("features", 3, 10)
+            assert progress._bar is first
+            progress("neighbours", 1, 4)
+            assert progress._bar is not first
+            assert (progress._bar.n, progress._bar.total) == (1, 4)
+        assert "features" in capsys.readouterr().err

@@ -1,0 +1,379 @@
+"""The program as such: exit codes, one line for every error, laziness, plugins' commands, and streams that go away."""
+
+import json
+import os
+import subprocess
+import sys
+
+import click
+import pytest
+from shell import HOSTILE, TOYS, lay, one_line
+
+from genzoo.cli.program import COMMANDS, cli
+from genzoo.errors import GenzooError
+from genzoo.registry import CORE_COMMANDS
+
+
+@pytest.fixture
+def fails(monkeypatch, run):
+    """Give a function that makes `genzoo list` raise."""
+
+    def arrange(error):
+        def fail():
+            raise error
+
+        monkeypatch.setattr("genzoo.cli.listing.list_command", click.Command("list", callback=fail))
+        return run("list")
+
+    return arrange
+
+
+class TestExitCodes:
+    def test_done(self, run):
+        done = run("--version")
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "genzoo 0.1.0\n", "")
+
+    def test_without_arguments_the_help_is_shown(self, run):
+        done = run()
+        assert done.exit_code == 0
+        assert "Usage: genzoo [OPTIONS] COMMAND" in done.stdout
+        assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
+
+    @pytest.mark.parametrize(
+        ("args", "words"),
+        [
+            (("lsit",), ("no command is called 'lsit'", "did you mean 'list'?", "genzoo --help")),
+            (("list", "--tre"), ("--tre", "Did you mean '--tree'?", "genzoo list --help")),
+            (("--verison",), ("--verison", "--version")),
+            (("info",), ("Missing argument 'NAME'", "genzoo info --help")),
+            (("list", "more"), ("unexpected extra argument",)),
+            (("list", "--family", "flow"), ("'flow'", "tractable")),
+            (("sample", "toy-gan", "-n", "0"), ("'-n'", "0 is not in the range")),
+            (("sample", "toy-gan", "-n", "-1"), ("'-n'", "-1")),
+            (("sample", "toy-gan", "-n", "1.5"), ("'-n'", "'1.5' is not a valid integer")),
+            (("sample", "toy-gan", "-n", "True"), ("'-n'", "'True' is not a valid integer")),
+            (("sample", "toy-gan", "-n", ""), ("'-n'", "'' is not a valid integer")),
+            (("sample", "toy-gan", "-n", "9" * 5000), ("'-n'",)),
+            (("sample", "toy-gan", "--seed", "-1"), ("'--seed'", "-1")),
+            (("sample", "toy-gan", "--seed", str(2**63)), ("'--seed'",)),
+            (("sample", "toy-gan", "--columns", "0"), ("'--columns'",)),
+            (("interpolate", "toy-gan", "--steps", "1"), ("'--steps'",)),
+            (("train", "toy-gan", "--set", "batch"), ("'batch' must read key=value",)),
+            (("train", "toy-gan", "--set", "=3"), ("must read key=value",)),
+            (("train", "toy-gan", "--steps", "0"), ("'--steps'",)),
+            (("pull",), ("give the names of models, or --all",)),
+            (("pull", "toy-gan", "--all"), ("not both",)),
+            (("completion", "tcsh"), ("'tcsh'", "bash")),
+        ],
+    )
+    def test_wrong_usage(self, run, args, words):
+        done = run(*args)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert one_line(done.stderr, *words)
+
+    @pytest.mark.parametrize("command", ["info", "sample", "interpolate", "train", "eval", "pull", "verify"])
+    def test_an_unknown_model_is_told_with_the_nearest(self, run, command):
+        done = run(command, "toy-gam")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert one_line(done.stderr, "no model is called 'toy-gam'; did you mean 'toy-gan'?", "genzoo list shows every name")
+
+    def test_interrupted(self, fails):
+        done = fails(KeyboardInterrupt())
+        assert (done.exit_code, done.stderr) == (130, "genzoo: interrupted\n")
+
+    def test_an_error_of_ours_is_its_line(self, fails):
+        done = fails(GenzooError("this happened", "type that"))
+        assert (done.exit_code, done.stderr) == (1, "genzoo: this happened — type that\n")
+
+    def test_an_unexpected_error_is_one_line_too(self, fails):
+        done = fails(RuntimeError(f"torch says\n{HOSTILE}"))
+        assert done.exit_code == 1
+        assert one_line(done.stderr, "internal error: RuntimeError: torch says", "--debug")
+
+    def test_an_error_that_cannot_be_shown(self, fails):
+        class Mean(Exception):
+            def __str__(self):
+                raise ValueError
+
+        done = fails(Mean())
+        assert done.exit_code == 1
+        assert one_line(done.stderr, "internal error: Mean")
+
+    def test_no_memory(self, fails):
+        done = fails(MemoryError())
+        assert done.exit_code == 1
+        assert one_line(done.stderr, "not enough memory")
+
+    @pytest.mark.parametrize(("code", "expected"), [(0, 0), (None, 0), (3, 3), ("a reason", 1)])
+    def test_a_command_that_ends_the_program(self, fails, code, expected):
+        done = fails(SystemExit(code))
+        assert done.exit_code == expected
+        assert done.stderr == ("a reason\n" if code == "a reason" else "")
+
+    def test_hostile_arguments(self, run):
+        for args in (
+            ["info", HOSTILE],
+            [HOSTILE],
+            ["list", f"--{HOSTILE}"],
+            ["sample", "toy-gan", "-n", HOSTILE],
+            ["train", "toy-gan", "--set", HOSTILE],
+        ):
+            done = run(*args)
+            assert done.exit_code in (1, 2)
+            assert one_line(done.stderr)
+
+
+class TestDebug:
+    @pytest.mark.parametrize("args", [("--debug", "info", "nobody"), ("info", "nobody", "--debug"), ("info", "--debug", "nobody")])
+    def test_the_traceback_is_shown_when_asked_for(self, run, args):
+        done = run(*args)
+        assert done.exit_code == 1
+        assert "Traceback (most recent call last):" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith("genzoo: no model is called 'nobody'")
+
+    @pytest.mark.parametrize(("value", "shown"), [("1", True), ("0", False), ("", False)])
+    def test_the_variable(self, run, monkeypatch, value, shown):
+        monkeypatch.setenv("GENZOO_DEBUG", value)
+        assert ("Traceback" in run("info", "nobody").stderr) is shown
+
+    def test_a_hostile_text_in_a_traceback_is_harmless(self, run):
+        assert all(line.isprintable() for line in run("--debug", "info", HOSTILE).stderr.splitlines())
+
+
+class TestLaziness:
+    CHECK = """
+import sys
+from genzoo.cli.program import cli
+code = cli.run(sys.argv[1:])
+heavy = sorted({"torch", "numpy", "PIL", "huggingface_hub", "tqdm", "safetensors"} & set(sys.modules))
+print("heavy:", heavy, file=sys.stderr)
+raise SystemExit(code)
+"""
+
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ("list",), ("list", "--tree"), ("list", "--json"), ("info", "toy-gan"), ("plugins",), ("pull", "toy-gan"), ("--help",),
+            ("sample", "--help"), ("train", "--help"), ("completion", "bash"),
+        ],
+    )  # fmt: skip
+    def test_nothing_heavy_is_imported(self, site, args):
+        done = site(*args, python=("-c", self.CHECK))
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.endswith("heavy: []\n")
+
+    def test_a_wrong_option_is_told_before_torch_is_loaded(self, site):
+        done = site("sample", "toy-gan", "-n", "0", python=("-c", self.CHECK))
+        assert done.returncode == 2
+        assert done.stderr.endswith("heavy: []\n")
+
+    def test_a_command_is_imported_when_it_is_used(self, site):
+        code = "import sys; from genzoo.cli.program import cli; cli.run(['plugins'])\nassert 'genzoo.cli.listing' not in sys.modules"
+        assert site(python=("-c", code)).returncode == 0
+
+    def test_every_command_is_there_and_reserved(self):
+        context = click.Context(cli)
+        for name in COMMANDS:
+            command = cli.get_command(context, name)
+            assert command.name == name
+            assert command.help and len(command.get_short_help_str(60)) <= 60 and not command.get_short_help_str(60).endswith("...")
+        assert set(COMMANDS) <= set(CORE_COMMANDS)
+
+
+COMMAND_PLUGIN = (
+    TOYS
+    + """
+@genzoo.hookimpl
+def genzoo_commands():
+    return {"greet": "greeting:greet", "broken": "no_such_module:x", "odd": "greeting:number", "leaves": "leaving:x"}
+"""
+)
+GREETING = """
+import click
+print("noise while importing")
+number = 3
+@click.command()
+@click.option("--fail", is_flag=True)
+@click.argument("whom")
+def greet(whom, fail):
+    if fail:
+        raise ValueError("greeting\\x1b[31m failed")
+    click.echo(f"hello {whom}")
+"""
+
+
+class TestCommandsOfPlugins:
+    @pytest.fixture
+    def greeting(self, own_site):
+        lay(own_site.packages, "greeter", COMMAND_PLUGIN)
+        (own_site.packages / "greeting.py").write_text(GREETING)
+        (own_site.packages / "leaving.py").write_text("raise SystemExit(0)")
+        return own_site
+
+    def test_it_runs(self, greeting):
+        done = greeting("greet", "you")
+        assert (done.returncode, done.stdout) == (0, "hello you\n")
+
+    def test_it_is_in_the_help_without_being_imported(self, greeting):
+        done = greeting("--help")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "greet" in done.stdout and "Comes with greeter." in done.stdout
+        assert "noise" not in done.stdout
+
+    @pytest.mark.parametrize(
+        ("args", "code", "words"),
+        [
+            (("broken",), 1, ("the command 'broken' of greeter cannot be loaded", "ModuleNotFoundError")),
+            (("odd",), 1, ("is a int, not a click command",)),
+            (("leaves",), 1, ("tried to end the program",)),
+            (("greet",), 2, ("Missing argument 'WHOM'",)),
+            (("greet", "you", "--fail"), 1, ("ValueError: greeting", "failed")),
+            (("gret",), 2, ("did you mean 'greet'?",)),
+        ],
+    )
+    def test_a_fault_is_one_line(self, greeting, args, code, words):
+        done = greeting(*args)
+        assert done.returncode == code
+        assert one_line(done.stderr.splitlines()[-1], *words)
+        assert "Traceback" not in done.stderr
+
+    def test_it_cannot_replace_one_of_ours(self, monkeypatch, run):
+        from types import SimpleNamespace
+
+        from genzoo import registry
+        from genzoo.registry import Provided
+
+        thief = SimpleNamespace(commands={"list": Provided("thief:list", "thief"), "mine": Provided("thief:mine", "thief")}, reports=())
+        monkeypatch.setattr(registry, "installed", lambda: thief)
+        context = click.Context(cli)
+        assert cli.list_commands(context) == [*COMMANDS, "mine"]
+        assert cli.get_command(context, "list").help.startswith("Every installed model")
+
+
+class TestStreams:
+    def test_a_broken_plugin_leaves_the_json_alone(self, own_site):
+        lay(own_site.packages, "toy-box", TOYS)
+        lay(own_site.packages, "ill", "print('noise')\nraise SystemExit(0)")
+        lay(own_site.packages, "iller", "import no_such_module_anywhere")
+        for args in (("list", "--json"), ("info", "coin", "--json")):
+            done = own_site(*args)
+            assert done.returncode == 0
+            json.loads(done.stdout)
+            lines = [line for line in done.stderr.splitlines() if line.startswith("genzoo: plugin ")]
+            assert [line.split("'")[1] for line in lines] == ["ill", "iller"]
+        states = {row["plugin"]: row["state"] for row in json.loads(own_site("plugins", "--json").stdout)}
+        assert states == {"toy-box": "loaded", "ill": "broken", "iller": "broken"}
+
+    @pytest.mark.skipif(os.name == "nt", reason="a pipe of the shell")
+    @pytest.mark.parametrize("args", [("list",), ("list", "--json"), ("--help",), ("completion", "zsh"), ("pull", "toy-gan")])
+    def test_a_reader_that_goes_away_is_no_error(self, site, args):
+        read, write = os.pipe()
+        os.close(read)
+        try:
+            process = site.start(*args, stdout=write)
+        finally:
+            os.close(write)
+        _, err = process.communicate(timeout=300)
+        assert "Traceback" not in err and "Exception ignored" not in err and "rror" not in err
+        assert process.returncode in (0, 1)
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk to write to")
+    def test_a_full_disk_under_stdout_is_told(self, site):
+        with open("/dev/full", "w") as full:
+            process = site.start("list", stdout=full)
+            _, err = process.communicate(timeout=300)
+        assert process.returncode == 1
+        assert one_line(err, "cannot write to stdout: the disk is full")
+
+    @pytest.mark.skipif(os.name == "nt", reason="a redirection of the shell")
+    def test_closed_streams(self, site):
+        for close in (">&-", "2>&-", ">&- 2>&-"):
+            command = f"{sys.executable} -m genzoo list {close}"
+            done = subprocess.run(["sh", "-c", command], env=site.env, cwd=site.cwd, capture_output=True, text=True, timeout=300)
+            assert done.returncode == 0, (close, done.stderr)
+            assert "Traceback" not in done.stderr
+
+    @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+    def test_a_terminal_that_knows_few_letters(self, own_site, encoding):
+        lay(own_site.packages, "toy-box", TOYS.replace("A toy", "Ein Spielzeug: 玩具 ≤ 3"))
+        for args in (("list", "--tree"), ("list",), ("info", "toy-gan"), ("info", "nobody")):
+            done = own_site(*args, env={"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}, encoding="latin-1")
+            assert done.returncode == (1 if "nobody" in args else 0), done.stderr
+            assert "Error" not in done.stderr
+
+    def test_colours_are_for_terminals_that_want_them(self, run, monkeypatch):
+        assert "\x1b[" in run("list", color=True).stdout
+        assert "\x1b[" in run("info", "nobody", color=True).stderr
+        assert "\x1b[" not in run("list").stdout
+        for variable, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+            with monkeypatch.context() as patch:
+                patch.setenv(variable, value)
+                assert "\x1b[" not in run("list", color=True).stdout
+                assert "\x1b[" not in run("info", "nobody", color=True).stderr
+
+    def test_a_wrong_setting_of_the_environment(self, site):
+        done = site("list", env={"GENZOO_PLUGIN_TIMEOUT": "soon"})
+        assert done.returncode == 1
+        assert one_line(done.stderr, "GENZOO_PLUGIN_TIMEOUT")
+
+
+class TestLeaving:
+    """The prompt exit skips the destruction of modules and nothing else."""
+
+    CODE = """
+import atexit, sys, threading, time
+from genzoo.cli.program import leave
+print("printed", end="")
+class Late:
+    def __del__(self):
+        print("destroyed", file=sys.stderr)
+late = Late()
+atexit.register(print, " and handled")
+{more}
+leave({code})
+"""
+
+    def leave(self, site, code, more=""):
+        return site(python=("-c", self.CODE.format(code=code, more=more)))
+
+    def test_output_is_flushed_and_handlers_run(self, site):
+        done = self.leave(site, 3)
+        assert (done.returncode, done.stdout, done.stderr) == (3, "printed and handled\n", "")
+
+    def test_a_thread_at_work_is_waited_for(self, site):
+        work = "threading.Thread(target=lambda: (time.sleep(0.3), print(' worked', end=''))).start()"
+        done = self.leave(site, 0, work)
+        assert done.returncode == 0
+        assert " worked" in done.stdout
+
+    def test_the_collector_runs_again_where_work_is_long(self, site):
+        code = "import gc; gc.disable(); from genzoo.cli.options import settled; settled(); assert gc.isenabled() and gc.get_freeze_count()"
+        assert site(python=("-c", code)).returncode == 0
+
+
+class TestCompletion:
+    def complete(self, site, *words):
+        env = {"_GENZOO_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(["genzoo", *words]), "COMP_CWORD": str(len(words))}
+        done = site(env=env)
+        assert (done.returncode, done.stderr) == (0, "")
+        return [line.partition(",")[2] for line in done.stdout.split()]
+
+    def test_commands_names_and_options(self, site):
+        assert self.complete(site, "pl") == ["plugins"]
+        assert self.complete(site, "info", "co") == ["coin", "coder"]
+        assert self.complete(site, "pull", "coin", "toy") == ["toy-gan"]
+        assert "--json" in self.complete(site, "list", "--j")
+        assert self.complete(site, "nonsense", "x") == []
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+    def test_the_script_of_each_shell(self, run, shell):
+        done = run("completion", shell)
+        assert done.exit_code == 0
+        assert f"_GENZOO_COMPLETE={shell}_complete" in done.stdout
+        assert f"genzoo completion {shell}" in done.stderr
+
+    def test_the_shell_of_the_person(self, run, monkeypatch):
+        monkeypatch.setenv("SHELL", "/usr/bin/fish")
+        assert "fish_complete" in run("completion").stdout
+        monkeypatch.setenv("SHELL", "/bin/tcsh")
+        assert run("completion").exit_code == 2

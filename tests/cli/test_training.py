@@ -1,0 +1,207 @@
+"""`genzoo train` and `genzoo eval`: what is told before, after, and when it is interrupted."""
+
+import json
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from shell import one_line
+
+from genzoo import zoo
+from genzoo.cli.program import cli
+from genzoo.cli.training import read_settings
+from genzoo.evaluation.records import Record
+from genzoo.ledger import read_rows
+from genzoo.training.outcome import Outcome
+
+RECORD = Record(metric="kid", value=0.25, n=10, n_reference=10, data="digits", stderr=0.01, subject="toy-gan")
+
+
+class Called:
+    """Stands for `zoo.train`: keeps what it was asked and answers as told."""
+
+    def __init__(self, finished=True):
+        self.finished = finished
+
+    def __call__(self, name, **options):
+        self.name, self.options = name, options
+        folder = Path(options["out"] or "runs/toy-gan")
+        if not self.finished:
+            return Outcome(folder=folder, finished=False, step=1234)
+        return Outcome(folder=folder, finished=True, step=6, records=[RECORD], weights=folder / "toy-gan.safetensors")
+
+
+@pytest.fixture
+def train(monkeypatch, run):
+    called = Called()
+    monkeypatch.setattr(zoo, "train", called)
+    monkeypatch.delenv("RANK", raising=False)
+    return called
+
+
+class TestTrain:
+    def test_every_option_arrives(self, run, train):
+        sets = [
+            "--set",
+            "rate.generator=1e-4",
+            "--set",
+            "augment=color,cutout",
+            "--set",
+            "flip=true",
+            "--set",
+            "image_size=24x40",
+            "--set",
+            "batch=4",
+        ]
+        options = ["--data", "./photos", "--out", "here", "--steps", 5, "--resume", "--device", "cpu", "--tensorboard", "--quiet"]
+        assert run("train", "toy-gan", *options, *sets, "--set", "batch=8").exit_code == 0
+        settings = {"rate.generator": 1e-4, "augment": "color,cutout", "flip": True, "image_size": "24x40", "batch": 8}
+        given = {"data": "./photos", "out": "here", "steps": 5, "resume": True, "device": "cpu", "tensorboard": True, "quiet": True}
+        assert (train.name, train.options) == ("toy-gan", {**given, "settings": settings})
+
+    def test_without_options_the_recipe_decides(self, run, train):
+        run("train", "toy-gan")
+        assert train.options == {
+            "data": None, "out": None, "steps": None, "resume": False, "device": None, "tensorboard": False, "quiet": False, "settings": {},
+        }  # fmt: skip
+
+    def test_card_and_recipe_come_first(self, run, train):
+        done = run("train", "toy-gan", "--steps", 5, "--set", "batch=8", "--set", "width=3")
+        lines = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines()}
+        assert done.stderr.startswith("toy-gan: A toy\n")
+        assert (lines["steps"], lines["batch"], lines["width"], lines["rate"]) == (["5"], ["8"], ["3"], ["all=0.002"])
+        assert "A toy" not in run("train", "toy-gan", "--quiet").stderr
+
+    def test_scores_are_data_and_the_rest_is_not(self, run, train):
+        done = run("train", "toy-gan", "--out", "my run")
+        assert done.exit_code == 0
+        assert done.stdout == f"{RECORD}\n"
+        last = done.stderr.splitlines()[-1]
+        assert last.startswith("my run/toy-gan.safetensors: toy-gan after 6 steps") and "genzoo push toy-gan DEST --run 'my run'" in last
+
+    def test_json(self, run, train):
+        facts = json.loads(run("train", "toy-gan", "--json").stdout)
+        assert (facts["finished"], facts["step"], facts["records"]) == (True, 6, [RECORD.as_dict()])
+
+    def test_interrupted(self, run, train):
+        train.finished = False
+        done = run("train", "toy-gan", "--out", "my run", "--steps", 5000, "--set", "augment=color,cutout", "--set", "rate.generator=1e-4")
+        assert (done.exit_code, done.stdout) == (130, "")
+        told, last = done.stderr.splitlines()[-2:]
+        assert last == "genzoo: interrupted"
+        assert told.startswith("stopped after step 1,234, saved in my run; to go on: genzoo train ")
+        first = train.options
+        words = shlex.split(told.partition("to go on: ")[2])
+        train.finished = True
+        assert words[0] == "genzoo" and run(*words[1:]).exit_code == 0
+        assert train.options == {**first, "resume": True}
+
+    def test_interrupted_json(self, run, train):
+        train.finished = False
+        done = run("train", "toy-gan", "--json")
+        assert done.exit_code == 130
+        assert json.loads(done.stdout)["finished"] is False
+
+    def test_one_of_several_processes_talks(self, run, train, monkeypatch):
+        monkeypatch.setenv("RANK", "1")
+        done = run("train", "toy-gan")
+        assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+
+    def test_a_wrong_setting_is_told_before_anything_is_written(self, run, tmp_path):
+        done = run("train", "toy-gan", "--set", "bach=3", "--quiet")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert one_line(done.stderr, "toy-gan has no setting 'bach'; did you mean 'batch'?")
+        assert list((tmp_path / "here").iterdir()) == []
+
+    def test_settings_are_read_as_values(self):
+        given = read_settings(None, None, ("a=1", "b=1e-4", "c=true", "d=64x40", "e=x=y", " f = [1, 2] ", "g="))
+        assert given == {"a": 1, "b": 1e-4, "c": True, "d": "64x40", "e": "x=y", "f": [1, 2], "g": ""}
+
+
+class TestARealRun:
+    def test_from_the_first_step_to_the_samples(self, run, tmp_path):
+        done = run("train", "toy-gan", "--steps", 2, "--out", "run", "--json")
+        assert done.exit_code == 0, done.stderr
+        facts = json.loads(done.stdout)
+        assert facts["finished"] and facts["step"] == 2
+        row = read_rows(Path("run/zoo.toml"))["toy-gan"]
+        assert Path(facts["weights"]).stat().st_size == row.bytes
+        done = run("train", "toy-gan", "--steps", 2, "--out", "run", "--quiet")
+        assert done.exit_code == 1
+        assert one_line(done.stderr, "--resume")
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT to a child")
+    def test_ctrl_c_saves_and_the_line_it_prints_goes_on(self, site):
+        process = site.start("train", "toy-gan", "--steps", 100_000, "--out", "run", "--set", "width=2")
+        log = site.cwd / "run" / "log.jsonl"
+        for _ in range(1200):
+            if log.exists() or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        time.sleep(1.0)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=300)
+        assert (process.returncode, out) == (130, ""), err
+        assert "Traceback" not in err
+        told, last = err.splitlines()[-2:]
+        assert last == "genzoo: interrupted"
+        words = shlex.split(told.partition("to go on: ")[2])
+        step = int(told.split("step ")[1].split(", saved")[0].replace(",", ""))
+        words[words.index("--steps") + 1] = str(step + 1)
+        done = site(*words[1:], "--quiet", "--set", "held_out=0.1", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["step"] == step + 1
+
+
+class TestEval:
+    @pytest.fixture
+    def evaluate(self, monkeypatch, run):
+        asked = []
+
+        def evaluate(name, data=None, n=None, seed=0, progress=None):
+            asked.append((name, data, n, seed))
+            progress("features", 1, 2)
+            return [RECORD, RECORD]
+
+        monkeypatch.setattr(zoo, "evaluate", evaluate)
+        return asked
+
+    def test_json_says_all_that_one_must_know(self, run, evaluate):
+        done = run("eval", "toy-gan", "--data", "digits", "-n", 10, "--seed", 3, "--json")
+        assert (done.exit_code, done.stderr) == (0, "")
+        records = json.loads(done.stdout)
+        assert len(records) == 2
+        assert {"metric", "value", "unit", "kind", "n", "stderr", "data", "transform"} <= set(records[0])
+        assert evaluate == [("toy-gan", "digits", 10, 3)]
+
+    def test_lines(self, run, evaluate):
+        done = run("eval", "toy-gan")
+        assert (done.exit_code, done.stdout, done.stderr) == (0, f"{RECORD}\n" * 2, "")
+        assert evaluate == [("toy-gan", None, None, 0)]
+
+    def test_nothing_to_measure(self, run, monkeypatch):
+        monkeypatch.setattr(zoo, "evaluate", lambda *args: [])
+        assert run("eval", "toy-gan", "--json").stdout == "[]\n"
+        assert "nothing can be measured" in run("eval", "toy-gan").stderr
+
+    def test_real_records(self, run):
+        done = run("eval", "toy-gan", "-n", 12, "--json")
+        assert done.exit_code == 0, done.stderr
+        records = json.loads(done.stdout)
+        assert {record["subject"] for record in records} >= {"toy-gan", "train"}
+
+    def test_no_weights_and_no_data(self, run):
+        done = run("eval", "coin")
+        assert done.exit_code == 1
+        assert one_line(done.stderr, "'coin' has no published weights")
+        done = run("eval", "toy-gan", "--data", "nowhere-to-be-found")
+        assert done.exit_code == 1
+        assert one_line(done.stderr, "nowhere-to-be-found")
+
+
+def test_python_m_genzoo_is_the_program(site):
+    assert site("--version").stdout == "genzoo 0.1.0\n"
+    assert cli.name == "genzoo"

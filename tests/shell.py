@@ -1,0 +1,66 @@
+"""What tests of the command line share: plugins laid down as pip lays them, and `python -m genzoo` in a process of its own."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import genzoo
+
+ROOT = Path(genzoo.__file__).resolve().parent.parent
+HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\n\r\tline two \u202eesrever\u200b"
+TOYS = """
+import genzoo
+from genzoo import Card, Family, Recipe
+RECIPE = Recipe(data="digits", steps=6, batch=16, precision="fp32", rate={"all": 2e-3}, betas=(0.5, 0.9))
+@genzoo.hookimpl
+def genzoo_cards():
+    return [
+        Card(name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=RECIPE, summary="A toy"),
+        Card(name="coin", family=Family.TRACTABLE, model="toys:Bernoulli", recipe=RECIPE, summary="Heads or tails"),
+        Card(name="coder", family=Family.AUTOENCODER, model="toys:Coder"),
+    ]
+"""
+
+
+def lay(folder, distribution, source):
+    """Install a distribution with one module, which is its plugin, as pip would."""
+    name = distribution.replace("-", "_")
+    (folder / f"{name}.py").write_text(textwrap.dedent(source), encoding="utf-8")
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(f"[genzoo]\n{distribution} = {name}\n", encoding="utf-8")
+
+
+class Site:
+    """Runs `python -m genzoo` in a process of its own, with chosen packages, in an empty folder."""
+
+    def __init__(self, packages, tmp_path, published):
+        self.packages, self.cwd = packages, tmp_path
+        clean = {key: value for key, value in os.environ.items() if not key.startswith(("GENZOO_", "NO_COLOR", "PYTHON"))}
+        paths = os.pathsep.join(map(str, (packages, ROOT / "tests", ROOT)))
+        self.env = {**clean, "PYTHONPATH": paths, "GENZOO_CACHE": str(tmp_path / "cache"), "GENZOO_ZOO": str(published)}
+        self.env["GENZOO_PLUGIN_TIMEOUT"] = "60"
+
+    def start(self, *args, python=("-W", "error", "-m", "genzoo"), env=None, **options):
+        """Start the program and return the process."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", "cwd": self.cwd, **options}
+        return subprocess.Popen([sys.executable, *python, *map(str, args)], env={**self.env, **(env or {})}, **pipes)
+
+    def __call__(self, *args, **options):
+        """Run the program to its end; return the finished process."""
+        process = self.start(*args, **options)
+        out, err = process.communicate(timeout=300)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def one_line(text, *words):
+    """Say whether `text` is one printable line for people that holds all `words`."""
+    line = text.removesuffix("\n")
+    assert line.startswith("genzoo: "), text
+    assert line.isprintable(), repr(text)
+    for word in words:
+        assert word in line, line
+    return True
