@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import secrets
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor
 from genzoo.errors import ArgumentError, safe_repr
 
 LARGEST_SEED = 2**63 - 1
+_BLOCK = 4  # words of 64 bits that Philox makes of one counter
 
 
 def check_seed(seed: object) -> int:
@@ -62,15 +64,29 @@ class Draws:
 
     def __init__(self, seed: int, first: int, n: int, device: torch.device | str = "cpu") -> None:
         self.seed, self.n, self.device = seed, n, torch.device(device)
-        self._streams = [np.random.Philox(key=seed, counter=[0, 0, first + i, 0]) for i in range(n)]
+        self._first, self._drawn = first, 0  # numbers that each stream has given so far
+        self._philox = np.random.Philox(key=seed)
 
     def uniform(self, *shape: int) -> Tensor:
         """Return (n, *shape) float64 in the open interval (0, 1): the middles of 2^52 equal parts of it, each exact in float64."""
         size = int(np.prod(shape)) if shape else 1
-        raw = np.stack([stream.random_raw(size) for stream in self._streams])
-        values = ((raw >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+        values = ((self._raw(size) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
         return torch.from_numpy(values).reshape(self.n, *shape).to(self.device)
 
     def normal(self, *shape: int) -> Tensor:
         """Return (n, *shape) float32, standard normal: the inverse distribution function of `uniform`."""
-        return torch.special.ndtri(self.uniform(*shape).cpu()).float().to(self.device)
+        values: Tensor = torch.special.ndtri(self.uniform(*shape).cpu())
+        return values.float().to(self.device)
+
+    def _raw(self, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
+        """Return the next `size` words of each stream, (n, size): one Philox whose counter is set, as making one per image is slow."""
+        block, skip = divmod(self._drawn, _BLOCK)
+        state = self._philox.state
+        state["buffer_pos"] = _BLOCK  # nothing left of the block before
+        raw = np.empty((self.n, skip + size), np.uint64)
+        for i in range(self.n):
+            state["state"]["counter"][:] = (block, 0, self._first + i, 0)
+            self._philox.state = state
+            raw[i] = self._philox.random_raw(skip + size)
+        self._drawn += size
+        return raw[:, skip:]

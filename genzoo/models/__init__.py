@@ -4,9 +4,14 @@ Two independent questions place a model: can p(x) be asked for (`DensityModel`: 
 is there a latent z (`LatentModel`: decode; `EncodingModel`: encode as well)?
 """
 
+from genzoo.models.compact import compact
 from genzoo.models.density import DensityModel
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.latent import EncodingModel, LatentModel
 from genzoo.models.model import GenerativeModel, Model
+from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
 
-__all__ = ["DensityModel", "EncodingModel", "GenerativeModel", "ImplicitModel", "LatentModel", "Model"]
+__all__ = [
+    "DensityModel", "EncodingModel", "GenerativeModel", "ImplicitModel", "LatentModel", "Model",
+    "StridedConv2d", "StridedConvTranspose2d", "compact",
+]  # fmt: skip

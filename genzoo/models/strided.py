@@ -1,17 +1,21 @@
-"""Strided convolutions whose training step is as fast on a CPU as their matrix products.
+"""Strided convolutions whose training step on a CPU is as fast as their matrix products.
 
 `StridedConv2d` and `StridedConvTranspose2d` are nn.Conv2d and nn.ConvTranspose2d: the same weights, the same state dict, the same
-values. Only how they are computed differs, on CPUs, for the two kinds of layer that DCGANs are made of:
+values. Only the way they are computed differs, on CPUs, for the two kinds of layer that a DCGAN is made of:
 
 * kernel 4, stride 2, padding 1. The two layers and the gradient of their weights are one trilinear form, Σ g · (w ⋆ x), seen from
-  three sides, so each one's derivatives are the other two and gradients of any order exist (a gradient penalty needs the second):
+  three sides. So the derivatives of each are the other two, and gradients of any order exist (a gradient penalty needs the second):
 
-      y = conv(x, w)          ∂/∂x = convT(g, w)          ∂/∂w = wgrad(x, g)
+      y = down(x, w)          ∂/∂x = up(g, w)          ∂/∂w = weight(x, g)
 
-  The stock weight gradient reaches half of the machine's bf16 rate; as one product of g with the unfolded x it reaches it all.
+  The stock weight gradient reaches half of the processor's bf16 rate; as one product of g with the unfolded x it reaches it all.
+  The stock layer to three colours is slow too; as a convolution to the four colours of each 2 × 2 block it takes half the time.
 * a kernel as large as the map (the first layer of G, the last of D): a plain matrix product.
 
 Everything else, other devices and torch.compile use the stock operators. docs/performance.md has the measurements.
+
+A custom function computes the gradient of each input that requires one, even where `backward(inputs=...)` does not ask for it:
+freeze the weights whose gradients nobody wants.
 """
 
 from __future__ import annotations
@@ -23,8 +27,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 _KERNEL, _STRIDE, _PADDING = (4, 4), (2, 2), (1, 1)
-_FEWEST = 16  # channels on both sides from which the matrix product wins
-_LARGEST = 256  # positions of the smaller map up to which it wins: beyond, unfolding costs what the product gains
+_NARROW = 16  # channels below which a matrix product of patches is too slim to pay
+_LARGEST = 64  # positions of the smaller map up to which it pays: beyond, unfolding costs what the product gains
 
 
 class StridedConv2d(nn.Conv2d):
@@ -33,13 +37,14 @@ class StridedConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Return (N, out, H/2, W/2), or (N, out, 1, 1) where the kernel covers the map, of `input` (N, in, H, W)."""
         covers = self.padding == (0, 0) and self.kernel_size == tuple(input.shape[2:])
-        halves = _halves(self) and input.shape[2] % 2 == input.shape[3] % 2 == 0
+        halves = _halves(self) and all(side % 2 == 0 for side in input.shape[2:])
         if not (covers or halves) or not _applies(self, input):
             return super().forward(input)
         x, weight, bias = _cast(input, self.weight, self.bias)
-        # `covers` is a product over (row, column, channel), the order in which channels_last memory lies.
-        y = (_rows(x) @ _rows(weight).t())[:, :, None, None] if covers else _Down.apply(x, weight)
-        return y if bias is None else y + bias[:, None, None]
+        if halves:
+            return _call(_Down, x, weight, bias)
+        y: Tensor = _rows(x) @ _rows(weight).t()  # (N, out)
+        return (y if bias is None else y + bias)[:, :, None, None]
 
 
 class StridedConvTranspose2d(nn.ConvTranspose2d):
@@ -52,22 +57,20 @@ class StridedConvTranspose2d(nn.ConvTranspose2d):
         if not plain or not (projects or _halves(self)) or not _applies(self, input):
             return super().forward(input, output_size)
         x, weight, bias = _cast(input, self.weight, self.bias)
-        if projects:
-            flat = x.flatten(1) @ _rows(weight)  # (N, rows · columns · out)
-            y = flat.unflatten(1, (*self.kernel_size, self.out_channels)).permute(0, 3, 1, 2)
-        else:
-            y = _Up.apply(x, weight)
-        return y if bias is None else y + bias[:, None, None]
+        if not projects:
+            return _call(_Up, x, weight, bias)
+        y: Tensor = (x.flatten(1) @ _rows(weight)).unflatten(1, (*self.kernel_size, self.out_channels))  # (N, rows, columns, out)
+        return (y if bias is None else y + bias).permute(0, 3, 1, 2)
 
 
 def _halves(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
-    wide = min(layer.in_channels, layer.out_channels) >= _FEWEST
-    return wide and (layer.kernel_size, layer.stride, layer.padding) == (_KERNEL, _STRIDE, _PADDING)
+    return (layer.kernel_size, layer.stride, layer.padding) == (_KERNEL, _STRIDE, _PADDING)
 
 
 def _applies(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
     plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
-    return plain and x.device.type == "cpu" and x.ndim == 4 and x.shape[1] == layer.in_channels and not torch.compiler.is_compiling()
+    fits = x.ndim == 4 and x.shape[1] == layer.in_channels  # otherwise the stock layer says what is wrong
+    return plain and fits and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _cast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -78,91 +81,97 @@ def _cast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tenso
     return x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
 
 
+def _call(function: type[torch.autograd.Function], *inputs: Tensor | None) -> Tensor:
+    result: Tensor = function.apply(*inputs)
+    return result
+
+
 def _rows(x: Tensor) -> Tensor:
     """Return `x` (N, C, H, W) as (N, H·W·C): without a copy where its memory is channels_last."""
     return x.permute(0, 2, 3, 1).flatten(1)
 
 
 class _Down(torch.autograd.Function):
-    """conv: x (N, C, 2h, 2w), w (O, C, 4, 4) → y (N, O, h, w)."""
+    """x (N, C, 2h, 2w), w (O, C, 4, 4), bias (O,) or None → y (N, O, h, w)."""
 
     @staticmethod
-    def forward(x: Tensor, weight: Tensor) -> Tensor:
-        return torch.conv2d(x, weight, None, _STRIDE, _PADDING)
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return torch.conv2d(x, weight, bias, _STRIDE, _PADDING)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
-        to_x, to_weight = ctx.needs_input_grad
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (g,), (x, weight), wanted = gradients, ctx.saved_tensors, ctx.needs_input_grad
         return (
-            _Up.apply(gradients[0], weight) if to_x else None,
-            _Weight.apply(x, gradients[0]) if to_weight else None,
+            _call(_Up, g, weight, None) if wanted[0] else None,
+            _call(_Weight, x, g) if wanted[1] else None,
+            g.sum((0, 2, 3)) if wanted[2] else None,
         )
 
 
 class _Up(torch.autograd.Function):
-    """convT: y (N, O, h, w), w (O, C, 4, 4) → x (N, C, 2h, 2w)."""
+    """y (N, O, h, w), w (O, C, 4, 4), bias (C,) or None → x (N, C, 2h, 2w)."""
 
     @staticmethod
-    def forward(y: Tensor, weight: Tensor) -> Tensor:
-        shape = (len(y), weight.shape[1], 2 * y.shape[2], 2 * y.shape[3])
-        like = torch.empty(shape, dtype=y.dtype, memory_format=_layout(y, weight))  # never read: only its shape and layout count
-        return _derivative(y, like, weight, 0)
+    def forward(y: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        channels = weight.shape[1]
+        if channels < _NARROW:
+            return _up_by_blocks(y, weight, bias)
+        x = _stock_gradient(y, _shape_of((len(y), channels, 2 * y.shape[2], 2 * y.shape[3]), y, weight), weight, 0)
+        return x if bias is None else x.add_(bias[:, None, None])
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        y, weight = ctx.saved_tensors
-        to_y, to_weight = ctx.needs_input_grad
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (g,), (y, weight), wanted = gradients, ctx.saved_tensors, ctx.needs_input_grad
         return (
-            _Down.apply(gradients[0], weight) if to_y else None,
-            _Weight.apply(gradients[0], y) if to_weight else None,
+            _call(_Down, g, weight, None) if wanted[0] else None,
+            _call(_Weight, g, y) if wanted[1] else None,
+            g.sum((0, 2, 3)) if wanted[2] else None,
         )
 
 
 class _Weight(torch.autograd.Function):
-    """wgrad: x (N, C, 2h, 2w), g (N, O, h, w) → Σ over images and positions of g ⊗ the patch of x it saw, (O, C, 4, 4)."""
+    """x (N, C, 2h, 2w), g (N, O, h, w) → Σ over images and positions of g ⊗ the patch of x that it saw, (O, C, 4, 4)."""
 
     @staticmethod
     def forward(x: Tensor, g: Tensor) -> Tensor:
         maps, channels = g.shape[1], x.shape[1]
-        if g.shape[2] * g.shape[3] > _LARGEST:
-            like = torch.empty((maps, channels, *_KERNEL), dtype=x.dtype, memory_format=_layout(x, g))  # only its shape and layout count
-            return _derivative(g, x, like, 1)
-        product = g.transpose(0, 1).flatten(1) @ _patches(x)  # (O, 16 · C)
+        if min(maps, channels) < _NARROW or g.shape[2] * g.shape[3] > _LARGEST:
+            return _stock_gradient(g, x, _shape_of((maps, channels, *_KERNEL), x, g), 1)
+        product = g.transpose(0, 1).flatten(1) @ _patches(x)  # (O, 16·C), summed over N·h·w
         return product.view(maps, *_KERNEL, channels).permute(0, 3, 1, 2)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, g = ctx.saved_tensors
-        to_x, to_g = ctx.needs_input_grad
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (g_weight,), (x, g), wanted = gradients, ctx.saved_tensors, ctx.needs_input_grad
         return (
-            _Up.apply(g, gradients[0]) if to_x else None,
-            _Down.apply(x, gradients[0]) if to_g else None,
+            _call(_Up, g, g_weight, None) if wanted[0] else None,
+            _call(_Down, x, g_weight, None) if wanted[1] else None,
         )
 
 
-def _derivative(g: Tensor, x: Tensor, weight: Tensor, which: int) -> Tensor:
-    """Return the stock gradient of conv(x, weight) by x (`which` 0) or by the weight (1)."""
+def _stock_gradient(g: Tensor, x: Tensor, weight: Tensor, which: int) -> Tensor:
+    """Return the stock gradient of down(x, weight) by x (`which` 0) or by the weight (1); of that one only the shape is read."""
     wanted = (which == 0, which == 1, False)
-    found = torch.ops.aten.convolution_backward(g, x, weight, None, _STRIDE, _PADDING, (1, 1), False, (0, 0), 1, wanted)
-    return found[which]  # type: ignore[no-any-return]
+    gradients = torch.ops.aten.convolution_backward(g, x, weight, None, _STRIDE, _PADDING, (1, 1), False, (0, 0), 1, wanted)
+    return gradients[which]  # type: ignore[no-any-return]
 
 
-def _layout(*tensors: Tensor) -> torch.memory_format:
-    last = any(x.is_contiguous(memory_format=torch.channels_last) for x in tensors)
-    return torch.channels_last if last else torch.contiguous_format
+def _shape_of(shape: tuple[int, ...], *like: Tensor) -> Tensor:
+    """Return a tensor to be read for its shape, dtype and layout alone: channels_last where one of `like` is."""
+    last = any(x.is_contiguous(memory_format=torch.channels_last) for x in like)
+    return torch.empty(shape, dtype=like[0].dtype, memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 def _patches(x: Tensor) -> Tensor:
@@ -170,3 +179,17 @@ def _patches(x: Tensor) -> Tensor:
     padded = pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()  # (N, 2h + 2, 2w + 2, C)
     windows = padded.unfold(1, 4, 2).unfold(2, 4, 2)  # (N, h, w, C, 4, 4)
     return windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, 16 * x.shape[1])
+
+
+def _up_by_blocks(y: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return up(y, weight) as one 3 × 3 convolution to the 2 × 2 block of pixels that lies over each position of `y` (N, O, h, w).
+
+    Row a of the block sees row t of the 3 × 3 neighbourhood through row 3 + a - 2t of the kernel, and columns alike.
+    """
+    n, maps, height, width = y.shape
+    channels = weight.shape[1]
+    taps = pad(weight, (1, 1, 1, 1)).view(maps, channels, 3, 2, 3, 2).flip(2, 4)  # (O, C, t, a, s, b)
+    kernel = taps.permute(3, 5, 1, 0, 2, 4).reshape(4 * channels, maps, 3, 3).contiguous(memory_format=torch.channels_last)
+    blocks = torch.conv2d(y, kernel, None if bias is None else bias.repeat(4), 1, 1)  # (N, 4·C, h, w), channels in the order a, b, c
+    rows = blocks.permute(0, 2, 3, 1).reshape(n, height, width, 2, 2 * channels).transpose(2, 3)  # (N, h, a, w, b·C)
+    return rows.reshape(n, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
-from genzoo.models import ImplicitModel
+from genzoo.models import ImplicitModel, StridedConv2d, StridedConvTranspose2d, compact
 from genzoo.schema import limits
 
 SMALLEST_BASE = 3  # the generator starts from a map of at least 3 × 3 positions
@@ -67,6 +68,8 @@ class DCGAN(ImplicitModel):
     """G: z (N, latent_size) → images; D: images → logits. z is Gaussian, as in most ports (uniform in the paper)."""
 
     Config = DCGANConfig
+    generator: nn.Sequential
+    decode_chunk = 64  # the throughput of 16 is two thirds as high; more buys nothing
 
     def __init__(self, config: DCGANConfig) -> None:
         super().__init__()
@@ -82,8 +85,10 @@ class DCGAN(ImplicitModel):
         return int(self.config.latent_size)
 
     def _decode(self, z: Tensor) -> Tensor:
-        images: Tensor = self.generator(z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
-        return (images + 1) / 2
+        learning = self.generator.training or torch.is_grad_enabled()
+        generator = self.generator if learning else compact(self.generator)
+        images: Tensor = generator(z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
+        return (images if learning else images.contiguous()).add(1).div(2)
 
     def _discriminate(self, x: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(2 * x - 1)  # (N, 1, 1, 1)
@@ -92,25 +97,26 @@ class DCGAN(ImplicitModel):
 
 def _generator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:
     # Guideline 3: no fully connected hidden layers; z is projected and reshaped by one convolution on a 1 × 1 map.
-    layers: list[nn.Module] = [nn.ConvTranspose2d(config.latent_size, widths[0], base, bias=False)]  # (N, widths[0], *base)
-    for narrow_from, narrow_to in pairwise([*widths, None]):
+    layers: list[nn.Module] = [StridedConvTranspose2d(config.latent_size, widths[0], base, bias=False)]  # (N, widths[0], *base)
+    # Guideline 1: no pooling; fractionally strided convolutions grow the map, strided ones (in D) shrink it.
+    for wide, narrow in pairwise(widths):
         # Guideline 2: batch norm in both nets, but not on the generator's output.
         # Guideline 4: ReLU in every layer of the generator but the last, which has tanh.
-        layers += [nn.BatchNorm2d(narrow_from), nn.ReLU(inplace=True)]
-        # Guideline 1: no pooling; fractionally strided convolutions grow the map, strided ones (in D) shrink it.
-        if narrow_to is not None:
-            layers.append(nn.ConvTranspose2d(narrow_from, narrow_to, 4, stride=2, padding=1, bias=False))
-    layers += [nn.ConvTranspose2d(widths[-1], config.image_shape[0], 4, stride=2, padding=1), nn.Tanh()]
+        layers += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
+        layers.append(StridedConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False))
+    layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True)]
+    layers += [StridedConvTranspose2d(widths[-1], config.image_shape[0], 4, stride=2, padding=1), nn.Tanh()]
     return nn.Sequential(*layers)
 
 
 def _discriminator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:
     # Guideline 2 again: no batch norm on the discriminator's input layer.
     # Guideline 5: LeakyReLU, slope 0.2, in every layer of the discriminator.
-    layers: list[nn.Module] = [nn.Conv2d(config.image_shape[0], widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
-    for wide_from, wide_to in pairwise(widths):
-        layers += [nn.Conv2d(wide_from, wide_to, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(wide_to), nn.LeakyReLU(0.2, inplace=True)]
-    layers.append(nn.Conv2d(widths[-1], 1, base))  # (N, 1, 1, 1): logits; the sigmoid lives in the losses
+    layers: list[nn.Module] = [StridedConv2d(config.image_shape[0], widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+    for narrow, wide in pairwise(widths):
+        layers.append(StridedConv2d(narrow, wide, 4, stride=2, padding=1, bias=False))
+        layers += [nn.BatchNorm2d(wide), nn.LeakyReLU(0.2, inplace=True)]
+    layers.append(StridedConv2d(widths[-1], 1, base))  # (N, 1, 1, 1): logits; the sigmoid lives in the losses
     return nn.Sequential(*layers)
 
 
