@@ -141,7 +141,9 @@ class Card:
         config = parse(found.Config, {**self.config, **overrides}, f"config of {self.name}")
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
-            raise CardError(f"{self.model} cannot be built: it does not define {', '.join(missing)}", "write the missing method in the plugin")
+            raise CardError(
+                f"{self.model} cannot be built: it does not define {', '.join(missing)}", "write the missing method in the plugin"
+            )
         try:
             return found(config)
         except ArgumentError as error:
