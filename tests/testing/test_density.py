@@ -73,7 +73,7 @@ def test_one_number_for_all_images_is_refused(kinds, made):
 
 def test_noise_and_batch_statistics_are_refused(kinds, made):
     planted(kinds.pixels, made, "alone or in a batch", _log_prob=lambda self, x: kinds.pixels._log_prob(self, x) + torch.randn(1))
-    planted(kinds.pixels, made, "alone or in a batch", _log_prob=lambda self, x: kinds.pixels._log_prob(self, x - x.mean()))
+    planted(kinds.pixels, made, "alone or in a batch", _log_prob=lambda self, x: kinds.pixels._log_prob(self, x - x.mean(0)))
 
 
 def test_other_units_are_refused(kinds, made):
