@@ -15,7 +15,9 @@ from genzoo.models import GenerativeModel, ImplicitModel, Model
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
 
 
-def records_of(model: Model, card: Card, data: Any = None, n: int | None = None, seed: int = 0, progress: Progress | None = None) -> list[Record]:
+def records_of(
+    model: Model, card: Card, data: Any = None, n: int | None = None, seed: int = 0, progress: Progress | None = None
+) -> list[Record]:
     """Return the records of `model` on the held-out part of `data` (None: the recipe's)."""
     recipe = card.recipe
     source = data if data is not None else recipe.data if recipe else ""
@@ -26,7 +28,9 @@ def records_of(model: Model, card: Card, data: Any = None, n: int | None = None,
     return score_model(model, sides["train"], sides["test"], card.name, n, seed, progress)
 
 
-def score_model(model: Model, train: Any, test: Any, name: str, n: int | None = None, seed: int = 0, progress: Progress | None = None) -> list[Record]:
+def score_model(
+    model: Model, train: Any, test: Any, name: str, n: int | None = None, seed: int = 0, progress: Progress | None = None
+) -> list[Record]:
     """Return the records of `model` against `test`; an empty list where nothing can be measured of its kind."""
     if isinstance(model, ImplicitModel) and isinstance(model, GenerativeModel):
         return evaluate_implicit(model, train, test, n or SAMPLES, seed, subject=name, progress=progress)
