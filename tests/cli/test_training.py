@@ -151,7 +151,7 @@ class TestARealRun:
         words = shlex.split(told.partition("to go on: ")[2])
         step = int(told.split("step ")[1].split(", saved")[0].replace(",", ""))
         words[words.index("--steps") + 1] = str(step + 1)
-        done = site(*words[1:], "--quiet", "--set", "held_out=0.1", "--json")
+        done = site(*words[1:], "--quiet", "--json")
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["step"] == step + 1
 
