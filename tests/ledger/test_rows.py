@@ -174,6 +174,11 @@ def test_a_form_that_cannot_be_replaced_is_left_alone(tmp_path):
     assert (tmp_path / "zoo.toml").read_text() == text
 
 
+def test_a_text_that_would_change_on_the_way_is_not_written():
+    with pytest.raises(LedgerError, match="without harm"):
+        with_row(b"", row(data="half a character: \ud800"), Path("z"))
+
+
 def test_a_row_checks_itself():
     for changes, words in [
         ({"sha256": "x"}, "sha256"),
