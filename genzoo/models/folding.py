@@ -54,9 +54,8 @@ def fast_bf16(device: torch.device) -> bool:
     return False
 
 
-@torch.no_grad()
 def _make(net: nn.Sequential) -> nn.Sequential:
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), torch.no_grad():  # in this order: the first turns gradients on
         layers = list(_folded(net))
         first = next((p for p in net.parameters()), torch.empty(0))
         if first.device.type == "cpu" and fast_bf16(first.device):
