@@ -121,8 +121,7 @@ def plugins() -> list[Path]:
 
 CORE = read(ROOT, "genzoo")
 PLUGINS = [source for folder in plugins() for source in read(folder, folder.name.replace("-", "_"))]
-TESTS = [Source(path.name, path.read_text("utf-8")) for folder in (ROOT / "tests", *plugins()) for path in folder.rglob("*.py")]
-TESTS = [source for source in TESTS if source.text not in {plugin.text for plugin in PLUGINS}]
+TESTS = [Source(path.name, path.read_text("utf-8")) for folder in (ROOT / "tests", *plugins()) for path in folder.rglob("test*.py")]
 EVERYTHING = [*CORE, *PLUGINS]
 
 
