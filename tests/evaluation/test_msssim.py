@@ -30,6 +30,14 @@ def test_equal_images_have_similarity_one(size):
     assert (similarities(x, noise(3, size, 1)) < 0.5).all()
 
 
+def test_the_range_is_that_of_images_not_of_the_batch():
+    """A pale pair must not count as full of contrast because no darker image is beside it."""
+    pytest.importorskip("torchmetrics")
+    x, y = noise(2) // 16 + 100, noise(2, seed=1) // 16 + 100
+    among = similarities(torch.cat([x, noise(1)]), torch.cat([y, noise(1, seed=1)]))[:2]
+    assert similarities(x, y) == pytest.approx(among, abs=1e-6)
+
+
 def test_a_collapsed_set_is_alike_and_a_diverse_one_is_not():
     pytest.importorskip("torchmetrics")
     diverse, few = noise(40), noise(2).repeat(20, 1, 1, 1)
