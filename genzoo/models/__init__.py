@@ -4,8 +4,8 @@ Two independent questions place a model: can p(x) be asked for (`DensityModel`: 
 is there a latent z (`LatentModel`: decode; `EncodingModel`: encode as well)?
 """
 
-from genzoo.models.folding import compact
 from genzoo.models.density import DensityModel
+from genzoo.models.folding import compact
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.latent import EncodingModel, LatentModel
 from genzoo.models.model import GenerativeModel, Model

@@ -1,0 +1,85 @@
+"""The ways to an image: compact and exact, alone and in a batch, as one tensor and a few at a time."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from genzoo_dcgan.dcgan import DCGAN, DCGANConfig
+from torch import nn
+
+from genzoo.models import StridedConv2d, StridedConvTranspose2d, folding
+
+
+@pytest.fixture
+def model():
+    """A DCGAN whose batch statistics and images are no trivial ones."""
+    torch.manual_seed(0)
+    made = DCGAN(DCGANConfig(image_shape=(3, 24, 40), latent_size=10, width=16)).eval()
+    with torch.no_grad():
+        for layer in made.generator:
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.running_mean.normal_(0, 0.1)
+                layer.running_var.uniform_(0.05, 0.2)
+            elif isinstance(layer, nn.ConvTranspose2d):
+                layer.weight.mul_(3)
+    return made
+
+
+def test_samples_are_the_decoded_latents(model):
+    assert torch.equal(model.sample(3, seed=4), model.decode(model.sample_latents(3, seed=4)))
+
+
+def test_images_lie_in_memory_as_numpy_expects(model):
+    assert model.sample(3).is_contiguous() and model.sample(3, dtype=torch.uint8).is_contiguous()
+    assert model.decode(model.sample_latents(3)).is_contiguous()
+
+
+def test_bits_do_not_depend_on_the_batch(model):
+    many = model.sample(model.decode_chunk + 3, seed=1)
+    assert torch.equal(model.sample(1, seed=1)[0], many[0])
+    z = model.sample_latents(model.decode_chunk + 3, seed=1)
+    assert torch.equal(model.decode(z[-1:])[0], many[-1])
+
+
+@pytest.mark.parametrize(("bf16", "levels"), [(False, 0.01), (True, 2.5)])
+def test_gradients_take_the_exact_way(model, bf16, levels, monkeypatch):
+    monkeypatch.setattr(folding, "fast_bf16", lambda device: bf16)
+    z = model.sample_latents(8, seed=0)
+    fast, exact = model.decode(z), model.decode(z.clone().requires_grad_())
+    assert exact.requires_grad and not fast.requires_grad
+    plain = (model.generator(z[:, :, None, None]) + 1) / 2
+    torch.testing.assert_close(exact, plain.clamp(0, 1), rtol=0, atol=1e-6)
+    assert (fast - exact).abs().max() * 255 < levels
+    assert exact.std() > 0.1  # there is something to differ
+
+
+def test_training_goes_on_in_training_mode(model):
+    """Batch statistics are those of the batch, and the compact net is no part of the model."""
+    keys = list(model.state_dict())
+    model.sample(2)
+    model.train()
+    before = model.generator[1].running_mean.clone()
+    with torch.no_grad():
+        model._decode(model.sample_latents(8, seed=0))
+    assert not torch.equal(model.generator[1].running_mean, before)
+    assert list(model.state_dict()) == keys and model.training
+
+
+def test_a_trained_model_draws_by_its_new_weights(model):
+    before = model.sample(2, seed=0)
+    with torch.no_grad():
+        model.generator[-2].weight.mul_(0.5)
+    assert not torch.equal(model.sample(2, seed=0), before)
+
+
+def test_fresh_weights_and_keys_are_those_of_stock_layers(monkeypatch):
+    config = DCGANConfig(image_shape=(1, 24, 40), width=16)
+    torch.manual_seed(0)
+    ours = DCGAN(config).state_dict()
+    monkeypatch.setattr("genzoo_dcgan.dcgan.StridedConv2d", nn.Conv2d)
+    monkeypatch.setattr("genzoo_dcgan.dcgan.StridedConvTranspose2d", nn.ConvTranspose2d)
+    torch.manual_seed(0)
+    stock = DCGAN(config)
+    assert not any(isinstance(layer, (StridedConv2d, StridedConvTranspose2d)) for layer in stock.modules())
+    assert list(ours) == list(stock.state_dict())
+    assert all(torch.equal(ours[key], value) for key, value in stock.state_dict().items())
