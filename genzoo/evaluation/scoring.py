@@ -33,5 +33,5 @@ def score_model(
 ) -> list[Record]:
     """Return the records of `model` against `test`; an empty list where nothing can be measured of its kind."""
     if isinstance(model, ImplicitModel) and isinstance(model, GenerativeModel):
-        return evaluate_implicit(model, train, test, n or SAMPLES, seed, subject=name, progress=progress)
+        return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, subject=name, progress=progress)
     return []
