@@ -21,7 +21,7 @@ class Averages:
     """
 
     def __init__(self, players: Sequence[Player], decay: float) -> None:
-        def follow(averaged: list[Tensor], current: list[Tensor], n: Tensor | int) -> None:
+        def follow(averaged: Sequence[Tensor], current: Sequence[Tensor], n: Tensor | int) -> None:
             weight = 1 - min(decay, (1 + int(n)) / (10 + int(n)))
             pairs = [(a, c) for a, c in zip(averaged, current, strict=True) if a.is_floating_point()]
             if pairs:

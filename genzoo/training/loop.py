@@ -88,7 +88,7 @@ class Run:
         with self.settings.autocast():
             loss = player.loss(images, generator(*key, device=self.settings.device))
         # Only this player's gradients: the opponent's weights need none (32.7 ms instead of 51.5 ms a step).
-        loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
+        loss.backward(inputs=parameters)
         self.world.average_gradients(parameters)
         self.optimisers[player.name].step()
         if player.after_turn is not None:

@@ -29,16 +29,16 @@ def toys_installed(plug):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, toys_installed):
-    """Give the outcome of a whole run with everything switched on, and the model that it ended with."""
+    """Give the outcome of a whole run with everything switched on, the model that it ended with, and the run itself."""
     made = []
     with pytest.MonkeyPatch.context() as patch:
         keep = conducting.finished_model
-        patch.setattr(conducting, "finished_model", lambda run, storage: made.append(keep(run, storage)) or made[-1])
+        patch.setattr(conducting, "finished_model", lambda run, storage: made.extend([keep(run, storage), run]) or made[0])
         outcome = zoo.train(
             "toy-gan", "digits", tmp_path_factory.mktemp("run"), 5, device="cpu", quiet=True,
             settings={"image_size": "8x8", "width": 6, "ema": 0.9, "storage": "float16", "augment": "translation", "batch": 32},
         )  # fmt: skip
-    return outcome, made[0]
+    return outcome, *made
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def hub(finished, tmp_path, monkeypatch):
 
 class TestOutcome:
     def test_everything_is_in_the_folder(self, finished):
-        outcome, model = finished
+        outcome, model, _ = finished
         found = {path.name for path in outcome.folder.iterdir()}
         assert {
             "toy-gan.safetensors",
@@ -69,8 +69,14 @@ class TestOutcome:
             assert picture.size[0] == picture.size[1] >= 4 * 8
         assert not model.training
 
+    def test_averaged_weights_are_published_as_half_precision_keeps_them(self, finished):
+        _, model, run = finished
+        average = run.averages.modules["generator"].module
+        assert torch.equal(model.generator[0].weight, average[0].weight.half().float())
+        assert not torch.equal(model.generator[0].weight, run.model.generator[0].weight.half().float())
+
     def test_the_row_has_the_facts_of_the_run(self, finished):
-        outcome, _ = finished
+        outcome, *_ = finished
         row = read_rows(outcome.folder / "zoo.toml")["toy-gan"]
         assert row.plugin == "genzoo-toys" and row.bytes == outcome.weights.stat().st_size
         for words in ("5 rounds of batch 32", "160 images seen", "cpu, fp32, channels_last", f"torch {torch.__version__}", "seed 0"):
@@ -83,14 +89,14 @@ class TestOutcome:
         assert "5 rounds of batch 32" in text and "# toy-gan" in text and "A toy" in text
 
     def test_scores_stand_beside_their_floor(self, finished):
-        outcome, _ = finished
+        outcome, *_ = finished
         listing = json.loads((outcome.folder / "scores.json").read_text())
         assert len(listing) == len(outcome.records) == len(read_rows(outcome.folder / "zoo.toml")["toy-gan"].scores) > 0
         assert {record.subject for record in outcome.records} == {"toy-gan", "train"}
         assert {record.split for record in outcome.records} == {"test"}
 
     def test_the_weights_hold_config_storage_and_golden_outputs(self, finished):
-        outcome, model = finished
+        outcome, model, _ = finished
         facts = facts_of(outcome.weights.read_bytes(), "x")
         assert facts["config"]["image_shape"] == [1, 8, 8] and facts["config"]["width"] == 6
         assert facts["storage"] == "float16" and facts["golden"] == golden.record(model)

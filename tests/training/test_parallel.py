@@ -59,22 +59,28 @@ class TestAlone:
         assert not world.writes
 
 
+PLUGIN = """
+import genzoo, toys
+
+@genzoo.hookimpl
+def genzoo_cards():
+    return list(toys.CARDS.values())
+"""
+
+
+def torchrun(*arguments, site):
+    """Start two processes as people do, and wait for both."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE.parent, site)))}
+    env |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "GENZOO_PLUGINS": "toys"}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, arguments)]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+
+
 @pytest.fixture(scope="class")
 def told(tmp_path_factory):
     """Run two processes under torchrun once, and give what each found."""
     folder = tmp_path_factory.mktemp("two")
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE.parent)]), "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        str(HERE / "two_processes.py"),
-        str(folder),
-    ]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+    done = torchrun(HERE / "two_processes.py", folder, site=folder)
     assert done.returncode == 0, done.stderr
     return [json.loads((folder / f"rank-{rank}.json").read_text()) for rank in (0, 1)], folder
 
@@ -106,3 +112,19 @@ class TestTwoProcesses:
         for rank in told[0]:
             assert rank["agree"] == [False, True, True]
             assert rank["mean"] == [0.5, 0.5]
+
+    def test_the_command_line_does_the_same_and_one_process_talks(self, told, tmp_path):
+        (tmp_path / "toys_plugin.py").write_text(PLUGIN)
+        about = tmp_path / "genzoo_toys-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: genzoo-toys\nVersion: 1.0\n")
+        (about / "entry_points.txt").write_text("[genzoo]\ntoys = toys_plugin\n")
+        keys = ("turns.discriminator=2", "ema=0.9", "flip=true", "augment=color,translation,cutout", "held_out=0.0")
+        settings = [word for key in keys for word in ("--set", key)]
+        run = ("train", "toy-gan", "--data", "digits", "--out", tmp_path / "run", "--steps", 6, "--device", "cpu", *settings)
+        done = torchrun("-m", "genzoo", *run, site=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("to publish it") == 1
+        assert done.stderr.count("A toy") == 1
+        weights = "toy-gan.safetensors"
+        assert (tmp_path / "run" / weights).read_bytes() == (told[1] / "whole" / weights).read_bytes()

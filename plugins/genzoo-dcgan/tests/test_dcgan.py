@@ -181,6 +181,12 @@ class TestSampling:
             net.generator[-2].bias.fill_(-50.0)
             assert torch.equal(net.sample(1, seed=0), torch.zeros(1, 1, 8, 8))
 
+    def test_the_discriminator_sees_images_as_tanh_draws_them(self):
+        net, seen = tiny(), []
+        net.discriminator.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+        net._discriminate(torch.tensor([0.0, 0.5, 1.0])[:, None, None, None].expand(3, 1, 8, 8))
+        assert [image.unique().tolist() for image in seen[0]] == [[-1.0], [0.0], [1.0]]
+
 
 class TestCards:
     def test_they_are_what_they_say(self):
