@@ -268,7 +268,8 @@ class TestStreams:
             lines = [line for line in done.stderr.splitlines() if line.startswith("genzoo: plugin ")]
             assert [line.split("'")[1] for line in lines] == ["ill", "iller"]
         states = {row["plugin"]: row["state"] for row in json.loads(own_site("plugins", "--json").stdout)}
-        assert states == {"toy-box": "loaded", "ill": "broken", "iller": "broken"}
+        expected = {"toy-box": "loaded", "ill": "broken", "iller": "broken"}
+        assert {name: states[name] for name in expected} == expected  # whatever else is installed where the tests run
 
     @pytest.mark.skipif(os.name == "nt", reason="a pipe of the shell")
     @pytest.mark.parametrize("args", [("list",), ("list", "--json"), ("--help",), ("completion", "zsh"), ("pull", "toy-gan")])
