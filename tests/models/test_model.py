@@ -100,6 +100,12 @@ class TestBatches:
         assert first.untyped_storage().nbytes() <= 16 * 64 * 4
         assert not torch.equal(first, next(batches))
 
+    def test_a_batch_is_an_ordinary_tensor(self, sampler):
+        for dtype in (torch.float32, torch.uint8):
+            (batch,) = sampler.sample_batches(2, seed=0, dtype=dtype)
+            batch.mul_(0)
+            assert not batch.is_inference()
+
 
 class TestModes:
     @pytest.mark.parametrize("training", [True, False])

@@ -185,7 +185,8 @@ FAULTS = {
     "without the last tensor": (lambda: forged()[:-900], "is damaged"),
     "longer": (lambda: forged() + b"\0", "is damaged"),
     "overlapping": (lambda: _overlapping(), "is damaged"),
-    "unknown number format": (lambda: forged().replace(b'"F32"', b'"F4" '), "is damaged"),
+    "another number format": (lambda: forged().replace(b'"F32"', b'"F4" '), "is damaged"),
+    "a number format that torch has not": (lambda: _strange(), "is damaged"),
     "hostile key": (lambda: forged(changed("\x1b[31m\u202e", SHAPED)), "unknown"),
 }  # fmt: skip
 
@@ -200,6 +201,12 @@ def _overlapping():
     header = json.loads(blob[8 : 8 + size])
     header[KEY]["data_offsets"] = header["generator.3.weight"]["data_offsets"]
     return _header(json.dumps(header)) + blob[8 + size :]
+
+
+def _strange():
+    """Return a file that safetensors accepts and torch has no type for: KeyError, as it happens."""
+    about = json.dumps({"format": 1, "config": {}, "storage": "float32", "golden": {}})
+    return _header(json.dumps({"__metadata__": {"genzoo": about}, KEY: {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}})) + b"0"
 
 
 class TestFaults:

@@ -136,6 +136,14 @@ class TestGames:
 
 
 class TestRounds:
+    def test_a_turn_gives_gradients_to_its_player_alone(self, start):
+        """Also where a loss passes through the others' networks and nobody froze them."""
+        run = start(model=VAEGAN(ToyConfig()))
+        for player in run.players:
+            run.model.zero_grad(set_to_none=True)
+            run._turn(player, 0, run.feed(0))
+            assert [other.name for other in run.players if any(p.grad is not None for p in other.module.parameters())] == [player.name]
+
     def test_images_are_shared_with_players_that_are_not_fresh(self, start):
         run = start(model=VAEGAN(ToyConfig()))
         seen = {}
