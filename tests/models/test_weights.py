@@ -40,6 +40,9 @@ class TestEncode:
         assert hashlib.sha256(first).digest() == hashlib.sha256(second).digest()
         assert blob_of(build_filled(CARD, first, WHERE), storage) == first
 
+    def test_nor_does_the_order_in_which_facts_were_put_down(self):
+        assert encode(toys.gan(), "toy-gan", {"b": 1, "a": 2}) == encode(toys.gan(), "toy-gan", {"a": 2, "b": 1})
+
     def test_memory_layout_does_not_change_the_bytes(self):
         assert blob_of(toys.gan().to(memory_format=torch.channels_last)) == blob_of(toys.gan())
 
