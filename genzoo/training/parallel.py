@@ -56,7 +56,7 @@ class World:
         if self.size == 1:
             return list(flags)
         votes = torch.tensor([float(flag) for flag in flags], device=_collective_device())
-        dist.all_reduce(votes, op=dist.ReduceOp.MAX)
+        _reduce(votes, dist.ReduceOp.MAX)
         return [bool(vote) for vote in votes.tolist()]
 
     def first(self, work: Callable[[], T]) -> T:
@@ -76,7 +76,7 @@ class World:
         if not tensors:
             return
         flat = torch.cat([t.detach().reshape(-1).float() for t in tensors])
-        dist.all_reduce(flat)
+        _reduce(flat, dist.ReduceOp.SUM)
         flat /= self.size
         for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
             tensor.copy_(part.view(tensor.shape))
@@ -118,6 +118,16 @@ def leave(exit_code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)
+
+
+def _reduce(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> None:
+    """Combine `tensor` over all ranks in place; TrainingError where one of them is gone."""
+    try:
+        dist.all_reduce(tensor, op=operation)
+    except RuntimeError as error:
+        raise TrainingError(
+            f"another process of the group has ended: {str(error).splitlines()[0]}", "see what it said; --resume goes on"
+        ) from error
 
 
 def _collective_device() -> torch.device:

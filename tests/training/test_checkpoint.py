@@ -62,6 +62,7 @@ def resumed(start, folder, **recipe):
     return finish(run)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forks")
 class TestKilled:
     def test_killed_at_any_moment_the_bits_are_those_of_the_uninterrupted_run(self, tmp_path):
         """Between two turns, half-way through writing, before and after the rename, and twice from outside; in fp32 and bf16."""

@@ -50,6 +50,18 @@ class TestAlone:
             enter(torch.device("cpu"))
         assert "torchrun" in caught.value.hint
 
+    def test_a_process_that_has_gone_is_one_line(self, monkeypatch):
+        def gone(tensor, op):
+            raise RuntimeError("[../gloo/transport/tcp/pair.cc:534] Connection closed by peer\nException raised from here and there")
+
+        monkeypatch.setattr(torch.distributed, "all_reduce", gone)
+        monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
+        net = torch.nn.BatchNorm1d(2)
+        for ask in (lambda: World(0, 2).agree(True), lambda: World(0, 2).average_buffers(net)):
+            with pytest.raises(TrainingError, match=r"another process of the group has ended: .* Connection closed by peer") as caught:
+                ask()
+            assert "here and there" not in caught.value.message
+
     def test_devices(self):
         world = World(3, 4, 1)
         assert world.device(torch.device("cuda")) == torch.device("cuda", 1)
