@@ -79,7 +79,8 @@ def clock(monkeypatch):
 
 
 class TestProgress:
-    def test_what_is_quick_says_nothing(self, clock, capsys):
+    def test_what_is_quick_says_nothing(self, clock, capsys, monkeypatch):
+        monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
         with Progress("it") as progress:
             clock.now += 1.9
             progress(5, 10)
