@@ -111,3 +111,7 @@ class TrainingError(GenzooError):
 
 class NoDensityError(GenzooError, TypeError):
     """Somebody asked an implicit model for a likelihood; the message teaches why there is none."""
+
+
+class NotGenerativeError(GenzooError, AttributeError):
+    """Somebody asked an autoencoder for samples or a likelihood; the message teaches why it has neither."""

@@ -9,9 +9,15 @@ import torch
 from torch import Tensor
 
 from genzoo.card import Family
-from genzoo.errors import ArgumentError
+from genzoo.errors import ArgumentError, NotGenerativeError
 from genzoo.models.model import Model, check_count, check_memory, in_chunks, public
 from genzoo.noise import Draws, check_seed
+
+_ABSENT = {
+    "sample": "cannot be sampled: it has codes, but no prior p(z) that would say which codes images have",
+    "log_prob": "has no likelihood: its loss measures reconstructions, and no p(x) comes with it",
+}
+_ABSENT |= {"sample_batches": _ABSENT["sample"], "bits_per_dim": _ABSENT["log_prob"]}
 
 
 class LatentModel(Model):
@@ -75,6 +81,14 @@ class EncodingModel(LatentModel):
     @classmethod
     def _place(cls) -> Family | None:
         return super()._place() or Family.AUTOENCODER
+
+    def __getattr__(self, name: str) -> Any:
+        """Say why an autoencoder has no `sample` and no `log_prob`; asked only for what a class does not define."""
+        if name in _ABSENT:
+            raise NotGenerativeError(
+                f"{type(self).__name__} {_ABSENT[name]}", "encode(x) and decode(z) are what it has; a VAE has all four: genzoo list --tree"
+            )
+        return super().__getattr__(name)
 
     @public
     def encode(self, x: Any) -> Any:

@@ -8,7 +8,7 @@ import torch
 import toys
 from toys import Coder, ToyConfig, ToyGAN, UniformGAN
 
-from genzoo.errors import ArgumentError
+from genzoo.errors import ArgumentError, GenzooError, NotGenerativeError
 from genzoo.models import model
 from genzoo.models.model import in_chunks
 
@@ -116,3 +116,24 @@ def test_encoding():
     assert net.decode(codes).shape == (3, 1, 8, 8)
     with pytest.raises(ArgumentError, match="x"):
         net.encode(torch.zeros(3, 1, 8, 9))
+
+
+class TestAutoencoder:
+    """An EncodingModel alone has neither samples nor a likelihood, and says why."""
+
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [("sample", "no prior"), ("sample_batches", "no prior"), ("log_prob", "no likelihood"), ("bits_per_dim", "no likelihood")],
+    )
+    def test_it_says_why(self, name, why):
+        net = Coder(ToyConfig())
+        with pytest.raises(NotGenerativeError, match=f"Coder .*{why}"):
+            getattr(net, name)(2)
+        assert not hasattr(net, name)
+
+    def test_parts_and_unknown_names_are_found_or_not_as_ever(self):
+        net = Coder(ToyConfig())
+        assert net.down.out_features == 4
+        with pytest.raises(AttributeError, match="upp") as caught:
+            net.upp
+        assert not isinstance(caught.value, GenzooError)
