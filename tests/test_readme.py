@@ -15,7 +15,10 @@ from genzoo.cli.program import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
-    path for folder in (".", "docs", "docs/decisions", "plugins/genzoo-dcgan") for path in (ROOT / folder).glob("*.md") if path.is_file()
+    path
+    for folder in (".", "docs", "docs/decisions", "plugins/genzoo-dcgan", "plugins/genzoo-vae")
+    for path in (ROOT / folder).glob("*.md")
+    if path.is_file()
 )
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")

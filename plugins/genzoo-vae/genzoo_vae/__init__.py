@@ -1,0 +1,116 @@
+"""The cards of the VAE plugin. Nothing here imports torch: the classes are named, not loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genzoo import Card, Family, Recipe, hookimpl
+
+AUTOENCODER = "Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks, Science 313:504-507"
+VAE = "Kingma & Welling 2014, Auto-Encoding Variational Bayes, arXiv:1312.6114"
+IWAE = "Burda, Grosse & Salakhutdinov 2016, Importance Weighted Autoencoders, arXiv:1509.00519"
+SIGMA = f"{VAE}; Rybkin, Daniilidis & Levine 2021, Simple and Effective VAE Training with Calibrated Decoders, arXiv:2006.13202"
+
+
+def _recipe(name: str, data: str, steps: int, **changes: Any) -> Recipe:
+    return Recipe(command=f"genzoo train {name}", data=data, steps=steps, **{"batch": 100, "rate": {"all": 1e-3}, **changes})
+
+
+def _autoencoder(name: str, summary: str, recipe: Recipe, **config: Any) -> Card:
+    return Card(
+        name=name,
+        family=Family.AUTOENCODER,
+        model="genzoo_vae.autoencoder:Autoencoder",
+        config=config,
+        recipe=recipe,
+        summary=summary,
+        paper=AUTOENCODER,
+    )
+
+
+def _vae(name: str, summary: str, recipe: Recipe, paper: str = VAE, **config: Any) -> Card:
+    return Card(
+        name=name, family=Family.APPROXIMATE, model="genzoo_vae.vae:VAE", config=config, recipe=recipe, summary=summary, paper=paper
+    )
+
+
+def _on_digits(name: str) -> Recipe:
+    """Return the recipe of an architecture: the digits that come with the core, small enough to be tried anywhere."""
+    command = f"genzoo train {name} --data digits --set image_size=8x8 --set channels=1"
+    return _recipe(name, "digits", 2_000, precision="fp32").replace(command=command)
+
+
+# The papers' optimiser is Adam; tanh layers gain nothing from bf16, and likelihoods lose digits by it.
+_MNIST: dict[str, Any] = {"image_shape": (1, 28, 28), "likelihood": "bernoulli"}
+_CONV: dict[str, Any] = {"net": "conv", "width": 32, "depth": 1}
+
+
+@hookimpl
+def genzoo_cards() -> list[Card]:
+    """Return the cards: three architectures, and what they learn from the lecture's data sets."""
+    return [
+        _autoencoder("autoencoder", "Autoencoder: four convolutions down, four up, L2; codes, no samples", _on_digits("autoencoder")),
+        _vae("vae", "Variational autoencoder, fully connected or convolutional, any size", _on_digits("vae")),
+        _vae("iwae", "Importance-weighted autoencoder: the VAE with a tighter bound", _on_digits("iwae"), IWAE, k=50),
+        *_of_mnist(),
+        *_of_pictures(),
+    ]
+
+
+def _of_mnist() -> list[Card]:
+    recipe: dict[str, Any] = {"data": "binarized-mnist", "ema": 0.999, "precision": "fp32"}
+    return [
+        _vae(
+            "vae-mnist",
+            "Handwritten digits, 1×28×28, black and white, 50 latents",
+            _recipe("vae-mnist", steps=60_000, **recipe),
+            **_MNIST,
+            **_CONV,
+        ),
+        _vae(
+            "iwae-mnist",
+            "Handwritten digits by 50 importance-weighted draws",
+            _recipe("iwae-mnist", steps=60_000, batch=20, **recipe),
+            IWAE,
+            **_MNIST,
+            k=50,
+        ),
+        _vae(
+            "vae2d-mnist",
+            "Handwritten digits by two latents, for the manifold",
+            _recipe("vae2d-mnist", steps=40_000, storage="float16", **recipe),
+            **_MNIST,
+            latent_size=2,
+            width=500,
+        ),
+    ]
+
+
+def _of_pictures() -> list[Card]:
+    return [
+        _autoencoder(
+            "autoencoder-cifar10",
+            "Autoencoder of CIFAR-10, 3×32×32, whose encoder serves few labels",
+            _recipe("autoencoder-cifar10", "cifar10", 20_000),
+            image_shape=(3, 32, 32),
+        ),
+        _vae(
+            "vae-frey",
+            "Frey's face by two latents: smile and pose",
+            _recipe("vae-frey", "frey", 20_000, ema=0.999, precision="fp32"),
+            SIGMA,
+            image_shape=(1, 28, 20),
+            likelihood="gaussian",
+            latent_size=2,
+        ),
+        _vae(
+            "vae-faces",
+            "Faces, 3×64×64",
+            _recipe("vae-faces", "faces", 30_000, batch=64, rate={"all": 5e-4}, flip=True, ema=0.999, storage="float16"),
+            SIGMA,
+            image_shape=(3, 64, 64),
+            likelihood="gaussian",
+            latent_size=64,
+            **{**_CONV, "width": 24},
+        ),
+    ]

@@ -1,0 +1,128 @@
+"""What the decoder says of the pixels: three distributions p(x|z), each with its own kind of image.
+
+A likelihood turns the decoder's maps (..., outputs · C, H, W) into parameters, and tells log p(x|z), the mean and a draw.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.errors import ArgumentError
+from genzoo.losses import reconstruction
+
+# Below a rounding error's spread, 1/255/√12, a density on rounded pixels grows without telling anything of the image.
+LEAST_LOG_VAR = -13.6
+LOG_SCALES = (-7.0, 7.0)  # the floor of Salimans et al. 2017; beyond the ceiling all levels are equally likely
+
+
+class Likelihood(nn.Module):
+    """p(x|z) of one image given the decoder's maps.
+
+    Attributes:
+        outputs: maps per colour channel that the decoder must make.
+        levels: values that a pixel can take, 0 where it is real-valued: `log_prob` is then a density.
+    """
+
+    outputs: int
+    levels: int
+
+    @abstractmethod
+    def log_prob(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Return log p(x|z) in nats, summed over pixels, of x (N, C, H, W) and maps (..., N, outputs · C, H, W)."""
+
+    @abstractmethod
+    def mean(self, maps: Tensor) -> Tensor:
+        """Return the mean image (N, C, H, W) in [0, 1]."""
+
+    @abstractmethod
+    def draw(self, maps: Tensor, uniform: Tensor) -> Tensor:
+        """Return an image (N, C, H, W) in [0, 1] drawn from p(x|z) by `uniform` numbers in (0, 1) of its shape."""
+
+    def check(self, x: Tensor) -> None:
+        """Raise ArgumentError where `x` holds values that p(x|z) has no probability for."""
+        return
+
+
+class Bernoulli(Likelihood):
+    """Black and white pixels; grey levels are refused, as the formula is no density there."""
+
+    outputs, levels = 1, 2
+
+    def log_prob(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Return log p(x|z): independent coins; see `Likelihood`."""
+        return reconstruction.bernoulli(x, maps.float())
+
+    def mean(self, maps: Tensor) -> Tensor:
+        """Return the probability of white."""
+        return maps.float().sigmoid()
+
+    def draw(self, maps: Tensor, uniform: Tensor) -> Tensor:
+        """Return black and white pixels."""
+        return (uniform < self.mean(maps)).float()
+
+    def check(self, x: Tensor) -> None:
+        """Raise ArgumentError where a pixel is neither 0 nor 1."""
+        grey = (x != 0) & (x != 1)
+        if grey.any():
+            raise ArgumentError(
+                f"x holds grey levels such as {float(x[grey][0]):.3g}: a Bernoulli likelihood is for black and white images, "
+                "at grey levels it is no density",
+                "use data=binarized-mnist, binarise with (x > 0.5).float(), or build the model with likelihood=logistic",
+            )
+
+
+class Gaussian(Likelihood):
+    """Real-valued pixels with one variance, learned with the weights (Rybkin et al. 2021, "sigma-VAE")."""
+
+    outputs, levels = 1, 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log_var = nn.Parameter(torch.tensor([-3.0]))
+
+    def log_prob(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Return log p(x|z), a density in nats; see `Likelihood`."""
+        return reconstruction.gaussian(x, self.mean(maps), self._log_var())
+
+    def mean(self, maps: Tensor) -> Tensor:
+        """Return the mean, kept in [0, 1] by a sigmoid."""
+        return maps.float().sigmoid()
+
+    def draw(self, maps: Tensor, uniform: Tensor) -> Tensor:
+        """Return mean and noise; what leaves [0, 1] is cut off."""
+        noise: Tensor = torch.special.ndtri(uniform).float()
+        return (self.mean(maps) + torch.exp(0.5 * self._log_var()) * noise).clamp(0, 1)
+
+    def _log_var(self) -> Tensor:
+        return self.log_var.clamp(min=LEAST_LOG_VAR)
+
+
+class Logistic(Likelihood):
+    """8-bit pixels, each with its own centre and scale: masses of 256 levels, so bits/dim are honest."""
+
+    outputs, levels = 2, reconstruction.LEVELS
+
+    def log_prob(self, x: Tensor, maps: Tensor) -> Tensor:
+        """Return log p(x|z) of 256 levels; see `Likelihood`."""
+        return reconstruction.discretised_logistic(x, *self._centre_and_log_scale(maps))
+
+    def mean(self, maps: Tensor) -> Tensor:
+        """Return the centre of each pixel's distribution, its mean but for what lies beyond black and white."""
+        return self._centre_and_log_scale(maps)[0].add(1).div(2)
+
+    def draw(self, maps: Tensor, uniform: Tensor) -> Tensor:
+        """Return one of 256 levels for each pixel."""
+        centre, log_scale = self._centre_and_log_scale(maps)
+        x = centre + torch.exp(log_scale) * torch.special.logit(uniform).float()
+        return torch.round((x + 1) / 2 * (self.levels - 1)).clamp(0, self.levels - 1) / (self.levels - 1)
+
+    def _centre_and_log_scale(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        centre, log_scale = maps.float().chunk(2, dim=-3)
+        return centre.tanh(), (log_scale - 2).clamp(*LOG_SCALES)  # fresh weights start with a scale of e^-2
+
+
+KINDS: dict[str, type[Any]] = {"bernoulli": Bernoulli, "gaussian": Gaussian, "logistic": Logistic}

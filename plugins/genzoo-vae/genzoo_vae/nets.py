@@ -1,0 +1,118 @@
+"""Encoders and decoders of images of any (C, H, W): fully connected, or convolutions that halve the map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from genzoo.losses.likelihood import dimensions
+from genzoo.models import StridedConv2d, StridedConvTranspose2d
+
+Shape = tuple[int, int, int]
+MOST_HALVINGS = 4
+SMALLEST_MAP = 4  # positions of the shorter side at which halving stops
+
+
+def halvings(image_shape: Shape) -> int:
+    """Return how often a convolutional VAE halves the map, 1 to 4: 28×28 → 2, to 7×7; 64×64 → 4, to 4×4."""
+    side, count = min(image_shape[1:]), 0
+    while count < MOST_HALVINGS and side // 2 >= SMALLEST_MAP:
+        side, count = side // 2, count + 1
+    return max(count, 1)
+
+
+def base_of(image_shape: Shape, count: int) -> tuple[int, int]:
+    """Return the size of the map after `count` halvings; a side that they do not divide is rounded up."""
+    _, height, width = image_shape
+    return -(-height >> count), -(-width >> count)
+
+
+class Enlarge(nn.Module):
+    """Scale pixels to [-1, 1] and add grey on the right and below, up to a size that `count` halvings divide."""
+
+    def __init__(self, image_shape: Shape, count: int) -> None:
+        super().__init__()
+        (height, width), side = base_of(image_shape, count), 2**count
+        self.margins = (0, width * side - image_shape[2], 0, height * side - image_shape[1])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C, H', W') in [-1, 1] of images (N, C, H, W) in [0, 1]."""
+        return pad(2 * x - 1, self.margins)
+
+
+class Crop(nn.Module):
+    """Take away what `Enlarge` has added."""
+
+    def __init__(self, image_shape: Shape) -> None:
+        super().__init__()
+        self.height, self.width = image_shape[1:]
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return (N, channels, H, W) of maps (N, channels, H', W')."""
+        return maps[..., : self.height, : self.width]
+
+
+class Centre(nn.Module):
+    """Scale pixels to [-1, 1] and lay them out in a row."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (N, C·H·W) in [-1, 1] of images (N, C, H, W) in [0, 1]."""
+        return 2 * x.flatten(1) - 1
+
+
+class Residual(nn.Module):
+    """x + two 3 × 3 convolutions of it: depth without a change of size."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps of the shape of `x`, (N, channels, H, W)."""
+        out: Tensor = x + self.net(x)
+        return out
+
+
+def mlp_encoder(image_shape: Shape, width: int, depth: int, outputs: int) -> nn.Sequential:
+    """Return images → (N, outputs) through `depth` hidden layers of `width` tanh units, as in the papers."""
+    return nn.Sequential(Centre(), *_tanh_layers([dimensions(image_shape), *[width] * depth]), nn.Linear(width, outputs))
+
+
+def mlp_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs: int) -> nn.Sequential:
+    """Return z (N, inputs) → maps (N, outputs · C, H, W)."""
+    maps = (outputs * image_shape[0], *image_shape[1:])
+    last = nn.Linear(width, dimensions(maps))
+    return nn.Sequential(*_tanh_layers([inputs, *[width] * depth]), last, nn.Unflatten(1, maps))
+
+
+def conv_encoder(image_shape: Shape, width: int, depth: int, outputs: int) -> nn.Sequential:
+    """Return images → (N, outputs): each halving doubles the channels, up to 4 · `width`, with `depth` residual blocks behind it."""
+    count = halvings(image_shape)
+    layers: list[nn.Module] = [Enlarge(image_shape, count)]
+    widths = _widths(width, count)
+    for narrow, wide in pairwise([image_shape[0], *widths]):
+        layers += [StridedConv2d(narrow, wide, 4, stride=2, padding=1), *(Residual(wide) for _ in range(depth)), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(dimensions((widths[-1], *base_of(image_shape, count))), outputs))
+
+
+def conv_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs: int) -> nn.Sequential:
+    """Return z (N, inputs) → maps (N, outputs · C, H, W): the encoder, mirrored."""
+    count = halvings(image_shape)
+    widths, base = _widths(width, count)[::-1], base_of(image_shape, count)
+    layers: list[nn.Module] = [nn.Linear(inputs, dimensions((widths[0], *base))), nn.Unflatten(1, (widths[0], *base))]
+    for wide, narrow in pairwise([*widths, image_shape[0] * outputs]):
+        layers += [*(Residual(wide) for _ in range(depth)), nn.SiLU(), StridedConvTranspose2d(wide, narrow, 4, stride=2, padding=1)]
+    return nn.Sequential(*layers, Crop(image_shape))
+
+
+def _widths(width: int, count: int) -> list[int]:
+    return [width * min(2**i, 4) for i in range(count)]
+
+
+def _tanh_layers(sizes: Sequence[int]) -> list[nn.Module]:
+    return [layer for inputs, outputs in pairwise(sizes) for layer in (nn.Linear(inputs, outputs), nn.Tanh())]

@@ -1,0 +1,245 @@
+"""Variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114), and the importance-weighted one (Burda et al. 2016, arXiv:1509.00519).
+
+Both are one model; they differ in what is maximised. `k` = 1 maximises the ELBO with its KL in closed form, `k` > 1 the bound of
+k importance-weighted draws.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from genzoo import Recipe
+from genzoo.errors import ArgumentError, TrainingError
+from genzoo.losses import elbo
+from genzoo.losses.likelihood import dimensions
+from genzoo.models import DensityModel, EncodingModel
+from genzoo.noise import Draws, check_seed, generator, mix, whole
+from genzoo.schema import limits
+from genzoo.training import Player, players
+from genzoo_vae import nets
+from genzoo_vae.likelihoods import KINDS, Likelihood
+
+LOG_VARS = (-12.0, 12.0)  # of q(z|x): beyond, exp() serves nobody but a diverging run
+ELBO_DRAWS = 16  # of z per image, averaged by log_prob
+BLOCK = 50  # draws of z that importance sampling takes of one image at a time
+COLLAPSED = 0.01  # nats per image: a q(z|x) so near the prior tells the decoder nothing
+PATIENCE = 1000  # turns over which the KL must stay there; every VAE begins there
+ROWS, VALUES = 4096, 2**21  # decodings in one pass, and pixels in them: what bounds the memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEConfig:
+    """What a VAE is built from, and what its training maximises.
+
+    Attributes:
+        image_shape: (C, H, W), any.
+        latent_size: components of z.
+        net: "mlp", tanh layers as in the papers, or "conv", convolutions that halve the map.
+        width: units of a hidden layer; for "conv" the channels of the first map.
+        depth: hidden layers; for "conv" the residual blocks at each size.
+        likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or "logistic" (8 bits).
+        k: draws of the importance-weighted bound that is maximised; 1 is the ELBO.
+        beta: weight of the KL in what is maximised; 1 is a VAE. With any other value the training loss is no bound.
+        free_bits: nats of KL per component of z that cost nothing in training, against posterior collapse; 0 is off.
+    """
+
+    image_shape: tuple[int, int, int] = field(default=(1, 28, 28), metadata=limits(1, 1024))
+    latent_size: int = field(default=50, metadata=limits(1, 4096))
+    net: str = field(default="mlp", metadata=limits(choices=("mlp", "conv")))
+    width: int = field(default=200, metadata=limits(1, 4096))
+    depth: int = field(default=2, metadata=limits(0, 16))
+    likelihood: str = field(default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic")))
+    k: int = field(default=1, metadata=limits(1, 10_000))
+    beta: float = field(default=1.0, metadata=limits(0, 1000))
+    free_bits: float = field(default=0.0, metadata=limits(0, 100))
+
+
+class Posterior(NamedTuple):
+    """q(z|x) = N(mean, diag exp(log_var)), both (N, latent_size)."""
+
+    mean: Tensor
+    log_var: Tensor
+
+
+class Importance(NamedTuple):
+    """The importance-weighted bound of each image in nats, (N,), and its standard error over draws, NaN where there is one draw."""
+
+    bound: Tensor
+    stderr: Tensor
+
+
+class VAE(DensityModel, EncodingModel):
+    """p(x) = ∫ p(x|z) p(z) dz with z ~ N(0, I); `log_prob` is the ELBO, `iwae` a tighter bound."""
+
+    Config = VAEConfig
+    exact = False
+
+    def __init__(self, config: VAEConfig) -> None:
+        super().__init__()
+        _check(config)
+        self.config = config
+        self.likelihood: Likelihood = KINDS[config.likelihood]()
+        shape, outputs = config.image_shape, self.likelihood.outputs
+        encoder, decoder = (nets.conv_encoder, nets.conv_decoder) if config.net == "conv" else (nets.mlp_encoder, nets.mlp_decoder)
+        self.encoder = encoder(shape, config.width, config.depth, 2 * config.latent_size)
+        self.decoder = decoder(shape, config.width, config.depth, config.latent_size, outputs)
+
+    @property
+    def latent_size(self) -> int:
+        """The number of components of z."""
+        return int(self.config.latent_size)
+
+    @property
+    def levels(self) -> int:
+        """Values that a pixel can take, 0 where p(x) is a density over real-valued pixels."""
+        return self.likelihood.levels
+
+    @property
+    def record_note(self) -> str:
+        """What must stand beside a likelihood of this model; empty for a VAE that was trained on a bound."""
+        if self.config.beta == 1:
+            return ""
+        return f"no bound was maximised in training: beta = {self.config.beta:g}"
+
+    def iwae(self, x: object, k: int = 5000, seed: int | None = 0) -> Importance:
+        """Return the importance-weighted lower bound on log p(x) with `k` draws of z per image, in nats.
+
+        Draws are a function of the image and the seed, so that neither the batch nor the bound with more draws changes them. Memory
+        does not grow with k or with the number of images. `stderr` is the first-order error of the logarithm of a mean.
+
+        Raises:
+            ArgumentError: wrong images; k that is no whole number ≥ 1.
+        """
+        count, start = whole(k), check_seed(seed)
+        if count is None or count < 1:
+            raise ArgumentError(f"k must be a whole number of at least 1, not {k!r}", "k=1 is one draw; 5000 is what papers report")
+        images = self.check_images(x)
+        self.likelihood.check(images)
+        with torch.no_grad(), self.evaluating():
+            parts = [self._importance(part, count, start) for part in images.split(self._images_per_pass(BLOCK))]
+        return Importance(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+    def objective(self, x: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return what training maximises, in nats per image, and the mean KL(q(z|x) ‖ p(z)): two scalars, differentiable.
+
+        Raises:
+            ArgumentError: pixels that the likelihood has no probability for.
+        """
+        self.likelihood.check(x)
+        config, q = self.config, self._encode(x)
+        shape = (config.k, *q.mean.shape)
+        z = elbo.reparametrise(*q, torch.randn(shape, generator=noise, device=noise.device))  # (k, N, D)
+        likelihood = self._log_likelihood(x, z)  # (k, N)
+        components = elbo.kl_per_component(*q)
+        divergence = components.sum(-1).mean()
+        if config.k > 1:
+            return elbo.iwae(elbo.log_weight(likelihood, z, *q)).mean(), divergence
+        paid = elbo.free_bits(components, config.free_bits) if config.free_bits else divergence
+        return elbo.elbo(likelihood.mean(), paid, config.beta), divergence
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        self.likelihood.check(x)
+        return torch.cat([self._elbo(part) for part in x.split(self._images_per_pass(ELBO_DRAWS))])
+
+    def _elbo(self, x: Tensor) -> Tensor:
+        """Return the ELBO (N,): the KL exactly, the likelihood as the mean over draws that are a function of the image."""
+        q = self._encode(x)
+        noise = torch.cat([Draws(seed, 0, 1).normal(ELBO_DRAWS, self.latent_size) for seed in _seeds(x, "elbo")])  # (N, draws, D)
+        z = elbo.reparametrise(*q, noise.transpose(0, 1).to(x.device))
+        return elbo.elbo(self._log_likelihood(x, z).mean(0), elbo.kl(*q))
+
+    def _importance(self, x: Tensor, k: int, seed: int) -> Importance:
+        q = self._encode(x)
+        streams = [generator(start) for start in _seeds(x, "iwae", seed)]
+        first = second = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)  # log Σ w, log Σ w²
+        for size in _blocks(k):
+            noise = torch.stack([torch.randn(BLOCK, self.latent_size, generator=stream)[:size] for stream in streams], 1)
+            z = elbo.reparametrise(*q, noise.to(x.device))  # (size, N, D)
+            log_w = elbo.log_weight(self._log_likelihood(x, z), z, *q).double()
+            first = torch.logaddexp(first, log_w.logsumexp(0))
+            second = torch.logaddexp(second, (2 * log_w).logsumexp(0))
+        spread = torch.exp(second - 2 * first) - 1 / k  # Var(w) / (k · mean²), by the delta method
+        stderr = spread.clamp(min=0).sqrt() if k > 1 else torch.full_like(spread, torch.nan)
+        return Importance((first - math.log(k)).float(), stderr.float())
+
+    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x|z), (K, N), of images (N, C, H, W) and their latents (K, N, D)."""
+        maps: Tensor = self.decoder(z.flatten(0, 1))
+        return self.likelihood.log_prob(x, maps.unflatten(0, z.shape[:2]))
+
+    def _encode(self, x: Tensor) -> Posterior:
+        mean, log_var = self.encoder(x).float().chunk(2, dim=1)
+        return Posterior(mean, log_var.clamp(*LOG_VARS))
+
+    def _decode(self, z: Tensor) -> Tensor:
+        return self.likelihood.mean(self.decoder(z))
+
+    def _sample(self, draws: Draws) -> Tensor:
+        maps = self.decoder(self._latents(draws))
+        return self.likelihood.draw(maps, draws.uniform(*self.image_shape))
+
+    def _images_per_pass(self, draws: int) -> int:
+        rows = min(ROWS, VALUES // dimensions(self.image_shape))
+        return max(1, rows // draws)
+
+
+@players.register
+def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
+    """Return the one player of the likelihood game, named "model": it minimises minus the bound of the config, in nats per image."""
+    collapse = Collapse(stops=recipe.watch)
+
+    def loss(images: Tensor, noise: torch.Generator) -> Tensor:
+        value, divergence = model.objective(images, noise)
+        collapse.look(divergence)
+        return -value
+
+    return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True)]
+
+
+class Collapse:
+    """Names a collapsed posterior during training: the decoder has learned to do without z (Bowman et al. 2016)."""
+
+    def __init__(self, *, stops: bool) -> None:
+        self.stops = stops
+        self._recent: deque[Tensor] = deque(maxlen=PATIENCE)
+        self._turns = 0
+
+    def look(self, divergence: Tensor) -> None:
+        """Raise TrainingError where the mean KL of the last PATIENCE turns is below COLLAPSED."""
+        self._recent.append(divergence.detach())
+        self._turns += 1
+        if not self.stops or self._turns % PATIENCE:  # reading a number makes a GPU wait
+            return
+        mean = float(torch.stack(list(self._recent)).mean())
+        if mean < COLLAPSED:
+            raise TrainingError(
+                f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so z tells nothing of the image",
+                "try free_bits=0.1, beta below 1, a lower rate or a smaller decoder; watch=false trains on regardless",
+            )
+
+
+def _check(config: VAEConfig) -> None:
+    if config.k > 1 and (config.beta != 1 or config.free_bits):
+        raise ArgumentError("beta and free_bits weigh the KL of the ELBO, which the bound of k > 1 draws has not", "choose k=1, or neither")
+    if config.net == "mlp" and not config.depth:
+        raise ArgumentError("depth must be at least 1 for net=mlp", "depth=0 is for net=conv, without residual blocks")
+
+
+def _blocks(k: int) -> Iterator[int]:
+    """Yield sizes of at most BLOCK that add up to `k`."""
+    yield from [BLOCK] * (k // BLOCK)
+    if k % BLOCK:
+        yield k % BLOCK
+
+
+def _seeds(x: Tensor, *purpose: str | int) -> list[int]:
+    """Return a seed for each image, a function of its 8-bit pixels alone: its draws do not depend on the batch it comes in."""
+    levels = (x.detach() * 255).round().to(torch.uint8).cpu()
+    return [mix("vae", *purpose, image.numpy().tobytes().hex()) for image in levels]
