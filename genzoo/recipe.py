@@ -14,6 +14,7 @@ from genzoo.schema import limits
 
 AUTO = "auto"
 SWITCH = (AUTO, "on", "off")
+FACTS = ("command", "hardware", "time", "score")  # keys that tell of the official run and decide nothing
 
 
 @dataclass(frozen=True, kw_only=True)

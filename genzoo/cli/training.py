@@ -51,11 +51,13 @@ def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: boo
 
     card, _ = find(name)
     talks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one
-    if talks and not quiet:
-        introduce(card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings})
     import genzoo.training.conduct  # noqa: F401 - before the collector is on again
+    from genzoo.training.plan import plan
 
     settled()
+    plan(card, settings, steps=options["steps"])  # a wrong key or value is told before a page of recipe, not after it
+    if talks and not quiet:
+        introduce(card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings})
     outcome = zoo.train(card.name, settings=settings, quiet=quiet, **options)
     if talks:
         conclude(card, outcome, as_json)

@@ -15,7 +15,7 @@ from genzoo.data import Images
 from genzoo.errors import ArgumentError, TrainingError, suggest
 from genzoo.models import Model
 from genzoo.noise import generator, mix
-from genzoo.recipe import Recipe
+from genzoo.recipe import FACTS, Recipe
 from genzoo.training import checkpoint
 from genzoo.training.averages import Averages
 from genzoo.training.feed import Feed
@@ -165,7 +165,7 @@ def optimiser(player: Player, recipe: Recipe) -> Optimizer:
 def fingerprint(recipe: Recipe) -> dict[str, Any]:
     """Return the keys that decide a run's bits, JSON-ready: two runs that differ in one cannot continue each other."""
     facts = asdict(recipe)
-    for key in ("command", "hardware", "time", "score", "steps", "storage", "watch"):
+    for key in (*FACTS, "steps", "storage", "watch"):
         facts.pop(key)
     return {
         key: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value

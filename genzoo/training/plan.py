@@ -10,7 +10,7 @@ from typing import Any
 from genzoo.card import Card
 from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError, DataError, UnknownNameError, suggest
-from genzoo.recipe import Recipe
+from genzoo.recipe import FACTS, Recipe
 from genzoo.schema import parse
 
 _TABLES = ("rate", "turns")
@@ -25,7 +25,7 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
         ArgumentError: a value that does not fit.
     """
     base = card.recipe or Recipe()
-    recipe_keys = {f.name for f in dataclasses.fields(Recipe)}
+    recipe_keys = {f.name for f in dataclasses.fields(Recipe)} - set(FACTS)
     config_keys = {f.name for f in dataclasses.fields(card.load_class().Config)}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     config: dict[str, Any] = dict(card.config)
