@@ -1,0 +1,79 @@
+"""The cards of the pixel plugin: PixelRNN and PixelCNN. Nothing here imports torch: the classes are named, not loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from genzoo import Card, Family, Recipe, hookimpl
+
+RNN = "van den Oord, Kalchbrenner & Kavukcuoglu 2016, Pixel Recurrent Neural Networks, arXiv:1601.06759"
+GATED = "van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders, arXiv:1606.05328"
+
+# name, class, paper, summary, config of the -mnist card
+_KINDS: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
+    ("pixelcnn", "pixelcnn:PixelCNN", RNN, "Masked convolutions; the context has a blind spot", {"layers": 12, "width": 32}),
+    ("gated-pixelcnn", "gated:GatedPixelCNN", GATED, "Two stacks, no blind spot", {"layers": 12, "width": 64, "hidden": 128}),
+    ("pixelrnn-row", "pixelrnn:PixelRNNRow", RNN, "Row LSTM; the context is a triangle", {"layers": 7, "width": 32}),
+    ("pixelrnn-diagonal", "pixelrnn:PixelRNNDiagonal", RNN, "Diagonal BiLSTM; all context", {"layers": 7, "width": 24}),
+)
+
+
+@hookimpl
+def genzoo_cards() -> list[Card]:
+    """Return the cards: four architectures, each for the binarised MNIST of the literature, and the gated one for CIFAR-10."""
+    return [card for kind in _KINDS for card in _pair(*kind)] + [_cifar()]
+
+
+def _pair(name: str, model: str, paper: str, summary: str, config: dict[str, Any]) -> list[Card]:
+    """Return the architecture's card and the one of its model of static binarised MNIST."""
+    model = f"genzoo_pixel.{model}"
+    digits = Recipe(
+        command=f"genzoo train {name} --data digits --set image_size=8x8 --set channels=1",
+        data="digits",
+        steps=2_000,
+        batch=64,
+        rate={"all": 1e-3},
+    )
+    mnist = Recipe(
+        command=f"genzoo train {name}-mnist",
+        data="binarized-mnist",
+        steps=60_000,
+        batch=32,
+        rate={"all": 1e-3},
+        ema=0.9995,
+        storage="float16",
+    )
+    black = {"image_shape": (1, 28, 28), "head": "bernoulli", **config}
+    return [
+        Card(name=name, family=Family.TRACTABLE, model=model, recipe=digits, summary=summary, paper=paper),
+        Card(
+            name=f"{name}-mnist",
+            family=Family.TRACTABLE,
+            model=model,
+            config=black,
+            recipe=mnist,
+            summary="Handwritten digits in black and white, 28×28",
+            paper=paper,
+        ),
+    ]
+
+
+def _cifar() -> Card:
+    return Card(
+        name="gated-pixelcnn-cifar10",
+        family=Family.TRACTABLE,
+        model="genzoo_pixel.gated:GatedPixelCNN",
+        config={"image_shape": (3, 32, 32), "head": "logistic", "layers": 12, "width": 72, "hidden": 144},
+        recipe=Recipe(
+            command="genzoo train gated-pixelcnn-cifar10",
+            data="cifar10",
+            steps=100_000,
+            batch=32,
+            rate={"all": 5e-4},
+            flip=True,
+            ema=0.9995,
+            storage="float16",
+        ),
+        summary="Natural images of ten classes, 3×32×32",
+        paper=GATED,
+    )

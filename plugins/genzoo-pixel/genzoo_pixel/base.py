@@ -1,0 +1,103 @@
+"""What all pixel models share: the config's common keys, the head, and the way from a sampler's machine to images."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.errors import ArgumentError
+from genzoo.models import AutoregressiveModel
+from genzoo.noise import Draws
+from genzoo.schema import limits
+from genzoo_pixel import heads
+from genzoo_pixel.masks import MaskedConv2d
+from genzoo_pixel.sampler import Machine, draw
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelConfig:
+    """What every pixel model is built from.
+
+    Attributes:
+        image_shape: (C, H, W), C = 1 or 3, any H and W.
+        head: "bernoulli" (black and white), "softmax" (one logit per level) or "logistic" (discretised mixture of logistics).
+        levels: values of a dimension; None = 2 for the Bernoulli head, 256 otherwise.
+        mixture: components of the logistic head.
+        layers: hidden layers.
+        width: h of the papers; the residual stream of PixelCNN and PixelRNN has 2h features.
+    """
+
+    image_shape: tuple[int, int, int] = field(default=(1, 28, 28), metadata=limits(1, 1024))
+    head: str = field(default="softmax", metadata=limits(choices=heads.HEADS))
+    levels: int | None = field(default=None, metadata=limits(2, 256))
+    mixture: int = field(default=10, metadata=limits(1, 100))
+    layers: int = field(default=7, metadata=limits(1, 100))
+    width: int = field(default=16, metadata=limits(3, 1024))
+
+
+class PixelModel(AutoregressiveModel):
+    """A network whose outputs `_network(x)` (N, C · P, H, W) are the parameters of every conditional, drawn from by a cached machine."""
+
+    config: PixelConfig
+    decode_chunk = 16
+
+    @property
+    def levels(self) -> int:
+        """The number of values that a dimension can take."""
+        return heads.settle_levels(self.config.head, self.config.levels)
+
+    @property
+    def told(self) -> int:
+        """P, the numbers that tell one conditional."""
+        return heads.parameters(self.config.head, self.levels, self.config.mixture)
+
+    def _predict(self, x: Tensor) -> Tensor:
+        outputs = self._network(2 * x - 1)  # (N, C · P, H, W), channels outermost: the groups of the masks
+        told: Tensor = outputs.unflatten(1, (self.image_shape[0], self.told)).transpose(1, 2)
+        return told
+
+    def _log_mass(self, told: Tensor, level: Tensor) -> Tensor:
+        return heads.log_mass(self.config.head, told, level, self.levels)
+
+    def _quantile(self, told: Tensor, u: Tensor) -> Tensor:
+        return heads.quantile(self.config.head, told, u, self.levels)
+
+    def _complete(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
+        # In float64 rounding never moves a boundary past a drawn number, so cached and naive images are equal, not just alike.
+        exact = copy.deepcopy(self).double()
+        machine = exact._machine(draws.n)
+        return draw(machine, exact._quantile, x, mask, draws.uniform(*self.image_shape[1:], self.image_shape[0]), self.levels)
+
+    def _complete_naively(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
+        return AutoregressiveModel._complete_naively(copy.deepcopy(self).double(), x, mask, draws)
+
+    @abstractmethod
+    def _network(self, x: Tensor) -> Tensor:
+        """Return (N, C · P, H, W) of images scaled to [-1, 1]."""
+
+    @abstractmethod
+    def _machine(self, n: int) -> Machine:
+        """Return the machine that computes the network pixel by pixel for `n` images."""
+
+
+def check_config(config: PixelConfig) -> int:
+    """Return the number of channels, or raise ArgumentError where the parts of `config` do not fit each other."""
+    channels = config.image_shape[0]
+    if channels not in (1, 3):
+        raise ArgumentError(f"image_shape must have 1 or 3 channels, not {channels}", "image_shape=(C, H, W)")
+    heads.settle_levels(config.head, config.levels)
+    return channels
+
+
+def tail(model: PixelModel, ins: int, hidden: int) -> nn.ModuleList:
+    """Return the last two 1×1 convolutions: features to hidden ones to C · P parameters, each after a ReLU."""
+    channels = model.image_shape[0]
+    last = MaskedConv2d(hidden, channels * model.told, (1, 1), "B", channels)
+    if model.config.head == "logistic":
+        with torch.no_grad():
+            last.bias.copy_(heads.initial_bias(model.config.mixture).repeat(channels))  # type: ignore[union-attr]
+    return nn.ModuleList([MaskedConv2d(ins, hidden, (1, 1), "B", channels), last])

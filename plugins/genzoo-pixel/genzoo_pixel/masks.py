@@ -1,0 +1,100 @@
+"""Masked convolutions: what an output may see is decided by a mask that multiplies the weight each time it is used.
+
+Masks are functional, never `weight.data *= mask`: weight decay, averaging, safetensors and compilation all see one honest tensor.
+Fresh weights are masked once, and as masked taps get no gradient they stay zero: published weights are stored masked.
+
+Features are in groups, one per channel of the image, in every layer: group i may hold what depends on channels up to i.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Kind = Literal["A", "B", "rows"]
+
+
+def bounds(width: int, groups: int) -> list[int]:
+    """Return where each of `groups` contiguous groups of `width` features begins, and the end: nearly equal sizes."""
+    return [index * width // groups for index in range(groups + 1)]
+
+
+def group_of(width: int, groups: int, parts: int = 1) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the group of each of `parts` · `width` features: `parts` blocks (the gates of a cell), each in groups."""
+    edges = bounds(width, groups)
+    return np.tile(np.repeat(np.arange(groups), np.diff(edges)), parts)
+
+
+@functools.lru_cache(maxsize=256)
+def conv_mask(outs: int, ins: int, kernel: tuple[int, int], groups: int, parts: int, kind: Kind, device: torch.device) -> Tensor:
+    """Return the 0-1 mask (outs, ins, kh, kw) of a convolution whose last row and middle column are the pixel itself.
+
+    All taps above, and to the left in the same row, are earlier pixels and open. At the pixel itself output group g sees input
+    group i iff i < g (kind "A", on the image) or i ≤ g (kind "B", between features). Kind "rows" opens the last row whole, for a stack
+    that is shifted down before anyone reads it.
+    """
+    height, width = kernel
+    mask = np.ones((outs, ins, height, width), np.float32)
+    if kind != "rows":
+        own, read = group_of(outs // parts, groups, parts)[:, None], group_of(ins, groups)[None, :]
+        mask[:, :, -1, width // 2] = read < own if kind == "A" else read <= own
+        mask[:, :, -1, width // 2 + 1 :] = 0
+    with torch.inference_mode(False):  # kept for later calls, which may learn
+        return torch.from_numpy(mask).to(device)
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution whose kernel (kh, kw) covers kh - 1 rows above the pixel and its own row; kw is odd; the size is kept.
+
+    Rows below are never computed, which halves a square masked kernel. `parts` · width outputs are `parts` blocks of `width`, each
+    in `groups`.
+    """
+
+    def __init__(self, ins: int, outs: int, kernel: tuple[int, int], kind: Kind, groups: int, *, parts: int = 1, bias: bool = True) -> None:
+        super().__init__(ins, outs, kernel, bias=bias)
+        self.kind, self.channel_groups, self.parts = kind, groups, parts
+        with torch.no_grad():
+            self.weight.mul_(self.mask)
+
+    @property
+    def mask(self) -> Tensor:
+        """The 0-1 mask, (outs, ins, kh, kw), on the weight's device."""
+        kernel = (self.kernel_size[0], self.kernel_size[1])
+        return conv_mask(self.out_channels, self.in_channels, kernel, self.channel_groups, self.parts, self.kind, self.weight.device)
+
+    @property
+    def masked(self) -> Tensor:
+        """The weight as it is used."""
+        return self.weight * self.mask.to(self.weight.dtype)
+
+    def rows(self, group: int, parts: int | None = None) -> slice | Tensor:
+        """Return the outputs that belong to `group` in the first `parts` parts (None: in all): what one sub-step of a pixel computes."""
+        width = self.out_channels // self.parts
+        edges = bounds(width, self.channel_groups)
+        low, high = edges[group], edges[group + 1]
+        if self.parts == 1:
+            return slice(low, high)
+        blocks = [torch.arange(part * width + low, part * width + high) for part in range(parts or self.parts)]
+        return torch.cat(blocks).to(self.weight.device)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, ins, H, W) to (N, outs, H, W)."""
+        height, width = self.kernel_size
+        if height == width == 1:
+            return F.conv2d(x, self.masked, self.bias)
+        side = width // 2
+        if height == 1:
+            return F.conv2d(x, self.masked, self.bias, padding=(0, side))
+        # Symmetric padding inside the kernel is free; the rows that it adds below would see the future and are cut off.
+        full: Tensor = F.conv2d(x, self.masked, self.bias, padding=(height - 1, side))  # (N, outs, H + height - 1, W)
+        return full[:, :, : x.shape[2]]
+
+
+def shift_down(x: Tensor) -> Tensor:
+    """Return the map (N, ·, H, W) one row lower, zeros on top: row r then holds what is known before row r begins."""
+    return F.pad(x, (0, 0, 1, -1))

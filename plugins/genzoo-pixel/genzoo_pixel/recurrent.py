@@ -1,0 +1,150 @@
+"""The PixelRNNs pixel by pixel: of a row only its states are kept, and each pixel needs one cell per layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from genzoo_pixel.masks import MaskedConv2d, bounds
+from genzoo_pixel.sampler import CachedConv, Machine
+from genzoo_pixel.scan import cell
+
+
+class RowCache:
+    """A Row LSTM: the states of the row above, and what they give to the whole current row."""
+
+    def __init__(
+        self, inputs: MaskedConv2d, states: Tensor, start: Tensor, up: MaskedConv2d, n: int, size: tuple[int, int]
+    ) -> None:
+        self.inputs, self.up = CachedConv(inputs, n, size), CachedConv(up, n, size)
+        self.weight = states.detach()[:, 0].flatten(0, 1)  # (3h, 4h)
+        self.start, self.n, self.wide = start.detach(), n, size[1]
+        self.edges, self.rows = bounds(start.shape[1], inputs.channel_groups), [inputs.rows(g) for g in range(inputs.channel_groups)]
+        self.h, self.c = self.start[:, None, None].expand(2, n, size[1], -1).clone()  # of the current row, (n, W, h)
+        self.above, self.memory = self.h, self.c
+
+    def begin(self, row: int, line: Tensor) -> None:
+        """Make the current row the row above; the image's `line` (n, W, C) above is not read."""
+        self.inputs.above(row)
+        self.up.above(row)
+        self.memory = self.c
+        around = self.h.new_zeros(self.n, self.wide + 2, self.h.shape[2])
+        around[:, 1:-1] = self.h
+        windows = torch.cat([around[:, :-2], around[:, 1:-1], around[:, 2:]], 2)  # (n, W, 3h)
+        self.above = windows @ self.weight
+        self.h, self.c = torch.zeros_like(self.h), torch.zeros_like(self.c)
+
+    def step(self, column: int, group: int, x: Tensor) -> Tensor:
+        """Return a group of the layer's output (n, features) of the same group of its input `x`."""
+        low, high = self.edges[group], self.edges[group + 1]
+        self.inputs.put(column, group, x)
+        gates = self.inputs.at(column, group) + self.above[:, column, self.rows[group]]
+        h, c = cell(gates, self.memory[:, column, low:high])
+        self.h[:, column, low:high], self.c[:, column, low:high] = h, c
+        self.up.put(column, group, h)
+        return x + self.up.at(column, group)
+
+
+class DiagonalCache:
+    """A Diagonal BiLSTM: the right-going states of the row above and the pixel beside; the left-going states of the row above.
+
+    The left-going direction is read one row later, so its row is run as a whole when the next one begins.
+    """
+
+    def __init__(
+        self,
+        inputs: MaskedConv2d,
+        image: nn.Conv2d | None,
+        states: Tensor,
+        start: Tensor,
+        up: MaskedConv2d,
+        n: int,
+        size: tuple[int, int],
+    ) -> None:
+        self.image = image.weight.detach()[:, :, 0, 0].t() if image is not None else None
+        self.inputs, self.up = CachedConv(inputs, n, size, parts=4), CachedConv(up, n, size)  # the right-going gates
+        self.beside, self.over = states.detach().unbind(0)  # (D, h, 4h) each
+        self.start, self.n, self.wide = start.detach(), n, size[1]
+        width = start.shape[2]
+        self.edges = bounds(width, inputs.channel_groups)
+        self.rows = [inputs.rows(group, 4) for group in range(inputs.channel_groups)]
+        weight = inputs.masked.detach()[4 * width :, :, 0, 0]
+        self.left_weight, self.left_bias = weight.t(), self.inputs.bias[4 * width :]
+        self.h = self.start[0, 2].expand(n, size[1], -1).clone()  # right-going, current row
+        self.c = torch.zeros_like(self.h)
+        self.left = self.start[1, 2].expand(n, size[1], -1).clone()  # left-going, the row above
+        self.above, self.shown = self.h, torch.zeros_like(self.h)
+
+    def begin(self, row: int, line: Tensor) -> None:
+        """Run the left-going direction over the row above, the image's `line`, and prepare what the right-going states give to this row."""
+        if row:
+            self.left = self.shown = self._leftwards(row - 1, line)
+        self.inputs.above(row)
+        self.up.above(row)
+        self.above = self.h @ self.over[0]  # (n, W, 4h)
+        self.h = torch.zeros_like(self.h)
+
+    def _leftwards(self, row: int, line: Tensor) -> Tensor:
+        """Return the left-going states (n, W, h) of the complete `row`."""
+        gates = self.inputs.map[:, row] @ self.left_weight + self.left_bias + self.left @ self.over[1]  # (n, W, 4h)
+        if self.image is not None:
+            gates = gates + line @ self.image
+        h, c = self.start[1, 0].expand(self.n, -1), self.start[1, 1].expand(self.n, -1)
+        states = torch.empty_like(self.left)
+        for column in reversed(range(self.wide)):
+            h, c = cell(torch.addmm(gates[:, column], h, self.beside[1]), c)
+            states[:, column] = h
+        return states
+
+    def step(self, column: int, group: int, x: Tensor) -> Tensor:
+        """Return a group of the layer's output (n, features) of the same group of its input `x`."""
+        low, high = self.edges[group], self.edges[group + 1]
+        self.inputs.put(column, group, x)
+        rows = self.rows[group]
+        before = self.h[:, column - 1] if column else self.start[0, 0].expand(self.n, -1)
+        memory = self.c[:, column - 1] if column else self.start[0, 1].expand(self.n, -1)
+        gates = torch.addmm(self.inputs.at(column, group) + self.above[:, column, rows], before, self.beside[0][:, rows])
+        h, c = cell(gates, memory[:, low:high])
+        self.h[:, column, low:high], self.c[:, column, low:high] = h, c
+        self.up.put(column, group, h + self.shown[:, column, low:high])
+        return x + self.up.at(column, group)
+
+
+class RecurrentMachine(Machine):
+    """A PixelRNN: stem, recurrent layers, two 1×1 layers."""
+
+    def __init__(
+        self,
+        stem: MaskedConv2d,
+        layers: Sequence[RowCache | DiagonalCache],
+        tail: Sequence[MaskedConv2d],
+        n: int,
+        image_shape: tuple[int, int, int],
+    ) -> None:
+        self.stem, self.layers = CachedConv(stem, n, image_shape[1:]), layers
+        self.tail = [CachedConv(conv, n, image_shape[1:]) for conv in tail]
+
+    def begin(self, row: int) -> None:
+        """Prepare what each layer needs of the rows above."""
+        self.stem.above(row)
+        line = self.stem.line(row - 1)
+        for layer in self.layers:
+            layer.begin(row, line)
+        for conv in self.tail:
+            conv.above(row)
+
+    def step(self, column: int, group: int) -> Tensor:
+        """Return the parameters (n, P) of one channel of one pixel."""
+        x = self.stem.at(column, group)
+        for layer in self.layers:
+            x = layer.step(column, group, x)
+        for conv in self.tail:
+            conv.put(column, group, x.relu())
+            x = conv.at(column, group)
+        return x
+
+    def put(self, column: int, group: int, value: Tensor) -> None:
+        """Tell the value of a channel to the stem, the only one that reads the image."""
+        self.stem.put(column, group, value[:, None])

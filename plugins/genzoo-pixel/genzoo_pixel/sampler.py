@@ -1,0 +1,102 @@
+"""Cached sampling: each pixel is computed once, from what is kept of earlier ones, instead of a whole network per pixel.
+
+A `Machine` is a network unrolled over the raster scan. It keeps the input map of every convolution; what a row needs of the rows above
+is computed for the whole row at once when the row begins, and what a pixel needs is added when its turn comes, channel group by
+channel group, so that G is drawn given R. No pixel of any layer is computed twice.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from genzoo_pixel.masks import MaskedConv2d, bounds
+
+
+class CachedConv:
+    """A masked convolution computed pixel by pixel, for `n` maps of `size` (H, W).
+
+    Its input is written by `put`; `above` prepares a row from the finished rows over it; `at` gives a group of its outputs, of the
+    first `parts` parts (None: of all).
+    """
+
+    def __init__(self, conv: MaskedConv2d, n: int, size: tuple[int, int], parts: int | None = None) -> None:
+        self.tall, self.wide = conv.kernel_size[0], conv.kernel_size[1]
+        self.side = self.wide // 2
+        weight = conv.masked.detach()  # (outs, ins, kh, kw)
+        self.groups, self.edges = conv.channel_groups, bounds(conv.in_channels, conv.channel_groups)
+        self.rows = [conv.rows(group, parts) for group in range(self.groups)]
+        self.bias = conv.bias.detach() if conv.bias is not None else weight.new_zeros(conv.out_channels)
+        self.over = weight[:, :, :-1].permute(2, 3, 1, 0).flatten(0, 2)  # (kh - 1 · kw · ins, outs)
+        same = weight[:, :, -1, : self.side + 1].permute(2, 1, 0)  # (side + 1, ins, outs): the pixels to the left, then this one
+        self.left = [same[:-1].flatten(0, 1)[:, rows].contiguous() for rows in self.rows]
+        self.here = [same[-1][:, rows].contiguous() for rows in self.rows]
+        # Zeros on top and at both sides are the padding of the convolution.
+        self.map = weight.new_zeros(n, size[0] + self.tall - 1, size[1] + 2 * self.side, conv.in_channels)
+        self.row, self.n, self.width = 0, n, size[1]
+        self.base = self.bias.expand(n, size[1], -1)
+
+    def above(self, row: int) -> None:
+        """Begin `row`: rows before it must be complete."""
+        self.row = row
+        if self.tall > 1:
+            window = self.map[:, row : row + self.tall - 1].unfold(2, self.wide, 1)  # (n, kh - 1, W, ins, kw)
+            patches = window.permute(0, 2, 1, 4, 3).reshape(self.n * self.width, -1)
+            self.base = torch.addmm(self.bias, patches, self.over).view(self.n, self.width, -1)
+
+    def put(self, column: int, group: int, value: Tensor) -> None:
+        """Write group `group` of the input at `column` of the current row: (n, features of the group)."""
+        self.map[:, self.row + self.tall - 1, column + self.side, self.edges[group] : self.edges[group + 1]] = value
+
+    def line(self, row: int) -> Tensor:
+        """Return the input at `row`, (n, W, ins); zeros above the first."""
+        return self.map[:, row + self.tall - 1, self.side : self.side + self.width]
+
+    def at(self, column: int, group: int) -> Tensor:
+        """Return the outputs of `group`, in every part, at `column` of the current row: (n, outs of the group)."""
+        line = self.map[:, self.row + self.tall - 1]  # (n, W + 2 · side, ins)
+        told = self.base[:, column, self.rows[group]]
+        if self.side:
+            told = torch.addmm(told, line[:, column : column + self.side].flatten(1), self.left[group])
+        seen = self.edges[group + 1]  # groups after this one have zero weights here
+        return torch.addmm(told, line[:, column + self.side, :seen], self.here[group][:seen])
+
+
+class Machine(ABC):
+    """A network unrolled over the scan."""
+
+    @abstractmethod
+    def begin(self, row: int) -> None:
+        """Prepare `row`; all earlier rows of the image are complete."""
+
+    @abstractmethod
+    def step(self, column: int, group: int) -> Tensor:
+        """Return the parameters (n, P) of channel `group` at `column` of the current row."""
+
+    @abstractmethod
+    def put(self, column: int, group: int, value: Tensor) -> None:
+        """Tell the value (n,) in [-1, 1] of channel `group` at `column` of the current row."""
+
+
+Quantile = Callable[[Tensor, Tensor], Tensor]
+
+
+def draw(machine: Machine, quantile: Quantile, x: Tensor, mask: Tensor, uniforms: Tensor, levels: int) -> Tensor:
+    """Return images (n, C, H, W), float64: `x` where `mask`, elsewhere the levels that `quantile` gives for `uniforms` (n, H, W, C)."""
+    images = torch.where(mask, x, 0).double()
+    kept = images.clone()
+    _, channels, height, width = images.shape
+    for row in range(height):
+        machine.begin(row)
+        for column in range(width):
+            for channel in range(channels):
+                told = machine.step(column, channel)
+                level = quantile(told, uniforms[:, row, column, channel])
+                here = (slice(None), channel, row, column)
+                value = torch.where(mask[here], kept[here], level.double() / (levels - 1))
+                images[here] = value
+                machine.put(column, channel, 2 * value - 1)
+    return images

@@ -1,0 +1,56 @@
+"""Every card keeps the laws that anybody's must keep; oblong sizes and weights do too."""
+
+import pytest
+import torch
+from genzoo_pixel import genzoo_cards
+
+from genzoo.models.weights import build_filled, encode
+from genzoo.testing import check_card, check_model
+
+CARDS = {card.name: card for card in genzoo_cards()}
+KINDS = ("pixelcnn", "gated-pixelcnn", "pixelrnn-row", "pixelrnn-diagonal")
+MOST_BYTES = 4 * 10**6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("config", [{"head": "bernoulli"}, {"head": "logistic", "image_shape": (3, 4, 5), "levels": 3}], ids=str)
+def test_an_architecture_keeps_every_law(kind, config):
+    check_model(CARDS[kind], **{"image_shape": (1, 6, 5), "layers": 2, "width": 6, "mixture": 2, **config})
+
+
+@pytest.mark.parametrize("card", genzoo_cards(), ids=lambda card: card.name)
+def test_a_card_is_true_and_its_weights_are_small(card):
+    check_card(card)
+    model = card.build()
+    size = 2 if card.recipe.storage == "float16" else 4
+    assert sum(p.numel() for p in model.parameters()) * size < MOST_BYTES
+    assert model.exact
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_oblong_size(make, kind, channels):
+    model = make(kind, image_shape=(channels, 24, 40), levels=4, scale=0.1)
+    x = torch.randint(0, 4, (2, channels, 24, 40), generator=torch.Generator().manual_seed(0)) / 3
+    told = model.log_prob(x)
+    assert told.shape == (2,) and torch.isfinite(told).all() and (model.bits_per_dim(x) > 0).all()
+
+
+def test_half_precision_weights_make_the_same_model_again(make, kind):
+    card = CARDS[kind].replace(config={"image_shape": (1, 4, 4), "width": 6, "layers": 2, "head": "bernoulli"})
+    model = make(kind, **card.config, scale=0.1)
+    loaded = build_filled(card, encode(model, card.name, {}, "float16"), "these weights")
+    x = (torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    torch.testing.assert_close(loaded.log_prob(x), model.log_prob(x), rtol=1e-2, atol=1e-2)
+
+
+def test_learned_initial_states_matter(make):
+    x = torch.ones(1, 1, 3, 3)
+    for kind in ("pixelrnn-row", "pixelrnn-diagonal"):
+        model = make(kind, image_shape=(1, 3, 3), head="bernoulli", layers=1)
+        before = model._log_prob(x)
+        before.sum().backward()
+        start = model.recurrent[0].start
+        assert (start.grad != 0).all()
+        with torch.no_grad():
+            start.add_(1)
+        assert not torch.equal(model._log_prob(x), before)
