@@ -1,0 +1,72 @@
+"""One latent varies and the others stay: what each component of z stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.errors import ArgumentError, safe_repr
+from genzoo.explore.latents import check_latent_model
+from genzoo.explore.manifold import SHARES, quantiles
+from genzoo.models.latent import LatentModel
+from genzoo.models.model import check_count
+from genzoo.noise import whole
+
+MOST_ROWS = 10  # of dimensions that are shown unasked
+
+
+def traverse(model: LatentModel, dimensions: Sequence[int] | int | None = None, steps: int = 9, z: Any = None) -> Tensor:
+    """Return the images (dimensions, steps, C, H, W) in [0, 1] that one latent each makes as it grows.
+
+    A row varies one component of z from the 5 % to the 95 % quantile of its prior, at equal steps of probability; the others keep
+    their values of `z`.
+
+    Args:
+        model: any model with a z.
+        dimensions: which components, counted from 0; None = the first ten.
+        steps: images in a row.
+        z: the point of departure, (latent_size,) or (1, latent_size); None = the middle of the prior, zeros.
+
+    Raises:
+        ArgumentError: a model without z, a dimension that it has not, steps below 2, or a wrong z.
+    """
+    check_latent_model(model)
+    rows = _check_dimensions(dimensions, model.latent_size)
+    if check_count(steps, "steps") < 2:
+        raise ArgumentError("steps must be at least 2, the two ends of a row, not 1", "for example steps=9")
+    values = quantiles(torch.linspace(*SHARES, steps, dtype=torch.float64), model.prior)
+    latents = _departure(model, z).repeat(len(rows), steps, 1)  # (rows, steps, D)
+    for row, dimension in enumerate(rows):
+        latents[row, :, dimension] = values.to(latents.device)
+    return model.decode(latents.flatten(0, 1)).reshape(len(rows), steps, *model.image_shape)
+
+
+def _check_dimensions(dimensions: Sequence[int] | int | None, size: int) -> list[int]:
+    if dimensions is None:
+        return list(range(min(size, MOST_ROWS)))
+    given = dimensions if isinstance(dimensions, Sequence) else [dimensions]
+    numbers = [whole(dimension) for dimension in given]
+    if not numbers or None in numbers:
+        raise ArgumentError(f"dimensions must be one or more whole numbers, not {safe_repr(dimensions)}", "for example dimensions=[0, 1]")
+    rows = [number for number in numbers if number is not None]
+    for row in rows:
+        if not 0 <= row < size:
+            raise ArgumentError(
+                f"there is no latent dimension {row}: the model has {size}, counted from 0",
+                f"choose between 0 and {size - 1}" if size > 1 else "dimensions=0 is the only one",
+            )
+    return rows
+
+
+def _departure(model: LatentModel, z: Any) -> Tensor:
+    """Return z as (1, 1, D)."""
+    if z is None:
+        return torch.zeros(1, 1, model.latent_size, device=model.device)
+    point = z if not isinstance(z, Tensor) or z.ndim != 1 else z[None]
+    latents = model.check_latents(point).detach()
+    if len(latents) != 1:
+        raise ArgumentError(f"z must be one latent vector, not {len(latents)}", "traverse each by itself: z=latents[0]")
+    return latents[None]
