@@ -64,7 +64,10 @@ def conform(images: Images, shape: Shape | None, cache: bool = False, progress: 
         return images
     if images.transform != "8-bit" and images.shape[1:] != shape[1:]:
         wanted = "x".join(map(str, shape))
-        raise DataError(f"{images.name} is binary at {images.shape[1]}x{images.shape[2]} and cannot be resized to {wanted}", "use 'mnist'")
+        source = images.name.removeprefix("binarized-")
+        raise DataError(
+            f"{images.name} is binary at {images.shape[1]}x{images.shape[2]} and cannot be resized to {wanted}", f"use {source!r}"
+        )
 
     def load(row: int) -> Array:
         pixels = images.pixels[row]
@@ -75,4 +78,4 @@ def conform(images: Images, shape: Shape | None, cache: bool = False, progress: 
 
     digest = sha256_of(np.ascontiguousarray(images.pixels).tobytes()) if cache else ""
     key = key_of("resized", VERSION, digest, images.shape, shape) if cache else None
-    return images.replace(pixels=cached(key, make).pixels)
+    return images.replace(pixels=cached(key, make).pixels, grey=None)

@@ -26,11 +26,13 @@ class Images:
         pixels: (N, C, H, W) uint8 in 0..255; may be a read-only memory map.
         name: what people typed, or the folder's name.
         split: "train", "valid" or "test"; "all" before anything was held out.
-        transform: "8-bit", or "static-binarised" for pixels that are 0 or 255; likelihoods are only compared within one.
+        transform: "8-bit", or "static-binarised" or "dynamic-binarised" for pixels that are 0 or 255; likelihoods are only compared
+            within one.
         labels: (N,) classes, or None.
         attributes: name -> (N,) float32, NaN where absent (faces), or None.
         facts: one line each: "source", "terms", and "note" where there is something to know.
         skipped: reason -> number of files that were not readable as images.
+        grey: (N, C, H, W) uint8, the probabilities of white in 255ths that `pixels` is one draw of, or None: training draws anew.
     """
 
     pixels: Array
@@ -41,12 +43,15 @@ class Images:
     attributes: Mapping[str, Array] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
+    grey: Array | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype != np.uint8 or self.pixels.ndim != 4:
             raise ArgumentError("pixels must be a uint8 array (N, C, H, W)", "open_data brings other arrays into this form")
         if self.pixels.shape[1] not in (1, 3):
             raise ArgumentError(f"images have 1 (grey) or 3 (red, green, blue) channels, not {self.pixels.shape[1]}")
+        if self.grey is not None and self.grey.shape != self.pixels.shape:
+            raise ArgumentError(f"grey must have the shape of pixels, {self.pixels.shape}, not {self.grey.shape}")
         columns = {"labels": self.labels} if self.labels is not None else {}
         for key, column in {**columns, **(self.attributes or {})}.items():
             if len(column) != len(self.pixels):
@@ -84,7 +89,9 @@ class Images:
         rows = _plain(indices)
         labels = None if self.labels is None else self.labels[rows]
         attributes = None if self.attributes is None else {key: column[rows] for key, column in self.attributes.items()}
-        return dataclasses.replace(self, **{"pixels": self[indices], "labels": labels, "attributes": attributes, **changes})
+        grey = None if self.grey is None else self.grey[rows]
+        chosen = {"pixels": self[indices], "labels": labels, "attributes": attributes, "grey": grey}
+        return dataclasses.replace(self, **{**chosen, **changes})
 
     def replace(self, **changes: Any) -> Images:
         """Return a copy with `changes`."""

@@ -25,12 +25,13 @@ import numpy as np
 
 from genzoo.data import idx, npz
 from genzoo.data.arrays import conform
+from genzoo.data.binary import binarised
 from genzoo.data.cache import cached, kept_frames, key_of, stat_key
 from genzoo.data.collection import Images
 from genzoo.data.decode import VERSION, Shape
 from genzoo.data.pool import Loaded, Progress
 from genzoo.data.remote import File, fetch
-from genzoo.data.splits import check_split
+from genzoo.data.splits import check_split, hold_out
 from genzoo.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -125,6 +126,18 @@ NAMES: Mapping[str, Named] = MappingProxyType(
             terms="MNIST: no licence stated by the authors; this copy: MIT License (Yin, Zhou 2018)",
             note="the official split of 50,000, 10,000 and 10,000; the test images are sorted by class",
         ),
+        "dynamic-binarized-mnist": Named(
+            files=tuple(f"mnist/{name}" for name in _MNIST),
+            source="MNIST, binarised dynamically: each pixel is white with the probability that its grey level says",
+            terms="no licence stated by the authors; free to use in research",
+            note="test: one draw with a fixed seed; training draws anew for every batch",
+            homes=_MNIST,
+        ),
+        "binarized-digits": Named(
+            files=(),
+            source="Optical Recognition of Handwritten Digits (see digits), binarised once with a fixed seed",
+            terms="CC BY 4.0 (UCI); scikit-learn's copy: BSD",
+        ),
         "cifar10": Named(
             files=(*(f"cifar10_train_{i}.npz" for i in range(1, 6)), "cifar10_test.npz"),
             source="CIFAR-10 (Krizhevsky 2009)",
@@ -169,7 +182,11 @@ def open_named(name: str, shape: Shape | None, split: str, held_out: float, cach
         DataError: its files are neither under GENZOO_DATA nor to be fetched.
     """
     known = NAMES[name]
-    if name in ("mnist", "fashion-mnist"):
+    if name == "dynamic-binarized-mnist":
+        images = _dynamic(open_named("mnist", _grey(shape, name), split, held_out, cache, progress), split)
+    elif name == "binarized-digits":
+        images = conform(_digits(split, held_out), shape, cache, progress)
+    elif name in ("mnist", "fashion-mnist"):
         images = conform(_idx_set(name, split), shape, cache, progress)
     elif name == "cifar10":
         images = conform(_cifar(split, cache), shape, cache, progress)
@@ -179,6 +196,22 @@ def open_named(name: str, shape: Shape | None, split: str, held_out: float, cach
             raise _homeless(name)
         images = npz.open_npz(path, shape, split, held_out, cache, progress, name, known.keys)
     return images.replace(name=name, facts=known.facts)
+
+
+def _digits(split: str, held_out: float) -> Images:
+    every = binarised(open_named("digits", None, "train", 0).replace(split="all"), "digits")
+    return hold_out(every.replace(name="binarized-digits", transform="static-binarised"), None, split, held_out)
+
+
+def _grey(shape: Shape | None, name: str) -> Shape | None:
+    if shape is not None and shape[0] != 1:
+        raise DataError(f"{name} is drawn anew from grey levels and has one channel, not {shape[0]}", "use 'binarized-mnist' for three")
+    return shape
+
+
+def _dynamic(images: Images, split: str) -> Images:
+    drawn = binarised(images, f"mnist/{split}").replace(transform="dynamic-binarised")
+    return drawn.replace(grey=images.pixels) if split == "train" else drawn
 
 
 def _local(file: str) -> Path | None:
