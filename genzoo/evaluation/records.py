@@ -84,7 +84,7 @@ class Record:
         return {"label": self.label, **asdict(self)}
 
     def __str__(self) -> str:
-        sign = {"elbo": "≤ ", "iwae": "≤ "}.get(self.kind, "")
+        sign = {"exact": "= ", "elbo": "≤ ", "iwae": "≤ "}.get(self.kind, "")
         spread = "" if self.stderr is None else f" ± {self.stderr:.2g}"
         unit = "" if self.unit == "1" else f" {self.unit}"
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from genzoo.card import Card
-from genzoo.data import open_data
+from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.inputs import Progress
+from genzoo.evaluation.certificate import certificate_of
+from genzoo.evaluation.inputs import Progress, subset
+from genzoo.evaluation.likelihood import check_suited, likelihood
 from genzoo.evaluation.quality import evaluate_implicit
 from genzoo.evaluation.records import Record
-from genzoo.models import GenerativeModel, ImplicitModel, Model
+from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, Model
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
 
@@ -19,19 +23,41 @@ def records_of(
     model: Model, card: Card, data: Any = None, n: int | None = None, seed: int = 0, progress: Progress | None = None
 ) -> list[Record]:
     """Return the records of `model` on the held-out part of `data` (None: the recipe's)."""
+    sides = {split: held_in(model, card, data, split) for split in ("train", "test")}
+    return score_model(model, sides["train"], sides["test"], card.name, n, seed, progress)
+
+
+def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
+    """Return the `split` of `data` (None: the recipe's) in the shape of the model."""
     recipe = card.recipe
     source = data if data is not None else recipe.data if recipe else ""
     if isinstance(source, str) and not source:
         raise ArgumentError(f"{card.name!r} has no data of its own to be measured on", "name some: --data NAME or a folder")
-    share = recipe.held_out if recipe else 0.1
-    sides = {split: open_data(source, image_shape=model.image_shape, split=split, held_out=share) for split in ("train", "test")}
-    return score_model(model, sides["train"], sides["test"], card.name, n, seed, progress)
+    return open_data(source, image_shape=model.image_shape, split=split, held_out=recipe.held_out if recipe else 0.1)
+
+
+def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, str]:
+    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` can be asked about, a choice by `seed`, and whence they are."""
+    test = held_in(model, card, data, "test")
+    if isinstance(model, DensityModel):
+        check_suited(model, test)
+    return test.float(subset(len(test), min(n, len(test)), seed, "shown")), f"{test.name} {test.split}"
 
 
 def score_model(
     model: Model, train: Any, test: Any, name: str, n: int | None = None, seed: int = 0, progress: Progress | None = None
 ) -> list[Record]:
-    """Return the records of `model` against `test`; an empty list where nothing can be measured of its kind."""
+    """Return the records of `model` against `test`; an empty list where nothing can be measured of its kind.
+
+    Raises:
+        LawError: an exact density that breaks a law of its certificate.
+        ArgumentError: images that the model gives no probability to, or a wrong n.
+    """
+    if isinstance(model, DensityModel):
+        check_suited(model, test)
+        if model.exact:
+            certificate_of(model)  # a number that is no likelihood is not printed
+        return likelihood(model, test, n, seed, subject=name, progress=progress)
     if isinstance(model, ImplicitModel) and isinstance(model, GenerativeModel):
         return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, subject=name, progress=progress)
     return []

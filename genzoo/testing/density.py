@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from genzoo.card import Family
 from genzoo.errors import ArgumentError
+from genzoo.evaluation.certificate import Certificate, certify
+from genzoo.evaluation.laws import check_sum, every_image
+from genzoo.evaluation.likelihood import levels_of
 from genzoo.models import DensityModel
 from genzoo.noise import Draws
 from genzoo.testing.generative import fresh_noise, untouched
 from genzoo.testing.law import hold, refuses
 
+__all__ = ["MOST_IMAGES", "check_density", "every_image"]
+
 MOST_IMAGES = 4096  # 2^12: the largest image space that is enumerated
-SUM_ERROR = 1e-3  # of Σ p(x), from float32 logarithms
 
 
-def check_density(model: DensityModel, levels: int | None = None) -> None:
-    """Hold a model with a density to its laws: shape, units, determinism, and Σ p(x) = 1 over every image of a tiny image space.
+def check_density(model: DensityModel, levels: int | None = None) -> Certificate | None:
+    """Hold a model with a density to its laws and return its certificate (None for a bound, which has none).
+
+    Of every model: shape, units, determinism; with levels^(C·H·W) ≤ 4096 all images are enumerated, and Σ p(x) must be 1 where the
+    model is exact, at most 1 where it is a bound. An exact one is then built small and certified, see `genzoo.evaluation.certify`:
+    no gradient from later pixels and channels, every conditional sums to 1, what a pixel sees, noise, and samples as often as p says.
 
     `levels` is the number of values that a pixel can take (2: black and white); None asks the model (`levels`, or its config's).
-    With levels^(C·H·W) ≤ 4096 all images are enumerated: Σ p(x) must be 1 where the model is exact, at most 1 where it is a bound.
 
     Raises:
         LawError: the first law that is broken.
@@ -37,9 +42,10 @@ def check_density(model: DensityModel, levels: int | None = None) -> None:
     with untouched(model, f"{name}._log_prob"):
         _check_values(model, f"{name}._log_prob")
         _check_arguments(model, name)
-        count = levels if levels is not None else _levels(model)
+        count = levels if levels is not None else levels_of(model)
         if count and count ** math.prod(model.image_shape) <= MOST_IMAGES:
-            _check_sum(model, count, f"{name}._log_prob")
+            check_sum(model, count, f"{name}._log_prob")
+        return certify(model, count) if model.exact else None
 
 
 def _check_values(model: DensityModel, look: str) -> None:
@@ -74,24 +80,3 @@ def _check_arguments(model: DensityModel, name: str) -> None:
     }
     for what, x in wrong.items():
         refuses(lambda x=x: model.log_prob(x), ArgumentError, law, what, look)  # type: ignore[misc]
-
-
-def _check_sum(model: DensityModel, levels: int, look: str) -> None:
-    images = every_image(model.image_shape, levels)
-    total = float(torch.cat([model.log_prob(part) for part in images.split(256)]).double().exp().sum())
-    seen = f"Σ p(x) = {total:.6f} over all {len(images)} images"
-    if model.exact:
-        hold(abs(total - 1) < SUM_ERROR, "an exact density sums to 1", seen, f"{look}: a pixel that sees itself, or a wrong normaliser")
-    else:
-        hold(total < 1 + SUM_ERROR, "a lower bound sums to at most 1", seen, f"{look}: the sign of the KL term")
-
-
-def every_image(image_shape: tuple[int, int, int], levels: int) -> Tensor:
-    """Return all levels^(C·H·W) images (N, C, H, W) whose pixels are 0, 1/(levels-1), …, 1."""
-    values = [level / (levels - 1) for level in range(levels)]
-    return torch.tensor(list(itertools.product(values, repeat=math.prod(image_shape)))).reshape(-1, *image_shape)
-
-
-def _levels(model: DensityModel) -> int | None:
-    found = getattr(model, "levels", getattr(model.config, "levels", None))
-    return found if isinstance(found, int) and found > 1 else None

@@ -15,9 +15,11 @@ import torch
 
 from genzoo.card import Card
 from genzoo.data import Images
-from genzoo.errors import TrainingError
+from genzoo.errors import ArgumentError, TrainingError
+from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
 from genzoo.files import make_folder
+from genzoo.law import LawError
 from genzoo.models import Model
 from genzoo.noise import mix
 from genzoo.recipe import Recipe
@@ -79,11 +81,14 @@ def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:
 def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bool) -> Outcome:
     """Measure and publish the finished run."""
     model = finished_model(run, run.recipe.storage)
-    records = []
+    records: list[Record] = []
     if test is not None and min(len(test), len(train)) >= FEWEST_TO_SCORE:
         if not quiet:
             print(f"measuring {card.name} against {len(test):,} held-out images …", file=sys.stderr, flush=True)  # noqa: T201
-        records = score_model(model, train, test, card.name, seed=0)
+        try:
+            records = score_model(model, train, test, card.name, seed=0)
+        except (ArgumentError, LawError) as error:  # hours of training are not lost to it
+            print(f"{card.name} is not scored: {error}", file=sys.stderr, flush=True)  # noqa: T201
     return publish(run, model, card, records, run.recipe.storage)
 
 

@@ -1,12 +1,16 @@
 """What can be asked of a model decides which records it is given."""
 
 import numpy as np
+import pixel_toys
 import pytest
+import torch
 import toys
 
+from genzoo import Card, Family, Recipe
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.scoring import score_model
+from genzoo.evaluation.scoring import score_model, some_images
+from genzoo.law import LawError
 
 
 def image_set(shape, seed, split):
@@ -29,3 +33,33 @@ def test_a_bad_n_is_refused_not_replaced(n):
     train, test = image_set(model.image_shape, 0, "train"), image_set(model.image_shape, 1, "test")
     with pytest.raises(ArgumentError, match="n must be a whole number"):
         score_model(model, train, test, "toy", n=n)
+
+
+def coins(split):
+    pixels = np.eye(64, dtype=np.uint8).reshape(64, 1, 8, 8) * 255
+    return Images(pixels=pixels, name="coins", split=split, transform="static-binarised")
+
+
+def test_an_exact_density_is_scored_by_its_likelihood():
+    nats, bits = score_model(pixel_toys.ToyCNN(pixel_toys.PixelConfig()), coins("train"), coins("test"), "toy")
+    assert (nats.kind, nats.unit, bits.unit, nats.n, nats.subject) == ("exact", "nats", "bits/dim", 64, "toy")
+
+
+def test_without_a_certificate_there_is_no_number():
+    with pytest.raises(LawError, match="sees itself"):
+        score_model(pixel_toys.LeakyCNN(pixel_toys.PixelConfig()), coins("train"), coins("test"), "toy")
+
+
+def test_a_bound_needs_no_certificate():
+    bound = type("Bound", (toys.Bernoulli,), {"exact": False})(toys.ToyConfig())
+    assert [record.kind for record in score_model(bound, coins("train"), coins("test"), "toy")] == ["elbo", "elbo"]
+
+
+def test_images_that_are_shown_are_held_out_and_suit_the_model():
+    model = pixel_toys.ToyCNN(pixel_toys.PixelConfig())
+    card = Card(name="toy", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=Recipe(data="binarized-digits"))
+    images, where = some_images(model, card, None, 5, seed=0)
+    assert (images.shape, where) == ((5, 1, 8, 8), "binarized-digits test")
+    assert torch.equal(images, some_images(model, card, None, 5, seed=0)[0]) and set(images.unique().tolist()) == {0.0, 1.0}
+    with pytest.raises(ArgumentError, match="black and white only"):
+        some_images(model, card, "digits", 5, seed=0)

@@ -1,0 +1,157 @@
+"""The certificate of a density: what must hold before its bits/dim are worth printing, seen on small builds of the same class.
+
+`certify(model)` raises LawError where a law is broken; what it returns says which laws hold and how many earlier pixels a pixel sees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from genzoo.evaluation import laws
+from genzoo.evaluation.likelihood import levels_of
+from genzoo.law import hold
+from genzoo.models.autoregressive import AutoregressiveModel
+from genzoo.models.density import DensityModel
+
+M = TypeVar("M", bound=DensityModel)
+MOST_IMAGES = 1024  # that are enumerated here
+MIDDLING, WIDE = (5, 6), (13, 13)  # heights and widths: for the order of pixels, and for what the middle one sees
+TINY = ((3, 3), (2, 4), (2, 3), (2, 2), (1, 2), (1, 1))  # for enumeration, the first that is small enough
+STIR = 0.3  # standard deviation given to what was filled with one value
+_ISSUED: dict[tuple[type[Any], str, int | None], Certificate] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """What was checked of a class and config of density models.
+
+    Attributes:
+        model: the name of the class.
+        config: the first digits of the sha256 of class and config: another config needs another certificate.
+        levels: values of a pixel, 2 for black and white.
+        checked: the laws that hold, a line each.
+        seen, possible: how many earlier pixels the middle one of 13x13 sees, and how many there are; None where pixels have no order.
+    """
+
+    model: str
+    config: str
+    levels: int
+    checked: tuple[str, ...]
+    seen: int | None = None
+    possible: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.model} [{self.config}], {self.levels} levels: {'; '.join(self.checked)}"
+
+
+def certificate_of(model: DensityModel) -> Certificate:
+    """Return the certificate of the model's class and config, made once in a process, after `model`'s own weights were held to noise.
+
+    Raises:
+        LawError: the first law that is broken.
+    """
+    key = (type(model), digest(model), levels_of(model))
+    if key not in _ISSUED:
+        _ISSUED[key] = certify(model)
+    certificate = _ISSUED[key]
+    laws.check_noise(model, certificate.levels, f"{type(model).__name__}._log_prob")
+    return certificate
+
+
+def certify(model: DensityModel, levels: int | None = None) -> Certificate:
+    """Hold an exact density to its laws on small builds of its class and config, with fresh weights, and return what was seen.
+
+    `levels` is the number of values of a pixel; None asks the model.
+
+    Raises:
+        LawError: the first law that is broken.
+    """
+    name = type(model).__name__
+    look = f"{name}._log_prob"
+    count = levels if levels is not None else levels_of(model)
+    told = f"levels of {name} or of its Config, for example 2 for black and white"
+    hold(count is not None and model.exact, "an exact density says how many values a pixel can take", "no number of levels", told)
+    known = count or 2
+    checked: list[str] = []
+    seen = possible = None
+    if isinstance(model, AutoregressiveModel):
+        checked += _in_order(model, known, f"{name}._predict")
+        seen, possible = _context(model, f"{name}._predict")
+        checked.append(f"a pixel sees {seen} of {possible} earlier ones")
+    checked += _counted(model, known, look)
+    law = "an exact density can be built so small that Σ p(x) = 1 is seen"
+    hold(checked, law, f"no small image_shape that {name} accepts", f"{name}.Config.image_shape")
+    return Certificate(model=name, config=digest(model), levels=known, checked=tuple(checked), seen=seen, possible=possible)
+
+
+def digest(model: DensityModel) -> str:
+    """Return the first twelve digits of the sha256 of the model's class and config."""
+    words = f"{type(model).__module__}:{type(model).__qualname__} {model.config!r}"
+    return hashlib.sha256(words.encode()).hexdigest()[:12]
+
+
+def _in_order(model: AutoregressiveModel, levels: int, look: str) -> list[str]:
+    small = _small(model, MIDDLING) or model
+    laws.check_order(small, levels, look)
+    laws.check_terms(small, levels, look)
+    laws.check_conditionals(small, levels, look)
+    laws.check_noise(small, levels, look)
+    colours = ", R → G → B" if small.image_shape[0] == len(laws.COLOURS) else ""
+    return [f"no gradient from later pixels{colours}", "every p(pixel | earlier) sums to 1", "noise is not below its entropy"]
+
+
+def _context(model: AutoregressiveModel, look: str) -> tuple[int, int]:
+    wide = _small(model, WIDE) or model
+    return laws.check_context(wide, wide.full_context, look)
+
+
+def _counted(model: DensityModel, levels: int, look: str) -> list[str]:
+    """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; also with two levels where the config has them."""
+    said = []
+    for tiny, values in _tiny(model, levels):
+        images = laws.check_sum(tiny, values, look)
+        laws.check_frequencies(tiny, values, f"{type(model).__name__}._sample")
+        shape, many = "×".join(map(str, tiny.image_shape)), f"{images:,} images"
+        said.append(f"Σ p(x) = 1 over {many} of {shape} with {values} levels, and samples come as often as p says")
+    return said
+
+
+def _tiny(model: DensityModel, levels: int) -> Iterator[tuple[DensityModel, int]]:
+    channels = model.image_shape[0]
+    for values in dict.fromkeys((levels, 2) if hasattr(model.config, "levels") else (levels,)):
+        for sides in TINY:
+            size = channels * math.prod(sides)
+            if values**size <= MOST_IMAGES and (values <= 16 or size == 1):
+                changes = {"levels": values} if hasattr(model.config, "levels") else {}
+                small = _small(model, sides, **changes)
+                if small is not None:
+                    yield small, values
+                    break
+
+
+def _small(model: M, sides: tuple[int, int], **changes: Any) -> M | None:
+    """Return a model of the same class and config but for its image size, or None where the class refuses it."""
+    shape = (model.image_shape[0], *sides)
+    build: Callable[[Any], M] = type(model)
+    with contextlib.suppress(Exception), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        small = build(dataclasses.replace(model.config, image_shape=shape, **changes)).eval()
+        _stir(small)
+        return small
+    return None
+
+
+@torch.no_grad()
+def _stir(model: DensityModel) -> None:
+    """Fill parameters that hold one value only with noise: a head that begins at zero would hide whatever leaks behind it."""
+    for parameter in model.parameters():
+        if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):
+            parameter.add_(torch.randn_like(parameter), alpha=STIR)

@@ -1,0 +1,100 @@
+"""What a pixel sees: which earlier pixels a conditional p(x_i | x_1 … x_{i-1}) depends on, read off its gradients.
+
+Order is that of the chain rule (van den Oord et al. 2016): pixels in raster order, red, green, blue within a pixel.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genzoo.errors import ArgumentError
+from genzoo.models.autoregressive import AutoregressiveModel
+from genzoo.models.model import Model
+from genzoo.noise import Draws, mix
+
+UNSEEN, LATER, ITSELF = (253, 219, 199), (255, 255, 255), (230, 85, 13)  # RGB: a blind spot, the future, the pixel that looks
+FAINT, STRONG = (198, 219, 239), (8, 48, 107)  # of what is seen: the ends of its scale
+_DECADES = 3.0  # of gradient that the scale shows
+
+
+def in_order(x: Tensor) -> Tensor:
+    """Return (..., C, H, W) as (..., H·W·C): raster order, channels within a pixel."""
+    return x.movedim(-3, -1).flatten(-3)
+
+
+def mixed(model: AutoregressiveModel, x: Tensor) -> Tensor:
+    """Return one number per conditional, (N, H·W·C) in the order of the chain rule: its parameters, mixed with fixed random weights.
+
+    Their plain sum could stay the same while they change, as that of logits does.
+    """
+    told = model._predict(x)  # (N, P, C, H, W)
+    weights = Draws(mix("context"), 0, 1, x.device).normal(told.shape[1])[0].to(told.dtype)  # (P,)
+    return in_order(torch.einsum("npchw,p->nchw", told, weights))
+
+
+def dependence(model: AutoregressiveModel, image: Tensor) -> Tensor:
+    """Return how strongly the parameters of conditional i depend on x_j at `image` (C, H, W): (D, D) ≥ 0, in the order of the chain rule.
+
+    Absolute gradients, in one pass: row i of a batch of D copies answers for conditional i.
+    """
+    size = image.numel()
+    x = image.expand(size, *image.shape).clone().requires_grad_(True)
+    with torch.enable_grad(), model.evaluating():
+        return in_order(_slope_of(x, mixed(model, x).diagonal()))
+
+
+def _slope_of(x: Tensor, values: Tensor) -> Tensor:
+    """Return |d values.sum() / d x| on the CPU; zero where they have nothing to do with each other."""
+    slope = torch.autograd.grad(values.sum(), x, retain_graph=True, allow_unused=True)[0] if values.requires_grad else None
+    return torch.zeros_like(x, device="cpu") if slope is None else slope.abs().cpu()
+
+
+def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4, seed: int = 0) -> Tensor:
+    """Return how strongly the pixel at (row, column), by default the middle one, depends on each other, (H, W) ≥ 0, zero at itself.
+
+    The largest absolute gradient of its conditionals' parameters over `images` images of noise.
+
+    Raises:
+        ArgumentError: a pixel outside the image, or a model without an order of pixels.
+    """
+    if not isinstance(model, AutoregressiveModel):
+        raise ArgumentError(f"{type(model).__name__} has no order of pixels to look through", "pixel models have: genzoo list --tree")
+    _, height, width = model.image_shape
+    row, column = place(pixel, height, width)
+    x = Draws(seed, 0, images).uniform(*model.image_shape).float().to(model.device).requires_grad_(True)
+    with torch.enable_grad(), model.evaluating():
+        told = mixed(model, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
+        slopes = [_slope_of(x, told[:, channel]) for channel in range(told.shape[1])]
+    seen = torch.stack(slopes).amax((0, 1, 2))  # (H, W)
+    seen[row, column] = 0
+    return seen
+
+
+def place(pixel: Any, height: int, width: int) -> tuple[int, int]:
+    """Return (row, column) of `pixel`, the middle where it is None, or raise ArgumentError."""
+    if pixel is None:
+        return height // 2, width // 2
+    row, column = pixel
+    if not (0 <= row < height and 0 <= column < width):
+        raise ArgumentError(f"there is no pixel {row},{column} in images of {height}x{width}", f"for example {height // 2},{width // 2}")
+    return row, column
+
+
+def count(seen: Tensor, pixel: tuple[int, int]) -> tuple[int, int]:
+    """Return how many earlier pixels are seen, and how many there are, of a map (H, W) as `context` gives it."""
+    before = pixel[0] * seen.shape[1] + pixel[1]
+    return int((seen.flatten()[:before] > 0).sum()), before
+
+
+def picture(seen: Tensor, pixel: tuple[int, int]) -> Tensor:
+    """Return the map (H, W) as one picture (1, 3, H, W) uint8: blue what is seen, pink blind spots, white the future, orange itself."""
+    strength = (seen / seen.max().clamp_min(1e-30)).clamp_min(10**-_DECADES).log10().div(_DECADES).add(1)[..., None]  # (H, W, 1) in [0, 1]
+    colours = torch.tensor(FAINT) * (1 - strength) + torch.tensor(STRONG) * strength  # (H, W, 3)
+    earlier = torch.arange(seen.numel()).view(seen.shape) < pixel[0] * seen.shape[1] + pixel[1]
+    empty = torch.where(earlier[..., None], torch.tensor(UNSEEN), torch.tensor(LATER))
+    drawn = torch.where((seen > 0)[..., None], colours, empty.float())
+    drawn[pixel] = torch.tensor(ITSELF, dtype=drawn.dtype)
+    return drawn.round().to(torch.uint8).permute(2, 0, 1)[None]

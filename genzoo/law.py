@@ -1,0 +1,39 @@
+"""LawError, and the few words in which every law is stated: the plugin laws of `genzoo.testing` and the certificate of a density."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from genzoo.errors import GenzooError
+
+
+class LawError(GenzooError, AssertionError):
+    """A model breaks a law.
+
+    Attributes:
+        law: the law, one sentence.
+        seen: what was seen instead.
+        look: where its author should look.
+    """
+
+    def __init__(self, law: str, seen: object, look: str) -> None:
+        super().__init__(f"law broken: {law}; seen: {seen}", f"look at {look}")
+        self.law, self.seen, self.look = law, str(seen), look
+
+
+def hold(kept: object, law: str, seen: object, look: str) -> None:
+    """Raise LawError unless `kept`."""
+    if not kept:
+        raise LawError(law, seen, look)
+
+
+def refuses(call: Callable[[], Any], error: type[Exception], law: str, what: str, look: str) -> None:
+    """Raise LawError unless `call()` raises `error`; `what` says in a few words what was called."""
+    try:
+        call()
+    except error:
+        return
+    except Exception as other:
+        raise LawError(law, f"{what} raises {type(other).__name__}: {other}", look) from other
+    raise LawError(law, f"{what} is accepted", look)

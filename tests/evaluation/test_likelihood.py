@@ -1,0 +1,102 @@
+"""Likelihood records: value, unit, kind, transform, split, n and standard error."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from toys import Bernoulli, ToyConfig
+
+from genzoo.data.collection import Images
+from genzoo.errors import ArgumentError
+from genzoo.evaluation import difference, likelihood, rank
+from genzoo.evaluation.likelihood import CHUNK, levels_of
+
+
+def black_and_white(n=150, shape=(1, 8, 8), **facts):
+    pixels = np.random.default_rng(0).integers(0, 2, (n, *shape), dtype=np.uint8) * np.uint8(255)
+    return Images(pixels=pixels, **{"name": "coins", "split": "test", "transform": "static-binarised", **facts})
+
+
+def coin(cls=Bernoulli, **members):
+    model = type("Coin", (cls,), {"levels": 2, **members})(ToyConfig())
+    with torch.no_grad():
+        model.logits.copy_(torch.linspace(-2, 2, 64).view(1, 8, 8))
+    return model
+
+
+def test_the_value_is_the_mean_over_all_images_in_both_units():
+    model, images = coin(), black_and_white()
+    whole, single = likelihood(model, images, subject="coin")
+    values = -model.log_prob(images.float()).double()
+    assert whole.value == pytest.approx(float(values.mean()), rel=1e-6)
+    assert whole.stderr == pytest.approx(float(values.std()) / math.sqrt(150), rel=1e-5)
+    scale = 64 * math.log(2)
+    assert (single.value * scale, single.stderr * scale) == (pytest.approx(whole.value), pytest.approx(whole.stderr))
+    assert (whole.unit, single.unit) == ("nats", "bits/dim")
+    for record in (whole, single):
+        assert (record.metric, record.kind, record.n, record.data, record.split) == ("nll", "exact", 150, "coins", "test")
+        assert (record.transform, record.subject, record.better) == ("static-binarised", "coin", "lower")
+
+
+def test_an_exact_value_and_a_bound_read_differently():
+    images = black_and_white()
+    assert "nll of coin: = " in str(likelihood(coin(), images, subject="coin")[1]) and "bits/dim" in str(likelihood(coin(), images)[1])
+    assert "nll of coin: ≤ " in str(likelihood(coin(exact=False), images, subject="coin")[1])
+
+
+def test_exact_and_bound_nats_and_bits_are_not_ranked_together():
+    images = black_and_white()
+    (nats, bits), (bound, _) = likelihood(coin(), images), likelihood(coin(exact=False), images)
+    dynamic = likelihood(coin(), images.replace(transform="dynamic-binarised"))[0]
+    for other, words in ((bits, "nats count whole images"), (bound, "a bound"), (dynamic, "binarised and 8-bit|transform differs")):
+        with pytest.raises(ArgumentError, match=words):
+            rank([nats, other])
+    assert "n differs" in difference(nats, likelihood(coin(), images, 20)[0])
+    assert rank([nats, likelihood(coin(), images, subject="b")[0]])
+
+
+def test_another_estimate_names_its_kind():
+    model, images = coin(), black_and_white(10)
+    record = likelihood(model, images, log_prob=lambda x: model.log_prob(x) - 1, kind="iwae", protocol="K = 500")[0]
+    assert (record.kind, record.protocol) == ("iwae", "K = 500")
+    assert record.value == pytest.approx(likelihood(model, images)[0].value + 1)
+    with pytest.raises(ArgumentError, match="kind must say"):
+        likelihood(model, images, log_prob=model.log_prob)
+
+
+def test_a_part_is_a_fixed_choice():
+    model, images = coin(), black_and_white()
+    few = likelihood(model, images, 20)[0]
+    assert few == likelihood(model, images, 20)[0] and few.n == 20
+    assert few.value != likelihood(model, images, 20, seed=1)[0].value
+    assert likelihood(model, images, 1000)[0].n == 150
+    assert likelihood(model, images, 1)[0].stderr is None
+
+
+def test_images_are_asked_a_few_at_a_time_and_progress_is_told():
+    sizes, told = [], []
+    model, images = coin(), black_and_white()
+
+    def asked(x):
+        sizes.append(len(x))
+        return model.log_prob(x)
+
+    likelihood(model, images, log_prob=asked, kind="exact", progress=lambda *state: told.append(state))
+    assert sizes == [CHUNK, CHUNK, 150 - 2 * CHUNK]
+    assert told[-1] == ("likelihood", 150, 150) and [done for _, done, _ in told] == [64, 128, 150]
+
+
+def test_grey_levels_for_a_model_of_black_and_white_are_refused():
+    with pytest.raises(ArgumentError, match=r"knows black and white only.*binarized-mnist"):
+        likelihood(coin(), black_and_white(transform="8-bit"))
+    assert levels_of(coin()) == 2 and levels_of(Bernoulli(ToyConfig())) is None
+
+
+def test_other_images_are_refused():
+    with pytest.raises(ArgumentError, match=r"images of the shape \(1, 4, 4\), but the model was made for \(1, 8, 8\)"):
+        likelihood(coin(), black_and_white(shape=(1, 4, 4)))
+    with pytest.raises(ArgumentError, match="10 of 10 images of coins have no finite likelihood"):
+        likelihood(coin(_log_prob=lambda self, x: Bernoulli._log_prob(self, x) - math.inf), black_and_white(10))
+    with pytest.raises(ArgumentError, match="n must be a whole number"):
+        likelihood(coin(), black_and_white(), 0)
