@@ -29,6 +29,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "info": "info",
         "sample": "sampling",
         "interpolate": "interpolation",
+        "complete": "completing",
+        "context": "context",
         "train": "training",
         "eval": "evaluation",
         "pull": "weights",

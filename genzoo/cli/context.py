@@ -1,0 +1,52 @@
+"""`genzoo context`: which earlier pixels a pixel sees, drawn from the model's gradients."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from genzoo.cli.options import command, device_option, find, name_argument, settled
+from genzoo.cli.output import Progress, note
+from genzoo.cli.pictures import check_file, free_file
+from genzoo.errors import safe_text
+
+
+def read_pixel(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+    """Return `ROW,COLUMN` as two numbers."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d{1,5})\s*,\s*(\d{1,5})\s*", text)
+    if not found:
+        raise click.BadParameter(f"{text!r} must read ROW,COLUMN, for example 14,14", context, parameter)
+    return int(found[1]), int(found[2])
+
+
+@command("context")
+@name_argument
+@click.option("--pixel", metavar="ROW,COLUMN", callback=read_pixel, help="The pixel that looks. By default the middle one.")
+@click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-context.png.")
+@device_option
+def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, device: str | None) -> None:
+    """What a pixel sees of those before it.
+
+    Blue is seen, the darker the stronger; pink lies before the pixel and is not seen; orange is the pixel.
+    """
+    from genzoo import zoo
+
+    card, row = find(name)
+    path = check_file(out) if out is not None else free_file(f"{card.name}-context")
+    with Progress(card.name) as progress:
+        # What can be seen is a matter of the architecture: a model without weights shows it as well.
+        model: Any = zoo.load(card.name, device=device, progress=progress) if row is not None else zoo.create(card.name)
+    from genzoo.explore.context import context, count, picture, place
+    from genzoo.images import save_grid
+
+    settled()
+    seen = context(model, pixel)
+    at = place(pixel, *model.image_shape[1:])
+    save_grid(picture(seen, at), path, padding=0, upscale=max(1, 448 // max(seen.shape)))
+    found, possible = count(seen, at)
+    fresh = "" if row is not None else ", with fresh weights"
+    note(safe_text(f"{path}: pixel {at[0]},{at[1]} of {card.name} sees {found:,} of {possible:,} earlier pixels{fresh}", 1000))
