@@ -92,9 +92,9 @@ class TestBounds:
         model, x = tiny(), every_image((1, 2, 3), 2)
         true = log_p(model, x)
         assert float(true.exp().sum()) == pytest.approx(1, abs=1e-4)  # of all 64 images: the reference is right
-        bounds = [model.log_prob(x).double(), *(model.iwae(x, k).bound.double() for k in (10, 100, 2000))]
-        means = [float(bound.mean()) for bound in bounds]
-        assert means == sorted(means) and means[-1] - means[0] > 0.02
+        bounds = [torch.stack([model.iwae(x, k, seed).bound for seed in range(8)]).mean(0) for k in (5, 50)]
+        means = [float(bound.mean()) for bound in (model.log_prob(x), *bounds, true)]
+        assert means == sorted(means) and means[1] - means[0] > 0.3
         result = model.iwae(x, 2000)
         assert ((result.bound - true).abs() < 5 * result.stderr + 1e-4).all()
 
