@@ -59,7 +59,8 @@ def likelihood(
     values = nats(log_prob or model.log_prob, images, rows, progress)
     about: dict[str, Any] = {
         "metric": "nll", "kind": kind or ("exact" if model.exact else "elbo"), "n": len(values), "data": images.name,
-        "split": images.split, "transform": images.transform, "subject": subject or type(model).__name__, "protocol": protocol,
+        "split": images.split, "transform": images.transform, "subject": subject or type(model).__name__,
+        "protocol": protocol or model.record_protocol, "note": model.record_note,
     }  # fmt: skip
     return in_both_units(values, model.image_shape, about)
 

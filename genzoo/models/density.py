@@ -24,6 +24,16 @@ class DensityModel(GenerativeModel):
         exact = getattr(cls, "exact", None)
         return None if exact is None else Family.TRACTABLE if exact else Family.APPROXIMATE
 
+    @property
+    def record_protocol(self) -> str:
+        """What else decides the number that `log_prob` gives, for records: only equal protocols are compared."""
+        return ""
+
+    @property
+    def record_note(self) -> str:
+        """What a reader of this model's likelihood should know beside it."""
+        return ""
+
     @public
     def log_prob(self, x: Any) -> Tensor:
         """Return log p(x) in nats, (N,), for images (N, C, H, W) in [0, 1]: exact, or a lower bound where `exact` is False.

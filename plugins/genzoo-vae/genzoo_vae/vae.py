@@ -102,6 +102,12 @@ class VAE(DensityModel, EncodingModel):
         return self.likelihood.levels
 
     @property
+    def record_protocol(self) -> str:
+        """How `log_prob` is estimated; a density is told from the masses of 8-bit levels."""
+        of_pixels = "" if self.levels else ", density of real-valued pixels"
+        return f"KL exact, {ELBO_DRAWS} draws of z per image{of_pixels}"
+
+    @property
     def record_note(self) -> str:
         """What must stand beside a likelihood of this model; empty for a VAE that was trained on a bound."""
         if self.config.beta == 1:

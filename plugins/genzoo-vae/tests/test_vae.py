@@ -13,7 +13,10 @@ from genzoo_vae.likelihoods import KINDS
 from genzoo_vae.vae import VAE, VAEConfig
 
 from genzoo import Family, hookimpl, registry, zoo
+from genzoo.data import open_data
 from genzoo.errors import ArgumentError, TrainingError
+from genzoo.evaluation.likelihood import likelihood
+from genzoo.evaluation.records import comparable
 from genzoo.losses import elbo
 from genzoo.noise import Draws, generator
 from genzoo.recipe import Recipe
@@ -231,6 +234,16 @@ class TestObjective:
         assert float(one - four) == pytest.approx(float(3 * kl), rel=1e-4)
         assert tiny().record_note == "" and "no bound" in tiny(beta=4.0).record_note and "beta = 4" in tiny(beta=4.0).record_note
         torch.testing.assert_close(tiny(beta=4.0).log_prob(x), tiny().log_prob(x))  # asked for, it is the ELBO all the same
+
+    def test_records_tell_bounds_densities_and_beta(self):
+        images = open_data("digits", held_out=0)
+        plain, density, weighed = (
+            likelihood(tiny((1, 8, 8), **config), images, 20)[0]
+            for config in ({"likelihood": "logistic"}, {"likelihood": "gaussian"}, {"likelihood": "logistic", "beta": 4.0})
+        )
+        assert plain.kind == "elbo" and plain.note == "" and "≤" in str(plain)
+        assert not comparable(plain, density) and "density of real-valued pixels" in density.protocol
+        assert comparable(plain, weighed) and "no bound was maximised in training: beta = 4" in weighed.note
 
     def test_free_bits(self):
         x = pictures((1, 2, 3))
