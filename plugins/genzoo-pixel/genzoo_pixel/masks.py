@@ -77,8 +77,8 @@ class MaskedConv2d(nn.Conv2d):
         width = self.out_channels // self.parts
         edges = bounds(width, self.channel_groups)
         low, high = edges[group], edges[group + 1]
-        if self.parts == 1:
-            return slice(low, high)
+        if self.channel_groups == 1 or self.parts == 1:
+            return slice(low, high * (parts or self.parts))
         blocks = [torch.arange(part * width + low, part * width + high) for part in range(parts or self.parts)]
         return torch.cat(blocks).to(self.weight.device)
 

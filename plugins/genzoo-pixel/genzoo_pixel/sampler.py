@@ -31,17 +31,17 @@ class CachedConv:
         self.rows = [conv.rows(group, parts) for group in range(self.groups)]
         self.bias = conv.bias.detach() if conv.bias is not None else weight.new_zeros(conv.out_channels)
         self.over = weight[:, :, :-1].permute(2, 3, 1, 0).flatten(0, 2)  # (kh - 1 · kw · ins, outs)
-        same = weight[:, :, -1, : self.side + 1].permute(2, 1, 0)  # (side + 1, ins, outs): the pixels to the left, then this one
-        self.left = [same[:-1].flatten(0, 1)[:, rows].contiguous() for rows in self.rows]
-        self.here = [same[-1][:, rows].contiguous() for rows in self.rows]
+        near = weight[:, :, -1, : self.side + 1].permute(2, 1, 0).flatten(0, 1)  # (side + 1 · ins, outs): the pixels to the left, and this
+        self.near = [near[:, rows].contiguous() for rows in self.rows]  # later groups of this pixel have zero weights
+        self.constant = [self.bias[rows] for rows in self.rows]
         # Zeros on top and at both sides are the padding of the convolution.
         self.map = weight.new_zeros(n, size[0] + self.tall - 1, size[1] + 2 * self.side, conv.in_channels)
-        self.row, self.n, self.width = 0, n, size[1]
-        self.base = self.bias.expand(n, size[1], -1)
+        self.n, self.width = n, size[1]
+        self.current, self.base = self.map[:, self.tall - 1], self.map
 
     def above(self, row: int) -> None:
         """Begin `row`: rows before it must be complete."""
-        self.row = row
+        self.current = self.map[:, row + self.tall - 1]  # (n, W + 2 · side, ins)
         if self.tall > 1:
             window = self.map[:, row : row + self.tall - 1].unfold(2, self.wide, 1)  # (n, kh - 1, W, ins, kw)
             patches = window.permute(0, 2, 1, 4, 3).reshape(self.n * self.width, -1)
@@ -49,7 +49,7 @@ class CachedConv:
 
     def put(self, column: int, group: int, value: Tensor) -> None:
         """Write group `group` of the input at `column` of the current row: (n, features of the group)."""
-        self.map[:, self.row + self.tall - 1, column + self.side, self.edges[group] : self.edges[group + 1]] = value
+        self.current[:, column + self.side, self.edges[group] : self.edges[group + 1]] = value
 
     def line(self, row: int) -> Tensor:
         """Return the input at `row`, (n, W, ins); zeros above the first."""
@@ -57,12 +57,8 @@ class CachedConv:
 
     def at(self, column: int, group: int) -> Tensor:
         """Return the outputs of `group`, in every part, at `column` of the current row: (n, outs of the group)."""
-        line = self.map[:, self.row + self.tall - 1]  # (n, W + 2 · side, ins)
-        told = self.base[:, column, self.rows[group]]
-        if self.side:
-            told = torch.addmm(told, line[:, column : column + self.side].flatten(1), self.left[group])
-        seen = self.edges[group + 1]  # groups after this one have zero weights here
-        return torch.addmm(told, line[:, column + self.side, :seen], self.here[group][:seen])
+        told = self.base[:, column, self.rows[group]] if self.tall > 1 else self.constant[group]
+        return torch.addmm(told, self.current[:, column : column + self.side + 1].flatten(1), self.near[group])
 
 
 class Machine(ABC):
