@@ -1,0 +1,118 @@
+"""What a model has learned to see, one row of numbers per image: the code of an encoder, or the hidden layers of a discriminator.
+
+A discriminator is read as in Radford et al. 2016, section 5.1: every hidden layer, max-pooled to at most 4 × 4 positions, flattened
+and laid end to end. Published weights of a GAN hold both players, so its features are at hand wherever its samples are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvNd
+
+from genzoo.data import Images
+from genzoo.errors import ArgumentError
+from genzoo.explore.latents import codes
+from genzoo.images import as_tensor
+from genzoo.models.density import DensityModel
+from genzoo.models.implicit import ImplicitModel
+from genzoo.models.latent import EncodingModel
+from genzoo.models.model import Model, in_chunks
+
+BATCH = 64  # images at a time
+GRID = 4  # positions along a side to which a hidden map is pooled
+
+
+def features(model: Model, images: Any, progress: Callable[[int, int], None] | None = None) -> Tensor:
+    """Return the features (N, F) float32, on the CPU, of images (N, C, H, W): a set, or uint8 or floats in [0, 1].
+
+    Of a model with an encoder they are the codes, or the means of q(z|x), and F is its latent size; of a GAN the hidden layers of its
+    discriminator. The model is asked in evaluation mode and without gradients; an image has the same features in any batch.
+
+    Args:
+        model: whatever `source` knows features of.
+        images: `genzoo.data.Images`, which is read a batch at a time, a tensor or a numpy array.
+        progress: called with (done, total).
+
+    Raises:
+        ArgumentError: a model without features, or images that are not the model's.
+    """
+    source(model)
+    many = images if isinstance(images, Images) else as_tensor(images)
+    if not len(many):
+        raise ArgumentError("images must hold at least one image, not 0")
+    rows = []
+    for start in range(0, len(many), BATCH):
+        batch = model.check_images(many[start : start + BATCH], "images")
+        rows.append(in_chunks(lambda x: _features(model, x), batch, BATCH).float().cpu())
+        if progress is not None:
+            progress(min(start + BATCH, len(many)), len(many))
+    return torch.cat(rows)
+
+
+def source(model: Model) -> str:
+    """Return in words what the features of `model` are.
+
+    Raises:
+        ArgumentError: it has none; the hint says which models have.
+    """
+    if isinstance(model, EncodingModel):
+        return "means of q(z|x)" if isinstance(model, DensityModel) else "codes of the encoder"
+    if not isinstance(model, ImplicitModel):
+        raise ArgumentError(
+            f"{type(model).__name__} has no features: it has neither an encoder nor a discriminator",
+            "an autoencoder, a VAE or a GAN has: genzoo list --tree",
+        )
+    if len(_weighted(model)) < 2:
+        raise ArgumentError(
+            f"{type(model).__name__} has no features: its discriminator has no hidden layer",
+            "one of two convolutions or more has; an autoencoder or a VAE has codes",
+        )
+    return "hidden layers of the discriminator"
+
+
+def _features(model: Model, x: Tensor) -> Tensor:
+    if isinstance(model, EncodingModel):
+        return codes(model, x)
+    return _hidden(model, x)
+
+
+def _hidden(model: Any, x: Tensor) -> Tensor:
+    """Return (N, F): what each weighted layer of the discriminator is shown, but not the images themselves.
+
+    That is the hidden layer after its norm and its non-linearity, whether that is a module or a function.
+    """
+    shown: list[Tensor] = []
+    pooled: list[Tensor] = []
+
+    def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if not any(inputs[0] is earlier for earlier in shown):  # a shortcut reads what another layer reads
+            shown.append(inputs[0])
+            pooled.append(_pool(inputs[0]))  # at once: the net may go on to change it in place
+
+    hooks = [layer.register_forward_pre_hook(look) for layer in _weighted(model)]
+    try:
+        with torch.no_grad(), model.evaluating():
+            model._discriminate(x)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.cat(pooled[1:], dim=1)
+
+
+def _weighted(model: Model) -> list[nn.Module]:
+    """Return the convolutions and linear layers of the discriminator; none where there is no discriminator."""
+    judge = getattr(model, "discriminator", None)
+    return [layer for layer in judge.modules() if isinstance(layer, (_ConvNd, nn.Linear))] if isinstance(judge, nn.Module) else []
+
+
+def _pool(maps: Tensor) -> Tensor:
+    """Return maps (N, C, H, W), or vectors (N, C), as rows (N, F)."""
+    if maps.ndim != 4:
+        return maps.flatten(1).clone()
+    height, width = (min(side, GRID) for side in maps.shape[2:])
+    return F.adaptive_max_pool2d(maps, (height, width)).flatten(1)
