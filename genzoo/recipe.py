@@ -34,6 +34,7 @@ class Recipe:
     seed: int = field(default=0, metadata=limits(0, 2**63 - 1))
 
     rate: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))  # learning rate per player
+    cooldown: float = field(default=0.0, metadata=limits(0, 1))  # last share of the steps, over which all rates fall linearly to 0
     turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))  # turns per round and player, 1 where absent
     betas: tuple[float, float] = field(default=(0.9, 0.999), metadata=limits(0, 0.999999, size=2))  # of Adam
     objective: str = field(default="non-saturating", metadata=limits(choices=("minimax", "non-saturating")))
@@ -51,6 +52,16 @@ class Recipe:
     def rate_of(self, player: str) -> float:
         """Return the learning rate of `player`."""
         return self.rate[player] if player in self.rate else self.rate.get("all", 2e-4)
+
+    @property
+    def cooling_from(self) -> float:
+        """Return the step from which the rates fall."""
+        return self.steps * (1 - self.cooldown)
+
+    def warmth(self, step: int) -> float:
+        """Return what the rates are multiplied with at `step` = 0, 1, …: 1 until the cooldown, then falling to almost 0 at the last."""
+        left = self.steps - self.cooling_from
+        return min(1.0, (self.steps - step) / left) if left else 1.0
 
     def turns_of(self, player: str) -> int:
         """Return how many turns `player` has in one round."""

@@ -67,6 +67,7 @@ class Run:
         """Let every player have its turns; return each one's last loss, detached."""
         number, losses = self.step * self.fresh_per_round, {}
         images = None
+        self._set_rates()
         for player in self.players:
             for turn in range(player.turns):
                 if player.fresh or images is None:
@@ -78,6 +79,13 @@ class Run:
         self.averages.update(self.players)  # after the buffers, which it follows too: equal on every rank
         self.step += 1
         return losses
+
+    def _set_rates(self) -> None:
+        """Set the rates of this step: a function of it alone, so that a resumed run has them too."""
+        warmth = self.recipe.warmth(self.step)
+        for player in self.players:
+            for group in self.optimisers[player.name].param_groups:
+                group["lr"] = warmth * self.recipe.rate_of(player.name)
 
     def _turn(self, player: Player, turn: int, images: torch.Tensor) -> torch.Tensor:
         key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
@@ -103,9 +111,8 @@ class Run:
                 "start anew in another --out with a lower rate or precision=fp32",
             )
         if self.world.writes:
-            checkpoint.write(
-                self.checkpoint, self.model, self.optimisers, self.averages, {"step": self.step, "seconds": self.seconds, **self._terms()}
-            )
+            facts = {"step": self.step, "steps": self.recipe.steps, "seconds": self.seconds, **self._terms()}
+            checkpoint.write(self.checkpoint, self.model, self.optimisers, self.averages, facts)
 
     def _terms(self) -> dict[str, Any]:
         """Return what must be the same for a run to be continued: it decides the bits."""
@@ -116,17 +123,32 @@ class Run:
         """Go back to the last checkpoint.
 
         Raises:
-            TrainingError: none there, damaged, or of a run with another recipe, other data or another number of processes.
+            TrainingError: none there, damaged, or of a run with another recipe, other data or another number of processes; or of another
+                number of steps where the rates had begun to fall, or would have.
         """
         tensors, facts = checkpoint.read(self.checkpoint)
+        if isinstance(facts.get("recipe"), dict):
+            facts["recipe"] = {**fingerprint(Recipe()), **facts["recipe"]}  # what an older genzoo did not know had its default
         for key, value in self._terms().items():
             if facts.get(key, value) != value:
                 raise TrainingError(
                     f"the checkpoint {self.checkpoint} was made with other {key}: {_difference(facts[key], value)}",
                     "resume with the same settings, or choose another --out",
                 )
+        self._check_cooldown(facts)
         checkpoint.restore(tensors, self.model, self.optimisers, self.averages)
         self.step, self.seconds = facts["step"], float(facts.get("seconds", 0.0))
+
+    def _check_cooldown(self, facts: dict[str, Any]) -> None:
+        """Raise where the checkpoint's rates were not those of this recipe: how many steps there are decides when they fall."""
+        step, steps = facts["step"], facts.get("steps", self.recipe.steps)
+        begin = min(self.recipe.cooling_from, self.recipe.replace(steps=steps).cooling_from)
+        if self.recipe.cooldown and steps != self.recipe.steps and step > begin:
+            raise TrainingError(
+                f"the checkpoint {self.checkpoint} is at step {step:,} of {steps:,}; with {self.recipe.steps:,} steps its rates would have "
+                f"been others (cooldown={self.recipe.cooldown:g})",
+                f"resume with --steps {steps}, or choose another --out",
+            )
 
 
 def play(run: Run, on_round: Callable[[dict[str, float]], None], on_checkpoint: Callable[[], None], stop: Callable[[], bool]) -> bool:

@@ -23,6 +23,7 @@ def start(tmp_path, digits):
 
     def start(model=None, folder=tmp_path, data=digits, world=None, **recipe):
         chosen = toys.RECIPE.replace(**recipe)
+        folder.mkdir(exist_ok=True)
         return Run(model or toys.gan(), chosen, data, settle(chosen, "cpu"), folder, world or World())
 
     return start

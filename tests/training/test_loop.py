@@ -237,3 +237,64 @@ def test_the_fingerprint_is_what_decides_the_bits():
         assert fingerprint(toys.RECIPE.replace(**change)) != known, change
     for change in ({"steps": 99}, {"time": "1 h"}, {"storage": "float16"}, {"watch": False}):
         assert fingerprint(toys.RECIPE.replace(**change)) == known, change
+
+
+class TestCooldown:
+    def rates(self, run):
+        return {name: optimiser.param_groups[0]["lr"] for name, optimiser in run.optimisers.items()}
+
+    def test_the_rates_fall_linearly_over_the_last_share_of_the_steps(self):
+        recipe = toys.RECIPE.replace(steps=10, cooldown=0.4)
+        assert [recipe.warmth(step) for step in range(10)] == [1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
+
+    def test_without_it_they_stay(self):
+        recipe = toys.RECIPE.replace(steps=10)
+        assert {recipe.warmth(step) for step in range(10)} == {1.0}
+
+    def test_every_player_keeps_its_own_rate(self, start):
+        run = start(steps=4, cooldown=1, rate={"generator": 1e-3, "discriminator": 4e-3})
+        for left in (1, 0.75, 0.5, 0.25):
+            run.play_round()
+            assert self.rates(run) == pytest.approx({"generator": left * 1e-3, "discriminator": left * 4e-3})
+
+    def test_a_resumed_run_ends_in_the_same_bits(self, start, tmp_path):
+        whole = start(folder=tmp_path / "a", steps=6, cooldown=0.5)
+        quietly(whole)
+        part = start(folder=tmp_path / "b", steps=6, cooldown=0.5)
+        quietly(part, stop=lambda: part.step == 5)
+        rest = start(folder=tmp_path / "b", steps=6, cooldown=0.5)
+        rest.resume()
+        quietly(rest)
+        for a, b in zip(whole.model.state_dict().values(), rest.model.state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+
+    @pytest.mark.parametrize("steps", [4, 8])
+    def test_before_the_rates_fall_the_end_may_be_moved(self, start, tmp_path, steps):
+        part = start(folder=tmp_path / "a", steps=6, cooldown=0.5)
+        quietly(part, stop=lambda: part.step == 2)
+        rest = start(folder=tmp_path / "a", steps=steps, cooldown=0.5)
+        rest.resume()
+        quietly(rest)
+        whole = start(folder=tmp_path / "b", steps=steps, cooldown=0.5)
+        quietly(whole)
+        for a, b in zip(whole.model.state_dict().values(), rest.model.state_dict().values(), strict=True):
+            assert torch.equal(a, b)
+
+    @pytest.mark.parametrize(("reached", "steps"), [(5, 8), (3, 4), (6, 12)])
+    def test_afterwards_it_may_not(self, start, tmp_path, reached, steps):
+        part = start(folder=tmp_path, steps=6, cooldown=0.5)
+        quietly(part, stop=lambda: part.step == reached)
+        with pytest.raises(TrainingError, match=rf"step {reached} of 6; with {steps} steps .*cooldown=0.5.*--steps 6, or choose another"):
+            start(folder=tmp_path, steps=steps, cooldown=0.5).resume()
+
+    def test_a_checkpoint_of_before_the_key_existed_goes_on(self, start, monkeypatch):
+        old = {key: value for key, value in fingerprint(toys.RECIPE).items() if key != "cooldown"}
+        part = start(steps=2)
+        with monkeypatch.context() as earlier:
+            earlier.setattr(loop, "fingerprint", lambda recipe: old)
+            quietly(part, stop=lambda: True)
+        rest = start(steps=2)
+        rest.resume()
+        assert rest.step == 1
+        with pytest.raises(TrainingError, match="cooldown was 0"):
+            start(steps=2, cooldown=0.5).resume()
