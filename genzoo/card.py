@@ -124,6 +124,11 @@ class Card:
                 f"reinstall the plugin {self.plugin}" if self.plugin else "check the card's 'model'",
             ) from error
         family = getattr(found, "family", None)
+        if family is None and getattr(found, "explicit", False):
+            raise CardError(
+                f"{self.model} cannot be built: it does not define exact",
+                "exact = True where log_prob is log p(x) itself, exact = False where it is a lower bound",
+            )
         if not isinstance(found, type) or not isinstance(family, Family):
             raise CardError(f"card {self.name!r}: {self.model} is not a subclass of genzoo.models.Model")
         if family is not self.family:

@@ -51,6 +51,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     """Make this file's classes importable under a name that a card can hold."""
     made = types.ModuleType("card_test_models")
     made.__dict__.update(Net=Net, Abstract=Abstract, number=3, NoFamily=type("NoFamily", (), {}))
+    made.__dict__["Vague"] = type("Vague", (Net,), {"family": None, "explicit": True})
     monkeypatch.setitem(sys.modules, "card_test_models", made)
     return made
 
@@ -194,6 +195,10 @@ class TestBuild:
     def test_forgotten_method_is_named(self) -> None:
         with pytest.raises(CardError, match="does not define decode"):
             make(model="card_test_models:Abstract").build()
+
+    def test_a_density_that_does_not_say_whether_it_is_exact(self) -> None:
+        with pytest.raises(CardError, match="card_test_models:Vague cannot be built: it does not define exact — exact = True where"):
+            make(model="card_test_models:Vague").build()
 
     def test_unknown_key(self) -> None:
         with pytest.raises(UnknownNameError, match="config of net: unknown key 'widht'; did you mean 'width'"):

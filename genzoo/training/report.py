@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from genzoo.errors import GenzooError
-from genzoo.files import make_folder
+from genzoo.files import atomic_write, make_folder
 from genzoo.images import save_grid
 from genzoo.models import GenerativeModel
 from genzoo.training.loop import Run
@@ -32,7 +33,7 @@ class Report:
         if self.active:
             make_folder(run.folder / "samples")
         self._events = _tensorboard(run.folder) if tensorboard and self.active else None
-        self._log = open(run.folder / "log.jsonl", "a", encoding="utf-8") if self.active else None  # noqa: SIM115 - closed in __exit__
+        self._log = _log_of(run) if self.active else None
 
     def __enter__(self) -> Report:
         if not self.quiet and sys.stderr.isatty():
@@ -86,6 +87,23 @@ class Report:
         seconds = (self.run.recipe.steps - self.run.step) * (time.monotonic() - self._begun) / rounds
         minutes = round(seconds / 60)
         return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def _log_of(run: Run) -> TextIO:
+    """Open the run's log behind its last checkpoint: what a killed run logged after it will be played, and logged, again."""
+    path = run.folder / "log.jsonl"
+    if path.exists():
+        lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
+        atomic_write(path, "".join(line for line in lines if _step_of(line) <= run.step).encode())
+    return open(path, "a", encoding="utf-8")
+
+
+def _step_of(line: str) -> float:
+    """Return the step that a line of the log tells of; infinite where the line was cut off."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -40,6 +40,18 @@ def test_a_log_goes_on_where_it_was(start):
     assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
 
 
+def test_a_killed_run_logs_no_step_twice(start):
+    told(start(steps=2), quiet=True)
+    run = start(steps=4)
+    run.resume()
+    log = run.folder / "log.jsonl"
+    log.write_text(log.read_text() + '{"step": 3, "generator": 9.0, "discriminator": 9.0}\n{"step": 4, "gener')  # killed at step 4
+    told(run, quiet=True)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert lines[2]["generator"] != 9.0
+
+
 def test_quiet_says_nothing(start, capsys):
     told(start(steps=2), quiet=True)
     assert capsys.readouterr() == ("", "")
