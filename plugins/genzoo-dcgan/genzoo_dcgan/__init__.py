@@ -19,6 +19,9 @@ _PAPER = Recipe(
 # 4,379 photographs are few: differentiable augmentation keeps D from learning them by heart, and D learns at twice G's rate.
 _BEDROOMS = Recipe(
     command="genzoo train dcgan-bedrooms",
+    hardware="2 cores of an AMD EPYC (Zen 4), bf16",
+    time="2 h 33 min",
+    score="KID[gist-v1] 0.022 ± 0.006 against 439 held-out photographs, where training photographs reach -0.004 ± 0.003",
     data="bedrooms",
     steps=23_500,
     batch=64,
