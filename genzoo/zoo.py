@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,12 +161,18 @@ def train(
     )
 
 
-def evaluate(name: str, data: Any = None, n: int | None = None, seed: int = 0, progress: Any = None) -> list[Record]:
+def evaluate(
+    name: str, data: Any = None, n: int | None = None, seed: int = 0, progress: Any = None, ks: Sequence[int] | None = None
+) -> list[Record]:
     """Return the records of the published model `name` on `data` (None: its recipe's): likelihoods, or sample quality beside its floor.
 
+    `ks` are the numbers of draws for which a VAE's importance-weighted bound is told, by default 1, 50, 500 and 5,000.
+
     Raises:
-        ArgumentError: no data named, neither here nor in the recipe.
+        ArgumentError: no data named, neither here nor in the recipe; `ks` for a model that has no such bound.
     """
     from genzoo.evaluation.scoring import records_of
+    from genzoo.training.memory import keep_freed_memory
 
-    return records_of(load(name), card(name), data, n, seed, progress)
+    keep_freed_memory()
+    return records_of(load(name), card(name), data, n, seed, progress, ks)

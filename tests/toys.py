@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -9,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from genzoo import Card, Family, Recipe
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel
-from genzoo.noise import Draws
+from genzoo.models import DensityModel, EncodingModel, ImplicitModel, ImportanceModel
+from genzoo.noise import Draws, generator
 from genzoo.schema import limits
 
 
@@ -85,6 +87,40 @@ class Bernoulli(DensityModel):
         return (draws.uniform(*self.image_shape) < self.logits.sigmoid()).float()
 
 
+class Coins(ImportanceModel):
+    """Black and white pixels that share one bias, z ~ N(0, 1); q(z|x) is the prior, so that w = p(x|z)."""
+
+    Config = ToyConfig
+    levels, sizes = 2, (3, 4, 100)  # of the blocks of weights, over and over
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.slope = nn.Parameter(torch.tensor([1.5]))
+        self.dropout = nn.Dropout(config.dropout)
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return log p(x|z), (K, N), of x (N, C, H, W) and z (K, N)."""
+        return logsigmoid((2 * x.flatten(1) - 1) * (self.slope * self.dropout(z[..., None]) + 0.3)).sum(-1)
+
+    def _log_weights(self, x: Tensor, k: int, seed: int) -> Iterator[Tensor]:
+        streams = [generator(seed, *map(int, image.flatten())) for image in x]
+        for size in itertools.cycle(self.sizes):
+            z = torch.stack([torch.randn(100, generator=stream)[:size] for stream in streams], 1)
+            yield self.log_likelihood(x, z)[:k]
+            k -= size
+            if k <= 0:
+                return
+
+    def _log_prob(self, x: Tensor) -> Tensor:
+        z = torch.stack([torch.randn(16, generator=generator(*map(int, image.flatten()))) for image in x], 1)
+        return self.log_likelihood(x, z).mean(0)
+
+    def _sample(self, draws: Draws) -> Tensor:
+        bias = (self.slope * draws.normal(1, 1, 1) + 0.3).sigmoid()
+        return (draws.uniform(*self.image_shape) < bias).float()
+
+
 class Coder(EncodingModel):
     """An autoencoder: codes, no samples."""
 
@@ -112,6 +148,7 @@ CARDS = {
     "toy-gan": Card(name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=RECIPE, summary="A toy"),
     "sad-gan": Card(name="sad-gan", family=Family.IMPLICIT, model="toys:SadGAN", recipe=RECIPE),
     "coin": Card(name="coin", family=Family.TRACTABLE, model="toys:Bernoulli", recipe=RECIPE),
+    "coins": Card(name="coins", family=Family.APPROXIMATE, model="toys:Coins", recipe=RECIPE.replace(data="binarized-digits")),
     "coder": Card(name="coder", family=Family.AUTOENCODER, model="toys:Coder"),
 }
 

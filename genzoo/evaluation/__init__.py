@@ -6,12 +6,12 @@ The single measures stand in their modules: gist, distances, swd, msssim.
 from __future__ import annotations
 
 from genzoo.evaluation.certificate import Certificate, certificate_of, certify
-from genzoo.evaluation.likelihood import likelihood
+from genzoo.evaluation.likelihood import importance, likelihood
 from genzoo.evaluation.neighbours import Neighbours, nearest_images
 from genzoo.evaluation.quality import METRICS, evaluate_implicit, sample_quality
 from genzoo.evaluation.records import Record, comparable, difference, rank
 
 __all__ = [
     "METRICS", "Certificate", "Neighbours", "Record", "certificate_of", "certify", "comparable", "difference", "evaluate_implicit",
-    "likelihood", "nearest_images", "rank", "sample_quality",
+    "importance", "likelihood", "nearest_images", "rank", "sample_quality",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,9 +17,10 @@ from genzoo.evaluation.records import Record
 from genzoo.images import to_float
 from genzoo.losses.likelihood import dimensions
 from genzoo.models.density import DensityModel
+from genzoo.models.importance import ImportanceModel, check_draws
 from genzoo.models.model import check_count
 
-CHUNK = 64  # images asked at a time
+CHUNK, FEW = 64, 16  # images asked at a time; few where each takes thousands of draws
 GREY, BINARY = "8-bit", 2  # the transform, and the number of levels, that do not go together
 
 
@@ -54,37 +55,84 @@ def likelihood(
     check_suited(model, images)
     if log_prob is not None and not kind:
         raise ArgumentError("kind must say what log_prob estimates", 'kind="elbo" or kind="iwae"')
-    chosen = len(images) if n is None else min(check_count(n), len(images))
-    rows = torch.arange(len(images)) if chosen == len(images) else subset(len(images), chosen, seed, "likelihood").sort().values
-    values = nats(log_prob or model.log_prob, images, rows, progress)
-    about: dict[str, Any] = {
-        "metric": "nll", "kind": kind or ("exact" if model.exact else "elbo"), "n": len(values), "data": images.name,
-        "split": images.split, "transform": images.transform, "subject": subject or type(model).__name__,
-        "protocol": protocol or model.record_protocol, "note": model.record_note,
-    }  # fmt: skip
-    return in_both_units(values, model.image_shape, about)
+    values = nats(log_prob or model.log_prob, images, _rows(images, n, seed), progress)
+    kind, protocol = kind or ("exact" if model.exact else "elbo"), protocol or model.record_protocol
+    return in_both_units(values, model.image_shape, {**_facts(model, images, subject), "kind": kind, "protocol": protocol})
 
 
-def nats(log_prob: Callable[[Tensor], Tensor], images: Images, rows: Tensor, progress: Progress | None = None) -> Tensor:
-    """Return -log p(x) of the images at `rows`, (n,) float64, asked a few at a time."""
-    values = torch.empty(len(rows), dtype=torch.float64)
-    for first in range(0, len(rows), CHUNK):
-        part = rows[first : first + CHUNK]
-        values[first : first + len(part)] = -log_prob(to_float(images[part.numpy()])).detach().double().cpu()
+def importance(
+    model: ImportanceModel,
+    images: Images,
+    ks: Sequence[int],
+    n: int | None = None,
+    seed: int = 0,
+    *,
+    subject: str = "",
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Return two records, as `likelihood` does, of the importance-weighted bound with k draws per image for each k of `ks`.
+
+    One pass with the most draws gives all of them, since fewer draws are the first ones of more; the draws are those of `seed`.
+
+    Raises:
+        ArgumentError: as `likelihood`, and where a k is no whole number ≥ 1.
+    """
+    check_suited(model, images)
+    counts = sorted(set(check_draws(ks)))
+
+    def bounds(x: Tensor) -> Tensor:
+        return torch.stack([found.bound for found in model.iwae_bounds(x, counts, seed)])
+
+    values = nats(bounds, images, _rows(images, n, seed), progress, f"IWAE-{counts[-1]}", FEW)
+    about, of_pixels = _facts(model, images, subject), ", density of real-valued pixels" if getattr(model, "levels", None) == 0 else ""
+    return [
+        record
+        for k, row in zip(counts, values, strict=True)
+        for record in in_both_units(row, model.image_shape, {**about, "kind": "iwae", "protocol": f"K = {k}{of_pixels}"})
+    ]
+
+
+def nats(
+    log_prob: Callable[[Tensor], Tensor],
+    images: Images,
+    rows: Tensor,
+    progress: Progress | None = None,
+    what: str = "likelihood",
+    chunk: int = CHUNK,
+) -> Tensor:
+    """Return -log p(x) of the images at `rows`, (n,) float64, asked a few at a time; (m, n) where `log_prob` gives m values of each."""
+    parts = []
+    for part in rows.split(chunk):
+        parts.append(-log_prob(to_float(images[part.numpy()])).detach().double().cpu())
         if progress is not None:
-            progress("likelihood", first + len(part), len(rows))
+            progress(what, sum(found.shape[-1] for found in parts), len(rows))
+    values = torch.cat(parts, -1)
     if not torch.isfinite(values).all():
-        wrong = int((~torch.isfinite(values)).sum())
+        wrong = int((~torch.isfinite(values)).reshape(-1, len(rows)).any(0).sum())
         raise ArgumentError(
-            f"{wrong:,} of {len(values):,} images of {images.name} have no finite likelihood", "the model was made for other images"
+            f"{wrong:,} of {len(rows):,} images of {images.name} have no finite likelihood", "the model was made for other images"
         )
     return values
+
+
+def _rows(images: Images, n: int | None, seed: int) -> Tensor:
+    """Return the indices of `n` images, a fixed choice by `seed`; all where n is None or more than there are."""
+    chosen = len(images) if n is None else min(check_count(n), len(images))
+    return torch.arange(len(images)) if chosen == len(images) else subset(len(images), chosen, seed, "likelihood").sort().values
+
+
+def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
+    """Return what a record of the likelihood of `images` says whatever its kind."""
+    return {
+        "metric": "nll", "data": images.name, "split": images.split, "transform": images.transform,
+        "subject": subject or type(model).__name__, "note": model.record_note,
+    }  # fmt: skip
 
 
 def in_both_units(values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any]) -> list[Record]:
     """Return the mean of `values` (n,), nats of whole images, with its standard error as two records: nats and bits/dim."""
     spread = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
-    whole = Record(value=float(values.mean()), unit="nats", stderr=spread, **about)
+    whole = Record(value=float(values.mean()), unit="nats", stderr=spread, n=len(values), **about)
     scale = 1 / (dimensions(image_shape) * math.log(2))
     single = {"value": whole.value * scale, "unit": "bits/dim", "stderr": None if spread is None else spread * scale}
     return [whole, dataclasses.replace(whole, **single)]  # type: ignore[arg-type]

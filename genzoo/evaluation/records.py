@@ -88,7 +88,8 @@ class Record:
         spread = "" if self.stderr is None else f" ± {self.stderr:.2g}"
         unit = "" if self.unit == "1" else f" {self.unit}"
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"
-        where = f"n = {self.n:,}{against}, {self.data} {self.split}, {self.transform}"
+        how = {"elbo": "ELBO, ", "iwae": f"IWAE, {self.protocol}, "}.get(self.kind, "")
+        where = f"{how}n = {self.n:,}{against}, {self.data} {self.split}, {self.transform}"
         return f"{self.label} of {self.subject}: {sign}{self.value:.4g}{spread}{unit} ({where})"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -11,20 +12,37 @@ from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.certificate import certificate_of
 from genzoo.evaluation.inputs import Progress, subset
-from genzoo.evaluation.likelihood import check_suited, likelihood
+from genzoo.evaluation.likelihood import check_suited, importance, likelihood
 from genzoo.evaluation.quality import evaluate_implicit
 from genzoo.evaluation.records import Record
-from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, Model
+from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
+DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
 
 
 def records_of(
-    model: Model, card: Card, data: Any = None, n: int | None = None, seed: int = 0, progress: Progress | None = None
+    model: Model,
+    card: Card,
+    data: Any = None,
+    n: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    ks: Sequence[int] | None = None,
 ) -> list[Record]:
-    """Return the records of `model` on the held-out part of `data` (None: the recipe's)."""
+    """Return the records of `model` on the held-out part of `data` (None: the recipe's).
+
+    `ks` are the numbers of draws of the importance-weighted bounds, None for the usual ones; only an ImportanceModel has them.
+
+    Raises:
+        ArgumentError: as `score_model`; `ks` for a model without such bounds.
+    """
+    if ks is not None and not isinstance(model, ImportanceModel):
+        raise ArgumentError(
+            f"{card.name!r} has no importance-weighted bound to take k draws for", "leave k out; VAEs have one: genzoo list --tree"
+        )
     sides = {split: held_in(model, card, data, split) for split in ("train", "test")}
-    return score_model(model, sides["train"], sides["test"], card.name, n, seed, progress)
+    return score_model(model, sides["train"], sides["test"], card.name, n, seed, progress, DRAWS if ks is None else ks)
 
 
 def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
@@ -45,9 +63,18 @@ def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple
 
 
 def score_model(
-    model: Model, train: Any, test: Any, name: str, n: int | None = None, seed: int = 0, progress: Progress | None = None
+    model: Model,
+    train: Any,
+    test: Any,
+    name: str,
+    n: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    ks: Sequence[int] = (),
 ) -> list[Record]:
     """Return the records of `model` against `test`; an empty list where nothing can be measured of its kind.
+
+    An ImportanceModel is also given those of the bounds with each number of draws in `ks`.
 
     Raises:
         LawError: an exact density that breaks a law of its certificate.
@@ -57,7 +84,10 @@ def score_model(
         check_suited(model, test)
         if model.exact:
             certificate_of(model)  # a number that is no likelihood is not printed
-        return likelihood(model, test, n, seed, subject=name, progress=progress)
+        found = likelihood(model, test, n, seed, subject=name, progress=progress)
+        if isinstance(model, ImportanceModel) and len(ks):
+            found += importance(model, test, ks, n, seed, subject=name, progress=progress)
+        return found
     if isinstance(model, ImplicitModel) and isinstance(model, GenerativeModel):
         return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, subject=name, progress=progress)
     return []

@@ -2,5 +2,6 @@
 
 from genzoo.training import adversarial, likelihood
 from genzoo.training.players import Player, players
+from genzoo.training.schedule import warmth
 
-__all__ = ["Player", "adversarial", "likelihood", "players"]
+__all__ = ["Player", "adversarial", "likelihood", "players", "warmth"]

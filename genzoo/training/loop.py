@@ -90,6 +90,8 @@ class Run:
     def _turn(self, player: Player, turn: int, images: torch.Tensor) -> torch.Tensor:
         key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
         torch.manual_seed(mix("modules", *key))  # dropout inside a network draws from the global generator
+        if player.before_turn is not None:
+            player.before_turn(self.step)
         parameters = [p for p in player.module.parameters() if p.requires_grad]
         for parameter in parameters:
             parameter.grad = None

@@ -32,6 +32,7 @@ class Player:
         turns: how often it moves in one round.
         fresh: whether each turn is given new images; otherwise those of the player before.
         average: whether the recipe's EMA follows this player's weights.
+        before_turn: told the number of the round before each turn, for what changes along the run, as a warm-up does.
         after_turn: called after each update, for example to clip weights.
         settle: called once on the finished model, for example to estimate batch statistics of the averaged weights.
         floor: a mean loss below this over many rounds means that this player has won and the others learn nothing.
@@ -44,6 +45,7 @@ class Player:
     turns: int = 1
     fresh: bool = True
     average: bool = False
+    before_turn: Callable[[int], None] | None = None
     after_turn: Callable[[], None] | None = None
     settle: Callable[[Model], None] | None = None
     floor: float | None = None

@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from toys import Bernoulli, ToyConfig
+from toys import Bernoulli, Coins, ToyConfig
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation import difference, likelihood, rank
-from genzoo.evaluation.likelihood import CHUNK, levels_of
+from genzoo.evaluation import difference, importance, likelihood, rank
+from genzoo.evaluation.likelihood import CHUNK, FEW, levels_of
 
 
 def black_and_white(n=150, shape=(1, 8, 8), **facts):
@@ -100,3 +100,62 @@ def test_other_images_are_refused():
         likelihood(coin(_log_prob=lambda self, x: Bernoulli._log_prob(self, x) - math.inf), black_and_white(10))
     with pytest.raises(ArgumentError, match="n must be a whole number"):
         likelihood(coin(), black_and_white(), 0)
+
+
+class TestImportance:
+    def test_every_k_is_a_bound_in_both_units(self):
+        model, images = Coins(ToyConfig()), black_and_white(40)
+        records = importance(model, images, (20, 1, 20), subject="coins")
+        assert [(r.protocol, r.unit) for r in records] == [(f"K = {k}", unit) for k in (1, 20) for unit in ("nats", "bits/dim")]
+        for k, record in ((1, records[0]), (20, records[2])):
+            values = -model.iwae(images.float(), k).bound.double()
+            assert record.value == pytest.approx(float(values.mean()), rel=1e-6)
+            assert record.stderr == pytest.approx(float(values.std()) / math.sqrt(40), rel=1e-5)
+        for record in records:
+            assert (record.metric, record.kind, record.n, record.subject) == ("nll", "iwae", 40, "coins")
+            assert (record.data, record.split, record.transform) == ("coins", "test", "static-binarised")
+        assert records[2].value * (1 / (64 * math.log(2))) == pytest.approx(records[3].value)
+
+    def test_it_is_printed_as_a_bound_with_its_k(self):
+        record = importance(Coins(ToyConfig()), black_and_white(5), [7], subject="coins")[0]
+        assert str(record).startswith("nll of coins: ≤ ") and " nats (IWAE, K = 7, n = 5, coins test, static-binarised)" in str(record)
+
+    def test_bounds_of_different_k_are_not_ranked_together(self):
+        few, _, many, _ = importance(Coins(ToyConfig()), black_and_white(5), [1, 50])
+        with pytest.raises(ArgumentError, match="protocol differs, 'K = 1' and 'K = 50'"):
+            rank([few, many])
+        elbo = likelihood(Coins(ToyConfig()), black_and_white(5))[0]
+        assert "kind differs" in difference(elbo, few) and "(ELBO, n = 5" in str(elbo)
+
+    def test_a_density_of_real_pixels_is_told_from_a_mass(self):
+        dense = type("Dense", (Coins,), {"levels": 0})(ToyConfig())
+        assert importance(dense, black_and_white(5), [1])[0].protocol == "K = 1, density of real-valued pixels"
+
+    def test_one_pass_with_a_few_images_at_a_time(self):
+        asked, told = [], []
+
+        class Spy(Coins):
+            def _log_weights(self, x, k, seed):
+                asked.append((len(x), k, seed))
+                return super()._log_weights(x, k, seed)
+
+        importance(Spy(ToyConfig()), black_and_white(40), [1, 9, 4], seed=2, progress=lambda *state: told.append(state))
+        assert asked == [(FEW, 9, 2), (FEW, 9, 2), (40 - 2 * FEW, 9, 2)]
+        assert told == [("IWAE-9", 16, 40), ("IWAE-9", 32, 40), ("IWAE-9", 40, 40)]
+
+    def test_a_part_is_the_part_that_the_elbo_was_told_of(self):
+        model, images = Coins(ToyConfig()), black_and_white()
+        seen = []
+        importance(model, images, [1], 20, 3, progress=lambda *state: seen.append(state))
+        assert seen[-1] == ("IWAE-1", 20, 20)
+        assert importance(model, images, [1], 20, 3)[0].value != importance(model, images, [1], 20, 4)[0].value
+
+    @pytest.mark.parametrize("ks", [[0], [5, -1], [1.5], [], "50"])
+    def test_wrong_numbers_of_draws(self, ks):
+        with pytest.raises(ArgumentError, match=r"k must be a whole number of at least 1|ks must be a list"):
+            importance(Coins(ToyConfig()), black_and_white(5), ks)
+
+    def test_images_without_a_finite_bound_are_counted_once(self):
+        broken = type("Broken", (Coins,), {"log_likelihood": lambda self, x, z: Coins.log_likelihood(self, x, z) - math.inf})(ToyConfig())
+        with pytest.raises(ArgumentError, match="5 of 5 images of coins have no finite likelihood"):
+            importance(broken, black_and_white(5), [1, 3])

@@ -9,7 +9,7 @@ import toys
 from genzoo import Card, Family, Recipe
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.scoring import score_model, some_images
+from genzoo.evaluation.scoring import DRAWS, records_of, score_model, some_images
 from genzoo.law import LawError
 
 
@@ -63,3 +63,25 @@ def test_images_that_are_shown_are_held_out_and_suit_the_model():
     assert torch.equal(images, some_images(model, card, None, 5, seed=0)[0]) and set(images.unique().tolist()) == {0.0, 1.0}
     with pytest.raises(ArgumentError, match="black and white only"):
         some_images(model, card, "digits", 5, seed=0)
+
+
+COINS = toys.CARDS["coins"]
+
+
+def test_a_bound_by_importance_weights_is_given_at_every_k_of_the_papers():
+    records = records_of(toys.Coins(toys.ToyConfig()), COINS, n=3)
+    assert [record.kind for record in records] == ["elbo"] * 2 + ["iwae"] * 8 and {record.n for record in records} == {3}
+    assert [record.protocol for record in records[2::2]] == [f"K = {k}" for k in DRAWS] and DRAWS == (1, 50, 500, 5000)
+
+
+def test_or_at_those_that_are_asked_for():
+    model = toys.Coins(toys.ToyConfig())
+    assert [record.protocol for record in records_of(model, COINS, n=3, ks=[7])[2:]] == ["K = 7"] * 2
+    with pytest.raises(ArgumentError, match="k must be a whole number of at least 1, not 0"):
+        records_of(model, COINS, n=3, ks=[0])
+    assert len(score_model(model, coins("train"), coins("test"), "coins")) == 2  # a training run ends with the ELBO alone
+
+
+def test_k_for_a_model_without_such_a_bound_is_refused_with_what_has_one():
+    with pytest.raises(ArgumentError, match=r"'coin' has no importance-weighted bound.*VAEs have one"):
+        records_of(toys.Bernoulli(toys.ToyConfig()), toys.CARDS["coin"], ks=[5])

@@ -6,7 +6,6 @@ k importance-weighted draws.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,10 +18,10 @@ from genzoo import Recipe
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.losses import elbo
 from genzoo.losses.likelihood import dimensions
-from genzoo.models import DensityModel, EncodingModel
-from genzoo.noise import Draws, check_seed, generator, mix, whole
+from genzoo.models import EncodingModel, ImportanceModel
+from genzoo.noise import Draws, generator, mix
 from genzoo.schema import limits
-from genzoo.training import Player, players
+from genzoo.training import Player, players, warmth
 from genzoo_vae import nets
 from genzoo_vae.likelihoods import KINDS, Likelihood
 
@@ -46,7 +45,9 @@ class VAEConfig:
         depth: hidden layers; for "conv" the residual blocks at each size.
         likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or "logistic" (8 bits).
         k: draws of the importance-weighted bound that is maximised; 1 is the ELBO.
+        k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which decodes one draw instead of k.
         beta: weight of the KL in what is maximised; 1 is a VAE. With any other value the training loss is no bound.
+        warmup: steps over which the weight of the KL rises from 0 to `beta` along a line (Sønderby et al. 2016); 0 is off.
         free_bits: nats of KL per component of z that cost nothing in training, against posterior collapse; 0 is off.
     """
 
@@ -57,7 +58,9 @@ class VAEConfig:
     depth: int = field(default=2, metadata=limits(0, 16))
     likelihood: str = field(default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic")))
     k: int = field(default=1, metadata=limits(1, 10_000))
+    k_from: int = field(default=0, metadata=limits(0, 10**9))
     beta: float = field(default=1.0, metadata=limits(0, 1000))
+    warmup: int = field(default=0, metadata=limits(0, 10**9))
     free_bits: float = field(default=0.0, metadata=limits(0, 100))
 
 
@@ -68,18 +71,10 @@ class Posterior(NamedTuple):
     log_var: Tensor
 
 
-class Importance(NamedTuple):
-    """The importance-weighted bound of each image in nats, (N,), and its standard error over draws, NaN where there is one draw."""
-
-    bound: Tensor
-    stderr: Tensor
-
-
-class VAE(DensityModel, EncodingModel):
+class VAE(ImportanceModel, EncodingModel):
     """p(x) = ∫ p(x|z) p(z) dz with z ~ N(0, I); `log_prob` is the ELBO, `iwae` a tighter bound."""
 
     Config = VAEConfig
-    exact = False
 
     def __init__(self, config: VAEConfig) -> None:
         super().__init__()
@@ -114,41 +109,30 @@ class VAE(DensityModel, EncodingModel):
             return ""
         return f"no bound was maximised in training: beta = {self.config.beta:g}"
 
-    def iwae(self, x: object, k: int = 5000, seed: int | None = 0) -> Importance:
-        """Return the importance-weighted lower bound on log p(x) with `k` draws of z per image, in nats.
+    @property
+    def weighing_chunk(self) -> int:
+        """How many images are weighed at a time, with BLOCK draws each in one pass of the decoder."""
+        return self._images_per_pass(BLOCK)
 
-        Draws are a function of the image and the seed, so that neither the batch nor the bound with more draws changes them. Memory
-        does not grow with k or with the number of images. `stderr` is the first-order error of the logarithm of a mean.
-
-        Raises:
-            ArgumentError: wrong images; k that is no whole number ≥ 1.
-        """
-        count, start = whole(k), check_seed(seed)
-        if count is None or count < 1:
-            raise ArgumentError(f"k must be a whole number of at least 1, not {k!r}", "k=1 is one draw; 5000 is what papers report")
-        images = self.check_images(x)
-        self.likelihood.check(images)
-        with torch.no_grad(), self.evaluating():
-            parts = [self._importance(part, count, start) for part in images.split(self._images_per_pass(BLOCK))]
-        return Importance(*(torch.cat(values) for values in zip(*parts, strict=True)))
-
-    def objective(self, x: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+    def objective(self, x: Tensor, noise: torch.Generator, warmth: float = 1.0, k: int | None = None) -> tuple[Tensor, Tensor]:
         """Return what training maximises, in nats per image, and the mean KL(q(z|x) ‖ p(z)): two scalars, differentiable.
+
+        `warmth` is the share of the warm-up that has passed, by which the KL of the ELBO counts; `k` replaces that of the config.
 
         Raises:
             ArgumentError: pixels that the likelihood has no probability for.
         """
         self.likelihood.check(x)
         config, q = self.config, self._encode(x)
-        shape = (config.k, *q.mean.shape)
-        z = elbo.reparametrise(*q, torch.randn(shape, generator=noise, device=noise.device))  # (k, N, D)
+        draws = config.k if k is None else k
+        z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=noise, device=noise.device))  # (k, N, D)
         likelihood = self._log_likelihood(x, z)  # (k, N)
         components = elbo.kl_per_component(*q)
         divergence = components.sum(-1).mean()
-        if config.k > 1:
+        if draws > 1:
             return elbo.iwae(elbo.log_weight(likelihood, z, *q)).mean(), divergence
         paid = elbo.free_bits(components, config.free_bits) if config.free_bits else divergence
-        return elbo.elbo(likelihood.mean(), paid, config.beta), divergence
+        return elbo.elbo(likelihood.mean(), paid, warmth * config.beta), divergence
 
     def _log_prob(self, x: Tensor) -> Tensor:
         self.likelihood.check(x)
@@ -161,19 +145,14 @@ class VAE(DensityModel, EncodingModel):
         z = elbo.reparametrise(*q, noise.transpose(0, 1).to(x.device))
         return elbo.elbo(self._log_likelihood(x, z).mean(0), elbo.kl(*q))
 
-    def _importance(self, x: Tensor, k: int, seed: int) -> Importance:
+    def _log_weights(self, x: Tensor, k: int, seed: int) -> Iterator[Tensor]:
+        self.likelihood.check(x)
         q = self._encode(x)
         streams = [generator(start) for start in _seeds(x, "iwae", seed)]
-        first = second = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=x.device)  # log Σ w, log Σ w²
         for size in _blocks(k):
             noise = torch.stack([torch.randn(BLOCK, self.latent_size, generator=stream)[:size] for stream in streams], 1)
             z = elbo.reparametrise(*q, noise.to(x.device))  # (size, N, D)
-            log_w = elbo.log_weight(self._log_likelihood(x, z), z, *q).double()
-            first = torch.logaddexp(first, log_w.logsumexp(0))
-            second = torch.logaddexp(second, (2 * log_w).logsumexp(0))
-        spread = torch.exp(second - 2 * first) - 1 / k  # Var(w) / (k · mean²), by the delta method
-        stderr = spread.clamp(min=0).sqrt() if k > 1 else torch.full_like(spread, torch.nan)
-        return Importance((first - math.log(k)).float(), stderr.float())
+            yield elbo.log_weight(self._log_likelihood(x, z), z, *q)
 
     def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
         """Return log p(x|z), (K, N), of images (N, C, H, W) and their latents (K, N, D)."""
@@ -199,14 +178,19 @@ class VAE(DensityModel, EncodingModel):
 @players.register
 def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
     """Return the one player of the likelihood game, named "model": it minimises minus the bound of the config, in nats per image."""
-    collapse = Collapse(stops=recipe.watch)
+    collapse, stage = Collapse(stops=recipe.watch), (1.0, model.config.k)
+
+    def before_turn(step: int) -> None:
+        nonlocal stage
+        config = model.config
+        stage = warmth(step, config.warmup), config.k if step >= config.k_from else 1
 
     def loss(images: Tensor, noise: torch.Generator) -> Tensor:
-        value, divergence = model.objective(images, noise)
+        value, divergence = model.objective(images, noise, *stage)
         collapse.look(divergence)
         return -value
 
-    return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True)]
+    return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), before_turn=before_turn, average=True)]
 
 
 class Collapse:
@@ -234,6 +218,11 @@ class Collapse:
 def _check(config: VAEConfig) -> None:
     if config.k > 1 and (config.beta != 1 or config.free_bits):
         raise ArgumentError("beta and free_bits weigh the KL of the ELBO, which the bound of k > 1 draws has not", "choose k=1, or neither")
+    if config.k > 1 and config.warmup > config.k_from:
+        raise ArgumentError(
+            f"warmup weighs the KL of the ELBO, which the bound of k > 1 draws has not: it must be over at k_from={config.k_from}",
+            f"choose k_from={config.warmup} or later",
+        )
     if config.net == "mlp" and not config.depth:
         raise ArgumentError("depth must be at least 1 for net=mlp", "depth=0 is for net=conv, without residual blocks")
 

@@ -224,7 +224,7 @@ class TestObjective:
         model, x = tiny(), pictures((1, 2, 3))
         with torch.no_grad():
             values = torch.stack([model.objective(x, generator(seed))[0] for seed in range(400)])
-        exact = torch.stack([model._importance(x, 1, seed).bound.mean() for seed in range(400)]).detach()
+        exact = torch.stack([model.iwae(x, 1, seed).bound.mean() for seed in range(400)]).detach()
         assert abs(values.mean() - exact.mean()) < 5 * (values.std() + exact.std()) / 20
 
     def test_more_draws_maximise_a_tighter_bound(self):
@@ -257,6 +257,40 @@ class TestObjective:
             plain, kl = tiny().objective(x, generator(0))
             free, told = tiny(free_bits=50.0).objective(x, generator(0))
         assert told == kl and float(plain - free) == pytest.approx(50 - float(kl), rel=1e-4)
+
+    def test_a_warm_up_weighs_the_kl_by_what_has_passed(self):
+        model, x = tiny(beta=2.0, warmup=4), pictures((1, 2, 3))
+        values = []
+        with torch.no_grad():
+            for share in (0.0, 0.25, 1.0):
+                value, divergence = model.objective(x, generator(0), share)
+                values.append(float(value))
+        assert values[0] - values[1] == pytest.approx(0.25 * 2 * float(divergence), rel=1e-4)
+        assert values[0] - values[2] == pytest.approx(2 * float(divergence), rel=1e-4)
+
+    def test_the_player_warms_up_with_the_step_and_then_takes_k_draws(self, monkeypatch):
+        model, x, asked = tiny(k=3, k_from=6, warmup=4), pictures((1, 2, 3)), []
+        objective = model.objective
+        monkeypatch.setattr(model, "objective", lambda *given: asked.append(given[2:]) or objective(*given))
+        (player,) = players(model, Recipe())
+        for step in (0, 1, 4, 5, 6, 99):
+            player.before_turn(step)
+            player.loss(x, generator(step))
+        assert asked == [(0, 1), (0.25, 1), (1, 1), (1, 1), (1, 3), (1, 3)]
+
+    def test_one_draw_of_a_model_with_k_is_the_elbo(self):
+        x = pictures((1, 2, 3))
+        with torch.no_grad():
+            assert tiny(k=50).objective(x, generator(0), 1.0, 1) == tiny().objective(x, generator(0))
+            assert tiny(k=50).objective(x, generator(0))[0] > tiny().objective(x, generator(0))[0]
+
+    def test_a_warm_up_must_be_over_when_k_draws_begin(self):
+        with pytest.raises(ArgumentError, match=r"config of vae: warmup weighs the KL of the ELBO.*k_from=10 or later"):
+            CARDS["vae"].build(k=5, warmup=10, k_from=9)
+        CARDS["vae"].build(k=5, warmup=10, k_from=10)
+
+    def test_a_warm_up_leaves_a_bound_another_beta_does_not(self):
+        assert tiny(warmup=100).record_note == "" and "no bound" in tiny(warmup=100, beta=0.5).record_note
 
     @pytest.mark.parametrize("wrong", [{"k": 5, "beta": 2.0}, {"k": 5, "free_bits": 0.1}])
     def test_switches_of_the_kl_do_not_go_with_importance_weights(self, wrong):
@@ -309,6 +343,7 @@ class TestTraining:
 
 @pytest.mark.parametrize("settings", [
     {"net": "conv", "width": 4, "depth": 0, "free_bits": 0.1}, {"k": 3, "width": 8, "likelihood": "gaussian"}, {"width": 8, "beta": 2.0},
+    {"width": 8, "warmup": 3, "k": 2, "k_from": 3},
 ])  # fmt: skip
 def test_from_card_to_bounds_on_digits(tmp_path, monkeypatch, settings):
     """A tiny VAE is trained for a moment, goes on from its checkpoint to the same bits, is published, loaded and verified."""

@@ -1,0 +1,104 @@
+"""ImportanceModel: a density that is the mean of importance weights, and the bounds of K draws that follow (Burda et al. 2016)."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor
+
+from genzoo.errors import ArgumentError, safe_repr
+from genzoo.models.density import DensityModel
+from genzoo.models.model import public
+from genzoo.noise import check_seed, whole
+
+
+class Importance(NamedTuple):
+    """The importance-weighted bound of each image in nats, (N,), and its standard error over draws, NaN where there is one draw."""
+
+    bound: Tensor
+    stderr: Tensor
+
+
+class ImportanceModel(DensityModel):
+    """p(x) = E[w] with w = p(x, z) / q(z|x) and z ~ q(z|x): `log_prob` is a lower bound, K draws of z give a tighter one."""
+
+    exact: ClassVar[bool] = False
+
+    @property
+    def weighing_chunk(self) -> int:
+        """How many images are weighed at a time: what bounds the memory, together with the blocks of `_log_weights`."""
+        return 16
+
+    @public
+    def iwae(self, x: Any, k: int = 5000, seed: int | None = 0) -> Importance:
+        """Return the importance-weighted lower bound on log p(x) with `k` draws of z per image, in nats.
+
+        Draws are a function of the image and the seed, so that neither the batch nor the bound with more draws changes them. Memory
+        does not grow with k or with the number of images. `stderr` is the first-order error of the logarithm of a mean.
+
+        Raises:
+            ArgumentError: wrong images; k that is no whole number ≥ 1.
+        """
+        return self.iwae_bounds(x, (k,), seed)[0]
+
+    @public
+    def iwae_bounds(self, x: Any, ks: Sequence[int], seed: int | None = 0) -> list[Importance]:
+        """Return `iwae(x, k, seed)` for each k of `ks`, at the price of the largest: fewer draws are the first ones of more.
+
+        Raises:
+            ArgumentError: wrong images; no k, or one that is no whole number ≥ 1.
+        """
+        counts, start = check_draws(ks), check_seed(seed)
+        images, most = self.check_images(x), max(counts)
+        with torch.no_grad(), self.evaluating():
+            parts = [_bounds(self._log_weights(part, most, start), counts) for part in images.split(self.weighing_chunk)]
+        return [Importance(*(torch.cat([part[k][i] for part in parts]).float() for i in (0, 1))) for k in counts]
+
+    @abstractmethod
+    def _log_weights(self, x: Tensor, k: int, seed: int) -> Iterator[Tensor]:
+        """Yield log w = log p(x|z) + log p(z) - log q(z|x) in nats, (m, N) at a time and (k, N) in all, of checked images (N, C, H, W).
+
+        The draws of an image must be a function of the image and the seed, and the first of many draws those of few.
+        """
+
+
+def check_draws(ks: Any) -> list[int]:
+    """Return `ks` as a list of whole numbers, or raise ArgumentError where it is empty or holds anything below 1."""
+    found = list(ks) if isinstance(ks, Iterable) and not isinstance(ks, str) else []
+    counts = [whole(k) for k in found]
+    if not counts:
+        raise ArgumentError(f"ks must be a list of numbers of draws, not {safe_repr(ks)}", "for example ks=(1, 50)")
+    for k, count in zip(found, counts, strict=True):
+        if count is None or count < 1:
+            raise ArgumentError(
+                f"k must be a whole number of at least 1, not {safe_repr(k)}", "k=1 is one draw; 5000 is what papers report"
+            )
+    return [count for count in counts if count is not None]
+
+
+def _bounds(blocks: Iterator[Tensor], ks: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:
+    """Return bound and standard error, (N,) float64 each, of the first k log-weights for each k of `ks`, by two running sums."""
+    found: dict[int, tuple[Tensor, Tensor]] = {}
+    wanted, seen, first, second = sorted(set(ks)), 0, torch.tensor(-math.inf), torch.tensor(-math.inf)
+    for block in blocks:
+        rest = block.double()
+        while len(rest) and wanted:
+            part, rest = rest[: wanted[0] - seen], rest[wanted[0] - seen :]
+            first = torch.logaddexp(first.to(part), part.logsumexp(0))  # log Σ w
+            second = torch.logaddexp(second.to(part), (2 * part).logsumexp(0))  # log Σ w²
+            seen += len(part)
+            if seen == wanted[0]:
+                found[wanted.pop(0)] = _bound(first, second, seen)
+    if wanted:
+        raise ArgumentError(f"_log_weights gave {seen} draws where {wanted[-1]} were asked for", "it must yield k draws in all")
+    return found
+
+
+def _bound(first: Tensor, second: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    spread = torch.exp(second - 2 * first) - 1 / k  # Var(w) / (k · mean²), by the delta method
+    stderr = spread.clamp(min=0).sqrt() if k > 1 else torch.full_like(spread, torch.nan)
+    return first - math.log(k), stderr

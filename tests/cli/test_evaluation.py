@@ -1,0 +1,88 @@
+"""`genzoo eval` of a model with a bound: -ELBO and IWAE-K, and which K are told."""
+
+import json
+
+import pytest
+import toys
+from click.testing import CliRunner
+from shell import lay, one_line
+
+from genzoo import hub, registry, zoo
+from genzoo.cli.program import cli
+from genzoo.files import sha256_of
+from genzoo.ledger import Row
+from genzoo.models import golden
+from genzoo.models.weights import encode
+
+COINS = """
+import genzoo, toys
+@genzoo.hookimpl
+def genzoo_cards():
+    return [toys.CARDS["coins"], toys.CARDS["toy-gan"]]
+"""
+
+
+@pytest.fixture(scope="module")
+def hub_folder(tmp_path_factory):
+    """Give a hub folder with weights of coins and of a toy GAN."""
+    folder = tmp_path_factory.mktemp("hub")
+    for name, net in (("coins", toys.Coins(toys.ToyConfig())), ("toy-gan", toys.gan())):
+        blob = encode(net.eval(), name, golden.record(net))
+        facts = {"licence": "MIT", "data": "digits", "terms": "", "trained": "not at all", "scores": ()}
+        row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), plugin="coin-box", **facts)
+        hub.push(folder, name=name, weights=blob, row=row, card_text=f"# {name}\n")
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, hub_folder):
+    """Give `run(*args)`, which calls the program in this process with a plugin of coins."""
+    lay(tmp_path, "coin-box", COINS)
+    monkeypatch.syspath_prepend(tmp_path)
+    for key, value in (("PLUGINS", "coin-box"), ("ZOO", hub_folder), ("CACHE", tmp_path / "cache")):
+        monkeypatch.setenv(f"GENZOO_{key}", str(value))
+    registry.installed.cache_clear()
+    yield lambda *args: CliRunner().invoke(cli, [str(arg) for arg in args])
+    registry.installed.cache_clear()
+
+
+def told(done):
+    assert done.exit_code == 0, done.output
+    return [(r["kind"], r["protocol"], r["unit"]) for r in json.loads(done.stdout)]
+
+
+def test_the_usual_k_are_told_in_both_units(run):
+    found = told(run("eval", "coins", "-n", 3, "--json"))
+    assert [kind for kind, _, _ in found] == ["elbo"] * 2 + ["iwae"] * 8
+    assert found[2:] == [("iwae", f"K = {k}", unit) for k in (1, 50, 500, 5000) for unit in ("nats", "bits/dim")]
+
+
+def test_json_has_all_one_must_know(run):
+    for record in json.loads(run("eval", "coins", "-n", 20, "--k", "2", "--json").stdout):
+        facts = {"metric": "nll", "n": 20, "data": "binarized-digits", "transform": "static-binarised", "split": "test", "subject": "coins"}
+        assert facts.items() <= record.items() and record["stderr"] > 0
+
+
+@pytest.mark.parametrize("args", [("--k", "9,2"), ("--k", "2", "--k", "9"), ("--k", " 2 , 9 ,2")])
+def test_others_are_told_where_asked_for(run, args):
+    assert [protocol for _, protocol, _ in told(run("eval", "coins", "-n", 3, *args, "--json"))[2:]] == ["K = 2"] * 2 + ["K = 9"] * 2
+
+
+def test_lines_say_that_they_are_bounds(run):
+    lines = run("eval", "coins", "-n", 3, "--k", 5).stdout.splitlines()
+    assert len(lines) == 4 and all(line.startswith("nll of coins: ≤ ") for line in lines)
+    assert "(ELBO, n = 3" in lines[0] and "nats (IWAE, K = 5, n = 3" in lines[2] and "bits/dim (IWAE" in lines[3]
+
+
+@pytest.mark.parametrize("k", ["0", "-1", "1,0", "", "50,", "1.5", "many", "٣", "9" * 30])
+def test_a_wrong_k_is_wrong_usage(run, monkeypatch, k):
+    monkeypatch.setattr(zoo, "load", lambda *args, **more: pytest.fail("the model was loaded first"))
+    done = run("eval", "coins", "--k", k)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "must be a whole number of at least 1, for example --k 1,50,5000" in " ".join(done.stderr.split())
+
+
+def test_k_for_a_model_without_a_bound_says_what_has_one(run):
+    done = run("eval", "toy-gan", "--data", "digits", "--k", 5)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert one_line(done.stderr, "'toy-gan' has no importance-weighted bound", "leave k out; VAEs have one")
