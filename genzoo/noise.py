@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,13 @@ def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Ge
 class Draws:
     """The random numbers of images `first` … `first + n - 1` of `seed`, each image from its own stream.
 
-    Every call continues the streams, so a sequential sampler may draw pixel by pixel.
+    Every call continues the streams, so a sequential sampler may draw pixel by pixel; `tell` lets it say how far it has come.
     """
 
-    def __init__(self, seed: int, first: int, n: int, device: torch.device | str = "cpu") -> None:
-        self.seed, self.n, self.device = seed, n, torch.device(device)
+    def __init__(
+        self, seed: int, first: int, n: int, device: torch.device | str = "cpu", watch: Callable[[int, int], object] | None = None
+    ) -> None:
+        self.seed, self.n, self.device, self._watch = seed, n, torch.device(device), watch
         self._first, self._drawn = first, 0  # numbers that each stream has given so far
         self._philox = np.random.Philox(key=seed)
 
@@ -77,6 +80,11 @@ class Draws:
         """Return (n, *shape) float32, standard normal: the inverse distribution function of `uniform`."""
         values: Tensor = torch.special.ndtri(self.uniform(*shape).cpu())
         return values.float().to(self.device)
+
+    def tell(self, done: int, total: int) -> None:
+        """Say that `done` of `total` equal steps of drawing these images are taken, to whoever waits for them."""
+        if self._watch is not None:
+            self._watch(done, total)
 
     def _raw(self, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
         """Return the next `size` words of each stream, (n, size): one Philox whose counter is set, as making one per image is slow."""

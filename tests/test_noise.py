@@ -75,6 +75,13 @@ class TestDraws:
         assert draws.uniform(2, 0).shape == (3, 2, 0)
         assert (draws.uniform(1).dtype, draws.normal(1, 2).dtype, draws.normal(1, 2).shape) == (torch.float64, torch.float32, (3, 1, 2))
 
+    def test_who_watches_is_told_and_numbers_stay_the_same(self):
+        told = []
+        watched = Draws(3, 0, 2, watch=lambda *state: told.append(state))
+        watched.tell(1, 4)
+        assert told == [(1, 4)] and torch.equal(watched.uniform(5), Draws(3, 0, 2).uniform(5))
+        assert Draws(3, 0, 2).tell(1, 4) is None
+
 
 class TestSeed:
     @pytest.mark.parametrize("seed", [0, 7, LARGEST_SEED, np.int64(3), np.uint8(3), torch.tensor(3), np.array(3)])

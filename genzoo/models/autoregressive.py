@@ -15,7 +15,7 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.images import as_tensor
 from genzoo.models.density import DensityModel
-from genzoo.models.model import check_count, check_memory, public
+from genzoo.models.model import Progress, check_count, check_memory, check_progress, in_chunks, public
 from genzoo.noise import Draws, check_seed
 
 MOST_LEVELS = 256
@@ -41,7 +41,7 @@ class AutoregressiveModel(DensityModel):
         return False
 
     @public
-    def complete(self, x: Any, mask: Any, n: int = 1, seed: int | None = None) -> Tensor:
+    def complete(self, x: Any, mask: Any, n: int = 1, seed: int | None = None, *, progress: Progress | None = None) -> Tensor:
         """Return `n` completions (N, n, C, H, W) of each image x (N, C, H, W): where `mask` is True the image is kept, elsewhere drawn.
 
         Dimensions are drawn in raster order given all earlier ones, observed or drawn; what lies *after* a drawn dimension does not
@@ -53,22 +53,43 @@ class AutoregressiveModel(DensityModel):
             mask: bool, (H, W), (N, H, W), (N, 1, H, W) or (N, C, H, W).
             n: completions of each image.
             seed: completion j of image i is a function of (seed, i·n + j), so `complete` of nothing observed is `sample`.
+            progress: told (done, total) in pixels.
 
         Raises:
             ArgumentError: images, mask, n or seed of a wrong shape, type or range; observed values that are none of the levels.
         """
-        return self._completions(x, mask, n, seed)
+        return self._completions(x, mask, n, seed, check_progress(progress))
 
     @public
     def complete_with_log_prob(self, x: Any, mask: Any, n: int = 1, seed: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return `complete(x, mask, n, seed)` and log p of each completed image in nats, (N, n).
+        """Return `complete(x, mask, n, seed)` and log p of each completed image, kept part and all, in nats, (N, n).
 
-        log p(whole) = log p(missing | observed) + log p(observed), whose last term is the same for all completions of an image: they
-        rank by either alike.
+        `completion_log_prob` gives the share of what was drawn. Where a prefix of the scan is kept, the rest of log p is the same for
+        all completions of an image: they rank by either alike.
         """
-        images = self._completions(x, mask, n, seed)
-        values = [self.log_prob(part) for part in images.flatten(0, 1).split(self.decode_chunk)]
-        return images, torch.cat(values).view(images.shape[:2])
+        images = self._completions(x, mask, n, seed, None)
+        return images, in_chunks(self.log_prob, images.flatten(0, 1), self.decode_chunk).view(images.shape[:2])
+
+    @public
+    def completion_log_prob(self, x: Any, mask: Any) -> Tensor:
+        """Return Σ log p(x_i | x_1 … x_{i-1}) over the dimensions where `mask` is False, in nats, (N,).
+
+        This is the log-probability with which `complete` draws just these values. For a mask that is True on a prefix of the scan, an
+        upper half for example, it is log p(rest | kept). For others it is not, as what is kept *after* a drawn dimension has no say in
+        how that is drawn; `log_prob(x)`, of the whole image, is exact for every mask. With everything kept it is 0, with nothing
+        kept `log_prob(x)`.
+
+        Args:
+            x: completed images (N, C, H, W), or any others.
+            mask: as for `complete`.
+
+        Raises:
+            ArgumentError: images or mask of a wrong shape, type or range; values that are none of the levels.
+        """
+        images = self.check_images(x)
+        kept = self._check_mask(mask, len(images))
+        with torch.no_grad(), self.evaluating():
+            return torch.where(kept, 0, self._log_conditionals(images)).sum((1, 2, 3)).float()
 
     def check_levels(self, x: Tensor, what: str = "x") -> Tensor:
         """Return the level of each value of `x` in [0, 1] as int64, or raise ArgumentError where a value is none of the levels.
@@ -93,7 +114,7 @@ class AutoregressiveModel(DensityModel):
     def _dtype(self) -> torch.dtype:
         return next((p.dtype for p in self.parameters()), torch.float32)
 
-    def _completions(self, x: Any, mask: Any, n: int, seed: int | None) -> Tensor:
+    def _completions(self, x: Any, mask: Any, n: int, seed: int | None, progress: Progress | None) -> Tensor:
         images = self.check_images(x)
         observed = self._check_mask(mask, len(images))
         count, start = check_count(n), check_seed(seed)
@@ -106,7 +127,9 @@ class AutoregressiveModel(DensityModel):
             # Always a whole chunk, as in `sample`: a completion must not depend on how many others are asked for.
             owner = (torch.arange(first, first + chunk, device=self.device) // count).clamp(max=len(images) - 1)
             with torch.inference_mode(), self.evaluating():
-                drawn = self._complete(images[owner], observed[owner], Draws(start, first, chunk, self.device))
+                draws = Draws(start, first, chunk, self.device, self._watch(progress, first, total))
+                drawn = self._complete(images[owner], observed[owner], draws)
+                draws.tell(1, 1)
                 done.append(torch.where(observed[owner], images[owner], drawn.float().clamp(0, 1))[: total - first])
         joined = torch.cat(done) if done else images.clone()
         return joined.view(len(images), count, *self.image_shape)
@@ -153,6 +176,7 @@ class AutoregressiveModel(DensityModel):
                     value = self._quantile(told, uniforms[:, row, column, channel]).to(images.dtype) / (self.levels - 1)
                     here = (slice(None), channel, row, column)
                     images[here] = torch.where(mask[here], images[here], value)
+                draws.tell(row * width + column + 1, height * width)
         return images
 
     @abstractmethod

@@ -11,7 +11,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from genzoo.images import check_images, quantise
 from genzoo.noise import Draws, check_seed, whole
 
 F = TypeVar("F", bound=Callable[..., Any])
+Progress: TypeAlias = Callable[[int, int], object]  # (pixels drawn so far, of how many)
 _FINAL: dict[str, set[str]] = {}
 _MOST = 2**63 - 1  # of anything that is counted
 
@@ -99,16 +100,19 @@ class GenerativeModel(Model):
     """A model that can be sampled."""
 
     @public
-    def sample(self, n: int = 1, seed: int | None = None, *, dtype: torch.dtype = torch.float32) -> Tensor:
+    def sample(
+        self, n: int = 1, seed: int | None = None, *, dtype: torch.dtype = torch.float32, progress: Progress | None = None
+    ) -> Tensor:
         """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives 0 … 255.
 
-        Image i of a seed is the same whatever `n` is; `seed=None` draws a fresh one.
+        Image i of a seed is the same whatever `n` is; `seed=None` draws a fresh one. `progress` is told (done, total) in pixels:
+        after every batch, and by models that draw pixel by pixel after every pixel.
 
         Raises:
             ArgumentError: n is no whole number ≥ 1 or asks for more memory than there is; a seed outside [0, 2^63).
         """
         count = check_count(n)
-        batches = self.sample_batches(count, seed, dtype=dtype)
+        batches = self.sample_batches(count, seed, dtype=dtype, progress=progress)
         check_memory(
             count, math.prod(self.image_shape) * dtype.itemsize, "ask for fewer, or take them a few at a time with sample_batches(n)"
         )
@@ -118,22 +122,32 @@ class GenerativeModel(Model):
         return images
 
     @public
-    def sample_batches(self, n: int, seed: int | None = None, *, dtype: torch.dtype = torch.float32) -> Iterator[Tensor]:
+    def sample_batches(
+        self, n: int, seed: int | None = None, *, dtype: torch.dtype = torch.float32, progress: Progress | None = None
+    ) -> Iterator[Tensor]:
         """Yield the images of `sample(n, seed)` a few at a time, so that memory does not grow with n."""
         count, start = check_count(n), check_seed(seed)
         if dtype not in (torch.float32, torch.uint8):
             raise ArgumentError(f"dtype must be torch.float32 or torch.uint8, not {dtype!r}")
-        return self._batches(count, start, dtype)
+        return self._batches(count, start, dtype, check_progress(progress))
 
-    def _batches(self, n: int, seed: int, dtype: torch.dtype) -> Iterator[Tensor]:
+    def _batches(self, n: int, seed: int, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
         for first in range(0, n, self.decode_chunk):
             # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image must not depend on n.
-            draws = Draws(seed, first, self.decode_chunk, self.device)
+            draws = Draws(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
             with torch.inference_mode(), self.evaluating():
                 images = self._sample(draws).float().clamp(0, 1)[: n - first]
             if tuple(images.shape[1:]) != self.image_shape:
                 raise CardError(f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not {self.image_shape}")
+            draws.tell(1, 1)
             yield quantise(images) if dtype == torch.uint8 else images.clone()
+
+    def _watch(self, progress: Progress | None, first: int, n: int) -> Progress | None:
+        """Return what tells `progress` of the batch that begins with image `first` of `n`, whatever steps it is drawn in."""
+        if progress is None:
+            return None
+        pixels, size = math.prod(self.image_shape[1:]), min(self.decode_chunk, n - first)
+        return lambda done, total: progress((first * total + size * done) * pixels // total, n * pixels)
 
     @abstractmethod
     def _sample(self, draws: Draws) -> Tensor:
@@ -146,6 +160,13 @@ def check_count(n: Any, what: str = "n") -> int:
     if value is None or not 1 <= value <= _MOST:
         raise ArgumentError(f"{what} must be a whole number of at least 1, not {safe_repr(n)}", f"for example {what}=16")
     return value
+
+
+def check_progress(progress: Any) -> Progress | None:
+    """Return `progress` if it is None or can be called, or raise ArgumentError."""
+    if progress is not None and not callable(progress):
+        raise ArgumentError(f"progress must be a function of (done, total), not {safe_repr(progress)}", "for example progress=print")
+    return progress  # type: ignore[no-any-return]
 
 
 def check_memory(n: int, each: int, hint: str = "ask for fewer") -> None:

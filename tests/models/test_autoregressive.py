@@ -116,6 +116,75 @@ def test_log_prob_of_completions():
     torch.testing.assert_close(told, model.log_prob(done.flatten(0, 1)).view(2, 12))
 
 
+def test_a_completion_has_the_probability_of_the_rest_given_what_is_kept():
+    """log p(rest | prefix), by summing p over every image with that prefix."""
+    model, images = chain(), every(chain())
+    mask = torch.zeros(3, 2, dtype=torch.bool)
+    mask.view(-1)[:3] = True
+    told = model.completion_log_prob(images, mask)
+    whole = model.log_prob(images).double()
+    for image, value, share in zip(images, told, whole, strict=True):
+        same = (images.flatten(1)[:, :3] == image.flatten()[:3]).all(1)
+        assert float(value) == pytest.approx(float(share - whole[same].logsumexp(0)), abs=1e-4)
+
+
+def test_a_completion_comes_as_often_as_its_probability_says_whatever_is_kept():
+    model = chain(image_shape=(1, 1, 3))
+    x, mask = torch.tensor([[[[0.0, 1.0, 0.0]]]]), torch.tensor([[False, True, False]])
+    done = model.complete(x, mask, n=4000, seed=0)[0]
+    for first, last in itertools.product((0.0, 1.0), repeat=2):
+        one = torch.tensor([[[[first, 1.0, last]]]])
+        found = float((done == one).all((1, 2, 3)).float().mean())
+        assert found == pytest.approx(float(model.completion_log_prob(one, mask).exp()), abs=0.03)
+
+
+def test_of_nothing_kept_it_is_the_whole_of_everything_kept_it_is_nothing():
+    model, x = chain(image_shape=(3, 2, 2)), torch.ones(2, 3, 2, 2)
+    torch.testing.assert_close(model.completion_log_prob(x, torch.zeros(2, 2, dtype=torch.bool)), model.log_prob(x))
+    assert not model.completion_log_prob(x, torch.ones(2, 2, dtype=torch.bool)).any()
+    mask = torch.zeros(2, 3, 2, 2, dtype=torch.bool)
+    mask[0] = True
+    mask[1, 1] = True
+    told = model.completion_log_prob(x, mask)
+    assert told[0] == 0
+    torch.testing.assert_close(told[1], model._log_conditionals(x)[1, [0, 2]].sum())
+
+
+def test_a_completion_without_probability_is_refused():
+    mask = torch.ones(3, 2, dtype=torch.bool)
+    for x, words in ((torch.full((1, 1, 3, 2), 0.4), "binarise"), (torch.zeros(1, 1, 2, 3), "shape"), (torch.zeros(3, 2), "shape")):
+        with pytest.raises(ArgumentError, match=words):
+            chain().completion_log_prob(x, mask)
+    with pytest.raises(ArgumentError, match="mask must be bool"):
+        chain().completion_log_prob(torch.zeros(1, 1, 3, 2), mask.float())
+
+
+@pytest.mark.parametrize("n", [3, 20])
+def test_progress_is_told_after_every_pixel(n):
+    model, told = chain(), []
+    x = every(model)[:2]
+    done = model.complete(x, torch.zeros(3, 2, dtype=torch.bool), n, seed=0, progress=lambda *state: told.append(state))
+    assert {total for _, total in told} == {2 * n * 6}
+    counts = [count for count, _ in told]
+    assert counts == sorted(counts) and counts[-1] == 2 * n * 6 and len(set(counts)) == 6 * -(-2 * n // model.decode_chunk)
+    assert torch.equal(done, model.complete(x, torch.zeros(3, 2, dtype=torch.bool), n, seed=0))
+    told.clear()
+    model.sample(3, seed=0, progress=lambda *state: told.append(state))
+    assert sorted(set(told)) == [(3 * pixel, 18) for pixel in range(1, 7)]
+    with pytest.raises(ArgumentError, match="progress must be a function"):
+        model.complete(x, torch.zeros(3, 2, dtype=torch.bool), progress=1)
+
+
+def test_who_interrupts_finds_the_model_as_it_was():
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    model = chain().train()
+    with pytest.raises(KeyboardInterrupt):
+        model.sample(2, seed=0, progress=stop)
+    assert model.training and not torch.is_inference_mode_enabled()
+
+
 def test_masks_may_differ_between_images_and_channels():
     model = chain(image_shape=(3, 1, 2))
     x, mask = every(model)[[3, 60]], torch.zeros(2, 3, 1, 2, dtype=torch.bool)

@@ -107,6 +107,19 @@ class TestBatches:
             assert not batch.is_inference()
 
 
+class TestProgress:
+    def test_it_is_told_in_pixels_after_each_batch(self, sampler):
+        told = []
+        images = sampler.sample(37, seed=0, progress=lambda done, total: told.append((done, total)))
+        assert told == [(n * 64, 37 * 64) for n in (16, 32, 37)]
+        assert torch.equal(images, sampler.sample(37, seed=0))
+
+    def test_what_cannot_be_called_is_refused_at_once(self, sampler):
+        for ask in (sampler.sample, sampler.sample_batches):
+            with pytest.raises(ArgumentError, match=r"progress must be a function of \(done, total\), not True"):
+                ask(1, progress=True)
+
+
 class TestModes:
     @pytest.mark.parametrize("training", [True, False])
     def test_mode_and_statistics_are_left_alone(self, training):

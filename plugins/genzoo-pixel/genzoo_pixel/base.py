@@ -70,7 +70,8 @@ class PixelModel(AutoregressiveModel):
         # In float64 rounding never moves a boundary past a drawn number, so cached and naive images are equal, not just alike.
         exact = copy.deepcopy(self).double()
         machine = exact._machine(draws.n)
-        return draw(machine, exact._quantile, x, mask, draws.uniform(*self.image_shape[1:], self.image_shape[0]), self.levels)
+        uniforms = draws.uniform(*self.image_shape[1:], self.image_shape[0])
+        return draw(machine, exact._quantile, x, mask, uniforms, self.levels, draws.tell)
 
     def _complete_naively(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
         return AutoregressiveModel._complete_naively(copy.deepcopy(self).double(), x, mask, draws)

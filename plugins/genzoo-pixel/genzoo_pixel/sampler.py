@@ -78,10 +78,14 @@ class Machine(ABC):
 
 
 Quantile = Callable[[Tensor, Tensor], Tensor]
+Tell = Callable[[int, int], object]
 
 
-def draw(machine: Machine, quantile: Quantile, x: Tensor, mask: Tensor, uniforms: Tensor, levels: int) -> Tensor:
-    """Return images (n, C, H, W), float64: `x` where `mask`, elsewhere the levels that `quantile` gives for `uniforms` (n, H, W, C)."""
+def draw(machine: Machine, quantile: Quantile, x: Tensor, mask: Tensor, uniforms: Tensor, levels: int, tell: Tell | None = None) -> Tensor:
+    """Return images (n, C, H, W), float64: `x` where `mask`, elsewhere the levels that `quantile` gives for `uniforms` (n, H, W, C).
+
+    `tell` is told (done, total) after every pixel.
+    """
     images = torch.where(mask, x, 0).double()
     kept = images.clone()
     _, channels, height, width = images.shape
@@ -95,4 +99,6 @@ def draw(machine: Machine, quantile: Quantile, x: Tensor, mask: Tensor, uniforms
                 value = torch.where(mask[here], kept[here], level.double() / (levels - 1))
                 images[here] = value
                 machine.put(column, channel, 2 * value - 1)
+            if tell is not None:
+                tell(row * width + column + 1, height * width)
     return images

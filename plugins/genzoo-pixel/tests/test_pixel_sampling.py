@@ -74,6 +74,12 @@ def test_a_number_that_is_off_would_be_seen(make, monkeypatch):
     assert not torch.equal(cached, naive)
 
 
+def test_whoever_waits_is_told_of_every_pixel(make, kind):
+    told = []
+    make(kind, image_shape=(1, 3, 4), head="bernoulli").sample(2, seed=0, progress=lambda *state: told.append(state))
+    assert sorted(set(told)) == told[:12] == [(2 * pixel, 24) for pixel in range(1, 13)]
+
+
 def test_sampling_changes_nothing(make, kind):
     model = make(kind, image_shape=(1, 3, 3), head="bernoulli")
     before = {key: value.clone() for key, value in model.state_dict().items()}
