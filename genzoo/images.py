@@ -1,4 +1,4 @@
-"""The one image convention, and the pictures made from it.
+"""The one image convention, and the pictures and animations made from it.
 
 Images are (N, C, H, W) float32 in [0, 1]. uint8 in 0..255 is accepted and divided by 255; everything else is refused by
 `check_images` with what came and what was expected.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -25,6 +25,7 @@ Pixels: TypeAlias = "Tensor | np.ndarray[Any, Any]"
 
 TILE = 64  # pixels: about the size at which an image in a grid is seen without a magnifying glass
 MOST_PIXELS = 500_000_000  # of a grid: beyond it no viewer opens the picture
+_QUICKEST = 20  # milliseconds that a frame of a GIF is shown at least: shorter ones are slowed down to 100 by most viewers
 _KINDS = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -165,7 +166,7 @@ def save_grid(
     Raises:
         ArgumentError: see `grid`; also a name that promises another format than PNG.
     """
-    return _write(grid(images, columns, padding, upscale), Path(path))
+    return save_picture(grid(images, columns, padding, upscale), path)
 
 
 def save_image(image: Pixels, path: str | os.PathLike[str]) -> Path:
@@ -173,7 +174,7 @@ def save_image(image: Pixels, path: str | os.PathLike[str]) -> Path:
     tensor = as_tensor(image, "image")
     if tensor.ndim != 3:
         raise ArgumentError(f"image must have shape (C, H, W), not {tuple(tensor.shape)}")
-    return _write(grid(tensor[None], padding=0, upscale=1), Path(path))
+    return save_picture(grid(tensor[None], padding=0, upscale=1), path)
 
 
 def save_images(images: Pixels, folder: str | os.PathLike[str], prefix: str = "sample") -> list[Path]:
@@ -184,10 +185,84 @@ def save_images(images: Pixels, folder: str | os.PathLike[str], prefix: str = "s
     return [save_image(image, Path(folder) / f"{prefix}-{index:0{digits}}.png") for index, image in enumerate(pixels)]
 
 
-def _write(picture: Image.Image, path: Path) -> Path:
-    if path.suffix.lower() not in ("", ".png"):
-        raise ArgumentError(f"pictures are written as PNG, not as {path.suffix!r}: {path}", f"write to {path.with_suffix('.png').name}")
+def save_animation(
+    frames: Iterable[Pixels],
+    path: str | os.PathLike[str],
+    columns: int | None = None,
+    *,
+    seconds: float = 5.0,
+    hold: float = 2.0,
+    padding: int = 2,
+    upscale: int | None = None,
+) -> Path:
+    """Write `grid(frame, ...)` of each frame (N, C, H, W) to `path` as a GIF that begins anew, whole or not at all; return the path.
+
+    A GIF has 256 colours: grey images are kept exactly, others are shown in the 256 that suit the first and last frame best.
+
+    Args:
+        frames: float in [0, 1] or uint8, each of the same shape.
+        path: ends in .gif.
+        columns: as for `grid`, like padding and upscale.
+        padding: white pixels between and around the images.
+        upscale: whole factor by which every image is enlarged.
+        seconds: how long the frames take together; none is shown for less than 20 ms, which viewers cannot do.
+        hold: how long the last one then stays.
+
+    Raises:
+        ArgumentError: see `grid`; also no frames, frames of different sizes, more than fit into memory, or another format than GIF.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".gif":
+        hint = f"write to {target.with_suffix('.gif').name}"
+        raise ArgumentError(f"animations are written as GIF, not as {target.suffix!r}: {path}", hint)
+    pictures = _pictures(frames, columns, padding, upscale)
+    each = max(_QUICKEST, round(100 * seconds / len(pictures)) * 10)  # a GIF counts hundredths of a second
+    durations = [each] * (len(pictures) - 1) + [max(each, round(1000 * hold))]
+    buffer = io.BytesIO()
+    first, *rest = _one_palette(pictures)
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=durations, loop=0)
+    return atomic_write(target, buffer.getvalue())
+
+
+def _pictures(frames: Iterable[Pixels], columns: int | None, padding: int, upscale: int | None) -> list[Image.Image]:
+    """Return the grids of all frames."""
+    pictures: list[Image.Image] = []
+    for frame in frames:
+        pictures.append(grid(frame, columns, padding, upscale))
+        size = pictures[-1].size
+        if size != pictures[0].size or pictures[-1].mode != pictures[0].mode:
+            raise ArgumentError(f"every frame must be like the first, {pictures[0].size}, not {size}", "draw each with as many images")
+        if len(pictures) * size[0] * size[1] > MOST_PIXELS:
+            words = f"{len(pictures)} frames of {size[0]} x {size[1]} pixels are too large"
+            raise ArgumentError(words, "draw fewer images, or set upscale=1")
+    if not pictures:
+        raise ArgumentError("frames must hold at least one frame, not 0")
+    return pictures
+
+
+def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
+    """Return colour pictures in one palette for all of them, so that nothing flickers; grey ones as they are."""
+    if pictures[0].mode == "L":
+        return pictures
+    ends = Image.new("RGB", (pictures[0].width, 2 * pictures[0].height))
+    ends.paste(pictures[0], (0, 0))
+    ends.paste(pictures[-1], (0, pictures[0].height))
+    palette = ends.quantize(256)
+    return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+
+
+def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
+    """Write `picture` to `path` as PNG, whole or not at all, and return the path.
+
+    Raises:
+        ArgumentError: a name that promises another format than PNG.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in ("", ".png"):
+        raise ArgumentError(
+            f"pictures are written as PNG, not as {target.suffix!r}: {target}", f"write to {target.with_suffix('.png').name}"
+        )
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    atomic_write(path, buffer.getvalue())
-    return path
+    atomic_write(target, buffer.getvalue())
+    return target

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from genzoo.errors import ArgumentError, StorageError
-from genzoo.images import check_images, grid, quantise, save_grid, save_image, save_images, to_float
+from genzoo.images import check_images, grid, quantise, save_animation, save_grid, save_image, save_images, to_float
 
 BYTES = np.arange(256, dtype=np.uint8)
 
@@ -154,3 +154,62 @@ def test_pictures_are_not_written_where_they_cannot_be(tmp_path):
     with pytest.raises(StorageError, match="nowhere"):
         save_grid(torch.zeros(1, 1, 8, 8), tmp_path / "nowhere" / "x.png")
     assert not any(tmp_path.iterdir())
+
+
+def frames_of(path):
+    """Return every frame of an animation and how long it is shown, in milliseconds."""
+    with Image.open(path) as film:
+        assert film.format == "GIF" and film.info["loop"] == 0
+        shown = []
+        for number in range(film.n_frames):
+            film.seek(number)
+            shown.append((np.asarray(film.convert("RGB")), film.info["duration"]))
+    return shown
+
+
+def test_an_animation_of_grey_images_keeps_every_level(tmp_path):
+    frames = torch.linspace(0, 1, 5 * 2 * 64).view(5, 2, 1, 8, 8)
+    assert save_animation(frames, tmp_path / "x.gif", columns=2, seconds=1, hold=3) == tmp_path / "x.gif"
+    shown = frames_of(tmp_path / "x.gif")
+    assert [duration for _, duration in shown] == [200] * 4 + [3000]
+    for (pixels, _), frame in zip(shown, frames, strict=True):
+        assert np.array_equal(pixels[..., 0], np.asarray(grid(frame, columns=2)))
+
+
+def test_an_animation_in_colour_is_near_and_does_not_flicker(tmp_path):
+    last = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    half = last.clone()
+    half[..., 4:, :] = 0.5
+    shown = [pixels.astype(int) for pixels, _ in frames_of(save_animation([half, last], tmp_path / "x.gif", padding=0))]
+    assert np.abs(shown[1] - np.asarray(grid(last, padding=0))).max() < 24
+    assert np.array_equal(shown[0][:32], shown[1][:32])
+    assert np.abs(shown[0][32:] - 128).max() < 4
+
+
+def test_an_animation_is_not_too_fast_for_viewers(tmp_path):
+    frames = [torch.full((1, 1, 4, 4), step / 99) for step in range(100)]
+    durations = [duration for _, duration in frames_of(save_animation(frames, tmp_path / "x.gif", seconds=0.1, hold=0))]
+    assert set(durations) == {20}
+
+
+@pytest.mark.parametrize(
+    ("frames", "name", "words"),
+    [
+        ([], "x.gif", "at least one frame"),
+        ([torch.zeros(1, 1, 4, 4), torch.zeros(2, 1, 4, 4)], "x.gif", "every frame must be like the first"),
+        ([torch.zeros(1, 1, 4, 4), torch.zeros(1, 3, 4, 4)], "x.gif", "every frame must be like the first"),
+        ([torch.zeros(1, 1, 4, 4)], "x.png", "write to x.gif"),
+        ([torch.full((1, 1, 4, 4), torch.nan)], "x.gif", "NaN"),
+    ],
+)
+def test_an_animation_that_cannot_be_is_refused(tmp_path, frames, name, words):
+    with pytest.raises(ArgumentError, match=words):
+        save_animation(frames, tmp_path / name)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_animation_that_would_fill_the_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("genzoo.images.MOST_PIXELS", 3 * 66 * 66)
+    frames = (torch.zeros(1, 1, 64, 64) for _ in range(10**9))
+    with pytest.raises(ArgumentError, match="frames of 68 x 68 pixels are too large"):
+        save_animation(frames, tmp_path / "x.gif")

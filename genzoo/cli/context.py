@@ -12,6 +12,8 @@ from genzoo.cli.output import Progress, note
 from genzoo.cli.pictures import check_file, free_file
 from genzoo.errors import safe_text
 
+_SIDE = 480  # pixels: about the size of the picture
+
 
 def read_pixel(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
     """Return `ROW,COLUMN` as two numbers."""
@@ -31,7 +33,7 @@ def read_pixel(context: click.Context, parameter: click.Parameter, text: str | N
 def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, device: str | None) -> None:
     """What a pixel sees of those before it.
 
-    Blue is seen, the darker the stronger; pink lies before the pixel and is not seen; orange is the pixel.
+    Orange is the pixel; blue is seen, the darker the stronger; pink lies before it and is not seen; grey comes later.
     """
     from genzoo import zoo
 
@@ -46,7 +48,9 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
     settled()
     seen = context(model, pixel)
     at = place(pixel, *model.image_shape[1:])
-    save_grid(picture(seen, at), path, padding=0, upscale=max(1, 448 // max(seen.shape)))
+    save_grid(picture(seen, at), path, columns=seen.shape[1], padding=1, upscale=max(1, _SIDE // max(seen.shape)))
     found, possible = count(seen, at)
     fresh = "" if row is not None else ", with fresh weights"
-    note(safe_text(f"{path}: pixel {at[0]},{at[1]} of {card.name} sees {found:,} of {possible:,} earlier pixels{fresh}", 1000))
+    blind = f" and not {possible - found:,} (pink)" if found < possible else ""
+    words = f"the pixel {at[0]},{at[1]} (orange) of {card.name} sees {found:,} (blue) of {possible:,} earlier pixels{blind}{fresh}"
+    note(safe_text(f"{path}: {words}", 1000))

@@ -137,6 +137,14 @@ def human_size(count: int) -> str:
     return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
+def human_time(seconds: float) -> str:
+    """Return a length of time in words: 8 s, 3 min, 1 h 05 min."""
+    if seconds < 99.5:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
 class Progress:
     """Tells on stderr how far something is, once it has taken two seconds: a bar on a terminal, a line now and then elsewhere.
 
@@ -146,6 +154,7 @@ class Progress:
     def __init__(self, what: str, unit: str = "B") -> None:
         self._what, self._unit = what, unit
         self._begun = self._line = time.monotonic()
+        self._start: tuple[float, int] | None = None  # of this task: when it was first told, and what was done then
         self._bar: Any = None
 
     def __enter__(self) -> Progress:
@@ -157,24 +166,41 @@ class Progress:
     def __call__(self, *state: Any) -> None:
         """Take note of `done` of `total`."""
         *what, done, total = state
+        now = time.monotonic()
         if what and what[0] != self._what:
             self._close()
-            self._what = str(what[0])
-        now = time.monotonic()
+            self._what, self._start = str(what[0]), None
+        self._start = self._start or (now, done)
         if now - self._begun < PATIENCE:
             return
         if _is_terminal(sys.stderr):
             self._draw(done, total)
-        elif now - self._line > _LINE_SECONDS and done < total:
-            self._line = now
-            note(f"{safe_text(self._what)}: {done:,} of {total:,} {self._unit}")
+        elif now >= self._line and done < total:
+            self._line = now + _LINE_SECONDS
+            words = f"{self._amount(done)} of {self._amount(total)} {self._unit}".removesuffix(" B")
+            note(f"{safe_text(self._what)}: {words}{self._pace(done, total, now, *self._start)}")
+
+    def _pace(self, done: int, total: int, now: float, since: float, before: int) -> str:
+        """Return how fast it has gone since this task was first told, and how long the rest takes at that pace."""
+        rate = (done - before) / max(now - since, 1e-3)
+        if rate <= 0:
+            return ""
+        unit = "" if self._unit == "B" else f" {self._unit}"
+        pace = f"{self._amount(rate)}{unit}/s" if rate >= 1 else f"{human_time(1 / rate)} each"
+        return f", {pace}, {human_time((total - done) / rate)} left"
+
+    def _amount(self, count: float) -> str:
+        if self._unit == "B":
+            return human_size(round(count))
+        return f"{count:,.0f}" if count >= 10 or count == round(count) else f"{count:.1f}"
 
     def _draw(self, done: int, total: int) -> None:
         if self._bar is None:
             from tqdm import tqdm
 
             self._bar = tqdm(
-                total=total, initial=done, desc=safe_text(self._what, 60), unit=self._unit, unit_scale=self._unit == "B",
+                total=total, initial=done, desc=safe_text(self._what, 60),
+                unit="B" if self._unit == "B" else f" {self._unit}", unit_scale=self._unit in ("B", "pixels"),
                 leave=False, dynamic_ncols=True, file=sys.stderr,
             )  # fmt: skip
         self._bar.update(done - self._bar.n)

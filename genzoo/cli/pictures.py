@@ -1,4 +1,4 @@
-"""Where pictures go: one grid in a PNG file, or single images in a folder. Checked before the work, not after it."""
+"""Where pictures go: one grid in a PNG file, an animation in a GIF, or single images in a folder. Checked before the work, not after it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from genzoo.errors import ArgumentError, StorageError
 from genzoo.files import make_folder, storage
 
 MOST_IN_GRID = 10_000  # images that one picture shows
+MOST_IN_ANIMATION = 100  # images that are drawn side by side
 _FILE_OVERHEAD = 4096  # bytes that a file takes at least
 
 
@@ -21,17 +22,19 @@ def is_folder(out: str) -> bool:
     return out.endswith(("/", os.sep)) or os.path.isdir(out) or not Path(out).suffix
 
 
-def check_file(out: str) -> Path:
-    """Return the path of the PNG to write.
+def check_file(out: str, kind: str = "PNG") -> Path:
+    """Return the path of the PNG, or of the GIF, to write.
 
     Raises:
         click.UsageError: a name that promises another format.
         StorageError: its folder is missing or cannot be written.
     """
-    path = Path(out)
-    if path.suffix.lower() != ".png":
-        kind = repr(path.suffix) if path.suffix else "a folder"
-        raise click.UsageError(f"the picture is written as PNG, not as {kind}; try -o {path.stem}.png", click.get_current_context())
+    path, ending = Path(out), f".{kind.lower()}"
+    if path.suffix.lower() != ending:
+        what, option = ("picture", "-o") if kind == "PNG" else ("animation", "--animate")
+        came = repr(path.suffix) if path.suffix else "a folder"
+        words = f"the {what} is written as {kind}, not as {came}; try {option} {path.stem}{ending}"
+        raise click.UsageError(words, click.get_current_context())
     with storage("write", path):
         os.stat(path.parent)
     if not os.access(path.parent, os.W_OK):
@@ -68,6 +71,19 @@ def check_grid(n: int) -> None:
     """Raise ArgumentError if `n` images are too many for one picture."""
     if n > MOST_IN_GRID:
         raise ArgumentError(f"one picture shows at most {MOST_IN_GRID:,} images, not {n:,}", "name a folder for single images: -o samples/")
+
+
+def check_animation(n: int) -> None:
+    """Raise ArgumentError if `n` images are too many for an animation."""
+    if n > MOST_IN_ANIMATION:
+        raise ArgumentError(f"an animation shows at most {MOST_IN_ANIMATION} images, not {n:,}", "ask for fewer")
+
+
+def check_in_order(card: Card, problem: str, hint: str = "") -> None:
+    """Raise ArgumentError with `problem` if the model of `card` is of a family that draws its images whole, not pixel by pixel."""
+    if card.family is not Family.TRACTABLE:
+        others = "pixel models: genzoo list --family tractable"
+        raise ArgumentError(f"{card.name} {problem}", f"{hint}; this is for {others}" if hint else f"this is for {others}")
 
 
 def check_samples(card: Card) -> None:

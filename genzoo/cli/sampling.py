@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from genzoo.card import Card
 from genzoo.cli.options import FRESH_SEEDS, command, device_option, find, name_argument, seed_option, settled
 from genzoo.cli.output import Progress, note
-from genzoo.cli.pictures import check_file, check_folder, check_grid, check_samples, free_file, is_folder
+from genzoo.cli.pictures import check_animation, check_file, check_folder, check_grid, check_in_order, check_samples, free_file, is_folder
 from genzoo.errors import safe_text
 
 if TYPE_CHECKING:
@@ -25,9 +27,12 @@ PREFIX, DIGITS = "sample", 6
 @click.option("-n", "n", type=click.IntRange(min=1), default=16, show_default=True, help="How many images.")
 @seed_option
 @click.option("-o", "--out", type=click.Path(), help="A .png for one picture of all, or a folder/ for single images. By default NAME.png.")
+@click.option("--animate", type=click.Path(), metavar="GIF", help="Show how a pixel model draws them, pixel by pixel; alone or beside -o.")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the picture.")
 @device_option
-def sample_command(name: str, n: int, seed: int | None, out: str | None, columns: int | None, device: str | None) -> None:
+def sample_command(
+    name: str, n: int, seed: int | None, out: str | None, animate: str | None, columns: int | None, device: str | None
+) -> None:
     """New images of a model.
 
     Try: genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
@@ -36,51 +41,91 @@ def sample_command(name: str, n: int, seed: int | None, out: str | None, columns
 
     card, _ = find(name)
     check_samples(card)
-    single = out is not None and is_folder(out)
-    if not single:
-        check_grid(n)
-    target = Path(out) if out is not None and single else check_file(out) if out is not None else free_file(card.name)
+    film = _film(card, n, animate)
+    target = _target(card, n, out) if out is not None or film is None else None
+    write = write_single if out is not None and is_folder(out) else write_grid
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     with Progress(card.name) as progress:
         model = zoo.load(card.name, device=device, progress=progress)
     settled()
-    with Progress(card.name, "images") as progress:
-        write = write_single if single else write_grid
-        note(safe_text(f"{write(model, n, start, target, columns, progress)} of {card.name}, seed {start}", 1000))
+    with Progress(card.name, _unit(model)) as progress:
+        batches: Iterable[Tensor] = _batches(model, n, start, progress)
+        if film is not None:
+            batches, written = write_animation(model, n, start, film, columns, progress)
+            note(safe_text(f"{written} of {card.name} being drawn, seed {start}", 1000))
+        if target is not None:
+            note(safe_text(f"{write(model, batches, n, target, columns)} of {card.name}, seed {start}", 1000))
 
 
-def write_grid(model: Any, n: int, seed: int, path: Path, columns: int | None, progress: Progress) -> str:
-    """Draw `n` images into one picture and return what was written."""
+def _film(card: Card, n: int, animate: str | None) -> Path | None:
+    """Return where the animation goes, None where none is wanted; what cannot be is told before the work."""
+    if animate is None:
+        return None
+    hint = f"genzoo interpolate {card.name} shows its images change"
+    check_in_order(card, "draws an image whole, so there is no drawing to watch", hint)
+    check_animation(n)
+    return check_file(animate, "GIF")
+
+
+def _target(card: Card, n: int, out: str | None) -> Path:
+    """Return where the images go."""
+    if out is not None and is_folder(out):
+        return Path(out)
+    check_grid(n)
+    return check_file(out) if out is not None else free_file(card.name)
+
+
+def write_animation(model: Any, n: int, seed: int, path: Path, columns: int | None, progress: Progress) -> tuple[Iterable[Tensor], str]:
+    """Draw `n` images, write how they were drawn, and return them with what was written."""
+    from genzoo.explore.drawing import drawing
+    from genzoo.images import quantise, save_animation
+
+    frames = list(drawing(model, n, seed, progress=progress))
+    save_animation(frames, path, columns)
+    return [quantise(frames[-1]).cpu()], f"{path}: {len(frames)} frames of {_many(n)}"
+
+
+def write_grid(model: Any, batches: Iterable[Tensor], n: int, path: Path, columns: int | None) -> str:
+    """Put the `n` images of `batches` into one picture and return what was written."""
     import torch
 
     from genzoo.images import save_grid
 
-    save_grid(torch.cat(list(_batches(model, n, seed, progress))), path, columns)
-    return f"{path}: {n:,} image{'s' * (n != 1)}"
+    save_grid(torch.cat(list(batches)), path, columns)
+    return f"{path}: {_many(n)}"
 
 
-def write_single(model: Any, n: int, seed: int, folder: Path, columns: int | None, progress: Progress) -> str:
-    """Write `n` images to `folder`, a few at a time, and return what was written; `columns` has no meaning here."""
+def write_single(model: Any, batches: Iterable[Tensor], n: int, folder: Path, columns: int | None) -> str:
+    """Write the `n` images of `batches` to `folder`, a few at a time, and return what was written; `columns` has no meaning here."""
     from genzoo.images import save_image
 
     channels, height, width = model.image_shape
     check_folder(str(folder), n, channels * height * width)
     done, digits = 0, max(DIGITS, len(str(n - 1)))
-    for images in _batches(model, n, seed, progress):
+    for images in batches:
         for image in images:
             save_image(image, folder / f"{PREFIX}-{done:0{digits}}.png")
             done += 1
     others = sum(1 for path in folder.glob(f"{PREFIX}-*.png")) - n
     older = f" (beside {others:,} older ones that were left there)" if others > 0 else ""
-    return f"{folder}/: {n:,} image{'s' * (n != 1)}{older}"
+    return f"{folder}/: {_many(n)}{older}"
+
+
+def _many(n: int) -> str:
+    return f"{n:,} image{'s' * (n != 1)}"
+
+
+def _unit(model: Any) -> str:
+    """Return what is counted while images are drawn: pixels of models that draw one at a time."""
+    from genzoo.models import AutoregressiveModel
+
+    return "pixels" if isinstance(model, AutoregressiveModel) else "images"
 
 
 def _batches(model: Any, n: int, seed: int, progress: Progress) -> Iterator[Tensor]:
     """Yield the images as uint8, a few at a time, telling `progress`."""
     import torch
 
-    done = 0
-    for images in model.sample_batches(n, seed, dtype=torch.uint8):
+    single = 1 if _unit(model) == "pixels" else math.prod(model.image_shape[1:])
+    for images in model.sample_batches(n, seed, dtype=torch.uint8, progress=lambda *pixels: progress(*(at // single for at in pixels))):
         yield images.cpu()
-        done += len(images)
-        progress(done, n)

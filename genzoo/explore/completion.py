@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
-from genzoo.errors import ArgumentError
+from genzoo.data.decode import Skip, decode, open_image
+from genzoo.errors import ArgumentError, DataError
+from genzoo.explore.drawing import FRAMES, HIDDEN, unveiled
+from genzoo.images import Pixels, as_tensor
 from genzoo.models.autoregressive import AutoregressiveModel
-from genzoo.models.model import Model
-
-HIDDEN = 0.5  # grey of what the model does not see
+from genzoo.models.model import Model, Progress, in_chunks
 
 # What is kept -> the share of the height and of the width, from-to, that is.
 KEEPS = MappingProxyType(
@@ -22,6 +28,46 @@ KEEPS = MappingProxyType(
         "right": ((0.0, 1.0), (0.5, 1.0)),
     }
 )
+
+
+@dataclass(frozen=True)
+class Completions:
+    """Images, what was kept of them, and what a model drew in the place of the rest.
+
+    Attributes:
+        images: (N, C, H, W), the images themselves.
+        mask: bool (H, W), True where they were kept.
+        drawn: (N, n, C, H, W), n completions of each.
+        log_prob: (N, n + 1) nats, log p of each completed image, kept part and all; the last column is that of the image itself.
+        log_prob_drawn: (N, n + 1) nats, the share of it that belongs to the pixels that are not kept: Σ log p(x_i | x_1 … x_{i-1}).
+    """
+
+    images: Tensor
+    mask: Tensor
+    drawn: Tensor
+    log_prob: Tensor
+    log_prob_drawn: Tensor
+
+    @property
+    def conditional(self) -> bool:
+        """Whether `log_prob_drawn` is log p(rest | kept): what is kept comes before all that is drawn."""
+        order = self.mask.flatten().int()
+        return bool((order[1:] <= order[:-1]).all())
+
+    @property
+    def rows(self) -> Tensor:
+        """(N, n + 2, C, H, W): what the model sees of each image, its completions, the image itself."""
+        return self._row(self.drawn)
+
+    def frames(self, count: int = FRAMES) -> Iterator[Tensor]:
+        """Yield `rows` as they stood while the completions were drawn, at most `count` pictures of which the last is `rows`."""
+        for drawn in unveiled(self.drawn.flatten(0, 1), self.mask, count):
+            yield self._row(drawn.view_as(self.drawn))
+
+    def _row(self, drawn: Tensor) -> Tensor:
+        whole = self.images.to(drawn)
+        shown = torch.where(self.mask.to(drawn.device), whole, HIDDEN)
+        return torch.cat([shown[:, None], drawn, whole[:, None]], dim=1)
 
 
 def keep_mask(keep: str, height: int, width: int) -> Tensor:
@@ -40,18 +86,65 @@ def keep_mask(keep: str, height: int, width: int) -> Tensor:
     return mask
 
 
-def completed(model: Model, images: Tensor, mask: Tensor, n: int = 6, seed: int | None = None) -> Tensor:
-    """Return rows (N, n + 2, C, H, W) in [0, 1]: what the model sees of each image (N, C, H, W), `n` completions, the image itself.
+def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
+    """Return which pixels are kept, bool (H, W), of a picture of just that size: white is kept, black is drawn.
+
+    Raises:
+        ArgumentError: another size, or pixels that are neither white nor black.
+        DataError: no picture.
+    """
+    try:
+        with open_image(Path(path)) as picture:
+            wide, high = picture.size
+        if (high, wide) != (height, width):
+            raise ArgumentError(f"the mask {path} is {high}x{wide}, and the images {height}x{width}", "draw it in their size")
+        grey = torch.from_numpy(decode(Path(path), (1, height, width)).copy())[0]
+    except Skip as reason:
+        raise DataError(f"the mask {path} cannot be read: {reason}", "a mask is a PNG: white is kept, black is drawn") from reason
+    between = int(((grey > 0) & (grey < 255)).sum())
+    if between:
+        raise ArgumentError(f"the mask {path} has {between:,} pixels that are neither white nor black", "white is kept, black is drawn")
+    return grey > 0
+
+
+def completions(
+    model: Model, images: Pixels, mask: Pixels, n: int = 6, seed: int | None = None, progress: Progress | None = None
+) -> Completions:
+    """Complete each image (N, C, H, W) `n` times where `mask` (H, W) is False, and say how probable the completions are.
 
     Completions are draws from p(rest | kept) where the kept part comes first in raster order (the top half); for other masks each
     pixel is drawn given all that lies before it, kept or drawn.
+
+    Args:
+        model: one that draws pixel by pixel.
+        images: in [0, 1], of levels that the model knows.
+        mask: bool (H, W), True = kept.
+        n: completions of each image.
+        seed: see `AutoregressiveModel.complete`.
+        progress: told (done, total) in pixels.
 
     Raises:
         ArgumentError: a model that has no order of pixels; images, mask, n or seed that `AutoregressiveModel.complete` refuses.
     """
     if not isinstance(model, AutoregressiveModel):
-        raise ArgumentError(f"{type(model).__name__} cannot complete images: it draws them whole", "pixel models can: genzoo list --tree")
-    drawn = model.complete(images, mask, n, seed)  # (N, n, C, H, W)
-    whole = images.to(drawn)
-    shown = torch.where(mask.to(drawn.device), whole, HIDDEN)
-    return torch.cat([shown[:, None], drawn, whole[:, None]], dim=1)
+        hint = "pixel models can: genzoo list --family tractable"
+        raise ArgumentError(f"{type(model).__name__} cannot complete images: it draws them whole", hint)
+    kept, whole = as_tensor(mask, "mask"), model.check_images(images, "images")
+    if tuple(kept.shape) != model.image_shape[1:]:
+        raise ArgumentError(f"mask must have the shape {model.image_shape[1:]}, not {tuple(kept.shape)}", "one True or False per pixel")
+    model.check_levels(whole, "images")
+    drawn = model.complete(whole, kept, n, seed, progress=progress)  # (N, n, C, H, W)
+    every = torch.cat([drawn, whole[:, None]], dim=1)  # (N, n + 1, C, H, W)
+    ask = partial(_log_probs, model, kept)
+    both = in_chunks(ask, every.flatten(0, 1), model.decode_chunk).view(*every.shape[:2], 2).cpu()
+    return Completions(images=whole, mask=kept.cpu(), drawn=drawn, log_prob=both[..., 0], log_prob_drawn=both[..., 1])
+
+
+def _log_probs(model: AutoregressiveModel, mask: Tensor, x: Tensor) -> Tensor:
+    """Return log p of each image and the share of what is not kept, (N, 2)."""
+    return torch.stack([model.log_prob(x), model.completion_log_prob(x, mask)], dim=1)
+
+
+def completed(model: Model, images: Pixels, mask: Pixels, n: int = 6, seed: int | None = None) -> Tensor:
+    """Return the `rows` of `completions`, (N, n + 2, C, H, W) in [0, 1], ready to be shown as a grid."""
+    return completions(model, images, mask, n, seed).rows

@@ -15,7 +15,7 @@ from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.model import Model
 from genzoo.noise import Draws, mix
 
-UNSEEN, LATER, ITSELF = (253, 219, 199), (255, 255, 255), (230, 85, 13)  # RGB: a blind spot, the future, the pixel that looks
+UNSEEN, LATER, ITSELF = (250, 190, 170), (238, 238, 238), (230, 85, 13)  # RGB: a blind spot, the future, the pixel that looks
 FAINT, STRONG = (198, 219, 239), (8, 48, 107)  # of what is seen: the ends of its scale
 _DECADES = 3.0  # of gradient that the scale shows
 
@@ -90,11 +90,14 @@ def count(seen: Tensor, pixel: tuple[int, int]) -> tuple[int, int]:
 
 
 def picture(seen: Tensor, pixel: tuple[int, int]) -> Tensor:
-    """Return the map (H, W) as one picture (1, 3, H, W) uint8: blue what is seen, pink blind spots, white the future, orange itself."""
+    """Return the map (H, W) as colours (H·W, 3, 1, 1) uint8, a tile for each pixel, ready for a grid of W columns.
+
+    Blue is what is seen, the darker the stronger; pink a blind spot, grey what comes later, orange the pixel itself.
+    """
     strength = (seen / seen.max().clamp_min(1e-30)).clamp_min(10**-_DECADES).log10().div(_DECADES).add(1)[..., None]  # (H, W, 1) in [0, 1]
     colours = torch.tensor(FAINT) * (1 - strength) + torch.tensor(STRONG) * strength  # (H, W, 3)
     earlier = torch.arange(seen.numel()).view(seen.shape) < pixel[0] * seen.shape[1] + pixel[1]
     empty = torch.where(earlier[..., None], torch.tensor(UNSEEN), torch.tensor(LATER))
     drawn = torch.where((seen > 0)[..., None], colours, empty.float())
     drawn[pixel] = torch.tensor(ITSELF, dtype=drawn.dtype)
-    return drawn.round().to(torch.uint8).permute(2, 0, 1)[None]
+    return drawn.round().to(torch.uint8).view(-1, 3, 1, 1)

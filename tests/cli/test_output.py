@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shell import HOSTILE
 
 from genzoo.cli import output
-from genzoo.cli.output import Progress, cut, fact_lines, human_size, say_table, width
+from genzoo.cli.output import Progress, cut, fact_lines, human_size, human_time, say_table, width
 
 
 class TestTables:
@@ -61,6 +61,14 @@ def test_sizes(count, words):
     assert human_size(count) == words
 
 
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.2, "1 s"), (8.4, "8 s"), (99, "99 s"), (100, "2 min"), (3500, "58 min"), (3600, "1 h 00 min"), (7500, "2 h 05 min")],
+)
+def test_times(seconds, words):
+    assert human_time(seconds) == words
+
+
 class Clock:
     """A clock that a test turns."""
 
@@ -86,14 +94,35 @@ class TestProgress:
             progress(5, 10)
         assert capsys.readouterr() == ("", "")
 
-    def test_elsewhere_a_line_now_and_then(self, clock, capsys):
+    def test_elsewhere_a_line_after_two_seconds_and_then_now_and_then(self, clock, capsys):
         with Progress("it\x1b[31m", "images") as progress:
-            for done in range(1, 6):
-                clock.now += 10
-                progress(done, 5)
+            for done in range(0, 5001, 25):
+                progress(done, 5000)
+                clock.now += 0.25
         captured = capsys.readouterr()
         assert captured.out == ""
-        assert captured.err == "it�: 2 of 5 images\nit�: 4 of 5 images\n"
+        assert captured.err.splitlines() == [
+            "it�: 200 of 5,000 images, 100 images/s, 48 s left",
+            "it�: 1,700 of 5,000 images, 100 images/s, 33 s left",
+            "it�: 3,200 of 5,000 images, 100 images/s, 18 s left",
+            "it�: 4,700 of 5,000 images, 100 images/s, 3 s left",
+        ]
+
+    def test_the_pace_is_that_of_what_was_done_here(self, clock, capsys):
+        with Progress("it") as progress:
+            progress(50_000_000, 70_000_000)  # a download that goes on
+            clock.now += 4
+            progress(60_000_000, 70_000_000)
+        assert capsys.readouterr().err == "it: 60 MB of 70 MB, 2.5 MB/s, 4 s left\n"
+
+    def test_a_pace_that_is_not_known_is_not_told_and_a_slow_one_by_the_time_of_each(self, clock, capsys):
+        with Progress("it", "images") as progress:
+            clock.now += 30
+            progress(2, 5)
+            clock.now += 30
+            progress(3, 5)
+            progress(5, 5)
+        assert capsys.readouterr().err == "it: 2 of 5 images\nit: 3 of 5 images, 30 s each, 60 s left\n"
 
     def test_on_a_terminal_a_bar_that_leaves_nothing(self, clock, capsys, monkeypatch):
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)

@@ -70,8 +70,8 @@ class TestSingleImages:
         alive = []
         batches = toys.ToyGAN.sample_batches
 
-        def watched(self, n, seed, dtype):
-            for images in batches(self, n, seed, dtype=dtype):
+        def watched(self, n, seed, **options):
+            for images in batches(self, n, seed, **options):
                 alive.append(len(images))
                 yield images
 
@@ -106,6 +106,16 @@ class TestRefusedBeforeAnyWork:
             (("interpolate", "toy-gan", "-o", "folder"), 2, ("PNG", "folder.png")),
             (("sample", "toy-gan", "-o", "absent/x.png"), 1, ("absent/x.png", "no such file or folder")),
             (("sample", "coder"), 1, ("coder is an autoencoder",)),
+            (
+                ("sample", "toy-gan", "--animate", "x.gif"),
+                1,
+                ("toy-gan draws an image whole", "genzoo interpolate toy-gan", "--family tractable"),
+            ),
+            (("sample", "coin", "--animate", "x.gif", "-n", 101), 1, ("an animation shows at most 100 images, not 101",)),
+            (("sample", "coin", "--animate", "x.png"), 2, ("the animation is written as GIF, not as '.png'", "--animate x.gif")),
+            (("sample", "coin", "--animate", "absent/x.gif"), 1, ("absent/x.gif", "no such file or folder")),
+            (("complete", "toy-gan"), 1, ("toy-gan draws images whole and cannot complete one", "--family tractable")),
+            (("complete", "coder"), 1, ("coder draws images whole and cannot complete one",)),
         ],
     )
     def test_it_is_one_line_and_nothing_is_written(self, run, args, code, words):

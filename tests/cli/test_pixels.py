@@ -7,17 +7,20 @@ import numpy as np
 import pixel_toys
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import Image, ImageSequence
 from shell import lay, one_line
 
 from genzoo import hub, registry
+from genzoo.cli import output
 from genzoo.cli.completing import KEEPS
 from genzoo.cli.program import cli
 from genzoo.data import open_data
+from genzoo.evaluation.inputs import subset
 from genzoo.explore import completion
 from genzoo.explore.completion import HIDDEN
-from genzoo.explore.context import ITSELF, UNSEEN
+from genzoo.explore.context import ITSELF, LATER, UNSEEN
 from genzoo.files import sha256_of
+from genzoo.images import grid, quantise
 from genzoo.ledger import Row
 from genzoo.models import golden
 from genzoo.models.weights import encode
@@ -67,15 +70,95 @@ def run(home, monkeypatch, tmp_path):
     installed.cache_clear()
 
 
+def expectation(rows, n, seed):
+    """Return what the command should have drawn."""
+    images = open_data("binarized-digits", image_shape=(1, 8, 8), split="test")
+    chosen = images.float(subset(len(images), rows, seed, "shown"))
+    return completion.completions(toy("mask"), chosen, completion.keep_mask("top", 8, 8), n, seed)
+
+
 def pixels(path):
     return np.asarray(Image.open(path))
+
+
+def film(path):
+    """Return every frame of an animation as grey levels."""
+    with Image.open(path) as frames:
+        return [np.asarray(frame.convert("L")) for frame in ImageSequence.Iterator(frames)]
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Let progress be told at once."""
+    monkeypatch.setattr(output, "PATIENCE", -1.0)
+    monkeypatch.setattr(output, "_LINE_SECONDS", -1.0)
+
+
+class TestSample:
+    def test_an_animation_ends_in_the_picture(self, run):
+        done = run("sample", "mask", "-n", 5, "--seed", 3, "--animate", "x.gif", "-o", "x.png", "--columns", 4)
+        assert (done.exit_code, done.stdout) == (0, ""), done.output
+        assert done.stderr == "x.gif: 65 frames of 5 images of mask being drawn, seed 3\nx.png: 5 images of mask, seed 3\n"
+        expected = np.asarray(grid(toy("mask").sample(5, seed=3), columns=4))
+        frames = film("x.gif")
+        assert np.array_equal(frames[-1], expected) and np.array_equal(pixels("x.png"), expected)
+        assert len(frames) == 65 and set(np.unique(frames[0])) == {128, 255}
+
+    def test_an_animation_alone(self, run):
+        done = run("sample", "mask", "-n", 2, "--animate", "x.gif")
+        assert done.exit_code == 0 and os.listdir() == ["x.gif"]
+
+    def test_an_animation_beside_single_images(self, run):
+        assert run("sample", "mask", "-n", 2, "--seed", 0, "--animate", "x.gif", "-o", "folder/").exit_code == 0
+        expected = quantise(toy("mask").sample(2, seed=0))[:, 0].numpy()
+        assert [np.array_equal(pixels(f"folder/sample-{i:06}.png"), expected[i]) for i in range(2)] == [True, True]
+
+    @pytest.mark.usefixtures("impatient")
+    @pytest.mark.parametrize(
+        "command", [("sample", "-n", 20), ("sample", "-n", 20, "--animate", "x.gif"), ("complete", "-n", 4, "--images", 5)]
+    )
+    def test_progress_is_told_pixel_by_pixel(self, run, command):
+        done = run(command[0], "mask", *command[1:])
+        told = [line for line in done.stderr.splitlines() if line.startswith("mask: ")]
+        assert len(told) > 100 and told[0].startswith("mask: 16 of 1,280 pixels")
+        assert told[-1].startswith("mask: 1,276 of 1,280 pixels, ") and told[-1].endswith(" s left")
+
+    @pytest.mark.parametrize("command", [("sample", "-o", "x.png"), ("sample", "--animate", "x.gif"), ("complete", "-o", "x.png")])
+    def test_an_interrupt_leaves_nothing_behind(self, run, monkeypatch, command):
+        calls = []
+
+        def stop(self, told, u):
+            calls.append(len(u))
+            if len(calls) == 20:
+                raise KeyboardInterrupt
+            return plain(self, told, u)
+
+        plain = pixel_toys.PixelToy._quantile
+        monkeypatch.setattr(pixel_toys.PixelToy, "_quantile", stop)
+        done = run(command[0], "mask", *command[1:])
+        assert (done.exit_code, done.stdout, done.stderr) == (130, "", "genzoo: interrupted\n")
+        assert len(calls) == 20 and os.listdir() == []
+
+    def test_a_half_written_animation_is_not_seen(self, run, monkeypatch):
+        def stop(*args, **kwargs):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("genzoo.files.put_in_place", stop)
+        assert run("sample", "mask", "-n", 2, "--animate", "x.gif").exit_code == 130
+        assert os.listdir() == []
 
 
 class TestComplete:
     def test_each_row_is_an_image_with_its_completions(self, run):
         done = run("complete", "mask", "-n", 3, "--images", 2, "--seed", 5, "-o", "x.png")
-        assert (done.exit_code, done.stdout) == (0, ""), done.output
-        assert done.stderr == "x.png: 2 images of binarized-digits test, the top half kept, 3 completions each by mask, seed 5\n"
+        assert done.exit_code == 0, done.output
+        *head, last = done.stderr.splitlines()
+        assert head == ["log p in nats of what was drawn, given what is kept; last, of what stands there in the image itself"]
+        assert last == "x.png: 2 images of binarized-digits test, the top half kept, 3 completions each by mask, seed 5"
+        lines = [line.split() for line in done.stdout.splitlines()]
+        assert lines[0] == ["ROW", "1", "2", "3", "ITSELF"] and [line[0] for line in lines[1:]] == ["1", "2"]
+        expected = expectation(2, 3, 5)
+        assert [line[1:] for line in lines[1:]] == [[f"{value:.1f}" for value in row] for row in expected.log_prob_drawn.tolist()]
         drawn = pixels("x.png")
         factor = (drawn.shape[1] - 2) // 5 - 2
         tiles = [[drawn[2 + r * (factor + 2) :][:factor, 2 + c * (factor + 2) :][:, :factor] for c in range(5)] for r in range(2)]
@@ -89,8 +172,30 @@ class TestComplete:
             assert run("complete", "mask", "--keep", "left", "-n", 2, "--seed", seed, "-o", f"{out}.png").exit_code == 0
         assert np.array_equal(pixels("a.png"), pixels("b.png")) and not np.array_equal(pixels("a.png"), pixels("c.png"))
 
+    def test_json_has_the_log_probability_of_each_completion_and_of_the_image(self, run):
+        done = run("complete", "mask", "-n", 3, "--images", 2, "--seed", 5, "--json")
+        expected = expectation(2, 3, 5)
+        for number, row in enumerate(json.loads(done.stdout)):
+            assert {"row": number + 1, "unit": "nats", "pixels_kept": 32, "pixels_drawn": 32, "conditional": True}.items() <= row.items()
+            both = [*row["completions"], row["image"]]
+            assert [entry["log_prob"] for entry in both] == pytest.approx(expected.log_prob[number].tolist(), abs=1e-4)
+            assert [entry["log_prob_drawn"] for entry in both] == pytest.approx(expected.log_prob_drawn[number].tolist(), abs=1e-4)
+        assert number == 1
+
+    def test_a_mask_says_what_is_kept(self, run):
+        mask = np.zeros((8, 8), np.uint8)
+        mask[2:5, 1:7] = 255
+        Image.fromarray(mask).save("mask.png")
+        done = run("complete", "mask", "--mask", "mask.png", "-n", 2, "--images", 1, "--seed", 0, "-o", "x.png", "--animate", "x.gif")
+        assert done.exit_code == 0, done.output
+        assert "each pixel given those before it" in done.stderr and "18 of 64 pixels kept, 2 completions each" in done.stderr
+        frames = film("x.gif")
+        assert np.array_equal(frames[-1], pixels("x.png")) and len(frames) == 47
+        seen, *others = [frames[-1][2:, 2 + 66 * tile :][:64, :64][4::8, 4::8] for tile in range(4)]
+        assert (seen[mask == 0] == 128).all() and all(np.array_equal(tile[mask > 0], seen[mask > 0]) for tile in others)
+
     def test_the_picture_has_a_name_of_its_own(self, run):
-        assert run("complete", "mask", "-n", 1, "--images", 1).stderr.startswith("mask-completion.png: 1 image of binarized-digits test")
+        assert "\nmask-completion.png: 1 image of binarized-digits test" in run("complete", "mask", "-n", 1, "--images", 1).stderr
 
     @pytest.mark.parametrize(
         ("args", "code", "words"),
@@ -100,6 +205,9 @@ class TestComplete:
             (("complete", "mask", "--keep", "middle"), 2, ("'--keep'",)),
             (("complete", "mask", "-n", 10**6), 1, ("at most 10,000 images",)),
             (("complete", "mask", "-o", "x.jpg"), 2, ("PNG", "x.png")),
+            (("complete", "mask", "--animate", "x.png"), 2, ("GIF", "--animate x.gif")),
+            (("complete", "mask", "--animate", "x.gif", "-n", 30), 1, ("an animation shows at most 100 images, not 192",)),
+            (("complete", "mask", "--mask", "absent.png"), 2, ("'--mask'", "absent.png")),
         ],
     )
     def test_what_cannot_be_done_is_one_line(self, run, args, code, words):
@@ -107,6 +215,27 @@ class TestComplete:
         assert (done.exit_code, done.stdout) == (code, "")
         assert one_line(done.stderr, *words)
         assert os.listdir() == []
+
+    @pytest.mark.parametrize(
+        ("mask", "code", "words"),
+        [
+            (np.full((8, 8), 255, np.uint8), 1, ("mask.png keeps every pixel: nothing is left to draw",)),
+            (np.zeros((8, 8), np.uint8), 1, ("mask.png keeps no pixel", "genzoo sample")),
+            (np.full((8, 9), 255, np.uint8), 1, ("mask.png is 8x9, and the images 8x8",)),
+            (np.full((8, 8), 100, np.uint8), 1, ("mask.png has 64 pixels that are neither white nor black",)),
+            (None, 1, ("mask.png cannot be read: corrupt",)),
+        ],
+    )
+    def test_a_mask_that_does_not_fit_is_one_line(self, run, mask, code, words):
+        if mask is None:
+            open("mask.png", "w").close()
+        else:
+            Image.fromarray(mask).save("mask.png")
+        done = run("complete", "mask", "--mask", "mask.png")
+        assert (done.exit_code, done.stdout) == (code, "")
+        assert one_line(done.stderr, *words)
+        assert os.listdir() == ["mask.png"]
+        assert one_line(run("complete", "mask", "--mask", "mask.png", "--keep", "top").stderr, "--keep and --mask both")
 
     def test_the_options_are_those_of_the_mathematics(self):
         """The command names them itself, as importing the other module would bring torch."""
@@ -117,15 +246,16 @@ class TestContext:
     def test_the_picture_shows_what_the_middle_pixel_sees(self, run):
         done = run("context", "mask", "-o", "x.png")
         assert (done.exit_code, done.stdout) == (0, ""), done.output
-        assert done.stderr == "x.png: pixel 4,4 of mask sees 11 of 36 earlier pixels\n"
+        assert done.stderr == "x.png: the pixel 4,4 (orange) of mask sees 11 (blue) of 36 earlier pixels and not 25 (pink)\n"
         drawn = pixels("x.png")
-        assert drawn.shape == (448, 448, 3)
-        assert tuple(drawn[4 * 56 + 5, 4 * 56 + 5]) == ITSELF and tuple(drawn[5, 5]) == UNSEEN
-        assert (drawn[5 * 56 :] == 255).all()
+        assert drawn.shape == (8 * 61 + 1, 8 * 61 + 1, 3)
+        cells = drawn[30::61, 30::61]
+        assert tuple(cells[4, 4]) == ITSELF
+        assert (cells == UNSEEN).all(2).sum() == 25 and (cells == LATER).all(2).sum() == 27 and (cells[5:] == LATER).all()
 
     def test_a_model_without_weights_shows_its_architecture(self, run):
         done = run("context", "fresh", "--pixel", "2,1")
-        assert done.stderr == "fresh-context.png: pixel 2,1 of fresh sees 17 of 17 earlier pixels, with fresh weights\n"
+        assert done.stderr == "fresh-context.png: the pixel 2,1 (orange) of fresh sees 17 (blue) of 17 earlier pixels, with fresh weights\n"
 
     @pytest.mark.parametrize(
         ("args", "code", "words"),

@@ -3,10 +3,11 @@
 import pixel_toys as toys
 import pytest
 import torch
+from PIL import Image
 from toys import gan
 
-from genzoo.errors import ArgumentError
-from genzoo.explore.completion import HIDDEN, KEEPS, completed, keep_mask
+from genzoo.errors import ArgumentError, DataError
+from genzoo.explore.completion import HIDDEN, KEEPS, completed, completions, keep_mask, read_mask
 
 
 @pytest.mark.parametrize("keep", KEEPS)
@@ -30,6 +31,104 @@ def test_a_row_shows_what_is_seen_the_completions_and_the_image():
     assert torch.equal(rows[:, -1], images) and (rows[:, 0, :, ~mask] == HIDDEN).all()
     assert (rows[..., mask] == images[:, None][..., mask]).all()
     assert torch.equal(rows[:, 1:-1], model.complete(images, mask, 3, seed=5))
+
+
+def toy(**config):
+    return toys.ToyCNN(toys.PixelConfig(**{"image_shape": (1, 4, 6), **config})).eval()
+
+
+def noise(n, *shape):
+    return (torch.rand(n, *shape, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_each_completion_comes_with_its_log_probability(keep):
+    model, images, mask = toy(), noise(2, 1, 4, 6), keep_mask(keep, 4, 6)
+    done = completions(model, images, mask, 3, seed=5)
+    assert torch.equal(done.drawn, model.complete(images, mask, 3, seed=5))
+    assert torch.equal(done.rows, completed(model, images, mask, 3, seed=5))
+    every = torch.cat([done.drawn, images[:, None]], 1)
+    torch.testing.assert_close(done.log_prob, model.log_prob(every.flatten(0, 1)).view(2, 4))
+    torch.testing.assert_close(done.log_prob_drawn, model.completion_log_prob(every.flatten(0, 1), mask).view(2, 4))
+    assert (done.log_prob_drawn > done.log_prob).all() and (done.log_prob_drawn < 0).all()
+    assert done.conditional is (keep == "top")
+
+
+def test_a_prefix_ranks_alike_by_the_rest_and_by_the_whole():
+    mask = torch.zeros(4, 6, dtype=torch.bool)
+    mask.view(-1)[:9] = True
+    done = completions(toy(), noise(3, 1, 4, 6), mask, 5, seed=0)
+    share = done.log_prob - done.log_prob_drawn  # log p of what is kept
+    torch.testing.assert_close(share, share[:, :1].expand_as(share))
+    assert done.conditional
+
+
+def test_masks_of_everything_and_of_nothing():
+    model, images = toy(), noise(2, 1, 4, 6)
+    done = completions(model, images, torch.ones(4, 6, dtype=torch.bool), 2, seed=0)
+    assert torch.equal(done.drawn, images[:, None].expand(2, 2, 1, 4, 6)) and not done.log_prob_drawn.any() and done.conditional
+    assert [frame.shape for frame in done.frames()] == [(2, 4, 1, 4, 6)]
+    done = completions(model, images, torch.zeros(4, 6, dtype=torch.bool), 2, seed=0)
+    assert torch.equal(done.drawn.flatten(0, 1), model.sample(4, seed=0)) and done.conditional
+    torch.testing.assert_close(done.log_prob_drawn, done.log_prob)
+
+
+def test_frames_lead_to_the_rows():
+    done = completions(toy(), noise(2, 1, 4, 6), keep_mask("left", 4, 6), 3, seed=0)
+    *frames, last = done.frames()
+    assert torch.equal(last, done.rows) and len(frames) == 12
+    for frame in frames:
+        assert torch.equal(frame[:, [0, -1]], done.rows[:, [0, -1]])
+    assert (frames[0][:, 1:-1, :, ~done.mask] == HIDDEN).all()
+
+
+def test_images_may_be_arrays_of_bytes():
+    model, images, mask = toy(), noise(2, 1, 4, 6), keep_mask("top", 4, 6)
+    done = completions(model, (255 * images).to(torch.uint8).numpy(), mask.numpy(), 2, seed=0)
+    assert torch.equal(done.rows, completed(model, images, mask, 2, seed=0))
+
+
+def test_progress_is_told_in_pixels():
+    told = []
+    completions(toy(), noise(2, 1, 4, 6), keep_mask("top", 4, 6), 3, seed=0, progress=lambda *state: told.append(state))
+    assert told[-1] == (6 * 24, 6 * 24) and len(told) > 20
+
+
+def picture(tmp_path, values, mode="L"):
+    Image.fromarray(torch.tensor(values, dtype=torch.uint8).numpy()).convert(mode).save(tmp_path / "mask.png")
+    return tmp_path / "mask.png"
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "RGB", "RGBA", "P"])
+def test_a_mask_is_read_from_a_picture(tmp_path, mode):
+    kept = read_mask(picture(tmp_path, [[255, 0, 255], [0, 0, 255]], mode), 2, 3)
+    assert kept.dtype == torch.bool and kept.tolist() == [[True, False, True], [False, False, True]]
+
+
+def test_a_picture_that_is_no_mask_is_refused(tmp_path):
+    with pytest.raises(ArgumentError, match=r"mask .*mask\.png is 1x2, and the images 2x3 — draw it in their size"):
+        read_mask(picture(tmp_path, [[0, 255]]), 2, 3)
+    with pytest.raises(ArgumentError, match=r"mask\.png has 2 pixels that are neither white nor black — white is kept"):
+        read_mask(picture(tmp_path, [[0, 255, 7], [0, 254, 0]]), 2, 3)
+    (tmp_path / "mask.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"mask .*mask\.png cannot be read: corrupt"):
+        read_mask(tmp_path / "mask.png", 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("images", "mask", "words"),
+    [
+        (torch.full((1, 1, 4, 6), 0.4), torch.ones(4, 6, dtype=torch.bool), "images holds values between the 2 levels.*binarise first"),
+        (torch.full((1, 1, 4, 6), torch.nan), torch.ones(4, 6, dtype=torch.bool), "images must lie in .0, 1., but holds NaN"),
+        (torch.zeros(1, 1, 6, 4), torch.ones(4, 6, dtype=torch.bool), r"images must have shape \(N, 1, 4, 6\)"),
+        (torch.zeros(1, 1, 4, 6), torch.ones(6, 4, dtype=torch.bool), r"mask must have the shape \(4, 6\), not \(6, 4\)"),
+        (torch.zeros(1, 1, 4, 6), torch.ones(4, 6), "mask must be bool"),
+        (torch.zeros(1, 1, 4, 6), "top", "mask must be a torch tensor"),
+    ],
+)
+def test_bad_input_is_refused_by_its_name(images, mask, words):
+    with pytest.raises(ArgumentError, match=words):
+        completions(toy(), images, mask)
 
 
 def test_what_cannot_be_completed_is_refused():

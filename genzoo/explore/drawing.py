@@ -1,0 +1,60 @@
+"""Images being drawn: an autoregressive model sets one pixel after another, row by row from the top left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from genzoo.errors import ArgumentError
+from genzoo.models.autoregressive import AutoregressiveModel
+from genzoo.models.model import Model, Progress, check_count
+
+HIDDEN = 0.5  # grey of what is not drawn yet, or not shown to the model
+FRAMES = 80
+
+
+def drawing(model: Model, n: int = 16, seed: int | None = None, frames: int = FRAMES, progress: Progress | None = None) -> Iterator[Tensor]:
+    """Yield at most `frames` pictures (n, C, H, W) of `n` images on their way; the last one is `model.sample(n, seed)`.
+
+    `progress` is told (done, total) in pixels, while the images are drawn and before the first picture comes.
+
+    Raises:
+        ArgumentError: a model that draws its images whole; n, seed or frames out of range.
+    """
+    if not isinstance(model, AutoregressiveModel):
+        hint = "pixel models do: genzoo list --family tractable; of others, interpolate shows how images change"
+        raise ArgumentError(f"{type(model).__name__} draws an image whole, not pixel by pixel", hint)
+    return unveiled(model.sample(n, seed, progress=progress), frames=frames)
+
+
+def unveiled(images: Tensor, mask: Tensor | None = None, frames: int = FRAMES) -> Iterator[Tensor]:
+    """Yield `images` (N, C, H, W) as they stood while they were drawn in raster order, grey where nothing was drawn yet.
+
+    What has been set is never changed again, so after t pixels the drawing is the first t pixels of the finished images.
+
+    Args:
+        images: finished, in [0, 1].
+        mask: bool (H, W), True where a pixel was there from the beginning; None = nowhere.
+        frames: at most so many pictures, evenly spaced; the first shows what was there, the last is `images`.
+
+    Raises:
+        ArgumentError: fewer than two frames, or a mask of another shape.
+    """
+    steps = check_count(frames, "frames") - 1
+    kept = torch.zeros(images.shape[2:], dtype=torch.bool) if mask is None else mask.cpu()
+    if steps < 1:
+        raise ArgumentError(f"frames must be at least 2, the beginning and the end, not {frames}")
+    if kept.shape != images.shape[2:] or kept.dtype != torch.bool:
+        raise ArgumentError(f"mask must be bool of the shape {tuple(images.shape[2:])}, not {kept.dtype} of {tuple(kept.shape)}")
+    return _frames(images, kept, steps)
+
+
+def _frames(images: Tensor, kept: Tensor, steps: int) -> Iterator[Tensor]:
+    missing = int((~kept).sum())
+    turn = (~kept).flatten().cumsum(0).view(kept.shape)  # the number of the step that draws a pixel, from 1
+    for step in range(min(steps, missing)):
+        done = step * missing // min(steps, missing)
+        yield torch.where((kept | (turn <= done)).to(images.device), images, HIDDEN)
+    yield images
