@@ -6,20 +6,21 @@ from both upper corners; its context is complete. Initial states are learned.
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
-from genzoo_pixel.masks import MaskedConv2d, shift_down
+from genzoo_pixel.masks import MaskedConv2d
 from genzoo_pixel.pixelcnn import STEM
 from genzoo_pixel.recurrent import DiagonalCache, RecurrentMachine, RowCache
 from genzoo_pixel.sampler import Machine
-from genzoo_pixel.scan import frozen, scan
+from genzoo_pixel.scan import Course, by_diagonals, by_rows, scan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,21 +39,20 @@ class RowLSTM(nn.Module):
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
         initialise(self.states, 3 * width)
 
-    def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        """Map (N, 2h, H, W) to the same shape; the image is not read."""
-        n, _, height, wide = x.shape
-        z = wide_floats(self.inputs(x))  # (N, 4h, H, W)
-        width = self.start.shape[1]
-        gates = frozen(width, z).expand(height, n, wide + 1, -1).clone()  # one column of padding between images
-        gates[:, :, :wide] = z.permute(2, 0, 3, 1)
-        real = torch.ones(n, wide + 1, 1, dtype=z.dtype, device=z.device)
-        real[:, wide] = 0
-        first, memory = ((real * start.to(z.dtype)).view(1, -1, width) for start in self.start)
-        with torch.autocast(z.device.type, enabled=False):
-            h = scan(gates.view(height, 1, -1, 4 * width), self.states.to(z.dtype), (1, 0, -1), first, memory)  # (H, 1, M, h)
-        h = h.view(height, n, wide + 1, width)[:, :, :wide].permute(1, 3, 0, 2)  # (N, h, H, W)
-        up: Tensor = self.up(h)
-        return x + up
+    @staticmethod
+    def course(height: int, wide: int) -> Course:
+        """Return the order of the cells: row by row."""
+        return by_rows(height, wide)
+
+    def forward(self, x: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """Map (2h, H · W, N), cells in the order of the course, to the same shape; the image is not read."""
+        width, n = self.start.shape[1], x.shape[2]
+        left = F.pad(x.unflatten(1, size), (0, 0, 1, -1)).flatten(1, 2)  # what lies to the left of each cell
+        weight = self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)  # (4h, 2 · 2h): from the left, from here
+        z = products(self.inputs.bias, weight[None], torch.cat([left, x])[None])  # (1, 4h, cells · N)
+        first = self.start[0].expand(1, 3, width)
+        h = scan(z, self.states, first, self.start[1:], self.course(*size), n)
+        return residual(x, self.up, h[0].view(width, -1, n))
 
 
 class DiagonalBiLSTM(nn.Module):
@@ -72,61 +72,85 @@ class DiagonalBiLSTM(nn.Module):
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
         initialise(self.states, 2 * width)
 
-    def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        """Map (N, 2h, H, W) to the same shape; `image` (N, C, H, W) is what the network began with."""
-        z = wide_floats(self.inputs(x))  # (N, 8h, H, W)
-        if self.image is not None:
-            z = z + F.pad(wide_floats(self.image(image)), (0, 0, 0, 0, z.shape[1] // 2, 0))  # the second half goes left
-        with torch.autocast(z.device.type, enabled=False):
-            right, left = self._both(z)
-        # A pixel may not see what lies to its right in its own row: the left-going map is read one row later.
-        up: Tensor = self.up(right + shift_down(left))
-        return x + up
+    @staticmethod
+    def course(height: int, wide: int) -> Course:
+        """Return the order of the cells: diagonal by diagonal from the upper left corner."""
+        return by_diagonals(height, wide)
 
-    def _both(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the states (N, h, H, W) of both directions, run as one batch, of the gates (N, 8h, H, W)."""
-        n, _, height, wide = z.shape
-        width, states, start = self.start.shape[2], self.states.to(z.dtype), self.start.to(z.dtype)
-        both = z.unflatten(1, (2, -1)).permute(1, 0, 3, 4, 2)  # (D, N, H, W, 4h)
-        both = torch.stack([both[0], both[1].flip(2)])
-        # What the learned states give to the first column and the first row is constant: it joins the input once.
-        edge = torch.einsum("dkh,kdhg->kdg", start[:, [0, 2]], states)[:, :, None, None]  # (beside or above, D, 1, 1, 4h)
-        both[:, :, :, 0] += edge[0]
-        both[:, :, 0] += edge[1]
-        h = scan(skew(both), states, (0, 1), z.new_zeros(2, n * (height + 1), width), self._memory(start, n, height))
-        right, left = unskew(h, n, height, wide).permute(0, 1, 4, 2, 3)  # (N, h, H, W) each
-        return right, left.flip(3)
+    def forward(self, x: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """Map (2h, H · W, N), cells in the order of the course, to the same shape; `image` (C, H · W, N) is what the network began with."""
+        mirrored, lowered = turns(*size)
+        weight = self.inputs.masked[:, :, 0, 0].unflatten(0, (2, -1))  # (direction, 4h, 2h)
+        z = products(self.inputs.bias, weight, torch.stack([x, moved(x, mirrored)]))  # (direction, 4h, cells · N)
+        if self.image is not None:
+            seen = self.image.weight[:, :, 0, 0] @ moved(image, mirrored).flatten(1)
+            z = torch.stack([z[0], z[1] + seen])
+        width, n = self.start.shape[2], x.shape[2]
+        h = scan(z, self.states, self.start[:, [0, 2]], self.start[:, 1], self.course(*size), n)
+        right, left = h.view(2, width, -1, n)
+        # A pixel may not see what lies to its right in its own row: the left-going map is read one row later.
+        return residual(x, self.up, right + moved(left, lowered))
+
+
+def products(bias: Tensor | None, weight: Tensor, x: Tensor) -> Tensor:
+    """Return bias + weight · x, (D, outs, cells · N), for D directions: bias (D · outs), weight (D, outs, ins), x (D, ins, cells, N)."""
+    return torch.baddbmm(cast(Tensor, bias).view(len(weight), -1, 1), weight, x.flatten(2))
+
+
+def residual(x: Tensor, up: MaskedConv2d, h: Tensor) -> Tensor:
+    """Return x + up(h) for x (2h, cells, N) and h (h, cells, N)."""
+    grown = torch.addmm(cast(Tensor, up.bias)[:, None], up.masked[:, :, 0, 0], h.flatten(1))
+    return x + grown.view_as(x)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A rearrangement of cells: place j is taken from `there[j]` (-1: zero), and what was at i goes to `back[i]` (-1: nowhere)."""
+
+    there: Tensor
+    back: Tensor
+
+
+@functools.lru_cache(maxsize=64)
+def turns(height: int, wide: int) -> tuple[Turn, Turn]:
+    """Return two turns of cells in the order of `by_diagonals`: a map to its mirror image, and a mirror image to the map, one row lower."""
+    order = by_diagonals(height, wide).order
+    place = {at: j for j, at in enumerate(order)}
+    mirrored = [place[at - at % wide + wide - 1 - at % wide] for at in order]
+    above = [mirrored[place[at - wide]] if at >= wide else -1 for at in order]
+    below = [place[at + wide] if at + wide < height * wide else -1 for at in order]
+    with torch.inference_mode(False):  # kept for later calls, which may learn
+        there, lower, back = torch.tensor(mirrored), torch.tensor(above), torch.tensor([below[j] for j in mirrored])
+    return Turn(there, there), Turn(lower, back)
+
+
+class Moved(torch.autograd.Function):
+    """`moved`: its gradient is the turn back, a copy like itself, where autograd would add up cell by cell."""
 
     @staticmethod
-    def _memory(start: Tensor, n: int, height: int) -> Tensor:
-        return start[:, None, 1].expand(2, n * (height + 1), -1)
+    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
+        """Return `x` (features, cells, N) rearranged."""
+        ctx.save_for_backward(there, back)
+        taken = x.index_select(1, there.clamp(min=0))
+        if bool((there < 0).any()):
+            taken[:, there < 0] = 0
+        return taken
+
+    @staticmethod
+    def backward(ctx: Any, grown: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradient of `x`."""
+        there, back = ctx.saved_tensors
+        return Moved.apply(grown, back, there), None, None  # type: ignore[no-untyped-call]
 
 
-def skew(z: Tensor) -> Tensor:
-    """Return gates (D, N, H, W, 4h) as (H + W - 1, D, N · (H + 1), 4h): row r moved right by r, so that columns become diagonals.
-
-    What a row has not reached or has left is frozen, and so is one row of padding on top of each image: the row above the
-    first, whose state is zero. (Padding at the top, never "same" padding, which would read the row below: the future.)
-    """
-    d, n, height, wide, gates = z.shape
-    steps = height + wide - 1
-    out = frozen(gates // 4, z).expand(steps, d, n, height + 1, gates).clone()
-    rows = torch.arange(height, device=z.device)[:, None].expand(height, wide)
-    times = rows + torch.arange(wide, device=z.device)
-    out[times, :, :, rows + 1] = z.permute(2, 3, 0, 1, 4)
-    return out.view(steps, d, n * (height + 1), gates)
-
-
-def unskew(h: Tensor, n: int, height: int, wide: int) -> Tensor:
-    """Return states (H + W - 1, D, N · (H + 1), h) as (D, N, H, W, h): the inverse of `skew`, without the padding."""
-    rows = torch.arange(height, device=h.device)[:, None].expand(height, wide)
-    times = rows + torch.arange(wide, device=h.device)
-    states = h.view(h.shape[0], h.shape[1], n, height + 1, -1)
-    return states[times, :, :, rows + 1].permute(2, 3, 0, 1, 4)
+def moved(x: Tensor, turn: Turn) -> Tensor:
+    """Return `x` (features, cells, N) rearranged."""
+    found: Tensor = Moved.apply(x, turn.there.to(x.device), turn.back.to(x.device))  # type: ignore[no-untyped-call]
+    return found
 
 
 def wide_floats(x: Tensor) -> Tensor:
-    """Return `x` in float32 or better: a cell that adds up over hundreds of steps does so in no half precision."""
+    """Return `x` in float32 or better."""
     return x if x.dtype == torch.float64 else x.float()
 
 
@@ -145,10 +169,16 @@ class PixelRNN(PixelModel):
         self.tail = tail(self, 2 * width, 2 * width)
 
     def _network(self, x: Tensor) -> Tensor:
-        image, x = x, self.stem(x)  # (N, 2h, H, W)
+        size = (x.shape[2], x.shape[3])
+        image, features = wide_floats(x), wide_floats(self.stem(x))  # (N, C, H, W) and (N, 2h, H, W)
+        order = torch.tensor(cast(RowLSTM | DiagonalBiLSTM, self.recurrent[0]).course(*size).order, device=x.device)
+        laid, again = Turn(order, order.argsort()), Turn(order.argsort(), order)
+        # (features, cells, N) in float32: what is added up over hundreds of steps is so in no half precision. Products may be.
+        inside, seen = (moved(part.flatten(2).permute(1, 2, 0), laid) for part in (features, image))
         for layer in self.recurrent:
-            x = layer(x, image)
-        told: Tensor = self.tail[1](self.tail[0](x.relu()).relu())
+            inside = layer(inside, seen, size)
+        features = moved(inside, again).permute(2, 0, 1).unflatten(2, size)
+        told: Tensor = self.tail[1](self.tail[0](features.relu()).relu())
         return told
 
     def _machine(self, n: int) -> Machine:

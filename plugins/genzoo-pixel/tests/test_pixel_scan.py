@@ -1,22 +1,80 @@
-"""The recurrence: gradients, frozen cells, and a plain loop over cells as the oracle."""
+"""The recurrence: a plain loop over cells as the oracle, for values and for gradients; courses; turns of maps."""
 
+import itertools
+
+import pytest
 import torch
-from genzoo_pixel.pixelrnn import DiagonalBiLSTM, skew, unskew
-from genzoo_pixel.scan import FusedCell, cell, frozen, scan
+from genzoo_pixel.pixelrnn import DiagonalBiLSTM, RowLSTM, moved, turns
+from genzoo_pixel.scan import by_diagonals, by_rows, cell, scan
+
+SIZES = [(3, 4), (4, 3), (1, 4), (4, 1), (1, 1), (3, 3)]
+COURSES = {"rows": by_rows, "diagonals": by_diagonals}
+READ = {"rows": ((-1, -1), (-1, 0), (-1, 1)), "diagonals": ((0, -1), (-1, 0))}  # (row, column) of each neighbour, from a cell
+CONTINUED = {"rows": (-1, 0), "diagonals": (0, -1)}
 
 
 def numbers(*shape):
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape)))
 
 
-def test_the_fused_cell_is_the_cell():
-    gates, memory = numbers(5, 12), numbers(5, 3)
-    for fused, plain in zip(FusedCell.apply(gates, memory), cell(gates, memory), strict=True):
-        assert torch.equal(fused, plain)
+def problem(kind, height, wide, directions=2, n=2, width=2):
+    """Return z, weights, start and memory of a scan, all of which learn."""
+    neighbours = len(READ[kind])
+    z, weights = numbers(directions, 4 * width, height * wide * n), numbers(neighbours, directions, width, 4 * width)
+    return [part.requires_grad_() for part in (z, weights, numbers(directions, neighbours, width), numbers(directions, width))]
 
 
-def test_gradients_of_the_fused_cell_are_right():
-    assert torch.autograd.gradcheck(FusedCell.apply, (numbers(4, 8).requires_grad_(), numbers(4, 2).requires_grad_()))
+def looped(kind, size, z, weights, start, memory):
+    """Return the states by a loop over cells: (direction, features, cells in the course's order, images)."""
+    (height, wide), found = size, []
+    place = {at: j for j, at in enumerate(COURSES[kind](*size).order)}
+    begun = (lambda row, column: row < 0 <= column < wide) if kind == "rows" else (lambda row, column: row < 0 or column < 0)
+    for direction, gates in enumerate(z.unflatten(2, (height * wide, -1))):
+        h, c = {}, {}
+        for row in range(height):
+            for column in range(wide):
+                told = gates[:, place[row * wide + column]].t()  # (n, 4h)
+                for k, (up, side) in enumerate(READ[kind]):
+                    at = (row + up, column + side)
+                    if at in h:
+                        told = told + h[at] @ weights[k, direction]
+                    elif begun(*at):
+                        told = told + start[direction, k] @ weights[k, direction]
+                before = c.get((row + CONTINUED[kind][0], column + CONTINUED[kind][1]), memory[direction].expand(len(told), -1))
+                h[row, column], c[row, column] = cell(told, before)
+        order = sorted(h, key=lambda at: place[at[0] * wide + at[1]])
+        found.append(torch.stack([h[at] for at in order]).permute(2, 0, 1))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("kind", COURSES)
+def test_a_scan_is_a_loop_over_cells(kind, size):
+    """States, and all gradients under a random slope, which autograd takes through the plain loop."""
+    inputs = problem(kind, *size)
+    fast, plain = scan(*inputs, COURSES[kind](*size), 2), looped(kind, size, *inputs).flatten(2)
+    torch.testing.assert_close(fast, plain)
+    slope = numbers(*fast.shape)
+    for ours, theirs in zip(torch.autograd.grad(fast, inputs, slope), torch.autograd.grad(plain, inputs, slope), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", COURSES)
+def test_gradients_of_a_scan_are_right(kind):
+    assert torch.autograd.gradcheck(lambda *given: scan(*given, COURSES[kind](2, 3), 2), problem(kind, 2, 3))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("kind", COURSES)
+def test_a_course_visits_each_cell_once_and_none_before_what_it_reads(kind, size):
+    course = COURSES[kind](*size)
+    assert sorted(course.order) == list(range(size[0] * size[1])) and course.edges[-1] == len(course.order)
+    step = {at: number for number, edges in enumerate(itertools.pairwise(course.edges)) for at in course.order[slice(*edges)]}
+    for at, number in step.items():
+        for up, side in READ[kind]:
+            row, column = at // size[1] + up, at % size[1] + side
+            if row >= 0 and 0 <= column < size[1]:
+                assert step[row * size[1] + column] == number - 1
 
 
 def test_gates_are_sigmoids_and_the_new_content_a_tanh():
@@ -26,43 +84,29 @@ def test_gates_are_sigmoids_and_the_new_content_a_tanh():
     torch.testing.assert_close(h, c.tanh())
 
 
-def test_a_frozen_cell_keeps_its_memory_and_shows_nothing():
-    memory = numbers(6, 3)
-    h, c = FusedCell.apply(frozen(3, memory).expand(6, -1) + numbers(6, 12), memory)
-    assert (h == 0).all() and torch.equal(c, memory)
+def test_turns_mirror_a_map_and_lower_its_mirror_image():
+    height, wide = 3, 4
+    order = torch.tensor(by_diagonals(height, wide).order)
+    mirror, lower = turns(height, wide)
+    x = numbers(2, height, wide, 3)
+    laid = x.flatten(1, 2)[:, order]
+    assert torch.equal(moved(laid, mirror), x.flip(2).flatten(1, 2)[:, order])
+    shifted = torch.cat([torch.zeros(2, 1, wide, 3), x[:, :-1]], 1)
+    assert torch.equal(moved(moved(laid, mirror), lower), shifted.flatten(1, 2)[:, order])
 
 
-def test_gradients_of_a_scan_are_right():
-    z, weights = numbers(3, 2, 4, 8).requires_grad_(), numbers(2, 2, 2, 8).requires_grad_()
-    h, c = numbers(2, 4, 2).requires_grad_(), numbers(2, 4, 2).requires_grad_()
-    assert torch.autograd.gradcheck(lambda *given: scan(given[0], given[1], (0, 1), given[2], given[3]), (z, weights, h, c))
+def test_gradients_of_turns_are_right():
+    for turn in turns(3, 2):
+        assert torch.autograd.gradcheck(lambda x, turn=turn: moved(x, turn), (numbers(2, 6, 2).requires_grad_(),))
 
 
-def test_skewing_moves_each_row_one_further_and_comes_back():
-    z = numbers(2, 3, 4, 5, 8)
-    skewed = skew(z)
-    assert skewed.shape == (4 + 5 - 1, 2, 3 * (4 + 1), 8)
-    assert torch.equal(skewed[6, 1, 2 * 5 + 1 + 3], z[1, 2, 3, 3]) and torch.equal(skewed[0, 0, 2], frozen(2, z))
-    assert torch.equal(unskew(skewed, 3, 4, 5), z)
-
-
-def test_the_diagonal_lstm_is_a_loop_over_cells():
-    """Each direction: a cell reads the one beside it and the one above it, learned states where there is none."""
+@pytest.mark.parametrize("layer", [RowLSTM, DiagonalBiLSTM])
+def test_layers_learn_everything_they_have(layer):
+    """No weight is cut off: each gets a gradient, but for what a mask hides."""
     torch.manual_seed(0)
-    layer = DiagonalBiLSTM(2, 1, first=False).double()
-    torch.nn.init.normal_(layer.start)
-    z = numbers(1, 16, 3, 4)
-    right, left = layer._both(z)
-    for direction, found in enumerate((right, left.flip(3))):
-        gates = z[0, 8 * direction : 8 * direction + 8].permute(1, 2, 0)
-        gates = gates.flip(1) if direction else gates
-        beside_start, memory_start, above_start = layer.start[direction]
-        h = {}
-        for row in range(3):
-            c = memory_start[None]
-            for column in range(4):
-                beside = h.get((row, column - 1), beside_start[None])
-                above = h.get((row - 1, column), above_start[None])
-                told = gates[row, column] + beside @ layer.states[0, direction] + above @ layer.states[1, direction]
-                h[row, column], c = cell(told, c)
-                torch.testing.assert_close(found[0, :, row, column], h[row, column][0])
+    made = layer(3, 1, True).double()
+    torch.nn.init.normal_(made.start)
+    made(numbers(6, 6, 2), numbers(1, 6, 2), (2, 3)).square().sum().backward()
+    for name, parameter in made.named_parameters():
+        seen = made.inputs.mask != 0 if name == "inputs.weight" else torch.ones_like(parameter, dtype=torch.bool)
+        assert (parameter.grad[seen] != 0).all() and (parameter.grad[~seen] == 0).all(), name
