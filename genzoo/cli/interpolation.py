@@ -1,38 +1,71 @@
-"""`genzoo interpolate`: walks between random latent vectors, one in each row of the picture."""
+"""`genzoo interpolate`: walks through the latent space, one in each row of the picture."""
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 import click
 
-from genzoo.cli.options import FRESH_SEEDS, command, device_option, find, name_argument, seed_option, settled
-from genzoo.cli.output import Progress, note
-from genzoo.cli.pictures import check_file, check_grid, free_file
+from genzoo.cli.exploring import drawn, loaded, out_option, several, target
+from genzoo.cli.options import command, device_option, find, name_argument, seed_option
+from genzoo.cli.output import note
+from genzoo.cli.pictures import check_grid, check_samples
 from genzoo.errors import safe_text
+
+WALKS = 8
+_FILE = click.Path(exists=True, dir_okay=False)
 
 
 @command("interpolate")
 @name_argument
-@click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="How many walks, one in each row.")
+@click.option("-n", "n", type=click.IntRange(min=1), help=f"How many walks, one in each row.  [default: {WALKS}]")
 @click.option("--steps", type=click.IntRange(min=2), default=9, show_default=True, help="Images of a walk, both ends among them.")
+@click.option("--from", "first", type=_FILE, help="Walk from this image to that of --to, for models with an encoder.")
+@click.option("--to", "last", type=_FILE, help="The image at the other end.")
 @seed_option
-@click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-interpolation.png.")
+@out_option("interpolation")
 @device_option
-def interpolate_command(name: str, n: int, steps: int, seed: int | None, out: str | None, device: str | None) -> None:
-    """What lies between two images: walks between latent vectors."""
-    from genzoo import zoo
+def interpolate_command(
+    name: str, n: int | None, steps: int, first: str | None, last: str | None, seed: int | None, out: str | None, device: str | None
+) -> None:
+    """What lies between two images: walks between latent vectors.
 
+    Round the sphere where the prior is Gaussian, straight where it is uniform. Between two images of your own, these stand at the ends
+    of the row, outside their reconstructions.
+    """
     card, _ = find(name)
-    check_grid(n * steps)
-    path = check_file(out) if out is not None else free_file(f"{card.name}-interpolation")
-    start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
-    with Progress(card.name) as progress:
-        model: Any = zoo.load(card.name, device=device, progress=progress)
+    if (first is None) != (last is None):
+        raise click.UsageError("--from and --to go together: the two ends of a walk", click.get_current_context())
+    if first is not None and (n is not None or seed is not None):
+        raise click.UsageError("--from and --to are the one walk: leave out -n and --seed", click.get_current_context())
+    walks = n if n is not None else WALKS
+    check_grid(walks * steps)
+    if first is None:
+        check_samples(card)
+    path = target(out, card, "interpolation")
+    start = drawn(seed)
+    model = loaded(card, device)
+    if first is not None:
+        _between(model, first, str(last), steps, path)
+        note(safe_text(f"{path}: a walk of {steps} steps through the latent space of {card.name} from {first} to {last}", 1000))
+        return
     from genzoo.explore.interpolation import interpolate
     from genzoo.images import save_grid
 
-    settled()
-    save_grid(interpolate(model, n, steps, start).flatten(0, 1), path, columns=steps)
-    note(safe_text(f"{path}: {n:,} walk{'s' * (n != 1)} of {steps} steps through the latent space of {card.name}, seed {start}", 1000))
+    save_grid(interpolate(model, walks, steps, start).flatten(0, 1), path, columns=steps)
+    note(safe_text(f"{path}: {several(walks, 'walk')} of {steps} steps through the latent space of {card.name}, seed {start}", 1000))
+
+
+def _between(model: Any, first: str, last: str, steps: int, path: Any) -> None:
+    """Draw the walk between the codes of two image files, with the images themselves at the ends."""
+    import torch
+
+    from genzoo.explore.figure import beside
+    from genzoo.explore.interpolation import interpolate
+    from genzoo.explore.latents import check_encoder, codes, read_image
+    from genzoo.images import grid, save_picture
+
+    check_encoder(model, "leave out --from and --to for walks between samples")
+    ends = torch.cat([read_image(file, model.image_shape) for file in (first, last)])
+    walk = interpolate(model, steps=steps, ends=codes(model, ends))
+    save_picture(beside(grid(ends[:1]), grid(walk[0], columns=steps), grid(ends[1:])), path)

@@ -10,16 +10,20 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from genzoo.errors import ArgumentError, safe_repr
-from genzoo.explore.latents import check_latent_model, codes
-from genzoo.models.latent import EncodingModel, LatentModel
+from genzoo.explore.concepts import FEWEST, check_group
+from genzoo.explore.figure import above, beside, sign
+from genzoo.explore.latents import check_latent_model
+from genzoo.images import grid
+from genzoo.models.latent import LatentModel
 from genzoo.models.model import check_count
 from genzoo.noise import Draws, check_seed
 
-FEWEST = 3  # images of a concept
 NOISE = 0.25  # half the width of the uniform noise around the result, as in the paper
+AROUND = 9  # images of the result: a square with the sum itself in the middle
 
 
 class Sum(NamedTuple):
@@ -27,7 +31,7 @@ class Sum(NamedTuple):
 
     Attributes:
         images: (n, C, H, W) in [0, 1]: first the sum itself, then its neighbours.
-        concepts: (3, C, H, W): the images of the mean z of each concept.
+        concepts: (groups, C, H, W): the image of the mean z of each concept, added ones first.
         control: (C, H, W): the same sum over the mean pixels of each concept.
         z: (latent_size,): the sum.
     """
@@ -38,71 +42,56 @@ class Sum(NamedTuple):
     z: Tensor
 
 
-def arithmetic(model: LatentModel, start: Any, minus: Any, plus: Any, n: int = 9, noise: float = NOISE, seed: int | None = None) -> Sum:
-    """Return the images of `start` - `minus` + `plus`, three groups of latent vectors (≥ 3, latent_size).
+def arithmetic(
+    model: LatentModel, plus: Sequence[Any], minus: Sequence[Any] = (), n: int = AROUND, noise: float = NOISE, seed: int | None = None
+) -> Sum:
+    """Return the images of the sum of the concepts in `plus` less those in `minus`, each a group of latent vectors (≥ 3, latent_size).
 
     Groups come from `of_seeds` or `of_images`. Around the sum, `n` - 1 neighbours are drawn with uniform noise of ± `noise` on each
-    component of z.
+    component of z. The paper's figure is plus=[smiling woman, neutral man], minus=[neutral woman].
 
     Raises:
-        ArgumentError: a model without z, a group of fewer than three vectors, a wrong n, noise or seed.
+        ArgumentError: a model without z, nothing to add, a group of fewer than three vectors, a wrong n, noise or seed.
     """
     check_latent_model(model)
     count, first = check_count(n), check_seed(seed)
     if isinstance(noise, bool) or not isinstance(noise, (int, float)) or not 0 <= noise <= 100:
         raise ArgumentError(f"noise must be a number between 0 and 100, not {safe_repr(noise)}", f"{NOISE} is that of the paper")
-    groups = [check_group(model, group, name) for group, name in ((start, "start"), (minus, "minus"), (plus, "plus"))]
-    means = torch.stack([group.mean(0) for group in groups])  # (3, D)
-    z = means[0] - means[1] + means[2]  # (D,)
+    groups = [*_groups(model, plus, "plus"), *_groups(model, minus, "minus")]
+    if not len(plus):
+        raise ArgumentError("plus holds no concept to add", "plus=[of_seeds(model, [3, 14, 15])], for example")
+    signs = torch.tensor([1.0] * len(plus) + [-1.0] * len(minus), device=model.device)
+    means = torch.stack([group.mean(0) for group in groups])  # (groups, D)
+    z = signs @ means  # (D,)
     shifts = noise * (2 * Draws(first, 0, count, z.device).uniform(model.latent_size) - 1).float()  # (n, D)
     shifts[0] = 0
-    pixels = [model.decode(group).mean(0) for group in groups]
-    control = (pixels[0] - pixels[1] + pixels[2]).clamp(0, 1)
+    pixels = torch.stack([model.decode(group).mean(0) for group in groups])  # (groups, C, H, W)
+    control = torch.einsum("g,gchw->chw", signs, pixels).clamp(0, 1)
     return Sum(model.decode(z + shifts), model.decode(means), control, z)
 
 
-def of_seeds(model: LatentModel, seeds: Sequence[int]) -> Tensor:
-    """Return the group of latent vectors (len(seeds), latent_size) whose images were chosen by looking: the first z of each seed.
+def _groups(model: LatentModel, groups: Any, name: str) -> list[Tensor]:
+    if isinstance(groups, (str, bytes, Tensor)) or not isinstance(groups, Sequence):
+        raise ArgumentError(f"{name} must be a list of groups of latent vectors, not {type(groups).__name__}", f"{name}=[group]")
+    return [check_group(model, group, f"{name}[{place}]") for place, group in enumerate(groups)]
 
-    Raises:
-        ArgumentError: a model without z, fewer than three seeds, or a wrong one.
+
+def picture(result: Sum, samples: Sequence[Tensor], minus: int) -> Image.Image:
+    """Return the figure of the paper: samples of each concept above its mean, the sum's signs between them; the result; the control.
+
+    Args:
+        result: of nine images.
+        samples: for each concept some of its images (n, C, H, W), in the order of `result.concepts`.
+        minus: how many of the concepts, the last ones, were taken away.
     """
-    check_latent_model(model)
-    if isinstance(seeds, (str, bytes)) or not isinstance(seeds, Sequence):
-        raise ArgumentError(f"seeds must be whole numbers, not {safe_repr(seeds)}", "for example seeds=[3, 14, 15]")
-    _check_size(len(seeds), "seeds")
-    if None in seeds:
-        raise ArgumentError("a seed of a group must be a whole number, not None", "for example seeds=[3, 14, 15]")
-    return torch.cat([model.sample_latents(1, seed) for seed in seeds])
-
-
-def of_images(model: EncodingModel, images: Any) -> Tensor:
-    """Return the group of codes (N, latent_size) of images (N, C, H, W) that share a label.
-
-    Raises:
-        ArgumentError: a model that cannot encode, wrong images, or fewer than three.
-    """
-    group = codes(model, images)
-    _check_size(len(group), "images")
-    return group
-
-
-def check_group(model: LatentModel, group: Any, name: str) -> Tensor:
-    """Return `group` as latent vectors (≥ 3, latent_size), or raise ArgumentError that says what to use instead."""
-    try:
-        size = len(group)
-    except TypeError as error:
-        raise ArgumentError(
-            f"{name} must be a group of latent vectors, not {type(group).__name__}", "see of_seeds and of_images"
-        ) from error
-    _check_size(size, name)
-    return model.check_latents(group, name).detach()
-
-
-def _check_size(size: int, name: str) -> None:
-    if size < FEWEST:
-        found = "is empty" if not size else f"has {size}"
-        raise ArgumentError(
-            f"{name} {found}: a concept is the mean of at least {FEWEST}, as a single z carries its own accidents",
-            "choose more seeds by their images, or take a label that more images have",
-        )
+    added = len(samples) - minus
+    order = [0, *range(added, len(samples)), *range(1, added)]  # a - b + c, as it is spoken
+    parts: list[Image.Image] = []
+    for place, concept in enumerate(order):
+        mean = grid(result.concepts[concept][None])
+        if place:
+            parts.append(sign("-" if concept >= added else "+", mean))
+        parts.append(above(grid(samples[concept][:FEWEST], columns=1), mean))
+    around = [*range(1, AROUND // 2 + 1), 0, *range(AROUND // 2 + 1, AROUND)]
+    control = grid(result.control[None])
+    return beside(*parts, sign("=", control), grid(result.images[around], columns=3), sign(" ", control), control)

@@ -6,32 +6,45 @@ where the model has seen nothing: `slerp` goes round instead. Where the prior is
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
+from genzoo.explore.latents import check_latent_model
 from genzoo.models.latent import LatentModel
-from genzoo.models.model import check_count
+from genzoo.models.model import GenerativeModel, check_count
 
 _TINY = 1e-9  # sine of an angle below which two directions are one, or opposite
 
 
-def interpolate(model: LatentModel, n: int = 8, steps: int = 9, seed: int | None = None) -> Tensor:
-    """Return images (n, steps, C, H, W) in [0, 1] along `n` walks between random latent vectors.
+def interpolate(model: LatentModel, n: int = 8, steps: int = 9, seed: int | None = None, ends: Any = None) -> Tensor:
+    """Return images (n, steps, C, H, W) in [0, 1] along `n` walks between latent vectors.
 
-    The first and last image of a walk are those of its two ends; walk i of a seed does not depend on `n`.
+    The first and last image of a walk are those of its two ends; walk i of a seed does not depend on `n`. The walk is `slerp` where the
+    prior is Gaussian, `lerp` where it is uniform, and where there is none, as for the codes of an autoencoder, also `lerp`.
+
+    Args:
+        model: any model with a z.
+        n: how many walks.
+        steps: images of each, both ends among them.
+        seed: of the ends, drawn from the prior.
+        ends: given ones instead, (2 n, latent_size): first and last of each walk in turn; they say what n is.
 
     Raises:
-        ArgumentError: a model without z, n that is no whole number ≥ 1, steps below 2, or a wrong seed.
+        ArgumentError: a model without z, n that is no whole number ≥ 1, steps below 2, a wrong seed, or ends of a wrong shape.
     """
-    if not isinstance(model, LatentModel):
-        raise ArgumentError(f"{type(model).__name__} has no latent z to walk through", "a GAN or a VAE has one: genzoo list --tree")
-    count = check_count(n)
+    check_latent_model(model)
     if check_count(steps, "steps") < 2:
         raise ArgumentError("steps must be at least 2, the two ends of a walk, not 1", "for example steps=9")
-    ends = model.sample_latents(2 * count, seed).reshape(count, 2, -1)  # (n, 2, D)
-    latents = path(ends[:, 0], ends[:, 1], steps, model.prior)  # (n, steps, D)
-    return model.decode(latents.flatten(0, 1)).reshape(count, steps, *model.image_shape)  # (n, steps, C, H, W)
+    points = model.sample_latents(2 * check_count(n), seed) if ends is None else model.check_latents(ends, "ends").detach()
+    if len(points) % 2:
+        raise ArgumentError(f"ends must come in pairs, first and last of each walk, not {len(points)}", "for example ends=codes[:2]")
+    pairs = points.reshape(-1, 2, model.latent_size)  # (n, 2, D)
+    way = model.prior if isinstance(model, GenerativeModel) else "uniform"
+    latents = path(pairs[:, 0], pairs[:, 1], steps, way)  # (n, steps, D)
+    return model.decode(latents.flatten(0, 1)).reshape(len(pairs), steps, *model.image_shape)  # (n, steps, C, H, W)
 
 
 def path(a: Tensor, b: Tensor, steps: int, prior: str) -> Tensor:

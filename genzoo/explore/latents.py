@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from genzoo.errors import ArgumentError
+from genzoo.data.decode import Skip, decode
+from genzoo.errors import ArgumentError, DataError
+from genzoo.images import to_float
 from genzoo.models.latent import EncodingModel, LatentModel
 
 
@@ -16,19 +20,44 @@ def check_latent_model(model: object) -> None:
         raise ArgumentError(f"{type(model).__name__} has no latent z", "a GAN or a VAE has one: genzoo list --tree")
 
 
+def check_encoder(model: object, instead: str = "choose seeds instead of images, or a VAE, which has both") -> None:
+    """Raise ArgumentError for a model that gives images no code; `instead` says what to use."""
+    check_latent_model(model)
+    if not isinstance(model, EncodingModel):
+        raise ArgumentError(f"{type(model).__name__} decodes z but encodes no images", instead)
+
+
 def codes(model: EncodingModel, images: Any) -> Tensor:
     """Return the code (N, latent_size) of each image (N, C, H, W): the encoder's, or the mean of q(z|x).
 
     Raises:
         ArgumentError: a model that cannot encode, or an encoder whose answer names no mean.
     """
-    check_latent_model(model)
-    if not isinstance(model, EncodingModel):
-        raise ArgumentError(
-            f"{type(model).__name__} decodes z but encodes no images", "choose seeds instead of images, or a VAE, which has both"
-        )
+    check_encoder(model)
     found = model.encode(images)
     code = found if isinstance(found, Tensor) else getattr(found, "mean", None)
     if not isinstance(code, Tensor):
         raise ArgumentError(f"{type(model).__name__}.encode returns a {type(found).__name__} without a tensor `mean`")
     return model.check_latents(code, "the code")
+
+
+def reconstruct(model: EncodingModel, images: Any) -> Tensor:
+    """Return the images (N, C, H, W) in [0, 1] that the codes of images (N, C, H, W) are decoded to.
+
+    Raises:
+        ArgumentError: a model that cannot encode, or wrong images.
+    """
+    return model.decode(codes(model, images).detach())
+
+
+def read_image(path: Path | str, image_shape: tuple[int, int, int]) -> Tensor:
+    """Return the image in the file `path` as (1, C, H, W) in [0, 1]: the shorter side resized, the middle cut out, as data sets are.
+
+    Raises:
+        DataError: it is no image that can be read.
+    """
+    try:
+        pixels = decode(Path(path), image_shape)
+    except Skip as skip:
+        raise DataError(f"{path} cannot be used: {skip}", "give a PNG, a JPEG or another picture") from skip
+    return to_float(torch.from_numpy(pixels.copy())[None])

@@ -11,7 +11,7 @@ from genzoo.models.latent import LatentModel
 from genzoo.models.model import check_count
 
 SHARES = (0.05, 0.95)  # of the prior: beyond them a model has seen few images
-_HINT = "interpolate(model) and traverse(model) walk through any number of latents; vae2d-mnist and vae-frey have two"
+_HINT = "genzoo traverse and genzoo interpolate walk through any number of latents; vae2d-mnist and vae-frey have two"
 
 
 def manifold(model: LatentModel, n: int = 20) -> Tensor:

@@ -16,35 +16,45 @@ from genzoo.models.model import check_count
 from genzoo.noise import whole
 
 MOST_ROWS = 10  # of dimensions that are shown unasked
+WIDEST = 100.0  # a span: a Gaussian z comes no further than 6 in a billion draws
 
 
-def traverse(model: LatentModel, dimensions: Sequence[int] | int | None = None, steps: int = 9, z: Any = None) -> Tensor:
+def traverse(
+    model: LatentModel, dimensions: Sequence[int] | int | None = None, steps: int = 9, z: Any = None, span: float | None = None
+) -> Tensor:
     """Return the images (dimensions, steps, C, H, W) in [0, 1] that one latent each makes as it grows.
 
-    A row varies one component of z from the 5 % to the 95 % quantile of its prior, at equal steps of probability; the others keep
-    their values of `z`.
+    A row varies one component of z; the others keep their values of `z`.
 
     Args:
         model: any model with a z.
         dimensions: which components, counted from 0; None = the first ten.
         steps: images in a row.
         z: the point of departure, (latent_size,) or (1, latent_size); None = the middle of the prior, zeros.
+        span: the component goes from -span to span at equal steps; None = from the 5 % to the 95 % quantile of its prior, at equal
+            steps of probability.
 
     Raises:
-        ArgumentError: a model without z, a dimension that it has not, steps below 2, or a wrong z.
+        ArgumentError: a model without z, a dimension that it has not, steps below 2, a wrong z, or a span that is not above 0 or
+            leaves the cube of a uniform prior.
     """
     check_latent_model(model)
-    rows = _check_dimensions(dimensions, model.latent_size)
+    rows = check_dimensions(dimensions, model.latent_size)
     if check_count(steps, "steps") < 2:
         raise ArgumentError("steps must be at least 2, the two ends of a row, not 1", "for example steps=9")
-    values = quantiles(torch.linspace(*SHARES, steps, dtype=torch.float64), model.prior)
+    values = _values(steps, model.prior, span)
     latents = _departure(model, z).repeat(len(rows), steps, 1)  # (rows, steps, D)
     for row, dimension in enumerate(rows):
         latents[row, :, dimension] = values.to(latents.device)
     return model.decode(latents.flatten(0, 1)).reshape(len(rows), steps, *model.image_shape)
 
 
-def _check_dimensions(dimensions: Sequence[int] | int | None, size: int) -> list[int]:
+def check_dimensions(dimensions: Sequence[int] | int | None, size: int) -> list[int]:
+    """Return `dimensions` of a z of `size` components as a list, the first ten where it is None.
+
+    Raises:
+        ArgumentError: none at all, what is no whole number, or a dimension that does not exist.
+    """
     if dimensions is None:
         return list(range(min(size, MOST_ROWS)))
     given = dimensions if isinstance(dimensions, Sequence) else [dimensions]
@@ -55,10 +65,22 @@ def _check_dimensions(dimensions: Sequence[int] | int | None, size: int) -> list
     for row in rows:
         if not 0 <= row < size:
             raise ArgumentError(
-                f"there is no latent dimension {row}: the model has {size}, counted from 0",
-                f"choose between 0 and {size - 1}" if size > 1 else "dimensions=0 is the only one",
+                f"there is no latent dimension {safe_repr(row)}: the model has {size}, counted from 0",
+                f"choose between 0 and {size - 1}" if size > 1 else "0 is the only one",
             )
     return rows
+
+
+def _values(steps: int, prior: str, span: Any) -> Tensor:
+    """Return the values (steps,) float32 that a component takes."""
+    if span is None:
+        return quantiles(torch.linspace(*SHARES, steps, dtype=torch.float64), prior)
+    widest, why = (1.0, ": the prior is uniform from -1 to 1") if prior == "uniform" else (WIDEST, "")
+    if isinstance(span, bool) or not isinstance(span, (int, float)) or not 0 < span <= widest:
+        raise ArgumentError(
+            f"span must be a number above 0 and at most {widest:g}, not {safe_repr(span)}{why}", f"for example {min(3, widest):g}"
+        )
+    return torch.linspace(-span, span, steps)
 
 
 def _departure(model: LatentModel, z: Any) -> Tensor:

@@ -57,3 +57,35 @@ def test_bad_arguments():
         nearest_images(images(2), images(4), space="inception")
     with pytest.raises(ArgumentError, match="samples have the shape"):
         nearest_images(images(2), images(4, size=32))
+
+
+class TestMirrored:
+    @pytest.mark.parametrize("space", ["pixels", "features", lambda x: x.flatten(1).double()[:, ::3]])
+    def test_a_mirrored_copy_is_found(self, space):
+        train = images(40)
+        asked = train[[7, 9]].clone()
+        asked[0] = asked[0].flip(2)
+        found = nearest_images(asked, train, k=3, space=space, mirrored=True)
+        assert found.indices[:, 0].tolist() == [7, 9] and found.mirrored[:, 0].tolist() == [True, False]
+        plain = nearest_images(asked, train, k=3, space=space)
+        assert not plain.mirrored.any() and plain.distances[0, 0] > 10 * found.distances[0, 0]
+
+    def test_against_brute_force(self):
+        samples, train = images(5), images(12, seed=1)
+        train[3] = (train[3].float() + train[3].flip(2).float()).div(2).to(torch.uint8)  # near either way, and yet shown once
+        found = nearest_images(samples, train, k=6, mirrored=True)
+        ways = [nearest_images(samples, way, k=12) for way in (train, train.flip(3))]
+        table = torch.stack([way.distances.gather(1, way.indices.argsort(1)) for way in ways])  # (2, 5, 12), by image
+        least, way = table.min(0)
+        expected, order = least.sort(dim=1)
+        assert torch.allclose(found.distances, expected[:, :6], rtol=1e-12)
+        assert torch.equal(found.indices, order[:, :6])
+        assert torch.equal(found.mirrored, way.gather(1, order)[:, :6] == 1)
+
+
+def test_features_of_ones_own_are_compared_as_they_are():
+    samples, train = images(4), images(30, seed=1)
+    found = nearest_images(samples, train, k=2, space=lambda x: x.double().mean((2, 3)))
+    table = torch.cdist(samples.double().mean((2, 3)), train.double().mean((2, 3)))
+    assert torch.equal(found.indices, table.argsort(dim=1)[:, :2])
+    assert torch.allclose(found.distances, table.sort(dim=1).values[:, :2])

@@ -3,10 +3,12 @@
 import math
 from dataclasses import dataclass
 
+import latent_toys
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from latent_toys import Codes, Stripes
 from torch import nn
 
 from genzoo.errors import ArgumentError
@@ -149,6 +151,20 @@ class TestImages:
         normal, uniform = (kind(Config()).sample_latents(2, seed=0) for kind in (Net, Cube))
         torch.testing.assert_close(ways[0].flatten(), slerp(normal[0], normal[1], 0.5), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(ways[1].flatten(), lerp(uniform[0], uniform[1], 0.5), rtol=1e-4, atol=1e-5)
+
+    def test_between_given_ends(self):
+        model = Net(Config())
+        ends = model.sample_latents(6, seed=4)
+        assert torch.equal(interpolate(model, steps=5, ends=ends), interpolate(model, n=3, steps=5, seed=4))
+        for wrong, told in ((ends[:3], "ends must come in pairs, .*not 3"), (ends[:, :2], r"ends must have the shape \(N, 6\)")):
+            with pytest.raises(ArgumentError, match=told):
+                interpolate(model, ends=wrong)
+
+    def test_codes_without_a_prior_are_walked_straight(self):
+        ends = torch.tensor([[3.0, 0.0], [0.0, 3.0]])
+        straight, round_ = (interpolate(latent_toys.model(kind), steps=3, ends=ends)[0, 1, 0, 0, 0] for kind in (Codes, Stripes))
+        torch.testing.assert_close(straight, torch.special.ndtr(torch.tensor(1.5)))
+        torch.testing.assert_close(round_, torch.special.ndtr(torch.tensor(3 * math.sqrt(0.5))))
 
     @pytest.mark.parametrize("wrong", [{"steps": 1}, {"steps": 0}, {"steps": 2.5}, {"n": 0}, {"n": True}, {"seed": -1}])
     def test_wrong_numbers_are_named(self, wrong):

@@ -1,0 +1,106 @@
+"""`genzoo arithmetic`: sums of concepts, drawn as in figure 7 of the DCGAN paper."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from genzoo.card import Card
+from genzoo.cli.exploring import drawn, loaded, out_option, target
+from genzoo.cli.options import LARGEST_SEED, command, data_option, device_option, find, name_argument, seed_option
+from genzoo.cli.output import note
+from genzoo.errors import safe_text
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST = 100  # images whose codes make a concept
+_SEED = re.compile(r"(\d{1,19})(?::(\d{1,9}))?", re.ASCII)
+_OF_SEEDS = "images chosen by looking: seeds, or SEED:NUMBER for one of `genzoo sample --seed SEED`, counted from 0"
+
+
+class Concept(NamedTuple):
+    """A group of images that is added or taken away."""
+
+    words: str
+    z: Tensor  # (n, latent_size)
+    samples: Tensor  # (≥ 3, C, H, W), some of its images
+
+
+def read_seeds(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+    """Return each text, such as `3,14` or `7:0,7:12`, as pairs of a seed and the number of an image."""
+    return [[_read_seed(context, parameter, word.strip()) for word in text.split(",")] for text in texts]
+
+
+def _read_seed(context: click.Context, parameter: click.Parameter, word: str) -> tuple[int, int]:
+    found = _SEED.fullmatch(word)
+    if not found or int(found[1]) > LARGEST_SEED:
+        raise click.BadParameter(f"{word!r} is no seed; write 3,14,15, or 7:0,7:12,7:31 for images of seed 7", context, parameter)
+    return int(found[1]), int(found[2] or 0)
+
+
+@command("arithmetic")
+@name_argument
+@click.option("--plus", multiple=True, metavar="CONCEPT", help="Add images by label or attribute: 7, or Smiling,not-Male. Repeatable.")
+@click.option("--minus", multiple=True, metavar="CONCEPT", help="Take such images away. Repeatable.")
+@click.option("--plus-seeds", multiple=True, callback=read_seeds, metavar="SEED,SEED,SEED...", help=f"Add {_OF_SEEDS}. Repeatable.")
+@click.option("--minus-seeds", multiple=True, callback=read_seeds, metavar="SEED,SEED,SEED...", help="Take such images away. Repeatable.")
+@click.option("--noise", type=click.FloatRange(0, 100), default=0.25, show_default=True, help="Half the width of the noise around the sum.")
+@data_option
+@seed_option
+@out_option("arithmetic")
+@device_option
+def arithmetic_command(
+    name: str, plus: tuple[str, ...], minus: tuple[str, ...], plus_seeds: list[list[tuple[int, int]]],
+    minus_seeds: list[list[tuple[int, int]]], noise: float, data: str | None, seed: int | None, out: str | None, device: str | None,
+) -> None:  # fmt: skip
+    """Sums of concepts: smiling woman - neutral woman + neutral man.
+
+    A concept is the mean z of at least three images. Left, samples of each and the image of their mean; then the sum in the middle of
+    its neighbours; last, the control: the same sum over pixels.
+    """
+    card, _ = find(name)
+    if not plus and not plus_seeds:
+        context = click.get_current_context()
+        raise click.UsageError("name what to add: --plus-seeds 3,14,15, or --plus Smiling where there are labels", context)
+    path = target(out, card, "arithmetic")
+    start = drawn(seed)
+    model = loaded(card, device)
+    from genzoo.explore.arithmetic import arithmetic, picture
+    from genzoo.images import save_picture
+
+    images = _labelled(model, card, data) if plus or minus else None
+    added = [*(_of_words(model, images, words, start) for words in plus), *(_of_seeds(model, group) for group in plus_seeds)]
+    taken = [*(_of_words(model, images, words, start) for words in minus), *(_of_seeds(model, group) for group in minus_seeds)]
+    result = arithmetic(model, [concept.z for concept in added], [concept.z for concept in taken], noise=noise, seed=start)
+    save_picture(picture(result, [concept.samples for concept in (*added, *taken)], len(taken)), path)
+    first, *rest = added
+    formula = first.words + "".join(f" - {concept.words}" for concept in taken) + "".join(f" + {concept.words}" for concept in rest)
+    note(safe_text(f"{path}: {formula} by {card.name}, amid noise of ± {noise:g}, and the same over pixels; seed {start}", 1500))
+
+
+def _labelled(model: Any, card: Card, data: str | None) -> Any:
+    """Return the training images that concepts are chosen from."""
+    from genzoo.evaluation.scoring import held_in
+    from genzoo.explore.latents import check_encoder
+
+    check_encoder(model, "choose images by their seeds: --plus-seeds 3,14,15")
+    return held_in(model, card, data, "train")
+
+
+def _of_words(model: Any, images: Any, words: str, seed: int) -> Concept:
+    from genzoo.explore.concepts import FEWEST, choose, of_images
+
+    pixels = choose(images, words, MOST, seed)
+    return Concept(f"{words} ({len(pixels)} images)", of_images(model, pixels, words), pixels[:FEWEST].to(model.device))
+
+
+def _of_seeds(model: Any, seeds: list[tuple[int, int]]) -> Concept:
+    from genzoo.explore.concepts import FEWEST, of_seeds
+
+    z = of_seeds(model, seeds)
+    words = ",".join(f"{seed}:{number}" if number else str(seed) for seed, number in seeds)
+    return Concept(f"seeds {words}", z, model.decode(z[:FEWEST]))

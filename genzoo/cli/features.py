@@ -1,0 +1,139 @@
+"""`genzoo features`: what a model has learned to see, as an array in a file, and what a linear classifier reads from it."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genzoo.card import Card
+from genzoo.cli.exploring import loaded
+from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument
+from genzoo.cli.output import Progress, note, say, say_json
+from genzoo.errors import DataError, StorageError, safe_text
+from genzoo.files import storage
+
+FORMATS = (".npz", ".safetensors")
+
+
+@command("features")
+@name_argument
+@data_option
+@click.option("-n", "n", type=click.IntRange(min=1), help="Images of each split, the first ones. By default all.")
+@click.option("-o", "--out", type=click.Path(), help="The .npz or .safetensors to write. By default NAME-features.npz.")
+@click.option("--probe", is_flag=True, help="Fit a linear classifier to the training images' features and print its held-out accuracy.")
+@json_option
+@device_option
+def features_command(name: str, data: str | None, n: int | None, out: str | None, probe: bool, as_json: bool, device: str | None) -> None:
+    """What a model has learned to see, as an array.
+
+    Codes of an encoder, means of q(z|x), or the hidden layers of a discriminator. The file holds features (N, F) float32, held_out (N,)
+    bool, and labels (N,) int64 where the data have them.
+    """
+    card, _ = find(name)
+    path = check_array_file(out) if out is not None else _free_file(card)
+    model = loaded(card, device)
+    from genzoo.evaluation.scoring import held_in
+    from genzoo.explore.features import features, source
+
+    kind = source(model)  # before the images are decoded
+    sides = [_first(held_in(model, card, data, split), n) for split in ("train", "test")]
+    if probe:
+        _check_labels(sides)
+    with Progress(card.name, "images") as progress:
+        rows = [features(model, side, progress) for side in sides]
+    records = [_probed(card, kind, sides, rows)] if probe else []
+    arrays = _arrays(sides, rows)
+    write(path, arrays)
+    count, size = arrays["features"].shape
+    if as_json:
+        about = {"name": card.name, "file": str(path), "features": kind, "shape": [count, size], "data": sides[0].name}
+        say_json({**about, "labels": "labels" in arrays, "records": [record.as_dict() for record in records]})
+    for record in [] if as_json else records:
+        say(safe_text(record, 1000))
+    guess = f"; guessing the commonest label: {_commonest(sides):.3g}" if probe else ""
+    which = f"{count:,} x {size:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
+    note(safe_text(f"{path}: {which}{', with labels' if 'labels' in arrays else ''}{guess}", 1000))
+
+
+def check_array_file(out: str) -> Path:
+    """Return the path of the array to write.
+
+    Raises:
+        click.UsageError: a name that promises another format.
+        StorageError: its folder is missing or cannot be written.
+    """
+    path = Path(out)
+    if path.suffix.lower() not in FORMATS:
+        words = f"features are written as .npz or .safetensors, not as {path.suffix or 'a folder'!r}; try -o {path.stem}.npz"
+        raise click.UsageError(words, click.get_current_context())
+    with storage("write", path):
+        os.stat(path.parent)
+    if not os.access(path.parent, os.W_OK):
+        raise StorageError(f"cannot write {path}: permission denied in its folder", "choose a folder that you can write to")
+    return path
+
+
+def _free_file(card: Card) -> Path:
+    path, number = Path(f"{card.name}-features.npz"), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{card.name}-features-{number}.npz")
+    return check_array_file(str(path))
+
+
+def _first(images: Any, n: int | None) -> Any:
+    return images if n is None or n >= len(images) else images.subset(slice(0, n))
+
+
+def _check_labels(sides: list[Any]) -> None:
+    if any(side.labels is None for side in sides):
+        raise DataError(f"{sides[0].name} has no labels to probe for", "digits, mnist, fashion-mnist and cifar10 have; leave out --probe")
+
+
+def _arrays(sides: list[Any], rows: list[Any]) -> dict[str, Any]:
+    """Return what the file holds, by name: training images first."""
+    import numpy as np
+    import torch
+
+    arrays = {"features": torch.cat(rows).numpy(), "held_out": np.repeat([False, True], [len(side) for side in sides])}
+    if all(side.labels is not None for side in sides):
+        arrays["labels"] = np.concatenate([side.labels for side in sides]).astype(np.int64)
+    return arrays
+
+
+def _commonest(sides: list[Any]) -> float:
+    """Return the accuracy of always saying the commonest label of the training images."""
+    import numpy as np
+
+    values, counts = np.unique(sides[0].labels, return_counts=True)
+    return float((sides[1].labels == values[counts.argmax()]).mean())
+
+
+def _probed(card: Card, kind: str, sides: list[Any], rows: list[Any]) -> Any:
+    """Return the record of a linear probe's held-out accuracy."""
+    from genzoo.evaluation import Record
+    from genzoo.evaluation.probe import PENALTY, fit_probe
+
+    accuracy = fit_probe(rows[0], sides[0].labels).accuracy(rows[1], sides[1].labels)
+    n = len(sides[1])
+    about = {"data": sides[1].name, "split": sides[1].split, "transform": sides[1].transform, "subject": card.name, "better": "higher"}
+    how = f"multinomial logistic regression, penalty {PENALTY}"
+    stderr = math.sqrt(accuracy * (1 - accuracy) / n)  # of a share
+    return Record(metric="accuracy", value=accuracy, stderr=stderr, n=n, n_reference=len(rows[0]), features=kind, protocol=how, **about)
+
+
+def write(path: Path, arrays: dict[str, Any]) -> None:
+    """Write arrays of numbers by name, whole or not at all, as the ending of `path` says; nothing in the file can run."""
+    import numpy as np
+    from safetensors.numpy import save
+
+    from genzoo.files import atomic_write
+
+    if path.suffix.lower() == ".safetensors":
+        atomic_write(path, save(arrays))
+    else:
+        atomic_write(path, lambda file: np.savez_compressed(file, **arrays))

@@ -1,0 +1,33 @@
+"""`genzoo manifold`: all that a model with two latents can draw, as one picture."""
+
+from __future__ import annotations
+
+import click
+
+from genzoo.cli.exploring import loaded, out_option, target
+from genzoo.cli.options import command, device_option, find, name_argument
+from genzoo.cli.output import note
+from genzoo.cli.pictures import check_grid, check_samples
+from genzoo.errors import safe_text
+
+
+@command("manifold")
+@name_argument
+@click.option("-n", "n", type=click.IntRange(min=2), default=20, show_default=True, help="Rows and columns of the picture.")
+@out_option("manifold")
+@device_option
+def manifold_command(name: str, n: int, out: str | None, device: str | None) -> None:
+    """The whole latent plane of a model with two latents.
+
+    The first latent grows from left to right and the second upwards, each cell as likely as any other.
+    """
+    card, _ = find(name)
+    check_samples(card)
+    check_grid(n * n)
+    path = target(out, card, "manifold")
+    model = loaded(card, device)
+    from genzoo.explore.manifold import manifold
+    from genzoo.images import save_grid
+
+    save_grid(manifold(model, n).flatten(0, 1), path, columns=n, padding=0)
+    note(safe_text(f"{path}: the two latents of {card.name}, each from the 5 % to the 95 % quantile of the prior in {n} steps", 1000))

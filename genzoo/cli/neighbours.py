@@ -1,0 +1,116 @@
+"""`genzoo neighbours`: samples beside the training images that are nearest to them: learned or copied?"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import click
+
+from genzoo.card import Card
+from genzoo.cli.exploring import drawn, loaded, out_option, several, target
+from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument, seed_option
+from genzoo.cli.output import Progress, note, say_json, say_table
+from genzoo.cli.pictures import check_grid, check_samples
+from genzoo.errors import safe_text
+
+SPACES = ("pixel", "feature", "model")
+
+
+class Search(NamedTuple):
+    """What was looked for, where, and what was found."""
+
+    space: str  # in words
+    train: Any  # Images
+    found: Any  # Neighbours of the samples
+    usual: float  # median distance of held-out images to their nearest training image
+    held_out: int  # images that this is the median of
+    mirrored: bool  # whether mirror images were looked at as well
+
+
+@command("neighbours")
+@name_argument
+@data_option
+@click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="How many samples, one in each row.")
+@click.option("--nearest", "k", type=click.IntRange(1, 100), default=4, show_default=True, help="Training images beside each.")
+@click.option(
+    "--space", type=click.Choice(SPACES), default="pixel", show_default=True,
+    help="Where near is: pixels, GIST features, or what the model itself has learned.",
+)  # fmt: skip
+@seed_option
+@out_option("neighbours")
+@json_option
+@device_option
+def neighbours_command(
+    name: str, data: str | None, n: int, k: int, space: str, seed: int | None, out: str | None, as_json: bool, device: str | None
+) -> None:
+    """Samples beside the nearest training images: learned or copied?
+
+    In each row a sample and, nearest first, training images. Beside their distances stands how far images that the model has never seen
+    are from the training images.
+    """
+    card, _ = find(name)
+    check_samples(card)
+    check_grid(n * (k + 1))
+    path = target(out, card, "neighbours")
+    start = drawn(seed)
+    model = loaded(card, device)
+    from genzoo.explore.figure import beside
+    from genzoo.images import grid, save_picture
+
+    samples = model.sample(n, start).cpu()
+    with Progress(card.name, "images") as progress:
+        search = _search(model, card, data, samples, k, space, start, progress)
+    save_picture(beside(grid(samples, columns=1), grid(_images(search), columns=k)), path)
+    if as_json:
+        say_json([_entry(search, row) for row in range(n)])
+    else:
+        say_table(["SAMPLE", "NEAREST"], [[row, ", ".join(_words(near) for near in _near(search, row))] for row in range(n)])
+    pool = f"{len(search.train):,} training images of {search.train.name}{' and their mirror images' if search.mirrored else ''}"
+    usual = f"{several(search.held_out, 'held-out image is', 'held-out images are')} {search.usual:.4g} from theirs (median)"
+    what = f"{several(n, 'sample')} of {card.name}, seed {start}, beside the nearest of {pool} by {search.space}"
+    note(safe_text(f"{path}: {what}; {usual}", 1500))
+
+
+def _search(model: Any, card: Card, data: str | None, samples: Any, k: int, space: str, seed: int, progress: Progress) -> Search:
+    import torch
+
+    from genzoo.evaluation.gist import FEATURES
+    from genzoo.evaluation.inputs import subset
+    from genzoo.evaluation.neighbours import nearest_images
+    from genzoo.evaluation.scoring import held_in
+    from genzoo.explore.features import features, source
+    from genzoo.images import quantise
+
+    words = {"pixel": "pixels", "feature": FEATURES}.get(space) or source(model)  # before the images are decoded
+    train, test = held_in(model, card, data, "train"), held_in(model, card, data, "test")
+    unseen = torch.from_numpy(test[subset(len(test), min(len(samples), len(test)), seed, "shown")])
+    flips = card.recipe is not None and card.recipe.flip
+    asked = torch.cat([quantise(samples), unseen])
+    where: Any = {"pixel": "pixels", "feature": "features"}.get(space) or (lambda images: features(model, images))
+    found = nearest_images(asked, train, k, where, progress, mirrored=flips)
+    own = type(found)(*(part[: len(samples)] for part in found))
+    return Search(words, train, own, float(found.distances[len(samples) :, 0].median()), len(unseen), flips)
+
+
+def _images(search: Search) -> Any:
+    """Return the training images (n · k, C, H, W) uint8, mirrored where they are nearer so."""
+    import torch
+
+    images = torch.from_numpy(search.train[search.found.indices.flatten()])
+    return torch.where(search.found.mirrored.flatten()[:, None, None, None], images.flip(3), images)
+
+
+def _near(search: Search, row: int) -> list[dict[str, Any]]:
+    """Return the neighbours of a sample, nearest first."""
+    columns = (part[row].tolist() for part in search.found)
+    return [{"index": index, "distance": distance, "mirrored": mirrored} for index, distance, mirrored in zip(*columns, strict=True)]
+
+
+def _words(near: dict[str, Any]) -> str:
+    return f"{near['index']}{' mirrored' if near['mirrored'] else ''} at {near['distance']:.4g}"
+
+
+def _entry(search: Search, row: int) -> dict[str, Any]:
+    """Return what JSON says of a sample."""
+    about = {"space": search.space, "data": search.train.name, "n_train": len(search.train), "held_out_distance": search.usual}
+    return {"sample": row, "neighbours": _near(search, row), **about}

@@ -1,0 +1,76 @@
+"""`genzoo reconstruct`: held-out images above what is left of them after encoding and decoding."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+from genzoo.card import Card
+from genzoo.cli.exploring import drawn, loaded, out_option, several, target
+from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument, seed_option
+from genzoo.cli.output import note, say, say_json
+from genzoo.cli.pictures import check_grid
+from genzoo.errors import safe_text
+
+COLUMNS = 10  # pairs in a line, at most
+
+
+@command("reconstruct")
+@name_argument
+@data_option
+@click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="How many images.")
+@seed_option
+@out_option("reconstruct")
+@json_option
+@device_option
+def reconstruct_command(name: str, data: str | None, n: int, seed: int | None, out: str | None, as_json: bool, device: str | None) -> None:
+    """Held-out images, and what is left of them in their codes.
+
+    Below each image its reconstruction: encoded, then decoded. The mean squared error per value in [0, 1] is printed.
+    """
+    card, _ = find(name)
+    check_grid(2 * n)
+    path = target(out, card, "reconstruct")
+    start = drawn(seed)
+    model = loaded(card, device)
+    from genzoo.evaluation.inputs import subset
+    from genzoo.evaluation.scoring import held_in
+    from genzoo.explore.figure import above
+    from genzoo.explore.latents import check_encoder, reconstruct
+    from genzoo.images import save_picture
+
+    check_encoder(model, "an autoencoder or a VAE does both; genzoo neighbours compares samples with data")
+    test = held_in(model, card, data, "test")
+    images = test.float(subset(len(test), min(n, len(test)), start, "shown"))
+    rebuilt = reconstruct(model, images).to(images.device)
+    pairs = zip(images.split(COLUMNS), rebuilt.split(COLUMNS), strict=True)
+    save_picture(above(*(_pair(*pair) for pair in pairs)), path)
+    record = _error(images, rebuilt, card, test)
+    if as_json:
+        say_json([record.as_dict()])
+    else:
+        say(safe_text(record, 1000))
+    shown = several(len(images), "held-out image")
+    note(safe_text(f"{path}: {shown} of {test.name}, each above its reconstruction by {card.name}, seed {start}", 1000))
+
+
+def _pair(images: Any, rebuilt: Any) -> Any:
+    """Return two rows: the images, and their reconstructions."""
+    import torch
+
+    from genzoo.images import grid
+
+    return grid(torch.cat([images, rebuilt]), columns=len(images))
+
+
+def _error(images: Any, rebuilt: Any, card: Card, test: Any) -> Any:
+    """Return the record of the mean squared error per value."""
+    from genzoo.evaluation import Record
+    from genzoo.losses.reconstruction import squared_error
+
+    errors = squared_error(images, rebuilt).double() / images[0].numel()  # (N,)
+    stderr = float(errors.std()) / math.sqrt(len(errors)) if len(errors) > 1 else None
+    about = {"data": test.name, "split": test.split, "transform": test.transform, "subject": card.name}
+    return Record(metric="mse", value=float(errors.mean()), stderr=stderr, n=len(errors), **about)
