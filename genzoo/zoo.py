@@ -51,10 +51,9 @@ def row(name: str) -> Row:
     if not isinstance(name, str) or name not in rows:
         known = card(name)
         trained = [c.name for c in cards() if c.has_weights and c.model == known.model]
-        raise HubError(
-            f"{name!r} has no published weights",
-            f"genzoo.load({trained[0]!r}) has" if trained else f"genzoo train {name} makes some; genzoo.create({name!r}) has fresh ones",
-        )
+        own = [f"genzoo train {name} makes some, and GENZOO_ZOO=runs/{name} lets them be found"] if known.recipe else []
+        ways = [f"{trained[0]!r} has", *own] if trained else [*own, f"genzoo.create({name!r}) has fresh ones"]
+        raise HubError(f"{name!r} has no published weights", "; ".join(ways))
     return rows[name]
 
 

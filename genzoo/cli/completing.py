@@ -56,6 +56,7 @@ def complete_command(
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     with Progress(card.name) as progress:
         model: Any = zoo.load(card.name, device=device, progress=progress)
+    from genzoo.evaluation import certificate_of
     from genzoo.evaluation.scoring import some_images
     from genzoo.explore.completion import completions
     from genzoo.images import save_animation, save_grid
@@ -68,9 +69,11 @@ def complete_command(
     save_grid(done.rows.flatten(0, 1), path, columns=n + 2)
     if film is not None:
         save_animation((frame.flatten(0, 1) for frame in done.frames()), film, columns=n + 2)
-    tell(done, as_json)
     count = f"{len(images):,} image{'s' * (len(images) != 1)} of {where}"
     note(safe_text(f"{path}: {count}, {words} kept, {n:,} completion{'s' * (n != 1)} each by {card.name}, seed {start}", 1000))
+    with Progress(card.name, "laws") as progress:
+        certificate_of(model, progress)  # a number that is no likelihood is not printed
+    tell(done, as_json)
 
 
 def _kept(model: Any, keep: str, mask: str | None) -> tuple[Tensor, str]:

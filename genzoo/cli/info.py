@@ -98,7 +98,8 @@ def _say_settings(title: str, values: Mapping[str, Any]) -> None:
 def _say_weights(card: Card, row: Row | None) -> None:
     say("\nWeights")
     if row is None:
-        trained = f"none are published; genzoo train {card.name} makes some" if card.recipe else "none are published"
+        own = f"; genzoo train {card.name} makes some, and GENZOO_ZOO=runs/{card.name} lets them be found"
+        trained = f"none are published{own if card.recipe else ''}"
         say(f"  {trained}")
         return
     pairs = [("Data", row.data), ("Terms", row.terms), ("Trained", row.trained), ("Licence", row.licence)]

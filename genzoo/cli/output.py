@@ -14,7 +14,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Iterable, Sequence
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 import click
@@ -23,6 +23,7 @@ from genzoo.errors import StorageError, safe_text
 
 PATIENCE = 2.0  # seconds before a bar appears
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
+_UNITS = MappingProxyType({"certificate": "laws"})  # what is counted in tasks that count something of their own
 _NARROWEST = 12  # columns that are left to the last cell of a row, however narrow the terminal
 
 
@@ -152,7 +153,7 @@ class Progress:
     """
 
     def __init__(self, what: str, unit: str = "B") -> None:
-        self._what, self._unit = what, unit
+        self._what, self._unit, self._own = what, unit, unit
         self._begun = self._line = time.monotonic()
         self._start: tuple[float, int] | None = None  # of this task: when it was first told, and what was done then
         self._bar: Any = None
@@ -170,6 +171,7 @@ class Progress:
         if what and what[0] != self._what:
             self._close()
             self._what, self._start = str(what[0]), None
+            self._unit = _UNITS.get(self._what, self._own)
         self._start = self._start or (now, done)
         if now - self._begun < PATIENCE:
             return

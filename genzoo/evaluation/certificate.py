@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any, TypeVar
 import torch
 
 from genzoo.evaluation import laws
+from genzoo.evaluation.inputs import Progress
 from genzoo.evaluation.likelihood import levels_of
 from genzoo.law import hold
 from genzoo.models.autoregressive import AutoregressiveModel
@@ -52,24 +54,26 @@ class Certificate:
         return f"{self.model} [{self.config}], {self.levels} levels: {'; '.join(self.checked)}"
 
 
-def certificate_of(model: DensityModel) -> Certificate:
+def certificate_of(model: DensityModel, progress: Progress | None = None) -> Certificate:
     """Return the certificate of the model's class and config, made once in a process, after `model`'s own weights were held to noise.
+
+    `progress` is told as by `certify`.
 
     Raises:
         LawError: the first law that is broken.
     """
     key = (type(model), digest(model), levels_of(model))
     if key not in _ISSUED:
-        _ISSUED[key] = certify(model)
+        _ISSUED[key] = certify(model, progress=progress)
     certificate = _ISSUED[key]
     laws.check_noise(model, certificate.levels, f"{type(model).__name__}._log_prob")
     return certificate
 
 
-def certify(model: DensityModel, levels: int | None = None) -> Certificate:
+def certify(model: DensityModel, levels: int | None = None, progress: Progress | None = None) -> Certificate:
     """Hold an exact density to its laws on small builds of its class and config, with fresh weights, and return what was seen.
 
-    `levels` is the number of values of a pixel; None asks the model.
+    `levels` is the number of values of a pixel; None asks the model. `progress` is told ("certificate", done, total) after each law.
 
     Raises:
         LawError: the first law that is broken.
@@ -82,11 +86,19 @@ def certify(model: DensityModel, levels: int | None = None) -> Certificate:
     known = count or 2
     checked: list[str] = []
     seen = possible = None
+    tiny, number = list(_tiny(model, known)), itertools.count(1)
+    total = 2 * len(tiny) + (5 if isinstance(model, AutoregressiveModel) else 0)
+
+    def kept() -> None:
+        if progress is not None:
+            progress("certificate", next(number), total)
+
     if isinstance(model, AutoregressiveModel):
-        checked += _in_order(model, known, f"{name}._predict")
+        checked += _in_order(model, known, f"{name}._predict", kept)
         seen, possible = _context(model, f"{name}._predict")
+        kept()
         checked.append(f"a pixel sees {seen} of {possible} earlier ones")
-    checked += _counted(model, known, look)
+    checked += _counted(model, tiny, look, kept)
     law = "an exact density can be built so small that Σ p(x) = 1 is seen"
     hold(checked, law, f"no small image_shape that {name} accepts", f"{name}.Config.image_shape")
     return Certificate(model=name, config=digest(model), levels=known, checked=tuple(checked), seen=seen, possible=possible)
@@ -98,12 +110,11 @@ def digest(model: DensityModel) -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
-def _in_order(model: AutoregressiveModel, levels: int, look: str) -> list[str]:
+def _in_order(model: AutoregressiveModel, levels: int, look: str, kept: Callable[[], None]) -> list[str]:
     small = _small(model, MIDDLING) or model
-    laws.check_order(small, levels, look)
-    laws.check_terms(small, levels, look)
-    laws.check_conditionals(small, levels, look)
-    laws.check_noise(small, levels, look)
+    for check in (laws.check_order, laws.check_terms, laws.check_conditionals, laws.check_noise):
+        check(small, levels, look)
+        kept()
     colours = ", R → G → B" if small.image_shape[0] == len(laws.COLOURS) else ""
     return [f"no gradient from later pixels{colours}", "every p(pixel | earlier) sums to 1", "noise is not below its entropy"]
 
@@ -113,18 +124,21 @@ def _context(model: AutoregressiveModel, look: str) -> tuple[int, int]:
     return laws.check_context(wide, wide.full_context, look)
 
 
-def _counted(model: DensityModel, levels: int, look: str) -> list[str]:
-    """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; also with two levels where the config has them."""
+def _counted(model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]) -> list[str]:
+    """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says."""
     said = []
-    for tiny, values in _tiny(model, levels):
+    for tiny, values in builds:
         images = laws.check_sum(tiny, values, look)
+        kept()
         laws.check_frequencies(tiny, values, f"{type(model).__name__}._sample")
+        kept()
         shape, many = "×".join(map(str, tiny.image_shape)), f"{images:,} images"
         said.append(f"Σ p(x) = 1 over {many} of {shape} with {values} levels, and samples come as often as p says")
     return said
 
 
 def _tiny(model: DensityModel, levels: int) -> Iterator[tuple[DensityModel, int]]:
+    """Yield builds whose every image can be counted, each with its number of levels: the model's, and two where the config has levels."""
     channels = model.image_shape[0]
     for values in dict.fromkeys((levels, 2) if hasattr(model.config, "levels") else (levels,)):
         for sides in TINY:

@@ -83,7 +83,7 @@ def score_model(
     if isinstance(model, DensityModel):
         check_suited(model, test)
         if model.exact:
-            certificate_of(model)  # a number that is no likelihood is not printed
+            certificate_of(model, progress)  # a number that is no likelihood is not printed
         found = likelihood(model, test, n, seed, subject=name, progress=progress)
         if isinstance(model, ImportanceModel) and len(ks):
             found += importance(model, test, ks, n, seed, subject=name, progress=progress)

@@ -135,6 +135,14 @@ class TestProgress:
         assert captured.out == ""
         assert "drawing" in captured.err and captured.err.endswith("\r")
 
+    def test_a_task_may_count_something_of_its_own(self, clock, capsys):
+        with Progress("it", "images") as progress:
+            clock.now += 3
+            progress("certificate", 1, 7)
+            clock.now += 20
+            progress("likelihood", 1, 7)
+        assert capsys.readouterr().err == "certificate: 1 of 7 laws\nlikelihood: 1 of 7 images\n"
+
     def test_a_new_task_is_a_new_bar(self, clock, capsys, monkeypatch):
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
         with Progress("it", "images") as progress:

@@ -152,9 +152,10 @@ class TestComplete:
     def test_each_row_is_an_image_with_its_completions(self, run):
         done = run("complete", "mask", "-n", 3, "--images", 2, "--seed", 5, "-o", "x.png")
         assert done.exit_code == 0, done.output
-        *head, last = done.stderr.splitlines()
-        assert head == ["log p in nats of what was drawn, given what is kept; last, of what stands there in the image itself"]
-        assert last == "x.png: 2 images of binarized-digits test, the top half kept, 3 completions each by mask, seed 5"
+        assert done.stderr.splitlines() == [
+            "x.png: 2 images of binarized-digits test, the top half kept, 3 completions each by mask, seed 5",
+            "log p in nats of what was drawn, given what is kept; last, of what stands there in the image itself",
+        ]
         lines = [line.split() for line in done.stdout.splitlines()]
         assert lines[0] == ["ROW", "1", "2", "3", "ITSELF"] and [line[0] for line in lines[1:]] == ["1", "2"]
         expected = expectation(2, 3, 5)
@@ -195,7 +196,12 @@ class TestComplete:
         assert (seen[mask == 0] == 128).all() and all(np.array_equal(tile[mask > 0], seen[mask > 0]) for tile in others)
 
     def test_the_picture_has_a_name_of_its_own(self, run):
-        assert "\nmask-completion.png: 1 image of binarized-digits test" in run("complete", "mask", "-n", 1, "--images", 1).stderr
+        assert run("complete", "mask", "-n", 1, "--images", 1).stderr.startswith("mask-completion.png: 1 image of binarized-digits test")
+
+    def test_without_a_certificate_there_is_a_picture_and_no_number(self, run):
+        done = run("complete", "leak", "-n", 1, "--images", 1, "-o", "x.png")
+        assert (done.exit_code, done.stdout, os.listdir()) == (1, "", ["x.png"])
+        assert one_line(done.stderr.splitlines()[1] + "\n", "law broken: no pixel sees itself")
 
     @pytest.mark.parametrize(
         ("args", "code", "words"),
@@ -292,6 +298,14 @@ class TestEval:
         done = run("eval", "leak")
         assert (done.exit_code, done.stdout) == (1, "")
         assert one_line(done.stderr, "law broken: no pixel sees itself", "mask A in the first layer")
+
+    @pytest.mark.usefixtures("impatient")
+    def test_progress_is_told_while_certifying_and_measuring(self, run, monkeypatch):
+        monkeypatch.setattr("genzoo.evaluation.certificate._ISSUED", {})
+        lines = run("eval", "mask").stderr.splitlines()
+        assert [line.partition(",")[0] for line in lines if "certificate" in line or "likelihood" in line] == [
+            *(f"certificate: {law} of 7 laws" for law in range(1, 7)), "likelihood: 64 of 187 images", "likelihood: 128 of 187 images",
+        ]  # fmt: skip
 
     def test_grey_levels_are_refused(self, run):
         done = run("eval", "mask", "--data", "digits")

@@ -154,5 +154,22 @@ def test_a_certificate_belongs_to_a_class_and_a_config():
         certify(model).seen = 84
 
 
+@pytest.mark.parametrize(("cls", "config", "laws_"), [(toys.ToyCNN, {}, 7), (toys.ToyCNN, {"levels": 4}, 9)])
+def test_progress_is_told_after_each_law(cls, config, laws_):
+    told = []
+    certify(made(cls, **config), progress=lambda *state: told.append(state))
+    assert told == [("certificate", number, laws_) for number in range(1, laws_ + 1)]
+
+
+def test_a_refusal_is_never_remembered_as_a_certificate():
+    """Nor is the certificate of an honest class of the same name and config that of another."""
+    honest, leaking = (type("Twin", (cls,), {})(toys.PixelConfig()).eval() for cls in (toys.ToyCNN, toys.LeakyCNN))
+    assert room.digest(honest) == room.digest(leaking)
+    certificate_of(honest)
+    for _ in range(2):
+        with pytest.raises(LawError, match="sees itself"):
+            certificate_of(leaking)
+
+
 def test_check_density_returns_it():
     assert check_density(made(toys.ToyGated, image_shape=(1, 3, 3))).seen == 84
