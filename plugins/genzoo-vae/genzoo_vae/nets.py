@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import pad, silu
 
 from genzoo.losses.likelihood import dimensions
 from genzoo.models import StridedConv2d, StridedConvTranspose2d
@@ -78,6 +79,23 @@ class Residual(nn.Module):
         return out
 
 
+class Skip(nn.Module):
+    """Hidden layers of SiLU units that each see z beside the layer below: no latent has to be carried through all of them."""
+
+    def __init__(self, inputs: int, width: int, depth: int, outputs: int) -> None:
+        super().__init__()
+        self.hidden = nn.ModuleList(nn.Linear(inputs + (width if i else 0), width) for i in range(depth))
+        self.last = nn.Linear(inputs + width, outputs)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return (N, outputs) of z (N, inputs)."""
+        h = z
+        for layer in self.hidden:
+            h = torch.cat([silu(layer(h)), z], 1)  # (N, width + inputs)
+        out: Tensor = self.last(h)
+        return out
+
+
 def mlp_encoder(image_shape: Shape, width: int, depth: int, outputs: int) -> nn.Sequential:
     """Return images → (N, outputs) through `depth` hidden layers of `width` tanh units, as in the papers."""
     return nn.Sequential(Centre(), *_tanh_layers([dimensions(image_shape), *[width] * depth]), nn.Linear(width, outputs))
@@ -90,14 +108,25 @@ def mlp_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs
     return nn.Sequential(*_tanh_layers([inputs, *[width] * depth]), last, nn.Unflatten(1, maps))
 
 
-def conv_encoder(image_shape: Shape, width: int, depth: int, outputs: int) -> nn.Sequential:
-    """Return images → (N, outputs): each halving doubles the channels, up to 4 · `width`, with `depth` residual blocks behind it."""
+def skip_decoder(image_shape: Shape, width: int, inputs: int, outputs: int) -> nn.Sequential:
+    """Return z (N, inputs) → maps (N, outputs · C, H, W) through two hidden layers of `width` units: three matrix products."""
+    maps = (outputs * image_shape[0], *image_shape[1:])
+    return nn.Sequential(Skip(inputs, width, 2, dimensions(maps)), nn.Unflatten(1, maps))
+
+
+def conv_encoder(image_shape: Shape, width: int, depth: int, outputs: int, units: int = 0) -> nn.Sequential:
+    """Return images → (N, outputs): each halving doubles the channels, up to 4 · `width`, with `depth` residual blocks behind it.
+
+    With `units` there is a hidden layer of so many between the last map and the outputs.
+    """
     count = halvings(image_shape)
     layers: list[nn.Module] = [Enlarge(image_shape, count)]
     widths = _widths(width, count)
     for narrow, wide in pairwise([image_shape[0], *widths]):
         layers += [StridedConv2d(narrow, wide, 4, stride=2, padding=1), *(Residual(wide) for _ in range(depth)), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(dimensions((widths[-1], *base_of(image_shape, count))), outputs))
+    features = dimensions((widths[-1], *base_of(image_shape, count)))
+    head = [nn.Linear(features, units), nn.SiLU(), nn.Linear(units, outputs)] if units else [nn.Linear(features, outputs)]
+    return nn.Sequential(*layers, nn.Flatten(), *head)
 
 
 def conv_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs: int) -> nn.Sequential:

@@ -40,9 +40,11 @@ class VAEConfig:
     Attributes:
         image_shape: (C, H, W), any.
         latent_size: components of z.
-        net: "mlp", tanh layers as in the papers, or "conv", convolutions that halve the map.
-        width: units of a hidden layer; for "conv" the channels of the first map.
-        depth: hidden layers; for "conv" the residual blocks at each size.
+        net: "mlp", tanh layers as in the papers; "conv", convolutions that halve the map; or "hybrid", an encoder of convolutions,
+            which an image passes once, with a decoder of three matrix products, which thousands of draws can pass.
+        width: units of a hidden layer; for "conv" and "hybrid" the channels of the first map.
+        depth: hidden layers; for "conv" and "hybrid" the residual blocks at each size.
+        units: for "hybrid", of the decoder's two hidden layers and of the encoder's last one.
         likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or "logistic" (8 bits).
         k: draws of the importance-weighted bound that is maximised; 1 is the ELBO.
         k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which decodes one draw instead of k.
@@ -53,9 +55,10 @@ class VAEConfig:
 
     image_shape: tuple[int, int, int] = field(default=(1, 28, 28), metadata=limits(1, 1024))
     latent_size: int = field(default=50, metadata=limits(1, 4096))
-    net: str = field(default="mlp", metadata=limits(choices=("mlp", "conv")))
+    net: str = field(default="mlp", metadata=limits(choices=("mlp", "conv", "hybrid")))
     width: int = field(default=200, metadata=limits(1, 4096))
     depth: int = field(default=2, metadata=limits(0, 16))
+    units: int = field(default=300, metadata=limits(1, 4096))
     likelihood: str = field(default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic")))
     k: int = field(default=1, metadata=limits(1, 10_000))
     k_from: int = field(default=0, metadata=limits(0, 10**9))
@@ -82,6 +85,10 @@ class VAE(ImportanceModel, EncodingModel):
         self.config = config
         self.likelihood: Likelihood = KINDS[config.likelihood]()
         shape, outputs = config.image_shape, self.likelihood.outputs
+        if config.net == "hybrid":
+            self.encoder = nets.conv_encoder(shape, config.width, config.depth, 2 * config.latent_size, config.units)
+            self.decoder = nets.skip_decoder(shape, config.units, config.latent_size, outputs)
+            return
         encoder, decoder = (nets.conv_encoder, nets.conv_decoder) if config.net == "conv" else (nets.mlp_encoder, nets.mlp_decoder)
         self.encoder = encoder(shape, config.width, config.depth, 2 * config.latent_size)
         self.decoder = decoder(shape, config.width, config.depth, config.latent_size, outputs)

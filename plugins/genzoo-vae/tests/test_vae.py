@@ -57,7 +57,7 @@ class TestCards:
         check_model(CARDS[name])
 
     @pytest.mark.parametrize("likelihood", KINDS)
-    @pytest.mark.parametrize("net", ["mlp", "conv"])
+    @pytest.mark.parametrize("net", ["mlp", "conv", "hybrid"])
     def test_every_kind_of_vae(self, net, likelihood):
         check_model(CARDS["vae"], net=net, likelihood=likelihood, image_shape=(3, 5, 7), depth=1)
 
@@ -78,7 +78,7 @@ class TestCards:
 
 
 class TestShapes:
-    @pytest.mark.parametrize("net", ["mlp", "conv"])
+    @pytest.mark.parametrize("net", ["mlp", "conv", "hybrid"])
     @pytest.mark.parametrize("shape", SHAPES)
     def test_any_shape(self, shape, net):
         model = tiny(shape, net=net, latent_size=3)
