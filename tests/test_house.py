@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
     ("errors", "schema", "recipe", "card", "files"),
-    ("hookspecs", "discovery", "isolation", "images", "noise", "law"),
+    ("hookspecs", "discovery", "isolation", "images", "noise", "law", "curves"),
     ("registry", "losses"),
     ("ledger", "data"),
     ("hub", "models"),

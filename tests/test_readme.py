@@ -75,7 +75,7 @@ def test_a_command_that_is_not_there_is_seen(line):
 
 
 def test_the_readme_speaks_of_every_command():
-    mentioned = {word for words in commands(README) for word in words[:1]} | set(re.findall(r"`genzoo (\w+)", README))
+    mentioned = {word for words in commands(README) for word in words[:1]} | set(re.findall(r"`genzoo ([\w-]+)", README))
     assert set(COMMANDS) - {"pull", "eval"} <= mentioned
 
 

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "context": "context",
         "train": "training",
         "eval": "evaluation",
+        "few-labels": "few_labels",
         "pull": "weights",
         "verify": "weights",
         "push": "weights",
@@ -59,7 +60,7 @@ class Program(click.Group):
         """Return a command of ours; for a plugin's, what the help page needs to know of it."""
         if cmd_name in COMMANDS:
             module = importlib.import_module(f"genzoo.cli.{COMMANDS[cmd_name]}")
-            found: click.Command = getattr(module, f"{cmd_name}_command")
+            found: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
             return found
         provided = _foreign().get(cmd_name)
         return click.Command(cmd_name, short_help=f"Comes with {safe_text(provided.plugin, 60)}.") if provided else None
