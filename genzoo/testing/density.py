@@ -6,13 +6,14 @@ import math
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from genzoo.card import Family
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.certificate import Certificate, certify
 from genzoo.evaluation.laws import check_sum, every_image
 from genzoo.evaluation.likelihood import levels_of
-from genzoo.models import DensityModel
+from genzoo.models import DensityModel, ImportanceModel
 from genzoo.noise import Draws
 from genzoo.testing.generative import fresh_noise, untouched
 from genzoo.testing.law import hold, refuses
@@ -25,9 +26,9 @@ MOST_IMAGES = 4096  # 2^12: the largest image space that is enumerated
 def check_density(model: DensityModel, levels: int | None = None) -> Certificate | None:
     """Hold a model with a density to its laws and return its certificate (None for a bound, which has none).
 
-    Of every model: shape, units, determinism; with levels^(C·H·W) ≤ 4096 all images are enumerated, and Σ p(x) must be 1 where the
-    model is exact, at most 1 where it is a bound. An exact one is then built small and certified, see `genzoo.evaluation.certify`:
-    no gradient from later pixels and channels, every conditional sums to 1, what a pixel sees, noise, and samples as often as p says.
+    Of every model: shape, units, determinism, and of an `ImportanceModel` that its draws belong to the image; with levels^(C·H·W) ≤ 4096
+    all images are enumerated, and Σ p(x) must be 1 where the model is exact, at most 1 where it is a bound. An exact one is then built
+    small and certified, see `genzoo.evaluation.certify`: no gradient from later pixels and channels, every conditional sums to 1, what a pixel sees, noise, and samples as often as p says.
 
     `levels` is the number of values that a pixel can take (2: black and white); None asks the model (`levels`, or its config's).
 
@@ -42,6 +43,8 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
     with untouched(model, f"{name}._log_prob"):
         _check_values(model, f"{name}._log_prob")
         _check_arguments(model, name)
+        if isinstance(model, ImportanceModel):
+            _check_weights(model, name)
         count = levels if levels is not None else levels_of(model)
         if count and count ** math.prod(model.image_shape) <= MOST_IMAGES:
             check_sum(model, count, f"{name}._log_prob")
@@ -65,6 +68,24 @@ def _check_values(model: DensityModel, look: str) -> None:
     expected = -values / (math.prod(model.image_shape) * math.log(2))
     law = "bits/dim are -log p(x) / (C·H·W·ln 2)"
     hold(torch.allclose(bits, expected, rtol=1e-5), law, f"{bits[0]:.4g}, not {expected[0]:.4g}", "who replaced bits_per_dim")
+
+
+def _check_weights(model: ImportanceModel, name: str) -> None:
+    images, look = (Draws(0, 0, 3).uniform(*model.image_shape) < 0.5).float().to(model.device), f"{name}._log_weights"
+    with fresh_noise(1):
+        few, many = model.iwae_bounds(images, (2, 7))
+    with fresh_noise(2):
+        again, alone = model.iwae(images, 2), model.iwae(images[1:2], 7)
+    law = "a bound of K draws is one finite float32 per image, in nats"
+    hold(many.bound.shape == (3,) and many.bound.dtype == torch.float32, law, f"{tuple(many.bound.shape)} {many.bound.dtype}", look)
+    hold(torch.isfinite(many.bound).all(), law, "NaN or infinite values", look)
+    _check_same(few.bound[:1], again.bound[:1], "fewer draws are the first ones of more", look)
+    _check_same(many.bound[1:2], alone.bound, "an image has draws of its own, alone or in a batch", look)
+
+
+def _check_same(one: Tensor, other: Tensor, law: str, look: str) -> None:
+    seen = f"bounds of {float(one):.6g} and {float(other):.6g} nats for the same image"
+    hold(torch.allclose(one, other, rtol=1e-4, atol=1e-4), law, seen, f"where {look} takes its noise from")
 
 
 def _check_arguments(model: DensityModel, name: str) -> None:

@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import toys
 
 from genzoo import Family
 from genzoo.testing import LawError, check_density
@@ -93,3 +94,31 @@ def test_all_images_are_enumerated_once():
     assert images.shape == (81, 2, 1, 2)
     assert len(images.flatten(1).unique(dim=0)) == 81
     assert sorted(images.unique().tolist()) == [0.0, 0.5, 1.0]
+
+
+def coins(**members):
+    return type("Broken", (toys.Coins,), members)(toys.ToyConfig(image_shape=(1, 2, 3))).eval()
+
+
+def weights(noise):
+    """Return `_log_weights` that takes its noise from `noise(x, k, seed)`, (k, N)."""
+
+    def _log_weights(self, x, k, seed):
+        yield self.log_likelihood(x, noise(x, k, seed))
+
+    return _log_weights
+
+
+def test_honest_importance_weights_pass():
+    assert check_density(coins()) is None
+
+
+@pytest.mark.parametrize(("noise", "words"), [
+    (lambda x, k, seed: torch.randn(k, len(x)), "fewer draws are the first ones of more.*takes its noise from"),
+    (lambda x, k, seed: torch.linspace(-1, 1, k)[:, None].expand(-1, len(x)), "fewer draws are the first"),
+    (lambda x, k, seed: torch.arange(len(x)) - torch.arange(k)[:, None] / 8.0, "draws of its own, alone or in a batch"),
+    (lambda x, k, seed: torch.full((k, len(x)), torch.nan), "finite float32 per image.*NaN"),
+])  # fmt: skip
+def test_weights_that_break_a_promise_are_refused(noise, words):
+    with pytest.raises(LawError, match=words):
+        check_density(coins(_log_weights=weights(noise)))
