@@ -28,7 +28,8 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
 
     Of every model: shape, units, determinism, and of an `ImportanceModel` that its draws belong to the image; with levels^(C·H·W) ≤ 4096
     all images are enumerated, and Σ p(x) must be 1 where the model is exact, at most 1 where it is a bound. An exact one is then built
-    small and certified, see `genzoo.evaluation.certify`: no gradient from later pixels and channels, every conditional sums to 1, what a pixel sees, noise, and samples as often as p says.
+    small and certified, see `genzoo.evaluation.certify`: no gradient from later pixels and channels, every
+    conditional sums to 1, what a pixel sees, noise, and samples as often as p says.
 
     `levels` is the number of values that a pixel can take (2: black and white); None asks the model (`levels`, or its config's).
 
