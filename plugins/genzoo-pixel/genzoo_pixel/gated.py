@@ -10,10 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from genzoo.schema import limits
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
+from genzoo_pixel.layers import gate, gated
 from genzoo_pixel.masks import MaskedConv2d, shift_down
 from genzoo_pixel.sampler import CachedConv, Machine
 
@@ -35,12 +38,6 @@ class GatedPixelCNNConfig(PixelConfig):
     hidden: int | None = field(default=None, metadata=limits(3, 4096))
 
 
-def gate(x: Tensor, dim: int = 1) -> Tensor:
-    """Return tanh(a) · σ(b) of the two halves of `x` along `dim` (equation 2)."""
-    a, b = x.chunk(2, dim)
-    return a.tanh() * b.sigmoid()
-
-
 class GatedLayer(nn.Module):
     """Figure 2. The first layer reads the image: kernel 7, mask A, no residual connection, which would show a pixel itself."""
 
@@ -54,11 +51,17 @@ class GatedLayer(nn.Module):
         self.out = MaskedConv2d(width, width, (1, 1), "B", groups)
 
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Map the stacks (N, ins, H, W) to (N, width, H, W) each."""
-        told = self.vertical(v)  # (N, 2p, H, W)
-        mixed = gate(self.horizontal(h) + shift_down(self.link(told)))
-        out: Tensor = self.out(mixed)
-        return gate(told), out if self.first else h + out
+        """Map both stacks (N, H, W, p), the vertical one with a row of zeros on top, to the same shapes; see `gated`."""
+        left, here = self.horizontal.masked[:, :, 0, :2].permute(2, 1, 0)
+        joint = torch.cat([left, here, self.link.weight[:, :, 0, 0].t()])
+        vbias, jbias = cast(Tensor, self.vertical.bias), cast(Tensor, self.horizontal.bias)
+        return gated(v, h, (self.vertical.masked, vbias), (joint, jbias), self.out.product)
+
+    def begin(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map images (N, C, H, W) to the two stacks, the first layer's way."""
+        told = self.vertical(x)  # (N, 2p, H, W)
+        h: Tensor = self.out(gate(self.horizontal(x) + shift_down(self.link(told))))
+        return F.pad(gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), h.permute(0, 2, 3, 1)
 
 
 class GatedPixelCNN(PixelModel):
@@ -82,10 +85,11 @@ class GatedPixelCNN(PixelModel):
         return reach >= width - 1 and reach + 1 >= height - 1
 
     def _network(self, x: Tensor) -> Tensor:
-        v = h = x
-        for layer in self.gated:
+        first, *later = (cast(GatedLayer, layer) for layer in self.gated)
+        v, h = first.begin(x)
+        for layer in later:
             v, h = layer(v, h)
-        told: Tensor = self.tail[1](self.tail[0](h.relu()).relu())
+        told: Tensor = self.tail[1](self.tail[0](h.permute(0, 3, 1, 2).relu()).relu())
         return told
 
     def _machine(self, n: int) -> Machine:

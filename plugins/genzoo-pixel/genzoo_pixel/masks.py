@@ -9,7 +9,7 @@ Features are in groups, one per channel of the image, in every layer: group i ma
 from __future__ import annotations
 
 import functools
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -71,6 +71,11 @@ class MaskedConv2d(nn.Conv2d):
     def masked(self) -> Tensor:
         """The weight as it is used."""
         return self.weight * self.mask.to(self.weight.dtype)
+
+    @property
+    def product(self) -> tuple[Tensor, Tensor]:
+        """The weight (ins, outs) of a 1×1 convolution as it is used, and the bias: x · weight + bias for x (M, ins)."""
+        return self.masked[:, :, 0, 0].t(), cast(Tensor, self.bias)
 
     def rows(self, group: int, parts: int | None = None) -> slice | Tensor:
         """Return the outputs that belong to `group` in the first `parts` parts (None: in all): what one sub-step of a pixel computes."""

@@ -7,9 +7,11 @@ to its right a wedge stays hidden, the blind spot that the Gated PixelCNN remove
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from torch import Tensor, nn
 
+from genzoo_pixel import layers
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
 from genzoo_pixel.masks import MaskedConv2d
 from genzoo_pixel.sampler import CachedConv, Machine
@@ -32,9 +34,8 @@ class Block(nn.Module):
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (N, 2h, H, W) to the same shape."""
-        up: Tensor = self.up(self.mix(self.down(x.relu()).relu()).relu())
-        return x + up
+        """Map (N, H, W, 2h) to the same shape; see `layers.block`."""
+        return layers.block(x, self.down.product, (self.mix.masked, cast(Tensor, self.mix.bias)), self.up.product)
 
 
 class PixelCNN(PixelModel):
@@ -51,10 +52,10 @@ class PixelCNN(PixelModel):
         self.tail = tail(self, 2 * width, 2 * width)
 
     def _network(self, x: Tensor) -> Tensor:
-        x = self.stem(x)  # (N, 2h, H, W)
-        for block in self.blocks:
-            x = block(x)
-        told: Tensor = self.tail[1](self.tail[0](x.relu()).relu())
+        x = self.stem(x).permute(0, 2, 3, 1)  # (N, H, W, 2h)
+        for layer in self.blocks:
+            x = layer(x)
+        told: Tensor = self.tail[1](self.tail[0](x.permute(0, 3, 1, 2).relu()).relu())
         return told
 
     def _machine(self, n: int) -> Machine:

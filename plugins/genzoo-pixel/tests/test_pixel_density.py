@@ -1,5 +1,6 @@
 """Likelihoods are likelihoods: sums over all images, contexts, colour order, heads, and the five bugs of published code."""
 
+import dataclasses
 import itertools
 import math
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from genzoo_pixel import gated, heads, pixelrnn
 from genzoo_pixel.masks import MaskedConv2d, conv_mask
+from torch.nn import functional as F
 
 from genzoo.errors import ArgumentError
 
@@ -101,34 +103,41 @@ def test_mask_b_in_the_first_layer_leaks(make, kind):
 
 
 def test_an_unshifted_left_going_direction_leaks(make, monkeypatch):
-    monkeypatch.setattr(pixelrnn, "shift_down", lambda x: x)
+    plain = pixelrnn.turns
+    monkeypatch.setattr(pixelrnn, "turns", lambda *size: (plain(*size)[0],) * 2)  # mirrored back, but not a row lower
     model = make("pixelrnn-diagonal", image_shape=(1, 2, 3), head="bernoulli")
     assert abs(total(model) - 1) > 0.01 and context(model, 1, 0)[1, 1:].any()
 
 
 def test_same_padding_on_the_diagonal_leaks(make, monkeypatch):
     """An even kernel padded below reads the row under a pixel instead of the one above it."""
-    plain = pixelrnn.scan
-    monkeypatch.setattr(pixelrnn, "scan", lambda z, weights, shifts, h, c: plain(z, weights, tuple(-shift for shift in shifts), h, c))
+    plain = pixelrnn.by_diagonals
+
+    def below(height, width):
+        course = plain(height, width)
+        wrong = [((first, last, to), (first + 1, last, to)) for (first, last, to), _ in course.hops[:-1]]
+        return dataclasses.replace(course, hops=(*wrong, ()))
+
+    monkeypatch.setattr(pixelrnn, "by_diagonals", below)
     model = make("pixelrnn-diagonal", image_shape=(1, 3, 3), head="bernoulli")
     assert any(context(model, 0, column)[1:].any() for column in range(3))
 
 
 def test_a_shifted_vertical_stack_has_the_blind_spot(make, monkeypatch):
     """Every vertical layer moved down, and no link: what a well-known repository does."""
-    plain = gated.GatedLayer.forward
 
-    def moved(self, v, h):
-        told = gated.shift_down(self.vertical(v)) if self.first else self.vertical(gated.shift_down(v))
-        mixed = gated.gate(self.horizontal(h) + self.link(told))
-        out = self.out(mixed)
-        return gated.gate(told), out if self.first else h + out
+    def stacks(self, told, h):
+        mixed = self.out(gated.gate(self.horizontal(h) + self.link(told)))
+        return F.pad(gated.gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), (mixed if self.first else h + mixed).permute(0, 2, 3, 1)
+
+    def later(self, v, h):
+        return stacks(self, self.vertical(gated.shift_down(v[:, 1:].permute(0, 3, 1, 2))), h.permute(0, 3, 1, 2))
 
     model = make("gated-pixelcnn", image_shape=(1, 13, 13), layers=4, head="bernoulli")
     assert int(context(model, 6, 6).sum()) == 84
-    monkeypatch.setattr(gated.GatedLayer, "forward", moved)
+    monkeypatch.setattr(gated.GatedLayer, "begin", lambda self, x: stacks(self, gated.shift_down(self.vertical(x)), x))
+    monkeypatch.setattr(gated.GatedLayer, "forward", later)
     assert int(context(model, 6, 6).sum()) < 84
-    monkeypatch.setattr(gated.GatedLayer, "forward", plain)
 
 
 def test_without_groups_the_colour_order_is_lost(make, kind):

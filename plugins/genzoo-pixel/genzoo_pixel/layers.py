@@ -1,0 +1,168 @@
+"""Convolutional layers, forwards and backwards, on maps whose features come last: (N, H, W, features).
+
+1×1 convolutions are products of matrices; features of neighbours are laid side by side where that makes one product of several. Rows that
+a kernel would read above the map are there as zeros, so that nothing is computed and cut off. What is saved is what the way back reads.
+Values are those of the plain formulas in each docstring. bf16 where autocast says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+Affine = tuple[Tensor, Tensor]  # a weight and a bias
+
+
+def gated(v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine) -> tuple[Tensor, Tensor]:
+    """Return both stacks after a layer: gate(told) and h + gate(what the left neighbour, the pixel and told of the row above give) · out.
+
+    Args:
+        v: the vertical stack with a row of zeros on top, (N, H + 1, W, p); so is what is returned of it.
+        h: the horizontal stack, (N, H, W, p).
+        vertical: kernel (2p, p, 2, 3) that gives `told`, and its bias.
+        joint: (4p, 2p), what the gates read of the left neighbour (p), of the pixel (p) and of what is told (2p), and their bias.
+        out: (p, p) and its bias.
+    """
+    found: tuple[Tensor, Tensor] = _Gated.apply(*_autocast(v, h, *vertical, *joint, *out))  # type: ignore[no-untyped-call]
+    return found
+
+
+def block(x: Tensor, down: Affine, mix: Affine, up: Affine) -> Tensor:
+    """Return x + up(ReLU(mix(ReLU(down(ReLU x))))).
+
+    Args:
+        x: (N, H, W, 2h).
+        down: (2h, h) and its bias.
+        mix: kernel (h, h, 2, 3), its last tap closed, and its bias.
+        up: (h, 2h) and its bias.
+    """
+    found: Tensor = _Block.apply(*_autocast(x, *down, *mix, *up))  # type: ignore[no-untyped-call]
+    return found
+
+
+def gate(x: Tensor, dim: int = 1) -> Tensor:
+    """Return tanh(a) · σ(b) of the two halves of `x` along `dim` (equation 2 of arXiv:1606.05328)."""
+    a, b = x.chunk(2, dim)
+    return a.tanh() * b.sigmoid()
+
+
+def _autocast(*inputs: Tensor) -> tuple[Tensor, ...]:
+    """Do what autocast does for a stock convolution; it does not look inside custom functions."""
+    kind = inputs[0].device.type
+    if not torch.is_autocast_enabled(kind) or inputs[0].dtype == torch.float64:
+        return inputs
+    return tuple(part.to(torch.get_autocast_dtype(kind)) for part in inputs)
+
+
+class _Gated(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+        v, h, vertical, vbias, joint, jbias, out, obias = inputs
+        width = h.shape[3]
+        told = _convolved(v, vertical, vbias)  # (N, H, W, 2p)
+        read = h.new_empty(*h.shape[:3], 4 * width)
+        read[:, :, 0, :width] = 0
+        read[:, :, 1:, :width] = h[:, :, :-1]
+        read[..., width : 2 * width] = h
+        read[:, 0, :, 2 * width :] = 0
+        read[:, 1:, :, 2 * width :] = told[:, :-1]
+        opened = _open(torch.addmm(jbias, read.flatten(0, 2), joint))
+        mixed = opened[0] * opened[1]
+        grown = torch.addmm(obias, mixed, out).view(h.shape).add_(h)
+        lit = _open(told.flatten(0, 2))
+        lifted = _lowered((lit[0] * lit[1]).view(h.shape))
+        ctx.save_for_backward(v, read, *opened, *lit, mixed, vertical, joint, out)
+        return lifted, grown
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dlifted: Tensor, dgrown: Tensor) -> tuple[Tensor | None, ...]:
+        v, read, a, b, c, d, mixed, vertical, joint, out = ctx.saved_tensors
+        width, shape = dgrown.shape[3], dgrown.shape[:3]
+        rows = dgrown.reshape(-1, width)
+        dgates = _slopes(rows @ out.t(), a, b)
+        near = _beside(dgates.view(*shape, -1)).flatten(0, 2)  # of the pixel and of the one to its right, which reads it
+        dh = torch.addmm(rows, near, torch.cat([joint[width : 2 * width].t(), joint[:width].t()])).view_as(dgrown)
+        below = _raised(dgates.view(*shape, -1)).flatten(0, 2)  # of the pixel below, which is told
+        dtold = torch.addmm(_slopes(dlifted[:, 1:].reshape(-1, width), c, d), below, joint[2 * width :].t())
+        dv, dvertical = _convolution_slopes(dtold.view(*shape, -1), v, vertical)
+        return dv, dh, dvertical, dtold.sum(0), read.flatten(0, 2).t() @ dgates, dgates.sum(0), mixed.t() @ rows, rows.sum(0)
+
+
+class _Block(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, *inputs: Tensor) -> Tensor:
+        x, down, dbias, mix, mbias, up, ubias = inputs
+        opened = x.relu().flatten(0, 2)
+        inner = _lowered(torch.addmm(dbias, opened, down).relu_().view(*x.shape[:3], -1))
+        shown = _convolved(inner, mix, mbias).relu_().flatten(0, 2)
+        grown: Tensor = torch.addmm(ubias, shown, up).view(x.shape).add_(x)
+        ctx.save_for_backward(opened, inner, shown, down, mix, up)
+        return grown
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dgrown: Tensor) -> tuple[Tensor | None, ...]:
+        opened, inner, shown, down, mix, up = ctx.saved_tensors
+        rows = dgrown.reshape(-1, dgrown.shape[3])
+        dshown = _where_positive(rows @ up.t(), shown)
+        dinner, dmix = _convolution_slopes(dshown.view(*dgrown.shape[:3], -1), inner, mix)
+        dinner = _where_positive(dinner, inner)[:, 1:].flatten(0, 2)
+        dx = _where_positive(dinner @ down.t(), opened).view(dgrown.shape).add_(dgrown)
+        return dx, opened.t() @ dinner, dinner.sum(0), dmix, dshown.sum(0), shown.t() @ rows, rows.sum(0)
+
+
+def _convolved(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """Return the convolution (N, H, W, outs) of `x` (N, H + 1, W, ins), a row of zeros on top, with a kernel (outs, ins, 2, 3)."""
+    return torch.conv2d(x.permute(0, 3, 1, 2), kernel, bias, 1, (0, 1)).permute(0, 2, 3, 1).contiguous()
+
+
+def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the gradients of `x` and `kernel`, from that of `_convolved`."""
+    last, seen, shape = grown.permute(0, 3, 1, 2), x.permute(0, 3, 1, 2), ((1, 1), (0, 1), (1, 1), False, (0, 0), 1)
+    dx, dkernel, _ = torch.ops.aten.convolution_backward(last, seen, kernel, None, *shape, (True, True, False))
+    return dx.permute(0, 2, 3, 1).contiguous(), dkernel
+
+
+def _open(gates: Tensor) -> tuple[Tensor, Tensor]:
+    """Return tanh(a) and σ(b) of the halves of `gates` (M, 2p)."""
+    a, b = (half.contiguous() for half in gates.chunk(2, 1))
+    # tanh(a) = 2 σ(2a) - 1 is faster than `tanh` on CPUs, a piece at a time so that it stays in the cache, and rounded once at the end.
+    for part in a.split(2048 if a.device.type == "cpu" else len(a)):
+        wide = part.to(torch.promote_types(a.dtype, torch.float32), copy=True)
+        part.copy_(wide.mul_(2).sigmoid_().mul_(2).sub_(1))
+    return a, b.sigmoid_()
+
+
+def _slopes(grown: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return the gradient of gates (M, 2p), from that of a · b, where `_open` gave a and b."""
+    halves = torch.ops.aten.tanh_backward(grown * b, a), torch.ops.aten.sigmoid_backward(grown * a, b)
+    return torch.cat(halves, 1)
+
+
+def _where_positive(grown: Tensor, shown: Tensor) -> Tensor:
+    """Set `grown` to zero where a ReLU's output `shown` is; return it."""
+    found: Tensor = torch.ops.aten.threshold_backward.grad_input(grown, shown, 0, grad_input=grown)
+    return found
+
+
+# Sums of maps that lie differently in memory take six times as long as a copy and a sum of two that do not: the shifts are copies.
+
+
+def _lowered(x: Tensor) -> Tensor:
+    """Return `x` (N, H, W, ·) with a row of zeros on top: (N, H + 1, W, ·)."""
+    return F.pad(x, (0, 0, 0, 0, 1, 0))
+
+
+def _raised(x: Tensor) -> Tensor:
+    """Return `x` (N, H, W, ·) one row higher, zeros in the last."""
+    return F.pad(x, (0, 0, 0, 0, -1, 1))
+
+
+def _beside(x: Tensor) -> Tensor:
+    """Return `x` (N, H, W, ·) and its right neighbour side by side, (N, H, W, 2 ·)."""
+    return torch.cat([x, F.pad(x, (0, 0, -1, 1))], 3)
