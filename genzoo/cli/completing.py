@@ -99,11 +99,8 @@ def tell(done: Completions, as_json: bool) -> None:
         return
     given = "given what is kept" if done.conditional else "each pixel given those before it"
     note(f"log p in nats of what was drawn, {given}; last, of what stands there in the image itself")
-    head, columns = "ROW", done.drawn.shape[1]
-    values = [[f"{value:.1f}" for value in row] for row in done.log_prob_drawn.tolist()]
-    wide = max(len(text) for row in values for text in row)
-    header = [head, *(f"{number:>{wide}}" for number in range(1, columns + 1)), f"{'ITSELF':>{wide}}"]
-    say_table(header, [[f"{number:>{len(head)}}", *(f"{text:>{wide}}" for text in row)] for number, row in enumerate(values, 1)])
+    header = ["ROW", *(str(number + 1) for number in range(done.drawn.shape[1])), "ITSELF"]
+    say_table(header, [[number, *(f"{value:.1f}" for value in row)] for number, row in enumerate(done.log_prob_drawn.tolist(), 1)])
 
 
 def _facts(done: Completions, row: int) -> dict[str, Any]:

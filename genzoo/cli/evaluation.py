@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from genzoo.cli.options import LARGEST_SEED, command, data_option, find, json_option, name_argument, settled
-from genzoo.cli.output import Progress, note, say, say_json
+from genzoo.cli.options import LARGEST_SEED, command, complete_name, data_option, find, json_option, settled
+from genzoo.cli.output import Progress, note, say, say_facts, say_json
 from genzoo.errors import safe_text
+
+if TYPE_CHECKING:
+    from genzoo.evaluation.records import Record
 
 
 def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[int] | None:
@@ -21,7 +24,7 @@ def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[
 
 
 @command("eval")
-@name_argument
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_name)
 @data_option
 @click.option("-n", "n", type=click.IntRange(min=1), help="How many images to measure.")
 @click.option(
@@ -30,26 +33,47 @@ def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the samples and of every choice.")
 @json_option
-def eval_command(name: str, data: str | None, n: int | None, ks: list[int] | None, seed: int, as_json: bool) -> None:
-    """Measure a model.
+def eval_command(names: tuple[str, ...], data: str | None, n: int | None, ks: list[int] | None, seed: int, as_json: bool) -> None:
+    """Measure a model, or several and rank them.
 
-    Each number comes with what one must know to compare it. Of a VAE the ELBO is told, and tighter bounds of K draws per image; their
-    time grows with the largest K.
+    Each number comes with what one must know to compare it, and two that cannot be compared are not ranked together. Of a VAE the ELBO
+    is told, and tighter bounds of K draws per image; their time grows with the largest K.
     """
     from genzoo import zoo
 
-    card, _ = find(name)
-    zoo.row(card.name)  # before torch is loaded
+    cards = [find(name)[0] for name in dict.fromkeys(names)]
+    for card in cards:
+        zoo.row(card.name)  # before torch is loaded
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
 
     settled()
-    with Progress(card.name, "images") as progress:
-        wanted: dict[str, Any] = {} if ks is None else {"ks": ks}
-        records = zoo.evaluate(card.name, data, n, seed, progress, **wanted)
+    wanted: dict[str, Any] = {} if ks is None else {"ks": ks}
+    every: list[Record] = []
+    for card in cards:
+        with Progress(card.name, "images") as progress:
+            records = zoo.evaluate(card.name, data, n, seed, progress, **wanted)
+        every += records
+        for record in records if not as_json else ():
+            say(safe_text(record, 1000))
+        if not records:
+            note(f"nothing can be measured of {safe_text(card.name)}, a model of the family {card.family.value}, yet")
     if as_json:
-        say_json([record.as_dict() for record in records])
-        return
-    for record in records:
-        say(safe_text(record, 1000))
-    if not records:
-        note(f"nothing can be measured of a model of the family {card.family.value} yet")
+        say_json([record.as_dict() for record in every])
+    say_standings(every, as_json)
+
+
+def say_standings(records: list[Record], as_json: bool) -> None:
+    """Print a ranking of every measure that models share, and on stderr why others are not ranked together."""
+    from genzoo.evaluation.records import standings
+
+    shared, apart = standings(records)
+    for rows in shared if not as_json else ():
+        best = rows[0]
+        unit = "" if best.unit == "1" else f" in {best.unit}"
+        how = f", {best.protocol}" if best.protocol else ""
+        say(
+            safe_text(f"Ranking of {best.label}{unit} ({best.kind}{how}, n = {best.n:,}, {best.data} {best.split}, {best.transform})", 1000)
+        )
+        say_facts([(f"{place}. {row.subject}", row.amount) for place, row in enumerate(rows, 1)], indent="  ")
+    for line in apart:
+        note(safe_text(line, 1000))

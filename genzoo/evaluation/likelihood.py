@@ -132,7 +132,8 @@ def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
 def in_both_units(values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any]) -> list[Record]:
     """Return the mean of `values` (n,), nats of whole images, with its standard error as two records: nats and bits/dim."""
     spread = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
-    whole = Record(value=float(values.mean()), unit="nats", stderr=spread, n=len(values), **about)
+    shape = "x".join(map(str, image_shape))
+    whole = Record(value=float(values.mean()), unit="nats", stderr=spread, n=len(values), image_shape=shape, **about)
     scale = 1 / (dimensions(image_shape) * math.log(2))
     single = {"value": whole.value * scale, "unit": "bits/dim", "stderr": None if spread is None else spread * scale}
     return [whole, dataclasses.replace(whole, **single)]  # type: ignore[arg-type]

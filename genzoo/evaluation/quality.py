@@ -20,14 +20,13 @@ from genzoo.evaluation.distances import fid, kid, prdc
 from genzoo.evaluation.gist import FEATURES, gist, standardise
 from genzoo.evaluation.inputs import ImageSet, Progress, check_alike, count, subset, take
 from genzoo.evaluation.msssim import WINDOW, available, betas, msssim
-from genzoo.evaluation.records import Record
+from genzoo.evaluation.records import FLOOR, Record
 from genzoo.evaluation.swd import DIRECTIONS, patches_per_image, swd_many
 from genzoo.models.model import GenerativeModel, check_count
 
 METRICS = ("kid", "fid", "prdc", "swd", "ms-ssim")
 REFERENCE = 1024  # training images whose mean and deviation standardise the features
 NEIGHBOUR = 5  # the k of precision, recall, density and coverage
-FLOOR = "train"  # the subject of the floor's records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +130,7 @@ def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, A
         "data": data or (known.name if known else "images"),
         "split": split or (known.split if known else "test"),
         "transform": transform or (known.transform if known else "8-bit"),
+        "image_shape": "x".join(map(str, known.shape)) if known else "",
     }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from genzoo.errors import ArgumentError
 
+FLOOR = "train"  # the subject of measures of real images
 KINDS = ("exact", "elbo", "iwae", "sample")
 BETTER = ("lower", "higher", "neither")
 
@@ -20,6 +22,7 @@ _MUST_AGREE = {
     "data": "another data set is another task",
     "split": "another split holds other images",
     "transform": "binarised and 8-bit images have different likelihoods and different edges",
+    "image_shape": "images of another size have other likelihoods and other edges",
     "n": "the estimate depends on how many images were measured",
     "n_reference": "the estimate depends on how many images it was measured against",
     "protocol": "they were measured in different ways",
@@ -37,6 +40,7 @@ class Record:
         kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of sample quality.
         n: images that were measured.
         data, split, transform: against which images: the set's name, its part, and "8-bit" or a binarisation.
+        image_shape: of which size, as "1x28x28", or "" where it was not noted.
         subject: whose images were measured: a model's name, "samples", or "train" for the floor that real images reach.
         n_reference: images they were compared with, or None where there is no other side.
         stderr: standard error of the value, or None where it is not known.
@@ -54,6 +58,7 @@ class Record:
     data: str
     split: str = "test"
     transform: str = "8-bit"
+    image_shape: str = ""
     subject: str = "samples"
     n_reference: int | None = None
     stderr: float | None = None
@@ -79,18 +84,22 @@ class Record:
         """Return the metric with the features it depends on: "fid[gist-v1@0123456789ab]", never a bare "fid"."""
         return f"{self.metric}[{self.features}]" if self.features else self.metric
 
+    @property
+    def amount(self) -> str:
+        """Return the value with its standard error: "81.3 ± 0.2"."""
+        return f"{self.value:.4g}" + ("" if self.stderr is None else f" ± {self.stderr:.2g}")
+
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return every field, ready for JSON; `label` and the field names of the class are the keys."""
         return {"label": self.label, **asdict(self)}
 
     def __str__(self) -> str:
         sign = {"exact": "= ", "elbo": "≤ ", "iwae": "≤ "}.get(self.kind, "")
-        spread = "" if self.stderr is None else f" ± {self.stderr:.2g}"
         unit = "" if self.unit == "1" else f" {self.unit}"
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"
         how = {"elbo": "ELBO, ", "iwae": f"IWAE, {self.protocol}, "}.get(self.kind, "")
         where = f"{how}n = {self.n:,}{against}, {self.data} {self.split}, {self.transform}"
-        return f"{self.label} of {self.subject}: {sign}{self.value:.4g}{spread}{unit} ({where})"
+        return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})"
 
 
 def difference(a: Record, b: Record) -> str:
@@ -104,6 +113,27 @@ def difference(a: Record, b: Record) -> str:
 def comparable(a: Record, b: Record) -> bool:
     """Say whether two records may stand in one ranking; `difference` says why not."""
     return not difference(a, b)
+
+
+def standings(records: Iterable[Record]) -> tuple[list[list[Record]], list[str]]:
+    """Return a ranking, best first, of each measure that two subjects or more share, and in one line why others are not ranked together.
+
+    Left out are the floor that real images reach, what no end is better of, and bits/dim, which order as the nats do beside them.
+    """
+    classes: dict[tuple[object, ...], list[Record]] = {}
+    first: dict[str, Record] = {}
+    for record in records:
+        if record.subject != FLOOR and record.better != "neither" and record.unit != "bits/dim":
+            classes.setdefault(tuple(getattr(record, name) for name in _MUST_AGREE), []).append(record)
+            first.setdefault(record.subject, record)
+    shared = [rank(rows) for rows in classes.values() if len({row.subject for row in rows}) > 1]
+    together = [{row.subject for row in rows} for rows in shared]
+    apart = [
+        f"{a} and {b} are not ranked together: {difference(first[a], first[b])}"
+        for a, b in itertools.combinations(first, 2)
+        if not any({a, b} <= subjects for subjects in together)
+    ]
+    return shared, apart
 
 
 def rank(records: Iterable[Record]) -> list[Record]:

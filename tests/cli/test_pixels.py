@@ -25,7 +25,7 @@ from genzoo.ledger import Row
 from genzoo.models import golden
 from genzoo.models.weights import encode
 
-CLASSES = {"mask": "ToyCNN", "leak": "LeakyCNN", "fresh": "ToyGated"}
+CLASSES = {"mask": "ToyCNN", "gate": "ToyGated", "leak": "LeakyCNN", "fresh": "ToyGated"}
 PIXELS = f"""
 import genzoo
 from genzoo import Card, Family, Recipe
@@ -44,10 +44,10 @@ def toy(name):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Give a folder with the plugin of pixel toys and one with weights for two of them."""
+    """Give a folder with the plugin of pixel toys and one with weights for three of them."""
     packages, hub_folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("published")
     lay(packages, "pixel-box", PIXELS)
-    for name in ("mask", "leak"):
+    for name in ("mask", "gate", "leak"):
         blob = encode(toy(name), name, golden.record(toy(name)))
         row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), plugin="pixel-box")
         hub.push(hub_folder, name=name, weights=blob, row=row, card_text=f"# {name}\n")
@@ -292,7 +292,7 @@ class TestEval:
         images = open_data("binarized-digits", split="test")
         for record in records:
             facts = {"metric": "nll", "kind": "exact", "n": 20, "data": images.name, "transform": "static-binarised", "split": "test"}
-            assert facts.items() <= record.items() and record["stderr"] > 0
+            assert {**facts, "image_shape": "1x8x8"}.items() <= record.items() and record["stderr"] > 0
 
     def test_without_a_certificate_no_number_is_printed(self, run):
         done = run("eval", "leak")
@@ -306,6 +306,23 @@ class TestEval:
         assert [line.partition(",")[0] for line in lines if "certificate" in line or "likelihood" in line] == [
             *(f"certificate: {law} of 7 laws" for law in range(1, 7)), "likelihood: 64 of 187 images", "likelihood: 128 of 187 images",
         ]  # fmt: skip
+
+    def test_several_are_ranked(self, run):
+        done = run("eval", "mask", "gate", "mask", "-n", 50)
+        assert (done.exit_code, done.stderr) == (0, ""), done.output
+        *records, title, first, second = done.stdout.splitlines()
+        assert len(records) == 4 and title == "Ranking of nll in nats (exact, n = 50, binarized-digits test, static-binarised)"
+        values = {line.split()[2].rstrip(":"): float(line.split()[4]) for line in records if "nats" in line}
+        best, worst = sorted(values, key=values.get)
+        assert first.split()[:3] == ["1.", best, f"{values[best]:.4g}"] and second.split()[:3] == ["2.", worst, f"{values[worst]:.4g}"]
+        done = run("eval", "mask", "gate", "-n", 50, "--json")
+        assert [record["subject"] for record in json.loads(done.stdout)] == ["mask", "mask", "gate", "gate"]
+
+    def test_each_of_several_must_be_there_before_any_work(self, run, monkeypatch):
+        monkeypatch.setattr("genzoo.zoo.load", lambda *args, **options: pytest.fail("a model was loaded first"))
+        assert one_line(run("eval", "mask", "fresh").stderr, "'fresh' has no published weights")
+        assert one_line(run("eval", "mask", "mark").stderr, "no model is called 'mark'; did you mean 'mask'?")
+        assert run("eval").exit_code == 2
 
     def test_grey_levels_are_refused(self, run):
         done = run("eval", "mask", "--data", "digits")

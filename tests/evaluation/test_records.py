@@ -6,7 +6,7 @@ import json
 import pytest
 
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.records import Record, comparable, difference, rank
+from genzoo.evaluation.records import Record, comparable, difference, rank, standings
 
 
 def record(**changes):
@@ -27,7 +27,7 @@ def test_a_record_reads_as_a_sentence():
     bound = record(
         metric="nll", kind="elbo", unit="nats", value=87.9, features="", stderr=None, n_reference=None, transform="static-binarised"
     )
-    assert str(bound) == "nll of samples: ≤ 87.9 nats (n = 438, bedrooms test, static-binarised)"
+    assert str(bound) == "nll of samples: ≤ 87.9 nats (ELBO, n = 438, bedrooms test, static-binarised)"
 
 
 OTHERS = {
@@ -38,6 +38,7 @@ OTHERS = {
     "data": "faces",
     "split": "valid",
     "transform": "static-binarised",
+    "image_shape": "3x32x32",
     "n": 1000,
     "n_reference": 1000,
     "protocol": "seed 1",
@@ -65,6 +66,31 @@ def test_best_first():
     precise, vague = (record(metric="precision", better="higher", value=value) for value in (0.9, 0.2))
     assert rank([vague, precise]) == [precise, vague]
     assert rank([]) == []
+
+
+def likelihood(subject, value, unit="nats", **fields):
+    return record(metric="nll", kind="exact", subject=subject, value=value, unit=unit, **fields)
+
+
+def test_standings_rank_what_models_share():
+    a, b, c = (likelihood(name, value) for name, value in (("a", 3.0), ("b", 1.0), ("c", 2.0)))
+    bits = [likelihood(name, 0.5, "bits/dim") for name in "abc"]
+    assert standings([a, *bits, b, c]) == ([[b, c, a]], [])
+    assert standings([a]) == standings([]) == ([], [])
+
+
+def test_standings_say_why_others_are_not_ranked():
+    a, b, bound = likelihood("a", 3.0), likelihood("b", 1.0), dataclasses.replace(likelihood("c", 0.1), kind="elbo")
+    shared, apart = standings([a, b, bound])
+    assert shared == [[b, a]]
+    assert [line.partition(":")[0] for line in apart] == ["a and c are not ranked together", "b and c are not ranked together"]
+    assert "kind differs, 'exact' and 'elbo'" in apart[0]
+
+
+def test_standings_leave_out_the_floor_and_what_is_no_race():
+    rows = [record(subject=name, value=value) for name, value in (("a", 0.2), ("train", 0.0), ("b", 0.1), ("train", 0.0))]
+    assert standings(rows) == ([[rows[2], rows[0]]], [])
+    assert standings([record(metric="ms-ssim", better="neither", subject=name) for name in "ab"]) == ([], [])
 
 
 def test_diversity_is_not_a_race():

@@ -23,7 +23,7 @@ def test_an_implicit_model_is_scored_by_its_samples():
     train, test = image_set(model.image_shape, 0, "train"), image_set(model.image_shape, 1, "test")
     records = score_model(model, train, test, "toy")
     assert {record.subject for record in records} == {"toy", "train"}
-    assert {record.n for record in records} == {12}
+    assert {(record.n, record.image_shape) for record in records} == {(12, "1x8x8")}
     assert score_model(model, train, test, "toy", n=6)[0].n == 6
 
 
