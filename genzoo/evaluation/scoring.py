@@ -57,9 +57,10 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
 def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, str]:
     """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` can be asked about, a choice by `seed`, and whence they are."""
     test = held_in(model, card, data, "test")
-    if isinstance(model, DensityModel):
+    images = test.float(subset(len(test), min(n, len(test)), seed, "shown"))
+    if isinstance(model, DensityModel) and bool(((images > 0) & (images < 1)).any()):  # black and white suit every model
         check_suited(model, test)
-    return test.float(subset(len(test), min(n, len(test)), seed, "shown")), f"{test.name} {test.split}"
+    return images, f"{test.name} {test.split}"
 
 
 def score_model(

@@ -63,6 +63,8 @@ def test_images_that_are_shown_are_held_out_and_suit_the_model():
     assert torch.equal(images, some_images(model, card, None, 5, seed=0)[0]) and set(images.unique().tolist()) == {0.0, 1.0}
     with pytest.raises(ArgumentError, match="black and white only"):
         some_images(model, card, "digits", 5, seed=0)
+    own = np.random.default_rng(0).integers(0, 2, (30, 8, 8), dtype=np.uint8) * 255  # 8-bit by kind, black and white in fact
+    assert set(some_images(model, card, own, 2, seed=0)[0].unique().tolist()) == {0.0, 1.0}
 
 
 COINS = toys.CARDS["coins"]
