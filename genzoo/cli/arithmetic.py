@@ -17,7 +17,8 @@ from genzoo.errors import safe_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST = 100  # images whose codes make a concept
+MOST = 100  # images whose codes make a concept, unasked
+FEWEST = 3  # images of a concept, the FEWEST of genzoo.explore.concepts, which would bring torch
 _SEED = re.compile(r"(\d{1,19})(?::(\d{1,9}))?", re.ASCII)
 _OF_SEEDS = "images chosen by looking: seeds, or SEED:NUMBER for one of `genzoo sample --seed SEED`, counted from 0"
 
@@ -48,6 +49,7 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
 @click.option("--minus", multiple=True, metavar="CONCEPT", help="Take such images away. Repeatable.")
 @click.option("--plus-seeds", multiple=True, callback=read_seeds, metavar="SEED,SEED,SEED...", help=f"Add {_OF_SEEDS}. Repeatable.")
 @click.option("--minus-seeds", multiple=True, callback=read_seeds, metavar="SEED,SEED,SEED...", help="Take such images away. Repeatable.")
+@click.option("-n", "n", type=click.IntRange(min=FEWEST), default=MOST, show_default=True, help="Labelled images of a concept, at most.")
 @click.option("--noise", type=click.FloatRange(0, 100), default=0.25, show_default=True, help="Half the width of the noise around the sum.")
 @data_option
 @seed_option
@@ -55,7 +57,8 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
 @device_option
 def arithmetic_command(
     name: str, plus: tuple[str, ...], minus: tuple[str, ...], plus_seeds: list[list[tuple[int, int]]],
-    minus_seeds: list[list[tuple[int, int]]], noise: float, data: str | None, seed: int | None, out: str | None, device: str | None,
+    minus_seeds: list[list[tuple[int, int]]], n: int, noise: float, data: str | None, seed: int | None, out: str | None,
+    device: str | None,
 ) -> None:  # fmt: skip
     """Sums of concepts: smiling woman - neutral woman + neutral man.
 
@@ -73,8 +76,8 @@ def arithmetic_command(
     from genzoo.images import save_picture
 
     images = _labelled(model, card, data) if plus or minus else None
-    added = [*(_of_words(model, images, words, start) for words in plus), *(_of_seeds(model, group) for group in plus_seeds)]
-    taken = [*(_of_words(model, images, words, start) for words in minus), *(_of_seeds(model, group) for group in minus_seeds)]
+    added = [*(_of_words(model, images, words, n, start) for words in plus), *(_of_seeds(model, group) for group in plus_seeds)]
+    taken = [*(_of_words(model, images, words, n, start) for words in minus), *(_of_seeds(model, group) for group in minus_seeds)]
     result = arithmetic(model, [concept.z for concept in added], [concept.z for concept in taken], noise=noise, seed=start)
     save_picture(picture(result, [concept.samples for concept in (*added, *taken)], len(taken)), path)
     first, *rest = added
@@ -91,15 +94,15 @@ def _labelled(model: Any, card: Card, data: str | None) -> Any:
     return held_in(model, card, data, "train")
 
 
-def _of_words(model: Any, images: Any, words: str, seed: int) -> Concept:
-    from genzoo.explore.concepts import FEWEST, choose, of_images
+def _of_words(model: Any, images: Any, words: str, n: int, seed: int) -> Concept:
+    from genzoo.explore.concepts import choose, of_images
 
-    pixels = choose(images, words, MOST, seed)
+    pixels = choose(images, words, n, seed)
     return Concept(f"{words} ({len(pixels)} images)", of_images(model, pixels, words), pixels[:FEWEST].to(model.device))
 
 
 def _of_seeds(model: Any, seeds: list[tuple[int, int]]) -> Concept:
-    from genzoo.explore.concepts import FEWEST, of_seeds
+    from genzoo.explore.concepts import of_seeds
 
     z = of_seeds(model, seeds)
     words = ",".join(f"{seed}:{number}" if number else str(seed) for seed, number in seeds)

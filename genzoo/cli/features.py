@@ -54,7 +54,7 @@ def features_command(name: str, data: str | None, n: int | None, out: str | None
         say_json({**about, "labels": "labels" in arrays, "records": [record.as_dict() for record in records]})
     for record in [] if as_json else records:
         say(safe_text(record, 1000))
-    guess = f"; guessing the commonest label: {_commonest(sides):.3g}" if probe else ""
+    guess = f"; always saying the commonest label is right for {_commonest(sides):.3g}" if probe else ""
     which = f"{count:,} x {size:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
     note(safe_text(f"{path}: {which}{', with labels' if 'labels' in arrays else ''}{guess}", 1000))
 
@@ -136,4 +136,4 @@ def write(path: Path, arrays: dict[str, Any]) -> None:
     if path.suffix.lower() == ".safetensors":
         atomic_write(path, save(arrays))
     else:
-        atomic_write(path, lambda file: np.savez_compressed(file, **arrays))
+        atomic_write(path, lambda file: np.savez(file, **arrays))

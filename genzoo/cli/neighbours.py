@@ -57,7 +57,8 @@ def neighbours_command(
     from genzoo.explore.figure import beside
     from genzoo.images import grid, save_picture
 
-    samples = model.sample(n, start).cpu()
+    with Progress(card.name, "pixels") as progress:
+        samples = model.sample(n, start, progress=progress).cpu()
     with Progress(card.name, "images") as progress:
         search = _search(model, card, data, samples, k, space, start, progress)
     save_picture(beside(grid(samples, columns=1), grid(_images(search), columns=k)), path)
@@ -86,7 +87,7 @@ def _search(model: Any, card: Card, data: str | None, samples: Any, k: int, spac
     unseen = torch.from_numpy(test[subset(len(test), min(len(samples), len(test)), seed, "shown")])
     flips = card.recipe is not None and card.recipe.flip
     asked = torch.cat([quantise(samples), unseen])
-    where: Any = {"pixel": "pixels", "feature": "features"}.get(space) or (lambda images: features(model, images))
+    where: Any = {"pixel": "pixels", "feature": "features"}.get(space) or (lambda images: features(model, images, progress))
     found = nearest_images(asked, train, k, where, progress, mirrored=flips)
     own = type(found)(*(part[: len(samples)] for part in found))
     return Search(words, train, own, float(found.distances[len(samples) :, 0].median()), len(unseen), flips)

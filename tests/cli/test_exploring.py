@@ -16,11 +16,13 @@ from safetensors.numpy import load
 from shell import lay, one_line
 
 from genzoo import hub, registry
+from genzoo.cli import arithmetic
 from genzoo.cli.program import cli
 from genzoo.data import open_data
 from genzoo.evaluation.gist import FEATURES
 from genzoo.evaluation.neighbours import nearest_images
 from genzoo.evaluation.probe import fit_probe
+from genzoo.explore import concepts
 from genzoo.explore.concepts import of_seeds
 from genzoo.explore.features import features
 from genzoo.explore.figure import beside
@@ -129,7 +131,8 @@ class TestTraverse:
         assert np.array_equal(pixels("plane-traverse.png"), drawn(traverse(model, z=model.sample_latents(1, seed=1)).flatten(0, 1), 9))
 
     def test_several_points_of_departure(self, run):
-        assert "2 points of the prior, seed 3" in run("traverse", "pair", "--dimension", 2, "--starts", 2, "--seed", 3, "-o", "x.png").stderr
+        done = run("traverse", "pair", "--dimension", 2, "--starts", 2, "--seed", 3, "-o", "x.png")
+        assert "latent 2 of pair, " in done.stderr and "departing from 2 points of the prior, seed 3\n" in done.stderr
         model = toys.gan().eval()
         images = torch.cat([traverse(model, 2, 9, z) for z in model.sample_latents(2, seed=3)])
         assert np.array_equal(pixels("x.png"), drawn(images.flatten(0, 1), 9))
@@ -201,6 +204,11 @@ class TestArithmetic:
     def test_labels(self, run):
         done = run("arithmetic", "codes", "--plus", 7, "--minus", "not-7", "--plus", 1, "--seed", 1)
         assert done.stderr.startswith("codes-arithmetic.png: 7 (100 images) - not-7 (100 images) + 1 (100 images) by codes"), done.output
+        assert ": 7 (5 images) by codes" in run("arithmetic", "codes", "--plus", 7, "-n", 5).stderr
+
+    def test_the_fewest_images_are_those_of_the_mathematics(self):
+        """The command names the number itself, as importing the other module would bring torch."""
+        assert arithmetic.FEWEST == concepts.FEWEST
 
 
 class TestReconstruct:
@@ -310,6 +318,8 @@ class TestFeatures:
         (record,) = told["records"]
         train, test = (open_data("digits", split=split) for split in ("train", "test"))
         model = latent_toys.model(latent_size=4)
+        commonest = np.bincount(train.labels).argmax()
+        assert f"the commonest label is right for {(test.labels == commonest).mean():.3g}\n" in done.stderr
         probe = fit_probe(features(model, train), train.labels)
         right = np.asarray(probe.predict(features(model, test))) == test.labels
         assert record["value"] == pytest.approx(right.mean()) and 0.2 < record["value"] < 0.9
@@ -379,6 +389,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (("arithmetic", "plane", "--plus", "Female", "--data", "people"), 1, ("no attribute 'Female'", "not-NAME", "Smiling, Male")),
         (("arithmetic", "plane", "--plus", "Male", "--data", "nowhere/"), 1, ("no file or folder 'nowhere/'",)),
         (("arithmetic", "plane", "--plus", 7, "--noise", -1), 2, ("'--noise'",)),
+        (("arithmetic", "plane", "--plus", 7, "-n", 2), 2, ("'-n'", "x>=3")),
         (("reconstruct", "pair"), 1, ("encodes no images", "an autoencoder or a VAE does both")),
         (("reconstruct", "coin"), 1, (NO_Z,)),
         (("reconstruct", "plane", "-n", 0), 2, ("'-n'",)),
@@ -423,7 +434,7 @@ def test_what_every_command_refuses(run, command):
 def test_no_picture_is_overwritten_unasked(run, command):
     needed = ("--plus-seeds", "1,2,3") if command == "arithmetic" else ()
     for number in ("", "-2"):
-        done = run(command, "plane", *needed, "-n", 2) if command != "arithmetic" else run(command, "plane", *needed)
+        done = run(command, "plane", *needed, "-n", 3)
         assert done.stderr.startswith(f"plane-{command}{number}.png: ")
     assert sorted(os.listdir()) == [f"plane-{command}-2.png", f"plane-{command}.png"]
 
@@ -446,6 +457,7 @@ def test_help_and_wrong_usage_know_no_torch(site):
     )  # fmt: skip
     code = f"""
 import sys
+from genzoo.cli import arithmetic
 from genzoo.cli.program import cli
 assert [cli.run([command, "--help"]) for command in {COMMANDS}] == [0] * 6
 assert [cli.run(words.split()) for words in {wrong}] == [2] * {len(wrong)}
