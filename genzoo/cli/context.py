@@ -9,7 +9,7 @@ import click
 
 from genzoo.cli.options import command, device_option, find, name_argument, settled
 from genzoo.cli.output import Progress, note
-from genzoo.cli.pictures import check_file, free_file
+from genzoo.cli.pictures import check_file, check_in_order, free_file
 from genzoo.errors import safe_text
 
 _SIDE = 480  # pixels: about the size of the picture
@@ -38,6 +38,7 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
     from genzoo import zoo
 
     card, row = find(name)
+    check_in_order(card, "has no order of pixels to look through")
     path = check_file(out) if out is not None else free_file(f"{card.name}-context")
     with Progress(card.name) as progress:
         # What can be seen is a matter of the architecture: a model without weights shows it as well.

@@ -115,6 +115,7 @@ class TestRefusedBeforeAnyWork:
             (("sample", "coin", "--animate", "x.png"), 2, ("the animation is written as GIF, not as '.png'", "--animate x.gif")),
             (("sample", "coin", "--animate", "absent/x.gif"), 1, ("absent/x.gif", "no such file or folder")),
             (("complete", "toy-gan"), 1, ("toy-gan draws images whole and cannot complete one", "--family tractable")),
+            (("context", "toy-gan"), 1, ("toy-gan has no order of pixels to look through", "--family tractable")),
             (("complete", "coder"), 1, ("coder draws images whole and cannot complete one",)),
         ],
     )
