@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.probe import fit_probe
+from genzoo.evaluation.probe import PENALTY, fit_probe
 
 
 def clouds(n=200, features=6, classes=4, seed=0, spread=1.5):
@@ -77,7 +77,7 @@ def test_pixels_of_digits_are_read_as_scikit_learn_reads_them():
     train, test = (open_data("digits", split=split) for split in ("train", "test"))
     x, z = train.float().flatten(1), test.float().flatten(1)
     probe = fit_probe(x, train.labels)
-    expected = oracle(x, torch.from_numpy(train.labels), 0.01)(z).argmax(1)
+    expected = oracle(x, torch.from_numpy(train.labels), PENALTY)(z).argmax(1)
     assert (probe.predict(z).numpy() == expected).all()
     assert probe.accuracy(z, test.labels) == (expected == test.labels).mean() > 0.9
 
