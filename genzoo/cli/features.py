@@ -22,7 +22,7 @@ FORMATS = (".npz", ".safetensors")
 @command("features")
 @name_argument
 @data_option
-@click.option("-n", "n", type=click.IntRange(min=1), help="Images of each split, the first ones. By default all.")
+@click.option("-n", "n", type=click.IntRange(min=1), help="Images of each split, a fixed choice. By default all.")
 @click.option("-o", "--out", type=click.Path(), help="The .npz or .safetensors to write. By default NAME-features.npz.")
 @click.option("--probe", is_flag=True, help="Fit a linear classifier to the training images' features and print its held-out accuracy.")
 @json_option
@@ -40,7 +40,7 @@ def features_command(name: str, data: str | None, n: int | None, out: str | None
     from genzoo.explore.features import features, source
 
     kind = source(model)  # before the images are decoded
-    sides = [_first(held_in(model, card, data, split), n) for split in ("train", "test")]
+    sides = [_some(held_in(model, card, data, split), n) for split in ("train", "test")]
     if probe:
         _check_labels(sides)
     with Progress(card.name, "images") as progress:
@@ -85,8 +85,11 @@ def _free_file(card: Card) -> Path:
     return check_array_file(str(path))
 
 
-def _first(images: Any, n: int | None) -> Any:
-    return images if n is None or n >= len(images) else images.subset(slice(0, n))
+def _some(images: Any, n: int | None) -> Any:
+    """Return `n` of the images, in their order; not the first ones, as some sets are sorted by class."""
+    from genzoo.evaluation.inputs import subset
+
+    return images if n is None or n >= len(images) else images.subset(subset(len(images), n, 0, "features").sort().values)
 
 
 def _check_labels(sides: list[Any]) -> None:

@@ -310,6 +310,16 @@ class TestFeatures:
         with np.load(names[0], allow_pickle=False) as arrays:
             assert arrays["features"].shape == (40, 64) and arrays["held_out"].sum() == 20
 
+    def test_some_images_are_not_the_first_ones(self, run):
+        """Some sets are sorted by class."""
+        run("features", "plane", "-n", 30)
+        with np.load("plane-features.npz", allow_pickle=False) as arrays:
+            found, labels = arrays["features"][~arrays["held_out"]], arrays["labels"][~arrays["held_out"]]
+        train = open_data("digits", split="train")
+        whole = features(latent_toys.model(), train).numpy()
+        places = [int((whole == row).all(1).nonzero()[0][0]) for row in found]
+        assert places == sorted(places) and places[-1] > 1000 and np.array_equal(train.labels[places], labels)
+
     def test_the_probe_is_a_record(self, run):
         done = run("features", "four", "--probe", "-o", "x.npz", "--json")
         told = json.loads(done.stdout)
