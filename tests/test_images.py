@@ -186,6 +186,15 @@ def test_an_animation_in_colour_is_near_and_does_not_flicker(tmp_path):
     assert np.abs(shown[0][32:] - 128).max() < 4
 
 
+def test_an_image_of_an_animation_does_not_change_with_its_neighbours(tmp_path):
+    last = torch.rand(2, 3, 24, 24, generator=torch.Generator().manual_seed(0))  # more colours than a GIF has
+    first = last.clone()
+    first[0] = 0.5
+    path = save_animation([first, last], tmp_path / "x.gif", columns=1, padding=0, upscale=1)
+    one, other = [pixels for pixels, _ in frames_of(path)]
+    assert np.array_equal(one[24:], other[24:]) and not np.array_equal(one[:24], other[:24])
+
+
 def test_an_animation_is_not_too_fast_for_viewers(tmp_path):
     frames = [torch.full((1, 1, 4, 4), step / 99) for step in range(100)]
     durations = [duration for _, duration in frames_of(save_animation(frames, tmp_path / "x.gif", seconds=0.1, hold=0))]
