@@ -17,6 +17,7 @@ from genzoo.errors import DataError, StorageError, safe_text
 from genzoo.files import storage
 
 FORMATS = (".npz", ".safetensors")
+LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
 
 
 @command("features")
@@ -45,6 +46,8 @@ def features_command(name: str, data: str | None, n: int | None, out: str | None
         _check_labels(sides)
     with Progress(card.name, "images") as progress:
         rows = [features(model, side, progress) for side in sides]
+    if probe and rows[0].numel() > LONG:
+        note(f"fitting a linear classifier to {len(rows[0]):,} x {rows[0].shape[1]:,} features, which takes a while")
     records = [_probed(card, kind, sides, rows)] if probe else []
     arrays = _arrays(sides, rows)
     write(path, arrays)

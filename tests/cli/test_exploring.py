@@ -346,6 +346,11 @@ class TestFeatures:
         words = run("features", "four", "--probe").stdout
         assert words.startswith(f"accuracy[means of q(z|x)] of four: {record['value']:.4g} ± ") and "n = 187 against 1,610" in words
 
+    def test_a_long_fit_is_announced(self, run, monkeypatch):
+        monkeypatch.setattr("genzoo.cli.features.LONG", 30)
+        first, _ = run("features", "plane", "--probe", "-n", 20).stderr.splitlines()
+        assert first == "fitting a linear classifier to 20 x 2 features, which takes a while"
+
     def test_data_without_labels(self, run):
         done = run("features", "plane", "--data", "people")
         assert "with labels" not in done.stderr
