@@ -36,7 +36,7 @@ def read_counts(context: click.Context, parameter: click.Parameter, text: str) -
     "--seeds", type=click.IntRange(2, 1000), default=5, show_default=True, help="Repetitions, each with other images and weights."
 )
 @click.option("-n", "n", type=click.IntRange(min=1), default=2000, show_default=True, help="Test images at most.")
-@click.option("--steps", type=click.IntRange(1, 10**6), default=300, show_default=True, help="Training steps of each classifier.")
+@click.option("--steps", type=click.IntRange(1, 10**6), default=200, show_default=True, help="Training steps of each classifier.")
 @click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-few-labels.png.")
 @json_option
 @device_option

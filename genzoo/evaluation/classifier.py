@@ -34,7 +34,7 @@ class Protocol:
         rate: of the first step; it falls to 0 along half a cosine.
     """
 
-    steps: int = 300
+    steps: int = 200
     batch: int = 32
     rate: float = 1e-3
 
