@@ -17,8 +17,8 @@ from torch.nn import functional as F
 from genzoo.schema import limits
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
 from genzoo_pixel.layers import gate, gated
-from genzoo_pixel.masks import MaskedConv2d, shift_down
-from genzoo_pixel.sampler import CachedConv, Machine
+from genzoo_pixel.masks import MaskedConv2d, bounds, shift_down
+from genzoo_pixel.sampler import Machine, Tail, pointwise
 
 FIRST, LATER = 7, 3  # sides of the kernels
 
@@ -97,77 +97,125 @@ class GatedPixelCNN(PixelModel):
 
 
 class GatedMachine(Machine):
-    """The network above: one update of the vertical stack per row, one step of the horizontal stack per pixel."""
+    """The network above: one update of the vertical stack per row, one step of the horizontal stack per pixel.
+
+    tanh(a) · σ(b) = σ(b) - 2 σ(-2a) σ(b), so the weights that give a are scaled by -2 once, and one call opens all gates of a layer. Gates
+    are laid out group after group, each with its a and its b. Everything is written into buffers made once.
+    """
 
     def __init__(self, model: GatedPixelCNN, n: int) -> None:
-        size = model.image_shape[1:]
-        self.layers = [GatedCache(cast(GatedLayer, layer), n, size) for layer in model.gated]
-        self.tail = [CachedConv(cast(MaskedConv2d, conv), n, size) for conv in model.tail]
+        (channels, _, wide), width, depth = model.image_shape, model.config.width, model.config.layers
+        layers = [cast(GatedLayer, layer) for layer in model.gated]
+        like = layers[0].link.weight.detach()
+        self.wide, self.width, self.edges = wide, width, bounds(width, channels)
+        self.vertical = [Vertical(layer, n, wide) for layer in layers]
+        self.near = _taps(layers[0]).flip(0)[:, None]  # (4, 1, C, 2p): what a value gives to its own column and the three after it
+        self.base = like.new_zeros(depth, wide + FIRST // 2, n, 2 * width)  # gates of the row's pixels, without what their own row gives
+        self.gates = like.new_zeros(depth, n, 2 * width)  # of the current pixel
+        self.streams = like.new_zeros(depth + 1, n, 2 * width)  # h before each layer and after the last, of the pixel to the left and this
+        self.mixed = like.new_ones(depth, n, 1 + width)  # with a one for the bias
+        self.plan = [[self._prepare(index, layer, group) for index, layer in enumerate(layers)] for group in range(channels)]
+        self.tail = Tail([cast(MaskedConv2d, conv) for conv in model.tail], n)
+
+    def _prepare(self, index: int, layer: GatedLayer, group: int) -> tuple[Tensor, ...]:
+        """Return the views and weights of a group's step through a layer."""
+        low, high = self.edges[group], self.edges[group + 1]
+        gates, middle = self.gates[index, :, 2 * low : 2 * high], high - low
+        read, before = self.streams[index, :, : self.width + high], self.streams[index, :, self.width + low : self.width + high]
+        after, mixed = self.streams[index + 1, :, self.width + low : self.width + high], self.mixed[index]
+        weight = _taps(layer)[-2:].flatten(0, 1)[: self.width + high, 2 * low : 2 * high].contiguous()
+        opened = (gates, gates[:, :middle], gates[:, middle:], mixed[:, 1 + low : 1 + high])
+        return read, weight, *opened, mixed[:, : 1 + high], pointwise(layer.out, group), before, after
 
     def begin(self, row: int) -> None:
         """Bring the vertical stack to the row above, now complete."""
         line: Tensor | None = None
-        for layer in self.layers:
-            line = layer.begin(row, line)
-        for conv in self.tail:
-            conv.above(row)
+        for layer, base in zip(self.vertical, self.base, strict=True):
+            line = layer.begin(row, line, base[: self.wide])
 
     def step(self, column: int, group: int) -> Tensor:
         """Return the parameters (n, P) of one channel of one pixel."""
-        x: Tensor | None = None
-        for layer in self.layers:
-            x = layer.step(column, group, x)
-        for conv in self.tail:
-            conv.put(column, group, cast(Tensor, x).relu())
-            x = conv.at(column, group)
-        return cast(Tensor, x)
+        if group == 0:
+            self.gates.copy_(self.base[:, column])
+            if column:
+                self.streams[..., : self.width] = self.streams[..., self.width :]
+            else:
+                self.streams[..., : self.width] = 0
+        for index, (read, weight, gates, a, b, place, mixed, out, before, after) in enumerate(self.plan[group]):
+            if index:
+                gates.addmm_(read, weight)
+            else:
+                gates.copy_(self.base[0, column, :, 2 * self.edges[group] : 2 * self.edges[group + 1]])  # `put` told the channels before
+            gates.sigmoid_()
+            torch.addcmul(b, a, b, value=-2, out=place)
+            if index:
+                torch.addmm(before, mixed, out, out=after)
+            else:
+                torch.mm(mixed, out, out=after)
+        return self.tail.step(after, group)
 
     def put(self, column: int, group: int, value: Tensor) -> None:
-        """Tell the value of a channel to the first layer's stacks."""
-        self.layers[0].put(column, group, value[:, None])
+        """Tell the value of a channel to the first layer: to its vertical stack, and to the gates that see it in this row."""
+        self.vertical[0].put(column, group, value)
+        reach = self.base[0, column : column + len(self.near)]
+        reach.addcmul_(value[:, None], self.near[:, :, group])
 
 
-class GatedCache:
-    """One layer: the rows of its vertical input, the row of its horizontal input, and the link for the current row."""
+class Vertical:
+    """A layer's vertical stack, and what it tells the horizontal one: the rows of its input that its kernel reaches."""
 
-    def __init__(self, layer: GatedLayer, n: int, size: tuple[int, int]) -> None:
+    def __init__(self, layer: GatedLayer, n: int, wide: int) -> None:
         conv = layer.vertical
-        self.first, self.tall, self.wide = layer.first, conv.kernel_size[0], conv.kernel_size[1]
-        self.n, self.width, self.row = n, size[1], 0
-        self.weight = conv.masked.detach().permute(2, 3, 1, 0).flatten(0, 2)  # (kh · kw · ins, 2p)
-        self.bias = cast(Tensor, conv.bias).detach()
-        self.link = layer.link.weight.detach()[:, :, 0, 0].t()
-        self.rows = [layer.horizontal.rows(group) for group in range(layer.horizontal.channel_groups)]
-        self.map = self.weight.new_zeros(n, size[0] + self.tall - 1, size[1] + self.wide - 1, conv.in_channels)
-        self.linked = self.weight.new_zeros(n, size[1], conv.out_channels)
-        self.horizontal, self.out = CachedConv(layer.horizontal, n, size), CachedConv(layer.out, n, size)
-
-    def begin(self, row: int, line: Tensor | None) -> Tensor | None:
-        """Take the row above of the vertical input (n, W, ins), None in the first layer; return that row of the vertical output."""
-        self.row = row
-        self.horizontal.above(row)
-        self.out.above(row)
-        if row == 0:
-            return None  # nothing is above: the link is zero
-        if line is not None:
-            side = self.wide // 2
-            self.map[:, row - 1 + self.tall - 1, side : side + self.width] = line
-        window = self.map[:, row - 1 : row - 1 + self.tall].unfold(2, self.wide, 1)  # (n, kh, W, ins, kw)
-        patches = window.permute(0, 2, 1, 4, 3).reshape(self.n * self.width, -1)
-        told = (patches @ self.weight).add_(self.bias)  # (n · W, 2p)
-        self.linked = (told @ self.link).view(self.n, self.width, -1)
-        return gate(told).view(self.n, self.width, -1)
-
-    def step(self, column: int, group: int, x: Tensor | None) -> Tensor:
-        """Return a group of the horizontal output, of the same group of the input `x` (None: the image, told by `put`)."""
-        if x is not None:
-            self.horizontal.put(column, group, x)
-        mixed = gate(self.horizontal.at(column, group) + self.linked[:, column, self.rows[group]])
-        self.out.put(column, group, mixed)
-        out = self.out.at(column, group)
-        return out if x is None else x + out
+        self.tall, self.span, self.wide = conv.kernel_size[0], conv.kernel_size[1], wide
+        scale, order = _scale(conv), _order(conv)
+        weight = conv.masked.detach() * scale[:, None, None, None]
+        self.taps = weight.permute(2, 3, 1, 0).contiguous()  # (kh, kw, ins, 2p)
+        self.bias = cast(Tensor, conv.bias).detach() * scale
+        link = layer.link.weight.detach()[:, :, 0, 0] * scale[:, None] / scale
+        self.link, self.constant = link[order].t().contiguous(), (cast(Tensor, layer.horizontal.bias).detach() * scale)[order]
+        self.lines = weight.new_zeros(
+            self.tall, wide + self.span - 1, n, conv.in_channels
+        )  # row r is in place r % kh, padded at both sides
+        self.told = weight.new_zeros(wide * n, conv.out_channels)
+        self.half, self.row = conv.out_channels // 2, 0
 
     def put(self, column: int, group: int, value: Tensor) -> None:
-        """Write a value of the image into both stacks' inputs."""
-        self.map[:, self.row + self.tall - 1, column + self.wide // 2, group] = value[:, 0]
-        self.horizontal.put(column, group, value)
+        """Write a value of the image, the first layer's input, into the current row."""
+        self.lines[self.row % self.tall, column + self.span // 2, :, group] = value
+
+    def begin(self, row: int, line: Tensor | None, base: Tensor) -> Tensor | None:
+        """Take the row above of the vertical input (W, n, ins), None in the first layer; return that row of the vertical output.
+
+        What the horizontal stack is told, its bias added, is written into `base` (W, n, 2p).
+        """
+        self.row = row
+        if row == 0:
+            base.copy_(self.constant)  # nothing is above: the link is zero
+            return None
+        if line is not None:
+            self.lines[(row - 1) % self.tall, self.span // 2 : self.span // 2 + self.wide] = line
+        self.told.copy_(self.bias)
+        for up, taps in enumerate(self.taps):
+            read = self.lines[(row + up) % self.tall]
+            for side, tap in enumerate(taps):
+                self.told.addmm_(read[side : side + self.wide].flatten(0, 1), tap)
+        torch.addmm(self.constant, self.told, self.link, out=base.flatten(0, 1))
+        a, b = self.told.sigmoid_().chunk(2, 1)
+        return torch.addcmul(b, a, b, value=-2).view(self.wide, -1, self.half)
+
+
+def _scale(conv: MaskedConv2d) -> Tensor:
+    """Return what the outputs (a, b) of `conv` are scaled by: tanh(a) = 1 - 2 σ(-2a)."""
+    return conv.weight.new_tensor([-2.0, 1.0]).repeat_interleave(conv.out_channels // 2)
+
+
+def _order(conv: MaskedConv2d) -> Tensor:
+    """Return the outputs (a, b) of `conv` group after group."""
+    return torch.cat([torch.arange(conv.out_channels, device=conv.weight.device)[conv.rows(group)] for group in range(conv.channel_groups)])
+
+
+def _taps(layer: GatedLayer) -> Tensor:
+    """Return the open taps of the horizontal kernel, the pixel's own last: (taps, ins, 2p), scaled, outputs group after group."""
+    conv = layer.horizontal
+    weight = (conv.masked.detach() * _scale(conv)[:, None, None, None])[_order(conv), :, 0, : conv.kernel_size[1] // 2 + 1]
+    return weight.permute(2, 1, 0).contiguous()

@@ -15,9 +15,7 @@ from genzoo_pixel.scan import cell
 class RowCache:
     """A Row LSTM: the states of the row above, and what they give to the whole current row."""
 
-    def __init__(
-        self, inputs: MaskedConv2d, states: Tensor, start: Tensor, up: MaskedConv2d, n: int, size: tuple[int, int]
-    ) -> None:
+    def __init__(self, inputs: MaskedConv2d, states: Tensor, start: Tensor, up: MaskedConv2d, n: int, size: tuple[int, int]) -> None:
         self.inputs, self.up = CachedConv(inputs, n, size), CachedConv(up, n, size)
         self.weight = states.detach()[:, 0].flatten(0, 1)  # (3h, 4h)
         self.start, self.n, self.wide = start.detach(), n, size[1]

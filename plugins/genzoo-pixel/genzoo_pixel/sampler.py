@@ -8,7 +8,8 @@ channel group, so that G is drawn given R. No pixel of any layer is computed twi
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -61,6 +62,32 @@ class CachedConv:
         return torch.addmm(told, self.current[:, column : column + self.side + 1].flatten(1), self.near[group])
 
 
+def pointwise(conv: MaskedConv2d, group: int) -> Tensor:
+    """Return what a 1×1 convolution reads for `group`: (1 + features of the groups up to it, outs of the group), the bias first."""
+    rows = conv.rows(group)
+    weight = conv.masked.detach()[rows, : bounds(conv.in_channels, conv.channel_groups)[group + 1], 0, 0].t()
+    return torch.cat([cast(Tensor, conv.bias).detach()[None, rows], weight])
+
+
+class Tail:
+    """1×1 convolutions after a ReLU each, of one pixel for `n` images, channel group by channel group."""
+
+    def __init__(self, convs: Sequence[MaskedConv2d], n: int) -> None:
+        self.plan: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(convs[0].channel_groups)]
+        for conv in convs:
+            opened, edges = conv.weight.new_ones(n, 1 + conv.in_channels).detach(), bounds(conv.in_channels, conv.channel_groups)
+            for group, steps in enumerate(self.plan):
+                low, high = 1 + edges[group], 1 + edges[group + 1]
+                steps.append((opened[:, low:high], opened[:, :high], pointwise(conv, group)))
+
+    def step(self, x: Tensor, group: int) -> Tensor:
+        """Return the outputs (n, outs of the group) of the group's features `x` of the current pixel."""
+        for place, opened, weight in self.plan[group]:
+            torch.clamp(x, min=0, out=place)
+            x = opened @ weight
+        return x
+
+
 class Machine(ABC):
     """A network unrolled over the scan."""
 
@@ -87,16 +114,18 @@ def draw(machine: Machine, quantile: Quantile, x: Tensor, mask: Tensor, uniforms
     `tell` is told (done, total) after every pixel.
     """
     images = torch.where(mask, x, 0).double()
-    kept = images.clone()
+    kept, observed = images.clone(), mask.any(0).tolist()
     _, channels, height, width = images.shape
+    numbers = uniforms.permute(1, 2, 3, 0).contiguous()  # (H, W, C, n)
     for row in range(height):
         machine.begin(row)
         for column in range(width):
             for channel in range(channels):
                 told = machine.step(column, channel)
-                level = quantile(told, uniforms[:, row, column, channel])
+                value = quantile(told, numbers[row, column, channel]).double() / (levels - 1)
                 here = (slice(None), channel, row, column)
-                value = torch.where(mask[here], kept[here], level.double() / (levels - 1))
+                if observed[channel][row][column]:
+                    value = torch.where(mask[here], kept[here], value)
                 images[here] = value
                 machine.put(column, channel, 2 * value - 1)
             if tell is not None:
