@@ -60,10 +60,10 @@ def arithmetic_command(
     minus_seeds: list[list[tuple[int, int]]], n: int, noise: float, data: str | None, seed: int | None, out: str | None,
     device: str | None,
 ) -> None:  # fmt: skip
-    """Sums of concepts: smiling woman - neutral woman + neutral man.
+    """Sums of concepts, such as smile - neutral + man.
 
-    A concept is the mean z of at least three images. Left, samples of each and the image of their mean; then the sum in the middle of
-    its neighbours; last, the control: the same sum over pixels.
+    The paper's example is smiling woman - neutral woman + neutral man. A concept is the mean z of at least three images. Left, samples of
+    each and the image of their mean; then the sum in the middle of its neighbours; last, the control: the same sum over pixels.
     """
     card, _ = find(name)
     if not plus and not plus_seeds:

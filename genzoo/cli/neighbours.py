@@ -43,9 +43,9 @@ class Search(NamedTuple):
 def neighbours_command(
     name: str, data: str | None, n: int, k: int, space: str, seed: int | None, out: str | None, as_json: bool, device: str | None
 ) -> None:
-    """Samples beside the nearest training images: learned or copied?
+    """Samples beside the nearest training images.
 
-    In each row a sample and, nearest first, training images. Beside their distances stands how far images that the model has never seen
+    Has the model learned or copied? In each row a sample and, nearest first, training images. Beside their distances stands how far images that the model has never seen
     are from the training images.
     """
     card, _ = find(name)
