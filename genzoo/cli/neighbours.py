@@ -45,8 +45,8 @@ def neighbours_command(
 ) -> None:
     """Samples beside the nearest training images.
 
-    Has the model learned or copied? In each row a sample and, nearest first, training images. Beside their distances stands how far images that the model has never seen
-    are from the training images.
+    Has the model learned or copied? In each row a sample and, nearest first, training images. Beside their distances stands how far
+    images that the model has never seen are from the training images.
     """
     card, _ = find(name)
     check_samples(card)
