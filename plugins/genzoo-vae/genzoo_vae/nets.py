@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad, silu
+from torch.nn.functional import pad
 
 from genzoo.losses.likelihood import dimensions
 from genzoo.models import StridedConv2d, StridedConvTranspose2d
@@ -79,21 +78,28 @@ class Residual(nn.Module):
         return out
 
 
-class Skip(nn.Module):
-    """Hidden layers of SiLU units that each see z beside the layer below: no latent has to be carried through all of them."""
+class Patches(nn.Module):
+    """z → a map of features → pixels: neighbours see each other once, then each position draws its own square of the image.
 
-    def __init__(self, inputs: int, width: int, depth: int, outputs: int) -> None:
+    What draws a stroke is the same everywhere, so it has few weights and learns them from all positions (compare Shi et al. 2016, the
+    sub-pixel convolution). Per image it takes two matrix products and one small convolution, which thousands of draws can pass.
+    """
+
+    def __init__(self, image_shape: Shape, units: int, width: int, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.hidden = nn.ModuleList(nn.Linear(inputs + (width if i else 0), width) for i in range(depth))
-        self.last = nn.Linear(inputs + width, outputs)
+        count = halvings(image_shape)
+        self.map = (*base_of(image_shape, count), width)  # (h, w, width), each position 2^count pixels wide
+        self.lay = nn.Sequential(nn.Linear(inputs, units), nn.SiLU(), nn.Linear(units, dimensions(self.map)), nn.SiLU())
+        self.draw = nn.Sequential(
+            nn.Conv2d(width, 3 * width, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(3 * width, 4**count * outputs * image_shape[0], 1), nn.PixelShuffle(2**count), Crop(image_shape),
+        )  # fmt: skip
 
     def forward(self, z: Tensor) -> Tensor:
-        """Return (N, outputs) of z (N, inputs)."""
-        h = z
-        for layer in self.hidden:
-            h = torch.cat([silu(layer(h)), z], 1)  # (N, width + inputs)
-        out: Tensor = self.last(h)
-        return out
+        """Return maps (N, outputs · C, H, W) of z (N, inputs)."""
+        features = self.lay(z).unflatten(1, self.map).permute(0, 3, 1, 2)  # (N, width, h, w), in memory channels last
+        maps: Tensor = self.draw(features)
+        return maps
 
 
 def mlp_encoder(image_shape: Shape, width: int, depth: int, outputs: int) -> nn.Sequential:
@@ -106,12 +112,6 @@ def mlp_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs
     maps = (outputs * image_shape[0], *image_shape[1:])
     last = nn.Linear(width, dimensions(maps))
     return nn.Sequential(*_tanh_layers([inputs, *[width] * depth]), last, nn.Unflatten(1, maps))
-
-
-def skip_decoder(image_shape: Shape, width: int, inputs: int, outputs: int) -> nn.Sequential:
-    """Return z (N, inputs) → maps (N, outputs · C, H, W) through two hidden layers of `width` units: three matrix products."""
-    maps = (outputs * image_shape[0], *image_shape[1:])
-    return nn.Sequential(Skip(inputs, width, 2, dimensions(maps)), nn.Unflatten(1, maps))
 
 
 def conv_encoder(image_shape: Shape, width: int, depth: int, outputs: int, units: int = 0) -> nn.Sequential:

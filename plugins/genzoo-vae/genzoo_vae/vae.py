@@ -40,11 +40,11 @@ class VAEConfig:
     Attributes:
         image_shape: (C, H, W), any.
         latent_size: components of z.
-        net: "mlp", tanh layers as in the papers; "conv", convolutions that halve the map; or "hybrid", an encoder of convolutions,
-            which an image passes once, with a decoder of three matrix products, which thousands of draws can pass.
+        net: "mlp", tanh layers as in the papers; "conv", convolutions that halve the map; or "hybrid", the encoder of "conv",
+            which an image passes once, with a decoder that is cheap enough for thousands of draws.
         width: units of a hidden layer; for "conv" and "hybrid" the channels of the first map.
         depth: hidden layers; for "conv" and "hybrid" the residual blocks at each size.
-        units: for "hybrid", of the decoder's two hidden layers and of the encoder's last one.
+        units: for "hybrid", of the hidden layer next to the latents, on either side.
         likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or "logistic" (8 bits).
         k: draws of the importance-weighted bound that is maximised; 1 is the ELBO.
         k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which decodes one draw instead of k.
@@ -58,7 +58,7 @@ class VAEConfig:
     net: str = field(default="mlp", metadata=limits(choices=("mlp", "conv", "hybrid")))
     width: int = field(default=200, metadata=limits(1, 4096))
     depth: int = field(default=2, metadata=limits(0, 16))
-    units: int = field(default=300, metadata=limits(1, 4096))
+    units: int = field(default=160, metadata=limits(1, 4096))
     likelihood: str = field(default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic")))
     k: int = field(default=1, metadata=limits(1, 10_000))
     k_from: int = field(default=0, metadata=limits(0, 10**9))
@@ -87,7 +87,7 @@ class VAE(ImportanceModel, EncodingModel):
         shape, outputs = config.image_shape, self.likelihood.outputs
         if config.net == "hybrid":
             self.encoder = nets.conv_encoder(shape, config.width, config.depth, 2 * config.latent_size, config.units)
-            self.decoder = nets.skip_decoder(shape, config.units, config.latent_size, outputs)
+            self.decoder = nets.Patches(shape, config.units, config.width, config.latent_size, outputs)
             return
         encoder, decoder = (nets.conv_encoder, nets.conv_decoder) if config.net == "conv" else (nets.mlp_encoder, nets.mlp_decoder)
         self.encoder = encoder(shape, config.width, config.depth, 2 * config.latent_size)
