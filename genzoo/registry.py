@@ -44,7 +44,7 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
 CORE_DATASETS = ("mnist", "binarized-mnist", "fashion-mnist", "cifar10", "bedrooms", "faces", "frey", "omniglot", "digits", "hf")
 CORE_COMMANDS = (
     "list", "info", "pull", "push", "verify", "sample", "train", "eval", "complete", "interpolate", "traverse", "manifold",
-    "arithmetic", "reconstruct", "neighbours", "features", "context", "plugins", "completion", "help", "version",
+    "arithmetic", "reconstruct", "neighbours", "features", "few-labels", "context", "plugins", "completion", "help", "version",
 )  # fmt: skip
 _OWNERS = {
     **{("cards", fold(name)): owner for owner, names in OFFICIAL.items() for name in names},
