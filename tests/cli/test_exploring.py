@@ -197,8 +197,12 @@ class TestArithmetic:
         done = run("arithmetic", "pair", *args)
         assert done.stderr == "x.png: seeds 3,14,7:5 - seeds 1,2,3 by pair, amid noise of ± 0, and the same over pixels; seed 0\n"
         model = toys.gan().eval()
-        z = of_seeds(model, [3, 14, (7, 5)]).mean(0) - of_seeds(model, [1, 2, 3]).mean(0)
-        block = 2 * (68 + 8 + 19 + 8)
+        plus, minus = of_seeds(model, [3, 14, (7, 5)]), of_seeds(model, [1, 2, 3])
+        z, block = plus.mean(0) - minus.mean(0), 2 * (68 + 8 + 19 + 8)
+        for left, group in ((0, plus), (block // 2, minus)):
+            column = pixels("x.png")[:, left : left + 68]
+            assert np.array_equal(column[:200], drawn(model.decode(group), 1))
+            assert np.array_equal(column[208:], drawn(model.decode(group.mean(0)[None]), 1))
         assert np.array_equal(pixels("x.png")[-200:, block : block + 200], drawn(model.decode(z.expand(9, -1)), 3))
 
     def test_labels(self, run):
