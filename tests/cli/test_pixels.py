@@ -62,6 +62,7 @@ def run(home, monkeypatch, tmp_path):
     monkeypatch.setenv("GENZOO_ZOO", str(hub_folder))
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("GENZOO_DEBUG", raising=False)
+    monkeypatch.setattr(output, "PATIENCE", 1e9)  # a busy machine says no more than an idle one
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     installed = registry.installed
@@ -88,7 +89,7 @@ def film(path):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
+def impatient(run, monkeypatch):
     """Let progress be told at once."""
     monkeypatch.setattr(output, "PATIENCE", -1.0)
     monkeypatch.setattr(output, "_LINE_SECONDS", -1.0)
