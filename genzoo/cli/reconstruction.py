@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import click
 
-from genzoo.card import Card
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
 from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument, seed_option
 from genzoo.cli.output import note, say, say_json
@@ -36,10 +34,12 @@ def reconstruct_command(name: str, data: str | None, n: int, seed: int | None, o
     start = drawn(seed)
     model = loaded(card, device)
     from genzoo.evaluation.inputs import subset
+    from genzoo.evaluation.reconstruction import error_record
     from genzoo.evaluation.scoring import held_in
     from genzoo.explore.figure import above
     from genzoo.explore.latents import check_encoder, reconstruct
     from genzoo.images import save_picture
+    from genzoo.losses.reconstruction import squared_error
 
     check_encoder(model, "an autoencoder or a VAE does both; genzoo neighbours compares samples with data")
     test = held_in(model, card, data, "test")
@@ -47,7 +47,8 @@ def reconstruct_command(name: str, data: str | None, n: int, seed: int | None, o
     rebuilt = reconstruct(model, images).to(images.device)
     pairs = zip(images.split(COLUMNS), rebuilt.split(COLUMNS), strict=True)
     save_picture(above(*(_pair(*pair) for pair in pairs)), path)
-    record = _error(images, rebuilt, card, test)
+    errors = squared_error(images, rebuilt).double() / images[0].numel()  # (n,)
+    record = error_record(errors, test, card.name)
     if as_json:
         say_json([record.as_dict()])
     else:
@@ -63,14 +64,3 @@ def _pair(images: Any, rebuilt: Any) -> Any:
     from genzoo.images import grid
 
     return grid(torch.cat([images, rebuilt]), columns=len(images))
-
-
-def _error(images: Any, rebuilt: Any, card: Card, test: Any) -> Any:
-    """Return the record of the mean squared error per value."""
-    from genzoo.evaluation import Record
-    from genzoo.losses.reconstruction import squared_error
-
-    errors = squared_error(images, rebuilt).double() / images[0].numel()  # (N,)
-    stderr = float(errors.std()) / math.sqrt(len(errors)) if len(errors) > 1 else None
-    about = {"data": test.name, "split": test.split, "transform": test.transform, "subject": card.name}
-    return Record(metric="mse", value=float(errors.mean()), stderr=stderr, n=len(errors), **about)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from genzoo.errors import ArgumentError
 
 FLOOR = "train"  # the subject of measures of real images
-KINDS = ("exact", "elbo", "iwae", "sample")
+KINDS = ("exact", "elbo", "iwae", "sample", "reconstruction")
 BETTER = ("lower", "higher", "neither")
 
 # Field -> why a difference in it forbids a comparison. In the order in which reasons are given.
@@ -37,7 +37,8 @@ class Record:
         metric: "kid", "fid", "swd", "ms-ssim", "precision", "nll", ...
         value: the number, finite.
         unit: "1" for a pure number, "nats", "bits/dim", ...
-        kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of sample quality.
+        kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of sample quality,
+            "reconstruction" for one of what an encoder and a decoder leave of images.
         n: images that were measured.
         data, split, transform: against which images: the set's name, its part, and "8-bit" or a binarisation.
         image_shape: of which size, as "1x28x28", or "" where it was not noted.

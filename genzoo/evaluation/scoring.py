@@ -14,8 +14,9 @@ from genzoo.evaluation.certificate import certificate_of
 from genzoo.evaluation.inputs import Progress, subset
 from genzoo.evaluation.likelihood import check_suited, importance, likelihood
 from genzoo.evaluation.quality import evaluate_implicit
+from genzoo.evaluation.reconstruction import reconstruction
 from genzoo.evaluation.records import Record
-from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
+from genzoo.models import DensityModel, EncodingModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
 DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
@@ -91,4 +92,6 @@ def score_model(
         return found
     if isinstance(model, ImplicitModel) and isinstance(model, GenerativeModel):
         return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, subject=name, progress=progress)
+    if isinstance(model, EncodingModel):
+        return [reconstruction(model, test, n, seed, subject=name, progress=progress)]
     return []
