@@ -1,6 +1,7 @@
 """One training step of a pixel model: genzoo's loop against the usual one, the same net and batch, in turn.
 
     python tests/benchmarks/bench_pixel_step.py gated-pixelcnn [--layers 12] [--width 64] [--batch 32] [--rounds 5] [--device cpu]
+    python tests/benchmarks/bench_pixel_step.py pixelrnn-diagonal --share
 
 The usual loop is in plain_pixel.py: float32, NCHW, square masked kernels, recurrences as loops over columns that autograd follows, Adam
 as it is by default. genzoo's side is the loop of `genzoo train` with its defaults; "genzoo, fp32" the same with precision=fp32. Layers
@@ -89,6 +90,18 @@ def timed(step: Callable[[], float]) -> Callable[[], dict[str, float]]:
     return measure
 
 
+def share(step: Callable[[], float]) -> float:
+    """Return what part of a step's time passes in the recurrence, forwards and backwards, by torch.profiler."""
+    from torch.profiler import ProfilerActivity, profile
+
+    step()
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        step()
+    found = seen.key_averages()
+    inside = sum(event.cpu_time_total for event in found if event.key in ("Scan", "ScanBackward"))
+    return inside / sum(event.self_cpu_time_total for event in found)
+
+
 def main() -> None:
     """Measure, or be one of the workers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -100,10 +113,14 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2])
+    parser.add_argument("--share", action="store_true", help="print only what share of a step the recurrence has")
     parser.add_argument(WORKER, choices=WAYS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         serve(timed(usual(args) if args.worker == "usual" else genzoo(args, "fp32" if "fp32" in args.worker else "auto")))
+        return
+    if args.share:
+        print(f"{args.name}: {share(genzoo(args)):.0%} of a step passes in the recurrence")
         return
     shared = [args.name, "--layers", args.layers, "--width", args.width, "--batch", args.batch, "--device", args.device]
     results = take_turns(args.ways, args.rounds, [str(word) for word in shared], args.warm)

@@ -131,11 +131,18 @@ def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tenso
 def _open(gates: Tensor) -> tuple[Tensor, Tensor]:
     """Return tanh(a) and σ(b) of the halves of `gates` (M, 2p)."""
     a, b = (half.contiguous() for half in gates.chunk(2, 1))
-    # tanh(a) = 2 σ(2a) - 1 is faster than `tanh` on CPUs, a piece at a time so that it stays in the cache, and rounded once at the end.
-    for part in a.split(2048 if a.device.type == "cpu" else len(a)):
-        wide = part.to(torch.promote_types(a.dtype, torch.float32), copy=True)
+    return _tanh(a), b.sigmoid_()
+
+
+def _tanh(x: Tensor) -> Tensor:
+    """Replace `x` (M, p) by tanh(x) = 2 σ(2x) - 1, which is faster on CPUs, a piece at a time so that it stays in the cache; return it.
+
+    In half precision it is rounded once, at the end.
+    """
+    for part in x.split(2048 if x.device.type == "cpu" else max(1, len(x))):
+        wide = part.to(torch.promote_types(x.dtype, torch.float32), copy=True)
         part.copy_(wide.mul_(2).sigmoid_().mul_(2).sub_(1))
-    return a, b.sigmoid_()
+    return x
 
 
 def _slopes(grown: Tensor, a: Tensor, b: Tensor) -> Tensor:
