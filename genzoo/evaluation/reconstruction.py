@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 
@@ -48,6 +49,6 @@ def reconstruction(
 def error_record(errors: torch.Tensor, images: Images, subject: str) -> Record:
     """Return the record of squared errors (n,), each the mean over an image's values in [0, 1]."""
     stderr = float(errors.std()) / math.sqrt(len(errors)) if len(errors) > 1 else None
-    about = {"data": images.name, "split": images.split, "transform": images.transform, "image_shape": "x".join(map(str, images.shape))}
-    value = float(errors.mean())
-    return Record(metric="mse", value=value, kind="reconstruction", stderr=stderr, n=len(errors), subject=subject, **about)
+    about: dict[str, Any] = {"data": images.name, "split": images.split, "transform": images.transform, "subject": subject}
+    about["image_shape"] = "x".join(map(str, images.shape))
+    return Record(metric="mse", value=float(errors.mean()), kind="reconstruction", stderr=stderr, n=len(errors), **about)
