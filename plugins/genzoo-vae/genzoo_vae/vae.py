@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genzoo import Recipe
 from genzoo.errors import ArgumentError, TrainingError
@@ -84,14 +84,7 @@ class VAE(ImportanceModel, EncodingModel):
         _check(config)
         self.config = config
         self.likelihood: Likelihood = KINDS[config.likelihood]()
-        shape, outputs = config.image_shape, self.likelihood.outputs
-        if config.net == "hybrid":
-            self.encoder = nets.conv_encoder(shape, config.width, config.depth, 2 * config.latent_size, config.units)
-            self.decoder = nets.Patches(shape, config.units, config.width, config.latent_size, outputs)
-            return
-        encoder, decoder = (nets.conv_encoder, nets.conv_decoder) if config.net == "conv" else (nets.mlp_encoder, nets.mlp_decoder)
-        self.encoder = encoder(shape, config.width, config.depth, 2 * config.latent_size)
-        self.decoder = decoder(shape, config.width, config.depth, config.latent_size, outputs)
+        self.encoder, self.decoder = _nets(config, self.likelihood.outputs)
 
     @property
     def latent_size(self) -> int:
@@ -220,6 +213,16 @@ class Collapse:
                 f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so z tells nothing of the image",
                 "try free_bits=0.1, beta below 1, a lower rate or a smaller decoder; watch=false trains on regardless",
             )
+
+
+def _nets(config: VAEConfig, outputs: int) -> tuple[nn.Module, nn.Module]:
+    """Return the encoder and the decoder of `outputs` maps per colour channel."""
+    shape, width, depth, latents = config.image_shape, config.width, config.depth, config.latent_size
+    if config.net == "mlp":
+        return nets.mlp_encoder(shape, width, depth, 2 * latents), nets.mlp_decoder(shape, width, depth, latents, outputs)
+    if config.net == "conv":
+        return nets.conv_encoder(shape, width, depth, 2 * latents), nets.conv_decoder(shape, width, depth, latents, outputs)
+    return nets.conv_encoder(shape, width, depth, 2 * latents, config.units), nets.Patches(shape, config.units, width, latents, outputs)
 
 
 def _check(config: VAEConfig) -> None:

@@ -90,6 +90,27 @@ class TestShapes:
         assert model.decode(mean).shape == x.shape
 
 
+class TestHybrid:
+    def test_every_square_is_drawn_by_the_same_weights_from_its_neighbourhood(self):
+        """Features that move by one position move what is drawn by one square."""
+        draw = tiny((1, 16, 16), net="hybrid", width=3).decoder.draw
+        features = torch.randn(2, 3, 4, 4, generator=generator(0))
+        with torch.no_grad():
+            here, moved = draw(features), draw(features.roll((1, 1), (2, 3)))
+        torch.testing.assert_close(moved[..., 8:12, 8:12], here[..., 4:8, 4:8])
+        assert not torch.allclose(moved, here)
+
+    def test_every_latent_reaches_every_pixel(self):
+        model = tiny((1, 9, 6), net="hybrid", latent_size=3)
+        slopes = torch.func.jacrev(model.decoder)(torch.zeros(1, 3)).reshape(54, 3)
+        assert (slopes != 0).all()
+
+    def test_it_has_few_weights(self):
+        hybrid, dense = (sum(p.numel() for p in tiny((1, 28, 28), **config).decoder.parameters()) for config in (
+            {"net": "hybrid", "width": 16, "units": 160}, {"net": "mlp", "width": 200, "depth": 2}))  # fmt: skip
+        assert hybrid < 0.7 * dense
+
+
 class TestBounds:
     def test_elbo_below_iwae_below_log_p(self):
         model, x = tiny(), every_image((1, 2, 3), 2)
