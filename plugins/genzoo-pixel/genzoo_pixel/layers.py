@@ -85,11 +85,11 @@ class _Gated(torch.autograd.Function):
         width, shape = dgrown.shape[3], dgrown.shape[:3]
         rows = dgrown.reshape(-1, width)
         dgates = _slopes(rows @ out.t(), a, b)
-        near = _beside(dgates.view(*shape, -1)).flatten(0, 2)  # of the pixel and of the one to its right, which reads it
+        near = _beside(dgates.view(*shape, 2 * width)).flatten(0, 2)  # of the pixel and of the one to its right, which reads it
         dh = torch.addmm(rows, near, torch.cat([joint[width : 2 * width].t(), joint[:width].t()])).view_as(dgrown)
-        below = _raised(dgates.view(*shape, -1)).flatten(0, 2)  # of the pixel below, which is told
+        below = _raised(dgates.view(*shape, 2 * width)).flatten(0, 2)  # of the pixel below, which is told
         dtold = torch.addmm(_slopes(dlifted[:, 1:].reshape(-1, width), c, d), below, joint[2 * width :].t())
-        dv, dvertical = _convolution_slopes(dtold.view(*shape, -1), v, vertical)
+        dv, dvertical = _convolution_slopes(dtold.view(*shape, 2 * width), v, vertical)
         return dv, dh, dvertical, dtold.sum(0), read.flatten(0, 2).t() @ dgates, dgates.sum(0), mixed.t() @ rows, rows.sum(0)
 
 
@@ -98,7 +98,7 @@ class _Block(torch.autograd.Function):
     def forward(ctx: Any, *inputs: Tensor) -> Tensor:
         x, down, dbias, mix, mbias, up, ubias = inputs
         opened = x.relu().flatten(0, 2)
-        inner = _lowered(torch.addmm(dbias, opened, down).relu_().view(*x.shape[:3], -1))
+        inner = _lowered(torch.addmm(dbias, opened, down).relu_().view(*x.shape[:3], down.shape[1]))
         shown = _convolved(inner, mix, mbias).relu_().flatten(0, 2)
         grown: Tensor = torch.addmm(ubias, shown, up).view(x.shape).add_(x)
         ctx.save_for_backward(opened, inner, shown, down, mix, up)
@@ -110,7 +110,7 @@ class _Block(torch.autograd.Function):
         opened, inner, shown, down, mix, up = ctx.saved_tensors
         rows = dgrown.reshape(-1, dgrown.shape[3])
         dshown = _where_positive(rows @ up.t(), shown)
-        dinner, dmix = _convolution_slopes(dshown.view(*dgrown.shape[:3], -1), inner, mix)
+        dinner, dmix = _convolution_slopes(dshown.view(*dgrown.shape[:3], shown.shape[1]), inner, mix)
         dinner = _where_positive(dinner, inner)[:, 1:].flatten(0, 2)
         dx = _where_positive(dinner @ down.t(), opened).view(dgrown.shape).add_(dgrown)
         return dx, opened.t() @ dinner, dinner.sum(0), dmix, dshown.sum(0), shown.t() @ rows, rows.sum(0)

@@ -46,13 +46,13 @@ class RowLSTM(nn.Module):
 
     def forward(self, x: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
         """Map (2h, H · W, N), cells in the order of the course, to the same shape; the image is not read."""
-        width, n = self.start.shape[1], x.shape[2]
+        width, (_, cells, n) = self.start.shape[1], x.shape
         left = F.pad(x.unflatten(1, size), (0, 0, 1, -1)).flatten(1, 2)  # what lies to the left of each cell
         weight = self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)  # (4h, 2 · 2h): from the left, from here
         z = products(self.inputs.bias, weight[None], torch.cat([left, x])[None])  # (1, 4h, cells · N)
         first = self.start[0].expand(1, 3, width)
         h = scan(z, self.states, first, self.start[1:], self.course(*size), n)
-        return residual(x, self.up, h[0].view(width, -1, n))
+        return residual(x, self.up, h[0].view(width, cells, n))
 
 
 class DiagonalBiLSTM(nn.Module):
@@ -85,9 +85,9 @@ class DiagonalBiLSTM(nn.Module):
         if self.image is not None:
             seen = self.image.weight[:, :, 0, 0] @ moved(image, mirrored).flatten(1)
             z = torch.stack([z[0], z[1] + seen])
-        width, n = self.start.shape[2], x.shape[2]
+        width, (_, cells, n) = self.start.shape[2], x.shape
         h = scan(z, self.states, self.start[:, [0, 2]], self.start[:, 1], self.course(*size), n)
-        right, left = h.view(2, width, -1, n)
+        right, left = h.view(2, width, cells, n)
         # A pixel may not see what lies to its right in its own row: the left-going map is read one row later.
         return residual(x, self.up, right + moved(left, lowered))
 

@@ -35,6 +35,13 @@ def test_an_oblong_size(make, kind, channels):
     assert told.shape == (2,) and torch.isfinite(told).all() and (model.bits_per_dim(x) > 0).all()
 
 
+def test_no_images_have_no_likelihoods_and_teach_nothing(make, kind):
+    model = make(kind, image_shape=(1, 4, 3), head="bernoulli")
+    told = model._log_prob(torch.zeros(0, 1, 4, 3))
+    told.sum().backward()
+    assert told.shape == (0,) and all(parameter.grad is None or (parameter.grad == 0).all() for parameter in model.parameters())
+
+
 def test_half_precision_weights_make_the_same_model_again(make, kind):
     card = CARDS[kind].replace(config={"image_shape": (1, 4, 4), "width": 6, "layers": 2, "head": "bernoulli"})
     model = make(kind, **card.config, scale=0.1)
