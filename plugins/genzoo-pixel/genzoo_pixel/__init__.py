@@ -37,9 +37,10 @@ def _pair(name: str, model: str, paper: str, summary: str, config: dict[str, Any
     mnist = Recipe(
         command=f"genzoo train {name}-mnist",
         data="binarized-mnist",
-        steps=60_000,
+        steps=24_000,
         batch=32,
         rate={"all": 1e-3},
+        cooldown=0.3,
         ema=0.9995,
         storage="float16",
     )
