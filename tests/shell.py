@@ -1,12 +1,21 @@
 """What tests of the command line share: plugins laid down as pip lays them, and `python -m genzoo` in a process of its own."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
+from click.testing import CliRunner
+
 import genzoo
+from genzoo import hub, registry
+from genzoo.cli.program import cli
+from genzoo.files import sha256_of
+from genzoo.ledger import Row
+from genzoo.models import golden
+from genzoo.models.weights import encode
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\n\r\tline two \u202eesrever\u200b"
@@ -32,6 +41,29 @@ def lay(folder, distribution, source):
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", encoding="utf-8")
     (info / "entry_points.txt").write_text(f"[genzoo]\n{distribution} = {name}\n", encoding="utf-8")
+
+
+def publish(folder, name, model, plugin):
+    """Lay the weights of a toy into a hub folder."""
+    blob = encode(model, name, golden.record(model))
+    row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), plugin=plugin)
+    hub.push(folder, name=name, weights=blob, row=row, card_text=f"# {name}\n")
+
+
+@contextlib.contextmanager
+def in_process(monkeypatch, tmp_path, packages, plugin, published):
+    """Give `run(*args)`, which calls the program in this process, in an empty folder, with the one plugin in `packages`."""
+    monkeypatch.syspath_prepend(packages)
+    monkeypatch.setenv("GENZOO_PLUGINS", plugin)
+    monkeypatch.setenv("GENZOO_ZOO", str(published))
+    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("GENZOO_DEBUG", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    installed = registry.installed
+    installed.cache_clear()
+    yield lambda *args, **options: CliRunner().invoke(cli, [str(arg) for arg in args], **options)
+    installed.cache_clear()
 
 
 class Site:

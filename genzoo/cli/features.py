@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from genzoo.card import Card
 from genzoo.cli.exploring import loaded
 from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument
 from genzoo.cli.output import Progress, note, say, say_json
-from genzoo.errors import DataError, StorageError, safe_text
-from genzoo.files import storage
+from genzoo.cli.pictures import check_writable, free_path
+from genzoo.errors import DataError, safe_text
 
 FORMATS = (".npz", ".safetensors")
 LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
@@ -73,19 +72,11 @@ def check_array_file(out: str) -> Path:
     if path.suffix.lower() not in FORMATS:
         words = f"features are written as .npz or .safetensors, not as {path.suffix or 'a folder'!r}; try -o {path.stem}.npz"
         raise click.UsageError(words, click.get_current_context())
-    with storage("write", path):
-        os.stat(path.parent)
-    if not os.access(path.parent, os.W_OK):
-        raise StorageError(f"cannot write {path}: permission denied in its folder", "choose a folder that you can write to")
-    return path
+    return check_writable(path)
 
 
 def _free_file(card: Card) -> Path:
-    path, number = Path(f"{card.name}-features.npz"), 1
-    while path.exists():
-        number += 1
-        path = Path(f"{card.name}-features-{number}.npz")
-    return check_array_file(str(path))
+    return check_array_file(str(free_path(f"{card.name}-features", ".npz")))
 
 
 def _some(images: Any, n: int | None) -> Any:

@@ -35,20 +35,30 @@ def check_file(out: str, kind: str = "PNG") -> Path:
         came = repr(path.suffix) if path.suffix else "a folder"
         words = f"the {what} is written as {kind}, not as {came}; try {option} {path.stem}{ending}"
         raise click.UsageError(words, click.get_current_context())
+    return check_writable(path)
+
+
+def free_file(stem: str) -> Path:
+    """Return `stem.png` in the current folder, or the first of `stem-2.png`, `stem-3.png` … that is not there yet."""
+    return check_file(str(free_path(stem, ".png")))
+
+
+def free_path(stem: str, ending: str) -> Path:
+    """Return the first of `stem`, `stem-2`, `stem-3` … with `ending` that is not there yet."""
+    path, number = Path(f"{stem}{ending}"), 1
+    while path.exists():
+        number += 1
+        path = Path(f"{stem}-{number}{ending}")
+    return path
+
+
+def check_writable(path: Path) -> Path:
+    """Return `path`, or raise StorageError where its folder is missing or cannot be written."""
     with storage("write", path):
         os.stat(path.parent)
     if not os.access(path.parent, os.W_OK):
         raise StorageError(f"cannot write {path}: permission denied in its folder", "choose a folder that you can write to")
     return path
-
-
-def free_file(stem: str) -> Path:
-    """Return `stem.png` in the current folder, or the first of `stem-2.png`, `stem-3.png` … that is not there yet."""
-    path, number = Path(f"{stem}.png"), 1
-    while path.exists():
-        number += 1
-        path = Path(f"{stem}-{number}.png")
-    return check_file(str(path))
 
 
 def check_folder(out: str, n: int, bytes_per_image: int) -> Path:

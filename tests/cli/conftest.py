@@ -2,11 +2,9 @@
 
 import pytest
 import toys
-from click.testing import CliRunner
-from shell import TOYS, Site, lay
+from shell import TOYS, Site, in_process, lay
 
-from genzoo import hub, registry
-from genzoo.cli.program import cli
+from genzoo import hub
 from genzoo.files import sha256_of
 from genzoo.ledger import Row, Score
 from genzoo.models import golden
@@ -50,14 +48,5 @@ def own_site(tmp_path, published):
 @pytest.fixture
 def run(monkeypatch, tmp_path, toy_site, published):
     """Give `run(*args)`, which calls the program in this process, in an empty folder, with the plugin of toys."""
-    monkeypatch.syspath_prepend(toy_site)
-    monkeypatch.setenv("GENZOO_PLUGINS", "toy-box")
-    monkeypatch.setenv("GENZOO_ZOO", str(published))
-    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("GENZOO_DEBUG", raising=False)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    installed = registry.installed
-    installed.cache_clear()
-    yield lambda *args, **options: CliRunner().invoke(cli, [str(arg) for arg in args], **options)
-    installed.cache_clear()
+    with in_process(monkeypatch, tmp_path, toy_site, "toy-box", published) as run:
+        yield run

@@ -9,15 +9,12 @@ import numpy as np
 import pytest
 import torch
 import toys
-from click.testing import CliRunner
 from latent_toys import Codes
 from PIL import Image
 from safetensors.numpy import load
-from shell import lay, one_line
+from shell import in_process, lay, one_line, publish
 
-from genzoo import hub, registry
 from genzoo.cli import arithmetic
-from genzoo.cli.program import cli
 from genzoo.data import open_data
 from genzoo.evaluation.gist import FEATURES
 from genzoo.evaluation.neighbours import nearest_images
@@ -31,9 +28,6 @@ from genzoo.explore.manifold import manifold
 from genzoo.explore.traversal import traverse
 from genzoo.files import sha256_of
 from genzoo.images import grid, save_image
-from genzoo.ledger import Row
-from genzoo.models import golden
-from genzoo.models.weights import encode
 
 BOX = """
 import genzoo
@@ -75,26 +69,15 @@ def home(tmp_path_factory):
     packages, hub_folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("published")
     lay(packages, "latent-box", BOX)
     for name, make in MODELS.items():
-        blob = encode(make(), name, golden.record(make()))
-        row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), plugin="latent-box")
-        hub.push(hub_folder, name=name, weights=blob, row=row, card_text=f"# {name}\n")
+        publish(hub_folder, name, make(), "latent-box")
     return packages, hub_folder
 
 
 @pytest.fixture
 def run(home, monkeypatch, tmp_path):
     packages, hub_folder = home
-    monkeypatch.syspath_prepend(packages)
-    monkeypatch.setenv("GENZOO_PLUGINS", "latent-box")
-    monkeypatch.setenv("GENZOO_ZOO", str(hub_folder))
-    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("GENZOO_DEBUG", raising=False)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    installed = registry.installed
-    installed.cache_clear()
-    yield lambda *args: CliRunner().invoke(cli, [str(arg) for arg in args])
-    installed.cache_clear()
+    with in_process(monkeypatch, tmp_path, packages, "latent-box", hub_folder) as run:
+        yield run
 
 
 @pytest.fixture
@@ -232,7 +215,7 @@ class TestReconstruct:
     def test_the_error_is_a_record(self, run):
         done = run("reconstruct", "codes", "-n", 4, "--seed", 5, "--json", "-o", "x.png")
         (record,) = json.loads(done.stdout)
-        facts = {"metric": "mse", "n": 4, "data": "digits", "split": "test", "subject": "codes", "transform": "8-bit", "kind": "sample"}
+        facts = {"metric": "mse", "n": 4, "data": "digits", "split": "test", "subject": "codes", "transform": "8-bit", "kind": "reconstruction"}
         assert facts.items() <= record.items() and record["stderr"] > 0
         picture = pixels("x.png")[:, 2:] / 255.0
         above, below = (picture[top : top + 64].reshape(64, 4, 66)[:, :, :64] for top in (2, 68))

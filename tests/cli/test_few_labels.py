@@ -6,18 +6,11 @@ import os
 import numpy as np
 import pytest
 import toys
-from click.testing import CliRunner
 from PIL import Image
-from shell import lay, one_line
+from shell import in_process, lay, one_line, publish
 
-from genzoo import hub, registry
-from genzoo.cli.program import cli
 from genzoo.evaluation import few_labels
 from genzoo.evaluation.classifier import Protocol
-from genzoo.files import sha256_of
-from genzoo.ledger import Row
-from genzoo.models import golden
-from genzoo.models.weights import encode
 
 TOYS = """
 import genzoo
@@ -44,26 +37,15 @@ def home(tmp_path_factory):
     lay(packages, "label-box", TOYS)
     coder = toys.Coder(toys.ToyConfig()).eval()
     for name, model in {"coder": coder, "other": coder, "lone": coder, "toy-gan": toys.gan()}.items():
-        blob = encode(model, name, golden.record(model))
-        row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), plugin="label-box")
-        hub.push(published, name=name, weights=blob, row=row, card_text=f"# {name}\n")
+        publish(published, name, model, "label-box")
     return packages, published
 
 
 @pytest.fixture
 def run(home, monkeypatch, tmp_path):
     packages, published = home
-    monkeypatch.syspath_prepend(packages)
-    monkeypatch.setenv("GENZOO_PLUGINS", "label-box")
-    monkeypatch.setenv("GENZOO_ZOO", str(published))
-    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("GENZOO_DEBUG", raising=False)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    installed = registry.installed
-    installed.cache_clear()
-    yield lambda *args: CliRunner().invoke(cli, [str(arg) for arg in args])
-    installed.cache_clear()
+    with in_process(monkeypatch, tmp_path, packages, "label-box", published) as run:
+        yield run
 
 
 def test_a_table_a_verdict_and_a_figure(run):

@@ -6,24 +6,17 @@ import os
 import numpy as np
 import pixel_toys
 import pytest
-from click.testing import CliRunner
 from PIL import Image, ImageSequence
-from shell import lay, one_line
+from shell import in_process, lay, one_line, publish
 
-from genzoo import hub, registry
 from genzoo.cli import output
 from genzoo.cli.completing import KEEPS
-from genzoo.cli.program import cli
 from genzoo.data import open_data
 from genzoo.evaluation.inputs import subset
 from genzoo.explore import completion
 from genzoo.explore.completion import HIDDEN
 from genzoo.explore.context import ITSELF, LATER, UNSEEN
-from genzoo.files import sha256_of
 from genzoo.images import grid, quantise
-from genzoo.ledger import Row
-from genzoo.models import golden
-from genzoo.models.weights import encode
 
 CLASSES = {"mask": "ToyCNN", "gate": "ToyGated", "leak": "LeakyCNN", "fresh": "ToyGated"}
 PIXELS = f"""
@@ -48,27 +41,16 @@ def home(tmp_path_factory):
     packages, hub_folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("published")
     lay(packages, "pixel-box", PIXELS)
     for name in ("mask", "gate", "leak"):
-        blob = encode(toy(name), name, golden.record(toy(name)))
-        row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), plugin="pixel-box")
-        hub.push(hub_folder, name=name, weights=blob, row=row, card_text=f"# {name}\n")
+        publish(hub_folder, name, toy(name), "pixel-box")
     return packages, hub_folder
 
 
 @pytest.fixture
 def run(home, monkeypatch, tmp_path):
     packages, hub_folder = home
-    monkeypatch.syspath_prepend(packages)
-    monkeypatch.setenv("GENZOO_PLUGINS", "pixel-box")
-    monkeypatch.setenv("GENZOO_ZOO", str(hub_folder))
-    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("GENZOO_DEBUG", raising=False)
     monkeypatch.setattr(output, "PATIENCE", 1e9)  # a busy machine says no more than an idle one
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    installed = registry.installed
-    installed.cache_clear()
-    yield lambda *args: CliRunner().invoke(cli, [str(arg) for arg in args])
-    installed.cache_clear()
+    with in_process(monkeypatch, tmp_path, packages, "pixel-box", hub_folder) as run:
+        yield run
 
 
 def expectation(rows, n, seed):
