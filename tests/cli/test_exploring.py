@@ -215,7 +215,8 @@ class TestReconstruct:
     def test_the_error_is_a_record(self, run):
         done = run("reconstruct", "codes", "-n", 4, "--seed", 5, "--json", "-o", "x.png")
         (record,) = json.loads(done.stdout)
-        facts = {"metric": "mse", "n": 4, "data": "digits", "split": "test", "subject": "codes", "transform": "8-bit", "kind": "reconstruction"}
+        facts = {"metric": "mse", "kind": "reconstruction", "n": 4, "subject": "codes"}
+        facts |= {"data": "digits", "split": "test", "transform": "8-bit"}
         assert facts.items() <= record.items() and record["stderr"] > 0
         picture = pixels("x.png")[:, 2:] / 255.0
         above, below = (picture[top : top + 64].reshape(64, 4, 66)[:, :, :64] for top in (2, 68))
