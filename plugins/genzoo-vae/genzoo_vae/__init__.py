@@ -44,6 +44,7 @@ def _on_digits(name: str) -> Recipe:
 _MNIST: dict[str, Any] = {"image_shape": (1, 28, 28), "likelihood": "bernoulli"}
 _HYBRID: dict[str, Any] = {"net": "hybrid", "width": 16, "depth": 0, "units": 160, "latent_size": 40}
 _CONV: dict[str, Any] = {"net": "conv", "width": 32, "depth": 0}
+_CORE = "1 core of an AMD EPYC (Zen 4), bf16"
 
 
 @hookimpl
@@ -96,13 +97,19 @@ def _of_pictures() -> list[Card]:
         _autoencoder(
             "autoencoder-cifar10",
             "Autoencoder of CIFAR-10, 3×32×32, whose encoder serves few labels",
-            _recipe("autoencoder-cifar10", "cifar10", 10_000, cooldown=0.5),
+            _recipe("autoencoder-cifar10", "cifar10", 10_000, cooldown=0.5).replace(
+                hardware=_CORE, time="10 min", score="mean squared error 0.00253 ± 0.00005 on the 1,000 lossless test images"
+            ),
             image_shape=(3, 32, 32),
         ),
         _vae(
             "vae-frey",
             "Frey's face by two latents: smile and pose",
-            _recipe("vae-frey", "frey", 10_000, cooldown=0.5, ema=0.999, precision="fp32"),
+            _recipe("vae-frey", "frey", 10_000, cooldown=0.5, ema=0.999, precision="fp32").replace(
+                hardware="1 core of an AMD EPYC (Zen 4)",
+                time="12 min, the core shared",
+                score="-ELBO -518 ± 32 nats, a density",
+            ),
             SIGMA,
             image_shape=(1, 28, 20),
             likelihood="gaussian",
@@ -111,7 +118,9 @@ def _of_pictures() -> list[Card]:
         _vae(
             "vae-faces",
             "Faces, 3×64×64",
-            _recipe("vae-faces", "faces", 4_000, batch=64, cooldown=0.5, flip=True, ema=0.999, storage="float16"),
+            _recipe("vae-faces", "faces", 4_000, batch=64, cooldown=0.5, flip=True, ema=0.999, storage="float16").replace(
+                hardware=_CORE, time="10 min", score="-ELBO -13,146 nats (a density) on 914 images of other persons"
+            ),
             SIGMA,
             image_shape=(3, 64, 64),
             likelihood="gaussian",
