@@ -37,9 +37,9 @@ def _pair(name: str, model: str, paper: str, summary: str, config: dict[str, Any
     mnist = Recipe(
         command=f"genzoo train {name}-mnist",
         data="binarized-mnist",
-        steps=24_000,
-        batch=32,
-        rate={"all": 1e-3},
+        steps=60_000,
+        batch=16,
+        rate={"all": 2e-3},
         cooldown=0.3,
         ema=0.9995,
         storage="float16",
