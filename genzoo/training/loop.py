@@ -119,14 +119,15 @@ class Run:
     def _terms(self) -> dict[str, Any]:
         """Return what must be the same for a run to be continued: it decides the bits."""
         shape = "×".join(map(str, self.data.shape))
-        return {"recipe": fingerprint(self.recipe), "processes": self.world.size, "data": f"{len(self.data):,} images of {shape}"}
+        data, config = f"{len(self.data):,} images of {shape}", _plain(asdict(self.model.config))
+        return {"recipe": fingerprint(self.recipe), "processes": self.world.size, "data": data, "config": config}
 
     def resume(self) -> None:
         """Go back to the last checkpoint.
 
         Raises:
-            TrainingError: none there, damaged, or of a run with another recipe, other data or another number of processes; or of another
-                number of steps where the rates had begun to fall, or would have.
+            TrainingError: none there, damaged, or of a run with another recipe or config, other data or another number of processes; or of
+                another number of steps where the rates had begun to fall, or would have.
         """
         tensors, facts = checkpoint.read(self.checkpoint)
         if isinstance(facts.get("recipe"), dict):
@@ -191,6 +192,11 @@ def fingerprint(recipe: Recipe) -> dict[str, Any]:
     facts = asdict(recipe)
     for key in (*FACTS, "steps", "storage", "watch"):
         facts.pop(key)
+    return _plain(facts)
+
+
+def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `facts` as JSON gives them back."""
     return {
         key: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
         for key, value in facts.items()

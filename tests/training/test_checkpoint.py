@@ -164,8 +164,15 @@ class TestRefused:
     @pytest.mark.parametrize("model", [lambda: toys.gan(width=6), lambda: toys.gan(norm=False)])
     def test_another_architecture(self, start, left, model):
         run = start(model=model(), rate={"generator": 1e-3})
-        with pytest.raises(TrainingError, match="the checkpoint is of another run"):
+        with pytest.raises(TrainingError, match="with other config: "):
             run.resume()
+
+    @pytest.mark.parametrize("model", [lambda: toys.gan(width=6), lambda: toys.gan(norm=False)])
+    def test_other_tensors_under_the_same_config(self, start, left, model):
+        changed = model()
+        changed.config = ToyConfig()
+        with pytest.raises(TrainingError, match="the checkpoint is of another run"):
+            start(model=changed, rate={"generator": 1e-3}).resume()
 
     def test_another_game(self, start, left):
         run = start(model=Bernoulli(ToyConfig()), rate={})

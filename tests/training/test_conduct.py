@@ -186,7 +186,7 @@ class TestFolder:
         for settings, told in (
             ({"batch": 8}, "batch was 16, is 8"),
             ({"image_size": 16}, "8×8, not 1,797 images of 1×16×16"),
-            ({"width": 8}, "of another run"),
+            ({"width": 8}, "other config: width was 4, is 8"),
         ):
             with pytest.raises(TrainingError, match=told):
                 train(tmp_path, settings=settings, resume=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,17 @@ def test_the_fingerprint_is_what_decides_the_bits():
         assert fingerprint(toys.RECIPE.replace(**change)) != known, change
     for change in ({"steps": 99}, {"time": "1 h"}, {"storage": "float16"}, {"watch": False}):
         assert fingerprint(toys.RECIPE.replace(**change)) == known, change
+
+
+def test_another_config_is_another_run(start):
+    """Even where all tensors have the same shapes, as with a weight in the loss."""
+    model = VAEGAN(ToyConfig())
+    quietly(start(model=model, steps=2), stop=lambda: True)
+    other = VAEGAN(ToyConfig())
+    other.config = dataclasses.replace(other.config, width=other.config.width + 1)
+    with pytest.raises(TrainingError, match=r"made with other config: width was \d+, is \d+"):
+        start(model=other, steps=2).resume()
+    start(model=VAEGAN(ToyConfig()), steps=2).resume()
 
 
 class TestCooldown:
