@@ -1,0 +1,173 @@
+"""What a VAE or an IWAE maximises, how it is trained, and one whole way from card to published bounds."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import genzoo_vae
+import pytest
+import torch
+from genzoo_vae import vae as vae_module
+
+from genzoo import hookimpl, registry, zoo
+from genzoo.data import open_data
+from genzoo.errors import ArgumentError, TrainingError
+from genzoo.evaluation.likelihood import likelihood
+from genzoo.evaluation.records import comparable
+from genzoo.noise import generator
+from genzoo.recipe import Recipe
+from genzoo.testing.density import every_image
+from genzoo.training import players
+
+CARDS = {card.name: card for card in genzoo_vae.genzoo_cards()}
+
+
+class TestObjective:
+    def test_k_1_is_the_elbo_on_average(self, tiny, pictures):
+        model, x = tiny(), pictures((1, 2, 3))
+        with torch.no_grad():
+            values = torch.stack([model.objective(x, generator(seed))[0] for seed in range(400)])
+        exact = torch.stack([model.iwae(x, 1, seed).bound.mean() for seed in range(400)]).detach()
+        assert abs(values.mean() - exact.mean()) < 5 * (values.std() + exact.std()) / 20
+
+    def test_more_draws_maximise_a_tighter_bound(self, tiny, pictures):
+        x = pictures((1, 2, 3))
+        with torch.no_grad():
+            means = [torch.stack([tiny(k=k).objective(x, generator(s))[0] for s in range(100)]).mean() for k in (1, 5, 50)]
+        assert means[0] < means[1] < means[2]
+
+    def test_beta_weighs_the_kl_and_is_told(self, tiny, pictures):
+        x = pictures((1, 2, 3))
+        with torch.no_grad():
+            (one, kl), (four, _) = (tiny(beta=beta).objective(x, generator(0)) for beta in (1.0, 4.0))
+        assert float(one - four) == pytest.approx(float(3 * kl), rel=1e-4)
+        assert tiny().record_note == "" and "no bound" in tiny(beta=4.0).record_note and "beta = 4" in tiny(beta=4.0).record_note
+        torch.testing.assert_close(tiny(beta=4.0).log_prob(x), tiny().log_prob(x))  # asked for, it is the ELBO all the same
+
+    def test_records_tell_bounds_densities_and_beta(self, tiny):
+        images = open_data("digits", held_out=0)
+        plain, density, weighed = (
+            likelihood(tiny((1, 8, 8), **config), images, 20)[0]
+            for config in ({"likelihood": "logistic"}, {"likelihood": "gaussian"}, {"likelihood": "logistic", "beta": 4.0})
+        )
+        assert plain.kind == "elbo" and plain.note == "" and "≤" in str(plain)
+        assert not comparable(plain, density) and "density of real-valued pixels" in density.protocol
+        assert comparable(plain, weighed) and "no bound was maximised in training: beta = 4" in weighed.note
+
+    def test_free_bits(self, tiny, pictures):
+        x = pictures((1, 2, 3))
+        with torch.no_grad():
+            plain, kl = tiny().objective(x, generator(0))
+            free, told = tiny(free_bits=50.0).objective(x, generator(0))
+        assert told == kl and float(plain - free) == pytest.approx(50 - float(kl), rel=1e-4)
+
+    def test_a_warm_up_weighs_the_kl_by_what_has_passed(self, tiny, pictures):
+        model, x = tiny(beta=2.0, warmup=4), pictures((1, 2, 3))
+        values = []
+        with torch.no_grad():
+            for share in (0.0, 0.25, 1.0):
+                value, divergence = model.objective(x, generator(0), share)
+                values.append(float(value))
+        assert values[0] - values[1] == pytest.approx(0.25 * 2 * float(divergence), rel=1e-4)
+        assert values[0] - values[2] == pytest.approx(2 * float(divergence), rel=1e-4)
+
+    def test_the_player_warms_up_with_the_step_and_then_takes_k_draws(self, monkeypatch, tiny, pictures):
+        model, x, asked = tiny(k=3, k_from=6, warmup=4), pictures((1, 2, 3)), []
+        objective = model.objective
+        monkeypatch.setattr(model, "objective", lambda *given: asked.append(given[2:]) or objective(*given))
+        (player,) = players(model, Recipe())
+        for step in (0, 1, 4, 5, 6, 99):
+            player.before_turn(step)
+            player.loss(x, generator(step))
+        assert asked == [(0, 1), (0.25, 1), (1, 1), (1, 1), (1, 3), (1, 3)]
+
+    def test_one_draw_of_a_model_with_k_is_the_elbo(self, tiny, pictures):
+        x = pictures((1, 2, 3))
+        with torch.no_grad():
+            assert tiny(k=50).objective(x, generator(0), 1.0, 1) == tiny().objective(x, generator(0))
+            assert tiny(k=50).objective(x, generator(0))[0] > tiny().objective(x, generator(0))[0]
+
+    def test_a_warm_up_must_be_over_when_k_draws_begin(self):
+        with pytest.raises(ArgumentError, match=r"config of vae: warmup weighs the KL of the ELBO.*k_from=10 or later"):
+            CARDS["vae"].build(k=5, warmup=10, k_from=9)
+        CARDS["vae"].build(k=5, warmup=10, k_from=10)
+
+    def test_a_warm_up_leaves_a_bound_another_beta_does_not(self, tiny):
+        assert tiny(warmup=100).record_note == "" and "no bound" in tiny(warmup=100, beta=0.5).record_note
+
+    @pytest.mark.parametrize("wrong", [{"k": 5, "beta": 2.0}, {"k": 5, "free_bits": 0.1}])
+    def test_switches_of_the_kl_do_not_go_with_importance_weights(self, wrong):
+        with pytest.raises(ArgumentError, match="config of vae: beta and free_bits"):
+            CARDS["vae"].build(**wrong)
+
+    @pytest.mark.parametrize("wrong", [{"k": 0}, {"likelihood": "poisson"}, {"net": "cnn"}, {"depth": 0}, {"latent_size": 0}, {"beta": -1}])
+    def test_wrong_configs_are_named(self, wrong):
+        with pytest.raises(ArgumentError, match=next(iter(wrong))):
+            CARDS["vae"].build(**wrong)
+
+
+class TestTraining:
+    def test_the_loss_is_minus_the_bound_in_nats(self, tiny, pictures):
+        model, x = tiny(), pictures((1, 2, 3))
+        (player,) = players(model, Recipe())
+        assert player.name == "model" and player.average
+        assert player.loss(x, generator(0)) == -model.objective(x, generator(0))[0]
+
+    def test_it_learns(self, tiny):
+        """Four pixels that are always equal cost log 2 nats, not 4 log 2."""
+        model = tiny((1, 2, 2), width=16)
+        x = torch.tensor([0.0, 1.0]).repeat(16).view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+        (player,) = players(model, Recipe())
+        adam = torch.optim.Adam(model.parameters(), 0.02)
+        for step in range(300):
+            adam.zero_grad()
+            player.loss(x, generator(step)).backward()
+            adam.step()
+        assert -1.5 < float(model.log_prob(x).mean()) < -math.log(2) + 0.01
+
+    def test_a_collapsed_posterior_is_named(self):
+        watched, ignored = vae_module.Collapse(stops=True), vae_module.Collapse(stops=False)
+        for _ in range(vae_module.PATIENCE - 1):
+            watched.look(torch.tensor(0.001))
+            ignored.look(torch.tensor(0.001))
+        ignored.look(torch.tensor(0.001))
+        with pytest.raises(TrainingError, match=r"posterior has collapsed.*free_bits"):
+            watched.look(torch.tensor(0.001))
+
+    def test_a_posterior_that_tells_something_is_left_alone(self):
+        watched = vae_module.Collapse(stops=True)
+        for _ in range(2 * vae_module.PATIENCE):
+            watched.look(torch.tensor(0.5))
+
+    def test_every_image_has_its_own_elbo(self, tiny):
+        values = tiny((1, 2, 2)).log_prob(every_image((1, 2, 2), 2))
+        assert (values < 0).all() and len(values.unique()) > 8
+
+
+@pytest.mark.parametrize("settings", [
+    {"net": "conv", "width": 4, "depth": 0, "free_bits": 0.1}, {"k": 3, "width": 8, "likelihood": "gaussian"}, {"width": 8, "beta": 2.0},
+    {"width": 8, "warmup": 3, "k": 2, "k_from": 3},
+])  # fmt: skip
+def test_from_card_to_bounds_on_digits(tmp_path, monkeypatch, settings):
+    """A tiny VAE is trained for a moment, goes on from its checkpoint to the same bits, is published, loaded and verified."""
+    about = SimpleNamespace(name="genzoo-vae", version="0.1.0")
+    plugin = SimpleNamespace(genzoo_cards=hookimpl(genzoo_vae.genzoo_cards, specname="genzoo_cards"))
+    entry = SimpleNamespace(name="vae", value="genzoo_vae", group="genzoo", dist=about, load=lambda: plugin)
+    monkeypatch.setattr(registry, "discover", lambda: [entry])
+    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
+    registry.installed.cache_clear()
+    try:
+        given = {"settings": {"latent_size": 2, "batch": 16, "held_out": 0.0, **settings}, "device": "cpu", "quiet": True}
+        whole = zoo.train("vae", "digits", tmp_path / "whole", 4, **given)
+        zoo.train("vae", "digits", tmp_path / "parts", 2, **given)
+        parts = zoo.train("vae", "digits", tmp_path / "parts", 4, resume=True, **given)
+        assert parts.weights.read_bytes() == whole.weights.read_bytes()
+        monkeypatch.setenv("GENZOO_ZOO", str(whole.folder))
+        model = zoo.load("vae")
+        assert model.image_shape == (1, 8, 8) and model.config.beta == settings.get("beta", 1.0)
+        assert "agree within 0 grey levels" in zoo.verify("vae")
+        x = model.sample(3, seed=0)
+        assert torch.equal(model.log_prob(x), zoo.load("vae").log_prob(x))
+    finally:
+        registry.installed.cache_clear()
