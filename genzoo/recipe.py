@@ -1,7 +1,7 @@
 """Recipe: how a model is trained, as data.
 
 A recipe opens with what a person asks first: the command, the hardware, the time it took and the score to expect; then the
-numbers. Keys given per player (`rate`, `turns`) are written `--set rate.generator=1e-4` on the command line.
+numbers. Keys given per player (`rate`, `optimizer`, `turns`) are written `--set rate.generator=1e-4` on the command line.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from genzoo.schema import limits
 
 AUTO = "auto"
 SWITCH = (AUTO, "on", "off")
+OPTIMIZERS = ("adam", "rmsprop", "sgd", "muon")
+OBJECTIVES = ("minimax", "non-saturating", "lsgan", "hinge", "wasserstein")  # of the adversarial game
 FACTS = ("command", "hardware", "time", "score")  # keys that tell of the official run and decide nothing
 
 
@@ -36,8 +38,13 @@ class Recipe:
     rate: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))  # learning rate per player
     cooldown: float = field(default=0.0, metadata=limits(0, 1))  # last share of the steps, over which all rates fall linearly to 0
     turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))  # turns per round and player, 1 where absent
+    optimizer: Mapping[str, str] = field(default_factory=lambda: {"all": "adam"}, metadata=limits(choices=OPTIMIZERS))  # per player
     betas: tuple[float, float] = field(default=(0.9, 0.999), metadata=limits(0, 0.999999, size=2))  # of Adam
-    objective: str = field(default="non-saturating", metadata=limits(choices=("minimax", "non-saturating")))
+
+    objective: str = field(default="non-saturating", metadata=limits(choices=OBJECTIVES))
+    clip: float = field(default=0.0, metadata=limits(0, 100))  # bound c of D's weights after each of its turns, |w| <= c; 0 = none
+    penalty: float = field(default=0.0, metadata=limits(0, 1e6))  # λ of D's gradient penalty, 0 = none
+    bursts: bool = False  # 100 turns of D in the first 25 rounds and in every 500th
 
     flip: bool = False  # mirror left and right at random: only where a mirrored image is as good as the image
     augment: tuple[str, ...] = field(default=(), metadata=limits(choices=("color", "translation", "cutout")))  # differentiable
@@ -52,6 +59,10 @@ class Recipe:
     def rate_of(self, player: str) -> float:
         """Return the learning rate of `player`."""
         return self.rate[player] if player in self.rate else self.rate.get("all", 2e-4)
+
+    def optimizer_of(self, player: str) -> str:
+        """Return the name of the optimiser of `player`."""
+        return self.optimizer[player] if player in self.optimizer else self.optimizer.get("all", "adam")
 
     @property
     def cooling_from(self) -> float:

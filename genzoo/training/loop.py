@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.optim import Adam, Optimizer
+from torch.optim import Optimizer
 
 from genzoo.data import Images
 from genzoo.errors import ArgumentError, TrainingError, suggest
@@ -19,6 +19,7 @@ from genzoo.recipe import FACTS, Recipe
 from genzoo.training import checkpoint
 from genzoo.training.averages import Averages
 from genzoo.training.feed import Feed
+from genzoo.training.optimisers import optimisers
 from genzoo.training.parallel import World
 from genzoo.training.players import Player, players
 from genzoo.training.settings import Settings
@@ -39,6 +40,7 @@ class Run:
     world: World = field(default_factory=World)
     step: int = 0
     seconds: float = 0.0  # spent training, over all resumptions
+    _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
 
     def __post_init__(self) -> None:
         if self.recipe.batch % self.world.size:
@@ -50,7 +52,8 @@ class Run:
         self.players: Sequence[Player] = players(self.model, self.recipe)
         _check_names(self.recipe, self.players)
         _check_parts(self.model, self.players)
-        self.optimisers: dict[str, Optimizer] = {p.name: optimiser(p, self.recipe) for p in self.players}
+        self.optimisers_of: dict[str, dict[str, Optimizer]] = {p.name: optimisers(p, self.recipe) for p in self.players}
+        self.optimisers: dict[str, Optimizer] = {name: one for own in self.optimisers_of.values() for name, one in own.items()}
         self.averages = Averages(self.players, self.recipe.ema)
         self.feed = Feed(self.data, self.recipe.batch, self.recipe.seed, self.recipe.flip, self.world, self.settings)
         self.checkpoint = self.folder / checkpoint.NAME
@@ -59,17 +62,20 @@ class Run:
                 player.module.compile()
 
     @property
-    def fresh_per_round(self) -> int:
-        """How many batches one round takes from the data."""
-        return sum(player.turns for player in self.players if player.fresh)
+    def batches(self) -> int:
+        """How many batches the rounds so far have taken from the data: a function of `step`, so that a resumed run takes the next."""
+        counted, taken = self._counted if self._counted[0] <= self.step else (0, 0)
+        taken += sum(player.turns_in(step) for player in self.players if player.fresh for step in range(counted, self.step))
+        self._counted = (self.step, taken)
+        return taken
 
     def play_round(self) -> dict[str, torch.Tensor]:
         """Let every player have its turns; return each one's last loss, detached."""
-        number, losses = self.step * self.fresh_per_round, {}
+        number, losses = self.batches, {}
         images = None
         self._set_rates()
         for player in self.players:
-            for turn in range(player.turns):
+            for turn in range(player.turns_in(self.step)):
                 if player.fresh or images is None:
                     images = self.feed(number)
                     number += 1
@@ -84,8 +90,9 @@ class Run:
         """Set the rates of this step: a function of it alone, so that a resumed run has them too."""
         warmth = self.recipe.warmth(self.step)
         for player in self.players:
-            for group in self.optimisers[player.name].param_groups:
-                group["lr"] = warmth * self.recipe.rate_of(player.name)
+            for optimiser in self.optimisers_of[player.name].values():
+                for group in optimiser.param_groups:
+                    group["lr"] = warmth * self.recipe.rate_of(player.name)
 
     def _turn(self, player: Player, turn: int, images: torch.Tensor) -> torch.Tensor:
         key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
@@ -100,7 +107,8 @@ class Run:
         # Only this player's gradients: the opponent's weights need none (32.7 ms instead of 51.5 ms a step).
         loss.backward(inputs=parameters)
         self.world.average_gradients(parameters)
-        self.optimisers[player.name].step()
+        for optimiser in self.optimisers_of[player.name].values():
+            optimiser.step()
         if player.after_turn is not None:
             player.after_turn()
         return loss.detach()
@@ -181,12 +189,6 @@ def play(run: Run, on_round: Callable[[dict[str, float]], None], on_checkpoint: 
     return True
 
 
-def optimiser(player: Player, recipe: Recipe) -> Optimizer:
-    """Return Adam over the player's parameters: fused, one pass over memory instead of a dozen."""
-    parameters = [p for p in player.module.parameters() if p.requires_grad]
-    return Adam(parameters, lr=recipe.rate_of(player.name), betas=recipe.betas, fused=True)
-
-
 def fingerprint(recipe: Recipe) -> dict[str, Any]:
     """Return the keys that decide a run's bits, JSON-ready: two runs that differ in one cannot continue each other."""
     facts = asdict(recipe)
@@ -212,9 +214,9 @@ def _difference(theirs: Any, ours: Any) -> str:
 
 def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
     names = [player.name for player in game]
-    for table, given in (("rate", recipe.rate), ("turns", recipe.turns)):
+    for table, given in (("rate", recipe.rate), ("optimizer", recipe.optimizer), ("turns", recipe.turns)):
         for name in given:
-            if name not in names and not (table == "rate" and name == "all"):
+            if name not in names and not (table != "turns" and name == "all"):
                 raise ArgumentError(
                     f"{table}.{name}: this game has no player {name!r}{suggest(name, names)}", f"its players: {', '.join(names)}"
                 )

@@ -13,7 +13,7 @@ from genzoo.errors import ArgumentError, DataError, UnknownNameError, suggest
 from genzoo.recipe import FACTS, Recipe
 from genzoo.schema import parse
 
-_TABLES = ("rate", "turns")
+_TABLES = ("rate", "optimizer", "turns")
 _SIZES = ("image_size", "channels")
 
 
@@ -33,14 +33,14 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
         table, dot, player = key.partition(".")
         if dot and table in _TABLES:
             changes[table] = {**changes.get(table, getattr(base, table)), player: value}
-        elif key == "rate":
+        elif key in ("rate", "optimizer"):
             changes[key] = {"all": value}
         elif key in recipe_keys:
             changes[key] = _listed(value) if key in ("augment", "betas") else value
         elif key in config_keys or key in _SIZES:
             config[key] = value
         else:
-            known = sorted(recipe_keys | config_keys | {*_SIZES, "rate.PLAYER", "turns.PLAYER"})
+            known = sorted(recipe_keys | config_keys | {*_SIZES, *(f"{table}.PLAYER" for table in _TABLES)})
             raise UnknownNameError(f"{card.name} has no setting {key!r}{suggest(key, known)}", f"settings: {', '.join(known)}")
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(Recipe)}
     return parse(Recipe, {**values, **changes}, f"recipe of {card.name}"), config

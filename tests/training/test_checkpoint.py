@@ -88,6 +88,12 @@ class TestResumed:
         whole = finish(start(precision=precision, **HARD))
         assert differ(whole, resumed(start, tmp_path / "b", precision=precision, **HARD)) == []
 
+    @pytest.mark.parametrize("name", ["rmsprop", "sgd", "muon"])
+    def test_whatever_the_optimiser(self, start, tmp_path, monkeypatch, name):
+        monkeypatch.setattr("genzoo.training.optimisers.LEAST", 4)  # the toy is narrow
+        recipe = {**HARD, "optimizer": {"all": name}}
+        assert differ(finish(start(**recipe)), resumed(start, tmp_path / "b", **recipe)) == []
+
     def test_another_seed_gives_other_bits(self, start, tmp_path):
         assert differ(finish(start(**HARD)), resumed(start, tmp_path / "b", seed=1, **HARD))
 

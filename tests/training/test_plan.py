@@ -19,6 +19,7 @@ class TestPlan:
         [
             ({"rate": 1e-3}, "rate", {"all": 1e-3}),
             ({"rate.generator": 1e-3}, "rate", {"all": 2e-3, "generator": 1e-3}),
+            ({"optimizer": "muon", "optimizer.critic": "sgd"}, "optimizer", {"all": "muon", "critic": "sgd"}),
             ({"rate.generator": 1e-3, "rate": 5e-4}, "rate", {"all": 5e-4, "generator": 1e-3}),
             (
                 {"rate": 5e-4, "rate.generator": 1e-3, "rate.discriminator": 4e-3},
@@ -77,6 +78,8 @@ class TestPlan:
             ({"turns": 2}, "turns must be a table"),
             ({"augment": "colour"}, "did you mean 'color'"),
             ({"objective": "hinge"}, "objective must be one of minimax, non-saturating, not 'hinge'"),
+            ({"optimizer": "muno"}, "did you mean 'muon'"),
+            ({"optimizer.critic": "adamw"}, "optimizer.critic must be one of adam, rmsprop, sgd, muon"),
             ({"betas": "0.5"}, "betas must have 2 items"),
             ({"betas": (0.5, 1.0)}, "betas must lie between"),
             ({"flip": "yes"}, "flip must be true or false"),
