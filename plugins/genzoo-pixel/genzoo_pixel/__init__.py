@@ -12,7 +12,7 @@ GATED = "van den Oord et al. 2016, Conditional Image Generation with PixelCNN De
 # name, class, paper, summary, config of the -mnist card
 _KINDS: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
     ("pixelcnn", "pixelcnn:PixelCNN", RNN, "Masked convolutions; the context has a blind spot", {"layers": 12, "width": 32}),
-    ("gated-pixelcnn", "gated:GatedPixelCNN", GATED, "Two stacks, no blind spot", {"layers": 12, "width": 64, "hidden": 128}),
+    ("gated-pixelcnn", "gated:GatedPixelCNN", GATED, "Two stacks, no blind spot", {"layers": 12, "width": 32, "hidden": 64}),
     ("pixelrnn-row", "pixelrnn:PixelRNNRow", RNN, "Row LSTM; the context is a triangle", {"layers": 7, "width": 32}),
     ("pixelrnn-diagonal", "pixelrnn:PixelRNNDiagonal", RNN, "Diagonal BiLSTM; all context", {"layers": 7, "width": 24}),
 )
@@ -37,10 +37,11 @@ def _pair(name: str, model: str, paper: str, summary: str, config: dict[str, Any
     mnist = Recipe(
         command=f"genzoo train {name}-mnist",
         data="binarized-mnist",
-        steps=60_000,
+        steps=15_000,
         batch=16,
+        optimizer={"all": "muon"},
         rate={"all": 2e-3},
-        cooldown=0.3,
+        cooldown=0.5,
         ema=0.9995,
         storage="float16",
     )
