@@ -217,7 +217,7 @@ class TestRecipe:
         [
             *({"steps": 0}, {"steps": 1.5}, {"batch": -1}, {"seed": -1}, {"seed": 2**63}, {"held_out": 1}, {"ema": 1}, {"flip": "yes"}),
             *({"rate": {"all": -1}}, {"turns": {"d": 0}}, {"betas": [0.5]}, {"betas": [0.5, 1]}),
-            *({"objective": "hinge"}, {"augment": ["colour"]}, {"precision": "fp16"}),
+            *({"objective": "wgan"}, {"augment": ["colour"]}, {"precision": "fp16"}),
         ],
     )
     def test_refused(self, values: dict[str, Any]) -> None:

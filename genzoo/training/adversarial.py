@@ -1,41 +1,70 @@
-"""The adversarial game (Goodfellow et al. 2014, algorithm 1): k turns of the discriminator, then one of the generator."""
+"""The adversarial game (Goodfellow et al. 2014, algorithm 1): k turns of the discriminator, then one of the generator.
+
+Any objective of `genzoo.losses.objectives` goes with any nets. The recipe's `clip` holds the weights of D after each of its turns, as
+algorithm 1 of the WGAN paper has it: the critic that teaches G, and that is saved, is always within bounds. (Its reference code clips
+before each step, so that G is taught by a critic one step outside.) The recipe's `penalty` is λ of the gradient penalty.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
-from genzoo.losses.minimax import GENERATOR_LOSSES, discriminator_loss
+from genzoo.losses.objectives import OBJECTIVES
+from genzoo.losses.wasserstein import clip, gradient_penalty
 from genzoo.models import ImplicitModel, Model
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.training.augment import augment
 from genzoo.training.players import Player, players
+from genzoo.training.refusals import check_recipe
 
 _REMEDY = "try a lower rate.discriminator, augment=color,translation,cutout, or objective=non-saturating"
+HEAD_START, BURST, EVERY = 25, 100, 500  # rounds at the start, turns of D, rounds from one burst to the next (the WGAN code)
 
 
 @players.register
 def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player]:
-    """Return the discriminator and the generator, in this order; k is the recipe's `turns.discriminator`."""
+    """Return the discriminator and the generator, in this order; k is the recipe's `turns.discriminator`.
+
+    Raises:
+        TrainingError: a network is missing, or the recipe is known to fail with these nets.
+    """
     for name in ("generator", "discriminator"):
         if not isinstance(getattr(model, name, None), nn.Module):
             raise TrainingError(f"{type(model).__name__} has no network named {name!r}", f"set self.{name} in its __init__")
+    check_recipe(model, recipe)
     game = AdversarialGame(model, recipe)
+    turns = recipe.turns_of("discriminator")
     return [
         Player(
             name="discriminator", module=model.discriminator, loss=game.discriminator_loss,
-            turns=recipe.turns_of("discriminator"), floor=0.01, remedy=_REMEDY,
+            turns=turns, turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
+            after_turn=_clipping(model.discriminator, recipe.clip) if recipe.clip else None,
+            floor=0.01 if game.objective.bounded else None, remedy=_REMEDY,
         ),
         Player(
             name="generator", module=model.generator, loss=game.generator_loss,
             turns=recipe.turns_of("generator"), fresh=False, average=True, settle=estimate_statistics,
         ),
     ]  # fmt: skip
+
+
+def burst_turns(turns: int, step: int) -> int:
+    """Return D's turns in the round `step` = 0, 1, …: 100 in the first 25 and in every 500th, otherwise `turns`, or more if that is more.
+
+    The critic is brought close to its best before G listens to it, as in the reference code of WGAN.
+    """
+    return max(turns, BURST) if step < HEAD_START or step % EVERY == 0 else turns
+
+
+def _clipping(module: nn.Module, bound: float) -> Callable[[], None]:
+    return lambda: clip(module.parameters(), bound)
 
 
 class AdversarialGame:
@@ -48,16 +77,21 @@ class AdversarialGame:
     def __init__(self, model: ImplicitModel, recipe: Recipe) -> None:
         self.model = model
         self.policy = recipe.augment
-        self.generator_objective = GENERATOR_LOSSES[recipe.objective]
+        self.objective = OBJECTIVES[recipe.objective]
+        self.penalty = recipe.penalty
         self._handed_on: Tensor | None = None
 
     def discriminator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
-        """Return -V(D, G) on `images` and as many fakes; no gradient reaches G."""
+        """Return the objective's loss of D on `images` and as many fakes, and the penalty; no gradient reaches G."""
         fake = self._fake(len(images), noise)
-        real_logits = self._logits(images, noise)
-        fake_logits = self._logits(fake.detach(), noise)
+        seen, seen_fake = self._augmented(images, noise), self._augmented(fake.detach(), noise)
         self._handed_on = fake
-        return discriminator_loss(real_logits, fake_logits)
+        loss = self.objective.discriminator_loss(self._logits(seen), self._logits(seen_fake))
+        if not self.penalty:
+            return loss
+        # D's slope where D looks, between augmented images: through the augmentation it would be the slope of both together.
+        share = torch.rand(len(seen), generator=noise, device=noise.device)
+        return loss + self.penalty * gradient_penalty(self._logits, seen, seen_fake, share)
 
     def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
         """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved since, so D looks anew."""
@@ -65,8 +99,8 @@ class AdversarialGame:
         if fake is None or len(fake) != len(images):
             fake = self._fake(len(images), noise)
         with _frozen(self.model.discriminator):
-            logits = self._logits(fake, noise)
-        return self.generator_objective(logits)
+            logits = self._logits(self._augmented(fake, noise))
+        return self.objective.generator_loss(logits)
 
     def _fake(self, n: int, noise: torch.Generator) -> Tensor:
         shape = (n, self.model.latent_size)
@@ -76,8 +110,11 @@ class AdversarialGame:
             z = torch.randn(shape, generator=noise, device=noise.device)
         return self.model._decode(z)  # (N, C, H, W) in [0, 1]
 
-    def _logits(self, images: Tensor, noise: torch.Generator) -> Tensor:
-        return self.model._discriminate(augment(images, self.policy, noise)).float()  # (N,)
+    def _augmented(self, images: Tensor, noise: torch.Generator) -> Tensor:
+        return augment(images, self.policy, noise)
+
+    def _logits(self, images: Tensor) -> Tensor:
+        return self.model._discriminate(images).float()  # (N,)
 
 
 @contextlib.contextmanager

@@ -87,7 +87,7 @@ def describe_run(run: Run) -> str:
     """Return how the weights were made: rounds, images seen, time, machine, versions."""
     import torch
 
-    images = run.step * run.recipe.batch * run.fresh_per_round
+    images = run.batches * run.recipe.batch
     processes = f", {run.world.size} processes" if run.world.size > 1 else ""
     return (
         f"{run.step:,} rounds of batch {run.recipe.batch}, {images:,} images seen, {_duration(run.seconds)} on "

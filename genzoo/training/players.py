@@ -30,6 +30,7 @@ class Player:
         module: its parameters; a turn changes these and no others.
         loss: images (N, C, H, W) in [0, 1] and the turn's source of noise → the scalar that the player minimises.
         turns: how often it moves in one round.
+        turns_at: the number of the round, 0, 1, …, → how often it moves in it, where that changes along the run.
         fresh: whether each turn is given new images; otherwise those of the player before.
         average: whether the recipe's EMA follows this player's weights.
         before_turn: told the number of the round before each turn, for what changes along the run, as a warm-up does.
@@ -43,6 +44,7 @@ class Player:
     module: nn.Module
     loss: Loss
     turns: int = 1
+    turns_at: Callable[[int], int] | None = None
     fresh: bool = True
     average: bool = False
     before_turn: Callable[[int], None] | None = None
@@ -50,6 +52,10 @@ class Player:
     settle: Callable[[Model], None] | None = None
     floor: float | None = None
     remedy: str = ""
+
+    def turns_in(self, step: int) -> int:
+        """Return how often it moves in the round `step`."""
+        return self.turns if self.turns_at is None else self.turns_at(step)
 
 
 @functools.singledispatch

@@ -11,10 +11,12 @@ from toys import ToyConfig, ToyGAN, UniformGAN
 
 from genzoo import Recipe
 from genzoo.errors import TrainingError
-from genzoo.losses.minimax import generator_minimax, generator_non_saturating
+from genzoo.losses.minimax import generator_non_saturating
+from genzoo.losses.objectives import OBJECTIVES
 from genzoo.noise import generator
 from genzoo.training import adversarial
-from genzoo.training.adversarial import AdversarialGame, estimate_statistics
+from genzoo.training.adversarial import AdversarialGame, burst_turns, estimate_statistics
+from genzoo.training.feed import Feed
 from genzoo.training.players import players
 
 
@@ -67,13 +69,13 @@ class TestTurns:
     def test_k_turns_are_k_updates_on_k_batches(self, start, monkeypatch):
         run = start(turns={"discriminator": 3, "generator": 2})
         given = []
-        monkeypatch.setattr(run, "feed", lambda number: given.append(number) or IMAGES)
+        monkeypatch.setattr(Feed, "__call__", lambda feed, number: given.append(number) or IMAGES)
         for _ in range(2):
             run.play_round()
         steps = {p.name: {int(s["step"]) for s in run.optimisers[p.name].state.values()} for p in run.players}
         assert steps == {"discriminator": {6}, "generator": {4}}
         assert given == [0, 1, 2, 3, 4, 5]
-        assert run.fresh_per_round == 3
+        assert run.batches == 6
 
     def test_batch_statistics_of_g_see_each_fake_once(self, start):
         run = start(turns={"discriminator": 2})
@@ -163,12 +165,23 @@ class TestLosses:
         real, fake = ((batch == 0.5).flatten(1) for batch in spied.seen)
         assert not torch.equal(real, fake)
 
-    @pytest.mark.parametrize(("name", "loss"), [("minimax", generator_minimax), ("non-saturating", generator_non_saturating)])
-    def test_objective(self, name, loss):
-        net = toys.gan().eval()
-        told = AdversarialGame(net, Recipe(objective=name)).generator_loss(IMAGES, noise(1))
-        z = torch.randn(16, 4, generator=noise(1))
-        torch.testing.assert_close(told, loss(net._discriminate(net._decode(z))))
+    @pytest.mark.parametrize("name", list(OBJECTIVES))
+    def test_objective(self, name):
+        """Each player minimises its loss of the recipe's objective, on numbers that no sigmoid has touched."""
+        net = toys.gan(norm=False).eval()
+        game = AdversarialGame(net, Recipe(objective=name))
+        with torch.no_grad():
+            real, fake = net._discriminate(IMAGES), net._discriminate(net._decode(torch.randn(16, 4, generator=noise(1))))
+        torch.testing.assert_close(game.generator_loss(IMAGES, noise(1)).detach(), OBJECTIVES[name].generator_loss(fake))
+        torch.testing.assert_close(game.discriminator_loss(IMAGES, noise(1)).detach(), OBJECTIVES[name].discriminator_loss(real, fake))
+
+    @pytest.mark.parametrize("name", list(OBJECTIVES))
+    def test_any_objective_trains_any_nets(self, start, name):
+        held = {"clip": 0.1, "optimizer": {"all": "rmsprop"}} if name == "wasserstein" else {}
+        run = start(objective=name, **held)
+        before = {player.name: weights(player.module) for player in run.players}
+        run.play_round()
+        assert not any(equal(player.module, before[player.name]) for player in run.players)
 
     def test_losses_are_float32_under_autocast(self):
         with torch.autocast("cpu", torch.bfloat16):
@@ -181,6 +194,116 @@ class TestLosses:
         delattr(net, name)
         with pytest.raises(TrainingError, match=f"ToyGAN has no network named '{name}'"):
             players(net, Recipe())
+
+
+class LinearGAN(ToyGAN):
+    """A critic whose slope is `steepness` everywhere, in images from [0, 1]."""
+
+    steepness = 1.0
+
+    def _discriminate(self, x):
+        weight = self.discriminator[0].weight  # something to learn
+        return self.steepness / 8 * x.flatten(1).sum(1) + 0 * weight.sum()
+
+
+class TestPenalty:
+    def loss(self, net, penalty, seed=0, **recipe):
+        return AdversarialGame(net, Recipe(penalty=penalty, **recipe)).discriminator_loss(IMAGES, noise(seed))
+
+    @pytest.mark.parametrize(("steepness", "expected"), [(1.0, 0.0), (3.0, 40.0), (0.0, 10.0)])
+    def test_ten_times_the_squared_distance_of_the_slope_from_1(self, steepness, expected):
+        net = LinearGAN(ToyConfig())
+        net.steepness = steepness
+        more = self.loss(net, 10.0) - self.loss(net, 0.0)
+        assert more.item() == pytest.approx(expected, abs=1e-4)
+
+    def test_one_point_per_image_between_a_real_one_and_a_fake(self, spied):
+        self.loss(spied, 10.0)
+        real, fake, points = spied.seen
+        share = (points - fake).flatten(1).sum(1) / (real - fake).flatten(1).sum(1)
+        assert len(points) == 16 and len(share.unique()) == 16  # one for the batch would be a single number
+        assert share.min() >= -1e-3 and share.max() <= 1.001
+        torch.testing.assert_close(points, fake + share.view(-1, 1, 1, 1) * (real - fake), rtol=0, atol=1e-4)
+
+    def test_the_points_lie_between_augmented_images(self, spied):
+        """D's slope is asked for where D looks, and is not the slope of D and augmentation together."""
+        self.loss(spied, 10.0, augment=("cutout", "color"))
+        real, fake, points = spied.seen
+        assert not torch.equal(real, IMAGES)
+        lower, upper = torch.minimum(real, fake), torch.maximum(real, fake)
+        assert (points >= lower - 1e-5).all() and (points <= upper + 1e-5).all()
+        steep = LinearGAN(ToyConfig())
+        more = self.loss(steep, 10.0, augment=("color",)) - self.loss(steep, 0.0, augment=("color",))
+        assert more.item() == pytest.approx(0, abs=1e-4)  # contrast would have changed it
+
+    def test_it_reaches_d_and_not_g(self, start):
+        run = start(model=toys.gan(norm=False), objective="wasserstein", penalty=10.0)
+        d, g = run.players
+        mine, theirs = weights(d.module), weights(g.module)
+        run._turn(d, 0, IMAGES)
+        assert not equal(d.module, mine) and equal(g.module, theirs)
+        assert all(p.grad is None for p in g.module.parameters())
+
+    def test_fakes_handed_on_still_teach_g(self, start):
+        run = start(model=toys.gan(norm=False), objective="wasserstein", penalty=10.0)
+        run.play_round()
+        assert all(p.grad is not None and p.grad.any() for p in run.players[1].module.parameters())
+
+    def test_without_one_nothing_is_drawn_for_it(self, spied):
+        self.loss(spied, 0.0)
+        assert len(spied.seen) == 2
+
+
+class TestClipping:
+    def test_every_weight_of_d_is_within_bounds_after_each_of_its_turns(self, start, monkeypatch):
+        run = start(objective="wasserstein", clip=0.01, optimizer={"all": "rmsprop"}, rate={"all": 0.1}, turns={"discriminator": 3})
+        found, turn = [], run._turn
+
+        def spy(player, *given):
+            loss = turn(player, *given)
+            found.append((player.name, max(p.abs().max().item() for p in player.module.parameters())))
+            return loss
+
+        monkeypatch.setattr(run, "_turn", spy)
+        for _ in range(2):
+            run.play_round()
+        sizes = {name: [size for who, size in found if who == name] for name in ("discriminator", "generator")}
+        assert len(sizes["discriminator"]) == 6 and max(sizes["discriminator"]) <= 0.01 + 1e-9
+        assert min(sizes["generator"]) > 0.01  # G's are its own business
+
+    def test_none_by_default(self, start):
+        assert [player.after_turn for player in start().players] == [None, None]
+
+
+class TestBursts:
+    def test_the_schedule_of_the_reference_code(self):
+        long = [step for step in range(1501) if burst_turns(5, step) == 100]
+        assert long == [*range(25), 500, 1000, 1500]
+        assert {burst_turns(5, step) for step in range(25, 500)} == {5} and burst_turns(200, 0) == 200
+
+    def test_d_moves_as_often_on_as_many_batches(self, start, monkeypatch):
+        monkeypatch.setattr(adversarial, "HEAD_START", 2)
+        monkeypatch.setattr(adversarial, "BURST", 6)
+        run = start(bursts=True, turns={"discriminator": 2})
+        for _ in range(3):
+            run.play_round()
+        (steps,) = {int(s["step"]) for s in run.optimisers["discriminator"].state.values()}
+        assert steps == 6 + 6 + 2 == run.batches
+
+    def test_a_resumed_run_takes_the_next_batches(self, start):
+        straight, resumed = start(bursts=True), start(bursts=True)
+        straight.step = 30
+        before = straight.batches
+        straight.step = resumed.step = 505
+        assert straight.batches == resumed.batches == before + 474 + 100 == 25 * 100 + 5 + 474 + 100
+
+    def test_off_by_default(self, start):
+        assert [player.turns_in(0) for player in start().players] == [1, 1]
+
+    def test_a_critic_is_never_said_to_have_won(self, start):
+        """Its loss is below zero as it should be; the watch is for losses that have a least value."""
+        assert start().players[0].floor == 0.01
+        assert start(model=toys.gan(norm=False), objective="wasserstein", penalty=1.0).players[0].floor is None
 
 
 class TestStatistics:

@@ -87,7 +87,7 @@ class TestGames:
     def test_a_strangers_three_player_game(self, start):
         run = start(model=VAEGAN(ToyConfig()), steps=40, turns={"critic": 2}, rate={"all": 1e-2, "critic": 1e-3}, ema=0.5)
         done, losses = quietly(run)
-        assert done and run.step == 40 and run.fresh_per_round == 3
+        assert done and run.step == 40 and run.batches == 120
         assert losses[-1]["encoder"] < 0.7 * losses[0]["encoder"]
         assert list(losses[0]) == ["encoder", "decoder", "critic"]
         assert run.model.clipped == 80
@@ -234,7 +234,7 @@ def test_the_fingerprint_is_what_decides_the_bits():
     known = fingerprint(toys.RECIPE)
     for change in ({"rate": {"all": 1.0}}, {"batch": 8}, {"seed": 1}, {"ema": 0.5}, {"flip": True}, {"augment": ("color",)},
                    {"turns": {"generator": 2}}, {"precision": "bf16"}, {"objective": "minimax"}, {"betas": (0.1, 0.2)},
-                   {"data": "x"}, {"held_out": 0.5}):  # fmt: skip
+                   {"clip": 0.5}, {"penalty": 10.0}, {"bursts": True}, {"data": "x"}, {"held_out": 0.5}):  # fmt: skip
         assert fingerprint(toys.RECIPE.replace(**change)) != known, change
     for change in ({"steps": 99}, {"time": "1 h"}, {"storage": "float16"}, {"watch": False}):
         assert fingerprint(toys.RECIPE.replace(**change)) == known, change

@@ -1,0 +1,77 @@
+"""Recipes that are known to fail are refused before the first step, with the reason and with what to do."""
+
+from __future__ import annotations
+
+import pytest
+import toys
+
+from genzoo import Recipe
+from genzoo.errors import TrainingError
+from genzoo.losses.objectives import OBJECTIVES
+from genzoo.training.players import players
+from genzoo.training.refusals import check_recipe
+
+CALM = {"betas": (0.0, 0.9)}
+
+
+def refused(norm=True, **recipe):
+    with pytest.raises(TrainingError) as caught:
+        check_recipe(toys.gan(norm=norm), Recipe(**recipe))
+    return caught.value
+
+
+class TestRefused:
+    def test_a_critic_that_nothing_holds(self):
+        error = refused(objective="wasserstein")
+        assert "objective=wasserstein needs a critic of bounded slope" in error.message
+        assert "penalty=10" in error.hint and "clip=0.01" in error.hint
+
+    def test_batch_norm_with_the_penalty(self):
+        error = refused(objective="wasserstein", penalty=10.0, **CALM)
+        assert "penalty=10 asks for the critic's slope at each image" in error.message
+        assert "batch norm in the discriminator (1)" in error.message
+        assert "layer norm or none" in error.hint
+        assert "batch norm" in refused(objective="non-saturating", penalty=1.0).message  # whatever the objective
+
+    @pytest.mark.parametrize("optimizer", ["adam", "muon"])
+    def test_momentum_with_clipping(self, optimizer):
+        error = refused(objective="wasserstein", clip=0.01, optimizer={"all": optimizer}, betas=(0.5, 0.9))
+        assert "clip=0.01 does not go with momentum" in error.message and "optimizer.discriminator=rmsprop" in error.hint
+        assert "momentum" in refused(clip=0.1).message
+
+    def test_both_at_once(self):
+        assert "clip=0.01 and penalty=10 contradict each other" in refused(norm=False, clip=0.01, penalty=10.0, **CALM).message
+
+    def test_compiling_what_is_differentiated_twice(self):
+        error = refused(norm=False, penalty=10.0, compile="on")
+        assert "torch.compile cannot make" in error.message and "compile=off" in error.hint
+
+    def test_it_is_said_when_training_starts(self, start):
+        with pytest.raises(TrainingError, match="needs a critic of bounded slope"):
+            start(objective="wasserstein")
+        with pytest.raises(TrainingError, match="does not go with momentum"):
+            players(toys.gan(), Recipe(clip=0.01))
+
+
+class TestAllowed:
+    @pytest.mark.parametrize("objective", list(OBJECTIVES))
+    @pytest.mark.parametrize(
+        ("norm", "recipe"),
+        [
+            (True, {"clip": 0.01, "optimizer": {"all": "adam", "discriminator": "rmsprop"}}),
+            (True, {"clip": 0.01, "optimizer": {"all": "sgd"}}),
+            (True, {"clip": 0.01, **CALM}),
+            (False, {"penalty": 10.0}),
+        ],
+    )
+    def test_any_objective_with_a_held_discriminator(self, objective, norm, recipe):
+        check_recipe(toys.gan(norm=norm), Recipe(objective=objective, **recipe))
+
+    @pytest.mark.parametrize("objective", [name for name, one in OBJECTIVES.items() if one.bounded])
+    def test_any_bounded_objective_with_any_nets(self, objective):
+        check_recipe(toys.gan(), Recipe(objective=objective))
+
+    def test_batch_norm_in_the_generator(self):
+        net = toys.gan()
+        net.discriminator = toys.gan(norm=False).discriminator
+        check_recipe(net, Recipe(penalty=10.0))
