@@ -48,7 +48,8 @@ def slopes(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     points = points.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
     exact = torch.promote_types(gradient.dtype, torch.float32)  # bf16 has not the digits for a sum of squares
-    return torch.linalg.vector_norm(gradient.flatten(1), dim=1, dtype=exact)
+    norms: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1, dtype=exact)
+    return norms
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real_images: Tensor, fake_images: Tensor, share: Tensor) -> Tensor:
