@@ -40,7 +40,8 @@ def _on_digits(name: str) -> Recipe:
     return _recipe(name, "digits", 2_000, precision="fp32").replace(command=command)
 
 
-# The papers' optimiser is Adam. Layers of tanh gain nothing from bf16, and fifty draws of each image much.
+# The papers' optimiser is Adam; after equal time Muon was 3 nats ahead, in batches of 200, which spread its cost. Layers of tanh gain
+# nothing from bf16, and fifty draws of each image much.
 _MNIST: dict[str, Any] = {"image_shape": (1, 28, 28), "likelihood": "bernoulli"}
 _HYBRID: dict[str, Any] = {"net": "hybrid", "width": 16, "depth": 0, "units": 160, "latent_size": 40}
 _CONV: dict[str, Any] = {"net": "conv", "width": 32, "depth": 0}
@@ -61,25 +62,26 @@ def genzoo_cards() -> list[Card]:
 
 def _of_mnist() -> list[Card]:
     recipe: dict[str, Any] = {"data": "binarized-mnist", "ema": 0.999}
+    muon: dict[str, Any] = {"optimizer": {"all": "muon"}, "rate": {"all": 1e-2}, "batch": 200}
     return [
         _vae(
             "vae-mnist",
             "Handwritten digits, 1×28×28, black and white, 40 latents",
-            _recipe("vae-mnist", steps=48_000, rate={"all": 2e-3}, cooldown=0.7, **recipe),
+            _recipe("vae-mnist", steps=26_000, cooldown=0.7, **muon, **recipe),
             **_MNIST,
             **_HYBRID,
-            warmup=2_000,
+            warmup=500,
         ),
         _vae(
             "iwae-mnist",
             "Handwritten digits by 50 importance-weighted draws, the net of vae-mnist",
-            _recipe("iwae-mnist", steps=33_000, rate={"all": 2e-3}, cooldown=0.15, **recipe),
+            _recipe("iwae-mnist", steps=15_000, cooldown=0.2, **muon, **recipe),
             IWAE,
             **_MNIST,
             **_HYBRID,
-            warmup=2_000,
+            warmup=500,
             k=50,
-            k_from=30_000,
+            k_from=13_800,
         ),
         _vae(
             "vae2d-mnist",

@@ -117,16 +117,19 @@ def mlp_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs
 def conv_encoder(image_shape: Shape, width: int, depth: int, outputs: int, units: int = 0) -> nn.Sequential:
     """Return images → (N, outputs): each halving doubles the channels, up to 4 · `width`, with `depth` residual blocks behind it.
 
-    With `units` there is a hidden layer of so many between the last map and the outputs.
+    With `units` the last map is narrowed to `width` channels, the map that `Patches` lays, and a hidden layer of so many units is put
+    between it and the outputs.
     """
     count = halvings(image_shape)
     layers: list[nn.Module] = [Enlarge(image_shape, count)]
     widths = _widths(width, count)
     for narrow, wide in pairwise([image_shape[0], *widths]):
         layers += [StridedConv2d(narrow, wide, 4, stride=2, padding=1), *(Residual(wide) for _ in range(depth)), nn.SiLU()]
-    features = dimensions((widths[-1], *base_of(image_shape, count)))
-    head = [nn.Linear(features, units), nn.SiLU(), nn.Linear(units, outputs)] if units else [nn.Linear(features, outputs)]
-    return nn.Sequential(*layers, nn.Flatten(), *head)
+    base = base_of(image_shape, count)
+    if not units:
+        return nn.Sequential(*layers, nn.Flatten(), nn.Linear(dimensions((widths[-1], *base)), outputs))
+    layers += [nn.Conv2d(widths[-1], width, 1), nn.SiLU(), nn.Flatten(), nn.Linear(dimensions((width, *base)), units), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Linear(units, outputs))
 
 
 def conv_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs: int) -> nn.Sequential:
