@@ -7,6 +7,7 @@ numbers. Keys given per player (`rate`, `optimizer`, `turns`) are written `--set
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -45,6 +46,10 @@ class Recipe:
     clip: float = field(default=0.0, metadata=limits(0, 100))  # bound c of D's weights after each of its turns, |w| <= c; 0 = none
     penalty: float = field(default=0.0, metadata=limits(0, 1e6))  # λ of D's gradient penalty, 0 = none
     bursts: bool = False  # 100 turns of D in the first 25 rounds and in every 500th
+    soft_labels: float = field(default=0.0, metadata=limits(0, 0.5))  # D's labels: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes
+    flipped_labels: float = field(default=0.0, metadata=limits(0, 0.5))  # share of D's labels that are wrong
+    instance_noise: float = field(default=0.0, metadata=limits(0, 1))  # deviation of noise on what D sees, falling to 0 along the run
+    replay: float = field(default=0.0, metadata=limits(0, 1))  # share of the fakes shown to D that are old ones
 
     flip: bool = False  # mirror left and right at random: only where a mirrored image is as good as the image
     augment: tuple[str, ...] = field(default=(), metadata=limits(choices=("color", "translation", "cutout")))  # differentiable
@@ -68,6 +73,15 @@ class Recipe:
     def cooling_from(self) -> float:
         """Return the step from which the rates fall."""
         return self.steps * (1 - self.cooldown)
+
+    @property
+    def bound_from(self) -> float:
+        """Return the step from which the bits of a run depend on how many steps it has: the rates fall, or the instance noise."""
+        return 0.0 if self.instance_noise else self.cooling_from if self.cooldown else math.inf
+
+    def noise(self, step: int) -> float:
+        """Return the deviation of the instance noise at `step` = 0, 1, …: it falls linearly from the first step to 0 after the last."""
+        return self.instance_noise * max(0.0, 1 - step / self.steps)
 
     def warmth(self, step: int) -> float:
         """Return what the rates are multiplied with at `step` = 0, 1, …: 1 until the cooldown, then falling to almost 0 at the last."""

@@ -11,10 +11,12 @@ from genzoo.models.folding import compact
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.importance import Importance, ImportanceModel
 from genzoo.models.latent import EncodingModel, LatentModel
+from genzoo.models.layers import LatentDropout, LatentSequential, MinibatchDiscrimination
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
 
 __all__ = [
     "AutoregressiveModel", "DensityModel", "EncodingModel", "GenerativeModel", "ImplicitModel", "Importance", "ImportanceModel",
-    "LatentModel", "Model", "StridedConv2d", "StridedConvTranspose2d", "compact",
+    "LatentDropout", "LatentModel", "LatentSequential", "MinibatchDiscrimination", "Model", "StridedConv2d", "StridedConvTranspose2d",
+    "compact",
 ]  # fmt: skip

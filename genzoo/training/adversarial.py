@@ -15,16 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
+from genzoo.hacks import hack
 from genzoo.losses.objectives import OBJECTIVES
 from genzoo.losses.wasserstein import clip, gradient_penalty
 from genzoo.models import ImplicitModel, Model
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.training.augment import augment
+from genzoo.training.labels import Labels
 from genzoo.training.players import Player, players
 from genzoo.training.refusals import check_recipe
+from genzoo.training.replay import Pool
 
-_REMEDY = "try a lower rate.discriminator, augment=color,translation,cutout, or objective=non-saturating"
+_REMEDY = f"try a lower rate.discriminator, augment=color,translation,cutout, {hack('instance-noise')}, or {hack('soft-labels')}"
 HEAD_START, BURST, EVERY = 25, 100, 500  # rounds at the start, turns of D, rounds from one burst to the next (the WGAN code)
 
 
@@ -46,11 +49,12 @@ def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player
             name="discriminator", module=model.discriminator, loss=game.discriminator_loss,
             turns=turns, turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
             after_turn=_clipping(model.discriminator, recipe.clip) if recipe.clip else None,
-            floor=0.01 if game.objective.bounded else None, remedy=_REMEDY,
+            before_turn=game.begin, floor=0.01 if game.objective.bounded else None, remedy=_REMEDY,
+            distance=not game.objective.bounded, memory=game.pool,
         ),
         Player(
             name="generator", module=model.generator, loss=game.generator_loss,
-            turns=recipe.turns_of("generator"), fresh=False, average=True, settle=estimate_statistics,
+            turns=recipe.turns_of("generator"), fresh=False, average=True, settle=estimate_statistics, shown=lambda: game.shown,
         ),
     ]  # fmt: skip
 
@@ -68,7 +72,7 @@ def _clipping(module: nn.Module, bound: float) -> Callable[[], None]:
 
 
 class AdversarialGame:
-    """The two losses over one model, with the recipe's objective and differentiable augmentation.
+    """The two losses over one model, with the recipe's objective, differentiable augmentation and hacks.
 
     Real and fake go through D as separate batches, so that batch norm never mixes them (ganhacks 4). The fake images of D's
     last turn are handed on to G's first turn instead of being computed again; D only ever sees them detached.
@@ -79,14 +83,23 @@ class AdversarialGame:
         self.policy = recipe.augment
         self.objective = OBJECTIVES[recipe.objective]
         self.penalty = recipe.penalty
+        self.labels = Labels(recipe.soft_labels, recipe.flipped_labels)
+        self.pool = Pool(model.image_shape, recipe.batch, recipe.replay, model.device) if recipe.replay else None
+        self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
+        self._noise_at, self._deviation = recipe.noise, 0.0
         self._handed_on: Tensor | None = None
+
+    def begin(self, step: int) -> None:
+        """Take note of the round: the instance noise falls along the run."""
+        self._deviation = self._noise_at(step)
 
     def discriminator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
         """Return the objective's loss of D on `images` and as many fakes, and the penalty; no gradient reaches G."""
         fake = self._fake(len(images), noise)
-        seen, seen_fake = self._augmented(images, noise), self._augmented(fake.detach(), noise)
-        self._handed_on = fake
-        loss = self.objective.discriminator_loss(self._logits(seen), self._logits(seen_fake))
+        self._handed_on, self.shown = fake, (images, fake.detach())
+        shown = fake.detach() if self.pool is None else self.pool(fake.detach(), noise)
+        seen, seen_fake = self._augmented(images, noise), self._augmented(shown, noise)
+        loss = self.labels.loss(self.objective, self._logits(seen), self._logits(seen_fake), noise)
         if not self.penalty:
             return loss
         # D's slope where D looks, between augmented images: through the augmentation it would be the slope of both together.
@@ -111,7 +124,10 @@ class AdversarialGame:
         return self.model._decode(z)  # (N, C, H, W) in [0, 1]
 
     def _augmented(self, images: Tensor, noise: torch.Generator) -> Tensor:
-        return augment(images, self.policy, noise)
+        images = augment(images, self.policy, noise)
+        if not self._deviation:
+            return images
+        return images + self._deviation * torch.randn(images.shape, generator=noise, device=noise.device)
 
     def _logits(self, images: Tensor) -> Tensor:
         return self.model._discriminate(images).float()  # (N,)
@@ -150,6 +166,9 @@ def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> Non
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
     model.generator.train()
+    for module in model.generator.modules():
+        if not list(module.children()) and module not in norms:
+            module.eval()  # dropout, for one, is as it will be when images are drawn
     game = AdversarialGame(model, Recipe())
     with torch.no_grad():
         for _ in range(batches):

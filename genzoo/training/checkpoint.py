@@ -1,7 +1,8 @@
 """Checkpoints: everything a run needs to go on bit for bit, in one safetensors file without pickle (rule R10).
 
-The order of the data and all noise are functions of (seed, step, rank), so what is left to keep is: weights and buffers, both
-optimisers, the averages and the number of the step. The file is replaced atomically: killed at any moment, a run has its last one.
+The order of the data and all noise are functions of (seed, step, rank), so what is left to keep is: weights and buffers, the optimisers,
+the averages, what players remember and the number of the step. The file is replaced atomically: killed at any moment, a run has its
+last one.
 """
 
 from __future__ import annotations
@@ -14,23 +15,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from genzoo.errors import TrainingError
 from genzoo.files import atomic_write, read_capped
-from genzoo.models import Model
-from genzoo.training.averages import Averages
 
 NAME = "checkpoint.safetensors"
 _CAP = 2**36  # bytes; a checkpoint is our own file, the cap only bounds a mistake
 
 
-def write(path: Path, model: Model, optimisers: Mapping[str, Optimizer], averages: Averages, facts: Mapping[str, Any]) -> None:
-    """Write the checkpoint of a run; `facts` is JSON-ready and holds at least the step."""
-    tensors = {f"model.{key}": value for key, value in model.state_dict().items()}
-    for name, average in averages.modules.items():
-        tensors |= {f"average.{name}.{key}": value for key, value in average.state_dict().items()}
+def write(path: Path, parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], facts: Mapping[str, Any]) -> None:
+    """Write the checkpoint of a run: the state of each of its named `parts`; `facts` is JSON-ready and holds at least the step."""
+    tensors = {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
         for index, slots in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{name}.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
@@ -57,14 +54,13 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, facts
 
 
-def restore(tensors: Mapping[str, Tensor], model: Model, optimisers: Mapping[str, Optimizer], averages: Averages) -> None:
+def restore(tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> None:
     """Put everything back where it was, in the memory layout it had.
 
     Raises:
         TrainingError: the checkpoint belongs to another architecture or another set of players; nothing has been changed then.
     """
-    expected = {f"model.{key}" for key in model.state_dict()}
-    expected |= {f"average.{name}.{key}" for name, average in averages.modules.items() for key in average.state_dict()}
+    expected = {f"{part}.{key}" for part, module in parts.items() for key in module.state_dict()}
     found = {key for key in tensors if not key.startswith("optimiser.")}
     slots = {key.partition(".")[2].rpartition(".")[0] for key in tensors if key.startswith("optimiser.")}
     if found != expected or not slots <= _places(optimisers):
@@ -73,10 +69,8 @@ def restore(tensors: Mapping[str, Tensor], model: Model, optimisers: Mapping[str
             f"the checkpoint is of another run: {len(odd)} tensors differ, {odd[0]!r} among them",
             "choose another --out, or delete the checkpoint",
         )
-    _refill(model, {key.removeprefix("model."): value for key, value in tensors.items() if key.startswith("model.")})
-    for name, average in averages.modules.items():
-        prefix = f"average.{name}."
-        _refill(average, {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)})
+    for part, module in parts.items():
+        _refill(module, {key.removeprefix(f"{part}."): value for key, value in tensors.items() if key.startswith(f"{part}.")})
     for name, optimiser in optimisers.items():
         _restore_optimiser(
             optimiser, {key.removeprefix(f"optimiser.{name}."): v for key, v in tensors.items() if key.startswith(f"optimiser.{name}.")}
@@ -92,7 +86,7 @@ def _places(optimisers: Mapping[str, Optimizer]) -> set[str]:
     }
 
 
-def _refill(module: torch.nn.Module, state: Mapping[str, Tensor]) -> None:
+def _refill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for key, tensor in module.state_dict().items():
             if tensor.shape != state[key].shape:

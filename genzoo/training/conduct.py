@@ -64,7 +64,7 @@ def conduct(
             f"{folder} already holds a run of {card.name}", "--resume goes on with it; or choose another --out, or delete the folder"
         )
     with Report(run, quiet=quiet, tensorboard=tensorboard) as report, _interruptible() as stopped:
-        finished = play(run, report.round, report.checkpoint, stopped.is_set)
+        finished = play(run, report.round, report.checkpoint, stopped.is_set, report.finding)
     if not finished or not world.writes:
         return Outcome(folder=folder, finished=finished, step=run.step)
     return conclude(run, card.replace(config=config), train, test, quiet)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
 from genzoo.data import Images
@@ -18,12 +19,12 @@ from genzoo.noise import generator, mix
 from genzoo.recipe import FACTS, Recipe
 from genzoo.training import checkpoint
 from genzoo.training.averages import Averages
+from genzoo.training.doctor import Doctor, Finding, kept
 from genzoo.training.feed import Feed
 from genzoo.training.optimisers import optimisers
 from genzoo.training.parallel import World
 from genzoo.training.players import Player, players
 from genzoo.training.settings import Settings
-from genzoo.training.watch import Watch, kept
 
 CHECKPOINT_SECONDS = 60.0
 
@@ -52,14 +53,22 @@ class Run:
         self.players: Sequence[Player] = players(self.model, self.recipe)
         _check_names(self.recipe, self.players)
         _check_parts(self.model, self.players)
+        _check_memories(self.world, self.players)
         self.optimisers_of: dict[str, dict[str, Optimizer]] = {p.name: optimisers(p, self.recipe) for p in self.players}
         self.optimisers: dict[str, Optimizer] = {name: one for own in self.optimisers_of.values() for name, one in own.items()}
         self.averages = Averages(self.players, self.recipe.ema)
         self.feed = Feed(self.data, self.recipe.batch, self.recipe.seed, self.recipe.flip, self.world, self.settings)
         self.checkpoint = self.folder / checkpoint.NAME
+        self.doctor = Doctor(self.players, self.averages, self.checkpoint, self.recipe.watch)
         if self.settings.compile:
             for player in self.players:
                 player.module.compile()
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """What a checkpoint keeps besides the optimisers: the model, the averages, and what players remember."""
+        averages = {f"average.{name}": average for name, average in self.averages.modules.items()}
+        return {"model": self.model, **averages, **{f"memory.{p.name}": p.memory for p in self.players if p.memory is not None}}
 
     @property
     def batches(self) -> int:
@@ -121,8 +130,8 @@ class Run:
                 "start anew in another --out with a lower rate or precision=fp32",
             )
         if self.world.writes:
-            facts = {"step": self.step, "steps": self.recipe.steps, "seconds": self.seconds, **self._terms()}
-            checkpoint.write(self.checkpoint, self.model, self.optimisers, self.averages, facts)
+            facts = {"step": self.step, "steps": self.recipe.steps, "seconds": self.seconds, "doctor": self.doctor.state()}
+            checkpoint.write(self.checkpoint, self.parts, self.optimisers, {**facts, **self._terms()})
 
     def _terms(self) -> dict[str, Any]:
         """Return what must be the same for a run to be continued: it decides the bits."""
@@ -146,28 +155,35 @@ class Run:
                     f"the checkpoint {self.checkpoint} was made with other {key}: {_difference(facts[key], value)}",
                     "resume with the same settings, or choose another --out",
                 )
-        self._check_cooldown(facts)
-        checkpoint.restore(tensors, self.model, self.optimisers, self.averages)
+        self._check_steps(facts)
+        checkpoint.restore(tensors, self.parts, self.optimisers)
+        self.doctor.restore(facts.get("doctor", {}))
         self.step, self.seconds = facts["step"], float(facts.get("seconds", 0.0))
 
-    def _check_cooldown(self, facts: dict[str, Any]) -> None:
-        """Raise where the checkpoint's rates were not those of this recipe: how many steps there are decides when they fall."""
+    def _check_steps(self, facts: dict[str, Any]) -> None:
+        """Raise where the checkpoint's rates or noise were not those of this recipe: how many steps there are decides when they fall."""
         step, steps = facts["step"], facts.get("steps", self.recipe.steps)
-        begin = min(self.recipe.cooling_from, self.recipe.replace(steps=steps).cooling_from)
-        if self.recipe.cooldown and steps != self.recipe.steps and step > begin:
+        begin = min(self.recipe.bound_from, self.recipe.replace(steps=steps).bound_from)
+        if steps != self.recipe.steps and step > begin:
+            what = "noise" if self.recipe.instance_noise else "rates"
             raise TrainingError(
-                f"the checkpoint {self.checkpoint} is at step {step:,} of {steps:,}; with {self.recipe.steps:,} steps its rates would have "
-                f"been others (cooldown={self.recipe.cooldown:g})",
+                f"the checkpoint {self.checkpoint} is at step {step:,} of {steps:,}; with {self.recipe.steps:,} steps its {what} would "
+                f"have been others (cooldown={self.recipe.cooldown:g}, instance_noise={self.recipe.instance_noise:g})",
                 f"resume with --steps {steps}, or choose another --out",
             )
 
 
-def play(run: Run, on_round: Callable[[dict[str, float]], None], on_checkpoint: Callable[[], None], stop: Callable[[], bool]) -> bool:
+def play(
+    run: Run,
+    on_round: Callable[[dict[str, float]], None],
+    on_checkpoint: Callable[[], None],
+    stop: Callable[[], bool],
+    on_finding: Callable[[Finding], None] = lambda finding: None,
+) -> bool:
     """Play until the recipe's last step; return False where `stop` asked to end before (the run is saved then).
 
-    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint.
+    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint; `on_finding` is told what ails the run.
     """
-    watch = Watch(run.players, run.checkpoint, run.recipe.watch)
     look_every = 10 if run.settings.device.type == "cuda" else 1  # reading a loss makes a GPU wait
     begun = saved = time.monotonic()
     earlier = run.seconds
@@ -175,8 +191,10 @@ def play(run: Run, on_round: Callable[[dict[str, float]], None], on_checkpoint: 
         losses = run.play_round()
         if run.step % look_every == 0 or run.step == run.recipe.steps:
             read = {name: float(loss) for name, loss in losses.items()}
-            watch.look(run.step, read)
+            findings = run.doctor.look(run.step, read)
             on_round(read)
+            for finding in findings:
+                on_finding(finding)
         now = time.monotonic()
         run.seconds = earlier + now - begun
         stopping, saving = run.world.agree(stop(), now - saved > CHECKPOINT_SECONDS)
@@ -220,6 +238,15 @@ def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
                 raise ArgumentError(
                     f"{table}.{name}: this game has no player {name!r}{suggest(name, names)}", f"its players: {', '.join(names)}"
                 )
+
+
+def _check_memories(world: World, game: Sequence[Player]) -> None:
+    """Raise where several processes would each remember something of their own: one writes the checkpoint, and knows but its own."""
+    for player in game:
+        if player.memory is not None and world.size > 1:
+            raise ArgumentError(
+                f"what the {player.name} remembers cannot be kept for {world.size} processes", "train in one, or leave out replay"
+            )
 
 
 def _check_parts(model: Model, game: Sequence[Player]) -> None:

@@ -38,6 +38,9 @@ class Player:
         settle: called once on the finished model, for example to estimate batch statistics of the averaged weights.
         floor: a mean loss below this over many rounds means that this player has won and the others learn nothing.
         remedy: what to try then.
+        shown: for the training doctor: as many images of the data and of the player's own making, (N, C, H, W) each, or None for now.
+        distance: whether minus its loss estimates how far the model is from the data, as a Wasserstein critic's: training should lower it.
+        memory: what it remembers from round to round beside its weights, as parameters or buffers: the checkpoint keeps them.
     """
 
     name: str
@@ -52,6 +55,9 @@ class Player:
     settle: Callable[[Model], None] | None = None
     floor: float | None = None
     remedy: str = ""
+    shown: Callable[[], tuple[Tensor, Tensor] | None] | None = None
+    distance: bool = False
+    memory: nn.Module | None = None
 
     def turns_in(self, step: int) -> int:
         """Return how often it moves in the round `step`."""

@@ -8,7 +8,7 @@ from torch import nn
 
 from genzoo.errors import TrainingError
 from genzoo.losses.objectives import OBJECTIVES
-from genzoo.models import ImplicitModel
+from genzoo.models import ImplicitModel, MinibatchDiscrimination
 from genzoo.recipe import Recipe
 
 
@@ -40,6 +40,18 @@ def _reasons(model: ImplicitModel, recipe: Recipe) -> Iterator[tuple[str, str]]:
             f"clip={recipe.clip:g} does not go with momentum: it carries the weights into the bounds, where they stay "
             "(Arjovsky et al. 2017, section 4)",
             "set optimizer.discriminator=rmsprop, or betas=0,0.9",
+        )
+    switched = [key for key in ("soft_labels", "flipped_labels") if getattr(recipe, key)]
+    if switched and not OBJECTIVES[recipe.objective].bounded:
+        yield (
+            f"{switched[0]}={getattr(recipe, switched[0]):g} makes no sense with objective={recipe.objective}: its critic has no labels, "
+            "and mixing what it pays for real images and for fakes only scales it",
+            f"set {switched[0]}=0, or another objective",
+        )
+    if penalised and any(isinstance(module, MinibatchDiscrimination) for module in model.discriminator.modules()):
+        yield (
+            f"penalty={recipe.penalty:g} asks for the critic's slope at each image; with minibatch discrimination it depends on the others",
+            "set minibatch=0, or clip=0.01",
         )
     norms = [name for name, module in model.discriminator.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     if penalised and norms:

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO
 
-from genzoo.errors import GenzooError
+from genzoo.errors import GenzooError, safe_text
 from genzoo.files import atomic_write, make_folder
 from genzoo.images import save_grid
 from genzoo.models import GenerativeModel
+from genzoo.training.doctor import Finding
 from genzoo.training.loop import Run
 
 SAMPLE_SECONDS = 240.0
@@ -65,6 +66,13 @@ class Report:
             self._line = time.monotonic()
             line = f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, {self._left()} left"
             print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+    def finding(self, finding: Finding) -> None:
+        """Tell and log what the training doctor has found."""
+        if self._log is not None:
+            self._log.write(json.dumps({"step": finding.step, "doctor": finding.kind, "words": finding.words}) + "\n")
+        if not self.quiet:
+            print(safe_text(finding, 1000), file=sys.stderr, flush=True)  # noqa: T201
 
     def checkpoint(self) -> None:
         """Draw a grid of samples, now and then, and flush the log."""

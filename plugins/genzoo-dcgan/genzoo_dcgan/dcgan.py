@@ -1,22 +1,36 @@
 """Deep convolutional generative adversarial nets (Radford, Metz & Chintala 2016, arXiv:1511.06434).
 
-The paper's five guidelines for stable training are marked in the code, one comment each.
+The paper's five guidelines for stable training are marked in the code, one comment each. What the config offers beyond the paper breaks
+one of them on purpose: to have other games in these nets, and to see what each guideline is worth.
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, zip_longest
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
-from genzoo.models import ImplicitModel, StridedConv2d, StridedConvTranspose2d, compact
+from genzoo.models import (
+    ImplicitModel,
+    LatentDropout,
+    LatentSequential,
+    MinibatchDiscrimination,
+    StridedConv2d,
+    StridedConvTranspose2d,
+    compact,
+)
 from genzoo.schema import limits
 
 SMALLEST_BASE = 3  # the generator starts from a map of at least 3 × 3 positions
 WIDEST = 8  # channels grow to 8 · width, as in the paper
+DROPPING = 3  # hidden layers of G that drop channels, as in pix2pix
+NORMS = ("batch", "instance", "layer", "none")
+ACTIVATIONS = ("relu", "leaky-relu", "tanh")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +42,26 @@ class DCGANConfig:
         latent_size: components of z; 100 in the paper.
         width: channels of the generator's last hidden layer; 128 in the paper for 64×64, 64 in most ports.
         discriminator_width: channels of the discriminator's first layer; None = width.
+        norm: what normalises hidden maps: "batch", "instance", "layer" (an image's whole map at once) or "none".
+        discriminator_norm: the same for the discriminator alone; None = norm. The gradient penalty goes with all but "batch".
+        activation: "relu" (and LeakyReLU in D, as in the paper), "leaky-relu" in both nets, or "tanh" in both.
+        depth: 3 × 3 convolutions that follow each hidden layer, each with norm and activation.
+        mlp: units of each of three fully connected layers that stand in the generator's place; 0 = the paper's convolutions.
+        dropout: share of channels that G drops in its first three hidden layers, see `LatentDropout`.
+        minibatch: kernels of minibatch discrimination in D's last layer, 0 = none.
     """
 
     image_shape: tuple[int, int, int] = field(default=(3, 64, 64), metadata=limits(1, 1024))
     latent_size: int = field(default=100, metadata=limits(1, 4096))
     width: int = field(default=64, metadata=limits(1, 512))
     discriminator_width: int | None = field(default=None, metadata=limits(1, 512))
+    norm: str = field(default="batch", metadata=limits(choices=NORMS))
+    discriminator_norm: str | None = field(default=None, metadata=limits(choices=NORMS))
+    activation: str = field(default="relu", metadata=limits(choices=ACTIVATIONS))
+    depth: int = field(default=0, metadata=limits(0, 32))
+    mlp: int = field(default=0, metadata=limits(0, 8192))
+    dropout: float = field(default=0.0, metadata=limits(0, 0.9))
+    minibatch: int = field(default=0, metadata=limits(0, 256))
 
 
 def stages(image_shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
@@ -75,7 +103,7 @@ class DCGAN(ImplicitModel):
         super().__init__()
         self.config = config
         count, base = stages(config.image_shape)
-        self.generator = _generator(config, channels(config.width, count)[::-1], base)
+        self.generator = _perceptron(config) if config.mlp else _generator(config, channels(config.width, count)[::-1], base)
         self.discriminator = _discriminator(config, channels(config.discriminator_width or config.width, count), base)
         self.apply(initialise)
 
@@ -86,7 +114,7 @@ class DCGAN(ImplicitModel):
 
     def _decode(self, z: Tensor) -> Tensor:
         learning = self.generator.training or torch.is_grad_enabled()
-        generator = self.generator if learning else compact(self.generator)
+        generator = self.generator if learning or self.config.dropout else compact(self.generator)
         images: Tensor = generator(z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
         return (images if learning else images.contiguous()).add(1).div(2)
 
@@ -96,28 +124,68 @@ class DCGAN(ImplicitModel):
 
 
 def _generator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:
+    bias = config.norm == "none"  # a norm has its own
     # Guideline 3: no fully connected hidden layers; z is projected and reshaped by one convolution on a 1 × 1 map.
-    layers: list[nn.Module] = [StridedConvTranspose2d(config.latent_size, widths[0], base, bias=False)]  # (N, widths[0], *base)
-    # Guideline 1: no pooling; fractionally strided convolutions grow the map, strided ones (in D) shrink it.
-    for wide, narrow in pairwise(widths):
+    layers: list[nn.Module] = [StridedConvTranspose2d(config.latent_size, widths[0], base, bias=bias)]  # (N, widths[0], *base)
+    for place, (wide, narrow) in enumerate(zip_longest(widths, widths[1:])):
         # Guideline 2: batch norm in both nets, but not on the generator's output.
         # Guideline 4: ReLU in every layer of the generator but the last, which has tanh.
-        layers += [nn.BatchNorm2d(wide), nn.ReLU(inplace=True)]
-        layers.append(StridedConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=False))
-    layers += [nn.BatchNorm2d(widths[-1]), nn.ReLU(inplace=True)]
+        layers += [*_norm(config.norm, wide), _activation(config), *_deeper(config, wide, config.norm)]
+        if config.dropout and place < DROPPING:
+            layers.append(LatentDropout(wide, config.latent_size, config.dropout))
+        # Guideline 1: no pooling; fractionally strided convolutions grow the map, strided ones (in D) shrink it.
+        if narrow:
+            layers.append(StridedConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=bias))
     layers += [StridedConvTranspose2d(widths[-1], config.image_shape[0], 4, stride=2, padding=1), nn.Tanh()]
-    return nn.Sequential(*layers)
+    return LatentSequential(*layers) if config.dropout else nn.Sequential(*layers)
+
+
+def _perceptron(config: DCGANConfig) -> nn.Sequential:
+    """Return a generator without convolutions, as in the experiments of WGAN: four fully connected layers."""
+    sizes = [config.latent_size, config.mlp, config.mlp, config.mlp]
+    hidden: list[nn.Module] = [layer for wide in pairwise(sizes) for layer in (nn.Linear(*wide), _activation(config))]
+    last = [nn.Linear(config.mlp, prod(config.image_shape)), nn.Unflatten(1, config.image_shape), nn.Tanh()]
+    return nn.Sequential(nn.Flatten(), *hidden, *last)
 
 
 def _discriminator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:
+    norm = config.discriminator_norm or config.norm
+    act = functools.partial(_activation, config, leaky=True)
     # Guideline 2 again: no batch norm on the discriminator's input layer.
     # Guideline 5: LeakyReLU, slope 0.2, in every layer of the discriminator.
-    layers: list[nn.Module] = [StridedConv2d(config.image_shape[0], widths[0], 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+    layers: list[nn.Module] = [StridedConv2d(config.image_shape[0], widths[0], 4, stride=2, padding=1), act()]
+    layers += _deeper(config, widths[0], norm, leaky=True)
     for narrow, wide in pairwise(widths):
-        layers.append(StridedConv2d(narrow, wide, 4, stride=2, padding=1, bias=False))
-        layers += [nn.BatchNorm2d(wide), nn.LeakyReLU(0.2, inplace=True)]
-    layers.append(StridedConv2d(widths[-1], 1, base))  # (N, 1, 1, 1): logits; the sigmoid lives in the losses
+        layers.append(StridedConv2d(narrow, wide, 4, stride=2, padding=1, bias=norm == "none"))
+        layers += [*_norm(norm, wide), act(), *_deeper(config, wide, norm, leaky=True)]
+    if config.minibatch:
+        features = widths[-1] * prod(base)
+        layers += [nn.Flatten(), MinibatchDiscrimination(features, config.minibatch), nn.Linear(features + config.minibatch, 1)]
+    else:
+        layers.append(StridedConv2d(widths[-1], 1, base))  # (N, 1, 1, 1): logits; the sigmoid lives in the losses
     return nn.Sequential(*layers)
+
+
+def _norm(kind: str, width: int) -> list[nn.Module]:
+    if kind == "none":
+        return []
+    if kind == "layer":
+        return [nn.GroupNorm(1, width)]  # one group: an image's whole map, with a gain for each channel
+    return [nn.BatchNorm2d(width) if kind == "batch" else nn.InstanceNorm2d(width, affine=True)]
+
+
+def _activation(config: DCGANConfig, leaky: bool = False) -> nn.Module:
+    if config.activation == "tanh":
+        return nn.Tanh()
+    return nn.LeakyReLU(0.2, inplace=True) if leaky or config.activation == "leaky-relu" else nn.ReLU(inplace=True)
+
+
+def _deeper(config: DCGANConfig, width: int, norm: str, leaky: bool = False) -> list[nn.Module]:
+    """Return the layers that leave the size as it is and make the net deeper."""
+    layers: list[nn.Module] = []
+    for _ in range(config.depth):
+        layers += [nn.Conv2d(width, width, 3, padding=1, bias=norm == "none"), *_norm(norm, width), _activation(config, leaky)]
+    return layers
 
 
 def initialise(module: nn.Module) -> None:

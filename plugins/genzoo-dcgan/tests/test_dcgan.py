@@ -15,6 +15,7 @@ from torch import nn
 
 from genzoo import Family, hookimpl, registry, zoo
 from genzoo.errors import ArgumentError, UnknownNameError
+from genzoo.models import LatentDropout
 from genzoo.recipe import Recipe
 
 SHAPES = [(3, 24, 40), (1, 28, 28), (3, 64, 64), (1, 8, 8), (3, 6, 6), (1, 6, 64), (3, 66, 34), (3, 96, 32), (1, 128, 48)]
@@ -145,6 +146,87 @@ class TestGuidelines:
     def test_5_leaky_relu_in_d(self, shape):
         others = [m for m in tiny(shape).discriminator if not isinstance(m, (nn.Conv2d, nn.BatchNorm2d))]
         assert others and all(isinstance(m, nn.LeakyReLU) and m.negative_slope == 0.2 for m in others)
+
+
+def kinds(net, *wanted):
+    return {type(m) for m in net.modules() if isinstance(m, wanted)}
+
+
+NORMED = (nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm)
+ACTIVE = (nn.ReLU, nn.LeakyReLU, nn.Tanh)
+
+
+class TestBeyondThePaper:
+    """What the config offers for other games and for comparisons; each switch changes what it says."""
+
+    @pytest.mark.parametrize(
+        ("config", "of_g", "of_d"),
+        [
+            ({}, {nn.BatchNorm2d}, {nn.BatchNorm2d}),
+            ({"norm": "instance"}, {nn.InstanceNorm2d}, {nn.InstanceNorm2d}),
+            ({"norm": "layer"}, {nn.GroupNorm}, {nn.GroupNorm}),
+            ({"norm": "none"}, set(), set()),
+            ({"discriminator_norm": "layer"}, {nn.BatchNorm2d}, {nn.GroupNorm}),
+            ({"norm": "none", "discriminator_norm": "batch"}, set(), {nn.BatchNorm2d}),
+        ],
+    )
+    def test_norm(self, config, of_g, of_d):
+        net = tiny((1, 16, 16), **config)
+        assert kinds(net.generator, *NORMED) == of_g and kinds(net.discriminator, *NORMED) == of_d
+        hidden = [m for m in net.generator if isinstance(m, nn.ConvTranspose2d)][:-1]
+        assert all((m.bias is None) == bool(of_g) for m in hidden)  # a norm has its own
+
+    @pytest.mark.parametrize("norm", ["instance", "layer", "none"])
+    def test_without_batch_norm_a_logit_in_training_is_of_its_own_image_alone(self, norm):
+        """Or the gradient penalty would ask for what there is not."""
+        x = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+        told = {kind: tiny((1, 16, 16), width=4, discriminator_norm=kind).train() for kind in (norm, "batch")}
+        own, mixed = (net._discriminate(x)[:2] - net._discriminate(x[:2]) for net in (told[norm], told["batch"]))
+        assert own.abs().max() < 1e-6 < mixed.abs().max()
+
+    @pytest.mark.parametrize(
+        ("activation", "of_g", "of_d"),
+        [
+            ("relu", {nn.ReLU, nn.Tanh}, {nn.LeakyReLU}),
+            ("leaky-relu", {nn.LeakyReLU, nn.Tanh}, {nn.LeakyReLU}),
+            ("tanh", {nn.Tanh}, {nn.Tanh}),
+        ],
+    )
+    def test_activation(self, activation, of_g, of_d):
+        net = tiny((1, 16, 16), activation=activation, depth=1)
+        assert kinds(net.generator, *ACTIVE) == of_g and kinds(net.discriminator, *ACTIVE) == of_d
+
+    def test_depth_adds_layers_of_the_same_size(self):
+        flat, deep = (tiny((1, 16, 16), depth=depth) for depth in (0, 3))
+        for net in ("generator", "discriminator"):
+            more = [m for m in getattr(deep, net) if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+            assert len(more) == 3 * 2 and all(m.in_channels == m.out_channels and m.stride == (1, 1) for m in more)
+            assert len(getattr(deep, net)) == len(getattr(flat, net)) + 3 * 3 * 2
+
+    def test_a_generator_without_convolutions(self):
+        net = tiny((3, 24, 40), mlp=7)
+        assert not kinds(net.generator, nn.Conv2d, nn.ConvTranspose2d)
+        assert [m.out_features for m in net.generator if isinstance(m, nn.Linear)] == [7, 7, 7, 3 * 24 * 40]
+
+    def test_dropout_acts_in_sampling_and_the_same_z_gives_the_same_image(self):
+        net, plain = tiny((1, 32, 32), dropout=0.5, width=4), tiny((1, 32, 32), width=4)
+        assert sum(isinstance(m, LatentDropout) for m in net.generator) == 3
+        seen = []
+        net.generator[3].register_forward_hook(lambda module, inputs, output: seen.append(output))
+        images = net.sample(70, seed=0)  # more than a chunk
+        assert (torch.cat(seen) == 0).all((2, 3)).float().mean().item() == pytest.approx(0.5, abs=0.05)
+        assert torch.equal(net.sample(3, seed=0), images[:3])
+        assert torch.equal(net.decode(net.sample_latents(70, seed=0)[5:6]), images[5:6])
+        assert not kinds(plain.generator, LatentDropout)
+
+    def test_minibatch_discrimination_is_ds_last_hidden_layer(self):
+        net = tiny((1, 16, 16), minibatch=5)
+        layer, last = net.discriminator[-2:]
+        assert (layer.features, layer.kernels, last.in_features) == (2 * 2 * 4 * 4, 5, 2 * 2 * 4 * 4 + 5)
+        x = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+        collapsed = x[:1].expand(4, -1, -1, -1)
+        told = net.train().discriminator[:-1](2 * collapsed - 1)[:, -5:], net.discriminator[:-1](2 * x - 1)[:, -5:]
+        assert (told[0] > 0.999).all() and (told[1] < 0.999).any()
 
 
 def test_fresh_weights_are_those_of_the_paper():

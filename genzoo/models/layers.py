@@ -1,0 +1,87 @@
+"""Two layers of adversarial nets that see more than their input, tamed so that an answer still depends on its own image alone."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.errors import ArgumentError
+
+
+class MinibatchDiscrimination(nn.Module):
+    """How close each image is to the others of its batch, beside its features (Salimans et al. 2016, section 3.2; hack 15).
+
+    With M_i = T f(x_i), a matrix of `kernels` rows, o(x_i)_b = Σ_{j ≠ i} exp(-‖M_ib - M_jb‖₁), here the mean over j, so that it does not
+    grow with the batch. In evaluation there is no batch to compare with: o is then its mean in training, as batch norm's statistics are.
+
+    Args:
+        features: components of f(x).
+        kernels: B, the numbers that are appended.
+        size: components of each row of M.
+    """
+
+    mean: Tensor
+
+    def __init__(self, features: int, kernels: int = 16, size: int = 8) -> None:
+        super().__init__()
+        self.features, self.kernels, self.size = features, kernels, size
+        self.project = nn.Linear(features, kernels * size, bias=False)  # T
+        self.register_buffer("mean", torch.zeros(kernels))
+
+    def forward(self, f: Tensor) -> Tensor:
+        """Return f (N, features) with o appended, (N, features + kernels)."""
+        if not self.training:
+            return torch.cat([f, self.mean.to(f.dtype).expand(len(f), -1)], 1)
+        m = self.project(f).float().unflatten(1, (self.kernels, self.size))  # (N, B, size)
+        distances = (m[:, None] - m[None]).abs().sum(3)  # (N, N, B)
+        others = max(len(f) - 1, 1)
+        o = ((-distances).exp().sum(1) - 1) / others  # (N, B); less the image itself, e^0
+        with torch.no_grad():
+            self.mean.lerp_(o.detach().mean(0), 0.1)  # batch norm's momentum
+        return torch.cat([f, o.to(f.dtype)], 1)
+
+
+class LatentDropout(nn.Module):
+    """Dropout of whole channels in a generator, in training and in sampling (Isola et al. 2017, section 3.1; hack 17).
+
+    In training the channels are dropped at random. In sampling z decides: a channel is dropped where z lies in a half-space of its own,
+    with a direction that was drawn once and a share `rate` of N(0, I) in it. So the noise stays, and the same z gives the same image,
+    alone or in a batch, today or tomorrow.
+
+    Args:
+        channels: of the map.
+        latent_size: components of z ~ N(0, I).
+        rate: the share that is dropped, from 0 to less than 1.
+    """
+
+    directions: Tensor
+
+    def __init__(self, channels: int, latent_size: int, rate: float = 0.5) -> None:
+        super().__init__()
+        if not 0 < rate < 1:
+            raise ArgumentError(f"the rate of a dropout must lie between 0 and 1, not {rate!r}", "for example 0.5")
+        self.rate = rate
+        self.threshold = NormalDist().inv_cdf(rate)
+        self.register_buffer("directions", nn.functional.normalize(torch.randn(channels, latent_size), dim=1))
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        """Return the map x (N, channels, …) of z (N, latent_size), what is kept scaled by 1 / (1 - rate)."""
+        if self.training:
+            keep = torch.rand(len(x), x.shape[1], device=x.device) >= self.rate  # from the global generator, which the loop seeds
+        else:
+            keep = z.float() @ self.directions.T > self.threshold  # (N, channels)
+        scale = keep.to(x.dtype) / (1 - self.rate)
+        return x * scale.view(*scale.shape, *[1] * (x.ndim - 2))
+
+
+class LatentSequential(nn.Sequential):
+    """Layers in a row that begin with z; a `LatentDropout` among them is shown both the map and z."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return what z, (N, latent_size) or a map of it, (N, latent_size, 1, 1), is mapped to."""
+        x = z
+        for layer in self:
+            x = layer(x, z.flatten(1)) if isinstance(layer, LatentDropout) else layer(x)
+        return x

@@ -1,0 +1,199 @@
+"""The training doctor: says in one line what ails a run, with the hack that answers it, before it burns hours.
+
+It looks at the losses of each round, and every fifty rounds at what the round has left behind: gradients, averages, batch statistics,
+and the images that a player offers to be seen. It never touches the run. What is fatal stops it (`watch=false` goes on where a player has
+won); of anything else each kind is told once.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genzoo.errors import TrainingError
+from genzoo.hacks import hack
+from genzoo.training.averages import Averages
+from genzoo.training.players import Player
+
+PATIENCE = 200  # rounds over which a mean loss must stay below a player's floor, and of one mean of a critic's curve
+EXAMINED = 50  # rounds from one examination to the next
+STEEPEST = 100.0  # norm of a player's gradient: "if they are over 100 things are screwing up" (hack 10)
+LASTING = 4  # examinations in a row that must find the same
+GROWN_UP = 500  # rounds before samples are expected to differ
+ALIKE = 0.1  # share of the data's diversity below which samples have collapsed
+FLAT = 1e-2  # share of a batch norm's eps below which the variance of a channel is none: the layer no longer normalises it
+CURVE = 10  # means of PATIENCE rounds after which a critic's curve must have fallen
+FALLEN = 0.9  # of its peak
+_SHOWN = 256  # components of a weight that stand for it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What ails a run: the step, the kind of ailment, what was seen, and what to try."""
+
+    step: int
+    kind: str
+    words: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"step {self.step:,}: {self.kind}: {self.words}; try {self.remedy}"
+
+
+class Doctor:
+    """Looks after one run; `stop_when_won` is the recipe's `watch`."""
+
+    def __init__(self, players: Sequence[Player], averages: Averages, checkpoint: Path, stop_when_won: bool) -> None:
+        self.players = {player.name: player for player in players}
+        self.averages, self.checkpoint, self.stop_when_won = averages, checkpoint, stop_when_won
+        self.told: set[str] = set()
+        self._losses: dict[str, deque[float]] = {name: deque(maxlen=PATIENCE) for name in self.players}
+        self._norms: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
+        self._diversity: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
+        self._curves: dict[str, list[float]] = {name: [] for name, player in self.players.items() if player.distance}
+        self._seen: dict[str, Tensor] = {}  # by the name of what was examined: a few numbers of the examination before
+
+    def look(self, step: int, losses: Mapping[str, float]) -> list[Finding]:
+        """Return what is newly found after round `step` - 1 with these losses.
+
+        Raises:
+            TrainingError: a loss is not finite, or a player has won for good.
+        """
+        found = list(self._of_losses(step, losses))
+        if step % EXAMINED == 0:
+            found += [Finding(step=step, kind=kind, words=words, remedy=remedy) for kind, words, remedy in self._of_run(step)]
+        new = {finding.kind: finding for finding in reversed(found) if finding.kind not in self.told}
+        self.told |= new.keys()
+        return list(reversed(new.values()))
+
+    def state(self) -> dict[str, Any]:
+        """Return what a resumed run must know, JSON-ready: what has been told, and the critics' curves."""
+        return {"told": sorted(self.told), "curves": self._curves}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take up what `state` told."""
+        self.told = set(state.get("told", ()))
+        self._curves |= {name: list(means) for name, means in state.get("curves", {}).items() if name in self._curves}
+
+    def _of_losses(self, step: int, losses: Mapping[str, float]) -> Iterator[Finding]:
+        for name, loss in losses.items():
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"step {step}: the loss of the {name} is {loss}; {kept(self.checkpoint)}",
+                    f"start anew in another --out with a lower rate.{name}, precision=fp32 or another seed",
+                )
+            recent, floor = self._losses[name], self.players[name].floor
+            recent.append(loss)
+            mean = sum(recent) / len(recent)
+            if floor is not None and len(recent) == PATIENCE and mean < floor:
+                words = f"its mean loss over {PATIENCE} rounds is {mean:.4f}, so the others learn nothing"
+                if self.stop_when_won:
+                    raise TrainingError(
+                        f"step {step}: the {name} has collapsed the game: {words}; {kept(self.checkpoint)}",
+                        f"{self.players[name].remedy}; watch=false trains on regardless",
+                    )
+                remedy = self.players[name].remedy
+                yield Finding(step=step, kind="a loss at 0", words=f"the {name} has won, {words}", remedy=remedy)
+            if name in self._curves and step % PATIENCE == 0:
+                self._curves[name].append(mean)
+
+    def _of_run(self, step: int) -> Iterator[tuple[str, str, str]]:
+        for name, player in self.players.items():
+            yield from self._steep(name, player.module)
+            yield from self._collapsed(step, name, player)
+            if self._moved(f"weights of {name}", player.module):
+                yield from self._dead_average(name)
+                yield from self._dead_statistics(name, player.module)
+            yield from self._level(name)
+
+    def _steep(self, name: str, module: nn.Module) -> Iterator[tuple[str, str, str]]:
+        self._norms[name].append(gradient_norm(module))
+        norm = statistics.median(self._norms[name])
+        if len(self._norms[name]) == LASTING and norm > STEEPEST:
+            words = f"the gradient of the {name} has the norm {norm:,.0f}, and beyond {STEEPEST:.0f} a game goes wrong"
+            yield "exploding gradients", words, f"a lower rate.{name}; {hack('adam')}"
+
+    def _collapsed(self, step: int, name: str, player: Player) -> Iterator[tuple[str, str, str]]:
+        shown = player.shown() if player.shown is not None and step >= GROWN_UP else None
+        if shown is None:
+            return
+        real, made = (diversity(images) for images in shown)
+        self._diversity[name].append(made / real if real else 1.0)
+        share = max(self._diversity[name])
+        if len(self._diversity[name]) == LASTING and share < ALIKE:
+            words = f"images of the {name} are {share:.2g} times as far from each other as those of the data"
+            yield "mode collapse", words, f"{hack('minibatch-discrimination')}, or {hack('replay')}"
+
+    def _dead_average(self, name: str) -> Iterator[tuple[str, str, str]]:
+        key, average = f"average of {name}", self.averages.modules.get(name)
+        if average is None:
+            return
+        followed = self._moved(key, average.module)
+        if followed is False or not bool(torch.isfinite(self._seen[key]).all()):
+            yield "dead averages", f"the averaged weights of the {name} do not follow its weights", "a lower ema, or ema=0"
+
+    def _dead_statistics(self, name: str, module: nn.Module) -> Iterator[tuple[str, str, str]]:
+        for path, layer in module.named_modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_var is not None:
+                ailment = self._of_norm(f"{name}.{path}".rstrip("."), layer)
+                if ailment:
+                    words = f"{f'{name}.{path}'.rstrip('.')} {ailment}"
+                    yield "dead batch statistics", words, f"{hack('instance-norm')}, or norm=none"
+
+    def _of_norm(self, path: str, layer: Any) -> str:
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in (layer.running_mean, layer.running_var)):
+            return "has statistics that are not finite"
+        flat = float((layer.running_var < FLAT * layer.eps).float().mean())
+        if flat > 0.5:
+            return f"sees no variance in {flat:.0%} of its channels"
+        return "has not been updated by training" if self._moved(path, layer, "running_mean") is False else ""
+
+    def _level(self, name: str) -> Iterator[tuple[str, str, str]]:
+        means = self._curves.get(name, [])
+        distances = [-mean for mean in means]
+        if len(distances) < CURVE or min(distances[-2:]) <= FALLEN * max(distances):
+            return
+        rounds = len(means) * PATIENCE
+        words = f"minus the loss of the {name} is {distances[-1]:.3g} after {rounds:,} rounds, and was {max(distances):.3g} at most"
+        yield "a critic's curve that does not fall", words, f"{hack('more-turns')}, or lower rates"
+
+    def _moved(self, key: str, module: nn.Module, what: str = "") -> bool | None:
+        """Return whether a few numbers of `module` have changed since the examination before; None at the first."""
+        tensor = getattr(module, what) if what else next((p for p in module.parameters() if p.requires_grad), torch.empty(0))
+        row = tensor.detach()[0] if tensor.ndim > 1 else tensor.detach()
+        now, before = row.flatten()[:_SHOWN].clone(), self._seen.get(key)
+        self._seen[key] = now
+        return None if before is None else not torch.equal(now, before)
+
+
+def gradient_norm(module: nn.Module) -> float:
+    """Return the norm of the gradient that the last turn has left in the weights of `module`, 0 where it has left none."""
+    gradients = [p.grad for p in module.parameters() if p.grad is not None]
+    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))) if gradients else 0.0
+
+
+def diversity(images: Tensor) -> float:
+    """Return the median distance of an image (N, C, H, W) from the nearest other of its batch, 0 for fewer than two.
+
+    A total collapse has none, and a generator of a few modes hardly any, although the variance of its pixels may be the data's.
+    """
+    rows = images.detach().flatten(1).float()
+    if len(rows) < 2:
+        return 0.0
+    distances = torch.cdist(rows, rows).fill_diagonal_(torch.inf)  # (N, N)
+    return float(distances.min(1).values.median())
+
+
+def kept(checkpoint: Path) -> str:
+    """Return what is left of a run that went wrong, in a few words."""
+    if checkpoint.is_file():
+        return f"the last good checkpoint is kept at {checkpoint}"
+    return "no checkpoint had been written yet"

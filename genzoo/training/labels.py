@@ -1,0 +1,40 @@
+"""Soft and noisy labels (hack 6): what D is taught an image to be, 1 for real and 0 for a fake, when it is not quite so."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genzoo.losses.objectives import Objective
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How D's labels are drawn; G's are not touched.
+
+    Attributes:
+        soft: s > 0: labels of real images from 1 - s to 1 + 2s/3 and of fakes from 0 to s, evenly; 0.3 gives ganhacks' 0.7-1.2 and 0-0.3.
+        flipped: the share of images, chosen at random, that are given a label of the other kind.
+    """
+
+    soft: float = 0.0
+    flipped: float = 0.0
+
+    def loss(self, objective: Objective, real: Tensor, fake: Tensor, noise: torch.Generator) -> Tensor:
+        """Return the scalar that D minimises, from its numbers of real images and of fakes."""
+        if not (self.soft or self.flipped):
+            return objective.discriminator_loss(real, fake)
+        return self._paid(objective, real, True, noise) + self._paid(objective, fake, False, noise)
+
+    def draw(self, n: int, real: bool, noise: torch.Generator) -> Tensor:
+        """Return the labels (n,) of `n` real images or fakes; the source of `noise` says on which device."""
+        u = torch.rand(2, n, generator=noise, device=noise.device)
+        of_real, of_fake = 1 - self.soft + 5 / 3 * self.soft * u[0], self.soft * u[0]
+        mine, other = (of_real, of_fake) if real else (of_fake, of_real)
+        return torch.where(u[1] < self.flipped, other, mine)
+
+    def _paid(self, objective: Objective, logits: Tensor, real: bool, noise: torch.Generator) -> Tensor:
+        label = self.draw(len(logits), real, noise)
+        return (label * objective.real(logits) + (1 - label) * objective.fake(logits)).mean()
