@@ -109,6 +109,10 @@ class TrainingError(GenzooError):
     """A run that cannot go on; the last good checkpoint is kept and named."""
 
 
+class CollapseError(TrainingError):
+    """A run that has gone wrong: a loss or a weight is not finite, or a player has won for good."""
+
+
 class NoDensityError(GenzooError, TypeError):
     """Somebody asked an implicit model for a likelihood; the message teaches why there is none."""
 

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "complete": "completing",
         "context": "context",
         "train": "training",
+        "hacks": "hacks",
         "eval": "evaluation",
         "few-labels": "few_labels",
         "pull": "weights",

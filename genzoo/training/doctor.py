@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genzoo.errors import TrainingError
+from genzoo.errors import CollapseError
 from genzoo.hacks import hack
 from genzoo.training.averages import Averages
 from genzoo.training.players import Player
@@ -65,7 +65,7 @@ class Doctor:
         """Return what is newly found after round `step` - 1 with these losses.
 
         Raises:
-            TrainingError: a loss is not finite, or a player has won for good.
+            CollapseError: a loss is not finite, or a player has won for good.
         """
         found = list(self._of_losses(step, losses))
         if step % EXAMINED == 0:
@@ -86,7 +86,7 @@ class Doctor:
     def _of_losses(self, step: int, losses: Mapping[str, float]) -> Iterator[Finding]:
         for name, loss in losses.items():
             if not math.isfinite(loss):
-                raise TrainingError(
+                raise CollapseError(
                     f"step {step}: the loss of the {name} is {loss}; {kept(self.checkpoint)}",
                     f"start anew in another --out with a lower rate.{name}, precision=fp32 or another seed",
                 )
@@ -96,7 +96,7 @@ class Doctor:
             if floor is not None and len(recent) == PATIENCE and mean < floor:
                 words = f"its mean loss over {PATIENCE} rounds is {mean:.4f}, so the others learn nothing"
                 if self.stop_when_won:
-                    raise TrainingError(
+                    raise CollapseError(
                         f"step {step}: the {name} has collapsed the game: {words}; {kept(self.checkpoint)}",
                         f"{self.players[name].remedy}; watch=false trains on regardless",
                     )

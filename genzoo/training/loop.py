@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from genzoo.data import Images
-from genzoo.errors import ArgumentError, TrainingError, suggest
+from genzoo.errors import ArgumentError, CollapseError, TrainingError, suggest
 from genzoo.models import Model
 from genzoo.noise import generator, mix
 from genzoo.recipe import FACTS, Recipe
@@ -125,7 +125,7 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint, unless a weight is not finite: the last good one is worth more."""
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
-            raise TrainingError(
+            raise CollapseError(
                 f"step {self.step}: weights are not finite; {kept(self.checkpoint)}",
                 "start anew in another --out with a lower rate or precision=fp32",
             )

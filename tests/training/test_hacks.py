@@ -1,0 +1,232 @@
+"""Each hack that is a switch of the recipe, or how the game is played anyway, does what `genzoo hacks` says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import toys
+from genzoo_dcgan.dcgan import DCGAN, DCGANConfig
+from torch import nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import SGD, Adam
+from toys import ToyGAN, UniformGAN
+
+from genzoo import Recipe
+from genzoo.errors import ArgumentError, TrainingError
+from genzoo.explore.interpolation import path
+from genzoo.noise import generator
+from genzoo.training import replay
+from genzoo.training.adversarial import AdversarialGame
+from genzoo.training.checkpoint import read
+from genzoo.training.loop import fingerprint, play
+from genzoo.training.parallel import World
+from genzoo.training.players import players
+from genzoo.training.refusals import check_recipe
+
+IMAGES = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def noise(*parts):
+    return generator("hacks", *parts)
+
+
+def seen_by(net):
+    """Return a list that will hold what the discriminator of `net` is shown."""
+    seen = []
+    net._discriminate = lambda x: seen.append(x.detach().clone()) or type(net)._discriminate(net, x)
+    return seen
+
+
+def dcgan(**config):
+    return DCGAN(DCGANConfig(**{"image_shape": (1, 8, 8), "width": 2, "latent_size": 5, **config}))
+
+
+def finish(run):
+    play(run, lambda losses: None, lambda: None, lambda: False)
+    return run
+
+
+class TestAlways:
+    def test_1_d_sees_images_in_minus_one_to_one_and_g_ends_in_tanh(self):
+        net, shown = dcgan(), []
+        net.discriminator.register_forward_pre_hook(lambda module, inputs: shown.append(inputs[0]))
+        black_white = (IMAGES > 0.5).float()
+        net._discriminate(black_white)
+        assert shown[0].unique().tolist() == [-1, 1] and isinstance(net.generator[-1], nn.Tanh)
+
+    def test_2_the_generators_labels_are_flipped_by_default(self):
+        """-log D is the cross-entropy of calling a fake real."""
+        logits = torch.linspace(-6, 6, 25, requires_grad=True)
+        told = AdversarialGame(toys.gan(), Recipe()).objective.generator_loss(logits)
+        torch.testing.assert_close(told, binary_cross_entropy_with_logits(logits, torch.ones(25)))
+
+    def test_3_gaussian_z_walks_along_great_circles_and_a_cube_along_lines(self):
+        assert ToyGAN.prior == DCGAN.prior == "normal"
+        a, b = torch.eye(2)[:, None]
+        middles = {prior: path(a, b, 3, prior).view(3, 2)[1] for prior in (ToyGAN.prior, UniformGAN.prior)}
+        assert middles["normal"].norm().item() == pytest.approx(1) and middles["uniform"].norm().item() == pytest.approx(0.5**0.5)
+
+    def test_4_real_and_fake_are_batches_of_their_own(self):
+        net = toys.gan().train()
+        seen = seen_by(net)
+        AdversarialGame(net, Recipe()).discriminator_loss(IMAGES, noise())
+        assert len(seen) == 2 and torch.equal(seen[0], IMAGES) and not torch.equal(seen[1], IMAGES)
+
+    def test_5_no_pooling_and_leaky_relu_in_d(self):
+        net = dcgan()
+        assert not [m for m in net.modules() if "Pool" in type(m).__name__]
+        assert not [m for m in net.discriminator.modules() if isinstance(m, nn.ReLU)]
+
+    def test_11_turns_do_not_depend_on_losses(self, start):
+        run = start(steps=3, turns={"discriminator": 2})
+        played = []
+        turn = run._turn
+        run._turn = lambda player, number, *rest: played.append(player.name) or 1e9 * turn(player, number, *rest)
+        for _ in range(3):
+            run.play_round()
+        assert played == ["discriminator", "discriminator", "generator"] * 3
+
+
+class TestLabels:
+    @pytest.mark.parametrize("recipe", [{"soft_labels": 0.3}, {"flipped_labels": 0.5}])
+    def test_6_they_teach_d_and_not_g(self, recipe):
+        net = toys.gan().eval()
+        plain, hacked = (AdversarialGame(net, Recipe(**more)) for more in ({}, recipe))
+        assert abs(plain.discriminator_loss(IMAGES, noise(0)) - hacked.discriminator_loss(IMAGES, noise(0))) > 1e-4
+        assert torch.equal(plain.generator_loss(IMAGES, noise(1)), hacked.generator_loss(IMAGES, noise(1)))
+
+    @pytest.mark.parametrize("key", ["soft_labels", "flipped_labels"])
+    def test_a_critic_has_no_labels(self, key):
+        recipe = Recipe(objective="wasserstein", clip=0.01, optimizer={"all": "rmsprop"}, **{key: 0.2})
+        with pytest.raises(TrainingError, match=f"{key}=0.2 makes no sense with objective=wasserstein: its critic has no labels") as caught:
+            players(toys.gan(), recipe)
+        assert f"{key}=0" in caught.value.hint
+        for objective in ("minimax", "lsgan", "hinge"):
+            check_recipe(toys.gan(), Recipe(objective=objective, **{key: 0.2}))
+
+    def test_15_minibatch_discrimination_does_not_go_with_the_penalty(self):
+        with pytest.raises(TrainingError, match="with minibatch discrimination it depends on the others") as caught:
+            check_recipe(dcgan(minibatch=3, discriminator_norm="none"), Recipe(penalty=10.0))
+        assert "minibatch=0" in caught.value.hint
+
+
+class TestOptimisers:
+    def test_9_sgd_for_d_and_adam_for_g(self, start):
+        run = start(optimizer={"all": "adam", "discriminator": "sgd"})
+        assert isinstance(run.optimisers["discriminator"], SGD) and isinstance(run.optimisers["generator"], Adam)
+
+    def test_14_more_turns_for_d(self, start):
+        run = start(turns={"discriminator": 5})
+        finish(run)
+        assert {int(s["step"]) for s in run.optimisers["discriminator"].state.values()} == {30}
+
+
+class TestInstanceNoise:
+    def test_13_it_falls_linearly_to_none(self):
+        recipe = Recipe(steps=10, instance_noise=0.2)
+        assert [recipe.noise(step) for step in (0, 5, 9, 10, 11)] == pytest.approx([0.2, 0.1, 0.02, 0.0, 0.0])
+        assert Recipe().noise(0) == 0
+
+    @pytest.mark.parametrize(("step", "deviation"), [(0, 0.4), (5, 0.2)])
+    def test_all_that_d_sees_is_noisy(self, step, deviation):
+        net = toys.gan().train()
+        seen = seen_by(net)
+        game = AdversarialGame(net, Recipe(steps=10, instance_noise=0.4))
+        game.begin(step)
+        game.discriminator_loss(IMAGES, noise(0))
+        game.generator_loss(IMAGES, noise(1))
+        real, fake, again = (shown - clean for shown, clean in zip(seen, (IMAGES, *2 * [game.shown[1]]), strict=True))
+        for rest in (real, fake, again):
+            assert rest.std().item() == pytest.approx(deviation, rel=0.1) and abs(rest.mean()) < deviation / 10
+        assert not torch.equal(real, fake) and not torch.equal(fake, again)
+
+    def test_the_loop_tells_the_round(self, start):
+        run = start(steps=4, instance_noise=0.4)
+        game = run.players[0].before_turn.__self__
+        deviations = []
+        for _ in range(4):
+            run.play_round()
+            deviations.append(game._deviation)
+        assert deviations == pytest.approx([0.4, 0.3, 0.2, 0.1])
+
+
+class TestReplay:
+    def test_8_d_is_shown_old_fakes_and_g_its_own(self):
+        net = toys.gan().train()
+        seen = seen_by(net)
+        game = AdversarialGame(net, Recipe(batch=16, replay=0.5))
+        game.pool.images.fill_(255)
+        game.pool.filled.fill_(len(game.pool.images))
+        game.discriminator_loss(IMAGES, noise(0))
+        game.generator_loss(IMAGES, noise(1))
+        white = [(shown == 1).all((1, 2, 3)).sum().item() for shown in seen]
+        assert white == [0, 8, 0]
+        assert torch.equal(seen[2], game.shown[1])  # handed on whole
+        assert AdversarialGame(net, Recipe()).pool is None
+
+    def test_the_pool_is_in_the_checkpoint(self, start):
+        run = finish(start(steps=2, replay=0.5))
+        tensors, _ = read(run.checkpoint)
+        assert tensors["memory.discriminator.images"].any() and int(tensors["memory.discriminator.filled"]) == 2
+
+    def test_for_one_process(self, start):
+        with pytest.raises(ArgumentError, match="what the discriminator remembers cannot be kept for 2 processes") as caught:
+            start(replay=0.5, world=World(0, 2))
+        assert "leave out replay" in caught.value.hint
+
+
+class TestResumed:
+    """The bits are those of the uninterrupted run, whatever is switched on."""
+
+    RECIPE = {"soft_labels": 0.3, "flipped_labels": 0.1, "instance_noise": 0.2, "replay": 0.5, "steps": 8}
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch):
+        monkeypatch.setattr(replay, "BATCHES", 1)
+        monkeypatch.setattr(replay, "ENTERING", 1 / 4)  # full after four turns
+
+    def state(self, run):
+        return {f"{part}.{key}": value.clone() for part, module in run.parts.items() for key, value in module.state_dict().items()}
+
+    def two_parts(self, start, folder):
+        folder.mkdir()
+        half = start(folder=folder, **self.RECIPE)
+        play(half, lambda losses: None, lambda: None, lambda: half.step >= 5)
+        torch.manual_seed(12345)
+        rest = start(folder=folder, **self.RECIPE)
+        rest.resume()
+        return finish(rest)
+
+    def test_with_labels_noise_and_replay(self, start, tmp_path):
+        whole, parts = self.state(finish(start(**self.RECIPE))), self.state(self.two_parts(start, tmp_path / "b"))
+        assert whole.keys() == parts.keys() and "memory.discriminator.images" in whole
+        assert [key for key in whole if not torch.equal(whole[key], parts[key])] == []
+
+    def test_a_pool_that_is_left_out_is_seen(self, start, tmp_path, monkeypatch):
+        whole = self.state(finish(start(**self.RECIPE)))
+        monkeypatch.setattr(replay.Pool, "state_dict", lambda self, *rest, **more: {})
+        parts = self.state(self.two_parts(start, tmp_path / "b"))
+        assert not torch.equal(whole["model.discriminator.0.weight"], parts["model.discriminator.0.weight"])
+
+    def test_noise_that_fell_for_another_number_of_steps_is_refused(self, start):
+        run = start(steps=6, instance_noise=0.2)
+        play(run, lambda losses: None, lambda: None, lambda: run.step >= 2)
+        with pytest.raises(TrainingError, match="with 9 steps its noise would have been others"):
+            start(steps=9, instance_noise=0.2).resume()
+        start(steps=6, instance_noise=0.2).resume()
+
+    @pytest.mark.parametrize("change", [{"soft_labels": 0.1}, {"flipped_labels": 0.1}, {"instance_noise": 0.1}, {"replay": 0.1}])
+    def test_each_decides_the_bits(self, change):
+        assert fingerprint(Recipe(**change)) != fingerprint(Recipe())
+
+
+def test_17_batch_statistics_are_estimated_as_images_are_drawn():
+    """With dropout at random they would differ from one estimate to the next, and so would the published weights."""
+    from genzoo.training.adversarial import estimate_statistics
+
+    net = dcgan(dropout=0.5, image_shape=(1, 16, 16), width=4)
+    told = []
+    for _ in range(2):
+        estimate_statistics(net, batches=2)
+        told.append(net.generator[5].running_mean.clone())  # behind a dropout
+    assert isinstance(net.generator[5], nn.BatchNorm2d) and torch.equal(*told)
