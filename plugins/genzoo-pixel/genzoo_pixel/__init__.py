@@ -13,8 +13,8 @@ GATED = "van den Oord et al. 2016, Conditional Image Generation with PixelCNN De
 _KINDS: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
     ("pixelcnn", "pixelcnn:PixelCNN", RNN, "Masked convolutions; the context has a blind spot", {"layers": 12, "width": 32}),
     ("gated-pixelcnn", "gated:GatedPixelCNN", GATED, "Two stacks, no blind spot", {"layers": 12, "width": 32, "hidden": 64}),
-    ("pixelrnn-row", "pixelrnn:PixelRNNRow", RNN, "Row LSTM; the context is a triangle", {"layers": 7, "width": 32}),
-    ("pixelrnn-diagonal", "pixelrnn:PixelRNNDiagonal", RNN, "Diagonal BiLSTM; all context", {"layers": 7, "width": 24}),
+    ("pixelrnn-row", "pixelrnn:PixelRNNRow", RNN, "Row LSTM; the context is a triangle", {"layers": 3, "width": 32}),
+    ("pixelrnn-diagonal", "pixelrnn:PixelRNNDiagonal", RNN, "Diagonal BiLSTM; all context", {"layers": 3, "width": 32}),
 )
 
 
