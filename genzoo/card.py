@@ -25,12 +25,13 @@ _DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$", *(f"{d}{i}" for d i
 
 
 class Family(enum.Enum):
-    """The lecture's taxonomy of generative models, and the autoencoder beside it."""
+    """The lecture's taxonomy of generative models, and beside it the autoencoder and the classifier."""
 
     TRACTABLE = "tractable"  # explicit density, computed exactly: PixelRNN, PixelCNN
     APPROXIMATE = "approximate"  # explicit density, bounded: VAE
     IMPLICIT = "implicit"  # no density, only samples: GAN
     AUTOENCODER = "autoencoder"  # codes and reconstructions, neither density nor samples
+    CLASSIFIER = "classifier"  # no model of images at all: its features are what samples of the others are measured in
 
     @property
     def words(self) -> str:
@@ -40,7 +41,13 @@ class Family(enum.Enum):
             Family.APPROXIMATE: "explicit density, lower bound on p(x)",
             Family.IMPLICIT: "implicit density, samples only",
             Family.AUTOENCODER: "codes and reconstructions, no density",
+            Family.CLASSIFIER: "features to measure with, no model of images",
         }[self]
+
+    @property
+    def is_instrument(self) -> bool:
+        """Say whether models of this family measure others and are no entries of the zoo themselves."""
+        return self is Family.CLASSIFIER
 
 
 def check_name(name: object, what: str = "name") -> str:

@@ -38,7 +38,8 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
         "genzoo-gan": ("gan", "gan-mnist"),
         "genzoo-dcgan": ("dcgan", "dcgan-bedrooms", "dcgan-mnist", "dcgan-faces"),
-        "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms"),
+        "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms", "wgan-gp-resnet"),
+        "genzoo-features": ("features", "features-mnist", "features-cifar10"),
     }
 )  # fmt: skip
 CORE_DATASETS = ("mnist", "binarized-mnist", "fashion-mnist", "cifar10", "bedrooms", "faces", "frey", "omniglot", "digits", "hf")

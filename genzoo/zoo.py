@@ -26,7 +26,14 @@ def ledger() -> Ledger:
 
 
 def cards() -> list[Card]:
-    """Return the cards of every installed model, official and third-party, in the order of the taxonomy."""
+    """Return the cards of every installed model, official and third-party, in the order of the taxonomy.
+
+    Classifiers are left out, as by `genzoo list`: they measure models and are none. `card(name)` knows them too.
+    """
+    return [card for card in _every_card() if not card.family.is_instrument]
+
+
+def _every_card() -> list[Card]:
     rows = ledger()
     return [card.replace(has_weights=card.name in rows) for card in installed().cards.values()]
 
@@ -50,7 +57,7 @@ def row(name: str) -> Row:
     rows = ledger()
     if not isinstance(name, str) or name not in rows:
         known = card(name)
-        trained = [c.name for c in cards() if c.has_weights and c.model == known.model]
+        trained = [c.name for c in _every_card() if c.has_weights and c.model == known.model]
         own = [f"genzoo train {name} makes some, and GENZOO_ZOO=runs/{name} lets them be found"] if known.recipe else []
         ways = [f"{trained[0]!r} has", *own] if trained else [*own, f"genzoo.create({name!r}) has fresh ones"]
         raise HubError(f"{name!r} has no published weights", "; ".join(ways))
@@ -161,17 +168,32 @@ def train(
 
 
 def evaluate(
-    name: str, data: Any = None, n: int | None = None, seed: int = 0, progress: Any = None, ks: Sequence[int] | None = None
+    name: str,
+    data: Any = None,
+    n: int | None = None,
+    seed: int = 0,
+    progress: Any = None,
+    ks: Sequence[int] | None = None,
+    features: str | None = None,
+    metrics: Sequence[str] | None = None,
 ) -> list[Record]:
     """Return the records of the published model `name` on `data` (None: its recipe's): likelihoods, or sample quality beside its floor.
 
-    `ks` are the numbers of draws for which a VAE's importance-weighted bound is told, by default 1, 50, 500 and 5,000.
+    Args:
+        name: a model with published weights.
+        data: see `genzoo.data.open_data`.
+        n: how many images.
+        seed: of the samples and of every choice.
+        progress: told (what, done, total).
+        ks: numbers of draws for which a VAE's importance-weighted bound is told, by default 1, 50, 500 and 5,000.
+        features: in what samples are compared: "gist" or a published feature net; by default the data set's own.
+        metrics: some of `genzoo.evaluation.METRICS`. Features or metrics have samples measured where there is a density too.
 
     Raises:
-        ArgumentError: no data named, neither here nor in the recipe; `ks` for a model that has no such bound.
+        ArgumentError: no data named, neither here nor in the recipe; `ks`, `features` or `metrics` for a model that has none.
     """
     from genzoo.evaluation.scoring import records_of
     from genzoo.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    return records_of(load(name), card(name), data, n, seed, progress, ks)
+    return records_of(load(name), card(name), data, n, seed, progress, ks, features, metrics)

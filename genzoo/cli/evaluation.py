@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from genzoo.cli.options import LARGEST_SEED, command, complete_name, data_option, find, json_option, settled
 from genzoo.cli.output import Progress, note, say, say_facts, say_json
@@ -12,6 +13,19 @@ from genzoo.errors import safe_text
 
 if TYPE_CHECKING:
     from genzoo.evaluation.records import Record
+
+
+def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return "gist" and the names of feature nets that begin with `incomplete`."""
+    from genzoo.registry import installed
+
+    nets = [card.name for card in installed().cards.values() if card.family.is_instrument]
+    return [CompletionItem(name) for name in ("gist", *nets) if name.startswith(incomplete)]
+
+
+def read_metrics(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str] | None:
+    """Return the measures that `--metrics kid,fid` asks for, or None where it is not given."""
+    return [word.strip() for text in texts for word in text.split(",") if word.strip()] or None
 
 
 def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[int] | None:
@@ -31,13 +45,31 @@ def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[
     "--k", "ks", metavar="K[,K]...", multiple=True, callback=read_draws,
     help="Draws of a VAE's importance-weighted bound. By default 1,50,500,5000.",
 )  # fmt: skip
+@click.option(
+    "--features", metavar="gist|NAME", shell_complete=complete_net,
+    help="In what samples are compared: gist, or a classifier of `genzoo list --family classifier`. By default the data set's own.",
+)  # fmt: skip
+@click.option(
+    "--metrics", metavar="M[,M]...", multiple=True, callback=read_metrics,
+    help="Of samples: kid, fid, prdc, two-sample, copying, swd, ms-ssim, parzen-2014. By default all that the images allow.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the samples and of every choice.")
 @json_option
-def eval_command(names: tuple[str, ...], data: str | None, n: int | None, ks: list[int] | None, seed: int, as_json: bool) -> None:
+def eval_command(
+    names: tuple[str, ...],
+    data: str | None,
+    n: int | None,
+    ks: list[int] | None,
+    features: str | None,
+    metrics: list[str] | None,
+    seed: int,
+    as_json: bool,
+) -> None:
     """Measure a model, or several and rank them.
 
     Each number comes with what one must know to compare it, and two that cannot be compared are not ranked together. Of a VAE the ELBO
-    is told, and tighter bounds of K draws per image; their time grows with the largest K.
+    is told, and tighter bounds of K draws per image; their time grows with the largest K. Samples are measured beside the floor that
+    real images reach; --features and --metrics measure those of a model that has a likelihood, too.
     """
     from genzoo import zoo
 
@@ -47,7 +79,8 @@ def eval_command(names: tuple[str, ...], data: str | None, n: int | None, ks: li
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
 
     settled()
-    wanted: dict[str, Any] = {} if ks is None else {"ks": ks}
+    given = {"ks": ks, "features": features, "metrics": metrics}
+    wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     every: list[Record] = []
     for card in cards:
         with Progress(card.name, "images") as progress:

@@ -24,7 +24,10 @@ TREE: tuple[Any, ...] = (
         ("Implicit density: samples only", Family.IMPLICIT),
     ),
 )
-BESIDE: tuple[Any, ...] = ("Autoencoders: codes, no density", Family.AUTOENCODER)
+BESIDE: tuple[tuple[str, Family], ...] = (
+    ("Autoencoders: codes, no density", Family.AUTOENCODER),
+    ("Classifiers: features to measure with, no models of images", Family.CLASSIFIER),
+)
 
 
 @command("list")
@@ -32,9 +35,12 @@ BESIDE: tuple[Any, ...] = ("Autoencoders: codes, no density", Family.AUTOENCODER
 @click.option("--family", type=click.Choice([family.value for family in Family]), help="Only this family.")
 @json_option
 def list_command(tree: bool, family: str | None, as_json: bool) -> None:
-    """Every installed model, with its family, weights and score."""
+    """Every installed model, with its family, weights and score.
+
+    Classifiers, whose features the samples of models are measured in, are no models of images: --tree and --family classifier show them.
+    """
     cards, rows = catalogue()
-    chosen = [card for card in cards if family in (None, card.family.value)]
+    chosen = [card for card in cards if _shown(card, family, tree and not as_json)]
     if as_json:
         say_json([entry(card, rows.get(card.name)) for card in chosen])
     elif tree:
@@ -44,7 +50,11 @@ def list_command(tree: bool, family: str | None, as_json: bool) -> None:
     if not cards:
         note("no models are installed; for the bedrooms: pip install genzoo-dcgan")
     elif not chosen:
-        note(f"no installed model is of the family {family}")
+        note(f"no installed model is of the family {family}" if family else "only classifiers are installed: --family classifier")
+
+
+def _shown(card: Card, family: str | None, tree: bool) -> bool:
+    return card.family.value == family if family else tree or not card.family.is_instrument
 
 
 def line(card: Card, row: Row | None) -> list[str]:
@@ -92,9 +102,11 @@ def draw(cards: Sequence[Card], rows: Ledger) -> Iterator[str]:
         "".join(signs).encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         signs = ("|- ", "`- ", "|  ", "   ")
-    for heading, content in (TREE, BESIDE):
-        yield heading
-        yield from _branch(content, "", cards, rows, signs)
+    seen = {card.family for card in cards}
+    for heading, content in (TREE, *BESIDE):
+        if content is not Family.CLASSIFIER or content in seen:
+            yield heading
+            yield from _branch(content, "", cards, rows, signs)
 
 
 def _branch(content: Any, indent: str, cards: Sequence[Card], rows: Ledger, signs: Sequence[str]) -> Iterator[str]:

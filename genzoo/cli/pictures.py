@@ -101,3 +101,6 @@ def check_samples(card: Card) -> None:
     if card.family is Family.AUTOENCODER:
         why = f"{card.name} is an autoencoder: it has no distribution of codes to sample from"
         raise ArgumentError(why, "genzoo list --tree shows the models that have one")
+    if card.family.is_instrument:
+        why = f"{card.name} is a classifier: it tells images apart and draws none"
+        raise ArgumentError(why, f"genzoo eval NAME --features {card.name} measures the samples of a model in its features")

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from genzoo.errors import ArgumentError
 
 FLOOR = "train"  # the subject of measures of real images
-KINDS = ("exact", "elbo", "iwae", "sample", "reconstruction")
+KINDS = ("exact", "elbo", "iwae", "sample", "reconstruction", "classification")
 BETTER = ("lower", "higher", "neither")
 
 # Field -> why a difference in it forbids a comparison. In the order in which reasons are given.
@@ -38,7 +38,8 @@ class Record:
         value: the number, finite.
         unit: "1" for a pure number, "nats", "bits/dim", ...
         kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of sample quality,
-            "reconstruction" for one of what an encoder and a decoder leave of images.
+            "reconstruction" for one of what an encoder and a decoder leave of images, "classification" for one of how well a classifier
+            tells them apart.
         n: images that were measured.
         data, split, transform: against which images: the set's name, its part, and "8-bit" or a binarisation.
         image_shape: of which size, as "1x28x28", or "" where it was not noted.
@@ -100,7 +101,7 @@ class Record:
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"
         how = {"elbo": "ELBO, ", "iwae": f"IWAE, {self.protocol}, "}.get(self.kind, "")
         where = f"{how}n = {self.n:,}{against}, {self.data} {self.split}, {self.transform}"
-        return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})"
+        return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})" + (f"; {self.note}" if self.note else "")
 
 
 def difference(a: Record, b: Record) -> str:

@@ -11,12 +11,13 @@ from genzoo.card import Card
 from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.certificate import certificate_of
+from genzoo.evaluation.classification import classification
 from genzoo.evaluation.inputs import Progress, subset
 from genzoo.evaluation.likelihood import check_suited, importance, likelihood
 from genzoo.evaluation.quality import evaluate_implicit
 from genzoo.evaluation.reconstruction import reconstruction
 from genzoo.evaluation.records import Record
-from genzoo.models import DensityModel, EncodingModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
+from genzoo.models import ClassifyingModel, DensityModel, EncodingModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
 DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
@@ -30,20 +31,29 @@ def records_of(
     seed: int = 0,
     progress: Progress | None = None,
     ks: Sequence[int] | None = None,
+    features: str | None = None,
+    metrics: Sequence[str] | None = None,
 ) -> list[Record]:
     """Return the records of `model` on the held-out part of `data` (None: the recipe's).
 
-    `ks` are the numbers of draws of the importance-weighted bounds, None for the usual ones; only an ImportanceModel has them.
+    `ks` are the numbers of draws of the importance-weighted bounds, None for the usual ones; only an ImportanceModel has them. `features`
+    and `metrics` are those of `evaluate_implicit`; with either of them a model that has a density is measured by its samples instead.
 
     Raises:
-        ArgumentError: as `score_model`; `ks` for a model without such bounds.
+        ArgumentError: as `score_model`; `ks` for a model without such bounds, `features` or `metrics` for one without samples.
     """
+    by_samples = features is not None or metrics is not None
+    if by_samples and not isinstance(model, GenerativeModel):
+        raise ArgumentError(f"{card.name!r} draws no samples that could be measured", "leave features and metrics out")
     if ks is not None and not isinstance(model, ImportanceModel):
         raise ArgumentError(
             f"{card.name!r} has no importance-weighted bound to take k draws for", "leave k out; VAEs have one: genzoo list --tree"
         )
-    sides = {split: held_in(model, card, data, split) for split in ("train", "test")}
-    return score_model(model, sides["train"], sides["test"], card.name, n, seed, progress, DRAWS if ks is None else ks)
+    train, test = (held_in(model, card, data, split) for split in ("train", "test"))
+    if by_samples and isinstance(model, GenerativeModel):
+        chosen: dict[str, Any] = {"subject": card.name, "metrics": metrics, "features": features, "progress": progress}
+        return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, **chosen)
+    return score_model(model, train, test, card.name, n, seed, progress, DRAWS if ks is None else ks)
 
 
 def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
@@ -92,6 +102,8 @@ def score_model(
         return found
     if isinstance(model, ImplicitModel) and isinstance(model, GenerativeModel):
         return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, subject=name, progress=progress)
+    if isinstance(model, ClassifyingModel):
+        return classification(model, test, n, seed, subject=name, progress=progress)
     if isinstance(model, EncodingModel):
         return [reconstruction(model, test, n, seed, subject=name, progress=progress)]
     return []

@@ -18,6 +18,7 @@ from genzoo.data import Images
 from genzoo.errors import ArgumentError
 from genzoo.explore.latents import codes
 from genzoo.images import as_tensor
+from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.density import DensityModel
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.latent import EncodingModel
@@ -31,7 +32,8 @@ def features(model: Model, images: Any, progress: Callable[[int, int], None] | N
     """Return the features (N, F) float32, on the CPU, of images (N, C, H, W): a set, or uint8 or floats in [0, 1].
 
     Of a model with an encoder they are the codes, or the means of q(z|x), and F is its latent size; of a GAN the hidden layers of its
-    discriminator. The model is asked in evaluation mode and without gradients; an image has the same features in any batch.
+    discriminator; of a classifier what it reads the class from. The model is asked in evaluation mode and without gradients; an image has
+    the same features in any batch.
 
     Args:
         model: whatever `source` knows features of.
@@ -60,6 +62,8 @@ def source(model: Model) -> str:
     Raises:
         ArgumentError: it has none; the hint says which models have.
     """
+    if isinstance(model, ClassifyingModel):
+        return "features of the classifier"
     if isinstance(model, EncodingModel):
         return "means of q(z|x)" if isinstance(model, DensityModel) else "codes of the encoder"
     if not isinstance(model, ImplicitModel):
@@ -76,6 +80,8 @@ def source(model: Model) -> str:
 
 
 def _features(model: Model, x: Tensor) -> Tensor:
+    if isinstance(model, ClassifyingModel):
+        return model.features(x)
     if isinstance(model, EncodingModel):
         return codes(model, x)
     return _hidden(model, x)

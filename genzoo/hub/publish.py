@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.card import Card, check_name
+from genzoo.card import Card, Family, check_name
 from genzoo.errors import HubError, WeightsError, safe_text
 from genzoo.files import atomic_write, make_folder, relative_parts, sha256_of
 from genzoo.hub.deadlines import PATIENT
@@ -19,6 +19,8 @@ from genzoo.ledger.sources import REPO, REVISION
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
+# What a model card shows to be called: most models draw, an autoencoder has codes, a classifier features.
+_CALLS = {Family.AUTOENCODER: "encode(images)", Family.CLASSIFIER: "features(images)"}
 _LICENCES = {"mit", "apache-2.0", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "openrail"}
 
 
@@ -138,7 +140,7 @@ def model_card(row: Row, card: Card) -> str:
     }
     lines = ["---", *_metadata(row, card), "---", "", f"# {row.name}", "", _plain(card.summary), ""]
     lines += [f"- **{key}:** {_plain(value)}" for key, value in facts.items() if value]
-    lines += ["", "```python", "import genzoo", "", f'genzoo.load("{row.name}").sample(16, seed=0)', "```"]
+    lines += ["", "```python", "import genzoo", "", f'genzoo.load("{row.name}").{_CALLS.get(card.family, "sample(16, seed=0)")}', "```"]
     if row.scores:
         lines += ["", "| metric | value | kind | n | data | protocol |", "|---|---|---|---|---|---|", *map(_score_line, row.scores)]
     return "\n".join(lines) + "\n"
@@ -149,7 +151,7 @@ def _metadata(row: Row, card: Card) -> list[str]:
     values: dict[str, Any] = {"license": licence} if licence in _LICENCES else {"license": "other", "license_name": _slug(row.licence)}
     values |= {
         "library_name": "genzoo",
-        "pipeline_tag": "unconditional-image-generation",
+        "pipeline_tag": "image-feature-extraction" if card.family in _CALLS else "unconditional-image-generation",
         "tags": ["genzoo", card.family.value],
     }
     return [f"{key}: {json.dumps(value)}" for key, value in values.items()]  # JSON is YAML, whatever the text holds

@@ -28,7 +28,7 @@ class Score:
     metric: str
     value: float
     unit: str = ""
-    kind: str = field(default="sample", metadata=limits(choices=("exact", "elbo", "iwae", "sample", "reconstruction")))
+    kind: str = field(default="sample", metadata=limits(choices=("exact", "elbo", "iwae", "sample", "reconstruction", "classification")))
     n: int = field(default=0, metadata=limits(0, 10**12))  # images measured, 0 where that has no meaning
     stderr: float | None = field(default=None, metadata=limits(0))
     subject: str = ""  # whose images: the model's name, or "train" for the floor that real images reach

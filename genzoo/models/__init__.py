@@ -2,10 +2,11 @@
 
 Two independent questions place a model: can p(x) be asked for (`DensityModel`: exactly, as of every `AutoregressiveModel`, or as a
 bound, as of every `ImportanceModel`; `ImplicitModel`: no), and is there a latent z (`LatentModel`: decode; `EncodingModel`: encode
-as well)?
+as well)? A `ClassifyingModel` answers neither: it is no generative model, and its features are what samples are measured in.
 """
 
 from genzoo.models.autoregressive import AutoregressiveModel
+from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.density import DensityModel
 from genzoo.models.folding import compact
 from genzoo.models.implicit import ImplicitModel
@@ -16,7 +17,7 @@ from genzoo.models.model import GenerativeModel, Model
 from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
 
 __all__ = [
-    "AutoregressiveModel", "DensityModel", "EncodingModel", "GenerativeModel", "ImplicitModel", "Importance", "ImportanceModel",
-    "LatentDropout", "LatentModel", "LatentSequential", "MinibatchDiscrimination", "Model", "StridedConv2d", "StridedConvTranspose2d",
-    "compact",
+    "AutoregressiveModel", "ClassifyingModel", "DensityModel", "EncodingModel", "GenerativeModel", "ImplicitModel", "Importance",
+    "ImportanceModel", "LatentDropout", "LatentModel", "LatentSequential", "MinibatchDiscrimination", "Model", "StridedConv2d",
+    "StridedConvTranspose2d", "compact",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from genzoo.errors import WeightsError
 from genzoo.images import quantise
+from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.density import DensityModel
 from genzoo.models.latent import EncodingModel
 from genzoo.models.model import GenerativeModel, Model
@@ -27,12 +28,16 @@ NATS_TOLERANCE = 1e-3  # relative
 
 
 def record(model: Model) -> dict[str, Any]:
-    """Return the golden outputs of `model`, JSON-ready: miniatures of seed 0's first samples, and log p of fixed noise."""
+    """Return the golden outputs of `model`, JSON-ready: miniatures of seed 0's first samples, and log p of fixed noise (of a
+    classifier, log p(class | x)).
+    """
     golden: dict[str, Any] = {"seed": SEED, "n": IMAGES}
     if isinstance(model, GenerativeModel):
         golden["samples"] = _miniatures(model.sample(IMAGES, seed=SEED))
     if isinstance(model, DensityModel):
         golden["log_prob"] = [round(value, 6) for value in model.log_prob(_noise(model)).tolist()]
+    if isinstance(model, ClassifyingModel):
+        golden["log_prob"] = [round(value, 6) for value in model.log_probs(_noise(model)).flatten().tolist()]
     if isinstance(model, EncodingModel) and not isinstance(model, GenerativeModel):
         golden["decoded"] = _miniatures(model.decode(Draws(SEED, 0, IMAGES).normal(model.latent_size)))
     return golden
@@ -58,7 +63,8 @@ def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
             f"(allowed: {PIXEL_TOLERANCE} and {NATS_TOLERANCE:.0e})",
             "the digest is right, so the code has changed: compare the versions of genzoo, the plugin and torch",
         )
-    return f"golden outputs agree within {worst_pixel} grey levels" + (f" and {worst_nats:.1e} of log p" if "log_prob" in ours else "")
+    parts = [f"{worst_pixel} grey levels"] if {"samples", "decoded"} & set(ours) else []
+    return f"golden outputs agree within {' and '.join([*parts, *([f'{worst_nats:.1e} of log p'] if 'log_prob' in ours else [])])}"
 
 
 def _miniatures(images: Tensor) -> list[list[int]]:

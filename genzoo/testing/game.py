@@ -59,7 +59,8 @@ def _check_apart(found: list[Player], look: str) -> None:
 
 def _check_loss(player: Player, images: Tensor) -> None:
     look = f"the loss of the player {player.name}"
-    loss = player.loss(images, generator("laws", player.name, device=images.device))
+    labels = [torch.arange(len(images), device=images.device) % player.classes] if player.classes else []
+    loss = player.loss(images, generator("laws", player.name, device=images.device), *labels)
     hold(isinstance(loss, Tensor) and loss.ndim == 0, "a loss is a scalar", f"the shape {tuple(getattr(loss, 'shape', ()))}", look)
     hold(torch.isfinite(loss), "a loss is finite on black and white noise", float(loss.detach()), look)
     hold(loss.requires_grad, "a loss has a gradient in its player's weights", "no gradient at all", f"{look}: detach or no_grad in it")

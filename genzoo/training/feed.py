@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from genzoo.data import Images, batch_indices
+from genzoo.data.order import Order
 from genzoo.noise import generator
 from genzoo.training.parallel import World
 from genzoo.training.settings import Settings
@@ -30,7 +32,7 @@ class Feed:
 
     def __call__(self, number: int) -> Tensor:
         """Return this rank's share of batch `number`."""
-        indices = batch_indices(len(self.data), self.batch, number, self.seed)[self.world.share(self.batch)]
+        indices = self._rows(number)
         if self._pixels is not None:
             images = self._pixels[torch.from_numpy(indices).to(self._pixels.device)].float().div_(255)
         else:
@@ -42,3 +44,12 @@ class Feed:
             coins = torch.rand(len(images), 1, 1, 1, generator=generator(self.seed, "flip", number, self.world.rank)) < 0.5
             images = torch.where(coins.to(images.device), images.flip(3), images)
         return images.contiguous(memory_format=self.settings.memory_format)
+
+    def labels(self, number: int) -> Tensor | None:
+        """Return the labels (n,) int64 of the images of batch `number`, None where the data have none."""
+        if self.data.labels is None:
+            return None
+        return torch.from_numpy(self.data.labels[self._rows(number)].astype(np.int64)).to(self.settings.device)
+
+    def _rows(self, number: int) -> Order:
+        return batch_indices(len(self.data), self.batch, number, self.seed)[self.world.share(self.batch)]

@@ -1,8 +1,8 @@
 """Players: a model's training is a game, and one loop plays every game.
 
 `players(model, recipe)` says who plays. It is a `functools.singledispatch` on the model's class: the core registers the games of
-`DensityModel` (one player, likelihood) and `ImplicitModel` (two players, adversarial); a plugin registers its own with
-`players.register`, and the loop stays untouched.
+`DensityModel` (one player, likelihood), `ImplicitModel` (two players, adversarial) and `ClassifyingModel` (one player, with labels); a
+plugin registers its own with `players.register`, and the loop stays untouched.
 """
 
 from __future__ import annotations
@@ -11,14 +11,13 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
 from genzoo.models import Model
 from genzoo.recipe import Recipe
 
-Loss = Callable[[Tensor, torch.Generator], Tensor]
+Loss = Callable[..., Tensor]  # of (images, noise), and of labels where the player is shown them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +28,7 @@ class Player:
         name: how the recipe addresses it: `--set rate.NAME=…`, `--set turns.NAME=…`.
         module: its parameters; a turn changes these and no others.
         loss: images (N, C, H, W) in [0, 1] and the turn's source of noise → the scalar that the player minimises.
+        classes: above 0 the loss is also given the labels of the images, (N,) int64, whole numbers below this; the data must have them.
         turns: how often it moves in one round.
         turns_at: the number of the round, 0, 1, …, → how often it moves in it, where that changes along the run.
         fresh: whether each turn is given new images; otherwise those of the player before.
@@ -46,6 +46,7 @@ class Player:
     name: str
     module: nn.Module
     loss: Loss
+    classes: int = 0
     turns: int = 1
     turns_at: Callable[[int], int] | None = None
     fresh: bool = True

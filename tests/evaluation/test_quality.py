@@ -11,6 +11,8 @@ from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.evaluation import METRICS, evaluate_implicit, quality, sample_quality
 from genzoo.evaluation.inputs import as_pixels, subset, take
+from genzoo.evaluation.parzen import parzen
+from genzoo.evaluation.records import rank
 from genzoo.models.model import GenerativeModel, Model
 
 SHAPE = (1, 16, 16)
@@ -35,7 +37,7 @@ def records():
 
 
 def test_every_measure_stands_beside_its_floor(records):
-    expected = {"kid", "fid", "precision", "recall", "density", "coverage", "swd", "swd-16", "ms-ssim"}
+    expected = {"kid", "fid", "precision", "recall", "density", "coverage", "two-sample", "copying", "swd", "swd-16", "ms-ssim"}
     assert set(by(records, "model")) == set(by(records, "train")) == expected
     assert len(records) == 2 * len(expected)
 
@@ -43,7 +45,7 @@ def test_every_measure_stands_beside_its_floor(records):
 def test_both_sides_have_the_same_n_and_say_so(records):
     for record in records:
         assert record.n == 40
-        assert record.n_reference == (None if record.metric == "ms-ssim" else 40)
+        assert record.n_reference == {"ms-ssim": None, "copying": len(TRAIN)}.get(record.metric, 40)
         assert (record.data, record.split, record.transform, record.kind) == ("scenes", "test", "8-bit", "sample")
         assert "seed 0" in record.protocol
 
@@ -58,6 +60,9 @@ def test_records_state_their_protocol(records):
     assert "128 per image, 512 directions" in found["swd"].protocol
     assert found["swd"].unit == "1e-3"
     assert "20 disjoint pairs, window 11, weights 1.0000" in found["ms-ssim"].protocol
+    assert "linear classifier, fitted on half of each side; ideal 0.5; standardised" in found["two-sample"].protocol
+    assert found["two-sample"].features == found["kid"].features and found["copying"].features == ""
+    assert found["copying"].better == "neither"
 
 
 def test_a_perfect_model_is_near_the_floor_and_a_bad_one_far(records):
@@ -69,7 +74,17 @@ def test_a_perfect_model_is_near_the_floor_and_a_bad_one_far(records):
         assert bad[metric].value > 3 * max(good[metric].value, floor[metric].value)
     for metric in ("precision", "density", "coverage"):
         assert bad[metric].value < 0.5 * floor[metric].value
+    assert bad["two-sample"].value == 1 > good["two-sample"].value and bad["copying"].value == 0
     assert by(sample_quality(scenes(1, 5).repeat(40, 1, 1, 1), TRAIN, TEST), "samples")["ms-ssim"].value == pytest.approx(1, abs=1e-5)
+
+
+def test_copies_are_told_from_fresh_draws(records):
+    """Real images reach 0.5: those of the floor, each without itself, and those of a model that draws as the data were drawn."""
+    for subject in ("model", "train"):
+        record = by(records, subject)["copying"]
+        assert abs(record.value - 0.5) < 4 * record.stderr
+    copied = by(sample_quality(TRAIN[:40], TRAIN, TEST, metrics=["copying"]), "samples")["copying"]
+    assert (copied.value, copied.stderr) == (1.0, 0.0)
 
 
 def test_the_same_question_has_the_same_answer(records):
@@ -118,7 +133,7 @@ def test_bad_questions_are_refused():
 def test_progress_names_every_part():
     told = []
     sample_quality(TRAIN[:40], TRAIN, TEST, progress=lambda *what: told.append(what))
-    assert {what for what, _, _ in told} == {"features", "swd", "ms-ssim"}
+    assert {what for what, _, _ in told} == {"features", "copying", "neighbours", "swd", "ms-ssim"}
     assert all(0 <= done <= total for _, done, total in told)
 
 
@@ -185,4 +200,38 @@ def test_floats_are_rounded_as_a_saved_picture_would_be():
 
 
 def test_all_metrics_have_a_name():
-    assert METRICS == ("kid", "fid", "prdc", "swd", "ms-ssim")
+    assert METRICS == ("kid", "fid", "prdc", "two-sample", "copying", "swd", "ms-ssim", "parzen-2014")
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Take 40 samples and 20 validation images for the protocol of 2014."""
+    monkeypatch.setattr(quality, "SAMPLES", 40)
+    monkeypatch.setattr(quality, "VALIDATION", 20)
+
+
+def test_the_number_of_2014_has_one_protocol(few):
+    found = sample_quality(scenes(40, 2), TRAIN, TEST, metrics=["parzen-2014"], subject="model")
+    assert [record.subject for record in found] == ["model", "train"]
+    rows = {name: images.flatten(1) / 255 for name, images in (("samples", scenes(40, 2)), ("train", TRAIN), ("test", TEST))}
+    value, stderr, sigma = parzen(rows["samples"], rows["train"][100:120], rows["test"])  # those behind five sixths of 120
+    assert (found[0].value, found[0].stderr) == (pytest.approx(value), pytest.approx(stderr))
+    floor = parzen(rows["train"][subset(100, 40, 0, "parzen")], rows["train"][100:120], rows["test"])
+    assert found[1].value == pytest.approx(floor.value)
+    for record in found:
+        assert (record.unit, record.kind, record.better, record.n, record.n_reference) == ("nats", "sample", "neither", 40, 40)
+        assert f"sigma {sigma:.4f} by 20 validation images, those behind 100 of train" in record.protocol
+        for words in (record.protocol, str(record)):
+            assert "the 2014 number: it misorders models (Theis et al. 2016) and is no likelihood" in words
+    with pytest.raises(ArgumentError, match="not ranked"):
+        rank([found[0]])
+
+
+def test_it_is_taken_of_mnist_alone_unless_asked_for(few):
+    chosen = {"metrics": None, "data": "mnist"}
+    assert "parzen-2014" in by(sample_quality(scenes(40, 2), TRAIN, TEST, **chosen), "samples")
+    assert "parzen-2014" not in by(sample_quality(scenes(30, 2), TRAIN, TEST, **chosen), "samples")
+    with pytest.raises(ArgumentError, match="parzen-2014 takes 40 samples.* not 30 on both sides and 120"):
+        sample_quality(scenes(30, 2), TRAIN, TEST, metrics=["parzen-2014"])
+    with pytest.raises(ArgumentError, match="not 40 on both sides and 110"):
+        sample_quality(scenes(40, 2), TRAIN[:110], TEST, metrics=["parzen-2014"])

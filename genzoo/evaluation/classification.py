@@ -1,0 +1,62 @@
+"""How well a classifier tells held-out images apart: accuracy, and the mean of -log p(label | x)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from genzoo.data.collection import Images
+from genzoo.errors import ArgumentError
+from genzoo.evaluation.inputs import Progress, subset
+from genzoo.evaluation.records import Record
+from genzoo.images import to_float
+from genzoo.models.classifier import ClassifyingModel
+from genzoo.models.model import check_count
+
+CHUNK = 256  # images asked at a time
+
+
+def classification(
+    model: ClassifyingModel, images: Images, n: int | None = None, seed: int = 0, *, subject: str = "", progress: Progress | None = None
+) -> list[Record]:
+    """Return two records: the accuracy of `model` on labelled `images`, and its cross-entropy in nats.
+
+    Args:
+        model: asked for `log_probs`.
+        images: of the model's shape, with labels below its number of classes.
+        n: how many of them, a fixed choice by `seed`; None = all.
+        seed: chooses the images where n is less than there are.
+        subject: the model's name, for the records.
+        progress: told ("classes", done, total).
+
+    Raises:
+        ArgumentError: images of another shape, without labels or with labels that the model does not know; n below 1.
+    """
+    if images.labels is None:
+        raise ArgumentError(f"{images.name} has no labels that a classifier could be held to", "mnist, cifar10 and digits have")
+    labels = torch.from_numpy(images.labels.astype("int64"))
+    if not 0 <= int(labels.min()) <= int(labels.max()) < model.classes:
+        raise ArgumentError(f"{images.name} has labels up to {int(labels.max())}, and {type(model).__name__} knows {model.classes} classes")
+    chosen = len(images) if n is None else min(check_count(n), len(images))
+    rows = torch.arange(len(images)) if chosen == len(images) else subset(len(images), chosen, seed, "classification").sort().values
+    parts = []
+    for part in rows.split(CHUNK):
+        parts.append(model.log_probs(to_float(images[part.numpy()])).double().cpu())
+        if progress is not None:
+            progress("classes", sum(map(len, parts)), chosen)
+    log_probs, wanted = torch.cat(parts), labels[rows]  # (n, K), (n,)
+    right, nats = (log_probs.argmax(1) == wanted).double(), -log_probs.gather(1, wanted[:, None])[:, 0]
+    shape = "x".join(map(str, images.shape))
+    about: dict[str, Any] = {"data": images.name, "split": images.split, "transform": images.transform, "image_shape": shape}
+    about |= {"kind": "classification", "subject": subject or type(model).__name__, "n": chosen}
+    return [
+        Record(metric="accuracy", value=float(right.mean()), stderr=_error(right), better="higher", **about),
+        Record(metric="cross-entropy", value=float(nats.mean()), unit="nats", stderr=_error(nats), **about),
+    ]
+
+
+def _error(values: torch.Tensor) -> float | None:
+    """Return the standard error of the mean of `values` (n,), None of a single one."""
+    return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None

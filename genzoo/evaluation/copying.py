@@ -1,0 +1,55 @@
+"""Has the model copied? Whether samples are nearer to the training images than images are that nobody trained on.
+
+Value: the share of pairs (sample, held-out image) in which the sample is nearer to its nearest training image, pixel by pixel (the
+statistic of Mann and Whitney, as in Meehan et al. 2020, "A non-parametric test to detect data-copying"). Fresh draws of the data's
+distribution reach 0.5; copies reach 1; images that are far from all data, 0. Its standard error is DeLong's (1988).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from genzoo.evaluation.distances import Estimate
+from genzoo.evaluation.inputs import ImageSet, Progress, count, take
+from genzoo.images import to_float
+
+CHUNK = 2048  # training images at a time
+
+
+def nearest_distances(queries: Tensor, train: ImageSet, own: Tensor | None = None, progress: Progress | None = None) -> Tensor:
+    """Return the L2 distance (n,) float64 of `queries` (n, C, H, W) uint8 to the nearest of `train`, values counted in [0, 1].
+
+    `own` (n,) are places in `train` that do not count, one for each query: its own where it is one of them, else -1.
+    """
+    x = to_float(queries).flatten(1)  # (n, D)
+    total = count(train, "train")
+    best, places = torch.full((len(x),), torch.inf), torch.zeros(len(x), dtype=torch.int64)
+    for start in range(0, total, CHUNK):
+        rows = torch.arange(start, min(start + CHUNK, total))
+        y = to_float(take(train, rows, "train")).flatten(1)  # (B, D)
+        distances = x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.T  # (n, B)
+        if own is not None:
+            distances[own[:, None] == rows] = torch.inf
+        nearest, index = distances.min(1)
+        places = torch.where(nearest < best, rows[index], places)
+        best = torch.minimum(best, nearest)
+        if progress is not None:
+            progress("neighbours", int(rows[-1]) + 1, total)
+    found = to_float(take(train, places, "train")).flatten(1)
+    exact: Tensor = (found.double() - x.double()).norm(dim=1)  # without the rounding of the matrix product: a copy is at 0
+    return exact
+
+
+def share_nearer(x: Tensor, y: Tensor) -> Estimate:
+    """Return the share of pairs (x[i], y[j]) of distances x (n,) and y (m,) with x[i] < y[j], ties counting half; n and m at least 2."""
+    above = _share_above(x, y)  # (n,) for each x, the share of y that is larger
+    below = 1 - _share_above(y, x)  # (m,) for each y, the share of x that is smaller
+    variance = above.var() / len(x) + below.var() / len(y)
+    return Estimate(float(above.mean()), float(variance.sqrt()))
+
+
+def _share_above(x: Tensor, y: Tensor) -> Tensor:
+    ordered = y.sort().values
+    larger, equal_or_larger = (len(y) - torch.searchsorted(ordered, x, right=side) for side in (True, False))
+    return (larger + equal_or_larger).double() / (2 * len(y))

@@ -1,0 +1,51 @@
+"""Metrics that plugins bring: functions of drawn and of held-out images, imported when they are asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from genzoo.errors import GenzooError, PluginError
+from genzoo.images import to_float
+from genzoo.isolation import describe, import_target, isolated
+from genzoo.registry import installed
+
+FIELDS = ("value", "stderr", "unit", "better", "protocol", "note")  # of a Record, which a metric may fill
+
+
+def plugged_metrics() -> tuple[str, ...]:
+    """Return the names of the metrics of all installed plugins."""
+    return tuple(installed().metrics)
+
+
+def measure(name: str, images: Tensor, test: Tensor) -> dict[str, Any]:
+    """Return what the plugin's metric `name` says of `images` beside `test`, as fields of a Record, "value" among them.
+
+    Both sides are uint8 (n, C, H, W), as many here as there; the metric is given them as float32 in [0, 1]. It answers with a number,
+    of which less is better, or with a mapping of FIELDS.
+
+    Raises:
+        PluginError: the metric cannot be imported, fails, or answers with something else.
+    """
+    provided = installed().metrics[name]
+    what = f"the metric {name!r} of {provided.plugin}"
+    function = import_target(provided.value, what)
+    try:
+        with isolated():
+            found = function(to_float(images), to_float(test))
+    except GenzooError as error:
+        raise type(error)(f"{what}: {error.message}", error.hint) from error
+    except Exception as error:
+        raise PluginError(f"{what} failed: {describe(error)}", "tell its author") from error
+    facts: dict[str, Any] = dict(found) if isinstance(found, Mapping) else {"value": found}
+    try:
+        if unknown := [key for key in facts if key not in FIELDS]:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(FIELDS)}")
+        if "value" not in facts:
+            raise ValueError("it has no value")
+        return {key: float(value) if key in ("value", "stderr") and value is not None else value for key, value in facts.items()}
+    except (TypeError, ValueError) as error:
+        expected = "it must answer with a number, or with a mapping that has a value"
+        raise PluginError(f"{what} cannot be read: {error}; {expected}", "tell its author") from error

@@ -1,0 +1,23 @@
+"""The classification game: one player minimises the mean of -log p(label | x)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from genzoo.models import ClassifyingModel
+from genzoo.recipe import Recipe
+from genzoo.training.players import Player, players
+
+
+@players.register
+def classification_players(model: ClassifyingModel, recipe: Recipe) -> Sequence[Player]:
+    """Return the one player of the classification game, named "model"; it is shown the labels of its images."""
+
+    def loss(images: Tensor, noise: torch.Generator, labels: Tensor) -> Tensor:
+        return cross_entropy(model._logits(model._features(images)).float(), labels)
+
+    return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True, classes=model.classes)]

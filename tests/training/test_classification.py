@@ -1,0 +1,73 @@
+"""The classification game: labels that belong to their images, and data that have none."""
+
+import class_toys
+import numpy as np
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from genzoo.data import Images, batch_indices
+from genzoo.errors import ArgumentError, DataError
+from genzoo.noise import generator
+from genzoo.testing import check_game
+from genzoo.training import players
+from genzoo.training.feed import Feed
+from genzoo.training.parallel import World
+from genzoo.training.settings import settle
+
+
+def feed(data, world=None):
+    return Feed(data, 32, 0, False, world or World(), settle(class_toys.RECIPE, "cpu"))
+
+
+def test_labels_are_those_of_the_images(digits):
+    """Labels that can be read from the images: a batch beside the labels of another would be seen."""
+    marked = Images(pixels=np.repeat(np.arange(200, dtype=np.uint8), 64).reshape(200, 1, 8, 8), labels=np.arange(200))
+    for number in (0, 5, 6, 7):  # the epoch ends within batch 6
+        images, labels = feed(marked)(number), feed(marked).labels(number)
+        assert labels.dtype == torch.int64 and torch.equal((images[:, 0, 0, 0] * 255).round().long(), labels)
+    assert torch.equal(feed(digits).labels(3), torch.from_numpy(digits.labels[batch_indices(len(digits), 32, 3, 0)].astype(np.int64)))
+    assert feed(digits.replace(labels=None)).labels(0) is None
+
+
+def test_ranks_share_the_labels_as_they_share_the_images(digits):
+    parts = [feed(digits, World(rank, 4)).labels(5) for rank in range(4)]
+    assert torch.equal(torch.cat(parts), feed(digits).labels(5))
+
+
+def test_the_loss_is_the_cross_entropy():
+    model, x, labels = class_toys.net(), torch.rand(5, 1, 8, 8), torch.arange(5)
+    (player,) = players(model, class_toys.RECIPE)
+    assert (player.name, player.classes, player.average) == ("model", 10, True)
+    found = player.loss(x, generator(0), labels)
+    torch.testing.assert_close(found, cross_entropy(model.head(model.net(x)), labels))
+    torch.testing.assert_close(found, -model.log_probs(x)[range(5), labels].mean())
+
+
+def test_its_game_keeps_the_laws():
+    check_game(class_toys.net(), class_toys.RECIPE)
+
+
+def played(run):
+    losses = [float(run.play_round()["model"]) for _ in range(run.recipe.steps - run.step)]
+    return losses, run.model.state_dict()
+
+
+def test_it_learns_and_a_resumed_run_sees_the_same_labels(start, tmp_path):
+    losses, whole = played(start(class_toys.net(), tmp_path / "whole", steps=60, batch=64, rate={"all": 1e-2}))
+    assert sum(losses[-10:]) < 0.75 * sum(losses[:10])
+    half = start(class_toys.net(), tmp_path / "half", steps=60, batch=64, rate={"all": 1e-2})
+    for _ in range(25):
+        half.play_round()
+    half.save()
+    again = start(class_toys.net(1), tmp_path / "half", steps=60, batch=64, rate={"all": 1e-2})
+    again.resume()
+    rest, resumed = played(again)
+    assert rest == losses[25:] and all(torch.equal(value, whole[key]) for key, value in resumed.items())
+
+
+def test_data_that_do_not_suit_are_refused_before_anything_is_trained(start, digits):
+    with pytest.raises(DataError, match="digits has no labels, and the player 'model' learns from them"):
+        start(class_toys.net(), data=digits.replace(labels=None))
+    with pytest.raises(ArgumentError, match="labels of digits run from 0 to 9, and 4 classes have 0 to 3 — --set classes=10"):
+        start(class_toys.net(classes=4))
