@@ -2,6 +2,8 @@
 
 The paper's five guidelines for stable training are marked in the code, one comment each. What the config offers beyond the paper breaks
 one of them on purpose: to have other games in these nets, and to see what each guideline is worth.
+
+Other plugins may build on `ConvolutionalGAN`, `DCGANConfig`, `generator`, `discriminator`, `initialise`, `stages` and `channels`.
 """
 
 from __future__ import annotations
@@ -92,20 +94,14 @@ def channels(width: int, count: int) -> list[int]:
     return [width * min(2**i, WIDEST) for i in range(count)]
 
 
-class DCGAN(ImplicitModel):
-    """G: z (N, latent_size) → images; D: images → logits. z is Gaussian, as in most ports (uniform in the paper)."""
+class ConvolutionalGAN(ImplicitModel):
+    """What every GAN with these nets shares: G: z (N, latent_size) → images, D: images → numbers. z is Gaussian.
 
-    Config = DCGANConfig
+    A subclass sets `config`, `generator` and `discriminator` in its `__init__`.
+    """
+
     generator: nn.Sequential
     decode_chunk = 64  # the throughput of 16 is two thirds as high; more buys nothing
-
-    def __init__(self, config: DCGANConfig) -> None:
-        super().__init__()
-        self.config = config
-        count, base = stages(config.image_shape)
-        self.generator = _perceptron(config) if config.mlp else _generator(config, channels(config.width, count)[::-1], base)
-        self.discriminator = _discriminator(config, channels(config.discriminator_width or config.width, count), base)
-        self.apply(initialise)
 
     @property
     def latent_size(self) -> int:
@@ -114,13 +110,43 @@ class DCGAN(ImplicitModel):
 
     def _decode(self, z: Tensor) -> Tensor:
         learning = self.generator.training or torch.is_grad_enabled()
-        generator = self.generator if learning or self.config.dropout else compact(self.generator)
-        images: Tensor = generator(z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
+        net = self.generator if learning or self.config.dropout else compact(self.generator)
+        images: Tensor = net(z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
         return (images if learning else images.contiguous()).add(1).div(2)
 
     def _discriminate(self, x: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(2 * x - 1)  # (N, 1, 1, 1)
         return logits.flatten()  # (N,)
+
+
+class DCGAN(ConvolutionalGAN):
+    """The DCGAN; z is Gaussian, as in most ports (uniform in the paper)."""
+
+    Config = DCGANConfig
+
+    def __init__(self, config: DCGANConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = generator(config)
+        self.discriminator = discriminator(config)
+        self.apply(initialise)
+        for net, norm in ((self.generator, config.norm), (self.discriminator, config.discriminator_norm or config.norm)):
+            if norm == "none":
+                net.apply(preserve)
+
+
+def generator(config: DCGANConfig) -> nn.Sequential:
+    """Return G: latent maps (N, latent_size, 1, 1) → images (N, C, H, W) in [-1, 1]."""
+    if config.mlp:
+        return _perceptron(config)
+    count, base = stages(config.image_shape)
+    return _generator(config, channels(config.width, count)[::-1], base)
+
+
+def discriminator(config: DCGANConfig) -> nn.Sequential:
+    """Return D: images (N, C, H, W) in [-1, 1] → one number each, without a sigmoid, (N, 1, 1, 1) or (N, 1)."""
+    count, base = stages(config.image_shape)
+    return _discriminator(config, channels(config.discriminator_width or config.width, count), base)
 
 
 def _generator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:
@@ -186,6 +212,15 @@ def _deeper(config: DCGANConfig, width: int, norm: str, leaky: bool = False) -> 
     for _ in range(config.depth):
         layers += [nn.Conv2d(width, width, 3, padding=1, bias=norm == "none"), *_norm(norm, width), _activation(config, leaky)]
     return layers
+
+
+def preserve(module: nn.Module) -> None:
+    """Give a convolution fresh weights that keep the size of its signal (He et al. 2015), for nets where no norm restores it."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        places = prod(module.kernel_size)  # that an output hears of
+        if module.transposed:
+            places = places // prod(module.stride) if prod(module.stride) > 1 else 1  # the first layer of G sees a map of 1 × 1
+        nn.init.normal_(module.weight, 0.0, (2 / (module.in_channels * places)) ** 0.5)
 
 
 def initialise(module: nn.Module) -> None:

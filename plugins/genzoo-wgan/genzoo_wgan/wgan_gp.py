@@ -1,0 +1,33 @@
+"""WGAN with a gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028): the nets of DCGAN without batch norm in the critic.
+
+The penalty asks for the critic's slope at each image, which under batch norm depends on the other images of the batch. Layer norm, the
+default here as in the paper, sees one image at a time; `discriminator_norm=none` and `instance` do as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from genzoo_dcgan.dcgan import NORMS, ConvolutionalGAN, DCGANConfig, discriminator, generator, initialise
+
+from genzoo.schema import limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class WGANGPConfig(DCGANConfig):
+    """What a WGAN-GP is built from: the keys of a DCGAN, with layer norm in the critic."""
+
+    discriminator_norm: str | None = field(default="layer", metadata=limits(choices=NORMS))
+
+
+class WGANGP(ConvolutionalGAN):
+    """G: z (N, latent_size) → images; the critic: images → numbers. z is Gaussian."""
+
+    Config = WGANGPConfig
+
+    def __init__(self, config: WGANGPConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = generator(config)
+        self.discriminator = discriminator(config)
+        self.apply(initialise)
