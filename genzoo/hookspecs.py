@@ -12,7 +12,8 @@ with one required function, and nothing that imports torch at its top:
         return [genzoo.Card(name="mine", family=genzoo.Family.IMPLICIT, model="my_package.net:Mine")]
 
 An implementation may take fewer arguments than its specification, so a later genzoo can offer more without breaking it. A plugin
-that was written for a newer interface says so with `genzoo_api = 2` and is refused here with that reason, not with a riddle.
+says with `genzoo_api = 1` (where it says nothing, that is meant) for which version of this interface it was made; where that is another
+one than this genzoo knows, it is refused with what to change, not with a riddle.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ from genzoo.errors import PluginError, suggest
 
 T = TypeVar("T")
 
-API_VERSION = 1
+API_VERSION = 1  # raised when a signature below changes in a way that plugins must follow
+OLDEST_API = 1  # the oldest version that plugins may still be made for
+CHANGES: Mapping[int, str] = MappingProxyType({})  # version -> what a plugin of the version before must change, one line each
 MOST_ITEMS = 10_000  # per hook: a generator that never ends must not eat the memory
 
 hookspec = pluggy.HookspecMarker("genzoo")
@@ -113,12 +116,18 @@ def read_plugin(plugin: object) -> Offer:
 def _check_api(plugin: object) -> None:
     if isinstance(plugin, type):
         raise PluginError(f"its entry point names the class {plugin.__name__}", "name a module or an object")
-    made_for = getattr(plugin, "genzoo_api", API_VERSION)
+    made_for = getattr(plugin, "genzoo_api", 1)
     if not isinstance(made_for, int) or isinstance(made_for, bool) or made_for < 1:
         raise PluginError(f"genzoo_api must be a whole number from 1 to {API_VERSION}, not {made_for!r}", "write genzoo_api = 1")
     if made_for > API_VERSION:
         raise PluginError(
             f"it was made for plugin interface {made_for}, and this genzoo knows {API_VERSION}", "pip install --upgrade genzoo"
+        )
+    if made_for < OLDEST_API:
+        changes = "; ".join(f"{version}: {CHANGES[version]}" for version in sorted(CHANGES) if version > made_for)
+        raise PluginError(
+            f"it was made for plugin interface {made_for}, and this genzoo needs {OLDEST_API} or later",
+            f"upgrade it, or change in it ({changes}) and write genzoo_api = {API_VERSION}",
         )
 
 

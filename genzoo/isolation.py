@@ -7,6 +7,7 @@ noise nor an abort, and it has a deadline. What it raises is caught by the calle
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -14,8 +15,9 @@ import threading
 import warnings
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
-from genzoo.errors import GenzooError, safe_text
+from genzoo.errors import GenzooError, PluginError, safe_text
 
 
 class TooSlowError(BaseException):
@@ -81,6 +83,22 @@ def _alarm_is_free() -> bool:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         return False
     return signal.getsignal(signal.SIGALRM) == signal.SIG_DFL and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def import_target(target: str, what: str) -> Any:
+    """Import and return what `"module:attribute"` names; `what` says in messages what it is and whose.
+
+    Raises:
+        PluginError: whatever goes wrong, but for Ctrl-C.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        with isolated():
+            return getattr(importlib.import_module(module), attribute)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(f"{what} cannot be loaded: {describe(error)}", "tell its author") from error
 
 
 def describe(error: BaseException) -> str:

@@ -40,8 +40,8 @@ PUBLIC_FACE = (
 )  # fmt: skip
 
 MODULE_LINES, FUNCTION_LINES = 250, 40
-BY_NAME = {  # who may import a module by a text: the bridge, lazy doors, and commands that an entry point named
-    "genzoo", "genzoo.card", "genzoo.cli.program", "genzoo.testing",
+BY_NAME = {  # who may import a module by a text: the bridge, lazy doors, and what a plugin's hooks name
+    "genzoo", "genzoo.card", "genzoo.cli.program", "genzoo.isolation", "genzoo.testing",
 }  # fmt: skip
 FORBIDDEN_IMPORTS = ("pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "torchvision")
 FORBIDDEN_CALLS = (

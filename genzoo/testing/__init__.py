@@ -1,13 +1,16 @@
 """The laws that any plugin's models can be held to, ours like a stranger's.
 
-    from genzoo.testing import check_model
+    from genzoo.testing import laws
 
-    def test_my_model():
-        check_model(genzoo.card("mine"))
+    test_laws = laws("genzoo-blobs")
 
-Every law that is broken raises LawError, an AssertionError that says which law, what was seen and what to look at.
+This line, in a test file of the plugin's, holds it and each of its models to every law that applies, each a test of its own. A law that
+is broken raises LawError, an AssertionError that says which law, what was seen and what to look at.
 
 law.py         LawError
+suite.py       laws: the line above
+pytest_plugin  how pytest shows a broken law
+plugin.py      check_plugin: what the hooks name is there
 cards.py       check_card: the card and the class it names
 generative.py  check_generative: samples
 latent.py      check_latent: the space of z
@@ -33,11 +36,13 @@ if TYPE_CHECKING:
     from genzoo.testing.generative import check_generative
     from genzoo.testing.implicit import check_implicit
     from genzoo.testing.latent import check_latent
+    from genzoo.testing.plugin import check_plugin
+    from genzoo.testing.suite import laws
     from genzoo.testing.whole import check_model, check_weights, small_config
 
 __all__ = [
     "LawError", "check_card", "check_density", "check_game", "check_generative", "check_implicit", "check_latent", "check_model",
-    "check_weights", "small_config",
+    "check_plugin", "check_weights", "laws", "small_config",
 ]  # fmt: skip
 
 _ROOMS = {
@@ -48,7 +53,9 @@ _ROOMS = {
     "check_implicit": "implicit",
     "check_latent": "latent",
     "check_model": "whole",
+    "check_plugin": "plugin",
     "check_weights": "whole",
+    "laws": "suite",
     "small_config": "whole",
 }
 

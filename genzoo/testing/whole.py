@@ -1,15 +1,21 @@
-"""All laws that apply to a card, on a model built small."""
+"""All laws that apply to a card, each on a model built small."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from genzoo.card import Card
 from genzoo.errors import GenzooError
+from genzoo.isolation import describe
 from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, LatentModel, Model, golden
 from genzoo.models.weights import build_filled, encode
 from genzoo.testing.cards import check_card
@@ -22,25 +28,61 @@ from genzoo.testing.law import LawError, hold
 
 SMALL = 8  # what whole numbers of a config are brought down to, where the model takes it
 SIDES = (8, 16, 32)  # of images, tried in this order
+_OURS = (Path(torch.__file__).parent, Path(__file__).parent.parent)  # where an author has nothing to look for
 
 
 def check_model(card: Card, **config: Any) -> None:
-    """Hold a card and the model it names to every law that applies: one line in a plugin's tests.
+    """Hold a card and the model it names to every law that applies.
 
     The model is built small (`small_config`); keywords fix keys of its config, for example `image_shape=(1, 8, 8)`.
 
     Raises:
         LawError: the first law that is broken.
     """
-    check_card(card)
-    small = card.replace(config={**small_config(card, **config)})
-    model = _build(small)
-    for kind, check in _LAWS:
-        if isinstance(model, kind):
-            check(model)
+    for law in laws_of(card, **config):
+        law()
+
+
+@dataclass(frozen=True)
+class Law:
+    """One group of laws that a card can be held to: call it, and it raises the LawError of the first that is broken.
+
+    Attributes:
+        name: "card", "samples", "latents", "implicit", "density", "game" or "weights".
+        check: the laws themselves.
+    """
+
+    name: str
+    check: Callable[[], object]
+
+    def __call__(self) -> None:
+        """Hold the card to these laws; whatever else goes wrong on the way is a LawError too, which names the line."""
+        try:
+            self.check()
+        except LawError:
+            raise
+        except Exception as error:
+            law = f"a model can be asked about its {self.name} without an error"
+            raise LawError(law, describe(error), _place(error)) from error
+
+
+def laws_of(card: Card, **config: Any) -> Iterator[Law]:
+    """Yield every group of laws that applies to `card`, its own first; keywords are those of `check_model`.
+
+    A card whose class cannot be loaded is held to the laws of cards alone, which say why.
+    """
+    yield Law("card", partial(check_card, card))
+    try:
+        found = card.load_class()
+    except GenzooError:
+        return
+    build = _Builds(card, config)
+    for name, kind, check in _KINDS:
+        if issubclass(found, kind):
+            yield Law(name, lambda check=check: check(build()))  # type: ignore[misc]
     if card.recipe is not None:
-        check_game(model, card.recipe)
-    check_weights(small, model)
+        yield Law("game", lambda: check_game(build(), card.recipe))
+    yield Law("weights", lambda: check_weights(build.small, build()))
 
 
 def check_weights(card: Card, model: Model) -> None:
@@ -83,13 +125,28 @@ def small_config(card: Card, **fixed: Any) -> dict[str, Any]:
     return config
 
 
-def _build(card: Card) -> Model:
-    with fresh_noise(0):
-        try:
-            model: Model = card.build()
-        except GenzooError as error:
-            raise LawError("a card's model can be built", error.message, f"the card {card.name!r} and {card.model}") from error
-    return model.eval()
+@dataclass
+class _Builds:
+    """Builds a card's small model anew for each group of laws, always with the same weights: a broken law leaves no trace in the next."""
+
+    card: Card
+    config: dict[str, Any]
+    _small: list[Card] = field(default_factory=list)
+
+    @property
+    def small(self) -> Card:
+        if not self._small:
+            self._small.append(self.card.replace(config=small_config(self.card, **self.config)))
+        return self._small[0]
+
+    def __call__(self) -> Model:
+        with fresh_noise(0):
+            try:
+                model: Model = self.small.build()
+            except GenzooError as error:
+                seen, look = error.message, f"the card {self.card.name!r} and {self.card.model}"
+                raise LawError("a card's model can be built", seen, look) from error
+        return model.eval()
 
 
 def _builds(card: Card, config: dict[str, Any]) -> bool:
@@ -105,9 +162,17 @@ def _values(card: Card, config: dict[str, Any]) -> dict[str, Any]:
     return {field.name: config.get(field.name, field.default) for field in fields}
 
 
-_LAWS: tuple[tuple[type[Any], Any], ...] = (
-    (GenerativeModel, check_generative),
-    (LatentModel, check_latent),
-    (ImplicitModel, check_implicit),
-    (DensityModel, check_density),
+def _place(error: BaseException) -> str:
+    """Return the last line of the author's own code that `error` came through, or of any where there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not any(folder in Path(frame.filename).parents for folder in _OURS)]
+    frame = (theirs or frames)[-1]
+    return f"{frame.filename}:{frame.lineno}, in {frame.name}"
+
+
+_KINDS: tuple[tuple[str, type[Any], Any], ...] = (
+    ("samples", GenerativeModel, check_generative),
+    ("latents", LatentModel, check_latent),
+    ("implicit", ImplicitModel, check_implicit),
+    ("density", DensityModel, check_density),
 )

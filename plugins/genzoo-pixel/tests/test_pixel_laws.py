@@ -5,22 +5,19 @@ import torch
 from genzoo_pixel import genzoo_cards
 
 from genzoo.models.weights import build_filled, encode
-from genzoo.testing import check_card, check_model
+from genzoo.testing import laws
 
 CARDS = {card.name: card for card in genzoo_cards()}
 KINDS = ("pixelcnn", "gated-pixelcnn", "pixelrnn-row", "pixelrnn-diagonal")
 MOST_BYTES = 4 * 10**6
+SMALL = {"layers": 2, "width": 6, "mixture": 2}
 
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("config", [{"head": "bernoulli"}, {"head": "logistic", "image_shape": (3, 4, 5), "levels": 3}], ids=str)
-def test_an_architecture_keeps_every_law(kind, config):
-    check_model(CARDS[kind], **{"image_shape": (1, 6, 5), "layers": 2, "width": 6, "mixture": 2, **config})
+test_laws = laws("genzoo-pixel", image_shape=(1, 6, 5), **SMALL)
+test_laws_in_colour = laws("genzoo-pixel", *KINDS, image_shape=(3, 4, 5), head="logistic", levels=3, **SMALL)
 
 
 @pytest.mark.parametrize("card", genzoo_cards(), ids=lambda card: card.name)
-def test_a_card_is_true_and_its_weights_are_small(card):
-    check_card(card)
+def test_the_weights_of_a_card_are_small(card):
     model = card.build()
     size = 2 if card.recipe.storage == "float16" else 4
     assert sum(p.numel() for p in model.parameters()) * size < MOST_BYTES

@@ -81,8 +81,7 @@ class TestTeaching:
 
 
 class TestTraining:
-    def test_every_law(self):
-        check_model(CARD)
+    def test_every_law_at_an_odd_size(self):
         check_model(CARD, image_shape=(3, 5, 7))
 
     def test_the_loss_is_l2_summed_over_pixels_and_averaged_over_images(self):

@@ -31,10 +31,6 @@ def log_p(model, x):
 
 
 class TestCards:
-    @pytest.mark.parametrize("name", CARDS)
-    def test_every_law(self, name):
-        check_model(CARDS[name])
-
     @pytest.mark.parametrize("likelihood", KINDS)
     @pytest.mark.parametrize("net", ["mlp", "conv", "hybrid"])
     def test_every_kind_of_vae(self, net, likelihood):
