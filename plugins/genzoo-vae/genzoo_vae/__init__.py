@@ -67,7 +67,7 @@ def _of_mnist() -> list[Card]:
         _vae(
             "vae-mnist",
             "Handwritten digits, 1×28×28, black and white, 40 latents",
-            _recipe("vae-mnist", steps=26_000, cooldown=0.7, **muon, **recipe),
+            _recipe("vae-mnist", steps=16_000, cooldown=0.7, **muon, **recipe),
             **_MNIST,
             **_HYBRID,
             warmup=500,
