@@ -25,7 +25,7 @@ FLOORS = (
     ("registry", "losses"),
     ("ledger", "data"),
     ("hub", "models"),
-    ("zoo", "training", "explore", "evaluation"),
+    ("zoo", "training", "explore", "evaluation", "experiments"),
     ("cli", "testing", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

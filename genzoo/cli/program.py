@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "context": "context",
         "train": "training",
         "hacks": "hacks",
+        "experiment": "experiment",
         "eval": "evaluation",
         "few-labels": "few_labels",
         "pull": "weights",

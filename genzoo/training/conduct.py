@@ -45,8 +45,9 @@ def conduct(
     device: torch.device | str | None,
     quiet: bool,
     tensorboard: bool,
+    scored: bool = True,
 ) -> Outcome:
-    """Train `card`'s model; see `genzoo.zoo.train`."""
+    """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published as it is and measured by whoever asked."""
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.settle(recipe, device)
     if chosen.device.type == "cpu":
@@ -67,7 +68,7 @@ def conduct(
         finished = play(run, report.round, report.checkpoint, stopped.is_set, report.finding)
     if not finished or not world.writes:
         return Outcome(folder=folder, finished=finished, step=run.step)
-    return conclude(run, card.replace(config=config), train, test, quiet)
+    return conclude(run, card.replace(config=config), train, test if scored else None, quiet)
 
 
 def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:

@@ -203,6 +203,17 @@ class TestBeyondThePaper:
             assert len(more) == 3 * 2 and all(m.in_channels == m.out_channels and m.stride == (1, 1) for m in more)
             assert len(getattr(deep, net)) == len(getattr(flat, net)) + 3 * 3 * 2
 
+    @pytest.mark.parametrize("depth", [0, 3])
+    def test_without_norm_the_signal_keeps_its_size(self, depth):
+        """With weights of the paper's N(0, 0.02) it would be gone after a few layers, and with it every objective."""
+        net = tiny((1, 32, 32), norm="none", depth=depth, width=16, latent_size=64)
+        sizes = {}
+        for name in ("generator", "discriminator"):
+            layer = list(getattr(net, name))[-3 if name == "generator" else -2]  # the last hidden one
+            layer.register_forward_hook(lambda module, inputs, output, name=name: sizes.update({name: output.std().item()}))
+        net.train()._discriminate(net._decode(torch.randn(32, 64, generator=torch.Generator().manual_seed(0))))
+        assert 0.2 < sizes["generator"] < 2 and 0.05 < sizes["discriminator"] < 2
+
     def test_a_generator_without_convolutions(self):
         net = tiny((3, 24, 40), mlp=7)
         assert not kinds(net.generator, nn.Conv2d, nn.ConvTranspose2d)

@@ -1,0 +1,8 @@
+"""Experiments: many small runs under one budget, told as one table and one picture. A file of rows and columns says which.
+
+plan.py        the file, and the cells it stands for
+cells.py       one cell: trained, resumed or skipped, then measured
+report.py      the table, as text and as data, and the picture
+saturation.py  the lecture's curve: log(1 - D) against -log D
+*.toml         the experiments that come with genzoo
+"""

@@ -1,0 +1,153 @@
+"""One cell of an experiment: skipped if it is finished, resumed if it was interrupted; a run that collapses is a result too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genzoo.card import Card
+from genzoo.errors import CollapseError, StorageError, TrainingError
+from genzoo.evaluation.quality import evaluate_implicit
+from genzoo.evaluation.scoring import held_in
+from genzoo.experiments.plan import Cell, Experiment, cells
+from genzoo.files import atomic_write, make_folder, read_capped
+from genzoo.models.weights import build_filled
+from genzoo.training import checkpoint
+from genzoo.training.conduct import conduct
+from genzoo.training.plan import plan
+
+RESULT = "cell.json"
+_CAP = 2**24  # bytes of a result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What came of a cell.
+
+    Attributes:
+        cell: which.
+        records: measures of its samples and of the floor, as dictionaries.
+        collapsed: why the run ended before its time, "" where it did not.
+        found: what the training doctor found, kind by kind.
+        seconds: that training took, over all resumptions.
+    """
+
+    cell: Cell
+    records: list[dict[str, Any]] = field(default_factory=list)
+    collapsed: str = ""
+    found: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every field, ready for JSON."""
+        return {**facts_of(self.cell), **{key: getattr(self, key) for key in ("records", "collapsed", "found", "seconds")}}
+
+
+def facts_of(cell: Cell) -> dict[str, Any]:
+    """Return what identifies a cell, as JSON gives it back."""
+    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "steps")}
+    return json.loads(json.dumps({**facts, "settings": dict(cell.settings)}))  # type: ignore[no-any-return]
+
+
+def play_all(
+    experiment: Experiment, cards: Mapping[str, Card], folder: Path, device: str | None = None, tell: Callable[[str], None] | None = None
+) -> Iterator[list[Result]]:
+    """Train what is not finished, cell by cell; yield the results so far, in the order of the cells, after each that is done.
+
+    Args:
+        experiment: rows, columns, seeds.
+        cards: by the names of models.
+        folder: every cell has a folder of its own in it.
+        device: None = a GPU if there is one.
+        tell: is told which cell begins, and progress goes to stderr; None = silence.
+
+    Raises:
+        KeyboardInterrupt: somebody asked to stop; the cell is saved.
+        TrainingError: see `play_cell`.
+    """
+    todo = list(cells(experiment))
+    for cell in todo:  # a wrong key is told before the first cell, not hours after it
+        plan(cards[cell.model], cell.settings, steps=cell.steps)
+    done = {cell.name: finished(cell, folder / cell.name) for cell in todo}
+    for number, cell in enumerate(todo, 1):
+        if done[cell.name] is None:
+            if tell is not None:
+                words = " × ".join(filter(None, (cell.row, cell.column)))
+                tell(f"cell {number} of {len(todo)}: {words}, seed {cell.seed}, {cell.model}, {cell.steps:,} rounds")
+            done[cell.name] = play_cell(cell, cards[cell.model], experiment, folder / cell.name, device, quiet=tell is None)
+            if done[cell.name] is None:
+                raise KeyboardInterrupt
+        yield [result for result in done.values() if result is not None]
+
+
+def finished(cell: Cell, folder: Path) -> Result | None:
+    """Return the result that lies in the cell's folder, None where it is not finished.
+
+    Raises:
+        TrainingError: it was made with other settings.
+        StorageError: it cannot be read.
+    """
+    path = folder / RESULT
+    if not path.is_file():
+        return None
+    try:
+        told = json.loads(read_capped(path, _CAP))
+        result = Result(cell=cell, **{key: told[key] for key in ("records", "collapsed", "found", "seconds")})
+        known = {key: told[key] for key in facts_of(cell)}
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{path} is damaged: {type(error).__name__}: {error}", "delete it to measure the cell again") from error
+    if known != facts_of(cell):
+        raise TrainingError(f"the cell in {folder} was made with other settings", "choose another --out, or delete the folder")
+    return result
+
+
+def play_cell(cell: Cell, card: Card, experiment: Experiment, folder: Path, device: str | None, quiet: bool) -> Result | None:
+    """Train the cell or go on with it, measure it and keep the result; None where somebody asked to stop.
+
+    Raises:
+        TrainingError: the recipe is refused, or the folder holds another run.
+    """
+    make_folder(folder)
+    collapsed, weights = "", None
+    try:
+        outcome = conduct(
+            card, experiment.data, folder, cell.steps, resume=(folder / checkpoint.NAME).is_file(), settings=cell.settings,
+            device=device, quiet=quiet, tensorboard=False, scored=False,
+        )  # fmt: skip
+        weights = outcome.weights
+        if not outcome.finished:
+            return None
+    except CollapseError as error:
+        collapsed = error.message
+    records = measure(cell, card, experiment, weights) if weights else []
+    result = Result(cell=cell, records=records, collapsed=collapsed, found=findings(folder), seconds=seconds(folder))
+    atomic_write(folder / RESULT, json.dumps(result.as_dict(), indent=2).encode())
+    return result
+
+
+def measure(cell: Cell, card: Card, experiment: Experiment, weights: Path) -> list[dict[str, Any]]:
+    """Return the records of the trained cell's samples, and of the floor that real images reach."""
+    model: Any = build_filled(card, weights.read_bytes(), str(weights))
+    known = card.replace(recipe=plan(card, cell.settings)[0])
+    train, test = (held_in(model, known, experiment.data, split) for split in ("train", "test"))
+    with torch.no_grad():
+        found = evaluate_implicit(model, train, test, experiment.n, 0, subject=cell.name, metrics=experiment.metrics or None)
+    return [record.as_dict() for record in found]
+
+
+def findings(folder: Path) -> list[str]:
+    """Return what the training doctor logged in a run's folder, kind by kind."""
+    path = folder / "log.jsonl"
+    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
+    return [str(json.loads(line)["doctor"]) for line in lines if '"doctor"' in line]
+
+
+def seconds(folder: Path) -> float:
+    """Return how long the run in a folder has trained, over all resumptions, as its last checkpoint says."""
+    path = folder / checkpoint.NAME
+    return round(float(checkpoint.read(path)[1].get("seconds", 0.0)), 1) if path.is_file() else 0.0

@@ -1,0 +1,127 @@
+"""An experiment as data: a TOML file of rows and columns, each a few settings; every row with every column and seed is a cell."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from genzoo.errors import ArgumentError, UnknownNameError, suggest
+from genzoo.files import read_capped
+from genzoo.schema import limits, parse
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HOME = Path(__file__).resolve().parent
+_CAP = 2**20  # bytes of a file
+FIGURES = ("saturation",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What is compared with what.
+
+    Attributes:
+        title: heads the table.
+        data: what every cell is trained and measured on, see `genzoo train --data`.
+        budget: turns of all players in a cell, so that each costs about the same: a round with five turns of D and one of G takes six.
+        n: images that are measured.
+        metrics: which, see `genzoo.evaluation.METRICS`; none = all.
+        seeds: runs of each cell; their spread is told.
+        model: the card that a cell trains, where its row or column names no other (`model = "..."`).
+        settings: of every cell; a row's come before a column's, and the last of a key counts.
+        rows: name → settings.
+        columns: name → settings.
+        figure: "saturation", or none.
+    """
+
+    title: str
+    data: str
+    budget: int = field(default=6000, metadata=limits(2, 10**9))
+    n: int = field(default=1000, metadata=limits(6, 10**6))
+    metrics: tuple[str, ...] = ()
+    seeds: int = field(default=1, metadata=limits(1, 1000))
+    model: str = "dcgan"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    figure: str = field(default="", metadata=limits(choices=("", *FIGURES)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One run: the place in the table, the card, its settings, and how many rounds the budget allows."""
+
+    row: str
+    column: str
+    seed: int
+    model: str
+    settings: Mapping[str, Any]
+    steps: int
+
+    @property
+    def name(self) -> str:
+        """The cell's folder: `no-batch-norm--wgan--0`."""
+        return "--".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") or "all" for part in (self.row, self.column, str(self.seed)))
+
+
+def read(source: str, changes: Mapping[str, Any] | None = None) -> Experiment:
+    """Return the experiment of a file, or of one that comes with genzoo by its name; `changes` replace keys of it.
+
+    Raises:
+        UnknownNameError: no such file, and none that comes with genzoo; or a key that no experiment has.
+        ArgumentError: a file that is no TOML, or a value that does not fit.
+    """
+    path = HOME / f"{source}.toml" if source in names() else Path(source)
+    if not path.is_file():
+        raise UnknownNameError(f"there is no experiment {source!r}{suggest(source, names())}", f"a .toml file, or {', '.join(names())}")
+    try:
+        found = tomllib.loads(read_capped(path, _CAP).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ArgumentError(f"{path} cannot be read: {error}", "see genzoo/experiments for examples") from error
+    given = {key: value for key, value in (changes or {}).items() if value is not None}
+    settings = {**found.pop("settings", {}), **given.pop("settings", {})} if isinstance(found.get("settings", {}), dict) else None
+    return parse(Experiment, {**found, **given, **({} if settings is None else {"settings": settings})}, path.name)
+
+
+def names() -> list[str]:
+    """Return the experiments that come with genzoo."""
+    return sorted(path.stem for path in HOME.glob("*.toml"))
+
+
+def cells(experiment: Experiment) -> Iterator[Cell]:
+    """Yield the cells row by row, all seeds of one before the next.
+
+    Raises:
+        ArgumentError: two names that are one folder.
+    """
+    rows, columns = experiment.rows or {"": {}}, experiment.columns or {"": {}}
+    taken: dict[str, Cell] = {}
+    for (row, of_row), (column, of_column), seed in itertools.product(rows.items(), columns.items(), range(experiment.seeds)):
+        settings = {"seed": seed, **flat(experiment.settings), **flat(of_row), **flat(of_column)}
+        model = str(settings.pop("model", experiment.model))
+        turns = sum(int(settings.get(f"turns.{player}", 1)) for player in ("discriminator", "generator"))
+        steps = max(1, experiment.budget // turns)
+        cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps)
+        if cell.name in taken:
+            raise ArgumentError(f"two cells would lie in the folder {cell.name}", "give rows and columns other names")
+        taken[cell.name] = cell
+        yield cell
+
+
+def flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a table: `rate.generator = 1e-4`, which TOML reads as a table in a table, is one key again."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}.{inner}": item for inner, item in value.items()}
+        else:
+            found[key] = tuple(value) if isinstance(value, list) else value
+    return found

@@ -1,0 +1,109 @@
+"""What an experiment says: a table for each measure, what the training doctor found, all of it as data, and one picture of the samples."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from genzoo.evaluation.records import FLOOR
+from genzoo.experiments.cells import Result
+from genzoo.experiments.plan import Experiment, cells
+from genzoo.explore.figure import GAP
+from genzoo.files import atomic_write
+
+TABLE, DATA, PICTURE = "table.md", "table.json", "samples.png"
+_LETTER = 14  # pixels of the labels
+
+
+def write(experiment: Experiment, results: Sequence[Result], folder: Path) -> list[Path]:
+    """Write the table, the data and the picture of what is there so far; return their paths."""
+    atomic_write(folder / TABLE, ("\n".join(lines(experiment, results)) + "\n").encode())
+    facts = {key: getattr(experiment, key) for key in ("title", "data", "budget", "n", "seeds")}
+    told = {**facts, "cells": [result.as_dict() for result in results]}
+    atomic_write(folder / DATA, json.dumps(told, indent=2).encode())
+    picture(experiment, folder).save(folder / PICTURE, optimize=True)
+    return [folder / name for name in (TABLE, DATA, PICTURE)]
+
+
+def lines(experiment: Experiment, results: Sequence[Result]) -> Iterator[str]:
+    """Yield the lines of the table in Markdown."""
+    total = len(list(cells(experiment)))
+    yield f"# {experiment.title}"
+    yield ""
+    yield (
+        f"{experiment.data}; {len(results)} of {total} cells, each of {experiment.budget:,} turns of all players"
+        + (f"; mean ± standard error of {experiment.seeds} seeds" if experiment.seeds > 1 else "; ± is the standard error over images")
+        + f"; {experiment.n:,} samples against as many held-out images at most."
+    )
+    for label in dict.fromkeys(record["label"] for result in results for record in result.records):
+        yield from ("", f"## {label}", "")
+        yield from _table(experiment, results, functools.partial(_measured, label))
+        yield from _floor(results, label)
+    yield from ("", "## What the training doctor found", "")
+    yield from _table(experiment, results, _ailments)
+
+
+def _table(experiment: Experiment, results: Sequence[Result], words: Callable[[Sequence[Result]], str]) -> Iterator[str]:
+    columns = list(experiment.columns or {"": {}})
+    yield "| " + " | ".join(["", *columns]) + " |"
+    yield "|---" * (1 + len(columns)) + "|"
+    for row in experiment.rows or {"": {}}:
+        told = [words([r for r in results if (r.cell.row, r.cell.column) == (row, column)]) for column in columns]
+        yield "| " + " | ".join([row, *told]) + " |"
+
+
+def _opened(path: Path) -> Image.Image:
+    with Image.open(path) as tile:
+        converted: Image.Image = tile.convert("RGB")
+    return converted
+
+
+def _measured(label: str, found: Sequence[Result]) -> str:
+    """Return what a place of the table says of a measure: its value, or that the runs collapsed."""
+    records = [record for result in found for record in result.records if record["label"] == label and record["subject"] != FLOOR]
+    failed = sum(bool(result.collapsed) for result in found)
+    lost = f"{failed} of {len(found)} collapsed" if failed else ""
+    if not records:
+        return lost or "–"
+    values = [record["value"] for record in records]
+    spread = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else records[0]["stderr"]
+    return ", ".join(filter(None, (f"{statistics.mean(values):.4g}" + (f" ± {spread:.2g}" if spread is not None else ""), lost)))
+
+
+def _ailments(found: Sequence[Result]) -> str:
+    kinds = [kind for result in found for kind in [*result.found, *(["the run ended"] if result.collapsed else [])]]
+    counted = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+    return ", ".join(kind + (f" ({count} of {len(found)})" if len(found) > 1 else "") for kind, count in counted.items()) or "–"
+
+
+def _floor(results: Sequence[Result], label: str) -> Iterable[str]:
+    values = [record["value"] for result in results for record in result.records if record["label"] == label and record["subject"] == FLOOR]
+    return ("", f"Training images reach {statistics.mean(values):.4g}.") if values else ()
+
+
+def picture(experiment: Experiment, folder: Path) -> Image.Image:
+    """Return the samples of every cell, of its first seed, in the places of the table; blank where there are none."""
+    rows, columns = list(experiment.rows or {"": {}}), list(experiment.columns or {"": {}})
+    first = {(cell.row, cell.column): folder / cell.name / "samples.png" for cell in reversed(list(cells(experiment)))}
+    tiles = {place: _opened(path) for place, path in first.items() if path.is_file()}
+    side = next(iter(tiles.values()), Image.new("RGB", (128, 128))).size
+    font = ImageFont.load_default(_LETTER)
+    left = GAP + max(round(font.getlength(row)) for row in rows) + GAP
+    wide = max(side[0], *(round(font.getlength(column)) for column in columns)) + GAP
+    top = _LETTER + 2 * GAP
+    canvas = Image.new("RGB", (left + len(columns) * wide, top + len(rows) * (side[1] + GAP)), "white")
+    pen = ImageDraw.Draw(canvas)
+    for across, column in enumerate(columns):
+        pen.text((left + across * wide, GAP), column, "black", font)
+        for down, row in enumerate(rows):
+            place = (left + across * wide, top + down * (side[1] + GAP))
+            canvas.paste(tiles.get((row, column), Image.new("RGB", side, "#DDDDDD")), place)
+    for down, row in enumerate(rows):
+        pen.text((GAP, top + down * (side[1] + GAP) + side[1] // 2), row, "black", font, "lm")
+    return canvas

@@ -1,0 +1,30 @@
+"""The lecture's curve: what G pays for a fake that D calls real with the probability D, log(1 - D) against -log D.
+
+log(1 - D) is flat at the left, where G begins: D is sure of its fakes, and G learns nothing from being told so. -log D is steep there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from genzoo.curves import Curve, save_plot
+from genzoo.losses.minimax import minimax, non_saturating
+
+POINTS = 33
+EDGE = 0.01  # D is drawn from this to 1 - this
+
+
+def curves() -> list[Curve]:
+    """Return the two curves, as the losses compute them."""
+    d = torch.linspace(EDGE, 1 - EDGE, POINTS, dtype=torch.float64)
+    logits = torch.logit(d)
+    named = (("minimax: log(1 - D)", minimax), ("non-saturating: -log D", non_saturating))
+    return [Curve(label=label, x=d.tolist(), y=cost(logits).tolist()) for label, cost in named]
+
+
+def save(path: Path) -> Path:
+    """Write the figure to `path` as PNG and return the path."""
+    title = "What the generator minimises"
+    return save_plot(curves(), path, title=title, x_label="D(G(z)): how real D finds the fake", y_label="what G pays for it, nats")

@@ -1,0 +1,151 @@
+"""Cells are trained one after the other, skipped when finished, resumed when interrupted, and a collapse is a result."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import toys
+from PIL import Image
+from safetensors.torch import load_file
+
+from genzoo.errors import StorageError, TrainingError, UnknownNameError
+from genzoo.experiments import cells as room
+from genzoo.experiments import report, saturation
+from genzoo.experiments.cells import play_all
+from genzoo.experiments.plan import Experiment, cells
+
+CARDS = {"toy-gan": toys.CARDS["toy-gan"], "sad-gan": toys.CARDS["sad-gan"]}
+EXPERIMENT = Experiment(
+    title="Toys", data="digits", budget=8, n=24, metrics=("kid", "prdc"), model="toy-gan",
+    settings={"ema": 0.5, "image_size": "8x8", "channels": 1}, rows={"narrow": {}, "wide": {"width": 5}},
+    columns={"minimax": {"objective": "minimax"}, "sad": {"model": "sad-gan"}},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def played(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("experiment")
+    told = []
+    stages = [list(results) for results in play_all(EXPERIMENT, CARDS, folder, "cpu", told.append)]
+    return folder, stages, told
+
+
+def test_cell_by_cell(played):
+    _, stages, told = played
+    assert [len(stage) for stage in stages] == [1, 2, 3, 4]
+    assert told[0] == "cell 1 of 4: narrow × minimax, seed 0, toy-gan, 4 rounds" and len(told) == 4
+
+
+def test_a_cell_is_measured_beside_the_floor(played):
+    result = played[1][-1][0]
+    assert {record["metric"] for record in result.records} == {"kid", "precision", "recall", "density", "coverage"}
+    assert {record["subject"] for record in result.records} == {"narrow--minimax--0", "train"}
+    assert all(record["n"] == 24 for record in result.records)
+    assert result.collapsed == "" and result.seconds > 0
+
+
+def test_a_collapse_is_a_result(played):
+    folder, stages, _ = played
+    result = stages[-1][1]
+    assert "the loss of the discriminator is nan" in result.collapsed and result.records == []
+    assert json.loads((folder / "narrow--sad--0" / "cell.json").read_text())["collapsed"] == result.collapsed
+
+
+def test_finished_cells_are_skipped(played, monkeypatch):
+    folder, stages, _ = played
+    monkeypatch.setattr(room, "conduct", None)
+    told = []
+    again = list(play_all(EXPERIMENT, CARDS, folder, "cpu", told.append))[-1]
+    assert told == [] and again == stages[-1]
+
+
+def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypatch):
+    conduct, calls = room.conduct, []
+
+    def stopped(card, data, folder, steps, **options):
+        calls.append((steps, options["resume"]))
+        if len(calls) == 1:
+            outcome = conduct(card, data, folder, 2, **options)  # as far as it came
+            return type(outcome)(folder=outcome.folder, finished=False, step=2)
+        return conduct(card, data, folder, steps, **options)
+
+    monkeypatch.setattr(room, "conduct", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        list(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
+    assert not (tmp_path / "narrow--minimax--0" / "cell.json").exists()
+    next(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
+    assert calls == [(4, False), (4, True)]
+    one, other = (load_file(folder / "narrow--minimax--0" / "toy-gan.safetensors") for folder in (played[0], tmp_path))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_other_settings_in_the_same_folder_are_refused(played):
+    changed = Experiment(**{**vars(EXPERIMENT), "settings": {**EXPERIMENT.settings, "ema": 0.9}})
+    with pytest.raises(TrainingError, match="was made with other settings"):
+        list(play_all(changed, CARDS, played[0], "cpu"))
+
+
+def test_a_wrong_key_is_told_before_the_first_cell(tmp_path):
+    wrong = Experiment(**{**vars(EXPERIMENT), "columns": {"a": {}, "b": {"widht": 4}}})
+    with pytest.raises(UnknownNameError, match="did you mean 'width'"):
+        next(play_all(wrong, CARDS, tmp_path, "cpu"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"row": 1}', '{"records": [], "collapsed": "", "found": [], "seconds": 1}'])
+def test_a_damaged_result_is_named(tmp_path, text):
+    folder = tmp_path / next(cells(EXPERIMENT)).name
+    folder.mkdir()
+    (folder / "cell.json").write_text(text)
+    with pytest.raises(StorageError, match="is damaged") as caught:
+        next(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
+    assert "delete it" in caught.value.hint
+
+
+class TestReport:
+    def test_table_data_and_picture(self, played):
+        folder, stages, _ = played
+        report.write(EXPERIMENT, stages[-1], folder)
+        text = (folder / "table.md").read_text("utf-8")
+        kid = next(record for record in stages[-1][0].records if record["metric"] == "kid" and record["subject"] != "train")
+        assert f"| narrow | {kid['value']:.4g} ± {kid['stderr']:.2g} | 1 of 1 collapsed |" in text.splitlines()
+        assert "4 of 4 cells, each of 8 turns" in text and "Training images reach" in text
+        assert f"## {kid['label']}" in text and "| narrow | – | the run ended |" in text
+        told = json.loads((folder / "table.json").read_text())
+        assert [(cell["row"], cell["column"]) for cell in told["cells"]] == [(cell.row, cell.column) for cell in cells(EXPERIMENT)]
+
+    def test_the_picture_has_every_cell_in_its_place(self, played):
+        folder, stages, _ = played
+        report.write(EXPERIMENT, stages[-1], folder)
+        tile = Image.open(folder / "wide--minimax--0" / "samples.png").convert("RGB")
+        whole = Image.open(folder / "samples.png")
+        left, top = whole.width - 2 * (tile.width + report.GAP), whole.height - tile.height - report.GAP
+        assert whole.crop((left, top, left + tile.width, top + tile.height)).tobytes() == tile.tobytes()
+        blank = whole.crop((left + tile.width + report.GAP, top, whole.width - report.GAP, top + tile.height))
+        assert blank.getcolors() == [(tile.width * tile.height, (0xDD, 0xDD, 0xDD))]  # the sad one
+
+    def test_the_spread_over_seeds(self, played):
+        """Mean and standard error of 1, 2, 3 are 2 and 1/√3; a collapse is counted beside them."""
+        three = Experiment(**{**vars(EXPERIMENT), "rows": {}, "columns": {}, "seeds": 4})
+        of_seed = list(cells(three))
+        record = {"label": "kid", "subject": "x", "stderr": 9.0}
+        results = [
+            room.Result(cell=cell, records=[{**record, "value": float(v)}], found=["mode collapse"])
+            for v, cell in enumerate(of_seed[:3], 1)
+        ]
+        results.append(room.Result(cell=of_seed[3], collapsed="it did"))
+        lines = list(report.lines(three, results))
+        assert "|  | 2 ± 0.58, 1 of 4 collapsed |" in lines
+        assert "|  | mode collapse (3 of 4), the run ended (1 of 4) |" in lines
+
+    def test_the_lectures_curve(self, tmp_path):
+        minimax, steep = saturation.curves()
+        places = torch.tensor(minimax.x, dtype=torch.float64)
+        torch.testing.assert_close(torch.tensor(minimax.y, dtype=torch.float64), (1 - places).log())
+        torch.testing.assert_close(torch.tensor(steep.y, dtype=torch.float64), -places.log())
+        rise = [abs((curve.y[1] - curve.y[0]) / (curve.x[1] - curve.x[0])) for curve in (minimax, steep)]
+        assert rise[1] > 40 * rise[0]  # where G begins, D ≈ 0
+        with Image.open(saturation.save(tmp_path / "a.png")) as figure:
+            assert figure.width == 1000

@@ -1,0 +1,133 @@
+"""An experiment as a file: what its cells are, and what it may not say."""
+
+from __future__ import annotations
+
+import pytest
+
+from genzoo import zoo
+from genzoo.errors import ArgumentError, UnknownNameError
+from genzoo.evaluation import METRICS
+from genzoo.experiments.plan import cells, flat, names, read
+from genzoo.training.conduct import build
+from genzoo.training.plan import plan
+from genzoo.training.players import players
+
+FILE = """
+title = "A and B"
+data = "digits"
+budget = 60
+seeds = 2
+[settings]
+rate = 1e-3
+ema = 0.5
+[rows.plain]
+[rows."No norm!"]
+norm = "none"
+rate = 2e-3
+[columns.one]
+[columns.two]
+model = "wgan"
+turns.discriminator = 5
+rate = 3e-3
+betas = [0.0, 0.9]
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        (tmp_path / "some.toml").write_text(text)
+        return str(tmp_path / "some.toml")
+
+    return write
+
+
+def test_every_row_with_every_column_and_seed(write):
+    found = list(cells(read(write(FILE))))
+    assert [(cell.row, cell.column, cell.seed) for cell in found] == [
+        (row, column, seed) for row in ("plain", "No norm!") for column in ("one", "two") for seed in (0, 1)
+    ]
+    assert found[-1].name == "no-norm--two--1" and {cell.model for cell in found} == {"dcgan", "wgan"}
+
+
+def test_a_column_wins_over_a_row_and_a_row_over_all(write):
+    by_name = {cell.name: cell for cell in cells(read(write(FILE)))}
+    rates = [by_name[name].settings["rate"] for name in ("plain--one--0", "no-norm--one--0", "plain--two--0", "no-norm--two--0")]
+    assert rates == [1e-3, 2e-3, 3e-3, 3e-3]
+    assert by_name["no-norm--two--1"].settings == {
+        "seed": 1, "rate": 3e-3, "ema": 0.5, "norm": "none", "turns.discriminator": 5, "betas": (0.0, 0.9),
+    }  # fmt: skip
+
+
+def test_the_budget_counts_turns(write):
+    steps = {cell.column: cell.steps for cell in cells(read(write(FILE)))}
+    assert steps == {"one": 30, "two": 10}
+
+
+def test_changes_of_the_command_line(write):
+    changed = read(write(FILE), {"seeds": 1, "budget": 12, "data": None, "settings": {"ema": 0.9}})
+    found = list(cells(changed))
+    assert len(found) == 4 and changed.data == "digits"
+    assert found[0].steps == 6 and found[0].settings["ema"] == 0.9 and found[0].settings["rate"] == 1e-3
+
+
+def test_one_row_or_none_will_do(write):
+    (cell,) = cells(read(write('title = "t"\ndata = "digits"')))
+    assert (cell.name, cell.steps) == ("all--all--0", 3000)
+
+
+def test_tables_in_tables_are_keys_again():
+    assert flat({"rate": {"all": 1.0, "generator": 2.0}, "betas": [0.0, 0.9]}) == {
+        "rate.all": 1.0,
+        "rate.generator": 2.0,
+        "betas": (0.0, 0.9),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "told"),
+    [
+        ("title = ", ArgumentError, "cannot be read"),
+        ('data = "digits"', ArgumentError, "the key 'title' is missing"),
+        ('title = "t"\ndata = "digits"\nbugdet = 5', UnknownNameError, "did you mean 'budget'"),
+        ('title = "t"\ndata = "digits"\nbudget = 0', ArgumentError, "budget must lie between 2"),
+        ('title = "t"\ndata = "digits"\nrows = 3', ArgumentError, "rows must be a table"),
+        ('title = "t"\ndata = "digits"\nsettings = 3', ArgumentError, "settings must be a table"),
+        ('title = "t"\ndata = "digits"\nrows.a = 3', ArgumentError, "rows.a must be a table"),
+        ('title = "t"\ndata = "digits"\nfigure = "x"', ArgumentError, "figure must be one of"),
+    ],
+)
+def test_what_a_file_may_not_say(write, text, kind, told):
+    with pytest.raises(kind, match=told):
+        read(write(text))
+
+
+def test_two_names_for_one_folder(write):
+    with pytest.raises(ArgumentError, match="two cells would lie in the folder a-b--all--0"):
+        list(cells(read(write('title = "t"\ndata = "digits"\n[rows."a b"]\n[rows."A-B"]'))))
+
+
+def test_an_experiment_that_is_not_there():
+    with pytest.raises(UnknownNameError, match="there is no experiment 'saturatoin'; did you mean 'saturation'") as caught:
+        read("saturatoin")
+    assert "architectures" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", names())
+def test_those_that_come_with_genzoo_can_be_trained(name):
+    """Every key is known, every metric measured, every recipe accepted by the game of its nets."""
+    experiment = read(name)
+    assert set(experiment.metrics) <= set(METRICS)
+    for cell in cells(experiment):
+        if cell.seed == 0:
+            card = zoo.card(cell.model)
+            recipe, config = plan(card, {**cell.settings, "width": 1, "image_shape": (1, 8, 8)}, steps=cell.steps)
+            assert len(players(build(card, config, recipe), recipe)) == 2
+
+
+def test_the_matrix_has_the_architectures_and_objectives_of_the_paper():
+    experiment = read("architectures")
+    assert list(experiment.rows) == ["DCGAN", "no batch norm", "few filters", "MLP generator", "tanh everywhere", "deep"]
+    assert {column.get("objective") for column in experiment.columns.values()} >= {"minimax", "non-saturating", "lsgan", "wasserstein"}
+    turns = {cell.steps * (1 + int(cell.settings.get("turns.discriminator", 1))) for cell in cells(experiment)}
+    assert turns == {experiment.budget}
