@@ -49,8 +49,8 @@ class Result:
 
 
 def facts_of(cell: Cell) -> dict[str, Any]:
-    """Return what identifies a cell, as JSON gives it back."""
-    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "steps")}
+    """Return what a cell is, as JSON gives it back."""
+    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "data", "steps", "n", "metrics")}
     return json.loads(json.dumps({**facts, "settings": dict(cell.settings)}))  # type: ignore[no-any-return]
 
 
@@ -79,7 +79,7 @@ def play_all(
             if tell is not None:
                 words = " × ".join(filter(None, (cell.row, cell.column)))
                 tell(f"cell {number} of {len(todo)}: {words}, seed {cell.seed}, {cell.model}, {cell.steps:,} rounds")
-            done[cell.name] = play_cell(cell, cards[cell.model], experiment, folder / cell.name, device, quiet=tell is None)
+            done[cell.name] = play_cell(cell, cards[cell.model], folder / cell.name, device, quiet=tell is None)
             if done[cell.name] is None:
                 raise KeyboardInterrupt
         yield [result for result in done.values() if result is not None]
@@ -88,8 +88,10 @@ def play_all(
 def finished(cell: Cell, folder: Path) -> Result | None:
     """Return the result that lies in the cell's folder, None where it is not finished.
 
+    With more steps than it had a cell goes on, and with other measures it is measured again.
+
     Raises:
-        TrainingError: it was made with other settings.
+        TrainingError: it was made with other settings, or with more steps.
         StorageError: it cannot be read.
     """
     path = folder / RESULT
@@ -98,15 +100,18 @@ def finished(cell: Cell, folder: Path) -> Result | None:
     try:
         told = json.loads(read_capped(path, _CAP))
         result = Result(cell=cell, **{key: told[key] for key in ("records", "collapsed", "found", "seconds")})
-        known = {key: told[key] for key in facts_of(cell)}
+        known, wanted = {key: told[key] for key in facts_of(cell)}, facts_of(cell)
+        again = [known.pop(key) != wanted.pop(key) for key in ("n", "metrics")]
+        longer = known["steps"] < wanted["steps"]
+        known["steps"] = wanted["steps"] if longer else known["steps"]
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} is damaged: {type(error).__name__}: {error}", "delete it to measure the cell again") from error
-    if known != facts_of(cell):
+    if known != wanted:
         raise TrainingError(f"the cell in {folder} was made with other settings", "choose another --out, or delete the folder")
-    return result
+    return None if longer or any(again) else result
 
 
-def play_cell(cell: Cell, card: Card, experiment: Experiment, folder: Path, device: str | None, quiet: bool) -> Result | None:
+def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: bool) -> Result | None:
     """Train the cell or go on with it, measure it and keep the result; None where somebody asked to stop.
 
     Raises:
@@ -116,7 +121,7 @@ def play_cell(cell: Cell, card: Card, experiment: Experiment, folder: Path, devi
     collapsed, weights = "", None
     try:
         outcome = conduct(
-            card, experiment.data, folder, cell.steps, resume=(folder / checkpoint.NAME).is_file(), settings=cell.settings,
+            card, cell.data, folder, cell.steps, resume=(folder / checkpoint.NAME).is_file(), settings=cell.settings,
             device=device, quiet=quiet, tensorboard=False, scored=False,
         )  # fmt: skip
         weights = outcome.weights
@@ -124,19 +129,19 @@ def play_cell(cell: Cell, card: Card, experiment: Experiment, folder: Path, devi
             return None
     except CollapseError as error:
         collapsed = error.message
-    records = measure(cell, card, experiment, weights) if weights else []
+    records = measure(cell, card, weights) if weights else []
     result = Result(cell=cell, records=records, collapsed=collapsed, found=findings(folder), seconds=seconds(folder))
     atomic_write(folder / RESULT, json.dumps(result.as_dict(), indent=2).encode())
     return result
 
 
-def measure(cell: Cell, card: Card, experiment: Experiment, weights: Path) -> list[dict[str, Any]]:
+def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
     """Return the records of the trained cell's samples, and of the floor that real images reach."""
     model: Any = build_filled(card, weights.read_bytes(), str(weights))
     known = card.replace(recipe=plan(card, cell.settings)[0])
-    train, test = (held_in(model, known, experiment.data, split) for split in ("train", "test"))
+    train, test = (held_in(model, known, cell.data, split) for split in ("train", "test"))
     with torch.no_grad():
-        found = evaluate_implicit(model, train, test, experiment.n, 0, subject=cell.name, metrics=experiment.metrics or None)
+        found = evaluate_implicit(model, train, test, cell.n, 0, subject=cell.name, metrics=cell.metrics or None)
     return [record.as_dict() for record in found]
 
 

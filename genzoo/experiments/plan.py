@@ -57,14 +57,17 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One run: the place in the table, the card, its settings, and how many rounds the budget allows."""
+    """One run: the place in the table, the card, data and settings, how many rounds the budget allows, and what is measured."""
 
     row: str
     column: str
     seed: int
     model: str
+    data: str
     settings: Mapping[str, Any]
     steps: int
+    n: int
+    metrics: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -109,7 +112,8 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
         model = str(settings.pop("model", experiment.model))
         turns = sum(int(settings.get(f"turns.{player}", 1)) for player in ("discriminator", "generator"))
         steps = max(1, experiment.budget // turns)
-        cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps)
+        shared = {key: getattr(experiment, key) for key in ("data", "n", "metrics")}
+        cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps, **shared)
         if cell.name in taken:
             raise ArgumentError(f"two cells would lie in the folder {cell.name}", "give rows and columns other names")
         taken[cell.name] = cell

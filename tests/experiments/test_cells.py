@@ -82,9 +82,31 @@ def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypa
 
 
 def test_other_settings_in_the_same_folder_are_refused(played):
-    changed = Experiment(**{**vars(EXPERIMENT), "settings": {**EXPERIMENT.settings, "ema": 0.9}})
+    for change in ({"settings": {**EXPERIMENT.settings, "ema": 0.9}}, {"data": "binarized-digits"}):
+        with pytest.raises(TrainingError, match="was made with other settings"):
+            list(play_all(changed(**change), CARDS, played[0], "cpu"))
+
+
+def changed(**changes):
+    return Experiment(**{**vars(EXPERIMENT), "rows": {"narrow": {}}, "columns": {"minimax": {"objective": "minimax"}}, **changes})
+
+
+def test_a_larger_budget_goes_on_and_other_measures_measure_again(tmp_path):
+    def last(**changes):
+        told = []
+        (result,) = list(play_all(changed(**changes), CARDS, tmp_path, "cpu", told.append))[-1]
+        return result, len(told)
+
+    first, _ = last()
+    longer, played = last(budget=12)
+    assert played == 1 and longer.cell.steps == 6
+    assert len((tmp_path / "narrow--minimax--0" / "log.jsonl").read_text().splitlines()) == 6  # went on, and did not begin anew
+    fewer, measured = last(budget=12, n=12)
+    assert measured == 1 and {record["n"] for record in fewer.records} == {12}
+    assert last(budget=12, n=12) == (fewer, 0)
     with pytest.raises(TrainingError, match="was made with other settings"):
-        list(play_all(changed, CARDS, played[0], "cpu"))
+        last(budget=8, n=12)
+    assert first.records != longer.records
 
 
 def test_a_wrong_key_is_told_before_the_first_cell(tmp_path):
