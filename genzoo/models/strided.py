@@ -14,8 +14,8 @@ values. Only the way they are computed differs, on CPUs, for the two kinds of la
 
 Everything else, other devices and torch.compile use the stock operators. docs/performance.md has the measurements.
 
-A custom function computes the gradient of each input that requires one, even where `backward(inputs=...)` does not ask for it:
-freeze the weights whose gradients nobody wants.
+A custom function is told which inputs require a gradient, not which gradients are asked for: those of a penalty's images, say, and not of
+the weights. So it asks the engine, as torch's own functions do (`_asked`).
 """
 
 from __future__ import annotations
@@ -86,6 +86,19 @@ def _call(function: type[torch.autograd.Function], *inputs: Tensor | None) -> Te
     return result
 
 
+def _asked(ctx: Any) -> list[bool]:
+    """Return for x, weight and bias whether the backward pass in progress is on its way to something through their gradient."""
+    nodes = [node for node, _ in ctx.next_functions]  # of tensors alone; a bias that is None comes last and has no node
+    return [*(needed and _leads_on(node) for needed, node in zip(ctx.needs_input_grad, nodes, strict=False)), False]
+
+
+def _leads_on(node: Any) -> bool:
+    try:
+        return torch._C._will_engine_execute_node(node)
+    except RuntimeError:  # autograd.grad does not say of a leaf, such as a weight that was not cast
+        return True
+
+
 def _rows(x: Tensor) -> Tensor:
     """Return `x` (N, C, H, W) as (N, H·W·C): without a copy where its memory is channels_last."""
     return x.permute(0, 2, 3, 1).flatten(1)
@@ -104,7 +117,7 @@ class _Down(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (g,), (x, weight), wanted = gradients, ctx.saved_tensors, ctx.needs_input_grad
+        (g,), (x, weight), wanted = gradients, ctx.saved_tensors, _asked(ctx)
         return (
             _call(_Up, g, weight, None) if wanted[0] else None,
             _call(_Weight, x, g) if wanted[1] else None,
@@ -129,7 +142,7 @@ class _Up(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (g,), (y, weight), wanted = gradients, ctx.saved_tensors, ctx.needs_input_grad
+        (g,), (y, weight), wanted = gradients, ctx.saved_tensors, _asked(ctx)
         return (
             _call(_Down, g, weight, None) if wanted[0] else None,
             _call(_Weight, g, y) if wanted[1] else None,
@@ -154,7 +167,7 @@ class _Weight(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        (g_weight,), (x, g), wanted = gradients, ctx.saved_tensors, ctx.needs_input_grad
+        (g_weight,), (x, g), wanted = gradients, ctx.saved_tensors, _asked(ctx)
         return (
             _call(_Up, g, g_weight, None) if wanted[0] else None,
             _call(_Down, x, g_weight, None) if wanted[1] else None,

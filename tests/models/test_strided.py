@@ -134,6 +134,27 @@ class TestGradients:
         layer(x).sum().backward()
         assert x.grad is not None and layer.weight.grad is None
 
+    @pytest.mark.parametrize(("layer", "side"), [(StridedConv2d, (8, 8)), (StridedConvTranspose2d, (4, 4))])
+    def test_nor_does_one_whose_gradient_is_not_asked_for(self, layer, side, monkeypatch):
+        """As in a gradient penalty, which first asks for the gradient of the images alone, and then for all of its."""
+        net = layer(16, 16, **HALVES)
+        x = images(16, side).requires_grad_()
+        real, seen = strided._Weight.forward, []
+        monkeypatch.setattr(strided._Weight, "forward", staticmethod(lambda *given: seen.append(1) or real(*given)))
+        with torch.autocast("cpu", torch.bfloat16):
+            y = net(x)
+        (slope,) = torch.autograd.grad(y.float().pow(2).sum(), x, create_graph=True)
+        assert seen == []
+        slope.square().sum().backward()
+        assert len(seen) == 2 and net.weight.grad.abs().max() > 0
+
+    def test_only_what_backward_is_told_to(self, monkeypatch):
+        nets = nn.Sequential(StridedConv2d(16, 20, **HALVES), StridedConv2d(20, 16, **HALVES))
+        real, seen = strided._Weight.forward, []
+        monkeypatch.setattr(strided._Weight, "forward", staticmethod(lambda x, g: seen.append(x.shape[1]) or real(x, g)))
+        nets(images(16, (8, 8))).sum().backward(inputs=list(nets[0].parameters()))
+        assert seen == [16] and nets[0].weight.grad is not None and nets[1].weight.grad is None
+
 
 class TestTheWay:
     """Which way is taken is invisible in values; so it is watched."""
