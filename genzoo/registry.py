@@ -43,14 +43,17 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )  # fmt: skip
 CORE_DATASETS = ("mnist", "binarized-mnist", "fashion-mnist", "cifar10", "bedrooms", "faces", "frey", "omniglot", "digits", "hf")
+CORE_METRICS = ("kid", "fid", "prdc", "precision", "recall", "two-sample", "copying", "swd", "ms-ssim", "parzen-2014", "nll", "mse")
 CORE_COMMANDS = (
     "list", "info", "pull", "push", "verify", "sample", "train", "eval", "complete", "interpolate", "traverse", "manifold",
-    "arithmetic", "reconstruct", "neighbours", "features", "few-labels", "context", "plugins", "completion", "help", "version",
+    "arithmetic", "reconstruct", "neighbours", "features", "few-labels", "context", "plugins", "new-plugin", "completion", "help",
+    "version",
 )  # fmt: skip
 _OWNERS = {
     **{("cards", fold(name)): owner for owner, names in OFFICIAL.items() for name in names},
     **{("datasets", fold(name)): "genzoo" for name in CORE_DATASETS},
     **{("commands", fold(name)): "genzoo" for name in CORE_COMMANDS},
+    **{("metrics", fold(name)): "genzoo" for name in CORE_METRICS},
 }
 _LOCK = threading.RLock()
 _loading: list[str] = []  # the plugin being loaded now, guarded by _LOCK

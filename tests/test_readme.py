@@ -123,51 +123,6 @@ def test_every_variable_of_the_environment_is_explained():
     assert read - set(re.findall(r"`((?:GENZOO|HF)_\w+)`", README)) == set()
 
 
-# The plugin of the guide
-
-
-@pytest.fixture
-def blobs(tmp_path, monkeypatch):
-    """The package of the guide, written from its blocks and found as an installed one is."""
-    from genzoo.registry import installed
-
-    cards, model, game, laws = blocks(GUIDE, "python")[:4]
-    (tmp_path / "genzoo_blobs").mkdir()
-    (tmp_path / "genzoo_blobs" / "__init__.py").write_text(cards)
-    (tmp_path / "genzoo_blobs" / "blobs.py").write_text(model)
-    facts = tmp_path / "genzoo_blobs-0.1.0.dist-info"
-    facts.mkdir()
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: genzoo-blobs\nVersion: 0.1.0\n")
-    entry = re.search(r"^blobs = .*$", GUIDE, re.MULTILINE)[0].replace('"', "")
-    (facts / "entry_points.txt").write_text(f"[genzoo]\n{entry}\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    installed.cache_clear()
-    yield {"game": game, "laws": laws}
-    installed.cache_clear()
-    for name in [name for name in sys.modules if name.partition(".")[0] == "genzoo_blobs"]:
-        del sys.modules[name]
-
-
-def test_the_plugin_of_the_guide_is_listed_and_keeps_the_laws(blobs):
-    import genzoo
-
-    assert genzoo.card("blobs").plugin == "genzoo-blobs"
-    room = {}
-    exec(blobs["laws"], room)  # noqa: S102 - the guide's own test, as it stands there
-    room["test_blobs"]()
-
-
-def test_the_plugin_of_the_guide_is_trained(blobs, tmp_path):
-    import genzoo
-
-    outcome = genzoo.train("blobs", out=tmp_path / "run", steps=2, settings={"width": 8}, quiet=True)
-    assert outcome.finished and outcome.weights.is_file()
-
-
-def test_the_guide_shows_where_a_game_is_registered(blobs):
-    assert "@players.register" in blobs["game"]
-
-
 def test_every_law_stands_in_the_guide():
     import genzoo.testing
 

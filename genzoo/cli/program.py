@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "verify": "weights",
         "push": "weights",
         "plugins": "plugins",
+        "new-plugin": "new_plugin",
         "completion": "completion",
     }
 )
@@ -152,19 +153,13 @@ def _foreign() -> Mapping[str, Any]:
 
 def _load_foreign(name: str) -> click.Command:
     """Import the command `name` of a plugin; PluginError says who brought it and why it cannot be used."""
-    from genzoo.isolation import describe, isolated
+    from genzoo.isolation import import_target
 
     provided = _foreign()[name]
-    module, _, attribute = provided.value.partition(":")
-    try:
-        with isolated():
-            found = getattr(importlib.import_module(module), attribute)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise PluginError(f"the command {name!r} of {provided.plugin} cannot be loaded: {describe(error)}", "tell its author") from error
+    what = f"the command {name!r} of {provided.plugin}"
+    found = import_target(provided.value, what)
     if not isinstance(found, click.Command):
-        raise PluginError(f"the command {name!r} of {provided.plugin} is a {type(found).__name__}, not a click command", "tell its author")
+        raise PluginError(f"{what} is a {type(found).__name__}, not a click command", "tell its author")
     return found
 
 

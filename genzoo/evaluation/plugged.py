@@ -45,7 +45,8 @@ def measure(name: str, images: Tensor, test: Tensor) -> dict[str, Any]:
             raise ValueError(f"{unknown[0]!r} is none of {', '.join(FIELDS)}")
         if "value" not in facts:
             raise ValueError("it has no value")
-        return {key: float(value) if key in ("value", "stderr") and value is not None else value for key, value in facts.items()}
+        numbers = {key: float(facts[key]) for key in ("value", "stderr") if facts.get(key) is not None or key == "value"}
+        return {**facts, **numbers}
     except (TypeError, ValueError) as error:
         expected = "it must answer with a number, or with a mapping that has a value"
         raise PluginError(f"{what} cannot be read: {error}; {expected}", "tell its author") from error

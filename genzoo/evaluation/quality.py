@@ -17,6 +17,7 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, UnknownNameError, suggest
+from genzoo.evaluation import plugged
 from genzoo.evaluation.copying import nearest_distances, share_nearer
 from genzoo.evaluation.distances import fid, kid, prdc
 from genzoo.evaluation.gist import standardise
@@ -80,7 +81,8 @@ def sample_quality(
         split: the part of the set that `test` is.
         transform: "8-bit" or a binarisation.
         subject: the model's name, for the records.
-        metrics: some of METRICS; by default all that the images and the installed packages allow, "parzen-2014" on MNIST alone.
+        metrics: some of METRICS or of plugins'; by default all of ours that the images and the installed packages allow, "parzen-2014"
+            on MNIST alone.
         space: what images are described by before sets are compared; see `genzoo.evaluation.spaces`.
         seed: chooses the images where a side has more than n, patches, directions and pairs.
         progress: told (what, done, total).
@@ -102,6 +104,10 @@ def sample_quality(
             _tell(progress, name, 0)
             records += measure(sides, progress)
             _tell(progress, name, 1)
+    for name in (name for name in wanted if name not in METRICS):
+        _tell(progress, name, 0)
+        records += [sides.record(name, subject, **plugged.measure(name, images, sides.test)) for subject, images in sides.judged.items()]
+        _tell(progress, name, 1)
     return records
 
 
@@ -170,9 +176,10 @@ def _wanted(metrics: Sequence[str] | None, sides: _Sides) -> tuple[str, ...]:
         unfit = set() if min(shape[2:]) >= WINDOW and shape[0] >= 4 and available() else {"ms-ssim"}
         unfit |= set() if sides.about["data"] == "mnist" and len(sides.test) == SAMPLES else {PARZEN}
         return tuple(name for name in METRICS if name not in unfit)
+    known = (*METRICS, *plugged.plugged_metrics())
     for name in metrics:
-        if name not in METRICS:
-            raise UnknownNameError(f"unknown metric {name!r}{suggest(str(name), METRICS)}", f"the metrics are {', '.join(METRICS)}")
+        if name not in known:
+            raise UnknownNameError(f"unknown metric {name!r}{suggest(str(name), known)}", f"the metrics are {', '.join(known)}")
     return tuple(metrics)
 
 

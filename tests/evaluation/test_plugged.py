@@ -12,7 +12,7 @@ from genzoo.errors import ArgumentError, PluginError, UnknownNameError
 from genzoo.evaluation import METRICS, sample_quality
 from genzoo.evaluation.plugged import measure, plugged_metrics
 
-DARK, LIGHT = torch.zeros(8, 1, 4, 4, dtype=torch.uint8), torch.full((8, 1, 4, 4), 255, dtype=torch.uint8)
+DARK, LIGHT = torch.zeros(8, 1, 8, 8, dtype=torch.uint8), torch.full((8, 1, 8, 8), 255, dtype=torch.uint8)
 DARK[0, 0, 0, 0] = LIGHT[0, 0, 0, 0] = 51
 
 
@@ -25,7 +25,7 @@ def metric(monkeypatch):
     def bring(function, name="ink"):
         module.ink = function
         plugin = types.SimpleNamespace(
-            genzoo_cards=hookimpl(lambda: [], specname="genzoo_cards"),
+            genzoo_cards=hookimpl(lambda: [*()], specname="genzoo_cards"),
             genzoo_metrics=hookimpl(lambda: {name: "a_metric_of_the_tests:ink"}, specname="genzoo_metrics"),
         )
         about = types.SimpleNamespace(name="genzoo-ink", version="1.0")
@@ -42,7 +42,7 @@ def ink(samples, test):
 
 
 def records(metrics):
-    sets = {name: Images(pixels=pixels, name="made") for name, pixels in (("train", LIGHT), ("test", LIGHT))}
+    sets = {name: Images(pixels=pixels.numpy(), name="made") for name, pixels in (("train", LIGHT), ("test", LIGHT))}
     return sample_quality(DARK, **sets, subject="mine", metrics=metrics)
 
 
@@ -50,7 +50,7 @@ def test_it_is_measured_beside_the_floor_when_it_is_asked_for(metric):
     metric(ink)
     drawn, floor = records(["ink"])
     assert (drawn.metric, drawn.subject, drawn.n, drawn.kind, drawn.better) == ("ink", "mine", 8, "sample", "lower")
-    assert drawn.value == pytest.approx(127 / 128 * (1 - 0), rel=0.01) and floor.value == 0
+    assert drawn.value == pytest.approx(511 / 512) and floor.value == 0
     assert "seed 0" in drawn.protocol
     assert plugged_metrics() == ("ink",)
 
@@ -84,7 +84,7 @@ def test_it_may_say_more_than_a_number(metric):
         ("many", "cannot be read: could not convert string"),
         (None, "cannot be read"),
         ({"stderr": 1.0}, "cannot be read: .*value"),
-        ({"value": 1.0, "colour": "red"}, "'colour' is none of value, stderr"),
+        ({"value": 1.0, "colour": "red"}, "cannot be read: 'colour' is none of value, stderr"),
         (torch.ones(3), "cannot be read"),
     ],
 )

@@ -1,0 +1,5 @@
+"""The hooks keep the laws of hooks; of models there are none."""
+
+from genzoo.testing import laws
+
+test_laws = laws("genzoo-rings")

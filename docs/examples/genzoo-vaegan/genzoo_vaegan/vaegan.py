@@ -1,0 +1,107 @@
+"""Autoencoding beyond pixels using a learned similarity metric (Larsen et al. 2016, arXiv:1512.09300)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+from genzoo import Recipe
+from genzoo.losses.elbo import kl, reparametrise
+from genzoo.models import EncodingModel, ImplicitModel
+from genzoo.schema import limits
+from genzoo.training import Player, players
+
+
+@dataclass(frozen=True, kw_only=True)
+class VAEGANConfig:
+    """What the model is built from, and how its game is weighed."""
+
+    image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 64))
+    latent_size: int = field(default=16, metadata=limits(1, 1024))
+    width: int = field(default=128, metadata=limits(1, 4096))
+    gamma: float = field(default=0.1, metadata=limits(0, 1000))  # what a good reconstruction counts for the generator
+
+
+class VAEGAN(ImplicitModel, EncodingModel):
+    """x = G(z) with z ~ N(0, I), and an encoder q(z|x). Pixels have no likelihood here, so p(x) cannot be asked for."""
+
+    Config = VAEGANConfig
+
+    def __init__(self, config: VAEGANConfig) -> None:
+        super().__init__()
+        self.config = config
+        pixels, latents, width = prod(config.image_shape), config.latent_size, config.width
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, width), nn.ReLU(), nn.Linear(width, 2 * latents))
+        self.generator = nn.Sequential(nn.Linear(latents, width), nn.ReLU(), nn.Linear(width, pixels), nn.Sigmoid())
+        self.discriminator = nn.ModuleDict(
+            {
+                "features": nn.Sequential(nn.Flatten(), nn.Linear(pixels, width), nn.LeakyReLU(0.2)),
+                "logit": nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1)),
+            }
+        )
+
+    @property
+    def latent_size(self) -> int:
+        """The number of components of z."""
+        return int(self.config.latent_size)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the discriminator's hidden layer makes of images (N, C, H, W), (N, width): Dis_l(x) in the paper."""
+        return self.discriminator["features"](2 * x - 1)
+
+    def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:  # (N, C, H, W)
+        mean, log_var = self.encoder(2 * x - 1).chunk(2, 1)
+        return mean, log_var.clamp(-12, 12)  # both (N, latent_size): q(z|x) = N(mean, diag exp(log_var))
+
+    def _decode(self, z: Tensor) -> Tensor:  # (N, latent_size)
+        return self.generator(z).unflatten(1, self.config.image_shape)  # (N, C, H, W) in [0, 1]
+
+    def _discriminate(self, x: Tensor) -> Tensor:  # (N, C, H, W)
+        return self.discriminator["logit"](self.features(x)).flatten()  # (N,) logits
+
+
+class Game:
+    """The three losses of algorithm 1; the generator minimises -log D, as in every GAN that learns."""
+
+    def __init__(self, model: VAEGAN) -> None:
+        self.model = model
+
+    def encoder_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+        """Return L_prior + L_llike: what z costs, and how far the reconstruction is from the image in the eyes of D."""
+        mean, log_var, rebuilt, _ = self._draw(images, noise)
+        return kl(mean, log_var).mean() + self._likeness(images, rebuilt)
+
+    def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+        """Return γ L_llike, and what D says of reconstructions and of images drawn from the prior."""
+        *_, rebuilt, drawn = self._draw(images, noise)
+        fooled = sum(softplus(-self.model._discriminate(fake)).mean() for fake in (rebuilt, drawn))
+        return self.model.config.gamma * self._likeness(images, rebuilt) + fooled
+
+    def discriminator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+        """Return -L_GAN: real images against reconstructions and images drawn from the prior."""
+        with torch.no_grad():
+            *_, rebuilt, drawn = self._draw(images, noise)
+        caught = sum(softplus(self.model._discriminate(fake)).mean() for fake in (rebuilt, drawn))
+        return softplus(-self.model._discriminate(images)).mean() + caught
+
+    def _draw(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        mean, log_var = self.model._encode(images)
+        epsilon, prior = torch.randn(2, *mean.shape, generator=noise, device=noise.device)
+        return mean, log_var, self.model._decode(reparametrise(mean, log_var, epsilon)), self.model._decode(prior)
+
+    def _likeness(self, images: Tensor, rebuilt: Tensor) -> Tensor:
+        return 0.5 * (self.model.features(images) - self.model.features(rebuilt)).square().sum(1).mean()
+
+
+@players.register
+def play(model: VAEGAN, recipe: Recipe) -> Sequence[Player]:
+    """Return the three players in the order in which they move; all see the same images in a round."""
+    game = Game(model)
+    return [
+        Player(name="discriminator", module=model.discriminator, loss=game.discriminator_loss, turns=recipe.turns_of("discriminator")),
+        Player(name="encoder", module=model.encoder, loss=game.encoder_loss, fresh=False, average=True),
+        Player(name="generator", module=model.generator, loss=game.generator_loss, fresh=False, average=True),
+    ]

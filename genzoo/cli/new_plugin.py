@@ -1,0 +1,172 @@
+"""`genzoo new-plugin`: a package that can be installed, tested, trained and published as it stands, to be changed from there."""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from types import MappingProxyType
+
+import click
+
+from genzoo import __version__
+from genzoo.card import Family, check_name, fold
+from genzoo.cli.options import command
+from genzoo.cli.output import note, say
+from genzoo.errors import ArgumentError, StorageError, safe_text
+from genzoo.files import make_folder, storage
+from genzoo.hookspecs import API_VERSION
+from genzoo.registry import OFFICIAL, installed
+
+PREFIX = "genzoo-"
+LICENCES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a package says of the model that it begins with."""
+
+    summary: str
+    paper: str
+    recipe: str
+    next_step: str
+
+
+KINDS: Mapping[Family, Kind] = MappingProxyType(
+    {
+        Family.TRACTABLE: Kind(
+            "A masked network with an exact likelihood",
+            "Germain et al. 2015, arXiv:1502.03509",
+            'steps=1_500, batch=64, rate={"all": 2e-3}, cooldown=0.5',
+            "Write your own network into `_predict`: entry (c, h, w) of its answer may depend on earlier pixels only. The laws see to it.",
+        ),
+        Family.APPROXIMATE: Kind(
+            "A small variational autoencoder",
+            "Kingma & Welling 2014, arXiv:1312.6114",
+            'steps=3_000, batch=64, rate={"all": 1e-3}, cooldown=0.5',
+            "Write your own networks into `__init__`, and another likelihood of the pixels into `bound`. The laws see to it.",
+        ),
+        Family.IMPLICIT: Kind(
+            "A GAN of two small nets",
+            "Goodfellow et al. 2014, arXiv:1406.2661",
+            'steps=4_000, batch=64, rate={"all": 2e-4}, betas=(0.5, 0.999)',
+            "Write your own networks into `__init__`. Another game than the GAN's is registered beside the class.",
+        ),
+    }
+)
+
+
+@command("new-plugin")
+@click.argument("name")
+@click.option("--family", required=True, type=click.Choice([family.value for family in KINDS]), help="The kind of model to begin with.")
+@click.option("--licence", "--license", "licence", type=click.Choice(LICENCES), default="MIT", show_default=True, help="Of the code.")
+@click.option("--author", default="", help="Who holds the copyright.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder to create. By default genzoo-NAME.")
+def new_plugin_command(name: str, family: str, licence: str, author: str, out: Path | None) -> None:
+    """Write a package with a model that trains, ready to be changed.
+
+    NAME is the model's name; the package is called genzoo-NAME. Installed, its tests pass and genzoo lists the model.
+    """
+    model = check_free(name.removeprefix(PREFIX))
+    folder = write(render(model, Family(family), licence, author), out or Path(PREFIX + model.replace(".", "-").replace("_", "-")))
+    say(safe_text(folder, 1000))
+    where = shlex.quote(str(folder))
+    note(safe_text(f"install and test it: pip install -e {where} && python -m pytest {where}; then: genzoo train {model}", 2000))
+
+
+def check_free(name: str) -> str:
+    """Return `name` if a new model and its package can be called so, or raise ArgumentError that says what is in the way."""
+    check_name(name)
+    words = words_of(name)
+    taken = any(keyword.iskeyword(words[key]) for key in ("module", "class_name"))
+    if taken or not name[0].isalpha():
+        why = "is a word of Python's own" if taken else "does not begin with a letter"
+        raise ArgumentError(f"the name {name!r} {why}, and the package has a module and a class of that name", f"for example my-{name}")
+    owner = next((owner for owner, names in OFFICIAL.items() if fold(name) in map(fold, (*names, owner.removeprefix(PREFIX)))), "")
+    if fold(name) == PREFIX.rstrip("-") or owner:
+        raise ArgumentError(f"the name {name!r} belongs to {owner or 'genzoo itself'}", "choose another: names differ in more than signs")
+    known = installed()
+    for card in known.cards.values():
+        if fold(card.name) == fold(name):
+            raise ArgumentError(f"the plugin {card.plugin} has the model {card.name!r}", "choose another name, or uninstall it")
+    for report in known.reports:
+        if fold(PREFIX + name) == fold(report.distribution) or fold(name) == fold(report.name):
+            raise ArgumentError(f"the plugin {report.distribution or report.name!r} is installed", "choose another name, or uninstall it")
+    if importlib.util.find_spec(words["package"]) is not None:
+        raise ArgumentError(f"a package {words['package']!r} can be imported already", "choose another name, or uninstall it")
+    return name
+
+
+def words_of(name: str) -> dict[str, str]:
+    """Return how the model `name` is called as a module, a class, a package and a distribution."""
+    parts = re.split(r"[._-]", name)
+    module = "_".join(parts)
+    return {
+        "name": name,
+        "module": module,
+        "class_name": "".join(part.capitalize() for part in parts),
+        "package": f"genzoo_{module}",
+        "distribution": PREFIX + "-".join(parts),
+    }
+
+
+def render(name: str, family: Family, licence: str = "MIT", author: str = "") -> dict[str, str]:
+    """Return the files of a new package, path -> text; `name` is one that `check_free` let through."""
+    kind, words = KINDS[family], words_of(name)
+    major, minor, *_ = __version__.split(".")
+    facts = {
+        **words,
+        "family": family.name,
+        "family_name": family.value,
+        "summary": kind.summary,
+        "paper": kind.paper,
+        "recipe": kind.recipe,
+        "next_step": kind.next_step,
+        "licence": licence if licence != "none" else "Proprietary",
+        "licence_line": "All rights reserved." if licence == "none" else f"The code is under the licence {licence}.",
+        "holder": safe_text(author, 200) or f"The {words['distribution']} authors",
+        "requirement": f"genzoo>={major}.{minor},<{major}.{int(minor) + 1}",
+        "api": str(API_VERSION),
+    }
+    package = words["package"]
+    templates = {
+        "pyproject.toml": "pyproject.toml",
+        "README.md": "README.md",
+        "LICENSE": f"licence-{licence}",
+        ".gitignore": "gitignore",
+        f"{package}/__init__.py": "init.py",
+        f"{package}/{words['module']}.py": f"{family.value}.py",
+        "tests/test_laws.py": "test_laws.py",
+        "tests/test_training.py": "test_training.py",
+    }
+    texts = {path: Template((files("genzoo.cli") / "kit" / f"{template}.txt").read_text("utf-8")) for path, template in templates.items()}
+    return {path: text.substitute(facts) for path, text in texts.items()} | {f"{package}/py.typed": ""}
+
+
+def write(texts: Mapping[str, str], folder: Path) -> Path:
+    """Write `texts` into the new `folder`, all or nothing, and return it.
+
+    Raises:
+        StorageError: something is there already, or it cannot be written.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise StorageError(f"cannot create {folder}: something of that name is in the way", "choose another with --out")
+    make_folder(folder.parent)
+    draft = folder.parent / f".{os.urandom(8).hex()}.tmp"
+    try:
+        with storage("create", folder):
+            for path, text in texts.items():
+                (draft / path).parent.mkdir(parents=True, exist_ok=True)
+                (draft / path).write_text(text, encoding="utf-8", newline="\n")
+            draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return folder
