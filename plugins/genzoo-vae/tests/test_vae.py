@@ -80,6 +80,11 @@ class TestHybrid:
         slopes = torch.func.jacrev(model.decoder)(torch.zeros(1, 3)).reshape(54, 3)
         assert (slopes != 0).all()
 
+    def test_the_encoder_ends_in_the_map_that_the_decoder_begins_with(self, tiny):
+        model = tiny((1, 28, 28), net="hybrid", width=3)
+        first = next(layer for layer in model.encoder if isinstance(layer, torch.nn.Linear))
+        assert model.decoder.map == (7, 7, 3) and first.in_features == 7 * 7 * 3
+
     def test_it_has_few_weights(self, tiny):
         hybrid, dense = (sum(p.numel() for p in tiny((1, 28, 28), **config).decoder.parameters()) for config in (
             {"net": "hybrid", "width": 16, "units": 160}, {"net": "mlp", "width": 200, "depth": 2}))  # fmt: skip
