@@ -231,7 +231,7 @@ def test_it_is_taken_of_mnist_alone_unless_asked_for(few):
     chosen = {"metrics": None, "data": "mnist"}
     assert "parzen-2014" in by(sample_quality(scenes(40, 2), TRAIN, TEST, **chosen), "samples")
     assert "parzen-2014" not in by(sample_quality(scenes(30, 2), TRAIN, TEST, **chosen), "samples")
-    with pytest.raises(ArgumentError, match="parzen-2014 takes 40 samples.* not 30 on both sides and 120"):
+    with pytest.raises(ArgumentError, match=r"parzen-2014 takes 40 samples.* not 30 on both sides and 120"):
         sample_quality(scenes(30, 2), TRAIN, TEST, metrics=["parzen-2014"])
     with pytest.raises(ArgumentError, match="not 40 on both sides and 110"):
         sample_quality(scenes(40, 2), TRAIN[:110], TEST, metrics=["parzen-2014"])

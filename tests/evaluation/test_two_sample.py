@@ -7,8 +7,7 @@ from scipy.special import ndtr
 from sklearn.linear_model import LogisticRegression
 
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.probe import PENALTY
-from genzoo.evaluation.two_sample import two_sample
+from genzoo.evaluation.two_sample import PENALTY, two_sample
 
 
 def normal(n, features, seed, shift=0.0):
@@ -39,7 +38,7 @@ def test_it_is_the_accuracy_of_a_logistic_regression_on_the_unseen_half():
     x, y = normal(41, 6, 0), normal(41, 6, 1, 0.4)
     rows = np.concatenate([x[:20], y[:20]])
     scale = np.sqrt(((rows - rows.mean(0)) ** 2).sum(1).mean())
-    other = LogisticRegression(C=1 / PENALTY, tol=1e-10, max_iter=5000).fit((rows - rows.mean(0)) / scale, [0] * 20 + [1] * 20)
+    other = LogisticRegression(C=1 / (40 * PENALTY), tol=1e-10, max_iter=5000).fit((rows - rows.mean(0)) / scale, [0] * 20 + [1] * 20)
     unseen = (np.concatenate([x[20:], y[20:]]) - rows.mean(0)) / scale
     assert two_sample(x, y).value == pytest.approx(other.score(unseen, [0] * 21 + [1] * 21), rel=1e-12)
 

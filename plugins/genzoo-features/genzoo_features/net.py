@@ -1,0 +1,77 @@
+"""A small convolutional classifier: its last hidden layer is a description of an image, in which sets of images are compared.
+
+Convolutions of 3 × 3 with batch norm and ReLU, each but the first with stride 2 and twice the channels of the one before, until a side is
+4 pixels or fewer; the mean of the last map over its positions are the features (as the last pooling of Inception), and one linear
+layer reads the class from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from genzoo.models import ClassifyingModel
+from genzoo.schema import limits
+
+SMALLEST = 4  # pixels on the shorter side of the last map
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureNetConfig:
+    """What a feature net is built from.
+
+    Attributes:
+        image_shape: (C, H, W), any.
+        classes: how many it tells apart.
+        width: channels of the first map; they double with each halving, to 8 times as many at most.
+    """
+
+    image_shape: tuple[int, int, int] = field(default=(1, 28, 28), metadata=limits(1, 1024))
+    classes: int = field(default=10, metadata=limits(2, 10_000))
+    width: int = field(default=16, metadata=limits(1, 256))
+
+
+class FeatureNet(ClassifyingModel):
+    """x → features → logits of the classes."""
+
+    Config = FeatureNetConfig
+
+    def __init__(self, config: FeatureNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = _widths(config)
+        self.net = nn.Sequential(*_layers([config.image_shape[0], *widths]), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.head = nn.Linear(widths[-1], config.classes)
+
+    @property
+    def classes(self) -> int:
+        """The number of classes that it tells apart."""
+        count: int = self.config.classes
+        return count
+
+    def _features(self, x: Tensor) -> Tensor:
+        features: Tensor = self.net(2 * x - 1)  # (N, F), F the channels of the last map
+        return features
+
+    def _logits(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.head(features)  # (N, K)
+        return logits
+
+
+def _widths(config: FeatureNetConfig) -> list[int]:
+    """Return the channels of every map."""
+    side, widths = min(config.image_shape[1:]), [config.width]
+    while side > SMALLEST:
+        side = (side + 1) // 2
+        widths.append(min(2 * widths[-1], 8 * config.width))
+    return widths
+
+
+def _layers(channels: list[int]) -> Iterator[nn.Module]:
+    for index, (narrow, wide) in enumerate(pairwise(channels)):
+        yield nn.Conv2d(narrow, wide, 3, stride=2 if index else 1, padding=1, bias=False)
+        yield nn.BatchNorm2d(wide)
+        yield nn.ReLU()
