@@ -33,10 +33,15 @@ _BEDROOMS = Recipe(
     storage="float16",
 )
 
+_MNIST = _PAPER.replace(command="genzoo train dcgan-mnist", data="mnist", steps=15_000, cooldown=0.3, ema=0.999, storage="float16")
+
+# As the bedrooms; a mirrored face is a face as well.
+_FACES = _BEDROOMS.replace(command="genzoo train dcgan-faces", hardware="", time="", score="", data="faces", steps=10_000)
+
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: the architecture, and the bedrooms of the lecture."""
+    """Return the cards: the architecture, digits, and the bedrooms and faces of the lecture."""
     return [
         Card(
             name="dcgan",
@@ -47,12 +52,30 @@ def genzoo_cards() -> list[Card]:
             paper=PAPER,
         ),
         Card(
+            name="dcgan-mnist",
+            family=Family.IMPLICIT,
+            model="genzoo_dcgan.dcgan:DCGAN",
+            config={"image_shape": (1, 28, 28)},
+            recipe=_MNIST,
+            summary="Handwritten digits, 1×28×28",
+            paper=PAPER,
+        ),
+        Card(
             name="dcgan-bedrooms",
             family=Family.IMPLICIT,
             model="genzoo_dcgan.dcgan:DCGAN",
             config={"image_shape": (3, 64, 64), "width": 40, "discriminator_width": 32},
             recipe=_BEDROOMS,
             summary="Bedrooms, 3×64×64, from a few thousand photographs",
+            paper=PAPER,
+        ),
+        Card(
+            name="dcgan-faces",
+            family=Family.IMPLICIT,
+            model="genzoo_dcgan.dcgan:DCGAN",
+            config={"image_shape": (3, 64, 64), "width": 32, "discriminator_width": 32},
+            recipe=_FACES,
+            summary="Faces of public figures, 3×64×64: the ones whose vectors can be added",
             paper=PAPER,
         ),
     ]

@@ -289,7 +289,7 @@ class TestSampling:
 class TestCards:
     def test_they_are_what_they_say(self):
         assert {name: card.family for name, card in CARDS.items()} == dict.fromkeys(CARDS, Family.IMPLICIT)
-        assert {"dcgan", "dcgan-bedrooms"} <= set(CARDS)
+        assert list(CARDS) == ["dcgan", "dcgan-mnist", "dcgan-bedrooms", "dcgan-faces"]
         for card in CARDS.values():
             assert card.load_class() is DCGAN
             assert "1511.06434" in card.paper and card.summary
@@ -299,11 +299,13 @@ class TestCards:
         assert isinstance(recipe, Recipe)
         assert (recipe.rate_of("generator"), recipe.rate_of("discriminator"), recipe.betas[0], recipe.batch) == (2e-4, 2e-4, 0.5, 128)
 
-    def test_bedrooms_fit_into_8_megabytes(self):
+    @pytest.mark.parametrize(("name", "shape"), [("mnist", (1, 28, 28)), ("bedrooms", (3, 64, 64)), ("faces", (3, 64, 64))])
+    def test_published_weights_fit_into_8_megabytes(self, name, shape):
+        card = CARDS[f"dcgan-{name}"]
         with torch.device("meta"):
-            net = CARDS["dcgan-bedrooms"].build()
-        assert net.image_shape == (3, 64, 64)
-        assert CARDS["dcgan-bedrooms"].recipe.storage == "float16"
+            net = card.build()
+        assert net.image_shape == shape and card.recipe.data == name
+        assert card.recipe.storage == "float16"
         assert sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values()) < 8_000_000
 
 
