@@ -130,7 +130,7 @@ HACKS: tuple[Hack, ...] = (
     ),
     Hack(
         number=10, name="watch", where="recipe", key="watch", default="true", on="true",
-        words="the training doctor stops a game that D has won; gradients over 100, collapse and the like it names while training",
+        words="the training doctor stops a game that D has won; exploding gradients, collapse and the like it names while training",
         is_on=lambda recipe, config: recipe.watch,
     ),
     Hack(

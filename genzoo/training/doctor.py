@@ -25,7 +25,7 @@ from genzoo.training.players import Player
 
 PATIENCE = 200  # rounds over which a mean loss must stay below a player's floor, and of one mean of a critic's curve
 EXAMINED = 50  # rounds from one examination to the next
-STEEPEST = 100.0  # norm of a player's gradient: "if they are over 100 things are screwing up" (hack 10)
+STEEPEST = 1000.0  # norm of a player's gradient; hack 10 says 100, which healthy nets with batch norm and small weights pass for long
 LASTING = 4  # examinations in a row that must find the same
 GROWN_UP = 500  # rounds before samples are expected to differ
 ALIKE = 0.1  # share of the data's diversity below which samples have collapsed

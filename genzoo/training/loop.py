@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -149,8 +150,9 @@ class Run:
                 another number of steps where the rates had begun to fall, or would have.
         """
         tensors, facts = checkpoint.read(self.checkpoint)
-        if isinstance(facts.get("recipe"), dict):
-            facts["recipe"] = {**fingerprint(Recipe()), **facts["recipe"]}  # what an older genzoo did not know had its default
+        for key, defaults in (("recipe", fingerprint(Recipe())), ("config", _plain(_defaults(self.model.config)))):
+            if isinstance(facts.get(key), dict):
+                facts[key] = {**defaults, **facts[key]}  # what an older genzoo did not know had its default
         for key, value in self._terms().items():
             if facts.get(key, value) != value:
                 raise TrainingError(
@@ -223,6 +225,10 @@ def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
         key: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
         for key, value in facts.items()
     }
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    return {f.name: f.default for f in dataclasses.fields(config) if f.default is not dataclasses.MISSING}
 
 
 def _difference(theirs: Any, ours: Any) -> str:

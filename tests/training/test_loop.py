@@ -251,6 +251,19 @@ def test_another_config_is_another_run(start):
     start(model=VAEGAN(ToyConfig()), steps=2).resume()
 
 
+def test_a_key_that_an_older_genzoo_did_not_know_had_its_default(start):
+    run = start(steps=3)
+    terms = run._terms()
+    for table, key in (("config", "dropout"), ("recipe", "replay")):
+        del terms[table][key]
+    run._terms = lambda: terms
+    run.play_round()
+    run.save()
+    start(steps=3).resume()
+    with pytest.raises(TrainingError, match=r"made with other config: dropout was 0\.3, is 0\.1"):
+        start(steps=3, model=toys.gan(dropout=0.1)).resume()
+
+
 class TestCooldown:
     def rates(self, run):
         return {name: optimiser.param_groups[0]["lr"] for name, optimiser in run.optimisers.items()}
