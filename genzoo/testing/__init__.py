@@ -16,6 +16,7 @@ generative.py  check_generative: samples
 latent.py      check_latent: the space of z
 implicit.py    check_implicit: models that can only be sampled
 density.py     check_density: models that tell p(x)
+classifying.py check_classifying: models that tell images apart
 game.py        check_game: training
 whole.py       check_model: all that apply, on a small build
 
@@ -31,6 +32,7 @@ from genzoo.testing.law import LawError
 
 if TYPE_CHECKING:
     from genzoo.testing.cards import check_card
+    from genzoo.testing.classifying import check_classifying
     from genzoo.testing.density import check_density
     from genzoo.testing.game import check_game
     from genzoo.testing.generative import check_generative
@@ -41,12 +43,13 @@ if TYPE_CHECKING:
     from genzoo.testing.whole import check_model, check_weights, small_config
 
 __all__ = [
-    "LawError", "check_card", "check_density", "check_game", "check_generative", "check_implicit", "check_latent", "check_model",
-    "check_plugin", "check_weights", "laws", "small_config",
+    "LawError", "check_card", "check_classifying", "check_density", "check_game", "check_generative", "check_implicit", "check_latent",
+    "check_model", "check_plugin", "check_weights", "laws", "small_config",
 ]  # fmt: skip
 
 _ROOMS = {
     "check_card": "cards",
+    "check_classifying": "classifying",
     "check_density": "density",
     "check_game": "game",
     "check_generative": "generative",

@@ -16,9 +16,10 @@ import torch
 from genzoo.card import Card
 from genzoo.errors import GenzooError
 from genzoo.isolation import describe
-from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, LatentModel, Model, golden
+from genzoo.models import ClassifyingModel, DensityModel, GenerativeModel, ImplicitModel, LatentModel, Model, golden
 from genzoo.models.weights import build_filled, encode
 from genzoo.testing.cards import check_card
+from genzoo.testing.classifying import check_classifying
 from genzoo.testing.density import check_density
 from genzoo.testing.game import check_game
 from genzoo.testing.generative import check_generative, fresh_noise
@@ -48,7 +49,7 @@ class Law:
     """One group of laws that a card can be held to: call it, and it raises the LawError of the first that is broken.
 
     Attributes:
-        name: "card", "samples", "latents", "implicit", "density", "game" or "weights".
+        name: "card", "samples", "latents", "implicit", "density", "classes", "game" or "weights".
         check: the laws themselves.
     """
 
@@ -175,4 +176,5 @@ _KINDS: tuple[tuple[str, type[Any], Any], ...] = (
     ("latents", LatentModel, check_latent),
     ("implicit", ImplicitModel, check_implicit),
     ("density", DensityModel, check_density),
+    ("classes", ClassifyingModel, check_classifying),
 )

@@ -185,7 +185,7 @@ class TestJourney:
     def test_a_planted_bug_is_told_as_law_seen_and_place(self, tmp_path):
         room = Room(tmp_path)
         texts = render("sad", Family.IMPLICIT)
-        texts["genzoo_sad/sad.py"] = texts["genzoo_sad/sad.py"].replace("flatten()  # (N,) logits", "flatten().sigmoid()")
+        texts["genzoo_sad/sad.py"] = texts["genzoo_sad/sad.py"].replace("logits.flatten()", "logits.flatten().sigmoid()")
         room.install(new_plugin.write(texts, room.folder / "sad"))
         said = room.run("pytest", "-p", "no:cacheprovider", "sad/tests/test_laws.py", code=1).stdout
         assert "law broken: the discriminator returns logits, not probabilities\n      seen: at most 1 however large" in said

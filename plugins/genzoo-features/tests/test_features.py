@@ -13,9 +13,12 @@ from genzoo import Family
 from genzoo.data.collection import Images
 from genzoo.evaluation import feature_space
 from genzoo.noise import Draws
-from genzoo.testing import check_model
+from genzoo.testing import laws
 
 CARDS = {card.name: card for card in genzoo_cards()}
+
+test_laws = laws("genzoo-features")
+test_laws_of_an_odd_size = laws("genzoo-features", "features", image_shape=(3, 5, 7))
 
 
 def tiny(image_shape=(1, 8, 8), **config):
@@ -40,11 +43,6 @@ def test_features_are_the_means_of_the_last_map():
     assert maps.shape == (3, 8, 4, 4)
     torch.testing.assert_close(model.features(x), maps.mean((2, 3)))
     torch.testing.assert_close(model.log_probs(x), model.head(maps.mean((2, 3))).log_softmax(1))
-
-
-def test_every_law():
-    check_model(CARDS["features"])
-    check_model(CARDS["features"], image_shape=(3, 5, 7))
 
 
 def test_cards_are_instruments_with_recipes_of_their_data():

@@ -40,7 +40,9 @@ class Blobs(ImplicitModel):
         return int(self.config.latent_size)
 
     def _decode(self, z: Tensor) -> Tensor:  # (N, latent_size)
-        return self.generator(z).unflatten(1, self.config.image_shape)  # (N, C, H, W) in [0, 1]
+        images: Tensor = self.generator(z).unflatten(1, self.config.image_shape)
+        return images  # (N, C, H, W) in [0, 1]
 
     def _discriminate(self, x: Tensor) -> Tensor:  # (N, C, H, W)
-        return self.discriminator(2 * x.flatten(1) - 1).flatten()  # (N,) logits
+        logits: Tensor = self.discriminator(2 * x.flatten(1) - 1)  # (N, 1)
+        return logits.flatten()  # (N,)

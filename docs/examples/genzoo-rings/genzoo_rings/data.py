@@ -18,4 +18,5 @@ def rings(split: str) -> Array:
     radius = noise.uniform(2, 5, (count, 1, 1))
     rows, columns = np.mgrid[:SIDE, :SIDE]
     distance = np.hypot(rows - centre[0], columns - centre[1])  # (N, 16, 16)
-    return np.rint(255 * np.exp(-((distance - radius) ** 2))).astype(np.uint8)
+    images: Array = np.rint(255 * np.exp(-((distance - radius) ** 2))).astype(np.uint8)
+    return images

@@ -25,10 +25,30 @@ class VAEGANConfig:
     gamma: float = field(default=0.1, metadata=limits(0, 1000))  # what a good reconstruction counts for the generator
 
 
+class Discriminator(nn.Module):
+    """Says how real images (N, C, H, W) look, by way of a hidden layer in which the others compare them."""
+
+    def __init__(self, pixels: int, width: int) -> None:
+        super().__init__()
+        self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(pixels, width), nn.LeakyReLU(0.2))
+        self.output = nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Return what the hidden layer makes of images, (N, width): Dis_l(x) in the paper."""
+        features: Tensor = self.hidden(2 * x - 1)
+        return features
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return one logit per image, (N,)."""
+        logits: Tensor = self.output(self.features(x))
+        return logits.flatten()
+
+
 class VAEGAN(ImplicitModel, EncodingModel):
     """x = G(z) with z ~ N(0, I), and an encoder q(z|x). Pixels have no likelihood here, so p(x) cannot be asked for."""
 
     Config = VAEGANConfig
+    discriminator: Discriminator
 
     def __init__(self, config: VAEGANConfig) -> None:
         super().__init__()
@@ -36,31 +56,24 @@ class VAEGAN(ImplicitModel, EncodingModel):
         pixels, latents, width = prod(config.image_shape), config.latent_size, config.width
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, width), nn.ReLU(), nn.Linear(width, 2 * latents))
         self.generator = nn.Sequential(nn.Linear(latents, width), nn.ReLU(), nn.Linear(width, pixels), nn.Sigmoid())
-        self.discriminator = nn.ModuleDict(
-            {
-                "features": nn.Sequential(nn.Flatten(), nn.Linear(pixels, width), nn.LeakyReLU(0.2)),
-                "logit": nn.Sequential(nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1)),
-            }
-        )
+        self.discriminator = Discriminator(pixels, width)
 
     @property
     def latent_size(self) -> int:
         """The number of components of z."""
         return int(self.config.latent_size)
 
-    def features(self, x: Tensor) -> Tensor:
-        """Return what the discriminator's hidden layer makes of images (N, C, H, W), (N, width): Dis_l(x) in the paper."""
-        return self.discriminator["features"](2 * x - 1)
-
     def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:  # (N, C, H, W)
         mean, log_var = self.encoder(2 * x - 1).chunk(2, 1)
         return mean, log_var.clamp(-12, 12)  # both (N, latent_size): q(z|x) = N(mean, diag exp(log_var))
 
     def _decode(self, z: Tensor) -> Tensor:  # (N, latent_size)
-        return self.generator(z).unflatten(1, self.config.image_shape)  # (N, C, H, W) in [0, 1]
+        images: Tensor = self.generator(z).unflatten(1, self.config.image_shape)
+        return images  # (N, C, H, W) in [0, 1]
 
     def _discriminate(self, x: Tensor) -> Tensor:  # (N, C, H, W)
-        return self.discriminator["logit"](self.features(x)).flatten()  # (N,) logits
+        logits: Tensor = self.discriminator(x)
+        return logits  # (N,)
 
 
 class Game:
@@ -77,14 +90,14 @@ class Game:
     def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
         """Return γ L_llike, and what D says of reconstructions and of images drawn from the prior."""
         *_, rebuilt, drawn = self._draw(images, noise)
-        fooled = sum(softplus(-self.model._discriminate(fake)).mean() for fake in (rebuilt, drawn))
-        return self.model.config.gamma * self._likeness(images, rebuilt) + fooled
+        fooled = softplus(-self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
+        return float(self.model.config.gamma) * self._likeness(images, rebuilt) + fooled
 
     def discriminator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
         """Return -L_GAN: real images against reconstructions and images drawn from the prior."""
         with torch.no_grad():
             *_, rebuilt, drawn = self._draw(images, noise)
-        caught = sum(softplus(self.model._discriminate(fake)).mean() for fake in (rebuilt, drawn))
+        caught = softplus(self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
         return softplus(-self.model._discriminate(images)).mean() + caught
 
     def _draw(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -93,7 +106,8 @@ class Game:
         return mean, log_var, self.model._decode(reparametrise(mean, log_var, epsilon)), self.model._decode(prior)
 
     def _likeness(self, images: Tensor, rebuilt: Tensor) -> Tensor:
-        return 0.5 * (self.model.features(images) - self.model.features(rebuilt)).square().sum(1).mean()
+        features = self.model.discriminator.features
+        return 0.5 * (features(images) - features(rebuilt)).square().sum(1).mean()
 
 
 @players.register

@@ -1,0 +1,49 @@
+"""Laws of a classifier, in whose features samples are measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from genzoo.errors import ArgumentError
+from genzoo.models import ClassifyingModel
+from genzoo.noise import Draws
+from genzoo.testing.generative import fresh_noise, near, untouched
+from genzoo.testing.law import hold, refuses
+
+
+def check_classifying(model: ClassifyingModel) -> None:
+    """Hold a classifier to its laws: features of each image by itself, probabilities of its classes, errors.
+
+    Raises:
+        LawError: the first law that is broken.
+    """
+    name = type(model).__name__
+    hold(isinstance(model, ClassifyingModel), "check_classifying is for a ClassifyingModel", name, "its base classes")
+    known = isinstance(model.classes, int) and not isinstance(model.classes, bool) and model.classes >= 2
+    hold(known, "a classifier tells at least 2 classes apart", repr(model.classes), f"{name}.classes")
+    with untouched(model, f"{name}._features"):
+        _check_features(model, name)
+    law, look = "wrong images are an ArgumentError", f"{name}.features: write _features and leave features alone"
+    channels, height, width = model.image_shape
+    wrong: dict[str, Any] = {"no batch": torch.zeros(channels, height, width), "values of 2": torch.full((1, *model.image_shape), 2.0)}
+    wrong |= {} if model.any_size else {"another shape": torch.zeros(1, channels, height, width + 1)}
+    for what, x in wrong.items():
+        refuses(lambda x=x: model.features(x), ArgumentError, law, what, look)  # type: ignore[misc]
+
+
+def _check_features(model: ClassifyingModel, name: str) -> None:
+    images = Draws(0, 0, 5).uniform(*model.image_shape).float().to(model.device)
+    with fresh_noise(1):
+        rows, told = model.features(images), model.log_probs(images)
+    with fresh_noise(2):
+        again = model.features(images), model.features(images[1:2])
+    law, look = "the features of an image depend on that image alone", f"noise or batch statistics in {name}._features"
+    finite = bool(torch.isfinite(rows).all()) and bool(torch.isfinite(told).all())
+    hold(finite, "features and probabilities are finite", "NaN or infinite values", f"{name}._features and _logits")
+    hold(torch.equal(rows, again[0]), law, "other features of the same images", look)
+    near(again[1], rows[1:2], rows, law, look)
+    hold(rows.std(0).max() > 0, "images have different features", "equal rows for 5 images", f"{name}._features")
+    total = told.exp().sum(1)
+    hold(torch.allclose(total, torch.ones_like(total), atol=1e-4), "probabilities sum to 1", f"{float(total[0]):.4g}", f"{name}._logits")

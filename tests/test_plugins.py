@@ -1,0 +1,16 @@
+"""The official plugins are held to the line that a stranger's plugin is held to."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
+
+
+@pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
+def test_one_line_asks_for_all_laws_of_all_models(folder):
+    texts = [path.read_text("utf-8") for path in (folder / "tests").glob("test_*.py")]
+    line = rf'^test_laws = laws\("{folder.name}"(, \w+=.*|, \*\*\w+)*\)$'
+    assert any(re.search(line, text, re.MULTILINE) for text in texts), f"write in a test: test_laws = laws({folder.name!r})"
