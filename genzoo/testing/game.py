@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from genzoo.models import Model
+from genzoo.models import ImplicitModel, Model
 from genzoo.noise import Draws, generator
 from genzoo.recipe import Recipe
+from genzoo.testing.adversaries import check_adversaries
 from genzoo.testing.law import hold
 from genzoo.training import Player, players
 
@@ -26,12 +27,12 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
     hold(found, "a game has players", "none", look)
     names = [player.name for player in found]
     hold(len(set(names)) == len(names), "players have different names", ", ".join(names), look)
-    for key in (*chosen.rate, *chosen.turns):
+    for key in (*chosen.rate, *chosen.optimizer, *chosen.turns):
         hold(
             key == "all" or key in names,
             "a recipe speaks of the game's players",
             f"{key!r}; players: {', '.join(names)}",
-            "rate and turns of the recipe",
+            "rate, optimizer and turns of the recipe",
         )
     _check_apart(found, look)
     images = (Draws(0, 0, 4).uniform(*model.image_shape) < 0.5).float().to(model.device)  # black and white: every model takes these
@@ -41,6 +42,8 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
         model.train()
         for player in found:
             _check_loss(player, images)
+        if isinstance(model, ImplicitModel):
+            check_adversaries(model, found, chosen, images)
     finally:
         model.load_state_dict(state)
         for module, mode in modes.items():
