@@ -4,6 +4,7 @@ import os
 import subprocess
 import sysconfig
 import venv
+from pathlib import Path
 
 PIP = ("pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
 
@@ -15,12 +16,12 @@ class Room:
         self.folder, self.cache = folder / "here", folder / "cache"
         self.folder.mkdir(parents=True)
         venv.create(folder / "venv", with_pip=False, symlinks=os.name != "nt")
-        places = sysconfig.get_paths(vars={"base": str(folder / "venv"), "platbase": str(folder / "venv")})
-        self.python = os.path.join(places["scripts"], "python")
+        self.python = str(folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python")
+        ask = [self.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+        own = subprocess.run(ask, capture_output=True, encoding="utf-8", check=True).stdout.strip()
         around = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
         lines = [f"import site; site.addsitedir({path!r})\n" for path in sorted(around)]
-        with open(os.path.join(places["purelib"], "around.pth"), "w", encoding="utf-8") as file:
-            file.writelines(lines)
+        Path(own, "around.pth").write_text("".join(lines), encoding="utf-8")
         clean = {key: value for key, value in os.environ.items() if not key.startswith(("GENZOO_", "PYTHON", "PYTEST_", "PIP_", "COV_"))}
         self.env = {**clean, "GENZOO_CACHE": str(self.cache), "NO_COLOR": "1", "GENZOO_PLUGIN_TIMEOUT": "120"}
 

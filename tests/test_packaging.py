@@ -62,6 +62,17 @@ def test_the_core_brings_every_module(built):
     assert modules <= names(built["genzoo"])
 
 
+def test_the_core_brings_what_new_plugin_writes_from(built):
+    texts = {path.relative_to(ROOT).as_posix() for path in (ROOT / "genzoo" / "cli" / "kit").iterdir()}
+    assert len(texts) > 10 and texts <= names(built["genzoo"])
+
+
+def test_pytest_finds_the_laws(built):
+    with zipfile.ZipFile(built["genzoo"]) as wheel:
+        text = wheel.read("genzoo-0.1.0.dist-info/entry_points.txt").decode()
+    assert "[pytest11]\ngenzoo = genzoo.testing.pytest_plugin\n" in text
+
+
 def test_plugins_bring_modules_types_and_weights(built):
     for folder in PLUGINS:
         package = folder / folder.name.replace("-", "_")
