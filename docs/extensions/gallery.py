@@ -1,0 +1,191 @@
+"""Gallery and scoreboard, made from the ledger: `python docs/extensions/gallery.py` writes docs/generated.
+
+Every model with published weights is drawn once, the first 64 images of seed 0 with none left out, and timed while it draws. A model
+that is published later appears by itself; what was drawn is kept under the digest of its weights.
+"""
+
+import json
+import os
+import re
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+GENERATED = Path(__file__).resolve().parent.parent / "generated"
+COUNT, SEED, COLUMNS = 64, 0, 16
+DENSITY = "A density of real-valued pixels can be any number, also below 0, and is not comparable with a probability of 8-bit pixels."
+BOUNDS = ("elbo", "iwae")
+# What can be asked of a family; a classifier, which only measures others, has no place among them.
+EXACT = {"tractable": "exact", "approximate": "bound", "implicit": "no density", "autoencoder": "no density"}
+
+
+def build(app=None):
+    """Write gallery.md, scoreboard.md and the pictures."""
+    import genzoo
+    from genzoo.zoo import row
+
+    GENERATED.mkdir(exist_ok=True)
+    published = [(card, row(card.name)) for card in genzoo.cards() if card.has_weights and card.family.value in EXACT]
+    drawn = {card.name: draw(card, facts) for card, facts in published}
+    write("gallery.md", "\n\n".join(entry(card, facts, drawn[card.name]) for card, facts in published))
+    write("scoreboard.md", scoreboard(published, drawn))
+
+
+def write(name, text):
+    """Write a page; one that says the same already keeps its time, so that nothing is built anew for it."""
+    path = GENERATED / name
+    if not path.exists() or path.read_text("utf-8") != text:
+        path.write_text(text, "utf-8")
+
+
+# Pictures
+
+
+def draw(card, facts):
+    """Return {"picture", "alt", "rate", "latent"} of a model, its picture drawn unless these very weights were drawn before."""
+    import genzoo
+
+    stem = f"{card.name}-{facts.sha256[:12]}"
+    noted = GENERATED / f"{stem}.json"
+    if noted.exists() and (GENERATED / f"{stem}.png").exists():
+        return json.loads(noted.read_text("utf-8"))
+    print(f"gallery: drawing {card.name}", flush=True)
+    model = genzoo.load(card.name)
+    model.eval()
+    images, rate, alt = samples(model, card) if hasattr(model, "sample") else reconstructions(model, card)
+    genzoo.save_grid(images, GENERATED / f"{stem}.png", columns=COLUMNS)
+    latent = "encodes and decodes" if hasattr(model, "encode") else "decodes" if hasattr(model, "decode") else "–"
+    found = {"picture": f"{stem}.png", "alt": alt, "rate": rate, "latent": latent}
+    noted.write_text(json.dumps(found), "utf-8")
+    return found
+
+
+def samples(model, card):
+    """Return images, how many are drawn in a second, and a description."""
+    model.sample(1, seed=SEED)  # what is made ready once is not counted
+    begun = time.perf_counter()
+    images = model.sample(COUNT, seed=SEED)
+    return images, COUNT / (time.perf_counter() - begun), f"{COUNT} images drawn by {card.name}, seed {SEED}"
+
+
+def reconstructions(model, card):
+    """Return images above what their codes are decoded to, for a model that cannot be sampled; the data set itself is not at hand here."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    import genzoo
+    from genzoo.data.decode import fit
+
+    pixels = genzoo.load("dcgan-bedrooms").sample(COLUMNS, seed=SEED, dtype=torch.uint8).permute(0, 2, 3, 1).numpy()
+    made = np.stack([fit(Image.fromarray(image), model.image_shape) for image in pixels])
+    x = torch.from_numpy(made) / 255
+    alt = f"{COLUMNS} bedrooms drawn by dcgan-bedrooms, and what {card.name} rebuilds from their codes"
+    return torch.cat([x, model.decode(model.encode(x))]), None, alt
+
+
+# Pages
+
+
+def entry(card, facts, drawn):
+    """Return the section of one model."""
+    from genzoo.cli.output import human_size
+
+    shown = (
+        f"The first {COUNT} images of seed {SEED}, none left out: `genzoo sample {card.name} -n {COUNT} --seed {SEED}`."
+        if drawn["rate"]
+        else "An autoencoder has no p(z) to draw from, so it has no samples. Above: images that it was never trained on (bedrooms drawn by "
+        "`dcgan-bedrooms`, made smaller); below: what it rebuilds from their codes."
+    )
+    about = [
+        ("family", f"{card.family.value}: {card.family.words}"),
+        ("summary", card.summary),
+        ("paper", card.paper),
+        ("data", facts.data),
+        ("terms", facts.terms),
+        ("trained", facts.trained),
+        ("weights", f"{human_size(facts.bytes)}, sha256 `{facts.sha256[:16]}…`, {facts.licence}"),
+        ("plugin", f"`{facts.plugin or card.plugin}`"),
+    ]
+    lines = [f"## {card.name}", "", f"![{drawn['alt']}](/generated/{drawn['picture']})", "", shown, ""]
+    lines += ["| | |", "|---|---|", *(f"| {key} | {cell(value)} |" for key, value in about if value), ""]
+    lines += ["| score | value | n | on | protocol |", "|---|---|---|---|---|"]
+    lines += [score_line(score, card.name) for score in facts.scores]
+    return "\n".join(lines if facts.scores else lines[:-2])
+
+
+def score_line(score, name):
+    """Return one measurement as a row; the floor that real images reach is said to be one."""
+    metric = re.sub(r"@[0-9a-f]+(?=\])", "", score.metric) + ("" if score.subject in (name, "") else f" of {score.subject} images")
+    where = ", ".join(part for part in (score.data, score.split, score.transform) if part)
+    return f"| {cell(metric)} | {amount(score)} | {score.n:,} | {cell(where)} | {cell(score.protocol)} |"
+
+
+def amount(score):
+    """Return a value with its error and unit: `=` where it is exact, `≤` where it is a bound."""
+    sign = {"exact": "= ", "elbo": "≤ ", "iwae": "≤ "}.get(score.kind, "")
+    spread = "" if score.stderr is None else f" ± {score.stderr:.2g}"
+    unit = f" × {score.unit}" if score.unit[:1].isdigit() else f" {score.unit}"
+    return f"{sign}{score.value:.4g}{spread}{unit}".rstrip()
+
+
+def cell(text):
+    """Return `text` as the cell of a table."""
+    return str(text).replace("|", "\\|").replace("[", "\\[").replace("*", "\\*")
+
+
+def scoreboard(published, drawn):
+    """Return one table for each data set: only there is one row to be compared with another."""
+    by_data = {}
+    for card, facts in published:
+        scored = facts.scores[0] if facts.scores else None
+        key = f"{scored.data}, {scored.transform}" if scored else "not measured"
+        by_data.setdefault(key, []).append((card, facts))
+    return "\n\n".join(table(data, rows, drawn) for data, rows in sorted(by_data.items()))
+
+
+def table(data, rows, drawn):
+    """Return the table of one data set, and the floor of its KID where there is one."""
+    lines = [f"## {data}", "", "| model | exact? | NLL, nats | bits/dim | samples/s | useful z | KID |", "|---|---|---|---|---|---|---|"]
+    for card, facts in rows:
+        rate = drawn[card.name]["rate"]
+        speed = "no samples" if rate is None else f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+        nats, bits = (likelihood(facts.scores, unit) for unit in ("nats", "bits/dim"))
+        link = f"[{card.name}](/gallery.md#{re.sub(r'[^a-z0-9-]', '', card.name.lower())})"
+        cells = [link, EXACT[card.family.value], nats, bits, speed, drawn[card.name]["latent"], kid(facts.scores, card.name)]
+        lines.append(f"| {' | '.join(cells)} |")
+    floors = {kid(facts.scores, "train") for _, facts in rows} - {"–"}
+    lines += [f"| real images, the floor | | | | | | {floor} |" for floor in sorted(floors)]
+    if any("real-valued" in score.protocol for _, facts in rows for score in facts.scores):
+        lines += ["", DENSITY]
+    return "\n".join(lines)
+
+
+def likelihood(scores, unit):
+    """Return the sharpest statement about log p(x) in `unit`: the exact one, or the tightest bound, and how it was made."""
+    found = [score for score in scores if score.metric == "nll" and score.unit == unit]
+    exact = [score for score in found if score.kind == "exact"]
+    if exact:
+        return amount(exact[0]).removesuffix(f" {unit}")
+    bounds = sorted((score for score in found if score.kind in BOUNDS), key=lambda score: score.value)
+    if not bounds:
+        return "–"
+    k = re.search(r"K = (\d+)", bounds[0].protocol)
+    return f"{amount(bounds[0]).removesuffix(f' {unit}')} ({f'IWAE-{k[1]}' if k else 'ELBO'})"
+
+
+def kid(scores, subject):
+    """Return the kernel distance of `subject` and the features it was measured in, or a dash."""
+    found = next((score for score in scores if score.metric.startswith("kid") and score.subject == subject), None)
+    return f"{amount(found)} ({re.sub(r'^kid.|@.*$', '', found.metric)})" if found else "–"
+
+
+def setup(app):
+    """Join Sphinx: the pages are made before any is read."""
+    app.connect("builder-inited", build)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+if __name__ == "__main__":
+    build()

@@ -1,0 +1,95 @@
+"""What the site makes of links, docstrings and the ledger, without building it."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from genzoo import Card, Family
+from genzoo.ledger import Row, Score
+
+DOCS = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(DOCS / "extensions"))
+
+import docstrings  # noqa: E402
+import gallery  # noqa: E402
+import repository  # noqa: E402
+
+SECURITY = {DOCS.parent / "SECURITY.md": DOCS / "project" / "security.md"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[a](../SECURITY.md)", "[a](/project/security.md)"),
+        ("[a](../SECURITY.md#the-rules)", "[a](/project/security.md#the-rules)"),
+        ("[a](performance.md#start)", "[a](/performance.md#start)"),
+        ("![a](images/bedrooms.png)", "![a](/images/bedrooms.png)"),
+        ("[a](../LICENSE)", "[a](../LICENSE)"),
+        ("[a](../tests)", "a"),
+        ("[x](../genzoo/card.py)", "{viewcode}`x <_modules/genzoo/card.html>`"),
+        ("[x](../plugins/genzoo-vae/genzoo_vae/vae.py)", "{viewcode}`x <_modules/genzoo_vae/vae.html>`"),
+        ("[a](https://example.org/b)", "[a](https://example.org/b)"),
+        ("[a](#here)", "[a](#here)"),
+        ("`genzoo.images.grid`", "{py:obj}`genzoo.images.grid`"),
+        ("`genzoo list`", "`genzoo list`"),
+        ("```bash\n[a](../SECURITY.md)\n```", "```bash\n[a](../SECURITY.md)\n```"),
+    ],
+)
+def test_links_of_the_repository_become_links_of_the_site(text, expected):
+    assert repository.rewritten(text, DOCS / "x.md", DOCS / "x.md", SECURITY) == expected
+
+
+def test_links_of_a_file_elsewhere_are_read_from_where_it_lies():
+    readme = DOCS.parent / "plugins" / "genzoo-vae" / "README.md"
+    assert repository.rewritten("[a](../../SECURITY.md)", readme, DOCS / "plugins" / "v.md", SECURITY) == "[a](/project/security.md)"
+
+
+def test_a_page_that_nobody_named_is_found():
+    assert "comparing-nothing" not in repository.further("lecture\n")
+    assert "lecture" not in repository.further("lecture\n").split() and "gallery" in repository.further("lecture\n").split()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a * b and *args", r"a \* b and \*args"),
+        ("`a * b` stays", "`a * b` stays"),
+        ("* a point", "* a point"),
+        ("x_ and _private and a_b", r"x\_ and _private and a_b"),
+        ("log p(x|z)", r"log p(x\|z)"),
+    ],
+)
+def test_signs_of_markup_in_a_docstring_are_words(line, expected):
+    assert docstrings.plain(line) == expected
+
+
+def test_every_module_of_a_package_is_documented_and_no_private_one():
+    found = docstrings.modules("genzoo.losses.*")
+    assert {"genzoo.losses", "genzoo.losses.elbo", "genzoo.losses.minimax"} <= set(found)
+    assert not any("._" in name for name in docstrings.modules("genzoo.cli.*"))
+
+
+def published(name, family, *scores):
+    facts = Row(name=name, sha256="0" * 64, bytes=1, sources=("folder:x.safetensors",), scores=scores)
+    return Card(name=name, family=family, model="a.b:C"), facts
+
+
+def test_a_model_that_is_published_stands_on_the_scoreboard_by_itself():
+    about = {"data": "moons", "transform": "8-bit", "n": 10, "stderr": 0.1, "metric": "nll", "unit": "nats"}
+    exact = published("new", Family.TRACTABLE, Score(value=80.0, kind="exact", **about))
+    bounds = [Score(value=value, kind="iwae", protocol=f"K = {k}", **about) for value, k in ((91.0, 1), (90.0, 50))]
+    bound = published("other", Family.APPROXIMATE, Score(value=92.0, kind="elbo", **about), *bounds)
+    drawn = {name: {"rate": 12.3, "latent": "–"} for name in ("new", "other")}
+    text = gallery.scoreboard([exact, bound], drawn)
+    assert text.startswith("## moons, 8-bit\n")
+    assert "| [new](/gallery.md#new) | exact | = 80 ± 0.1 | – | 12 | – | – |" in text
+    assert "| bound | ≤ 90 ± 0.1 (IWAE-50) |" in text
+
+
+def test_kid_names_its_features_and_the_floor_stands_below():
+    about = {"data": "moons", "transform": "8-bit", "n": 10, "metric": "kid[gist-v1@0123]"}
+    gan = published("gan", Family.IMPLICIT, Score(value=0.5, subject="gan", **about), Score(value=0.1, subject="train", **about))
+    text = gallery.scoreboard([gan], {"gan": {"rate": None, "latent": "decodes"}})
+    assert "| no density | – | – | no samples | decodes | 0.5 (gist-v1) |" in text
+    assert "| real images, the floor | | | | | | 0.1 (gist-v1) |" in text

@@ -1,0 +1,129 @@
+"""docs/lecture.md: every row of the lecture is there, and every symbol, file, command and model that it names exists."""
+
+import importlib
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import genzoo
+from genzoo.cli.program import COMMANDS, cli
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "lecture.md"
+ROWS = 27
+PARTS = ("Symbol", "File", "Command", "Picture")
+# Commands that need the published weights of the models they name; the others make do with the card, or with fresh weights.
+WEIGHTS = {
+    "sample", "interpolate", "traverse", "manifold", "arithmetic", "reconstruct", "neighbours", "features", "complete", "eval",
+    "few-labels", "pull", "verify",
+}  # fmt: skip
+
+
+def rows(text):
+    """Return {number: {part: its line}}, with the whole text of the row under ""."""
+    found = {}
+    for number, body in re.findall(r"^### (\d+) · [^\n]+\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL):
+        found[int(number)] = {"": body, **dict(re.findall(r"^- \*\*(\w+)\*\* (.+)$", body, re.MULTILINE))}
+    return found
+
+
+ALL = rows(PAGE.read_text("utf-8"))
+EACH = pytest.mark.parametrize("number", sorted(ALL))
+
+
+def resolve(symbol):
+    """Return what a dotted name stands for, and the file where it is written."""
+    parts = symbol.split(".")
+    for cut in range(len(parts), 0, -1):
+        name = ".".join(parts[:cut])
+        try:
+            found = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not name.startswith(error.name):
+                raise
+            continue
+        for attribute in parts[cut:]:
+            found = getattr(found, attribute)
+        return found, Path(inspect.getsourcefile(inspect.unwrap(found))).resolve()
+    raise ModuleNotFoundError(symbol)
+
+
+def codes(line):
+    return re.findall(r"`([^`]+)`", line)
+
+
+def told(words):
+    """Hold that a command exists and takes what is written, and return its name and the cards that it names."""
+    cards = {card.name: card for card in genzoo.cards()}
+    with click.Context(cli, info_name="genzoo") as context:
+        name, command, rest = cli.resolve_command(context, list(words))
+        assert name in COMMANDS
+        with click.Context(command, info_name=name, parent=context) as inner:
+            command.make_parser(inner).parse_args(list(rest))
+        takes = any(isinstance(parameter, click.Argument) for parameter in command.params)
+    if name == "experiment":
+        assert (ROOT / "genzoo" / "experiments" / f"{words[1]}.toml").is_file(), words[1]
+        return name, []
+    plain = [word for word in rest if re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", word)]
+    named = [cards[word] for word in plain if word in cards]
+    assert named or not takes, f"genzoo {' '.join(words)} names no installed model"
+    return name, named
+
+
+def test_every_row_of_the_lecture_is_there_in_order():
+    assert list(ALL) == list(range(1, ROWS + 1))
+
+
+@EACH
+def test_a_row_has_every_part(number):
+    assert [part for part in PARTS if part not in ALL[number]] == []
+
+
+@EACH
+def test_the_symbols_exist_and_stand_in_the_files(number):
+    symbols = codes(ALL[number]["Symbol"])
+    files = {(PAGE.parent / target).resolve() for target in re.findall(r"\]\(([^)]+)\)", ALL[number]["File"])}
+    assert symbols and files
+    assert {resolve(symbol)[1] for symbol in symbols} == files
+
+
+@EACH
+def test_the_commands_exist_and_name_models_that_exist(number):
+    commands = codes(ALL[number]["Command"])
+    assert commands
+    for line in commands:
+        program, *words = shlex.split(line)
+        assert program == "genzoo"
+        name, named = told(words)
+        unpublished = [card.name for card in named if not card.has_weights and name in WEIGHTS]
+        assert all(f"weights of {missing} are not published yet" in ALL[number][""] for missing in unpublished), unpublished
+
+
+@EACH
+def test_there_is_a_picture_or_the_row_says_why_not(number):
+    body = ALL[number][""]
+    assert re.search(r"!\[[^\]]+\]\(images/", body) or re.search(r"\*\*Picture\*\* .*\]\(", body)
+    for picture in re.findall(r"!\[[^\]]+\]\((images/[^)]+)\)", body):
+        assert (PAGE.parent / picture).is_file(), picture
+
+
+@EACH
+def test_a_picture_of_the_lecture_is_drawn_by_a_command_of_its_row(number):
+    for picture in re.findall(r"\(images/lecture/([^)]+)\)", ALL[number][""]):
+        assert any(f"-o {picture}" in line for line in codes(ALL[number]["Command"])), picture
+
+
+@pytest.mark.parametrize("symbol", ["genzoo.losses.minimax.valeu", "genzoo.losses.minmax", "genzoo_dcgan.DCGAN"])
+def test_a_symbol_that_is_not_there_is_seen(symbol):
+    with pytest.raises((AttributeError, ModuleNotFoundError)):
+        resolve(symbol)
+
+
+@pytest.mark.parametrize("line", ["smaple dcgan", "sample dcgna", "train dcgan --stepz 3", "experiment saturatoin"])
+def test_a_command_that_is_not_there_is_seen(line):
+    with pytest.raises((AssertionError, click.UsageError, click.NoSuchOption)):
+        told(line.split())
