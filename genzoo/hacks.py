@@ -138,9 +138,9 @@ HACKS: tuple[Hack, ...] = (
         words="who moves how often is a number of the recipe and never depends on the losses",
     ),
     Hack(
-        number=12, name="labels", where="absent",
-        words="D does not classify images as well: no model here is conditional, and sample(n, seed) has no class to ask for",
-        source="Odena et al. 2017, arXiv:1610.09585",
+        number=12, name="labels", where="recipe", key="labels", default="0", on="10",
+        words="D also learns to tell this many classes of real images, by a linear layer on its last hidden one that is then left behind",
+        source="Odena et al. 2017, arXiv:1610.09585", is_on=lambda recipe, config: recipe.labels > 0,
     ),
     Hack(
         number=13, name="instance-noise", where="recipe", key="instance_noise", default="0", on="0.1",
@@ -165,7 +165,7 @@ HACKS: tuple[Hack, ...] = (
     ),
     Hack(
         number=16, name="embedded-conditions", where="absent",
-        words="no discrete conditions are embedded: no model here is conditional",
+        words="no discrete conditions are embedded: no model here is conditional, and sample(n, seed) has no class to ask for",
     ),
     Hack(
         number=17, name="dropout-in-g", where="config", key="dropout", default="0", on="0.5",

@@ -49,6 +49,7 @@ class Recipe:
     soft_labels: float = field(default=0.0, metadata=limits(0, 0.5))  # D's labels: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes
     flipped_labels: float = field(default=0.0, metadata=limits(0, 0.5))  # share of D's labels that are wrong
     instance_noise: float = field(default=0.0, metadata=limits(0, 1))  # deviation of noise on what D sees, falling to 0 along the run
+    labels: int = field(default=0, metadata=limits(0, 10_000))  # classes of the data, which D then also tells apart; 0 = labels unused
     replay: float = field(default=0.0, metadata=limits(0, 1))  # share of the fakes shown to D that are old ones
 
     flip: bool = False  # mirror left and right at random: only where a mirrored image is as good as the image

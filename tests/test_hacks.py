@@ -70,7 +70,7 @@ def test_a_switch_of_the_config(each):
 
 def test_what_nobody_switches():
     assert hack("separate-batches").state(Recipe(), {}) == "always"
-    assert hack("labels").state(Recipe(), {}) == "absent"
+    assert hack("noise-in-g").state(Recipe(), {}) == "absent"
 
 
 def test_words_of_a_switch():

@@ -50,7 +50,7 @@ class Result:
 
 def facts_of(cell: Cell) -> dict[str, Any]:
     """Return what a cell is, as JSON gives it back."""
-    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "data", "steps", "n", "metrics")}
+    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "data", "steps", "n", "metrics", "features")}
     return json.loads(json.dumps({**facts, "settings": dict(cell.settings)}))  # type: ignore[no-any-return]
 
 
@@ -101,7 +101,7 @@ def finished(cell: Cell, folder: Path) -> Result | None:
         told = json.loads(read_capped(path, _CAP))
         result = Result(cell=cell, **{key: told[key] for key in ("records", "collapsed", "found", "seconds")})
         known, wanted = {key: told[key] for key in facts_of(cell)}, facts_of(cell)
-        again = [known.pop(key) != wanted.pop(key) for key in ("n", "metrics")]
+        again = [known.pop(key) != wanted.pop(key) for key in ("n", "metrics", "features")]
         longer = known["steps"] < wanted["steps"]
         known["steps"] = wanted["steps"] if longer else known["steps"]
     except (ValueError, KeyError, TypeError) as error:
@@ -141,7 +141,8 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
     known = card.replace(recipe=plan(card, cell.settings)[0])
     train, test = (held_in(model, known, cell.data, split) for split in ("train", "test"))
     with torch.no_grad():
-        found = evaluate_implicit(model, train, test, cell.n, 0, subject=cell.name, metrics=cell.metrics or None)
+        asked = {"metrics": cell.metrics or None, "features": cell.features or None}
+        found = evaluate_implicit(model, train, test, cell.n, 0, subject=cell.name, **asked)
     return [record.as_dict() for record in found]
 
 

@@ -34,6 +34,7 @@ class Experiment:
         budget: turns of all players in a cell, so that each costs about the same: a round with five turns of D and one of G takes six.
         n: images that are measured.
         metrics: which, see `genzoo.evaluation.METRICS`; none = all.
+        features: what images are described by, "gist" or a published feature net; "" = the data set's own.
         seeds: runs of each cell; their spread is told.
         model: the card that a cell trains, where its row or column names no other (`model = "..."`).
         settings: of every cell; a row's come before a column's, and the last of a key counts.
@@ -47,6 +48,7 @@ class Experiment:
     budget: int = field(default=6000, metadata=limits(2, 10**9))
     n: int = field(default=1000, metadata=limits(6, 10**6))
     metrics: tuple[str, ...] = ()
+    features: str = ""
     seeds: int = field(default=1, metadata=limits(1, 1000))
     model: str = "dcgan"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class Cell:
     steps: int
     n: int
     metrics: tuple[str, ...]
+    features: str
 
     @property
     def name(self) -> str:
@@ -112,7 +115,7 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
         model = str(settings.pop("model", experiment.model))
         turns = sum(int(settings.get(f"turns.{player}", 1)) for player in ("discriminator", "generator"))
         steps = max(1, experiment.budget // turns)
-        shared = {key: getattr(experiment, key) for key in ("data", "n", "metrics")}
+        shared = {key: getattr(experiment, key) for key in ("data", "n", "metrics", "features")}
         cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps, **shared)
         if cell.name in taken:
             raise ArgumentError(f"two cells would lie in the folder {cell.name}", "give rows and columns other names")

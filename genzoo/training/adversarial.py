@@ -22,6 +22,7 @@ from genzoo.models import ImplicitModel, Model
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.training.augment import augment
+from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.labels import Labels
 from genzoo.training.players import Player, players
 from genzoo.training.refusals import check_recipe
@@ -46,11 +47,11 @@ def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player
     turns = recipe.turns_of("discriminator")
     return [
         Player(
-            name="discriminator", module=model.discriminator, loss=game.discriminator_loss,
+            name="discriminator", module=game.learning, loss=game.discriminator_loss, classes=recipe.labels,
             turns=turns, turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
             after_turn=_clipping(model.discriminator, recipe.clip) if recipe.clip else None,
             before_turn=game.begin, floor=0.01 if game.objective.bounded else None, remedy=_REMEDY,
-            distance=not game.objective.bounded, memory=game.pool,
+            distance=not game.objective.bounded, memory=game.memory,
         ),
         Player(
             name="generator", module=model.generator, loss=game.generator_loss,
@@ -85,21 +86,38 @@ class AdversarialGame:
         self.penalty = recipe.penalty
         self.labels = Labels(recipe.soft_labels, recipe.flipped_labels)
         self.pool = Pool(model.image_shape, recipe.batch, recipe.replay, model.device) if recipe.replay else None
+        self.auxiliary = Auxiliary(model, recipe.labels, recipe.seed) if recipe.labels else None
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
         self._noise_at, self._deviation = recipe.noise, 0.0
         self._handed_on: Tensor | None = None
+
+    @property
+    def learning(self) -> nn.Module:
+        """What learns in D's turn."""
+        return self.model.discriminator if self.auxiliary is None else nn.ModuleList([self.model.discriminator, self.auxiliary])
+
+    @property
+    def memory(self) -> nn.Module | None:
+        """What D keeps from round to round and is no part of the model."""
+        parts = {"pool": self.pool, "auxiliary": self.auxiliary}
+        kept = {name: part for name, part in parts.items() if part is not None}
+        return nn.ModuleDict(kept) if kept else None
 
     def begin(self, step: int) -> None:
         """Take note of the round: the instance noise falls along the run."""
         self._deviation = self._noise_at(step)
 
-    def discriminator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
-        """Return the objective's loss of D on `images` and as many fakes, and the penalty; no gradient reaches G."""
+    def discriminator_loss(self, images: Tensor, noise: torch.Generator, labels: Tensor | None = None) -> Tensor:
+        """Return the objective's loss of D on `images` and as many fakes, and what it pays besides; no gradient reaches G.
+
+        `labels` (N,) of the images are given where the recipe's `labels` asks for them.
+        """
         fake = self._fake(len(images), noise)
         self._handed_on, self.shown = fake, (images, fake.detach())
         shown = fake.detach() if self.pool is None else self.pool(fake.detach(), noise)
         seen, seen_fake = self._augmented(images, noise), self._augmented(shown, noise)
-        loss = self.labels.loss(self.objective, self._logits(seen), self._logits(seen_fake), noise)
+        real, classified = self._judged(seen, labels)
+        loss = classified + self.labels.loss(self.objective, real, self._logits(seen_fake), noise)
         if not self.penalty:
             return loss
         # D's slope where D looks, between augmented images: through the augmentation it would be the slope of both together.
@@ -114,6 +132,14 @@ class AdversarialGame:
         with _frozen(self.model.discriminator):
             logits = self._logits(self._augmented(fake, noise))
         return self.objective.generator_loss(logits)
+
+    def _judged(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
+        """Return D's numbers of real images, and what it pays for telling their labels wrong."""
+        if self.auxiliary is None or labels is None:
+            return self._logits(images), 0.0
+        with self.auxiliary.watching() as hidden:
+            logits = self._logits(images)
+        return logits, self.auxiliary(hidden[0], labels)
 
     def _fake(self, n: int, noise: torch.Generator) -> Tensor:
         shape = (n, self.model.latent_size)

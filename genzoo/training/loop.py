@@ -276,5 +276,5 @@ def _check_labels(data: Images, game: Sequence[Player]) -> None:
         if not 0 <= low <= high < player.classes:
             raise ArgumentError(
                 f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have 0 to {player.classes - 1}",
-                f"--set classes={high + 1}",
+                f"--set classes={high + 1}, or labels={high + 1} of a GAN",
             )

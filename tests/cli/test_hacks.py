@@ -19,7 +19,7 @@ def test_of_a_model(run):
     done = run("hacks", "toy-gan")
     told = {line.split()[1]: line.split()[2] for line in done.stdout.splitlines()[1:]}
     assert told["non-saturating"] == "on" and told["replay"] == "off"
-    assert told["separate-batches"] == "always" and told["labels"] == "absent"
+    assert told["separate-batches"] == "always" and told["noise-in-g"] == "absent"
 
 
 def test_json(run):

@@ -18,7 +18,7 @@ from genzoo.experiments.plan import Experiment, cells
 
 CARDS = {"toy-gan": toys.CARDS["toy-gan"], "sad-gan": toys.CARDS["sad-gan"]}
 EXPERIMENT = Experiment(
-    title="Toys", data="digits", budget=8, n=24, metrics=("kid", "prdc"), model="toy-gan",
+    title="Toys", data="digits", budget=8, n=24, metrics=("kid", "prdc"), features="gist", model="toy-gan",
     settings={"ema": 0.5, "image_size": "8x8", "channels": 1}, rows={"narrow": {}, "wide": {"width": 5}},
     columns={"minimax": {"objective": "minimax"}, "sad": {"model": "sad-gan"}},
 )  # fmt: skip
@@ -104,6 +104,7 @@ def test_a_larger_budget_goes_on_and_other_measures_measure_again(tmp_path):
     fewer, measured = last(budget=12, n=12)
     assert measured == 1 and {record["n"] for record in fewer.records} == {12}
     assert last(budget=12, n=12) == (fewer, 0)
+    assert {record["features"].partition("@")[0] for record in fewer.records} == {"gist-v1"}
     with pytest.raises(TrainingError, match="was made with other settings"):
         last(budget=8, n=12)
     assert first.records != longer.records

@@ -27,6 +27,7 @@ from genzoo.training.settings import settle
 
 STEPS = 12
 HARD = {"turns": {"discriminator": 2}, "ema": 0.9, "flip": True, "augment": ("color", "translation", "cutout"), "steps": STEPS}
+HARD |= {"soft_labels": 0.3, "flipped_labels": 0.1, "instance_noise": 0.1, "replay": 0.5, "labels": 10}
 
 
 def die() -> None:
@@ -35,7 +36,7 @@ def die() -> None:
 
 def between_turns(run: Run, step: int) -> None:
     turn = run._turn
-    run._turn = lambda player, number, images: die() if (run.step, player.name) == (step, "generator") else turn(player, number, images)
+    run._turn = lambda player, *rest: die() if (run.step, player.name) == (step, "generator") else turn(player, *rest)
 
 
 def half_written(run: Run, step: int) -> None:

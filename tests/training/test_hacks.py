@@ -12,7 +12,7 @@ from torch.optim import SGD, Adam
 from toys import ToyGAN, UniformGAN
 
 from genzoo import Recipe
-from genzoo.errors import ArgumentError, TrainingError
+from genzoo.errors import ArgumentError, DataError, TrainingError
 from genzoo.explore.interpolation import path
 from genzoo.noise import generator
 from genzoo.training import replay
@@ -167,7 +167,7 @@ class TestReplay:
     def test_the_pool_is_in_the_checkpoint(self, start):
         run = finish(start(steps=2, replay=0.5))
         tensors, _ = read(run.checkpoint)
-        assert tensors["memory.discriminator.images"].any() and int(tensors["memory.discriminator.filled"]) == 2
+        assert tensors["memory.discriminator.pool.images"].any() and int(tensors["memory.discriminator.pool.filled"]) == 2
 
     def test_for_one_process(self, start):
         with pytest.raises(ArgumentError, match="what the discriminator remembers cannot be kept for 2 processes") as caught:
@@ -175,10 +175,54 @@ class TestReplay:
         assert "leave out replay" in caught.value.hint
 
 
+class TestClasses:
+    def test_12_d_learns_to_tell_the_classes_of_real_images(self, start):
+        """After some rounds a linear layer on its features tells digits apart, on images that it was not shown."""
+        run = start(model=toys.gan(width=16, dropout=0.0), steps=60, batch=64, labels=10, rate={"all": 5e-3})
+        auxiliary = run.players[0].memory["auxiliary"]
+        images, labels = run.data.float(slice(1500, 1797)), torch.from_numpy(run.data.labels[1500:1797]).long()
+
+        def right():
+            with torch.no_grad(), run.model.evaluating(), auxiliary.watching() as hidden:
+                run.model._discriminate(images)
+                return (auxiliary.head(hidden[0].flatten(1)).argmax(1) == labels).float().mean().item()
+
+        assert right() < 0.3
+        finish(run)
+        assert right() > 0.6
+
+    def test_its_loss_reaches_d_and_not_g(self):
+        net = toys.gan().eval()
+        labels = torch.arange(16) % 10
+        plain, told = AdversarialGame(net, Recipe()), AdversarialGame(net, Recipe(labels=10))
+        more = told.discriminator_loss(IMAGES, noise(0), labels) - plain.discriminator_loss(IMAGES, noise(0))
+        assert more.item() == pytest.approx(torch.tensor(10.0).log().item(), abs=0.5)  # nothing learned yet
+        assert torch.autograd.grad(more, net.discriminator[0].weight)[0].abs().max() > 0
+        assert torch.equal(told.generator_loss(IMAGES, noise(1)), plain.generator_loss(IMAGES, noise(1)))
+
+    def test_the_classifier_is_ds_player_and_no_part_of_the_model(self, start):
+        run = start(labels=10, steps=2)
+        before = run.players[0].memory["auxiliary"].head.weight.clone()
+        finish(run)
+        assert not torch.equal(run.players[0].memory["auxiliary"].head.weight, before)
+        assert not [key for key in run.model.state_dict() if "head" in key or "auxiliary" in key]
+        assert not run.model.discriminator[-2]._forward_pre_hooks
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(99)
+            again = start(labels=10, folder=run.folder / "b")
+        assert torch.equal(again.players[0].memory["auxiliary"].head.weight, before)  # of the seed alone
+
+    def test_without_labels_it_is_refused(self, start, digits):
+        with pytest.raises(DataError, match="has no labels"):
+            start(labels=10, data=digits.replace(labels=None))
+        with pytest.raises(ArgumentError, match="4 classes have 0 to 3"):
+            start(labels=4)
+
+
 class TestResumed:
     """The bits are those of the uninterrupted run, whatever is switched on."""
 
-    RECIPE = {"soft_labels": 0.3, "flipped_labels": 0.1, "instance_noise": 0.2, "replay": 0.5, "steps": 8}
+    RECIPE = {"soft_labels": 0.3, "flipped_labels": 0.1, "instance_noise": 0.2, "replay": 0.5, "labels": 10, "steps": 8}
 
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch):
@@ -199,7 +243,7 @@ class TestResumed:
 
     def test_with_labels_noise_and_replay(self, start, tmp_path):
         whole, parts = self.state(finish(start(**self.RECIPE))), self.state(self.two_parts(start, tmp_path / "b"))
-        assert whole.keys() == parts.keys() and "memory.discriminator.images" in whole
+        assert whole.keys() == parts.keys() and "memory.discriminator.pool.images" in whole
         assert [key for key in whole if not torch.equal(whole[key], parts[key])] == []
 
     def test_a_pool_that_is_left_out_is_seen(self, start, tmp_path, monkeypatch):
@@ -215,7 +259,9 @@ class TestResumed:
             start(steps=9, instance_noise=0.2).resume()
         start(steps=6, instance_noise=0.2).resume()
 
-    @pytest.mark.parametrize("change", [{"soft_labels": 0.1}, {"flipped_labels": 0.1}, {"instance_noise": 0.1}, {"replay": 0.1}])
+    @pytest.mark.parametrize(
+        "change", [{"soft_labels": 0.1}, {"flipped_labels": 0.1}, {"instance_noise": 0.1}, {"replay": 0.1}, {"labels": 2}]
+    )
     def test_each_decides_the_bits(self, change):
         assert fingerprint(Recipe(**change)) != fingerprint(Recipe())
 

@@ -69,5 +69,7 @@ def test_under_least_squares_d_is_drawn_to_the_label():
 def test_soft_labels_hold_d_back():
     """With labels 1 and 0 D's logits grow without end; with soft ones there is a best logit, that of the mean label."""
     logit = torch.zeros(20_000, requires_grad=True)
-    loss = Labels(soft=0.3).loss(OBJECTIVES["minimax"], logit + torch.logit(torch.tensor(0.95)), logit + torch.logit(torch.tensor(0.15)), noise())
+    loss = Labels(soft=0.3).loss(
+        OBJECTIVES["minimax"], logit + torch.logit(torch.tensor(0.95)), logit + torch.logit(torch.tensor(0.15)), noise()
+    )
     assert torch.autograd.grad(loss, logit)[0].sum().abs() < 0.01
