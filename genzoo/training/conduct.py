@@ -15,7 +15,7 @@ import torch
 
 from genzoo.card import Card
 from genzoo.data import Images
-from genzoo.errors import ArgumentError, TrainingError
+from genzoo.errors import ArgumentError, HubError, TrainingError
 from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
 from genzoo.files import make_folder
@@ -88,7 +88,7 @@ def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bo
             print(f"measuring {card.name} against {len(test):,} held-out images …", file=sys.stderr, flush=True)  # noqa: T201
         try:
             records = score_model(model, train, test, card.name, seed=0)
-        except (ArgumentError, LawError) as error:  # hours of training are not lost to it
+        except (ArgumentError, HubError, LawError) as error:  # hours of training are not lost to it
             print(f"{card.name} is not scored: {error}", file=sys.stderr, flush=True)  # noqa: T201
     return publish(run, model, card, records, run.recipe.storage)
 

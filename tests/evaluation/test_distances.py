@@ -130,6 +130,16 @@ def test_prdc_control_figures():
     assert found.coverage == pytest.approx(1 - 2**-5, abs=0.02)
 
 
+def test_prdc_control_figures_in_a_thousand_dimensions(capsys):
+    """A small form of the control with 10,000 draws, whose figures `bench_quality.py --control` prints."""
+    package = pytest.importorskip("prdc")
+    x, y = normal(400, 1000, 0), normal(400, 1000, 1)
+    found, expected = prdc(x, y), package.compute_prdc(real_features=y.numpy(), fake_features=x.numpy(), nearest_k=5)
+    capsys.readouterr()
+    assert found._asdict() == pytest.approx(expected, rel=1e-12)
+    assert 0.4 < found.precision < 0.8 and 0.4 < found.recall < 0.8 and found.coverage == pytest.approx(1 - 2**-5, abs=0.05)
+
+
 def test_prdc_tells_fidelity_from_diversity():
     real = normal(300, 3, 0)
     collapsed = prdc(normal(300, 3, 1, scale=0.05), real)
