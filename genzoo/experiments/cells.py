@@ -141,8 +141,9 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
     known = card.replace(recipe=plan(card, cell.settings)[0])
     train, test = (held_in(model, known, cell.data, split) for split in ("train", "test"))
     with torch.no_grad():
-        asked = {"metrics": cell.metrics or None, "features": cell.features or None}
-        found = evaluate_implicit(model, train, test, cell.n, 0, subject=cell.name, **asked)
+        found = evaluate_implicit(
+            model, train, test, cell.n, 0, subject=cell.name, metrics=cell.metrics or None, features=cell.features or None
+        )
     return [record.as_dict() for record in found]
 
 
