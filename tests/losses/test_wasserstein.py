@@ -95,6 +95,9 @@ class TestBetween:
         assert torch.equal(between(images(n), images(n, 1), torch.ones(n).double()), images(n))
         assert torch.equal(between(images(n), images(n, 1), torch.zeros(n).double()), images(n, 1))
 
+    def test_the_points_hang_on_nobodys_weights(self):
+        assert not between(images(2).requires_grad_(), images(2, 1).requires_grad_(), torch.ones(2).double()).requires_grad
+
     def test_the_layout_in_memory_is_kept(self):
         real, fake = (images(4, seed).float().to(memory_format=torch.channels_last) for seed in (0, 1))
         assert between(real, fake, torch.rand(4)).is_contiguous(memory_format=torch.channels_last)
