@@ -294,3 +294,13 @@ def test_another_kind_of_game_ends_in_a_hub_too(tmp_path, monkeypatch):
     monkeypatch.setenv("GENZOO_ZOO", str(outcome.folder))
     zoo.pull("coin")
     assert "of log p" in zoo.verify("coin")
+
+
+def test_a_run_is_published_even_where_its_feature_net_cannot_be_had(tmp_path, monkeypatch, capsys):
+    def lost(*args, **more):
+        raise HubError("the weights of 'digit-net' are not on this machine")
+
+    monkeypatch.setattr(conducting, "score_model", lost)
+    outcome = zoo.train("toy-gan", "digits", tmp_path / "run", 2, device="cpu", quiet=True)
+    assert outcome.weights.is_file() and outcome.records == []
+    assert "toy-gan is not scored: the weights of 'digit-net' are not on this machine" in capsys.readouterr().err
