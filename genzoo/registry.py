@@ -176,7 +176,9 @@ def load_registry(entry_points: Iterable[Any], allowed: Collection[str] | None =
 
 
 def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
-    """Print one line on stderr (or `stream`) for each broken plugin, each line once per process."""
+    """Print one line on stderr (or `stream`) for each broken plugin, each line once per process; of torchrun's, the first tells."""
+    if os.environ.get("RANK", "0") != "0":
+        return
     for report in registry.reports:
         origin = f" ({report.distribution} {report.version})" if report.distribution else ""
         line = safe_text(f"genzoo: plugin {report.name!r}{origin} is left out: {report.reason}", 800)

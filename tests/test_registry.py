@@ -532,6 +532,15 @@ class TestRegistry:
             "its author must choose another name\n"
         )
 
+    @pytest.mark.parametrize(("rank", "lines"), [("0", 1), ("1", 0)])
+    def test_of_torchruns_processes_one_says_it(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str, lines: int
+    ) -> None:
+        monkeypatch.setattr(registry, "_told", set())
+        monkeypatch.setenv("RANK", rank)
+        warn_broken(load_registry([Entry("bad", ["dcgan"])]))
+        assert capsys.readouterr().err.count("\n") == lines
+
     def test_a_closed_stderr_is_no_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(registry, "_told", set())
         closed = io.StringIO()

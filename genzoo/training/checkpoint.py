@@ -7,6 +7,7 @@ last one.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +33,8 @@ def write(path: Path, parts: Mapping[str, nn.Module], optimisers: Mapping[str, O
         for index, slots in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{name}.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
     plain = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
-    atomic_write(path, save(plain, metadata={"genzoo": json.dumps(dict(facts), sort_keys=True)}))
+    told = {**facts, "sha256": _digest(plain)}
+    atomic_write(path, save(plain, metadata={"genzoo": json.dumps(told, sort_keys=True)}))
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -49,9 +51,20 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         size = int.from_bytes(blob[:8], "little")
         facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
         facts["step"] = int(facts["step"])
+        if facts.pop("sha256", None) not in (None, _digest(tensors)):
+            raise ValueError("its bytes are not those that were written")
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise TrainingError(f"the checkpoint {path} is damaged: {type(error).__name__}: {error}", "delete it to start anew") from error
     return tensors, facts
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of all names and values: a flipped bit would train on unseen."""
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(f"{key}\0".encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def restore(tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> None:

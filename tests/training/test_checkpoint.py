@@ -190,6 +190,7 @@ class TestRefused:
         [
             lambda blob: blob[:-1],
             lambda blob: blob[: len(blob) // 2],
+            lambda blob: blob[:-1] + bytes([blob[-1] ^ 1]),
             lambda blob: b"",
             lambda blob: b"\0" * 64,
             lambda blob: bytes(reversed(blob)),
@@ -199,7 +200,7 @@ class TestRefused:
             lambda blob: save({"a": torch.zeros(1)}, metadata={"genzoo": "{}"}),
             lambda blob: save({"a": torch.zeros(1)}, metadata={"genzoo": '{"step": null}'}),
         ],
-        ids=range(10),
+        ids=range(11),
     )
     def test_a_damaged_one_is_named(self, start, left, damage):
         left.checkpoint.write_bytes(damage(left.checkpoint.read_bytes()))
