@@ -91,6 +91,8 @@ def check_animation(n: int) -> None:
 
 def check_in_order(card: Card, problem: str, hint: str = "") -> None:
     """Raise ArgumentError with `problem` if the model of `card` is of a family that draws its images whole, not pixel by pixel."""
+    if card.family.is_instrument:
+        check_samples(card)
     if card.family is not Family.TRACTABLE:
         others = "pixel models: genzoo list --family tractable"
         raise ArgumentError(f"{card.name} {problem}", f"{hint}; this is for {others}" if hint else f"this is for {others}")

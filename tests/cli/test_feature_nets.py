@@ -112,9 +112,10 @@ class TestMeasuring:
 
 
 class TestTheRest:
-    def test_samples_of_it_are_refused_before_it_is_loaded(self, run, monkeypatch):
+    @pytest.mark.parametrize("command", ["sample", "complete", "context", "neighbours", "interpolate"])
+    def test_samples_of_it_are_refused_before_it_is_loaded(self, run, monkeypatch, command):
         monkeypatch.setattr(genzoo.zoo, "load", lambda *args, **more: pytest.fail("the model was loaded first"))
-        done = run("sample", "digit-net")
+        done = run(command, "digit-net")
         assert done.exit_code == 1 and one_line(done.stderr, "digit-net is a classifier: it tells images apart and draws none")
 
     def test_its_features_are_written(self, run, tmp_path):
