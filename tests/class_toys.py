@@ -46,15 +46,24 @@ class Net(ClassifyingModel):
         return self.head(features)
 
 
+class AnySize(Net):
+    """Brings images to its own size, as Inception does."""
+
+    any_size = True
+
+    def _features(self, x):
+        return super()._features(nn.functional.adaptive_avg_pool2d(x, self.image_shape[1:]))
+
+
 RECIPE = Recipe(data="digits", steps=4, batch=16, precision="fp32", rate={"all": 1e-2})
 CARD = Card(name="digit-net", family=Family.CLASSIFIER, model="class_toys:Net", recipe=RECIPE, summary="Tells digits apart")
 
 
-def net(seed=0, **config):
+def net(seed=0, cls=Net, **config):
     """Return a toy classifier whose weights are a function of the seed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return Net(NetConfig(**config)).eval()
+        return cls(NetConfig(**config)).eval()
 
 
 def publish(folder, model, name=CARD.name, plugin="toy-box"):

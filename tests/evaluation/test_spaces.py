@@ -89,6 +89,17 @@ def test_a_net_of_another_size_is_no_default_and_refused_where_asked_for(zoo, di
         feature_space("digit-net", wide)
 
 
+def test_a_net_that_takes_every_size_measures_any_set(zoo, digits):
+    """How a stranger brings Inception: a card, weights that a ledger pins, and a class that enlarges images itself."""
+    row = zoo(class_toys.CARD.replace(model="class_toys:AnySize", recipe=None))["digit-net"]
+    wide = Images(pixels=digits[1].pixels.repeat(2, 2).repeat(3, 3), name="my-photos", split="test")
+    assert feature_space(None, wide) is GIST
+    space = feature_space("digit-net", wide)
+    assert space.name == f"digit-net@{row.sha256[:12]}"
+    expected = class_toys.net(0).features(torch.from_numpy(digits[1].pixels[:5]))
+    torch.testing.assert_close(space.describe(torch.from_numpy(wide.pixels[:5]), None).float(), expected)
+
+
 def test_other_names_are_refused(zoo, digits):
     zoo(class_toys.CARD, GAN)
     with pytest.raises(ArgumentError, match=r"'toy-gan' is no classifier .* — choose one of gist, digit-net"):

@@ -65,15 +65,8 @@ def test_wrong_images_are_refused():
         class_toys.net().log_probs(images() * float("nan"))
 
 
-class AnySize(class_toys.Net):
-    any_size = True
-
-    def _features(self, x):
-        return self.net(torch.nn.functional.adaptive_avg_pool2d(x, self.image_shape[1:]))
-
-
 def test_a_net_may_bring_images_to_its_own_size():
-    model = AnySize(class_toys.NetConfig()).eval()
+    model = class_toys.net(cls=class_toys.AnySize)
     assert model.features(images(3, (1, 20, 12))).shape == (3, class_toys.WIDTH)
     with pytest.raises(ArgumentError, match=r"\(N, C, H, W\)"):
         model.features(images()[0])
