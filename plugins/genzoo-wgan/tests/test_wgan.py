@@ -162,6 +162,16 @@ class TestResidualNets:
             expected = straight.repeat_interleave(2, 2).repeat_interleave(2, 3) if factor == 2 else straight.unfold(2, 2, 2).unfold(3, 2, 2)
             torch.testing.assert_close(y, expected if factor == 2 else expected.mean((4, 5)), rtol=1e-4, atol=1e-5)
 
+    def test_a_critics_block_layer_by_layer(self):
+        """Norm, ReLU, convolution, twice, then the mean of four, beside the shortcut."""
+        block = next(m for m in tiny("wgan-gp-resnet", image_shape=(1, 16, 16)).discriminator if hasattr(m, "shortcut"))
+        x = torch.randn(2, block.shortcut.in_channels, 4, 6)
+        y = x
+        for norm, convolution in zip(block.norms, block.convolutions, strict=True):
+            y = convolution(norm(y).clamp(min=0))
+        expected = (y + block.shortcut(x)).unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))
+        torch.testing.assert_close(block(x), expected, rtol=1e-4, atol=1e-5)
+
     def test_samples_depend_on_their_z_alone(self):
         net = tiny("wgan-gp-resnet").train()
         whole = net.sample(70, seed=1)
