@@ -46,8 +46,8 @@ CORE_DATASETS = ("mnist", "binarized-mnist", "fashion-mnist", "cifar10", "bedroo
 CORE_METRICS = ("kid", "fid", "prdc", "precision", "recall", "two-sample", "copying", "swd", "ms-ssim", "parzen-2014", "nll", "mse")
 CORE_COMMANDS = (
     "list", "info", "pull", "push", "verify", "sample", "train", "eval", "complete", "interpolate", "traverse", "manifold",
-    "arithmetic", "reconstruct", "neighbours", "features", "few-labels", "context", "plugins", "new-plugin", "completion", "help",
-    "version",
+    "arithmetic", "reconstruct", "neighbours", "features", "few-labels", "context", "experiment", "hacks", "plugins", "new-plugin",
+    "completion", "help", "version",
 )  # fmt: skip
 _OWNERS = {
     **{("cards", fold(name)): owner for owner, names in OFFICIAL.items() for name in names},

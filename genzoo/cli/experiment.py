@@ -34,7 +34,9 @@ def complete_experiment(context: click.Context, parameter: click.Parameter, inco
 @device_option
 @json_option
 def experiment_command(source: str, out: str | None, device: str | None, quiet: bool, as_json: bool, **changes: Any) -> None:
-    """Compare settings of training: rows and columns of a file, each cell trained and measured alike.
+    """Compare settings of training in one table.
+
+    Its rows and columns stand in a file; each cell is trained and measured alike.
 
     `architectures` trains five objectives with six architectures; `saturation` compares the two losses of the generator over five seeds.
     Ctrl-C finishes the step and saves; the same command goes on.

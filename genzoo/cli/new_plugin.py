@@ -71,9 +71,9 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
 @click.option("--author", default="", help="Who holds the copyright.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder to create. By default genzoo-NAME.")
 def new_plugin_command(name: str, family: str, licence: str, author: str, out: Path | None) -> None:
-    """Write a package with a model that trains, ready to be changed.
+    """Write a package with a model that trains.
 
-    NAME is the model's name; the package is called genzoo-NAME. Installed, its tests pass and genzoo lists the model.
+    NAME is the model's name; the package is called genzoo-NAME. Installed as it stands, its tests pass and genzoo lists the model.
     """
     model = check_free(name.removeprefix(PREFIX))
     folder = write(render(model, Family(family), licence, author), out or Path(PREFIX + model.replace(".", "-").replace("_", "-")))
