@@ -61,6 +61,7 @@ python_use_unqualified_type_names = True
 napoleon_numpy_docstring = False
 napoleon_attr_annotations = False
 default_role = "code"
+viewcode_follow_imported_members = False  # each name leads to the module where it is written
 
 # Tutorials compute little: one thread is fastest, and they print neither colours nor bars. They use this environment's `genzoo` and see
 # neither the data sets nor the weights that somebody has beside it, so that the site is the same wherever it is built.

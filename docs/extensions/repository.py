@@ -11,6 +11,9 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parent.parent
 ROOT = DOCS.parent
 
+# Made from what no file of theirs tells: the program's commands, and the pages that there are.
+ALWAYS = ("commands", "index")
+
 INCLUDE = re.compile(r"^```\{include\} (\S+)\n```$", re.MULTILINE)
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 NAME = re.compile(r"(?<![`}])`(genzoo(?:_\w+)?(?:\.\w+)+)`(?!`)")
@@ -82,6 +85,8 @@ def rewritten(text, origin, page, known):
 def read_source(app, docname, source):
     """Take in what a page includes, and turn links to files of the repository into links of the site."""
     page = Path(app.env.doc2path(docname))
+    if docname in ALWAYS:
+        app.env.note_reread()
     known = pages()
     source[0] = source[0].replace("%further-pages", further(source[0]))
     text = rewritten(source[0], page, page, known)

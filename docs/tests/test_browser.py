@@ -77,7 +77,7 @@ def test_a_page_can_be_read_in_the_dark(opened, name):
     assert brightness(page.evaluate(style % ("color", "article p"))) > 150
 
 
-@pytest.mark.parametrize(("words", "expected"), [("bits/dim", "commands.html"), ("reparametrise", "api/losses.html")])
+@pytest.mark.parametrize(("words", "expected"), [("bits/dim", "scoreboard.html"), ("reparametrise", "api/losses.html")])
 def test_search_finds(opened, words, expected):
     page = opened(f"search.html?q={words}")
     page.wait_for_selector("#search-results li", timeout=20_000)
