@@ -78,8 +78,8 @@ def new_plugin_command(name: str, family: str, licence: str, author: str, out: P
     model = check_free(name.removeprefix(PREFIX))
     folder = write(render(model, Family(family), licence, author), out or Path(PREFIX + model.replace(".", "-").replace("_", "-")))
     say(safe_text(folder, 1000))
-    where = shlex.quote(str(folder))
-    note(safe_text(f"install and test it: pip install -e {where} && python -m pytest {where}; then: genzoo train {model}", 2000))
+    tested, where = shlex.quote(f"{folder}[test]"), shlex.quote(str(folder))  # its tests need pytest, which genzoo does not bring
+    note(safe_text(f"install and test it: pip install -e {tested} && python -m pytest {where}; then: genzoo train {model}", 2000))
 
 
 def check_free(name: str) -> str:

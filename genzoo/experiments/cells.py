@@ -157,4 +157,4 @@ def findings(folder: Path) -> list[str]:
 def seconds(folder: Path) -> float:
     """Return how long the run in a folder has trained, over all resumptions, as its last checkpoint says."""
     path = folder / checkpoint.NAME
-    return round(float(checkpoint.read(path)[1].get("seconds", 0.0)), 1) if path.is_file() else 0.0
+    return round(float(checkpoint.read(path)[1].get("seconds", 0.0)), 3) if path.is_file() else 0.0

@@ -33,7 +33,7 @@ class TestFolder:
     def test_a_small_package_is_written(self, run, family):
         done = run("new-plugin", "my-gan", "--family", family)
         assert (done.exit_code, done.stdout) == (0, "genzoo-my-gan\n"), done.stderr
-        assert "pip install -e genzoo-my-gan && python -m pytest genzoo-my-gan; then: genzoo train my-gan" in done.stderr
+        assert "pip install -e 'genzoo-my-gan[test]' && python -m pytest genzoo-my-gan; then: genzoo train my-gan" in done.stderr
         assert written("genzoo-my-gan") == FILES
         assert len(list(Path().iterdir())) == 1, "no draft is left"
         for path in Path("genzoo-my-gan").rglob("*.py"):
