@@ -9,7 +9,7 @@ from click.shell_completion import CompletionItem
 
 from genzoo.cli.options import LARGEST_SEED, command, complete_name, data_option, find, json_option, settled
 from genzoo.cli.output import Progress, note, say, say_facts, say_json
-from genzoo.errors import safe_text
+from genzoo.errors import GenzooError, safe_text
 
 if TYPE_CHECKING:
     from genzoo.evaluation.records import Record
@@ -82,9 +82,17 @@ def eval_command(
     given = {"ks": ks, "features": features, "metrics": metrics}
     wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     every: list[Record] = []
+    failed = False
     for card in cards:
-        with Progress(card.name, "images") as progress:
-            records = zoo.evaluate(card.name, data, n, seed, progress, **wanted)
+        try:
+            with Progress(card.name, "images") as progress:
+                records = zoo.evaluate(card.name, data, n, seed, progress, **wanted)
+        except GenzooError as error:
+            if len(cards) == 1:
+                raise
+            failed = True  # the others are measured all the same
+            note(f"{click.style('genzoo:', fg='red')} {safe_text(card.name, 100)}: {safe_text(error, 2000)}")
+            continue
         every += records
         for record in records if not as_json else ():
             say(safe_text(record, 1000))
@@ -93,6 +101,7 @@ def eval_command(
     if as_json:
         say_json([record.as_dict() for record in every])
     say_standings(every, as_json)
+    click.get_current_context().exit(int(failed))
 
 
 def say_standings(records: list[Record], as_json: bool) -> None:

@@ -93,3 +93,10 @@ def test_what_cannot_be_compared_is_not_ranked_together(run):
     assert done.exit_code == 0 and "Ranking" not in done.stdout
     words = "coins and toy-gan are not ranked together: metric differs, 'nll' and 'kid': they measure different things"
     assert done.stderr.splitlines()[-1] == words
+
+
+def test_one_that_fails_does_not_stop_the_others(run):
+    done = run("eval", "toy-gan", "coins", "--k", 5, "-n", 20, "--json")
+    assert done.exit_code == 1
+    assert {record["subject"] for record in json.loads(done.stdout)} == {"coins"}
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("genzoo: toy-gan: 'toy-gan' has no importance-weighted bound")
