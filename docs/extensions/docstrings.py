@@ -62,6 +62,8 @@ def process(app, what, name, obj, options, lines):
             done += ["::", ""]
             literal = True
         done.append(line if literal else plain(line))
+    if what in ("property", "attribute", "data"):
+        done.insert(0, "")  # napoleon takes what stands before a colon in the first line for the words, and what follows for their type
     lines[:] = done
 
 

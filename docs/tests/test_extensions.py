@@ -64,6 +64,14 @@ def test_signs_of_markup_in_a_docstring_are_words(line, expected):
     assert docstrings.plain(line) == expected
 
 
+def test_a_colon_in_the_first_line_about_a_property_leaves_it_whole():
+    from sphinx.ext.napoleon import Config, GoogleDocstring
+
+    lines = ["The number of values that a dimension can take: 2 to 256."]
+    docstrings.process(None, "property", "levels", None, None, lines)
+    assert GoogleDocstring(lines, Config(), what="property").lines()[1:] == ["The number of values that a dimension can take: 2 to 256."]
+
+
 def test_every_module_of_a_package_is_documented_and_no_private_one():
     found = docstrings.modules("genzoo.losses.*")
     assert {"genzoo.losses", "genzoo.losses.elbo", "genzoo.losses.minimax"} <= set(found)

@@ -44,7 +44,7 @@ class AutoregressiveModel(DensityModel):
     def complete(self, x: Any, mask: Any, n: int = 1, seed: int | None = None, *, progress: Progress | None = None) -> Tensor:
         """Return `n` completions (N, n, C, H, W) of each image x (N, C, H, W): where `mask` is True the image is kept, elsewhere drawn.
 
-        Dimensions are drawn in raster order given all earlier ones, observed or drawn; what lies *after* a drawn dimension does not
+        Dimensions are drawn in raster order given all earlier ones, observed or drawn; what lies after a drawn dimension does not
         influence it (that would need the posterior, which no autoregressive model has at hand). For a mask that is True on a
         prefix of the scan, an upper half for example, completions are exact samples of p(rest | prefix).
 
@@ -75,7 +75,7 @@ class AutoregressiveModel(DensityModel):
         """Return Σ log p(x_i | x_1 … x_{i-1}) over the dimensions where `mask` is False, in nats, (N,).
 
         This is the log-probability with which `complete` draws just these values. For a mask that is True on a prefix of the scan, an
-        upper half for example, it is log p(rest | kept). For others it is not, as what is kept *after* a drawn dimension has no say in
+        upper half for example, it is log p(rest | kept). For others it is not, as what is kept after a drawn dimension has no say in
         how that is drawn; `log_prob(x)`, of the whole image, is exact for every mask. With everything kept it is 0, with nothing
         kept `log_prob(x)`.
 
