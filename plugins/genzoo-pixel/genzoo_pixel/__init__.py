@@ -20,6 +20,7 @@ _KINDS: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
 _CORE = "1 core of an AMD EPYC (Zen 4), bf16"
 _RUNS = {  # of the -mnist cards: what they took and reached on it
     "gated-pixelcnn": ("1 h 03 min, the core shared", "81.83 ± 0.20 nats on the 10,000 test images"),
+    "pixelrnn-row": ("39 min", "82.73 ± 0.20 nats on the 10,000 test images"),
 }
 
 
@@ -50,6 +51,8 @@ def _pair(name: str, model: str, paper: str, summary: str, config: dict[str, Any
         ema=0.9995,
         storage="float16",
     )
+    if name == "pixelcnn":  # after 15,000 steps it still underfits: 84.4 nats on training and on test images
+        mnist = mnist.replace(steps=30_000, cooldown=0.85)
     if name in _RUNS:
         mnist = mnist.replace(hardware=_CORE, time=_RUNS[name][0], score=_RUNS[name][1])
     black = {"image_shape": (1, 28, 28), "head": "bernoulli", **config}
