@@ -53,6 +53,10 @@ def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[
     "--metrics", metavar="M[,M]...", multiple=True, callback=read_metrics,
     help="Of samples: kid, fid, prdc, two-sample, copying, swd, ms-ssim, parzen-2014. By default all that the images allow.",
 )  # fmt: skip
+@click.option(
+    "--split", type=click.Choice(("test", "valid", "train")), default="test", show_default=True,
+    help="Images whose likelihood, reconstruction or class is measured; train shows how much a model overfits.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the samples and of every choice.")
 @json_option
 def eval_command(
@@ -62,6 +66,7 @@ def eval_command(
     ks: list[int] | None,
     features: str | None,
     metrics: list[str] | None,
+    split: str,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -86,7 +91,7 @@ def eval_command(
     for card in cards:
         try:
             with Progress(card.name, "images") as progress:
-                records = zoo.evaluate(card.name, data, n, seed, progress, **wanted)
+                records = zoo.evaluate(card.name, data, n, seed, progress, split=split, **wanted)
         except GenzooError as error:
             if len(cards) == 1:
                 raise

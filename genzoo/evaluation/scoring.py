@@ -33,14 +33,16 @@ def records_of(
     ks: Sequence[int] | None = None,
     features: str | None = None,
     metrics: Sequence[str] | None = None,
+    split: str = "test",
 ) -> list[Record]:
-    """Return the records of `model` on the held-out part of `data` (None: the recipe's).
+    """Return the records of `model` on the `split` of `data` (None: the recipe's), by default the held-out part.
 
     `ks` are the numbers of draws of the importance-weighted bounds, None for the usual ones; only an ImportanceModel has them. `features`
     and `metrics` are those of `evaluate_implicit`; with either of them a model that has a density is measured by its samples instead.
 
     Raises:
-        ArgumentError: as `score_model`; `ks` for a model without such bounds, `features` or `metrics` for one without samples.
+        ArgumentError: as `score_model`; `ks` for a model without such bounds, `features` or `metrics` for one without samples; a `split`
+            where samples are measured, which are compared with test images and, beside them, with training images.
     """
     by_samples = features is not None or metrics is not None
     if by_samples and not isinstance(model, GenerativeModel):
@@ -49,7 +51,12 @@ def records_of(
         raise ArgumentError(
             f"{card.name!r} has no importance-weighted bound to take k draws for", "leave k out; VAEs have one: genzoo list --tree"
         )
-    train, test = (held_in(model, card, data, split) for split in ("train", "test"))
+    if split != "test" and (by_samples or isinstance(model, ImplicitModel)):
+        raise ArgumentError(
+            f"samples of {card.name!r} are measured against test images, with training images beside them, not against split {split!r}",
+            "leave split out",
+        )
+    train, test = (held_in(model, card, data, part) for part in ("train", split))
     if by_samples and isinstance(model, GenerativeModel):
         chosen: dict[str, Any] = {"subject": card.name, "metrics": metrics, "features": features, "progress": progress}
         return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, **chosen)

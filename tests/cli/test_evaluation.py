@@ -68,6 +68,21 @@ def test_others_are_told_where_asked_for(run, args):
     assert [protocol for _, protocol, _ in told(run("eval", "coins", "-n", 3, *args, "--json"))[2:]] == ["K = 2"] * 2 + ["K = 9"] * 2
 
 
+def test_the_training_images_can_be_asked_about(run):
+    values = {split: json.loads(run("eval", "coins", "--k", 1, "--split", split, "--json").stdout)[0] for split in ("train", "test")}
+    assert {record["split"]: record["n"] for record in values.values()} == {"train": 1610, "test": 187}
+    assert values["train"]["value"] != values["test"]["value"]
+
+
+def test_a_split_that_is_not_there_or_makes_no_sense_is_refused(run):
+    for args, words in (
+        (("coins", "--split", "valid"), ("binarized-digits", "valid")),
+        (("toy-gan", "--data", "digits", "--split", "train"), ("samples of 'toy-gan' are measured against test images", "leave split out")),
+    ):
+        done = run("eval", *args)
+        assert (done.exit_code, done.stdout) == (1, "") and one_line(done.stderr, *words)
+
+
 def test_lines_say_that_they_are_bounds(run):
     lines = run("eval", "coins", "-n", 3, "--k", 5).stdout.splitlines()
     assert len(lines) == 4 and all(line.startswith("nll of coins: ≤ ") for line in lines)

@@ -84,6 +84,14 @@ def test_or_at_those_that_are_asked_for():
     assert len(score_model(model, coins("train"), coins("test"), "coins")) == 2  # a training run ends with the ELBO alone
 
 
+def test_a_split_is_measured_where_there_is_a_likelihood():
+    model = toys.Coins(toys.ToyConfig())
+    assert {record.split for record in records_of(model, COINS, n=3, ks=[1], split="train")} == {"train"}
+    for split, more in (("train", {"metrics": ["kid"]}), ("valid", {"features": "gist"})):
+        with pytest.raises(ArgumentError, match=f"measured against test images.*not against split '{split}'"):
+            records_of(model, COINS, split=split, **more)
+
+
 def test_k_for_a_model_without_such_a_bound_is_refused_with_what_has_one():
     with pytest.raises(ArgumentError, match=r"'coin' has no importance-weighted bound.*VAEs have one"):
         records_of(toys.Bernoulli(toys.ToyConfig()), toys.CARDS["coin"], ks=[5])
