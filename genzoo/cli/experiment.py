@@ -38,8 +38,8 @@ def experiment_command(source: str, out: str | None, device: str | None, quiet: 
 
     Its rows and columns stand in a file; each cell is trained and measured alike.
 
-    `architectures` trains five objectives with six architectures; `saturation` compares the two losses of the generator over five seeds.
-    Ctrl-C finishes the step and saves; the same command goes on.
+    `architectures` trains five objectives with six architectures; `saturation` compares the two losses of the generator over five seeds;
+    `pixels` adds to a PixelCNN what improved it. Ctrl-C finishes the step and saves; the same command goes on.
     """
     from genzoo.experiments.plan import cells, read
 

@@ -11,6 +11,7 @@ from genzoo.errors import ArgumentError
 
 FLOOR = "train"  # the subject of measures of real images
 KINDS = ("exact", "elbo", "iwae", "sample", "reconstruction", "classification")
+BOUNDS = ("elbo", "iwae")  # of them
 BETTER = ("lower", "higher", "neither")
 
 # Field -> why a difference in it forbids a comparison. In the order in which reasons are given.

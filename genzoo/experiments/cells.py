@@ -13,9 +13,10 @@ import torch
 from genzoo.card import Card
 from genzoo.errors import CollapseError, StorageError, TrainingError
 from genzoo.evaluation.quality import evaluate_implicit
-from genzoo.evaluation.scoring import held_in
+from genzoo.evaluation.scoring import held_in, score_model
 from genzoo.experiments.plan import Cell, Experiment, cells
 from genzoo.files import atomic_write, make_folder, read_capped
+from genzoo.models import ImplicitModel
 from genzoo.models.weights import build_filled
 from genzoo.training import checkpoint
 from genzoo.training.conduct import conduct
@@ -31,7 +32,7 @@ class Result:
 
     Attributes:
         cell: which.
-        records: measures of its samples and of the floor, as dictionaries.
+        records: measures of its samples and of the floor, or of its likelihood, as dictionaries.
         collapsed: why the run ended before its time, "" where it did not.
         found: what the training doctor found, kind by kind.
         seconds: that training took, over all resumptions.
@@ -136,14 +137,19 @@ def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: b
 
 
 def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
-    """Return the records of the trained cell's samples, and of the floor that real images reach."""
+    """Return the records of the trained cell's samples and of the floor that real images reach, or those of its likelihood.
+
+    The likelihood is measured where there is one and the experiment names neither metrics nor features.
+    """
     model: Any = build_filled(card, weights.read_bytes(), str(weights))
     known = card.replace(recipe=plan(card, cell.settings)[0])
     train, test = (held_in(model, known, cell.data, split) for split in ("train", "test"))
     with torch.no_grad():
-        found = evaluate_implicit(
-            model, train, test, cell.n, 0, subject=cell.name, metrics=cell.metrics or None, features=cell.features or None
-        )
+        if isinstance(model, ImplicitModel) or cell.metrics or cell.features:
+            chosen: dict[str, Any] = {"metrics": cell.metrics or None, "features": cell.features or None}
+            found = evaluate_implicit(model, train, test, cell.n, 0, subject=cell.name, **chosen)
+        else:
+            found = score_model(model, train, test, cell.name, cell.n)
     return [record.as_dict() for record in found]
 
 

@@ -32,8 +32,9 @@ class Experiment:
         title: heads the table.
         data: what every cell is trained and measured on, see `genzoo train --data`.
         budget: turns of all players in a cell, so that each costs about the same: a round with five turns of D and one of G takes six.
+        players: whose turns are counted; ["model"] for models that are trained by their likelihood.
         n: images that are measured.
-        metrics: which, see `genzoo.evaluation.METRICS`; none = all.
+        metrics: which, see `genzoo.evaluation.METRICS`; none = all, or of a model that has a likelihood that.
         features: what images are described by, "gist" or a published feature net; "" = the data set's own.
         seeds: runs of each cell; their spread is told.
         model: the card that a cell trains, where its row or column names no other (`model = "..."`).
@@ -46,6 +47,7 @@ class Experiment:
     title: str
     data: str
     budget: int = field(default=6000, metadata=limits(2, 10**9))
+    players: tuple[str, ...] = ("discriminator", "generator")
     n: int = field(default=1000, metadata=limits(6, 10**6))
     metrics: tuple[str, ...] = ()
     features: str = ""
@@ -113,8 +115,8 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
     for (row, of_row), (column, of_column), seed in itertools.product(rows.items(), columns.items(), range(experiment.seeds)):
         settings = {"seed": seed, **flat(experiment.settings), **flat(of_row), **flat(of_column)}
         model = str(settings.pop("model", experiment.model))
-        turns = sum(int(settings.get(f"turns.{player}", 1)) for player in ("discriminator", "generator"))
-        steps = max(1, experiment.budget // turns)
+        turns = sum(int(settings.get(f"turns.{player}", 1)) for player in experiment.players)
+        steps = max(1, experiment.budget // max(1, turns))
         shared = {key: getattr(experiment, key) for key in ("data", "n", "metrics", "features")}
         cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps, **shared)
         if cell.name in taken:

@@ -6,12 +6,13 @@ import functools
 import json
 import math
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from genzoo.evaluation.records import FLOOR
+from genzoo.evaluation.records import BOUNDS, FLOOR
 from genzoo.experiments.cells import Result
 from genzoo.experiments.plan import Experiment, cells
 from genzoo.explore.figure import GAP
@@ -39,12 +40,12 @@ def lines(experiment: Experiment, results: Sequence[Result]) -> Iterator[str]:
     yield (
         f"{experiment.data}; {len(results)} of {total} cells, each of {experiment.budget:,} turns of all players"
         + (f"; mean ± standard error of {experiment.seeds} seeds" if experiment.seeds > 1 else "; ± is the standard error over images")
-        + f"; {experiment.n:,} samples against as many held-out images at most."
+        + f"; {experiment.n:,} held-out images at most, and as many samples where they are measured."
     )
-    for label in dict.fromkeys(record["label"] for result in results for record in result.records):
-        yield from ("", f"## {label}", "")
-        yield from _table(experiment, results, functools.partial(_measured, label))
-        yield from _floor(results, label)
+    for measure in dict.fromkeys(_measure(record) for result in results for record in result.records):
+        yield from ("", f"## {measure}", "")
+        yield from _table(experiment, results, functools.partial(_measured, measure))
+        yield from _floor(results, measure)
     yield from ("", "## What the training doctor found", "")
     yield from _table(experiment, results, _ailments)
 
@@ -64,9 +65,15 @@ def _opened(path: Path) -> Image.Image:
     return converted
 
 
-def _measured(label: str, found: Sequence[Result]) -> str:
+def _measure(record: Mapping[str, Any]) -> str:
+    """Return what a record measures, "nll, bits/dim": numbers of another unit, and bounds, have a table of their own."""
+    unit = "" if record["unit"] == "1" else f", {record['unit']}"
+    return f"{record['label']}{unit}" + (" (a bound)" if record["kind"] in BOUNDS else "")
+
+
+def _measured(measure: str, found: Sequence[Result]) -> str:
     """Return what a place of the table says of a measure: its value, or that the runs collapsed."""
-    records = [record for result in found for record in result.records if record["label"] == label and record["subject"] != FLOOR]
+    records = [record for result in found for record in result.records if _measure(record) == measure and record["subject"] != FLOOR]
     failed = sum(bool(result.collapsed) for result in found)
     lost = f"{failed} of {len(found)} collapsed" if failed else ""
     if not records:
@@ -82,8 +89,10 @@ def _ailments(found: Sequence[Result]) -> str:
     return ", ".join(kind + (f" ({count} of {len(found)})" if len(found) > 1 else "") for kind, count in counted.items()) or "–"
 
 
-def _floor(results: Sequence[Result], label: str) -> Iterable[str]:
-    values = [record["value"] for result in results for record in result.records if record["label"] == label and record["subject"] == FLOOR]
+def _floor(results: Sequence[Result], measure: str) -> Iterable[str]:
+    values = [
+        record["value"] for result in results for record in result.records if _measure(record) == measure and record["subject"] == FLOOR
+    ]
     return ("", f"Training images reach {statistics.mean(values):.4g}.") if values else ()
 
 

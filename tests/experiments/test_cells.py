@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -10,6 +11,7 @@ import toys
 from PIL import Image
 from safetensors.torch import load_file
 
+from genzoo import Card, Family, Recipe
 from genzoo.errors import StorageError, TrainingError, UnknownNameError
 from genzoo.experiments import cells as room
 from genzoo.experiments import report, saturation
@@ -79,6 +81,28 @@ def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypa
     assert calls == [(4, False), (4, True)]
     one, other = (load_file(folder / "narrow--minimax--0" / "toy-gan.safetensors") for folder in (played[0], tmp_path))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_model_with_a_likelihood_is_measured_by_it(tmp_path):
+    """Nats and bits have a table each, and so have bounds: one place never mixes them."""
+    densities = dataclasses.replace(
+        EXPERIMENT, data="binarized-digits", metrics=(), features="", players=("model",), model="toy-cnn", seeds=2,
+        rows={"": {}}, columns={"exact": {}, "bound": {"model": "coins"}},
+    )  # fmt: skip
+    toy = Card(name="toy-cnn", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=Recipe(batch=16))
+    known = {**toys.CARDS, "toy-cnn": toy}
+    results = list(play_all(densities, known, tmp_path, "cpu"))[-1]
+    told = [[(r["kind"], r["unit"], r["n"]) for r in result.records] for result in results]
+    assert told == [[(kind, unit, 24) for unit in ("nats", "bits/dim")] for kind in ("exact", "exact", "elbo", "elbo")]
+    lines = list(report.lines(densities, results))
+    heads = [line for line in lines if line.startswith("## nll")]
+    assert heads == [f"## nll, {unit}{bound}" for bound in ("", " (a bound)") for unit in ("nats", "bits/dim")]
+    (exact, bound) = (lines[lines.index(head) + 4].split(" | ") for head in heads[::2])
+    values = [result.records[0]["value"] for result in results]
+    assert exact[1].startswith(f"{(values[0] + values[1]) / 2:.4g} ± ") and exact[2] == "– |"
+    assert bound[1] == "–" and bound[2].startswith(f"{(values[2] + values[3]) / 2:.4g} ± ")
+    asked = dataclasses.replace(densities, metrics=("kid",), columns={"exact": {}}, seeds=1)
+    assert {r["metric"] for r in list(play_all(asked, known, tmp_path, "cpu"))[-1][0].records} == {"kid"}
 
 
 def test_other_settings_in_the_same_folder_are_refused(played):
@@ -153,7 +177,7 @@ class TestReport:
         """Mean and standard error of 1, 2, 3 are 2 and 1/√3; a collapse is counted beside them."""
         three = Experiment(**{**vars(EXPERIMENT), "rows": {}, "columns": {}, "seeds": 4})
         of_seed = list(cells(three))
-        record = {"label": "kid", "subject": "x", "stderr": 9.0}
+        record = {"label": "kid", "unit": "1", "kind": "sample", "subject": "x", "stderr": 9.0}
         results = [
             room.Result(cell=cell, records=[{**record, "value": float(v)}], found=["mode collapse"])
             for v, cell in enumerate(of_seed[:3], 1)

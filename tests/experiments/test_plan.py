@@ -64,6 +64,11 @@ def test_the_budget_counts_turns(write):
     assert steps == {"one": 30, "two": 10}
 
 
+def test_of_the_players_that_are_there(write):
+    (cell,) = cells(read(write('title = "t"\ndata = "digits"\nbudget = 50\nplayers = ["model"]')))
+    assert cell.steps == 50
+
+
 def test_changes_of_the_command_line(write):
     changed = read(write(FILE), {"seeds": 1, "budget": 12, "data": None, "settings": {"ema": 0.9}})
     found = list(cells(changed))
@@ -115,14 +120,15 @@ def test_an_experiment_that_is_not_there():
 
 @pytest.mark.parametrize("name", names())
 def test_those_that_come_with_genzoo_can_be_trained(name):
-    """Every key is known, every metric measured, every recipe accepted by the game of its nets."""
+    """Every key is known, every metric measured, every recipe accepted by the game of its nets; the budget counts its players."""
     experiment = read(name)
     assert set(experiment.metrics) <= set(METRICS)
     for cell in cells(experiment):
         if cell.seed == 0:
             card = zoo.card(cell.model)
-            recipe, config = plan(card, {**cell.settings, "width": 1, "image_shape": (1, 8, 8)}, steps=cell.steps)
-            assert len(players(build(card, config, recipe), recipe)) == 2
+            settings = {key: value for key, value in cell.settings.items() if key != "image_size"}
+            recipe, config = plan(card, {**settings, "width": 4, "image_shape": (1, 8, 8)}, steps=cell.steps)
+            assert sorted(player.name for player in players(build(card, config, recipe), recipe)) == sorted(experiment.players)
 
 
 def test_the_matrix_has_the_architectures_and_objectives_of_the_paper():
