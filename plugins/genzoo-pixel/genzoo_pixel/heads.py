@@ -76,9 +76,10 @@ def _logistic(told: Tensor, level: Tensor, levels: int) -> Tensor:
     upper, lower = steep * (centre + half), steep * (centre - half)
     # log(σ(upper) - σ(lower)) = log σ(upper) + log σ(-lower) + log(1 - exp(lower - upper)): no difference of near-equal numbers, so
     # bins too narrow or too far for a plain difference need no other formula.
-    inside = F.logsigmoid(upper) + F.logsigmoid(-lower) + torch.log(-torch.expm1(-2 * half * steep))
-    mass = torch.where((level == 0).unsqueeze(1), F.logsigmoid(upper), inside)
-    mass = torch.where((level == levels - 1).unsqueeze(1), F.logsigmoid(-lower), mass)
+    below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
+    inside = below + above + torch.log(-torch.expm1(-2 * half * steep))
+    mass = torch.where((level == 0).unsqueeze(1), below, inside)
+    mass = torch.where((level == levels - 1).unsqueeze(1), above, mass)
     return torch.logsumexp(weight.log_softmax(1) + mass, 1)
 
 
