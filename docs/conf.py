@@ -23,6 +23,7 @@ extensions = [
     "sphinx_click",
     "repository",
     "docstrings",
+    "streams",
     "gallery",
 ]
 exclude_patterns = ["extensions", "tests", "generated", "examples/*/**", "**/.ipynb_checkpoints"]

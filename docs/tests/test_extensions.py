@@ -14,6 +14,7 @@ sys.path.insert(0, str(DOCS / "extensions"))
 import docstrings  # noqa: E402
 import gallery  # noqa: E402
 import repository  # noqa: E402
+import streams  # noqa: E402
 
 SECURITY = {DOCS.parent / "SECURITY.md": DOCS / "project" / "security.md"}
 
@@ -70,6 +71,21 @@ def test_a_colon_in_the_first_line_about_a_property_leaves_it_whole():
     lines = ["The number of values that a dimension can take: 2 to 256."]
     docstrings.process(None, "property", "levels", None, None, lines)
     assert GoogleDocstring(lines, Config(), what="property").lines()[1:] == ["The number of values that a dimension can take: 2 to 256."]
+
+
+def test_what_a_cell_prints_in_pieces_is_not_broken_where_they_end(monkeypatch):
+    render = pytest.importorskip("myst_nb.core.render")
+    monkeypatch.setattr(render, "coalesce_streams", render.coalesce_streams)
+    streams.setup(None)
+    pieces = [("stdout", "fid[g"), ("stderr", "1 of 2\r"), ("stdout", "ist]: 3\nki"), ("stdout", "d: 4\n\n"), ("stderr", "2 of 2\n")]
+    outputs = [{"output_type": "stream", "name": name, "text": text} for name, text in pieces]
+    image = {"output_type": "display_data", "data": {}}
+    told = render.coalesce_streams([outputs[0], image, *outputs[1:]])
+    assert {output["name"]: output["text"] for output in told if output is not image} == {
+        "stdout": "fid[gist]: 3\nkid: 4\n",
+        "stderr": "2 of 2\n",
+    }
+    assert told.index(image) == 1 and outputs[0]["text"] == "fid[g"
 
 
 def test_every_module_of_a_package_is_documented_and_no_private_one():
