@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import click
 
 from genzoo.card import Card
+from genzoo.cli.evaluation import complete_net
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
 from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument, seed_option
 from genzoo.cli.output import Progress, note, say_json, say_table
@@ -34,14 +35,27 @@ class Search(NamedTuple):
 @click.option("--nearest", "k", type=click.IntRange(1, 100), default=4, show_default=True, help="Training images beside each.")
 @click.option(
     "--space", type=click.Choice(SPACES), default="pixel", show_default=True,
-    help="Where near is: pixels, GIST features, or what the model itself has learned.",
+    help="Where near is: pixels, features, or what the model itself has learned.",
+)  # fmt: skip
+@click.option(
+    "--features", metavar="gist|NAME", shell_complete=complete_net,
+    help="Whose features, for --space feature: gist, the default, or a classifier of `genzoo list --family classifier`.",
 )  # fmt: skip
 @seed_option
 @out_option("neighbours")
 @json_option
 @device_option
 def neighbours_command(
-    name: str, data: str | None, n: int, k: int, space: str, seed: int | None, out: str | None, as_json: bool, device: str | None
+    name: str,
+    data: str | None,
+    n: int,
+    k: int,
+    space: str,
+    features: str | None,
+    seed: int | None,
+    out: str | None,
+    as_json: bool,
+    device: str | None,
 ) -> None:
     """Samples beside the nearest training images.
 
@@ -49,6 +63,8 @@ def neighbours_command(
     images that the model has never seen are from the training images.
     """
     card, _ = find(name)
+    if features is not None and space != "feature":
+        raise click.UsageError(f"--features says in whose features near is, and --space {space} uses none: type --space feature")
     check_samples(card)
     check_grid(n * (k + 1))
     path = target(out, card, "neighbours")
@@ -60,7 +76,7 @@ def neighbours_command(
     with Progress(card.name, "pixels") as progress:
         samples = model.sample(n, start, progress=progress).cpu()
     with Progress(card.name, "images") as progress:
-        search = _search(model, card, data, samples, k, space, start, progress)
+        search = _search(model, card, data, samples, k, (space, features), start, progress)
     save_picture(beside(grid(samples, columns=1), grid(_images(search), columns=k)), path)
     if as_json:
         say_json([_entry(search, row) for row in range(n)])
@@ -72,25 +88,41 @@ def neighbours_command(
     note(safe_text(f"{path}: {what}; {usual}", 1500))
 
 
-def _search(model: Any, card: Card, data: str | None, samples: Any, k: int, space: str, seed: int, progress: Progress) -> Search:
+def _search(
+    model: Any, card: Card, data: str | None, samples: Any, k: int, space: tuple[str, str | None], seed: int, progress: Progress
+) -> Search:
     import torch
 
-    from genzoo.evaluation.gist import FEATURES
     from genzoo.evaluation.inputs import subset
     from genzoo.evaluation.neighbours import nearest_images
     from genzoo.evaluation.scoring import held_in
-    from genzoo.explore.features import features, source
+    from genzoo.explore.features import source
     from genzoo.images import quantise
 
-    words = {"pixel": "pixels", "feature": FEATURES}.get(space) or source(model)  # before the images are decoded
+    if space[0] == "model":
+        source(model)  # refuses a model that has no features, before the images are decoded
     train, test = held_in(model, card, data, "train"), held_in(model, card, data, "test")
+    words, where = _place(model, train, space, progress)
     unseen = torch.from_numpy(test[subset(len(test), min(len(samples), len(test)), seed, "shown")])
     flips = card.recipe is not None and card.recipe.flip
     asked = torch.cat([quantise(samples), unseen])
-    where: Any = {"pixel": "pixels", "feature": "features"}.get(space) or (lambda images: features(model, images, progress))
     found = nearest_images(asked, train, k, where, progress, mirrored=flips)
     own = type(found)(*(part[: len(samples)] for part in found))
     return Search(words, train, own, float(found.distances[len(samples) :, 0].median()), len(unseen), flips)
+
+
+def _place(model: Any, train: Any, space: tuple[str, str | None], progress: Progress) -> tuple[str, Any]:
+    """Return where near is, in words and as `nearest_images` takes it."""
+    from genzoo.evaluation.spaces import GIST, feature_space
+    from genzoo.explore.features import features, source
+
+    kind, net = space
+    if kind == "pixel":
+        return "pixels", "pixels"
+    if kind == "model":
+        return source(model), lambda images: features(model, images, progress)
+    found = feature_space(net or "gist", train)
+    return found.name, "features" if found is GIST else lambda images: found.describe(images, progress)
 
 
 def _images(search: Search) -> Any:

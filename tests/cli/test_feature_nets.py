@@ -11,6 +11,9 @@ from shell import lay, one_line
 import genzoo
 from genzoo import hub, registry
 from genzoo.cli.program import cli
+from genzoo.data import open_data
+from genzoo.evaluation.gist import FEATURES
+from genzoo.evaluation.neighbours import nearest_images
 from genzoo.files import sha256_of
 from genzoo.ledger import Row
 from genzoo.models import golden
@@ -117,6 +120,19 @@ class TestTheRest:
         monkeypatch.setattr(genzoo.zoo, "load", lambda *args, **more: pytest.fail("the model was loaded first"))
         done = run(command, "digit-net")
         assert done.exit_code == 1 and one_line(done.stderr, "digit-net is a classifier: it tells images apart and draws none")
+
+    def test_neighbours_are_looked_for_in_its_features(self, run):
+        args = ("neighbours", "toy-gan", "--data", "digits", "-n", 2, "--nearest", 1, "--seed", 6)
+        (entry, _) = json.loads(run(*args, "--space", "feature", "--features", "digit-net", "--json").stdout)
+        assert entry["space"].startswith("digit-net@")
+        net, train = class_toys.net().eval(), open_data("digits", split="train")
+        found = nearest_images(toys.gan().sample(2, seed=6), train, space=lambda images: net.features(images).double())
+        assert entry["neighbours"][0]["index"] == int(found.indices[0, 0])
+        assert entry["neighbours"][0]["distance"] == pytest.approx(float(found.distances[0, 0]), rel=1e-4)
+        (gist, _) = json.loads(run(*args, "--space", "feature", "--features", "gist", "--json").stdout)
+        assert gist["space"] == FEATURES
+        done = run(*args, "--features", "digit-net")
+        assert done.exit_code == 2 and "type --space feature" in " ".join(done.stderr.split())
 
     def test_its_features_are_written(self, run, tmp_path):
         done = run("features", "digit-net", "-o", tmp_path / "found.npz")
