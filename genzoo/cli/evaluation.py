@@ -84,14 +84,14 @@ def eval_command(
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
 
     settled()
-    given = {"ks": ks, "features": features, "metrics": metrics}
+    given = {"ks": ks, "features": features, "metrics": metrics, "split": None if split == "test" else split}
     wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     every: list[Record] = []
     failed = False
     for card in cards:
         try:
             with Progress(card.name, "images") as progress:
-                records = zoo.evaluate(card.name, data, n, seed, progress, split=split, **wanted)
+                records = zoo.evaluate(card.name, data, n, seed, progress, **wanted)
         except GenzooError as error:
             if len(cards) == 1:
                 raise
