@@ -53,7 +53,7 @@ def _pair(name: str, model: str, paper: str, summary: str, config: dict[str, Any
         ema=0.9995,
         storage="float16",
     )
-    if name == "pixelcnn":  # after 15,000 steps it still underfits: 84.4 nats on training and on test images
+    if name == "pixelcnn":  # 15,000 steps with cooldown=0.5 ended at 84.43 nats
         mnist = mnist.replace(steps=30_000, cooldown=0.85)
     if name in _RUNS:
         mnist = mnist.replace(hardware=_CORE, time=_RUNS[name][0], score=_RUNS[name][1])
