@@ -53,6 +53,8 @@ class Recipe:
     replay: float = field(default=0.0, metadata=limits(0, 1))  # share of the fakes shown to D that are old ones
 
     flip: bool = False  # mirror left and right at random: only where a mirrored image is as good as the image
+    shift: int = field(default=0, metadata=limits(0, 1024))  # move each image by up to so many pixels either way, edges repeated
+    shift_until: int = field(default=0, metadata=limits(0, 10**9))  # batch of the run from which images stay in place; 0 = never
     augment: tuple[str, ...] = field(default=(), metadata=limits(choices=("color", "translation", "cutout")))  # differentiable
     ema: float = field(default=0.0, metadata=limits(0, 0.999999))  # decay of the averaged weights, 0 = off
 
@@ -79,6 +81,10 @@ class Recipe:
     def bound_from(self) -> float:
         """Return the step from which the bits of a run depend on how many steps it has: the rates fall, or the instance noise."""
         return 0.0 if self.instance_noise else self.cooling_from if self.cooldown else math.inf
+
+    def shift_of(self, batch: int) -> int:
+        """Return by how many pixels the images of batch number `batch` = 0, 1, … of the run are moved at most."""
+        return self.shift if batch < self.shift_until or not self.shift_until else 0
 
     def noise(self, step: int) -> float:
         """Return the deviation of the instance noise at `step` = 0, 1, …: it falls linearly from the first step to 0 after the last."""

@@ -9,6 +9,7 @@ from torch import Tensor
 from genzoo.data import Images, batch_indices
 from genzoo.data.order import Order
 from genzoo.noise import generator
+from genzoo.recipe import Recipe
 from genzoo.training.parallel import World
 from genzoo.training.settings import Settings
 
@@ -16,14 +17,13 @@ _ON_DEVICE = 2**31  # bytes of pixels that are kept on a GPU: small sets need no
 
 
 class Feed:
-    """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored at random where the recipe says so.
+    """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored and moved at random where the recipe says so.
 
     Images that are binarised dynamically (`Images.grey`) are drawn anew for every batch.
     """
 
-    def __init__(self, data: Images, batch: int, seed: int, flip: bool, world: World, settings: Settings) -> None:
-        self.data, self.batch, self.seed, self.flip = data, batch, seed, flip
-        self.world, self.settings = world, settings
+    def __init__(self, data: Images, recipe: Recipe, world: World, settings: Settings) -> None:
+        self.data, self.recipe, self.world, self.settings = data, recipe, world, settings
         self.drawn = data.grey is not None
         if data.grey is not None:
             self.data = data.replace(pixels=data.grey)
@@ -38,11 +38,14 @@ class Feed:
         else:
             images = self.data.float(indices).to(self.settings.device)
         if self.drawn:
-            coins = torch.rand(images.shape, generator=generator(self.seed, "binarise", number, self.world.rank))
+            coins = torch.rand(images.shape, generator=self._noise("binarise", number))
             images = (coins.to(images.device) < images).float()
-        if self.flip:
-            coins = torch.rand(len(images), 1, 1, 1, generator=generator(self.seed, "flip", number, self.world.rank)) < 0.5
+        if self.recipe.flip:
+            coins = torch.rand(len(images), 1, 1, 1, generator=self._noise("flip", number)) < 0.5
             images = torch.where(coins.to(images.device), images.flip(3), images)
+        if reach := self.recipe.shift_of(number):
+            shifts = torch.randint(-reach, reach + 1, (2, len(images), 1), generator=self._noise("shift", number))
+            images = moved(images, *shifts.to(images.device))
         return images.contiguous(memory_format=self.settings.memory_format)
 
     def labels(self, number: int) -> Tensor | None:
@@ -52,4 +55,17 @@ class Feed:
         return torch.from_numpy(self.data.labels[self._rows(number)].astype(np.int64)).to(self.settings.device)
 
     def _rows(self, number: int) -> Order:
-        return batch_indices(len(self.data), self.batch, number, self.seed)[self.world.share(self.batch)]
+        batch = self.recipe.batch
+        return batch_indices(len(self.data), batch, number, self.recipe.seed)[self.world.share(batch)]
+
+    def _noise(self, purpose: str, number: int) -> torch.Generator:
+        return generator(self.recipe.seed, purpose, number, self.world.rank)
+
+
+def moved(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
+    """Return `images` (N, C, H, W), each moved by its own number of pixels, `down` and `right` (N, 1); the edge is repeated."""
+    height, width = images.shape[2:]
+    rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)  # (N, H): the row each pixel comes from
+    columns = (torch.arange(width, device=images.device) - right).clamp(0, width - 1)  # (N, W)
+    numbers = torch.arange(len(images), device=images.device)[:, None, None]
+    return images.permute(0, 2, 3, 1)[numbers, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

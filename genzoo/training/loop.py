@@ -59,7 +59,7 @@ class Run:
         self.optimisers_of: dict[str, dict[str, Optimizer]] = {p.name: optimisers(p, self.recipe) for p in self.players}
         self.optimisers: dict[str, Optimizer] = {name: one for own in self.optimisers_of.values() for name, one in own.items()}
         self.averages = Averages(self.players, self.recipe.ema)
-        self.feed = Feed(self.data, self.recipe.batch, self.recipe.seed, self.recipe.flip, self.world, self.settings)
+        self.feed = Feed(self.data, self.recipe, self.world, self.settings)
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.averages, self.checkpoint, self.recipe.watch)
         if self.settings.compile:

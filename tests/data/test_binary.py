@@ -10,6 +10,7 @@ from genzoo.data import open_data
 from genzoo.data.binary import BLOCK, binarised
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, DataError
+from genzoo.recipe import Recipe
 from genzoo.training.feed import Feed
 from genzoo.training.parallel import World
 from genzoo.training.settings import Settings
@@ -81,7 +82,8 @@ def test_grey_must_belong_to_the_pixels():
 
 
 def feed(images, seed=0):
-    return Feed(images, 8, seed, False, World(), Settings(device=torch.device("cpu"), bf16=False, channels_last=False, compile=False))
+    settings = Settings(device=torch.device("cpu"), bf16=False, channels_last=False, compile=False)
+    return Feed(images, Recipe(batch=8, seed=seed), World(), settings)
 
 
 def test_training_draws_anew_for_every_batch_and_again_the_same_when_resumed():

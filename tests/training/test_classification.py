@@ -17,7 +17,8 @@ from genzoo.training.settings import settle
 
 
 def feed(data, world=None):
-    return Feed(data, 32, 0, False, world or World(), settle(class_toys.RECIPE, "cpu"))
+    recipe = class_toys.RECIPE.replace(batch=32)
+    return Feed(data, recipe, world or World(), settle(recipe, "cpu"))
 
 
 def test_labels_are_those_of_the_images(digits):
