@@ -67,6 +67,22 @@ class Linear:
 LINEAR = Linear()
 
 
+@dataclass
+class OneLatent:
+    """z ~ N(0, 1), x|z ~ N(wz, s²): its posterior is one that an encoder can give."""
+
+    weight, x, variance = doubles(0.8), doubles(1.3), doubles(0.25)
+
+    @property
+    def posterior(self):
+        """Return the mean and log σ² of p(z|x)."""
+        precision = 1 + self.weight**2 / self.variance
+        return self.weight * self.x / self.variance / precision, -precision.log()
+
+    def log_likelihood(self, z):
+        return gaussian(self.x[None, None], (self.weight * z)[:, None, None], self.variance.log())
+
+
 def average(values):
     """Return mean and standard error."""
     return float(values.mean()), float(values.std() / len(values) ** 0.5)
@@ -128,14 +144,11 @@ class TestLinearGaussian:
         assert abs(value - float(LINEAR.log_p.exp())) < 5 * error
 
     def test_with_the_true_posterior_one_draw_is_enough(self):
-        """Where q is p(z|x), w is p(x) whatever z: here with one latent, whose posterior is diagonal."""
-        weight, x, variance = doubles(0.8), doubles(1.3), doubles(0.25)
-        precision = 1 + weight**2 / variance
-        mean, log_var = weight * x / variance / precision, -precision.log()
-        z = elbo.reparametrise(mean, log_var, noise(5, 1))
-        likelihood = gaussian(x[None, None], (weight * z)[:, None, None], variance.log())
-        expected = Normal(doubles(0.0), (weight**2 + variance).sqrt()).log_prob(x)
-        torch.testing.assert_close(elbo.log_weight(likelihood, z, mean, log_var), expected.expand(5))
+        """Where q is p(z|x), w is p(x) whatever z."""
+        one = OneLatent()
+        z = elbo.reparametrise(*one.posterior, noise(5, 1))
+        expected = Normal(doubles(0.0), (one.weight**2 + one.variance).sqrt()).log_prob(one.x)
+        torch.testing.assert_close(elbo.log_weight(one.log_likelihood(z), z, *one.posterior), expected.expand(5))
 
     def test_reparametrised_gradient_is_the_score_function_gradient(self):
         mean, log_var = LINEAR.mean.clone().requires_grad_(), LINEAR.log_var.clone().requires_grad_()
@@ -194,3 +207,61 @@ def test_elbos_of_all_images_sum_to_at_most_1():
     likelihood = (share[:, None] * bernoulli(images, (z * slopes + 0.1).reshape(2001, 64, 1, 2, 3))).sum(0)
     total = float(elbo.elbo(likelihood, elbo.kl(mean, log_var)).exp().sum())
     assert 0.1 < total <= 1 < 1.2 < float(likelihood.exp().sum())
+
+
+class TestPathGradients:
+    """The gradient of q through z alone: right on average, and without noise where q is the posterior."""
+
+    @staticmethod
+    def slopes(estimate, draws, repeats=4000):
+        """Return the gradient of `estimate(z, mean, log_var)` (repeats,) by μ and log σ², one for each repeat: (repeats, 4)."""
+        q = torch.cat([LINEAR.mean, LINEAR.log_var]).expand(repeats, 4).clone().requires_grad_()
+        mean, log_var = q[:, :2], q[:, 2:]
+        z = elbo.reparametrise(mean, log_var, noise(draws, repeats, 2, seed=draws))
+        return torch.autograd.grad(estimate(z, mean, log_var).sum(), q)[0]
+
+    @staticmethod
+    def close(one, other):
+        error = (one.var(0) / len(one) + other.var(0) / len(other)).sqrt()
+        assert ((one.mean(0) - other.mean(0)).abs() < 5 * error).all()
+        assert (one.mean(0).abs() > 5 * error).any()  # there is a slope to agree on
+
+    def test_the_elbo_has_the_same_gradient(self):
+        self.close(
+            self.slopes(lambda z, *q: (LINEAR.log_likelihood(z) - elbo.path_divergence(z, *q)).mean(0), 4),
+            self.slopes(lambda z, *q: (LINEAR.log_likelihood(z) - elbo.kl(*q)).mean(0), 5),
+        )
+
+    def test_the_bound_of_k_draws_has_the_same_gradient(self):
+        def path(z, *q):
+            log_weights = LINEAR.log_likelihood(z) - elbo.path_divergence(z, *q)
+            elbo.doubly_reparametrise(z, log_weights)
+            return elbo.iwae(log_weights)
+
+        self.close(self.slopes(path, 5), self.slopes(lambda z, *q: elbo.iwae(elbo.log_weight(LINEAR.log_likelihood(z), z, *q)), 5))
+
+    def test_at_the_posterior_every_draw_has_the_gradient_0(self):
+        """Of q, in the ELBO and in the bound of K draws; that of the usual estimate is noise there."""
+        one = OneLatent()
+        q = torch.stack(one.posterior).requires_grad_()
+        z = elbo.reparametrise(*q, noise(5, 1))
+        log_weights = one.log_likelihood(z) - elbo.path_divergence(z, *q)
+        for value in log_weights:
+            (slope,) = torch.autograd.grad(value, q, retain_graph=True)
+            assert slope.abs().max() < 1e-12
+        (usual,) = torch.autograd.grad(one.log_likelihood(z)[0] - elbo.kl(*q), q, retain_graph=True)
+        assert usual.abs().max() > 0.1
+        elbo.doubly_reparametrise(z, log_weights)
+        assert torch.autograd.grad(elbo.iwae(log_weights), q)[0].abs().max() < 1e-12
+
+    def test_a_decoder_learns_from_the_bound_itself(self):
+        weight = LINEAR.weight.clone().requires_grad_()
+        z = LINEAR.draw(5)
+        likelihood = gaussian(LINEAR.x[None, None], (z @ weight.T)[..., None, None, :], doubles(0.0))
+        bound = elbo.iwae(elbo.log_weight(likelihood, z, LINEAR.mean, LINEAR.log_var))
+        (expected,) = torch.autograd.grad(bound, weight, retain_graph=True)
+        z.requires_grad_()
+        log_weights = likelihood - elbo.path_divergence(z, LINEAR.mean, LINEAR.log_var)
+        elbo.doubly_reparametrise(z, log_weights)
+        torch.testing.assert_close(elbo.iwae(log_weights), bound)
+        torch.testing.assert_close(torch.autograd.grad(elbo.iwae(log_weights), weight)[0], expected)

@@ -47,7 +47,9 @@ class VAEConfig:
         units: for "hybrid", of the hidden layer next to the latents, on either side.
         likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or "logistic" (8 bits).
         k: draws of the importance-weighted bound that is maximised; 1 is the ELBO.
-        k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which decodes one draw instead of k.
+        k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which decodes fewer.
+        draws: of z per image, over which the ELBO is averaged in training: the same bound, and a gradient of less noise.
+        path_gradient: whether the encoder learns through z alone, with less noise (Roeder et al. 2017; for k > 1 Tucker et al. 2019).
         beta: weight of the KL in what is maximised; 1 is a VAE. With any other value the training loss is no bound.
         warmup: steps over which the weight of the KL rises from 0 to `beta` along a line (Sønderby et al. 2016); 0 is off.
         free_bits: nats of KL per component of z that cost nothing in training, against posterior collapse; 0 is off.
@@ -62,6 +64,8 @@ class VAEConfig:
     likelihood: str = field(default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic")))
     k: int = field(default=1, metadata=limits(1, 10_000))
     k_from: int = field(default=0, metadata=limits(0, 10**9))
+    draws: int = field(default=1, metadata=limits(1, 10_000))
+    path_gradient: bool = False
     beta: float = field(default=1.0, metadata=limits(0, 1000))
     warmup: int = field(default=0, metadata=limits(0, 10**9))
     free_bits: float = field(default=0.0, metadata=limits(0, 100))
@@ -118,20 +122,29 @@ class VAE(ImportanceModel, EncodingModel):
         """Return what training maximises, in nats per image, and the mean KL(q(z|x) ‖ p(z)): two scalars, differentiable.
 
         `warmth` is the share of the warm-up that has passed, by which the KL of the ELBO counts; `k` replaces that of the config.
+        Where k is 1 the ELBO is averaged over the config's `draws`.
 
         Raises:
             ArgumentError: pixels that the likelihood has no probability for.
         """
         self.likelihood.check(x)
         config, q = self.config, self._encode(x)
-        draws = config.k if k is None else k
-        z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=noise, device=noise.device))  # (k, N, D)
-        likelihood = self._log_likelihood(x, z)  # (k, N)
+        k = config.k if k is None else k
+        draws = k if k > 1 else config.draws
+        z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=noise, device=noise.device))  # (draws, N, D)
+        likelihood = self._log_likelihood(x, z)  # (draws, N)
         components = elbo.kl_per_component(*q)
         divergence = components.sum(-1).mean()
-        if draws > 1:
+        if k > 1 and config.path_gradient:
+            log_weights = likelihood - elbo.path_divergence(z, *q)
+            elbo.doubly_reparametrise(z, log_weights)
+            return elbo.iwae(log_weights).mean(), divergence
+        if k > 1:
             return elbo.iwae(elbo.log_weight(likelihood, z, *q)).mean(), divergence
-        paid = elbo.free_bits(components, config.free_bits) if config.free_bits else divergence
+        if config.path_gradient:
+            paid = elbo.path_divergence(z, *q).mean()
+        else:
+            paid = elbo.free_bits(components, config.free_bits) if config.free_bits else divergence
         return elbo.elbo(likelihood.mean(), paid, warmth * config.beta), divergence
 
     def _log_prob(self, x: Tensor) -> Tensor:
@@ -228,6 +241,11 @@ def _nets(config: VAEConfig, outputs: int) -> tuple[nn.Module, nn.Module]:
 def _check(config: VAEConfig) -> None:
     if config.k > 1 and (config.beta != 1 or config.free_bits):
         raise ArgumentError("beta and free_bits weigh the KL of the ELBO, which the bound of k > 1 draws has not", "choose k=1, or neither")
+    if config.path_gradient and config.free_bits:
+        raise ArgumentError(
+            "free_bits needs the KL in closed form, and path_gradient takes it from the draws of z",
+            "choose free_bits=0, or path_gradient=false",
+        )
     if config.k > 1 and config.warmup > config.k_from:
         raise ArgumentError(
             f"warmup weighs the KL of the ELBO, which the bound of k > 1 draws has not: it must be over at k_from={config.k_from}",

@@ -31,6 +31,35 @@ class TestObjective:
         exact = torch.stack([model.iwae(x, 1, seed).bound.mean() for seed in range(400)]).detach()
         assert abs(values.mean() - exact.mean()) < 5 * (values.std() + exact.std()) / 20
 
+    def test_an_elbo_of_more_draws_is_the_same_bound_with_a_quieter_gradient(self, tiny, pictures):
+        """The mean over eight draws, not their importance-weighted bound: neither it nor its gradient moves, and their noise falls by 8."""
+        x, values, gradients = pictures((1, 2, 3)), [], []
+        for model in (tiny(), tiny(draws=8)):
+            told = [model.objective(x, generator(seed))[0] for seed in range(300)]
+            bias = model.encoder[-1].bias
+            slopes = torch.stack([torch.autograd.grad(value, bias)[0] for value in told])
+            values.append(torch.stack(told).detach())
+            gradients.append(slopes)
+        for one, eight in (values, gradients):
+            error = (one.var(0) / 300 + eight.var(0) / 300).sqrt()
+            assert ((one.mean(0) - eight.mean(0)).abs() < 5 * error).all()
+            assert 6 < one.var(0).sum() / eight.var(0).sum() < 10.5
+
+    @pytest.mark.parametrize("k", [1, 5])
+    def test_the_path_gradient_is_the_gradient_on_average(self, k, tiny, pictures):
+        x, slopes = pictures((1, 2, 3)), []
+        for model in (tiny(k=k), tiny(k=k, path_gradient=True)):
+            weights = [model.encoder[-1].bias, model.decoder[-2].bias]
+            told = [torch.autograd.grad(model.objective(x, generator(seed))[0], weights) for seed in range(400)]
+            slopes.append([torch.stack(of) for of in zip(*told, strict=True)])
+        for usual, path in zip(*slopes, strict=True):
+            error = (usual.var(0) / 400 + path.var(0) / 400).sqrt()
+            assert ((usual.mean(0) - path.mean(0)).abs() < 5 * error).all()
+        assert not torch.equal(slopes[0][0], slopes[1][0])
+        with torch.no_grad():
+            values = [tiny(k=k, path_gradient=path).objective(x, generator(0))[0] for path in (False, True)]
+        assert torch.isclose(*values, rtol=1e-5) == (k > 1)  # the bound itself; at k = 1 the KL is taken from the draws
+
     def test_more_draws_maximise_a_tighter_bound(self, tiny, pictures):
         x = pictures((1, 2, 3))
         with torch.no_grad():
@@ -87,6 +116,7 @@ class TestObjective:
         with torch.no_grad():
             assert tiny(k=50).objective(x, generator(0), 1.0, 1) == tiny().objective(x, generator(0))
             assert tiny(k=50).objective(x, generator(0))[0] > tiny().objective(x, generator(0))[0]
+            assert tiny(k=50, draws=60).objective(x, generator(0)) == tiny(k=50).objective(x, generator(0))
 
     def test_a_warm_up_must_be_over_when_k_draws_begin(self):
         with pytest.raises(ArgumentError, match=r"config of vae: warmup weighs the KL of the ELBO.*k_from=10 or later"):
@@ -100,6 +130,10 @@ class TestObjective:
     def test_switches_of_the_kl_do_not_go_with_importance_weights(self, wrong):
         with pytest.raises(ArgumentError, match="config of vae: beta and free_bits"):
             CARDS["vae"].build(**wrong)
+
+    def test_free_bits_do_not_go_with_the_path_gradient(self):
+        with pytest.raises(ArgumentError, match=r"config of vae: free_bits needs the KL in closed form.*choose free_bits=0"):
+            CARDS["vae"].build(free_bits=0.1, path_gradient=True)
 
     @pytest.mark.parametrize("wrong", [{"k": 0}, {"likelihood": "poisson"}, {"net": "cnn"}, {"depth": 0}, {"latent_size": 0}, {"beta": -1}])
     def test_wrong_configs_are_named(self, wrong):
