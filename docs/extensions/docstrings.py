@@ -10,6 +10,7 @@ PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 MODULES = re.compile(r"^```\{modules\}\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(`+[^`]+`+)")
 SIGN = re.compile(r"[*|\\]|_(?=\W|$)")
+FILE = re.compile(r"[\w*]+\.(py|toml) +\S")  # a line of the list of files that a package begins with
 SECTION = re.compile(r"^\s*(Args|Returns|Raises|Yields|Attributes|Note|Example)s?:\s*$")
 
 
@@ -51,8 +52,9 @@ def plain(line):
 
 
 def process(app, what, name, obj, options, lines):
-    """Escape a docstring; an indented block after a blank line is a literal one."""
+    """Escape a docstring; an indented block after a blank line is a literal one, and so is a package's list of its files."""
     done, literal = [], False
+    lines[:] = files_indented(lines)
     for line in lines:
         indent = len(line) - len(line.lstrip())
         blank = not done or not done[-1].strip()
@@ -65,6 +67,15 @@ def process(app, what, name, obj, options, lines):
     if what in ("property", "attribute", "data"):
         done.insert(0, "")  # napoleon takes what stands before a colon in the first line for the words, and what follows for their type
     lines[:] = done
+
+
+def files_indented(lines):
+    """Return `lines` with a paragraph that begins with a file and what is in it indented."""
+    done, inside = [], False
+    for line in lines:
+        inside = bool(line.strip()) and (inside or bool(FILE.match(line)))
+        done.append(f"    {line}" if inside else line)
+    return done
 
 
 def skip(app, what, name, obj, skipped, options):

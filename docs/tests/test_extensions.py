@@ -73,6 +73,13 @@ def test_a_colon_in_the_first_line_about_a_property_leaves_it_whole():
     assert GoogleDocstring(lines, Config(), what="property").lines()[1:] == ["The number of values that a dimension can take: 2 to 256."]
 
 
+def test_the_list_of_a_packages_files_keeps_its_lines():
+    lines = ["The ledger.", "", "rows.py   one row", "books.py  all of them,", "          and who's first", "", "After *it*."]
+    docstrings.process(None, "module", "genzoo.ledger", None, None, lines)
+    block = ["    rows.py   one row", "    books.py  all of them,", "              and who's first"]
+    assert lines == ["The ledger.", "", "::", "", *block, "", r"After \*it\*."]
+
+
 def test_what_a_cell_prints_in_pieces_is_not_broken_where_they_end(monkeypatch):
     render = pytest.importorskip("myst_nb.core.render")
     monkeypatch.setattr(render, "coalesce_streams", render.coalesce_streams)
