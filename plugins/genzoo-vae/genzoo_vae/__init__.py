@@ -41,9 +41,9 @@ def _on_digits(name: str) -> Recipe:
 
 
 # The papers' optimiser is Adam. Muon takes batches of 200, which spread its cost (decision 10). Layers of tanh gain nothing from bf16, and
-# fifty draws of each image much.
+# many draws of each image much. Images are moved while the net is young, so that it learns fewer of them by heart.
 _MNIST: dict[str, Any] = {"image_shape": (1, 28, 28), "likelihood": "bernoulli"}
-_HYBRID: dict[str, Any] = {"net": "hybrid", "width": 16, "depth": 0, "units": 160, "latent_size": 40}
+_HYBRID: dict[str, Any] = {"net": "hybrid", "width": 16, "depth": 1, "units": 160, "latent_size": 40, "draws": 8, "path_gradient": True}
 _CONV: dict[str, Any] = {"net": "conv", "width": 32, "depth": 0}
 _CORE = "1 core of an AMD EPYC (Zen 4), bf16"
 
@@ -62,12 +62,14 @@ def genzoo_cards() -> list[Card]:
 
 def _of_mnist() -> list[Card]:
     recipe: dict[str, Any] = {"data": "binarized-mnist", "ema": 0.999}
-    muon: dict[str, Any] = {"optimizer": {"all": "muon"}, "rate": {"all": 1e-2}, "batch": 200}
+    hybrid: dict[str, Any] = {"optimizer": {"all": "muon"}, "rate": {"all": 8e-3}, "batch": 200, "cooldown": 0.7, "shift": 1}
     return [
         _vae(
             "vae-mnist",
             "Handwritten digits, 1×28×28, black and white, 40 latents",
-            _recipe("vae-mnist", steps=16_000, cooldown=0.7, **muon, **recipe),
+            _recipe("vae-mnist", steps=14_000, shift_until=8_400, **hybrid, **recipe).replace(
+                hardware=_CORE, time="30 min", score="-ELBO 87.69 ± 0.23 nats, IWAE-5000 84.22 ± 0.21"
+            ),
             **_MNIST,
             **_HYBRID,
             warmup=500,
@@ -75,13 +77,15 @@ def _of_mnist() -> list[Card]:
         _vae(
             "iwae-mnist",
             "Handwritten digits by 50 importance-weighted draws, the net of vae-mnist",
-            _recipe("iwae-mnist", steps=15_000, cooldown=0.2, **muon, **recipe),
+            _recipe("iwae-mnist", steps=13_000, shift_until=7_800, **hybrid, **recipe).replace(
+                hardware=_CORE, time="39 min", score="-ELBO 90.12 ± 0.23 nats, IWAE-5000 83.41 ± 0.21"
+            ),
             IWAE,
             **_MNIST,
             **_HYBRID,
             warmup=500,
             k=50,
-            k_from=13_800,
+            k_from=11_000,
         ),
         _vae(
             "vae2d-mnist",
