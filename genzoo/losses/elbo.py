@@ -51,7 +51,7 @@ def path_divergence(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """Return log q(z|x) - log p(z) for z ~ q(z|x), on average the KL, with a gradient that reaches q through z alone.
 
     What is left out, the gradient of log q(z|x) at a fixed z, is 0 on average and nothing but noise: without it the ELBO's gradient
-    vanishes draw by draw where q(z|x) is the posterior (Roeder et al. 2017, arXiv:1703.09194, equation 8).
+    vanishes draw by draw where q(z|x) is the posterior (Roeder et al. 2017, arXiv:1703.09194).
     """
     return log_normal(z, mean.detach(), log_var.detach()) - log_prior(z)
 
@@ -83,7 +83,7 @@ def doubly_reparametrise(z: Tensor, log_weights: Tensor) -> None:
     """Let the gradient of `iwae(log_weights)` reach q through the draws z (K, ..., D) with its own weight, softmax(log w)², in each.
 
     For weights whose q has no gradient of its own, log p(x|z) - `path_divergence`. On average it is the gradient of the bound, and as
-    K grows it does not drown in noise (Tucker et al. 2019, arXiv:1810.04152, equation 8). That of the decoder stays what it is.
+    K grows it does not drown in noise (Tucker et al. 2019, arXiv:1810.04152). That of the decoder stays what it is.
     """
     if z.requires_grad:
         weights = torch.softmax(log_weights.detach(), 0).unsqueeze(-1)
