@@ -61,6 +61,7 @@ class Recipe:
     precision: str = field(default=AUTO, metadata=limits(choices=(AUTO, "fp32", "bf16")))  #: auto: bf16 where it is fast
     channels_last: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: memory layout of images and weights
     compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: torch.compile; auto: off
+    cuda_graphs: str = field(default=AUTO, metadata=limits(choices=(AUTO, "off")))  #: auto: a GPU records turns where the game allows it
     storage: str = field(default="float32", metadata=limits(choices=("float32", "float16")))  #: of the published weights
     watch: bool = True  #: stop when a player has collapsed, instead of burning hours
 

@@ -20,6 +20,7 @@ class ImplicitModel(LatentModel, GenerativeModel):
     """No density, only samples: x = G(z). `generator` and `discriminator` are the two players' networks."""
 
     implicit: ClassVar[bool] = True
+    recordable: ClassVar[bool] = False  # True: `_decode` and `_discriminate` do in each turn what `training.Player.recordable` asks for
     generator: nn.Module
     discriminator: nn.Module
 

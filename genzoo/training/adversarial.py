@@ -45,17 +45,20 @@ def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player
     check_recipe(model, recipe)
     game = AdversarialGame(model, recipe)
     turns = recipe.turns_of("discriminator")
+    # Replay branches on how full its pool is, and a second turn of G in a round would find the fakes of D's last turn used up.
+    recordable = model.recordable and not recipe.replay and recipe.turns_of("generator") == 1
     return [
         Player(
             name="discriminator", module=game.learning, loss=game.discriminator_loss, classes=recipe.labels,
             turns=turns, turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
             after_turn=_clipping(model.discriminator, recipe.clip) if recipe.clip else None,
             before_turn=game.begin, floor=0.01 if game.objective.bounded else None, remedy=_REMEDY,
-            distance=not game.objective.bounded, memory=game.memory,
+            distance=not game.objective.bounded, memory=game.memory, recordable=recordable,
         ),
         Player(
             name="generator", module=model.generator, loss=game.generator_loss,
             turns=recipe.turns_of("generator"), fresh=False, average=True, settle=estimate_statistics, shown=lambda: game.shown,
+            recordable=recordable,
         ),
     ]  # fmt: skip
 
@@ -88,7 +91,8 @@ class AdversarialGame:
         self.pool = Pool(model.image_shape, recipe.batch, recipe.replay, model.device) if recipe.replay else None
         self.auxiliary = Auxiliary(model, recipe.labels, recipe.seed) if recipe.labels else None
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
-        self._noise_at, self._deviation = recipe.noise, 0.0
+        self._noise_at, self._noisy = recipe.noise, recipe.instance_noise > 0
+        self._deviation = torch.zeros((), device=model.device)  # a tensor, since a recorded turn reads memory, not Python's numbers
         self._handed_on: Tensor | None = None
 
     @property
@@ -105,7 +109,7 @@ class AdversarialGame:
 
     def begin(self, step: int) -> None:
         """Take note of the round: the instance noise falls along the run."""
-        self._deviation = self._noise_at(step)
+        self._deviation.fill_(self._noise_at(step))
 
     def discriminator_loss(self, images: Tensor, noise: torch.Generator, labels: Tensor | None = None) -> Tensor:
         """Return the objective's loss of D on `images` and as many fakes, and what it pays besides; no gradient reaches G.
@@ -151,7 +155,7 @@ class AdversarialGame:
 
     def _augmented(self, images: Tensor, noise: torch.Generator) -> Tensor:
         images = augment(images, self.policy, noise)
-        if not self._deviation:
+        if not self._noisy:
             return images
         return images + self._deviation * torch.randn(images.shape, generator=noise, device=noise.device)
 

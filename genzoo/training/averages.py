@@ -21,23 +21,24 @@ class Averages:
     """
 
     def __init__(self, players: Sequence[Player], decay: float) -> None:
-        def follow(averaged: Sequence[Tensor], current: Sequence[Tensor], n: Tensor | int) -> None:
-            weight = 1 - min(decay, (1 + int(n)) / (10 + int(n)))
-            pairs = [(a, c) for a, c in zip(averaged, current, strict=True) if a.is_floating_point()]
-            if pairs:
-                torch._foreach_lerp_([a for a, _ in pairs], [c for _, c in pairs], weight)
-
-        self.modules = {
-            player.name: AveragedModel(player.module, multi_avg_fn=follow, use_buffers=True)
-            for player in players
-            if player.average and decay
-        }
+        self.decay = decay
+        self.modules = {player.name: AveragedModel(player.module, use_buffers=True) for player in players if player.average and decay}
 
     def update(self, players: Sequence[Player]) -> None:
         """Follow the players' weights after a round."""
         for player in players:
-            if player.name in self.modules:
-                self.modules[player.name].update_parameters(player.module)
+            average = self.modules.get(player.name)
+            if average is None:
+                continue
+            n = int(average.n_averaged)
+            if not n:
+                average.update_parameters(player.module)  # copies them, and counts
+                continue
+            # What update_parameters does with a function of its own, but without sending n to a GPU and back.
+            pairs = zip(_tensors(average.module), _tensors(player.module), strict=True)
+            averaged, current = zip(*((a, c) for a, c in pairs if a.is_floating_point()), strict=True)
+            torch._foreach_lerp_(averaged, current, 1 - min(self.decay, (1 + n) / (10 + n)))
+            average.n_averaged += 1
 
     def finished(self, model: Model, players: Sequence[Player]) -> Model:
         """Return a copy of `model` that carries the averaged weights, its batch statistics settled, in evaluation mode."""
@@ -49,6 +50,10 @@ class Averages:
             if player.settle is not None:
                 player.settle(finished)
         return finished.eval()
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
 
 
 def _same_part(model: nn.Module, part: nn.Module, copied: nn.Module) -> nn.Module:

@@ -34,25 +34,29 @@ class Feed:
         """Return this rank's share of batch `number`."""
         indices = self._rows(number)
         if self._pixels is not None:
-            images = self._pixels[torch.from_numpy(indices).to(self._pixels.device)].float().div_(255)
+            images = self._pixels[self._sent(torch.from_numpy(indices))].float().div_(255)
         else:
             images = self.data.float(indices).to(self.settings.device)
         if self.drawn:
             coins = torch.rand(images.shape, generator=self._noise("binarise", number))
-            images = (coins.to(images.device) < images).float()
+            images = (self._sent(coins) < images).float()
         if self.recipe.flip:
             coins = torch.rand(len(images), 1, 1, 1, generator=self._noise("flip", number)) < 0.5
-            images = torch.where(coins.to(images.device), images.flip(3), images)
+            images = torch.where(self._sent(coins), images.flip(3), images)
         if reach := self.recipe.shift_of(number):
             shifts = torch.randint(-reach, reach + 1, (2, len(images), 1), generator=self._noise("shift", number))
-            images = moved(images, *shifts.to(images.device))
+            images = moved(images, *self._sent(shifts))
         return images.contiguous(memory_format=self.settings.memory_format)
 
     def labels(self, number: int) -> Tensor | None:
         """Return the labels (n,) int64 of the images of batch `number`, None where the data have none."""
         if self.data.labels is None:
             return None
-        return torch.from_numpy(self.data.labels[self._rows(number)].astype(np.int64)).to(self.settings.device)
+        return self._sent(torch.from_numpy(self.data.labels[self._rows(number)].astype(np.int64)))
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        """Return `tensor` on the run's device, without waiting for what a GPU still has to do."""
+        return tensor.to(self.settings.device, non_blocking=True)
 
     def _rows(self, number: int) -> Order:
         batch = self.recipe.batch

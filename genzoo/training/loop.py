@@ -25,6 +25,7 @@ from genzoo.training.feed import Feed
 from genzoo.training.optimisers import optimisers
 from genzoo.training.parallel import World
 from genzoo.training.players import Player, players
+from genzoo.training.recording import Recorder
 from genzoo.training.settings import Settings
 
 CHECKPOINT_SECONDS = 60.0
@@ -62,6 +63,7 @@ class Run:
         self.feed = Feed(self.data, self.recipe, self.world, self.settings)
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.averages, self.checkpoint, self.recipe.watch)
+        self.recorder = Recorder(self.players, self.settings, self._gradients)
         if self.settings.compile:
             for player in self.players:
                 player.module.compile()
@@ -85,6 +87,7 @@ class Run:
         number, losses = self.batches, {}
         images, shown = None, number
         self._set_rates()
+        self.recorder.begin_round()
         for player in self.players:
             for turn in range(player.turns_in(self.step)):
                 if player.fresh or images is None:
@@ -111,18 +114,26 @@ class Run:
         torch.manual_seed(mix("modules", *key))  # dropout inside a network draws from the global generator
         if player.before_turn is not None:
             player.before_turn(self.step)
-        parameters = [p for p in player.module.parameters() if p.requires_grad]
-        for parameter in parameters:
-            parameter.grad = None
-        with self.settings.autocast():
-            loss = player.loss(images, generator(*key, device=self.settings.device), *labels)
-        # Only this player's gradients: the opponent's weights need none (32.7 ms instead of 51.5 ms a step).
-        loss.backward(inputs=parameters)
-        self.world.average_gradients(parameters)
+        if self.recorder.plays(player):
+            loss = self.recorder.play(player, mix(*key), images, *labels)
+        else:
+            loss = self._gradients(player, generator(*key, device=self.settings.device), images, *labels)
+        self.world.average_gradients(_learning(player))
         for optimiser in self.optimisers_of[player.name].values():
             optimiser.step()
         if player.after_turn is not None:
             player.after_turn()
+        return loss
+
+    def _gradients(self, player: Player, noise: torch.Generator, images: torch.Tensor, *labels: torch.Tensor | None) -> torch.Tensor:
+        """Give the player's weights the gradients of its loss, which is returned, detached."""
+        parameters = _learning(player)
+        for parameter in parameters:
+            parameter.grad = None
+        with self.settings.autocast():
+            loss = player.loss(images, noise, *labels)
+        # Only this player's gradients: the opponent's weights need none (32.7 ms instead of 51.5 ms a step).
+        loss.backward(inputs=parameters)
         return loss.detach()
 
     def save(self) -> None:
@@ -217,6 +228,10 @@ def fingerprint(recipe: Recipe) -> dict[str, Any]:
     for key in (*FACTS, "steps", "storage", "watch"):
         facts.pop(key)
     return _plain(facts)
+
+
+def _learning(player: Player) -> list[nn.Parameter]:
+    return [p for p in player.module.parameters() if p.requires_grad]
 
 
 def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:

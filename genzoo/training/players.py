@@ -40,6 +40,9 @@ class Player:
         remedy: what to try then.
         shown: for the training doctor: as many images of the data and of the player's own making, (N, C, H, W) each, or None for now.
         distance: whether minus its loss estimates how far the model is from the data, as a Wasserstein critic's: training should lower it.
+        recordable: whether each turn is the same operations on the same memory, so that a GPU may record one and play it back: the loss has
+            no branch and no Python number that changes along the run, hands nothing to the CPU, and draws from its source of noise alone
+            (dropout aside). Then the player moves once a round, or nothing of one of its turns is used by the next.
         memory: what it remembers from round to round beside its weights, as parameters or buffers: the checkpoint keeps them.
     """
 
@@ -58,6 +61,7 @@ class Player:
     remedy: str = ""
     shown: Callable[[], tuple[Tensor, Tensor] | None] | None = None
     distance: bool = False
+    recordable: bool = False
     memory: nn.Module | None = None
 
     def turns_in(self, step: int) -> int:

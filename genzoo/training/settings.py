@@ -22,6 +22,7 @@ class Settings:
     bf16: bool
     channels_last: bool
     compile: bool
+    cuda_graphs: bool = False
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context under which losses are computed: bf16 where chosen, float32 otherwise."""
@@ -41,7 +42,7 @@ class Settings:
     def words(self) -> str:
         """Return the settings in a few words, for cards and logs."""
         parts = [str(self.device), "bf16" if self.bf16 else "fp32", "channels_last" if self.channels_last else "channels_first"]
-        return ", ".join(parts + (["compiled"] if self.compile else []))
+        return ", ".join(parts + (["compiled"] if self.compile else []) + (["CUDA graphs"] if self.cuda_graphs else []))
 
 
 def settle(recipe: Recipe, device: torch.device | str | None) -> Settings:
@@ -54,6 +55,7 @@ def settle(recipe: Recipe, device: torch.device | str | None) -> Settings:
         channels_last=recipe.channels_last in (AUTO, "on"),
         # Measured on CPUs: compiling buys a DCGAN nothing, and its first step costs tens of seconds.
         compile=recipe.compile == "on",
+        cuda_graphs=chosen.type == "cuda" and recipe.compile != "on" and recipe.cuda_graphs == AUTO,
     )
 
 

@@ -146,7 +146,7 @@ class TestInstanceNoise:
         deviations = []
         for _ in range(4):
             run.play_round()
-            deviations.append(game._deviation)
+            deviations.append(float(game._deviation))
         assert deviations == pytest.approx([0.4, 0.3, 0.2, 0.1])
 
 

@@ -47,6 +47,7 @@ class GAN(ImplicitModel):
     Config = GANConfig
     prior: ClassVar[str] = "uniform"
     decode_chunk = 64
+    recordable = True
 
     def __init__(self, config: GANConfig) -> None:
         super().__init__()

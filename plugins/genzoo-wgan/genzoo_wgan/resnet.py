@@ -44,6 +44,7 @@ class ResNetWGANGP(ImplicitModel):
 
     Config = ResNetWGANGPConfig
     decode_chunk = 64
+    recordable = True
 
     def __init__(self, config: ResNetWGANGPConfig) -> None:
         super().__init__()
