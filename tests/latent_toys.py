@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.data import Images
-from genzoo.models import DensityModel, EncodingModel
+from genzoo.models import DensityModel, EncodingModel, ImplicitModel
 from genzoo.noise import Draws
 from genzoo.schema import limits
 
@@ -83,3 +83,30 @@ def people(split) -> Images:
         shares[name][rows] = (0.5, np.nan)
     pixels = np.repeat(np.repeat(light.astype(np.uint8), 4, 1)[:, None, :, None], 8, 3)
     return Images(pixels=pixels, name="people", split=split, attributes=shares)
+
+
+class Faces(ImplicitModel):
+    """A GAN that draws stripes, as `Codes` does; its discriminator is as random weights have it."""
+
+    Config = StripesConfig
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        torch.manual_seed(0)
+        self.generator = nn.Identity()
+        self.discriminator = nn.Sequential(
+            nn.Conv2d(1, 12, 4, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(12, 12, 3, padding=1), nn.LeakyReLU(0.2),
+            nn.Conv2d(12, 1, 4), nn.Flatten(0),
+        )  # fmt: skip
+
+    @property
+    def latent_size(self):
+        return self.config.latent_size
+
+    def _decode(self, z):
+        shares = torch.special.ndtr(z)  # (N, D)
+        return shares.repeat_interleave(8 // self.latent_size, 1)[:, None, :, None].expand(-1, 1, -1, 8)
+
+    def _discriminate(self, x):
+        return self.discriminator(x)

@@ -11,7 +11,7 @@ import click
 from genzoo.card import Card
 from genzoo.cli.exploring import drawn, loaded, out_option, target
 from genzoo.cli.options import LARGEST_SEED, command, data_option, device_option, find, name_argument, seed_option
-from genzoo.cli.output import note
+from genzoo.cli.output import Progress, note
 from genzoo.errors import safe_text
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
 @click.option("--minus", multiple=True, metavar="CONCEPT", help="Take such images away. Repeatable.")
 @click.option("--plus-seeds", multiple=True, callback=read_seeds, metavar="SEED,SEED,SEED...", help=f"Add {_OF_SEEDS}. Repeatable.")
 @click.option("--minus-seeds", multiple=True, callback=read_seeds, metavar="SEED,SEED,SEED...", help="Take such images away. Repeatable.")
-@click.option("-n", "n", type=click.IntRange(min=FEWEST), default=MOST, show_default=True, help="Labelled images of a concept, at most.")
+@click.option(
+    "-n", "n", type=click.IntRange(min=FEWEST), help=f"Images of a concept. By default {MOST} labelled ones, or {FEWEST} of a GAN's."
+)
 @click.option("--noise", type=click.FloatRange(0, 100), default=0.25, show_default=True, help="Half the width of the noise around the sum.")
 @data_option
 @seed_option
@@ -57,13 +59,15 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
 @device_option
 def arithmetic_command(
     name: str, plus: tuple[str, ...], minus: tuple[str, ...], plus_seeds: list[list[tuple[int, int]]],
-    minus_seeds: list[list[tuple[int, int]]], n: int, noise: float, data: str | None, seed: int | None, out: str | None,
+    minus_seeds: list[list[tuple[int, int]]], n: int | None, noise: float, data: str | None, seed: int | None, out: str | None,
     device: str | None,
 ) -> None:  # fmt: skip
     """Sums of concepts, such as smile - neutral + man.
 
-    The paper's example is smiling woman - neutral woman + neutral man. A concept is the mean z of at least three images. Left, samples of
-    each and the image of their mean; then the sum in the middle of its neighbours; last, the control: the same sum over pixels.
+    The paper's example is smiling woman - neutral woman + neutral man. A concept is the mean z of at least three images. A GAN encodes
+    none: of its own samples those are taken that show the concept most surely to its discriminator, and told, to be used as seeds.
+
+    Left, samples of each and the image of their mean; then the sum in the middle of its neighbours; last, the control: the sum over pixels.
     """
     card, _ = find(name)
     if not plus and not plus_seeds:
@@ -75,9 +79,9 @@ def arithmetic_command(
     from genzoo.explore.arithmetic import arithmetic, picture
     from genzoo.images import save_picture
 
-    images = _labelled(model, card, data) if plus or minus else None
-    added = [*(_of_words(model, images, words, n, start) for words in plus), *(_of_seeds(model, group) for group in plus_seeds)]
-    taken = [*(_of_words(model, images, words, n, start) for words in minus), *(_of_seeds(model, group) for group in minus_seeds)]
+    named = _named(model, card, data, (*plus, *minus), n, start)
+    added = [*named[: len(plus)], *(_of_seeds(model, group) for group in plus_seeds)]
+    taken = [*named[len(plus) :], *(_of_seeds(model, group) for group in minus_seeds)]
     result = arithmetic(model, [concept.z for concept in added], [concept.z for concept in taken], noise=noise, seed=start)
     save_picture(picture(result, [concept.samples for concept in (*added, *taken)], len(taken)), path)
     first, *rest = added
@@ -85,13 +89,24 @@ def arithmetic_command(
     note(safe_text(f"{path}: {formula} by {card.name}, amid noise of ± {noise:g}, and the same over pixels; seed {start}", 1500))
 
 
-def _labelled(model: Any, card: Card, data: str | None) -> Any:
-    """Return the training images that concepts are chosen from."""
+def _named(model: Any, card: Card, data: str | None, concepts: Sequence[str], n: int | None, seed: int) -> list[Concept]:
+    """Return concepts that are given in words: labelled training images, or samples that a GAN's discriminator takes for such."""
+    if not concepts:
+        return []
+    from genzoo.evaluation.reading import samples_showing
     from genzoo.evaluation.scoring import held_in
     from genzoo.explore.latents import check_encoder
+    from genzoo.models import ImplicitModel
 
-    check_encoder(model, "choose images by their seeds: --plus-seeds 3,14,15")
-    return held_in(model, card, data, "train")
+    if not isinstance(model, ImplicitModel):
+        check_encoder(model, "choose images by their seeds: --plus-seeds 3,14,15")
+        images = held_in(model, card, data, "train")
+        return [_of_words(model, images, words, n or MOST, seed) for words in concepts]
+    images = held_in(model, card, data, "train")
+    with Progress(card.name, "images") as progress:
+        found = samples_showing(model, images, concepts, n or FEWEST, seed, progress=progress)
+    groups = [_of_seeds(model, [(seed, number) for number in numbers]) for numbers in found]
+    return [group._replace(words=f"{words} ({group.words})") for words, group in zip(concepts, groups, strict=True)]
 
 
 def _of_words(model: Any, images: Any, words: str, n: int, seed: int) -> Concept:

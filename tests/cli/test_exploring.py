@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import latent_toys
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import toys
-from latent_toys import Codes
+from latent_toys import Codes, Faces
 from PIL import Image
 from safetensors.numpy import load
 from shell import in_process, lay, one_line, publish
@@ -42,6 +43,7 @@ def genzoo_cards():
         card("four", Family.APPROXIMATE, "latent_toys:Stripes", config={"latent_size": 4}),
         card("codes", Family.AUTOENCODER, "latent_toys:Codes"),
         card("pair", Family.IMPLICIT, "toys:ToyGAN"),
+        card("faces", Family.IMPLICIT, "latent_toys:Faces"),
         card("flipped", Family.IMPLICIT, "toys:ToyGAN"),
         card("coin", Family.TRACTABLE, "toys:Bernoulli"),
         card("fresh", Family.IMPLICIT, "toys:ToyGAN"),
@@ -58,6 +60,7 @@ MODELS = {
     "four": lambda: latent_toys.model(latent_size=4),
     "codes": lambda: latent_toys.model(Codes),
     "pair": toys.gan,
+    "faces": lambda: latent_toys.model(Faces),
     "flipped": toys.gan,
     "coin": lambda: toys.Bernoulli(toys.ToyConfig()),
 }
@@ -192,6 +195,23 @@ class TestArithmetic:
         done = run("arithmetic", "codes", "--plus", 7, "--minus", "not-7", "--plus", 1, "--seed", 1)
         assert done.stderr.startswith("codes-arithmetic.png: 7 (100 images) - not-7 (100 images) + 1 (100 images) by codes"), done.output
         assert ": 7 (5 images) by codes" in run("arithmetic", "codes", "--plus", 7, "-n", 5).stderr
+
+    def test_concepts_of_a_gan_are_samples_that_its_discriminator_takes_for_such(self, run):
+        smile, grave, man = "Smiling,not-Male", "not-Smiling,not-Male", "not-Smiling,Male"
+        args = ("--plus", smile, "--minus", grave, "--plus", man, "--data", "people", "--seed", 0, "--noise", 0)
+        done = run("arithmetic", "faces", *args, "-o", "x.png")
+        assert (done.exit_code, done.stdout) == (0, ""), done.output
+        line = done.stderr.splitlines()[-1]
+        seeds = re.findall(r"\(seeds ([\d:,]+)\)", line)
+        assert line == (
+            f"x.png: {smile} (seeds {seeds[0]}) - {grave} (seeds {seeds[1]}) + {man} (seeds {seeds[2]}) by faces, "
+            "amid noise of ± 0, and the same over pixels; seed 0"
+        )
+        middle = pixels("x.png")[-200:, 3 * 103 :][66:134, 66:134]
+        assert middle[18, 34] > 128 and middle[50, 34] > 128  # a smiling man
+        chosen = [word for flag, group in zip(("--plus", "--minus", "--plus"), seeds, strict=True) for word in (f"{flag}-seeds", group)]
+        again = run("arithmetic", "faces", *chosen, "--seed", 0, "--noise", 0, "-o", "y.png")
+        assert again.exit_code == 0 and np.array_equal(pixels("x.png"), pixels("y.png"))
 
     def test_the_fewest_images_are_those_of_the_mathematics(self):
         """The command names the number itself, as importing the other module would bring torch."""
@@ -384,7 +404,8 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (("arithmetic", "pair", "--plus-seeds", "1,2,x"), 2, ("'x' is no seed", "7:0,7:12")),
         (("arithmetic", "pair", "--plus-seeds", ""), 2, ("'' is no seed",)),
         (("arithmetic", "pair", "--plus-seeds", f"1,2,{2**63}"), 2, ("is no seed",)),
-        (("arithmetic", "pair", "--plus", 7), 1, ("ToyGAN decodes z but encodes no images", "--plus-seeds")),
+        (("arithmetic", "faces", "--plus", "Smiling", "--data", "nowhere/"), 1, ("no file or folder 'nowhere/'",)),
+        (("arithmetic", "faces", "--plus", "Smiling"), 1, ("digits has labels but no attributes", "a whole number")),
         (("arithmetic", "coin", "--plus-seeds", "1,2,3"), 1, (NO_Z,)),
         (("arithmetic", "coin", "--plus", 7), 1, (NO_Z,)),
         (("arithmetic", "plane", "--plus", 12), 1, ("the concept '12' in digits is empty", "at least 3")),

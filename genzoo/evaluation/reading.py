@@ -1,0 +1,100 @@
+"""Concepts of a GAN: what its own discriminator has learned to see tells which of its samples show "Smiling,not-Male".
+
+A GAN gives no image a code, so its concepts are made of samples. Radford et al. 2016 (section 6.3.2) chose them by looking; here a linear
+classifier chooses. For each word it is fitted to the hidden layers of D (see `features`), of training images that clearly show the word and
+of as many that clearly do not; a sample shows a concept as surely as the word of it that it shows least surely, and the surest are chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genzoo.data import Images
+from genzoo.evaluation.probe import Probe, fit_probe
+from genzoo.explore.concepts import FEWEST, NOT, check_size, members
+from genzoo.explore.features import features
+from genzoo.models.implicit import ImplicitModel
+from genzoo.models.model import check_count
+from genzoo.noise import Draws, mix
+
+AMONG = 8000  # samples that are looked through
+EACH = 2500  # images of either kind that a word is learned from, at most
+AXES = 256  # principal axes of the hidden layers that are read: what ten thousand images can teach
+
+
+def samples_showing(
+    model: ImplicitModel,
+    images: Images,
+    concepts: Sequence[str],
+    n: int = FEWEST,
+    seed: int = 0,
+    among: int = AMONG,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[list[int]]:
+    """Return for each of `concepts` the numbers of the `n` samples of `seed`, counted from 0, that show it most surely, surest first.
+
+    Args:
+        model: a GAN.
+        images: training images with labels or attributes.
+        concepts: as `members` reads them: "7", "Smiling", "not-Male", or several words with commas between.
+        n: samples of each concept, 3 or more.
+        seed: whose samples are looked through.
+        among: how many of them.
+        progress: told (done, total) images that D has looked at.
+
+    Raises:
+        ArgumentError: a word that `images` know nothing of, or that too few of them show or lack; a model without hidden layers.
+    """
+    check_size(check_count(n), "n")
+    split = [[word.strip() for word in concept.split(",")] for concept in concepts]
+    names = dict.fromkeys(word.removeprefix(NOT) for words in split for word in words)
+    kinds = {name: _kinds(images, name) for name in names}  # what is asked of the images is told before they are looked at
+    drawn = model.sample(among, seed=seed, dtype=torch.uint8)
+    total = len(images) + len(drawn)
+    tell = progress or (lambda done, total: None)
+    seen = features(model, images, lambda done, _: tell(done, total))  # (N, F)
+    shown = features(model, drawn, lambda done, _: tell(len(images) + done, total))  # (among, F)
+    seen, shown = _reduced(seen, shown)
+    sure = {name: _surely(_fitted(seen, *kinds[name]), shown) for name in names}
+    signed = [[-sure[word.removeprefix(NOT)] if word.startswith(NOT) else sure[word] for word in words] for words in split]
+    return [torch.stack(words).amin(0).topk(min(n, among)).indices.tolist() for words in signed]
+
+
+def _kinds(images: Images, name: str) -> tuple[Any, Any]:
+    """Return which images clearly show `name`, and as many that clearly do not, as indices."""
+    found = [members(images, word) for word in (name, NOT + name)]
+    for kind, word in zip(found, (name, NOT + name), strict=True):
+        check_size(len(kind), f"the concept {word!r} in {images.name}")
+    size = min(EACH, *map(len, found))
+    showing, lacking = (kind[_shuffle(len(kind), name)[:size]] for kind in found)
+    return showing, lacking
+
+
+def _shuffle(count: int, name: str) -> Any:
+    return Draws(mix("reading", name), 0, 1).uniform(count)[0].argsort(stable=True).numpy()
+
+
+def _reduced(seen: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+    """Return both as coordinates on the principal axes of `seen`, whose features have the same weight each."""
+    mean, deviation = seen.mean(0), seen.std(0).clamp_min(1e-6)
+    rows = (seen - mean).div_(deviation)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(mix("axes"))
+        axes = torch.pca_lowrank(rows, q=min(AXES, *rows.shape), center=False)[2]  # (F, AXES)
+    return rows @ axes, (shown - mean).div_(deviation) @ axes
+
+
+def _fitted(seen: Tensor, showing: Any, lacking: Any) -> Probe:
+    labels = np.repeat([1, 0], [len(showing), len(lacking)])
+    return fit_probe(seen[np.concatenate([showing, lacking])], labels)
+
+
+def _surely(probe: Probe, shown: Tensor) -> Tensor:
+    """Return log p(shows the word) - log p(lacks it) of each row, (N,)."""
+    logits = probe.logits(shown)  # (N, 2), classes 0 and 1
+    return logits[:, 1] - logits[:, 0]
