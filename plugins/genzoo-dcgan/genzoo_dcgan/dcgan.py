@@ -172,7 +172,12 @@ def _perceptron(config: DCGANConfig) -> nn.Sequential:
     sizes = [config.latent_size, config.mlp, config.mlp, config.mlp]
     hidden: list[nn.Module] = [layer for wide in pairwise(sizes) for layer in (nn.Linear(*wide), _activation(config))]
     last = [nn.Linear(config.mlp, prod(config.image_shape)), nn.Unflatten(1, config.image_shape), nn.Tanh()]
-    return nn.Sequential(nn.Flatten(), *hidden, *last)
+    net = nn.Sequential(nn.Flatten(), *hidden, *last)
+    for layer in net:
+        if isinstance(layer, nn.Linear):  # no norm follows: with torch's fresh weights little of z would reach the pixels
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return net
 
 
 def _discriminator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:

@@ -219,6 +219,11 @@ class TestBeyondThePaper:
         assert not kinds(net.generator, nn.Conv2d, nn.ConvTranspose2d)
         assert [m.out_features for m in net.generator if isinstance(m, nn.Linear)] == [7, 7, 7, 3 * 24 * 40]
 
+    def test_without_convolutions_a_fresh_generator_hears_of_z(self):
+        """With torch's fresh weights the images of all z are nearly one image, and no objective tells them apart again."""
+        images = tiny((1, 28, 28), mlp=256, latent_size=100)._decode(torch.randn(64, 100, generator=torch.Generator().manual_seed(0)))
+        assert images.std(0).mean() > 0.1
+
     def test_dropout_acts_in_sampling_and_the_same_z_gives_the_same_image(self):
         net, plain = tiny((1, 32, 32), dropout=0.5, width=4), tiny((1, 32, 32), width=4)
         assert sum(isinstance(m, LatentDropout) for m in net.generator) == 3
