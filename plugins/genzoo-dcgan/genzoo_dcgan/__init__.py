@@ -33,10 +33,29 @@ _BEDROOMS = Recipe(
     storage="float16",
 )
 
-_MNIST = _PAPER.replace(command="genzoo train dcgan-mnist", data="mnist", steps=15_000, cooldown=0.3, ema=0.999, storage="float16")
+_GPU = "NVIDIA H200, shared by ten runs"
+
+_MNIST = _PAPER.replace(
+    command="genzoo train dcgan-mnist",
+    hardware=_GPU,
+    time="3 min",
+    score="FID[features-mnist] 0.94 where training images reach 0.04, KID 0.0065 ± 0.0005",
+    data="mnist",
+    steps=30_000,
+    cooldown=0.3,
+    ema=0.999,
+    storage="float16",
+)
 
 # As the bedrooms; a mirrored face is a face as well.
-_FACES = _BEDROOMS.replace(command="genzoo train dcgan-faces", hardware="", time="", score="", data="faces", steps=10_000)
+_FACES = _BEDROOMS.replace(
+    command="genzoo train dcgan-faces",
+    hardware=_GPU,
+    time="8 min",
+    score="KID[gist-v1] 0.091 ± 0.010 against 914 faces of other persons, where training faces reach 0.003 ± 0.003",
+    data="faces",
+    steps=61_500,
+)
 
 
 @hookimpl
@@ -73,7 +92,7 @@ def genzoo_cards() -> list[Card]:
             name="dcgan-faces",
             family=Family.IMPLICIT,
             model="genzoo_dcgan.dcgan:DCGAN",
-            config={"image_shape": (3, 64, 64), "width": 32, "discriminator_width": 32},
+            config={"image_shape": (3, 64, 64), "width": 48, "discriminator_width": 40},
             recipe=_FACES,
             summary="Faces of public figures, 3×64×64: the ones whose vectors can be added",
             paper=PAPER,

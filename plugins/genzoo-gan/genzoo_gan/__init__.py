@@ -15,15 +15,20 @@ _DIGITS = Recipe(
     betas=(0.5, 0.999),
 )
 
+# For a GPU, which is hardly slower with 2,048 images than with 128. On a CPU: --steps 60000 --set batch=128 --set rate=2e-4 (README.md).
 _MNIST = Recipe(
     command="genzoo train gan-mnist",
+    hardware="NVIDIA H200, shared by ten runs",
+    time="5 min",
+    score="FID[features-mnist] 0.23 (training images 0.04), the number of 2014: 232.1 ± 2.2 nats (242.4 ± 2.1)",
     data="mnist",
-    steps=60_000,
-    batch=128,
-    rate={"all": 2e-4},
+    steps=80_000,
+    batch=2048,
+    rate={"all": 1e-3},
     betas=(0.5, 0.999),
-    cooldown=0.3,
-    ema=0.999,
+    instance_noise=0.5,
+    cooldown=0.5,
+    ema=0.9998,
     storage="float16",
 )
 
