@@ -11,6 +11,7 @@ MODULES = re.compile(r"^```\{modules\}\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"(`+[^`]+`+)")
 SIGN = re.compile(r"[*|\\]|_(?=\W|$)")
 FILE = re.compile(r"[\w*]+\.(py|toml) +\S")  # a line of the list of files that a package begins with
+COLON = "\ue000"  # stands for a colon: of a private area of Unicode, so no docstring has it
 SECTION = re.compile(r"^\s*(Args|Returns|Raises|Yields|Attributes|Note|Example)s?:\s*$")
 
 
@@ -64,9 +65,14 @@ def process(app, what, name, obj, options, lines):
             done += ["::", ""]
             literal = True
         done.append(line if literal else plain(line))
-    if what in ("property", "attribute", "data"):
-        done.insert(0, "")  # napoleon takes what stands before a colon in the first line for the words, and what follows for their type
+    if what in ("property", "attribute", "data") and done:
+        done[0] = done[0].replace(":", COLON)  # napoleon takes what stands before a colon there for a type
     lines[:] = done
+
+
+def restore(app, what, name, obj, options, lines):
+    """Put back the colons that napoleon was not shown."""
+    lines[:] = [line.replace(COLON, ":") for line in lines]
 
 
 def files_indented(lines):
@@ -90,8 +96,9 @@ def in_section(lines):
 
 
 def setup(app):
-    """Join Sphinx, before napoleon reads the sections."""
+    """Join Sphinx, before napoleon reads the sections and after."""
     app.connect("source-read", read_source)
     app.connect("autodoc-process-docstring", process, priority=100)
+    app.connect("autodoc-process-docstring", restore, priority=900)
     app.connect("autodoc-skip-member", skip)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -70,7 +70,9 @@ def test_a_colon_in_the_first_line_about_a_property_leaves_it_whole():
 
     lines = ["The number of values that a dimension can take: 2 to 256."]
     docstrings.process(None, "property", "levels", None, None, lines)
-    assert GoogleDocstring(lines, Config(), what="property").lines()[1:] == ["The number of values that a dimension can take: 2 to 256."]
+    lines = GoogleDocstring(lines, Config(), what="property", name="levels").lines()
+    docstrings.restore(None, "property", "levels", None, None, lines)
+    assert "\n".join(lines).strip() == "The number of values that a dimension can take: 2 to 256."
 
 
 def test_the_list_of_a_packages_files_keeps_its_lines():

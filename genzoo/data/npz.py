@@ -1,11 +1,9 @@
 """Image sets in one .npz file, told apart by their keys.
 
-| keys | what |
-|---|---|
-| `images`, maybe `labels` (or `alphabet` and `character`) | (N, H, W) or (N, H, W, C), uint8 or float in [0, 1] |
-| `jpeg`, `offsets` | JPEG files end to end: image i is `jpeg[offsets[i]:offsets[i + 1]]`; maybe `attr` (N, K), `attr_names`, `path` |
-| `webp`, `offsets` | lossless mosaics of ten by a hundred 32x32 images each (CIFAR-10), `labels` |
-| `train`, `valid`, `test` | bits of 28x28 images, packed (N, 98), and `<split>_labels`: static binarisation |
+* `images`, maybe `labels` (or `alphabet` and `character`): (N, H, W) or (N, H, W, C), uint8 or float in [0, 1].
+* `jpeg`, `offsets`: JPEG files end to end, image i is `jpeg[offsets[i]:offsets[i + 1]]`; maybe `attr` (N, K), `attr_names`, `path`.
+* `webp`, `offsets`, `labels`: lossless mosaics of ten by a hundred 32x32 images each (CIFAR-10).
+* `train`, `valid`, `test`, maybe `<split>_labels`: bits of 28x28 images, packed (N, 98), which are static binarisation.
 """
 
 from __future__ import annotations
