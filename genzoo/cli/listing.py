@@ -16,6 +16,8 @@ from genzoo.cli.output import human_size, note, say, say_json, say_table
 from genzoo.errors import safe_text
 from genzoo.ledger import Ledger, Row, Score
 
+BOUNDS = ("elbo", "iwae")  # those of genzoo.evaluation.records, whose package would bring torch
+
 # The taxonomy of the lecture (Goodfellow 2016): heading, then families or further headings.
 TREE: tuple[Any, ...] = (
     "Generative models",
@@ -59,19 +61,19 @@ def _shown(card: Card, family: str | None, tree: bool) -> bool:
 
 def line(card: Card, row: Row | None) -> list[str]:
     """Return what the table says of a model."""
-    return [card.name, card.family.value, card.plugin, size(row), first_score(row)]
+    return [card.name, card.family.value, card.plugin, size(row), leading_words(row)]
 
 
 def entry(card: Card, row: Row | None) -> dict[str, Any]:
     """Return what JSON says of a model in a list."""
-    score = dataclasses.asdict(row.scores[0]) if row and row.scores else None
+    leading = leading_score(row)
     return {
         "name": card.name,
         "family": card.family.value,
         "plugin": card.plugin,
         "weights": row is not None,
         "bytes": row.bytes if row else None,
-        "score": score,
+        "score": dataclasses.asdict(leading) if leading else None,
         "summary": card.summary,
         "paper": card.paper,
     }
@@ -82,14 +84,30 @@ def size(row: Row | None) -> str:
     return human_size(row.bytes) if row else "-"
 
 
-def first_score(row: Row | None) -> str:
-    """Return the first measured score of a row, or an empty text; the digest of its features is left to `genzoo info`."""
-    return re.sub(r"@[0-9a-f]+(?=\])", "", score_words(row.scores[0])) if row and row.scores else ""
+def leading_score(row: Row | None) -> Score | None:
+    """Return the first measured score of a row, None without one; of bounds on one likelihood the tightest, which says most about it."""
+    if row is None or not row.scores:
+        return None
+    first = row.scores[0]
+    if first.kind not in BOUNDS:
+        return first
+    about = ("metric", "unit", "subject", "data", "split", "transform", "n")
+    rivals = [s for s in row.scores if s.kind in BOUNDS and all(getattr(s, key) == getattr(first, key) for key in about)]
+    return min(rivals, key=lambda score: score.value)
+
+
+def leading_words(row: Row | None) -> str:
+    """Return the leading score in words, or an empty text; the digest of its features is left to `genzoo info`."""
+    score = leading_score(row)
+    if score is None:
+        return ""
+    draws = f", {score.protocol}" if score.kind == "iwae" and score.protocol else ""
+    return re.sub(r"@[0-9a-f]+(?=\])", "", score_words(score)) + draws
 
 
 def score_words(score: Score) -> str:
     """Return a score in a few words: `fid[gist-v1@…] 31.2 ± 0.4`; a bound is written with ≤."""
-    sign = "≤ " if score.kind in ("elbo", "iwae") else ""
+    sign = "≤ " if score.kind in BOUNDS else ""
     spread = f" ± {score.stderr:.2g}" if score.stderr is not None else ""
     unit = f" × {score.unit}" if score.unit[:1].isdigit() else f" {score.unit}"
     return f"{score.metric} {sign}{score.value:.4g}{spread}{unit}".rstrip()
@@ -123,5 +141,5 @@ def _branch(content: Any, indent: str, cards: Sequence[Card], rows: Ledger, sign
 
 
 def _leaf(card: Card, row: Row | None) -> str:
-    facts = [fact for fact in (size(row) if row else "", first_score(row)) if fact]
+    facts = [fact for fact in (size(row) if row else "", leading_words(row)) if fact]
     return safe_text(card.name + (f"  ({', '.join(facts)})" if facts else ""))
