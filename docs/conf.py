@@ -59,6 +59,7 @@ autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
+smartquotes_action = "qe"  # no dashes: an option of a command keeps its two
 napoleon_numpy_docstring = False
 napoleon_attr_annotations = False
 default_role = "code"
