@@ -39,7 +39,7 @@ class Recorder:
 
     def __init__(self, players: Sequence[Player], settings: Settings, gradients: Gradients) -> None:
         self.on = settings.cuda_graphs and all(player.recordable for player in players)
-        self._gradients = gradients
+        self._gradients, self._device = gradients, settings.device
         self._recorded: dict[str, _Recorded] = {}
         self._noise = torch.Generator(settings.device if self.on else "cpu")
         self._pool = torch.cuda.graph_pool_handle() if self.on else None
@@ -71,7 +71,7 @@ class Recorder:
         graph = torch.cuda.CUDAGraph()
         graph.register_generator_state(self._noise)  # dropout's generator, the default one, is registered by torch
         try:
-            with torch.cuda.graph(graph, pool=self._pool):
+            with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool):  # which may be the second GPU
                 loss = self._gradients(player, self._noise, *inputs)  # nothing is computed yet
         except RuntimeError as error:
             reason = str(error).splitlines()[0]

@@ -56,7 +56,7 @@ def graphs(monkeypatch):
         made.append(Graph())
         return made[-1]
 
-    stand_in = SimpleNamespace(CUDAGraph=make, graph=recording, graph_pool_handle=lambda: "pool")
+    stand_in = SimpleNamespace(CUDAGraph=make, graph=recording, graph_pool_handle=lambda: "pool", device=contextlib.nullcontext)
     monkeypatch.setattr(torch, "cuda", stand_in)
     return made
 
