@@ -89,9 +89,10 @@ def describe_run(run: Run) -> str:
 
     images = run.batches * run.recipe.batch
     processes = f", {run.world.size} processes" if run.world.size > 1 else ""
+    settings = run.settings.words() + (", CUDA graphs" if run.recorder.on else "")
     return (
         f"{run.step:,} rounds of batch {run.recipe.batch}, {images:,} images seen, {_duration(run.seconds)} on "
-        f"{_hardware(run)}{processes} ({run.settings.words()}), torch {torch.__version__}, seed {run.recipe.seed}"
+        f"{_hardware(run)}{processes} ({settings}), torch {torch.__version__}, seed {run.recipe.seed}"
     )
 
 

@@ -42,7 +42,7 @@ class Settings:
     def words(self) -> str:
         """Return the settings in a few words, for cards and logs."""
         parts = [str(self.device), "bf16" if self.bf16 else "fp32", "channels_last" if self.channels_last else "channels_first"]
-        return ", ".join(parts + (["compiled"] if self.compile else []) + (["CUDA graphs"] if self.cuda_graphs else []))
+        return ", ".join(parts + (["compiled"] if self.compile else []))
 
 
 def settle(recipe: Recipe, device: torch.device | str | None) -> Settings:

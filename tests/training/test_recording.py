@@ -16,6 +16,7 @@ from genzoo.errors import TrainingError
 from genzoo.noise import mix
 from genzoo.training import Player, players
 from genzoo.training.loop import Run
+from genzoo.training.outcome import describe_run
 from genzoo.training.parallel import World
 from genzoo.training.recording import WARM, Recorder
 from genzoo.training.settings import settle
@@ -97,7 +98,6 @@ class TestWhatIsRecorded:
         assert not settle(Recipe(), "cpu").cuda_graphs
         one, other = (Player(name=n, module=nn.Linear(1, 1), loss=lambda *_: None, recordable=r) for n, r in (("a", True), ("b", False)))
         chosen = dataclasses.replace(settle(Recipe(), "cpu"), cuda_graphs=True)
-        assert "CUDA graphs" in chosen.words()
         for game, settings, on in (([one], chosen, True), ([one, other], chosen, False), ([one], settle(Recipe(), "cpu"), False)):
             assert Recorder(game, settings, lambda *_: None).on is on
 
@@ -120,6 +120,12 @@ class TestPlayingBack:
             expected = images * torch.rand(3, generator=torch.Generator().manual_seed(seed)) + labels
             assert torch.equal(weight.grad, expected) and loss == expected.sum()
             assert graphs[0].noise.initial_seed() == seed
+
+    def test_a_card_tells_whether_turns_were_recorded(self, start):
+        run = start()
+        assert "CUDA graphs" not in describe_run(run)
+        run.recorder.on = True
+        assert "channels_last, CUDA graphs), torch" in describe_run(run)
 
     def test_what_cannot_be_recorded_is_told_with_the_way_out(self, recorder):
         machine, player, _ = recorder
