@@ -22,6 +22,7 @@ class Blobs(ImplicitModel):
     """x = G(z) with z ~ N(0, I): it can be sampled, and has no likelihood."""
 
     Config = BlobsConfig
+    recordable = True  # a turn branches on nothing, so a GPU may record it and play it back
 
     def __init__(self, config: BlobsConfig) -> None:
         super().__init__()
