@@ -23,7 +23,7 @@ from genzoo.errors import StorageError, safe_text
 
 PATIENCE = 2.0  # seconds before a bar appears
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
-_UNITS = MappingProxyType({"certificate": "laws"})  # what is counted in tasks that count something of their own
+_UNITS = MappingProxyType({"certificate": "laws", "learning": "words"})  # what is counted in tasks that count something of their own
 _NARROWEST = 12  # columns that are left to the last cell of a row, however narrow the terminal
 
 

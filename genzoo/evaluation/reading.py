@@ -7,7 +7,7 @@ of as many that clearly do not; a sample shows a concept as surely as the word o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from genzoo.data import Images
+from genzoo.evaluation.inputs import Progress
 from genzoo.evaluation.probe import Probe, fit_probe
 from genzoo.explore.concepts import FEWEST, NOT, check_size, members
 from genzoo.explore.features import features
@@ -34,7 +35,7 @@ def samples_showing(
     n: int = FEWEST,
     seed: int = 0,
     among: int = AMONG,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[list[int]]:
     """Return for each of `concepts` the numbers of the `n` samples of `seed`, counted from 0, that show it most surely, surest first.
 
@@ -45,7 +46,7 @@ def samples_showing(
         n: samples of each concept, 3 or more.
         seed: whose samples are looked through.
         among: how many of them.
-        progress: told (done, total) images that D has looked at.
+        progress: told ("features", done, total) images that D looks at, then ("learning", done, total) words.
 
     Raises:
         ArgumentError: a word that `images` know nothing of, or that too few of them show or lack; a model without hidden layers.
@@ -56,11 +57,15 @@ def samples_showing(
     kinds = {name: _kinds(images, name) for name in names}  # what is asked of the images is told before they are looked at
     drawn = model.sample(among, seed=seed, dtype=torch.uint8)
     total = len(images) + len(drawn)
-    tell = progress or (lambda done, total: None)
-    seen = features(model, images, lambda done, _: tell(done, total))  # (N, F)
-    shown = features(model, drawn, lambda done, _: tell(len(images) + done, total))  # (among, F)
+    tell = progress or (lambda what, done, total: None)
+    seen = features(model, images, lambda done, _: tell("features", done, total))  # (N, F)
+    shown = features(model, drawn, lambda done, _: tell("features", len(images) + done, total))  # (among, F)
+    tell("learning", 0, len(kinds))
     seen, shown = _reduced(seen, shown)
-    sure = {name: _surely(_fitted(seen, *kinds[name]), shown) for name in names}
+    sure = {}
+    for name, (showing, lacking) in kinds.items():
+        sure[name] = _surely(_fitted(seen, showing, lacking), shown)
+        tell("learning", len(sure), len(kinds))
     signed = [[-sure[word.removeprefix(NOT)] if word.startswith(NOT) else sure[word] for word in words] for words in split]
     return [torch.stack(words).amin(0).topk(min(n, among)).indices.tolist() for words in signed]
 

@@ -61,8 +61,10 @@ def test_labels_are_words_too(gan):
 
 def test_progress_counts_images_and_samples(gan):
     told = []
-    samples_showing(gan, people("train"), ["Male"], among=100, progress=lambda done, total: told.append((done, total)))
-    assert told[-1] == (164, 164) and [done for done, _ in told] == sorted(done for done, _ in told)
+    samples_showing(gan, people("train"), ["Male,Smiling"], among=100, progress=lambda *state: told.append(state))
+    looked = [state for state in told if state[0] == "features"]
+    assert looked[-1] == ("features", 164, 164) and looked == sorted(looked)
+    assert told[len(looked) :] == [("learning", done, 2) for done in (0, 1, 2)]
 
 
 def test_as_many_images_lack_a_word_as_show_it(gan, monkeypatch):
