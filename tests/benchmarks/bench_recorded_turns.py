@@ -1,6 +1,6 @@
 """A round of the official GANs on a GPU, with its turns recorded as CUDA graphs and without.
 
-    python tests/benchmarks/bench_recorded_turns.py [NAME ...] [--rounds 60] [--warm 8] [--turns 0]
+    python tests/benchmarks/bench_recorded_turns.py [NAME ...] [--rounds 60] [--warm 8] [--turns 0] [--device cuda]
 
 Rounds of the recipe on random images in memory, one after the other without waiting for a loss; `--turns` sets those of the critic.
 """
@@ -33,14 +33,15 @@ def milliseconds(name: str, graphs: str, args: argparse.Namespace) -> float:
     recipe = card.recipe.replace(cuda_graphs=graphs, **turns)
     pixels = np.random.default_rng(0).integers(0, 256, (2048, *card.config["image_shape"]), np.uint8)
     model = build(card, card.config, recipe)
-    run = Run(model, recipe, Images(pixels=pixels, name="random"), settle(recipe, "cuda"), Path(tempfile.mkdtemp()))
+    run = Run(model, recipe, Images(pixels=pixels, name="random"), settle(recipe, args.device), Path(tempfile.mkdtemp()))
+    wait = torch.cuda.synchronize if args.device != "cpu" else lambda: None  # a CPU records nothing: both columns are alike
     for _ in range(args.warm):
         run.play_round()
-    torch.cuda.synchronize()
+    wait()
     begun = time.perf_counter()
     for _ in range(args.rounds):
         run.play_round()
-    torch.cuda.synchronize()
+    wait()
     return 1e3 * (time.perf_counter() - begun) / args.rounds
 
 
@@ -51,13 +52,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--warm", type=int, default=8)
     parser.add_argument("--turns", type=int, default=0)
+    parser.add_argument("--device", default="cuda")
     args = parser.parse_args()
     rows = []
     for name in args.names:
         off, recorded = (milliseconds(name, graphs, args) for graphs in ("off", "auto"))
         rows.append((name, off, recorded, off / recorded))
     columns = ("recipe", "ms a round, off", "recorded", "times as fast")
-    report("Turns recorded as CUDA graphs", machine("cuda"), columns, rows, {"rows": rows})
+    report("Turns recorded as CUDA graphs", machine(args.device), columns, rows, {"rows": rows})
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ _DIGITS = Recipe(
     betas=(0.5, 0.999),
 )
 
-# For a GPU, which is hardly slower with 2,048 images than with 128. On a CPU: --steps 60000 --set batch=128 --set rate=2e-4 (README.md).
+# For a GPU; README.md has a shorter one for a CPU.
 _MNIST = Recipe(
     command="genzoo train gan-mnist",
     hardware="NVIDIA H200, shared by ten runs",
