@@ -73,7 +73,7 @@ class Bernoulli(DensityModel):
     """Independent black and white pixels: the likelihood game can reach the entropy of its data exactly."""
 
     Config = ToyConfig
-    exact = True
+    exact, levels = True, 2
 
     def __init__(self, config):
         super().__init__()

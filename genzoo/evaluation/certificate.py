@@ -16,9 +16,8 @@ from typing import Any, TypeVar
 
 import torch
 
-from genzoo.evaluation import laws
+from genzoo.evaluation import integrals, laws
 from genzoo.evaluation.inputs import Progress
-from genzoo.evaluation.likelihood import levels_of
 from genzoo.law import hold
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.density import DensityModel
@@ -28,7 +27,7 @@ MOST_IMAGES = 1024  # that are enumerated here
 MIDDLING, WIDE = (5, 6), (13, 13)  # heights and widths: for the order of pixels, and for what the middle one sees
 TINY = ((3, 3), (2, 4), (2, 3), (2, 2), (1, 2), (1, 1))  # for enumeration, the first that is small enough
 STIR = 0.3  # standard deviation given to what was filled with one value
-_ISSUED: dict[tuple[type[Any], str, int | None], Certificate] = {}
+_ISSUED: dict[tuple[type[Any], str, int], Certificate] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,7 @@ class Certificate:
     Attributes:
         model: the name of the class.
         config: the first digits of the sha256 of class and config: another config needs another certificate.
-        levels: values of a pixel, 2 for black and white.
+        levels: values of a pixel, 2 for black and white; 0 where p(x) is a density of real numbers.
         checked: the laws that hold, a line each.
         seen, possible: how many earlier pixels the middle one of 13x13 sees, and how many there are; None where pixels have no order.
     """
@@ -51,7 +50,8 @@ class Certificate:
     possible: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.model} [{self.config}], {self.levels} levels: {'; '.join(self.checked)}"
+        of = f"{self.levels} levels" if self.levels else "real numbers"
+        return f"{self.model} [{self.config}], {of}: {'; '.join(self.checked)}"
 
 
 def certificate_of(model: DensityModel, progress: Progress | None = None) -> Certificate:
@@ -62,7 +62,7 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
     Raises:
         LawError: the first law that is broken.
     """
-    key = (type(model), digest(model), levels_of(model))
+    key = (type(model), digest(model), model.levels)
     if key not in _ISSUED:
         _ISSUED[key] = certify(model, progress=progress)
     certificate = _ISSUED[key]
@@ -71,23 +71,21 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
 
 
 def certify(model: DensityModel, levels: int | None = None, progress: Progress | None = None) -> Certificate:
-    """Hold an exact density to its laws on small builds of its class and config, with fresh weights, and return what was seen.
+    """Hold a density, exact or a bound, to its laws on small builds of its class and config with fresh weights; return what was seen.
 
-    `levels` is the number of values of a pixel; None asks the model. `progress` is told ("certificate", done, total) after each law.
+    Masses are summed over all images of a few pixels, a density of real numbers (`levels` 0) is integrated over one or two: the total is 1,
+    or at most 1 for a bound. `levels` replaces what the model says. `progress` is told ("certificate", done, total) after each law.
 
     Raises:
-        LawError: the first law that is broken.
+        LawError: the first law that is broken, or no build is small enough to see it.
     """
-    name = type(model).__name__
+    name, known = type(model).__name__, model.levels if levels is None else levels
     look = f"{name}._log_prob"
-    count = levels if levels is not None else levels_of(model)
-    told = f"levels of {name} or of its Config, for example 2 for black and white"
-    hold(count is not None and model.exact, "an exact density says how many values a pixel can take", "no number of levels", told)
-    known = count or 2
     checked: list[str] = []
     seen = possible = None
-    tiny, number = list(_tiny(model, known)), itertools.count(1)
-    total = 2 * len(tiny) + (5 if isinstance(model, AutoregressiveModel) else 0)
+    builds, number = list(_tiny(model, known) if known else _reals(model)), itertools.count(1)
+    ordered = isinstance(model, AutoregressiveModel)
+    total = (2 if model.exact else 1) * len(builds) + (5 if ordered else 0)
 
     def kept() -> None:
         if progress is not None:
@@ -98,9 +96,9 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
         seen, possible = _context(model, f"{name}._predict")
         kept()
         checked.append(f"a pixel sees {seen} of {possible} earlier ones")
-    checked += _counted(model, tiny, look, kept)
-    law = "an exact density can be built so small that Σ p(x) = 1 is seen"
-    hold(checked, law, f"no small image_shape that {name} accepts", f"{name}.Config.image_shape")
+    checked += _counted(model, builds, look, kept) if known else _integrated(model, builds, look, kept)
+    law = "a density can be built so small that its total, Σ p(x) or ∫ p(x) dx, is seen to be 1 (at most 1 for a bound)"
+    hold(builds, law, f"no small image_shape that {name} accepts, such as (1, 1, 1)", f"{name}.Config.image_shape")
     return Certificate(model=name, config=digest(model), levels=known, checked=tuple(checked), seen=seen, possible=possible)
 
 
@@ -125,35 +123,69 @@ def _context(model: AutoregressiveModel, look: str) -> tuple[int, int]:
 
 
 def _counted(model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]) -> list[str]:
-    """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says."""
+    """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; of a bound Σ p(x) ≤ 1."""
     said = []
     for tiny, values in builds:
         images = laws.check_sum(tiny, values, look)
         kept()
+        over = f"over {images:,} images of {'×'.join(map(str, tiny.image_shape))} with {values} levels"
+        if not model.exact:
+            said.append(f"Σ p(x) ≤ 1 {over}")
+            continue
         laws.check_frequencies(tiny, values, f"{type(model).__name__}._sample")
         kept()
-        shape, many = "×".join(map(str, tiny.image_shape)), f"{images:,} images"
-        said.append(f"Σ p(x) = 1 over {many} of {shape} with {values} levels, and samples come as often as p says")
+        said.append(f"Σ p(x) = 1 {over}, and samples come as often as p says")
     return said
 
 
+def _integrated(model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]) -> list[str]:
+    """Integrate builds of one and two real pixels: ∫ p(x) dx = 1, and samples where p says; of a bound ∫ p(x) dx ≤ 1."""
+    said = []
+    for tiny, size in builds:
+        integrals.check_integral(tiny, look)
+        kept()
+        over, sampled = f"over {size} real pixel{'s' if size > 1 else ''}", model.exact and size == 1
+        if sampled:
+            integrals.check_places(tiny, f"{type(model).__name__}._sample")
+        if model.exact:
+            kept()
+        said.append(f"∫ p(x) dx {'=' if model.exact else '≤'} 1 {over}{', and samples fall where p says' if sampled else ''}")
+    return said
+
+
+def _reals(model: DensityModel) -> Iterator[tuple[DensityModel, int]]:
+    """Yield builds of one and of two dimensions, each with their number; with one channel where the model's own are too many."""
+    for size in range(1, integrals.MOST + 1):
+        small = next(filter(None, (_small(model, sides, channels=1) for sides in ((1, size), (size, 1)))), None)
+        if small is not None:
+            yield small, size
+
+
 def _tiny(model: DensityModel, levels: int) -> Iterator[tuple[DensityModel, int]]:
-    """Yield builds whose every image can be counted, each with its number of levels: the model's, and two where the config has levels."""
-    channels = model.image_shape[0]
+    """Yield builds whose every image can be counted, each with its number of levels: the model's, and two where the config has levels.
+
+    Where all images of the model's own channels are too many, it is built with one channel.
+    """
     for values in dict.fromkeys((levels, 2) if hasattr(model.config, "levels") else (levels,)):
-        for sides in TINY:
-            size = channels * math.prod(sides)
-            if values**size <= MOST_IMAGES and (values <= 16 or size == 1):
-                changes = {"levels": values} if hasattr(model.config, "levels") else {}
-                small = _small(model, sides, **changes)
-                if small is not None:
-                    yield small, values
-                    break
+        changes = {"levels": values} if hasattr(model.config, "levels") else {}
+        found = next((s for c in dict.fromkeys((model.image_shape[0], 1)) for s in _countable(model, c, values, changes)), None)
+        if found is not None:
+            yield found, values
 
 
-def _small(model: M, sides: tuple[int, int], **changes: Any) -> M | None:
+def _countable(model: M, channels: int, levels: int, changes: dict[str, Any]) -> Iterator[M]:
+    """Yield builds with at most MOST_IMAGES images, the largest first."""
+    for sides in TINY:
+        size = channels * math.prod(sides)
+        if levels**size <= MOST_IMAGES and (levels <= 16 or size == 1):
+            small = _small(model, sides, channels=channels, **changes)
+            if small is not None:
+                yield small
+
+
+def _small(model: M, sides: tuple[int, int], channels: int | None = None, **changes: Any) -> M | None:
     """Return a model of the same class and config but for its image size, or None where the class refuses it."""
-    shape = (model.image_shape[0], *sides)
+    shape = (channels or model.image_shape[0], *sides)
     build: Callable[[Any], M] = type(model)
     with contextlib.suppress(Exception), torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

@@ -47,15 +47,21 @@ def every_image(image_shape: tuple[int, int, int], levels: int) -> Tensor:
 
 
 def noise(model: DensityModel, levels: int, n: int, stream: int = 0) -> Tensor:
-    """Return `n` images of independent, equally likely levels, (n, C, H, W)."""
-    steps = (Draws(stream, 0, n).uniform(*model.image_shape) * levels).floor()
+    """Return `n` images of independent, equally likely levels, (n, C, H, W); of real numbers where `levels` is 0."""
+    uniform = Draws(stream, 0, n).uniform(*model.image_shape)
+    if not levels:
+        return uniform.float().to(model.device)
+    steps = (uniform * levels).floor()
     return (steps / (levels - 1)).float().to(model.device)
 
 
 def check_noise(model: DensityModel, levels: int, look: str) -> None:
-    """Hold that noise is not coded below its entropy: E_noise[p(x) · levels^D] = 1, so Σ log(p · levels^D) over all images stays small."""
+    """Hold that noise is not coded below its entropy: E_noise[p(x) · levels^D] = 1, so Σ log(p · levels^D) over all images stays small.
+
+    With `levels` 0, of a density, noise is uniform in [0, 1]^D: its entropy is 0, and E_noise[p(x)] at most 1.
+    """
     values = model.log_prob(noise(model, levels, NOISE, stream=11)).double()
-    entropy = math.prod(model.image_shape) * math.log(levels)
+    entropy = math.prod(model.image_shape) * math.log(levels or 1)
     law, seen = "noise is never coded below its entropy", f"{float(-values.mean()):.1f} nats an image, its entropy is {entropy:.1f}"
     hold(float((values + entropy).sum()) < SURPRISE, law, seen, f"{look}: pixels that see themselves or later ones")
 
@@ -124,6 +130,11 @@ def check_frequencies(model: DensityModel, levels: int, look: str) -> None:
     found = torch.bincount((images.round() @ weights).long(), minlength=levels ** images.shape[1]).double()
     every = every_image(model.image_shape, levels)
     expected = torch.cat([model.log_prob(part) for part in every.split(CHUNK)]).double().cpu().exp() * SAMPLES
+    check_fit(found, expected, look)
+
+
+def check_fit(found: Tensor, expected: Tensor, look: str) -> None:
+    """Hold by a chi-square test that counts `found` (bins,) are those that p(x) lets expect."""
     rare = expected < FEWEST  # in one bin together
     bins = [torch.cat([side[~rare], side[rare].sum()[None]]) for side in (found, expected)]
     chance = _chance(*bins)

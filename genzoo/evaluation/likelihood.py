@@ -15,6 +15,7 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.inputs import Progress, subset
 from genzoo.evaluation.records import Record
 from genzoo.images import to_float
+from genzoo.law import hold
 from genzoo.losses.likelihood import dimensions
 from genzoo.models.density import DensityModel
 from genzoo.models.importance import ImportanceModel, check_draws
@@ -22,6 +23,8 @@ from genzoo.models.model import check_count
 
 CHUNK, FEW = 64, 16  # images asked at a time; few where each takes thousands of draws
 GREY, BINARY = "8-bit", 2  # the transform, and the number of levels, that do not go together
+OF_REALS = "density of real-valued pixels"  # in the protocol of every record of one
+SURE = 0.01  # nats by which rounding may lift a probability above 1
 
 
 def likelihood(
@@ -38,6 +41,8 @@ def likelihood(
 ) -> list[Record]:
     """Return two records of the mean negative log-likelihood of `images`: metric "nll" in nats and in bits/dim.
 
+    Of a density of real numbers (`model.levels` 0) there is the one in nats, whose protocol says so: bits/dim are of probabilities.
+
     Args:
         model: asked for `log_prob`; `exact` says whether the records are exact or a bound.
         images: of the model's shape, and of levels that it knows.
@@ -51,13 +56,15 @@ def likelihood(
 
     Raises:
         ArgumentError: images of another shape, grey images for a model of black and white, n below 1, an infinite likelihood.
+        LawError: an image of probability above 1.
     """
     check_suited(model, images)
     if log_prob is not None and not kind:
         raise ArgumentError("kind must say what log_prob estimates", 'kind="elbo" or kind="iwae"')
     values = nats(log_prob or model.log_prob, images, _rows(images, n, seed), progress)
-    kind, protocol = kind or ("exact" if model.exact else "elbo"), protocol or model.record_protocol
-    return in_both_units(values, model.image_shape, {**_facts(model, images, subject), "kind": kind, "protocol": protocol})
+    _check_masses(model, values)
+    kind, protocol = kind or ("exact" if model.exact else "elbo"), _protocol(model, protocol or model.record_protocol)
+    return _in_units(model, values, {**_facts(model, images, subject), "kind": kind, "protocol": protocol})
 
 
 def importance(
@@ -84,11 +91,11 @@ def importance(
         return torch.stack([found.bound for found in model.iwae_bounds(x, counts, seed)])
 
     values = nats(bounds, images, _rows(images, n, seed), progress, f"IWAE-{counts[-1]}", FEW)
-    about, of_pixels = _facts(model, images, subject), ", density of real-valued pixels" if getattr(model, "levels", None) == 0 else ""
+    about = {**_facts(model, images, subject), "kind": "iwae"}
     return [
         record
         for k, row in zip(counts, values, strict=True)
-        for record in in_both_units(row, model.image_shape, {**about, "kind": "iwae", "protocol": f"K = {k}{of_pixels}"})
+        for record in _in_units(model, row, {**about, "protocol": _protocol(model, f"K = {k}")})
     ]
 
 
@@ -129,6 +136,25 @@ def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _check_masses(model: DensityModel, values: Tensor) -> None:
+    """Hold that no image has a probability above 1, where `values` (n,) are the -log p of masses."""
+    least = float(values.min())
+    seen = f"p(x) = e^{-least:.4g} of an image, by a model that says levels = {model.levels}"
+    law, look = "no image is more probable than 1", f"{type(model).__name__}: a density of real numbers says levels = 0"
+    hold(not model.levels or least > -SURE, law, seen, look)
+
+
+def _protocol(model: DensityModel, protocol: str) -> str:
+    """Return `protocol` with what p(x) is of, where that is no probability."""
+    return protocol if model.levels else ", ".join(filter(None, (protocol, OF_REALS)))
+
+
+def _in_units(model: DensityModel, values: Tensor, about: dict[str, Any]) -> list[Record]:
+    """Return the records of `values` (n,), nats of whole images, in the units that p(x) has."""
+    both = in_both_units(values, model.image_shape, about)
+    return both if model.levels else both[:1]
+
+
 def in_both_units(values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any]) -> list[Record]:
     """Return the mean of `values` (n,), nats of whole images, with its standard error as two records: nats and bits/dim."""
     spread = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
@@ -143,15 +169,15 @@ def check_suited(model: DensityModel, images: Images) -> None:
     """Raise ArgumentError where `images` are not what `model` gives probability to."""
     if images.shape != model.image_shape:
         raise ArgumentError(f"{images.name} has images of the shape {images.shape}, but the model was made for {model.image_shape}")
-    if levels_of(model) == BINARY and images.transform == GREY:
+    if not model.levels and images.transform != GREY:
+        raise ArgumentError(
+            f"{type(model).__name__} tells a density of real-valued pixels, and {images.name} is black and white: a density can grow "
+            "without bound on a few values, so its likelihood there says nothing",
+            "choose 8-bit images, or a model with probabilities of black and white (levels = 2)",
+        )
+    if model.levels == BINARY and images.transform == GREY:
         raise ArgumentError(
             f"{type(model).__name__} knows black and white only, and {images.name} is 8-bit: rounding or drawing its pixels would "
             "each give another likelihood",
             "choose a binarisation: --data binarized-mnist (static) or dynamic-binarized-mnist",
         )
-
-
-def levels_of(model: DensityModel) -> int | None:
-    """Return how many values a pixel of the model can take: its `levels`, or those of its config; None where it does not say."""
-    found = getattr(model, "levels", getattr(model.config, "levels", None))
-    return found if isinstance(found, int) and not isinstance(found, bool) and found > 1 else None

@@ -96,13 +96,12 @@ def score_model(
     An ImportanceModel is also given those of the bounds with each number of draws in `ks`.
 
     Raises:
-        LawError: an exact density that breaks a law of its certificate.
+        LawError: a density that breaks a law of its certificate.
         ArgumentError: images that the model gives no probability to, or a wrong n.
     """
     if isinstance(model, DensityModel):
         check_suited(model, test)
-        if model.exact:
-            certificate_of(model, progress)  # a number that is no likelihood is not printed
+        certificate_of(model, progress)  # a number that is no likelihood is not printed
         found = likelihood(model, test, n, seed, subject=name, progress=progress)
         if isinstance(model, ImportanceModel) and len(ks):
             found += importance(model, test, ks, n, seed, subject=name, progress=progress)

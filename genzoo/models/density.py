@@ -9,12 +9,19 @@ import torch
 from torch import Tensor
 
 from genzoo.card import Family
+from genzoo.errors import ArgumentError
 from genzoo.losses.likelihood import bits_per_dim
 from genzoo.models.model import GenerativeModel, public
 
 
 class DensityModel(GenerativeModel):
-    """Explicit density. `exact` says whether `log_prob` is log p(x) itself (True) or a lower bound on it (False)."""
+    """Explicit density.
+
+    A subclass says two things of its `log_prob`. `exact`: whether it is log p(x) itself (True) or a lower bound on it (False). `levels`:
+    what the probability is of. With `levels = 256` p(x) is the probability of an 8-bit image: 256 masses per value, which sum to 1
+    (2: black and white). With `levels = 0` p(x) is a density of real numbers: it integrates to 1, can exceed 1, and says nothing of how
+    many bits an image takes. Dequantise to get a bound on masses from a density, see `genzoo.losses.likelihood.dequantised`.
+    """
 
     exact: ClassVar[bool]
     explicit: ClassVar[bool] = True
@@ -23,6 +30,11 @@ class DensityModel(GenerativeModel):
     def _place(cls) -> Family | None:
         exact = getattr(cls, "exact", None)
         return None if exact is None else Family.TRACTABLE if exact else Family.APPROXIMATE
+
+    @property
+    @abstractmethod
+    def levels(self) -> int:
+        """How many values a pixel can take, each with a probability mass: 2 … 256. 0: p(x) is a density of real numbers."""
 
     @property
     def record_protocol(self) -> str:
@@ -47,7 +59,16 @@ class DensityModel(GenerativeModel):
 
     @public
     def bits_per_dim(self, x: Any) -> Tensor:
-        """Return -log p(x) / (C·H·W·ln 2), (N,): bits per dimension, an upper bound where `exact` is False."""
+        """Return -log p(x) / (C·H·W·ln 2), (N,): bits per dimension, an upper bound where `exact` is False.
+
+        Raises:
+            ArgumentError: as `log_prob`; or p(x) is a density of real numbers, which has no bits per dimension.
+        """
+        if not self.levels:
+            raise ArgumentError(
+                f"{type(self).__name__} tells a density of real-valued pixels: bits per dimension are of probabilities",
+                "log_prob(x) is the density in nats; genzoo.losses.likelihood.dequantised makes a bound for 8-bit images of it",
+            )
         return bits_per_dim(self.log_prob(x), self.image_shape)
 
     @abstractmethod

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from genzoo.card import Family
 from genzoo.errors import ArgumentError
+from genzoo.evaluation import integrals
 from genzoo.evaluation.certificate import Certificate, certify
 from genzoo.evaluation.laws import check_sum, every_image
-from genzoo.evaluation.likelihood import levels_of
 from genzoo.models import DensityModel, ImportanceModel
 from genzoo.noise import Draws
 from genzoo.testing.generative import fresh_noise, untouched
@@ -21,17 +21,19 @@ from genzoo.testing.law import hold, refuses
 __all__ = ["MOST_IMAGES", "check_density", "every_image"]
 
 MOST_IMAGES = 4096  # 2^12: the largest image space that is enumerated
+MOST_LEVELS = 256  # images are 8-bit at most
 
 
-def check_density(model: DensityModel, levels: int | None = None) -> Certificate | None:
-    """Hold a model with a density to its laws and return its certificate (None for a bound, which has none).
+def check_density(model: DensityModel, levels: int | None = None) -> Certificate:
+    """Hold a model with a density to its laws and return its certificate.
 
-    Of every model: shape, units, determinism, and of an `ImportanceModel` that its draws belong to the image; with levels^(C·H·W) ≤ 4096
-    all images are enumerated, and Σ p(x) must be 1 where the model is exact, at most 1 where it is a bound. An exact one is then built
-    small and certified, see `genzoo.evaluation.certify`: no gradient from later pixels and channels, every
-    conditional sums to 1, what a pixel sees, noise, and samples as often as p says.
+    Of every model: it says what its probability is of (`levels`); shape, units, determinism; of an `ImportanceModel` that its draws belong
+    to the image. With levels^(C·H·W) ≤ 4096 all images are enumerated, and Σ p(x) must be 1 where the model is exact, at most 1 where it is
+    a bound; a density of one or two real pixels is integrated likewise. Then it is built small and certified, see
+    `genzoo.evaluation.certify`, whatever its size; an exact one must also have no gradient from later pixels and channels,
+    conditionals that sum to 1, and samples as often as p says.
 
-    `levels` is the number of values that a pixel can take (2: black and white); None asks the model (`levels`, or its config's).
+    `levels` replaces the number of values that the model says a pixel can take (2: black and white; 0: p(x) is a density).
 
     Raises:
         LawError: the first law that is broken.
@@ -41,38 +43,57 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
     hold(isinstance(getattr(model, "exact", None), bool), "a density says whether it is exact", "neither True nor False", f"{name}.exact")
     family = Family.TRACTABLE if model.exact else Family.APPROXIMATE
     hold(model.family is family, "exact densities are tractable, bounds approximate", model.family, f"{name}.family")
+    known = model.levels if levels is None else levels
+    law = "a density says what its probability is of: levels = 2 … 256 masses per value, or 0 for a density of real numbers"
+    hold(type(known) is int and known in (0, *range(2, MOST_LEVELS + 1)), law, repr(known), f"{name}.levels")
     with untouched(model, f"{name}._log_prob"):
         _check_values(model, f"{name}._log_prob")
         _check_arguments(model, name)
         if isinstance(model, ImportanceModel):
             _check_weights(model, name)
-        count = levels if levels is not None else levels_of(model)
-        if count and count ** math.prod(model.image_shape) <= MOST_IMAGES:
-            check_sum(model, count, f"{name}._log_prob")
-        return certify(model, count) if model.exact else None
+        _check_total(model, known, f"{name}._log_prob")
+        return certify(model, known)
+
+
+def _check_total(model: DensityModel, levels: int, look: str) -> None:
+    """Hold the model itself, with the weights that it has, to Σ p(x) or ∫ p(x) dx where it is small enough."""
+    size = math.prod(model.image_shape)
+    if levels and levels**size <= MOST_IMAGES:
+        check_sum(model, levels, look)
+    if not levels and size <= integrals.MOST:
+        integrals.check_integral(model, look)
 
 
 def _check_values(model: DensityModel, look: str) -> None:
-    images = (Draws(0, 0, 5).uniform(*model.image_shape) < 0.5).float().to(model.device)  # black and white: every model takes these
+    images = _suited(model, 5)
     with fresh_noise(1):
         values = model.log_prob(images)
     with fresh_noise(2):
         alone = model.log_prob(images[:1])
-    with fresh_noise(1):
-        bits = model.bits_per_dim(images)
     law = "log_prob returns one finite float32 per image, in nats"
     hold(values.shape == (5,) and values.dtype == torch.float32, law, f"{tuple(values.shape)} {values.dtype} for 5 images", look)
     hold(torch.isfinite(values).all(), law, "NaN or infinite values", look)
     same = torch.allclose(values[:1], alone, rtol=1e-4, atol=1e-4)
     seen = f"{float(values[0]):.6g} among five, {float(alone[0]):.6g} alone"
     hold(same, "the same image has the same log p, alone or in a batch", seen, f"noise or batch statistics in {look}")
-    expected = -values / (math.prod(model.image_shape) * math.log(2))
     law = "bits/dim are -log p(x) / (C·H·W·ln 2)"
+    if not model.levels:
+        refuses(lambda: model.bits_per_dim(images), ArgumentError, "a density of real numbers has no bits/dim", "bits_per_dim", look)
+        return
+    with fresh_noise(1):
+        bits = model.bits_per_dim(images)
+    expected = -values / (math.prod(model.image_shape) * math.log(2))
     hold(torch.allclose(bits, expected, rtol=1e-5), law, f"{bits[0]:.4g}, not {expected[0]:.4g}", "who replaced bits_per_dim")
 
 
+def _suited(model: DensityModel, n: int) -> Tensor:
+    """Return `n` images that the model has a probability for: black and white, which every number of levels has, or real numbers."""
+    uniform = Draws(0, 0, n).uniform(*model.image_shape)
+    return ((uniform < 0.5).float() if model.levels else uniform.float()).to(model.device)
+
+
 def _check_weights(model: ImportanceModel, name: str) -> None:
-    images, look = (Draws(0, 0, 3).uniform(*model.image_shape) < 0.5).float().to(model.device), f"{name}._log_weights"
+    images, look = _suited(model, 3), f"{name}._log_weights"
     with fresh_noise(1):
         few, many = model.iwae_bounds(images, (2, 7))
     with fresh_noise(2):

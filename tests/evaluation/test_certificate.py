@@ -5,6 +5,7 @@ import dataclasses
 import pixel_toys as toys
 import pytest
 import torch
+from flow_toys import Flow, FlowConfig
 from toys import Bernoulli, ToyConfig
 
 from genzoo.evaluation import certificate as room
@@ -141,9 +142,9 @@ def test_an_exact_density_without_order_is_counted():
     assert found.seen is found.possible is None and "512 images" in found.checked[0]
 
 
-def test_who_does_not_tell_the_levels_gets_none():
-    with pytest.raises(LawError, match="how many values a pixel can take"):
-        certify(Bernoulli(ToyConfig()))
+def test_a_density_of_real_numbers_is_not_summed():
+    found = certify(Flow(FlowConfig()))
+    assert found.levels == 0 and str(found).startswith("Flow [") and "], real numbers: ∫ p(x) dx = 1" in str(found)
 
 
 def test_a_certificate_belongs_to_a_class_and_a_config():

@@ -5,12 +5,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from flow_toys import DequantisedFlow, Flow, FlowConfig
 from toys import Bernoulli, Coins, ToyConfig
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
 from genzoo.evaluation import difference, importance, likelihood, rank
-from genzoo.evaluation.likelihood import CHUNK, FEW, levels_of
+from genzoo.evaluation.likelihood import CHUNK, FEW, OF_REALS
+from genzoo.law import LawError
 
 
 def black_and_white(n=150, shape=(1, 8, 8), **facts):
@@ -90,7 +92,6 @@ def test_images_are_asked_a_few_at_a_time_and_progress_is_told():
 def test_grey_levels_for_a_model_of_black_and_white_are_refused():
     with pytest.raises(ArgumentError, match=r"knows black and white only.*binarized-mnist"):
         likelihood(coin(), black_and_white(transform="8-bit"))
-    assert levels_of(coin()) == 2 and levels_of(Bernoulli(ToyConfig())) is None
 
 
 def test_other_images_are_refused():
@@ -129,7 +130,8 @@ class TestImportance:
 
     def test_a_density_of_real_pixels_is_told_from_a_mass(self):
         dense = type("Dense", (Coins,), {"levels": 0})(ToyConfig())
-        assert importance(dense, black_and_white(5), [1])[0].protocol == "K = 1, density of real-valued pixels"
+        (record,) = importance(dense, grey(5, (1, 8, 8)), [1])
+        assert (record.protocol, record.unit) == ("K = 1, density of real-valued pixels", "nats")
 
     def test_one_pass_with_a_few_images_at_a_time(self):
         asked, told = [], []
@@ -159,3 +161,36 @@ class TestImportance:
         broken = type("Broken", (Coins,), {"log_likelihood": lambda self, x, z: Coins.log_likelihood(self, x, z) - math.inf})(ToyConfig())
         with pytest.raises(ArgumentError, match="5 of 5 images of coins have no finite likelihood"):
             importance(broken, black_and_white(5), [1, 3])
+
+
+def grey(n=12, shape=(1, 4, 4)):
+    pixels = np.random.default_rng(1).integers(1, 255, (n, *shape), dtype=np.uint8)
+    return Images(pixels=pixels, name="grey", split="test", transform="8-bit")
+
+
+class TestWhatTheProbabilityIsOf:
+    def test_a_density_of_real_numbers_has_nats_and_no_bits(self):
+        records = likelihood(Flow(FlowConfig()), grey(), subject="flow")
+        assert [(r.unit, r.kind, r.protocol) for r in records] == [("nats", "exact", OF_REALS)]
+
+    def test_a_dequantised_bound_has_both_units(self):
+        records = likelihood(DequantisedFlow(FlowConfig()), grey(), subject="flow")
+        assert [(r.unit, r.kind) for r in records] == [("nats", "elbo"), ("bits/dim", "elbo")]
+        assert OF_REALS not in records[0].protocol and records[1].value > 0
+
+    def test_the_two_are_not_ranked_together(self):
+        dense, bound = (likelihood(cls(FlowConfig()), grey())[0] for cls in (Flow, DequantisedFlow))
+        assert difference(dense, bound)
+
+    def test_a_probability_above_one_is_no_likelihood(self):
+        """A narrow flow that calls its density a mass: -105 nats of an 8-bit image were printed as -2.37 bits/dim."""
+        sharp = type("Sharp", (Flow,), {"exact": False, "levels": 256})(FlowConfig())
+        with torch.no_grad():
+            sharp.shift.zero_(), sharp.log_scale.fill_(-4)
+        even = grey().replace(pixels=np.full((5, 1, 4, 4), 128, dtype=np.uint8))
+        with pytest.raises(LawError, match=r"no image is more probable than 1.*levels = 256.*levels = 0"):
+            likelihood(sharp, even)
+
+    def test_black_and_white_images_have_no_density(self):
+        with pytest.raises(ArgumentError, match="a density can grow without bound"):
+            likelihood(Flow(FlowConfig()), black_and_white(shape=(1, 4, 4)))

@@ -7,7 +7,10 @@ import math
 
 import pytest
 import torch
+from flow_toys import Flow, FlowConfig
 from toys import Bernoulli, ToyConfig
+
+from genzoo.errors import ArgumentError
 
 SHAPE = (1, 2, 3)
 
@@ -41,3 +44,8 @@ def test_shape_type_and_units(coin):
     assert (nats.shape, nats.dtype, nats.requires_grad) == ((5,), torch.float32, False)
     torch.testing.assert_close(coin.bits_per_dim(x), -nats / (6 * math.log(2)))
     assert coin.train().log_prob(x).equal(nats) and coin.training
+
+
+def test_a_density_of_real_numbers_has_no_bits_per_dimension():
+    with pytest.raises(ArgumentError, match="density of real-valued pixels: bits per dimension are of probabilities"):
+        Flow(FlowConfig()).bits_per_dim(torch.full((1, 1, 4, 4), 0.5))

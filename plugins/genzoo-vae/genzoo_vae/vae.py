@@ -102,9 +102,8 @@ class VAE(ImportanceModel, EncodingModel):
 
     @property
     def record_protocol(self) -> str:
-        """How `log_prob` is estimated; a density is told from the masses of 8-bit levels."""
-        of_pixels = "" if self.levels else ", density of real-valued pixels"
-        return f"KL exact, {ELBO_DRAWS} draws of z per image{of_pixels}"
+        """How `log_prob` is estimated."""
+        return f"KL exact, {ELBO_DRAWS} draws of z per image"
 
     @property
     def record_note(self) -> str:
