@@ -154,3 +154,17 @@ def test_the_ledger_can_be_read_and_its_weights_are_those_in_the_tree():
                 (found,) = (ROOT / "plugins").glob(f"*/{source.resource}")
                 assert found.stat().st_size == row.bytes
     assert load_ledgers(extra=()).problems == ()
+
+
+def test_the_oldest_versions_that_are_tested_are_those_that_are_promised():
+    """`.ci/oldest` installs exactly the lower bound of each dependency of the core."""
+    lines = [line for line in (ROOT / ".ci" / "oldest.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    tested = {name: version.partition(";")[0].strip() for name, _, version in (line.partition("==") for line in lines)}
+    promised = dict(re.match(r"([\w-]+)>=([\d.]+)", text).groups() for text in project(ROOT)["dependencies"])
+    assert tested.keys() == promised.keys()
+    for name, lower in promised.items():
+        assert (tested[name] + ".0").startswith(lower + "."), f"{name}: {lower} is promised, {tested[name]} is tested"
+    for folder in PLUGINS:
+        for text in project(folder)["dependencies"]:
+            name, _, lower = text.partition(">=")
+            assert name.startswith("genzoo") or lower.partition(",")[0] == promised[name], f"{folder.name}: {text}"

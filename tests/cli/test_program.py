@@ -43,7 +43,7 @@ class TestExitCodes:
         ("args", "words"),
         [
             (("lsit",), ("no command is called 'lsit'", "did you mean 'list'?", "genzoo --help")),
-            (("list", "--tre"), ("--tre", "Did you mean '--tree'?", "genzoo list --help")),
+            (("list", "--tre"), ("--tre", "Did you mean", "--tree", "genzoo list --help")),
             (("--verison",), ("--verison", "--version")),
             (("info",), ("Missing argument 'NAME'", "genzoo info --help")),
             (("list", "more"), ("unexpected extra argument",)),
