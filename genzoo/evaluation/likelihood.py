@@ -19,11 +19,13 @@ from genzoo.losses.likelihood import dimensions
 from genzoo.models.density import DensityModel
 from genzoo.models.importance import ImportanceModel, check_draws
 from genzoo.models.model import check_count
+from genzoo.process import undisturbed
 
 CHUNK, FEW = 64, 16  # images asked at a time; few where each takes thousands of draws
 GREY, BINARY = "8-bit", 2  # the transform, and the number of levels, that do not go together
 
 
+@undisturbed()
 def likelihood(
     model: DensityModel,
     images: Images,
@@ -60,6 +62,7 @@ def likelihood(
     return in_both_units(values, model.image_shape, {**_facts(model, images, subject), "kind": kind, "protocol": protocol})
 
 
+@undisturbed()
 def importance(
     model: ImportanceModel,
     images: Images,
@@ -92,6 +95,7 @@ def importance(
     ]
 
 
+@undisturbed()
 def nats(
     log_prob: Callable[[Tensor], Tensor],
     images: Images,

@@ -23,11 +23,13 @@ from genzoo.models.density import DensityModel
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.latent import EncodingModel
 from genzoo.models.model import Model, in_chunks
+from genzoo.process import neutral
 
 BATCH = 64  # images at a time
 GRID = 4  # positions along a side to which a hidden map is pooled
 
 
+@neutral()
 def features(model: Model, images: Any, progress: Callable[[int, int], None] | None = None) -> Tensor:
     """Return the features (N, F) float32, on the CPU, of images (N, C, H, W): a set, or uint8 or floats in [0, 1].
 
