@@ -44,8 +44,8 @@ def dependence(model: AutoregressiveModel, image: Tensor) -> Tensor:
     """
     size = image.numel()
     x = image.expand(size, *image.shape).clone().requires_grad_(True)
-    with torch.enable_grad(), model.evaluating():
-        return in_order(_slope_of(x, mixed(model, x).diagonal()))
+    with torch.enable_grad(), model.asking(gradients=True) as asked:
+        return in_order(_slope_of(x, mixed(asked, x).diagonal()))
 
 
 def _slope_of(x: Tensor, values: Tensor) -> Tensor:
@@ -68,8 +68,8 @@ def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4,
     _, height, width = model.image_shape
     row, column = place(pixel, height, width)
     x = Draws(seed, 0, images).uniform(*model.image_shape).float().to(model.device).requires_grad_(True)
-    with torch.enable_grad(), model.evaluating():
-        told = mixed(model, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
+    with torch.enable_grad(), model.asking(gradients=True) as asked:
+        told = mixed(asked, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
         slopes = [_slope_of(x, told[:, channel]) for channel in range(told.shape[1])]
     seen = torch.stack(slopes).amax((0, 1, 2))  # (H, W)
     seen[row, column] = 0

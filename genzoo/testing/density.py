@@ -14,9 +14,9 @@ from genzoo.evaluation.certificate import Certificate, certify
 from genzoo.evaluation.laws import check_sum, every_image
 from genzoo.evaluation.likelihood import levels_of
 from genzoo.models import DensityModel, ImportanceModel
-from genzoo.noise import Draws
 from genzoo.testing.generative import fresh_noise, untouched
 from genzoo.testing.law import hold, refuses
+from genzoo.testing.present import black_and_white, check_present
 
 __all__ = ["MOST_IMAGES", "check_density", "every_image"]
 
@@ -44,6 +44,8 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
     with untouched(model, f"{name}._log_prob"):
         _check_values(model, f"{name}._log_prob")
         _check_arguments(model, name)
+        images = black_and_white(model, 3)
+        check_present(model, lambda changed: changed.log_prob(images), f"{name}._log_prob")
         if isinstance(model, ImportanceModel):
             _check_weights(model, name)
         count = levels if levels is not None else levels_of(model)
@@ -53,7 +55,7 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
 
 
 def _check_values(model: DensityModel, look: str) -> None:
-    images = (Draws(0, 0, 5).uniform(*model.image_shape) < 0.5).float().to(model.device)  # black and white: every model takes these
+    images = black_and_white(model, 5)
     with fresh_noise(1):
         values = model.log_prob(images)
     with fresh_noise(2):
@@ -72,7 +74,7 @@ def _check_values(model: DensityModel, look: str) -> None:
 
 
 def _check_weights(model: ImportanceModel, name: str) -> None:
-    images, look = (Draws(0, 0, 3).uniform(*model.image_shape) < 0.5).float().to(model.device), f"{name}._log_weights"
+    images, look = black_and_white(model, 3), f"{name}._log_weights"
     with fresh_noise(1):
         few, many = model.iwae_bounds(images, (2, 7))
     with fresh_noise(2):
