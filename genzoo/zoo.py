@@ -73,10 +73,19 @@ def pull(name: str, progress: hub.Progress | None = None) -> Path:
     return hub.pull(row(name), progress=progress)
 
 
-def create(name: str, **config: Any) -> Model:
-    """Return the architecture `name` with fresh weights; keywords replace keys of its config, such as `image_shape=(3, 24, 40)`."""
-    model: Model = card(name).build(**config)
-    return model
+def create(name: str, *, seed: int | None = None, **config: Any) -> Model:
+    """Return the architecture `name` with fresh weights; keywords replace keys of its config, such as `image_shape=(3, 24, 40)`.
+
+    The weights are a function of `seed`; None draws a fresh one. They are float32 on the CPU, and torch's own generator is neither read
+    nor changed.
+
+    Raises:
+        UnknownNameError, ArgumentError, CardError: a name, key, value or seed that is not right.
+    """
+    known = card(name)
+    from genzoo.models.weights import build_fresh
+
+    return build_fresh(known.replace(config={**known.config, **config}), seed)
 
 
 def load(name: str, device: torch.device | str | None = None, progress: hub.Progress | None = None) -> Model:

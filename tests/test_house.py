@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
     ("errors", "schema", "recipe", "hacks", "card", "files"),
-    ("hookspecs", "discovery", "isolation", "images", "noise", "law", "curves"),
+    ("hookspecs", "discovery", "isolation", "images", "noise", "law", "curves", "process"),
     ("registry", "losses"),
     ("ledger", "data"),
     ("hub", "models"),

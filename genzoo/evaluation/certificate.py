@@ -21,6 +21,7 @@ from genzoo.evaluation.inputs import Progress
 from genzoo.law import hold
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.density import DensityModel
+from genzoo.process import undisturbed
 
 M = TypeVar("M", bound=DensityModel)
 MOST_IMAGES = 1024  # that are enumerated here
@@ -54,6 +55,7 @@ class Certificate:
         return f"{self.model} [{self.config}], {of}: {'; '.join(self.checked)}"
 
 
+@undisturbed()
 def certificate_of(model: DensityModel, progress: Progress | None = None) -> Certificate:
     """Return the certificate of the model's class and config, made once in a process, after `model`'s own weights were held to noise.
 
@@ -70,6 +72,7 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
     return certificate
 
 
+@undisturbed()
 def certify(model: DensityModel, levels: int | None = None, progress: Progress | None = None) -> Certificate:
     """Hold a density, exact or a bound, to its laws on small builds of its class and config with fresh weights; return what was seen.
 

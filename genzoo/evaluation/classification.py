@@ -14,10 +14,12 @@ from genzoo.evaluation.records import Record
 from genzoo.images import to_float
 from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.model import check_count
+from genzoo.process import undisturbed
 
 CHUNK = 256  # images asked at a time
 
 
+@undisturbed()
 def classification(
     model: ClassifyingModel, images: Images, n: int | None = None, seed: int = 0, *, subject: str = "", progress: Progress | None = None
 ) -> list[Record]:

@@ -13,10 +13,12 @@ from torch import Tensor
 from genzoo.evaluation.distances import Estimate
 from genzoo.evaluation.inputs import ImageSet, Progress, count, take
 from genzoo.images import to_float
+from genzoo.process import neutral
 
 CHUNK = 2048  # training images at a time
 
 
+@neutral()
 def nearest_distances(queries: Tensor, train: ImageSet, own: Tensor | None = None, progress: Progress | None = None) -> Tensor:
     """Return the L2 distance (n,) float64 of `queries` (n, C, H, W) uint8 to the nearest of `train`, values counted in [0, 1].
 
@@ -41,6 +43,7 @@ def nearest_distances(queries: Tensor, train: ImageSet, own: Tensor | None = Non
     return exact
 
 
+@neutral()
 def share_nearer(x: Tensor, y: Tensor) -> Estimate:
     """Return the share of pairs (x[i], y[j]) of distances x (n,) and y (m,) with x[i] < y[j], ties counting half; n and m at least 2."""
     above = _share_above(x, y)  # (n,) for each x, the share of y that is larger

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
+from genzoo.process import neutral
 
 CHUNK = 1024  # rows of a kernel or distance matrix at a time
 
@@ -29,6 +30,7 @@ class PRDC(NamedTuple):
     coverage: float
 
 
+@neutral()
 def kid(x: Tensor, y: Tensor) -> Estimate:
     """Return the kernel distance of features x (N, F) and y (M, F): unbiased MMD^2 with k(a, b) = (a.b / F + 1)^3.
 
@@ -70,6 +72,7 @@ def _kernel_sums(x: Tensor, y: Tensor, same: bool = False) -> tuple[Tensor, Tens
     return torch.cat(rows), columns
 
 
+@neutral()
 def fid(x: Tensor, y: Tensor) -> float:
     """Return the Fréchet distance of Gaussians fitted to features x (N, F) and y (M, F).
 
@@ -95,6 +98,7 @@ def _root(x: Tensor) -> Tensor:
     return root
 
 
+@neutral()
 def prdc(samples: Tensor, reference: Tensor, k: int = 5) -> PRDC:
     """Return precision, recall, density and coverage of features `samples` (N, F) against `reference` (M, F).
 

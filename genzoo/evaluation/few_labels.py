@@ -27,6 +27,7 @@ from genzoo.explore.features import features
 from genzoo.models import EncodingModel, Model
 from genzoo.models.model import check_count
 from genzoo.noise import mix
+from genzoo.process import undisturbed
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -142,6 +143,7 @@ class Comparison:
         return rows
 
 
+@undisturbed()
 def few_labels(
     entries: Sequence[Entry],
     counts: Sequence[int] = COUNTS,

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.inputs import Progress, as_pixels
+from genzoo.process import neutral
 
 SCALES, ORIENTATIONS, GRID = 4, 8, 4
 HIGHEST, RATIO = 0.3, 1.85  # cycles per pixel of the finest scale; each coarser one is lower by this factor
@@ -52,6 +53,7 @@ _DEFINITION: dict[str, int | float | str] = {
 FEATURES = "gist-v1@" + hashlib.sha256(json.dumps(_DEFINITION, sort_keys=True).encode()).hexdigest()[:12]
 
 
+@neutral()
 def gist(images: object, progress: Progress | None = None) -> Tensor:
     """Return the descriptors (N, 528 C) float64 of images (N, C, H, W), uint8 or float in [0, 1], H and W at least 8.
 
@@ -96,6 +98,8 @@ def _prefilter(x: Tensor, side: int) -> Tensor:
 
 
 @functools.lru_cache(maxsize=4)
+@neutral()  # what is kept must not depend on the state of the process that asked first
+@torch.inference_mode(False)
 def _bank(height: int, width: int) -> Tensor:
     """Return the Gabor filters (32, H, W) as transfer functions; each answers to one side of the spectrum only."""
     radius, angle = _frequencies(height, width)

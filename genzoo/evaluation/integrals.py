@@ -46,8 +46,8 @@ def check_places(model: DensityModel, look: str) -> None:
     Raises:
         LawError: the law is broken.
     """
-    with torch.inference_mode(), model.evaluating():
-        drawn = model._sample(Draws(0, 0, SAMPLES, model.device)).flatten().double().cpu().clamp(0, 1)
+    with torch.inference_mode(), model.asking() as asked:
+        drawn = asked._sample(Draws(0, 0, SAMPLES, model.device)).flatten().double().cpu().clamp(0, 1)
     points, widths = _grid(1)
     bins = (points.flatten().clamp(0, 1) * _BINS).long().clamp(max=_BINS - 1)
     masses = _density(model, points) * widths
@@ -59,10 +59,10 @@ def check_places(model: DensityModel, look: str) -> None:
 def _density(model: DensityModel, points: Tensor) -> Tensor:
     """Return p of `points` (N, D) as (N,) float64; 0 where it has no value, as a logit has none beyond [0, 1]."""
     parts = []
-    with torch.no_grad(), model.evaluating():
+    with model.asking() as asked:
         for part in points.split(16 * CHUNK):
             # Not log_prob, which takes images: the real line has points that are none.
-            parts.append(model._log_prob(part.float().view(-1, *model.image_shape).to(model.device)).double().cpu().exp())
+            parts.append(asked._log_prob(part.float().view(-1, *model.image_shape).to(model.device)).double().cpu().exp())
     return torch.cat(parts).nan_to_num(nan=0.0)
 
 

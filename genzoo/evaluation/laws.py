@@ -69,8 +69,8 @@ def check_noise(model: DensityModel, levels: int, look: str) -> None:
 def check_terms(model: AutoregressiveModel, levels: int, look: str) -> None:
     """Hold that log p(x) is the sum of its terms, one for each dimension."""
     images = noise(model, levels, 4)
-    with torch.no_grad(), model.evaluating():
-        terms = in_order(model._log_conditionals(images))
+    with model.asking() as asked:
+        terms = in_order(asked._log_conditionals(images))
     law, size = "log p(x) is the sum of log p(x_i | earlier), one for each dimension", math.prod(model.image_shape)
     hold(terms.shape == (4, size), law, f"{tuple(terms.shape)} terms for 4 images of {size} dimensions", look)
     whole = model.log_prob(images)
@@ -100,8 +100,8 @@ def check_conditionals(model: AutoregressiveModel, levels: int, look: str) -> No
         channel, row, column = _index(model, i)
         x = images.repeat(levels, 1, 1, 1)
         x[:, channel, row, column] = torch.arange(levels, device=x.device) / (levels - 1)
-        with torch.no_grad(), model.evaluating():
-            total = float(in_order(model._log_conditionals(x))[:, i].double().exp().sum())
+        with model.asking() as asked:
+            total = float(in_order(asked._log_conditionals(x))[:, i].double().exp().sum())
         seen = f"Σ = {total:.4f} over the {levels} values of {_name(model, i)}"
         hold(abs(total - 1) < SUM_ERROR, "p(pixel | earlier pixels) sums to 1", seen, f"{look}: {_UNNORMALISED}")
 
@@ -122,8 +122,8 @@ def check_context(model: AutoregressiveModel, claimed: bool, look: str) -> tuple
 
 def check_frequencies(model: DensityModel, levels: int, look: str) -> None:
     """Hold by a chi-square test that samples come as often as p(x) says, on a model whose every image can be counted."""
-    with torch.inference_mode(), model.evaluating():
-        images = model._sample(Draws(0, 0, SAMPLES, model.device)).flatten(1).double().cpu() * (levels - 1)
+    with torch.inference_mode(), model.asking() as asked:
+        images = asked._sample(Draws(0, 0, SAMPLES, model.device)).flatten(1).double().cpu() * (levels - 1)
     off = float((images - images.round()).abs().max())
     hold(off < 1e-3 * levels, "samples have the levels of the model", f"values between its {levels} levels", look)
     weights = levels ** torch.arange(images.shape[1] - 1, -1, -1, dtype=torch.float64)

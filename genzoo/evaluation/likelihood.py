@@ -20,6 +20,7 @@ from genzoo.losses.likelihood import dimensions
 from genzoo.models.density import DensityModel
 from genzoo.models.importance import ImportanceModel, check_draws
 from genzoo.models.model import check_count
+from genzoo.process import undisturbed
 
 CHUNK, FEW = 64, 16  # images asked at a time; few where each takes thousands of draws
 GREY, BINARY = "8-bit", 2  # the transform, and the number of levels, that do not go together
@@ -27,6 +28,7 @@ OF_REALS = "density of real-valued pixels"  # in the protocol of every record of
 SURE = 0.01  # nats by which rounding may lift a probability above 1
 
 
+@undisturbed()
 def likelihood(
     model: DensityModel,
     images: Images,
@@ -67,6 +69,7 @@ def likelihood(
     return _in_units(model, values, {**_facts(model, images, subject), "kind": kind, "protocol": protocol})
 
 
+@undisturbed()
 def importance(
     model: ImportanceModel,
     images: Images,
@@ -99,6 +102,7 @@ def importance(
     ]
 
 
+@undisturbed()
 def nats(
     log_prob: Callable[[Tensor], Tensor],
     images: Images,

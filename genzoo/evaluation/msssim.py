@@ -17,6 +17,7 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.distances import Estimate
 from genzoo.evaluation.inputs import as_pixels, subset
 from genzoo.images import to_float
+from genzoo.process import neutral
 
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang et al. 2003, finest scale first
 WINDOW, DEVIATION = 11, 1.5
@@ -48,6 +49,7 @@ def available() -> bool:
     return True
 
 
+@neutral()
 def msssim(images: object, seed: int = 0) -> Estimate:
     """Return the mean MS-SSIM of random pairs of `images` (N, C, H, W), 0 to 1, and its standard error.
 

@@ -12,6 +12,7 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.distances import squared_distances
 from genzoo.evaluation.gist import gist, standardise
 from genzoo.evaluation.inputs import Progress, as_pixels, check_alike
+from genzoo.process import neutral
 
 SPACES = ("pixels", "features")
 CHUNK = 512  # training images at a time
@@ -26,6 +27,7 @@ class Neighbours(NamedTuple):
     mirrored: Tensor  # (N, k) bool: the training image is this near when mirrored left to right
 
 
+@neutral()
 def nearest_images(
     samples: object, train: object, k: int = 1, space: str | Describe = "pixels", progress: Progress | None = None, mirrored: bool = False
 ) -> Neighbours:
@@ -59,6 +61,7 @@ def nearest_images(
     return _either_way(found, k) if mirrored else found
 
 
+@neutral()
 def nearest(x: Tensor, pool: Tensor, k: int = 1, scale: float = 1.0) -> Neighbours:
     """Return the `k` rows of `pool` (M, F) nearest to each row of `x` (N, F); values count `scale` times. Ties: lower index first.
 

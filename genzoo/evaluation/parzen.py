@@ -20,6 +20,7 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.distances import squared_distances
 from genzoo.evaluation.inputs import Progress
+from genzoo.process import neutral
 
 SAMPLES, VALIDATION = 10_000, 1_000
 SIGMAS: tuple[float, ...] = tuple(np.logspace(-1, 0, 10).tolist())
@@ -35,6 +36,7 @@ class Parzen(NamedTuple):
     sigma: float
 
 
+@neutral()
 def parzen(samples: Tensor, validation: Tensor, test: Tensor, progress: Progress | None = None) -> Parzen:
     """Return the estimate of images `test` (T, D) by windows on `samples` (N, D), all in [0, 1].
 

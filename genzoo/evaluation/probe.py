@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from genzoo.errors import ArgumentError, safe_repr
+from genzoo.process import undisturbed
 
 PENALTY = 0.1  # with 100 labels about the best of 0.0001 … 1 for codes of digits and CIFAR-10, judged by other training images
 _STEPS = 1000  # of L-BFGS at most; tens are usual
@@ -51,6 +52,7 @@ class Probe:
         return float((self.predict(rows) == _labels(labels, len(rows))).double().mean())
 
 
+@undisturbed()
 def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
     """Return the probe that minimises Σ -log p(label | features) + `penalty` / 2 · ‖W‖²; biases cost nothing.
 

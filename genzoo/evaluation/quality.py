@@ -30,6 +30,7 @@ from genzoo.evaluation.swd import DIRECTIONS, patches_per_image, swd_many
 from genzoo.evaluation.two_sample import two_sample
 from genzoo.images import to_float
 from genzoo.models.model import GenerativeModel, check_count
+from genzoo.process import undisturbed
 
 ON_FEATURES = ("kid", "fid", "prdc", "two-sample")
 PARZEN = "parzen-2014"
@@ -57,6 +58,7 @@ class _Sides:
         return Record(metric=metric, subject=subject, value=value, protocol=said, **fields)
 
 
+@undisturbed()
 def sample_quality(
     samples: ImageSet,
     train: ImageSet,
@@ -111,6 +113,7 @@ def sample_quality(
     return records
 
 
+@undisturbed()
 def evaluate_implicit(
     model: GenerativeModel,
     train: Images,

@@ -22,12 +22,14 @@ from genzoo.explore.features import features
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.model import check_count
 from genzoo.noise import Draws, mix
+from genzoo.process import undisturbed
 
 AMONG = 8000  # samples that are looked through
 EACH = 2500  # images of either kind that a word is learned from, at most
 AXES = 256  # principal axes of the hidden layers that are read: what ten thousand images can teach
 
 
+@undisturbed()
 def samples_showing(
     model: ImplicitModel,
     images: Images,

@@ -14,10 +14,12 @@ from genzoo.explore.latents import reconstruct
 from genzoo.losses.reconstruction import squared_error
 from genzoo.models.latent import EncodingModel
 from genzoo.models.model import check_count
+from genzoo.process import undisturbed
 
 CHUNK = 64  # images asked at a time
 
 
+@undisturbed()
 def reconstruction(
     model: EncodingModel, images: Images, n: int | None = None, seed: int = 0, *, subject: str = "", progress: Progress | None = None
 ) -> Record:

@@ -18,11 +18,13 @@ from genzoo.evaluation.quality import evaluate_implicit
 from genzoo.evaluation.reconstruction import reconstruction
 from genzoo.evaluation.records import Record
 from genzoo.models import ClassifyingModel, DensityModel, EncodingModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
+from genzoo.process import undisturbed
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
 DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
 
 
+@undisturbed()
 def records_of(
     model: Model,
     card: Card,
@@ -72,6 +74,7 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
     return open_data(source, image_shape=model.image_shape, split=split, held_out=recipe.held_out if recipe else 0.1)
 
 
+@undisturbed()
 def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, str]:
     """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` can be asked about, a choice by `seed`, and whence they are."""
     test = held_in(model, card, data, "test")
@@ -81,6 +84,7 @@ def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple
     return images, f"{test.name} {test.split}"
 
 
+@undisturbed()
 def score_model(
     model: Model,
     train: Any,

@@ -20,6 +20,7 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.inputs import as_pixels, check_alike
 from genzoo.noise import Draws, mix
+from genzoo.process import neutral
 
 PATCH, PER_IMAGE, MOST_PATCHES = 7, 128, 2**18
 COARSEST = 16  # pixels on the shorter side
@@ -41,6 +42,7 @@ def levels(height: int, width: int) -> list[int]:
     return sides
 
 
+@neutral()
 def swd(x: object, y: object, seed: int = 0) -> dict[int, float]:
     """Return {shorter side of the level: 1,000 times the distance} of two sets of equally many images (N, C, H, W).
 
@@ -52,6 +54,7 @@ def swd(x: object, y: object, seed: int = 0) -> dict[int, float]:
     return swd_many([first], second, seed)[0]
 
 
+@neutral()
 def swd_many(sets: Sequence[Tensor], reference: Tensor, seed: int = 0) -> list[dict[int, float]]:
     """Return `swd(x, reference, seed)` for each x of `sets`; the reference is described only once. All uint8 (N, C, H, W)."""
     if any(len(x) != len(reference) for x in sets):

@@ -15,11 +15,13 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.distances import Estimate
 from genzoo.evaluation.probe import fit_probe
+from genzoo.process import neutral
 
 FEWEST = 4  # rows on a side: two to learn from, two to be asked about
 PENALTY = 1e-3  # of the probe for each row that it learns from: its optimum is then found in tens of steps, and less is learned by heart
 
 
+@neutral()
 def two_sample(x: Tensor, y: Tensor) -> Estimate:
     """Return how often a linear classifier of features x (N, F) and y (N, F) is right about the half it has not seen: 0.5 is ideal.
 

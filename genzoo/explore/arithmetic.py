@@ -21,6 +21,7 @@ from genzoo.images import grid
 from genzoo.models.latent import LatentModel
 from genzoo.models.model import check_count
 from genzoo.noise import Draws, check_seed
+from genzoo.process import neutral
 
 NOISE = 0.25  # half the width of the uniform noise around the result, as in the paper
 AROUND = 9  # images of the result: a square with the sum itself in the middle
@@ -42,6 +43,7 @@ class Sum(NamedTuple):
     z: Tensor
 
 
+@neutral()
 def arithmetic(
     model: LatentModel, plus: Sequence[Any], minus: Sequence[Any] = (), n: int = AROUND, noise: float = NOISE, seed: int | None = None
 ) -> Sum:

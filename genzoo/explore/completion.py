@@ -18,6 +18,7 @@ from genzoo.explore.drawing import FRAMES, HIDDEN, unveiled
 from genzoo.images import Pixels, as_tensor
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.model import Model, Progress, in_chunks
+from genzoo.process import neutral
 
 # What is kept -> the share of the height and of the width, from-to, that is.
 KEEPS = MappingProxyType(
@@ -70,6 +71,7 @@ class Completions:
         return torch.cat([shown[:, None], drawn, whole[:, None]], dim=1)
 
 
+@neutral()
 def keep_mask(keep: str, height: int, width: int) -> Tensor:
     """Return which pixels are kept, bool (H, W): the "top", "bottom", "left" or "right" half.
 
@@ -107,6 +109,7 @@ def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
     return grey > 0
 
 
+@neutral()
 def completions(
     model: Model, images: Pixels, mask: Pixels, n: int = 6, seed: int | None = None, progress: Progress | None = None
 ) -> Completions:

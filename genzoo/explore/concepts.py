@@ -15,6 +15,7 @@ from genzoo.errors import ArgumentError, safe_repr, suggest
 from genzoo.explore.latents import check_encoder, check_latent_model, codes
 from genzoo.models.latent import EncodingModel, LatentModel
 from genzoo.noise import Draws, check_seed, mix, whole
+from genzoo.process import neutral
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -24,6 +25,7 @@ NOT = "not-"
 _LABEL = re.compile(r"\d{1,9}", re.ASCII)
 
 
+@neutral()
 def of_seeds(model: LatentModel, seeds: Sequence[int | tuple[int, int]]) -> Tensor:
     """Return the group of latent vectors (len(seeds), latent_size) whose images were chosen by looking.
 
@@ -50,6 +52,7 @@ def _draw(seed: Any) -> tuple[int, int]:
     return check_seed(first), number
 
 
+@neutral()
 def of_images(model: EncodingModel, images: Any, name: str = "images") -> Tensor:
     """Return the group of codes (N, latent_size) of images (N, C, H, W) that share a label; `name` is what messages call them.
 

@@ -14,6 +14,7 @@ from genzoo.errors import ArgumentError
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.model import Model
 from genzoo.noise import Draws, mix
+from genzoo.process import neutral, undisturbed
 
 UNSEEN, LATER, ITSELF = (250, 190, 170), (238, 238, 238), (230, 85, 13)  # RGB: a blind spot, the future, the pixel that looks
 FAINT, STRONG = (198, 219, 239), (8, 48, 107)  # of what is seen: the ends of its scale
@@ -35,6 +36,7 @@ def mixed(model: AutoregressiveModel, x: Tensor) -> Tensor:
     return in_order(torch.einsum("npchw,p->nchw", told, weights))
 
 
+@undisturbed()
 def dependence(model: AutoregressiveModel, image: Tensor) -> Tensor:
     """Return how strongly the parameters of conditional i depend on x_j at `image` (C, H, W): (D, D) ≥ 0, in the order of the chain rule.
 
@@ -42,8 +44,8 @@ def dependence(model: AutoregressiveModel, image: Tensor) -> Tensor:
     """
     size = image.numel()
     x = image.expand(size, *image.shape).clone().requires_grad_(True)
-    with torch.enable_grad(), model.evaluating():
-        return in_order(_slope_of(x, mixed(model, x).diagonal()))
+    with torch.enable_grad(), model.asking(gradients=True) as asked:
+        return in_order(_slope_of(x, mixed(asked, x).diagonal()))
 
 
 def _slope_of(x: Tensor, values: Tensor) -> Tensor:
@@ -52,6 +54,7 @@ def _slope_of(x: Tensor, values: Tensor) -> Tensor:
     return torch.zeros_like(x, device="cpu") if slope is None else slope.abs().cpu()
 
 
+@undisturbed()
 def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4, seed: int = 0) -> Tensor:
     """Return how strongly the pixel at (row, column), by default the middle one, depends on each other, (H, W) ≥ 0, zero at itself.
 
@@ -65,8 +68,8 @@ def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4,
     _, height, width = model.image_shape
     row, column = place(pixel, height, width)
     x = Draws(seed, 0, images).uniform(*model.image_shape).float().to(model.device).requires_grad_(True)
-    with torch.enable_grad(), model.evaluating():
-        told = mixed(model, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
+    with torch.enable_grad(), model.asking(gradients=True) as asked:
+        told = mixed(asked, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
         slopes = [_slope_of(x, told[:, channel]) for channel in range(told.shape[1])]
     seen = torch.stack(slopes).amax((0, 1, 2))  # (H, W)
     seen[row, column] = 0
@@ -89,6 +92,7 @@ def count(seen: Tensor, pixel: tuple[int, int]) -> tuple[int, int]:
     return int((seen.flatten()[:before] > 0).sum()), before
 
 
+@neutral()
 def picture(seen: Tensor, pixel: tuple[int, int]) -> Tensor:
     """Return the map (H, W) as colours (H·W, 3, 1, 1) uint8, a tile for each pixel, ready for a grid of W columns.
 

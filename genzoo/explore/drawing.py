@@ -10,11 +10,13 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.model import Model, Progress, check_count
+from genzoo.process import neutral
 
 HIDDEN = 0.5  # grey of what is not drawn yet, or not shown to the model
 FRAMES = 80
 
 
+@neutral()
 def drawing(model: Model, n: int = 16, seed: int | None = None, frames: int = FRAMES, progress: Progress | None = None) -> Iterator[Tensor]:
     """Yield at most `frames` pictures (n, C, H, W) of `n` images on their way; the last one is `model.sample(n, seed)`.
 
@@ -29,6 +31,7 @@ def drawing(model: Model, n: int = 16, seed: int | None = None, frames: int = FR
     return unveiled(model.sample(n, seed, progress=progress), frames=frames)
 
 
+@neutral()
 def unveiled(images: Tensor, mask: Tensor | None = None, frames: int = FRAMES) -> Iterator[Tensor]:
     """Yield `images` (N, C, H, W) as they stood while they were drawn in raster order, grey where nothing was drawn yet.
 

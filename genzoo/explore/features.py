@@ -6,6 +6,7 @@ and laid end to end. Published weights of a GAN hold both players, so its featur
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -23,11 +24,13 @@ from genzoo.models.density import DensityModel
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.latent import EncodingModel
 from genzoo.models.model import Model, in_chunks
+from genzoo.process import neutral
 
 BATCH = 64  # images at a time
 GRID = 4  # positions along a side to which a hidden map is pooled
 
 
+@neutral()
 def features(model: Model, images: Any, progress: Callable[[int, int], None] | None = None) -> Tensor:
     """Return the features (N, F) float32, on the CPU, of images (N, C, H, W): a set, or uint8 or floats in [0, 1].
 
@@ -92,21 +95,22 @@ def _hidden(model: Any, x: Tensor) -> Tensor:
 
     That is the hidden layer after its norm and its non-linearity, whether that is a module or a function.
     """
-    shown: list[Tensor] = []
+    here, shown = threading.get_ident(), list[Tensor]()
     pooled: list[Tensor] = []
 
     def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if not any(inputs[0] is earlier for earlier in shown):  # a shortcut reads what another layer reads
+        mine = threading.get_ident() == here  # another thread may be asking the same model
+        if mine and not any(inputs[0] is earlier for earlier in shown):  # a shortcut reads what another layer reads
             shown.append(inputs[0])
             pooled.append(_pool(inputs[0]))  # at once: the net may go on to change it in place
 
-    hooks = [layer.register_forward_pre_hook(look) for layer in _weighted(model)]
-    try:
-        with torch.no_grad(), model.evaluating():
-            model._discriminate(x)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with model.asking() as asked:
+        hooks = [layer.register_forward_pre_hook(look) for layer in _weighted(asked)]
+        try:
+            asked._discriminate(x)
+        finally:
+            for hook in hooks:
+                hook.remove()
     return torch.cat(pooled[1:], dim=1)
 
 

@@ -15,10 +15,12 @@ from genzoo.errors import ArgumentError
 from genzoo.explore.latents import check_latent_model
 from genzoo.models.latent import LatentModel
 from genzoo.models.model import GenerativeModel, check_count
+from genzoo.process import neutral
 
 _TINY = 1e-9  # sine of an angle below which two directions are one, or opposite
 
 
+@neutral()
 def interpolate(model: LatentModel, n: int = 8, steps: int = 9, seed: int | None = None, ends: Any = None) -> Tensor:
     """Return images (n, steps, C, H, W) in [0, 1] along `n` walks between latent vectors.
 
@@ -47,12 +49,14 @@ def interpolate(model: LatentModel, n: int = 8, steps: int = 9, seed: int | None
     return model.decode(latents.flatten(0, 1)).reshape(len(pairs), steps, *model.image_shape)  # (n, steps, C, H, W)
 
 
+@neutral()
 def path(a: Tensor, b: Tensor, steps: int, prior: str) -> Tensor:
     """Return the latent vectors (N, steps, D) at equal distances from `a` to `b`, (N, D), both ends among them."""
     between = lerp if prior == "uniform" else slerp
     return torch.stack([between(a, b, step / (steps - 1)) for step in range(steps)], dim=1)
 
 
+@neutral()
 def lerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """Return (1 - t) a + t b for vectors (..., D); exactly `a` at t = 0 and exactly `b` at t = 1."""
     if t in (0, 1):
@@ -60,6 +64,7 @@ def lerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     return (1 - t) * a + t * b
 
 
+@neutral()
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """Return the point at the share `t` of the great circle from `a` to `b`, vectors (..., D) (Shoemake 1985).
 

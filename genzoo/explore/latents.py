@@ -12,6 +12,7 @@ from genzoo.data.decode import Skip, decode
 from genzoo.errors import ArgumentError, DataError
 from genzoo.images import to_float
 from genzoo.models.latent import EncodingModel, LatentModel
+from genzoo.process import neutral
 
 
 def check_latent_model(model: object) -> None:
@@ -27,6 +28,7 @@ def check_encoder(model: object, instead: str = "choose seeds instead of images,
         raise ArgumentError(f"{type(model).__name__} decodes z but encodes no images", instead)
 
 
+@neutral()
 def codes(model: EncodingModel, images: Any) -> Tensor:
     """Return the code (N, latent_size) of each image (N, C, H, W): the encoder's, or the mean of q(z|x).
 
@@ -41,6 +43,7 @@ def codes(model: EncodingModel, images: Any) -> Tensor:
     return model.check_latents(code, "the code")
 
 
+@neutral()
 def reconstruct(model: EncodingModel, images: Any) -> Tensor:
     """Return the images (N, C, H, W) in [0, 1] that the codes of images (N, C, H, W) are decoded to.
 
@@ -50,6 +53,7 @@ def reconstruct(model: EncodingModel, images: Any) -> Tensor:
     return model.decode(codes(model, images).detach())
 
 
+@neutral()
 def read_image(path: Path | str, image_shape: tuple[int, int, int]) -> Tensor:
     """Return the image in the file `path` as (1, C, H, W) in [0, 1]: the shorter side resized, the middle cut out, as data sets are.
 

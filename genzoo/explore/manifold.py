@@ -9,11 +9,13 @@ from genzoo.errors import ArgumentError
 from genzoo.explore.latents import check_latent_model
 from genzoo.models.latent import LatentModel
 from genzoo.models.model import check_count
+from genzoo.process import neutral
 
 SHARES = (0.05, 0.95)  # of the prior: beyond them a model has seen few images
 _HINT = "genzoo traverse and genzoo interpolate walk through any number of latents; vae2d-mnist and vae-frey have two"
 
 
+@neutral()
 def manifold(model: LatentModel, n: int = 20) -> Tensor:
     """Return the images (n, n, C, H, W) in [0, 1] of a grid over the two latents of `model`.
 
@@ -34,6 +36,7 @@ def manifold(model: LatentModel, n: int = 20) -> Tensor:
     return model.decode(latents.flatten(0, 1)).reshape(n, n, *model.image_shape)
 
 
+@neutral()
 def quantiles(shares: Tensor, prior: str) -> Tensor:
     """Return the values of z_j below which the given shares of the prior lie, float32: Φ⁻¹ for "normal", 2p - 1 for "uniform"."""
     values: Tensor = 2 * shares - 1 if prior == "uniform" else torch.special.ndtri(shares)

@@ -14,11 +14,13 @@ from genzoo.explore.manifold import SHARES, quantiles
 from genzoo.models.latent import LatentModel
 from genzoo.models.model import check_count
 from genzoo.noise import whole
+from genzoo.process import neutral
 
 MOST_ROWS = 10  # of dimensions that are shown unasked
 WIDEST = 100.0  # a span: a Gaussian z comes no further than 6 in a billion draws
 
 
+@neutral()
 def traverse(
     model: LatentModel, dimensions: Sequence[int] | int | None = None, steps: int = 9, z: Any = None, span: float | None = None
 ) -> Tensor:

@@ -88,8 +88,8 @@ class AutoregressiveModel(DensityModel):
         """
         images = self.check_images(x)
         kept = self._check_mask(mask, len(images))
-        with torch.no_grad(), self.evaluating():
-            return torch.where(kept, 0, self._log_conditionals(images)).sum((1, 2, 3)).float()
+        with self.asking() as model:
+            return torch.where(kept, 0, model._log_conditionals(images)).sum((1, 2, 3)).float()
 
     def check_levels(self, x: Tensor, what: str = "x") -> Tensor:
         """Return the level of each value of `x` in [0, 1] as int64, or raise ArgumentError where a value is none of the levels.
@@ -126,9 +126,9 @@ class AutoregressiveModel(DensityModel):
         for first in range(0, total, chunk):
             # Always a whole chunk, as in `sample`: a completion must not depend on how many others are asked for.
             owner = (torch.arange(first, first + chunk, device=self.device) // count).clamp(max=len(images) - 1)
-            with torch.inference_mode(), self.evaluating():
+            with torch.inference_mode(), self.asking() as model:
                 draws = Draws(start, first, chunk, self.device, self._watch(progress, first, total))
-                drawn = self._complete(images[owner], observed[owner], draws)
+                drawn = model._complete(images[owner], observed[owner], draws)
                 draws.tell(1, 1)
                 done.append(torch.where(observed[owner], images[owner], drawn.float().clamp(0, 1))[: total - first])
         joined = torch.cat(done) if done else images.clone()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from genzoo.card import Family
@@ -55,8 +54,8 @@ class ClassifyingModel(Model):
             ArgumentError: images of a wrong shape, type or range.
         """
         images = check_images(x, None if self.any_size else self.image_shape).to(self.device)
-        with torch.no_grad(), self.evaluating():
-            found = in_chunks(self._features, images, CHUNK).float()
+        with self.asking() as model:
+            found = in_chunks(model._features, images, CHUNK).float()
         if found.ndim != 2:
             raise CardError(f"{type(self).__name__}._features returned the shape {tuple(found.shape)}, not (N, F)")
         return found
@@ -69,8 +68,8 @@ class ClassifyingModel(Model):
             ArgumentError: images of a wrong shape, type or range.
         """
         features = self.features(x)
-        with torch.no_grad(), self.evaluating():
-            logits = in_chunks(self._logits, features, CHUNK).float()
+        with self.asking() as model:
+            logits = in_chunks(model._logits, features, CHUNK).float()
         if tuple(logits.shape) != (len(features), self.classes):
             raise CardError(f"{type(self).__name__}._logits returned the shape {tuple(logits.shape)}, not (N, {self.classes})")
         return logits.log_softmax(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from genzoo.card import Family
@@ -54,8 +53,8 @@ class DensityModel(GenerativeModel):
             ArgumentError: images of a wrong shape, dtype or range.
         """
         images = self.check_images(x)
-        with torch.no_grad(), self.evaluating():
-            return self._log_prob(images).float()
+        with self.asking() as model:
+            return model._log_prob(images).float()
 
     @public
     def bits_per_dim(self, x: Any) -> Tensor:

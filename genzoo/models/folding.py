@@ -1,48 +1,97 @@
 """A generator made ready for sampling: batch norm folded into the convolutions, channels_last, bf16 where the CPU is fast at it.
 
 Folding is exact algebra: γ (w ⋆ x + b - μ) / σ + β is a convolution with the weights γ w / σ and the bias γ (b - μ) / σ + β. bf16
-moves a pixel by a grey level or two. It is used for samples and decoded images, never where gradients are wanted.
+moves a pixel by a grey level or two.
+
+What is folded is a copy, and a copy is only right while its original stays as it was. Torch does not tell every change (`p.data` and numpy
+views raise no version, hooks and `eps` are no tensors), so no copy outlives the call of a model's public method that it was made for.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextvars import ContextVar
 from itertools import zip_longest
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from genzoo.models.plain import Forwards, is_plain
+from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
 
-@dataclass(frozen=True)
-class _Made:
-    """A compact net, the state it was made from, and that state's memory, held so that no other tensor can take its address."""
-
-    net: nn.Sequential
-    state: list[tuple[int, int]]
-    memory: list[torch.UntypedStorage]
-
-
-_MADE: WeakKeyDictionary[nn.Sequential, _Made] = WeakKeyDictionary()
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, StridedConv2d, StridedConvTranspose2d)
+# Layers whose every attribute is known, in evaluation mode. A net that holds any other, a subclass of these included, stays as it is.
+_LAYERS = (
+    *_CONVOLUTIONS, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.ELU,
+    nn.GELU, nn.Softplus, nn.Identity, nn.Dropout, nn.Dropout2d, nn.Linear, nn.Flatten, nn.Unflatten, nn.Upsample, nn.PixelShuffle,
+)  # fmt: skip
+_KNOWN: Forwards = {kind: kind.forward for kind in (*_LAYERS, nn.Sequential)}
+_MADE: ContextVar[dict[nn.Module, nn.Module] | None] = ContextVar("made", default=None)
 
 
-def compact(net: nn.Sequential) -> nn.Sequential:
-    """Return what computes `net` in evaluation mode, faster; made again whenever a weight or a statistic of `net` has changed.
+@contextlib.contextmanager
+def folding_once(anew: bool = True) -> Iterator[None]:
+    """Fold every net at most once inside the block, for this thread; not `anew`: share what an outer block has folded."""
+    if not anew and _MADE.get() is not None:
+        yield
+        return
+    token = _MADE.set({})
+    try:
+        yield
+    finally:
+        _MADE.reset(token)
 
-    It takes and returns float32, and has no gradients.
+
+def compact(net: nn.Module) -> nn.Module:
+    """Return what computes `net` as it is now, faster and without gradients, from float32 to float32; `net` itself where that is not known.
+
+    Known are `nn.Sequential`s in evaluation mode, on one device and in float32, of torch's own layers and the strided ones of
+    `genzoo.models`: no subclasses, hooks, compiled modules or reparametrised weights. Call it each time: inside a public method of a
+    model the work is done once, elsewhere always anew.
     """
-    tensors = [*net.parameters(), *net.buffers()]
-    if any(tensor.is_inference() for tensor in tensors):
-        return _make(net)  # such tensors do not count their changes
-    state = [(tensor.data_ptr(), tensor._version) for tensor in tensors]
-    made = _MADE.get(net)
-    if made is None or made.state != state:
-        made = _Made(_make(net), state, [tensor.untyped_storage() for tensor in tensors])
-        _MADE[net] = made
-    return made.net
+    made = _MADE.get()
+    if made is not None and net in made:
+        return made[net]
+    ready = _make(net) if isinstance(net, nn.Sequential) and _can_be_folded(net) else net
+    if made is not None:
+        made[net] = ready
+    return ready
+
+
+def decoded(net: nn.Module, z: Tensor) -> Tensor:
+    """Return net(z), as `compact` computes it, contiguous; where gradients are recorded, they are those of `net` itself.
+
+    A net that is in training mode, in any of its parts, is just called.
+    """
+    fast = compact(net)
+    if fast is net:
+        images: Tensor = net(z)
+        return images
+    with torch.no_grad():
+        values: Tensor = fast(z).contiguous()
+    if not torch.is_grad_enabled():
+        return values
+    shown: Tensor = _Shown.apply(net(z), values)  # type: ignore[no-untyped-call]
+    return shown
+
+
+class _Shown(torch.autograd.Function):
+    """Values of one tensor, gradients of another: an image must not change because somebody asks for its slope."""
+
+    @staticmethod
+    def forward(exact: Tensor, values: Tensor) -> Tensor:
+        return values.view_as(values)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        return
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return gradients[0], None
 
 
 def fast_bf16(device: torch.device) -> bool:
@@ -54,11 +103,20 @@ def fast_bf16(device: torch.device) -> bool:
     return False
 
 
+def _can_be_folded(net: nn.Sequential) -> bool:
+    if not all(is_plain(module, _KNOWN) and not module.training for module in net.modules()):
+        return False
+    if any(isinstance(layer, nn.Sequential) for layer in net) or not any(isinstance(layer, _CONVOLUTIONS) for layer in net):
+        return False
+    tensors = [tensor for tensor in (*net.parameters(), *net.buffers()) if tensor.is_floating_point()]
+    return all(tensor.dtype == torch.float32 for tensor in tensors) and len({tensor.device for tensor in tensors}) == 1
+
+
 def _make(net: nn.Sequential) -> nn.Sequential:
     with torch.inference_mode(False), torch.no_grad():  # in this order: the first turns gradients on
         layers = list(_folded(net))
-        first = next((p for p in net.parameters()), torch.empty(0))
-        if first.device.type == "cpu" and fast_bf16(first.device):
+        device = next(net.parameters()).device
+        if device.type == "cpu" and fast_bf16(device):
             layers = _in_bf16(layers)
         compacted: nn.Sequential = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return compacted.requires_grad_(False).eval()
@@ -74,9 +132,9 @@ def _folded(net: nn.Sequential) -> Iterator[nn.Module]:
         previous = layer
 
 
-def _can_take(layer: nn.Module | None, norm: nn.Module | None) -> bool:
-    plain = isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)) and layer.groups == 1
-    return plain and isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None
+def _can_take(layer: Any, norm: nn.Module | None) -> bool:
+    plain = isinstance(layer, _CONVOLUTIONS) and layer.groups == 1
+    return plain and isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None and norm.running_var.numel() == layer.out_channels
 
 
 def _with(layer: Any, norm: Any) -> nn.Module:
@@ -84,10 +142,10 @@ def _with(layer: Any, norm: Any) -> nn.Module:
     scale = torch.rsqrt(norm.running_var + norm.eps) * (1 if norm.weight is None else norm.weight)
     shift = (0 if norm.bias is None else norm.bias) - norm.running_mean * scale
     of_outputs = (-1, 1, 1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1, 1, 1)  # the axis of the output channels
-    new: nn.Module = copy.deepcopy(layer)
-    new.weight = nn.Parameter(layer.weight * scale.view(of_outputs))
-    new.bias = nn.Parameter(shift if layer.bias is None else layer.bias * scale + shift)
-    return new
+    new = copy.copy(layer)
+    weight, bias = layer.weight * scale.view(of_outputs), shift if layer.bias is None else layer.bias * scale + shift
+    new._parameters = {"weight": nn.Parameter(weight), "bias": nn.Parameter(bias)}
+    return new  # type: ignore[no-any-return]
 
 
 def _in_bf16(layers: list[nn.Module]) -> list[nn.Module]:

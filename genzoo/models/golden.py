@@ -21,12 +21,14 @@ from genzoo.models.density import DensityModel
 from genzoo.models.latent import EncodingModel
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.noise import Draws
+from genzoo.process import neutral
 
 SEED, IMAGES = 0, 2
 PIXEL_TOLERANCE = 3  # grey levels of a miniature
 NATS_TOLERANCE = 1e-3  # relative
 
 
+@neutral()
 def record(model: Model) -> dict[str, Any]:
     """Return the golden outputs of `model`, JSON-ready: miniatures of seed 0's first samples, and log p of fixed noise (of a
     classifier, log p(class | x)).

@@ -54,8 +54,8 @@ class ImportanceModel(DensityModel):
         """
         counts, start = check_draws(ks), check_seed(seed)
         images, most = self.check_images(x), max(counts)
-        with torch.no_grad(), self.evaluating():
-            parts = [_bounds(self._log_weights(part, most, start), counts) for part in images.split(self.weighing_chunk)]
+        with self.asking() as model:
+            parts = [_bounds(model._log_weights(part, most, start), counts) for part in images.split(self.weighing_chunk)]
         return [Importance(*(torch.cat([part[k][i] for part in parts]).float() for i in (0, 1))) for k in counts]
 
     @abstractmethod

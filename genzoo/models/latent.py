@@ -42,19 +42,20 @@ class LatentModel(Model):
     def decode(self, z: Any) -> Tensor:
         """Return the images (N, C, H, W) in [0, 1] of latent vectors (N, latent_size).
 
-        The same z gives the same image, alone or in a batch. Differentiable where z asks for gradients.
+        The same z gives the same image, alone or in a batch, with gradients or without. Differentiable where z asks for gradients: these
+        are of the network in float32, also where the image is computed faster (see `genzoo.models.compact`).
 
         Raises:
             ArgumentError: z of a wrong shape or type, or not finite.
         """
         latents = self.check_latents(z)
-        with torch.set_grad_enabled(latents.requires_grad and torch.is_grad_enabled()), self.evaluating():
-            return in_chunks(self._decode, latents, self.decode_chunk).float().clamp(0, 1)
+        with self.asking(gradients=latents.requires_grad) as model:
+            return in_chunks(model._decode, latents, self.decode_chunk).float().clamp(0, 1).contiguous()
 
     def check_latents(self, z: Any, what: str = "z") -> Tensor:
         """Return `z` as (N, latent_size) float32 on the model's device, or raise ArgumentError."""
         try:
-            latents = torch.as_tensor(z)
+            latents = z if isinstance(z, Tensor) else torch.as_tensor(z)
         except (TypeError, ValueError, RuntimeError) as error:
             raise ArgumentError(f"{what} must be a tensor of latent vectors, not {type(z).__name__}") from error
         if latents.ndim != 2 or latents.shape[1] != self.latent_size or not len(latents):
@@ -94,8 +95,8 @@ class EncodingModel(LatentModel):
     def encode(self, x: Any) -> Any:
         """Return the parameters of q(z|x) (or the code) of images (N, C, H, W) in [0, 1]."""
         images = self.check_images(x)
-        with torch.no_grad(), self.evaluating():
-            return self._encode(images)
+        with self.asking() as model:
+            return model._encode(images)
 
     @abstractmethod
     def _encode(self, x: Tensor) -> Any:

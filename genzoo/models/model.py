@@ -7,11 +7,12 @@ which is the mathematics. A subclass that overrides a public method is refused w
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,19 +20,33 @@ from torch import Tensor, nn
 from genzoo.card import Family
 from genzoo.errors import ArgumentError, CardError, safe_repr
 from genzoo.images import check_images, quantise
+from genzoo.models.folding import folding_once
+from genzoo.models.modes import in_evaluation
+from genzoo.models.precision import in_float32
 from genzoo.noise import Draws, check_seed, whole
+from genzoo.process import neutral
 
 F = TypeVar("F", bound=Callable[..., Any])
+M = TypeVar("M", bound="Model")
 Progress: TypeAlias = Callable[[int, int], object]  # (pixels drawn so far, of how many)
 _FINAL: dict[str, set[str]] = {}
 _MOST = 2**63 - 1  # of anything that is counted
 
 
 def public(method: F) -> F:
-    """Mark a method that no subclass may override: it checks for everybody, the underscored one does the work."""
+    """Mark a method that no subclass may override: it checks for everybody, the underscored one does the work.
+
+    It computes in the neutral state of the process (see genzoo.process), and from the weights as they are when it is called.
+    """
     owner, _, name = method.__qualname__.rpartition(".")
     _FINAL.setdefault(name, set()).add(f"{method.__module__}.{owner}")
-    return method
+
+    @functools.wraps(method)
+    def asked(*args: Any, **kwargs: Any) -> Any:
+        with neutral(), folding_once():
+            return method(*args, **kwargs)
+
+    return cast(F, asked)
 
 
 class Model(nn.Module, ABC):
@@ -86,14 +101,29 @@ class Model(nn.Module, ABC):
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Put every part in evaluation mode and back: an answer never depends on the mode a model was left in."""
-        modes = {module: module.training for module in self.modules()}
-        self.eval()
-        try:
+        """Put every part in evaluation mode and back: an answer never depends on the mode a model was left in.
+
+        Several threads may be inside at once; the mode comes back when the last of them leaves.
+        """
+        with in_evaluation(self):
             yield
-        finally:
-            for module, mode in modes.items():
-                module.training = mode
+
+    @contextlib.contextmanager
+    def asking(self: M, gradients: bool = False) -> Iterator[M]:
+        """Yield what answers for this model, in evaluation mode and float32: itself, or a copy where its weights are in another format.
+
+        Without `gradients`, or where the caller wants none, none are recorded.
+
+        Raises:
+            ArgumentError: weights on the meta device, which has no numbers.
+        """
+        if any(parameter.is_meta for parameter in self.parameters()):
+            raise ArgumentError(
+                f"the weights of this {type(self).__name__} are on the meta device, which holds no numbers",
+                "genzoo.load(name) or genzoo.create(name) gives a model with weights",
+            )
+        with torch.set_grad_enabled(gradients and torch.is_grad_enabled()), self.evaluating():
+            yield in_float32(self)
 
 
 class GenerativeModel(Model):
@@ -125,7 +155,10 @@ class GenerativeModel(Model):
     def sample_batches(
         self, n: int, seed: int | None = None, *, dtype: torch.dtype = torch.float32, progress: Progress | None = None
     ) -> Iterator[Tensor]:
-        """Yield the images of `sample(n, seed)` a few at a time, so that memory does not grow with n."""
+        """Yield the images of `sample(n, seed)` a few at a time, so that memory does not grow with n.
+
+        Each batch is drawn from the weights as they are when it is asked for.
+        """
         count, start = check_count(n), check_seed(seed)
         if dtype not in (torch.float32, torch.uint8):
             raise ArgumentError(f"dtype must be torch.float32 or torch.uint8, not {dtype!r}")
@@ -133,14 +166,20 @@ class GenerativeModel(Model):
 
     def _batches(self, n: int, seed: int, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
         for first in range(0, n, self.decode_chunk):
-            # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image must not depend on n.
-            draws = Draws(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
-            with torch.inference_mode(), self.evaluating():
-                images = self._sample(draws).float().clamp(0, 1)[: n - first]
-            if tuple(images.shape[1:]) != self.image_shape:
-                raise CardError(f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not {self.image_shape}")
-            draws.tell(1, 1)
-            yield quantise(images) if dtype == torch.uint8 else images.clone()
+            with neutral(), folding_once(anew=False):  # not across the yield, where the process is the caller's and weights may change
+                images = self._batch(n, seed, first, progress)
+                batch = quantise(images) if dtype == torch.uint8 else images.clone()
+            yield batch
+
+    def _batch(self, n: int, seed: int, first: int, progress: Progress | None) -> Tensor:
+        # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image must not depend on n.
+        draws = Draws(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
+        with torch.inference_mode(), self.asking() as model:
+            images = model._sample(draws).float().clamp(0, 1)[: n - first]
+        if tuple(images.shape[1:]) != self.image_shape:
+            raise CardError(f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not {self.image_shape}")
+        draws.tell(1, 1)
+        return images
 
     def _watch(self, progress: Progress | None, first: int, n: int) -> Progress | None:
         """Return what tells `progress` of the batch that begins with image `first` of `n`, whatever steps it is drawn in."""

@@ -20,6 +20,8 @@ from torch.overrides import TorchFunctionMode
 from genzoo.card import Card
 from genzoo.errors import ArgumentError, UnknownNameError, WeightsError, safe_repr, suggest
 from genzoo.models.model import Model
+from genzoo.noise import check_seed
+from genzoo.process import undisturbed
 
 FORMAT = 1
 STORAGE = {"float32": torch.float32, "float16": torch.float16}
@@ -95,6 +97,20 @@ def fill(model: Model, blob: bytes, where: str) -> Model:
     return model.eval()
 
 
+def build_fresh(card: Card, seed: int | None = None) -> Model:
+    """Build the card's model with fresh weights, a function of `seed` (None: any), whatever state the process is in.
+
+    Raises:
+        ArgumentError: a seed outside [0, 2^63); a value that the config refuses.
+    """
+    start = check_seed(seed)
+    with undisturbed():
+        torch.default_generator.manual_seed(start)
+        model: Model = card.build()
+    return model
+
+
+@undisturbed()
 def build_filled(card: Card, blob: bytes, where: str) -> Model:
     """Build the card's model with the config of its weights, without first drawing weights that would be thrown away."""
     told = card.replace(config={**card.config, **facts_of(blob, where)["config"]})

@@ -11,6 +11,7 @@ from genzoo.models import ClassifyingModel
 from genzoo.noise import Draws
 from genzoo.testing.generative import fresh_noise, near, untouched
 from genzoo.testing.law import hold, refuses
+from genzoo.testing.present import suited_noise, check_present
 
 
 def check_classifying(model: ClassifyingModel) -> None:
@@ -31,6 +32,9 @@ def check_classifying(model: ClassifyingModel) -> None:
     wrong |= {} if model.any_size else {"another shape": torch.zeros(1, channels, height, width + 1)}
     for what, x in wrong.items():
         refuses(lambda x=x: model.features(x), ArgumentError, law, what, look)  # type: ignore[misc]
+    with untouched(model, f"{name}._features"):
+        noise = suited_noise(model, 3)
+        check_present(model, lambda changed: changed.log_probs(noise), f"{name}._features")
 
 
 def _check_features(model: ClassifyingModel, name: str) -> None:

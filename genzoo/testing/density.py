@@ -14,9 +14,9 @@ from genzoo.evaluation import integrals
 from genzoo.evaluation.certificate import Certificate, certify
 from genzoo.evaluation.laws import check_sum, every_image
 from genzoo.models import DensityModel, ImportanceModel
-from genzoo.noise import Draws
 from genzoo.testing.generative import fresh_noise, untouched
 from genzoo.testing.law import hold, refuses
+from genzoo.testing.present import suited_noise, check_present
 
 __all__ = ["MOST_IMAGES", "check_density", "every_image"]
 
@@ -49,6 +49,8 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
     with untouched(model, f"{name}._log_prob"):
         _check_values(model, f"{name}._log_prob")
         _check_arguments(model, name)
+        images = suited_noise(model, 3)
+        check_present(model, lambda changed: changed.log_prob(images), f"{name}._log_prob")
         if isinstance(model, ImportanceModel):
             _check_weights(model, name)
         _check_total(model, known, f"{name}._log_prob")
@@ -65,7 +67,7 @@ def _check_total(model: DensityModel, levels: int, look: str) -> None:
 
 
 def _check_values(model: DensityModel, look: str) -> None:
-    images = _suited(model, 5)
+    images = suited_noise(model, 5)
     with fresh_noise(1):
         values = model.log_prob(images)
     with fresh_noise(2):
@@ -86,14 +88,8 @@ def _check_values(model: DensityModel, look: str) -> None:
     hold(torch.allclose(bits, expected, rtol=1e-5), law, f"{bits[0]:.4g}, not {expected[0]:.4g}", "who replaced bits_per_dim")
 
 
-def _suited(model: DensityModel, n: int) -> Tensor:
-    """Return `n` images that the model has a probability for: black and white, which every number of levels has, or real numbers."""
-    uniform = Draws(0, 0, n).uniform(*model.image_shape)
-    return ((uniform < 0.5).float() if model.levels else uniform.float()).to(model.device)
-
-
 def _check_weights(model: ImportanceModel, name: str) -> None:
-    images, look = _suited(model, 3), f"{name}._log_weights"
+    images, look = suited_noise(model, 3), f"{name}._log_weights"
     with fresh_noise(1):
         few, many = model.iwae_bounds(images, (2, 7))
     with fresh_noise(2):

@@ -13,6 +13,7 @@ from genzoo.images import quantise
 from genzoo.models import GenerativeModel, Model
 from genzoo.noise import Draws
 from genzoo.testing.law import hold, refuses
+from genzoo.testing.present import check_present
 
 CLOSE = 0.02  # standard deviations: kernels may sum in another order for another batch size, in bf16 with two or three digits
 BAD_COUNTS = (0, -1, 1.5, True, "3", None)
@@ -20,7 +21,8 @@ BAD_SEEDS = (-1, 2**63, 1.5, True, "3")
 
 
 def check_generative(model: GenerativeModel) -> None:
-    """Hold a model that can be sampled to its laws: shape, range, one seed one image in any batch, no trace left, errors.
+    """Hold a model that can be sampled to its laws: shape, range, one seed one image in any batch, present weights, no trace left,
+    errors.
 
     Raises:
         LawError: the first law that is broken.
@@ -32,6 +34,8 @@ def check_generative(model: GenerativeModel) -> None:
     with untouched(model, f"{name}._sample"):
         _check_samples(model, f"{name}._sample")
     _check_arguments(model, name)
+    with untouched(model, f"{name}._sample"):
+        check_present(model, lambda changed: changed.sample(2, seed=0), f"{name}._sample")
 
 
 def _check_raw(model: GenerativeModel, look: str) -> None:

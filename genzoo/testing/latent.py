@@ -11,13 +11,15 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.models import EncodingModel, LatentModel
-from genzoo.noise import Draws
 from genzoo.testing.generative import check_pixels, fresh_noise, near, untouched
 from genzoo.testing.law import hold, refuses
+from genzoo.testing.present import suited_noise, check_present
 
 
 def check_latent(model: LatentModel) -> None:
-    """Hold a model with a z to its laws: the prior, decoding alone and in a batch, gradients to z, errors; encoding where it has it.
+    """Hold a model with a z to its laws: the prior, decoding alone and in a batch, gradients to z, present weights, errors.
+
+    Encoding is held to its own where the model has it.
 
     Raises:
         LawError: the first law that is broken.
@@ -31,6 +33,8 @@ def check_latent(model: LatentModel) -> None:
         _check_prior(model, f"{name}._latents")
         _check_decode(model, f"{name}._decode")
         _check_arguments(model, name)
+        z = model.sample_latents(3, seed=0)
+        check_present(model, lambda changed: changed.decode(z), f"{name}._decode")
         if isinstance(model, EncodingModel):
             _check_encode(model, f"{name}._encode")
 
@@ -67,6 +71,7 @@ def _check_decode(model: LatentModel, look: str) -> None:
     asked = z.clone().requires_grad_(True)
     result = model.decode(asked)
     hold(result.requires_grad, "gradients flow from the image to z", "no gradient at all", f"{look}: no_grad, detach or numpy in it")
+    near(result, images, images, "the same z gives the same image, with gradients and without", f"{look}: see models.decoded")
     (slope,) = torch.autograd.grad(result.sum(), asked)
     hold(torch.isfinite(slope).all() and slope.abs().max() > 0, "gradients flow from the image to z", "a gradient of zero", look)
 
@@ -86,7 +91,7 @@ def _check_arguments(model: LatentModel, name: str) -> None:
 
 
 def _check_encode(model: EncodingModel, look: str) -> None:
-    images = (Draws(0, 0, 3).uniform(*model.image_shape) < 0.5).float().to(model.device)  # black and white: every model takes these
+    images = suited_noise(model, 3)
     with fresh_noise(1):
         codes = list(tensors(model.encode(images)))
     with fresh_noise(2):
@@ -96,6 +101,7 @@ def _check_encode(model: EncodingModel, look: str) -> None:
         hold(len(code) == 3, "encode returns one row per image", f"the shape {tuple(code.shape)}", look)
         hold(torch.isfinite(code).all(), "encode returns finite values", "NaN or infinite values", look)
         near(code[:1], alone, code, "the code of an image depends on that image alone", f"noise or batch statistics in {look}")
+    check_present(model, lambda changed: torch.cat([code.float().flatten() for code in tensors(changed.encode(images))]), look)
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

@@ -18,6 +18,7 @@ from genzoo.errors import GenzooError
 from genzoo.isolation import describe
 from genzoo.models import ClassifyingModel, DensityModel, GenerativeModel, ImplicitModel, LatentModel, Model, golden
 from genzoo.models.weights import build_filled, encode
+from genzoo.process import undisturbed
 from genzoo.testing.cards import check_card
 from genzoo.testing.classifying import check_classifying
 from genzoo.testing.density import check_density
@@ -59,7 +60,8 @@ class Law:
     def __call__(self) -> None:
         """Hold the card to these laws; whatever else goes wrong on the way is a LawError too, which names the line."""
         try:
-            self.check()
+            with undisturbed():
+                self.check()
         except LawError:
             raise
         except Exception as error:

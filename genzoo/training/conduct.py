@@ -21,7 +21,9 @@ from genzoo.evaluation.scoring import score_model
 from genzoo.files import make_folder
 from genzoo.law import LawError
 from genzoo.models import Model
+from genzoo.models.weights import build_fresh
 from genzoo.noise import mix
+from genzoo.process import undisturbed
 from genzoo.recipe import Recipe
 from genzoo.training import settings as machine
 from genzoo.training.loop import Run, play
@@ -34,6 +36,7 @@ from genzoo.training.report import Report
 FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
 
 
+@undisturbed()
 def conduct(
     card: Card,
     data: Any,
@@ -73,10 +76,7 @@ def conduct(
 
 def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:
     """Return the model with the fresh weights of the recipe's seed: equal on every rank and at every start."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(mix(recipe.seed, "weights"))
-        model: Model = card.replace(config=config).build()
-    return model
+    return build_fresh(card.replace(config=config), mix(recipe.seed, "weights"))
 
 
 def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bool) -> Outcome:

@@ -17,6 +17,7 @@ from genzoo.data import Images
 from genzoo.errors import ArgumentError, CollapseError, DataError, TrainingError, suggest
 from genzoo.models import Model
 from genzoo.noise import generator, mix
+from genzoo.process import seed_global, undisturbed
 from genzoo.recipe import FACTS, Recipe
 from genzoo.training import checkpoint
 from genzoo.training.averages import Averages
@@ -111,7 +112,7 @@ class Run:
 
     def _turn(self, player: Player, turn: int, images: torch.Tensor, *labels: torch.Tensor | None) -> torch.Tensor:
         key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
-        torch.manual_seed(mix("modules", *key))  # dropout inside a network draws from the global generator
+        seed_global(mix("modules", *key), self.settings.device)  # dropout inside a network draws from the global generator
         if player.before_turn is not None:
             player.before_turn(self.step)
         if self.recorder.plays(player):
@@ -188,6 +189,7 @@ class Run:
             )
 
 
+@undisturbed()
 def play(
     run: Run,
     on_round: Callable[[dict[str, float]], None],

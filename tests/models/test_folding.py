@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import gc
+import weakref
 
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
-from genzoo.models import StridedConvTranspose2d, compact
-from genzoo.models.folding import _MADE, fast_bf16
+from genzoo.models import StridedConvTranspose2d, compact, decoded
+from genzoo.models.folding import fast_bf16, folding_once
 
 
 @pytest.fixture
@@ -74,10 +77,13 @@ class TestFolding:
 
     def test_leaves_the_net_alone(self, net, z):
         before = copy.deepcopy(net.state_dict())
-        net.train()
         compact(net)(z)
-        assert all(layer.training for layer in net.modules())
         assert all(torch.equal(net.state_dict()[key], value) for key, value in before.items())
+
+
+class Louder(nn.ReLU):
+    def forward(self, x):
+        return 2 * super().forward(x)
 
 
 def by_step(net):
@@ -91,6 +97,24 @@ CHANGES = {
     "other weights loaded": lambda net: net.load_state_dict({k: v * 0.5 for k, v in net.state_dict().items()}),
     "other weights assigned": lambda net: net.load_state_dict({k: v * 0.5 for k, v in net.state_dict().items()}, assign=True),
     "a parameter replaced": lambda net: setattr(net[0], "weight", nn.Parameter(torch.ones_like(net[0].weight))),
+    "the average of other weights": lambda net: [p.data.mul_(0.9).add_(torch.ones_like(p), alpha=0.1) for p in net.parameters()],
+    "a numpy view": lambda net: net[3].weight.detach().numpy().__imul__(1.5),
+    "statistics by .data": lambda net: net[1].running_var.data.mul_(4),
+    "eps": lambda net: setattr(net[1], "eps", 1.0),
+    "another layer": lambda net: net.__setitem__(3, StridedConvTranspose2d(24, 16, 4, 2, 1)),
+    "another activation": lambda net: net.__setitem__(2, nn.Tanh()),
+    "an attribute of a layer": lambda net: (net.__setitem__(5, nn.LeakyReLU(0.1)), setattr(net[5], "negative_slope", 0.9)),
+    "training mode": lambda net: net.train(),
+    "one layer in training mode": lambda net: net[1].train(),
+    "a forward hook": lambda net: net[2].register_forward_hook(lambda layer, inputs, output: output * 0.5),
+    "a hook before": lambda net: net[3].register_forward_pre_hook(lambda layer, inputs: (inputs[0] * 0.5,)),
+    "a forward of its own": lambda net: setattr(net[2], "forward", torch.tanh),
+    "pruned": lambda net: prune.l1_unstructured(net[3], "weight", 0.5),
+    "pruned, then changed": lambda net: prune.l1_unstructured(net[3], "weight", 0.5).weight_orig.data.mul_(2),
+    "spectral norm": lambda net: parametrizations.spectral_norm(net[3]).eval(),
+    "weight norm": lambda net: parametrizations.weight_norm(net[3]).parametrizations.weight.original0.data.mul_(2),
+    "orthogonal": lambda net: parametrizations.orthogonal(net[3]),
+    "a subclass": lambda net: net.__setitem__(2, Louder()),
     "the data of a parameter replaced": lambda net: setattr(net[0].weight, "data", torch.ones_like(net[0].weight)),
 }
 
@@ -107,24 +131,48 @@ class TestFreshness:
             torch.testing.assert_close(after, net(z), rtol=0, atol=2e-6)
         assert not torch.equal(before, after)
 
-    def test_it_is_made_once(self, net):
-        assert compact(net) is compact(net)
+    def test_it_is_made_once_where_somebody_says_so(self, net):
+        assert compact(net) is not compact(net)
+        with folding_once():
+            made = compact(net)
+            assert made is compact(net)
+            with folding_once(anew=False):
+                assert made is compact(net)
+            with folding_once():
+                assert made is not compact(net)
+
+    def test_a_patched_class_is_seen(self, net, z, monkeypatch):
+        monkeypatch.setattr(nn.ReLU, "forward", lambda self, x: torch.tanh(x))
+        assert compact(net) is net
+
+    def test_a_global_hook_is_called(self, net, z):
+        seen = []
+        hook = nn.modules.module.register_module_forward_hook(lambda layer, inputs, output: seen.append(layer))
+        try:
+            compact(net)(z)
+        finally:
+            hook.remove()
+        assert net[1] in seen
+
+    def test_what_is_no_sequence_of_layers_is_left_alone(self, net):
+        wrapped = torch.compile(net, backend="eager"), torch.fx.symbolic_trace(nn.Sequential(nn.Conv2d(6, 4, 1))).eval()
+        assert all(compact(net) is net for net in wrapped)
+        net.compile(backend="eager")
+        assert compact(net) is net
+
+    def test_other_formats_are_left_alone(self, net):
+        assert compact(net.double()) is net and compact(net.half()) is net
+
+    def test_nothing_is_left_behind(self, net):
+        made = weakref.ref(compact(net))
+        gc.collect()
+        assert made() is None
 
     def test_a_copy_has_its_own(self, net, z):
-        compact(net)
         other = copy.deepcopy(net)
         with torch.no_grad():
             other[0].weight.mul_(2)
             assert not torch.equal(compact(other)(z), compact(net)(z))
-
-    def test_it_is_forgotten_with_its_net(self, net):
-        compact(net)
-        known = len(_MADE)
-        other = copy.deepcopy(net)
-        compact(other)
-        assert len(_MADE) == known + 1
-        del other
-        assert len(_MADE) == known
 
     def test_weights_born_in_inference_mode_are_never_remembered(self, z):
         with torch.inference_mode():
@@ -138,6 +186,26 @@ class TestFreshness:
             first = compact(net)(z)
         with torch.no_grad():
             assert torch.equal(compact(net)(z), first)
+
+
+class TestGradients:
+    @pytest.fixture(autouse=True)
+    def bf16(self, monkeypatch):
+        monkeypatch.setattr("genzoo.models.folding.fast_bf16", lambda device: True)
+
+    def test_the_image_is_the_same_with_gradients_and_without(self, net, z):
+        with torch.no_grad():
+            plain = decoded(net, z)
+        asked = decoded(net, z.requires_grad_())
+        assert torch.equal(asked.detach(), plain)
+        assert not torch.equal(plain, net(z))
+
+    def test_gradients_are_those_of_the_net_itself(self, net, z):
+        z.requires_grad_()
+        wanted = [z, net[0].weight, net[1].bias]
+        (by,) = (torch.randn(5, 3, 12, 20),)
+        ours, exact = (torch.autograd.grad((images * by).sum(), wanted) for images in (decoded(net, z), net(z)))
+        assert all(torch.equal(one, other) for one, other in zip(ours, exact, strict=True))
 
 
 class TestPrecision:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise, zip_longest
 from math import prod
 
-import torch
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
@@ -24,7 +23,7 @@ from genzoo.models import (
     MinibatchDiscrimination,
     StridedConv2d,
     StridedConvTranspose2d,
-    compact,
+    decoded,
 )
 from genzoo.schema import limits
 
@@ -110,10 +109,8 @@ class ConvolutionalGAN(ImplicitModel):
         return int(self.config.latent_size)
 
     def _decode(self, z: Tensor) -> Tensor:
-        learning = self.generator.training or torch.is_grad_enabled()
-        net = self.generator if learning or self.config.dropout else compact(self.generator)
-        images: Tensor = net(z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
-        return (images if learning else images.contiguous()).add(1).div(2)
+        images = decoded(self.generator, z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
+        return images.add(1).div(2)
 
     def _discriminate(self, x: Tensor) -> Tensor:
         logits: Tensor = self.discriminator(2 * x - 1)  # (N, 1, 1, 1)

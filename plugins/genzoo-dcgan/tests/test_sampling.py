@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from genzoo_dcgan.dcgan import DCGAN, DCGANConfig
 from torch import nn
+from torch.nn.utils import parametrizations, prune
 
 from genzoo.models import StridedConv2d, StridedConvTranspose2d, folding
 
@@ -42,15 +45,18 @@ def test_bits_do_not_depend_on_the_batch(model):
 
 
 @pytest.mark.parametrize(("bf16", "levels"), [(False, 0.01), (True, 2.5)])
-def test_gradients_take_the_exact_way(model, bf16, levels, monkeypatch):
+def test_an_image_is_the_same_with_gradients_which_are_exact(model, bf16, levels, monkeypatch):
     monkeypatch.setattr(folding, "fast_bf16", lambda device: bf16)
     z = model.sample_latents(8, seed=0)
-    fast, exact = model.decode(z), model.decode(z.clone().requires_grad_())
-    assert exact.requires_grad and not fast.requires_grad
-    plain = (model.generator(z[:, :, None, None]) + 1) / 2
-    torch.testing.assert_close(exact, plain.clamp(0, 1), rtol=0, atol=1e-6)
-    assert (fast - exact).abs().max() * 255 < levels
-    assert exact.std() > 0.1  # there is something to differ
+    asked = z.clone().requires_grad_()
+    fast, same = model.decode(z), model.decode(asked)
+    assert same.requires_grad and not fast.requires_grad
+    assert torch.equal(same.detach(), fast)
+    plain = (model.generator(asked[:, :, None, None]) + 1) / 2
+    assert (fast - plain).abs().max() * 255 < levels
+    assert plain.std() > 0.1  # there is something to differ
+    slopes = [torch.autograd.grad(images[:, :, ::2].sum(), asked)[0] for images in (same, plain)]
+    torch.testing.assert_close(*slopes, rtol=1e-4, atol=1e-4)
 
 
 def test_training_goes_on_in_training_mode(model):
@@ -83,3 +89,53 @@ def test_fresh_weights_and_keys_are_those_of_stock_layers(monkeypatch):
     assert not any(isinstance(layer, (StridedConv2d, StridedConvTranspose2d)) for layer in stock.modules())
     assert list(ours) == list(stock.state_dict())
     assert all(torch.equal(ours[key], value) for key, value in stock.state_dict().items())
+
+
+def average(model):
+    with torch.no_grad():
+        for weight in model.generator.parameters():
+            weight.data.mul_(0.5).add_(torch.ones_like(weight), alpha=0.01)
+
+
+CHANGES = {
+    "a moving average": average,
+    "eps": lambda model: setattr(model.generator[1], "eps", 1.0),
+    "a numpy view": lambda model: model.generator[3].weight.detach().numpy().__imul__(2),
+    "a hook": lambda model: model.generator[2].register_forward_hook(lambda layer, inputs, output: 0.5 * output),
+    "pruning": lambda model: prune.l1_unstructured(model.generator[3], "weight", 0.5),
+    "spectral norm": lambda model: parametrizations.spectral_norm(model.generator[3]),
+    "another layer": lambda model: model.generator.__setitem__(2, nn.Tanh()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_images_are_those_of_the_generator_as_it_is(model, change, monkeypatch):
+    monkeypatch.setattr(folding, "fast_bf16", lambda device: False)
+    before, z = model.sample(3, seed=0), model.sample_latents(3, seed=0)
+    change(model)
+    with torch.no_grad():
+        now = ((model.eval().generator(z[:, :, None, None]) + 1) / 2).clamp(0, 1)
+    for images in (model.sample(3, seed=0), model.decode(z)):
+        assert (images - now).abs().max() < 1e-4 < (images - before).abs().max()
+
+
+def test_every_batch_is_drawn_from_the_weights_of_its_moment(model):
+    batches = model.sample_batches(2 * model.decode_chunk, seed=0)
+    next(batches)
+    average(model)
+    assert torch.equal(next(batches), model.sample(2 * model.decode_chunk, seed=0)[model.decode_chunk :])
+
+
+def test_a_compiled_generator_is_called(model):
+    before = model.sample(2, seed=0)
+    model.generator = torch.compile(model.generator, backend="eager")
+    assert (model.sample(2, seed=0) - before).abs().max() < 2.5 / 255
+    model.generator = torch.compile(nn.Identity(), backend="eager")
+    model.generator.register_forward_hook(lambda net, inputs, output: torch.zeros(len(output), 3, 24, 40))
+    assert (model.sample(2, seed=0) == 0.5).all()
+
+
+def test_copies_and_shared_memory_draw_the_same(model):
+    before = model.sample(2, seed=0)
+    assert torch.equal(copy.deepcopy(model).sample(2, seed=0), before)
+    assert torch.equal(model.requires_grad_(False).share_memory().sample(2, seed=0), before)

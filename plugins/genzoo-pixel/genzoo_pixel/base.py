@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from genzoo.errors import ArgumentError
-from genzoo.models import AutoregressiveModel
+from genzoo.models import AutoregressiveModel, converted, is_hooked
 from genzoo.noise import Draws
 from genzoo.schema import limits
 from genzoo_pixel import heads
@@ -44,6 +45,7 @@ class PixelModel(AutoregressiveModel):
 
     config: PixelConfig
     decode_chunk = 16
+    parts: ClassVar[tuple[type[nn.Module], ...]] = ()  # of which its network is made, beside lists of them
 
     @property
     def levels(self) -> int:
@@ -68,13 +70,21 @@ class PixelModel(AutoregressiveModel):
 
     def _complete(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
         # In float64 rounding never moves a boundary past a drawn number, so cached and naive images are equal, not just alike.
-        exact = copy.deepcopy(self).double()
+        exact = converted(self, torch.float64)
+        if not exact._unrolls():
+            return AutoregressiveModel._complete_naively(exact, x, mask, draws)
         machine = exact._machine(draws.n)
         uniforms = draws.uniform(*self.image_shape[1:], self.image_shape[0])
         return draw(machine, exact._quantile, x, mask, uniforms, self.levels, draws.tell)
 
     def _complete_naively(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
-        return AutoregressiveModel._complete_naively(copy.deepcopy(self).double(), x, mask, draws)
+        return AutoregressiveModel._complete_naively(converted(self, torch.float64), x, mask, draws)
+
+    def _unrolls(self) -> bool:
+        """Whether a machine computes what the network does: parts that it does not know, and parts with hooks, must be called."""
+        known = (nn.ModuleList, *self.parts)
+        inside = [module for name, module in self.named_modules() if name and "parametrizations" not in name.split(".")]
+        return all(type_before_parametrizations(module) in known and not is_hooked(module) for module in inside)
 
     @abstractmethod
     def _network(self, x: Tensor) -> Tensor:

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genzoo.models import is_hooked
 from genzoo.schema import limits
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
 from genzoo_pixel.layers import gate, gated
-from genzoo_pixel.masks import MaskedConv2d, bounds, shift_down
+from genzoo_pixel.masks import MaskedConv2d, bounds, pointwise_weight, shift_down
 from genzoo_pixel.sampler import Machine, Tail, pointwise
 
 FIRST, LATER = 7, 3  # sides of the kernels
@@ -52,10 +53,18 @@ class GatedLayer(nn.Module):
 
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         """Map both stacks (N, H, W, p), the vertical one with a row of zeros on top, to the same shapes; see `gated`."""
+        if any(is_hooked(part) for part in self.children()):  # such parts must be called
+            return self._called(v, h)
         left, here = self.horizontal.masked[:, :, 0, :2].permute(2, 1, 0)
-        joint = torch.cat([left, here, self.link.weight[:, :, 0, 0].t()])
+        joint = torch.cat([left, here, pointwise_weight(self.link).t()])
+        vertical = self.vertical.masked
         vbias, jbias = cast(Tensor, self.vertical.bias), cast(Tensor, self.horizontal.bias)
-        return gated(v, h, (self.vertical.masked, vbias), (joint, jbias), self.out.product)
+        return gated(v, h, (vertical, vbias), (joint, jbias), self.out.product)
+
+    def _called(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+        told = self.vertical(v[:, 1:].permute(0, 3, 1, 2))  # (N, 2p, H, W)
+        gates = self.horizontal(h.permute(0, 3, 1, 2)) + shift_down(self.link(told))
+        return F.pad(gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), h + self.out(gate(gates)).permute(0, 2, 3, 1)
 
     def begin(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map images (N, C, H, W) to the two stacks, the first layer's way."""
@@ -68,6 +77,7 @@ class GatedPixelCNN(PixelModel):
     """Exact p(x); with enough layers the context is complete."""
 
     Config = GatedPixelCNNConfig
+    parts = (MaskedConv2d, nn.Conv2d, GatedLayer)
 
     def __init__(self, config: GatedPixelCNNConfig) -> None:
         super().__init__()
@@ -171,7 +181,7 @@ class Vertical:
         weight = conv.masked.detach() * scale[:, None, None, None]
         self.taps = weight.permute(2, 3, 1, 0).contiguous()  # (kh, kw, ins, 2p)
         self.bias = cast(Tensor, conv.bias).detach() * scale
-        link = layer.link.weight.detach()[:, :, 0, 0] * scale[:, None] / scale
+        link = pointwise_weight(layer.link).detach() * scale[:, None] / scale
         self.link, self.constant = link[order].t().contiguous(), (cast(Tensor, layer.horizontal.bias).detach() * scale)[order]
         self.lines = weight.new_zeros(
             self.tall, wide + self.span - 1, n, conv.in_channels

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genzoo.models import renew
+
 Kind = Literal["A", "B", "rows"]
 FEW = 4  # channels of an image at most
 
@@ -70,13 +72,15 @@ class MaskedConv2d(nn.Conv2d):
 
     @property
     def masked(self) -> Tensor:
-        """The weight as it is used."""
+        """The weight as it is used, now: also where it is pruned or normed."""
+        renew(self)
         return self.weight * self.mask.to(self.weight.dtype)
 
     @property
     def product(self) -> tuple[Tensor, Tensor]:
         """The weight (ins, outs) of a 1×1 convolution as it is used, and the bias: x · weight + bias for x (M, ins)."""
-        return self.masked[:, :, 0, 0].t(), cast(Tensor, self.bias)
+        weight = self.masked  # first: it renews the bias as well
+        return weight[:, :, 0, 0].t(), cast(Tensor, self.bias)
 
     def rows(self, group: int, parts: int | None = None) -> slice | Tensor:
         """Return the outputs that belong to `group` in the first `parts` parts (None: in all): what one sub-step of a pixel computes."""
@@ -102,6 +106,12 @@ class MaskedConv2d(nn.Conv2d):
         # Symmetric padding inside the kernel is free; the rows that it adds below would see the future and are cut off.
         full: Tensor = F.conv2d(x, self.masked, self.bias, padding=(height - 1, side))  # (N, outs, H + height - 1, W)
         return full[:, :, : x.shape[2]]
+
+
+def pointwise_weight(conv: nn.Conv2d) -> Tensor:
+    """Return the weight (outs, ins) of a 1×1 convolution as it is now."""
+    renew(conv)
+    return conv.weight[:, :, 0, 0]
 
 
 def shift_down(x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from genzoo.models import is_hooked
 from genzoo_pixel import layers
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
 from genzoo_pixel.masks import MaskedConv2d, bounds
@@ -36,6 +37,10 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, H, W, 2h) to the same shape; see `layers.block`."""
+        if any(is_hooked(part) for part in self.children()):  # such parts must be called
+            inner: Tensor = self.down(x.permute(0, 3, 1, 2).relu())
+            grown: Tensor = self.up(self.mix(inner.relu()).relu())
+            return x + grown.permute(0, 2, 3, 1)
         return layers.block(x, self.down.product, (self.mix.masked, cast(Tensor, self.mix.bias)), self.up.product)
 
 
@@ -43,6 +48,7 @@ class PixelCNN(PixelModel):
     """Exact p(x) with masked convolutions; the context has the blind spot."""
 
     Config = PixelCNNConfig
+    parts = (MaskedConv2d, Block)
 
     def __init__(self, config: PixelCNNConfig) -> None:
         super().__init__()

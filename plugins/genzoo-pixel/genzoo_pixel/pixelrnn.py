@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genzoo.models import is_hooked
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
-from genzoo_pixel.masks import MaskedConv2d
+from genzoo_pixel.masks import MaskedConv2d, pointwise_weight
 from genzoo_pixel.pixelcnn import STEM
 from genzoo_pixel.recurrent import DiagonalCache, RecurrentMachine, RowCache
 from genzoo_pixel.sampler import Machine
@@ -48,8 +49,11 @@ class RowLSTM(nn.Module):
         """Map (2h, H · W, N), cells in the order of the course, to the same shape; the image is not read."""
         width, (_, cells, n) = self.start.shape[1], x.shape
         left = F.pad(x.unflatten(1, size), (0, 0, 1, -1)).flatten(1, 2)  # what lies to the left of each cell
-        weight = self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)  # (4h, 2 · 2h): from the left, from here
-        z = products(self.inputs.bias, weight[None], torch.cat([left, x])[None])  # (1, 4h, cells · N)
+        if is_hooked(self.inputs):  # it must be called
+            z = laid(self.inputs(x.unflatten(1, size).permute(3, 0, 1, 2)))[None]
+        else:
+            weight = self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)  # (4h, 2 · 2h): from the left, from here
+            z = products(self.inputs.bias, weight[None], torch.cat([left, x])[None])  # (1, 4h, cells · N)
         first = self.start[0].expand(1, 3, width)
         h = scan(z, self.states, first, self.start[1:], self.course(*size), n)
         return residual(x, self.up, h[0].view(width, cells, n))
@@ -80,10 +84,15 @@ class DiagonalBiLSTM(nn.Module):
     def forward(self, x: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
         """Map (2h, H · W, N), cells in the order of the course, to the same shape; `image` (C, H · W, N) is what the network began with."""
         mirrored, lowered = turns(*size)
-        weight = self.inputs.masked[:, :, 0, 0].unflatten(0, (2, -1))  # (direction, 4h, 2h)
-        z = products(self.inputs.bias, weight, torch.stack([x, moved(x, mirrored)]))  # (direction, 4h, cells · N)
+        if is_hooked(self.inputs):  # it must be called
+            ways = [laid(self.inputs(upright(part))) for part in (x, moved(x, mirrored))]
+            z = torch.stack([ways[0].chunk(2)[0], ways[1].chunk(2)[1]])
+        else:
+            weight = self.inputs.masked[:, :, 0, 0].unflatten(0, (2, -1))  # (direction, 4h, 2h)
+            z = products(self.inputs.bias, weight, torch.stack([x, moved(x, mirrored)]))  # (direction, 4h, cells · N)
         if self.image is not None:
-            seen = self.image.weight[:, :, 0, 0] @ moved(image, mirrored).flatten(1)
+            part = moved(image, mirrored)
+            seen = laid(self.image(upright(part))) if is_hooked(self.image) else pointwise_weight(self.image) @ part.flatten(1)
             z = torch.stack([z[0], z[1] + seen])
         width, (_, cells, n) = self.start.shape[2], x.shape
         h = scan(z, self.states, self.start[:, [0, 2]], self.start[:, 1], self.course(*size), n)
@@ -99,8 +108,20 @@ def products(bias: Tensor | None, weight: Tensor, x: Tensor) -> Tensor:
 
 def residual(x: Tensor, up: MaskedConv2d, h: Tensor) -> Tensor:
     """Return x + up(h) for x (2h, cells, N) and h (h, cells, N)."""
-    grown = torch.addmm(cast(Tensor, up.bias)[:, None], up.masked[:, :, 0, 0], h.flatten(1))
-    return x + grown.view_as(x)
+    if is_hooked(up):  # it must be called
+        return x + laid(up(upright(h))).view_as(x)
+    weight = up.masked[:, :, 0, 0]
+    return x + torch.addmm(cast(Tensor, up.bias)[:, None], weight, h.flatten(1)).view_as(x)
+
+
+def upright(x: Tensor) -> Tensor:
+    """Return `x` (features, cells, N) as a map (N, features, cells, 1)."""
+    return x.permute(2, 0, 1)[..., None]
+
+
+def laid(maps: Tensor) -> Tensor:
+    """Return maps (N, features, ·, ·) as (features, cells · N)."""
+    return maps.flatten(2).permute(1, 2, 0).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -120,7 +141,7 @@ def turns(height: int, wide: int) -> tuple[Turn, Turn]:
     above = [mirrored[place[at - wide]] if at >= wide else -1 for at in order]
     below = [place[at + wide] if at + wide < height * wide else -1 for at in order]
     with torch.inference_mode(False):  # kept for later calls, which may learn
-        there, lower, back = torch.tensor(mirrored), torch.tensor(above), torch.tensor([below[j] for j in mirrored])
+        there, lower, back = (torch.tensor(cells, device="cpu") for cells in (mirrored, above, [below[j] for j in mirrored]))
     return Turn(there, there), Turn(lower, back)
 
 
@@ -161,6 +182,8 @@ def initialise(states: nn.Parameter, fan: int) -> None:
 
 class PixelRNN(PixelModel):
     """A 7×7 convolution with mask A, recurrent layers with residual connections, two 1×1 layers."""
+
+    parts = (MaskedConv2d, nn.Conv2d, RowLSTM, DiagonalBiLSTM)
 
     def _lay(self, config: PixelRNNConfig, layer: type[RowLSTM] | type[DiagonalBiLSTM]) -> None:
         channels, width = check_config(config), config.width

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from genzoo_pixel.masks import MaskedConv2d, bounds
+from genzoo_pixel.masks import MaskedConv2d, bounds, pointwise_weight
 from genzoo_pixel.sampler import CachedConv, Machine
 from genzoo_pixel.scan import cell
 
@@ -61,7 +61,7 @@ class DiagonalCache:
         n: int,
         size: tuple[int, int],
     ) -> None:
-        self.image = image.weight.detach()[:, :, 0, 0].t() if image is not None else None
+        self.image = pointwise_weight(image).detach().t() if image is not None else None
         self.inputs, self.up = CachedConv(inputs, n, size, parts=4), CachedConv(up, n, size)  # the right-going gates
         self.beside, self.over = states.detach().unbind(0)  # (D, h, 4h) each
         self.start, self.n, self.wide = start.detach(), n, size[1]

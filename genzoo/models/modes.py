@@ -1,0 +1,46 @@
+"""Evaluation mode for as long as anybody asks a model, in however many threads, and then the mode it was left in."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+from torch import nn
+
+_LOCK = threading.RLock()
+
+
+class _Visitors:
+    """Who is asking a model now, by thread, and the modes that the last to leave must put back."""
+
+    def __init__(self) -> None:
+        self.threads: list[int] = []
+        self.owed: dict[nn.Module, bool] = {}
+
+
+_VISITORS: WeakKeyDictionary[nn.Module, _Visitors] = WeakKeyDictionary()
+
+
+@contextlib.contextmanager
+def in_evaluation(model: nn.Module) -> Iterator[None]:
+    """Put every part of `model` in evaluation mode and back; while other threads are inside, the way back waits for the last of them."""
+    here = threading.get_ident()
+    with _LOCK:
+        visitors = _VISITORS.setdefault(model, _Visitors())
+        before = {module: module.training for module in model.modules()}
+        model.eval()
+        changed = {module: mode for module, mode in before.items() if module.training != mode}
+        visitors.threads.append(here)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            visitors.threads.remove(here)
+            if any(thread != here for thread in visitors.threads):
+                visitors.owed = {**changed, **visitors.owed}
+            else:
+                for module, mode in {**changed, **visitors.owed}.items():
+                    module.training = mode
+                visitors.owed = {}
