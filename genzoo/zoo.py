@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo import hub
 from genzoo.card import Card
-from genzoo.errors import HubError, UnknownNameError
+from genzoo.errors import HubError, LedgerError, UnknownNameError
 from genzoo.ledger import Ledger, Row, load_ledgers
 from genzoo.registry import installed
 
@@ -57,6 +57,8 @@ def row(name: str) -> Row:
     rows = ledger()
     if not isinstance(name, str) or name not in rows:
         known = card(name)
+        if spoilt := next((problem for problem in rows.problems if f"[{name}]" in problem and "left out" in problem), ""):
+            raise HubError(f"the row of {name!r} cannot be used: {spoilt}", "mend it, or ask who keeps this ledger")
         trained = [c.name for c in _every_card() if c.has_weights and c.model == known.model]
         own = [f"genzoo train {name} makes some, and GENZOO_ZOO=runs/{name} lets them be found"] if known.recipe else []
         ways = [f"{trained[0]!r} has", *own] if trained else [*own, f"genzoo.create({name!r}) has fresh ones"]
@@ -125,6 +127,8 @@ def push(name: str, dest: str | Path, run: str | Path | None = None) -> Row:
     else:
         rows = load_ledgers(Path(run) / "zoo.toml", extra=())
         if name not in rows:
+            if rows.problems:
+                raise LedgerError(f"the run in {run} has no row of {name!r} that can be used: {rows.problems[0]}", "mend its zoo.toml")
             raise UnknownNameError(f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}")
         published = rows[name]
     weights = hub.pull_bytes(published)
