@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,10 +116,18 @@ def verify(name: str) -> str:
     return f"sha256 {published.sha256[:12]}… is right, {agreement}"
 
 
-def push(name: str, dest: str | Path, run: str | Path | None = None) -> Row:
+def push(
+    name: str,
+    dest: str | Path,
+    run: str | Path | None = None,
+    *,
+    public: bool = False,
+    tell: Callable[[str], object] | None = None,
+) -> Row:
     """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it can be pulled from there.
 
-    `run` is the folder of a training run; without it the published weights of `name` are passed on.
+    `run` is the folder of a training run; without it the published weights of `name` are passed on. A repository that is made for this
+    is private unless `public`; `tell` is told in one line who can read it.
     """
     known = card(name)
     if run is None:
@@ -132,7 +140,8 @@ def push(name: str, dest: str | Path, run: str | Path | None = None) -> Row:
             raise UnknownNameError(f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}")
         published = rows[name]
     weights = hub.pull_bytes(published)
-    return hub.push(dest, name=name, weights=weights, row=published, card_text=hub.model_card(published, known))
+    text = hub.model_card(published, known)
+    return hub.push(dest, name=name, weights=weights, row=published, card_text=text, public=public, tell=tell)
 
 
 def train(
