@@ -60,7 +60,8 @@ def push_command(name: str, dest: str, run: str | None, public: bool, as_json: b
         say_json({"name": row.name, "dest": dest, "sha256": row.sha256, "bytes": row.bytes, "sources": list(row.sources)})
         return
     say(safe_text(f"{row.name}: {row.sources[0]}", 1000))
-    where = f"GENZOO_ZOO={dest} genzoo pull {name}" if not dest.startswith("hf:") else "add the row in its zoo.toml to a ledger of yours"
+    fetch, folder = ("", dest) if not dest.startswith("hf:") else (f"hf download {dest[3:]} --local-dir my-zoo, then ", "my-zoo")
+    where = f"{fetch}GENZOO_ZOO={folder} genzoo pull {name}"
     note(safe_text(f"published to {dest}; to use it elsewhere: {where}", 1000))
 
 
