@@ -15,7 +15,7 @@ from pathlib import Path
 
 from genzoo.errors import GenzooError
 from genzoo.files import atomic_write, make_folder, read_capped, sha256_of, storage
-from genzoo.ledger import LEDGER_CAP, Row, add_row
+from genzoo.ledger import LEDGER_CAP, Row, add_row, with_row
 
 GRACE = 86_400.0  # seconds that files of a replaced row are kept
 _HEX = 16  # digits of the sha256 in a file's name
@@ -41,11 +41,12 @@ def publish_to_folder(folder: Path, row: Row, weights: bytes, card_text: str, fi
     final = row.replace(
         sources=(f"folder:{weights_name(row)}",), card=f"{row.name}-{sha256_of(card)[:_HEX]}.md", origin=folder / "zoo.toml"
     )
+    before = _ledger(final.origin)
+    with_row(before, final, final.origin)  # a ledger that cannot take the row is told before anything is written
     _write_once(folder / weights_name(row), weights)
     _write_once(folder / final.card, card)
-    named = _ledger_text(final.origin)
     for path in _ours(folder, row.name):
-        if path.name in named:
+        if path.name.encode() in before:
             _touch(path)  # its time of grace begins when the row that names it goes
     for name in files:
         with storage("remove", folder / name):
@@ -72,8 +73,8 @@ def _touch(path: Path) -> None:
         os.utime(path)
 
 
-def _ledger_text(path: Path) -> str:
-    return read_capped(path, LEDGER_CAP).decode("utf-8", "replace") if path.exists() else ""
+def _ledger(path: Path) -> bytes:
+    return read_capped(path, LEDGER_CAP) if path.exists() else b""
 
 
 def _ours(folder: Path, name: str) -> list[Path]:
@@ -84,7 +85,7 @@ def _ours(folder: Path, name: str) -> list[Path]:
 def _sweep(folder: Path, name: str) -> None:
     """Remove old files of `name` that no row names, and what killed writers left; what cannot be removed stays."""
     with contextlib.suppress(GenzooError, OSError):
-        named = _ledger_text(folder / "zoo.toml")
+        named = _ledger(folder / "zoo.toml")
         for path in _ours(folder, name):
-            if path.name not in named and path.lstat().st_mtime < time.time() - GRACE:
+            if path.name.encode() not in named and path.lstat().st_mtime < time.time() - GRACE:
                 path.unlink()

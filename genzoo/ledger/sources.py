@@ -80,7 +80,7 @@ def _folder(text: str, rest: str, base: Path) -> Path:
     if PurePosixPath(rest).is_absolute() or PureWindowsPath(rest).is_absolute():
         if ".." in re.split(r"[/\\]", rest) or "\0" in rest:
             raise LedgerError(f"source {text!r} must not contain '..'")
-        return Path(rest)
+        return Path(rest) if Path(rest).is_absolute() else base / rest  # never in the folder where somebody happens to work
     return base.joinpath(*relative_parts(rest, "source"))
 
 

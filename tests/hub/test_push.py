@@ -70,6 +70,17 @@ def test_the_row_comes_last(tmp_path, row, weights, monkeypatch):
     assert (tmp_path / "zoo" / file_of(row)).exists() and not (tmp_path / "zoo" / "zoo.toml").exists()
 
 
+@pytest.mark.parametrize("text", ["= 1\n", "dcgan-bedrooms = {bytes = 1}\n", "[dcgan_bedrooms]\n", "#" * LEDGER_CAP])
+def test_a_ledger_that_cannot_take_the_row_is_told_before_anything_is_written(tmp_path, row, weights, text):
+    if text.startswith("[dcgan_"):
+        text = format_row(row.replace(name="dcgan_bedrooms"))
+    (tmp_path / "zoo.toml").write_text(text)
+    (tmp_path / "scores.json").write_text("old")
+    with pytest.raises(LedgerError, match=r"zoo.toml"):
+        publish(tmp_path, row, weights, files={"scores.json": b"new"})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"zoo.toml": text, "scores.json": "old"}
+
+
 def test_weights_that_the_row_does_not_pin_are_refused(tmp_path, row, weights):
     for wrong in (weights + b"x", bytes(len(weights))):
         with pytest.raises(WeightsError, match="not those that the row pins"):

@@ -60,6 +60,12 @@ def test_broken_ones_are_named_and_left_out(core, tmp_path):
     assert "missing.toml" in ledger.problems[2]
 
 
+def test_a_place_that_cannot_be_is_one_line(core, monkeypatch):
+    monkeypatch.setenv("GENZOO_ZOO", "x" * 300)
+    ledger = load_ledgers(core)
+    assert set(ledger) == {"dcgan", "pixelcnn"} and len(ledger.problems) == 1 and "name is too long" in ledger.problems[0]
+
+
 def test_a_plugin_may_add_but_not_replace(core, site):
     write(site / "zoo_plugin_b", "new", "dcgan", "Pixel-CNN".lower().replace("-", ""), data="stranger")
     write(site / "zoo_plugin_c", "new", "other", data="another")

@@ -72,6 +72,10 @@ def test_everything_else_is_refused(text):
         parse_source(text, Path("/base"))
 
 
+def test_a_path_of_another_system_is_not_looked_for_in_the_working_folder():
+    assert parse_source("folder:C:\\zoo\\x", Path("/base")).path.is_absolute()
+
+
 def test_no_source_leads_to_another_host_on_windows():
     """Windows opens such a path with the user's name and a hash of the password."""
     for text in ("folder:\\\\host\\share\\x", "folder://host/share/x", "folder:///host/share/x"):
