@@ -314,3 +314,28 @@ def test_the_published_row_is_written_the_same_twice(tmp_path, row, weights):
     final = publish(tmp_path / "a", row, weights)
     assert (tmp_path / "a" / "zoo.toml").read_text() == format_row(final)
     assert sha256_of(tmp_path / "a" / file_of(row)) == final.sha256
+
+
+AGAIN = """
+import hashlib, sys
+from pathlib import Path
+from genzoo.hub import push
+from genzoo.ledger import Row
+for i in range(30):
+    data = bytes([i]) * 50_000
+    row = Row(name="dcgan-bedrooms", sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), sources=("folder:x",))
+    push(Path(sys.argv[1]), name="dcgan-bedrooms", weights=data, row=row, card_text=row.sha256)
+"""
+
+
+def test_a_reader_meets_no_half_state_while_others_publish(tmp_path, row, weights, monkeypatch):
+    publish(tmp_path / "zoo", row, weights, card_text=row.sha256)
+    child = subprocess.Popen([sys.executable, "-c", AGAIN, str(tmp_path / "zoo")])
+    pulls, seen = 0, set()
+    while child.poll() is None or not pulls:
+        monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / f"cache-{pulls}"))
+        found = read_rows(tmp_path / "zoo" / "zoo.toml")
+        assert found.problems == () and sha256_of(pull_bytes(found[NAME])) == found[NAME].sha256
+        assert (tmp_path / "zoo" / found[NAME].card).read_text() == found[NAME].sha256
+        pulls, seen = pulls + 1, seen | {found[NAME].sha256}
+    assert child.returncode == 0 and len(seen) > 1
