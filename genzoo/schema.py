@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -37,7 +38,7 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         UnknownNameError: a key that `cls` has not.
         ArgumentError: a missing key, a wrong type or a value out of range.
     """
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    fields, hints = _schema(cls)  # type: ignore[arg-type]  # a class is hashable, whatever T is
     for key in values:
         if key not in fields:
             raise UnknownNameError(f"{where}: unknown key {str(key)!r}{suggest(str(key), fields)}", f"known keys: {', '.join(fields)}")
@@ -45,9 +46,13 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         absent = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if absent and name not in values:
             raise ArgumentError(f"{where}: the key {name!r} is missing")
-    hints = typing.get_type_hints(cls)
     checked = {key: check_value(value, hints[key], fields[key].metadata, f"{where}: {key}") for key, value in values.items()}
     return cls(**checked)
+
+
+@functools.cache  # evaluating the hints costs more than checking a row against them
+def _schema(cls: Any) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, Any]]:
+    return {f.name: f for f in dataclasses.fields(cls) if f.init}, typing.get_type_hints(cls)
 
 
 def check_value(value: Any, kind: Any, rules: Mapping[str, Any], where: str) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo import hub
 from genzoo.card import Card
-from genzoo.errors import HubError, UnknownNameError
+from genzoo.errors import HubError, LedgerError, UnknownNameError
 from genzoo.ledger import Ledger, Row, load_ledgers
 from genzoo.registry import installed
 
@@ -57,6 +57,8 @@ def row(name: str) -> Row:
     rows = ledger()
     if not isinstance(name, str) or name not in rows:
         known = card(name)
+        if spoilt := next((problem for problem in rows.problems if f"[{name}]" in problem and "left out" in problem), ""):
+            raise HubError(f"the row of {name!r} cannot be used: {spoilt}", "mend it, or ask who keeps this ledger")
         trained = [c.name for c in _every_card() if c.has_weights and c.model == known.model]
         own = [f"genzoo train {name} makes some, and GENZOO_ZOO=runs/{name} lets them be found"] if known.recipe else []
         ways = [f"{trained[0]!r} has", *own] if trained else [*own, f"genzoo.create({name!r}) has fresh ones"]
@@ -123,10 +125,18 @@ def verify(name: str) -> str:
     return f"sha256 {published.sha256[:12]}… is right, {agreement}"
 
 
-def push(name: str, dest: str | Path, run: str | Path | None = None) -> Row:
+def push(
+    name: str,
+    dest: str | Path,
+    run: str | Path | None = None,
+    *,
+    public: bool = False,
+    tell: Callable[[str], object] | None = None,
+) -> Row:
     """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it can be pulled from there.
 
-    `run` is the folder of a training run; without it the published weights of `name` are passed on.
+    `run` is the folder of a training run; without it the published weights of `name` are passed on. A repository that is made for this
+    is private unless `public`; `tell` is told in one line who can read it.
     """
     known = card(name)
     if run is None:
@@ -134,10 +144,13 @@ def push(name: str, dest: str | Path, run: str | Path | None = None) -> Row:
     else:
         rows = load_ledgers(Path(run) / "zoo.toml", extra=())
         if name not in rows:
+            if rows.problems:
+                raise LedgerError(f"the run in {run} has no row of {name!r} that can be used: {rows.problems[0]}", "mend its zoo.toml")
             raise UnknownNameError(f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}")
         published = rows[name]
     weights = hub.pull_bytes(published)
-    return hub.push(dest, name=name, weights=weights, row=published, card_text=hub.model_card(published, known))
+    text = hub.model_card(published, known)
+    return hub.push(dest, name=name, weights=weights, row=published, card_text=text, public=public, tell=tell)
 
 
 def train(

@@ -19,7 +19,7 @@ def read_pixel(context: click.Context, parameter: click.Parameter, text: str | N
     """Return `ROW,COLUMN` as two numbers."""
     if text is None:
         return None
-    found = re.fullmatch(r"\s*(\d{1,5})\s*,\s*(\d{1,5})\s*", text)
+    found = re.fullmatch(r"\s*([0-9]{1,5})\s*,\s*([0-9]{1,5})\s*", text)
     if not found:
         raise click.BadParameter(f"{text!r} must read ROW,COLUMN, for example 14,14", context, parameter)
     return int(found[1]), int(found[2])

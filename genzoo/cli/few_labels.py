@@ -19,7 +19,7 @@ SHOWN = 100  # labels: the verdict is told of the number nearest to it
 
 def read_counts(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:
     """Return `10,30,100` as numbers."""
-    counts = tuple(int(word) for word in text.split(",") if re.fullmatch(r"\s*\d{1,9}\s*", word))
+    counts = tuple(int(word) for word in text.split(",") if re.fullmatch(r"\s*[0-9]{1,9}\s*", word))
     if len(counts) < len(text.split(",")) or 0 in counts:
         raise click.BadParameter(f"{text!r} must read N,N,..., whole numbers of at least 1, for example 10,100,1000", context, parameter)
     return counts

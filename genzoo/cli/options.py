@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
 from collections.abc import Callable
@@ -31,11 +32,27 @@ class Session:
 
 
 class Command(click.Command):
-    """A command of genzoo: each takes --debug, so that it can be added at the end of the line that failed."""
+    """A command of genzoo: each takes --debug, so that it can be added at the end of the line that failed, and reads plain digits only."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.append(debug_option())
+        for parameter in self.params:
+            if isinstance(parameter.type, (click.types.IntParamType, click.types.FloatParamType)):
+                parameter.type = _with_plain_digits(parameter.type)
+
+
+def _with_plain_digits(kind: Any) -> Any:
+    """Return the type of a number that refuses digits of other scripts, which Python's int() and float() take."""
+    plain = copy.copy(kind)
+
+    def convert(value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if isinstance(value, str) and not value.isascii():
+            kind.fail(f"{value!r} is not written with the digits 0 to 9.", parameter, context)
+        return kind.convert(value, parameter, context)
+
+    vars(plain)["convert"] = convert
+    return plain
 
 
 def debug_option() -> click.Option:

@@ -5,6 +5,8 @@ transfer.py  from a source into one file, with resume
 http.py      one GET under deadlines, imported when the network is asked
 repo.py      Hugging Face repositories, as `huggingface_hub` names them
 publish.py   push and the model card
+folder.py    a folder as a hub, where readers and crashes never meet half a state
+upload.py    commits to a Hugging Face repository
 """
 
 from genzoo.hub.deadlines import Deadlines

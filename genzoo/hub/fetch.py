@@ -118,8 +118,7 @@ def _fetch(row: Row, take: _Take[T], progress: Progress | None, offline: bool, d
         try:
             return take(kept, row)
         except WeightsError:
-            with storage("remove", kept):
-                kept.unlink()
+            _drop_if_damaged(kept, row)
     for source in row.places():
         with _collected(reasons, source):
             if isinstance(source, RepoSource) and (found := in_hub_cache(source)):
@@ -132,6 +131,22 @@ def _fetch(row: Row, take: _Take[T], progress: Progress | None, offline: bool, d
     told = "; ".join(safe_text(reason.message, 300) for reason in reasons)
     hint = next((reason.hint for reason in reversed(reasons) if reason.hint), "")
     raise HubError(f"cannot pull {row.name!r}: {told}", hint or "check the sources in zoo.toml")
+
+
+def _drop_if_damaged(kept: Path, row: Row) -> None:
+    """Remove a cached file that is not what its name says. One that is stays, whatever a row of somebody else says of its size.
+
+    Raises:
+        WeightsError: the file has the digest of the row, so the size in the row is wrong, and no source can help.
+    """
+    if sha256_of(kept) == row.sha256:
+        size = kept.stat().st_size
+        raise WeightsError(
+            f"{row.origin} says {row.bytes} bytes of {row.name!r}, but the weights with its sha256 are {size} bytes",
+            "mend the row, or ask who keeps this ledger",
+        )
+    with storage("remove", kept):
+        kept.unlink()
 
 
 @contextlib.contextmanager

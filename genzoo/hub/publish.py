@@ -6,26 +6,34 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from genzoo.card import Card, Family, check_name
-from genzoo.errors import HubError, WeightsError, safe_text
-from genzoo.files import atomic_write, make_folder, relative_parts, sha256_of
-from genzoo.hub.deadlines import PATIENT
-from genzoo.hub.repo import endpoint, is_offline
-from genzoo.ledger import Row, Score, add_row, with_row
-from genzoo.ledger.sources import REPO, REVISION
-
-if TYPE_CHECKING:
-    from huggingface_hub import HfApi
+from genzoo.errors import ArgumentError, WeightsError, safe_text
+from genzoo.files import relative_parts, sha256_of
+from genzoo.hub.folder import publish_to_folder
+from genzoo.hub.upload import Tell, publish_to_repo
+from genzoo.ledger import Row, Score
 
 # What a model card shows to be called: most models draw, an autoencoder has codes, a classifier features.
 _CALLS = {Family.AUTOENCODER: "encode(images)", Family.CLASSIFIER: "features(images)"}
 _LICENCES = {"mit", "apache-2.0", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "openrail"}
 
 
-def push(dest: str | Path, *, name: str, weights: bytes, row: Row, card_text: str, files: Mapping[str, bytes] | None = None) -> Row:
+def push(
+    dest: str | Path,
+    *,
+    name: str,
+    weights: bytes,
+    row: Row,
+    card_text: str,
+    files: Mapping[str, bytes] | None = None,
+    public: bool = False,
+    tell: Tell | None = None,
+) -> Row:
     """Publish the weights of one model with its card and its row, and return the row as it can be pulled from there.
+
+    Whoever reads the place meanwhile, or after a crash, finds the old state or the new one. Several may publish to it at once.
 
     Args:
         dest: a folder (created if it is missing), or `hf:owner/repo`.
@@ -34,10 +42,14 @@ def push(dest: str | Path, *, name: str, weights: bytes, row: Row, card_text: st
         row: facts of the weights; its sources are replaced by the new place.
         card_text: the model card, see `model_card`.
         files: further files by relative path.
+        public: whether everybody may read a repository that is made for this; a folder has the rights that its owner gave it.
+        tell: told in one line who can read the repository, before anything is uploaded.
 
     Raises:
+        ArgumentError: `public` for a folder.
         WeightsError: `weights` is not what `row` pins.
         HubError: the repository refused, or `dest` is neither a folder nor a repository.
+        LedgerError: the zoo.toml that is there is broken.
         StorageError: the folder cannot be written.
     """
     check_name(name)
@@ -45,81 +57,10 @@ def push(dest: str | Path, *, name: str, weights: bytes, row: Row, card_text: st
         raise WeightsError(f"the weights of {name!r} are not those that the row pins", "make the row from these weights")
     extra = {"/".join(relative_parts(path, "file name")): data for path, data in (files or {}).items()}
     if str(dest).startswith("hf:"):
-        return _push_to_repo(str(dest)[3:], row.replace(name=name), weights, card_text, extra)
-    return _push_to_folder(Path(dest).expanduser(), row.replace(name=name), weights, card_text, extra)
-
-
-def _push_to_folder(folder: Path, row: Row, weights: bytes, card_text: str, files: Mapping[str, bytes]) -> Row:
-    """Write the row last: whoever reads the folder's ledger meanwhile finds only rows whose files are whole."""
-    make_folder(folder)
-    for path, data in {**files, f"{row.name}.safetensors": weights, f"{row.name}.md": card_text.encode("utf-8", "replace")}.items():
-        make_folder((folder / path).parent)
-        atomic_write(folder / path, data)
-    ledger = folder / "zoo.toml"
-    final = row.replace(sources=(f"folder:{row.name}.safetensors",), origin=ledger)
-    add_row(ledger, final)
-    return final
-
-
-def _push_to_repo(repo: str, row: Row, weights: bytes, card_text: str, files: Mapping[str, bytes]) -> Row:
-    if not REPO.fullmatch(repo):
-        raise HubError(f"'hf:{repo}' does not name a repository", "write hf:OWNER/REPO")
-    if is_offline():
-        raise HubError(f"cannot push to hf:{repo} while offline mode is on", "unset HF_HUB_OFFLINE")
-    from huggingface_hub import HfApi
-
-    from genzoo.hub.http import check_url
-
-    at = endpoint()
-    check_url(at)
-    try:
-        revision = _commit(HfApi(endpoint=at), repo, row, weights, card_text, files)
-    except HubError:
-        raise
-    except Exception as error:  # which classes the library lets through changes with its transport (requests, httpx)
-        raise HubError(
-            f"cannot push {row.name!r} to hf:{repo}: {type(error).__name__}: {error}",
-            "log in with `hf auth login` or set HF_TOKEN to a token that may write",
-        ) from error
-    if not REVISION.fullmatch(revision):
-        raise HubError(f"hf:{repo} answered with the commit {revision!r}, which is no commit id", "check HF_ENDPOINT")
-    return row.replace(sources=(f"hf:{repo}@{revision}:{row.name}.safetensors",))
-
-
-def _commit(api: HfApi, repo: str, row: Row, weights: bytes, card_text: str, files: Mapping[str, bytes]) -> str:
-    """Put everything into one commit and return its id. The ledger that goes with it names the weights as lying beside it."""
-    from huggingface_hub import CommitOperationAdd
-
-    api.create_repo(repo, exist_ok=True)
-    beside = row.replace(sources=(f"folder:{row.name}.safetensors",), origin=Path("zoo.toml"))
-    content = {
-        **files,
-        f"{row.name}.safetensors": weights,
-        "README.md": card_text.encode("utf-8", "replace"),
-        "zoo.toml": with_row(_published_ledger(str(api.endpoint), repo), beside, Path("zoo.toml")),
-    }
-    operations = [CommitOperationAdd(path_in_repo=path, path_or_fileobj=data) for path, data in content.items()]
-    return str(api.create_commit(repo, operations, commit_message=f"Publish {row.name} with genzoo").oid)
-
-
-def _published_ledger(at: str, repo: str) -> bytes:
-    """Return the zoo.toml that the repository has now, so that rows of other models in it are kept."""
-    from huggingface_hub import get_token, hf_hub_url
-
-    from genzoo.hub.http import get
-
-    cap = 8 << 20
-    with get(hf_hub_url(repo, "zoo.toml", endpoint=at), token=get_token(), offset=0, size=cap, deadlines=PATIENT) as answer:
-        if answer.status == 404:
-            return b""
-        if answer.status != 200:
-            raise HubError(f"the zoo.toml of hf:{repo} cannot be read: status {answer.status}", "check that the token may read and write")
-        data = b""
-        while len(data) <= cap and (chunk := answer.read(cap + 1 - len(data))):
-            data += chunk
-    if len(data) > cap:
-        raise HubError(f"the zoo.toml of hf:{repo} is larger than 8 MB", "clean it up by hand")
-    return data
+        return publish_to_repo(str(dest)[3:], row.replace(name=name), weights, card_text, extra, public=public, tell=tell)
+    if public:
+        raise ArgumentError("only a repository can be made public", "write hf:OWNER/REPO, or leave --public out")
+    return publish_to_folder(Path(dest).expanduser(), row.replace(name=name), weights, card_text, extra)
 
 
 def model_card(row: Row, card: Card) -> str:

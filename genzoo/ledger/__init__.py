@@ -1,16 +1,21 @@
 """The ledger: zoo.toml, one row for each published set of weights.
 
-rows.py     Row, Score: reading and writing one zoo.toml
+rows.py     Row, Score, Ledger: what a zoo.toml says
+reading.py  from the text of a zoo.toml to its rows, each by itself
+writing.py  from a row to text, and into a zoo.toml
 sources.py  where weights may come from
 books.py    the core's ledger with those of plugins and of the user
-text.py     TOML with line numbers
+text.py     TOML with line numbers and limits
 """
 
-from genzoo.ledger.books import Ledger, find_ledger, load_ledgers
-from genzoo.ledger.rows import Row, Score, add_row, format_row, parse_rows, read_rows, with_row
+from genzoo.ledger.books import find_ledger, load_ledgers
+from genzoo.ledger.reading import parse_rows, read_rows
+from genzoo.ledger.rows import LEDGER_CAP, Ledger, Row, Score
 from genzoo.ledger.sources import FolderSource, PackageSource, RepoSource, Source, parse_source
+from genzoo.ledger.writing import add_row, format_row, with_row
 
 __all__ = [
+    "LEDGER_CAP",
     "FolderSource",
     "Ledger",
     "PackageSource",

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from genzoo.card import fold
 from genzoo.errors import GenzooError, LedgerError
 from genzoo.files import find_resource
-from genzoo.ledger.rows import Row, parse_rows, read_rows
+from genzoo.ledger.reading import parse_rows, read_rows
+from genzoo.ledger.rows import Ledger, Row
 
 FILE = "zoo.toml"
-
-
-class Ledger(Mapping[str, Row]):
-    """Rows by name; `problems` holds one line for each ledger or row that was left out, in the order they were met."""
-
-    def __init__(self, rows: Mapping[str, Row], problems: Iterable[str] = ()) -> None:
-        self._rows = dict(rows)
-        self.problems = tuple(problems)
-
-    def __getitem__(self, name: str) -> Row:
-        return self._rows[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
 
 
 def find_ledger() -> Path:
@@ -50,7 +34,7 @@ def load_ledgers(core: Path | None = None, *, plugins: Iterable[str] = (), extra
     """Read all ledgers into one.
 
     The user's own rows win over the core's, the first of several ledgers over the later ones; a plugin may add rows but never
-    replace one. A broken ledger other than the core's is left out and named in `Ledger.problems`.
+    replace one. What cannot be used, rows or (but for the core's) whole ledgers, is left out and named in `Ledger.problems`.
 
     Args:
         core: the core's zoo.toml; by default `find_ledger()`.
@@ -60,8 +44,9 @@ def load_ledgers(core: Path | None = None, *, plugins: Iterable[str] = (), extra
     Raises:
         LedgerError, StorageError: the core's ledger is missing or broken.
     """
-    rows = read_rows(core or find_ledger())
-    problems: list[str] = []
+    official = read_rows(core or find_ledger())
+    problems = list(official.problems)
+    rows = {fold(row.name): row for row in official.values()}
     for resource in plugins:
         for row in _tried(_read_resource, resource, f"ledger {resource}", problems).values():
             _add(rows, row, f"ledger {resource}", problems)
@@ -69,37 +54,39 @@ def load_ledgers(core: Path | None = None, *, plugins: Iterable[str] = (), extra
     mine: dict[str, Row] = {}
     for place in chosen:
         for row in _tried(_read_place, str(place), "GENZOO_ZOO", problems).values():
-            if row.name not in mine:
+            first = mine.get(fold(row.name))
+            if first is None or first.name != row.name:
                 _add(mine, row, f"GENZOO_ZOO: {row.origin}", problems)
     for row in mine.values():
-        rows.pop(row.name, None)
+        if (other := rows.get(fold(row.name))) and other.name == row.name:
+            del rows[fold(row.name)]
         _add(rows, row, f"GENZOO_ZOO: {row.origin}", problems)
-    return Ledger(rows, problems)
+    return Ledger({row.name: row for row in rows.values()}, problems)
 
 
-def _tried(read: Callable[[str], Mapping[str, Row]], place: str, label: str, problems: list[str]) -> Mapping[str, Row]:
+def _tried(read: Callable[[str], Ledger], place: str, label: str, problems: list[str]) -> Ledger:
     try:
-        return read(place)
+        found = read(place)
     except GenzooError as error:
         problems.append(f"{label}: {error}")
-        return {}
+        return Ledger({})
+    problems += [f"{label}: {problem}" for problem in found.problems]
+    return found
 
 
-def _read_resource(resource: str) -> Mapping[str, Row]:
+def _read_resource(resource: str) -> Ledger:
     found = find_resource(resource)
     if found is None:
         raise LedgerError(f"no file {resource}", "reinstall the plugin")
     return parse_rows(found, Path(resource)) if isinstance(found, bytes) else read_rows(found)
 
 
-def _read_place(place: str) -> Mapping[str, Row]:
+def _read_place(place: str) -> Ledger:
     path = Path(os.path.expanduser(place))
-    return read_rows(path / FILE if path.is_dir() else path)
+    return read_rows(path / FILE if os.path.isdir(path) else path)
 
 
 def _add(rows: dict[str, Row], row: Row, label: str, problems: list[str]) -> None:
-    clash = next((other for other in rows.values() if fold(other.name) == fold(row.name)), None)
-    if clash is None:
-        rows[row.name] = row
-    else:
+    clash = rows.setdefault(fold(row.name), row)
+    if clash is not row:
         problems.append(f"{label}: the row [{row.name}] is left out: the name belongs to [{clash.name}] of {clash.origin}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from genzoo.card import Card
 from genzoo.data import Images
 from genzoo.evaluation.records import Record
 from genzoo.files import sha256_of
-from genzoo.images import save_grid
+from genzoo.images import grid
 from genzoo.ledger import Row, Score
 from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.weights import encode, rounded
@@ -25,7 +26,7 @@ class Outcome:
     """What `train` returns.
 
     Attributes:
-        folder: where everything lies: `NAME.safetensors`, `NAME.md`, `zoo.toml`, `samples.png`, `log.jsonl`, the checkpoint.
+        folder: where everything lies: weights and card, which `zoo.toml` names, `scores.json`, `samples.png`, `log.jsonl`, the checkpoint.
         finished: False where the run was interrupted; it is saved and can be resumed.
         step: rounds played.
         records: scores on the held-out images.
@@ -61,10 +62,10 @@ def publish(run: Run, model: Model, card: Card, records: list[Record], storage: 
         trained=describe_run(run),
         scores=tuple(score(record) for record in records),
     )
-    hub.push(run.folder, name=card.name, weights=weights, row=row, card_text=hub.model_card(row, card), files=_files(records))
-    if isinstance(model, GenerativeModel):
-        save_grid(model.sample(16, seed=0), run.folder / "samples.png")
-    weights_path = run.folder / f"{card.name}.safetensors"
+    final = hub.push(
+        run.folder, name=card.name, weights=weights, row=row, card_text=hub.model_card(row, card), files=_files(model, records)
+    )
+    weights_path = run.folder / final.sources[0].removeprefix("folder:")
     return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights_path)
 
 
@@ -96,9 +97,13 @@ def describe_run(run: Run) -> str:
     )
 
 
-def _files(records: list[Record]) -> Mapping[str, bytes]:
-    listing = json.dumps([record.as_dict() for record in records], indent=2, sort_keys=True)
-    return {"scores.json": listing.encode()}
+def _files(model: Model, records: list[Record]) -> Mapping[str, bytes]:
+    files = {"scores.json": json.dumps([record.as_dict() for record in records], indent=2, sort_keys=True).encode()}
+    if isinstance(model, GenerativeModel):
+        picture = io.BytesIO()
+        grid(model.sample(16, seed=0)).save(picture, format="PNG")
+        files["samples.png"] = picture.getvalue()
+    return files
 
 
 def _duration(seconds: float) -> str:

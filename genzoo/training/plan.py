@@ -70,7 +70,7 @@ def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Imag
 
 def _pair(size: Any) -> tuple[int, int]:
     """Read 64, "64" or "24x40" (height x width)."""
-    found = re.fullmatch(r"(\d{1,5})(?:[x×](\d{1,5}))?", str(size))
+    found = re.fullmatch(r"([0-9]{1,5})(?:[x×]([0-9]{1,5}))?", str(size))
     if not found:
         raise ArgumentError(f"image_size must be a side or HEIGHTxWIDTH, not {size!r}", "for example image_size=64 or image_size=24x40")
     return int(found[1]), int(found[2] or found[1])

@@ -9,6 +9,8 @@ import click
 import pytest
 from shell import HOSTILE, TOYS, lay, one_line
 
+from genzoo.cli.context import read_pixel
+from genzoo.cli.few_labels import read_counts
 from genzoo.cli.program import COMMANDS, cli
 from genzoo.errors import GenzooError
 from genzoo.registry import CORE_COMMANDS
@@ -76,6 +78,22 @@ class TestExitCodes:
         done = run(command, "toy-gam")
         assert (done.exit_code, done.stdout) == (1, "")
         assert one_line(done.stderr, "no model is called 'toy-gam'; did you mean 'toy-gan'?", "genzoo list shows every name")
+
+    def test_digits_of_other_scripts_are_no_numbers(self):
+        """int("٤") is 4, and nobody who reads the command can tell."""
+        tried = 0
+        for name in COMMANDS:
+            for option in cli.get_command(click.Context(cli), name).params:
+                if isinstance(option.type, (click.types.IntParamType, click.types.FloatParamType)):
+                    for text in ("٤", "４2", "1²"):
+                        with pytest.raises(click.BadParameter, match="digits 0 to 9"):
+                            option.type_cast_value(click.Context(cli), text)
+                    assert option.type_cast_value(click.Context(cli), "6") == 6
+                    tried += 1
+        assert tried > 20
+        for read, text in ((read_counts, "10,٤"), (read_pixel, "٤,4")):
+            with pytest.raises(click.BadParameter):
+                read(None, None, text)
 
     def test_interrupted(self, fails):
         done = fails(KeyboardInterrupt())

@@ -13,9 +13,10 @@ def damaged(published, tmp_path):
     folder = tmp_path / "damaged"
     folder.mkdir()
     (folder / "zoo.toml").write_bytes((published / "zoo.toml").read_bytes())
-    data = bytearray((published / "toy-gan.safetensors").read_bytes())
+    (weights,) = published.glob("toy-gan-*.safetensors")
+    data = bytearray(weights.read_bytes())
     data[-1] ^= 1
-    (folder / "toy-gan.safetensors").write_bytes(bytes(data))
+    (folder / weights.name).write_bytes(bytes(data))
     return folder
 
 
@@ -96,7 +97,8 @@ class TestPush:
     def test_to_a_folder_that_is_a_hub_then(self, run, monkeypatch, tmp_path):
         done = run("push", "toy-gan", tmp_path / "mine")
         assert done.exit_code == 0
-        assert done.stdout == "toy-gan: folder:toy-gan.safetensors\n"
+        (weights,) = (tmp_path / "mine").glob("toy-gan-*.safetensors")
+        assert done.stdout == f"toy-gan: folder:{weights.name}\n"
         assert f"GENZOO_ZOO={tmp_path / 'mine'} genzoo pull toy-gan" in done.stderr
         monkeypatch.setenv("GENZOO_ZOO", str(tmp_path / "mine"))
         monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "another"))
@@ -111,9 +113,28 @@ class TestPush:
         monkeypatch.delenv("GENZOO_ZOO")
         assert run("push", "toy-gan", tmp_path / "mine").exit_code == 1
         assert run("push", "toy-gan", tmp_path / "mine", "--run", published).exit_code == 0
-        assert (tmp_path / "mine" / "toy-gan.safetensors").read_bytes() == (published / "toy-gan.safetensors").read_bytes()
+        (weights,) = (tmp_path / "mine").glob("toy-gan-*.safetensors")
+        assert weights.read_bytes() == (published / weights.name).read_bytes()
+
+    def test_who_can_read_a_repository_is_told(self, run, monkeypatch, tmp_path):
+        from genzoo import hub
+
+        asked = []
+
+        def push(dest, *, row, public, tell, **_):
+            asked.append((dest, public))
+            tell(f"{dest} is new and private\x1b[31m")
+            return row
+
+        monkeypatch.setattr(hub, "push", push)
+        done = run("push", "toy-gan", "hf:ada/zoo")
+        assert done.exit_code == 0 and "hf:ada/zoo is new and private" in done.stderr and "\x1b" not in done.stderr
+        assert run("push", "toy-gan", "hf:ada/zoo", "--public").exit_code == 0
+        assert asked == [("hf:ada/zoo", False), ("hf:ada/zoo", True)]
 
     def test_wrong_places(self, run, tmp_path):
+        done = run("push", "toy-gan", tmp_path / "mine", "--public")
+        assert done.exit_code == 1 and one_line(done.stderr, "--public")
         (tmp_path / "file").write_text("")
         done = run("push", "toy-gan", tmp_path / "file" / "mine")
         assert done.exit_code == 1

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -44,19 +45,35 @@ class HubServer:
     delay: float = 0.0
     redirect: str = ""
     uploads: dict = field(default_factory=dict)  # sha256 -> bytes
+    heads: dict = field(default_factory=dict)  # repo -> the commit that main points to
+    private: dict = field(default_factory=dict)  # repo -> whether it is
+    before_commit: list = field(default_factory=list)  # what happens just before a commit is taken, one for each
+    lock: Any = field(default_factory=threading.Lock)
     url: str = ""
 
     def gets(self, name: str = FILE) -> list:
         """Return the GET requests for a file."""
         return [request for request in self.log if request.method == "GET" and request.path.endswith(name)]
 
+    def tree(self, repo: str, revision: str = "main") -> dict:
+        """Return the files of a revision."""
+        return {path: data for (r, rev, path), data in self.files.items() if (r, rev) == (repo, revision)}
+
     def commit(self, repo: str, changes: dict) -> str:
-        """Store a commit on top of main and return its id."""
-        now = {path: data for (r, rev, path), data in self.files.items() if r == repo and rev == "main"} | changes
-        revision = hashlib.sha1(repr(sorted(now.items())).encode()).hexdigest()
+        """Store a commit on top of main and return its id; None in `changes` removes a file."""
+        now = {path: data for path, data in (self.tree(repo) | changes).items() if data is not None}
+        revision = hashlib.sha1(repr((self.heads.get(repo), sorted(now.items()))).encode()).hexdigest()
+        for path in self.tree(repo):
+            del self.files[repo, "main", path]
         for path, data in now.items():
             self.files[repo, "main", path] = self.files[repo, revision, path] = data
+        self.heads[repo] = revision
         return revision
+
+    def create(self, repo: str, private: bool = False) -> None:
+        """Make a repository with the first commit that the Hub puts into it."""
+        self.private[repo] = private
+        self.commit(repo, {".gitattributes": b""})
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -90,6 +107,8 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         if path == "/api/agent-harnesses":
             return self.reply_json({"standardEnvVars": [], "harnesses": {}})
+        if path.startswith("/api/models/"):
+            return self.tell_model(path.removeprefix("/api/models/"))
         repo, _, rest = path[1:].partition("/resolve/")
         revision, _, name = rest.partition("/")
         body = self.hub.files.get((repo, revision, name))
@@ -111,6 +130,15 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(key.replace("_", "-"), str(value))
         self.end_headers()
         return self.pour(body[start:]) if self.command == "GET" else None
+
+    def tell_model(self, repo):
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            return self.reply(b"", 401, X_Error_Message="Invalid username or password.")
+        if repo not in self.hub.heads:
+            return self.reply(b"", 404, X_Error_Code="RepoNotFound", X_Error_Message="Repository not found")
+        files = [{"rfilename": path} for path in self.hub.tree(repo)]
+        facts = {"private": self.hub.private[repo], "siblings": files, "tags": []}
+        return self.reply_json({"id": repo, "sha": self.hub.heads[repo], **facts})
 
     def pour(self, body):
         for at in range(0, len(body), 10_000):
@@ -216,7 +244,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(b"", 401, X_Error_Message="Invalid username or password.")
         if self.path == "/api/repos/create":
             named = json.loads(data)
-            return self.reply_json({"url": f"{self.hub.url}/{named['organization']}/{named['name']}"})
+            repo = f"{named['organization']}/{named['name']}"
+            if repo in self.hub.heads:
+                return self.reply(json.dumps({"url": f"{self.hub.url}/{repo}"}).encode(), 409, X_Error_Message="You already created it")
+            self.hub.create(repo, bool(named.get("private")) or named.get("visibility") == "private")
+            return self.reply_json({"url": f"{self.hub.url}/{repo}"})
         if self.path == "/api/validate-yaml":
             return self.reply_json({"errors": [], "warnings": []})
         if "/preupload/" in self.path:
@@ -232,15 +264,23 @@ class Handler(BaseHTTPRequestHandler):
 
     def receive_commit(self, data):
         repo = self.path.removeprefix("/api/models/").partition("/commit/")[0]
-        changes = {}
-        for line in map(json.loads, data.splitlines()):
-            value = line["value"]
-            if line["key"] == "file":
-                changes[value["path"]] = base64.b64decode(value["content"])
-            elif line["key"] == "lfsFile":
-                changes[value["path"]] = self.hub.uploads[value["oid"]]
-        revision = self.hub.commit(repo, changes)
-        self.reply_json({"commitUrl": f"{self.hub.url}/{repo}/commit/{revision}", "commitOid": revision})
+        if self.hub.before_commit:
+            self.hub.before_commit.pop(0)()
+        with self.hub.lock:
+            changes = {}
+            for line in map(json.loads, data.splitlines()):
+                value = line["value"]
+                if line["key"] == "header" and value.get("parentCommit", self.hub.heads[repo]) != self.hub.heads[repo]:
+                    return self.reply(b"", 412, X_Error_Message="A commit has happened since. Please refresh and try again.")
+                if line["key"] == "file":
+                    changes[value["path"]] = base64.b64decode(value["content"])
+                elif line["key"] == "lfsFile":
+                    changes[value["path"]] = self.hub.uploads[value["oid"]]
+                elif line["key"] == "deletedFile":
+                    assert value["path"] in self.hub.tree(repo), "the Hub refuses to delete what is not there"
+                    changes[value["path"]] = None
+            revision = self.hub.commit(repo, changes)
+        return self.reply_json({"commitUrl": f"{self.hub.url}/{repo}/commit/{revision}", "commitOid": revision})
 
     def do_PUT(self):
         self.note()

@@ -130,6 +130,15 @@ def test_a_damaged_cache_is_fetched_again(hub, row, weights, take, damage):
     assert path.read_bytes() == weights and len(hub.gets()) == 2
 
 
+@pytest.mark.parametrize("take", [pull, pull_bytes])
+@pytest.mark.parametrize("size", [1, 299_999, 300_001, 2**31])
+def test_a_row_with_a_wrong_size_costs_nobody_the_cached_file(hub, row, weights, take, size):
+    path = pull(row)
+    with pytest.raises(WeightsError, match=f"says {size} bytes .* are 300000 bytes"):
+        take(row.replace(bytes=size))
+    assert path.read_bytes() == weights and pull_bytes(row, offline=True) == weights and len(hub.gets()) == 1
+
+
 def test_a_damaged_cache_is_refused_when_nothing_can_replace_it(hub, row, weights):
     path = pull(row)
     path.write_bytes(bytes(300_000))

@@ -1,17 +1,29 @@
 """Publishing: what was pushed can be pulled by another machine, and a card holds no traps."""
 
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from genzoo.card import Card, Family
-from genzoo.errors import GenzooError, HubError, StorageError, WeightsError
+from genzoo.errors import ArgumentError, GenzooError, HubError, LedgerError, StorageError, WeightsError
 from genzoo.files import sha256_of
 from genzoo.hub import model_card, pull_bytes, push
-from genzoo.ledger import Row, Score, format_row, load_ledgers, parse_rows, read_rows
+from genzoo.ledger import LEDGER_CAP, Row, Score, format_row, load_ledgers, parse_rows, read_rows, with_row
 
 NAME = "dcgan-bedrooms"
 CARD = Card(name=NAME, family=Family.IMPLICIT, model="genzoo_dcgan.dcgan:DCGAN", summary="Bedrooms.", paper="Radford et al. 2016")
+
+SHORT = 16  # digits of a digest in the name of a file
+
+
+def file_of(row):
+    """Return the name of the weights file of a row."""
+    return f"{row.name}-{row.sha256[:SHORT]}.safetensors"
+
 
 LIBRARY = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own upload
 
@@ -23,11 +35,11 @@ def publish(dest, row, weights, **changes):
 def test_a_folder_is_a_hub_for_another_machine(tmp_path, row, weights, monkeypatch):
     folder = tmp_path / "share" / "zoo"
     final = publish(folder, row.replace(data="bedrooms"), weights, files={"samples/grid.png": b"png"})
-    assert final.sources == ("folder:dcgan-bedrooms.safetensors",)
+    assert final.sources == (f"folder:{file_of(row)}",) and final.card == f"{NAME}-{sha256_of(b'# card')[:SHORT]}.md"
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {
         ".zoo.toml.lock",
-        "dcgan-bedrooms.md",
-        "dcgan-bedrooms.safetensors",
+        final.card,
+        file_of(row),
         "samples/grid.png",
         "zoo.toml",
     }
@@ -47,7 +59,7 @@ def test_a_second_model_joins_the_first(tmp_path, row, weights):
 
 
 def test_the_row_comes_last(tmp_path, row, weights, monkeypatch):
-    from genzoo.hub import publish as module
+    from genzoo.hub import folder as module
 
     def die(*args):
         raise KeyboardInterrupt
@@ -55,7 +67,18 @@ def test_the_row_comes_last(tmp_path, row, weights, monkeypatch):
     monkeypatch.setattr(module, "add_row", die)
     with pytest.raises(KeyboardInterrupt):
         publish(tmp_path / "zoo", row, weights)
-    assert (tmp_path / "zoo" / f"{NAME}.safetensors").exists() and not (tmp_path / "zoo" / "zoo.toml").exists()
+    assert (tmp_path / "zoo" / file_of(row)).exists() and not (tmp_path / "zoo" / "zoo.toml").exists()
+
+
+@pytest.mark.parametrize("text", ["= 1\n", "dcgan-bedrooms = {bytes = 1}\n", "[dcgan_bedrooms]\n", "#" * LEDGER_CAP])
+def test_a_ledger_that_cannot_take_the_row_is_told_before_anything_is_written(tmp_path, row, weights, text):
+    if text.startswith("[dcgan_"):
+        text = format_row(row.replace(name="dcgan_bedrooms"))
+    (tmp_path / "zoo.toml").write_text(text)
+    (tmp_path / "scores.json").write_text("old")
+    with pytest.raises(LedgerError, match=r"zoo.toml"):
+        publish(tmp_path, row, weights, files={"scores.json": b"new"})
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"zoo.toml": text, "scores.json": "old"}
 
 
 def test_weights_that_the_row_does_not_pin_are_refused(tmp_path, row, weights):
@@ -81,10 +104,11 @@ def test_a_folder_that_cannot_be_written(tmp_path, row, weights):
 @LIBRARY
 def test_a_repository_round_trip(hub, row, weights):
     final = publish("hf:ada/zoo", row.replace(data="bedrooms"), weights, files={"grid.png": b"png"})
-    revision = final.sources[0].removeprefix("hf:ada/zoo@").removesuffix(f":{NAME}.safetensors")
+    revision = final.sources[0].removeprefix("hf:ada/zoo@").removesuffix(f":{file_of(row)}")
     assert len(final.sources) == 1 and len(revision) == 40
     assert {path for (repo, rev, path) in hub.files if (repo, rev) == ("ada/zoo", revision)} == {
-        f"{NAME}.safetensors",
+        ".gitattributes",
+        file_of(row),
         "README.md",
         "zoo.toml",
         "grid.png",
@@ -99,7 +123,119 @@ def test_a_repository_keeps_the_rows_of_other_models(hub, row, weights, tmp_path
     second = publish("hf:ada/zoo", row, weights)
     revision = second.sources[0][len("hf:ada/zoo@") :][:40]
     rows = parse_rows(hub.files["ada/zoo", revision, "zoo.toml"], tmp_path / "zoo.toml")
-    assert set(rows) == {"first", NAME} and rows[NAME].sources == ("folder:dcgan-bedrooms.safetensors",)
+    assert set(rows) == {"first", NAME} and rows[NAME].sources == (f"folder:{file_of(row)}",)
+
+
+def other_writer(hub, name):
+    """Return what another writer does: it adds a row to the ledger that is there now."""
+
+    def commit():
+        before = hub.files.get(("ada/zoo", "main", "zoo.toml"), b"")
+        other = Row(name=name, sha256="ab" * 32, bytes=5, sources=("folder:x",), origin=Path("zoo.toml"))
+        hub.commit("ada/zoo", {"zoo.toml": with_row(before, other, Path("zoo.toml")), f"{name}.txt": b"x"})
+
+    return commit
+
+
+@pytest.fixture
+def no_pause(monkeypatch):
+    from genzoo.hub import upload
+
+    monkeypatch.setattr(upload, "_PAUSE", 0.0)
+
+
+@LIBRARY
+def test_a_repository_that_others_write_to_at_the_same_time(hub, row, weights, tmp_path, no_pause):
+    hub.before_commit = [other_writer(hub, "first"), other_writer(hub, "second")]
+    final = publish("hf:ada/zoo", row, weights)
+    revision = final.sources[0][len("hf:ada/zoo@") :][:40]
+    assert set(parse_rows(hub.files["ada/zoo", revision, "zoo.toml"], tmp_path / "zoo.toml")) == {NAME, "first", "second"}
+    assert {"first.txt", "second.txt", file_of(row)} <= set(hub.tree("ada/zoo")) and pull_bytes(final) == weights
+
+
+@LIBRARY
+def test_several_writers_to_one_repository_lose_nothing(hub, row, weights, tmp_path, no_pause):
+    names = [f"model-{i}" for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        finals = list(pool.map(lambda name: publish("hf:ada/zoo", row.replace(name=name), weights, name=name), names))
+    assert set(parse_rows(hub.files["ada/zoo", "main", "zoo.toml"], tmp_path / "zoo.toml")) == set(names)
+    assert all(pull_bytes(final) == weights for final in finals)
+
+
+@LIBRARY
+def test_others_who_commit_without_end_are_told(hub, row, weights, no_pause):
+    hub.before_commit = [other_writer(hub, f"m{i}") for i in range(20)]
+    with pytest.raises(HubError, match="others committed first, 6 times"):
+        publish("hf:ada/zoo", row, weights)
+
+
+@LIBRARY
+def test_replaced_weights_leave_the_tree_and_stay_in_the_history(hub, row, weights):
+    first = publish("hf:ada/zoo", row, weights)
+    new = row.replace(sha256=sha256_of(weights[1:]), bytes=len(weights) - 1)
+    final = publish("hf:ada/zoo", new, weights[1:])
+    assert file_of(new) in hub.tree("ada/zoo") and file_of(row) not in hub.tree("ada/zoo")
+    assert pull_bytes(final) == weights[1:] and pull_bytes(first) == weights
+    hub.commit("ada/zoo", {file_of(new): None})  # somebody tidied up by hand
+    assert pull_bytes(publish("hf:ada/zoo", row, weights)) == weights
+
+
+@LIBRARY
+@pytest.mark.parametrize(
+    ("there", "public", "words", "private"),
+    [
+        (None, False, "new and private", True),
+        (None, True, "is public: everybody", False),
+        (True, False, "is private: only its members", True),
+        (True, True, "is private and stays so", True),
+        (False, False, "is public: everybody", False),
+        (False, True, "is public: everybody", False),
+    ],
+)
+def test_who_can_read_a_repository_is_told_before_anything_is_uploaded(hub, row, weights, there, public, words, private):
+    if there is not None:
+        hub.create("ada/zoo", there)
+    told = []
+    publish("hf:ada/zoo", row, weights, public=public, tell=lambda line: told.append((line, len(hub.uploads))))
+    assert hub.private["ada/zoo"] is private
+    assert len(told) == 1 and words in told[0][0] and "\n" not in told[0][0] and told[0][1] == 0
+
+
+def test_a_folder_is_not_made_public(row, weights, tmp_path):
+    with pytest.raises(ArgumentError, match="only a repository"):
+        publish(tmp_path / "zoo", row, weights, public=True)
+    assert not (tmp_path / "zoo").exists()
+
+
+def test_a_repository_whose_ledger_is_broken(hub, row, weights):
+    hub.create("ada/zoo")
+    hub.commit("ada/zoo", {"zoo.toml": b"[a\n"})
+    with pytest.raises(LedgerError, match=r"hf:ada/zoo: zoo.toml:1: not valid TOML"):
+        publish("hf:ada/zoo", row, weights)
+    hub.commit("ada/zoo", {"zoo.toml": b"#" * (LEDGER_CAP + 1)})
+    with pytest.raises(HubError, match="larger than 1,048,576 bytes"):
+        publish("hf:ada/zoo", row, weights)
+
+
+PUSH = """
+import hashlib, sys
+from pathlib import Path
+from genzoo.hub import push
+from genzoo.ledger import Row
+for i in range(3):
+    name, data = f"m{sys.argv[2]}-{i}", sys.argv[2].encode() * 1000
+    row = Row(name=name, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), sources=("folder:x",))
+    push(Path(sys.argv[1]), name=name, weights=data, row=row, card_text=name)
+"""
+
+
+def test_several_processes_push_to_one_folder_and_lose_nothing(tmp_path):
+    children = [subprocess.Popen([sys.executable, "-c", PUSH, str(tmp_path), str(i)]) for i in range(3)]
+    assert [child.wait(60) for child in children] == [0, 0, 0]
+    rows = read_rows(tmp_path / "zoo.toml")
+    assert len(rows) == 9 and rows.problems == ()
+    for row in rows.values():
+        assert pull_bytes(row) == row.name[1].encode() * 1000 and (tmp_path / row.card).read_text() == row.name
 
 
 def test_a_repository_that_refuses(hub, row, weights, monkeypatch):
@@ -177,4 +313,29 @@ def test_hostile_texts_stay_texts():
 def test_the_published_row_is_written_the_same_twice(tmp_path, row, weights):
     final = publish(tmp_path / "a", row, weights)
     assert (tmp_path / "a" / "zoo.toml").read_text() == format_row(final)
-    assert sha256_of(tmp_path / "a" / f"{NAME}.safetensors") == final.sha256
+    assert sha256_of(tmp_path / "a" / file_of(row)) == final.sha256
+
+
+AGAIN = """
+import hashlib, sys
+from pathlib import Path
+from genzoo.hub import push
+from genzoo.ledger import Row
+for i in range(30):
+    data = bytes([i]) * 50_000
+    row = Row(name="dcgan-bedrooms", sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), sources=("folder:x",))
+    push(Path(sys.argv[1]), name="dcgan-bedrooms", weights=data, row=row, card_text=row.sha256)
+"""
+
+
+def test_a_reader_meets_no_half_state_while_others_publish(tmp_path, row, weights, monkeypatch):
+    publish(tmp_path / "zoo", row, weights, card_text=row.sha256)
+    child = subprocess.Popen([sys.executable, "-c", AGAIN, str(tmp_path / "zoo")])
+    pulls, seen = 0, set()
+    while child.poll() is None or not pulls:
+        monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / f"cache-{pulls}"))
+        found = read_rows(tmp_path / "zoo" / "zoo.toml")
+        assert found.problems == () and sha256_of(pull_bytes(found[NAME])) == found[NAME].sha256
+        assert (tmp_path / "zoo" / found[NAME].card).read_text() == found[NAME].sha256
+        pulls, seen = pulls + 1, seen | {found[NAME].sha256}
+    assert child.returncode == 0 and len(seen) > 1

@@ -55,8 +55,15 @@ def test_broken_ones_are_named_and_left_out(core, tmp_path):
     good = write(tmp_path / "good", "mine")
     ledger = load_ledgers(core, extra=[bad, tmp_path / "missing.toml", tmp_path, good])
     assert set(ledger) == {"dcgan", "pixelcnn", "mine"}
-    assert len(ledger.problems) == 3 and all("\n" not in problem for problem in ledger.problems)
-    assert "bad.toml:2: [x] unknown key 'plugni'" in ledger.problems[0] and "missing.toml" in ledger.problems[1]
+    assert len(ledger.problems) == 4 and all("\n" not in problem for problem in ledger.problems)
+    assert "bad.toml:2: [x] unknown key 'plugni'" in ledger.problems[0] and "'sha256' is missing" in ledger.problems[1]
+    assert "missing.toml" in ledger.problems[2]
+
+
+def test_a_place_that_cannot_be_is_one_line(core, monkeypatch):
+    monkeypatch.setenv("GENZOO_ZOO", "x" * 300)
+    ledger = load_ledgers(core)
+    assert set(ledger) == {"dcgan", "pixelcnn"} and len(ledger.problems) == 1 and "name is too long" in ledger.problems[0]
 
 
 def test_a_plugin_may_add_but_not_replace(core, site):

@@ -1,5 +1,6 @@
 """Rows: read strictly with the line of each fault, written always the same, changed without harm to anything else."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from genzoo.errors import GenzooError, LedgerError, StorageError
-from genzoo.ledger import Row, Score, add_row, format_row, parse_rows, read_rows, with_row
+from genzoo.ledger import LEDGER_CAP, Row, Score, add_row, format_row, parse_rows, read_rows, with_row, writing
+from genzoo.ledger.text import load as parse
 
 DIGEST = "ab" * 32
 PLAIN = f"""# models of the zoo
@@ -42,10 +44,13 @@ sources = ["folder:y"]
 
 
 def fault(text, origin="zoo.toml"):
-    with pytest.raises(LedgerError) as caught:
-        parse_rows(text if isinstance(text, bytes) else text.encode(), Path(origin))
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
+    """Return the first problem of a ledger, or the error where nothing in it can be used."""
+    try:
+        problems = parse_rows(text if isinstance(text, bytes) else text.encode(), Path(origin)).problems
+    except LedgerError as error:
+        problems = [str(error)]
+    assert all("\n" not in problem for problem in problems)
+    return problems[0]
 
 
 def test_a_ledger_is_read():
@@ -79,9 +84,9 @@ def test_a_ledger_is_read():
         ('["a.b"]', "[a.b]", "zoo.toml:23: [a] unknown key 'b'"),
         ('["a.b"]', "[con]", "zoo.toml:23: [con] name 'con' is a device name"),
         ('["a.b"]', "[dcgan_bedrooms]", "zoo.toml:23: [dcgan_bedrooms] clashes with [dcgan-bedrooms]"),
-        ("# models of the zoo", "version = 1", "zoo.toml:1: [version] must be a table"),
-        ("n = 4379", "n = ", "zoo.toml:19: not valid TOML"),
-        ("n = 4379", "metric = 1", "zoo.toml:19: not valid TOML"),
+        ("# models of the zoo", "version = 1", "zoo.toml:1: unknown key 'version'"),
+        ("n = 4379", "n = ", "zoo.toml:19: [dcgan-bedrooms] not valid TOML"),
+        ("n = 4379", "metric = 1", "zoo.toml:19: [dcgan-bedrooms] not valid TOML"),
     ],
 )
 def test_a_fault_is_told_with_its_line(old, new, words):
@@ -90,7 +95,7 @@ def test_a_fault_is_told_with_its_line(old, new, words):
 
 
 def test_text_that_tomllib_chokes_on():
-    assert fault("[a]\nx = " + "[" * 100_000).startswith("zoo.toml:1: not valid TOML")
+    assert fault("[a]\nx = " + "[" * 100_000).startswith("zoo.toml:2: not valid TOML")
     assert fault(b"[a]\nx = '\xff'").startswith("zoo.toml:2: not UTF-8")
     assert fault("a = 1979-99-99").startswith("zoo.toml:1: not valid TOML")
     assert "scores must be a list" in fault(f'[a]\nsha256 = "{DIGEST}"\nbytes = 1\nsources = ["folder:x"]\nscores = 3')
@@ -109,7 +114,7 @@ def test_windows_lines_and_odd_separators():
 
 
 def test_a_large_file_is_refused(tmp_path):
-    (tmp_path / "zoo.toml").write_bytes(b"#" * (8 * 2**20 + 1))
+    (tmp_path / "zoo.toml").write_bytes(b"#" * (LEDGER_CAP + 1))
     with pytest.raises(StorageError, match="larger than"):
         read_rows(tmp_path / "zoo.toml")
 
@@ -151,6 +156,64 @@ def test_a_row_is_replaced_where_it_stands():
     assert text.startswith("# models of the zoo\n\n[dcgan-bedrooms]\nsha256 = ")
     assert text.endswith('# why\n\n# about the next one\n["a.b"]\nsha256 = "' + DIGEST + '"\nbytes = 1\nsources = ["folder:y"]\n')
     assert "KID" not in text and "package:" not in text
+
+
+def test_keys_of_a_newer_genzoo_stay_in_the_file():
+    newer = PLAIN.replace("bytes = 1\n", "bytes = 1\nlater = [\n  1,\n]\n") + '["a.b".more]\nx = nan\n[other]\nbytes = 0\n'
+    text = with_row(f"version = 2\n{newer}".encode(), row(), Path("z")).decode()
+    assert text.startswith("version = 2\n") and "later = [\n  1,\n]\n" in text and '["a.b".more]\nx = nan\n' in text
+    assert "[other]\nbytes = 0\n" in text
+
+
+def test_keys_of_a_newer_genzoo_stay_with_the_weights_that_they_are_about():
+    newer = PLAIN.replace("n = 4379", "n = 4379\n[dcgan-bedrooms.extra]\nx = 1").replace("plugin =", "later = 1\nplugin =")
+    text = with_row(newer.encode(), row(licence="MIT"), Path("zoo.toml")).decode()
+    assert f'sha256 = "{DIGEST}"\nbytes = 5' in text and "\nlater = 1\n" in text and "\n[dcgan-bedrooms.extra]\nx = 1\n" in text
+    assert parse_rows(text.encode(), Path("zoo.toml"))["dcgan-bedrooms"] == row(licence="MIT")
+    assert with_row(text.encode(), row(licence="MIT"), Path("zoo.toml")).decode() == text
+    other = with_row(newer.encode(), row(sha256="cd" * 32), Path("zoo.toml")).decode()
+    assert "\n# later = 1\n" in other and "\n# [dcgan-bedrooms.extra]\n# x = 1\n" in other and "extra" not in parse(other)["dcgan-bedrooms"]
+
+
+def test_a_ledger_that_is_broken_is_not_written():
+    with pytest.raises(LedgerError, match=r"z:1: not valid TOML"):
+        with_row(b"= 1\n" + PLAIN.encode(), row(), Path("z"))
+    with pytest.raises(LedgerError, match=r"z:1: not UTF-8"):
+        with_row(b"# \xff\n" + PLAIN.encode(), row(), Path("z"))
+    with pytest.raises(LedgerError, match="would grow beyond"):
+        with_row(PLAIN.encode() + b"#" * LEDGER_CAP, row(), Path("z"))
+    with pytest.raises(LedgerError, match=r"clashes with \[dcgan-bedrooms\]"):
+        with_row(PLAIN.encode(), row("dcgan_bedrooms"), Path("z"))
+
+
+def test_without_locks_nothing_of_others_is_lost(tmp_path, monkeypatch):
+    """Others write between reading and replacing, and once more right after it."""
+    path, turns = tmp_path / "zoo.toml", iter([*"ab", None, "c", *[None] * 20])
+    real = writing.with_row
+
+    def and_another(data, mine, origin):
+        if (name := next(turns)) is not None:
+            path.write_bytes(real(path.read_bytes() if path.exists() else b"", row(name), path))
+        return real(data, mine, origin)
+
+    monkeypatch.setattr(writing, "with_row", and_another)
+    monkeypatch.setattr(writing, "locked", lambda path: contextlib.nullcontext())
+    add_row(path, row("mine"))
+    assert set(read_rows(path)) == {"a", "b", "mine"}
+    add_row(path, row("mine", licence="MIT"))
+    assert set(read_rows(path)) == {"a", "b", "c", "mine"} and read_rows(path)["mine"].licence == "MIT"
+
+
+def test_a_row_that_others_erase_each_time_is_told(tmp_path, monkeypatch):
+    real = writing.atomic_write
+
+    def erased(path, data):
+        real(path, data)
+        path.write_text("")
+
+    monkeypatch.setattr(writing, "atomic_write", erased)
+    with pytest.raises(LedgerError, match="others keep writing"):
+        add_row(tmp_path / "zoo.toml", row())
 
 
 def test_tables_apart_are_replaced_too():

@@ -42,6 +42,13 @@ def test_forms(text, source):
         "folder:/mnt/../etc/passwd",
         "folder:a\\..\\..\\x",
         "folder:C:x",
+        "folder:\\\\host\\share\\x",
+        "folder://host/share/x",
+        "folder:\\/host/share/x",
+        "folder:/\\host/share/x",
+        "folder:\\\\.\\pipe\\x",
+        "folder:\\\\?\\C:\\x",
+        "folder:\\??\\C:\\x",
         "folder:C:\\zoo\\..\\x",
         "folder:a/x\0",
         "folder:a/x\n",
@@ -63,3 +70,14 @@ def test_forms(text, source):
 def test_everything_else_is_refused(text):
     with pytest.raises(LedgerError, match="source"):
         parse_source(text, Path("/base"))
+
+
+def test_a_path_of_another_system_is_not_looked_for_in_the_working_folder():
+    assert parse_source("folder:C:\\zoo\\x", Path("/base")).path.is_absolute()
+
+
+def test_no_source_leads_to_another_host_on_windows():
+    """Windows opens such a path with the user's name and a hash of the password."""
+    for text in ("folder:\\\\host\\share\\x", "folder://host/share/x", "folder:///host/share/x"):
+        with pytest.raises(LedgerError, match="names another host"):
+            parse_source(text, Path("/base"))

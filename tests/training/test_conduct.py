@@ -49,13 +49,18 @@ def hub(finished, tmp_path, monkeypatch):
     return finished[0].folder
 
 
+def row_of(outcome):
+    """Return the row that the run published."""
+    return read_rows(outcome.folder / "zoo.toml")["toy-gan"]
+
+
 class TestOutcome:
     def test_everything_is_in_the_folder(self, finished):
         outcome, model, _ = finished
         found = {path.name for path in outcome.folder.iterdir()}
         assert {
-            "toy-gan.safetensors",
-            "toy-gan.md",
+            outcome.weights.name,
+            row_of(outcome).card,
             "zoo.toml",
             "samples.png",
             "samples",
@@ -63,7 +68,9 @@ class TestOutcome:
             "scores.json",
             "checkpoint.safetensors",
         } <= found
-        assert (outcome.finished, outcome.step, outcome.weights) == (True, 5, outcome.folder / "toy-gan.safetensors")
+        published = outcome.folder / row_of(outcome).sources[0].removeprefix("folder:")
+        assert (outcome.finished, outcome.step, outcome.weights) == (True, 5, published)
+        assert outcome.weights.name.startswith("toy-gan-") and row_of(outcome).sha256[:16] in outcome.weights.name
         assert not [name for name in found if name.endswith((".tmp", ".part"))]
         with Image.open(outcome.folder / "samples.png") as picture:
             assert picture.size[0] == picture.size[1] >= 4 * 8
@@ -85,7 +92,7 @@ class TestOutcome:
         assert row.terms.startswith("CC BY 4.0")
 
     def test_the_card_tells_the_same(self, finished):
-        text = (finished[0].folder / "toy-gan.md").read_text(encoding="utf-8")
+        text = (finished[0].folder / row_of(finished[0]).card).read_text(encoding="utf-8")
         assert "5 rounds of batch 32" in text and "# toy-gan" in text and "A toy" in text
 
     def test_scores_stand_beside_their_floor(self, finished):
@@ -115,8 +122,8 @@ class TestHub:
         said = zoo.verify("toy-gan")
         assert "is right, golden outputs agree within 0 grey levels" in said
 
-    def test_a_flipped_bit_in_the_hub_is_refused(self, hub):
-        path = hub / "toy-gan.safetensors"
+    def test_a_flipped_bit_in_the_hub_is_refused(self, hub, finished):
+        path = finished[0].weights
         whole = path.read_bytes()
         try:
             path.write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
@@ -144,7 +151,7 @@ class TestHub:
 
     def test_push_copies_it_to_another_hub(self, hub, tmp_path, monkeypatch, finished):
         row = zoo.push("toy-gan", tmp_path / "share")
-        assert row.sources == ("folder:toy-gan.safetensors",)
+        assert row.sources == (f"folder:{finished[0].weights.name}",)
         zoo.push("toy-gan", tmp_path / "again", run=hub)
         for name in ("share", "again"):
             monkeypatch.setenv("GENZOO_ZOO", str(tmp_path / name))
@@ -171,11 +178,13 @@ class TestFolder:
         assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
 
     def test_resume_goes_on_and_ends_in_the_same_file(self, tmp_path):
-        train(tmp_path / "a", steps=4)
-        train(tmp_path / "b", steps=2)
+        whole = train(tmp_path / "a", steps=4)
+        half = train(tmp_path / "b", steps=2)
+        before = read_rows(half.folder / "zoo.toml")["toy-gan"]
         again = train(tmp_path / "b", steps=4, resume=True)
         assert again.step == 4
-        assert again.weights.read_bytes() == (tmp_path / "a" / "run" / "toy-gan.safetensors").read_bytes()
+        assert again.weights.read_bytes() == whole.weights.read_bytes()
+        assert half.weights.exists() and zoo.hub.pull_bytes(before)  # whoever has read the older row still gets its weights
 
     def test_resume_of_nothing(self, tmp_path):
         with pytest.raises(TrainingError, match="there is no checkpoint at"):
@@ -230,7 +239,7 @@ class TestWrong:
         monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
         with pytest.raises(TrainingError, match="step 4: the loss of the discriminator is nan; the last good checkpoint is kept"):
             train(tmp_path, "sad-gan", steps=9)
-        assert not (tmp_path / "run" / "sad-gan.safetensors").exists()
+        assert not (tmp_path / "run" / "zoo.toml").exists()
 
 
 class TestInterrupted:

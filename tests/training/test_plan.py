@@ -135,7 +135,7 @@ class TestOpen:
         train, test = open_both(PHOTOS, {}, Recipe(held_out=0.0))
         assert len(train) == 30 and test is None
 
-    @pytest.mark.parametrize("size", ["24x", "x40", "24x40x3", "big", -8, 1.5, True, "24 x 40", "", [24, 40]])
+    @pytest.mark.parametrize("size", ["24x", "x40", "24x40x3", "big", -8, 1.5, True, "24 x 40", "", [24, 40], "٢٤", "２４x４０"])
     def test_sizes_that_cannot_be_read(self, size):
         with pytest.raises(ArgumentError, match="image_size must be a side or HEIGHTxWIDTH, not") as caught:
             open_both(PHOTOS, {"image_size": size}, Recipe())

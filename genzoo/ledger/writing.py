@@ -1,0 +1,120 @@
+"""Write rows: always in the same form, and into a zoo.toml without harm to anything else that stands there."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from genzoo.errors import LedgerError
+from genzoo.files import atomic_write, locked, read_capped
+from genzoo.ledger.reading import broken, load_text, parse_rows
+from genzoo.ledger.rows import LEDGER_CAP, Facts, Row, Score
+from genzoo.ledger.text import foreign, quoted, replace_table
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_KEYS = tuple(f.name for f in dataclasses.fields(Facts))
+_TRIES = 10  # to write while others, whom no lock keeps out, write too
+
+
+def format_row(row: Row, keys: Sequence[str] = (), tables: Sequence[str] = ()) -> str:
+    """Return `row` as TOML; equal rows give equal text, and empty values are left out.
+
+    `keys` and `tables` are lines of further keys and sub-tables of the row.
+    """
+    head = row.name if _BARE.fullmatch(row.name) else quoted(row.name)
+    lines = [f"[{head}]", *_pairs(row, Facts), *keys]
+    for score in row.scores:
+        lines += ["", f"[[{head}.scores]]", *_pairs(score, Score)]
+    return "\n".join([*lines, *([""] if tables else []), *tables]) + "\n"
+
+
+def _pairs(values: Any, kind: type[Any]) -> list[str]:
+    found = [(f, getattr(values, f.name)) for f in dataclasses.fields(kind) if f.name != "scores"]
+    return [f"{f.name} = {_value(value)}" for f, value in found if f.default is dataclasses.MISSING or value not in ("", None)]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, tuple):
+        return "[\n" + "".join(f"    {quoted(item)},\n" for item in value) + "]"
+    return repr(value)
+
+
+def with_row(data: bytes, row: Row, origin: Path) -> bytes:
+    """Return the content of a zoo.toml with `row` added or replaced; all other rows, keys and comments stay as they are.
+
+    Keys of the replaced row that are not known here stay too: as comments where the row now pins other weights.
+
+    Raises:
+        LedgerError: the content is broken already, grows too large, or writes the row in a form that cannot be replaced safely.
+    """
+    text, before = _read(data, origin)
+    keys, tables = foreign(text, row.name, _KEYS)
+    old = before.get(row.name)
+    if isinstance(old, dict) and old.get("sha256") != row.sha256:
+        keys, tables = [f"# {line}" for line in keys], [f"# {line}" for line in tables]
+    new = replace_table(text, row.name, format_row(row, keys, tables)).encode()
+    try:
+        _, after = _read(new, origin)
+    except LedgerError as error:
+        raise LedgerError(f"{origin}: the row [{row.name}] cannot be written: {error.message}", "edit the file by hand") from error
+    found = parse_rows(new, origin)
+    if found.get(row.name) != row.replace(origin=origin) or not _same_but(row.name, before, after):
+        why = "".join(f": {problem}" for problem in found.problems if f"[{row.name}]" in problem)
+        raise LedgerError(f"{origin}: the row [{row.name}] cannot be replaced without harm to others{why}", "edit the file by hand")
+    if len(new) > LEDGER_CAP:
+        raise LedgerError(f"{origin} would grow beyond {LEDGER_CAP:,} bytes", "publish to another folder or repository")
+    return new.replace(b"\n", b"\r\n") if b"\r\n" in data else new
+
+
+def _read(data: bytes, origin: Path) -> tuple[str, dict[str, Any]]:
+    text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff").replace("\r\n", "\n")
+    try:
+        return text, load_text(text)
+    except ValueError as error:
+        raise broken(error, origin) from error
+
+
+def _same_but(name: str, before: dict[str, Any], after: dict[str, Any]) -> bool:
+    one, other = ({key: value for key, value in tables.items() if key != name} for tables in (before, after))
+    if one == other:
+        return True
+    with contextlib.suppress(ValueError):  # of whole numbers too long to write
+        return repr(one) == repr(other)  # a NaN is not equal to itself
+    return False
+
+
+class _ChangedError(Exception):
+    """Somebody wrote the file while a new one was made from it."""
+
+
+def add_row(path: Path, row: Row) -> None:
+    """Add `row` to the zoo.toml at `path`, or replace the row of that name; the file is created if it is missing.
+
+    Several processes may do so at once: each change is made under a lock and in one step. Where the file system has no locks, the file
+    is read again before it is replaced and after. Raises as `with_row`, and StorageError.
+    """
+    with locked(path.with_name(f".{path.name}.lock")):
+        for _ in range(_TRIES):
+            before = _content(path)
+            new = with_row(before, row, path)
+            with contextlib.suppress(_ChangedError):
+                atomic_write(path, lambda file, new=new, before=before: _write_unless_changed(file, new, path, before))  # type: ignore[misc]
+                if parse_rows(_content(path), path).get(row.name) == row.replace(origin=path):
+                    return
+    raise LedgerError(f"{path}: others keep writing to it, and the row [{row.name}] is lost each time", "try again later")
+
+
+def _content(path: Path) -> bytes:
+    return read_capped(path, LEDGER_CAP) if path.exists() else b""
+
+
+def _write_unless_changed(file: BinaryIO, new: bytes, path: Path, before: bytes) -> None:
+    file.write(new)
+    if _content(path) != before:
+        raise _ChangedError
