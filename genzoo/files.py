@@ -25,8 +25,8 @@ from genzoo.safe_open import NOWHERE, check_replaceable, open_to_read, open_to_w
 
 __all__ = [
     "CHUNK", "append_to", "atomic_write", "cache_dir", "digest_path", "find_resource", "is_dead", "is_digest", "is_temporary", "locked",
-    "make_folder", "open_to_read", "open_to_write", "put_in_place", "read_capped", "relative_parts", "sha256_of", "storage", "sweep",
-    "tell",
+    "make_folder", "open_to_read", "open_to_write", "put_in_place", "read_capped", "relative_parts", "remove_dead", "sha256_of", "storage",
+    "sweep", "tell",
 ]  # fmt: skip
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -95,7 +95,7 @@ def sweep(*folders: Path) -> int:
     A process holds its temporary file locked while it writes, so one that can be locked is dead. What belongs to others, is in use
     or cannot be removed stays; nothing is raised.
     """
-    return sum(_remove_dead(Path(folder, name)) for folder in folders for name in _names(folder) if is_temporary(name))
+    return sum(remove_dead(Path(folder, name)) for folder in folders for name in _names(folder) if is_temporary(name))
 
 
 def _names(folder: Path) -> list[str]:
@@ -110,7 +110,8 @@ def is_dead(path: Path) -> bool:
         return dead
 
 
-def _remove_dead(path: Path) -> int:
+def remove_dead(path: Path) -> int:
+    """Remove the temporary file `path` if no living process writes it, and return how many bytes that freed."""
     with contextlib.suppress(OSError), _held_if_dead(path) as dead:
         if dead:
             size = path.stat().st_size

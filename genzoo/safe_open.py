@@ -170,7 +170,7 @@ def check_replaceable(path: Path) -> None:
 def check_own(status: os.stat_result) -> None:
     """Raise OSError unless `status` is that of a regular file of ours (or of root) with one name only."""
     _check_single(status)
-    if not _is_ours(status):
+    if not is_ours(status):
         raise UnfitFileError(f"it belongs to another user (number {status.st_uid})", "remove it, or choose a folder of your own")
 
 
@@ -213,20 +213,21 @@ def _check_link(link: Path, status: os.stat_result, *, is_folder: bool) -> None:
     if not hasattr(os, "geteuid"):  # Windows, where only administrators make links
         return
     made_by_admin = is_folder and status.st_uid == 0 != os.geteuid()  # as /projects/lab/data -> /lustre/…: nobody can forge it
-    if made_by_admin or (_is_ours(status) and not _is_shared(os.stat(link.parent))):
+    if made_by_admin or (is_ours(status) and not _is_shared(os.stat(link.parent))):
         return
     raise UnfitFileError(
         f"{_shown(link)} is a symbolic link that somebody else may have placed", "remove the link, or choose a folder of your own"
     )
 
 
-def _is_ours(status: os.stat_result) -> bool:
+def is_ours(status: os.stat_result) -> bool:
+    """Whether a file belongs to us or to root."""
     return not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
 
 
 def _is_shared(folder: os.stat_result) -> bool:
     """Whether somebody other than us and root can make files in a folder."""
-    if not _is_ours(folder) or folder.st_mode & stat.S_IWOTH:
+    if not is_ours(folder) or folder.st_mode & stat.S_IWOTH:
         return True
     return bool(folder.st_mode & stat.S_IWGRP) and not _is_private(folder.st_gid)
 

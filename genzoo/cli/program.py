@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "pull": "weights",
         "verify": "weights",
         "push": "weights",
+        "cache": "cache",
         "plugins": "plugins",
         "new-plugin": "new_plugin",
         "completion": "completion",
