@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
-from genzoo.errors import HubError, WeightsError, safe_text
+from genzoo.errors import HubError, StorageError, WeightsError, safe_text
 from genzoo.files import cache_dir, digest_path, find_resource, locked, make_folder, read_capped, sha256_of, tell
 from genzoo.hub.deadlines import PATIENT, Deadlines
 from genzoo.hub.repo import endpoint, file_url, in_hub_cache, is_offline, token_for_reading
@@ -101,17 +101,24 @@ def _kept(row: Row, suffix: str = ".safetensors") -> Path:
 
 def _obtain(row: Row, take: _Take[T], progress: Progress | None, offline: bool | None, deadlines: Deadlines) -> T:
     reasons: list[HubError] = []
+    damage = ""
     for source in row.places():
         if isinstance(source, PackageSource) and isinstance(found := find_resource(source.resource), Path):
             with _collected(reasons, source):
                 return take(found, row)
     if os.path.isfile(kept := _kept(row)):
-        with contextlib.suppress(HubError):  # it is looked at once more under the lock
+        try:
             return take(kept, row)
-    folder = make_folder(cache_dir() / "weights")
-    with locked(_kept(row, ".lock")):
-        sweep_parts(folder, row.sha256)
-        return _fetch(row, take, progress, is_offline() if offline is None else offline, deadlines, reasons)
+        except HubError as error:  # it is looked at once more under the lock
+            damage = _damage(kept, row, error)
+    try:
+        folder = make_folder(cache_dir() / "weights")
+        with locked(_kept(row, ".lock")):
+            sweep_parts(folder, row.sha256)
+            return _fetch(row, take, progress, is_offline() if offline is None else offline, deadlines, reasons)
+    except StorageError as error:
+        elsewhere = "" if "GENZOO_CACHE" in error.hint else "; or set GENZOO_CACHE to a folder of your own"
+        raise StorageError(f"{damage}; {error.message}" if damage else error.message, error.hint + elsewhere) from error
 
 
 def _fetch(row: Row, take: _Take[T], progress: Progress | None, offline: bool, deadlines: Deadlines, reasons: list[HubError]) -> T:

@@ -110,11 +110,11 @@ class TestSlowServers:
         assert hub.gets()[-1].headers["range"] == "bytes=1000-"
 
     def test_seldom_bytes_are_slow_too(self, hub, row):
-        """One byte now and then, each within the limit of silence: the window ends between two of them."""
-        hub.fault = "drip"
+        """Some bytes now and then, each within the limit of silence: the window ends between two of them."""
+        hub.fault = "stall"  # 1000 bytes, and nothing for 1.5 seconds
         begun = time.monotonic()
-        with pytest.raises(HubError, match="bytes a second"):
-            pull(row, deadlines=Deadlines(stall=5, window=0.3, slowest=1000))
+        with pytest.raises(HubError, match="sent less than 10000 bytes a second, after 1000 of 300000 bytes"):
+            pull(row, deadlines=Deadlines(stall=5, window=0.3, slowest=10_000))
         assert time.monotonic() - begun < 1
 
     def test_a_fast_server_that_pauses_is_not_slow(self, hub, row, weights):

@@ -154,6 +154,7 @@ class TestAnotherUser:
     def test_a_cache_that_cannot_be_written(self, rows, theirs):
         words = as_nobody(lambda: refusal(rows("folder:none")))
         assert words.startswith("StorageError: cannot lock ") and "permission denied" in words
+        assert words.endswith("check who owns it; or set GENZOO_CACHE to a folder of your own")
 
     def test_weights_that_can_be_read_are_used(self, rows, theirs, weights):
         row = rows("folder:none")
@@ -193,6 +194,25 @@ class TestAnotherUser:
                 return error
 
         assert "permission denied" in as_nobody(ask)
+        theirs.chmod(0o755)
+        (theirs.parent / "photos").mkdir(mode=0o700)  # of no concern to us
+        assert as_nobody(ask) == "[]"
+
+    def test_a_damaged_file_in_a_cache_that_cannot_be_written(self, rows, theirs):
+        row = rows("folder:none")
+        (theirs / f"{row.sha256}.safetensors").write_bytes(b"x")
+        words = as_nobody(lambda: refusal(row))
+        assert words.startswith("StorageError: the cached file ") and "is damaged" in words and "permission denied" in words
+
+    def test_a_hub_cache_that_cannot_be_entered(self, rows, theirs, monkeypatch):
+        from huggingface_hub import constants
+
+        theirs.chmod(0o777)
+        snapshots = theirs.parent / "hf" / "models--owner--repo" / "snapshots"
+        snapshots.mkdir(parents=True)
+        snapshots.chmod(0o700)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(theirs.parent / "hf"))
+        assert "offline mode is on" in as_nobody(lambda: refusal(rows(f"hf:owner/repo@{'a' * 40}:x.safetensors")))
 
 
 LIMITED = """
