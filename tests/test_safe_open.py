@@ -241,3 +241,23 @@ def test_a_group_of_others_counts_and_one_of_our_own_does_not(tmp_path):
     assert not safe_open._is_shared(tmp_path.stat())
     os.chown(tmp_path, 4321, 0)
     assert safe_open._is_shared(tmp_path.stat())
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "hard link"])
+@pytest.mark.parametrize("call", ["fill", "append", "read"])
+def test_what_is_planted_between_look_and_open(tmp_path, victim, monkeypatch, call, kind):
+    """The first look sees a good file; what is opened a moment later is looked at again."""
+    path, real = tmp_path / "a", os.open
+    path.write_bytes(b"good")
+
+    def late(name, *rest):
+        if str(name) == str(path) and path.exists():
+            path.unlink()
+            {"link": path.symlink_to, "hard link": lambda to: os.link(to, path), "pipe": lambda to: os.mkfifo(path)}[kind](victim)
+        return real(name, *rest)
+
+    monkeypatch.setattr(os, "open", late)
+    if call == "read" and kind != "pipe":
+        pytest.skip("reading follows links")
+    work = {"fill": guarded, "append": append, "read": lambda path: files.read_capped(path, 9)}[call]
+    refused(work, path, "pipe" if kind == "pipe" else kind)

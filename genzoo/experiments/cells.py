@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,7 +98,7 @@ def finished(cell: Cell, folder: Path) -> Result | None:
         StorageError: it cannot be read.
     """
     path = folder / RESULT
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     try:
         told = json.loads(read_capped(path, _CAP))

@@ -11,9 +11,9 @@ from genzoo.errors import HubError
 class Deadlines:
     """How long a server may take; seconds and bytes per second. By default a silent or slow one is given up within 15 seconds."""
 
-    connect: float = 10.0  # to accept the connection
-    stall: float = 12.0  # of silence
-    window: float = 12.0  # over each such span the speed must not fall below `slowest`
+    connect: float = 5.0  # to accept the connection
+    stall: float = 10.0  # of silence
+    window: float = 10.0  # over each such span the speed must not fall below `slowest`
     slowest: float = 5000.0
     total: float = 120.0  # for the whole answer, and one second more for every `pace` bytes
     pace: float = 50_000.0
