@@ -245,3 +245,10 @@ def test_what_lies_in_the_cache_is_never_followed(cache, victim):
     os.mkfifo(cache / f"{'c' * 64}.part")
     assert store.entries() == []
     assert stat.S_ISFIFO(os.lstat(cache / f"{'c' * 64}.part").st_mode)
+
+
+def test_a_ledger_whose_name_is_too_long_is_left_out(tmp_path):
+    from genzoo.ledger import load_ledgers
+
+    (problem,) = load_ledgers(extra=[tmp_path / ("x" * 300)]).problems
+    assert "the name is too long" in problem
