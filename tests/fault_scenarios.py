@@ -70,7 +70,7 @@ def _older(folder: Path) -> None:
     publish(folder, OLD, "CC0")
     path = folder / "hub" / "zoo.toml"
     path.write_text(FOREIGN[0] + path.read_text() + FOREIGN[1])
-    for name in (f"{NAME}-{'0' * 16}.safetensors", f"{NAME}-{'1' * 16}.md", f".{'2' * 16}.tmp"):
+    for name in (f"{NAME}-{'0' * 16}.safetensors", f"{NAME}-{'1' * 16}.md", f".genzoo-{'2' * 16}.tmp"):
         (folder / "hub" / name).write_text("old")
         os.utime(folder / "hub" / name, (time.time() - 10**6,) * 2)
 

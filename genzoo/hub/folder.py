@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from genzoo.errors import GenzooError
-from genzoo.files import atomic_write, make_folder, read_capped, sha256_of, storage
+from genzoo.files import atomic_write, make_folder, read_capped, sha256_of, storage, sweep
 from genzoo.ledger import LEDGER_CAP, Row, add_row, with_row
 
 GRACE = 86_400.0  # seconds that files of a replaced row are kept
@@ -36,7 +36,7 @@ def publish_to_folder(folder: Path, row: Row, weights: bytes, card_text: str, fi
         StorageError: the folder cannot be written; what was published before still is.
         LedgerError: its zoo.toml is broken.
     """
-    make_folder(folder)
+    sweep(make_folder(folder))
     card = card_text.encode("utf-8", "replace")
     final = row.replace(
         sources=(f"folder:{weights_name(row)}",), card=f"{row.name}-{sha256_of(card)[:_HEX]}.md", origin=folder / "zoo.toml"
@@ -78,12 +78,12 @@ def _ledger(path: Path) -> bytes:
 
 
 def _ours(folder: Path, name: str) -> list[Path]:
-    pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{_HEX}}}\.(safetensors|md)|\.[0-9a-f]{{16}}\.tmp")
+    pattern = re.compile(rf"{re.escape(name)}-[0-9a-f]{{{_HEX}}}\.(safetensors|md)")
     return [path for path in folder.iterdir() if pattern.fullmatch(path.name)]
 
 
 def _sweep(folder: Path, name: str) -> None:
-    """Remove old files of `name` that no row names, and what killed writers left; what cannot be removed stays."""
+    """Remove old files of `name` that no row names; what cannot be removed stays."""
     with contextlib.suppress(GenzooError, OSError):
         named = _ledger(folder / "zoo.toml")
         for path in _ours(folder, name):

@@ -11,7 +11,7 @@ from genzoo.models import ClassifyingModel
 from genzoo.noise import Draws
 from genzoo.testing.generative import fresh_noise, near, untouched
 from genzoo.testing.law import hold, refuses
-from genzoo.testing.present import suited_noise, check_present
+from genzoo.testing.present import check_present, suited_noise
 
 
 def check_classifying(model: ClassifyingModel) -> None:

@@ -16,7 +16,7 @@ from genzoo.evaluation.laws import check_sum, every_image
 from genzoo.models import DensityModel, ImportanceModel
 from genzoo.testing.generative import fresh_noise, untouched
 from genzoo.testing.law import hold, refuses
-from genzoo.testing.present import suited_noise, check_present
+from genzoo.testing.present import check_present, suited_noise
 
 __all__ = ["MOST_IMAGES", "check_density", "every_image"]
 

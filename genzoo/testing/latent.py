@@ -13,7 +13,7 @@ from genzoo.errors import ArgumentError
 from genzoo.models import EncodingModel, LatentModel
 from genzoo.testing.generative import check_pixels, fresh_noise, near, untouched
 from genzoo.testing.law import hold, refuses
-from genzoo.testing.present import suited_noise, check_present
+from genzoo.testing.present import check_present, suited_noise
 
 
 def check_latent(model: LatentModel) -> None:

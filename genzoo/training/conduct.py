@@ -18,7 +18,7 @@ from genzoo.data import Images
 from genzoo.errors import ArgumentError, HubError, TrainingError
 from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
-from genzoo.files import make_folder
+from genzoo.files import make_folder, sweep
 from genzoo.law import LawError
 from genzoo.models import Model
 from genzoo.models.weights import build_fresh
@@ -59,6 +59,7 @@ def conduct(
     source = data if data is not None else recipe.data
     train, test = world.first(lambda: open_both(source, config, recipe))
     folder = make_folder(Path(out or Path("runs") / card.name).expanduser())
+    sweep(folder, folder / "samples")  # whole checkpoints that killed processes were writing
     model = build(card, config, recipe)
     run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world)
     if resume:

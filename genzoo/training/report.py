@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from genzoo.errors import GenzooError, safe_text
-from genzoo.files import atomic_write, make_folder
+from genzoo.files import append_to, atomic_write, make_folder, read_capped
 from genzoo.images import save_grid
 from genzoo.models import GenerativeModel
 from genzoo.training.doctor import Finding
 from genzoo.training.loop import Run
 
 SAMPLE_SECONDS = 240.0
+_LOG_CAP = 2**33  # bytes; a log is our own file, the cap only bounds a mistake
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
 
 
@@ -101,9 +102,9 @@ def _log_of(run: Run) -> TextIO:
     """Open the run's log behind its last checkpoint: what a killed run logged after it will be played, and logged, again."""
     path = run.folder / "log.jsonl"
     if path.exists():
-        lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
+        lines = read_capped(path, _LOG_CAP).decode("utf-8", "replace").splitlines(keepends=True)
         atomic_write(path, "".join(line for line in lines if _step_of(line) <= run.step).encode())
-    return open(path, "a", encoding="utf-8")
+    return append_to(path)
 
 
 def _step_of(line: str) -> float:
