@@ -137,7 +137,7 @@ def train(
     out: str | Path | None = None,
     steps: int | None = None,
     *,
-    resume: bool = False,
+    resume: bool | str = False,
     settings: dict[str, Any] | None = None,
     device: torch.device | str | None = None,
     quiet: bool = False,
@@ -150,7 +150,8 @@ def train(
         data: see `genzoo.data.open_data`; None = the recipe's.
         out: the folder of the run; it also holds the checkpoint.
         steps: rounds to play; None = the recipe's.
-        resume: go on from the checkpoint in `out`, to bit-identical weights.
+        resume: go on from the checkpoint in `out`, to bit-identical weights; "auto" starts where there is none, goes on where there is
+            one, and is done where the run is finished; "previous" goes on from the checkpoint before the last.
         settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the recipe or of the config.
         device: None = a GPU if there is one.
         quiet: no progress on stderr.

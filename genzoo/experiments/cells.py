@@ -122,7 +122,7 @@ def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: b
     collapsed, weights = "", None
     try:
         outcome = conduct(
-            card, cell.data, folder, cell.steps, resume=(folder / checkpoint.NAME).is_file(), settings=cell.settings,
+            card, cell.data, folder, cell.steps, resume="auto", settings=cell.settings,
             device=device, quiet=quiet, tensorboard=False, scored=False,
         )  # fmt: skip
         weights = outcome.weights
@@ -163,4 +163,4 @@ def findings(folder: Path) -> list[str]:
 def seconds(folder: Path) -> float:
     """Return how long the run in a folder has trained, over all resumptions, as its last checkpoint says."""
     path = folder / checkpoint.NAME
-    return round(float(checkpoint.read(path)[1].get("seconds", 0.0)), 3) if path.is_file() else 0.0
+    return round(checkpoint.read(path)[1].seconds, 3) if path.is_file() else 0.0

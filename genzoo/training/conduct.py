@@ -15,7 +15,7 @@ import torch
 
 from genzoo.card import Card
 from genzoo.data import Images
-from genzoo.errors import ArgumentError, HubError, TrainingError
+from genzoo.errors import ArgumentError, HubError
 from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
 from genzoo.files import make_folder
@@ -24,6 +24,7 @@ from genzoo.models import Model
 from genzoo.noise import mix
 from genzoo.recipe import Recipe
 from genzoo.training import settings as machine
+from genzoo.training.beginning import begin, finished_before, hold, how, seal
 from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
 from genzoo.training.outcome import Outcome, finished_model, publish
@@ -40,7 +41,7 @@ def conduct(
     out: str | Path | None,
     steps: int | None,
     *,
-    resume: bool,
+    resume: bool | str,
     settings: Mapping[str, Any],
     device: torch.device | str | None,
     quiet: bool,
@@ -48,27 +49,34 @@ def conduct(
     scored: bool = True,
 ) -> Outcome:
     """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published as it is and measured by whoever asked."""
+    mode = how(resume)
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.settle(recipe, device)
     if chosen.device.type == "cpu":
         keep_freed_memory()
     world = enter(chosen.device)
-    source = data if data is not None else recipe.data
-    train, test = world.first(lambda: open_both(source, config, recipe))
     folder = make_folder(Path(out or Path("runs") / card.name).expanduser())
-    model = build(card, config, recipe)
-    run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world)
-    if resume:
-        run.resume()
-    elif run.checkpoint.exists():
-        raise TrainingError(
-            f"{folder} already holds a run of {card.name}", "--resume goes on with it; or choose another --out, or delete the folder"
-        )
+    with hold(folder, world):
+        source = data if data is not None else recipe.data
+        train, test = world.first(lambda: open_both(source, config, recipe))
+        model = build(card, config, recipe)
+        run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin)
+        begin(run, card.name, mode)
+        if mode == "auto" and (done := finished_before(run)):
+            return done
+        outcome = _play_out(run, card.replace(config=config), test if scored else None, quiet, tensorboard)
+        if outcome.weights is not None:
+            seal(run, outcome.weights)
+        return outcome
+
+
+def _play_out(run: Run, card: Card, test: Images | None, quiet: bool, tensorboard: bool) -> Outcome:
+    """Play the run to its end, or to where somebody stops it, and publish what is finished."""
     with Report(run, quiet=quiet, tensorboard=tensorboard) as report, _interruptible() as stopped:
         finished = play(run, report.round, report.checkpoint, stopped.is_set, report.finding)
-    if not finished or not world.writes:
-        return Outcome(folder=folder, finished=finished, step=run.step)
-    return conclude(run, card.replace(config=config), train, test if scored else None, quiet)
+    if not finished or not run.world.writes:
+        return Outcome(folder=run.folder, finished=finished, step=run.step)
+    return conclude(run, card, run.data, test, quiet)
 
 
 def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:

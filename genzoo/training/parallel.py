@@ -7,17 +7,18 @@ hence one all-reduce of one flat buffer per turn.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from genzoo.errors import TrainingError
+from genzoo.errors import GenzooError, TrainingError
 
 T = TypeVar("T")
 
@@ -67,6 +68,32 @@ class World:
         if self.size > 1 and not self.rank:
             dist.barrier()
         return result
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Do `work` on every rank; where one is refused all are, so that none waits for it.
+
+        Raises:
+            GenzooError: what `work` raised here.
+            TrainingError: it was raised on another rank.
+        """
+        refusal, result = None, None
+        try:
+            result = work()
+        except GenzooError as error:
+            refusal = error
+        (refused,) = self.agree(refusal is not None)
+        if refusal is not None:
+            raise refusal
+        if refused:
+            raise TrainingError("another process of the group was refused", "see what it said")
+        return cast(T, result)
+
+    def alike(self, text: str) -> bool:
+        """Return whether all ranks gave the same text: 64 bits of its digest are compared."""
+        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        bits = [bool(number >> place & 1) for place in range(64)]
+        votes = self.agree(*bits, *(not bit for bit in bits))
+        return not any(one and none for one, none in zip(votes[:64], votes[64:], strict=True))
 
     def share(self, batch: int) -> slice:
         """Return this rank's part of a batch."""

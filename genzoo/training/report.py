@@ -33,7 +33,7 @@ class Report:
         self._bar: Any = None
         if self.active:
             make_folder(run.folder / "samples")
-        self._events = _tensorboard(run.folder) if tensorboard and self.active else None
+        self._events = _tensorboard(run.folder, run.step) if tensorboard and self.active else None
         self._log = _log_of(run) if self.active else None
 
     def __enter__(self) -> Report:
@@ -78,6 +78,8 @@ class Report:
         """Draw a grid of samples, now and then, and flush the log."""
         if self._log is not None:
             self._log.flush()
+        if self._events is not None:
+            self._events.flush()
         due = self._sampled == 0.0 or time.monotonic() - self._sampled > SAMPLE_SECONDS or self.run.step >= self.run.recipe.steps
         if self.active and due:
             finished = self.run.averages.finished(self.run.model, self.run.players)
@@ -103,7 +105,7 @@ def _log_of(run: Run) -> TextIO:
     if path.exists():
         lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
         atomic_write(path, "".join(line for line in lines if _step_of(line) <= run.step).encode())
-    return open(path, "a", encoding="utf-8")
+    return open(path, "a", buffering=1, encoding="utf-8")  # each line at once: a killed run has logged what its checkpoint has played
 
 
 def _step_of(line: str) -> float:
@@ -114,11 +116,12 @@ def _step_of(line: str) -> float:
         return math.inf
 
 
-def _tensorboard(folder: Path) -> Any:
+def _tensorboard(folder: Path, step: int) -> Any:
+    """Open a writer of events; TensorBoard hides what a killed run told of the rounds after `step`: they will be played again."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except Exception as error:  # an optional import may fail in any way
         raise GenzooError(
             f"TensorBoard logs need the package tensorboard ({type(error).__name__})", "pip install 'genzoo[tensorboard]'"
         ) from error
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)

@@ -78,7 +78,7 @@ def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypa
         list(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
     assert not (tmp_path / "narrow--minimax--0" / "cell.json").exists()
     next(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
-    assert calls == [(4, False), (4, True)]
+    assert calls == [(4, "auto"), (4, "auto")]
     one, other = (load_file(folder / "narrow--minimax--0" / "toy-gan.safetensors") for folder in (played[0], tmp_path))
     assert all(torch.equal(one[key], other[key]) for key in one)
 

@@ -139,7 +139,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("change", "told"),
         [
-            ({"rate": {"generator": 2e-3}}, "recipe: rate was {'generator': 0.001}, is {'generator': 0.002}"),
+            ({"rate": {"generator": 2e-3}}, "recipe: rate was {'discriminator': 0.0002, 'generator': 0.001}, is {'discriminator': 0.0002, 'generator': 0.002}"),
             ({"batch": 8}, "recipe: batch was 16, is 8"),
             ({"seed": 9}, "recipe: seed was 0, is 9"),
             ({"ema": 0.5}, "recipe: ema was 0.0, is 0.5"),
@@ -213,7 +213,7 @@ class TestRefused:
     )
     def test_odd_tensors_are_named(self, start, left, key):
         tensors, facts = checkpoint.read(left.checkpoint)
-        left.checkpoint.write_bytes(save({**tensors, key: torch.zeros(1)}, metadata={"genzoo": json.dumps(facts)}))
+        left.checkpoint.write_bytes(checkpoint.encode({**tensors, key: torch.zeros(1)}, facts))
         with pytest.raises(TrainingError, match="1 tensors differ"):
             start(rate={"generator": 1e-3}).resume()
 
@@ -224,7 +224,7 @@ class TestWriting:
         tensors, facts = checkpoint.read(run.checkpoint)
         assert tensors.keys() == everything(run).keys()
         assert all(torch.equal(tensors[key], value) for key, value in everything(run).items())
-        assert facts["step"] == 6 and facts["processes"] == 1 and facts["recipe"]["turns"] == {"discriminator": 2}
+        assert facts.step == 6 and facts.processes == 1 and facts.recipe["turns"] == {"discriminator": 2, "generator": 1}
 
     def test_on_a_full_disk_the_old_one_stays(self, start, monkeypatch):
         run = finish(start(steps=2))
@@ -238,7 +238,7 @@ class TestWriting:
         with pytest.raises(StorageError, match="the disk is full"):
             run.save()
         assert run.checkpoint.read_bytes() == before
-        assert [p.name for p in run.folder.iterdir()] == [checkpoint.NAME]
+        assert {p.name for p in run.folder.iterdir()} == {checkpoint.NAME, checkpoint.PREVIOUS}
 
     def test_only_one_process_writes(self, start):
         run = start(world=World(1, 2))

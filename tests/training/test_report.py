@@ -97,9 +97,12 @@ def test_tensorboard_gets_every_loss(start, monkeypatch):
         def add_scalar(self, name, loss, step):
             written.append((name, step))
 
+        def flush(self):
+            pass
+
         def close(self):
             written.append("closed")
 
-    monkeypatch.setattr(report, "_tensorboard", lambda folder: Events())
+    monkeypatch.setattr(report, "_tensorboard", lambda folder, step: Events())
     told(start(steps=2), quiet=True, tensorboard=True)
     assert written == [("loss/discriminator", 1), ("loss/generator", 1), ("loss/discriminator", 2), ("loss/generator", 2), "closed"]

@@ -1,0 +1,154 @@
+"""The beginning of a run: one run holds its folder, and begins anew, goes on, or is found to be finished."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from genzoo.errors import ArgumentError, GenzooError, TrainingError, safe_text, suggest
+from genzoo.evaluation.records import Record
+from genzoo.files import atomic_write, holder_of, read_capped, sha256_of, try_locked
+from genzoo.training import checkpoint
+from genzoo.training.checkpoint import CheckpointError
+from genzoo.training.loop import Run
+from genzoo.training.outcome import Outcome
+from genzoo.training.parallel import World
+
+LOCK = "run.lock"
+SEAL = "finished.json"
+MODES = ("never", "always", "auto", "previous")
+_CAP = 1 << 24  # bytes of the small files that a finished run has left
+
+
+def how(resume: object) -> str:
+    """Return one of `MODES` for what was asked: False and True stand for the first two.
+
+    Raises:
+        ArgumentError: anything else.
+    """
+    if isinstance(resume, bool):
+        return "always" if resume else "never"
+    if not isinstance(resume, str) or resume not in MODES:
+        near = suggest(resume, MODES) if isinstance(resume, str) else ""
+        raise ArgumentError(f"resume must be True, False, 'auto' or 'previous', not {resume!r}{near}")
+    return resume
+
+
+def tell(text: str) -> None:
+    """Say one line on stderr, if anybody reads it: a run does not end for want of a listener."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(safe_text(text, 2000) + "\n")
+        sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def hold(folder: Path, world: World) -> Iterator[None]:
+    """Hold the folder of a run for as long as the block lasts; the process that writes holds it for all.
+
+    Raises:
+        TrainingError: another run holds it.
+    """
+    path = folder / LOCK
+    with contextlib.ExitStack() as stack:
+        world.together(lambda: _take(stack, path) if world.writes else None)
+        yield
+
+
+def _take(stack: contextlib.ExitStack, path: Path) -> None:
+    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+    held = stack.enter_context(try_locked(path, f"process {os.getpid()} on {socket.gethostname()} since {since}"))
+    if held is None:
+        tell(f"{path.parent} cannot be locked, as its file system has no locks: see to it that no other run writes there")
+    elif not held:
+        who = safe_text(holder_of(path), 200) or "another process"
+        raise TrainingError(
+            f"{path.parent} is held by another run: {who}", "wait until it ends or stop it, or choose another --out"
+        )
+
+
+def begin(run: Run, name: str, mode: str) -> None:
+    """Start `run` of the model `name` anew, or take it up from a checkpoint, as `mode` (see `how`) asks.
+
+    Raises:
+        TrainingError: there is a run already, or none to go on from, or it is another; or not all processes see the same.
+    """
+    run.world.together(lambda: _begin(run, name, mode))
+    if not run.world.alike(f"{run.identity} {run.step}"):
+        raise TrainingError(
+            "the processes do not see the same images and checkpoint", "they need one folder that all machines share, and the same data"
+        )
+
+
+def _begin(run: Run, name: str, mode: str) -> None:
+    last, earlier = (os.path.lexists(run.folder / which) for which in (checkpoint.NAME, checkpoint.PREVIOUS))
+    if mode == "never" or (mode == "auto" and not last and not earlier):
+        if last or earlier:
+            raise TrainingError(
+                f"{run.folder} already holds a run of {name}", "--resume goes on with it; or choose another --out, or delete the folder"
+            )
+        return
+    difference = run.resume(checkpoint.PREVIOUS) if mode == "previous" else _resume_last(run, mode)
+    if difference and run.world.writes:
+        tell(difference)
+
+
+def _resume_last(run: Run, mode: str) -> str:
+    try:
+        return run.resume()
+    except CheckpointError as error:
+        earlier = _step_before(run)
+        if earlier is None:
+            raise
+        if mode != "auto":
+            refusal = CheckpointError(error.message, f"the one before it, of step {earlier:,}, is whole: --resume=previous goes on from it")
+            refusal.earlier = earlier
+            raise refusal from error
+        if run.world.writes:
+            tell(f"{error.message}; going on from the one before it, of step {earlier:,}")
+    return run.resume(checkpoint.PREVIOUS)
+
+
+def _step_before(run: Run) -> int | None:
+    try:
+        return checkpoint.read(run.folder / checkpoint.PREVIOUS)[1].step
+    except GenzooError:
+        return None
+
+
+def seal(run: Run, weights: Path) -> None:
+    """Note that the run is finished and published, and from which checkpoint, so that it need not be done again."""
+    with contextlib.suppress(GenzooError):  # everything is published; without the note it would be done once more
+        atomic_write(run.folder / SEAL, json.dumps(_told(run, weights), indent=2, sort_keys=True).encode())
+
+
+def finished_before(run: Run) -> Outcome | None:
+    """Return the outcome of `run` where it has been finished and published already, else None: all of it lies in its folder."""
+    if run.step < run.recipe.steps:
+        return None
+    try:
+        told: dict[str, Any] = json.loads(read_capped(run.folder / SEAL, _CAP))
+        weights = run.folder / Path(str(told["weights"])).name
+        if told != _told(run, weights):
+            return None
+        records = [_record(entry) for entry in json.loads(read_capped(run.folder / "scores.json", _CAP))]
+    except (GenzooError, ValueError, KeyError, TypeError, RecursionError):
+        return None  # never finished, or damaged since: it is measured and published anew
+    if run.world.writes:
+        tell(f"{run.folder}: finished before, after {run.step:,} steps; nothing is left to do")
+    return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights)
+
+
+def _told(run: Run, weights: Path) -> dict[str, Any]:
+    known = checkpoint.read(run.checkpoint)[1].sha256
+    return {"checkpoint": known, "step": run.step, "weights": weights.name, "sha256": sha256_of(weights), "storage": run.recipe.storage}
+
+
+def _record(entry: dict[str, Any]) -> Record:
+    return Record(**{key: value for key, value in entry.items() if key != "label"})
