@@ -27,7 +27,6 @@ NOWHERE = Path(os.devnull) / "genzoo"  # stands for the cache of someone who has
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_NO_LOCKS = {getattr(errno, name) for name in ("ENOLCK", "ENOSYS", "EOPNOTSUPP", "ENOTSUP", "EINVAL") if hasattr(errno, name)}
 _REMEDIES = {
     errno.EACCES: ("permission denied", "check who owns it"),
     errno.EPERM: ("permission denied", "check who owns it"),
@@ -215,55 +214,6 @@ def _try_lock(handle: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     return True
-
-
-@contextlib.contextmanager
-def try_locked(path: Path, note: str = "") -> Iterator[bool | None]:
-    """Hold the lock file `path` if nobody else does, without waiting; yield True, False (somebody else does), or None (no locks here).
-
-    `note` says who holds it; `holder_of` reads it. The system frees the lock when its holder dies, and the file stays, see `locked`.
-    """
-    with storage("lock", path):
-        handle = _open_lock(path)
-    try:
-        held = _try_lock_or_none(handle, path)
-        if held:
-            with contextlib.suppress(OSError):  # a lock that may only be read is one all the same
-                os.ftruncate(handle, 0)
-                os.write(handle, f" {note}".encode("utf-8", "replace"))  # Windows lets nobody read the first byte, which is locked
-        yield held
-    finally:
-        os.close(handle)
-
-
-def holder_of(path: Path) -> str:
-    """Return what the holder of a lock file has written into it, "" where nothing can be read; it is text from outside."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-        try:
-            os.lseek(handle, 1, os.SEEK_SET)
-            return os.read(handle, 500).decode("utf-8", "replace")
-        finally:
-            os.close(handle)
-    return ""
-
-
-def _open_lock(path: Path) -> int:
-    safely = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # never through a planted link, and a pipe does not hang
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | safely, 0o666)
-    except PermissionError:  # somebody else's: it can be locked by whoever may read it
-        return os.open(path, os.O_RDONLY | safely)
-
-
-def _try_lock_or_none(handle: int, path: Path) -> bool | None:
-    try:
-        return _try_lock(handle)
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return None
-        with storage("lock", path):
-            raise
 
 
 def relative_parts(text: str, what: str) -> tuple[str, ...]:
