@@ -1,7 +1,8 @@
 """Files: read with a cap, write so that a crash leaves the old file or the new one, and know where things are kept.
 
 Everything that genzoo writes goes through `atomic_write` or `put_in_place` (rule R9); every digest that becomes a path goes
-through `digest_path` (rule R2). Failures of the disk become a `StorageError` that names the path and what to do about it.
+through `digest_path` (rule R2); what is opened, and through which links, `safe_open` decides. Failures of the disk become a
+`StorageError` that names the path and what to do about it.
 """
 
 from __future__ import annotations
@@ -12,70 +13,54 @@ import hashlib
 import importlib.util
 import os
 import re
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from genzoo.errors import HubError, StorageError
+from genzoo.locks import LocklessError, locked, tell, try_lock
+from genzoo.safe_open import NOWHERE, check_replaceable, open_to_read, open_to_write, real_path, storage
+
+__all__ = [
+    "CHUNK", "append_to", "atomic_write", "cache_dir", "digest_path", "find_resource", "is_dead", "is_digest", "is_temporary", "locked",
+    "make_folder", "open_to_read", "open_to_write", "put_in_place", "read_capped", "relative_parts", "sha256_of", "storage", "sweep",
+    "tell",
+]  # fmt: skip
 
 CHUNK = 1 << 20  # bytes read at a time
-NOWHERE = Path(os.devnull) / "genzoo"  # stands for the cache of someone who has no home: even root cannot make a folder there
-
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PACKAGE = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_REMEDIES = {
-    errno.EACCES: ("permission denied", "check who owns it"),
-    errno.EPERM: ("permission denied", "check who owns it"),
-    errno.EROFS: ("the file system is read-only", "choose a folder that you can write to"),
-    errno.ENOENT: ("no such file or folder", "check the path, or create its folder first"),
-    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
-    errno.EEXIST: ("something of that name is in the way", "remove it or choose another path"),
-    errno.EISDIR: ("it is a folder, not a file", "name a file inside it"),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
-}
-
-
-@contextlib.contextmanager
-def storage(action: str, path: Path | str) -> Iterator[None]:
-    """Turn every OSError of the block into a StorageError that reads `cannot <action> <path>: <why>`."""
-    try:
-        yield
-    except OSError as error:
-        if NOWHERE in (Path(path), *Path(path).parents):
-            raise StorageError(
-                f"cannot {action} the cache: there is no home folder to keep it in", "set GENZOO_CACHE to a folder that you can write to"
-            ) from error
-        why, remedy = _REMEDIES.get(error.errno or 0, (error.strerror or str(error), "check the disk and the path"))
-        if error.errno in _FULL:
-            why, remedy = "the disk is full", "free some space and try again; nothing was lost"
-        raise StorageError(f"cannot {action} {path}: {why}", remedy) from error
+_TEMPORARY = re.compile(r"\.genzoo-[0-9a-f]{16}\.tmp")
+_DEAD_AFTER = 86_400.0  # seconds after which a temporary file counts as left behind where no lock can tell
 
 
 def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -> Path:
     """Write `data` (bytes, or a function that writes into an open file) so that `path` is never seen half-written (rule R9).
 
     A temporary file in the same folder is filled, flushed to the disk and renamed; its mode is what the umask gives. On failure the
-    old file stays and the temporary one is removed. A symbolic link is followed, not replaced. Returns the path.
+    old file stays and the temporary one is removed; one that a killed process leaves is removed by `sweep`. A symbolic link of our
+    own, in a folder where nobody else writes, is followed and not replaced. Returns the path.
 
     Raises:
-        StorageError: the folder is missing or cannot be written, or the disk is full.
+        StorageError: the folder is missing or cannot be written, the disk is full, the path leads through a link that somebody else
+            may have placed, or something that is no regular file lies there.
     """
-    target = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
     with storage("write", path):
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        temporary = target.parent / f".{os.urandom(8).hex()}.tmp"
+        target = real_path(path)
+        check_replaceable(target)
+        temporary, handle = _new_temporary(target.parent)
         try:
-            with open(temporary, "xb") as file:
+            with os.fdopen(handle, "wb") as file:  # open, and so locked, until it has its name: `sweep` takes it for alive
                 if callable(data):
                     data(file)
                 else:
                     file.write(data)
-            put_in_place(temporary, target)
+                file.flush()
+                if sys.platform == "win32":  # which renames no open file
+                    file.close()
+                put_in_place(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -83,10 +68,83 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
     return Path(path)
 
 
+def _new_temporary(folder: Path) -> tuple[Path, int]:
+    """Make a temporary file in `folder`, locked as long as its handle is open."""
+    while True:
+        path = folder / f".genzoo-{os.urandom(8).hex()}.tmp"
+        handle = open_to_write(path, new=True)
+        try:
+            if sys.platform == "win32" or (try_lock(handle) and os.fstat(handle).st_nlink):
+                return path, handle
+        except LocklessError:
+            return path, handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)  # a sweep came between making and locking, and takes it for a dead one
+
+
+def is_temporary(name: str) -> bool:
+    """Whether `name` is that of a temporary file of `atomic_write`."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def sweep(*folders: Path) -> int:
+    """Remove the temporary files that killed processes left in `folders` (not below them), and return how many bytes that freed.
+
+    A process holds its temporary file locked while it writes, so one that can be locked is dead. What belongs to others, is in use
+    or cannot be removed stays; nothing is raised.
+    """
+    return sum(_remove_dead(Path(folder, name)) for folder in folders for name in _names(folder) if is_temporary(name))
+
+
+def _names(folder: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return os.listdir(folder)
+    return []
+
+
+def is_dead(path: Path) -> bool:
+    """Whether no living process writes the temporary file `path`; False where that cannot be known."""
+    with _held_if_dead(path) as dead:
+        return dead
+
+
+def _remove_dead(path: Path) -> int:
+    with contextlib.suppress(OSError), _held_if_dead(path) as dead:
+        if dead:
+            size = path.stat().st_size
+            path.unlink()
+            return size
+    return 0
+
+
+@contextlib.contextmanager
+def _held_if_dead(path: Path) -> Iterator[bool]:
+    try:
+        handle = open_to_write(path, create=False)
+    except OSError:
+        yield False
+        return
+    try:
+        yield _is_free(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_free(handle: int) -> bool:
+    try:
+        return try_lock(handle)
+    except LocklessError:
+        return time.time() - os.fstat(handle).st_mtime > _DEAD_AFTER
+    except OSError:
+        return False
+
+
 def put_in_place(source: Path, target: Path) -> None:
     """Flush `source` to the disk, rename it to `target` in the same folder and flush the folder: after a power cut, all or nothing."""
     with storage("write", target):
-        handle = os.open(source, os.O_RDWR)
+        handle = open_to_write(source, create=False, own=False)  # some network disks give what we make to another user
         try:
             os.fsync(handle)
         finally:
@@ -109,10 +167,23 @@ def _flush_folder(folder: Path) -> None:
 
 
 def make_folder(path: Path) -> Path:
-    """Create the folder `path` with its parents if it is missing, and return it; StorageError says why it cannot be."""
+    """Create the folder `path` with its parents if it is missing, and return it; StorageError says why it cannot be.
+
+    A link that somebody else may have placed is not followed.
+    """
     with storage("create", path):
-        path.mkdir(parents=True, exist_ok=True)
+        real_path(path).mkdir(parents=True, exist_ok=True)
     return path
+
+
+def append_to(path: Path) -> TextIO:
+    """Open a text file for appending, made where it is missing; never through a link, and no pipe or device.
+
+    Raises:
+        StorageError: it cannot be opened, or is not such a file.
+    """
+    with storage("write", path):
+        return os.fdopen(open_to_write(path, append=True, own=False), "a", encoding="utf-8")
 
 
 def read_capped(path: Path | str, cap: int) -> bytes:
@@ -122,21 +193,12 @@ def read_capped(path: Path | str, cap: int) -> bytes:
         StorageError: the file is missing, unreadable, not a regular file (a pipe would hang), or larger than `cap`.
     """
     with storage("read", path):
-        _check_regular(path)
-        with open(path, "rb") as file:
+        with open_to_read(path) as file:
             # One byte more than the file says it has: read(n) reserves n bytes, and a file that grows meanwhile is still bounded.
             data = file.read(min(cap, os.fstat(file.fileno()).st_size) + 1)
     if len(data) > cap:
         raise StorageError(f"cannot read {path}: it is larger than the {cap:,} bytes allowed here", "check that it is the right file")
     return data
-
-
-def _check_regular(path: Path | str) -> None:
-    mode = os.stat(path).st_mode
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def sha256_of(data: bytes | Path) -> str:
@@ -145,8 +207,7 @@ def sha256_of(data: bytes | Path) -> str:
         return hashlib.sha256(data).hexdigest()
     digest = hashlib.sha256()
     with storage("read", data):
-        _check_regular(data)
-        with open(data, "rb") as file:
+        with open_to_read(data) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
     return digest.hexdigest()
@@ -182,40 +243,6 @@ def cache_dir() -> Path:
     return Path(home) / ".cache" / "genzoo" if os.path.isabs(home) else NOWHERE
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, waiting while another process or thread holds it; the system frees it when a holder dies.
-
-    The file itself stays: removing it would let two processes hold two different files of one name.
-    """
-    with storage("lock", path):
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        while True:
-            with storage("lock", path):
-                if _try_lock(handle):
-                    break
-            time.sleep(0.02)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
-        return False
-    return True
-
-
 def relative_parts(text: str, what: str) -> tuple[str, ...]:
     """Return the parts of a relative path written with `/`, or raise HubError if it could lead out of its folder or name a device."""
     parts = PurePosixPath(text).parts
@@ -239,7 +266,7 @@ def find_resource(resource: str) -> Path | bytes | None:
         return None
     for place in (spec.submodule_search_locations or ()) if spec else ():
         path = Path(place, *rest)
-        if path.is_file():
+        if os.path.isfile(path):  # which is False, and no error, for a name that is too long
             return path
         read = getattr(spec.loader, "get_data", None) if spec and not os.path.isdir(place) else None
         if read is not None:
