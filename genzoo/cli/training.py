@@ -53,6 +53,8 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, callback=read_settings, help="Change a key of the recipe or config.")
 @click.option(
     "--resume",
+    is_flag=False,
+    flag_value="always",
     metavar="[=auto|previous]",
     type=click.Choice(["always", "auto", "previous"]),
     callback=resume_mode,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from genzoo.errors import ArgumentError, GenzooError, TrainingError, safe_text, suggest
+from genzoo.errors import ArgumentError, GenzooError, TrainingError, suggest
 from genzoo.evaluation.records import Record
-from genzoo.files import atomic_write, holder_of, read_capped, sha256_of, try_locked
+from genzoo.files import atomic_write, locked, read_capped, sha256_of, sweep
+from genzoo.locks import HeldError, tell
 from genzoo.training import checkpoint
 from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.loop import Run
@@ -41,13 +40,6 @@ def how(resume: object) -> str:
     return resume
 
 
-def tell(text: str) -> None:
-    """Say one line on stderr, if anybody reads it: a run does not end for want of a listener."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(safe_text(text, 2000) + "\n")
-        sys.stderr.flush()
-
-
 @contextlib.contextmanager
 def hold(folder: Path, world: World) -> Iterator[None]:
     """Hold the folder of a run for as long as the block lasts; the process that writes holds it for all.
@@ -58,19 +50,21 @@ def hold(folder: Path, world: World) -> Iterator[None]:
     path = folder / LOCK
     with contextlib.ExitStack() as stack:
         world.together(lambda: _take(stack, path) if world.writes else None)
+        if world.writes:
+            sweep(folder)  # what killed runs left half-written
         yield
 
 
 def _take(stack: contextlib.ExitStack, path: Path) -> None:
-    since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-    held = stack.enter_context(try_locked(path, f"process {os.getpid()} on {socket.gethostname()} since {since}"))
-    if held is None:
-        tell(f"{path.parent} cannot be locked, as its file system has no locks: see to it that no other run writes there")
-    elif not held:
-        who = safe_text(holder_of(path), 200) or "another process"
+    try:
+        stack.enter_context(locked(path, wait=0))
+    except HeldError as error:
+        since = ""
+        with contextlib.suppress(OSError):
+            since = time.strftime(" since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime))  # when its holder signed it
         raise TrainingError(
-            f"{path.parent} is held by another run: {who}", "wait until it ends or stop it, or choose another --out"
-        )
+            f"another run is at work in {path.parent}: {error.holder}{since}", "choose another --out, or wait until that run has ended"
+        ) from error
 
 
 def begin(run: Run, name: str, mode: str) -> None:

@@ -164,15 +164,14 @@ def _digest(tensors: Mapping[str, Tensor], facts: Facts) -> str:
 
 def _keep(path: Path) -> None:
     """Let `path` be known as `PREVIOUS` too: by a second name where the file system has them, else as a copy."""
-    previous, temporary = path.with_name(PREVIOUS), path.with_name(f".{os.urandom(8).hex()}.tmp")
+    previous = path.with_name(PREVIOUS)
+    previous.unlink(missing_ok=True)  # for this instant `path` alone is there, and it is whole
     try:
-        os.link(path, temporary)
+        os.link(path, previous)
     except FileNotFoundError:
         return
     except OSError:
         atomic_write(previous, read_capped(path, _CAP))
-        return
-    os.replace(temporary, previous)
 
 
 def restore(tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> None:

@@ -15,6 +15,7 @@ from genzoo.cli.program import cli
 from genzoo.cli.training import read_settings
 from genzoo.evaluation.records import Record
 from genzoo.ledger import read_rows
+from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.outcome import Outcome
 
 RECORD = Record(metric="kid", value=0.25, n=10, n_reference=10, data="digits", stderr=0.01, subject="toy-gan")
@@ -67,6 +68,42 @@ class TestTrain:
         assert train.options == {
             "data": None, "out": None, "steps": None, "resume": False, "device": None, "tensorboard": False, "quiet": False, "settings": {},
         }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("words", "resume", "name"),
+        [
+            (["toy-gan", "--resume"], True, "toy-gan"),
+            (["--resume", "toy-gan"], True, "toy-gan"),
+            (["--resume", "toy-gan", "--steps", 5], True, "toy-gan"),
+            (["toy-gan", "--resume", "--quiet"], True, "toy-gan"),
+            (["toy-gan", "--resume=auto"], "auto", "toy-gan"),
+            (["--resume=auto", "toy-gan"], "auto", "toy-gan"),
+            (["toy-gan", "--resume=previous"], "previous", "toy-gan"),
+            (["toy-gan", "--resume=always"], True, "toy-gan"),
+            (["toy-gan"], False, "toy-gan"),
+        ],
+        ids=range(9),
+    )
+    def test_resume_stands_alone_or_says_how(self, run, train, words, resume, name):
+        assert run("train", *words, "--quiet").exit_code == 0
+        assert (train.name, train.options["resume"]) == (name, resume)
+
+    @pytest.mark.parametrize("word", ["--resume=atuo", "--resume=", "--resume=AUTO"])
+    def test_resume_of_another_kind(self, run, train, word):
+        done = run("train", "toy-gan", word)
+        assert done.exit_code == 2 and "auto" in done.stderr
+
+    def test_a_damaged_checkpoint_is_answered_with_the_line_to_type(self, run, monkeypatch):
+        def train(name, **options):
+            error = CheckpointError("the checkpoint runs/x is damaged: why", "whatever")
+            error.earlier = 1200
+            raise error
+
+        monkeypatch.setattr(zoo, "train", train)
+        done = run("train", "toy-gan", "--data", "my pics", "--set", "batch=8", "--out", "my run", "--resume", "--quiet")
+        assert done.exit_code == 1
+        line = "genzoo train toy-gan --data 'my pics' --set batch=8 --out 'my run' --resume=previous"
+        assert one_line(done.stderr, f"the one before it, of step 1,200, is whole; to go on from it: {line}")
 
     def test_card_and_recipe_come_first(self, run, train):
         done = run("train", "toy-gan", "--steps", 5, "--set", "batch=8", "--set", "width=3")

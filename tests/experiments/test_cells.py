@@ -17,6 +17,7 @@ from genzoo.experiments import cells as room
 from genzoo.experiments import report, saturation
 from genzoo.experiments.cells import play_all
 from genzoo.experiments.plan import Experiment, cells
+from genzoo.files import locked
 
 CARDS = {"toy-gan": toys.CARDS["toy-gan"], "sad-gan": toys.CARDS["sad-gan"]}
 EXPERIMENT = Experiment(
@@ -81,6 +82,14 @@ def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypa
     assert calls == [(4, "auto"), (4, "auto")]
     one, other = (load_file(folder / "narrow--minimax--0" / "toy-gan.safetensors") for folder in (played[0], tmp_path))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_cell_that_another_process_trains_is_refused(tmp_path):
+    folder = tmp_path / "narrow--minimax--0"
+    folder.mkdir()
+    with locked(folder / "run.lock"), pytest.raises(TrainingError, match="another run is at work in"):
+        list(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
+    assert [path.name for path in folder.iterdir()] == ["run.lock"]
 
 
 def test_a_model_with_a_likelihood_is_measured_by_it(tmp_path):

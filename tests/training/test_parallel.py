@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 import genzoo
 from genzoo.errors import TrainingError
+from genzoo.files import locked
 from genzoo.training.parallel import World, enter, leave
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
@@ -125,12 +127,29 @@ class TestTwoProcesses:
             assert rank["agree"] == [False, True, True]
             assert rank["mean"] == [0.5, 0.5]
 
-    def test_the_command_line_does_the_same_and_one_process_talks(self, told, tmp_path):
+    def test_a_folder_that_another_run_holds_is_refused_by_all_at_once(self, told, tmp_path):
+        self.install(tmp_path)
+        begun = time.monotonic()
+        with locked(tmp_path / "run.lock"):
+            done = torchrun("-m", "genzoo", "train", "toy-gan", "--out", tmp_path, "--device", "cpu", "--quiet", site=tmp_path)
+        assert done.returncode != 0 and time.monotonic() - begun < 120
+        assert done.stderr.count("another run is at work in") == 1
+        assert done.stderr.count("another process of the group was refused") <= 1 and "Connection closed" not in done.stderr
+        assert not (tmp_path / "log.jsonl").exists()
+
+    def test_what_is_alike_on_all_ranks(self, told):
+        for rank in told[0]:
+            assert rank["alike"] == [True, False]
+
+    def install(self, tmp_path):
         (tmp_path / "toys_plugin.py").write_text(PLUGIN)
         about = tmp_path / "genzoo_toys-1.0.dist-info"
         about.mkdir()
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: genzoo-toys\nVersion: 1.0\n")
         (about / "entry_points.txt").write_text("[genzoo]\ntoys = toys_plugin\n")
+
+    def test_the_command_line_does_the_same_and_one_process_talks(self, told, tmp_path):
+        self.install(tmp_path)
         keys = ("turns.discriminator=2", "ema=0.9", "flip=true", "augment=color,translation,cutout", "held_out=0.0")
         settings = [word for key in keys for word in ("--set", key)]
         run = ("train", "toy-gan", "--data", "digits", "--out", tmp_path / "run", "--steps", 6, "--device", "cpu", *settings)

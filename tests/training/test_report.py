@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -88,6 +89,36 @@ def test_tensorboard_is_asked_for_by_name(start, monkeypatch):
     with pytest.raises(GenzooError, match="TensorBoard logs need the package tensorboard") as caught:
         Report(start(), tensorboard=True)
     assert "genzoo[tensorboard]" in caught.value.hint
+
+
+def test_tensorboard_hides_what_will_be_played_again(start, monkeypatch):
+    """What a killed run told of the rounds after its checkpoint would else be drawn twice."""
+    made = []
+
+    class SummaryWriter:
+        def __init__(self, folder, **options):
+            made.append((folder, options))
+
+        def close(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=SummaryWriter))
+    told(start(steps=2), quiet=True)
+    run = start(steps=4)
+    run.resume()
+    for one in (run, start(steps=4, seed=1)):
+        with Report(one, quiet=True, tensorboard=True):
+            pass
+    assert made == [(str(run.folder / "tensorboard"), {"purge_step": step}) for step in (3, 1)]
+
+
+def test_each_line_of_the_log_is_there_at_once(start):
+    """A run that is killed after its checkpoint was written has logged all rounds before it."""
+    run = start(steps=9)
+    with Report(run, quiet=True) as reporting:
+        for run.step in (1, 2):
+            reporting.round({"generator": 1.0})
+            assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()][-1] == run.step
 
 
 def test_tensorboard_gets_every_loss(start, monkeypatch):

@@ -75,6 +75,7 @@ def main() -> None:
     told = {"rank": world.rank, "world": world.size, "gradients": gradients(world)}
     told["agree"] = world.agree(False, world.rank == 1, True)
     told["mean"] = buffers(world)
+    told["alike"] = [world.alike("one"), world.alike(f"rank {world.rank}")]
     told["whole"], told["published"] = train("whole", 6)
     told["half"], _ = train("halves", 3)
     told["halves"], _ = train("halves", 6, resume=True)
