@@ -32,12 +32,21 @@ def read_settings(context: click.Context, parameter: click.Parameter, pairs: tup
     return found
 
 
+RESUME = ("always", "auto", "previous")
+
+
 class TrainCommand(Command):
-    """A command whose --resume may stand alone, wherever it stands: click would read the word behind it as its value."""
+    """A command whose --resume may stand alone, wherever it stands: click would read any word behind it as its value."""
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        """Let a bare --resume mean --resume=always."""
-        return super().parse_args(context, ["--resume=always" if word == "--resume" else word for word in args])
+        """Let --resume mean --resume=always, unless one of its values follows."""
+        words: list[str] = []
+        for word in args:
+            if words and words[-1] == "--resume":
+                words[-1:] = [f"--resume={word}"] if word in RESUME else ["--resume=always", word]
+            else:
+                words.append(word)
+        return super().parse_args(context, ["--resume=always" if word == "--resume" else word for word in words])
 
 
 def resume_mode(context: click.Context, parameter: click.Parameter, value: str | None) -> bool | str:
@@ -56,7 +65,7 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     is_flag=False,
     flag_value="always",
     metavar="[=auto|previous]",
-    type=click.Choice(["always", "auto", "previous"]),
+    type=click.Choice(RESUME),
     callback=resume_mode,
     help="Go on from the checkpoint in the folder of the run. With =auto start where there is none, and do nothing where the run is "
     "finished: one line for jobs that are requeued. With =previous go on from the checkpoint before the last.",

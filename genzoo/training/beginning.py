@@ -12,7 +12,7 @@ from typing import Any
 
 from genzoo.errors import ArgumentError, GenzooError, TrainingError, suggest
 from genzoo.evaluation.records import Record
-from genzoo.files import atomic_write, locked, read_capped, sha256_of, sweep
+from genzoo.files import atomic_write, locked, make_folder, read_capped, sha256_of, sweep
 from genzoo.locks import HeldError, tell
 from genzoo.training import checkpoint
 from genzoo.training.checkpoint import CheckpointError
@@ -42,20 +42,37 @@ def how(resume: object) -> str:
 
 @contextlib.contextmanager
 def hold(folder: Path, world: World) -> Iterator[None]:
-    """Hold the folder of a run for as long as the block lasts; the process that writes holds it for all.
+    """Hold the folder of a run, made where it is missing, as long as the block lasts; the process that writes holds it for all.
+
+    Where the block fails and has left nothing there, a folder that is new goes again.
 
     Raises:
         TrainingError: another run holds it.
+        StorageError: it cannot be made or written.
     """
-    path = folder / LOCK
+    new = not folder.exists()
     with contextlib.ExitStack() as stack:
-        world.together(lambda: _take(stack, path) if world.writes else None)
+        world.together(lambda: _take(stack, folder) if world.writes else None)
         if world.writes:
             sweep(folder)  # what killed runs left half-written
-        yield
+        try:
+            yield
+        except BaseException:
+            if world.writes:
+                _leave_no_trace(folder, new)
+            raise
 
 
-def _take(stack: contextlib.ExitStack, path: Path) -> None:
+def _leave_no_trace(folder: Path, new: bool) -> None:
+    with contextlib.suppress(OSError):
+        if os.listdir(folder) == [LOCK]:
+            os.unlink(folder / LOCK)
+            if new:
+                folder.rmdir()
+
+
+def _take(stack: contextlib.ExitStack, folder: Path) -> None:
+    path = make_folder(folder) / LOCK
     try:
         stack.enter_context(locked(path, wait=0))
     except HeldError as error:
@@ -63,7 +80,7 @@ def _take(stack: contextlib.ExitStack, path: Path) -> None:
         with contextlib.suppress(OSError):
             since = time.strftime(" since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime))  # when its holder signed it
         raise TrainingError(
-            f"another run is at work in {path.parent}: {error.holder}{since}", "choose another --out, or wait until that run has ended"
+            f"another run is at work in {folder}: {error.holder}{since}", "choose another --out, or wait until that run has ended"
         ) from error
 
 

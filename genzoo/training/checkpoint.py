@@ -23,7 +23,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from genzoo.errors import GenzooError, TrainingError, safe_repr
+from genzoo.errors import GenzooError, StorageError, TrainingError, safe_repr
 from genzoo.files import atomic_write, read_capped
 from genzoo.schema import limits, parse
 
@@ -114,8 +114,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
     """
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint at {path}", "leave out --resume to start a new run")
-    blob = read_capped(path, _CAP)
     try:
+        blob = read_capped(path, _CAP)
         tensors = load(blob)
         size = int.from_bytes(blob[:8], "little")
         text = json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"]
@@ -126,8 +126,10 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
             raise ValueError(f"step {facts.step:,} of {facts.steps:,}")
         if facts.sha256 != _digest(tensors, facts) or _text(facts) != text:  # a key twice, another spelling: nothing that was not written
             raise ValueError("its bytes are not those that were written")
-    except CheckpointError:
+    except (CheckpointError, StorageError):
         raise
+    except MemoryError as error:
+        raise TrainingError(f"there is not enough memory for the checkpoint {path}", "end other programs, and resume then") from error
     except Exception as error:  # whatever a foreign file makes of the parsers, it is no checkpoint
         why = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
         raise CheckpointError(f"the checkpoint {path} is damaged: {why}", "start anew in another --out, or delete it") from error

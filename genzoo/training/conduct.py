@@ -18,7 +18,6 @@ from genzoo.data import Images
 from genzoo.errors import ArgumentError, HubError
 from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
-from genzoo.files import make_folder
 from genzoo.law import LawError
 from genzoo.models import Model
 from genzoo.noise import mix
@@ -55,7 +54,7 @@ def conduct(
     if chosen.device.type == "cpu":
         keep_freed_memory()
     world = enter(chosen.device)
-    folder = make_folder(Path(out or Path("runs") / card.name).expanduser())
+    folder = Path(out or Path("runs") / card.name).expanduser()
     with hold(folder, world):
         source = data if data is not None else recipe.data
         train, test = world.first(lambda: open_both(source, config, recipe))

@@ -78,11 +78,14 @@ class TestTrain:
             (["toy-gan", "--resume", "--quiet"], True, "toy-gan"),
             (["toy-gan", "--resume=auto"], "auto", "toy-gan"),
             (["--resume=auto", "toy-gan"], "auto", "toy-gan"),
+            (["--resume", "auto", "toy-gan"], "auto", "toy-gan"),
+            (["toy-gan", "--resume", "previous"], "previous", "toy-gan"),
+            (["--resume", "--resume", "toy-gan"], True, "toy-gan"),
             (["toy-gan", "--resume=previous"], "previous", "toy-gan"),
             (["toy-gan", "--resume=always"], True, "toy-gan"),
             (["toy-gan"], False, "toy-gan"),
         ],
-        ids=range(9),
+        ids=range(12),
     )
     def test_resume_stands_alone_or_says_how(self, run, train, words, resume, name):
         assert run("train", *words, "--quiet").exit_code == 0

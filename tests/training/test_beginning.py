@@ -17,7 +17,7 @@ from PIL import Image
 import genzoo
 from genzoo import zoo
 from genzoo.data import open_data
-from genzoo.errors import ArgumentError, TrainingError
+from genzoo.errors import ArgumentError, DataError, TrainingError
 from genzoo.files import locked
 from genzoo.training import beginning, checkpoint, conduct, loop
 from genzoo.training.checkpoint import CheckpointError
@@ -101,6 +101,11 @@ class TestHeld:
     def test_a_folder_is_free_after_a_refusal(self, tmp_path):
         with pytest.raises(TrainingError):
             train(tmp_path / "run", name="coder")
+        assert not (tmp_path / "run").exists()
+        (tmp_path / "run").mkdir()
+        with pytest.raises(DataError):
+            train(tmp_path / "run", data="./nowhere")
+        assert list((tmp_path / "run").iterdir()) == []
         assert train(tmp_path / "run").finished
 
     def test_only_the_rank_that_writes_takes_the_lock(self, tmp_path, monkeypatch):
