@@ -43,6 +43,14 @@ def _words(value: object) -> str:
         return f"<{type(value).__name__} that cannot be shown>"
 
 
+def legible(text: str) -> str:
+    r"""Return `text` with what no file of text can hold, the bytes of a name that is no UTF-8, written as `\xff`."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a lone surrogate that no file name gave
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def safe_repr(value: object) -> str:
     """Return `repr(value)` for a message, also where Python refuses to write it (a whole number of 5,000 digits)."""
     try:
@@ -111,6 +119,14 @@ class TrainingError(GenzooError):
 
 class CollapseError(TrainingError):
     """A run that has gone wrong: a loss or a weight is not finite, or a player has won for good."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked for the end, and what was under way is saved. `number` is the signal's: the exit code is 128 + `number`."""
+
+    def __init__(self, number: int) -> None:
+        self.number = int(number)
+        super().__init__(f"interrupted by signal {self.number}")
 
 
 class NoDensityError(GenzooError, TypeError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo import hub
 from genzoo.card import Card
-from genzoo.errors import HubError, UnknownNameError
+from genzoo.errors import HubError, UnknownNameError, legible
 from genzoo.ledger import Ledger, Row, load_ledgers
 from genzoo.registry import installed
 
@@ -114,10 +114,11 @@ def verify(name: str) -> str:
     return f"sha256 {published.sha256[:12]}… is right, {agreement}"
 
 
-def push(name: str, dest: str | Path, run: str | Path | None = None) -> Row:
+def push(name: str, dest: str | Path, run: str | Path | None = None, licence: str | None = None) -> Row:
     """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it can be pulled from there.
 
-    `run` is the folder of a training run; without it the published weights of `name` are passed on.
+    `run` is the folder of a training run; without it the published weights of `name` are passed on. `licence` is what their author
+    states of the weights; None leaves what the row says.
     """
     known = card(name)
     if run is None:
@@ -127,6 +128,8 @@ def push(name: str, dest: str | Path, run: str | Path | None = None) -> Row:
         if name not in rows:
             raise UnknownNameError(f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}")
         published = rows[name]
+    if licence is not None:
+        published = published.replace(licence=legible(licence))
     weights = hub.pull_bytes(published)
     return hub.push(dest, name=name, weights=weights, row=published, card_text=hub.model_card(published, known))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from genzoo.card import Card
 from genzoo.cli.info import recipe_keys, setting_words
 from genzoo.cli.options import Command, data_option, device_option, find, json_option, name_argument, settled
 from genzoo.cli.output import fact_lines, note, say, say_json
-from genzoo.errors import TrainingError, safe_text
+from genzoo.errors import Interrupted, TrainingError, safe_text
 from genzoo.schema import literal
 
 if TYPE_CHECKING:
@@ -71,23 +71,27 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     "finished: one line for jobs that are requeued. With =previous go on from the checkpoint before the last.",
 )
 @device_option
+@click.option("--licence", "--license", "licence", metavar="TEXT", help="Of the weights, published with them. By default none is stated.")
 @click.option("--tensorboard", is_flag=True, help="Also write logs that TensorBoard reads.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @json_option
-def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: bool, **options: Any) -> None:
+def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: bool, licence: str | None, **options: Any) -> None:
     """Train a model and publish it to a folder.
 
-    Ctrl-C finishes the step and saves; --resume goes on. Several processes: torchrun --nproc-per-node 2 -m genzoo train NAME.
+    Ctrl-C, or a scheduler's SIGTERM, finishes the step and saves; --resume goes on. Several processes: torchrun --nproc-per-node 2
+    -m genzoo train NAME.
     """
     from genzoo import zoo
 
     card, _ = find(name)
-    talks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one
     import genzoo.training.conduct  # noqa: F401 - before the collector is on again
     from genzoo.training.checkpoint import CheckpointError
+    from genzoo.training.parallel import place
     from genzoo.training.plan import plan
 
     settled()
+    talks = place().writes  # of the processes that torchrun starts, one
+    settings |= {} if licence is None else {"licence": licence}
     plan(card, settings, steps=options["steps"])  # a wrong key or value is told before a page of recipe, not after it
     if talks and not quiet:
         introduce(card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings})
@@ -101,7 +105,7 @@ def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: boo
     if talks:
         conclude(card, outcome, as_json)
     if not outcome.finished:
-        raise KeyboardInterrupt
+        raise Interrupted(outcome.signal or signal.SIGINT)
 
 
 def introduce(card: Card, changes: Mapping[str, Any]) -> None:
@@ -139,7 +143,7 @@ def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:
     """Return the command that resumes this run: the one that was typed, with --resume and the folder."""
     given = click.get_current_context().params
     words = ["genzoo", "train", name]
-    for option in ("data", "steps", "device"):
+    for option in ("data", "steps", "device", "licence"):
         words += [f"--{option}", str(given[option])] if given.get(option) is not None else []
     for key, value in given["settings"].items():
         words += ["--set", f"{key}={setting_words(value)}"]

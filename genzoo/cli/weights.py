@@ -45,8 +45,9 @@ def verify_command(context: click.Context, names: tuple[str, ...], every: bool, 
 @name_argument
 @click.argument("dest")
 @click.option("--run", type=click.Path(exists=True, file_okay=False), help="A training run's folder: publish its weights.")
+@click.option("--licence", "--license", "licence", metavar="TEXT", help="Of the weights. By default what their ledger row states.")
 @json_option
-def push_command(name: str, dest: str, run: str | None, as_json: bool) -> None:
+def push_command(name: str, dest: str, run: str | None, licence: str | None, as_json: bool) -> None:
     """Publish weights to a folder or to hf:OWNER/REPO.
 
     Card and ledger row go with them, so that others can pull from there: GENZOO_ZOO=FOLDER genzoo pull NAME.
@@ -54,13 +55,14 @@ def push_command(name: str, dest: str, run: str | None, as_json: bool) -> None:
     from genzoo import zoo
 
     catalogue()
-    row = zoo.push(name, dest, run=run)
+    row = zoo.push(name, dest, run=run, licence=licence)
     if as_json:
         say_json({"name": row.name, "dest": dest, "sha256": row.sha256, "bytes": row.bytes, "sources": list(row.sources)})
         return
     say(safe_text(f"{row.name}: {row.sources[0]}", 1000))
     where = f"GENZOO_ZOO={dest} genzoo pull {name}" if not dest.startswith("hf:") else "add the row in its zoo.toml to a ledger of yours"
-    note(safe_text(f"published to {dest}; to use it elsewhere: {where}", 1000))
+    unstated = "" if row.licence else "; no licence is stated: --licence TEXT states one"
+    note(safe_text(f"published to {dest}; to use it elsewhere: {where}{unstated}", 1000))
 
 
 def _chosen(names: Sequence[str], every: bool) -> list[str]:

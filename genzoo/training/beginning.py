@@ -13,7 +13,8 @@ from typing import Any
 from genzoo.errors import ArgumentError, GenzooError, TrainingError, suggest
 from genzoo.evaluation.records import Record
 from genzoo.files import atomic_write, locked, make_folder, read_capped, sha256_of, sweep
-from genzoo.locks import HeldError, tell
+from genzoo.locks import HeldError
+from genzoo.show import tell
 from genzoo.training import checkpoint
 from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.loop import Run
@@ -157,8 +158,9 @@ def finished_before(run: Run) -> Outcome | None:
 
 
 def _told(run: Run, weights: Path) -> dict[str, Any]:
-    known = checkpoint.read(run.checkpoint)[1].sha256
-    return {"checkpoint": known, "step": run.step, "weights": weights.name, "sha256": sha256_of(weights), "storage": run.recipe.storage}
+    known, recipe = checkpoint.read(run.checkpoint)[1].sha256, run.recipe
+    told = {"checkpoint": known, "step": run.step, "weights": weights.name, "sha256": sha256_of(weights)}
+    return {**told, "storage": recipe.storage, "licence": recipe.licence}
 
 
 def _record(entry: dict[str, Any]) -> Record:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from genzoo.data import Images, identity
-from genzoo.errors import ArgumentError, CollapseError, DataError, TrainingError, suggest
+from genzoo.errors import ArgumentError, CollapseError, DataError, StorageError, TrainingError, suggest
 from genzoo.models import Model
 from genzoo.noise import generator, mix
 from genzoo.recipe import Recipe
@@ -44,6 +44,7 @@ class Run:
     step: int = 0
     seconds: float = 0.0  # spent training, over all resumptions
     plugin: str = ""  # the distribution that brought the model: its version is noted
+    unsaved: bool = False  # whether the last checkpoint that was due could not be written
     _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
     _whole: bool = False  # whether the checkpoint that lies in the folder is known to be good
 
@@ -197,10 +198,13 @@ def play(
     on_checkpoint: Callable[[], None],
     stop: Callable[[], bool],
     on_finding: Callable[[Finding], None] = lambda finding: None,
+    on_trouble: Callable[[StorageError], None] | None = None,
 ) -> bool:
     """Play until the recipe's last step; return False where `stop` asked to end before (the run is saved then).
 
-    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint; `on_finding` is told what ails the run.
+    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint; `on_finding` is told what ails the run;
+    `on_trouble`, where given, is told of a checkpoint that could not be written (a full disk) and the game goes on, unless it was asked to
+    stop.
     """
     look_every = 10 if run.settings.device.type == "cuda" else 1  # reading a loss makes a GPU wait
     begun = saved = time.monotonic()
@@ -218,8 +222,15 @@ def play(
         run.seconds = earlier + now - begun
         stopping, saving = run.world.agree(stop(), now - saved > pause)
         if stopping or saving or run.step == run.recipe.steps:
-            run.save()
-            on_checkpoint()
+            try:
+                run.save()
+                run.unsaved = False
+                on_checkpoint()
+            except StorageError as error:
+                if stopping or on_trouble is None:
+                    raise
+                run.unsaved = True
+                on_trouble(error)
             saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         if stopping:
             return run.step == run.recipe.steps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,15 @@ from typing import Any
 from genzoo import hub
 from genzoo.card import Card
 from genzoo.data import Images
+from genzoo.errors import LedgerError, TrainingError, legible
 from genzoo.evaluation.records import Record
 from genzoo.files import sha256_of
 from genzoo.images import save_grid
-from genzoo.ledger import Row, Score
+from genzoo.isolation import describe
+from genzoo.ledger import Row, Score, with_row
 from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.weights import encode, rounded
+from genzoo.show import tell
 from genzoo.training.loop import Run
 
 
@@ -30,6 +33,7 @@ class Outcome:
         step: rounds played.
         records: scores on the held-out images.
         weights: the weights file, None where the run is not finished.
+        signal: the number of the signal that ended the run before it was published, 0 where none did.
     """
 
     folder: Path
@@ -37,6 +41,7 @@ class Outcome:
     step: int
     records: list[Record] = field(default_factory=list)
     weights: Path | None = None
+    signal: int = 0
 
 
 def finished_model(run: Run, storage: str) -> Model:
@@ -46,32 +51,76 @@ def finished_model(run: Run, storage: str) -> Model:
     return model
 
 
-def publish(run: Run, model: Model, card: Card, records: list[Record], storage: str) -> Outcome:
-    """Write everything that belongs to the finished `model` into the run's folder."""
+def publish(run: Run, model: Model, card: Card, records: Sequence[Record], storage: str) -> Outcome:
+    """Write everything that belongs to the finished `model` into the run's folder.
+
+    Raises:
+        TrainingError: it could not be written; the checkpoint is still there, and the message says how to publish it.
+    """
+    kept = _encodable(card.name, records)
+    try:
+        hub.push(run.folder, **published(run, model, card, kept, storage))
+    except Exception as error:
+        raise TrainingError(
+            f"{card.name} has played its {run.step:,} steps, but could not be published: {describe(error)}",
+            _way_back(run, storage),
+        ) from error
+    if isinstance(model, GenerativeModel):
+        try:
+            save_grid(model.sample(16, seed=0), run.folder / "samples.png")
+        except Exception as error:  # noqa: BLE001 - a picture is only for show
+            tell(f"samples.png cannot be written: {describe(error)}")
+    weights_path = run.folder / f"{card.name}.safetensors"
+    return Outcome(folder=run.folder, finished=True, step=run.step, records=list(kept), weights=weights_path)
+
+
+def _way_back(run: Run, storage: str) -> str:
+    """Return what to type where a run has been played and could not be published."""
+    if run.unsaved:
+        return "when that is mended, the same command with --resume goes on from the last checkpoint that could be written"
+    told = "the checkpoint is kept: when that is mended, the same command with --resume publishes without training again"
+    return told + "; --set storage=float32 stores the weights as they are" * (storage != "float32")
+
+
+def published(run: Run, model: Model, card: Card, records: Sequence[Record], storage: str) -> dict[str, Any]:
+    """Return what `hub.push` is given: the weights as bytes, their row, card and further files."""
     weights = encode(model, card.name, golden.record(model), storage)
     row = Row(
         name=card.name,
-        plugin=card.plugin,
+        plugin=legible(card.plugin),
         sha256=sha256_of(weights),
         bytes=len(weights),
         sources=(f"folder:{card.name}.safetensors",),
-        licence="MIT (weights); the images keep their own terms",
-        data=describe_data(run.data),
-        terms=run.data.facts.get("terms", ""),
-        trained=describe_run(run),
+        licence=legible(run.recipe.licence),
+        data=legible(describe_data(run.data)),
+        terms=legible(run.data.facts.get("terms", "")),
+        trained=legible(describe_run(run)),
         scores=tuple(score(record) for record in records),
     )
-    hub.push(run.folder, name=card.name, weights=weights, row=row, card_text=hub.model_card(row, card), files=_files(records))
-    if isinstance(model, GenerativeModel):
-        save_grid(model.sample(16, seed=0), run.folder / "samples.png")
-    weights_path = run.folder / f"{card.name}.safetensors"
-    return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights_path)
+    return {"name": card.name, "weights": weights, "row": row, "card_text": hub.model_card(row, card), "files": _files(records)}
+
+
+def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
+    """Return the records that can be written down; tell of each other one (of a plugin's own metric, say) that it is left out."""
+    kept = []
+    for record in records:
+        try:
+            row = Row(name=name, sha256="0" * 64, bytes=1, sources=("folder:none",), scores=(score(record),))
+            with_row(b"", row, Path("zoo.toml"))
+            _files([record])
+        except Exception as error:  # noqa: BLE001
+            reason = error.message if isinstance(error, LedgerError) else describe(error)
+            tell(f"the score {record.metric} of {name} is left out: it cannot be written down: {reason}")
+            continue
+        kept.append(record)
+    return kept
 
 
 def score(record: Record) -> Score:
     """Return the ledger's form of a record."""
     facts: dict[str, Any] = {"metric": record.label, "unit": "" if record.unit == "1" else record.unit}
     facts |= {key: getattr(record, key) for key in ("value", "kind", "n", "stderr", "subject", "data", "split", "transform", "protocol")}
+    facts = {key: legible(value) if isinstance(value, str) else value for key, value in facts.items()}
     return Score(**facts)
 
 
@@ -96,7 +145,7 @@ def describe_run(run: Run) -> str:
     )
 
 
-def _files(records: list[Record]) -> Mapping[str, bytes]:
+def _files(records: Sequence[Record]) -> Mapping[str, bytes]:
     listing = json.dumps([record.as_dict() for record in records], indent=2, sort_keys=True)
     return {"scores.json": listing.encode()}
 

@@ -20,7 +20,7 @@ from genzoo.training.checkpoint import Facts
 from genzoo.training.settings import Settings
 
 SWITCHES = ("precision", "channels_last", "compile", "cuda_graphs")  # "auto" is the machine's choice; what came of it is compared
-_ELSEWHERE = ("data", "steps", "storage", "watch")  # keys that decide no bits, or are compared in another way
+_ELSEWHERE = ("data", "steps", "storage", "watch", "licence")  # keys that decide no bits, or are compared in another way
 
 
 def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:

@@ -25,13 +25,13 @@ class Called:
     """Stands for `zoo.train`: keeps what it was asked and answers as told."""
 
     def __init__(self, finished=True):
-        self.finished = finished
+        self.finished, self.signal = finished, 0
 
     def __call__(self, name, **options):
         self.name, self.options = name, options
         folder = Path(options["out"] or "runs/toy-gan")
         if not self.finished:
-            return Outcome(folder=folder, finished=False, step=1234)
+            return Outcome(folder=folder, finished=False, step=1234, signal=self.signal)
         return Outcome(folder=folder, finished=True, step=6, records=[RECORD], weights=folder / "toy-gan.safetensors")
 
 
@@ -146,9 +146,34 @@ class TestTrain:
         assert json.loads(done.stdout)["finished"] is False
 
     def test_one_of_several_processes_talks(self, run, train, monkeypatch):
-        monkeypatch.setenv("RANK", "1")
+        for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}.items():
+            monkeypatch.setenv(name, value)
         done = run("train", "toy-gan")
         assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+
+    @pytest.mark.parametrize("given", [{"RANK": "1"}, {"WORLD_SIZE": "2"}, {"LOCAL_RANK": "0"}])
+    def test_half_of_torchruns_environment_is_one_line(self, run, train, monkeypatch, given):
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        done = run("train", "toy-gan")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert one_line(done.stderr, "not set", *(f"{name}={value}" for name, value in given.items()), "torchrun")
+        assert run("sample", "toy-gan", "-n", 1, "--seed", 0, "-o", "x.png").exit_code == 0
+
+    def test_the_licence_is_the_authors_to_state(self, run, train):
+        for option in ("--licence", "--license"):
+            run("train", "toy-gan", option, "CC BY 4.0", "--set", "batch=8")
+            assert train.options["settings"] == {"batch": 8, "licence": "CC BY 4.0"}
+        train.finished = False
+        done = run("train", "toy-gan", "--licence", "CC BY 4.0")
+        assert "--licence 'CC BY 4.0'" in done.stderr
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (0, 130)])
+    def test_the_exit_code_names_the_signal(self, run, train, number, code):
+        train.finished, train.signal = False, number
+        done = run("train", "toy-gan")
+        assert done.exit_code == code
+        assert done.stderr.splitlines()[-1] == ("genzoo: interrupted by SIGTERM" if code == 143 else "genzoo: interrupted")
 
     def test_a_wrong_setting_is_told_before_anything_is_written(self, run, tmp_path):
         done = run("train", "toy-gan", "--set", "bach=3", "--quiet")
