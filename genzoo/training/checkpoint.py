@@ -111,14 +111,15 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
 
     Raises:
         CheckpointError: no file there, or one that is damaged, or was written by another version's rules.
+        StorageError: it cannot be read, or is no regular file.
     """
-    if not path.is_file():
+    if not os.path.lexists(path):
         raise CheckpointError(f"there is no checkpoint at {path}", "leave out --resume to start a new run")
     try:
         blob = read_capped(path, _CAP)
         tensors = load(blob)
         size = int.from_bytes(blob[:8], "little")
-        text = json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"]
+        text = json.loads(blob[8 : 8 + size], object_pairs_hook=_once)["__metadata__"]["genzoo"]
         told = json.loads(text)
         _check_format(path, told)
         facts = parse(Facts, told, "its facts")
@@ -134,6 +135,14 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
         why = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
         raise CheckpointError(f"the checkpoint {path} is damaged: {why}", "start anew in another --out, or delete it") from error
     return tensors, facts
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the table of `pairs`; parsers differ in which of two values of one key they take."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a key stands twice in its header")
+    return table
 
 
 def _check_format(path: Path, told: Mapping[str, Any]) -> None:

@@ -337,6 +337,22 @@ class TestFacts:
                 assert found[0] == expected[0] and all(torch.equal(found[1][key], value) for key, value in expected[1].items())
         assert refused > 200
 
+    @pytest.mark.parametrize("key", ["__metadata__", "model.generator.0.weight"])
+    def test_no_key_stands_twice(self, start, tmp_path, whole, key):
+        size = int.from_bytes(whole[:8], "little")
+        head, body = whole[8 : 8 + size].decode().strip(), whole[8 + size :]
+        twice = f'{head[:-1]}, {json.dumps(key)}: {json.dumps(json.loads(head)[key])}}}'.encode()
+        assert self.resumes(start, tmp_path, len(twice).to_bytes(8, "little") + twice + body) is None
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_what_is_no_file_is_one_line_and_no_hang(self, start, tmp_path):
+        path = tmp_path / checkpoint.NAME
+        for make in (lambda: path.mkdir(), lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")):
+            make()
+            with pytest.raises(StorageError, match=r"cannot read .*checkpoint\.safetensors: "):
+                start(**HARD).resume()
+            path.rmdir() if path.is_dir() else path.unlink()
+
     @pytest.mark.parametrize("swap", [("generator.0.weight", "generator.3.weight"), ("discriminator.0.bias", "generator.0.bias")])
     def test_names_are_under_the_digest(self, start, tmp_path, whole, swap):
         tensors = load(whole)
