@@ -55,7 +55,7 @@ def hold(folder: Path, world: World) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         world.together(lambda: _take(stack, folder) if world.writes else None)
         if world.writes:
-            sweep(folder)  # what killed runs left half-written
+            sweep(folder, folder / "samples")  # what killed runs left half-written
         try:
             yield
         except BaseException:
@@ -92,7 +92,7 @@ def begin(run: Run, name: str, mode: str) -> None:
         TrainingError: there is a run already, or none to go on from, or it is another; or not all processes see the same.
     """
     run.world.together(lambda: _begin(run, name, mode))
-    if not run.world.alike(f"{run.identity} {run.step}"):
+    if not run.world.alike(f"{run.identity} {run.resumed}"):
         raise TrainingError(
             "the processes do not see the same images and checkpoint", "they need one folder that all machines share, and the same data"
         )
@@ -141,9 +141,18 @@ def seal(run: Run, weights: Path) -> None:
 
 
 def finished_before(run: Run) -> Outcome | None:
-    """Return the outcome of `run` where it has been finished and published already, else None: all of it lies in its folder."""
+    """Return the outcome of `run` where it has been finished and published already, as all ranks see, else None."""
     if run.step < run.recipe.steps:
         return None
+    found = _published(run)
+    if run.world.agree(found is None)[0]:
+        return None
+    if run.world.writes:
+        tell(f"{run.folder}: finished before, after {run.step:,} steps; nothing is left to do")
+    return found
+
+
+def _published(run: Run) -> Outcome | None:
     try:
         told: dict[str, Any] = json.loads(read_capped(run.folder / SEAL, _CAP))
         weights = run.folder / Path(str(told["weights"])).name
@@ -152,8 +161,6 @@ def finished_before(run: Run) -> Outcome | None:
         records = [_record(entry) for entry in json.loads(read_capped(run.folder / "scores.json", _CAP))]
     except (GenzooError, ValueError, KeyError, TypeError, RecursionError):
         return None  # never finished, or damaged since: it is measured and published anew
-    if run.world.writes:
-        tell(f"{run.folder}: finished before, after {run.step:,} steps; nothing is left to do")
     return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights)
 
 

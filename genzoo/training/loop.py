@@ -43,6 +43,7 @@ class Run:
     world: World = field(default_factory=World)
     step: int = 0
     seconds: float = 0.0  # spent training, over all resumptions
+    resumed: str = ""  # sha256 of the checkpoint that it went on from
     plugin: str = ""  # the distribution that brought the model: its version is noted
     unsaved: bool = False  # whether the last checkpoint that was due could not be written
     _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
@@ -188,7 +189,8 @@ class Run:
         terms.check(path, facts, ours, self.model.config, self.recipe)
         checkpoint.restore(tensors, self.parts, self.optimisers)
         self.doctor.restore(facts.told, facts.curves)
-        self.step, self.seconds, self._whole = facts.step, facts.seconds, which == checkpoint.NAME
+        self.step, self.seconds = facts.step, facts.seconds
+        self.resumed, self._whole = facts.sha256, which == checkpoint.NAME
         return terms.changed(facts.machine, ours.machine)
 
 
