@@ -55,6 +55,7 @@ def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: boo
     import genzoo.training.conduct  # noqa: F401 - before the collector is on again
     from genzoo.training.parallel import place
     from genzoo.training.plan import plan
+    from genzoo.training.signals import ignore_repetitions
 
     settled()
     talks = place().writes  # of the processes that torchrun starts, one
@@ -63,6 +64,8 @@ def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: boo
     if talks and not quiet:
         introduce(card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings})
     outcome = zoo.train(card.name, settings=settings, quiet=quiet, **options)
+    if outcome.signal:
+        ignore_repetitions()
     if talks:
         conclude(card, outcome, as_json)
     if not outcome.finished:

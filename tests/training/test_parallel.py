@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import genzoo
 from genzoo.errors import TrainingError
-from genzoo.training.parallel import World, enter, leave
+from genzoo.training.parallel import World, enter, leave, place
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
 HERE = Path(toys.__file__).resolve().parent / "training"
@@ -46,9 +46,19 @@ class TestAlone:
             monkeypatch.setenv(name, value)
         for name in ("MASTER_ADDR", "MASTER_PORT"):
             monkeypatch.delenv(name, raising=False)
-        with pytest.raises(TrainingError, match="the 2 processes could not find each other") as caught:
+        with pytest.raises(TrainingError, match="could not find each other: MASTER_ADDR and MASTER_PORT are not set") as caught:
             enter(torch.device("cpu"))
         assert "torchrun" in caught.value.hint
+
+    def test_nobody_answers(self, monkeypatch):
+        def fail(backend):
+            raise RuntimeError("")
+
+        monkeypatch.setattr(torch.distributed, "init_process_group", fail)
+        for name, value in WHOLE.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(TrainingError, match="the 2 processes could not find each other: RuntimeError"):
+            enter(torch.device("cpu"))
 
     def test_a_process_that_has_gone_is_one_line(self, monkeypatch):
         def gone(tensor, op):
@@ -69,6 +79,62 @@ class TestAlone:
         assert world.device(torch.device("cpu")) == torch.device("cpu")
         assert World().device(torch.device("cuda")) == torch.device("cuda")
         assert not world.writes
+
+
+WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+SLURM = {"SLURM_PROCID": "1", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "4"}
+
+
+class TestPlace:
+    def test_torchruns_environment(self):
+        assert place(WHOLE) == World(1, 2, 1)
+        assert place({key: value for key, value in WHOLE.items() if key != "LOCAL_RANK"}) == World(1, 2, 0)
+        assert place({**WHOLE, "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}) == World()
+
+    @pytest.mark.parametrize("given", [{}, {"WORLD_SIZE": "1"}, {"RANK": "", "WORLD_SIZE": " "}, {"MASTER_ADDR": "here"}])
+    def test_a_world_of_one(self, given):
+        assert place(given) == World()
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"WORLD_SIZE": "2"}, "RANK is not set, while the environment has WORLD_SIZE=2; torchrun sets RANK, WORLD_SIZE, "),
+            ({"RANK": "1"}, "WORLD_SIZE is not set, while the environment has RANK=1"),
+            ({"RANK": "0"}, "WORLD_SIZE is not set"),
+            ({"LOCAL_RANK": "0"}, "RANK and WORLD_SIZE are not set, while the environment has LOCAL_RANK=0"),
+            ({"LOCAL_RANK": "0", "WORLD_SIZE": "1"}, "RANK is not set"),
+            ({**WHOLE, "WORLD_SIZE": "0", "RANK": "0"}, "must be less than WORLD_SIZE"),
+            ({**WHOLE, "WORLD_SIZE": "abc"}, "WORLD_SIZE must be a whole number from 0, while the environment has"),
+            ({**WHOLE, "WORLD_SIZE": "-1"}, "WORLD_SIZE must be a whole number"),
+            ({**WHOLE, "WORLD_SIZE": "2.0"}, "WORLD_SIZE must be a whole number"),
+            ({**WHOLE, "WORLD_SIZE": "\u0662"}, "WORLD_SIZE must be a whole number"),
+            ({**WHOLE, "WORLD_SIZE": "9" * 5000}, "WORLD_SIZE must be a whole number"),
+            ({**WHOLE, "RANK": "2"}, "RANK and LOCAL_RANK must be less than WORLD_SIZE"),
+            ({**WHOLE, "RANK": "-1"}, "RANK must be a whole number"),
+            ({**WHOLE, "LOCAL_RANK": "x"}, "LOCAL_RANK must be a whole number"),
+            ({**WHOLE, "MASTER_ADDR": ""}, "the 2 processes could not find each other: MASTER_ADDR is not set"),
+            (SLURM, r"srun has started 4 processes \(SLURM_NTASKS=4\) that know nothing of each other"),
+            ({**SLURM, "SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "2"}, "srun has started 2 processes"),
+            ({"OMPI_COMM_WORLD_SIZE": "3"}, "mpirun has started 3 processes"),
+            ({"PMI_SIZE": "2"}, "mpirun has started 2 processes"),
+        ],
+    )
+    def test_half_of_it_is_one_line(self, given, told):
+        with pytest.raises(TrainingError, match=told) as caught:
+            place(given)
+        assert "torchrun" in str(caught.value) and str(caught.value).isprintable()
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {**SLURM, **WHOLE},  # srun has started torchrun, once a node
+            {**SLURM, "SLURM_STEP_NUM_TASKS": "1"},  # one step of a job of many tasks
+            {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"},  # the script of a batch job: no step
+            {**SLURM, "SLURM_NTASKS": "1"},
+        ],
+    )
+    def test_a_cluster_may_start_what_knows_of_each_other(self, given):
+        place(given)
 
 
 PLUGIN = """
