@@ -67,7 +67,13 @@ class TestAlone:
         monkeypatch.setattr(torch.distributed, "all_reduce", gone)
         monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
         net = torch.nn.BatchNorm1d(2)
-        for ask in (lambda: World(0, 2).agree(True), lambda: World(0, 2).average_buffers(net)):
+        asked = (
+            lambda: World(0, 2).agree(True),
+            lambda: World(0, 2).average_buffers(net),
+            lambda: World(1, 2).first(lambda: pytest.fail("the first has not done it")),
+            lambda: World(0, 2).largest(3),
+        )
+        for ask in asked:
             with pytest.raises(TrainingError, match=r"another process of the group has ended: .* Connection closed by peer") as caught:
                 ask()
             assert "here and there" not in caught.value.message
