@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 import genzoo
 from genzoo.errors import TrainingError
+from genzoo.training import parallel
 from genzoo.training.parallel import World, enter, leave, place
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
@@ -50,15 +52,36 @@ class TestAlone:
             enter(torch.device("cpu"))
         assert "torchrun" in caught.value.hint
 
-    def test_nobody_answers(self, monkeypatch):
+    def test_nobody_answers(self, monkeypatch, capsys):
         def fail(backend):
+            time.sleep(0.5)
             raise RuntimeError("")
 
         monkeypatch.setattr(torch.distributed, "init_process_group", fail)
+        monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
         for name, value in WHOLE.items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(TrainingError, match="the 2 processes could not find each other: RuntimeError"):
+        with pytest.raises(TrainingError, match="the 2 processes could not find each other at localhost:29500: RuntimeError"):
             enter(torch.device("cpu"))
+        assert capsys.readouterr().err == "waiting at localhost:29500 for the other processes, 2 in all\n"
+
+    @pytest.mark.parametrize("port", ["x", "-1", "99999999"])
+    def test_a_port_that_is_none(self, monkeypatch, port):
+        for name, value in {**WHOLE, "RANK": "0", "MASTER_PORT": port}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(TrainingError, match=f"could not find each other at localhost:{port}"):
+            enter(torch.device("cpu"))
+
+    def test_more_processes_than_gpus(self, monkeypatch):
+        for name, value in WHOLE.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        with pytest.raises(TrainingError, match="process 1 of this machine has no GPU of its own: there are 1") as caught:
+            enter(torch.device("cuda"))
+        assert "--nproc-per-node 1" in caught.value.hint
+        monkeypatch.delenv("LOCAL_RANK")
+        with pytest.raises(TrainingError, match="LOCAL_RANK is not set"):
+            enter(torch.device("cuda"))
 
     def test_a_process_that_has_gone_is_one_line(self, monkeypatch):
         def gone(tensor, op):
