@@ -95,6 +95,21 @@ def test_under_nohup_a_hangup_is_not_heard(site):
     assert code == 143 and "SIGHUP" not in err
 
 
+def test_a_terminal_that_hangs_up(site):
+    """It sends SIGHUP, and from then on every write to it fails, that of the bar too."""
+    ours, theirs = os.openpty()
+    process = site.start(
+        "train", "toy-gan", "--steps", 10**6, "--out", "run", *SMALL, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        python=("-c", "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from genzoo.cli import main; main()"),
+    )  # fmt: skip
+    os.close(theirs)
+    until(site.cwd / "run" / "log.jsonl", process)
+    os.read(ours, 10_000)
+    os.close(ours)
+    assert process.wait(timeout=60) == 129
+    assert (site.cwd / "run" / "checkpoint.safetensors").is_file()
+
+
 @pytest.mark.parametrize("stream", ["nobody", "full", "all closed"])
 def test_streams_that_cannot_be_written(site, stream):
     if stream == "full" and not os.path.exists("/dev/full"):
