@@ -18,16 +18,19 @@ _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@
 
 
 def safe_text(value: object, limit: int = 500) -> str:
-    """Return `value` as one printable line of at most `limit` characters (rule R6).
+    r"""Return `value` as one printable line of at most `limit` characters (rule R6).
 
     Terminal escapes are removed whole; other control characters (C0, C1), bidirectional overrides and zero-width characters
-    become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and odd spaces become spaces.
+    become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and odd spaces become spaces. Bytes of a file name
+    that are no UTF-8 are written as `\xff`.
     """
     text = _ESCAPES.sub("\ufffd", _words(value)[: 4 * limit])
     kept = []
     for char in text:
         if char in "\n\r\t\x0b\x0c\x85" or unicodedata.category(char) == "Zs":
             kept.append(" ")
+        elif "\udc80" <= char <= "\udcff":  # a byte of a file name that is no UTF-8
+            kept.append(f"\\x{ord(char) - 0xDC00:02x}")
         elif char in _UNSEEN or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn"):
             kept.append("\ufffd")
         else:

@@ -184,10 +184,7 @@ def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
         line = safe_text(f"genzoo: plugin {report.name!r}{origin} is left out: {report.reason}", 800)
         if report.broken and line not in _told:
             _told.add(line)
-            if stream is None:
-                tell(line)
-            else:
-                print(line, file=stream)
+            tell(line, stream)
 
 
 def _load(plugin: Plugin, timeout: float) -> Offer:

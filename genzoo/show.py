@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
 
 from genzoo.errors import safe_text
 
@@ -17,13 +17,14 @@ from genzoo.errors import safe_text
 _LOST = (OSError, ValueError, RuntimeError, AttributeError)
 
 
-def tell(text: object) -> None:
-    """Print `text` as one safe line on stderr; where nobody can read it, nothing happens."""
-    if sys.stderr is None:  # `print` would take stdout, which is for data
+def tell(text: object, stream: TextIO | None = None) -> None:
+    """Print `text` as one safe line on stderr (or `stream`); where nobody can read it, nothing happens."""
+    out = stream if stream is not None else sys.stderr
+    if out is None:  # `print` would take stdout, which is for data
         return
     with contextlib.suppress(*_LOST):
-        sys.stderr.write(f"{safe_text(text, 2000)}\n")
-        sys.stderr.flush()
+        out.write(f"{safe_text(text, 2000)}\n")
+        out.flush()
 
 
 def is_terminal(stream: Any) -> bool:

@@ -155,13 +155,18 @@ def train(
         steps: rounds to play; None = the recipe's.
         resume: go on from the checkpoint in `out`, to bit-identical weights; "auto" starts where there is none, goes on where there is
             one, and is done where the run is finished; "previous" goes on from the checkpoint before the last.
-        settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the recipe or of the config.
+        settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the recipe or of the config;
+            `licence` is that of the weights, none where it is not stated.
         device: None = a GPU if there is one.
         quiet: no progress on stderr.
         tensorboard: also write TensorBoard events.
 
+    In the main thread Ctrl-C, SIGTERM and what else schedulers send finish the step and save: the outcome is not finished then, and
+    its `signal` is the number. A second Ctrl-C raises KeyboardInterrupt.
+
     Raises:
-        TrainingError: the run cannot go on; the message names the step, the last good checkpoint and what to try.
+        TrainingError: the run cannot go on, or could not be published; the message names the step, the last good checkpoint and
+            what to try.
         DataError, ArgumentError, UnknownNameError: before anything is trained.
     """
     from genzoo.training.conduct import conduct

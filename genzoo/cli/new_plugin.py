@@ -80,6 +80,8 @@ def new_plugin_command(name: str, family: str, licence: str, author: str, out: P
     say(safe_text(folder, 1000))
     tested, where = shlex.quote(f"{folder}[test]"), shlex.quote(str(folder))  # its tests need pytest, which genzoo does not bring
     note(safe_text(f"install and test it: pip install -e {tested} && python -m pytest {where}; then: genzoo train {model}", 2000))
+    if licence == "none":
+        note("it gives nobody a licence: --licence chooses one")
 
 
 def check_free(name: str) -> str:

@@ -88,6 +88,7 @@ def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: boo
     from genzoo.training.checkpoint import CheckpointError
     from genzoo.training.parallel import place
     from genzoo.training.plan import plan
+    from genzoo.training.signals import ignore_repetitions
 
     settled()
     talks = place().writes  # of the processes that torchrun starts, one
@@ -102,6 +103,8 @@ def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: boo
             raise
         line = resume_line(card.name, options["out"], "previous")
         raise TrainingError(error.message, f"the one before it, of step {error.earlier:,}, is whole; to go on from it: {line}") from error
+    if outcome.signal:
+        ignore_repetitions()
     if talks:
         conclude(card, outcome, as_json)
     if not outcome.finished:

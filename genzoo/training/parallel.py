@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -21,9 +22,11 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from genzoo.errors import GenzooError, TrainingError
+from genzoo.show import tell
 
 T = TypeVar("T")
 
+_PATIENCE = 5.0  # seconds before it is told who is waited for
 _START = "start several processes with torchrun --nproc-per-node N -m genzoo train …"
 _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
@@ -75,11 +78,11 @@ class World:
 
     def first(self, work: Callable[[], T]) -> T:
         """Let rank 0 do `work` before the others: what it leaves in the cache they find there."""
-        if self.size > 1 and self.rank:
-            dist.barrier()
+        if self.rank:
+            self.largest(0)  # waits; and says so where the first has ended instead
         result = work()
-        if self.size > 1 and not self.rank:
-            dist.barrier()
+        if not self.rank:
+            self.largest(0)
         return result
 
     def together(self, work: Callable[[], T]) -> T:
@@ -157,13 +160,22 @@ def enter(device: torch.device) -> World:
     if device.type == "cuda":
         if not os.environ.get("LOCAL_RANK", "").strip():  # every process would take the first GPU
             raise _half_set("LOCAL_RANK is not set", {name: os.environ[name] for name in _OF_TORCHRUN if name in os.environ})
+        if world.local_rank >= (count := torch.cuda.device_count()):
+            message = f"process {world.local_rank} of this machine has no GPU of its own: there are {count}"
+            raise TrainingError(message, f"--nproc-per-node {count}")
         torch.cuda.set_device(world.device(device))
+    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    waiting = threading.Timer(_PATIENCE, tell, [f"waiting at {where} for the other processes, {world.size} in all"])
+    waiting.daemon = True
+    waiting.start()
     try:
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise TrainingError(f"the {world.size} processes could not find each other: {reason}", _START) from error
+        raise TrainingError(f"the {world.size} processes could not find each other at {where}: {reason}", _START) from error
+    finally:
+        waiting.cancel()
     return world
 
 

@@ -84,7 +84,7 @@ class Report:
         else:
             self._logged(self._log.flush)
         if self._events is not None:
-            self._try("TensorBoard logs", self._events.flush)
+            self._try("TensorBoard", self._events.flush)
         if self._sampled == 0.0 or time.monotonic() - self._sampled > SAMPLE_SECONDS or self.run.step >= self.run.recipe.steps:
             self._try("samples", self._draw)
             self._sampled = time.monotonic()

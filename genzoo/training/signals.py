@@ -76,6 +76,14 @@ def listening(*, talks: bool = True, group: bool = False) -> Iterator[Wish]:
             signal.signal(number, handler)
 
 
+def ignore_repetitions() -> None:
+    """Ignore what asked for the end, but for Ctrl-C, in a process that is about to end: it may be asked again while it says so."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _numbers():
+            if number != signal.SIGINT:
+                signal.signal(number, signal.SIG_IGN)
+
+
 def _numbers() -> list[signal.Signals]:
     found = []
     for name in (*_ALWAYS, *_UNLESS_HANDLED):
