@@ -25,8 +25,8 @@ from genzoo.safe_open import NOWHERE, check_replaceable, open_to_read, open_to_w
 
 __all__ = [
     "CHUNK", "append_to", "atomic_write", "cache_dir", "digest_path", "find_resource", "is_dead", "is_digest", "is_temporary", "locked",
-    "make_folder", "open_to_read", "open_to_write", "put_in_place", "read_capped", "relative_parts", "sha256_of", "storage", "sweep",
-    "tell",
+    "make_folder", "open_to_read", "open_to_write", "put_in_place", "read_capped", "relative_parts", "remove_dead", "sha256_of", "storage",
+    "sweep", "tell",
 ]  # fmt: skip
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -95,7 +95,7 @@ def sweep(*folders: Path) -> int:
     A process holds its temporary file locked while it writes, so one that can be locked is dead. What belongs to others, is in use
     or cannot be removed stays; nothing is raised.
     """
-    return sum(_remove_dead(Path(folder, name)) for folder in folders for name in _names(folder) if is_temporary(name))
+    return sum(remove_dead(Path(folder, name)) for folder in folders for name in _names(folder) if is_temporary(name))
 
 
 def _names(folder: Path) -> list[str]:
@@ -110,7 +110,8 @@ def is_dead(path: Path) -> bool:
         return dead
 
 
-def _remove_dead(path: Path) -> int:
+def remove_dead(path: Path) -> int:
+    """Remove the temporary file `path` if no living process writes it, and return how many bytes that freed."""
     with contextlib.suppress(OSError), _held_if_dead(path) as dead:
         if dead:
             size = path.stat().st_size
@@ -177,13 +178,15 @@ def make_folder(path: Path) -> Path:
 
 
 def append_to(path: Path) -> TextIO:
-    """Open a text file for appending, made where it is missing; never through a link, and no pipe or device.
+    """Open a text file for appending, line by line, made where it is missing; never through a link, and no pipe or device.
+
+    A killed process has written each line that it has finished.
 
     Raises:
         StorageError: it cannot be opened, or is not such a file.
     """
     with storage("write", path):
-        return os.fdopen(open_to_write(path, append=True, own=False), "a", encoding="utf-8")
+        return os.fdopen(open_to_write(path, append=True, own=False), "a", buffering=1, encoding="utf-8")
 
 
 def read_capped(path: Path | str, cap: int) -> bytes:

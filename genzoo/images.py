@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
-from genzoo.files import atomic_write
+from genzoo.files import atomic_write, make_folder
 
 Pixels: TypeAlias = "Tensor | np.ndarray[Any, Any]"
 
@@ -180,7 +180,7 @@ def save_image(image: Pixels, path: str | os.PathLike[str]) -> Path:
 def save_images(images: Pixels, folder: str | os.PathLike[str], prefix: str = "sample") -> list[Path]:
     """Write every image of (N, C, H, W) to `folder` (made where absent) as `prefix-0000.png`, ..., and return the paths."""
     pixels = _drawable(images)
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    make_folder(Path(folder))
     digits = max(4, len(str(len(pixels) - 1)))
     return [save_image(image, Path(folder) / f"{prefix}-{index:0{digits}}.png") for index, image in enumerate(pixels)]
 

@@ -47,7 +47,7 @@ CORE_METRICS = ("kid", "fid", "prdc", "precision", "recall", "two-sample", "copy
 CORE_COMMANDS = (
     "list", "info", "pull", "push", "verify", "sample", "train", "eval", "complete", "interpolate", "traverse", "manifold",
     "arithmetic", "reconstruct", "neighbours", "features", "few-labels", "context", "experiment", "hacks", "plugins", "new-plugin",
-    "completion", "help", "version",
+    "cache", "completion", "help", "version",
 )  # fmt: skip
 _OWNERS = {
     **{("cards", fold(name)): owner for owner, names in OFFICIAL.items() for name in names},

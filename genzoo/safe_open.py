@@ -65,20 +65,24 @@ def storage(action: str, path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if NOWHERE in (Path(path), *Path(path).parents):
-            raise StorageError(
-                f"cannot {action} the cache: there is no home folder to keep it in", "set GENZOO_CACHE to a folder that you can write to"
-            ) from error
-        why, remedy = _REMEDIES.get(error.errno or 0, (error.strerror or str(error), "check the disk and the path"))
-        if error.errno in _FULL:
-            why, remedy = "the disk is full", "free some space and try again; nothing was lost"
-        if isinstance(error, UnfitFileError):
-            why, remedy = error.why, error.remedy
-        raise StorageError(f"cannot {action} {_shown(path)}: {why}", remedy) from error
+        raise storage_error(action, path, error) from error
     except ValueError as error:
         if "null" not in str(error):  # what Python says of a path with a zero byte, before the system sees it
             raise
         raise StorageError(f"cannot {action} {_shown(path)}: the name holds a zero byte", "check the path") from error
+
+
+def storage_error(action: str, path: Path | str, error: OSError) -> StorageError:
+    """Return `error` as a StorageError that reads `cannot <action> <path>: <why>`."""
+    if NOWHERE in (Path(path), *Path(path).parents):
+        why = f"cannot {action} the cache: there is no home folder to keep it in"
+        return StorageError(why, "set GENZOO_CACHE to a folder that you can write to")
+    why, remedy = _REMEDIES.get(error.errno or 0, (error.strerror or str(error), "check the disk and the path"))
+    if error.errno in _FULL:
+        why, remedy = "the disk is full", "free some space and try again; nothing was lost"
+    if isinstance(error, UnfitFileError):
+        why, remedy = error.why, error.remedy
+    return StorageError(f"cannot {action} {_shown(path)}: {why}", remedy)
 
 
 def _shown(path: Path | str) -> str:
@@ -97,6 +101,11 @@ def open_to_read(path: Path | str) -> BinaryIO:
     except BaseException:
         os.close(handle)
         raise
+
+
+def check_regular(path: Path | str) -> None:
+    """Raise OSError unless a regular file lies at `path`, links followed: for libraries that open files themselves."""
+    _check_regular(os.stat(path))
 
 
 def open_to_write(path: Path | str, *, create: bool = True, new: bool = False, append: bool = False, own: bool = True) -> int:
@@ -170,7 +179,7 @@ def check_replaceable(path: Path) -> None:
 def check_own(status: os.stat_result) -> None:
     """Raise OSError unless `status` is that of a regular file of ours (or of root) with one name only."""
     _check_single(status)
-    if not _is_ours(status):
+    if not is_ours(status):
         raise UnfitFileError(f"it belongs to another user (number {status.st_uid})", "remove it, or choose a folder of your own")
 
 
@@ -213,20 +222,21 @@ def _check_link(link: Path, status: os.stat_result, *, is_folder: bool) -> None:
     if not hasattr(os, "geteuid"):  # Windows, where only administrators make links
         return
     made_by_admin = is_folder and status.st_uid == 0 != os.geteuid()  # as /projects/lab/data -> /lustre/…: nobody can forge it
-    if made_by_admin or (_is_ours(status) and not _is_shared(os.stat(link.parent))):
+    if made_by_admin or (is_ours(status) and not _is_shared(os.stat(link.parent))):
         return
     raise UnfitFileError(
         f"{_shown(link)} is a symbolic link that somebody else may have placed", "remove the link, or choose a folder of your own"
     )
 
 
-def _is_ours(status: os.stat_result) -> bool:
+def is_ours(status: os.stat_result) -> bool:
+    """Whether a file belongs to us or to root."""
     return not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
 
 
 def _is_shared(folder: os.stat_result) -> bool:
     """Whether somebody other than us and root can make files in a folder."""
-    if not _is_ours(folder) or folder.st_mode & stat.S_IWOTH:
+    if not is_ours(folder) or folder.st_mode & stat.S_IWOTH:
         return True
     return bool(folder.st_mode & stat.S_IWGRP) and not _is_private(folder.st_gid)
 

@@ -256,3 +256,60 @@ def test_a_resource_in_a_zip(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "plugins.zip"))
     assert files.find_resource("zoo_plugin_z/data/weights.bin") == b"zipped"
     assert files.find_resource("zoo_plugin_z/data/other.bin") is None
+
+
+DYING = """
+import os, signal, sys
+from genzoo import files
+def write(file):
+    file.write(b"x" * 5000)
+    file.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+files.atomic_write(sys.argv[1], write)
+"""
+
+
+@pytest.mark.skipif(not POSIX, reason="needs SIGKILL")
+def test_what_a_killed_writer_leaves_is_swept(tmp_path):
+    for _ in range(2):
+        assert subprocess.run([sys.executable, "-c", DYING, str(tmp_path / "a")], check=False).returncode == -9
+    assert [files.is_temporary(name) for name in names(tmp_path)] == [True, True]
+    assert files.sweep(tmp_path, tmp_path / "missing") == 10_000
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(not POSIX, reason="locks of open files")
+def test_what_is_being_written_is_not_swept(tmp_path):
+    def write(file):
+        file.write(b"new")
+        assert files.sweep(tmp_path) == 0
+        assert len(names(tmp_path)) == 1
+
+    files.atomic_write(tmp_path / "a", write)
+    assert (tmp_path / "a").read_bytes() == b"new" and names(tmp_path) == ["a"]
+
+
+@pytest.mark.skipif(not POSIX, reason="locks of open files")
+def test_a_sweep_between_making_and_locking_costs_nothing(tmp_path, monkeypatch):
+    real, calls = files.try_lock, []
+
+    def late(handle):
+        calls.append(handle)
+        if len(calls) == 1:
+            next(tmp_path.iterdir()).unlink()
+        return real(handle)
+
+    monkeypatch.setattr(files, "try_lock", late)
+    files.atomic_write(tmp_path / "a", b"x")
+    assert len(calls) == 2 and names(tmp_path) == ["a"]
+
+
+def test_other_files_are_not_swept(tmp_path):
+    kept = [".genzoo-0123456789abcdef.tmp.png", ".genzoo-x.tmp", "genzoo-0123456789abcdef.tmp", ".0123456789abcdef.tmp"]
+    for name in kept:
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / ".genzoo-0123456789abcdef.tmp").mkdir()
+    if POSIX:
+        (tmp_path / ".genzoo-00000000000000ff.tmp").symlink_to(kept[0])
+    before = names(tmp_path)
+    assert files.sweep(tmp_path) == 0 and names(tmp_path) == before

@@ -20,6 +20,7 @@ from genzoo import __version__
 from genzoo.cli.options import Session, debug_option, debug_wanted
 from genzoo.cli.output import colour, mute_stdout, note
 from genzoo.errors import GenzooError, Interrupted, PluginError, safe_text, suggest
+from genzoo.safe_open import storage_error
 
 COMPLETE = "_GENZOO_COMPLETE"  # the variable by which a shell asks for completions
 
@@ -46,6 +47,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "pull": "weights",
         "verify": "weights",
         "push": "weights",
+        "cache": "cache",
         "plugins": "plugins",
         "new-plugin": "new_plugin",
         "completion": "completion",
@@ -133,6 +135,8 @@ def _words(error: BaseException) -> tuple[str, int]:
         return f"{error.format_message().rstrip('.')} — see: {where} --help", 2
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
+    if isinstance(error, OSError) and error.filename is not None:  # `Path.is_file` raises for names that are too long, for example
+        return str(storage_error("use", os.fsdecode(error.filename), error)), 1
     if isinstance(error, MemoryError):
         return "there is not enough memory for this — ask for less at a time", 1
     from genzoo.isolation import describe

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from genzoo.safe_open import check_regular
+
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = "tuple[int, int, int]"
 
@@ -63,6 +65,8 @@ def open_image(source: Path | bytes) -> Image.Image:
         Skip: see `decode`.
     """
     try:
+        if not isinstance(source, bytes):
+            check_regular(source)  # a pipe would hang
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Skip("too large") from error

@@ -16,6 +16,7 @@ from genzoo.data.cache import check_memory
 from genzoo.data.collection import Images
 from genzoo.data.splits import check_split
 from genzoo.errors import DataError
+from genzoo.files import open_to_read
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -52,7 +53,8 @@ def parse(data: bytes, what: str) -> Array:
 def read(path: Path) -> Array:
     """Return the array in the idx file `path`; see `parse`."""
     try:
-        return parse(path.read_bytes(), str(path))
+        with open_to_read(path) as file:
+            return parse(file.read(), str(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -218,7 +218,7 @@ def _local(file: str) -> Path | None:
     """Return the path of `file` under GENZOO_DATA, if it is there."""
     root = os.environ.get("GENZOO_DATA")
     path = Path(root).expanduser() / file if root else None
-    return path if path is not None and path.is_file() else None
+    return path if path is not None and os.path.isfile(path) else None
 
 
 def _homeless(name: str) -> DataError:

@@ -24,6 +24,7 @@ from genzoo.data.decode import VERSION, Shape, Skip, decode, fit, open_image
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.data.splits import SPLITS, check_split, hold_out
 from genzoo.errors import DataError, GenzooError
+from genzoo.safe_open import check_regular
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
@@ -39,6 +40,7 @@ def read(path: Path) -> dict[str, Array]:
         DataError: not such a file, damaged, larger than the memory, or with Python objects, which are never loaded.
     """
     try:
+        check_regular(path)  # a pipe would hang
         with zipfile.ZipFile(path) as archive:
             check_memory(sum(member.file_size for member in archive.infolist()), str(path))
         with np.load(path, allow_pickle=False) as file:

@@ -73,6 +73,7 @@ def fetch(file: File, name: str) -> bytes:
 
 def _download(address: str, file: File) -> bytes:
     _check_address(address)
+    _check_proxy(address)
     note(f"fetching {address} ({file.size / 1e6:.1f} MB)")
     end = time.monotonic() + STALL + file.size / SLOWEST
     parts = []
@@ -90,6 +91,14 @@ def _check_address(address: str) -> None:
     parts = urllib.parse.urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise urllib.error.URLError(f"{address} is not https")
+
+
+def _check_proxy(address: str) -> None:
+    """Refuse a proxy that wants TLS or SOCKS: urllib would speak to it in clear, its password included."""
+    proxy = urllib.request.getproxies().get(urllib.parse.urlsplit(address).scheme, "")
+    scheme = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}").scheme
+    if proxy and scheme != "http" and not urllib.request.proxy_bypass(urllib.parse.urlsplit(address).hostname or ""):
+        raise urllib.error.URLError(f"a proxy of the kind {scheme}:// is not supported; set HTTPS_PROXY to an http:// proxy")
 
 
 def _wrong(file: File, data: bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from genzoo.training.plan import plan
 
 RESULT = "cell.json"
 _CAP = 2**24  # bytes of a result
+_LARGE = 2**33  # bytes of weights and logs, which are our own: the cap only bounds a mistake
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ def finished(cell: Cell, folder: Path) -> Result | None:
         StorageError: it cannot be read.
     """
     path = folder / RESULT
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None
     try:
         told = json.loads(read_capped(path, _CAP))
@@ -140,7 +142,7 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
 
     The likelihood is measured where there is one and the experiment names neither metrics nor features.
     """
-    model: Any = build_filled(card, weights.read_bytes(), str(weights))
+    model: Any = build_filled(card, read_capped(weights, _LARGE), str(weights))
     known = card.replace(recipe=plan(card, cell.settings)[0])
     train, test = (held_in(model, known, cell.data, split) for split in ("train", "test"))
     with torch.no_grad():
@@ -155,7 +157,7 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
 def findings(folder: Path) -> list[str]:
     """Return what the training doctor logged in a run's folder, kind by kind."""
     path = folder / "log.jsonl"
-    lines = path.read_text("utf-8", errors="replace").splitlines() if path.is_file() else []
+    lines = read_capped(path, _LARGE).decode("utf-8", "replace").splitlines() if path.is_file() else []
     return [str(json.loads(line)["doctor"]) for line in lines if '"doctor"' in line]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ def read(source: str, changes: Mapping[str, Any] | None = None) -> Experiment:
         ArgumentError: a file that is no TOML, or a value that does not fit.
     """
     path = HOME / f"{source}.toml" if source in names() else Path(source)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UnknownNameError(f"there is no experiment {source!r}{suggest(source, names())}", f"a .toml file, or {', '.join(names())}")
     try:
         found = tomllib.loads(read_capped(path, _CAP).decode())

@@ -3,6 +3,7 @@
 fetch.py     pull, pull_bytes, verify_digest: the order in which places are tried, the cache and its lock
 transfer.py  from a source into one file, with resume
 http.py      one GET under deadlines, imported when the network is asked
+store.py     what lies in the cache, what of it may go, and the sweep of what was left behind
 repo.py      Hugging Face repositories, as `huggingface_hub` names them
 publish.py   push and the model card
 """

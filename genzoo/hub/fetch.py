@@ -7,16 +7,18 @@ sources are tried in order, under a lock, so that of several processes one fetch
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
-from genzoo.errors import HubError, WeightsError, safe_text
-from genzoo.files import cache_dir, digest_path, find_resource, locked, make_folder, read_capped, sha256_of, storage
+from genzoo.errors import HubError, StorageError, WeightsError, safe_text
+from genzoo.files import cache_dir, digest_path, find_resource, locked, make_folder, read_capped, sha256_of, tell
 from genzoo.hub.deadlines import PATIENT, Deadlines
 from genzoo.hub.repo import endpoint, file_url, in_hub_cache, is_offline, token_for_reading
+from genzoo.hub.store import part_of, sweep_parts
 from genzoo.hub.transfer import Opener, Progress, Stream, describe, open_folder, open_url, reading, receive
 from genzoo.ledger import FolderSource, PackageSource, RepoSource, Row, Source
 
@@ -54,7 +56,7 @@ def find_local(row: Row) -> Path | None:
         if isinstance(source, PackageSource) and isinstance(found := find_resource(source.resource), Path):
             return found
     kept = _kept(row)
-    return kept if kept.is_file() else None
+    return kept if os.path.isfile(kept) else None
 
 
 def verify_digest(row: Row) -> Path:
@@ -99,27 +101,38 @@ def _kept(row: Row, suffix: str = ".safetensors") -> Path:
 
 def _obtain(row: Row, take: _Take[T], progress: Progress | None, offline: bool | None, deadlines: Deadlines) -> T:
     reasons: list[HubError] = []
+    damage = ""
     for source in row.places():
         if isinstance(source, PackageSource) and isinstance(found := find_resource(source.resource), Path):
             with _collected(reasons, source):
                 return take(found, row)
-    with contextlib.suppress(WeightsError):
-        if (kept := _kept(row)).is_file():
+    if os.path.isfile(kept := _kept(row)):
+        try:
             return take(kept, row)
-    make_folder(cache_dir() / "weights")
-    with locked(_kept(row, ".lock")):
-        return _fetch(row, take, progress, is_offline() if offline is None else offline, deadlines, reasons)
+        except HubError as error:  # it is looked at once more under the lock
+            damage = _damage(kept, row, error)
+    try:
+        folder = make_folder(cache_dir() / "weights")
+        with locked(_kept(row, ".lock")):
+            sweep_parts(folder, row.sha256)
+            return _fetch(row, take, progress, is_offline() if offline is None else offline, deadlines, reasons)
+    except StorageError as error:
+        elsewhere = "" if "GENZOO_CACHE" in error.hint else "; or set GENZOO_CACHE to a folder of your own"
+        raise StorageError(f"{damage}; {error.message}" if damage else error.message, error.hint + elsewhere) from error
 
 
 def _fetch(row: Row, take: _Take[T], progress: Progress | None, offline: bool, deadlines: Deadlines, reasons: list[HubError]) -> T:
-    """Fetch under the lock: look once more into the cache, drop what is damaged there, then try the sources in order."""
-    kept = _kept(row)
-    if kept.is_file():
+    """Fetch under the lock: look once more into the cache, then try the sources in order.
+
+    What is damaged in the cache stays until it is replaced: nothing else may be there to take its place.
+    """
+    kept, damage = _kept(row), ""
+    if os.path.isfile(kept):
         try:
             return take(kept, row)
-        except WeightsError:
-            with storage("remove", kept):
-                kept.unlink()
+        except HubError as error:
+            damage = _damage(kept, row, error)
+            reasons.append(HubError(damage))
     for source in row.places():
         with _collected(reasons, source):
             if isinstance(source, RepoSource) and (found := in_hub_cache(source)):
@@ -127,11 +140,27 @@ def _fetch(row: Row, take: _Take[T], progress: Progress | None, offline: bool, d
                     return take(found, row)
             opener = _opener(source, row, offline, deadlines)
             if opener is not None:
-                receive(opener, row, _kept(row, ".part"), kept, progress)
+                receive(opener, row, part_of(kept), kept, progress)
+                if damage:
+                    tell(f"{damage}; the weights of {row.name!r} have been fetched anew")
                 return take(kept, row)
-    told = "; ".join(safe_text(reason.message, 300) for reason in reasons)
+    told = "; ".join(safe_text(reason.message, 700) for reason in reasons)
     hint = next((reason.hint for reason in reversed(reasons) if reason.hint), "")
     raise HubError(f"cannot pull {row.name!r}: {told}", hint or "check the sources in zoo.toml")
+
+
+def _damage(kept: Path, row: Row, error: HubError) -> str:
+    """Say what is wrong with a cached file; one that agrees with its digest is not damaged, whatever size a row says it has."""
+    try:
+        if not isinstance(error, WeightsError):
+            raise error
+        with reading(kept):
+            actual, size = sha256_of(kept), kept.stat().st_size
+    except HubError as unread:
+        return f"the cached file cannot be used: {unread.message}"
+    if actual == row.sha256:
+        return f"the cached file {kept} has the right sha256 and {size} bytes, so the {row.bytes} bytes in {row.origin} are wrong"
+    return f"the cached file {kept} is damaged: {size} bytes with sha256 {actual}, expected {row.bytes} with {row.sha256}"
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import io
 import ipaddress
+import math
 import socket
 import ssl
 import time
@@ -22,10 +23,11 @@ from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from genzoo.errors import HubError
-from genzoo.hub.deadlines import Deadlines
+from genzoo.hub.deadlines import Deadlines, TransientError
 
 MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
+_DROPPED = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, http.client.IncompleteRead)  # the server hung up
 _URL_SIGNS = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -49,16 +51,26 @@ class _Clock:
 
     def __init__(self, deadlines: Deadlines, size: int) -> None:
         self._limits = deadlines
-        self._mark = time.monotonic()
-        self._end = self._mark + deadlines.total + size / deadlines.pace
-        self._count = 0
+        self._end = time.monotonic() + deadlines.total + size / deadlines.pace
+        self.restart()
 
-    def left(self) -> float:
-        """Return the seconds that the next read may take."""
-        left = self._end - time.monotonic()
-        if left <= 0:
+    def restart(self) -> None:
+        """Measure the speed from now on: a connection has been made."""
+        self._mark, self._count = time.monotonic(), 0
+
+    def left(self, since: float = math.inf) -> float:
+        """Return how many seconds a wait that began at `since` may go on before the deadlines must be looked at again."""
+        now = time.monotonic()
+        if now >= self._end:
             raise HubError("took too long as a whole", "try again: what has arrived is kept")
-        return min(left, self._limits.stall)
+        return max(min(self._end, since + self._limits.stall, self._mark + self._limits.window) - now, 1e-3)
+
+    def silent(self, since: float) -> None:
+        """Take note that nothing has arrived since `since`; TimeoutError if that is too long."""
+        self.left()
+        if time.monotonic() - since >= self._limits.stall:
+            raise TimeoutError
+        self.note(0)
 
     def note(self, count: int) -> None:
         """Take note that `count` bytes have arrived."""
@@ -81,14 +93,16 @@ class _TimedReader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._clock.left())
-        try:
-            count = self._sock.recv_into(buffer)
-        except TimeoutError:
-            self._clock.left()  # raises if it was the deadline of the whole, not silence
-            raise
-        self._clock.note(count)
-        return count
+        since = time.monotonic()
+        while True:
+            self._sock.settimeout(self._clock.left(since))
+            try:
+                count = self._sock.recv_into(buffer)
+            except TimeoutError:
+                self._clock.silent(since)
+                continue
+            self._clock.note(count)
+            return count
 
 
 class _TimedSocket:
@@ -172,6 +186,7 @@ def _ask(stack: contextlib.ExitStack, parts: SplitResult, headers: dict[str, str
         connection = _connection(parts, min(deadlines.connect, clock.left()))
         stack.callback(connection.close)
         connection.connect()
+        clock.restart()
         sock = connection.sock
         stack.callback(sock.close)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -187,15 +202,35 @@ def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPConnectio
     _, host, port = _origin(parts)
     if parts.scheme == "http":  # this very machine: `check_url` lets no other pass
         return http.client.HTTPConnection(host or "", port, timeout=timeout)
-    proxy = "" if urllib.request.proxy_bypass(host or "") else urllib.request.getproxies().get("https", "")
     context = ssl.create_default_context()
-    if not proxy:
+    via = proxy_for(host or "")
+    if via is None:
         return http.client.HTTPSConnection(host or "", port, timeout=timeout, context=context)
-    via = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
     connection = http.client.HTTPSConnection(via.hostname or "", via.port or 3128, timeout=timeout, context=context)
     login = base64.b64encode(f"{unquote(via.username or '')}:{unquote(via.password or '')}".encode()).decode()
     connection.set_tunnel(host or "", port, {"Proxy-Authorization": f"Basic {login}"} if via.username else {})
     return connection
+
+
+def proxy_for(host: str) -> SplitResult | None:
+    """Return the parts of the URL of the proxy by which the environment wants `host` to be asked over https, or None.
+
+    Raises:
+        HubError: the proxy wants TLS itself (https://) or SOCKS. Spoken to in clear, it would see its password on the wire.
+    """
+    proxy = "" if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https", "")
+    if not proxy:
+        return None
+    try:
+        via = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        usable, _ = bool(via.hostname), via.port
+    except ValueError:
+        usable = False
+    if not usable:
+        raise HubError("the address of the proxy cannot be read", "set HTTPS_PROXY to http://HOST:PORT")
+    if via.scheme != "http":
+        raise HubError(f"the proxy {via.scheme}://{via.hostname} is not supported", "set HTTPS_PROXY to an http:// proxy, or NO_PROXY")
+    return via
 
 
 @contextlib.contextmanager
@@ -206,6 +241,8 @@ def _spoken(url: str) -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise HubError(f"{host} is silent", "try again: what has arrived is kept") from error
+    except (*_DROPPED, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
+        raise TransientError(f"{host}: {type(error).__name__}: {error}", "try again: what has arrived is kept") from error
     except ssl.SSLError as error:
         raise HubError(
             f"{host}: no secure connection: {error.reason or error}", "check the clock and the certificates of this machine"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo.card import Card, Family, check_name
 from genzoo.errors import HubError, WeightsError, safe_text
-from genzoo.files import atomic_write, make_folder, relative_parts, sha256_of
+from genzoo.files import atomic_write, make_folder, relative_parts, sha256_of, sweep
 from genzoo.hub.deadlines import PATIENT
 from genzoo.hub.repo import endpoint, is_offline
 from genzoo.ledger import Row, Score, add_row, with_row
@@ -51,7 +51,7 @@ def push(dest: str | Path, *, name: str, weights: bytes, row: Row, card_text: st
 
 def _push_to_folder(folder: Path, row: Row, weights: bytes, card_text: str, files: Mapping[str, bytes]) -> Row:
     """Write the row last: whoever reads the folder's ledger meanwhile finds only rows whose files are whole."""
-    make_folder(folder)
+    sweep(make_folder(folder))
     for path, data in {**files, f"{row.name}.safetensors": weights, f"{row.name}.md": card_text.encode("utf-8", "replace")}.items():
         make_folder((folder / path).parent)
         atomic_write(folder / path, data)

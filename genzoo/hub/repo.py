@@ -6,6 +6,7 @@ starts over after a kill. The environment is read when it is needed, not when so
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -44,5 +45,7 @@ def in_hub_cache(source: RepoSource) -> Path | None:
     """Return the file if `huggingface_hub` has it in its own cache already; no request is made."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(source.repo, source.file, revision=source.revision)
+    found = None
+    with contextlib.suppress(OSError):  # a cache of somebody else
+        found = try_to_load_from_cache(source.repo, source.file, revision=source.revision)
     return Path(found) if isinstance(found, str) else None

@@ -9,18 +9,27 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from genzoo.errors import HubError, StorageError, WeightsError, safe_text
-from genzoo.files import CHUNK, put_in_place, sha256_of, storage
-from genzoo.hub.deadlines import Deadlines
+from genzoo.files import CHUNK, open_to_read, open_to_write, put_in_place, sha256_of, storage, tell
+from genzoo.hub.deadlines import Deadlines, TransientError
 from genzoo.ledger import Row
 
 if TYPE_CHECKING:
     from genzoo.hub.http import Answer
+
+TRIES = 5  # of one source, while its faults look as if they would pass
+PAUSE = 1.0  # seconds before the second try; each further one waits twice as long
+LONGEST_PAUSE = 60.0  # seconds that a server may ask us to wait
+_PROGRESS = 1_000_000  # bytes that a try must bring to count as none that failed
+_PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that may be others in a moment
 
 Progress = Callable[[int, int], object]  # bytes so far, bytes in all
 
@@ -31,52 +40,108 @@ class Stream:
 
     read: Callable[[int], bytes]
     offset: int = 0
+    where: str = ""  # for messages: the address, without what may be secret in it
 
 
 Opener = Callable[[int], contextlib.AbstractContextManager[Stream]]  # takes the offset that is wanted; may start at 0 instead
 
 
 def receive(open_source: Opener, row: Row, part: Path, final: Path, progress: Progress | None) -> None:
-    """Bring the bytes of `row` from one source to `final`, by way of `part`.
+    """Bring the bytes of `row` from one source to `final`, by way of `part`; what may pass is tried again, which is told.
 
     Raises:
         HubError: the source failed or ended early; `part` is kept, and the next transfer goes on from there.
         WeightsError: what came is not what the ledger pins; it has been deleted.
-        StorageError: the disk is full or not writable.
+        StorageError: the disk is full or not writable, or `part` is no regular file of our own.
     """
+    tries = 1
     while True:
-        begun = _length(part, row.bytes)
-        done = begun
+        before = _length(part, row.bytes)
+        try:
+            return _receive(open_source, row, part, final, progress)
+        except TransientError as error:
+            tries = 1 if _length(part, row.bytes) - before >= _PROGRESS else tries + 1
+            pause = PAUSE * 2 ** max(tries - 2, 0)
+            if error.after is not None and error.after > LONGEST_PAUSE:
+                raise HubError(f"{error.message}; it asks to wait for {error.after:,.0f} seconds", "try again then") from error
+            if tries > TRIES:
+                raise
+            pause = max(pause, error.after or 0.0)
+            tell(f"{row.name}: {error.message}; trying again in {pause:.0f} s ({tries} of {TRIES})")
+            time.sleep(pause)
+
+
+def _receive(open_source: Opener, row: Row, part: Path, final: Path, progress: Progress | None) -> None:
+    while True:
+        begun = done = _length(part, row.bytes)
+        where = ""
         if begun < row.bytes:
-            with open_source(begun) as stream:
-                begun = stream.offset
+            _check_room(part, row.bytes - begun)
+            with _so_far(part, row), open_source(begun) as stream:
+                begun, where = stream.offset, stream.where
                 done = _fill(part, stream, row.bytes, progress)
         if done < row.bytes:
-            raise _ended_early(part, done, row)
-        if done == row.bytes and sha256_of(part) == row.sha256:
+            raise _ended_early(part, done, row, where)
+        actual = sha256_of(part) if done == row.bytes else ""
+        if actual == row.sha256:
             return put_in_place(part, final)
         what = describe(part)
         with storage("remove", part):
             part.unlink()
         if not begun:  # else the fault may lie in the part that was here before: once more, from the start
-            raise WeightsError(f"sent {what} of {_size(done, row)} whose sha256 is not the one in {row.origin}")
+            raise _wrong(where, what, done, actual, row)
 
 
-def _size(done: int, row: Row) -> str:
-    return f"more than {row.bytes} bytes" if done > row.bytes else f"{done} bytes"
+def _wrong(where: str, what: str, done: int, actual: str, row: Row) -> WeightsError:
+    if done > row.bytes:
+        return WeightsError(f"{where} sent {what} of more than {row.bytes} bytes, the size that {row.origin} pins (sha256 {row.sha256})")
+    told = f"{where} sent {what} of {done} bytes whose sha256 is not the one in {row.origin}"
+    return WeightsError(f"{told}: it is {actual}, expected {row.sha256}")
+
+
+@contextlib.contextmanager
+def _so_far(part: Path, row: Row) -> Iterator[None]:
+    """Add to a fault of the block how far the transfer had come."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except HubError as error:
+        done = _length(part, row.bytes)
+        told = f"{error.message}, after {done} of {row.bytes} bytes" if done else error.message
+        if isinstance(error, TransientError):
+            raise TransientError(told, error.hint, error.after) from error
+        raise HubError(told, error.hint) from error
+
+
+def _check_room(part: Path, missing: int) -> None:
+    try:
+        usage = shutil.disk_usage(part.parent)
+    except OSError:
+        return
+    if usage.total and missing > usage.free:  # some network disks say that they have no size at all
+        need = f"{missing / 1e6:,.1f} MB are to be fetched, and {usage.free / 1e6:,.1f} MB are free in {part.parent}"
+        raise StorageError(f"the disk is too full: {need}", "type: genzoo cache prune; or set GENZOO_CACHE to a folder with more room")
 
 
 def _length(part: Path, size: int) -> int:
-    with contextlib.suppress(OSError):
-        found = part.stat().st_size
-        return found if found <= size else 0
-    return 0
+    """Return how many bytes of an earlier transfer can be gone on with; StorageError if `part` is no regular file of our own."""
+    with storage("write", part):
+        try:
+            handle = open_to_write(part, create=False)
+        except FileNotFoundError:
+            return 0
+        try:
+            found = os.fstat(handle).st_size
+        finally:
+            os.close(handle)
+    return found if found <= size else 0
 
 
 def _fill(part: Path, stream: Stream, size: int, progress: Progress | None) -> int:
     """Write the stream into `part` and return how many bytes it then holds: at most `size` + 1 (rule R1)."""
     with storage("write", part):
-        handle = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        handle = _open_part(part)
     with os.fdopen(handle, "r+b", buffering=0) as file:
         with storage("write", part):
             file.truncate(stream.offset)
@@ -91,19 +156,27 @@ def _fill(part: Path, stream: Stream, size: int, progress: Progress | None) -> i
     return done
 
 
+def _open_part(part: Path) -> int:
+    """Open `part`; a new one is made for us alone, whatever somebody places there at this moment."""
+    try:
+        return open_to_write(part, create=False)
+    except FileNotFoundError:
+        return open_to_write(part, new=True)
+
+
 def _write_all(handle: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
 
 
-def _ended_early(part: Path, done: int, row: Row) -> HubError:
+def _ended_early(part: Path, done: int, row: Row, where: str) -> HubError:
     what = describe(part)
     if what in _KINDS.values():  # a page of some proxy, not the first part of weights: of no use later
         with contextlib.suppress(OSError):
             part.unlink()
-        return WeightsError(f"sent {what} of {done} bytes instead of {row.bytes} bytes of weights")
-    return HubError(f"ended after {done} of {row.bytes} bytes", "try again: what has arrived is kept")
+        return WeightsError(f"{where} sent {what} of {done} bytes instead of {row.bytes} bytes of weights")
+    return TransientError(f"ended after {done} of {row.bytes} bytes", "try again: what has arrived is kept")
 
 
 _KINDS = {
@@ -121,7 +194,7 @@ def describe(content: Path | bytes) -> str:
     """Say in a few words what bytes look like that are not the expected weights."""
     head = content if isinstance(content, bytes) else b""
     if isinstance(content, Path):
-        with contextlib.suppress(OSError), open(content, "rb") as file:
+        with contextlib.suppress(OSError), open_to_read(content) as file:
             head = file.read(512)
     if not head:
         return "nothing"
@@ -134,11 +207,11 @@ def describe(content: Path | bytes) -> str:
 def open_folder(path: Path, row: Row, offset: int) -> Iterator[Stream]:
     """Open a file of a folder source from `offset` on; HubError if it is missing or of another size."""
     with reading(path):
-        if not path.is_file():
+        if not os.path.lexists(path):
             raise HubError(f"{path} does not exist", "check the folder, or mount it")
-        size = path.stat().st_size
-        file = open(path, "rb")  # noqa: SIM115  closed below; what the caller does in between must not be taken for a fault of this file
+        file = open_to_read(path)  # closed below: what the caller does in between must not be taken for a fault of this file
     with file:
+        size = os.fstat(file.fileno()).st_size
         if size != row.bytes:
             raise WeightsError(f"{path} is {describe(path)} of {size} bytes, but {row.origin} says {row.bytes}")
 
@@ -147,7 +220,7 @@ def open_folder(path: Path, row: Row, offset: int) -> Iterator[Stream]:
                 return file.read(n)
 
         file.seek(offset)
-        yield Stream(read, offset)
+        yield Stream(read, offset, str(path))
 
 
 @contextlib.contextmanager
@@ -162,41 +235,48 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_url(url: str, token: str | None, row: Row, offset: int, deadlines: Deadlines) -> Iterator[Stream]:
-    """Open `url` from `offset` on. A server that ignores the range starts at 0; one that announces another size is refused."""
+    """Open `url` from `offset` on. A server that ignores the range, or sends another one, is read from the start; one that announces
+    another size is refused.
+    """
     from genzoo.hub.http import get
 
     with get(url, token=token, offset=offset, size=row.bytes, deadlines=deadlines) as answer:
-        if answer.status == 416 and offset:  # nothing there beyond `offset`: what is here came from something longer
-            answer.response.close()
-        elif answer.status == 206 and offset:
-            _check_range(answer, offset, row)
-            yield Stream(answer.read, offset)
+        where = _address(url, answer.url)
+        if answer.status == 206 and offset and _is_range(answer, offset, row):
+            yield Stream(answer.read, offset, where)
             return
-        elif answer.status == 200:
-            _check_announced(answer, row)
-            yield Stream(answer.read)
+        if answer.status == 200:
+            _check_announced(answer, row, where)
+            yield Stream(answer.read, 0, where)
             return
-        else:
-            raise _refusal(answer)
+        if not (offset and answer.status in (206, 416)):  # 416: what is here came from something longer
+            raise _refusal(answer, where)
+        answer.response.close()
     with open_url(url, token, row, 0, deadlines) as stream:
         yield stream
 
 
-def _check_range(answer: Answer, offset: int, row: Row) -> None:
+def _address(asked: str, answered: str) -> str:
+    """Return for messages what was asked and who answered, without passwords, and without signatures behind a question mark."""
+    first, last = urlsplit(asked), urlsplit(answered)
+    told = f"{first.scheme}://{first.netloc.rpartition('@')[2]}{first.path}"
+    return told if last.netloc == first.netloc else f"{told} (answered by {last.netloc.rpartition('@')[2]})"
+
+
+def _is_range(answer: Answer, offset: int, row: Row) -> bool:
     given = answer.headers.get("content-range", "")
-    match = re.fullmatch(r"bytes (\d{1,15})-(\d{1,15})/(\d{1,15}|\*)", given.strip())
-    if not match or int(match[1]) != offset or match[3] not in ("*", str(row.bytes)):
-        raise HubError(f"answered the range from byte {offset} with {given!r}")
+    match = re.fullmatch(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)", given.strip())
+    return match is not None and int(match[1]) == offset and match[3] in ("*", str(row.bytes))
 
 
-def _check_announced(answer: Answer, row: Row) -> None:
+def _check_announced(answer: Answer, row: Row, where: str) -> None:
     announced = answer.headers.get("content-length")
     if announced is not None and announced.strip() != str(row.bytes):
         what = describe(answer.read(512))
-        raise WeightsError(f"announced {what} of {announced} bytes, but {row.origin} says {row.bytes}")
+        raise WeightsError(f"{where} announced {what} of {announced} bytes, but {row.origin} says {row.bytes} (sha256 {row.sha256})")
 
 
-def _refusal(answer: Answer) -> HubError:
+def _refusal(answer: Answer, where: str) -> HubError:
     """Say what an error status means; the Hub explains itself in two headers."""
     reason = safe_text(answer.headers.get("x-error-message") or answer.headers.get("x-error-code") or answer.response.reason, 200)
     if answer.status in (401, 403):
@@ -205,5 +285,20 @@ def _refusal(answer: Answer) -> HubError:
             "log in with `hf auth login` or set HF_TOKEN, and accept the terms on the model's page",
         )
     if answer.status in (404, 410):
-        return HubError(f"has no such file (status {answer.status}: {reason})", "check the source in zoo.toml")
-    return HubError(f"answered with status {answer.status}: {reason}", "try again later")
+        return HubError(f"has no such file (status {answer.status}: {reason}): {where}", "check the source in zoo.toml")
+    told = f"answered with status {answer.status}: {reason}"
+    if answer.status in _PASSING:
+        return TransientError(told, "try again later", _retry_after(answer.headers.get("retry-after", "")))
+    return HubError(told, "try again later")
+
+
+def _retry_after(text: str) -> float | None:
+    """Return how many seconds a header Retry-After asks to wait: it holds seconds or a date."""
+    from email.utils import parsedate_to_datetime
+
+    if re.fullmatch(r"[0-9]{1,9}", text.strip()):
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None

@@ -94,7 +94,7 @@ def _read_resource(resource: str) -> Mapping[str, Row]:
 
 def _read_place(place: str) -> Mapping[str, Row]:
     path = Path(os.path.expanduser(place))
-    return read_rows(path / FILE if path.is_dir() else path)
+    return read_rows(path / FILE if os.path.isdir(path) else path)
 
 
 def _add(rows: dict[str, Row], row: Row, label: str, problems: list[str]) -> None:

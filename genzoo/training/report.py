@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TextIO, TypeVar
 
 from genzoo.errors import GenzooError, StorageError, safe_text
-from genzoo.files import atomic_write, make_folder
+from genzoo.files import append_to, atomic_write, make_folder, read_capped
 from genzoo.images import save_grid
 from genzoo.isolation import describe
 from genzoo.models import GenerativeModel
@@ -22,6 +22,7 @@ from genzoo.training.loop import Run
 T = TypeVar("T")
 
 SAMPLE_SECONDS = 240.0
+_LOG_CAP = 2**33  # bytes; a log is our own file, the cap only bounds a mistake
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
 
 
@@ -143,9 +144,9 @@ def _log_of(run: Run) -> TextIO:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise StorageError(f"{path} is not a regular file", "remove it")
     if path.exists():
-        lines = path.read_text("utf-8", errors="replace").splitlines(keepends=True)
+        lines = read_capped(path, _LOG_CAP).decode("utf-8", "replace").splitlines(keepends=True)
         atomic_write(path, "".join(line for line in lines if _step_of(line) <= run.step).encode())
-    return open(path, "a", buffering=1, encoding="utf-8")  # each line at once: a killed run has logged what its checkpoint has played
+    return append_to(path)
 
 
 def _step_of(line: str) -> float:

@@ -90,6 +90,19 @@ class TestExitCodes:
         assert done.exit_code == 1
         assert one_line(done.stderr, "internal error: RuntimeError: torch says", "--debug")
 
+    @pytest.mark.parametrize(("number", "words"), [(36, "the name is too long"), (13, "permission denied"), (40, "symbolic link")])
+    def test_what_the_system_says_of_a_file_is_no_internal_error(self, fails, number, words):
+        done = fails(OSError(number, "as the system says it", "\x1b[31mplace"))
+        assert done.exit_code == 1
+        assert one_line(done.stderr, "cannot use", "place", words) and "internal error" not in done.stderr
+
+    @pytest.mark.parametrize("variable", ["GENZOO_ZOO", "GENZOO_CACHE"])
+    def test_a_name_of_the_environment_that_is_too_long(self, run, monkeypatch, tmp_path, variable):
+        monkeypatch.setenv(variable, str(tmp_path / ("x" * 300)))
+        done = run("pull", "--all")
+        assert "internal error" not in done.stderr
+        assert all(one_line(line) for line in done.stderr.splitlines() if "no installed" not in line)
+
     def test_an_error_that_cannot_be_shown(self, fails):
         class Mean(Exception):
             def __str__(self):

@@ -2,8 +2,10 @@
 
 import gzip
 import io
+import os
 import pickle
 import struct
+import threading
 import zipfile
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 
 from genzoo.data import Images, open_data
 from genzoo.data import npz as npz_file
+from genzoo.data.decode import Skip, open_image
 from genzoo.errors import ArgumentError, DataError, UnknownNameError
 
 
@@ -196,6 +199,41 @@ def test_damaged_npz_files_are_one_line(tmp_path, data):
     (tmp_path / "a.npz").write_bytes(data)
     with pytest.raises(DataError, match=r"a\.npz"):
         open_data(tmp_path / "a.npz")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes")
+@pytest.mark.parametrize("name", ["x.npz", "x-idx3-ubyte", "x.png"])
+def test_a_pipe_is_one_line_and_does_not_hang(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    caught = []
+
+    def work():
+        try:
+            open_data(tmp_path / name)
+        except DataError as error:
+            caught.append(str(error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert caught and name in caught[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes")
+def test_a_picture_that_is_a_pipe_does_not_hang(tmp_path):
+    os.mkfifo(tmp_path / "x.png")
+    caught = []
+
+    def work():
+        try:
+            open_image(tmp_path / "x.png")
+        except Skip as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert caught
 
 
 def test_a_truncated_npz(tmp_path):

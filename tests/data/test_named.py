@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import io
 import os
+import socket
 import tarfile
 import threading
 
@@ -236,6 +237,20 @@ def test_redirects_keep_to_https_and_end(server):
         with pytest.raises(DataError) as caught:
             fetch(pinned(data, address), "b")
         assert words in str(caught.value), address
+
+
+@pytest.mark.parametrize("scheme", ["https", "socks5"])
+def test_a_proxy_that_wants_another_language_is_not_spoken_to(monkeypatch, scheme):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("https_proxy", f"{scheme}://ada:secret@127.0.0.1:{proxy.getsockname()[1]}")
+        with pytest.raises(DataError, match=f"a proxy of the kind {scheme}:// is not supported; set HTTPS_PROXY") as caught:
+            fetch(pinned(b"data", "https://example.invalid/x.bin"), "a")
+        assert "secret" not in str(caught.value)
+        proxy.settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            proxy.accept()
 
 
 def test_a_slow_home_is_given_up(server, monkeypatch):

@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import random
+import socket
+import struct
 import threading
 import time
 from contextlib import suppress
@@ -43,6 +45,8 @@ class HubServer:
     fault: str = ""
     delay: float = 0.0
     redirect: str = ""
+    times: int = 10**9  # how often `fault` happens
+    retry_after: str = ""
     uploads: dict = field(default_factory=dict)  # sha256 -> bytes
     url: str = ""
 
@@ -94,7 +98,8 @@ class Handler(BaseHTTPRequestHandler):
         revision, _, name = rest.partition("/")
         body = self.hub.files.get((repo, revision, name))
         fault = getattr(self, f"fault_{self.hub.fault.replace('-', '_')}", None) if self.hub.fault else None
-        if fault is not None and name.endswith(".safetensors"):
+        if fault is not None and name.endswith(".safetensors") and self.hub.times > 0:
+            self.hub.times -= 1
             return fault(body)
         if body is None:
             return self.reply(b"Entry not found", 404, X_Error_Code="EntryNotFound", X_Error_Message="Entry \x1b[31mnot found")
@@ -195,12 +200,42 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(b"", 403, X_Error_Code="GatedRepo", X_Error_Message="Access to model owner/repo is restricted")
 
     def fault_broken(self, body):
-        self.reply(b"", 503)
+        self.reply(b"", 503, **({"Retry_After": self.hub.retry_after} if self.hub.retry_after else {}))
+
+    def fault_busy(self, body):
+        self.reply(b"", 429, Retry_After=self.hub.retry_after)
+
+    def fault_reset(self, body):
+        """Send some and reset the connection, as a firewall does."""
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+        self.send_header("Content-Length", str(len(body) - start))
+        self.end_headers()
+        self.wfile.write(body[start : start + 50_000])
+        self.wfile.flush()
+        time.sleep(0.05)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def fault_hang_up(self, body):
+        self.close_connection = True
 
     def fault_bad_range(self, body):
         if not self.headers.get("Range"):
             return self.reply(body)
         return self.reply(body[5:], 206, Content_Range=f"bytes 5-{len(body) - 1}/{len(body)}")
+
+    def fault_wrong_total(self, body):
+        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        if not start:
+            return self.reply(body)
+        return self.reply(body[start:], 206, Content_Range=f"bytes {start}-{len(body) - 1}/{len(body) + 1}")
+
+    def fault_no_content_range(self, body):
+        return self.reply(body[100:], 206) if self.headers.get("Range") else self.reply(body)
 
     def fault_not_http(self, body):
         self.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n")
@@ -283,6 +318,9 @@ def quiet(monkeypatch, tmp_path):
     """No settings, caches or tokens of the person who runs the tests."""
     from huggingface_hub import constants
 
+    from genzoo.hub import transfer
+
+    monkeypatch.setattr(transfer, "PAUSE", 0.01)
     for name in ("HF_HUB_OFFLINE", "GENZOO_ZOO", "HF_ENDPOINT", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))

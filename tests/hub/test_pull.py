@@ -8,7 +8,7 @@ import pytest
 
 from genzoo.errors import HubError, StorageError, WeightsError
 from genzoo.files import sha256_of
-from genzoo.hub import find_local, pull, pull_bytes, verify_digest
+from genzoo.hub import find_local, pull, pull_bytes, transfer, verify_digest
 
 HF = "hf:owner/repo@" + "a" * 40 + ":dcgan-bedrooms.safetensors"
 
@@ -111,7 +111,8 @@ def test_the_next_source_is_tried(tmp_path, rows, hub, weights):
     assert pull_bytes(rows("package:zoo_hub_absent/x", "folder:x.safetensors", HF)) == weights
 
 
-def test_a_part_of_one_source_is_finished_by_the_next(tmp_path, rows, hub, weights):
+def test_a_part_of_one_source_is_finished_by_the_next(tmp_path, rows, hub, weights, monkeypatch):
+    monkeypatch.setattr(transfer, "TRIES", 1)
     hub.fault = "half"
     (tmp_path / "x.safetensors").write_bytes(weights)
     seen = []

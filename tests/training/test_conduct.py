@@ -338,3 +338,13 @@ def test_a_run_is_published_even_where_its_feature_net_cannot_be_had(tmp_path, m
     outcome = zoo.train("toy-gan", "digits", tmp_path / "run", 2, device="cpu", quiet=True)
     assert outcome.weights.is_file() and outcome.records == []
     assert "toy-gan is not scored: the weights of 'digit-net' are not on this machine" in capsys.readouterr().err
+
+
+def test_a_run_begins_with_a_sweep_of_what_killed_ones_left(tmp_path):
+    (tmp_path / "samples").mkdir()
+    left = [tmp_path / ".genzoo-0123456789abcdef.tmp", tmp_path / "samples" / ".genzoo-0123456789abcdef.tmp"]
+    for path in left:
+        path.write_bytes(bytes(1000))
+    zoo.train("toy-gan", "digits", tmp_path, 1, device="cpu", quiet=True, settings={"image_size": "8x8", "width": 6, "batch": 32})
+    assert not any(path.exists() for path in left)
+    assert (tmp_path / "toy-gan.safetensors").exists()

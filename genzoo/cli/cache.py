@@ -1,0 +1,189 @@
+"""`genzoo cache`: what is kept on this machine, how much room it takes, what of it may go, and whether it is whole."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from genzoo.cli.options import command, json_option
+from genzoo.cli.output import Progress, human_size, note, say, say_json, say_table
+from genzoo.errors import GenzooError, safe_text
+from genzoo.files import cache_dir
+from genzoo.hub import pull, store
+from genzoo.hub.store import Entry
+from genzoo.ledger import Row
+
+ACTIONS = ("list", "size", "prune", "verify", "repair")
+
+
+@command("cache")
+@click.argument("action", type=click.Choice(ACTIONS), default="list")
+@click.option("--days", type=click.FloatRange(0), default=store.OLD, show_default=True, help="prune: without use, what counts as old.")
+@click.option("--all", "every", is_flag=True, help="prune: all that can be fetched or made again, used or not.")
+@click.option("--dry-run", is_flag=True, help="prune, repair: say what would be done, and do nothing.")
+@json_option
+@click.pass_context
+def cache_command(context: click.Context, action: str, days: float, every: bool, dry_run: bool, as_json: bool) -> None:
+    r"""What is kept on this machine: list, prune, verify, repair.
+
+    \b
+    list     every file, newest use last
+    size     the room that each kind takes
+    prune    remove left-overs of killed programs and unfinished transfers; of what was not used
+             for 30 days, decoded images and the weights that no ledger names
+    verify   check the sha256 of all weights; the exit code is 1 if one is damaged
+    repair   fetch damaged weights anew, or remove those that no ledger names
+
+    Nothing is asked. Files of other programs in the cache folder are never touched; GENZOO_CACHE says where it lies.
+    """
+    given = {"--days": "days", "--all": "every", "--dry-run": "dry_run"}
+    fitting = {"prune": set(given), "repair": {"--dry-run"}}.get(action, set())
+    for option, name in given.items():
+        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE and option not in fitting:
+            raise click.UsageError(f"{option} does not go with {action}", context)
+    found = store.entries()
+    if action == "list":
+        _list(found, as_json)
+    elif action == "size":
+        _size(found, as_json)
+    elif action == "prune":
+        context.exit(_prune(found, days, every, dry_run, as_json))
+    else:
+        context.exit(_check(found, action == "repair", dry_run, as_json))
+
+
+def _rows() -> dict[str, Row]:
+    """Return every row of the ledgers by its digest; the first of several names stands for a digest."""
+    from genzoo import zoo
+
+    rows: dict[str, Row] = {}
+    for row in zoo.ledger().values():
+        rows.setdefault(row.sha256, row)
+    return rows
+
+
+def _name(entry: Entry, rows: dict[str, Row]) -> str:
+    """Return the model's name for weights, else the path inside the cache."""
+    if entry.kind in ("weights", "part") and entry.digest in rows:
+        return rows[entry.digest].name
+    return entry.path.relative_to(cache_dir()).as_posix()
+
+
+def _list(found: list[Entry], as_json: bool) -> None:
+    rows = _rows()
+    shown = sorted((entry for entry in found if entry.kind != "lock"), key=lambda entry: entry.used)
+    if as_json:
+        say_json([_facts(entry, rows) for entry in shown])
+    elif shown:
+        cells = [[entry.kind, human_size(entry.bytes), _day(entry.used), _name(entry, rows)] for entry in shown]
+        say_table(["KIND", "SIZE", "USED", "WHAT"], cells)
+    else:
+        note(safe_text(f"the cache {cache_dir()} is empty", 500))
+
+
+def _facts(entry: Entry, rows: dict[str, Row]) -> dict[str, Any]:
+    return {
+        "kind": entry.kind, "name": _name(entry, rows), "path": str(entry.path), "bytes": entry.bytes, "used": _day(entry.used),
+        "in_ledger": entry.digest in rows if entry.digest else None,
+    }  # fmt: skip
+
+
+def _day(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def _size(found: list[Entry], as_json: bool) -> None:
+    kinds: dict[str, list[int]] = defaultdict(list)
+    for entry in found:
+        kinds[entry.kind].append(entry.bytes)
+    total = sum(map(sum, kinds.values()))
+    if as_json:
+        told = {kind: {"files": len(sizes), "bytes": sum(sizes)} for kind, sizes in kinds.items()}
+        say_json({"folder": str(cache_dir()), "bytes": total, "kinds": told})
+        return
+    lines = [[kind, len(sizes), human_size(sum(sizes))] for kind, sizes in kinds.items()]
+    say_table(["KIND", "FILES", "SIZE"], [*lines, ["in all", len(found), human_size(total)]])
+    note(safe_text(f"in {cache_dir()}", 500))
+
+
+def _prune(found: list[Entry], days: float, every: bool, dry_run: bool, as_json: bool) -> int:
+    rows = _rows()
+    going = store.prunable(found, rows, days, everything=every)
+    freed, removed, failed = 0, [], {}
+    with Progress("pruning", "files") as progress:
+        for count, entry in enumerate(going, 1):
+            try:
+                freed += entry.bytes if dry_run else store.remove(entry)
+                removed.append(entry)
+            except GenzooError as error:
+                failed[str(entry.path)] = error.message
+            progress(count, len(going))
+    if as_json:
+        say_json({"dry_run": dry_run, "freed": freed, "removed": [_facts(entry, rows) for entry in removed], "failed": failed})
+        return int(bool(failed))
+    for entry in removed:
+        if entry.kind != "lock":
+            words = "would remove" if dry_run else "removed"
+            say(safe_text(f"{words} {entry.kind} {_name(entry, rows)}, {human_size(entry.bytes)}", 500))
+    for path, why in failed.items():
+        note(safe_text(f"genzoo: {path} stays: {why}", 1000))
+    note(f"{'would free' if dry_run else 'freed'} {human_size(freed)}")
+    return int(bool(failed))
+
+
+def _check(found: Iterable[Entry], repairing: bool, dry_run: bool, as_json: bool) -> int:
+    """Verify all weights, mend what is damaged if asked to, and return the exit code."""
+    rows = _rows()
+    weights = [entry for entry in found if entry.kind == "weights"]
+    results = []
+    for entry, fault in _faults(weights):
+        done = ""
+        if fault and repairing:
+            done, fault = _mended(entry, rows.get(entry.digest), dry_run, fault)
+        results.append({**_facts(entry, rows), "ok": not fault, "error": fault or None, "done": done or None})
+        if not as_json:
+            _tell(_name(entry, rows), entry, fault, done)
+    if as_json:
+        say_json(results)
+    elif not weights:
+        note("no weights are kept")
+    return int(not all(result["ok"] for result in results))
+
+
+def _faults(weights: list[Entry]) -> list[tuple[Entry, str]]:
+    total, done, faults = sum(entry.bytes for entry in weights), 0, []
+    with Progress("verifying") as progress:
+        for entry in weights:
+            try:
+                faults.append((entry, store.verify(entry)))
+            except GenzooError as error:
+                faults.append((entry, error.message))
+            done += entry.bytes
+            progress(done, total)
+    return faults
+
+
+def _mended(entry: Entry, row: Row | None, dry_run: bool, fault: str) -> tuple[str, str]:
+    """Return what was done about damaged weights, and what is still wrong with them."""
+    if dry_run:
+        return "would be fetched anew" if row else "would be removed: no ledger names it", fault
+    try:
+        if row is None:
+            store.remove(entry)
+            return "removed: no ledger names it", ""
+        with Progress(row.name) as progress:
+            pull(row, progress=progress)
+        return "fetched anew", ""
+    except GenzooError as error:
+        return "", str(error)
+
+
+def _tell(name: str, entry: Entry, fault: str, done: str) -> None:
+    if fault:
+        note(safe_text(f"genzoo: {name}: {entry.path}: {fault}{f' ({done})' if done else ''}", 1500))
+    else:
+        say(safe_text(f"{name}: {done or 'sha256 is right'}", 500))
