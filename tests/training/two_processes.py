@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +25,8 @@ opened: list[str] = []
 
 
 def listen(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "open" and str(arguments[0]).startswith(str(FOLDER)) and any(sign in str(arguments[1]) for sign in "wax+"):
+    writes = os.O_WRONLY | os.O_RDWR
+    if event == "open" and str(arguments[0]).startswith(str(FOLDER)) and int(str(arguments[2])) & writes:
         opened.append(Path(str(arguments[0])).name)
 
 
