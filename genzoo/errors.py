@@ -18,16 +18,19 @@ _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@
 
 
 def safe_text(value: object, limit: int = 500) -> str:
-    """Return `value` as one printable line of at most `limit` characters (rule R6).
+    r"""Return `value` as one printable line of at most `limit` characters (rule R6).
 
     Terminal escapes are removed whole; other control characters (C0, C1), bidirectional overrides and zero-width characters
-    become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and odd spaces become spaces.
+    become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and odd spaces become spaces. Bytes of a file name
+    that are no UTF-8 are written as `\xff`.
     """
     text = _ESCAPES.sub("\ufffd", _words(value)[: 4 * limit])
     kept = []
     for char in text:
         if char in "\n\r\t\x0b\x0c\x85" or unicodedata.category(char) == "Zs":
             kept.append(" ")
+        elif "\udc80" <= char <= "\udcff":  # a byte of a file name that is no UTF-8
+            kept.append(f"\\x{ord(char) - 0xDC00:02x}")
         elif char in _UNSEEN or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn"):
             kept.append("\ufffd")
         else:
@@ -41,6 +44,14 @@ def _words(value: object) -> str:
         return str(value)
     except Exception:  # noqa: BLE001 - a whole number of 5,000 digits, or a plugin's own __str__
         return f"<{type(value).__name__} that cannot be shown>"
+
+
+def legible(text: str) -> str:
+    r"""Return `text` with what no file of text can hold, the bytes of a name that is no UTF-8, written as `\xff`."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # a lone surrogate that no file name gave
+        return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def safe_repr(value: object) -> str:
@@ -111,6 +122,14 @@ class TrainingError(GenzooError):
 
 class CollapseError(TrainingError):
     """A run that has gone wrong: a loss or a weight is not finite, or a player has won for good."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked for the end, and what was under way is saved. `number` is the signal's: the exit code is 128 + `number`."""
+
+    def __init__(self, number: int) -> None:
+        self.number = int(number)
+        super().__init__(f"interrupted by signal {self.number}")
 
 
 class NoDensityError(GenzooError, TypeError):

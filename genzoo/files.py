@@ -178,13 +178,15 @@ def make_folder(path: Path) -> Path:
 
 
 def append_to(path: Path) -> TextIO:
-    """Open a text file for appending, made where it is missing; never through a link, and no pipe or device.
+    """Open a text file for appending, line by line, made where it is missing; never through a link, and no pipe or device.
+
+    A killed process has written each line that it has finished.
 
     Raises:
         StorageError: it cannot be opened, or is not such a file.
     """
     with storage("write", path):
-        return os.fdopen(open_to_write(path, append=True, own=False), "a", encoding="utf-8")
+        return os.fdopen(open_to_write(path, append=True, own=False), "a", buffering=1, encoding="utf-8")
 
 
 def read_capped(path: Path | str, cap: int) -> bytes:

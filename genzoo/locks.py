@@ -33,6 +33,12 @@ class LocklessError(Exception):
     """The file system has no locks."""
 
 
+class HeldError(StorageError):
+    """A lock that somebody else holds; `holder` says who, in a few words."""
+
+    holder: str = "another process"
+
+
 def tell(text: object) -> None:
     """Say one line on stderr; where nobody listens, nothing happens."""
     if sys.stderr is not None:
@@ -53,7 +59,8 @@ def locked(path: Path, wait: float | None = None) -> Iterator[None]:
         wait: seconds to wait at most; 0 does not wait; None: GENZOO_LOCK_TIMEOUT, by default an hour.
 
     Raises:
-        StorageError: it is still held after that time (the message names the holder), or cannot be opened.
+        HeldError: it is still held after that time; the message names the holder.
+        StorageError: it cannot be opened.
         ArgumentError: GENZOO_LOCK_TIMEOUT is no number of seconds.
     """
     handle = _acquire(path, _patience() if wait is None else wait)
@@ -83,7 +90,7 @@ def _acquire(path: Path, limit: float) -> int:
             while not _take(handle, path):
                 waited = time.monotonic() - begun
                 if waited >= limit:
-                    raise StorageError(f"{path} is locked by {_holder(handle)}", _advice(handle))
+                    raise _held(handle, path)
                 if waited >= PATIENCE and not told:
                     told = True
                     tell(f"waiting for {path}, which is locked by {_holder(handle)}")
@@ -96,6 +103,13 @@ def _acquire(path: Path, limit: float) -> int:
             with contextlib.suppress(OSError):
                 os.close(handle)
             raise
+
+
+def _held(handle: int, path: Path) -> HeldError:
+    holder = _holder(handle)
+    error = HeldError(f"{path} is locked by {holder}", _advice(handle))
+    error.holder = holder
+    return error
 
 
 def _is_still_there(handle: int, path: Path) -> bool:

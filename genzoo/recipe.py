@@ -63,6 +63,7 @@ class Recipe:
     compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: torch.compile; auto: off
     cuda_graphs: str = field(default=AUTO, metadata=limits(choices=(AUTO, "off")))  #: auto: a GPU records turns where the game allows it
     storage: str = field(default="float32", metadata=limits(choices=("float32", "float16")))  #: of the published weights
+    licence: str = ""  #: of the published weights, as their author states it; "" = none is stated
     watch: bool = True  #: stop when a player has collapsed, instead of burning hours
 
     def rate_of(self, player: str) -> float:

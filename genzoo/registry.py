@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from genzoo.discovery import Plugin, discover
 from genzoo.errors import ArgumentError, PluginError, UnknownNameError, safe_text, suggest
 from genzoo.hookspecs import Offer, read_plugin
 from genzoo.isolation import TooSlowError, describe, isolated
+from genzoo.show import tell
 
 T = TypeVar("T")
 
@@ -184,10 +184,7 @@ def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
         line = safe_text(f"genzoo: plugin {report.name!r}{origin} is left out: {report.reason}", 800)
         if report.broken and line not in _told:
             _told.add(line)
-            try:
-                print(line, file=stream or sys.stderr)
-            except (OSError, ValueError):  # stderr is gone, perhaps closed by a plugin: `genzoo plugins` still tells
-                return
+            tell(line, stream)
 
 
 def _load(plugin: Plugin, timeout: float) -> Offer:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo import hub
 from genzoo.card import Card
-from genzoo.errors import HubError, LedgerError, UnknownNameError
+from genzoo.errors import HubError, LedgerError, UnknownNameError, legible
 from genzoo.ledger import Ledger, Row, load_ledgers
 from genzoo.registry import installed
 
@@ -130,13 +130,15 @@ def push(
     dest: str | Path,
     run: str | Path | None = None,
     *,
+    licence: str | None = None,
     public: bool = False,
     tell: Callable[[str], object] | None = None,
 ) -> Row:
     """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it can be pulled from there.
 
-    `run` is the folder of a training run; without it the published weights of `name` are passed on. A repository that is made for this
-    is private unless `public`; `tell` is told in one line who can read it.
+    `run` is the folder of a training run; without it the published weights of `name` are passed on. `licence` is what their author
+    states of the weights; None leaves what the row says. A repository that is made for this is private unless `public`; `tell` is
+    told in one line who can read it.
     """
     known = card(name)
     if run is None:
@@ -148,6 +150,8 @@ def push(
                 raise LedgerError(f"the run in {run} has no row of {name!r} that can be used: {rows.problems[0]}", "mend its zoo.toml")
             raise UnknownNameError(f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}")
         published = rows[name]
+    if licence is not None:
+        published = published.replace(licence=legible(licence))
     weights = hub.pull_bytes(published)
     text = hub.model_card(published, known)
     return hub.push(dest, name=name, weights=weights, row=published, card_text=text, public=public, tell=tell)
@@ -159,7 +163,7 @@ def train(
     out: str | Path | None = None,
     steps: int | None = None,
     *,
-    resume: bool = False,
+    resume: bool | str = False,
     settings: dict[str, Any] | None = None,
     device: torch.device | str | None = None,
     quiet: bool = False,
@@ -172,14 +176,20 @@ def train(
         data: see `genzoo.data.open_data`; None = the recipe's.
         out: the folder of the run; it also holds the checkpoint.
         steps: rounds to play; None = the recipe's.
-        resume: go on from the checkpoint in `out`, to bit-identical weights.
-        settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the recipe or of the config.
+        resume: go on from the checkpoint in `out`, to bit-identical weights; "auto" starts where there is none, goes on where there is
+            one, and is done where the run is finished; "previous" goes on from the checkpoint before the last.
+        settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the recipe or of the config;
+            `licence` is that of the weights, none where it is not stated.
         device: None = a GPU if there is one.
         quiet: no progress on stderr.
         tensorboard: also write TensorBoard events.
 
+    In the main thread Ctrl-C, SIGTERM and what else schedulers send finish the step and save: the outcome is not finished then, and
+    its `signal` is the number. A second Ctrl-C raises KeyboardInterrupt.
+
     Raises:
-        TrainingError: the run cannot go on; the message names the step, the last good checkpoint and what to try.
+        TrainingError: the run cannot go on, or could not be published; the message names the step, the last good checkpoint and
+            what to try.
         DataError, ArgumentError, UnknownNameError: before anything is trained.
     """
     from genzoo.training.conduct import conduct

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -62,7 +63,11 @@ def in_process(monkeypatch, tmp_path, packages, plugin, published):
     monkeypatch.chdir(tmp_path / "here")
     installed = registry.installed
     installed.cache_clear()
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
     yield lambda *args, **options: CliRunner().invoke(cli, [str(arg) for arg in args], **options)
+    for number, handler in handlers.items():  # a process that is about to end ignores them: this one goes on
+        if handler is not None and signal.getsignal(number) != handler:
+            signal.signal(number, handler)
     installed.cache_clear()
 
 

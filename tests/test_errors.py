@@ -78,6 +78,7 @@ class TestSafeText:
             ("\x00nul\x08\x7f", "\ufffdnul\ufffd\ufffd"),
             ("tag\U000e0041", "tag\ufffd"),
             ("half \ud800", "half \ufffd"),
+            ("pictures of b\udcfccher", "pictures of b\\xfccher"),
             ("  spaces \n", "spaces"),
         ],
     )

@@ -20,7 +20,7 @@ from genzoo import hookspecs
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
-    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files"),
+    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
     ("hookspecs", "discovery", "isolation", "images", "noise", "law", "curves", "process"),
     ("registry", "losses"),
     ("ledger", "data"),
@@ -31,7 +31,7 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = (
     "errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "hookspecs",
-    "discovery", "isolation", "registry", "ledger", "hub",
+    "discovery", "isolation", "registry", "ledger", "hub", "show",
 )  # fmt: skip
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
 DOOR = ("card", "errors", "recipe")  # what `import genzoo` may load at once

@@ -105,7 +105,7 @@ def entry(card, facts, drawn):
         ("data", facts.data),
         ("terms", facts.terms),
         ("trained", facts.trained),
-        ("weights", f"{human_size(facts.bytes)}, sha256 `{facts.sha256[:16]}…`, {facts.licence}"),
+        ("weights", f"{human_size(facts.bytes)}, sha256 `{facts.sha256[:16]}…`, {facts.licence or 'no licence stated'}"),
         ("plugin", f"`{facts.plugin or card.plugin}`"),
     ]
     lines = [f"## {card.name}", "", f"![{drawn['alt']}](/generated/{drawn['picture']})", "", shown, ""]

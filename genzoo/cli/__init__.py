@@ -9,6 +9,7 @@ one module for each command or kin of commands
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from typing import NoReturn
 
@@ -20,6 +21,21 @@ def main() -> NoReturn:
     # Importing torch makes a million objects and no garbage; collecting on the way takes a third of the time to the first image.
     # Commands that go on for long switch it on again when they have loaded what they need: `options.settled`.
     gc.disable()
+    _open_closed_streams()
     from genzoo.cli.program import cli, leave
 
     leave(cli.run(sys.argv[1:]))
+
+
+def _open_closed_streams() -> None:
+    """Give closed standard streams (`2>&-`) to the null device.
+
+    The next file that is opened would have the number of the closed one, and what C code says on stderr would be written into it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends

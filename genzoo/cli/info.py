@@ -102,7 +102,7 @@ def _say_weights(card: Card, row: Row | None) -> None:
         trained = f"none are published{own if card.recipe else ''}"
         say(f"  {trained}")
         return
-    pairs = [("Data", row.data), ("Terms", row.terms), ("Trained", row.trained), ("Licence", row.licence)]
+    pairs = [("Data", row.data), ("Terms", row.terms), ("Trained", row.trained), ("Licence", row.licence or "no licence stated")]
     pairs += [("Size", f"{human_size(row.bytes)} ({row.bytes:,} bytes)"), ("sha256", row.sha256)]
     say_facts([*pairs, *(("Source", source) for source in row.sources)], indent="  ")
     if row.scores:

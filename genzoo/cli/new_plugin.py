@@ -67,7 +67,7 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
 @command("new-plugin")
 @click.argument("name")
 @click.option("--family", required=True, type=click.Choice([family.value for family in KINDS]), help="The kind of model to begin with.")
-@click.option("--licence", "--license", "licence", type=click.Choice(LICENCES), default="MIT", show_default=True, help="Of the code.")
+@click.option("--licence", "--license", "licence", type=click.Choice(LICENCES), default="none", show_default=True, help="Of the code.")
 @click.option("--author", default="", help="Who holds the copyright.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder to create. By default genzoo-NAME.")
 def new_plugin_command(name: str, family: str, licence: str, author: str, out: Path | None) -> None:
@@ -80,6 +80,8 @@ def new_plugin_command(name: str, family: str, licence: str, author: str, out: P
     say(safe_text(folder, 1000))
     tested, where = shlex.quote(f"{folder}[test]"), shlex.quote(str(folder))  # its tests need pytest, which genzoo does not bring
     note(safe_text(f"install and test it: pip install -e {tested} && python -m pytest {where}; then: genzoo train {model}", 2000))
+    if licence == "none":
+        note("it gives nobody a licence: --licence chooses one")
 
 
 def check_free(name: str) -> str:
@@ -118,7 +120,7 @@ def words_of(name: str) -> dict[str, str]:
     }
 
 
-def render(name: str, family: Family, licence: str = "MIT", author: str = "") -> dict[str, str]:
+def render(name: str, family: Family, licence: str = "none", author: str = "") -> dict[str, str]:
     """Return the files of a new package, path -> text; `name` is one that `check_free` let through."""
     kind, words = KINDS[family], words_of(name)
     major, minor, *_ = __version__.split(".")

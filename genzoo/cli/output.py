@@ -20,6 +20,8 @@ from typing import Any
 import click
 
 from genzoo.errors import StorageError, safe_text
+from genzoo.show import Bar
+from genzoo.show import is_terminal as _is_terminal
 
 PATIENCE = 2.0  # seconds before a bar appears
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
@@ -123,13 +125,6 @@ def _room() -> int:
     return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else 10_000
 
 
-def _is_terminal(stream: Any) -> bool:
-    try:
-        return bool(stream.isatty())
-    except (AttributeError, ValueError):  # closed, or none at all
-        return False
-
-
 def human_size(count: int) -> str:
     """Return a number of bytes in words: 512 bytes, 7.4 MB."""
     if count < 1000:
@@ -156,7 +151,7 @@ class Progress:
         self._what, self._unit, self._own = what, unit, unit
         self._begun = self._line = time.monotonic()
         self._start: tuple[float, int] | None = None  # of this task: when it was first told, and what was done then
-        self._bar: Any = None
+        self._bar: Bar | None = None
 
     def __enter__(self) -> Progress:
         return self
@@ -198,14 +193,12 @@ class Progress:
 
     def _draw(self, done: int, total: int) -> None:
         if self._bar is None:
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=total, initial=done, desc=safe_text(self._what, 60),
+            self._bar = Bar(
+                total, initial=done, desc=safe_text(self._what, 60),
                 unit="B" if self._unit == "B" else f" {self._unit}", unit_scale=self._unit in ("B", "pixels"),
-                leave=False, dynamic_ncols=True, file=sys.stderr,
+                leave=False,
             )  # fmt: skip
-        self._bar.update(done - self._bar.n)
+        self._bar.move_to(done)
 
     def _close(self) -> None:
         if self._bar is not None:

@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import importlib
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -18,7 +19,7 @@ import click
 from genzoo import __version__
 from genzoo.cli.options import Session, debug_option, debug_wanted
 from genzoo.cli.output import colour, mute_stdout, note
-from genzoo.errors import GenzooError, PluginError, safe_text, suggest
+from genzoo.errors import GenzooError, Interrupted, PluginError, safe_text, suggest
 from genzoo.safe_open import storage_error
 
 COMPLETE = "_GENZOO_COMPLETE"  # the variable by which a shell asks for completions
@@ -91,7 +92,10 @@ class Program(click.Group):
         sys.exit(self.run(words, prog_name or "genzoo"))
 
     def run(self, args: Sequence[str], name: str = "genzoo") -> int:
-        """Run the command that `args` name and return the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+        """Run the command that `args` name and return the exit code.
+
+        0 done, 1 failed, 2 wrong usage, 128 + n interrupted by signal n: 130 for Ctrl-C.
+        """
         session = Session(debug=debug_wanted())
         try:
             self._main_shell_completion({}, name, COMPLETE)
@@ -122,7 +126,8 @@ def report(error: BaseException, debug: bool = False) -> int:
 
 def _words(error: BaseException) -> tuple[str, int]:
     if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        return "interrupted", 130
+        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        return "interrupted" + f" by {signal.Signals(number).name}" * (number != signal.SIGINT), 128 + number
     if isinstance(error, GenzooError):
         return str(error), 1
     if isinstance(error, click.UsageError):
@@ -174,7 +179,7 @@ def _load_foreign(name: str) -> click.Command:
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=[debug_option()],
-    epilog="Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.",
+    epilog="Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 by SIGTERM.",
 )
 @click.version_option(__version__, message="genzoo %(version)s")
 @click.pass_context

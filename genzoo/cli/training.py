@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genzoo.card import Card
 from genzoo.cli.info import recipe_keys, setting_words
-from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument, settled
+from genzoo.cli.options import Command, data_option, device_option, find, json_option, name_argument, settled
 from genzoo.cli.output import fact_lines, note, say, say_json
-from genzoo.errors import safe_text
+from genzoo.errors import Interrupted, TrainingError, safe_text
 from genzoo.schema import literal
 
 if TYPE_CHECKING:
@@ -31,38 +32,83 @@ def read_settings(context: click.Context, parameter: click.Parameter, pairs: tup
     return found
 
 
-@command("train")
+RESUME = ("always", "auto", "previous")
+
+
+class TrainCommand(Command):
+    """A command whose --resume may stand alone, wherever it stands: click would read any word behind it as its value."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Let --resume mean --resume=always, unless one of its values follows."""
+        words: list[str] = []
+        for word in args:
+            if words and words[-1] == "--resume":
+                words[-1:] = [f"--resume={word}"] if word in RESUME else ["--resume=always", word]
+            else:
+                words.append(word)
+        return super().parse_args(context, ["--resume=always" if word == "--resume" else word for word in words])
+
+
+def resume_mode(context: click.Context, parameter: click.Parameter, value: str | None) -> bool | str:
+    """Return what `genzoo.train` takes as `resume`."""
+    return {None: False, "always": True}.get(value, value or False)
+
+
+@click.command("train", cls=TrainCommand)
 @name_argument
 @data_option
 @click.option("--out", type=click.Path(file_okay=False), help="The folder of the run. By default runs/NAME.")
 @click.option("--steps", type=click.IntRange(min=1), help="Rounds of the game to play. By default the recipe's.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, callback=read_settings, help="Change a key of the recipe or config.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in the folder of the run.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value="always",
+    metavar="[=auto|previous]",
+    type=click.Choice(RESUME),
+    callback=resume_mode,
+    help="Go on from the checkpoint in the folder of the run. With =auto start where there is none, and do nothing where the run is "
+    "finished: one line for jobs that are requeued. With =previous go on from the checkpoint before the last.",
+)
 @device_option
+@click.option("--licence", "--license", "licence", metavar="TEXT", help="Of the weights, published with them. By default none is stated.")
 @click.option("--tensorboard", is_flag=True, help="Also write logs that TensorBoard reads.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @json_option
-def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: bool, **options: Any) -> None:
+def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: bool, licence: str | None, **options: Any) -> None:
     """Train a model and publish it to a folder.
 
-    Ctrl-C finishes the step and saves; --resume goes on. Several processes: torchrun --nproc-per-node 2 -m genzoo train NAME.
+    Ctrl-C, or a scheduler's SIGTERM, finishes the step and saves; --resume goes on. Several processes: torchrun --nproc-per-node 2
+    -m genzoo train NAME.
     """
     from genzoo import zoo
 
     card, _ = find(name)
-    talks = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun starts, one
     import genzoo.training.conduct  # noqa: F401 - before the collector is on again
+    from genzoo.training.checkpoint import CheckpointError
+    from genzoo.training.parallel import place
     from genzoo.training.plan import plan
+    from genzoo.training.signals import ignore_repetitions
 
     settled()
+    talks = place().writes  # of the processes that torchrun starts, one
+    settings |= {} if licence is None else {"licence": licence}
     plan(card, settings, steps=options["steps"])  # a wrong key or value is told before a page of recipe, not after it
     if talks and not quiet:
         introduce(card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings})
-    outcome = zoo.train(card.name, settings=settings, quiet=quiet, **options)
+    try:
+        outcome = zoo.train(card.name, settings=settings, quiet=quiet, **options)
+    except CheckpointError as error:
+        if error.earlier is None:
+            raise
+        line = resume_line(card.name, options["out"], "previous")
+        raise TrainingError(error.message, f"the one before it, of step {error.earlier:,}, is whole; to go on from it: {line}") from error
+    if outcome.signal:
+        ignore_repetitions()
     if talks:
         conclude(card, outcome, as_json)
     if not outcome.finished:
-        raise KeyboardInterrupt
+        raise Interrupted(outcome.signal or signal.SIGINT)
 
 
 def introduce(card: Card, changes: Mapping[str, Any]) -> None:
@@ -93,15 +139,16 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
         note(safe_text(f"{outcome.weights}: {card.name} after {outcome.step:,} steps; to publish it: {push}", 2000))
     else:
         saved = f"stopped after step {outcome.step:,}, saved in {outcome.folder}"
-        note(safe_text(f"{saved}; to go on: {resume_line(card.name, outcome)}", 2000))
+        note(safe_text(f"{saved}; to go on: {resume_line(card.name, outcome.folder)}", 2000))
 
 
-def resume_line(name: str, outcome: Outcome) -> str:
+def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:
     """Return the command that resumes this run: the one that was typed, with --resume and the folder."""
     given = click.get_current_context().params
     words = ["genzoo", "train", name]
-    for option in ("data", "steps", "device"):
+    for option in ("data", "steps", "device", "licence"):
         words += [f"--{option}", str(given[option])] if given.get(option) is not None else []
     for key, value in given["settings"].items():
         words += ["--set", f"{key}={setting_words(value)}"]
-    return shlex.join([*words, "--out", str(outcome.folder), "--resume"])
+    out = ["--out", str(folder)] if folder is not None else []
+    return shlex.join([*words, *out, f"--resume={mode}" if mode else "--resume"])

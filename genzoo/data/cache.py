@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy as np
 from genzoo.data.decode import UNREADABLE
 from genzoo.errors import DataError, StorageError, safe_text
 from genzoo.files import atomic_write, cache_dir, make_folder
+from genzoo.show import tell
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = "tuple[int, int, int]"
@@ -49,8 +49,7 @@ def stat_key(path: Path) -> tuple[str, int, int]:
 
 def note(text: str) -> None:
     """Say one line on stderr."""
-    if sys.stderr is not None:  # as in a program without a console
-        sys.stderr.write(f"genzoo: {safe_text(text)}\n")
+    tell(f"genzoo: {safe_text(text)}")
 
 
 class Frames:

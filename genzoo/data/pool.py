@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from genzoo.data.cache import Frames
 from genzoo.data.decode import Shape, Skip
+from genzoo.errors import safe_text
+from genzoo.show import Bar
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Progress: TypeAlias = "Callable[[int, int], None]"
@@ -60,7 +60,8 @@ def _report(chunks: Iterator[int], count: int, what: str, progress: Progress | N
             done += size
             progress(done, count)
         return
-    quiet = True if sys.stderr is None else None  # None: only on a terminal
-    with tqdm(total=count, desc=f"decoding {what}", unit=" images", delay=PATIENCE, disable=quiet, file=sys.stderr, leave=False) as bar:
+    done = 0
+    with Bar(count, desc=safe_text(f"decoding {what}", 100), unit=" images", delay=PATIENCE, leave=False) as bar:
         for size in chunks:
-            bar.update(size)
+            done += size
+            bar.move_to(done)

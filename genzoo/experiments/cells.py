@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 from genzoo.card import Card
-from genzoo.errors import CollapseError, StorageError, TrainingError
+from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingError
 from genzoo.evaluation.quality import evaluate_implicit
 from genzoo.evaluation.scoring import held_in, score_model
 from genzoo.experiments.plan import Cell, Experiment, cells
@@ -70,8 +71,7 @@ def play_all(
         tell: is told which cell begins, and progress goes to stderr; None = silence.
 
     Raises:
-        KeyboardInterrupt: somebody asked to stop; the cell is saved.
-        TrainingError: see `play_cell`.
+        Interrupted, TrainingError: see `play_cell`.
     """
     todo = list(cells(experiment))
     for cell in todo:  # a wrong key is told before the first cell, not hours after it
@@ -83,8 +83,6 @@ def play_all(
                 words = " × ".join(filter(None, (cell.row, cell.column)))
                 tell(f"cell {number} of {len(todo)}: {words}, seed {cell.seed}, {cell.model}, {cell.steps:,} rounds")
             done[cell.name] = play_cell(cell, cards[cell.model], folder / cell.name, device, quiet=tell is None)
-            if done[cell.name] is None:
-                raise KeyboardInterrupt
         yield [result for result in done.values() if result is not None]
 
 
@@ -114,22 +112,23 @@ def finished(cell: Cell, folder: Path) -> Result | None:
     return None if longer or any(again) else result
 
 
-def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: bool) -> Result | None:
-    """Train the cell or go on with it, measure it and keep the result; None where somebody asked to stop.
+def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: bool) -> Result:
+    """Train the cell or go on with it, measure it and keep the result.
 
     Raises:
+        Interrupted: a signal asked for the end; the cell is saved.
         TrainingError: the recipe is refused, or the folder holds another run.
     """
     make_folder(folder)
     collapsed, weights = "", None
     try:
         outcome = conduct(
-            card, cell.data, folder, cell.steps, resume=(folder / checkpoint.NAME).is_file(), settings=cell.settings,
+            card, cell.data, folder, cell.steps, resume="auto", settings=cell.settings,
             device=device, quiet=quiet, tensorboard=False, scored=False,
         )  # fmt: skip
         weights = outcome.weights
         if not outcome.finished:
-            return None
+            raise Interrupted(outcome.signal or signal.SIGINT)
     except CollapseError as error:
         collapsed = error.message
     records = measure(cell, card, weights) if weights else []
@@ -165,4 +164,4 @@ def findings(folder: Path) -> list[str]:
 def seconds(folder: Path) -> float:
     """Return how long the run in a folder has trained, over all resumptions, as its last checkpoint says."""
     path = folder / checkpoint.NAME
-    return round(float(checkpoint.read(path)[1].get("seconds", 0.0)), 3) if path.is_file() else 0.0
+    return round(checkpoint.read(path)[1].seconds, 3) if path.is_file() else 0.0

@@ -150,7 +150,11 @@ def _fetch(row: Row, take: _Take[T], progress: Progress | None, offline: bool, d
 
 
 def _damage(kept: Path, row: Row, error: HubError) -> str:
-    """Say what is wrong with a cached file; one that agrees with its digest is not damaged, whatever size a row says it has."""
+    """Say what is wrong with a cached file.
+
+    Raises:
+        WeightsError: nothing is: it has the digest of the row, so the size in the row is wrong, and no source can help.
+    """
     try:
         if not isinstance(error, WeightsError):
             raise error
@@ -159,7 +163,10 @@ def _damage(kept: Path, row: Row, error: HubError) -> str:
     except HubError as unread:
         return f"the cached file cannot be used: {unread.message}"
     if actual == row.sha256:
-        return f"the cached file {kept} has the right sha256 and {size} bytes, so the {row.bytes} bytes in {row.origin} are wrong"
+        raise WeightsError(
+            f"{row.origin} says {row.bytes} bytes of {row.name!r}, but the weights with its sha256 are {size} bytes",
+            "mend the row, or ask who keeps this ledger",
+        )
     return f"the cached file {kept} is damaged: {size} bytes with sha256 {actual}, expected {row.bytes} with {row.sha256}"
 
 

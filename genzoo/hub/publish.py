@@ -75,7 +75,7 @@ def model_card(row: Row, card: Card) -> str:
         "Trained on": row.data,
         "Terms of the data": row.terms,
         "Training": row.trained,
-        "Licence": row.licence,
+        "Licence": row.licence.strip() or "no licence stated",
         "Size": f"{row.bytes:,} bytes",
         "sha256": row.sha256,
     }
@@ -88,8 +88,12 @@ def model_card(row: Row, card: Card) -> str:
 
 
 def _metadata(row: Row, card: Card) -> list[str]:
+    """Return the lines of the metadata; what nobody has stated, such as a licence, is not among them."""
     licence = row.licence.strip().lower()
-    values: dict[str, Any] = {"license": licence} if licence in _LICENCES else {"license": "other", "license_name": _slug(row.licence)}
+    values: dict[str, Any] = {}
+    if licence:
+        values = {"license": licence} if licence in _LICENCES else {"license": "other", "license_name": _slug(row.licence)}
+    values |= {"data_terms": safe_text(row.terms)} if row.terms else {}
     values |= {
         "library_name": "genzoo",
         "pipeline_tag": "image-feature-extraction" if card.family in _CALLS else "unconditional-image-generation",

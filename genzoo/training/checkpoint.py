@@ -2,69 +2,187 @@
 
 The order of the data and all noise are functions of (seed, step, rank), so what is left to keep is: weights and buffers, the optimisers,
 the averages, what players remember and the number of the step. The file is replaced atomically: killed at any moment, a run has its
-last one.
+last one. One sha256 covers all of it, tensors (names, types, shapes, values) and facts alike, and the checkpoint before the last is kept.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import json
+import math
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from genzoo.errors import TrainingError
+from genzoo.errors import GenzooError, StorageError, TrainingError, safe_repr
 from genzoo.files import atomic_write, read_capped
+from genzoo.schema import limits, parse
 
 NAME = "checkpoint.safetensors"
+PREVIOUS = "checkpoint.previous.safetensors"
+FORMAT = 2
+MOST_STEPS = 10**9
 _CAP = 2**36  # bytes; a checkpoint is our own file, the cap only bounds a mistake
+_SLOTS = {  # what an optimiser keeps of each of its weights
+    "Adam": {"step", "exp_avg", "exp_avg_sq"},
+    "RMSprop": {"step", "square_avg"},
+    "SGD": set[str](),
+    "Muon": {"momentum_buffer"},
+}
 
 
-def write(path: Path, parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], facts: Mapping[str, Any]) -> None:
-    """Write the checkpoint of a run: the state of each of its named `parts`; `facts` is JSON-ready and holds at least the step."""
+class CheckpointError(TrainingError):
+    """A checkpoint that is damaged or missing; `earlier` is the step of the whole one that was kept before it, None where there is none."""
+
+    earlier: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What a checkpoint tells of its run besides the tensors. All of it is checked when it is read.
+
+    Attributes:
+        format: of the file, 2.
+        step: rounds played.
+        steps: rounds the run was to have.
+        seconds: spent training, over all resumptions.
+        processes: that shared each batch.
+        data: `genzoo.data.identity` of the training images.
+        images: the same in words, for messages.
+        recipe: the keys that decide the bits, see `genzoo.training.terms.fingerprint`.
+        config: of the model.
+        machine: what else decides the last bits, see `genzoo.training.terms.machine`.
+        told: ailments that the training doctor has told.
+        curves: means of the critics' losses, player by player.
+        sha256: of everything else in the file.
+    """
+
+    format: int = field(default=FORMAT, metadata=limits(FORMAT, FORMAT))
+    step: int = field(metadata=limits(0, MOST_STEPS))
+    steps: int = field(metadata=limits(1, MOST_STEPS))
+    seconds: float = field(metadata=limits(0, 1e12))
+    processes: int = field(metadata=limits(1, 1_000_000))
+    data: str
+    images: str
+    recipe: Mapping[str, Any]
+    config: Mapping[str, Any]
+    machine: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    sha256: str = ""
+
+
+def write(
+    path: Path, parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], facts: Facts, keep: bool = False
+) -> None:
+    """Write the checkpoint of a run: the state of each of its named `parts` and `optimisers`, and its `facts`.
+
+    With `keep` the one that lies at `path` is known to be good, and stays beside it as `PREVIOUS`.
+    """
     tensors = {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
     for name, optimiser in optimisers.items():
         for index, slots in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{name}.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+    blob = encode(tensors, facts)
+    if keep:
+        with contextlib.suppress(OSError, GenzooError):  # an earlier one is a comfort; the new one must not fail for its sake
+            _keep(path)
+    atomic_write(path, blob)
+
+
+def encode(tensors: Mapping[str, Tensor], facts: Facts) -> bytes:
+    """Return the bytes of a checkpoint; the digest of everything else in it takes the place of `facts.sha256`."""
     plain = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
-    told = {**facts, "sha256": _digest(plain)}
-    atomic_write(path, save(plain, metadata={"genzoo": json.dumps(told, sort_keys=True)}))
+    sealed = dataclasses.replace(facts, sha256=_digest(plain, facts))
+    return save(plain, metadata={"genzoo": _text(sealed)})
 
 
-def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
     """Return the tensors and facts of a checkpoint.
 
     Raises:
-        TrainingError: no file there, or one that is damaged.
+        CheckpointError: no file there, or one that is damaged, or was written by another version's rules.
+        StorageError: it cannot be read, or is no regular file.
     """
-    if not path.is_file():
-        raise TrainingError(f"there is no checkpoint at {path}", "leave out --resume to start a new run")
-    blob = read_capped(path, _CAP)
+    if not os.path.lexists(path):
+        raise CheckpointError(f"there is no checkpoint at {path}", "leave out --resume to start a new run")
     try:
+        blob = read_capped(path, _CAP)
         tensors = load(blob)
         size = int.from_bytes(blob[:8], "little")
-        facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
-        facts["step"] = int(facts["step"])
-        if facts.pop("sha256", None) not in (None, _digest(tensors)):
+        text = json.loads(blob[8 : 8 + size], object_pairs_hook=_once)["__metadata__"]["genzoo"]
+        told = json.loads(text)
+        _check_format(path, told)
+        facts = parse(Facts, told, "its facts")
+        if facts.step > facts.steps:
+            raise ValueError(f"step {facts.step:,} of {facts.steps:,}")
+        if facts.sha256 != _digest(tensors, facts) or _text(facts) != text:  # a key twice, another spelling: nothing that was not written
             raise ValueError("its bytes are not those that were written")
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise TrainingError(f"the checkpoint {path} is damaged: {type(error).__name__}: {error}", "delete it to start anew") from error
+    except (CheckpointError, StorageError):
+        raise
+    except MemoryError as error:
+        raise TrainingError(f"there is not enough memory for the checkpoint {path}", "end other programs, and resume then") from error
+    except Exception as error:  # whatever a foreign file makes of the parsers, it is no checkpoint
+        why = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"the checkpoint {path} is damaged: {why}", "start anew in another --out, or delete it") from error
     return tensors, facts
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Return the sha256 of all names and values: a flipped bit would train on unseen."""
-    digest = hashlib.sha256()
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the table of `pairs`; parsers differ in which of two values of one key they take."""
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        raise ValueError("a key stands twice in its header")
+    return table
+
+
+def _check_format(path: Path, told: Mapping[str, Any]) -> None:
+    if "format" not in told and {"step", "recipe", "sha256"} <= set(told):
+        raise CheckpointError(
+            f"the checkpoint {path} was written by an older genzoo, whose digest does not cover its facts",
+            "finish the run with that version, or start anew in another --out",
+        )
+    found = told.get("format")
+    if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
+        raise CheckpointError(
+            f"the checkpoint {path} has the format {safe_repr(found)}, and this genzoo reads {FORMAT}", "resume with a newer genzoo"
+        )
+
+
+def _text(facts: Facts) -> str:
+    """Return the facts as the one text that says them."""
+    return json.dumps(dataclasses.asdict(facts), sort_keys=True, allow_nan=False)
+
+
+def _digest(tensors: Mapping[str, Tensor], facts: Facts) -> str:
+    """Return the sha256 of the facts and of every tensor's name, type, shape and values: a flipped bit would train on unseen."""
+    digest = hashlib.sha256(_text(dataclasses.replace(facts, sha256="")).encode())
     for key in sorted(tensors):
-        digest.update(f"{key}\0".encode())
-        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy().data)
+        tensor = tensors[key]
+        digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def _keep(path: Path) -> None:
+    """Let `path` be known as `PREVIOUS` too: by a second name where the file system has them, else as a copy."""
+    previous = path.with_name(PREVIOUS)
+    previous.unlink(missing_ok=True)  # for this instant `path` alone is there, and it is whole
+    try:
+        os.link(path, previous)
+    except FileNotFoundError:
+        return
+    except OSError:
+        atomic_write(previous, read_capped(path, _CAP))
 
 
 def restore(tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> None:
@@ -73,15 +191,15 @@ def restore(tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optim
     Raises:
         TrainingError: the checkpoint belongs to another architecture or another set of players; nothing has been changed then.
     """
-    expected = {f"{part}.{key}" for part, module in parts.items() for key in module.state_dict()}
-    found = {key for key in tensors if not key.startswith("optimiser.")}
-    slots = {key.partition(".")[2].rpartition(".")[0] for key in tensors if key.startswith("optimiser.")}
-    if found != expected or not slots <= _places(optimisers):
-        odd = sorted(found ^ expected | slots - _places(optimisers))
-        raise TrainingError(
-            f"the checkpoint is of another run: {len(odd)} tensors differ, {odd[0]!r} among them",
-            "choose another --out, or delete the checkpoint",
-        )
+    expected = {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
+    slots = {key: _place(key, optimisers) for key in tensors if key.startswith("optimiser.")}
+    odd = sorted({key for key in tensors if key not in slots} ^ set(expected) | {key for key, place in slots.items() if place is None})
+    if odd:
+        raise _another(f"{len(odd)} tensors differ, {odd[0]!r} among them")
+    for key, value in expected.items():
+        _check_like(key, tensors[key], value)
+    for name, optimiser in optimisers.items():
+        _check_optimiser(name, optimiser, {key.removeprefix(f"optimiser.{name}."): key for key in slots if _owner(key) == name}, tensors)
     for part, module in parts.items():
         _refill(module, {key.removeprefix(f"{part}."): value for key, value in tensors.items() if key.startswith(f"{part}.")})
     for name, optimiser in optimisers.items():
@@ -90,27 +208,60 @@ def restore(tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optim
         )
 
 
-def _places(optimisers: Mapping[str, Optimizer]) -> set[str]:
-    """Return every `player.index` at which an optimiser may keep something."""
-    return {
-        f"{name}.{index}"
-        for name, optimiser in optimisers.items()
-        for index in range(sum(len(g["params"]) for g in optimiser.param_groups))
-    }
+def _another(what: str) -> TrainingError:
+    return TrainingError(f"the checkpoint is of another run: {what}", "choose another --out, or delete the checkpoint")
+
+
+def _owner(key: str) -> str:
+    return key.removeprefix("optimiser.").rpartition(".")[0].rpartition(".")[0]
+
+
+def _place(key: str, optimisers: Mapping[str, Optimizer]) -> Tensor | None:
+    """Return the weight that the slot `optimiser.NAME.INDEX.SLOT` belongs to, None where there is no such place."""
+    index = key.rpartition(".")[0].rpartition(".")[2]
+    optimiser = optimisers.get(_owner(key))
+    weights = [] if optimiser is None else _weights(optimiser)
+    return weights[int(index)] if index in set(map(str, range(len(weights)))) else None
+
+
+def _weights(optimiser: Optimizer) -> list[Tensor]:
+    return [p for group in optimiser.param_groups for p in group["params"]]
+
+
+def _check_like(key: str, found: Tensor, wanted: Tensor) -> None:
+    for what, theirs, ours in (("shape", tuple(found.shape), tuple(wanted.shape)), ("type", found.dtype, wanted.dtype)):
+        if theirs != ours:
+            raise _another(f"{key} has the {what} {theirs}, not {ours}")
+
+
+def _check_optimiser(name: str, optimiser: Optimizer, slots: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+    """Raise where the slots (`INDEX.SLOT` → the key in `tensors`) are not those that this optimiser keeps."""
+    kept: dict[str, set[str]] = {}
+    weights = _weights(optimiser)
+    for place, key in slots.items():
+        index, _, slot = place.partition(".")
+        kept.setdefault(index, set()).add(slot)
+        value = tensors[key]
+        if slot == "step":
+            _check_like(key, value, torch.zeros((), dtype=value.dtype if value.is_floating_point() else torch.float32))
+            if not 0 <= float(value) < math.inf:
+                raise _another(f"{key} is {float(value):g}")
+        else:
+            _check_like(key, value, weights[int(index)])
+    known = next((_SLOTS[kind.__name__] for kind in type(optimiser).__mro__ if kind.__name__ in _SLOTS), None)
+    for index, found in kept.items():
+        if known is not None and found != known:
+            raise _another(f"the optimiser {name} keeps {sorted(found)} of weight {index}, not {sorted(known)}")
 
 
 def _refill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for key, tensor in module.state_dict().items():
-            if tensor.shape != state[key].shape:
-                raise TrainingError(
-                    f"the checkpoint is of another run: {key} has the shape {tuple(state[key].shape)}, not {tuple(tensor.shape)}"
-                )
             tensor.copy_(state[key])
 
 
 def _restore_optimiser(optimiser: Optimizer, flat: Mapping[str, Tensor]) -> None:
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
+    parameters = _weights(optimiser)
     optimiser.state.clear()
     for key, value in flat.items():
         index, _, slot = key.partition(".")

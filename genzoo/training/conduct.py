@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import dataclasses
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
 
 from genzoo.card import Card
 from genzoo.data import Images
-from genzoo.errors import ArgumentError, HubError, TrainingError
 from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
-from genzoo.files import make_folder, sweep
-from genzoo.law import LawError
+from genzoo.isolation import describe
 from genzoo.models import Model
 from genzoo.models.weights import build_fresh
 from genzoo.noise import mix
 from genzoo.process import undisturbed
 from genzoo.recipe import Recipe
+from genzoo.show import tell
 from genzoo.training import settings as machine
+from genzoo.training.beginning import begin, finished_before, hold, how, seal
 from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
 from genzoo.training.outcome import Outcome, finished_model, publish
 from genzoo.training.parallel import enter
 from genzoo.training.plan import open_both, plan
+from genzoo.training.rehearsal import prepared, rehearse
 from genzoo.training.report import Report
+from genzoo.training.signals import listening
 
 FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
 
@@ -43,7 +42,7 @@ def conduct(
     out: str | Path | None,
     steps: int | None,
     *,
-    resume: bool,
+    resume: bool | str,
     settings: Mapping[str, Any],
     device: torch.device | str | None,
     quiet: bool,
@@ -51,28 +50,49 @@ def conduct(
     scored: bool = True,
 ) -> Outcome:
     """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published as it is and measured by whoever asked."""
+    mode = how(resume)
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.settle(recipe, device)
     if chosen.device.type == "cpu":
         keep_freed_memory()
     world = enter(chosen.device)
-    source = data if data is not None else recipe.data
-    train, test = world.first(lambda: open_both(source, config, recipe))
-    folder = make_folder(Path(out or Path("runs") / card.name).expanduser())
-    sweep(folder, folder / "samples")  # whole checkpoints that killed processes were writing
-    model = build(card, config, recipe)
-    run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world)
-    if resume:
-        run.resume()
-    elif run.checkpoint.exists():
-        raise TrainingError(
-            f"{folder} already holds a run of {card.name}", "--resume goes on with it; or choose another --out, or delete the folder"
-        )
-    with Report(run, quiet=quiet, tensorboard=tensorboard) as report, _interruptible() as stopped:
-        finished = play(run, report.round, report.checkpoint, stopped.is_set, report.finding)
-    if not finished or not world.writes:
-        return Outcome(folder=folder, finished=finished, step=run.step)
-    return conclude(run, card.replace(config=config), train, test if scored else None, quiet)
+    folder = Path(out or Path("runs") / card.name).expanduser()
+    with hold(folder, world), prepared(folder) if world.writes else nullcontext():  # before anything is decoded
+        source = data if data is not None else recipe.data
+        train, test = world.first(lambda: open_both(source, config, recipe))
+        model = build(card, config, recipe)
+        run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin)
+        begin(run, card.name, mode)
+        if mode == "auto" and (done := finished_before(run)):
+            return done
+        card = card.replace(config=config)
+        if world.writes:
+            rehearse(run, card)
+        outcome = _carry_out(run, card, train, test if scored else None, quiet, tensorboard)
+        if outcome.weights is not None:
+            seal(run, outcome.weights)
+        return outcome
+
+
+def _carry_out(run: Run, card: Card, train: Images, test: Images | None, quiet: bool, tensorboard: bool) -> Outcome:
+    """Play, measure and publish, or as much of that as no signal forbids."""
+    world = run.world
+    with listening(talks=world.writes, group=world.size > 1) as wish:
+        with Report(run, quiet=quiet, tensorboard=tensorboard) as report:
+            finished = play(run, report.round, report.checkpoint, wish.is_set, report.finding, report.trouble)
+        number = world.largest(wish.number)  # and nobody leaves before the checkpoint is written
+        unfinished = Outcome(folder=run.folder, finished=False, step=run.step, signal=number)
+        if number or not finished:
+            return unfinished
+        if not world.writes:
+            return Outcome(folder=run.folder, finished=True, step=run.step)
+        try:
+            wish.all_is_saved()
+            return conclude(run, card, train, test, quiet)
+        except KeyboardInterrupt:
+            if not wish.is_set():
+                raise
+            return dataclasses.replace(unfinished, signal=wish.number)
 
 
 def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:
@@ -86,31 +106,10 @@ def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bo
     records: list[Record] = []
     if test is not None and min(len(test), len(train)) >= FEWEST_TO_SCORE:
         if not quiet:
-            print(f"measuring {card.name} against {len(test):,} held-out images …", file=sys.stderr, flush=True)  # noqa: T201
+            tell(f"measuring {card.name} against {len(test):,} held-out images …")
         try:
             records = score_model(model, train, test, card.name, seed=0)
-        except (ArgumentError, HubError, LawError) as error:  # hours of training are not lost to it
-            print(f"{card.name} is not scored: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        except Exception as error:  # noqa: BLE001 - hours of training are not lost to it
+            tell(f"{card.name} is not scored: {describe(error)}")
     return publish(run, model, card, records, run.recipe.storage)
 
-
-@contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C (or a polite request to end) into a wish to stop after this step; the second ends at once."""
-    wish = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield wish
-        return
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        if wish.is_set():
-            raise KeyboardInterrupt
-        wish.set()
-        print("finishing this step and saving; once more to stop at once", file=sys.stderr, flush=True)  # noqa: T201
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield wish
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

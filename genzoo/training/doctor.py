@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,13 @@ class Doctor:
         return list(reversed(new.values()))
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run must know, JSON-ready: what has been told, and the critics' curves."""
-        return {"told": sorted(self.told), "curves": self._curves}
+        """Return what a resumed run must know: what has been told, and the critics' curves."""
+        return {"told": tuple(sorted(self.told)), "curves": {name: tuple(means) for name, means in self._curves.items()}}
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, told: Iterable[str], curves: Mapping[str, Iterable[float]]) -> None:
         """Take up what `state` told."""
-        self.told = set(state.get("told", ()))
-        self._curves |= {name: list(means) for name, means in state.get("curves", {}).items() if name in self._curves}
+        self.told = set(told)
+        self._curves |= {name: list(means) for name, means in curves.items() if name in self._curves}
 
     def _of_losses(self, step: int, losses: Mapping[str, float]) -> Iterator[Finding]:
         for name, loss in losses.items():

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from genzoo.data import Images
-from genzoo.errors import ArgumentError, CollapseError, DataError, TrainingError, suggest
+from genzoo.data import Images, identity
+from genzoo.errors import ArgumentError, CollapseError, DataError, StorageError, TrainingError, suggest
 from genzoo.models import Model
 from genzoo.noise import generator, mix
 from genzoo.process import seed_global, undisturbed
-from genzoo.recipe import FACTS, Recipe
-from genzoo.training import checkpoint
+from genzoo.recipe import Recipe
+from genzoo.training import checkpoint, terms
 from genzoo.training.averages import Averages
 from genzoo.training.doctor import Doctor, Finding, kept
 from genzoo.training.feed import Feed
@@ -30,6 +29,7 @@ from genzoo.training.recording import Recorder
 from genzoo.training.settings import Settings
 
 CHECKPOINT_SECONDS = 60.0
+FIRST_SECONDS = 10.0  # to the first checkpoint of a process: what is killed soon has something to go on from
 
 
 @dataclass
@@ -44,7 +44,11 @@ class Run:
     world: World = field(default_factory=World)
     step: int = 0
     seconds: float = 0.0  # spent training, over all resumptions
+    resumed: str = ""  # sha256 of the checkpoint that it went on from
+    plugin: str = ""  # the distribution that brought the model: its version is noted
+    unsaved: bool = False  # whether the last checkpoint that was due could not be written
     _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
+    _whole: bool = False  # whether the checkpoint that lies in the folder is known to be good
 
     def __post_init__(self) -> None:
         if self.recipe.batch % self.world.size:
@@ -79,7 +83,11 @@ class Run:
     def batches(self) -> int:
         """How many batches the rounds so far have taken from the data: a function of `step`, so that a resumed run takes the next."""
         counted, taken = self._counted if self._counted[0] <= self.step else (0, 0)
-        taken += sum(player.turns_in(step) for player in self.players if player.fresh for step in range(counted, self.step))
+        for player in self.players:
+            if player.fresh and player.turns_at is None:
+                taken += player.turns * (self.step - counted)
+            elif player.fresh:
+                taken += sum(player.turns_in(step) for step in range(counted, self.step))
         self._counted = (self.step, taken)
         return taken
 
@@ -145,48 +153,46 @@ class Run:
                 "start anew in another --out with a lower rate or precision=fp32",
             )
         if self.world.writes:
-            facts = {"step": self.step, "steps": self.recipe.steps, "seconds": self.seconds, "doctor": self.doctor.state()}
-            checkpoint.write(self.checkpoint, self.parts, self.optimisers, {**facts, **self._terms()})
+            checkpoint.write(self.checkpoint, self.parts, self.optimisers, self.facts(), keep=self._whole)
+            self._whole = True
 
-    def _terms(self) -> dict[str, Any]:
-        """Return what must be the same for a run to be continued: it decides the bits."""
-        shape = "×".join(map(str, self.data.shape))
-        data, config = f"{len(self.data):,} images of {shape}", _plain(asdict(self.model.config))
-        return {"recipe": fingerprint(self.recipe), "processes": self.world.size, "data": data, "config": config}
+    @functools.cached_property
+    def identity(self) -> str:
+        """What the training images are, by their content."""
+        return identity(self.data)
 
-    def resume(self) -> None:
-        """Go back to the last checkpoint.
+    def facts(self) -> checkpoint.Facts:
+        """Return what a checkpoint tells of this run besides its tensors."""
+        return checkpoint.Facts(
+            step=self.step,
+            steps=self.recipe.steps,
+            seconds=float(self.seconds),
+            processes=self.world.size,
+            data=self.identity,
+            images=terms.words(self.data),
+            recipe=terms.fingerprint(self.recipe, [player.name for player in self.players]),
+            config=terms.plain(asdict(self.model.config)),
+            machine=terms.machine(self.settings, self.plugin),
+            **self.doctor.state(),
+        )
+
+    def resume(self, which: str = checkpoint.NAME) -> str:
+        """Go back to the last checkpoint, or to the one before it; return what of the machine is not as it was, "" where nothing is.
 
         Raises:
-            TrainingError: none there, damaged, or of a run with another recipe or config, other data or another number of processes; or of
-                another number of steps where the rates had begun to fall, or would have.
+            CheckpointError: none there, or damaged.
+            TrainingError: of a run with another recipe or config, other data or another number of processes; or of another number of
+                steps where the rates had begun to fall, or would have.
         """
-        tensors, facts = checkpoint.read(self.checkpoint)
-        for key, defaults in (("recipe", fingerprint(Recipe())), ("config", _plain(_defaults(self.model.config)))):
-            if isinstance(facts.get(key), dict):
-                facts[key] = {**defaults, **facts[key]}  # what an older genzoo did not know had its default
-        for key, value in self._terms().items():
-            if facts.get(key, value) != value:
-                raise TrainingError(
-                    f"the checkpoint {self.checkpoint} was made with other {key}: {_difference(facts[key], value)}",
-                    "resume with the same settings, or choose another --out",
-                )
-        self._check_steps(facts)
+        path = self.folder / which
+        tensors, facts = checkpoint.read(path)
+        ours = self.facts()
+        terms.check(path, facts, ours, self.model.config, self.recipe)
         checkpoint.restore(tensors, self.parts, self.optimisers)
-        self.doctor.restore(facts.get("doctor", {}))
-        self.step, self.seconds = facts["step"], float(facts.get("seconds", 0.0))
-
-    def _check_steps(self, facts: dict[str, Any]) -> None:
-        """Raise where the checkpoint's rates or noise were not those of this recipe: how many steps there are decides when they fall."""
-        step, steps = facts["step"], facts.get("steps", self.recipe.steps)
-        begin = min(self.recipe.bound_from, self.recipe.replace(steps=steps).bound_from)
-        if steps != self.recipe.steps and step > begin:
-            what = "noise" if self.recipe.instance_noise else "rates"
-            raise TrainingError(
-                f"the checkpoint {self.checkpoint} is at step {step:,} of {steps:,}; with {self.recipe.steps:,} steps its {what} would "
-                f"have been others (cooldown={self.recipe.cooldown:g}, instance_noise={self.recipe.instance_noise:g})",
-                f"resume with --steps {steps}, or choose another --out",
-            )
+        self.doctor.restore(facts.told, facts.curves)
+        self.step, self.seconds = facts.step, facts.seconds
+        self.resumed, self._whole = facts.sha256, which == checkpoint.NAME
+        return terms.changed(facts.machine, ours.machine)
 
 
 @undisturbed()
@@ -196,13 +202,17 @@ def play(
     on_checkpoint: Callable[[], None],
     stop: Callable[[], bool],
     on_finding: Callable[[Finding], None] = lambda finding: None,
+    on_trouble: Callable[[StorageError], None] | None = None,
 ) -> bool:
     """Play until the recipe's last step; return False where `stop` asked to end before (the run is saved then).
 
-    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint; `on_finding` is told what ails the run.
+    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint; `on_finding` is told what ails the run;
+    `on_trouble`, where given, is told of a checkpoint that could not be written (a full disk) and the game goes on, unless it was asked to
+    stop.
     """
     look_every = 10 if run.settings.device.type == "cuda" else 1  # reading a loss makes a GPU wait
     begun = saved = time.monotonic()
+    pause = min(FIRST_SECONDS, CHECKPOINT_SECONDS)
     earlier = run.seconds
     while run.step < run.recipe.steps:
         losses = run.play_round()
@@ -214,45 +224,25 @@ def play(
                 on_finding(finding)
         now = time.monotonic()
         run.seconds = earlier + now - begun
-        stopping, saving = run.world.agree(stop(), now - saved > CHECKPOINT_SECONDS)
+        stopping, saving = run.world.agree(stop(), now - saved > pause)
         if stopping or saving or run.step == run.recipe.steps:
-            run.save()
-            on_checkpoint()
-            saved = time.monotonic()
+            try:
+                run.save()
+                run.unsaved = False
+                on_checkpoint()
+            except StorageError as error:
+                if stopping or on_trouble is None:
+                    raise
+                run.unsaved = True
+                on_trouble(error)
+            saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         if stopping:
             return run.step == run.recipe.steps
     return True
 
 
-def fingerprint(recipe: Recipe) -> dict[str, Any]:
-    """Return the keys that decide a run's bits, JSON-ready: two runs that differ in one cannot continue each other."""
-    facts = asdict(recipe)
-    for key in (*FACTS, "steps", "storage", "watch"):
-        facts.pop(key)
-    return _plain(facts)
-
-
 def _learning(player: Player) -> list[nn.Parameter]:
     return [p for p in player.module.parameters() if p.requires_grad]
-
-
-def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `facts` as JSON gives them back."""
-    return {
-        key: list(value) if isinstance(value, tuple) else dict(value) if isinstance(value, Mapping) else value
-        for key, value in facts.items()
-    }
-
-
-def _defaults(config: Any) -> dict[str, Any]:
-    return {f.name: f.default for f in dataclasses.fields(config) if f.default is not dataclasses.MISSING}
-
-
-def _difference(theirs: Any, ours: Any) -> str:
-    if not isinstance(theirs, dict) or not isinstance(ours, dict):
-        return f"{theirs}, not {ours}"
-    keys = [key for key in ours if theirs.get(key) != ours[key]]
-    return "; ".join(f"{key} was {theirs.get(key)}, is {ours[key]}" for key in keys) or "unknown keys"
 
 
 def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:

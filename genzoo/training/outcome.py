@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,15 @@ from typing import Any
 from genzoo import hub
 from genzoo.card import Card
 from genzoo.data import Images
+from genzoo.errors import LedgerError, TrainingError, legible
 from genzoo.evaluation.records import Record
 from genzoo.files import sha256_of
 from genzoo.images import grid
-from genzoo.ledger import Row, Score
+from genzoo.isolation import describe
+from genzoo.ledger import Row, Score, with_row
 from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.weights import encode, rounded
+from genzoo.show import tell
 from genzoo.training.loop import Run
 
 
@@ -31,6 +34,7 @@ class Outcome:
         step: rounds played.
         records: scores on the held-out images.
         weights: the weights file, None where the run is not finished.
+        signal: the number of the signal that ended the run before it was published, 0 where none did.
     """
 
     folder: Path
@@ -38,6 +42,7 @@ class Outcome:
     step: int
     records: list[Record] = field(default_factory=list)
     weights: Path | None = None
+    signal: int = 0
 
 
 def finished_model(run: Run, storage: str) -> Model:
@@ -47,32 +52,72 @@ def finished_model(run: Run, storage: str) -> Model:
     return model
 
 
-def publish(run: Run, model: Model, card: Card, records: list[Record], storage: str) -> Outcome:
-    """Write everything that belongs to the finished `model` into the run's folder."""
+def publish(run: Run, model: Model, card: Card, records: Sequence[Record], storage: str) -> Outcome:
+    """Write everything that belongs to the finished `model` into the run's folder.
+
+    Raises:
+        TrainingError: it could not be written; the checkpoint is still there, and the message says how to publish it.
+    """
+    kept = _encodable(card.name, records)
+    try:
+        final = hub.push(run.folder, **published(run, model, card, kept, storage))
+    except Exception as error:
+        raise TrainingError(
+            f"{card.name} has played its {run.step:,} steps, but could not be published: {describe(error)}",
+            _way_back(run, storage),
+        ) from error
+    weights_path = run.folder / final.sources[0].removeprefix("folder:")
+    return Outcome(folder=run.folder, finished=True, step=run.step, records=list(kept), weights=weights_path)
+
+
+def _way_back(run: Run, storage: str) -> str:
+    """Return what to type where a run has been played and could not be published."""
+    if run.unsaved:
+        return "when that is mended, the same command with --resume goes on from the last checkpoint that could be written"
+    told = "the checkpoint is kept: when that is mended, the same command with --resume publishes without training again"
+    return told + "; --set storage=float32 stores the weights as they are" * (storage != "float32")
+
+
+def published(run: Run, model: Model, card: Card, records: Sequence[Record], storage: str, picture: bool = True) -> dict[str, Any]:
+    """Return what `hub.push` is given: the weights as bytes, their row, card and further files, a `picture` of samples among them."""
     weights = encode(model, card.name, golden.record(model), storage)
     row = Row(
         name=card.name,
-        plugin=card.plugin,
+        plugin=legible(card.plugin),
         sha256=sha256_of(weights),
         bytes=len(weights),
         sources=(f"folder:{card.name}.safetensors",),
-        licence="MIT (weights); the images keep their own terms",
-        data=describe_data(run.data),
-        terms=run.data.facts.get("terms", ""),
-        trained=describe_run(run),
+        licence=legible(run.recipe.licence),
+        data=legible(describe_data(run.data)),
+        terms=legible(run.data.facts.get("terms", "")),
+        trained=legible(describe_run(run)),
         scores=tuple(score(record) for record in records),
     )
-    final = hub.push(
-        run.folder, name=card.name, weights=weights, row=row, card_text=hub.model_card(row, card), files=_files(model, records)
-    )
-    weights_path = run.folder / final.sources[0].removeprefix("folder:")
-    return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights_path)
+    files = {**_listing(records), **(_picture(model) if picture else {})}
+    return {"name": card.name, "weights": weights, "row": row, "card_text": hub.model_card(row, card), "files": files}
+
+
+def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
+    """Return the records that can be written down; tell of each other one (of a plugin's own metric, say) that it is left out."""
+    kept = []
+    for record in records:
+        try:
+            row = Row(name=name, sha256="0" * 64, bytes=1, sources=("folder:none",), scores=(score(record),))
+            with_row(b"", row, Path("zoo.toml"))
+            _listing([record])
+        except Exception as error:  # noqa: BLE001
+            reason = error.message if isinstance(error, LedgerError) else describe(error)
+            tell(f"the score {record.metric} of {name} is left out: it cannot be written down: {reason}")
+            continue
+        kept.append(record)
+    return kept
 
 
 def score(record: Record) -> Score:
     """Return the ledger's form of a record."""
     facts: dict[str, Any] = {"metric": record.label, "unit": "" if record.unit == "1" else record.unit}
     facts |= {key: getattr(record, key) for key in ("value", "kind", "n", "stderr", "subject", "data", "split", "transform", "protocol")}
+    facts = {key: legible(value) if isinstance(value, str) else value for key, value in facts.items()}
     return Score(**facts)
 
 
@@ -97,13 +142,21 @@ def describe_run(run: Run) -> str:
     )
 
 
-def _files(model: Model, records: list[Record]) -> Mapping[str, bytes]:
-    files = {"scores.json": json.dumps([record.as_dict() for record in records], indent=2, sort_keys=True).encode()}
-    if isinstance(model, GenerativeModel):
-        picture = io.BytesIO()
+def _listing(records: Sequence[Record]) -> dict[str, bytes]:
+    return {"scores.json": json.dumps([record.as_dict() for record in records], indent=2, sort_keys=True).encode()}
+
+
+def _picture(model: Model) -> dict[str, bytes]:
+    """Return samples as a PNG, of a model that can be sampled; a picture is only for show, so what fails is told."""
+    if not isinstance(model, GenerativeModel):
+        return {}
+    picture = io.BytesIO()
+    try:
         grid(model.sample(16, seed=0)).save(picture, format="PNG")
-        files["samples.png"] = picture.getvalue()
-    return files
+    except Exception as error:  # noqa: BLE001
+        tell(f"samples.png cannot be drawn: {describe(error)}")
+        return {}
+    return {"samples.png": picture.getvalue()}
 
 
 def _duration(seconds: float) -> str:

@@ -7,19 +7,28 @@ hence one all-reduce of one flat buffer per turn.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from genzoo.errors import TrainingError
+from genzoo.errors import GenzooError, TrainingError
+from genzoo.show import tell
 
 T = TypeVar("T")
+
+_PATIENCE = 5.0  # seconds before it is told who is waited for
+_START = "start several processes with torchrun --nproc-per-node N -m genzoo train …"
+_OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -59,14 +68,48 @@ class World:
         _reduce(votes, dist.ReduceOp.MAX)
         return [bool(vote) for vote in votes.tolist()]
 
+    def largest(self, number: int) -> int:
+        """Return the largest `number` of any rank, after all have come this far."""
+        if self.size == 1:
+            return number
+        votes = torch.tensor([float(number)], device=_collective_device())
+        _reduce(votes, dist.ReduceOp.MAX)
+        return int(votes.item())
+
     def first(self, work: Callable[[], T]) -> T:
         """Let rank 0 do `work` before the others: what it leaves in the cache they find there."""
-        if self.size > 1 and self.rank:
-            dist.barrier()
+        if self.rank:
+            self.largest(0)  # waits; and says so where the first has ended instead
         result = work()
-        if self.size > 1 and not self.rank:
-            dist.barrier()
+        if not self.rank:
+            self.largest(0)
         return result
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Do `work` on every rank; where one is refused all are, so that none waits for it.
+
+        Raises:
+            GenzooError: what `work` raised here.
+            TrainingError: it was raised on another rank.
+        """
+        refusal, result = None, None
+        try:
+            result = work()
+        except GenzooError as error:
+            refusal = error
+        (refused,) = self.agree(refusal is not None)
+        if refusal is not None:
+            raise refusal
+        if refused:
+            raise TrainingError("another process of the group was refused", "see what it said")
+        return cast(T, result)
+
+    def alike(self, text: str) -> bool:
+        """Return whether all ranks gave the same text: 64 bits of its digest are compared."""
+        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+        bits = [bool(number >> place & 1) for place in range(64)]
+        votes = self.agree(*bits, *(not bit for bit in bits))
+        return not any(one and none for one, none in zip(votes[:64], votes[64:], strict=True))
 
     def share(self, batch: int) -> slice:
         """Return this rank's part of a batch."""
@@ -82,26 +125,93 @@ class World:
             tensor.copy_(part.view(tensor.shape))
 
 
+def place(environment: Mapping[str, str] = os.environ) -> World:
+    """Return which of the processes that torchrun started this one is: a world of one where it started none. Joins nobody.
+
+    Raises:
+        TrainingError: torchrun's variables are there in part, or hold what cannot be; or another launcher has started several
+            processes that know nothing of each other.
+    """
+    given = {name: value.strip() for name in _OF_TORCHRUN if (value := environment.get(name, "")).strip()}
+    if not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} & set(given):
+        _check_launcher(environment)
+        return World()
+    if set(given) & {"RANK", "WORLD_SIZE", "LOCAL_RANK"} == {"WORLD_SIZE"} and given["WORLD_SIZE"] == "1":
+        return World()
+    if missing := _not_set(given, "RANK", "WORLD_SIZE"):
+        raise _half_set(missing, given)
+    size, rank, local = (_count(given, name) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
+    if not size or rank >= size or local >= size:
+        raise _half_set("RANK and LOCAL_RANK must be less than WORLD_SIZE", given)
+    if size > 1 and (missing := _not_set(given, "MASTER_ADDR", "MASTER_PORT")):
+        raise TrainingError(f"the {size} processes could not find each other: {missing}", _START)
+    return World(rank, size, local)
+
+
 def enter(device: torch.device) -> World:
     """Join the processes that torchrun started, or return a world of one.
 
     Raises:
-        TrainingError: torchrun's environment is there, but the other processes are not.
+        TrainingError: torchrun's environment is there in part, or the other processes are not there. See `place`.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        return World()
-    world = World(int(os.environ["RANK"]), size, int(os.environ.get("LOCAL_RANK", "0")))
+    world = place()
+    if world.size == 1:
+        return world
     if device.type == "cuda":
+        if not os.environ.get("LOCAL_RANK", "").strip():  # every process would take the first GPU
+            raise _half_set("LOCAL_RANK is not set", {name: os.environ[name] for name in _OF_TORCHRUN if name in os.environ})
+        if world.local_rank >= (count := torch.cuda.device_count()):
+            message = f"process {world.local_rank} of this machine has no GPU of its own: there are {count}"
+            raise TrainingError(message, f"--nproc-per-node {count}")
         torch.cuda.set_device(world.device(device))
+    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+    waiting = threading.Timer(_PATIENCE, tell, [f"waiting at {where} for the other processes, {world.size} in all"])
+    waiting.daemon = True
+    waiting.start()
     try:
         if not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    except (RuntimeError, ValueError) as error:
-        raise TrainingError(
-            f"the {size} processes could not find each other: {error}", "start them with torchrun --nproc-per-node N -m genzoo train …"
-        ) from error
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise TrainingError(f"the {world.size} processes could not find each other at {where}: {reason}", _START) from error
+    finally:
+        waiting.cancel()
     return world
+
+
+def _not_set(given: Mapping[str, str], *names: str) -> str:
+    missing = [name for name in names if name not in given]
+    return f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} not set" if missing else ""
+
+
+def _half_set(what: str, given: Mapping[str, str]) -> TrainingError:
+    told = ", ".join(f"{name}={value}" for name, value in given.items())
+    message = f"{what}, while the environment has {told}; torchrun sets {', '.join(_OF_TORCHRUN)}"
+    return TrainingError(message, f"unset {' '.join(given)}, or {_START}")
+
+
+def _count(given: Mapping[str, str], name: str) -> int:
+    text = given.get(name, "0")
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise _half_set(f"{name} must be a whole number from 0", given)
+    return int(text)
+
+
+def _check_launcher(environment: Mapping[str, str]) -> None:
+    """Raise where srun or mpirun has started several processes: each would train alone, and all write to one folder."""
+    started = {
+        "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") if {"SLURM_PROCID", "SLURM_STEP_ID"} <= set(environment) else (),
+        "mpirun": ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"),
+    }
+    for launcher, names in started.items():
+        name = next((name for name in names if environment.get(name)), "")
+        count = environment.get(name, "")
+        if re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 1:
+            alone = "SLURM_PROCID" if launcher == "srun" else name
+            raise TrainingError(
+                f"{launcher} has started {count} processes ({name}={count}) that know nothing of each other: each would train by itself",
+                f"{_START}; for runs of their own, each with its own --out: env -u {alone} genzoo train …",
+            )
 
 
 def leave(exit_code: int) -> None:
@@ -113,10 +223,12 @@ def leave(exit_code: int) -> None:
     if not (dist.is_available() and dist.is_initialized()):
         return
     if exit_code == 0:
-        dist.barrier()
-        dist.destroy_process_group()
-    sys.stdout.flush()
-    sys.stderr.flush()
+        with contextlib.suppress(RuntimeError):  # the others have gone, or are still at work on what this one has no part in
+            dist.barrier()
+            dist.destroy_process_group()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     os._exit(exit_code)
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
-from genzoo.errors import GenzooError, safe_text
+from genzoo.errors import GenzooError, StorageError, safe_text
 from genzoo.files import append_to, atomic_write, make_folder, read_capped
 from genzoo.images import save_grid
+from genzoo.isolation import describe
 from genzoo.models import GenerativeModel
+from genzoo.show import Bar, tell
 from genzoo.training.doctor import Finding
 from genzoo.training.loop import Run
+
+T = TypeVar("T")
 
 SAMPLE_SECONDS = 240.0
 _LOG_CAP = 2**33  # bytes; a log is our own file, the cap only bounds a mistake
@@ -23,7 +27,10 @@ _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
 
 
 class Report:
-    """Progress on stderr, `log.jsonl`, sample grids, and TensorBoard events where asked for; silent on ranks that do not write."""
+    """Progress on stderr, `log.jsonl`, sample grids, and TensorBoard events where asked for; silent on ranks that do not write.
+
+    All of it is only for show: what fails is told once, and the run goes on.
+    """
 
     def __init__(self, run: Run, *, quiet: bool = False, tensorboard: bool = False) -> None:
         self.run = run
@@ -31,60 +38,93 @@ class Report:
         self.quiet = quiet or not self.active
         self._first, self._begun = run.step, time.monotonic()
         self._line = self._sampled = 0.0
-        self._bar: Any = None
+        self._failed: set[str] = set()
+        self._bar: Bar | None = None
+        self._log: TextIO | None = None
+        self._events = _tensorboard(run.folder, run.step) if tensorboard and self.active else None
         if self.active:
-            make_folder(run.folder / "samples")
-        self._events = _tensorboard(run.folder) if tensorboard and self.active else None
-        self._log = _log_of(run) if self.active else None
+            self._try("samples", lambda: make_folder(run.folder / "samples"))
+            self._log = self._try("log.jsonl", lambda: _log_of(run))
 
     def __enter__(self) -> Report:
-        if not self.quiet and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(total=self.run.recipe.steps, initial=self.run.step, unit="step", dynamic_ncols=True, file=sys.stderr)
+        if not self.quiet:
+            self._bar = Bar(self.run.recipe.steps, initial=self.run.step, unit="step")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for closing in (self._bar, self._log, self._events):
+        for name, closing in (("progress", self._bar), ("log.jsonl", self._log), ("TensorBoard", self._events)):
             if closing is not None:
-                closing.close()
+                self._try(name, closing.close)
 
     def round(self, losses: dict[str, float]) -> None:
         """Show and log the losses of one round."""
         if not self.active:
             return
-        if self._log is not None:
-            self._log.write(json.dumps({"step": self.run.step, **{name: round(loss, 6) for name, loss in losses.items()}}) + "\n")
-        if self._events is not None:
-            for name, loss in losses.items():
-                self._events.add_scalar(f"loss/{name}", loss, self.run.step)
+        self._write({"step": self.run.step, **{name: round(loss, 6) for name, loss in losses.items()}})
+        self._try("TensorBoard", lambda: self._add_scalars(losses))
         words = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
-        if self._bar is not None:
-            self._bar.n = self.run.step
-            self._bar.set_postfix_str(f"{words}, {self.rate():.0f} img/s", refresh=False)
-            self._bar.update(0)
+        if self._bar is not None and self._bar.drawn:
+            self._bar.move_to(self.run.step, f"{words}, {self.rate():.0f} img/s")
         elif not self.quiet and time.monotonic() - self._line > _LINE_SECONDS:
             self._line = time.monotonic()
-            line = f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, {self._left()} left"
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            tell(f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, {self._left()} left")
 
     def finding(self, finding: Finding) -> None:
         """Tell and log what the training doctor has found."""
-        if self._log is not None:
-            self._log.write(json.dumps({"step": finding.step, "doctor": finding.kind, "words": finding.words}) + "\n")
+        if self.active:
+            self._write({"step": finding.step, "doctor": finding.kind, "words": finding.words})
         if not self.quiet:
-            print(safe_text(finding, 1000), file=sys.stderr, flush=True)  # noqa: T201
+            tell(safe_text(finding, 1000))
 
     def checkpoint(self) -> None:
-        """Draw a grid of samples, now and then, and flush the log."""
-        if self._log is not None:
-            self._log.flush()
-        due = self._sampled == 0.0 or time.monotonic() - self._sampled > SAMPLE_SECONDS or self.run.step >= self.run.recipe.steps
-        if self.active and due:
-            finished = self.run.averages.finished(self.run.model, self.run.players)
-            if isinstance(finished, GenerativeModel):
-                save_grid(finished.sample(64, seed=0), self.run.folder / "samples" / f"step-{self.run.step:07d}.png")
+        """Draw a grid of samples, now and then, and flush the log; open it again where it could not be written."""
+        if not self.active:
+            return
+        if self._log is None:
+            self._log = self._try("log.jsonl", lambda: _log_of(self.run))
+        else:
+            self._logged(self._log.flush)
+        if self._events is not None:
+            self._try("TensorBoard", self._events.flush)
+        if self._sampled == 0.0 or time.monotonic() - self._sampled > SAMPLE_SECONDS or self.run.step >= self.run.recipe.steps:
+            self._try("samples", self._draw)
             self._sampled = time.monotonic()
+
+    def trouble(self, error: GenzooError) -> None:
+        """Tell, once, that a checkpoint could not be written; it is tried again when the next one is due."""
+        if "checkpoint" not in self._failed:
+            self._failed.add("checkpoint")
+            tell(f"{error}; training goes on and tries again")
+
+    def _try(self, what: str, work: Callable[[], T]) -> T | None:
+        """Do `work`, or tell once that `what` is left out."""
+        try:
+            return work()
+        except Exception as error:  # noqa: BLE001 - hours of training are not lost to what is only for show
+            if what not in self._failed:
+                self._failed.add(what)
+                tell(f"{what} cannot be written: {describe(error)}; training goes on without it")
+            return None
+
+    def _write(self, line: dict[str, Any]) -> None:
+        if (log := self._log) is not None:
+            self._logged(lambda: log.write(json.dumps(line) + "\n"))
+
+    def _logged(self, work: Callable[[], object]) -> None:
+        """Do `work` on the log, and close it where that fails: at the next checkpoint it is opened again."""
+        if self._log is not None and self._try("log.jsonl", lambda: (work(), True)) is None:
+            self._try("log.jsonl", self._log.close)
+            self._log = None
+
+    def _add_scalars(self, losses: dict[str, float]) -> None:
+        if self._events is not None:
+            for name, loss in losses.items():
+                self._events.add_scalar(f"loss/{name}", loss, self.run.step)
+
+    def _draw(self) -> None:
+        finished = self.run.averages.finished(self.run.model, self.run.players)
+        if isinstance(finished, GenerativeModel):
+            save_grid(finished.sample(64, seed=0), self.run.folder / "samples" / f"step-{self.run.step:07d}.png")
 
     def rate(self) -> float:
         """Images per second since this process began."""
@@ -101,6 +141,8 @@ class Report:
 def _log_of(run: Run) -> TextIO:
     """Open the run's log behind its last checkpoint: what a killed run logged after it will be played, and logged, again."""
     path = run.folder / "log.jsonl"
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise StorageError(f"{path} is not a regular file", "remove it")
     if path.exists():
         lines = read_capped(path, _LOG_CAP).decode("utf-8", "replace").splitlines(keepends=True)
         atomic_write(path, "".join(line for line in lines if _step_of(line) <= run.step).encode())
@@ -115,11 +157,16 @@ def _step_of(line: str) -> float:
         return math.inf
 
 
-def _tensorboard(folder: Path) -> Any:
+def _tensorboard(folder: Path, step: int) -> Any:
+    """Open a writer of events; TensorBoard hides what a killed run told of the rounds after `step`: they will be played again."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except Exception as error:  # an optional import may fail in any way
         raise GenzooError(
             f"TensorBoard logs need the package tensorboard ({type(error).__name__})", "pip install 'genzoo[tensorboard]'"
         ) from error
-    return SummaryWriter(str(folder / "tensorboard"))
+    try:
+        return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+    except Exception as error:  # noqa: BLE001 - it was asked for, but is still only for show
+        tell(f"TensorBoard logs cannot be written: {describe(error)}; training goes on without them")
+        return None

@@ -137,9 +137,9 @@ class TestText:
 
     def test_the_example_of_the_guide_is_what_it_writes(self):
         folder = ROOT / "docs" / "examples" / "genzoo-blobs"
-        texts = render("blobs", Family.IMPLICIT)
+        texts = render("blobs", Family.IMPLICIT, "MIT")
         for path, text in texts.items():
-            assert (folder / path).read_text("utf-8") == text, f"write {path} anew: genzoo new-plugin blobs --family implicit"
+            assert (folder / path).read_text("utf-8") == text, f"write {path} anew: genzoo new-plugin blobs --family implicit --licence MIT"
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_the_linter_has_nothing_to_say(self, tmp_path, family):

@@ -15,6 +15,7 @@ from genzoo.cli.program import cli
 from genzoo.cli.training import read_settings
 from genzoo.evaluation.records import Record
 from genzoo.ledger import read_rows
+from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.outcome import Outcome
 
 RECORD = Record(metric="kid", value=0.25, n=10, n_reference=10, data="digits", stderr=0.01, subject="toy-gan")
@@ -24,13 +25,13 @@ class Called:
     """Stands for `zoo.train`: keeps what it was asked and answers as told."""
 
     def __init__(self, finished=True):
-        self.finished = finished
+        self.finished, self.signal = finished, 0
 
     def __call__(self, name, **options):
         self.name, self.options = name, options
         folder = Path(options["out"] or "runs/toy-gan")
         if not self.finished:
-            return Outcome(folder=folder, finished=False, step=1234)
+            return Outcome(folder=folder, finished=False, step=1234, signal=self.signal)
         return Outcome(folder=folder, finished=True, step=6, records=[RECORD], weights=folder / "toy-gan.safetensors")
 
 
@@ -67,6 +68,45 @@ class TestTrain:
         assert train.options == {
             "data": None, "out": None, "steps": None, "resume": False, "device": None, "tensorboard": False, "quiet": False, "settings": {},
         }  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("words", "resume", "name"),
+        [
+            (["toy-gan", "--resume"], True, "toy-gan"),
+            (["--resume", "toy-gan"], True, "toy-gan"),
+            (["--resume", "toy-gan", "--steps", 5], True, "toy-gan"),
+            (["toy-gan", "--resume", "--quiet"], True, "toy-gan"),
+            (["toy-gan", "--resume=auto"], "auto", "toy-gan"),
+            (["--resume=auto", "toy-gan"], "auto", "toy-gan"),
+            (["--resume", "auto", "toy-gan"], "auto", "toy-gan"),
+            (["toy-gan", "--resume", "previous"], "previous", "toy-gan"),
+            (["--resume", "--resume", "toy-gan"], True, "toy-gan"),
+            (["toy-gan", "--resume=previous"], "previous", "toy-gan"),
+            (["toy-gan", "--resume=always"], True, "toy-gan"),
+            (["toy-gan"], False, "toy-gan"),
+        ],
+        ids=range(12),
+    )
+    def test_resume_stands_alone_or_says_how(self, run, train, words, resume, name):
+        assert run("train", *words, "--quiet").exit_code == 0
+        assert (train.name, train.options["resume"]) == (name, resume)
+
+    @pytest.mark.parametrize("word", ["--resume=atuo", "--resume=", "--resume=AUTO"])
+    def test_resume_of_another_kind(self, run, train, word):
+        done = run("train", "toy-gan", word)
+        assert done.exit_code == 2 and "auto" in done.stderr
+
+    def test_a_damaged_checkpoint_is_answered_with_the_line_to_type(self, run, monkeypatch):
+        def train(name, **options):
+            error = CheckpointError("the checkpoint runs/x is damaged: why", "whatever")
+            error.earlier = 1200
+            raise error
+
+        monkeypatch.setattr(zoo, "train", train)
+        done = run("train", "toy-gan", "--data", "my pics", "--set", "batch=8", "--out", "my run", "--resume", "--quiet")
+        assert done.exit_code == 1
+        line = "genzoo train toy-gan --data 'my pics' --set batch=8 --out 'my run' --resume=previous"
+        assert one_line(done.stderr, f"the one before it, of step 1,200, is whole; to go on from it: {line}")
 
     def test_card_and_recipe_come_first(self, run, train):
         done = run("train", "toy-gan", "--steps", 5, "--set", "batch=8", "--set", "width=3")
@@ -106,9 +146,34 @@ class TestTrain:
         assert json.loads(done.stdout)["finished"] is False
 
     def test_one_of_several_processes_talks(self, run, train, monkeypatch):
-        monkeypatch.setenv("RANK", "1")
+        for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}.items():
+            monkeypatch.setenv(name, value)
         done = run("train", "toy-gan")
         assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+
+    @pytest.mark.parametrize("given", [{"RANK": "1"}, {"WORLD_SIZE": "2"}, {"LOCAL_RANK": "0"}])
+    def test_half_of_torchruns_environment_is_one_line(self, run, train, monkeypatch, given):
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        done = run("train", "toy-gan")
+        assert (done.exit_code, done.stdout) == (1, "")
+        assert one_line(done.stderr, "not set", *(f"{name}={value}" for name, value in given.items()), "torchrun")
+        assert run("sample", "toy-gan", "-n", 1, "--seed", 0, "-o", "x.png").exit_code == 0
+
+    def test_the_licence_is_the_authors_to_state(self, run, train):
+        for option in ("--licence", "--license"):
+            run("train", "toy-gan", option, "CC BY 4.0", "--set", "batch=8")
+            assert train.options["settings"] == {"batch": 8, "licence": "CC BY 4.0"}
+        train.finished = False
+        done = run("train", "toy-gan", "--licence", "CC BY 4.0")
+        assert "--licence 'CC BY 4.0'" in done.stderr
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (0, 130)])
+    def test_the_exit_code_names_the_signal(self, run, train, number, code):
+        train.finished, train.signal = False, number
+        done = run("train", "toy-gan")
+        assert done.exit_code == code
+        assert done.stderr.splitlines()[-1] == ("genzoo: interrupted by SIGTERM" if code == 143 else "genzoo: interrupted")
 
     def test_a_wrong_setting_is_told_before_anything_is_written(self, run, tmp_path):
         done = run("train", "toy-gan", "--set", "bach=3", "--quiet")

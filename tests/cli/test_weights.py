@@ -132,6 +132,17 @@ class TestPush:
         assert run("push", "toy-gan", "hf:ada/zoo", "--public").exit_code == 0
         assert asked == [("hf:ada/zoo", False), ("hf:ada/zoo", True)]
 
+    @pytest.mark.parametrize("option", ["--licence", "--license"])
+    def test_the_licence_is_the_authors_to_state(self, run, tmp_path, monkeypatch, option):
+        done = run("push", "toy-gan", tmp_path / "mine", option, "CC BY 4.0")
+        assert done.exit_code == 0 and "no licence" not in done.stderr
+        assert read_rows(tmp_path / "mine" / "zoo.toml")["toy-gan"].licence == "CC BY 4.0"
+        done = run("push", "toy-gan", tmp_path / "unstated", option, "")
+        assert "no licence is stated: --licence TEXT states one" in done.stderr
+        assert read_rows(tmp_path / "unstated" / "zoo.toml")["toy-gan"].licence == ""
+        monkeypatch.setenv("GENZOO_ZOO", str(tmp_path / "unstated"))
+        assert "no licence stated" in run("info", "toy-gan").stdout
+
     def test_wrong_places(self, run, tmp_path):
         done = run("push", "toy-gan", tmp_path / "mine", "--public")
         assert done.exit_code == 1 and one_line(done.stderr, "--public")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 
 import pytest
 import torch
@@ -12,11 +13,12 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from genzoo import Card, Family, Recipe
-from genzoo.errors import StorageError, TrainingError, UnknownNameError
+from genzoo.errors import Interrupted, StorageError, TrainingError, UnknownNameError
 from genzoo.experiments import cells as room
 from genzoo.experiments import report, saturation
 from genzoo.experiments.cells import play_all
 from genzoo.experiments.plan import Experiment, cells
+from genzoo.files import locked
 
 CARDS = {"toy-gan": toys.CARDS["toy-gan"], "sad-gan": toys.CARDS["sad-gan"]}
 EXPERIMENT = Experiment(
@@ -70,17 +72,26 @@ def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypa
         calls.append((steps, options["resume"]))
         if len(calls) == 1:
             outcome = conduct(card, data, folder, 2, **options)  # as far as it came
-            return type(outcome)(folder=outcome.folder, finished=False, step=2)
+            return type(outcome)(folder=outcome.folder, finished=False, step=2, signal=signal.SIGTERM)
         return conduct(card, data, folder, steps, **options)
 
     monkeypatch.setattr(room, "conduct", stopped)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted) as caught:
         list(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
+    assert caught.value.number == signal.SIGTERM and isinstance(caught.value, KeyboardInterrupt)
     assert not (tmp_path / "narrow--minimax--0" / "cell.json").exists()
     next(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
-    assert calls == [(4, False), (4, True)]
+    assert calls == [(4, "auto"), (4, "auto")]
     one, other = (load_file(next((folder / "narrow--minimax--0").glob("toy-gan-*.safetensors"))) for folder in (played[0], tmp_path))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_cell_that_another_process_trains_is_refused(tmp_path):
+    folder = tmp_path / "narrow--minimax--0"
+    folder.mkdir()
+    with locked(folder / "run.lock"), pytest.raises(TrainingError, match="another run is at work in"):
+        list(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
+    assert [path.name for path in folder.iterdir()] == ["run.lock"]
 
 
 def test_a_model_with_a_likelihood_is_measured_by_it(tmp_path):

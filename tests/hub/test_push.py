@@ -285,6 +285,7 @@ def test_a_card_says_what_people_ask():
     text = model_card(full_row(), CARD)
     assert front_matter(text) == {
         "license": "mit",
+        "data_terms": "research use",
         "library_name": "genzoo",
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["genzoo", "implicit"],
@@ -298,6 +299,13 @@ def test_a_card_says_what_people_ask():
 def test_an_unusual_licence():
     head = front_matter(model_card(full_row(licence="Research only: see terms"), CARD))
     assert (head["license"], head["license_name"]) == ("other", "research-only-see-terms")
+
+
+@pytest.mark.parametrize("licence", ["", "  "])
+def test_no_licence_is_stated_where_nobody_stated_one(licence):
+    text = model_card(full_row(licence=licence.strip(), terms=""), CARD)
+    assert not {"license", "license_name", "data_terms"} & front_matter(text).keys()
+    assert "**Licence:** no licence stated" in text and "mit" not in text.lower().split()
 
 
 def test_hostile_texts_stay_texts():

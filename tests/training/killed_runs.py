@@ -99,7 +99,7 @@ def digest(folder: Path) -> tuple[str, int]:
     summary = hashlib.sha256()
     for key in sorted(tensors):
         summary.update(key.encode() + tensors[key].contiguous().numpy().tobytes())
-    return summary.hexdigest(), facts["step"]
+    return summary.hexdigest(), facts.step
 
 
 def main(root: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import itertools
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -12,15 +15,17 @@ from pathlib import Path
 import pytest
 import torch
 import toys
-from safetensors.torch import save
+from safetensors.torch import load, save
 from toys import Bernoulli, ToyConfig
 
 import genzoo
 from genzoo.data import Images
 from genzoo.errors import StorageError, TrainingError
 from genzoo.training import averages, checkpoint, loop
+from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.loop import play
 from genzoo.training.parallel import World
+from genzoo.training.settings import settle
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
 HERE = Path(toys.__file__).resolve().parent / "training"
@@ -139,7 +144,7 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("change", "told"),
         [
-            ({"rate": {"generator": 2e-3}}, "recipe: rate was {'generator': 0.001}, is {'generator': 0.002}"),
+            ({"rate": {"generator": 2e-3}}, "'generator': 0.001}, is {'discriminator': 0.0002, 'generator': 0.002}"),
             ({"batch": 8}, "recipe: batch was 16, is 8"),
             ({"seed": 9}, "recipe: seed was 0, is 9"),
             ({"ema": 0.5}, "recipe: ema was 0.0, is 0.5"),
@@ -213,9 +218,245 @@ class TestRefused:
     )
     def test_odd_tensors_are_named(self, start, left, key):
         tensors, facts = checkpoint.read(left.checkpoint)
-        left.checkpoint.write_bytes(save({**tensors, key: torch.zeros(1)}, metadata={"genzoo": json.dumps(facts)}))
+        left.checkpoint.write_bytes(checkpoint.encode({**tensors, key: torch.zeros(1)}, facts))
         with pytest.raises(TrainingError, match="1 tensors differ"):
             start(rate={"generator": 1e-3}).resume()
+
+
+def text_of(blob):
+    """Return the one string of metadata of a checkpoint."""
+    size = int.from_bytes(blob[:8], "little")
+    return json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"]
+
+
+def with_text(blob, text):
+    """Return the checkpoint with another string of metadata: what a hand that cannot forge a digest may do."""
+    return save(load(blob), metadata={"genzoo": text})
+
+
+def forged(tensors, facts, **changes):
+    """Return a checkpoint whose facts are changed, and whose digest is right nevertheless."""
+    told = {**dataclasses.asdict(facts), **changes, "sha256": ""}
+    said = json.dumps(told, sort_keys=True)
+    digest = hashlib.sha256(said.encode())
+    for key in sorted(tensors):
+        tensor = tensors[key]
+        digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return save(tensors, metadata={"genzoo": json.dumps({**told, "sha256": digest.hexdigest()}, sort_keys=True)})
+
+
+ODD = [-5, -1, 0, 1, 4, 10**9, 10**18, 2**80, 0.5, -1e300, True, None, "", "4", "\x1b[31m", "x" * 5000]
+ODD += [[], {}, [[]], {"a": 1}, ["a"], {"": [0.5]}]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, digits):
+    """Give the bytes of a checkpoint of step three of six."""
+    recipe = toys.RECIPE.replace(**HARD)
+    run = loop.Run(toys.gan(), recipe, digits, settle(recipe, "cpu"), tmp_path_factory.mktemp("whole"))
+    play(run, lambda losses: None, lambda: None, lambda: run.step == 3)
+    return run.checkpoint.read_bytes()
+
+
+class TestFacts:
+    def resumes(self, start, tmp_path, blob):
+        """Return what became of going on from `blob`: the digest of the weights, or the one line that refuses it."""
+        (tmp_path / checkpoint.NAME).write_bytes(blob)
+        run = start(**HARD)
+        try:
+            run.resume()
+        except TrainingError as error:
+            assert str(error).isprintable() and len(str(error)) < 2000
+            assert run.step == 0
+            return None
+        return run.step, {key: value.clone() for key, value in everything(run).items()}
+
+    def test_a_forged_step_is_not_played(self, start, tmp_path, whole):
+        """Six changed to four once resumed to other weights, silently."""
+        text = text_of(whole)
+        assert '"step": 3' in text
+        assert self.resumes(start, tmp_path, whole)[0] == 3
+        for step in ("2", "4", "-5", "1000000000", "Infinity", "NaN", "3.0", '"3"', "null", "[3]", "1e400", '3, "step": 3'):
+            assert self.resumes(start, tmp_path, with_text(whole, text.replace('"step": 3', f'"step": {step}'))) is None, step
+
+    def test_every_fact_is_under_the_digest(self, start, tmp_path, whole):
+        told = json.loads(text_of(whole))
+        for key in told:
+            for odd in (*ODD, json.loads("1e999")):
+                if odd != told[key] or type(odd) is not type(told[key]):
+                    text = json.dumps({**told, key: odd}, sort_keys=True)
+                    assert self.resumes(start, tmp_path, with_text(whole, text)) is None, (key, odd)
+            left_out = {name: value for name, value in told.items() if name != key}
+            assert self.resumes(start, tmp_path, with_text(whole, json.dumps(left_out, sort_keys=True))) is None, key
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda text: text.replace('{"', '{ "', 1),
+            lambda text: text.replace('"step"', '"\\u0073tep"', 1),
+            lambda text: text[:-1] + ', "step": 3}',
+            lambda text: text[:-1] + ', "more": 1}',
+            lambda text: "[" * 100_000,
+            lambda text: '{"a":' * 50_000 + "1" + "}" * 50_000,
+            lambda text: text.replace('"step": 3', '"step": ' + "3" * 5000),
+            lambda text: "",
+            lambda text: text + " " * 1_000_000,
+            lambda text: text.replace('"sha256": "', '"sha256": "\x1b[2J'),
+        ],
+        ids=range(10),
+    )
+    def test_one_text_says_the_facts(self, start, tmp_path, whole, spoil):
+        text = spoil(text_of(whole))
+        assert text != text_of(whole)
+        assert self.resumes(start, tmp_path, with_text(whole, text)) is None
+
+    def test_even_with_a_right_digest_facts_are_in_range(self, start, tmp_path, whole):
+        """Somebody who can compute a sha256 gets one line, too, and no hang."""
+        (tmp_path / checkpoint.NAME).write_bytes(whole)
+        tensors, facts = checkpoint.read(tmp_path / checkpoint.NAME)
+        assert self.resumes(start, tmp_path, forged(tensors, facts)) is not None
+        for key in ("format", "step", "steps", "seconds", "processes", "data", "recipe", "config", "machine", "told", "curves"):
+            for odd in (*ODD, float("inf"), float("nan")):
+                self.resumes(start, tmp_path, forged(tensors, facts, **{key: odd}))
+        for change in ({"step": 10**9}, {"step": 10**9, "steps": 10**9}, {"step": -5}, {"step": float("inf")}, {"step": "3"}, {"step": 7}):
+            assert self.resumes(start, tmp_path, forged(tensors, facts, **change)) is None, change
+
+    def test_any_byte_of_the_header_may_change(self, start, tmp_path, whole):
+        """It is refused, or it means the same; never an internal error, never other weights."""
+        expected = self.resumes(start, tmp_path, whole)
+        dice, size = random.Random(0), int.from_bytes(whole[:8], "little")
+        refused = 0
+        for number in range(250):
+            blob = bytearray(whole)
+            for _ in range(dice.choice((1, 1, 2, 8))):
+                blob[dice.randrange(8 + size) if number % 5 else dice.randrange(8)] = dice.randrange(256)
+            found = self.resumes(start, tmp_path, bytes(blob))
+            refused += found is None
+            if found is not None:
+                assert found[0] == expected[0] and all(torch.equal(found[1][key], value) for key, value in expected[1].items())
+        assert refused > 200
+
+    @pytest.mark.parametrize("key", ["__metadata__", "model.generator.0.weight"])
+    def test_no_key_stands_twice(self, start, tmp_path, whole, key):
+        size = int.from_bytes(whole[:8], "little")
+        head, body = whole[8 : 8 + size].decode().strip(), whole[8 + size :]
+        twice = f'{head[:-1]}, {json.dumps(key)}: {json.dumps(json.loads(head)[key])}}}'.encode()
+        assert self.resumes(start, tmp_path, len(twice).to_bytes(8, "little") + twice + body) is None
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_what_is_no_file_is_one_line_and_no_hang(self, start, tmp_path):
+        path = tmp_path / checkpoint.NAME
+        for make in (lambda: path.mkdir(), lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")):
+            make()
+            with pytest.raises(StorageError, match=r"cannot read .*checkpoint\.safetensors: "):
+                start(**HARD).resume()
+            path.rmdir() if path.is_dir() else path.unlink()
+
+    @pytest.mark.parametrize("swap", [("generator.0.weight", "generator.3.weight"), ("discriminator.0.bias", "generator.0.bias")])
+    def test_names_are_under_the_digest(self, start, tmp_path, whole, swap):
+        tensors = load(whole)
+        one, other = (f"model.{name}" for name in swap)
+        tensors[one], tensors[other] = tensors[other], tensors[one]
+        assert self.resumes(start, tmp_path, save(tensors, metadata={"genzoo": text_of(whole)})) is None
+
+    @pytest.mark.parametrize(
+        ("key", "change", "told"),
+        [
+            ("model.generator.0.weight", lambda t: t.double(), r"type torch\.float64, not torch\.float32"),
+            ("model.generator.0.weight", lambda t: t[:1], r"shape \(1, "),
+            ("model.generator.1.num_batches_tracked", lambda t: t.float(), r"type torch\.float32, not torch\.int64"),
+            ("average.generator.n_averaged", lambda t: t.float(), "n_averaged has the type"),
+            ("optimiser.generator.0.exp_avg", lambda t: t[:1], r"exp_avg has the shape \(1, "),
+            ("optimiser.generator.0.exp_avg", lambda t: t.half(), "exp_avg has the type torch.float16"),
+            ("optimiser.generator.0.step", lambda t: -t, r"step is -3"),
+            ("optimiser.generator.0.step", lambda t: t * torch.inf, r"step is inf"),
+            ("optimiser.generator.0.step", lambda t: t.int(), "step has the type"),
+            ("optimiser.generator.0.exp_avg", None, r"keeps \['exp_avg_sq', 'step'\] of weight 0, not"),
+        ],
+        ids=range(10),
+    )
+    def test_tensors_are_typed_and_nothing_is_changed_before_all_are(self, start, tmp_path, whole, key, change, told):
+        (tmp_path / checkpoint.NAME).write_bytes(whole)
+        tensors, facts = checkpoint.read(tmp_path / checkpoint.NAME)
+        if change is None:
+            del tensors[key]
+        else:
+            tensors[key] = change(tensors[key])
+        (tmp_path / checkpoint.NAME).write_bytes(checkpoint.encode(tensors, facts))
+        run = start(**HARD)
+        before = {name: value.clone() for name, value in everything(run).items()}
+        with pytest.raises(TrainingError, match=f"is of another run: .*{told}"):
+            run.resume()
+        assert run.step == 0 and all(torch.equal(value, before[name]) for name, value in everything(run).items())
+
+    def test_an_older_and_a_newer_format_are_one_line(self, start, tmp_path, whole):
+        old = {"step": 3, "steps": 6, "seconds": 1.0, "doctor": {}, "recipe": {}, "processes": 1, "data": "x", "config": {}}
+        old["sha256"] = "0" * 64
+        path = tmp_path / checkpoint.NAME
+        path.write_bytes(with_text(whole, json.dumps(old, sort_keys=True)))
+        with pytest.raises(CheckpointError, match="was written by an older genzoo") as caught:
+            start(**HARD).resume()
+        assert "another --out" in caught.value.hint
+        path.write_bytes(with_text(whole, json.dumps({"format": 3})))
+        with pytest.raises(CheckpointError, match="has the format 3, and this genzoo reads 2"):
+            start(**HARD).resume()
+
+    def test_a_missing_digest_is_refused(self, start, tmp_path, whole):
+        told = json.loads(text_of(whole))
+        for sha256 in ("", "0" * 64):
+            assert self.resumes(start, tmp_path, with_text(whole, json.dumps({**told, "sha256": sha256}, sort_keys=True))) is None
+
+
+class TestKept:
+    def test_the_one_before_the_last_is_kept(self, start, tmp_path):
+        run = start(**HARD)
+        steps = []
+        for _ in range(3):
+            run.play_round()
+            run.save()
+            steps.append([checkpoint.read(p)[1].step for p in (run.checkpoint, run.folder / checkpoint.PREVIOUS) if p.exists()])
+        assert steps == [[1], [2, 1], [3, 2]]
+        whole, again = finish(run), start(**HARD)
+        again.resume(checkpoint.PREVIOUS)
+        assert again.step == 3 and differ(whole, finish(again)) == []
+
+    def test_a_damaged_one_never_takes_the_place_of_the_whole_one_before_it(self, start):
+        run = start(**HARD)
+        for _ in range(2):
+            run.play_round()
+            run.save()
+        run.checkpoint.write_bytes(run.checkpoint.read_bytes()[:-1])
+        again = start(**HARD)
+        again.resume(checkpoint.PREVIOUS)
+        again.play_round()
+        again.save()
+        assert [checkpoint.read(run.folder / name)[1].step for name in (checkpoint.NAME, checkpoint.PREVIOUS)] == [2, 1]
+
+    def test_without_second_names_it_is_a_copy(self, start, monkeypatch):
+        def none(*names):
+            raise OSError(95, "Operation not supported")
+
+        monkeypatch.setattr(checkpoint.os, "link", none)
+        run = start(**HARD)
+        for _ in range(2):
+            run.play_round()
+            run.save()
+        assert checkpoint.read(run.folder / checkpoint.PREVIOUS)[1].step == 1
+
+    def test_what_cannot_be_kept_does_not_stop_the_run(self, start, monkeypatch):
+        def full(*names):
+            raise OSError(28, "No space left on device")
+
+        run = start(**HARD)
+        run.play_round()
+        run.save()
+        monkeypatch.setattr(checkpoint.os, "link", full)
+        monkeypatch.setattr(checkpoint, "read_capped", full)
+        run.play_round()
+        run.save()
+        monkeypatch.undo()
+        assert checkpoint.read(run.checkpoint)[1].step == 2
 
 
 class TestWriting:
@@ -224,7 +465,7 @@ class TestWriting:
         tensors, facts = checkpoint.read(run.checkpoint)
         assert tensors.keys() == everything(run).keys()
         assert all(torch.equal(tensors[key], value) for key, value in everything(run).items())
-        assert facts["step"] == 6 and facts["processes"] == 1 and facts["recipe"]["turns"] == {"discriminator": 2}
+        assert facts.step == 6 and facts.processes == 1 and facts.recipe["turns"] == {"discriminator": 2, "generator": 1}
 
     def test_on_a_full_disk_the_old_one_stays(self, start, monkeypatch):
         run = finish(start(steps=2))
@@ -238,7 +479,7 @@ class TestWriting:
         with pytest.raises(StorageError, match="the disk is full"):
             run.save()
         assert run.checkpoint.read_bytes() == before
-        assert [p.name for p in run.folder.iterdir()] == [checkpoint.NAME]
+        assert {p.name for p in run.folder.iterdir()} == {checkpoint.NAME, checkpoint.PREVIOUS}
 
     def test_only_one_process_writes(self, start):
         run = start(world=World(1, 2))

@@ -16,8 +16,8 @@ from genzoo.errors import ArgumentError, GenzooError, HubError, TrainingError, U
 from genzoo.ledger import read_rows
 from genzoo.models import golden
 from genzoo.models.weights import facts_of
+from genzoo.training import checkpoint, loop
 from genzoo.training import conduct as conducting
-from genzoo.training import loop
 from genzoo.training.conduct import build
 from genzoo.training.report import Report
 
@@ -89,7 +89,7 @@ class TestOutcome:
         for words in ("5 rounds of batch 32", "160 images seen", "cpu, fp32, channels_last", f"torch {torch.__version__}", "seed 0"):
             assert words in row.trained
         assert row.data.startswith("digits, 1,6") and "images (train), 1×8×8, 8-bit" in row.data and "UCI" in row.data
-        assert row.terms.startswith("CC BY 4.0")
+        assert row.terms.startswith("CC BY 4.0") and row.licence == ""
 
     def test_the_card_tells_the_same(self, finished):
         text = (finished[0].folder / row_of(finished[0]).card).read_text(encoding="utf-8")
@@ -270,6 +270,40 @@ class TestInterrupted:
         assert not (tmp_path / "run" / "zoo.toml").exists()
         whole = train(tmp_path / "b", steps=4)
         assert train(tmp_path, steps=4, resume=True).weights.read_bytes() == whole.weights.read_bytes()
+
+    @pytest.mark.parametrize("numbers", [(signal.SIGTERM,) * 3, (signal.SIGINT, signal.SIGTERM)])
+    def test_while_the_checkpoint_is_written(self, tmp_path, monkeypatch, numbers):
+        write, pending = checkpoint.atomic_write, list(numbers)
+
+        def interrupted(path, data):
+            while pending:
+                signal.raise_signal(pending.pop(0))
+            return write(path, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+            patch.setattr(checkpoint, "atomic_write", interrupted)
+            outcome = train(tmp_path, steps=50)
+        assert (outcome.finished, outcome.signal) == (False, numbers[0])
+        whole = train(tmp_path / "b", steps=4)
+        assert train(tmp_path, steps=4, resume=True).weights.read_bytes() == whole.weights.read_bytes()
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.parametrize("place", ["score_model", "publish"])
+    def test_after_the_last_step_the_first_ends_and_resume_publishes(self, tmp_path, monkeypatch, number, place):
+        before = signal.getsignal(number)
+        with monkeypatch.context() as patch:
+            patch.setattr(conducting, place, lambda *args, **more: signal.raise_signal(number))
+            outcome = train(tmp_path, steps=4, settings={"held_out": 0.1})
+        assert (outcome.finished, outcome.step, outcome.signal) == (False, 4, number)
+        assert signal.getsignal(number) == before and not (tmp_path / "run" / "zoo.toml").exists()
+        assert train(tmp_path, steps=4, settings={"held_out": 0.1}, resume=True).weights.is_file()
+
+    def test_in_the_last_step(self, tmp_path, at_step):
+        at_step(4, signal.SIGTERM)
+        outcome = train(tmp_path, steps=4)
+        assert (outcome.finished, outcome.step, outcome.signal) == (False, 4, signal.SIGTERM)
+        assert train(tmp_path, steps=4, resume=True).finished
 
     def test_twice_ends_at_once(self, tmp_path, at_step):
         before = signal.getsignal(signal.SIGINT)

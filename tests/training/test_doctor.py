@@ -232,8 +232,8 @@ class TestHealthy:
         first, second = (Doctor([critic], Averages([critic], 0.0), tmp_path, True) for _ in range(2))
         for step in range(1, PATIENCE + 1):
             first.look(step, {"critic": -1.0})
-        second.restore(json.loads(json.dumps(first.state())))
-        assert second.state() == first.state() == {"told": [], "curves": {"critic": [-1.0]}}
+        second.restore(**first.state())
+        assert second.state() == first.state() == {"told": (), "curves": {"critic": (-1.0,)}}
 
     def test_a_strangers_game_is_looked_after_untouched(self, start):
         """Its losses, gradients, averages and statistics are looked at all the same."""

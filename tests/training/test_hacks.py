@@ -18,10 +18,11 @@ from genzoo.noise import generator
 from genzoo.training import replay
 from genzoo.training.adversarial import AdversarialGame
 from genzoo.training.checkpoint import read
-from genzoo.training.loop import fingerprint, play
+from genzoo.training.loop import play
 from genzoo.training.parallel import World
 from genzoo.training.players import players
 from genzoo.training.refusals import check_recipe
+from genzoo.training.terms import fingerprint
 
 IMAGES = torch.rand(16, 1, 8, 8, generator=torch.Generator().manual_seed(0))
 

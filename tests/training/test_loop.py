@@ -17,9 +17,10 @@ from genzoo.data import Images
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.models import EncodingModel, GenerativeModel
 from genzoo.noise import generator
-from genzoo.training import Player, checkpoint, loop, players
-from genzoo.training.loop import fingerprint, play
+from genzoo.training import Player, checkpoint, loop, players, terms
+from genzoo.training.loop import play
 from genzoo.training.parallel import World
+from genzoo.training.terms import fingerprint
 
 
 def quietly(run, stop=lambda: False):
@@ -172,7 +173,7 @@ class TestRounds:
         run = start(steps=50)
         done, losses = quietly(run, stop=lambda: run.step >= 3)
         assert not done and run.step == len(losses) == 3
-        assert checkpoint.read(run.checkpoint)[1]["step"] == 3
+        assert checkpoint.read(run.checkpoint)[1].step == 3
 
     def test_stop_at_the_last_step_is_done(self, start):
         assert quietly(start(steps=2), stop=lambda: True)[0] is False
@@ -192,7 +193,7 @@ class TestFaults:
         with pytest.raises(TrainingError, match="step 4: the loss of the discriminator is nan; the last good checkpoint is kept at"):
             quietly(run)
         tensors, facts = checkpoint.read(run.checkpoint)
-        assert facts["step"] == 3
+        assert facts.step == 3
         assert all(torch.isfinite(t).all() for t in tensors.values())
 
     def test_weights_that_are_not_finite_are_never_saved(self, start):
@@ -234,9 +235,9 @@ def test_the_fingerprint_is_what_decides_the_bits():
     known = fingerprint(toys.RECIPE)
     for change in ({"rate": {"all": 1.0}}, {"batch": 8}, {"seed": 1}, {"ema": 0.5}, {"flip": True}, {"augment": ("color",)},
                    {"turns": {"generator": 2}}, {"precision": "bf16"}, {"objective": "minimax"}, {"betas": (0.1, 0.2)},
-                   {"clip": 0.5}, {"penalty": 10.0}, {"bursts": True}, {"data": "x"}, {"held_out": 0.5}):  # fmt: skip
+                   {"clip": 0.5}, {"penalty": 10.0}, {"bursts": True}, {"held_out": 0.5}):  # fmt: skip
         assert fingerprint(toys.RECIPE.replace(**change)) != known, change
-    for change in ({"steps": 99}, {"time": "1 h"}, {"storage": "float16"}, {"watch": False}):
+    for change in ({"steps": 99}, {"time": "1 h"}, {"storage": "float16"}, {"watch": False}, {"data": "./elsewhere"}):
         assert fingerprint(toys.RECIPE.replace(**change)) == known, change
 
 
@@ -253,11 +254,11 @@ def test_another_config_is_another_run(start):
 
 def test_a_key_that_an_older_genzoo_did_not_know_had_its_default(start):
     run = start(steps=3)
-    terms = run._terms()
-    for table, key in (("config", "dropout"), ("recipe", "replay")):
-        del terms[table][key]
-    run._terms = lambda: terms
     run.play_round()
+    facts = run.facts()
+    for table, key in ((facts.config, "dropout"), (facts.recipe, "replay")):
+        del table[key]
+    run.facts = lambda: facts
     run.save()
     start(steps=3).resume()
     with pytest.raises(TrainingError, match=r"made with other config: dropout was 0\.3, is 0\.1"):
@@ -313,10 +314,10 @@ class TestCooldown:
             start(folder=tmp_path, steps=steps, cooldown=0.5).resume()
 
     def test_a_checkpoint_of_before_the_key_existed_goes_on(self, start, monkeypatch):
-        old = {key: value for key, value in fingerprint(toys.RECIPE).items() if key != "cooldown"}
+        old = {key: value for key, value in fingerprint(toys.RECIPE, ("discriminator", "generator")).items() if key != "cooldown"}
         part = start(steps=2)
         with monkeypatch.context() as earlier:
-            earlier.setattr(loop, "fingerprint", lambda recipe: old)
+            earlier.setattr(terms, "fingerprint", lambda recipe, players: old)
             quietly(part, stop=lambda: True)
         rest = start(steps=2)
         rest.resume()

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 
 import genzoo
 from genzoo.errors import TrainingError
-from genzoo.training.parallel import World, enter, leave
+from genzoo.files import locked
+from genzoo.training import parallel
+from genzoo.training.parallel import World, enter, leave, place
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
 HERE = Path(toys.__file__).resolve().parent / "training"
@@ -46,9 +49,40 @@ class TestAlone:
             monkeypatch.setenv(name, value)
         for name in ("MASTER_ADDR", "MASTER_PORT"):
             monkeypatch.delenv(name, raising=False)
-        with pytest.raises(TrainingError, match="the 2 processes could not find each other") as caught:
+        with pytest.raises(TrainingError, match="could not find each other: MASTER_ADDR and MASTER_PORT are not set") as caught:
             enter(torch.device("cpu"))
         assert "torchrun" in caught.value.hint
+
+    def test_nobody_answers(self, monkeypatch, capsys):
+        def fail(backend):
+            time.sleep(0.5)
+            raise RuntimeError("")
+
+        monkeypatch.setattr(torch.distributed, "init_process_group", fail)
+        monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
+        for name, value in WHOLE.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(TrainingError, match="the 2 processes could not find each other at localhost:29500: RuntimeError"):
+            enter(torch.device("cpu"))
+        assert capsys.readouterr().err == "waiting at localhost:29500 for the other processes, 2 in all\n"
+
+    @pytest.mark.parametrize("port", ["x", "-1", "99999999"])
+    def test_a_port_that_is_none(self, monkeypatch, port):
+        for name, value in {**WHOLE, "RANK": "0", "MASTER_PORT": port}.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(TrainingError, match=f"could not find each other at localhost:{port}"):
+            enter(torch.device("cpu"))
+
+    def test_more_processes_than_gpus(self, monkeypatch):
+        for name, value in WHOLE.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        with pytest.raises(TrainingError, match="process 1 of this machine has no GPU of its own: there are 1") as caught:
+            enter(torch.device("cuda"))
+        assert "--nproc-per-node 1" in caught.value.hint
+        monkeypatch.delenv("LOCAL_RANK")
+        with pytest.raises(TrainingError, match="LOCAL_RANK is not set"):
+            enter(torch.device("cuda"))
 
     def test_a_process_that_has_gone_is_one_line(self, monkeypatch):
         def gone(tensor, op):
@@ -57,7 +91,13 @@ class TestAlone:
         monkeypatch.setattr(torch.distributed, "all_reduce", gone)
         monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
         net = torch.nn.BatchNorm1d(2)
-        for ask in (lambda: World(0, 2).agree(True), lambda: World(0, 2).average_buffers(net)):
+        asked = (
+            lambda: World(0, 2).agree(True),
+            lambda: World(0, 2).average_buffers(net),
+            lambda: World(1, 2).first(lambda: pytest.fail("the first has not done it")),
+            lambda: World(0, 2).largest(3),
+        )
+        for ask in asked:
             with pytest.raises(TrainingError, match=r"another process of the group has ended: .* Connection closed by peer") as caught:
                 ask()
             assert "here and there" not in caught.value.message
@@ -69,6 +109,62 @@ class TestAlone:
         assert world.device(torch.device("cpu")) == torch.device("cpu")
         assert World().device(torch.device("cuda")) == torch.device("cuda")
         assert not world.writes
+
+
+WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+SLURM = {"SLURM_PROCID": "1", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "4"}
+
+
+class TestPlace:
+    def test_torchruns_environment(self):
+        assert place(WHOLE) == World(1, 2, 1)
+        assert place({key: value for key, value in WHOLE.items() if key != "LOCAL_RANK"}) == World(1, 2, 0)
+        assert place({**WHOLE, "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}) == World()
+
+    @pytest.mark.parametrize("given", [{}, {"WORLD_SIZE": "1"}, {"RANK": "", "WORLD_SIZE": " "}, {"MASTER_ADDR": "here"}])
+    def test_a_world_of_one(self, given):
+        assert place(given) == World()
+
+    @pytest.mark.parametrize(
+        ("given", "told"),
+        [
+            ({"WORLD_SIZE": "2"}, "RANK is not set, while the environment has WORLD_SIZE=2; torchrun sets RANK, WORLD_SIZE, "),
+            ({"RANK": "1"}, "WORLD_SIZE is not set, while the environment has RANK=1"),
+            ({"RANK": "0"}, "WORLD_SIZE is not set"),
+            ({"LOCAL_RANK": "0"}, "RANK and WORLD_SIZE are not set, while the environment has LOCAL_RANK=0"),
+            ({"LOCAL_RANK": "0", "WORLD_SIZE": "1"}, "RANK is not set"),
+            ({**WHOLE, "WORLD_SIZE": "0", "RANK": "0"}, "must be less than WORLD_SIZE"),
+            ({**WHOLE, "WORLD_SIZE": "abc"}, "WORLD_SIZE must be a whole number from 0, while the environment has"),
+            ({**WHOLE, "WORLD_SIZE": "-1"}, "WORLD_SIZE must be a whole number"),
+            ({**WHOLE, "WORLD_SIZE": "2.0"}, "WORLD_SIZE must be a whole number"),
+            ({**WHOLE, "WORLD_SIZE": "\u0662"}, "WORLD_SIZE must be a whole number"),
+            ({**WHOLE, "WORLD_SIZE": "9" * 5000}, "WORLD_SIZE must be a whole number"),
+            ({**WHOLE, "RANK": "2"}, "RANK and LOCAL_RANK must be less than WORLD_SIZE"),
+            ({**WHOLE, "RANK": "-1"}, "RANK must be a whole number"),
+            ({**WHOLE, "LOCAL_RANK": "x"}, "LOCAL_RANK must be a whole number"),
+            ({**WHOLE, "MASTER_ADDR": ""}, "the 2 processes could not find each other: MASTER_ADDR is not set"),
+            (SLURM, r"srun has started 4 processes \(SLURM_NTASKS=4\) that know nothing of each other"),
+            ({**SLURM, "SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "2"}, "srun has started 2 processes"),
+            ({"OMPI_COMM_WORLD_SIZE": "3"}, "mpirun has started 3 processes"),
+            ({"PMI_SIZE": "2"}, "mpirun has started 2 processes"),
+        ],
+    )
+    def test_half_of_it_is_one_line(self, given, told):
+        with pytest.raises(TrainingError, match=told) as caught:
+            place(given)
+        assert "torchrun" in str(caught.value) and str(caught.value).isprintable()
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {**SLURM, **WHOLE},  # srun has started torchrun, once a node
+            {**SLURM, "SLURM_STEP_NUM_TASKS": "1"},  # one step of a job of many tasks
+            {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"},  # the script of a batch job: no step
+            {**SLURM, "SLURM_NTASKS": "1"},
+        ],
+    )
+    def test_a_cluster_may_start_what_knows_of_each_other(self, given):
+        place(given)
 
 
 PLUGIN = """
@@ -126,12 +222,29 @@ class TestTwoProcesses:
             assert rank["agree"] == [False, True, True]
             assert rank["mean"] == [0.5, 0.5]
 
-    def test_the_command_line_does_the_same_and_one_process_talks(self, told, tmp_path):
+    def test_a_folder_that_another_run_holds_is_refused_by_all_at_once(self, told, tmp_path):
+        self.install(tmp_path)
+        begun = time.monotonic()
+        with locked(tmp_path / "run.lock"):
+            done = torchrun("-m", "genzoo", "train", "toy-gan", "--out", tmp_path, "--device", "cpu", "--quiet", site=tmp_path)
+        assert done.returncode != 0 and time.monotonic() - begun < 120
+        assert done.stderr.count("another run is at work in") == 1
+        assert done.stderr.count("another process of the group was refused") <= 1 and "Connection closed" not in done.stderr
+        assert not (tmp_path / "log.jsonl").exists()
+
+    def test_what_is_alike_on_all_ranks(self, told):
+        for rank in told[0]:
+            assert rank["alike"] == [True, False]
+
+    def install(self, tmp_path):
         (tmp_path / "toys_plugin.py").write_text(PLUGIN)
         about = tmp_path / "genzoo_toys-1.0.dist-info"
         about.mkdir()
         (about / "METADATA").write_text("Metadata-Version: 2.1\nName: genzoo-toys\nVersion: 1.0\n")
         (about / "entry_points.txt").write_text("[genzoo]\ntoys = toys_plugin\n")
+
+    def test_the_command_line_does_the_same_and_one_process_talks(self, told, tmp_path):
+        self.install(tmp_path)
         keys = ("turns.discriminator=2", "ema=0.9", "flip=true", "augment=color,translation,cutout", "held_out=0.0")
         settings = [word for key in keys for word in ("--set", key)]
         run = ("train", "toy-gan", "--data", "digits", "--out", tmp_path / "run", "--steps", 6, "--device", "cpu", *settings)

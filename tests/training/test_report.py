@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import sys
+from types import SimpleNamespace
 
 import pytest
+import toys
 
-from genzoo.errors import GenzooError
-from genzoo.training import report
+from genzoo.errors import GenzooError, StorageError
+from genzoo.training import checkpoint, loop, report
 from genzoo.training.loop import play
 from genzoo.training.parallel import World
 from genzoo.training.report import Report
@@ -83,11 +88,138 @@ def test_sample_grids_come_every_so_often(start, monkeypatch):
     assert sorted(path.name for path in (run.folder / "samples").iterdir()) == ["step-0000001.png", "step-0000004.png"]
 
 
+def full(*args, **kwargs):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+class Full(io.StringIO):
+    write = full
+
+
+def test_a_log_on_a_full_disk_is_told_once_and_goes_on_when_there_is_room(start, capsys, monkeypatch):
+    run = start(steps=9)
+    with Report(run, quiet=True) as reporting:
+        reporting._log.close()
+        reporting._log = Full()
+        for run.step in (1, 2, 3):
+            reporting.round({"generator": 1.0})
+        err = capsys.readouterr().err
+        assert err.count("log.jsonl cannot be written: OSError: [Errno 28] No space left on device; training goes on") == 1
+        reporting.checkpoint()
+        run.step = 4
+        reporting.round({"generator": 1.0})
+    assert json.loads((run.folder / "log.jsonl").read_text())["step"] == 4
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+@pytest.mark.parametrize("there", ["folder", "fifo", "link", "dangling link"])
+def test_a_log_that_is_no_file_is_left_alone(start, capsys, there, tmp_path):
+    run = start(steps=2)
+    log, other = run.folder / "log.jsonl", tmp_path / "other"
+    other.write_text("mine")
+    {"folder": log.mkdir, "fifo": lambda: os.mkfifo(log), "link": lambda: log.symlink_to(other),
+     "dangling link": lambda: log.symlink_to(tmp_path / "nowhere")}[there]()  # fmt: skip
+    told(run, quiet=True)
+    err = capsys.readouterr().err
+    assert run.step == 2 and err.count("log.jsonl") == 2 and err.count("\n") == 1 and "training goes on" in err
+    assert other.read_text() == "mine" and not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("fault", ["a file in the way", "a model that cannot draw", "a disk that is full"])
+def test_samples_are_only_for_show(start, capsys, monkeypatch, fault):
+    run = start(steps=2)
+    if fault == "a file in the way":
+        (run.folder / "samples").touch()
+    elif fault == "a model that cannot draw":
+        monkeypatch.setattr(toys.ToyGAN, "_decode", full)
+    else:
+        monkeypatch.setattr(report, "save_grid", full)
+    with Report(run, quiet=True) as reporting:
+        reporting.round({"generator": 1.0})
+        for run.step in (1, 2):
+            reporting.checkpoint()
+    err = capsys.readouterr().err
+    assert err.count("samples cannot be written") == 1 and err.count("\n") == 1
+
+
+def test_tensorboard_that_fails_is_told_once(start, capsys, monkeypatch):
+    class Events:
+        add_scalar = flush = close = full
+
+    monkeypatch.setattr(report, "_tensorboard", lambda folder, step: Events())
+    told(start(steps=3), quiet=True, tensorboard=True)
+    assert capsys.readouterr().err.count("TensorBoard cannot be written") == 1
+
+
+@pytest.mark.parametrize("stream", [None, Full()], ids=["none", "full"])
+def test_nobody_reads_stderr(start, monkeypatch, stream, capsys):
+    run = start(steps=3)
+    monkeypatch.setattr(report, "_LINE_SECONDS", 0.0)
+    monkeypatch.setattr(sys, "stderr", stream)
+    told(run)
+    assert run.step == 3 and capsys.readouterr().out == ""
+
+
+def test_a_checkpoint_on_a_full_disk_is_tried_again(start, capsys, monkeypatch):
+    run, write, tried = start(steps=3), checkpoint.write, []
+
+    def write_later(*args, **more):
+        tried.append(run.step)
+        if run.step < 3:
+            raise StorageError("cannot write checkpoint.safetensors: the disk is full")
+        write(*args, **more)
+
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoint, "write", write_later)
+    with Report(run, quiet=True) as reporting:
+        assert play(run, reporting.round, reporting.checkpoint, lambda: False, reporting.finding, reporting.trouble)
+    assert tried == [1, 2, 3] and not run.unsaved and run.checkpoint.is_file()
+    assert capsys.readouterr().err.count("the disk is full; training goes on and tries again") == 1
+
+
+def test_a_checkpoint_that_cannot_be_written_at_the_end_asked_for_is_an_error(start, monkeypatch):
+    run = start(steps=3)
+    monkeypatch.setattr(checkpoint, "atomic_write", lambda *args: (_ for _ in ()).throw(StorageError("the disk is full")))
+    with Report(run, quiet=True) as reporting, pytest.raises(StorageError, match="full"):
+        play(run, reporting.round, reporting.checkpoint, lambda: True, reporting.finding, reporting.trouble)
+
+
 def test_tensorboard_is_asked_for_by_name(start, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(GenzooError, match="TensorBoard logs need the package tensorboard") as caught:
         Report(start(), tensorboard=True)
     assert "genzoo[tensorboard]" in caught.value.hint
+
+
+def test_tensorboard_hides_what_will_be_played_again(start, monkeypatch):
+    """What a killed run told of the rounds after its checkpoint would else be drawn twice."""
+    made = []
+
+    class SummaryWriter:
+        def __init__(self, folder, **options):
+            made.append((folder, options))
+
+        def close(self):
+            pass
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=SummaryWriter))
+    told(start(steps=2), quiet=True)
+    run = start(steps=4)
+    run.resume()
+    for one in (run, start(steps=4, seed=1)):
+        with Report(one, quiet=True, tensorboard=True):
+            pass
+    assert made == [(str(run.folder / "tensorboard"), {"purge_step": step}) for step in (3, 1)]
+
+
+def test_each_line_of_the_log_is_there_at_once(start):
+    """A run that is killed after its checkpoint was written has logged all rounds before it."""
+    run = start(steps=9)
+    with Report(run, quiet=True) as reporting:
+        for run.step in (1, 2):
+            reporting.round({"generator": 1.0})
+            assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()][-1] == run.step
 
 
 def test_tensorboard_gets_every_loss(start, monkeypatch):
@@ -97,9 +229,12 @@ def test_tensorboard_gets_every_loss(start, monkeypatch):
         def add_scalar(self, name, loss, step):
             written.append((name, step))
 
+        def flush(self):
+            pass
+
         def close(self):
             written.append("closed")
 
-    monkeypatch.setattr(report, "_tensorboard", lambda folder: Events())
+    monkeypatch.setattr(report, "_tensorboard", lambda folder, step: Events())
     told(start(steps=2), quiet=True, tensorboard=True)
     assert written == [("loss/discriminator", 1), ("loss/generator", 1), ("loss/discriminator", 2), ("loss/generator", 2), "closed"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +25,8 @@ opened: list[str] = []
 
 
 def listen(event: str, arguments: tuple[object, ...]) -> None:
-    if event == "open" and str(arguments[0]).startswith(str(FOLDER)) and any(sign in str(arguments[1]) for sign in "wax+"):
+    writes = os.O_WRONLY | os.O_RDWR
+    if event == "open" and str(arguments[0]).startswith(str(FOLDER)) and int(str(arguments[2])) & writes:
         opened.append(Path(str(arguments[0])).name)
 
 
@@ -75,6 +77,7 @@ def main() -> None:
     told = {"rank": world.rank, "world": world.size, "gradients": gradients(world)}
     told["agree"] = world.agree(False, world.rank == 1, True)
     told["mean"] = buffers(world)
+    told["alike"] = [world.alike("one"), world.alike(f"rank {world.rank}")]
     told["whole"], told["published"] = train("whole", 6)
     told["half"], _ = train("halves", 3)
     told["halves"], _ = train("halves", 6, resume=True)

@@ -1,0 +1,174 @@
+"""The beginning of a run: one run holds its folder, and begins anew, goes on, or is found to be finished."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from genzoo.errors import ArgumentError, GenzooError, TrainingError, suggest
+from genzoo.evaluation.records import Record
+from genzoo.files import atomic_write, locked, make_folder, read_capped, sha256_of, sweep
+from genzoo.locks import HeldError
+from genzoo.show import tell
+from genzoo.training import checkpoint
+from genzoo.training.checkpoint import CheckpointError
+from genzoo.training.loop import Run
+from genzoo.training.outcome import Outcome
+from genzoo.training.parallel import World
+
+LOCK = "run.lock"
+SEAL = "finished.json"
+MODES = ("never", "always", "auto", "previous")
+_CAP = 1 << 24  # bytes of the small files that a finished run has left
+
+
+def how(resume: object) -> str:
+    """Return one of `MODES` for what was asked: False and True stand for the first two.
+
+    Raises:
+        ArgumentError: anything else.
+    """
+    if isinstance(resume, bool):
+        return "always" if resume else "never"
+    if not isinstance(resume, str) or resume not in MODES:
+        near = suggest(resume, MODES) if isinstance(resume, str) else ""
+        raise ArgumentError(f"resume must be True, False, 'auto' or 'previous', not {resume!r}{near}")
+    return resume
+
+
+@contextlib.contextmanager
+def hold(folder: Path, world: World) -> Iterator[None]:
+    """Hold the folder of a run, made where it is missing, as long as the block lasts; the process that writes holds it for all.
+
+    Where the block fails and has left nothing there, a folder that is new goes again.
+
+    Raises:
+        TrainingError: another run holds it.
+        StorageError: it cannot be made or written.
+    """
+    new = not folder.exists()
+    with contextlib.ExitStack() as stack:
+        world.together(lambda: _take(stack, folder) if world.writes else None)
+        if world.writes:
+            sweep(folder, folder / "samples")  # what killed runs left half-written
+        try:
+            yield
+        except BaseException:
+            if world.writes:
+                _leave_no_trace(folder, new)
+            raise
+
+
+def _leave_no_trace(folder: Path, new: bool) -> None:
+    with contextlib.suppress(OSError):
+        if os.listdir(folder) == [LOCK]:
+            os.unlink(folder / LOCK)
+            if new:
+                folder.rmdir()
+
+
+def _take(stack: contextlib.ExitStack, folder: Path) -> None:
+    path = make_folder(folder) / LOCK
+    try:
+        stack.enter_context(locked(path, wait=0))
+    except HeldError as error:
+        since = ""
+        with contextlib.suppress(OSError):
+            since = time.strftime(" since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime))  # when its holder signed it
+        raise TrainingError(
+            f"another run is at work in {folder}: {error.holder}{since}", "choose another --out, or wait until that run has ended"
+        ) from error
+
+
+def begin(run: Run, name: str, mode: str) -> None:
+    """Start `run` of the model `name` anew, or take it up from a checkpoint, as `mode` (see `how`) asks.
+
+    Raises:
+        TrainingError: there is a run already, or none to go on from, or it is another; or not all processes see the same.
+    """
+    run.world.together(lambda: _begin(run, name, mode))
+    if not run.world.alike(f"{run.identity} {run.resumed}"):
+        raise TrainingError(
+            "the processes do not see the same images and checkpoint", "they need one folder that all machines share, and the same data"
+        )
+
+
+def _begin(run: Run, name: str, mode: str) -> None:
+    last, earlier = (os.path.lexists(run.folder / which) for which in (checkpoint.NAME, checkpoint.PREVIOUS))
+    if mode == "never" or (mode == "auto" and not last and not earlier):
+        if last or earlier:
+            raise TrainingError(
+                f"{run.folder} already holds a run of {name}", "--resume goes on with it; or choose another --out, or delete the folder"
+            )
+        return
+    difference = run.resume(checkpoint.PREVIOUS) if mode == "previous" else _resume_last(run, mode)
+    if difference and run.world.writes:
+        tell(difference)
+
+
+def _resume_last(run: Run, mode: str) -> str:
+    try:
+        return run.resume()
+    except CheckpointError as error:
+        earlier = _step_before(run)
+        if earlier is None:
+            raise
+        if mode != "auto":
+            refusal = CheckpointError(error.message, f"the one before it, of step {earlier:,}, is whole: --resume=previous goes on from it")
+            refusal.earlier = earlier
+            raise refusal from error
+        if run.world.writes:
+            tell(f"{error.message}; going on from the one before it, of step {earlier:,}")
+    return run.resume(checkpoint.PREVIOUS)
+
+
+def _step_before(run: Run) -> int | None:
+    try:
+        return checkpoint.read(run.folder / checkpoint.PREVIOUS)[1].step
+    except GenzooError:
+        return None
+
+
+def seal(run: Run, weights: Path) -> None:
+    """Note that the run is finished and published, and from which checkpoint, so that it need not be done again."""
+    with contextlib.suppress(GenzooError):  # everything is published; without the note it would be done once more
+        atomic_write(run.folder / SEAL, json.dumps(_told(run, weights), indent=2, sort_keys=True).encode())
+
+
+def finished_before(run: Run) -> Outcome | None:
+    """Return the outcome of `run` where it has been finished and published already, as all ranks see, else None."""
+    if run.step < run.recipe.steps:
+        return None
+    found = _published(run)
+    if run.world.agree(found is None)[0]:
+        return None
+    if run.world.writes:
+        tell(f"{run.folder}: finished before, after {run.step:,} steps; nothing is left to do")
+    return found
+
+
+def _published(run: Run) -> Outcome | None:
+    try:
+        told: dict[str, Any] = json.loads(read_capped(run.folder / SEAL, _CAP))
+        weights = run.folder / Path(str(told["weights"])).name
+        if told != _told(run, weights):
+            return None
+        records = [_record(entry) for entry in json.loads(read_capped(run.folder / "scores.json", _CAP))]
+    except (GenzooError, ValueError, KeyError, TypeError, RecursionError):
+        return None  # never finished, or damaged since: it is measured and published anew
+    return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights)
+
+
+def _told(run: Run, weights: Path) -> dict[str, Any]:
+    known, recipe = checkpoint.read(run.checkpoint)[1].sha256, run.recipe
+    told = {"checkpoint": known, "step": run.step, "weights": weights.name, "sha256": sha256_of(weights)}
+    return {**told, "storage": recipe.storage, "licence": recipe.licence}
+
+
+def _record(entry: dict[str, Any]) -> Record:
+    return Record(**{key: value for key, value in entry.items() if key != "label"})

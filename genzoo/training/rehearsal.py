@@ -1,0 +1,98 @@
+"""Publishing, tried before the first step: what could not be written after hours of training is told in the first second."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+from genzoo import hub
+from genzoo.card import Card
+from genzoo.errors import StorageError, TrainingError
+from genzoo.files import atomic_write, make_folder, read_capped, storage
+from genzoo.isolation import describe
+from genzoo.ledger import read_rows
+from genzoo.training.loop import Run
+from genzoo.training.outcome import finished_model, published
+
+_ASIDE = ".rehearsal-"
+_LEDGER_CAP = 8 << 20  # bytes of a zoo.toml
+
+
+@contextmanager
+def prepared(folder: Path) -> Iterator[None]:
+    """Create the folder of a run and write into it once, before the block; where the block fails, a folder that is new goes again.
+
+    Raises:
+        StorageError: it cannot be created or written.
+    """
+    new = not folder.exists()
+    make_folder(folder)
+    try:
+        with _aside(folder) as aside, storage("write", folder), open(aside / "written", "wb") as file:
+            file.write(b"\0")
+            file.flush()
+            os.fsync(file.fileno())  # some network file systems tell only then that they are full
+        yield
+    except BaseException:
+        if new:
+            with suppress(OSError):  # something lies in it
+                folder.rmdir()
+        raise
+
+
+def rehearse(run: Run, card: Card) -> None:
+    """Publish the model as it is now into a folder inside the run's, read it back and remove it.
+
+    All that the end of a run does is done here with this run's own facts: outputs recorded, weights encoded, ledger read, locked
+    and written.
+
+    Raises:
+        TrainingError: the run could not be published, and why.
+    """
+    ledger = run.folder / "zoo.toml"
+    with _aside(run.folder) as aside:
+        try:
+            if os.path.lexists(ledger):
+                read_rows(ledger)
+                atomic_write(aside / ledger.name, read_capped(ledger, _LEDGER_CAP))
+            with torch.random.fork_rng(devices=[run.settings.device] if run.settings.device.type == "cuda" else []):
+                finished = finished_model(run, run.recipe.storage)
+                row = hub.push(aside, **published(run, finished, card, [], run.recipe.storage, picture=False))
+            found = read_rows(aside / ledger.name)[card.name]
+            if found.replace(origin=row.origin) != row:
+                raise StorageError(f"{ledger} does not give back what was written to it", "choose another --out")
+            _check_ways(aside, run.folder)
+        except Exception as error:  # whatever a plugin's model or a disk does
+            reason = getattr(error, "message", "") or describe(error)
+            raise TrainingError(
+                f"{card.name} is not trained, for it could not be published: {reason.replace(os.sep + aside.name, '')}",
+                getattr(error, "hint", "") or "mend that first",
+            ) from error
+
+
+def _check_ways(aside: Path, folder: Path) -> None:
+    """Raise where something is in the way of a file of `aside` in `folder`."""
+    for path in aside.rglob("*"):
+        target = folder / path.relative_to(aside)
+        if os.path.lexists(target) and (target.is_dir() if path.is_file() else not target.is_dir()):
+            raise StorageError(f"cannot write {target}: something of that name is in the way", "remove it, or choose another --out")
+
+
+@contextmanager
+def _aside(folder: Path) -> Iterator[Path]:
+    """Give a new folder inside `folder`, and remove it, with those that a killed run has left."""
+    for left in folder.glob(f"{_ASIDE}*"):
+        if not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+    with storage("write", folder):
+        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=folder))
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,96 @@
+"""Signals that ask for the end of a run: it is saved before it ends, however often it is asked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from genzoo.show import tell
+
+# A person, and what schedulers send before they kill. Windows has but some of them.
+_ALWAYS = ("SIGINT", "SIGTERM", "SIGBREAK")
+_UNLESS_HANDLED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")  # a program that calls us may have plans of its own for these
+
+
+class Wish:
+    """The wish that a run ends.
+
+    While there is something to be saved, only a second Ctrl-C cancels that; any number of other signals does not. Under torchrun not
+    even that: it passes on what the terminal or the scheduler has sent already, so that one Ctrl-C may come twice.
+
+    Attributes:
+        number: of the signal that asked first, 0 where none did.
+    """
+
+    def __init__(self, *, talks: bool = True, patient: bool = False) -> None:
+        self.number = 0
+        self._talks, self._patient = talks, patient
+        self._heard: set[int] = set()
+        self._saved = self._ending = False
+
+    def is_set(self) -> bool:
+        """Return whether a signal asked for the end."""
+        return self.number != 0
+
+    def all_is_saved(self) -> None:
+        """From now on nothing would be lost: the next signal ends what is under way by KeyboardInterrupt."""
+        self._saved = True
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal; the handler."""
+        again = number in self._heard
+        self._heard.add(number)
+        self.number = self.number or number
+        cancels = again and number == signal.SIGINT and not self._patient
+        if cancels or (self._saved and not self._ending):
+            self._ending = True
+            raise KeyboardInterrupt
+        if self._talks and not again and not self._ending:
+            once_more = "; once more to stop at once" if number == signal.SIGINT and not self._patient else ""
+            tell(f"{signal.Signals(number).name}: finishing this step and saving{once_more}")
+
+
+@contextmanager
+def listening(*, talks: bool = True, group: bool = False) -> Iterator[Wish]:
+    """Turn signals that ask for the end into a wish, inside the block; outside it they mean what they did before.
+
+    Ignored ones (SIGHUP under nohup) stay ignored. In another thread than the main one Python hears no signals, and nothing is done.
+
+    Args:
+        talks: whether to say on stderr what was heard.
+        group: whether this is one of several processes.
+    """
+    wish = Wish(talks=talks, patient=group or "TORCHELASTIC_RUN_ID" in os.environ)
+    before = {}
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in _numbers():
+                before[number] = signal.signal(number, wish.hear)
+        yield wish
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def ignore_repetitions() -> None:
+    """Ignore what asked for the end, but for Ctrl-C, in a process that is about to end: it may be asked again while it says so."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _numbers():
+            if number != signal.SIGINT:
+                signal.signal(number, signal.SIG_IGN)
+
+
+def _numbers() -> list[signal.Signals]:
+    found = []
+    for name in (*_ALWAYS, *_UNLESS_HANDLED):
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        handler = signal.getsignal(number)
+        if handler is not None and handler != signal.SIG_IGN and (name in _ALWAYS or handler == signal.SIG_DFL):
+            found.append(number)
+    return found

@@ -1,0 +1,159 @@
+"""The terms of a run: what must be as it was for a checkpoint to be gone on from, and what may differ but is told."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import math
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genzoo.data import Images
+from genzoo.errors import TrainingError
+from genzoo.recipe import FACTS, Recipe
+from genzoo.training.checkpoint import Facts
+from genzoo.training.settings import Settings
+
+SWITCHES = ("precision", "channels_last", "compile", "cuda_graphs")  # "auto" is the machine's choice; what came of it is compared
+_ELSEWHERE = ("data", "steps", "storage", "watch", "licence")  # keys that decide no bits, or are compared in another way
+
+
+def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the keys that decide a run's bits, JSON-ready: two runs that differ in one cannot continue each other.
+
+    Tables are resolved for the named `players`: `rate=1e-3` and `rate.generator=1e-3 rate.discriminator=1e-3` are one recipe. The name
+    of the data is no part of it: data are known by their content.
+    """
+    facts = asdict(recipe)
+    for key in (*FACTS, *_ELSEWHERE):
+        facts.pop(key)
+    if players:
+        for table, value_of in (("rate", recipe.rate_of), ("optimizer", recipe.optimizer_of), ("turns", recipe.turns_of)):
+            facts[table] = {player: value_of(player) for player in players}
+    return plain(facts)
+
+
+def words(data: Images) -> str:
+    """Return how many images of which size there are."""
+    return f"{len(data):,} images of {'×'.join(map(str, data.shape))}"
+
+
+def machine(settings: Settings, plugin: str = "") -> dict[str, str]:
+    """Return what else decides the last bits of a run: versions, device, threads, and what "auto" came to."""
+    device = settings.device
+    facts = {
+        "genzoo": _version("genzoo"),
+        "torch": str(torch.__version__),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "processor": platform.machine(),
+        "threads": str(torch.get_num_threads()),
+        "instructions": str(torch.backends.cpu.get_cpu_capability()),
+        "matmul": torch.get_float32_matmul_precision(),
+        "precision": "bf16" if settings.bf16 else "fp32",
+        "channels_last": _switch(settings.channels_last),
+        "compile": _switch(settings.compile),
+        "cuda_graphs": _switch(settings.cuda_graphs),
+    }
+    if plugin:
+        facts["plugin"] = f"{plugin} {_version(plugin)}"
+    if device.type == "cuda":
+        facts["cuda"] = f"{torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+    return facts
+
+
+def _switch(on: bool) -> str:
+    return "on" if on else "off"
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except Exception:  # noqa: BLE001 - not installed, or metadata that somebody else wrote: it is only told
+        return "of no known version"
+
+
+def changed(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
+    """Return in one line what of the machine is not as it was, "" where nothing is."""
+    keys = [key for key in sorted({*theirs, *ours}) if theirs.get(key) != ours.get(key)]
+    if not keys:
+        return ""
+    then = ", ".join(f"{key} {theirs.get(key, 'unknown')}" for key in keys)
+    now = ", ".join(f"{key} {ours.get(key, 'unknown')}" for key in keys)
+    return f"the run began with {then}; it goes on with {now}: its weights may differ in the last bits from those of an uninterrupted run"
+
+
+def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -> None:
+    """Raise TrainingError where the checkpoint at `path` with the facts `theirs` cannot be gone on from by the run of `ours`."""
+    names = list(ours.recipe["rate"])
+    # What an older genzoo did not know had its default.
+    recipes = [{**fingerprint(Recipe(), names), **theirs.recipe}, dict(ours.recipe)]
+    configs = [{**plain(_defaults(config)), **theirs.config}, dict(ours.config)]
+    for key in SWITCHES:
+        if recipes[0].get(key) == recipes[1][key] or theirs.machine.get(key) == ours.machine[key]:
+            recipes[0].pop(key, None), recipes[1].pop(key)
+    settings = "resume with the same settings, or choose another --out"
+    _check_equal(path, "recipe", recipes[0], recipes[1], settings)
+    _check_equal(path, "processes", theirs.processes, ours.processes, settings)
+    data = "resume with the images that the run began with: --data …; or choose another --out"
+    _check_equal(path, "data", theirs.images, ours.images, data)
+    if theirs.data != ours.data:
+        raise TrainingError(
+            f"the checkpoint {path} was made with other data: also {theirs.images}, but their pixels, labels, order or split are others",
+            data,
+        )
+    _check_equal(path, "config", configs[0], configs[1], settings)
+    _check_steps(path, theirs, recipe)
+
+
+def _check_equal(path: Path, key: str, theirs: Any, ours: Any, hint: str) -> None:
+    if theirs != ours:
+        raise TrainingError(f"the checkpoint {path} was made with other {key}: {_difference(theirs, ours)}", hint)
+
+
+def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
+    """Raise where the checkpoint's rates or noise were not those of this recipe: how many steps there are decides when they fall."""
+    step, steps = theirs.step, theirs.steps
+    begin = min(recipe.bound_from, recipe.replace(steps=steps).bound_from)
+    if steps != recipe.steps and step > begin:
+        what = "noise" if recipe.instance_noise else "rates"
+        raise TrainingError(
+            f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps its {what} would "
+            f"have been others (cooldown={recipe.cooldown:g}, instance_noise={recipe.instance_noise:g})",
+            f"resume with --steps {steps}, or choose another --out",
+        )
+    if step > recipe.steps:
+        raise TrainingError(
+            f"the checkpoint {path} is at step {step:,}, past the {recipe.steps:,} that are asked for",
+            f"resume with --steps {max(step, steps)}, or choose another --out",
+        )
+
+
+def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `facts` as JSON gives them back; what JSON cannot say becomes its text."""
+    return {str(key): _plain(value) for key, value in facts.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return plain(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return str(value)
+
+
+def _defaults(config: Any) -> dict[str, Any]:
+    return {f.name: f.default for f in dataclasses.fields(config) if f.default is not dataclasses.MISSING}
+
+
+def _difference(theirs: Any, ours: Any) -> str:
+    if not isinstance(theirs, dict) or not isinstance(ours, dict):
+        return f"{theirs}, not {ours}"
+    keys = sorted({key for key in (*ours, *theirs) if theirs.get(key) != ours.get(key)})
+    return "; ".join(f"{key} was {theirs.get(key)}, is {ours.get(key)}" for key in keys)

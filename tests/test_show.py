@@ -1,0 +1,108 @@
+"""Lines and bars that cannot be shown cost nothing but themselves."""
+
+import errno
+import io
+import signal
+import sys
+
+import pytest
+
+from genzoo.show import Bar, is_terminal, tell
+
+
+class Terminal(io.StringIO):
+    """A terminal whose writes fail as told, and that says how often it was tried."""
+
+    def __init__(self, error=None):
+        super().__init__()
+        self.error, self.tried = error, 0
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.tried += 1
+        if self.error is not None:
+            raise self.error
+        return super().write(text)
+
+
+ERRORS = [
+    BrokenPipeError(errno.EPIPE, "Broken pipe"),
+    OSError(errno.EIO, "the terminal has hung up"),
+    OSError(errno.ENOSPC, "No space left on device"),
+    ValueError("I/O operation on closed file"),
+    RuntimeError("reentrant call inside <_io.BufferedWriter>"),
+    UnicodeEncodeError("ascii", "…", 0, 1, "ordinal not in range"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_a_stream_that_fails_is_no_failure(monkeypatch, error):
+    stream = Terminal(error)
+    monkeypatch.setattr(sys, "stderr", stream)
+    tell("words")
+    with Bar(10) as bar:
+        bar.move_to(3, "loss 1")
+        bar.move_to(7)
+    assert stream.tried and (bar.n, bar.total) == (7, 10)
+
+
+@pytest.mark.parametrize("stream", [None, object()])
+def test_no_stream_at_all(monkeypatch, capsys, stream):
+    monkeypatch.setattr(sys, "stderr", stream)
+    tell("words")
+    with Bar(10) as bar:
+        bar.move_to(10)
+    assert not bar.drawn and not is_terminal(stream)
+    assert capsys.readouterr().out == "", "stdout is for data"
+
+
+def test_a_closed_stream(monkeypatch):
+    stream = io.StringIO()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    tell("words")
+    with Bar(10) as bar:
+        bar.move_to(10)
+    assert not is_terminal(stream)
+
+
+def test_a_bar_that_fails_on_the_way_is_given_up(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    bar = Bar(10, mininterval=0, miniters=1)
+    bar.move_to(3, "loss 1")
+    assert bar.drawn and "3/10" in stream.getvalue() and "loss 1" in stream.getvalue()
+    stream.error = OSError(errno.ENOSPC, "No space left on device")
+    bar.move_to(5)
+    assert not bar.drawn
+    tried = stream.tried
+    bar.move_to(9)
+    bar.close()
+    assert stream.tried == tried
+
+
+def test_a_line_is_safe(capsys):
+    tell("one\x1b[31m\ntwo")
+    assert capsys.readouterr().err == "one\ufffd two\n"
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal here")
+def test_a_handler_that_interrupts_a_print_may_tell(monkeypatch):
+    """Python forbids a print inside a print of the same stream, and says so by a RuntimeError."""
+    class Slow(io.RawIOBase):
+        def writable(self):
+            return True
+
+        def write(self, data):
+            signal.raise_signal(signal.SIGUSR1)
+            return len(data)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: tell("heard"))
+    try:
+        stream = io.TextIOWrapper(io.BufferedWriter(Slow()), write_through=True)
+        monkeypatch.setattr(sys, "stderr", stream)
+        tell("words")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
