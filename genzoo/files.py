@@ -14,6 +14,7 @@ import os
 import re
 import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -113,6 +114,12 @@ def make_folder(path: Path) -> Path:
     with storage("create", path):
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def check_writable(folder: Path) -> None:
+    """Raise StorageError where no file can be made in `folder`, before hours of work are to be written there."""
+    with storage("write in", folder), tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def read_capped(path: Path | str, cap: int) -> bytes:

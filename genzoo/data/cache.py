@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from genzoo.data.decode import UNREADABLE
-from genzoo.errors import DataError, StorageError, safe_text
+from genzoo.data.notes import note
+from genzoo.errors import DataError, StorageError
 from genzoo.files import atomic_write, cache_dir, make_folder
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -45,12 +45,6 @@ def stat_key(path: Path) -> tuple[str, int, int]:
     """Return what tells one state of a file from another: its full path, size and time of change."""
     status = path.stat()
     return str(path.resolve()), status.st_size, status.st_mtime_ns
-
-
-def note(text: str) -> None:
-    """Say one line on stderr."""
-    if sys.stderr is not None:  # as in a program without a console
-        sys.stderr.write(f"genzoo: {safe_text(text)}\n")
 
 
 class Frames:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from genzoo.data import npz
-from genzoo.data.cache import cached, key_of, note
+from genzoo.data.cache import cached, key_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import VERSION, Shape, Skip, decode
+from genzoo.data.labels import usable_labels
+from genzoo.data.notes import note
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.data.splits import hold_out
 from genzoo.errors import DataError, suggest
@@ -85,9 +85,21 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
     fingerprint = getattr(table, "_fingerprint", None)
     key = key_of("hf", VERSION, spec, chosen, str(fingerprint), target) if cache and fingerprint else None
     decoded = cached(key, make)
-    labels = np.asarray(table["label"])[list(decoded.rows)] if "label" in table.features else None
+    labels, names = _labels(table, decoded.rows, spec)
     facts = {"source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}", "terms": "see the page of the data set"}
-    return Images(pixels=decoded.pixels, name=spec, labels=labels, facts=facts, skipped=decoded.skipped)
+    return Images(pixels=decoded.pixels, name=spec, labels=labels, class_names=names, facts=facts, skipped=decoded.skipped)
+
+
+def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str, ...]]:
+    """Return the labels of `rows` and the names of the classes, (None, ()) where the set has none that can be used."""
+    column = next((name for name in ("label", "labels") if name in table.features), None)
+    if column is None:
+        return None, ()
+    values = table[column]
+    labels, names, _ = usable_labels(values, len(values), f"the column {column!r} of {spec}")
+    if labels is None:
+        return None, ()
+    return labels[list(rows)], names or tuple(getattr(table.features[column], "names", None) or ())
 
 
 def _content(cell: Mapping[str, Any] | None) -> bytes:

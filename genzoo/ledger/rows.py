@@ -118,7 +118,7 @@ def parse_rows(data: bytes, origin: Path) -> dict[str, Row]:
 
 def _decode(data: bytes, origin: Path) -> str:
     try:
-        return data.decode("utf-8").replace("\r\n", "\n")
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise LedgerError(f"{origin}:{line}: not UTF-8 text", "save the file as UTF-8") from error

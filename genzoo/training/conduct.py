@@ -15,10 +15,11 @@ import torch
 
 from genzoo.card import Card
 from genzoo.data import Images
+from genzoo.data.notes import once
 from genzoo.errors import ArgumentError, HubError, TrainingError
 from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
-from genzoo.files import make_folder
+from genzoo.files import check_writable, make_folder
 from genzoo.law import LawError
 from genzoo.models import Model
 from genzoo.noise import mix
@@ -28,7 +29,7 @@ from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
 from genzoo.training.outcome import Outcome, finished_model, publish
 from genzoo.training.parallel import enter
-from genzoo.training.plan import open_both, plan
+from genzoo.training.plan import open_both, plan, settle_shape
 from genzoo.training.report import Report
 
 FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
@@ -54,9 +55,12 @@ def conduct(
         keep_freed_memory()
     world = enter(chosen.device)
     source = data if data is not None else recipe.data
-    train, test = world.first(lambda: open_both(source, config, recipe))
-    folder = make_folder(Path(out or Path("runs") / card.name).expanduser())
-    model = build(card, config, recipe)
+    with once():
+        settle_shape(source, config)
+        folder = make_folder(Path(out or Path("runs") / card.name).expanduser())
+        check_writable(folder)
+        model = build(card, config, recipe)  # what cannot be built or written is told before anything is decoded
+        train, test = world.first(lambda: open_both(source, config, recipe))
     run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world)
     if resume:
         run.resume()
