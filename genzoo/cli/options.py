@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -63,8 +64,9 @@ def command(name: str) -> Callable[[Callable[..., Any]], Command]:
 
 def help_of(function: Callable[..., Any]) -> str | None:
     """Return the docstring of `function`, from its source where Python was told to strip docstrings (-OO, PYTHONOPTIMIZE=2)."""
+    function = inspect.unwrap(function)  # from click.pass_context
     if function.__doc__ is not None or sys.flags.optimize < 2:
-        return function.__doc__
+        return inspect.getdoc(function)
     try:
         tree = ast.parse(Path(function.__code__.co_filename).read_text("utf-8"))
     except (OSError, ValueError, SyntaxError):

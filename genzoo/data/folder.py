@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -52,6 +52,7 @@ class Folder:
     path: Path
     decoded: Decoded
     names: Sequence[str]  # of the images: relative paths with /, and #2 for the second page of a file
+    official: Mapping[str, str]  # split -> its folder, where there are such folders; see `layout.official`
 
     def part(self, split: str, held_out: float) -> Images:
         """Return the images of a split: that of its own folder where there are such folders, else the rest of `held_out` or that share.
@@ -59,13 +60,13 @@ class Folder:
         Raises:
             ArgumentError, DataError: see `open_folder`.
         """
-        official = layout.official(self.names)
-        split = layout.check(split, official, self.path.name)
-        if official:
-            places = [layout.split_of(name) == split for name in self.names]
-            chosen = slice(places.index(True), places.index(True) + sum(places)) if any(places) else slice(0)
-            if not any(places):
-                raise DataError(f"the folder {self.path / official[split]} holds no readable image", f"formats: {', '.join(FORMATS)}")
+        split = layout.check(split, self.official, self.path.name)
+        if self.official:
+            ours = [layout.split_of(name) == split for name in self.names]
+            if not any(ours):
+                empty = self.path / self.official[split]
+                raise DataError(f"the folder {empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
+            chosen = slice(ours.index(True), ours.index(True) + sum(ours))
         else:
             test = int(held_out_mask(fractions(self.names), held_out).sum())
             if split == "test" and test == 0:
@@ -107,7 +108,8 @@ def read_folder(
     """
     files = list_files(folder) if files is None else files
     decoded = _decode(folder, files, shape or DEFAULT, cache, progress)
-    return Folder(folder, decoded, [_name(files, row) for row in decoded.rows])
+    names = [_name(files, row) for row in decoded.rows]
+    return Folder(folder, decoded, names, layout.official(path for path, _ in files))
 
 
 def _name(files: Files, row: int) -> str:
@@ -140,7 +142,7 @@ def _in_order(files: Files, seen: Survey) -> list[int]:
     """Return the images as rows (see `_name`): split by split where there are folders for them, then by the hashes of their names."""
     rows = [number * PAGES + page for number in range(len(files)) for page in seen.pages.get(number, (0,))]
     names = [_name(files, row) for row in rows]
-    official = layout.official(names)
+    official = layout.official(path for path, _ in files)
     ranks = [layout.SPLITS.index(layout.split_of(name) or "train") if official else 0 for name in names]
     used = [not official or layout.split_of(name) is not None for name in names]
     return [rows[place] for place in np.lexsort((fractions(names), np.array(ranks))).tolist() if used[place]]

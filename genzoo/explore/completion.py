@@ -30,6 +30,7 @@ KEEPS = MappingProxyType(
         "right": ((0.0, 1.0), (0.5, 1.0)),
     }
 )
+RULE = "white is kept, black or transparent is drawn"  # of a mask
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,6 @@ def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
         ArgumentError: another size, or a picture that does not tell what is kept.
         DataError: no picture.
     """
-    hint = "a mask is a PNG: white is kept, black or transparent is drawn"
     try:
         with faults(), open_image(Path(path)) as picture:
             wide, high = picture.size
@@ -106,8 +106,8 @@ def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
             picture.load()
             grey, alpha = _grey_and_alpha(picture)
     except Skip as reason:
-        raise DataError(f"the mask {path} cannot be read: {reason}", hint) from reason
-    return _kept(grey, alpha, f"the mask {path}", hint)
+        raise DataError(f"the mask {path} cannot be read: {reason}", f"a mask is a PNG: {RULE}") from reason
+    return _kept(grey, alpha, f"the mask {path}")
 
 
 def _grey_and_alpha(picture: Image.Image) -> tuple[Tensor, Tensor]:
@@ -120,16 +120,16 @@ def _grey_and_alpha(picture: Image.Image) -> tuple[Tensor, Tensor]:
     return flat, colours[..., 3]
 
 
-def _kept(grey: Tensor, alpha: Tensor, what: str, hint: str) -> Tensor:
+def _kept(grey: Tensor, alpha: Tensor, what: str) -> Tensor:
     """Return which pixels are kept: those that are white, or opaque in a picture that is not black and white."""
     opaque = alpha == 255
     veiled = int(((alpha > 0) & ~opaque).sum())
     if veiled:
-        raise ArgumentError(f"{what} has {veiled:,} pixels that are neither opaque nor transparent", hint)
+        raise ArgumentError(f"{what} has {veiled:,} pixels that are neither opaque nor transparent", RULE)
     white = 1 if int(grey.max()) == 1 else 255  # 0 and 1, as arrays of False and True are saved
     between = int((opaque & (grey > 0) & (grey != white)).sum())
     if between and bool(opaque.all()):
-        raise ArgumentError(f"{what} has {between:,} pixels that are neither white nor black", hint)
+        raise ArgumentError(f"{what} has {between:,} pixels that are neither white nor black", RULE)
     kept = opaque if between else opaque & (grey == white)
     if not opaque.all() and not kept.any() and bool(opaque.any()):
         raise ArgumentError(f"{what} is black with transparent holes, and both would be drawn", "paint white what is to be kept")

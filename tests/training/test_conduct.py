@@ -12,7 +12,7 @@ import toys
 from PIL import Image
 
 from genzoo import zoo
-from genzoo.errors import ArgumentError, GenzooError, HubError, TrainingError, UnknownNameError, WeightsError
+from genzoo.errors import ArgumentError, GenzooError, HubError, StorageError, TrainingError, UnknownNameError, WeightsError
 from genzoo.ledger import read_rows
 from genzoo.models import golden
 from genzoo.models.weights import facts_of
@@ -304,3 +304,40 @@ def test_a_run_is_published_even_where_its_feature_net_cannot_be_had(tmp_path, m
     outcome = zoo.train("toy-gan", "digits", tmp_path / "run", 2, device="cpu", quiet=True)
     assert outcome.weights.is_file() and outcome.records == []
     assert "toy-gan is not scored: the weights of 'digit-net' are not on this machine" in capsys.readouterr().err
+
+
+class TestBeforeDecoding:
+    """What cannot work is told before a folder of pictures, which may take an hour, is decoded."""
+
+    @pytest.fixture
+    def pictures(self, tmp_path, monkeypatch):
+        """Give a folder of pictures, none of which may be decoded."""
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        for number in range(12):
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+        monkeypatch.setattr("genzoo.data.folder.decode", lambda *given: pytest.fail("an image was decoded"))
+        return folder
+
+    @pytest.mark.parametrize(
+        ("name", "settings", "told"),
+        [("toy-gan", {"image_size": "0x8"}, "image_shape"), ("toy-gan", {"channels": 2}, "image_shape"), ("dcgan", {"image_size": 33}, "even and at least 6")],
+    )
+    def test_a_size_that_no_model_has(self, tmp_path, pictures, name, settings, told):
+        with pytest.raises(GenzooError, match=told):
+            train(tmp_path, name, data=str(pictures), settings=settings)
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path, pictures, monkeypatch):
+        (tmp_path / "run").mkdir()
+
+        def denied(**options):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr("genzoo.files.tempfile.TemporaryFile", denied)
+        with pytest.raises(StorageError, match=r"cannot write in .*run: permission denied"):
+            train(tmp_path, data=str(pictures))
+
+    def test_a_line_about_the_data_is_said_once(self, tmp_path, capsys):
+        zeros = (torch.rand(40, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.5).numpy().astype("uint8")
+        train(tmp_path, data=zeros, steps=1, settings={"held_out": 0.3})
+        assert capsys.readouterr().err.count("1 is taken as white") == 1
