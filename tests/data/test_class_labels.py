@@ -34,7 +34,9 @@ def test_whole_numbers_in_any_form(labels, expected):
     assert images.labels.dtype == np.int64 and images.labels.tolist() == expected and images.class_names == ()
 
 
-@pytest.mark.parametrize("kind", [np.array, list, lambda texts: np.array(texts, object), lambda texts: np.array([t.encode() for t in texts])])
+@pytest.mark.parametrize(
+    "kind", [np.array, list, lambda texts: np.array(texts, object), lambda texts: np.array([text.encode() for text in texts])]
+)
 def test_texts_are_places_in_their_sorted_names(kind):
     images = Images(pixels=PIXELS, labels=kind(["dog", "cat", "größe", "cat"]))
     assert images.labels.tolist() == [1, 0, 2, 0] and images.class_names == ("cat", "dog", "größe")
@@ -78,7 +80,12 @@ def test_other_labels_are_refused_in_one_line(labels, words):
 
 @pytest.mark.parametrize(
     ("names", "words"),
-    [(("a", "b"), "2 class_names do not name the class 2"), (("a", "b", "a"), "'a' is there twice"), ("abc", "must be texts"), (3, "must be texts")],
+    [
+        (("a", "b"), "2 class_names do not name the class 2"),
+        (("a", "b", "a"), "'a' is there twice"),
+        ("abc", "must be texts"),
+        (3, "must be texts"),
+    ],
 )
 def test_names_of_classes_are_checked(names, words):
     with pytest.raises(ArgumentError, match=words):

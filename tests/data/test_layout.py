@@ -61,7 +61,7 @@ def test_where_only_validation_is_kept_apart_it_is_what_is_held_out(tree, capsys
 def test_images_beside_folders_of_splits_are_in_no_split(tree):
     root = tree(*spread("train", "test"), "stray.png", "other/stray.png")
     found = [numbers(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "test")]
-    assert sorted(sum(found, [])) == list(range(12))
+    assert sorted([*found[0], *found[1]]) == list(range(12))
 
 
 def test_a_folder_of_a_split_alone_is_divided(tree):
