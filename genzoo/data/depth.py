@@ -92,7 +92,7 @@ def scaled(values: Array, scale: Scale | None, own_bits: int) -> tuple[Array, st
     if numbers.fault:
         return values, numbers.fault
     if scale is None:
-        scale = Scale(own_bits, white_of(numbers.high))
+        scale = Scale(asked_bits() or own_bits, white_of(numbers.high))
     white = 2.0**scale.bits - 1 if numbers.whole else scale.white
     if numbers.whole and numbers.high > white:
         return values, f"with values above {white:,.0f} ({VARIABLE}={scale.bits})"

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from genzoo.data import idx, layout
+from genzoo.data import idx
 from genzoo.data.cache import Decoded, cached, key_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import VERSION, Shape, Skip, decode
 from genzoo.data.depth import asked_bits
 from genzoo.data.formats import FORMATS, LEFT_BEHIND
+from genzoo.data.layout import SPLITS, Layout, check, layout_of
 from genzoo.data.notes import note
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.data.splits import fractions, held_out_mask, nothing_held_out
@@ -41,7 +42,7 @@ def open_folder(
     if idx.is_pair(folder):
         return idx.open_pair(folder, folder.name, split)
     files = list_files(folder)
-    layout.check(split, layout.official(path for path, _ in files), folder.name)
+    check(split, layout_of(path for path, _ in files).splits, folder.name)
     return read_folder(folder, shape, cache, progress, files).part(split, held_out)
 
 
@@ -52,7 +53,7 @@ class Folder:
     path: Path
     decoded: Decoded
     names: Sequence[str]  # of the images: relative paths with /, and #2 for the second page of a file
-    official: Mapping[str, str]  # split -> its folder, where there are such folders; see `layout.official`
+    layout: Layout
 
     def part(self, split: str, held_out: float) -> Images:
         """Return the images of a split: that of its own folder where there are such folders, else the rest of `held_out` or that share.
@@ -60,19 +61,19 @@ class Folder:
         Raises:
             ArgumentError, DataError: see `open_folder`.
         """
-        split = layout.check(split, self.official, self.path.name)
-        if self.official:
-            ours = [layout.split_of(name) == split for name in self.names]
+        split = check(split, self.layout.splits, self.path.name)
+        if self.layout.splits:
+            ours = [self.layout.split_of(name) == split for name in self.names]
             if not any(ours):
-                empty = self.path / self.official[split]
-                raise DataError(f"the folder {empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
+                empty = f"{self.layout.splits[split]}/ of the folder {self.path}"
+                raise DataError(f"{empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
             chosen = slice(ours.index(True), ours.index(True) + sum(ours))
         else:
             test = int(held_out_mask(fractions(self.names), held_out).sum())
             if split == "test" and test == 0:
                 raise nothing_held_out(f"the folder {self.path}", held_out, len(self.names))
             chosen = slice(test) if split == "test" else slice(test, None)
-        classes = layout.classes(self.names)
+        classes = self.layout.classes(self.names)
         return Images(
             pixels=self.decoded.pixels[chosen],
             name=self.path.resolve().name,
@@ -109,7 +110,7 @@ def read_folder(
     files = list_files(folder) if files is None else files
     decoded = _decode(folder, files, shape or DEFAULT, cache, progress)
     names = [_name(files, row) for row in decoded.rows]
-    return Folder(folder, decoded, names, layout.official(path for path, _ in files))
+    return Folder(folder, decoded, names, layout_of(path for path, _ in files))
 
 
 def _name(files: Files, row: int) -> str:
@@ -120,8 +121,9 @@ def _name(files: Files, row: int) -> str:
 
 def _decode(folder: Path, files: Files, shape: Shape, cache: bool, progress: Progress | None) -> Decoded:
     def make() -> Loaded:
-        seen = survey([folder / path for path, _ in files])
-        rows = _in_order(files, seen)
+        layout = layout_of(path for path, _ in files)
+        seen = survey(len(files), lambda number: folder / files[number][0])
+        rows, left_out = _in_order(files, layout, seen)
         frames, good, skipped = _load(folder, files, rows, seen, shape, progress)
         if not good:
             raise DataError(f"the folder {folder} holds no readable image; {skipped_text(skipped)}", f"formats: {', '.join(FORMATS)}")
@@ -129,7 +131,7 @@ def _decode(folder: Path, files: Files, shape: Shape, cache: bool, progress: Pro
             first = _name(files, min(set(rows) - {rows[place] for place in good}))
             note(f"{folder}: {skipped_text(skipped)} (one of them: {first})")
         kept = [rows[place] for place in good]
-        for line in (*seen.notes, *layout.notes([_name(files, row) for row in kept])):
+        for line in (*seen.notes, *layout.notes([_name(files, row) for row in kept], left_out)):
             note(f"{folder}: {line}")
         frames.keep(good)  # here, since rows are numbers of files and pages, not places in the frames
         return frames, kept, skipped
@@ -138,14 +140,14 @@ def _decode(folder: Path, files: Files, shape: Shape, cache: bool, progress: Pro
     return cached(key_of("folder", VERSION, str(folder.resolve()), shape, states, asked_bits()) if cache else None, make)
 
 
-def _in_order(files: Files, seen: Survey) -> list[int]:
-    """Return the images as rows (see `_name`): split by split where there are folders for them, then by the hashes of their names."""
+def _in_order(files: Files, layout: Layout, seen: Survey) -> tuple[list[int], list[str]]:
+    """Return the images as rows (see `_name`), split by split and then by the hashes of their names; and names that lie in no split."""
     rows = [number * PAGES + page for number in range(len(files)) for page in seen.pages.get(number, (0,))]
     names = [_name(files, row) for row in rows]
-    official = layout.official(path for path, _ in files)
-    ranks = [layout.SPLITS.index(layout.split_of(name) or "train") if official else 0 for name in names]
-    used = [not official or layout.split_of(name) is not None for name in names]
-    return [rows[place] for place in np.lexsort((fractions(names), np.array(ranks))).tolist() if used[place]]
+    splits = [layout.split_of(name) if layout.splits else "train" for name in names]
+    ranks = np.array([SPLITS.index(split or "train") for split in splits])
+    inwards = np.lexsort((fractions(names), ranks)).tolist()
+    return [rows[place] for place in inwards if splits[place]], [name for name, split in zip(names, splits, strict=True) if not split]
 
 
 def _load(folder: Path, files: Files, rows: list[int], seen: Survey, shape: Shape, progress: Progress | None) -> Loaded:

@@ -10,10 +10,12 @@ from genzoo.data import npz
 from genzoo.data.cache import cached, key_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import VERSION, Shape, Skip, decode
+from genzoo.data.depth import asked_bits
 from genzoo.data.labels import usable_labels
 from genzoo.data.notes import note
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.data.splits import hold_out
+from genzoo.data.survey import survey
 from genzoo.errors import DataError, suggest
 
 FORM = "hf:owner/dataset, hf:owner/dataset:split or hf:owner/dataset:split:column"
@@ -75,15 +77,18 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
     target = shape or npz.native(_content(cells[0]), spec)
 
     def make() -> Loaded:
-        frames, rows, skipped = decode_all(len(cells), lambda row: decode(_content(cells[row]), target), target, spec, progress)
+        seen = survey(len(cells), lambda row: _content(cells[row]), every_page=False)
+        frames, rows, skipped = decode_all(len(cells), lambda row: decode(_content(cells[row]), target, seen.scale), target, spec, progress)
         if not rows:
             raise DataError(f"{spec} holds no readable image; {skipped_text(skipped)}")
         if skipped:
             note(f"{spec}: {skipped_text(skipped)}")
+        for line in seen.notes:
+            note(f"{spec}: {line}")
         return frames, rows, skipped
 
     fingerprint = getattr(table, "_fingerprint", None)
-    key = key_of("hf", VERSION, spec, chosen, str(fingerprint), target) if cache and fingerprint else None
+    key = key_of("hf", VERSION, spec, chosen, str(fingerprint), target, asked_bits()) if cache and fingerprint else None
     decoded = cached(key, make)
     labels, names = _labels(table, decoded.rows, spec)
     facts = {"source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}", "terms": "see the page of the data set"}

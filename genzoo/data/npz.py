@@ -19,12 +19,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from genzoo.data import layout
 from genzoo.data.arrays import conform, standard
 from genzoo.data.cache import cached, check_memory, key_of, stat_key
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import VERSION, Shape, Skip, decode, fit, open_image
 from genzoo.data.labels import read_labels, usable_labels
+from genzoo.data.layout import WORDS, check
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.data.splits import SPLITS, check_split, hold_out
 from genzoo.errors import ArgumentError, DataError, GenzooError
@@ -106,8 +106,8 @@ def found_parts(arrays: Mapping[str, Array]) -> dict[str, tuple[str, str]]:
     keys: dict[tuple[str, str], str] = {}
     for key in arrays:
         words = key.lower().split("_")
-        splits = [layout.WORDS[word] for word in words if word in layout.WORDS]
-        what = "_".join(word for word in words if word not in layout.WORDS)
+        splits = [WORDS[word] for word in words if word in WORDS]
+        what = "_".join(word for word in words if word not in WORDS)
         kind = "labels" if what in LABELS else "images" if what in IMAGES or (splits and not what) else ""
         if kind and len(splits) < 2:
             keys.setdefault((splits[0] if splits else "all", kind), key)
@@ -127,7 +127,7 @@ def found_parts(arrays: Mapping[str, Array]) -> dict[str, tuple[str, str]]:
 
 def _part(arrays: Mapping[str, Array], parts: Mapping[str, tuple[str, str]], name: str, split: str) -> Images:
     """Return the images of a split, of all where the set is not split; classes are those of the whole file."""
-    chosen = layout.check(split, parts, name) if len(parts) > 1 else next(iter(parts))
+    chosen = check(split, parts, name) if len(parts) > 1 else next(iter(parts))
     key = parts[chosen][0]
     labels, names, why = _labels(arrays, parts, chosen)
     return Images(

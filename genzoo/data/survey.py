@@ -7,7 +7,7 @@ import os
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,14 +44,20 @@ class Survey:
     notes: tuple[str, ...] = ()
 
 
-def survey(paths: Sequence[Path]) -> Survey:
-    """Look at the headers of the files `paths`, and into those that are deeper than 8 bits until their range is known."""
-    look = _Look()
+def survey(count: int, source: Callable[[int], Path | bytes], every_page: bool = True) -> Survey:
+    """Look at the headers of `count` files, and into those that are deeper than 8 bits until their range is known.
+
+    Args:
+        count: how many.
+        source: the path or the content of file i, from 0; a `Skip` says that there is none.
+        every_page: whether each page of a file is an image, or the first one alone.
+    """
+    look = _Look(source, every_page)
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            found = dict(enumerate(threads.map(look, paths)))
+            found = dict(enumerate(threads.map(look, range(count))))
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
@@ -63,41 +69,42 @@ def survey(paths: Sequence[Path]) -> Survey:
 class _Look:
     """Looks at one file after another, by several threads, and remembers what matters for all."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Callable[[int], Path | bytes], every_page: bool) -> None:
+        self._source, self._every_page = source, every_page
         self.numbers: list[Numbers] = []
         self.colours: list[int] = []  # the largest byte of each colour file of 16 bits, of which Pillow keeps the upper 8
-        self.animations: list[Path] = []
+        self.animations: list[int] = []
         self._bits = asked_bits()
         self._full = False  # whether some file needs all 16 bits: then no other has to be measured
 
-    def __call__(self, path: Path) -> tuple[int, ...]:
-        """Return the pages of the file that are images."""
-        try:
-            if not path.is_file():
-                return (0,)
-            with path.open("rb") as file:
-                head = file.read(HEAD)
-        except OSError:
-            return (0,)  # decoding says why
-        try:
-            with faults():
-                return self._looked(path, head)
-        except Skip:
-            return (0,)
-
-    def _looked(self, path: Path, head: bytes) -> tuple[int, ...]:
-        if head[:4] in _TIFF and not is_raw(path.name):
-            return self._tiff(path)
-        if head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10":
-            with open_image(path) as image:
-                self._measure(image)
-        if _animated(path, head):
-            self.animations.append(path)
+    def __call__(self, number: int) -> tuple[int, ...]:
+        """Return the pages of a file that are images; what cannot be read has one, of which decoding says why."""
+        with contextlib.suppress(Skip), faults():
+            source = self._source(number)
+            if isinstance(source, bytes):
+                return self._looked(number, source, source[:HEAD])
+            if source.is_file() and not is_raw(source.name):
+                with source.open("rb") as file:
+                    head = file.read(HEAD)
+                return self._looked(number, source, head)
         return (0,)
 
-    def _tiff(self, path: Path) -> tuple[int, ...]:
+    def _looked(self, number: int, source: Path | bytes, head: bytes) -> tuple[int, ...]:
+        if head[:4] in _TIFF:
+            pages = self._tiff(source)
+            if self._every_page or len(pages) == 1:
+                return pages
+            self.animations.append(number)
+        elif _animated(source, head):
+            self.animations.append(number)
+        if head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10":
+            with open_image(source) as image:
+                self._measure(image)
+        return (0,)
+
+    def _tiff(self, source: Path | bytes) -> tuple[int, ...]:
         pages = []
-        with open_image(path) as image, contextlib.suppress(Skip), faults():  # what is broken further on spoils no page before it
+        with open_image(source) as image, contextlib.suppress(Skip), faults():  # what breaks further on spoils no page before it
             for page in range(min(int(getattr(image, "n_frames", 1)), PAGES)):
                 if page:
                     image.seek(page)
@@ -129,8 +136,10 @@ class _Look:
             files = f"{len(pages):,} file{'s' * (len(pages) != 1)} of several pages"
             lines.append(f"{files}: each page is an image, {sum(map(len, pages.values())):,} together")
         if self.animations:
-            first = min(path.name for path in self.animations)
-            lines.append(f"{len(self.animations):,} animated: of each the first frame is read (one of them: {first})")
+            kind = "animated" if self._every_page else "of several frames or pages"
+            source = self._source(min(self.animations))
+            one = f" (one of them: {source.name})" if isinstance(source, Path) else ""
+            lines.append(f"{len(self.animations):,} {kind}: of each the first is read{one}")
         known = [one for one in self.numbers if not one.fault]
         high = max((one.high for one in known if one.whole), default=0)
         if self._bits is None and high and scale.bits < 16:
@@ -173,10 +182,10 @@ class Stacks:
         self._open.clear()
 
 
-def _animated(path: Path, head: bytes) -> bool:
+def _animated(source: Path | bytes, head: bytes) -> bool:
     """Whether the file has several frames, of which the first is read."""
     if head[:4] == b"GIF8":
-        with open_image(path) as image:
+        with open_image(source) as image:
             return bool(getattr(image, "is_animated", False))
     moving_webp = head[:4] == b"RIFF" and head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & 2)
     moving_png = head[:4] == b"\x89PNG" and b"acTL" in head

@@ -184,4 +184,4 @@ def test_of_what_moves_the_first_frame_is_read_and_told(folder, form, capsys):
     frames[0].save(folder / f"a.{form}", save_all=True, append_images=frames[1:], **({"lossless": True} if form == "webp" else {}))
     frames[1].save(folder / f"still.{form}", **({"lossless": True} if form == "webp" else {}))
     assert values(folder) == [40, 200]
-    assert f"1 animated: of each the first frame is read (one of them: a.{form})" in capsys.readouterr().err
+    assert f"1 animated: of each the first is read (one of them: a.{form})" in capsys.readouterr().err

@@ -58,10 +58,39 @@ def test_where_only_validation_is_kept_apart_it_is_what_is_held_out(tree, capsys
     assert "val/ is held out for the scores" in capsys.readouterr().err
 
 
-def test_images_beside_folders_of_splits_are_in_no_split(tree):
+def test_images_beside_folders_of_splits_are_in_no_split_and_told(tree, capsys):
     root = tree(*spread("train", "test"), "stray.png", "other/stray.png")
     found = [numbers(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "test")]
     assert sorted([*found[0], *found[1]]) == list(range(12))
+    assert "2 files in none of these folders are not used (one of them: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "classes"),
+    [
+        ("archive/set/train", "archive/set/test", ()),  # as archives unpack
+        ("images/train2017", "images/val2017", ()),
+        ("training_set/training_set/{}", "test_set/test_set/{}", ("cat", "dog")),
+        ("{}/train", "{}/test", ("cat", "dog")),
+        ("{}/train/good", "{}/test/good", ()),
+        ("Train/{}", "Test/{}", ("cat", "dog")),
+    ],
+)
+def test_folders_of_splits_are_found_where_people_have_them(tree, train, test, classes):
+    root = tree(*(f"{form.format(kind)}/{kind}{i}.png" for form in (train, test) for kind in ("cat", "dog") for i in range(3)))
+    (root / "README.txt").write_text("hello")
+    parts = open_both(root, image_shape=SHAPE)
+    assert [numbers(part) for part in parts] == [list(range(6)), list(range(6, 12))]
+    for part in parts:
+        assert part.class_names == classes
+        if classes:
+            assert all(label == (int(pixels[0, 0, 0]) - 1) // 3 % 2 for pixels, label in zip(part.pixels, part.labels, strict=True))
+
+
+def test_words_that_stand_for_no_split_divide_nothing(tree):
+    root = tree(*spread("trains", "tests", "testament", "steam/train", "steam/test", "bus/new"))
+    train, test = open_both(root, image_shape=SHAPE)
+    assert sorted(numbers(train) + numbers(test)) == list(range(36))
 
 
 def test_a_folder_of_a_split_alone_is_divided(tree):
@@ -74,7 +103,7 @@ def test_an_unreadable_split_says_so(tree):
     root = tree(*spread("train"))
     (root / "test").mkdir()
     (root / "test" / "a.png").write_text("no picture")
-    with pytest.raises(DataError, match="test holds no readable image"):
+    with pytest.raises(DataError, match=r"test/ of the folder .* holds no readable image"):
         open_data(root, image_shape=SHAPE, split="test")
 
 
