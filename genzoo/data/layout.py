@@ -88,8 +88,9 @@ class Layout:
             lines.append(f"split by its folders: {', '.join(f'{self.splits[word]}/' for word in reversed(SPLITS) if word in self.splits)}")
             if "test" not in self.splits:
                 lines[-1] += f"; {self.splits['valid']}/ is held out for the scores"
-        if left_out:
-            lines.append(f"{len(left_out):,} files in none of these folders are not used (one of them: {left_out[0]})")
+        if stray := sorted(path for path in left_out if _is_image(path)):
+            files = f"{len(stray):,} image{'s' * (len(stray) != 1)}"
+            lines.append(f"{files} in none of these folders: not used (one of them: {stray[0]})")
         if found.why:
             lines.append(found.why)
         if found.names:
@@ -100,7 +101,7 @@ class Layout:
 def layout_of(paths: Iterable[str]) -> Layout:
     """Return the layout of the files at `paths`; those that are no images by their names do not count where others are."""
     every = list(paths)
-    images = [path for path in every if PurePosixPath(path).suffix.lower() in SUFFIXES] or every
+    images = [path for path in every if _is_image(path)] or every
     parts = [path.split("/") for path in images]
     shared = 0
     while parts and all(len(part) > shared + 1 for part in parts) and len({part[shared] for part in parts}) == 1:
@@ -130,6 +131,11 @@ def check(split: str, known: Mapping[str, object], name: str) -> str:
     if split == "test" and "test" not in known:
         return "valid"
     return check_split(split, [word for word in reversed(SPLITS) if word in known], name)
+
+
+def _is_image(path: str) -> bool:
+    """Whether `path`, maybe with the number of a page, has the name of an image."""
+    return PurePosixPath(re.sub(r"#\d+$", "", path)).suffix.lower() in SUFFIXES
 
 
 def _split_at(parts: Sequence[str], depth: int) -> str | None:

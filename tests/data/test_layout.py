@@ -60,9 +60,10 @@ def test_where_only_validation_is_kept_apart_it_is_what_is_held_out(tree, capsys
 
 def test_images_beside_folders_of_splits_are_in_no_split_and_told(tree, capsys):
     root = tree(*spread("train", "test"), "stray.png", "other/stray.png")
+    (root / "README.md").write_text("hello")
     found = [numbers(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "test")]
     assert sorted([*found[0], *found[1]]) == list(range(12))
-    assert "2 files in none of these folders are not used (one of them: " in capsys.readouterr().err
+    assert "2 images in none of these folders: not used (one of them: other/stray.png)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
