@@ -132,7 +132,8 @@ def _unknown(images: Images, name: str) -> ArgumentError:
         why = f"{images.name} has neither labels nor attributes to choose images by"
         return ArgumentError(why, "faces have attributes, digits and mnist labels; or choose seeds by looking")
     if not attributes:
-        known = f"its classes: {', '.join(images.class_names)}" if images.class_names else "a label is a whole number, such as 7"
+        words = [name for name in images.class_names if not _LABEL.fullmatch(name)]
+        known = "a label is a whole number, such as 7" + (f", or a class: {', '.join(words)}" if words else "")
         return ArgumentError(f"{images.name} has labels but no attributes: {name!r} is no label", known)
     near = suggest(name, attributes)
     return ArgumentError(

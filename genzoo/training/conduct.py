@@ -58,7 +58,8 @@ def conduct(
     with once():
         settle_shape(source, config)
         folder = make_folder(Path(out or Path("runs") / card.name).expanduser())
-        check_writable(folder)
+        if world.writes:
+            check_writable(folder)
         model = build(card, config, recipe)  # what cannot be built or written is told before anything is decoded
         train, test = world.first(lambda: open_both(source, config, recipe))
     run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world)
