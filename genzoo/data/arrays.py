@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -62,9 +63,7 @@ def _axes(tensor: Tensor, what: str, last: bool) -> Tensor:
     if tensor.ndim == 3:
         tensor = tensor[:, None]  # (N, 1, H, W)
     if tensor.ndim != 4 or 0 in came:
-        side = round(came[1] ** 0.5) if len(came) == 2 else 0
-        hint = f"{what}.reshape(-1, {side}, {side}) gives rows their square shape" if side > 1 and side * side == came[1] else ""
-        raise ArgumentError(f"{what} must have shape (N, H, W), (N, C, H, W) or (N, H, W, C), not {came}", hint)
+        raise ArgumentError(f"{what} must have shape (N, H, W), (N, C, H, W) or (N, H, W, C), not {came}", _square(came, what))
     inner, outer = tensor.shape[1] in (1, 3), tensor.shape[3] in (1, 3)
     if inner and outer and came[1:] != (1, 1, 1):
         order = "(N, H, W, C)" if last else "(N, C, H, W)"
@@ -76,6 +75,16 @@ def _axes(tensor: Tensor, what: str, last: bool) -> Tensor:
         hint = f"leave the alpha channel out: {what}[..., :3] or {what}[:, :3]" if alpha else ""
         raise ArgumentError(f"{what} must have 1 or 3 channels, not shape {came}", hint)
     return tensor
+
+
+def _square(came: tuple[int, ...], what: str) -> str:
+    """Return how rows of numbers become square images, where their length is that of such."""
+    if len(came) == 2 and came[1] > 3:
+        for channels, form in ((1, ""), (3, "3, ")):
+            side = math.isqrt(came[1] // channels)
+            if channels * side * side == came[1]:
+                return f"{what}.reshape(-1, {form}{side}, {side}) gives rows their square shape"
+    return ""
 
 
 def _check_kind(tensor: Tensor, what: str) -> None:

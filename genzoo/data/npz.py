@@ -53,7 +53,8 @@ def read(path: Path) -> dict[str, Array]:
         raise DataError(f"{path} is not a readable .npz file: {error}", "write it with numpy.savez_compressed(path, images=...)") from error
     except (ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError) as error:
         if "pickle" in str(error):
-            raise DataError(f"{path} holds Python objects, which are never loaded", "save plain arrays of numbers") from error
+            hint = "save plain arrays: numbers, or texts as labels.astype(str)"
+            raise DataError(f"{path} holds Python objects, which are never loaded", hint) from error
         raise DataError(f"{path} holds a damaged array: {error}", "write it again") from error
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):  # numpy hands out the bytes of what is not an array
@@ -102,16 +103,26 @@ def open_npz(
 
 
 def found_parts(arrays: Mapping[str, Array]) -> dict[str, tuple[str, str]]:
-    """Return split -> the keys of its images and of its labels ("" for none); a set that is not split has the one split "all"."""
-    keys: dict[tuple[str, str], str] = {}
+    """Return split -> the keys of its images and of its labels ("" for none); a set that is not split has the one split "all".
+
+    Raises:
+        ArgumentError: two arrays that may each be the images, or the labels.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
     for key in arrays:
         words = key.lower().split("_")
         splits = [WORDS[word] for word in words if word in WORDS]
         what = "_".join(word for word in words if word not in WORDS)
         kind = "labels" if what in LABELS else "images" if what in IMAGES or (splits and not what) else ""
         if kind and len(splits) < 2:
-            keys.setdefault((splits[0] if splits else "all", kind), key)
+            found.setdefault((splits[0] if splits else "all", kind), []).append(key)
     if "images" in arrays:  # the name that decides
+        found[("all", "images")] = ["images"]
+    for (_, kind), names in found.items():
+        if len(names) > 1:
+            raise ArgumentError(f"{' and '.join(names)} may each be the {kind}", f"keep one of them, under the name {kind!r}")
+    keys = {place: names[0] for place, names in found.items()}
+    if "images" in arrays:
         return {"all": ("images", keys.get(("all", "labels"), ""))}
     parts = {split: (key, keys.get((split, "labels"), "")) for (split, kind), key in keys.items() if kind == "images"}
     named = {split: part for split, part in parts.items() if split != "all"}

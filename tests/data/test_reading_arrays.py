@@ -64,6 +64,7 @@ def test_sixteen_bits_are_scaled_by_the_whole_set(monkeypatch, capsys):
         (COLOUR[0].repeat(4, 0), "look like one colour image"),
         (PIXELS.reshape(30, 30), r"not \(30, 30\)"),
         (np.zeros((9, 784)), r"reshape\(-1, 28, 28\)"),
+        (np.zeros((9, 3072)), r"reshape\(-1, 3, 32, 32\)"),
         (np.zeros((4, 8, 8, 4)), "leave the alpha channel out"),
     ],
 )
@@ -127,6 +128,13 @@ def test_classes_of_splits_are_numbered_together(saved):
     path = saved(x_train=PIXELS[:20], y_train=np.array(["cat", "dog"] * 10), x_test=PIXELS[20:], y_test=np.array(["dog"] * 10))
     train, test = open_data(path), open_data(path, split="test")
     assert train.class_names == test.class_names == ("cat", "dog") and set(test.labels) == {1}
+
+
+def test_two_arrays_that_may_be_the_images_are_not_chosen_from(saved):
+    with pytest.raises(ArgumentError, match=r"a\.npz: x and data may each be the images — keep one of them, under the name 'images'"):
+        open_data(saved(x=PIXELS, data=PIXELS))
+    with pytest.raises(ArgumentError, match="y and label may each be the labels"):
+        open_data(saved(images=PIXELS, y=LABELS, label=LABELS))
 
 
 def test_images_is_the_name_that_decides(saved):
