@@ -26,7 +26,7 @@ _READABLE = click.Path(exists=True, dir_okay=False)
 @name_argument
 @data_option
 @click.option("--keep", type=click.Choice(KEEPS), help="The half that is kept. By default top.")
-@click.option("--mask", type=_READABLE, metavar="PNG", help="What is kept, in its place: white is kept, black is drawn.")
+@click.option("--mask", type=_READABLE, metavar="PNG", help="What is kept, in its place: white is kept, black or transparent is drawn.")
 @click.option("-n", "n", type=click.IntRange(min=1), default=6, show_default=True, help="Completions of each image.")
 @click.option("--images", "rows", type=click.IntRange(min=1), default=6, show_default=True, help="How many images, one in each row.")
 @seed_option
@@ -84,12 +84,12 @@ def _kept(model: Any, keep: str, mask: str | None) -> tuple[Tensor, str]:
         return keep_mask(keep, *model.image_shape[1:]), f"the {keep} half"
     kept = read_mask(mask, *model.image_shape[1:])
     if kept.all():
-        raise ArgumentError(f"the mask {mask} keeps every pixel: nothing is left to draw", "black is drawn")
+        raise ArgumentError(f"the mask {mask} keeps every pixel: nothing is left to draw", "black or transparent is drawn")
     if not kept.any():
         raise ArgumentError(
             f"the mask {mask} keeps no pixel: there is nothing to complete", "white is kept; genzoo sample draws whole images"
         )
-    return kept, f"{int(kept.sum()):,} of {kept.numel():,} pixels"
+    return kept, f"the white or opaque {int(kept.sum()):,} of {kept.numel():,} pixels"
 
 
 def tell(done: Completions, as_json: bool) -> None:

@@ -88,7 +88,8 @@ def _some(images: Any, n: int | None) -> Any:
 
 def _check_labels(sides: list[Any]) -> None:
     if any(side.labels is None for side in sides):
-        raise DataError(f"{sides[0].name} has no labels to probe for", "digits, mnist, fashion-mnist and cifar10 have; leave out --probe")
+        why = sides[0].facts.get("labels") or "digits, mnist, fashion-mnist and cifar10 have; leave out --probe"
+        raise DataError(f"{sides[0].name} has no labels to probe for", why)
 
 
 def _arrays(sides: list[Any], rows: list[Any]) -> dict[str, Any]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import gc
+import inspect
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -71,7 +74,22 @@ def debug_wanted() -> bool:
     return os.environ.get("GENZOO_DEBUG", "0") not in ("", "0")
 
 
-command = partial(click.command, cls=Command)
+def command(name: str) -> Callable[[Callable[..., Any]], Command]:
+    """Return the decorator that makes a function a command of genzoo; its docstring is the help page."""
+    return lambda function: click.command(name, cls=Command, help=help_of(function))(function)
+
+
+def help_of(function: Callable[..., Any]) -> str | None:
+    """Return the docstring of `function`, from its source where Python was told to strip docstrings (-OO, PYTHONOPTIMIZE=2)."""
+    function = inspect.unwrap(function)  # from click.pass_context
+    if function.__doc__ is not None or sys.flags.optimize < 2:
+        return inspect.getdoc(function)
+    try:
+        tree = ast.parse(Path(function.__code__.co_filename).read_text("utf-8"))
+    except (OSError, ValueError, SyntaxError):
+        return None  # no source is installed: a page without words
+    found = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function.__name__)
+    return next((ast.get_docstring(node) for node in found), None)
 
 
 def complete_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:

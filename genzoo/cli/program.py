@@ -180,14 +180,15 @@ def _load_foreign(name: str) -> click.Command:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=[debug_option()],
     epilog="Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 by SIGTERM.",
+    help="""A model zoo for the generative models of Stanford's CS231n lecture 12.
+
+    First steps:  genzoo list;  genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
+    """,
 )
 @click.version_option(__version__, message="genzoo %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """A model zoo for the generative models of Stanford's CS231n lecture 12.
-
-    First steps:  genzoo list;  genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
-    """
+    """Show the help page where no command is named."""
     context.color = colour()
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from genzoo.data.cache import cached, key_of
 from genzoo.data.collection import Images
 from genzoo.data.decode import VERSION, Shape, fit
+from genzoo.data.depth import VARIABLE, asked_bits, bits_of
+from genzoo.data.notes import note
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.errors import ArgumentError, DataError
 from genzoo.files import sha256_of
@@ -19,37 +23,133 @@ from genzoo.images import as_tensor, check_images, quantise
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 BLOCK = 4096  # images converted at a time: floats take four times the room
+DARK = 32  # of 255: a whole set that stays below it is nearly black
+HALF = 128  # of 255: numbers that do not reach it may have another white, such as the 16 of scanned digits
 
 
 def standard(images: Array | Tensor, what: str, last: bool = False) -> Array:
-    """Return `images` as (N, C, H, W) uint8: float in [0, 1] is quantised, bool becomes 0 or 255, a channel axis is added.
+    """Return `images` as (N, C, H, W) uint8, a channel axis added where there is none.
 
-    Channels are looked for in the second place and then in the last one; the other way round with `last`.
+    Channels are looked for in the second place and then in the last one; the other way round with `last`. Numbers are read as people
+    write images: floats in [0, 1] or [-1, 1], bool, whole numbers in 0..255 or of 10 to 16 bits. Where that is no certainty, one line on
+    stderr says what was seen and how it was read.
 
     Raises:
         ArgumentError: another shape or dtype, values out of range, no image at all.
     """
     if isinstance(images, np.ndarray) and images.dtype == bool:
         images = images.astype(np.uint8) * np.uint8(255)
-    tensor = as_tensor(images, what).detach().cpu()
+    tensor = _axes(_signed(as_tensor(images, what).detach().cpu()), what, last)
+    if tensor.dtype == torch.bool:
+        tensor = tensor.to(torch.uint8) * 255
+    _check_kind(tensor, what)
+    low, white = _range(tensor, what)
+    if tensor.dtype == torch.uint8 and (low, white) == (0, 255):
+        return np.ascontiguousarray(tensor.numpy())
+    return np.concatenate([_eight_bit(tensor[i : i + BLOCK], low, white) for i in range(0, len(tensor), BLOCK)])
+
+
+def _signed(tensor: Tensor) -> Tensor:
+    """Return wide unsigned numbers, of which torch cannot tell the largest, as int64."""
+    return tensor.to(torch.int64) if tensor.dtype in (torch.uint16, torch.uint32, torch.uint64) else tensor
+
+
+def _axes(tensor: Tensor, what: str, last: bool) -> Tensor:
+    """Return `tensor` as (N, C, H, W) with C = 1 or 3."""
+    came = tuple(tensor.shape)
+    if tensor.ndim == 3 and came[2] in (3, 4) and min(came[:2]) > 4:
+        hint = f"many images are (N, H, W, C): write {what}[None] for the one, numpy.stack(list) for a list of them"
+        raise ArgumentError(f"{what} of shape {came} look like one colour image (H, W, C)", hint)
     if tensor.ndim == 3:
         tensor = tensor[:, None]  # (N, 1, H, W)
-    if tensor.ndim != 4 or 0 in tensor.shape:
-        raise ArgumentError(f"{what} must have shape (N, H, W), (N, C, H, W) or (N, H, W, C), not {tuple(images.shape)}")
+    if tensor.ndim != 4 or 0 in came:
+        raise ArgumentError(f"{what} must have shape (N, H, W), (N, C, H, W) or (N, H, W, C), not {came}", _square(came, what))
     inner, outer = tensor.shape[1] in (1, 3), tensor.shape[3] in (1, 3)
+    if inner and outer and came[1:] != (1, 1, 1):
+        order = "(N, H, W, C)" if last else "(N, C, H, W)"
+        note(f"{what} of shape {came} can be read in two ways: taken as {order}")
     if outer and (last or not inner):
-        tensor = tensor.permute(0, 3, 1, 2)  # (N, C, H, W)
-    elif not inner:
-        raise ArgumentError(f"{what} must have 1 or 3 channels, not shape {tuple(images.shape)}")
-    check_images(tensor[:1], None, what)  # the dtype, before the whole is touched
-    if not tensor.is_floating_point():
-        return np.ascontiguousarray(tensor.numpy())
-    return np.concatenate([_quantised(tensor[i : i + BLOCK], what) for i in range(0, len(tensor), BLOCK)])
+        return tensor.permute(0, 3, 1, 2)  # (N, C, H, W)
+    if not inner:
+        alpha = 4 in (came[1], came[3])
+        hint = f"leave the alpha channel out: {what}[..., :3] or {what}[:, :3]" if alpha else ""
+        raise ArgumentError(f"{what} must have 1 or 3 channels, not shape {came}", hint)
+    return tensor
 
 
-def _quantised(part: Tensor, what: str) -> Array:
-    pixels: Array = quantise(check_images(part, None, what)).numpy()
-    return pixels
+def _square(came: tuple[int, ...], what: str) -> str:
+    """Return how rows of numbers become square images, where their length is that of such."""
+    if len(came) == 2 and came[1] > 3:
+        for channels, form in ((1, ""), (3, "3, ")):
+            side = math.isqrt(came[1] // channels)
+            if channels * side * side == came[1]:
+                return f"{what}.reshape(-1, {form}{side}, {side}) gives rows their square shape"
+    return ""
+
+
+def _check_kind(tensor: Tensor, what: str) -> None:
+    """Raise ArgumentError unless `tensor` holds floats, or whole numbers that may be the brightness of pixels."""
+    if tensor.dtype == torch.uint8:
+        return
+    if tensor.is_floating_point():
+        check_images(tensor[:1].clamp(0, 1), None, what)  # NaN stays, and is told of
+    elif int(tensor.min()) < 0 or int(tensor.max()) > 65_535:
+        kind = str(tensor.dtype).removeprefix("torch.")
+        came = f"{kind} from {int(tensor.min())} to {int(tensor.max())}"
+        raise ArgumentError(f"{what} must be float32 in [0, 1] or uint8 in 0..255, not {came}", f"convert {what} to one of the two")
+
+
+def _range(tensor: Tensor, what: str) -> tuple[float, float]:
+    """Return which numbers of `tensor` are black and white, and say so where it is a guess."""
+    if tensor.is_floating_point():
+        return _float_range(tensor, what)
+    high = int(tensor.max())
+    if high == 1 and tensor.numel() > 1:
+        note(f"{what} are {_kind(tensor)} of 0 and 1 alone: 1 is taken as white")
+        return 0, 1
+    if tensor.dtype == torch.uint8:
+        if 1 < high < DARK:
+            note(f"the largest number of {what} is {high} of 255: they are nearly black; if {high} is white, give {what} / {high}")
+        return 0, 255
+    if 0 < high < HALF:
+        hint = f"divide {what} by the number that is white, for example {what} / {high}"
+        raise ArgumentError(f"{what} are {_kind(tensor)} up to {high}, and which number is white is not to be told", hint)
+    bits = asked_bits() or bits_of(high) if high > 255 else 8
+    if high > 2**bits - 1:
+        raise ArgumentError(f"{what} reach {high:,}, above the {2**bits - 1:,} of {VARIABLE}={bits}", f"set {VARIABLE}=16")
+    if bits > 8:
+        note(f"{what} are {_kind(tensor)} up to {high:,}: read as {bits}-bit, white is {2**bits - 1:,}; {VARIABLE}=16 reads them as 16-bit")
+    return 0, 2**bits - 1
+
+
+def _float_range(tensor: Tensor, what: str) -> tuple[float, float]:
+    parts = [torch.stack(torch.aminmax(tensor[i : i + BLOCK])).to(torch.float64) for i in range(0, len(tensor), BLOCK)]
+    ends = torch.stack(parts)  # (blocks, 2)
+    low, high = float(ends[:, 0].min()), float(ends[:, 1].max())  # NaN wins
+    if -1 <= low <= -0.5 and 0.5 <= high <= 1:
+        note(f"{what} are floats in [{low:.3g}, {high:.3g}]: -1 is taken as black and 1 as white")
+        return -1, 1
+    if low >= 0 and HALF <= high <= 255:
+        note(f"{what} are floats in [{low:.3g}, {high:.5g}]: 255 is taken as white")
+        return 0, 255
+    if low >= 0 and 1.5 < high < HALF:
+        hint = f"divide {what} by the number that is white, for example {what} / {high:.6g}"
+        raise ArgumentError(f"{what} must lie in [0, 1], but has values in [{low:.6g}, {high:.6g}]", hint)
+    check_images(torch.tensor([low, high], dtype=torch.float32).view(1, 1, 1, 2), None, what)
+    return 0, 1
+
+
+def _eight_bit(part: Tensor, low: float, white: float) -> Array:
+    """Return numbers from `low` to `white` as uint8."""
+    if (low, white) == (0, 1) and part.is_floating_point():
+        pixels: Array = quantise(part).numpy()
+        return pixels
+    found: Array = np.rint((part.numpy().astype(np.float64) - low) * (255 / (white - low))).astype(np.uint8)
+    return found
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def conform(images: Images, shape: Shape | None, cache: bool = False, progress: Progress | None = None) -> Images:

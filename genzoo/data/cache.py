@@ -19,9 +19,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from genzoo.data.decode import UNREADABLE
-from genzoo.errors import DataError, StorageError, safe_text
+from genzoo.data.notes import note
+from genzoo.errors import DataError, StorageError
 from genzoo.files import atomic_write, cache_dir, make_folder
-from genzoo.show import tell
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = "tuple[int, int, int]"
@@ -45,11 +45,6 @@ def stat_key(path: Path) -> tuple[str, int, int]:
     """Return what tells one state of a file from another: its full path, size and time of change."""
     status = path.stat()
     return str(path.resolve()), status.st_size, status.st_mtime_ns
-
-
-def note(text: str) -> None:
-    """Say one line on stderr."""
-    tell(f"genzoo: {safe_text(text)}")
 
 
 class Frames:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genzoo.data.labels import check_names, read_labels
 from genzoo.errors import ArgumentError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -28,9 +29,10 @@ class Images:
         split: "train", "valid" or "test"; "all" before anything was held out.
         transform: "8-bit", or "static-binarised" or "dynamic-binarised" for pixels that are 0 or 255; likelihoods are only compared
             within one.
-        labels: (N,) classes, or None.
+        labels: (N,) int64 classes, counted from 0, or None. `genzoo.data.labels.read_labels` says what else is taken for them.
+        class_names: the name of each class, `class_names[label]`; empty where classes have only numbers. Texts as labels name them.
         attributes: name -> (N,) float32, NaN where absent (faces), or None.
-        facts: one line each: "source", "terms", and "note" where there is something to know.
+        facts: one line each: "source", "terms", "note" where there is something to know, "labels" where there are none and why.
         skipped: reason -> number of files that were not readable as images.
         grey: (N, C, H, W) uint8, the probabilities of white in 255ths that `pixels` is one draw of, or None: training draws anew.
     """
@@ -44,6 +46,7 @@ class Images:
     facts: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
     grey: Array | None = None
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype != np.uint8 or self.pixels.ndim != 4:
@@ -52,13 +55,20 @@ class Images:
             raise ArgumentError(f"images have 1 (grey) or 3 (red, green, blue) channels, not {self.pixels.shape[1]}")
         if self.grey is not None and self.grey.shape != self.pixels.shape:
             raise ArgumentError(f"grey must have the shape of pixels, {self.pixels.shape}, not {self.grey.shape}")
-        columns = {"labels": self.labels} if self.labels is not None else {}
-        for key, column in {**columns, **(self.attributes or {})}.items():
+        self._read_labels()
+        for key, column in (self.attributes or {}).items():
             if len(column) != len(self.pixels):
                 raise ArgumentError(f"{key} must have one entry per image: {len(column)} for {len(self.pixels)} images")
         for key in ("attributes", "facts", "skipped"):
             value = getattr(self, key)
             object.__setattr__(self, key, None if value is None else MappingProxyType(dict(value)))
+
+    def _read_labels(self) -> None:
+        names: tuple[str, ...] = ()
+        if self.labels is not None:
+            labels, names = read_labels(self.labels, len(self.pixels))
+            object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "class_names", names or check_names(self.class_names, self.labels))
 
     def __len__(self) -> int:
         return len(self.pixels)

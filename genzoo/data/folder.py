@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from genzoo.data import idx
-from genzoo.data.cache import Decoded, cached, key_of, note
+from genzoo.data.cache import Decoded, cached, key_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import FORMATS, VERSION, Shape, Skip, decode
+from genzoo.data.decode import VERSION, Shape, Skip, decode
+from genzoo.data.depth import asked_bits
+from genzoo.data.formats import FORMATS, LEFT_BEHIND
+from genzoo.data.layout import SPLITS, Layout, check, layout_of
+from genzoo.data.notes import note
 from genzoo.data.pool import Loaded, Progress, decode_all
-from genzoo.data.splits import check_split, fractions, held_out_mask, nothing_held_out
+from genzoo.data.splits import fractions, held_out_mask, nothing_held_out
+from genzoo.data.survey import PAGES, Stacks, Survey, survey
 from genzoo.errors import DataError
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
 
 DEFAULT: Shape = (3, 64, 64)
 FACTS = {"source": "a folder of images", "terms": "those of the images"}
@@ -24,49 +33,139 @@ FACTS = {"source": "a folder of images", "terms": "those of the images"}
 def open_folder(
     folder: Path, shape: Shape | None, split: str, held_out: float, cache: bool = True, progress: Progress | None = None
 ) -> Images:
-    """Return the images of `folder` as `shape`, 3x64x64 where None is given.
-
-    They are kept in the order of the hashes of their relative paths: the held-out ones come first, so that both parts are
-    views of one memory map, and a new file moves none of the others to the other part.
+    """Return a split of the images of `folder` as `shape`, 3x64x64 where None is given; see `read_folder`.
 
     Raises:
-        ArgumentError: a split other than train and test.
+        ArgumentError: a split that the folder has not.
         DataError: no file, none that is an image, or no test images.
     """
     if idx.is_pair(folder):
         return idx.open_pair(folder, folder.name, split)
-    check_split(split, ("train", "test"), folder.name)
+    files = list_files(folder)
+    check(split, layout_of(path for path, _ in files).splits, folder.name)
+    return read_folder(folder, shape, cache, progress, files).part(split, held_out)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """All images of a folder, decoded: those of a split follow each other, so that each part is a view of one memory map."""
+
+    path: Path
+    decoded: Decoded
+    names: Sequence[str]  # of the images: relative paths with /, and #2 for the second page of a file
+    layout: Layout
+
+    def part(self, split: str, held_out: float) -> Images:
+        """Return the images of a split: that of its own folder where there are such folders, else the rest of `held_out` or that share.
+
+        Raises:
+            ArgumentError, DataError: see `open_folder`.
+        """
+        split = check(split, self.layout.splits, self.path.name)
+        if self.layout.splits:
+            ours = [self.layout.split_of(name) == split for name in self.names]
+            if not any(ours):
+                empty = f"{self.layout.splits[split]}/ of the folder {self.path}"
+                raise DataError(f"{empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
+            chosen = slice(ours.index(True), ours.index(True) + sum(ours))
+        else:
+            test = int(held_out_mask(fractions(self.names), held_out).sum())
+            if split == "test" and test == 0:
+                raise nothing_held_out(f"the folder {self.path}", held_out, len(self.names))
+            chosen = slice(test) if split == "test" else slice(test, None)
+        classes = self.layout.classes(self.names)
+        return Images(
+            pixels=self.decoded.pixels[chosen],
+            name=self.path.resolve().name,
+            split=split,
+            labels=None if classes.labels is None else classes.labels[chosen],
+            class_names=classes.names,
+            facts={**FACTS, **({"labels": classes.why} if classes.why else {})},
+            skipped=self.decoded.skipped,
+        )
+
+
+Files: TypeAlias = "list[tuple[str, os.stat_result]]"
+
+
+def list_files(folder: Path) -> Files:
+    """Return the relative paths and states of all files of `folder`, in order; DataError where there are none."""
     files = sorted(_files(folder))
     if not files:
         raise DataError(f"the folder {folder} holds no files", f"put images there: {', '.join(FORMATS)}, in folders of any depth")
-    places = fractions(path for path, _ in files)
-    inwards = np.argsort(places, kind="stable")
-    files, places = [files[i] for i in inwards], places[inwards]
+    return files
+
+
+def read_folder(
+    folder: Path, shape: Shape | None, cache: bool = True, progress: Progress | None = None, files: Files | None = None
+) -> Folder:
+    """Decode all images of `folder` as `shape`, 3x64x64 where None is given.
+
+    They are kept in the order of their splits, and of the hashes of their relative paths: the held-out ones come first, so that both
+    parts are views of one memory map, and a new file moves none of the others to the other part.
+
+    Raises:
+        DataError: no file, or none that is an image.
+    """
+    files = list_files(folder) if files is None else files
     decoded = _decode(folder, files, shape or DEFAULT, cache, progress)
-    test = int(held_out_mask(places[list(decoded.rows)], held_out).sum())
-    if split == "test" and test == 0:
-        raise nothing_held_out(f"the folder {folder}", held_out, len(decoded.rows))
-    pixels = decoded.pixels[:test] if split == "test" else decoded.pixels[test:]
-    return Images(pixels=pixels, name=folder.resolve().name, split=split, facts=FACTS, skipped=decoded.skipped)
+    names = [_name(files, row) for row in decoded.rows]
+    return Folder(folder, decoded, names, layout_of(path for path, _ in files))
 
 
-def _decode(folder: Path, files: list[tuple[str, os.stat_result]], shape: Shape, cache: bool, progress: Progress | None) -> Decoded:
-    def load(row: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        if not stat.S_ISREG(files[row][1].st_mode):
-            raise Skip("not a file")  # a pipe would never answer
-        return decode(folder / files[row][0], shape)
+def _name(files: Files, row: int) -> str:
+    """Return the name of the image `row`: number of its file times PAGES, and its page."""
+    number, page = divmod(row, PAGES)
+    return f"{files[number][0]}#{page + 1}" if page else files[number][0]
 
+
+def _decode(folder: Path, files: Files, shape: Shape, cache: bool, progress: Progress | None) -> Decoded:
     def make() -> Loaded:
-        frames, rows, skipped = decode_all(len(files), load, shape, folder.name, progress)
-        if not rows:
+        layout = layout_of(path for path, _ in files)
+        seen = survey(len(files), lambda number: folder / files[number][0])
+        rows, left_out = _in_order(files, layout, seen)
+        frames, good, skipped = _load(folder, files, rows, seen, shape, progress)
+        if not good:
             raise DataError(f"the folder {folder} holds no readable image; {skipped_text(skipped)}", f"formats: {', '.join(FORMATS)}")
         if skipped:
-            first = files[min(set(range(len(files))) - set(rows))][0]
+            first = _name(files, min(set(rows) - {rows[place] for place in good}))
             note(f"{folder}: {skipped_text(skipped)} (one of them: {first})")
-        return frames, rows, skipped
+        kept = [rows[place] for place in good]
+        for line in (*seen.notes, *layout.notes([_name(files, row) for row in kept], left_out)):
+            note(f"{folder}: {line}")
+        frames.keep(good)  # here, since rows are numbers of files and pages, not places in the frames
+        return frames, kept, skipped
 
     states = tuple((path, status.st_size, status.st_mtime_ns) for path, status in files)
-    return cached(key_of("folder", VERSION, str(folder.resolve()), shape, states) if cache else None, make)
+    return cached(key_of("folder", VERSION, str(folder.resolve()), shape, states, asked_bits()) if cache else None, make)
+
+
+def _in_order(files: Files, layout: Layout, seen: Survey) -> tuple[list[int], list[str]]:
+    """Return the images as rows (see `_name`), split by split and then by the hashes of their names; and names that lie in no split."""
+    rows = [number * PAGES + page for number in range(len(files)) for page in seen.pages.get(number, (0,))]
+    names = [_name(files, row) for row in rows]
+    splits = [layout.split_of(name) if layout.splits else "train" for name in names]
+    ranks = np.array([SPLITS.index(split or "train") for split in splits])
+    inwards = np.lexsort((fractions(names), ranks)).tolist()
+    return [rows[place] for place in inwards if splits[place]], [name for name, split in zip(names, splits, strict=True) if not split]
+
+
+def _load(folder: Path, files: Files, rows: list[int], seen: Survey, shape: Shape, progress: Progress | None) -> Loaded:
+    stacks = Stacks()
+
+    def load(place: int) -> Array:
+        number, page = divmod(rows[place], PAGES)
+        path, status = files[number]
+        if not stat.S_ISREG(status.st_mode):
+            raise Skip("not a file")  # a pipe would never answer
+        if number in seen.pages:
+            return stacks.decode(folder / path, page, shape, seen.scale)
+        return decode(folder / path, shape, seen.scale)
+
+    try:
+        return decode_all(len(rows), load, shape, folder.name, progress)
+    finally:
+        stacks.close()
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -87,7 +186,7 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             note(f"{folder / inside} cannot be read: {error.strerror}")
             continue
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or entry.name.lower() in LEFT_BEHIND:
                 continue
             path = f"{inside}/{entry.name}" if inside else entry.name
             try:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from genzoo.data import npz
-from genzoo.data.cache import cached, key_of, note
+from genzoo.data.cache import cached, key_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import VERSION, Shape, Skip, decode
+from genzoo.data.depth import asked_bits
+from genzoo.data.labels import usable_labels
+from genzoo.data.notes import note
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.data.splits import hold_out
+from genzoo.data.survey import survey
 from genzoo.errors import DataError, suggest
 
 FORM = "hf:owner/dataset, hf:owner/dataset:split or hf:owner/dataset:split:column"
@@ -75,19 +77,34 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
     target = shape or npz.native(_content(cells[0]), spec)
 
     def make() -> Loaded:
-        frames, rows, skipped = decode_all(len(cells), lambda row: decode(_content(cells[row]), target), target, spec, progress)
+        seen = survey(len(cells), lambda row: _content(cells[row]), every_page=False)
+        frames, rows, skipped = decode_all(len(cells), lambda row: decode(_content(cells[row]), target, seen.scale), target, spec, progress)
         if not rows:
             raise DataError(f"{spec} holds no readable image; {skipped_text(skipped)}")
         if skipped:
             note(f"{spec}: {skipped_text(skipped)}")
+        for line in seen.notes:
+            note(f"{spec}: {line}")
         return frames, rows, skipped
 
     fingerprint = getattr(table, "_fingerprint", None)
-    key = key_of("hf", VERSION, spec, chosen, str(fingerprint), target) if cache and fingerprint else None
+    key = key_of("hf", VERSION, spec, chosen, str(fingerprint), target, asked_bits()) if cache and fingerprint else None
     decoded = cached(key, make)
-    labels = np.asarray(table["label"])[list(decoded.rows)] if "label" in table.features else None
+    labels, names = _labels(table, decoded.rows, spec)
     facts = {"source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}", "terms": "see the page of the data set"}
-    return Images(pixels=decoded.pixels, name=spec, labels=labels, facts=facts, skipped=decoded.skipped)
+    return Images(pixels=decoded.pixels, name=spec, labels=labels, class_names=names, facts=facts, skipped=decoded.skipped)
+
+
+def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str, ...]]:
+    """Return the labels of `rows` and the names of the classes, (None, ()) where the set has none that can be used."""
+    column = next((name for name in ("label", "labels") if name in table.features), None)
+    if column is None:
+        return None, ()
+    values = table[column]
+    labels, names, _ = usable_labels(values, len(values), f"the column {column!r} of {spec}")
+    if labels is None:
+        return None, ()
+    return labels[list(rows)], names or tuple(getattr(table.features[column], "names", None) or ())
 
 
 def _content(cell: Mapping[str, Any] | None) -> bytes:

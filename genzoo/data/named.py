@@ -50,6 +50,7 @@ class Named:
     note: str = ""
     homes: Mapping[str, File] = field(default_factory=dict)
     keys: npz.Keys | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def facts(self) -> dict[str, str]:
@@ -101,24 +102,31 @@ _CIFAR = File(
     ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
 )
 
+_NUMERALS = tuple("0123456789")
+_GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
 NAMES: Mapping[str, Named] = MappingProxyType(
     {
         "digits": Named(
             files=(),
             source="Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, UCI 1998), the 1,797 scans of scikit-learn",
             terms="CC BY 4.0 (UCI); scikit-learn's copy: BSD",
+            classes=_NUMERALS,
         ),
         "mnist": Named(
             files=tuple(f"mnist/{name}" for name in _MNIST),
             source="MNIST handwritten digits (LeCun, Cortes, Burges)",
             terms="no licence stated by the authors; free to use in research",
             homes=_MNIST,
+            classes=_NUMERALS,
         ),
         "fashion-mnist": Named(
             files=tuple(f"fashion-mnist/{name}" for name in _FASHION),
             source="Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)",
             terms="MIT License, Zalando SE",
             homes=_FASHION,
+            classes=_GARMENTS,
         ),
         "binarized-mnist": Named(
             files=("binarized_mnist.npz",),
@@ -132,11 +140,13 @@ NAMES: Mapping[str, Named] = MappingProxyType(
             terms="no licence stated by the authors; free to use in research",
             note="test: one draw with a fixed seed; training draws anew for every batch",
             homes=_MNIST,
+            classes=_NUMERALS,
         ),
         "binarized-digits": Named(
             files=(),
             source="Optical Recognition of Handwritten Digits (see digits), binarised once with a fixed seed",
             terms="CC BY 4.0 (UCI); scikit-learn's copy: BSD",
+            classes=_NUMERALS,
         ),
         "cifar10": Named(
             files=(*(f"cifar10_train_{i}.npz" for i in range(1, 6)), "cifar10_test.npz"),
@@ -144,6 +154,7 @@ NAMES: Mapping[str, Named] = MappingProxyType(
             terms="no licence stated; cite the technical report",
             note="test: the first 1,000 of the official 10,000 images, the part of which lossless pixels are at hand everywhere",
             homes={_CIFAR.name: _CIFAR},
+            classes=_OBJECTS,
         ),
         "bedrooms": Named(
             files=("bedrooms_96.npz",),
@@ -195,7 +206,8 @@ def open_named(name: str, shape: Shape | None, split: str, held_out: float, cach
         if path is None:
             raise _homeless(name)
         images = npz.open_npz(path, shape, split, held_out, cache, progress, name, known.keys)
-    return images.replace(name=name, facts=known.facts)
+    classes = () if images.labels is None else known.classes or images.class_names
+    return images.replace(name=name, facts=known.facts, class_names=classes)
 
 
 def _digits(split: str, held_out: float) -> Images:

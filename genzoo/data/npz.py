@@ -1,6 +1,8 @@
 """Image sets in one .npz file, told apart by their keys.
 
-* `images`, maybe `labels` (or `alphabet` and `character`): (N, H, W) or (N, H, W, C), uint8 or float in [0, 1].
+* `images`, maybe `labels` (or `alphabet` and `character`) and `class_names`: (N, H, W) or (N, H, W, C), uint8 or float in [0, 1]. Other
+  names that people use are known as well, among them those of Keras (`x_train`, `y_train`, `x_test`, `y_test`) and of MedMNIST
+  (`train_images`, `train_labels`, `val_images`, ...), which are splits. An array that is alone holds the images, whatever its name.
 * `jpeg`, `offsets`: JPEG files end to end, image i is `jpeg[offsets[i]:offsets[i + 1]]`; maybe `attr` (N, K), `attr_names`, `path`.
 * `webp`, `offsets`, `labels`: lossless mosaics of ten by a hundred 32x32 images each (CIFAR-10).
 * `train`, `valid`, `test`, maybe `<split>_labels`: bits of 28x28 images, packed (N, 98), which are static binarisation.
@@ -21,14 +23,18 @@ from genzoo.data.arrays import conform, standard
 from genzoo.data.cache import cached, check_memory, key_of, stat_key
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import VERSION, Shape, Skip, decode, fit, open_image
+from genzoo.data.labels import read_labels, usable_labels
+from genzoo.data.layout import WORDS, check
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.data.splits import SPLITS, check_split, hold_out
-from genzoo.errors import DataError, GenzooError
+from genzoo.errors import ArgumentError, DataError, GenzooError
 from genzoo.safe_open import check_regular
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
 
+IMAGES = ("images", "image", "imgs", "x", "data", "samples", "arr_0")
+LABELS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
 BINARY_SIDE = 28
 TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image
 
@@ -49,7 +55,8 @@ def read(path: Path) -> dict[str, Array]:
         raise DataError(f"{path} is not a readable .npz file: {error}", "write it with numpy.savez_compressed(path, images=...)") from error
     except (ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError) as error:
         if "pickle" in str(error):
-            raise DataError(f"{path} holds Python objects, which are never loaded", "save plain arrays of numbers") from error
+            hint = "save plain arrays: numbers, or texts as labels.astype(str)"
+            raise DataError(f"{path} holds Python objects, which are never loaded", hint) from error
         raise DataError(f"{path} holds a damaged array: {error}", "write it again") from error
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):  # numpy hands out the bytes of what is not an array
@@ -75,18 +82,21 @@ def open_npz(
     arrays = read(path)
     name = name or path.stem
     try:
-        if set(SPLITS) <= set(arrays):
+        if set(SPLITS) <= set(arrays) and all(arrays[part].ndim == 2 for part in SPLITS):
             return conform(_binary(arrays, name, check_split(split, SPLITS, name)), shape, cache, progress)
-        if "images" in arrays:
-            found = conform(_plain(arrays, name), shape, cache, progress)
+        if parts := found_parts(arrays):
+            found = _part(arrays, parts, name, split)
+            if len(parts) > 1:
+                return conform(found, shape, cache, progress)
+            found = conform(found, shape, cache, progress)
         elif {"jpeg", "offsets"} <= set(arrays):
             key = key_of("npz", VERSION, stat_key(path), shape) if cache else None
             found = _jpeg(arrays, name, shape, key, progress)
         elif {"webp", "offsets"} <= set(arrays):
             found = conform(_mosaic(arrays, name), shape, cache, progress)
         else:
-            names = ", ".join(arrays) or "none at all"
-            raise DataError(f"{path} has no array named 'images', but {names}", "numpy.savez(path, images=...) makes one")
+            names = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "none at all"
+            raise DataError(f"{path} has no array named 'images', but {names}", "numpy.savez(path, images=..., labels=...) names them")
         return hold_out(found, None if keys is None else keys(arrays), split, held_out)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         if isinstance(error, GenzooError):
@@ -94,12 +104,76 @@ def open_npz(
         raise DataError(f"{path} contradicts itself: {error}", "the keys are described in genzoo.data.npz") from error
 
 
-def _plain(arrays: Mapping[str, Array], name: str) -> Images:
-    labels = arrays.get("labels")
-    if labels is None and {"alphabet", "character"} <= set(arrays):  # Omniglot: a class is a character of an alphabet
-        names = [f"{alphabet}/{character}" for alphabet, character in zip(arrays["alphabet"], arrays["character"], strict=True)]
-        labels = np.unique(names, return_inverse=True)[1]
-    return Images(pixels=standard(arrays["images"], "images", last=True), name=name, labels=labels)
+def found_parts(arrays: Mapping[str, Array]) -> dict[str, tuple[str, str]]:
+    """Return split -> the keys of its images and of its labels ("" for none); a set that is not split has the one split "all".
+
+    Raises:
+        ArgumentError: two arrays that may each be the images, or the labels.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for key in arrays:
+        words = key.lower().split("_")
+        splits = [WORDS[word] for word in words if word in WORDS]
+        what = "_".join(word for word in words if word not in WORDS)
+        kind = "labels" if what in LABELS else "images" if what in IMAGES or (splits and not what) else ""
+        if kind and len(splits) < 2:
+            found.setdefault((splits[0] if splits else "all", kind), []).append(key)
+    if "images" in arrays:  # the name that decides
+        found[("all", "images")] = ["images"]
+    for (_, kind), names in found.items():
+        if len(names) > 1:
+            raise ArgumentError(f"{' and '.join(names)} may each be the {kind}", f"keep one of them, under the name {kind!r}")
+    keys = {place: names[0] for place, names in found.items()}
+    if "images" in arrays:
+        return {"all": ("images", keys.get(("all", "labels"), ""))}
+    parts = {split: (key, keys.get((split, "labels"), "")) for (split, kind), key in keys.items() if kind == "images"}
+    named = {split: part for split, part in parts.items() if split != "all"}
+    if "train" in named and len(named) > 1:
+        return named
+    if len(parts) == 1:
+        return {"all": next(iter(parts.values()))}
+    if len(arrays) == 1 and not parts:
+        key, array = next(iter(arrays.items()))
+        return {"all": (key, "")} if array.ndim in (3, 4) else {}
+    return {}
+
+
+def _part(arrays: Mapping[str, Array], parts: Mapping[str, tuple[str, str]], name: str, split: str) -> Images:
+    """Return the images of a split, of all where the set is not split; classes are those of the whole file."""
+    chosen = check(split, parts, name) if len(parts) > 1 else next(iter(parts))
+    key = parts[chosen][0]
+    labels, names, why = _labels(arrays, parts, chosen)
+    return Images(
+        pixels=standard(arrays[key], key, last=True),
+        name=name,
+        split=chosen,
+        labels=labels,
+        class_names=names,
+        facts={"labels": why} if why else {},
+    )
+
+
+def _labels(arrays: Mapping[str, Array], parts: Mapping[str, tuple[str, str]], chosen: str) -> tuple[Array | None, tuple[str, ...], str]:
+    """Return the labels of the split `chosen` and the names of the classes, or None, () and why the labels cannot be used."""
+    if {"alphabet", "character"} <= set(arrays) and chosen == "all":  # Omniglot: a class is a character of an alphabet
+        pairs = zip(arrays["alphabet"], arrays["character"], strict=True)
+        return *read_labels([f"{alphabet}/{character}" for alphabet, character in pairs], len(arrays["alphabet"])), ""
+    if not parts[chosen][1]:
+        return None, (), ""
+    known = {split: part for split, part in parts.items() if part[1]}
+    for images, labels in known.values():
+        if arrays[labels].shape[:1] != arrays[images].shape[:1]:
+            counts = f"{len(np.atleast_1d(arrays[labels])):,} for {len(arrays[images]):,} images"
+            raise ArgumentError(f"{labels} must have one entry per image: {counts}", "pass as many labels as images")
+    whole = [arrays[labels] for _, labels in known.values()]
+    found, names, why = usable_labels(np.concatenate(whole), sum(map(len, whole)), repr(parts[chosen][1]))
+    if found is None:
+        return None, (), why
+    start = sum(len(arrays[known[split][1]]) for split in list(known)[: list(known).index(chosen)])
+    given = arrays.get("class_names")
+    if given is not None and not names:
+        names = tuple(str(text) for text in given.ravel().tolist())
+    return found[start : start + len(arrays[known[chosen][1]])], names, ""
 
 
 def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,10 +14,12 @@ from torch import Tensor
 from genzoo.data import idx, npz
 from genzoo.data.arrays import conform, standard
 from genzoo.data.collection import Images
-from genzoo.data.decode import SUFFIXES, Shape
-from genzoo.data.folder import open_folder
+from genzoo.data.decode import Shape
+from genzoo.data.folder import DEFAULT, open_folder, read_folder
+from genzoo.data.formats import HEAD, SUFFIXES, foreign, remedy
 from genzoo.data.huggingface import open_huggingface
 from genzoo.data.named import NAMES, open_named
+from genzoo.data.notes import once
 from genzoo.data.pool import Progress
 from genzoo.data.splits import check_share, check_split, hold_out
 from genzoo.errors import ArgumentError, DataError, GenzooError, UnknownNameError, suggest
@@ -79,6 +82,53 @@ def open_data(
     return _brought(str(spec), shape, split, share, extra)
 
 
+def open_both(
+    spec: Source,
+    *,
+    image_shape: Sequence[int] | None = None,
+    held_out: float = 0.1,
+    cache: bool = True,
+    progress: Progress | None = None,
+) -> tuple[Images, Images | None]:
+    """Return the training and the held-out images of `spec`, None where there are none; see `open_data`. A folder is decoded once.
+
+    Raises:
+        UnknownNameError, ArgumentError, DataError: as `open_data` for the training images.
+    """
+    shape, share = _check_shape(image_shape), check_share(held_out)
+    with once():
+        if folder := _folder(spec):
+            part = partial(read_folder(folder, shape, cache, progress).part, held_out=share)
+        else:
+            part = partial(_part_of, spec, image_shape=shape, held_out=share, cache=cache, progress=progress)
+        train = part("train")
+        try:
+            return train, part("test") if share else None
+        except (ArgumentError, DataError):
+            return train, None
+
+
+def _part_of(spec: Source, split: str, **options: Any) -> Images:
+    return open_data(spec, split=split, **options)
+
+
+def native_shape(spec: Source) -> Shape:
+    """Return the shape (C, H, W) in which `open_data` gives the images of `spec` where none is asked for; a folder is not decoded.
+
+    Raises:
+        UnknownNameError, ArgumentError, DataError: as `open_data`.
+    """
+    return DEFAULT if _folder(spec) else open_data(spec, held_out=0).shape
+
+
+def _folder(spec: Source) -> Path | None:
+    """Return the folder of images that `spec` leads to, None where it is another form of data."""
+    if not isinstance(spec, str | os.PathLike) or (isinstance(spec, str) and (spec.startswith("hf:") or spec in NAMES)):
+        return None
+    path = Path(spec).expanduser()
+    return path if _there(path) and path.is_dir() and not idx.is_pair(path) else None
+
+
 def _check_shape(image_shape: object) -> Shape | None:
     if image_shape is None:
         return None
@@ -114,13 +164,27 @@ def _open_path(path: Path, shape: Shape | None, split: str, held_out: float, cac
     if path.is_dir():
         return conform(open_folder(path, shape, split, held_out, cache, progress), shape, cache, progress)
     if path.suffix.lower() == ".npz":
-        return npz.open_npz(path, shape, split, held_out, cache, progress).replace(facts=_facts("an .npz file"))
+        opened = npz.open_npz(path, shape, split, held_out, cache, progress)
+        return opened.replace(facts={**opened.facts, **_facts("an .npz file")})
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"{path} is one image, not a folder of images", "give the folder that holds it")
+    _check_form(path)
     if not path.is_file() or not ("idx" in path.name or path.suffix in (".gz", "")):
         raise DataError(f"{path} is not a form of data that genzoo reads", f"expected {FORMS}")
     found = idx.open_file(path).replace(facts=_facts("an idx file"))
     return hold_out(conform(found, shape, cache, progress), None, split, held_out)
+
+
+def _check_form(path: Path) -> None:
+    """Raise DataError for a file of a known form that is not read, which says what to do with it."""
+    if not path.is_file() or "idx" in path.name:
+        return
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    plain = path.suffix == "" or (path.suffix == ".gz" and ".tar" not in path.suffixes)
+    kind = foreign("" if plain else path.name, head)
+    if kind and not (plain and head[:2] == b"\x1f\x8b"):  # an idx file may be gzipped, whatever its name
+        raise DataError(f"{path} is not a form of data that genzoo reads ({kind})", remedy(kind))
 
 
 def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra: Extra | None) -> Images:

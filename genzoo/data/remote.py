@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from genzoo.data.cache import note
+from genzoo.data.notes import note
 from genzoo.errors import DataError, StorageError
 from genzoo.files import atomic_write, cache_dir, make_folder, read_capped, sha256_of
 

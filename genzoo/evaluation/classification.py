@@ -37,10 +37,13 @@ def classification(
         ArgumentError: images of another shape, without labels or with labels that the model does not know; n below 1.
     """
     if images.labels is None:
-        raise ArgumentError(f"{images.name} has no labels that a classifier could be held to", "mnist, cifar10 and digits have")
-    labels = torch.from_numpy(images.labels.astype("int64"))
-    if not 0 <= int(labels.min()) <= int(labels.max()) < model.classes:
-        raise ArgumentError(f"{images.name} has labels up to {int(labels.max())}, and {type(model).__name__} knows {model.classes} classes")
+        why = images.facts.get("labels") or "mnist, cifar10 and digits have"
+        raise ArgumentError(f"{images.name} has no labels that a classifier could be held to", why)
+    labels = torch.from_numpy(images.labels)
+    low, high = int(labels.min()), int(labels.max())
+    if not 0 <= low <= high < model.classes:
+        known = f"{type(model).__name__} knows {model.classes} classes, counted from 0"
+        raise ArgumentError(f"{images.name} has labels from {low} up to {high}, and {known}")
     chosen = len(images) if n is None else min(check_count(n), len(images))
     rows = torch.arange(len(images)) if chosen == len(images) else subset(len(images), chosen, seed, "classification").sort().values
     parts = []

@@ -264,7 +264,8 @@ def check_seeds(seeds: int) -> int:
 def check_labels(images: Images, counts: Sequence[int] = ()) -> None:
     """Raise an error where `images` have no labels, one class alone, or not enough of a class for some of `counts`."""
     if images.labels is None:
-        raise DataError(f"{images.name} has no labels", "digits, mnist, fashion-mnist, binarized-mnist and cifar10 have")
+        why = images.facts.get("labels") or "digits, mnist, fashion-mnist, binarized-mnist and cifar10 have"
+        raise DataError(f"{images.name} has no labels", why)
     classes, sizes = np.unique(np.asarray(images.labels), return_counts=True)
     if not counts:
         return

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genzoo.card import Card
 from genzoo.data import Images, open_data
+from genzoo.data.notes import once
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.certificate import certificate_of
 from genzoo.evaluation.classification import classification
@@ -58,7 +59,8 @@ def records_of(
             f"samples of {card.name!r} are measured against test images, with training images beside them, not against split {split!r}",
             "leave split out",
         )
-    train, test = (held_in(model, card, data, part) for part in ("train", split))
+    with once():
+        train, test = (held_in(model, card, data, part) for part in ("train", split))
     if by_samples and isinstance(model, GenerativeModel):
         chosen: dict[str, Any] = {"subject": card.name, "metrics": metrics, "features": features, "progress": progress}
         return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, **chosen)

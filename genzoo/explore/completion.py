@@ -9,10 +9,12 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from genzoo.data.decode import Skip, decode, open_image
+from genzoo.data.decode import Skip, eight_bit, faults, is_deep, open_image
 from genzoo.errors import ArgumentError, DataError
 from genzoo.explore.drawing import FRAMES, HIDDEN, unveiled
 from genzoo.images import Pixels, as_tensor
@@ -29,6 +31,7 @@ KEEPS = MappingProxyType(
         "right": ((0.0, 1.0), (0.5, 1.0)),
     }
 )
+RULE = "white is kept, black or transparent is drawn"  # of a mask
 
 
 @dataclass(frozen=True)
@@ -89,24 +92,50 @@ def keep_mask(keep: str, height: int, width: int) -> Tensor:
 
 
 def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
-    """Return which pixels are kept, bool (H, W), of a picture of just that size: white is kept, black is drawn.
+    """Return which pixels are kept, bool (H, W), of a picture of just that size: white is kept; black and transparent are drawn.
+
+    Of a picture with transparent holes that is not black and white, such as a photograph, all that is opaque is kept.
 
     Raises:
-        ArgumentError: another size, or pixels that are neither white nor black.
+        ArgumentError: another size, or a picture that does not tell what is kept.
         DataError: no picture.
     """
     try:
-        with open_image(Path(path)) as picture:
+        with faults(), open_image(Path(path)) as picture:
             wide, high = picture.size
-        if (high, wide) != (height, width):
-            raise ArgumentError(f"the mask {path} is {high}x{wide}, and the images {height}x{width}", "draw it in their size")
-        grey = torch.from_numpy(decode(Path(path), (1, height, width)).copy())[0]
+            if (high, wide) != (height, width):
+                raise ArgumentError(f"the mask {path} is {high}x{wide}, and the images {height}x{width}", "draw it in their size")
+            picture.load()
+            grey, alpha = _grey_and_alpha(picture)
     except Skip as reason:
-        raise DataError(f"the mask {path} cannot be read: {reason}", "a mask is a PNG: white is kept, black is drawn") from reason
-    between = int(((grey > 0) & (grey < 255)).sum())
-    if between:
-        raise ArgumentError(f"the mask {path} has {between:,} pixels that are neither white nor black", "white is kept, black is drawn")
-    return grey > 0
+        raise DataError(f"the mask {path} cannot be read: {reason}", f"a mask is a PNG: {RULE}") from reason
+    return _kept(grey, alpha, f"the mask {path}")
+
+
+def _grey_and_alpha(picture: Image.Image) -> tuple[Tensor, Tensor]:
+    """Return brightness and opacity of `picture`, uint8 (H, W)."""
+    if is_deep(picture):
+        grey = torch.from_numpy(np.array(eight_bit(picture)))
+        return grey, torch.full_like(grey, 255)
+    colours = torch.from_numpy(np.array(picture.convert("RGBA")))  # (H, W, 4)
+    flat = torch.from_numpy(np.array(picture.convert("RGBA").convert("RGB").convert("L")))
+    return flat, colours[..., 3]
+
+
+def _kept(grey: Tensor, alpha: Tensor, what: str) -> Tensor:
+    """Return which pixels are kept: those that are white, or opaque in a picture that is not black and white."""
+    opaque = alpha == 255
+    veiled = int(((alpha > 0) & ~opaque).sum())
+    if veiled:
+        raise ArgumentError(f"{what} has {veiled:,} pixels that are neither opaque nor transparent", RULE)
+    white = 1 if int(grey.max()) == 1 else 255  # 0 and 1, as arrays of False and True are saved
+    between = int((opaque & (grey > 0) & (grey != white)).sum())
+    if between and bool(opaque.all()):
+        raise ArgumentError(f"{what} has {between:,} pixels that are neither white nor black", RULE)
+    kept = opaque if between else opaque & (grey == white)
+    if not opaque.all() and not kept.any() and bool(opaque.any()):
+        raise ArgumentError(f"{what} is black with transparent holes, and both would be drawn", "paint white what is to be kept")
+    return kept
 
 
 @neutral()

@@ -90,9 +90,9 @@ def check_size(size: int, name: str) -> None:
 def members(images: Images, concept: str) -> Array:
     """Return which of `images` show `concept`, int64 indices, rising.
 
-    A concept is a label ("7"), an attribute ("Smiling"), the absence of either ("not-Male"), or several at once, with commas between
-    them. Attributes are probabilities: above 0.9 is there, below 0.1 is absent, and images between, or without the attribute, are left
-    out of both.
+    A concept is a label ("7", or the name of a class), an attribute ("Smiling"), the absence of either ("not-Male"), or several at
+    once, with commas between them. Attributes are probabilities: above 0.9 is there, below 0.1 is absent, and images between, or
+    without the attribute, are left out of both.
 
     Raises:
         ArgumentError: data without labels and attributes, or a word that is neither.
@@ -121,8 +121,9 @@ def _shows(images: Images, word: str) -> Array:
     if name in attributes:
         share = attributes[name]
         return share < 1 - CLEAR if absent else share > CLEAR  # NaN is neither
-    if images.labels is not None and _LABEL.fullmatch(name):
-        same: Array = images.labels == int(name)
+    number = images.class_names.index(name) if name in images.class_names else int(name) if _LABEL.fullmatch(name) else None
+    if images.labels is not None and number is not None:
+        same: Array = images.labels == number
         return ~same if absent else same
     raise _unknown(images, name)
 
@@ -134,7 +135,9 @@ def _unknown(images: Images, name: str) -> ArgumentError:
         why = f"{images.name} has neither labels nor attributes to choose images by"
         return ArgumentError(why, "faces have attributes, digits and mnist labels; or choose seeds by looking")
     if not attributes:
-        return ArgumentError(f"{images.name} has labels but no attributes: {name!r} is no label", "a label is a whole number, such as 7")
+        words = [name for name in images.class_names if not _LABEL.fullmatch(name)]
+        known = "a label is a whole number, such as 7" + (f", or a class: {', '.join(words)}" if words else "")
+        return ArgumentError(f"{images.name} has labels but no attributes: {name!r} is no label", known)
     near = suggest(name, attributes)
     return ArgumentError(
         f"{images.name} has no attribute {name!r}{near}", f"write {NOT}NAME for its absence; it has {', '.join(attributes)}"

@@ -12,6 +12,7 @@ import torch
 
 from genzoo.card import Card
 from genzoo.data import Images
+from genzoo.data.notes import once
 from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
 from genzoo.isolation import describe
@@ -27,7 +28,7 @@ from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
 from genzoo.training.outcome import Outcome, finished_model, publish
 from genzoo.training.parallel import enter
-from genzoo.training.plan import open_both, plan
+from genzoo.training.plan import open_both, plan, settle_shape
 from genzoo.training.rehearsal import prepared, rehearse
 from genzoo.training.report import Report
 from genzoo.training.signals import listening
@@ -59,8 +60,10 @@ def conduct(
     folder = Path(out or Path("runs") / card.name).expanduser()
     with hold(folder, world), prepared(folder) if world.writes else nullcontext():  # before anything is decoded
         source = data if data is not None else recipe.data
-        train, test = world.first(lambda: open_both(source, config, recipe))
-        model = build(card, config, recipe)
+        with once():
+            settle_shape(source, config)
+            model = build(card, config, recipe)  # what cannot be built is told before anything is decoded
+            train, test = world.first(lambda: open_both(source, config, recipe))
         run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin)
         begin(run, card.name, mode)
         if mode == "auto" and (done := finished_before(run)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -52,7 +51,7 @@ class Feed:
         """Return the labels (n,) int64 of the images of batch `number`, None where the data have none."""
         if self.data.labels is None:
             return None
-        return self._sent(torch.from_numpy(self.data.labels[self._rows(number)].astype(np.int64)))
+        return self._sent(torch.from_numpy(self.data.labels[self._rows(number)]))
 
     def _sent(self, tensor: Tensor) -> Tensor:
         """Return `tensor` on the run's device, without waiting for what a GPU still has to do."""

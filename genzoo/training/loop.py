@@ -278,10 +278,16 @@ def _check_labels(data: Images, game: Sequence[Player]) -> None:
         if not player.classes:
             continue
         if data.labels is None:
-            raise DataError(f"{data.name} has no labels, and the player {player.name!r} learns from them", "mnist, cifar10 and digits have")
+            why = data.facts.get("labels") or "mnist, cifar10 and digits have; of a folder, one subfolder per class gives them"
+            raise DataError(f"{data.name} has no labels, and the player {player.name!r} learns from them", why)
         low, high = int(data.labels.min()), int(data.labels.max())
         if not 0 <= low <= high < player.classes:
+            if low < 0:
+                hint = "numpy.unique(labels, return_inverse=True)[1] numbers them from 0; images without a class have to be left out"
+            elif low and high - low < player.classes:
+                hint = f"count them from 0: labels - {low}"
+            else:
+                hint = f"--set classes={high + 1}, or labels={high + 1} of a GAN"
             raise ArgumentError(
-                f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have 0 to {player.classes - 1}",
-                f"--set classes={high + 1}, or labels={high + 1} of a GAN",
+                f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have 0 to {player.classes - 1}", hint
             )

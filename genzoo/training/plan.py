@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from genzoo.card import Card
-from genzoo.data import Images, open_data
-from genzoo.errors import ArgumentError, DataError, UnknownNameError, suggest
+from genzoo.data import Images
+from genzoo.data import opening as data
+from genzoo.data.opening import native_shape
+from genzoo.errors import ArgumentError, UnknownNameError, suggest
 from genzoo.recipe import FACTS, Recipe
 from genzoo.schema import parse
 
@@ -46,8 +48,8 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
     return parse(Recipe, {**values, **changes}, f"recipe of {card.name}"), config
 
 
-def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Images, Images | None]:
-    """Open the training and the held-out images (None where there are none) and settle `config["image_shape"]`.
+def settle_shape(source: Any, config: dict[str, Any]) -> None:
+    """Settle `config["image_shape"]` before anything is decoded, so that what cannot be built is told first.
 
     An image size that was set wins; then the card's; then the size the data has by itself.
     """
@@ -56,16 +58,16 @@ def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Imag
     size, channels = config.pop("image_size", None), config.pop("channels", None)
     shape = config.get("image_shape")
     if shape is None or size is not None or channels is not None:
-        native = open_data(source, held_out=0).shape if shape is None and (size is None or channels is None) else (3, 64, 64)
+        native = native_shape(source) if shape is None and (size is None or channels is None) else (3, 64, 64)
         own = shape or native
         shape = (channels if channels is not None else own[0], *(_pair(size) if size is not None else own[1:]))
     config["image_shape"] = tuple(shape)
-    train = open_data(source, image_shape=shape, split="train", held_out=recipe.held_out)
-    try:
-        test = open_data(source, image_shape=shape, split="test", held_out=recipe.held_out) if recipe.held_out else None
-    except (ArgumentError, DataError):
-        test = None
-    return train, test
+
+
+def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Images, Images | None]:
+    """Open the training and the held-out images (None where there are none) in `config["image_shape"]`; see `settle_shape`."""
+    settle_shape(source, config)
+    return data.open_both(source, image_shape=config["image_shape"], held_out=recipe.held_out)
 
 
 def _pair(size: Any) -> tuple[int, int]:

@@ -415,3 +415,16 @@ class TestCompletion:
         assert "fish_complete" in run("completion").stdout
         monkeypatch.setenv("SHELL", "/bin/tcsh")
         assert run("completion").exit_code == 2
+
+
+def test_help_pages_keep_their_words_where_python_strips_docstrings():
+    code = """
+import click
+from genzoo.cli.program import COMMANDS, cli
+context = click.Context(cli, info_name="genzoo")
+print(" ".join(cli.help.split()))
+for name in COMMANDS:
+    print(name, "=", cli.get_command(context, name).help)
+"""
+    pages = [subprocess.run([sys.executable, *flags, "-c", code], capture_output=True, text=True).stdout for flags in ([], ["-OO"])]
+    assert pages[0] == pages[1] and "None" not in pages[1].split() and len(pages[1].split()) > 200

@@ -48,7 +48,7 @@ def test_grey_and_binary_arrays():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (np.zeros((4, 8, 8), np.int64), "not int64"),
+        (np.full((4, 8, 8), -1), "not int64 from -1 to -1"),
         (np.zeros((4, 8, 8), object), "not object"),
         (np.zeros((4, 8)), "(N, H, W), (N, C, H, W) or (N, H, W, C), not (4, 8)"),
         (np.zeros((0, 8, 8)), "not (0, 8, 8)"),
@@ -156,10 +156,10 @@ def stored(name, data):
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({"x_train": PIXELS}, "has no array named 'images', but x_train"),
+        ({"first": PIXELS, "second": PIXELS}, "has no array named 'images', but first (30, 6, 5, 3), second"),
         ({}, "but none at all"),
         ({"images": np.array([Evil()], object)}, "Python objects, which are never loaded"),
-        ({"images": PIXELS.astype(np.int64)}, "a.npz: images must be float32 in [0, 1] or uint8 in 0..255, not int64"),
+        ({"images": PIXELS.astype(np.int64) - 9}, "a.npz: images must be float32 in [0, 1] or uint8 in 0..255, not int64 from -9"),
         ({"images": PIXELS, "labels": np.arange(3)}, "labels must have one entry per image"),
         ({"jpeg": np.zeros(9, np.uint8), "offsets": np.array([0, 5, 99])}, "'offsets' do not lead through 'jpeg'"),
         ({"jpeg": np.zeros(9, np.uint8), "offsets": np.array([0, 7, 3])}, "'offsets' do not lead through"),
@@ -355,7 +355,7 @@ def test_a_plugin_cannot_take_a_known_name():
         (lambda split: 1 / 0, "could not be opened: ZeroDivisionError"),
         (lambda: None, "could not be opened: TypeError"),
         (lambda split: None, "gave NoneType"),
-        (lambda split: PIXELS.astype(int), "its images must be float32"),
+        (lambda split: PIXELS.astype(int) - 9, "its images must be float32"),
         (lambda split: "nowhere", "gave str"),
     ],
 )

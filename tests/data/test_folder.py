@@ -18,7 +18,7 @@ def decoded(monkeypatch):
     """Give the list of files that were decoded."""
     names = []
     real = folders.decode
-    monkeypatch.setattr(folders, "decode", lambda path, shape: names.append(path.name) or real(path, shape))
+    monkeypatch.setattr(folders, "decode", lambda path, *how: names.append(path.name) or real(path, *how))
     return names
 
 
@@ -177,7 +177,7 @@ def test_progress_is_reported_to_whom_asks(photos):
 
 
 def test_an_interrupted_decoding_leaves_no_cache(photos, own_cache, monkeypatch):
-    def interrupted(path, shape):
+    def interrupted(path, *how):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(folders, "decode", interrupted)

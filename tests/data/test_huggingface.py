@@ -29,6 +29,16 @@ class Table:
         return self.cells if name == "photo" else list(range(len(self.cells)))
 
 
+def test_deep_images_and_names_of_classes(hub, make, capsys):
+    deep = [{"bytes": make.encoded((np.arange(320).reshape(16, 20) * (11 + i % 2)).astype(np.uint16)), "path": None} for i in range(20)]
+    hub["train"] = Table(deep)
+    hub["train"].features["label"] = types.SimpleNamespace(names=[f"class {i}" for i in range(20)])
+    images = open_data("hf:me/photos", image_shape=(1, 16, 20))
+    assert set(images.pixels.max((1, 2, 3)).tolist()) == {round(319 * 11 * 255 / 4095), round(319 * 12 * 255 / 4095)}
+    assert images.class_names[:2] == ("class 0", "class 1") and images.labels.dtype == np.int64
+    assert "hf:me/photos:train: deep images with values up to 3,828: read as 12-bit" in capsys.readouterr().err
+
+
 @pytest.fixture
 def hub(make, monkeypatch):
     """Put a library into place that knows one data set; return its splits."""

@@ -99,6 +99,37 @@ def picture(tmp_path, values, mode="L"):
     return tmp_path / "mask.png"
 
 
+def clear(tmp_path, values, alpha, mode="RGBA"):
+    grey, opacity = (Image.fromarray(torch.tensor(side, dtype=torch.uint8).numpy()) for side in (values, alpha))
+    Image.merge("LA", (grey, opacity)).convert(mode).save(tmp_path / "mask.png")
+    return tmp_path / "mask.png"
+
+
+ALPHA = [[0, 255, 255], [255, 255, 0]]
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+@pytest.mark.parametrize("below", [0, 255])  # what is under a hole says nothing
+def test_a_transparent_hole_is_drawn(tmp_path, mode, below):
+    opaque = [[below, 255, 255], [255, 0, below]]
+    assert read_mask(clear(tmp_path, opaque, ALPHA, mode), 2, 3).tolist() == [[False, True, True], [True, False, False]]
+    photograph = [[below, 10, 200], [255, 90, below]]  # of which all that is there is kept
+    assert read_mask(clear(tmp_path, photograph, ALPHA, mode), 2, 3).tolist() == [[False, True, True], [True, True, False]]
+    assert not read_mask(clear(tmp_path, opaque, [[0] * 3] * 2, mode), 2, 3).any()
+
+
+def test_a_palette_with_a_hole_and_masks_of_other_depths(tmp_path):
+    palette = Image.new("P", (3, 2), 1)
+    palette.putpalette([0, 0, 0, 255, 255, 255])
+    palette.putpixel((0, 0), 0)
+    palette.save(tmp_path / "mask.png", transparency=0)
+    assert read_mask(tmp_path / "mask.png", 2, 3).tolist() == [[False, True, True], [True] * 3]
+    for values in ([[0, 1, 1], [0, 0, 1]], [[0, 255, 255], [0, 0, 255]]):  # False and True, as arrays of them are saved
+        assert read_mask(picture(tmp_path, values), 2, 3).tolist() == [[False, True, True], [False, False, True]]
+    Image.fromarray((65535 * torch.tensor([[0, 1, 1], [0, 0, 1]])).numpy().astype("uint16")).save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png", 2, 3).tolist() == [[False, True, True], [False, False, True]]
+
+
 @pytest.mark.parametrize("mode", ["L", "1", "RGB", "RGBA", "P"])
 def test_a_mask_is_read_from_a_picture(tmp_path, mode):
     kept = read_mask(picture(tmp_path, [[255, 0, 255], [0, 0, 255]], mode), 2, 3)
@@ -110,6 +141,10 @@ def test_a_picture_that_is_no_mask_is_refused(tmp_path):
         read_mask(picture(tmp_path, [[0, 255]]), 2, 3)
     with pytest.raises(ArgumentError, match=r"mask\.png has 2 pixels that are neither white nor black — white is kept"):
         read_mask(picture(tmp_path, [[0, 255, 7], [0, 254, 0]]), 2, 3)
+    with pytest.raises(ArgumentError, match=r"mask\.png has 1 pixels that are neither opaque nor transparent — white is kept"):
+        read_mask(clear(tmp_path, [[255] * 3] * 2, [[0, 255, 255], [128, 0, 0]]), 2, 3)
+    with pytest.raises(ArgumentError, match=r"mask\.png is black with transparent holes, and both would be drawn — paint white"):
+        read_mask(clear(tmp_path, [[0] * 3] * 2, [[0, 255, 255], [255, 0, 0]]), 2, 3)
     (tmp_path / "mask.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"mask .*mask\.png cannot be read: corrupt"):
         read_mask(tmp_path / "mask.png", 2, 3)

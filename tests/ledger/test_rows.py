@@ -268,3 +268,11 @@ def test_several_processes_lose_no_row(tmp_path):
     children = [subprocess.Popen([sys.executable, "-c", ADD, str(tmp_path / "zoo.toml"), str(i)]) for i in range(3)]
     assert [child.wait(60) for child in children] == [0, 0, 0]
     assert len(read_rows(tmp_path / "zoo.toml")) == 12
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    marked = b"\xef\xbb\xbf" + PLAIN.encode()
+    assert parse_rows(marked, Path("zoo.toml")) == parse_rows(PLAIN.encode(), Path("zoo.toml"))
+    (tmp_path / "zoo.toml").write_bytes(marked)
+    add_row(tmp_path / "zoo.toml", Row(name="new", sha256=DIGEST, bytes=1, sources=("folder:z",)))
+    assert set(read_rows(tmp_path / "zoo.toml")) == {*parse_rows(PLAIN.encode(), Path("zoo.toml")), "new"}

@@ -72,3 +72,11 @@ def test_data_that_do_not_suit_are_refused_before_anything_is_trained(start, dig
         start(class_toys.net(), data=digits.replace(labels=None))
     with pytest.raises(ArgumentError, match="labels of digits run from 0 to 9, and 4 classes have 0 to 3 — --set classes=10"):
         start(class_toys.net(classes=4))
+    for shift, told in (
+        (1, "run from 1 to 10, and 10 classes have 0 to 9 — count them from 0: labels - 1"),
+        (-1, "run from -1 to 8, and 10 classes have 0 to 9 — numpy.unique"),
+    ):
+        with pytest.raises(ArgumentError, match=told):
+            start(class_toys.net(), data=digits.replace(labels=digits.labels + shift, class_names=()))
+    with pytest.raises(DataError, match="learns from them — no labels: labels must be"):
+        start(class_toys.net(), data=digits.replace(labels=None, facts={"labels": "no labels: labels must be whole"}))

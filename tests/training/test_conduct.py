@@ -12,7 +12,7 @@ import toys
 from PIL import Image
 
 from genzoo import zoo
-from genzoo.errors import ArgumentError, GenzooError, HubError, TrainingError, UnknownNameError, WeightsError
+from genzoo.errors import ArgumentError, GenzooError, HubError, StorageError, TrainingError, UnknownNameError, WeightsError
 from genzoo.ledger import read_rows
 from genzoo.models import golden
 from genzoo.models.weights import facts_of
@@ -356,4 +356,35 @@ def test_a_run_begins_with_a_sweep_of_what_killed_ones_left(tmp_path):
         path.write_bytes(bytes(1000))
     zoo.train("toy-gan", "digits", tmp_path, 1, device="cpu", quiet=True, settings={"image_size": "8x8", "width": 6, "batch": 32})
     assert not any(path.exists() for path in left)
-    assert (tmp_path / "toy-gan.safetensors").exists()
+    assert list(tmp_path.glob("toy-gan-*.safetensors"))
+
+
+class TestBeforeDecoding:
+    """What cannot work is told before a folder of pictures, which may take an hour, is decoded."""
+
+    @pytest.fixture
+    def pictures(self, tmp_path, monkeypatch):
+        """Give a folder of pictures, none of which may be decoded."""
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        for number in range(12):
+            Image.new("RGB", (8, 8), (number, 0, 0)).save(folder / f"{number}.png")
+        monkeypatch.setattr("genzoo.data.folder.decode", lambda *given: pytest.fail("an image was decoded"))
+        return folder
+
+    @pytest.mark.parametrize(
+        ("settings", "told"), [({"image_size": "0x8"}, "image_shape"), ({"channels": 2}, "image_shape"), ({"width": 0}, "width")]
+    )
+    def test_a_size_that_no_model_has(self, tmp_path, pictures, settings, told):
+        with pytest.raises(GenzooError, match=told):
+            train(tmp_path, data=str(pictures), settings=settings)
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path, pictures):
+        (tmp_path / "run").write_text("in the way")
+        with pytest.raises(StorageError, match="run"):
+            train(tmp_path, data=str(pictures))
+
+    def test_a_line_about_the_data_is_said_once(self, tmp_path, capsys):
+        zeros = (torch.rand(40, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.5).numpy().astype("uint8")
+        train(tmp_path, data=zeros, steps=1, settings={"held_out": 0.3})
+        assert capsys.readouterr().err.count("1 is taken as white") == 1

@@ -1,0 +1,152 @@
+"""What the folders between a folder of images and its images mean: splits, and classes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from genzoo.data.formats import SUFFIXES
+from genzoo.data.labels import class_order
+from genzoo.data.splits import check_split
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+SPLITS = ("test", "valid", "train")  # the order in which they lie in memory
+WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "train": "train", "training": "train",
+        "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
+        "test": "test", "testing": "test",
+    }
+)  # fmt: skip
+_FOLDER = re.compile(rf"({'|'.join(WORDS)})(?:[_ -]?(?:set|images|imgs|data|split|\d{{4}}))?")  # also test_set, val2017
+_DEEPEST = 2  # folders above those of the splits: one may stand for each class, or for each kind of object
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Labels (N,) int64 and the names of their classes, or None, () and why there are none ("" where nothing looks like classes)."""
+
+    labels: Array | None = None
+    names: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where in the paths of a folder's images splits stand: `depth` folders below `shared`; with no `splits` it is not split.
+
+    Attributes:
+        shared: the folders that all images share.
+        depth: folders between them and those of the splits.
+        splits: split -> its folder.
+    """
+
+    shared: int = 0
+    depth: int = 0
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+    def split_of(self, path: str) -> str | None:
+        """Return the split of the image at `path`, None where it lies in none."""
+        return _split_at(path.split("/")[self.shared :], self.depth) if self.splits else None
+
+    def inner(self, path: str) -> list[str]:
+        """Return the parts of `path` without the folders that all share and those of splits."""
+        parts = path.split("/")[self.shared :]
+        if split := self.split_of(path):
+            while _split_at(parts, self.depth) == split:  # test_set/test_set/cat, as some archives have it
+                del parts[self.depth]
+        return parts
+
+    def classes(self, paths: Sequence[str]) -> Classes:
+        """Return the classes of the images at `paths`: those of their folders, where each lies in one folder of at least two."""
+        inner = [self.inner(path) for path in paths]
+        while inner and all(len(parts) > 1 for parts in inner) and len({parts[0] for parts in inner}) == 1:
+            inner = [parts[1:] for parts in inner]
+        named = {parts[0] for parts in inner if len(parts) == 2}
+        if len(named) < 2:
+            return Classes()
+        outside = [path for path, parts in zip(paths, inner, strict=True) if len(parts) != 2]
+        if outside:
+            few = f"{len(outside):,} of {len(inner):,} images do not lie directly in one of its {len(named):,} folders"
+            return Classes(why=f"no labels: {few} (one of them: {min(outside)})")
+        names = class_order(named)
+        number = {name: place for place, name in enumerate(names)}
+        return Classes(np.array([number[parts[0]] for parts in inner], np.int64), tuple(map(_printable, names)))
+
+    def notes(self, paths: Sequence[str], left_out: Sequence[str]) -> list[str]:
+        """Return what people should know of how the images at `paths` are read, one line each; `left_out` lie in no split."""
+        found, lines = self.classes(paths), []
+        if self.splits:
+            lines.append(f"split by its folders: {', '.join(f'{self.splits[word]}/' for word in reversed(SPLITS) if word in self.splits)}")
+            if "test" not in self.splits:
+                lines[-1] += f"; {self.splits['valid']}/ is held out for the scores"
+        if stray := sorted(path for path in left_out if _is_image(path)):
+            files = f"{len(stray):,} image{'s' * (len(stray) != 1)}"
+            lines.append(f"{files} in none of these folders: not used (one of them: {stray[0]})")
+        if found.why:
+            lines.append(found.why)
+        if found.names:
+            lines.append(f"{len(found.names):,} classes by its folders: {_few(found.names)}")
+        return lines
+
+
+def layout_of(paths: Iterable[str]) -> Layout:
+    """Return the layout of the files at `paths`; those that are no images by their names do not count where others are."""
+    every = list(paths)
+    images = [path for path in every if _is_image(path)] or every
+    parts = [path.split("/") for path in images]
+    shared = 0
+    while parts and all(len(part) > shared + 1 for part in parts) and len({part[shared] for part in parts}) == 1:
+        shared += 1
+    below = [part[shared:] for part in parts]
+    for depth in range(_DEEPEST):
+        found: dict[str, str] = {}
+        for part in below:
+            if split := _split_at(part, depth):
+                found.setdefault(split, part[depth])
+        # Beside train/ and test/ there may be strays; deeper, where words are less sure to mean splits, all must lie in one.
+        if "train" in found and len(found) > 1 and (depth == 0 or all(_split_at(part, depth) for part in below)):
+            return Layout(shared, depth, found)
+    return Layout(shared)
+
+
+def check(split: str, known: Mapping[str, object], name: str) -> str:
+    """Return the split that `split` means for a set that has the splits `known`, or that is divided where it has none.
+
+    Where no test images lie beside training and validation images, those of validation are the ones held out.
+
+    Raises:
+        ArgumentError: a split that there is not.
+    """
+    if not known:
+        return check_split(split, ("train", "test"), name)
+    if split == "test" and "test" not in known:
+        return "valid"
+    return check_split(split, [word for word in reversed(SPLITS) if word in known], name)
+
+
+def _is_image(path: str) -> bool:
+    """Whether `path`, maybe with the number of a page, has the name of an image."""
+    return PurePosixPath(re.sub(r"#\d+$", "", path)).suffix.lower() in SUFFIXES
+
+
+def _split_at(parts: Sequence[str], depth: int) -> str | None:
+    """Return the split that the folder at `depth` is named after."""
+    found = _FOLDER.fullmatch(parts[depth].lower()) if len(parts) > depth + 1 else None
+    return WORDS[found[1]] if found else None
+
+
+def _few(names: Sequence[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f", … ({len(names) - most:,} more)" if len(names) > most else "")
+
+
+def _printable(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

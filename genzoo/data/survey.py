@@ -1,0 +1,203 @@
+"""What has to be known of all the files of a folder before one of them is decoded: their pages, and which numbers are white."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from genzoo.data.decode import MOST_PIXELS, TOO_LARGE, Shape, Skip, eight_bit, faults, fit, is_deep, open_image
+from genzoo.data.depth import FULL, VARIABLE, Numbers, Scale, asked_bits, scale_of
+from genzoo.data.formats import HEAD, is_raw
+
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+PAGES = 1 << 20  # of one file at most
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_DEPTH, _SUBFILE = 258, 254  # tags of TIFF
+_REDUCED, _MASK = 1, 4  # bits of the tag NewSubfileType: a page that is a thumbnail or a mask of another
+_DARK = 63  # of 255: a colour file of 16 bits that stays below it uses 14 or fewer
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen of the files of a folder.
+
+    Attributes:
+        pages: number of a file -> its pages that are images; a file that is not named has one.
+        scale: which numbers of deep images are white.
+        notes: what people should know, one line each.
+    """
+
+    pages: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    scale: Scale = field(default_factory=Scale)
+    notes: tuple[str, ...] = ()
+
+
+def survey(count: int, source: Callable[[int], Path | bytes], every_page: bool = True) -> Survey:
+    """Look at the headers of `count` files, and into those that are deeper than 8 bits until their range is known.
+
+    Args:
+        count: how many.
+        source: the path or the content of file i, from 0; a `Skip` says that there is none.
+        every_page: whether each page of a file is an image, or the first one alone.
+    """
+    look = _Look(source, every_page)
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            found = dict(enumerate(threads.map(look, range(count))))
+        except BaseException:
+            threads.shutdown(wait=False, cancel_futures=True)
+            raise
+    pages = {number: pages for number, pages in found.items() if pages != (0,)}
+    scale = scale_of(look.numbers)
+    return Survey(pages, scale, tuple(look.notes(pages, scale)))
+
+
+class _Look:
+    """Looks at one file after another, by several threads, and remembers what matters for all."""
+
+    def __init__(self, source: Callable[[int], Path | bytes], every_page: bool) -> None:
+        self._source, self._every_page = source, every_page
+        self.numbers: list[Numbers] = []
+        self.colours: list[int] = []  # the largest byte of each colour file of 16 bits, of which Pillow keeps the upper 8
+        self.animations: list[int] = []
+        self._bits = asked_bits()
+        self._full = False  # whether some file needs all 16 bits: then no other has to be measured
+
+    def __call__(self, number: int) -> tuple[int, ...]:
+        """Return the pages of a file that are images; what cannot be read has one, of which decoding says why."""
+        with contextlib.suppress(Skip), faults():
+            source = self._source(number)
+            if isinstance(source, bytes):
+                return self._looked(number, source, source[:HEAD])
+            if source.is_file() and not is_raw(source.name):
+                with source.open("rb") as file:
+                    head = file.read(HEAD)
+                return self._looked(number, source, head)
+        return (0,)
+
+    def _looked(self, number: int, source: Path | bytes, head: bytes) -> tuple[int, ...]:
+        if head[:4] in _TIFF:
+            pages = self._tiff(source)
+            if self._every_page or len(pages) == 1:
+                return pages
+            self.animations.append(number)
+        elif _animated(source, head):
+            self.animations.append(number)
+        if head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10":
+            with open_image(source) as image:
+                self._measure(image)
+        return (0,)
+
+    def _tiff(self, source: Path | bytes) -> tuple[int, ...]:
+        pages = []
+        with open_image(source) as image, contextlib.suppress(Skip), faults():  # what breaks further on spoils no page before it
+            for page in range(min(int(getattr(image, "n_frames", 1)), PAGES)):
+                if page:
+                    image.seek(page)
+                    if int(_tag(image, _SUBFILE, 0)) & (_REDUCED | _MASK):
+                        continue
+                pages.append(page)
+                if image.width * image.height <= MOST_PIXELS:
+                    with contextlib.suppress(Skip), faults():
+                        self._measure(image)
+        return tuple(pages) or (0,)
+
+    def _measure(self, image: Image.Image) -> None:
+        """Remember the range of `image` where it is deep, or a colour image of 16 bits."""
+        if is_deep(image):
+            declared = _bits(image) if 8 < _bits(image) < 16 else 0
+            if image.mode != "F" and (self._full or self._bits or declared):  # its values need not be looked at
+                self.numbers.append(Numbers(True, 0, 2.0 ** (declared or 16) - 1, declared))
+                return
+            values = np.asarray(image)
+            self.numbers.append(Numbers(values.dtype.kind != "f", float(values.min()), float(values.max())))
+            self._full |= FULL < self.numbers[-1].high <= 65_535 and self.numbers[-1].whole
+        elif (image.format == "PNG" or _bits(image) == 16) and max(self.colours, default=0) <= _DARK:
+            self.colours.append(int(np.asarray(image.convert("RGB")).max()))
+
+    def notes(self, pages: Mapping[int, tuple[int, ...]], scale: Scale) -> list[str]:
+        """Return what people should know, one line each."""
+        lines = []
+        if pages:
+            files = f"{len(pages):,} file{'s' * (len(pages) != 1)} of several pages"
+            lines.append(f"{files}: each page is an image, {sum(map(len, pages.values())):,} together")
+        if self.animations:
+            kind = "animated" if self._every_page else "of several frames or pages"
+            source = self._source(min(self.animations))
+            one = f" (one of them: {source.name})" if isinstance(source, Path) else ""
+            lines.append(f"{len(self.animations):,} {kind}: of each the first is read{one}")
+        known = [one for one in self.numbers if not one.fault]
+        high = max((one.high for one in known if one.whole), default=0)
+        if self._bits is None and high and scale.bits < 16:
+            seen = f"deep images with values up to {high:,.0f}: read as {scale.bits}-bit"
+            lines.append(f"{seen}, white is {2**scale.bits - 1:,}; {VARIABLE}=16 reads them as 16-bit")
+        if scale.white not in (0, 1):
+            lines.append(f"images of floats up to {max(one.high for one in known if not one.whole):,.6g}: white is {scale.white:,.0f}")
+        if self.colours and max(self.colours) <= _DARK:
+            bits = 8 + max(max(self.colours).bit_length(), 1)
+            lines.append(f"colour images of 16 bits that use only {bits} come out dark: scale them and save them with 8 bits per channel")
+        return lines
+
+
+class Stacks:
+    """Files of several pages that stay open for a while: the way to a page leads through all the pages before it."""
+
+    MOST = 8
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[Path, Image.Image] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def decode(self, path: Path, page: int, shape: Shape, scale: Scale) -> Array:
+        """Return `page` of the file as (C, H, W) uint8; see `genzoo.data.decode.decode`."""
+        with self._lock, faults():
+            image = self._open.pop(path, None) or open_image(path)
+            self._open[path] = image
+            while len(self._open) > self.MOST:
+                self._open.popitem(last=False)[1].close()
+            image.seek(page)
+            if image.width * image.height > MOST_PIXELS:
+                raise Skip(TOO_LARGE)
+            image.load()
+            return fit(eight_bit(image, scale), shape)
+
+    def close(self) -> None:
+        """Close all files."""
+        for image in self._open.values():
+            image.close()
+        self._open.clear()
+
+
+def _animated(source: Path | bytes, head: bytes) -> bool:
+    """Whether the file has several frames, of which the first is read."""
+    if head[:4] == b"GIF8":
+        with open_image(source) as image:
+            return bool(getattr(image, "is_animated", False))
+    moving_webp = head[:4] == b"RIFF" and head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & 2)
+    moving_png = head[:4] == b"\x89PNG" and b"acTL" in head
+    return moving_webp or moving_png or head[8:12] == b"avis"
+
+
+def _tag(image: Image.Image, number: int, default: Any) -> Any:
+    tags = getattr(image, "tag_v2", None)
+    return default if tags is None else tags.get(number, default)
+
+
+def _bits(image: Image.Image) -> int:
+    """Return the bits per channel that a TIFF declares, 0 for other formats."""
+    bits = _tag(image, _DEPTH, 0)
+    return int(bits[0] if isinstance(bits, tuple) else bits)
