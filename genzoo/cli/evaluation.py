@@ -55,7 +55,11 @@ def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(("test", "valid", "train")), default="test", show_default=True,
-    help="Images whose likelihood, reconstruction or class is measured; train shows how much a model overfits.",
+    help="Images that are measured. Choose settings by valid; train shows how much a likelihood overfits.",
+)  # fmt: skip
+@click.option(
+    "--binarise", type=click.Choice(("threshold", "draw")),
+    help="Make grey images black and white: white from level 128 on, or one draw by their levels.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the samples and of every choice.")
 @json_option
@@ -67,6 +71,7 @@ def eval_command(
     features: str | None,
     metrics: list[str] | None,
     split: str,
+    binarise: str | None,
     seed: int,
     as_json: bool,
 ) -> None:
@@ -84,7 +89,7 @@ def eval_command(
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
 
     settled()
-    given = {"ks": ks, "features": features, "metrics": metrics, "split": None if split == "test" else split}
+    given = {"ks": ks, "features": features, "metrics": metrics, "split": None if split == "test" else split, "binarise": binarise}
     wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     every: list[Record] = []
     failed = False

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+import PIL
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = "tuple[int, int, int]"
@@ -33,6 +34,12 @@ class Skip(Exception):
 def _formats() -> tuple[str, ...]:
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)  # AVIF depends on how Pillow was built
+
+
+def decoder() -> str:
+    """Return what decodes and resizes images here: its version can decide grey levels, so records of such images name it."""
+    jpeg = features.version("libjpeg_turbo")
+    return f"decoded by Pillow {PIL.__version__}" + (f", libjpeg-turbo {jpeg}" if jpeg else "")
 
 
 def decode(source: Path | bytes, shape: Shape) -> Array:

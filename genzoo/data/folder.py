@@ -12,9 +12,9 @@ import numpy as np
 from genzoo.data import idx
 from genzoo.data.cache import Decoded, cached, key_of, note
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import FORMATS, VERSION, Shape, Skip, decode
+from genzoo.data.decode import FORMATS, VERSION, Shape, Skip, decode, decoder
 from genzoo.data.pool import Loaded, Progress, decode_all
-from genzoo.data.splits import check_split, fractions, held_out_mask, nothing_held_out
+from genzoo.data.splits import check_split, fractions, nothing_held_out, split_mask
 from genzoo.errors import DataError
 
 DEFAULT: Shape = (3, 64, 64)
@@ -26,16 +26,16 @@ def open_folder(
 ) -> Images:
     """Return the images of `folder` as `shape`, 3x64x64 where None is given.
 
-    They are kept in the order of the hashes of their relative paths: the held-out ones come first, so that both parts are
-    views of one memory map, and a new file moves none of the others to the other part.
+    They are kept in the order of the hashes of their relative paths: the held-out ones come first, then those of the validation
+    split, so that every part is a view of one memory map, and a new file moves none of the others to the other part.
 
     Raises:
-        ArgumentError: a split other than train and test.
-        DataError: no file, none that is an image, or no test images.
+        ArgumentError: an unknown split.
+        DataError: no file, none that is an image, or none in the split.
     """
     if idx.is_pair(folder):
         return idx.open_pair(folder, folder.name, split)
-    check_split(split, ("train", "test"), folder.name)
+    check_split(split, name=folder.name)
     files = sorted(_files(folder))
     if not files:
         raise DataError(f"the folder {folder} holds no files", f"put images there: {', '.join(FORMATS)}, in folders of any depth")
@@ -43,11 +43,11 @@ def open_folder(
     inwards = np.argsort(places, kind="stable")
     files, places = [files[i] for i in inwards], places[inwards]
     decoded = _decode(folder, files, shape or DEFAULT, cache, progress)
-    test = int(held_out_mask(places[list(decoded.rows)], held_out).sum())
-    if split == "test" and test == 0:
-        raise nothing_held_out(f"the folder {folder}", held_out, len(decoded.rows))
-    pixels = decoded.pixels[:test] if split == "test" else decoded.pixels[test:]
-    return Images(pixels=pixels, name=folder.resolve().name, split=split, facts=FACTS, skipped=decoded.skipped)
+    rows = np.flatnonzero(split_mask(places[list(decoded.rows)], split, held_out))
+    if len(rows) == 0:
+        raise nothing_held_out(f"the folder {folder}", held_out, len(decoded.rows), split)
+    pixels, facts = decoded.pixels[rows[0] : rows[-1] + 1], {**FACTS, "decoder": decoder()}
+    return Images(pixels=pixels, name=folder.resolve().name, split=split, facts=facts, skipped=decoded.skipped)
 
 
 def _decode(folder: Path, files: list[tuple[str, os.stat_result]], shape: Shape, cache: bool, progress: Progress | None) -> Decoded:

@@ -11,7 +11,7 @@ import numpy as np
 from genzoo.data import npz
 from genzoo.data.cache import cached, key_of, note
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode
+from genzoo.data.decode import VERSION, Shape, Skip, decode, decoder
 from genzoo.data.pool import Loaded, Progress, decode_all
 from genzoo.data.splits import hold_out
 from genzoo.errors import DataError, suggest
@@ -87,6 +87,7 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
     decoded = cached(key, make)
     labels = np.asarray(table["label"])[list(decoded.rows)] if "label" in table.features else None
     facts = {"source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}", "terms": "see the page of the data set"}
+    facts["decoder"] = decoder()
     return Images(pixels=decoded.pixels, name=spec, labels=labels, facts=facts, skipped=decoded.skipped)
 
 

@@ -1,6 +1,7 @@
 """Image sets in one .npz file, told apart by their keys.
 
-* `images`, maybe `labels` (or `alphabet` and `character`): (N, H, W) or (N, H, W, C), uint8 or float in [0, 1].
+* `images`, maybe `labels` (or `alphabet` and `character`): (N, H, W) or (N, H, W, C), uint8 or float in [0, 1]; maybe `blocks`: (N,), equal
+  for images that belong together, such as frames of one film: they are held out together, and standard errors count them once.
 * `jpeg`, `offsets`: JPEG files end to end, image i is `jpeg[offsets[i]:offsets[i + 1]]`; maybe `attr` (N, K), `attr_names`, `path`.
 * `webp`, `offsets`, `labels`: lossless mosaics of ten by a hundred 32x32 images each (CIFAR-10).
 * `train`, `valid`, `test`, maybe `<split>_labels`: bits of 28x28 images, packed (N, 98), which are static binarisation.
@@ -20,9 +21,9 @@ import numpy as np
 from genzoo.data.arrays import conform, standard
 from genzoo.data.cache import cached, check_memory, key_of, stat_key
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode, fit, open_image
+from genzoo.data.decode import VERSION, Shape, Skip, decode, decoder, fit, open_image
 from genzoo.data.pool import Loaded, Progress, decode_all
-from genzoo.data.splits import SPLITS, check_split, hold_out
+from genzoo.data.splits import FIT, SPLITS, check_split, hold_out
 from genzoo.errors import DataError, GenzooError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -74,7 +75,8 @@ def open_npz(
     name = name or path.stem
     try:
         if set(SPLITS) <= set(arrays):
-            return conform(_binary(arrays, name, check_split(split, SPLITS, name)), shape, cache, progress)
+            own = "train" if split == FIT else check_split(split, SPLITS, name)  # these validation images lie apart
+            return conform(_binary(arrays, name, own), shape, cache, progress)
         if "images" in arrays:
             found = conform(_plain(arrays, name), shape, cache, progress)
         elif {"jpeg", "offsets"} <= set(arrays):
@@ -85,7 +87,8 @@ def open_npz(
         else:
             names = ", ".join(arrays) or "none at all"
             raise DataError(f"{path} has no array named 'images', but {names}", "numpy.savez(path, images=...) makes one")
-        return hold_out(found, None if keys is None else keys(arrays), split, held_out)
+        together = keys(arrays) if keys is not None else [str(block) for block in arrays["blocks"]] if "blocks" in arrays else None
+        return hold_out(found, together, split, held_out)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         if isinstance(error, GenzooError):
             raise type(error)(f"{path}: {error.message}", error.hint) from error
@@ -133,7 +136,8 @@ def _jpeg(arrays: Mapping[str, Array], name: str, shape: Shape | None, key: str 
     attributes = None
     if "attr" in arrays and "attr_names" in arrays:
         attributes = {str(n): arrays["attr"][:, i].astype(np.float32) for i, n in enumerate(arrays["attr_names"])}
-    return Images(pixels=cached(key, make).pixels, name=name, labels=arrays.get("labels"), attributes=attributes)
+    facts = {"decoder": decoder()}
+    return Images(pixels=cached(key, make).pixels, name=name, labels=arrays.get("labels"), attributes=attributes, facts=facts)
 
 
 def native(file: bytes, name: str) -> Shape:

@@ -18,7 +18,7 @@ from genzoo.data.folder import open_folder
 from genzoo.data.huggingface import open_huggingface
 from genzoo.data.named import NAMES, open_named
 from genzoo.data.pool import Progress
-from genzoo.data.splits import check_share, check_split, hold_out
+from genzoo.data.splits import FIT, check_share, check_split, hold_out
 from genzoo.errors import ArgumentError, DataError, GenzooError, UnknownNameError, suggest
 from genzoo.registry import installed
 
@@ -48,7 +48,8 @@ def open_data(
             (N, H, W), (N, C, H, W) or (N, H, W, C), float in [0, 1] or uint8; or Images.
         image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out; grey is repeated, colours
             become luminance. None keeps the size of arrays and named sets; folders become 3x64x64.
-        split: "train", "test", for binarized-mnist also "valid". Sets without an official split are divided by a fixed hash.
+        split: "train", "test", "valid" or "fit". Sets without an official split are divided by a fixed hash. Validation images are a
+            part of the training images unless the set keeps its own apart (binarized-mnist); "fit" is the training images without them.
         held_out: the share of the test split where there is no official one, 0 to 0.9.
         cache: keep decoded images under GENZOO_CACHE.
         progress: called with (done, total) while decoding; by default a bar on stderr when it takes longer than two seconds.
@@ -114,7 +115,8 @@ def _open_path(path: Path, shape: Shape | None, split: str, held_out: float, cac
     if path.is_dir():
         return conform(open_folder(path, shape, split, held_out, cache, progress), shape, cache, progress)
     if path.suffix.lower() == ".npz":
-        return npz.open_npz(path, shape, split, held_out, cache, progress).replace(facts=_facts("an .npz file"))
+        images = npz.open_npz(path, shape, split, held_out, cache, progress)
+        return images.replace(facts={**images.facts, **_facts("an .npz file")})
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"{path} is one image, not a folder of images", "give the folder that holds it")
     if not path.is_file() or not ("idx" in path.name or path.suffix in (".gz", "")):
@@ -132,7 +134,9 @@ def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra:
         names = [*NAMES, *known]
         raise UnknownNameError(f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}")
     try:
-        given = known[name](split)
+        given = known[name]("train" if split == FIT else split)
+        if split == FIT and isinstance(given, Images) and given.split == "train":
+            given = given.replace(split=FIT)  # a set that keeps its validation images apart
         if isinstance(given, np.ndarray | Tensor):
             given = Images(pixels=standard(given, "its images"), name=name, split=split)
         if isinstance(given, Images):

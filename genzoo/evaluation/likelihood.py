@@ -12,13 +12,13 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.inputs import Progress, subset
+from genzoo.evaluation.inputs import Progress, blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.records import Record
+from genzoo.evaluation.standard_errors import Blocks, count_blocks, mean_error
 from genzoo.images import to_float
 from genzoo.losses.likelihood import dimensions
 from genzoo.models.density import DensityModel
 from genzoo.models.importance import ImportanceModel, check_draws
-from genzoo.models.model import check_count
 
 CHUNK, FEW = 64, 16  # images asked at a time; few where each takes thousands of draws
 GREY, BINARY = "8-bit", 2  # the transform, and the number of levels, that do not go together
@@ -55,9 +55,11 @@ def likelihood(
     check_suited(model, images)
     if log_prob is not None and not kind:
         raise ArgumentError("kind must say what log_prob estimates", 'kind="elbo" or kind="iwae"')
-    values = nats(log_prob or model.log_prob, images, _rows(images, n, seed), progress)
+    rows, chosen = choose(len(images), n, seed, "likelihood")
+    values = nats(log_prob or model.log_prob, images, rows, progress)
     kind, protocol = kind or ("exact" if model.exact else "elbo"), protocol or model.record_protocol
-    return in_both_units(values, model.image_shape, {**_facts(model, images, subject), "kind": kind, "protocol": protocol})
+    about = {**_facts(model, images, subject), "kind": kind, "protocol": joined(protocol, chosen, decoder_of(images))}
+    return in_both_units(values, model.image_shape, about, blocks_of(images, rows))
 
 
 def importance(
@@ -72,7 +74,8 @@ def importance(
 ) -> list[Record]:
     """Return two records, as `likelihood` does, of the importance-weighted bound with k draws per image for each k of `ks`.
 
-    One pass with the most draws gives all of them, since fewer draws are the first ones of more; the draws are those of `seed`.
+    One pass with the most draws gives all of them, since fewer draws are the first ones of more; the draws are those of `seed`, which a
+    record's protocol names where it is not 0.
 
     Raises:
         ArgumentError: as `likelihood`, and where a k is no whole number ≥ 1.
@@ -83,13 +86,15 @@ def importance(
     def bounds(x: Tensor) -> Tensor:
         return torch.stack([found.bound for found in model.iwae_bounds(x, counts, seed)])
 
-    values = nats(bounds, images, _rows(images, n, seed), progress, f"IWAE-{counts[-1]}", FEW)
-    about, of_pixels = _facts(model, images, subject), ", density of real-valued pixels" if getattr(model, "levels", None) == 0 else ""
-    return [
-        record
-        for k, row in zip(counts, values, strict=True)
-        for record in in_both_units(row, model.image_shape, {**about, "kind": "iwae", "protocol": f"K = {k}{of_pixels}"})
-    ]
+    rows, chosen = choose(len(images), n, seed, "likelihood")
+    values = nats(bounds, images, rows, progress, f"IWAE-{counts[-1]}", FEW)
+    about, of_pixels = _facts(model, images, subject), "density of real-valued pixels" if getattr(model, "levels", None) == 0 else ""
+    drawn = f"draws of seed {seed}" if seed else ""
+    records: list[Record] = []
+    for k, row in zip(counts, values, strict=True):
+        said = {"kind": "iwae", "protocol": joined(f"K = {k}", drawn, of_pixels, chosen, decoder_of(images))}
+        records += in_both_units(row, model.image_shape, {**about, **said}, blocks_of(images, rows))
+    return records
 
 
 def nats(
@@ -115,12 +120,6 @@ def nats(
     return values
 
 
-def _rows(images: Images, n: int | None, seed: int) -> Tensor:
-    """Return the indices of `n` images, a fixed choice by `seed`; all where n is None or more than there are."""
-    chosen = len(images) if n is None else min(check_count(n), len(images))
-    return torch.arange(len(images)) if chosen == len(images) else subset(len(images), chosen, seed, "likelihood").sort().values
-
-
 def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
     """Return what a record of the likelihood of `images` says whatever its kind."""
     return {
@@ -129,9 +128,10 @@ def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def in_both_units(values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any]) -> list[Record]:
+def in_both_units(values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any], blocks: Blocks = None) -> list[Record]:
     """Return the mean of `values` (n,), nats of whole images, with its standard error as two records: nats and bits/dim."""
-    spread = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
+    spread = mean_error(values, blocks)
+    about = {**about, "blocks": count_blocks(blocks)}
     shape = "x".join(map(str, image_shape))
     whole = Record(value=float(values.mean()), unit="nats", stderr=spread, n=len(values), image_shape=shape, **about)
     scale = 1 / (dimensions(image_shape) * math.log(2))
@@ -147,7 +147,7 @@ def check_suited(model: DensityModel, images: Images) -> None:
         raise ArgumentError(
             f"{type(model).__name__} knows black and white only, and {images.name} is 8-bit: rounding or drawing its pixels would "
             "each give another likelihood",
-            "choose a binarisation: --data binarized-mnist (static) or dynamic-binarized-mnist",
+            "choose a binarisation: --binarise threshold or draw; of MNIST, --data binarized-mnist (static) or dynamic-binarized-mnist",
         )
 
 

@@ -71,7 +71,8 @@ def publish(run: Run, model: Model, card: Card, records: list[Record], storage: 
 def score(record: Record) -> Score:
     """Return the ledger's form of a record."""
     facts: dict[str, Any] = {"metric": record.label, "unit": "" if record.unit == "1" else record.unit}
-    facts |= {key: getattr(record, key) for key in ("value", "kind", "n", "stderr", "subject", "data", "split", "transform", "protocol")}
+    kept = ("value", "kind", "n", "stderr", "blocks", "subject", "data", "split", "transform", "protocol")
+    facts |= {key: getattr(record, key) for key in kept}
     return Score(**facts)
 
 

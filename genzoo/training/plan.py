@@ -9,6 +9,7 @@ from typing import Any
 
 from genzoo.card import Card
 from genzoo.data import Images, open_data
+from genzoo.data.splits import FIT
 from genzoo.errors import ArgumentError, DataError, UnknownNameError, suggest
 from genzoo.recipe import FACTS, Recipe
 from genzoo.schema import parse
@@ -49,6 +50,7 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
 def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Images, Images | None]:
     """Open the training and the held-out images (None where there are none) and settle `config["image_shape"]`.
 
+    Held out are the test images or, where the recipe asks for `validation`, those of the validation split, which training then leaves out.
     An image size that was set wins; then the card's; then the size the data has by itself.
     """
     if isinstance(source, str) and not source:
@@ -60,9 +62,11 @@ def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Imag
         own = shape or native
         shape = (channels if channels is not None else own[0], *(_pair(size) if size is not None else own[1:]))
     config["image_shape"] = tuple(shape)
-    train = open_data(source, image_shape=shape, split="train", held_out=recipe.held_out)
+    learned, judged = (FIT, "valid") if recipe.validation else ("train", "test")
+    train = open_data(source, image_shape=shape, split=learned, held_out=recipe.held_out)
     try:
-        test = open_data(source, image_shape=shape, split="test", held_out=recipe.held_out) if recipe.held_out else None
+        scored = recipe.held_out or recipe.validation
+        test = open_data(source, image_shape=shape, split=judged, held_out=recipe.held_out) if scored else None
     except (ArgumentError, DataError):
         test = None
     return train, test

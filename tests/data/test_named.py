@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 
 from genzoo.data import NAMES, named, open_data, remote
 from genzoo.data.remote import File, fetch
-from genzoo.errors import ArgumentError, DataError
+from genzoo.errors import DataError
 
 REAL = os.environ.get("GENZOO_DATA", "")
 
@@ -52,8 +52,10 @@ def test_mnist_has_its_official_split(home, make, name, compress):
         assert np.array_equal(images.pixels[:, 0], written[f"{part}-images-idx3"])
         assert np.array_equal(images.labels, written[f"{part}-labels-idx1"]) and images.facts["source"].split("-")[-1].startswith("MNIST")
     assert open_data(name, image_shape=(3, 32, 32)).shape == (3, 32, 32)
-    with pytest.raises(ArgumentError, match="has no split 'valid'"):
-        open_data(name, split="valid")
+    train, valid, fit = (open_data(name, split=split) for split in ("train", "valid", "fit"))
+    assert len(valid) == len(train) // 6 and (valid.split, fit.split) == ("valid", "fit")  # 10,000 of 60,000
+    assert np.array_equal(np.concatenate([fit.pixels, valid.pixels]), train.pixels)
+    assert np.array_equal(np.concatenate([fit.labels, valid.labels]), train.labels)
 
 
 def test_mnist_whose_labels_are_another_number(home, make):
