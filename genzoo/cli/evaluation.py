@@ -63,18 +63,7 @@ def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the samples and of every choice.")
 @json_option
-def eval_command(
-    names: tuple[str, ...],
-    data: str | None,
-    n: int | None,
-    ks: list[int] | None,
-    features: str | None,
-    metrics: list[str] | None,
-    split: str,
-    binarise: str | None,
-    seed: int,
-    as_json: bool,
-) -> None:
+def eval_command(names: tuple[str, ...], data: str | None, n: int | None, seed: int, as_json: bool, **asked: Any) -> None:
     """Measure a model, or several and rank them.
 
     Each number comes with what one must know to compare it, and two that cannot be compared are not ranked together. Of a VAE the ELBO
@@ -89,8 +78,7 @@ def eval_command(
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
 
     settled()
-    given = {"ks": ks, "features": features, "metrics": metrics, "split": None if split == "test" else split, "binarise": binarise}
-    wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    wanted = {key: value for key, value in asked.items() if value is not None}
     every: list[Record] = []
     failed = False
     for card in cards:
