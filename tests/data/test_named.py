@@ -126,6 +126,8 @@ def test_faces_are_divided_by_person(home, make):
     train, test = both("faces", held_out=0.3)
     inside, outside = ({people[round(float(v) * 100)] for v in part.attributes["Smiling"]} for part in (train, test))
     assert len(train) + len(test) == 90 and not inside & outside and len(outside) > 2
+    assert len(np.unique(test.blocks)) == len(outside)  # photographs of one person are one block of the standard error
+    assert test.facts["decoder"].startswith("decoded by Pillow ") and "Huang" in test.facts["source"]
 
 
 def test_frey_is_divided_in_blocks_of_time(home):
@@ -135,6 +137,7 @@ def test_frey_is_divided_in_blocks_of_time(home):
     assert train.shape == (1, 28, 20) and len(train) + len(test) == 500 and len(test) % named.FRAMES == 0
     steps = np.diff(test.pixels[:, 0, 0, 0].astype(int))
     assert (steps == 1).mean() > 0.9  # neighbours stay together
+    assert set(np.unique(test.blocks, return_counts=True)[1]) == {named.FRAMES} and "decoder" not in test.facts
 
 
 def test_omniglot_has_a_class_for_every_character(home):
