@@ -78,7 +78,7 @@ def eval_command(names: tuple[str, ...], data: str | None, n: int | None, seed: 
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
 
     settled()
-    wanted = {key: value for key, value in asked.items() if value is not None}
+    wanted = {key: value for key, value in asked.items() if value is not None and (key, value) != ("split", "test")}
     every: list[Record] = []
     failed = False
     for card in cards:

@@ -102,7 +102,7 @@ def test_the_two_sample_test_asks_nobody_it_has_learned_from():
     order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
     x, y, blocks = x[order], y[order], blocks[order]
     torn, whole = two_sample(x, y), two_sample(x, y, blocks, blocks)
-    assert torn.value > 0.95  # as if models could be told from data that they have the distribution of
+    assert torn.value > 0.85  # as if models could be told from data that they have the distribution of
     assert abs(whole.value - 0.5) < 3 * whole.stderr and whole.stderr > 2 * torn.stderr
 
 
