@@ -32,6 +32,7 @@ class Recipe:
 
     data: str = ""  #: what `genzoo train --data` takes
     held_out: float = field(default=0.1, metadata=limits(0, 0.9))  #: share kept for scores where a set has no official test split
+    validation: bool = False  #: keep the validation images out of training and score on them, not on the test images: to choose settings
     steps: int = field(default=10_000, metadata=limits(1, 10**9))  #: rounds of the game: every player has had its turns
     batch: int = field(default=64, metadata=limits(1, 65_536))  #: images per turn, over all processes
     seed: int = field(default=0, metadata=limits(0, 2**63 - 1))

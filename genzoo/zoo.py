@@ -209,6 +209,7 @@ def evaluate(
     features: str | None = None,
     metrics: Sequence[str] | None = None,
     split: str = "test",
+    binarise: str | None = None,
 ) -> list[Record]:
     """Return the records of the published model `name` on `data` (None: its recipe's): likelihoods, or sample quality beside its floor.
 
@@ -221,14 +222,15 @@ def evaluate(
         ks: numbers of draws for which a VAE's importance-weighted bound is told, by default 1, 50, 500 and 5,000.
         features: in what samples are compared: "gist" or a published feature net; by default the data set's own.
         metrics: some of `genzoo.evaluation.METRICS`. Features or metrics have samples measured where there is a density too.
-        split: the images of which a likelihood is told: "test", or "train" or "valid" to see how much a model overfits.
+        split: the images that are measured: "test"; "valid", to choose settings by; "train", to see how much a likelihood overfits.
+        binarise: "threshold" or "draw" makes grey images black and white, for models that know no other; the records' transform says so.
 
     Raises:
         ArgumentError: no data named, neither here nor in the recipe; `ks`, `features` or `metrics` for a model that has none; a split
-            that the data has not, or of a model that is measured by its samples.
+            that the data has not, or "train" of a model that is measured by its samples.
     """
     from genzoo.evaluation.scoring import records_of
     from genzoo.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    return records_of(load(name), card(name), data, n, seed, progress, ks, features, metrics, split)
+    return records_of(load(name), card(name), data, n, seed, progress, ks, features, metrics, split, binarise)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import os
+import re
 from pathlib import Path
 
+import claims
 import pytest
+import records
 import torch
 
 import genzoo
 from genzoo import Family, zoo
 from genzoo.ledger import read_rows
 
-ROWS = read_rows(Path(__file__).resolve().parents[1] / "zoo.toml")
+ROOT = Path(__file__).resolve().parents[1]
+ROWS = read_rows(ROOT / "zoo.toml")
+DATA = os.environ.get("GENZOO_DATA")  # before the tests' own environment has none
 LARGEST = 8 * 2**20  # bytes: the weights travel inside the plugins
 GANS = [name for name in ROWS if genzoo.card(name).family is Family.IMPLICIT]
 
@@ -52,3 +60,96 @@ def test_a_gan_in_full_size_draws_varied_images_each_a_function_of_its_z(name):
     with torch.no_grad():
         real, noise = model._discriminate(images), model._discriminate(torch.rand_like(images))
     assert real.isfinite().all() and noise.isfinite().all() and real.std() > 0
+
+
+FIGURE = re.compile(r"(?<![\w\[.,-])-?\d[\d,]*(?:\.\d+)?")  # no part of a name: IWAE-500, gist-v1
+FREE = {"2014"}  # a year
+
+
+def in_two_units(row):
+    """Return what is wrong with likelihoods of `row`: nats and bits/dim must be one number, D ln 2 apart, and so must their errors."""
+    scale = math.prod(genzoo.card(row.name).config["image_shape"]) * math.log(2)
+    bits = {(score.kind, score.protocol): score for score in row.scores if score.unit == "bits/dim"}
+    nats = {(score.kind, score.protocol): score for score in row.scores if score.metric == "nll" and score.unit == "nats"}
+    wrong = [f"{row.name}: {key} has one unit only" for key in bits.keys() ^ nats.keys()]
+    for key in bits.keys() & nats.keys():
+        for field in ("value", "stderr"):
+            one, other = getattr(nats[key], field), getattr(bits[key], field) * scale
+            wrong += [f"{row.name}: {key} {field} {one} is not {other}"] * (not math.isclose(one, other, rel_tol=1e-9))
+    return wrong
+
+
+def in_words(row, text):
+    """Return which figures of `text` are none of the row's: a pair `a ± b` must be one score's, others a value, an error or a count."""
+
+    def reads(number, figure):
+        decimals = len(figure.partition(".")[2])
+        return number is not None and f"{number:,.{decimals}f}".replace(",", "") == figure.replace(",", "")
+
+    wrong = []
+    pairs = re.findall(rf"({FIGURE.pattern}) ± ({FIGURE.pattern})", text)
+    for value, spread in pairs:
+        wrong += [f"{value} ± {spread}"] * (not any(reads(score.value, value) and reads(score.stderr, spread) for score in row.scores))
+    alone = [figure for figure in FIGURE.findall(text) if figure not in FREE and not any(figure in pair for pair in pairs)]
+    numbers = [number for score in row.scores for number in (score.value, score.stderr, score.n, score.blocks)]
+    wrong += [figure for figure in alone if not any(reads(number, figure) for number in numbers)]
+    return [f"{row.name}: zoo.toml has no {figure} of {text!r}" for figure in wrong]
+
+
+def in_documents(rows):
+    """Return which claims of the documentation do not stand there as the scores of `rows` would have them."""
+    wrong = []
+    for file, told in claims.CLAIMS.items():
+        text = " ".join((ROOT / file).read_text("utf-8").split())
+        wrong += [f"{file} does not say: {claim}" for claim in (claims.filled(claim, rows) for claim in told) if claim not in text]
+    return wrong
+
+
+def all_wrong(rows):
+    cards = [problem for name, row in rows.items() for problem in in_two_units(row) + in_words(row, genzoo.card(name).recipe.score)]
+    return cards + in_documents(rows)
+
+
+def test_nats_bits_cards_and_documents_say_what_the_ledger_says():
+    assert all_wrong(ROWS) == []
+
+
+def planted(name, change, only=lambda score: True):
+    scores = tuple(change(score) if only(score) else score for score in ROWS[name].scores)
+    return {**ROWS, name: ROWS[name].replace(scores=scores)}
+
+
+def test_a_wrong_figure_is_noticed_wherever_it_stands():
+    """79.87 was changed to 78.87 in everything at once, and nothing noticed."""
+    name, scale = "pixelrnn-diagonal-mnist", 784 * math.log(2)
+    one_less = planted(name, lambda s: dataclasses.replace(s, value=s.value - 1), lambda s: s.unit == "nats")
+    assert len(all_wrong(one_less)) == 3  # against bits/dim, card and README
+    both = planted(name, lambda s: dataclasses.replace(s, value=s.value - (1 if s.unit == "nats" else 1 / scale)))
+    assert len(all_wrong(both)) == 2
+    narrow = planted("vae-frey", lambda s: dataclasses.replace(s, stderr=s.stderr / 2))
+    assert all_wrong(narrow) != []
+    for words in ("78.87 ± 0.20 nats", "79.87 ± 0.30 nats", "on 9,000 images"):
+        assert in_words(ROWS[name], words)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_likelihood_of_a_published_model_is_claimed_by_its_card(name):
+    told = genzoo.card(name).recipe.score
+    assert FIGURE.search(told)
+
+
+PART = {"nll": 64, "mse": 200, "accuracy": 1000, "cross-entropy": 1000}  # images; samples: all that there are, up to 500
+FEW = [1, 50]  # K of the bounds that are measured again: 5,000 draws take minutes
+SAMPLES = ["kid", "ms-ssim", "copying"]  # what does not depend on n
+
+
+@pytest.mark.records
+@pytest.mark.skipif(not DATA, reason="GENZOO_DATA is not set: the records cannot be measured again without the data")
+@pytest.mark.parametrize("name", ROWS)
+def test_a_part_of_the_images_agrees_with_the_record(name, monkeypatch):
+    monkeypatch.setenv("GENZOO_DATA", DATA)
+    row = ROWS[name]
+    n = PART.get(row.scores[0].metric, 500)
+    found = records.measured(row, n, ks=FEW, metrics=SAMPLES if name in GANS else None)
+    pairs = list(records.pairs(row, found, whole=False))
+    assert pairs and [records.told(pair) for pair in pairs if not pair.agrees] == []

@@ -55,21 +55,15 @@ def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(("test", "valid", "train")), default="test", show_default=True,
-    help="Images whose likelihood, reconstruction or class is measured; train shows how much a model overfits.",
+    help="Images that are measured. Choose settings by valid; train shows how much a likelihood overfits.",
+)  # fmt: skip
+@click.option(
+    "--binarise", type=click.Choice(("threshold", "draw")),
+    help="Make grey images black and white: white from level 128 on, or one draw by their levels.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the samples and of every choice.")
 @json_option
-def eval_command(
-    names: tuple[str, ...],
-    data: str | None,
-    n: int | None,
-    ks: list[int] | None,
-    features: str | None,
-    metrics: list[str] | None,
-    split: str,
-    seed: int,
-    as_json: bool,
-) -> None:
+def eval_command(names: tuple[str, ...], data: str | None, n: int | None, seed: int, as_json: bool, **asked: Any) -> None:
     """Measure a model, or several and rank them.
 
     Each number comes with what one must know to compare it, and two that cannot be compared are not ranked together. Of a VAE the ELBO
@@ -84,8 +78,7 @@ def eval_command(
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
 
     settled()
-    given = {"ks": ks, "features": features, "metrics": metrics, "split": None if split == "test" else split}
-    wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    wanted = {key: value for key, value in asked.items() if value is not None and (key, value) != ("split", "test")}
     every: list[Record] = []
     failed = False
     for card in cards:

@@ -27,6 +27,7 @@ def complete_experiment(context: click.Context, parameter: click.Parameter, inco
 @click.option("--out", type=click.Path(file_okay=False), help="The folder of all cells. By default runs/NAME.")
 @click.option("--budget", type=click.IntRange(min=2), help="Turns of all players in a cell. By default the experiment's.")
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Runs of each cell. By default the experiment's.")
+@click.option("--split", type=click.Choice(("valid", "test")), help="What is measured. By default the experiment's.")
 @click.option("-n", "n", type=click.IntRange(min=6), help="How many images to measure. By default the experiment's.")
 @click.option("--features", metavar="gist|NAME", help="What images are described by. By default the experiment's.")
 @click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, callback=read_settings, help="Change a setting of every cell.")

@@ -112,6 +112,6 @@ def _say_weights(card: Card, row: Row | None) -> None:
 
 
 def _score_line(score: Score) -> str:
-    count = f"n = {score.n:,}" if score.n else ""
+    count = (f"n = {score.n:,}" if score.n else "") + (f" in {score.blocks:,} blocks" if score.blocks else "")
     what = ", ".join(filter(None, (score.kind, score.subject, score.data, score.split, score.transform, count)))
     return safe_text(f"{score_words(score)}  ({what})" + (f"; {score.protocol}" if score.protocol else ""), 1000)

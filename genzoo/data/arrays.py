@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genzoo.data.cache import cached, key_of
 from genzoo.data.collection import Images
-from genzoo.data.decode import VERSION, Shape, fit
+from genzoo.data.decode import VERSION, Shape, decoder, fit
 from genzoo.data.depth import VARIABLE, asked_bits, bits_of
 from genzoo.data.notes import note
 from genzoo.data.pool import Loaded, Progress, decode_all
@@ -178,4 +178,5 @@ def conform(images: Images, shape: Shape | None, cache: bool = False, progress: 
 
     digest = sha256_of(np.ascontiguousarray(images.pixels).tobytes()) if cache else ""
     key = key_of("resized", VERSION, digest, images.shape, shape) if cache else None
-    return images.replace(pixels=cached(key, make).pixels, grey=None)
+    facts = images.facts if images.shape[1:] == shape[1:] else {**images.facts, "decoder": decoder()}
+    return images.replace(pixels=cached(key, make).pixels, grey=None, facts=facts)

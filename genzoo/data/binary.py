@@ -5,9 +5,28 @@ from __future__ import annotations
 import numpy as np
 
 from genzoo.data.collection import Images
+from genzoo.errors import ArgumentError, safe_repr
 from genzoo.noise import Draws, mix
 
+WAYS = ("threshold", "draw")
+HALF = 128  # of 255: the first grey level that is white
 BLOCK = 1024  # images drawn at a time: random numbers take eight bytes a pixel
+
+
+def made_binary(images: Images, way: str, seed: int = 0) -> Images:
+    """Return grey `images` in black and white, as their `transform` says: "threshold", white from level 128 on; "draw", one draw of `seed`.
+
+    Raises:
+        ArgumentError: another way, or images that are black and white already.
+    """
+    if way not in WAYS:
+        raise ArgumentError(f"binarise must be one of {', '.join(WAYS)}, not {safe_repr(way)}", "for example binarise='threshold'")
+    if images.transform != "8-bit":
+        raise ArgumentError(f"{images.name} is {images.transform} already", "leave binarise out")
+    if way == "draw":
+        return binarised(images, f"own/{seed}").replace(transform=f"binarised, one draw of seed {seed}")
+    white = np.where(images.pixels >= HALF, np.uint8(255), np.uint8(0))
+    return images.replace(pixels=white, transform=f"binarised, white from {HALF} on")
 
 
 def binarised(images: Images, stream: str) -> Images:

@@ -31,6 +31,8 @@ class Images:
             within one.
         labels: (N,) int64 classes, counted from 0, or None. `genzoo.data.labels.read_labels` says what else is taken for them.
         class_names: the name of each class, `class_names[label]`; empty where classes have only numbers. Texts as labels name them.
+        blocks: (N,) whole numbers, equal for images that belong together, such as frames of one stretch of film or photographs of one
+            person; None where images are independent. Standard errors count blocks, and no block is torn apart by a split.
         attributes: name -> (N,) float32, NaN where absent (faces), or None.
         facts: one line each: "source", "terms", "note" where there is something to know, "labels" where there are none and why.
         skipped: reason -> number of files that were not readable as images.
@@ -42,6 +44,7 @@ class Images:
     split: str = "all"
     transform: str = "8-bit"
     labels: Array | None = None
+    blocks: Array | None = None
     attributes: Mapping[str, Array] | None = None
     facts: Mapping[str, str] = field(default_factory=dict)
     skipped: Mapping[str, int] = field(default_factory=dict)
@@ -56,8 +59,8 @@ class Images:
         if self.grey is not None and self.grey.shape != self.pixels.shape:
             raise ArgumentError(f"grey must have the shape of pixels, {self.pixels.shape}, not {self.grey.shape}")
         self._read_labels()
-        for key, column in (self.attributes or {}).items():
-            if len(column) != len(self.pixels):
+        for key, column in {"blocks": self.blocks, **(self.attributes or {})}.items():
+            if column is not None and len(column) != len(self.pixels):
                 raise ArgumentError(f"{key} must have one entry per image: {len(column)} for {len(self.pixels)} images")
         for key in ("attributes", "facts", "skipped"):
             value = getattr(self, key)
@@ -97,10 +100,10 @@ class Images:
     def subset(self, indices: Indices, **changes: Any) -> Images:
         """Return the images at `indices` with their labels and attributes, and `changes` to other fields."""
         rows = _plain(indices)
-        labels = None if self.labels is None else self.labels[rows]
+        labels, blocks = (None if column is None else column[rows] for column in (self.labels, self.blocks))
         attributes = None if self.attributes is None else {key: column[rows] for key, column in self.attributes.items()}
         grey = None if self.grey is None else self.grey[rows]
-        chosen = {"pixels": self[indices], "labels": labels, "attributes": attributes, "grey": grey}
+        chosen = {"pixels": self[indices], "labels": labels, "blocks": blocks, "attributes": attributes, "grey": grey}
         return dataclasses.replace(self, **{**chosen, **changes})
 
     def replace(self, **changes: Any) -> Images:

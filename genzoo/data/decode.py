@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import PIL
+from PIL import Image, UnidentifiedImageError, features
 
 from genzoo.data.depth import Scale, scaled
 from genzoo.data.formats import FORMATS, HEAD, OPTIONAL, SUFFIXES, foreign, is_raw, reason
@@ -47,6 +48,12 @@ def _formats() -> tuple[str, ...]:
     Image.init()
     # TGA is told by its name alone: it has no magic number, and would claim any file. Others depend on how Pillow was built.
     return tuple(name for name in FORMATS if name in Image.OPEN and name != "TGA")
+
+
+def decoder() -> str:
+    """Return what decodes and resizes images here: its version can decide grey levels, so records of such images name it."""
+    jpeg = features.version("libjpeg_turbo")
+    return f"decoded by Pillow {PIL.__version__}" + (f", libjpeg-turbo {jpeg}" if jpeg else "")
 
 
 def decode(source: Path | bytes, shape: Shape, scale: Scale | None = None) -> Array:

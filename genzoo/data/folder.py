@@ -14,13 +14,13 @@ import numpy as np
 from genzoo.data import idx
 from genzoo.data.cache import Decoded, cached, key_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode
+from genzoo.data.decode import VERSION, Shape, Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.formats import FORMATS, LEFT_BEHIND
 from genzoo.data.layout import SPLITS, Layout, check, layout_of
 from genzoo.data.notes import note
 from genzoo.data.pool import Loaded, Progress, decode_all
-from genzoo.data.splits import fractions, held_out_mask, nothing_held_out
+from genzoo.data.splits import fractions, nothing_held_out, split_mask
 from genzoo.data.survey import PAGES, Stacks, Survey, survey
 from genzoo.errors import DataError
 
@@ -62,17 +62,13 @@ class Folder:
             ArgumentError, DataError: see `open_folder`.
         """
         split = check(split, self.layout.splits, self.path.name)
-        if self.layout.splits:
-            ours = [self.layout.split_of(name) == split for name in self.names]
-            if not any(ours):
-                empty = f"{self.layout.splits[split]}/ of the folder {self.path}"
-                raise DataError(f"{empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
-            chosen = slice(ours.index(True), ours.index(True) + sum(ours))
-        else:
-            test = int(held_out_mask(fractions(self.names), held_out).sum())
-            if split == "test" and test == 0:
-                raise nothing_held_out(f"the folder {self.path}", held_out, len(self.names))
-            chosen = slice(test) if split == "test" else slice(test, None)
+        rows = np.flatnonzero(self._mask(split, held_out))
+        if not len(rows) and split in self.layout.splits:
+            empty = f"{self.layout.splits[split]}/ of the folder {self.path}"
+            raise DataError(f"{empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
+        if not len(rows):
+            raise nothing_held_out(f"the folder {self.path}", held_out, len(self.names), split)
+        chosen = slice(rows[0], rows[-1] + 1)
         classes = self.layout.classes(self.names)
         return Images(
             pixels=self.decoded.pixels[chosen],
@@ -80,9 +76,19 @@ class Folder:
             split=split,
             labels=None if classes.labels is None else classes.labels[chosen],
             class_names=classes.names,
-            facts={**FACTS, **({"labels": classes.why} if classes.why else {})},
+            facts={**FACTS, "decoder": decoder(), **({"labels": classes.why} if classes.why else {})},
             skipped=self.decoded.skipped,
         )
+
+
+    def _mask(self, split: str, held_out: float) -> Array:
+        """Return which images are in `split`: (N,) bool, one stretch."""
+        if not self.layout.splits:
+            return split_mask(fractions(self.names), split, held_out)
+        own = np.array([self.layout.split_of(name) == (split if split in self.layout.splits else "train") for name in self.names], bool)
+        if split not in self.layout.splits:  # a share of the training images, where no validation images lie apart
+            own[own] = split_mask(fractions(name for name, ours in zip(self.names, own, strict=True) if ours), split, 0.0)
+        return own
 
 
 Files: TypeAlias = "list[tuple[str, os.stat_result]]"

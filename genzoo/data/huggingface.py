@@ -9,7 +9,7 @@ from typing import Any
 from genzoo.data import npz
 from genzoo.data.cache import cached, key_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode
+from genzoo.data.decode import VERSION, Shape, Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.labels import usable_labels
 from genzoo.data.notes import note
@@ -92,6 +92,7 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
     decoded = cached(key, make)
     labels, names = _labels(table, decoded.rows, spec)
     facts = {"source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}", "terms": "see the page of the data set"}
+    facts["decoder"] = decoder()
     return Images(pixels=decoded.pixels, name=spec, labels=labels, class_names=names, facts=facts, skipped=decoded.skipped)
 
 

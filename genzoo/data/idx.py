@@ -14,14 +14,14 @@ import numpy as np
 
 from genzoo.data.cache import check_memory
 from genzoo.data.collection import Images
-from genzoo.data.splits import check_split
+from genzoo.data.splits import check_split, last_of
 from genzoo.errors import DataError
 from genzoo.files import open_to_read
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
-PARTS = {"train": "train", "test": "t10k"}
-FILES = tuple(f"{part}-{kind}-ubyte" for part in PARTS.values() for kind in ("images-idx3", "labels-idx1"))
+PARTS = {"train": "train", "valid": "train", "fit": "train", "test": "t10k"}
+FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 _UNSIGNED_BYTES = 8
 
 
@@ -70,21 +70,22 @@ def is_pair(folder: Path) -> bool:
 
 
 def images_of(pixels: Array, labels: Array, name: str, split: str) -> Images:
-    """Return images with labels from the two arrays of one split.
+    """Return images with labels from the two arrays of one split; validation images are the last sixth of the training images.
 
     Raises:
         DataError: axes that are not (N, H, W) and (N,).
     """
     if pixels.ndim != 3 or labels.shape != pixels.shape[:1]:
         raise DataError(f"{name}: images {pixels.shape} and labels {labels.shape} do not belong together")
-    return Images(pixels=pixels[:, None], name=name, split=split, labels=labels)
+    found = Images(pixels=pixels[:, None], name=name, split=split, labels=labels)
+    return last_of(found, split, len(found) // 6) if PARTS.get(split) == "train" else found
 
 
 def open_pair(folder: Path, name: str, split: str) -> Images:
     """Return a split of the four files in `folder`.
 
     Raises:
-        ArgumentError: a split other than train and test.
+        ArgumentError: an unknown split.
         DataError: a file that is absent or broken.
     """
     part = PARTS[check_split(split, tuple(PARTS), name)]

@@ -14,7 +14,7 @@ import numpy as np
 
 from genzoo.data.formats import SUFFIXES
 from genzoo.data.labels import class_order
-from genzoo.data.splits import check_split
+from genzoo.data.splits import FIT, check_split
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -127,10 +127,13 @@ def check(split: str, known: Mapping[str, object], name: str) -> str:
         ArgumentError: a split that there is not.
     """
     if not known:
-        return check_split(split, ("train", "test"), name)
+        return check_split(split, name=name)
     if split == "test" and "test" not in known:
         return "valid"
-    return check_split(split, [word for word in reversed(SPLITS) if word in known], name)
+    if split == FIT and "valid" in known:
+        return "train"  # the validation images lie apart
+    divided = ("valid", FIT) if "train" in known else ()
+    return check_split(split, [*(word for word in reversed(SPLITS) if word in known), *divided], name)
 
 
 def _is_image(path: str) -> bool:

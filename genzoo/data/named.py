@@ -31,11 +31,12 @@ from genzoo.data.collection import Images
 from genzoo.data.decode import VERSION, Shape
 from genzoo.data.pool import Loaded, Progress
 from genzoo.data.remote import File, fetch
-from genzoo.data.splits import check_split, hold_out
+from genzoo.data.splits import FIT, check_split, hold_out, last_of
 from genzoo.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
+CIFAR_VALID = 5000  # the last of the training images
 CIFAR_TEST = 1000  # images that are lossless everywhere; see the note of cifar10
 FRAMES = 25  # of a film that stay together: neighbours are nearly equal
 
@@ -207,7 +208,7 @@ def open_named(name: str, shape: Shape | None, split: str, held_out: float, cach
             raise _homeless(name)
         images = npz.open_npz(path, shape, split, held_out, cache, progress, name, known.keys)
     classes = () if images.labels is None else known.classes or images.class_names
-    return images.replace(name=name, facts=known.facts, class_names=classes)
+    return images.replace(name=name, facts={**images.facts, **known.facts}, class_names=classes)
 
 
 def _digits(split: str, held_out: float) -> Images:
@@ -222,8 +223,9 @@ def _grey(shape: Shape | None, name: str) -> Shape | None:
 
 
 def _dynamic(images: Images, split: str) -> Images:
-    drawn = binarised(images, f"mnist/{split}").replace(transform="dynamic-binarised")
-    return drawn.replace(grey=images.pixels) if split == "train" else drawn
+    training = split in ("train", FIT)
+    drawn = binarised(images, f"mnist/{'train' if training else split}").replace(transform="dynamic-binarised")
+    return drawn.replace(grey=images.pixels) if training else drawn
 
 
 def _local(file: str) -> Path | None:
@@ -254,7 +256,9 @@ def _idx_set(name: str, split: str) -> Images:
 
 
 def _cifar(split: str, cache: bool) -> Images:
-    check_split(split, ("train", "test"), "cifar10")
+    check_split(split, name="cifar10")
+    if split in ("valid", FIT):
+        return last_of(_cifar("train", cache), split, CIFAR_VALID)
     names = NAMES["cifar10"].files[:5] if split == "train" else NAMES["cifar10"].files[5:]
     paths = [path for path in map(_local, names) if path is not None]
     if len(paths) < len(names):

@@ -3,6 +3,8 @@
 * `images`, maybe `labels` (or `alphabet` and `character`) and `class_names`: (N, H, W) or (N, H, W, C), uint8 or float in [0, 1]. Other
   names that people use are known as well, among them those of Keras (`x_train`, `y_train`, `x_test`, `y_test`) and of MedMNIST
   (`train_images`, `train_labels`, `val_images`, ...), which are splits. An array that is alone holds the images, whatever its name.
+  Maybe `blocks`: (N,), equal for images that belong together, such as frames of one film: they are held out together, and standard
+  errors count them once.
 * `jpeg`, `offsets`: JPEG files end to end, image i is `jpeg[offsets[i]:offsets[i + 1]]`; maybe `attr` (N, K), `attr_names`, `path`.
 * `webp`, `offsets`, `labels`: lossless mosaics of ten by a hundred 32x32 images each (CIFAR-10).
 * `train`, `valid`, `test`, maybe `<split>_labels`: bits of 28x28 images, packed (N, 98), which are static binarisation.
@@ -22,11 +24,11 @@ import numpy as np
 from genzoo.data.arrays import conform, standard
 from genzoo.data.cache import cached, check_memory, key_of, stat_key
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode, fit, open_image
+from genzoo.data.decode import VERSION, Shape, Skip, decode, decoder, fit, open_image
 from genzoo.data.labels import read_labels, usable_labels
 from genzoo.data.layout import WORDS, check
 from genzoo.data.pool import Loaded, Progress, decode_all
-from genzoo.data.splits import SPLITS, check_split, hold_out
+from genzoo.data.splits import FIT, SPLITS, check_split, hold_out
 from genzoo.errors import ArgumentError, DataError, GenzooError
 from genzoo.safe_open import check_regular
 
@@ -83,7 +85,8 @@ def open_npz(
     name = name or path.stem
     try:
         if set(SPLITS) <= set(arrays) and all(arrays[part].ndim == 2 for part in SPLITS):
-            return conform(_binary(arrays, name, check_split(split, SPLITS, name)), shape, cache, progress)
+            own = "train" if split == FIT else check_split(split, SPLITS, name)  # these validation images lie apart
+            return conform(_binary(arrays, name, own), shape, cache, progress)
         if parts := found_parts(arrays):
             found = _part(arrays, parts, name, split)
             if len(parts) > 1:
@@ -97,7 +100,8 @@ def open_npz(
         else:
             names = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "none at all"
             raise DataError(f"{path} has no array named 'images', but {names}", "numpy.savez(path, images=..., labels=...) names them")
-        return hold_out(found, None if keys is None else keys(arrays), split, held_out)
+        together = keys(arrays) if keys is not None else [str(block) for block in arrays["blocks"]] if "blocks" in arrays else None
+        return hold_out(found, together, split, held_out)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         if isinstance(error, GenzooError):
             raise type(error)(f"{path}: {error.message}", error.hint) from error
@@ -209,7 +213,8 @@ def _jpeg(arrays: Mapping[str, Array], name: str, shape: Shape | None, key: str 
     attributes = None
     if "attr" in arrays and "attr_names" in arrays:
         attributes = {str(n): arrays["attr"][:, i].astype(np.float32) for i, n in enumerate(arrays["attr_names"])}
-    return Images(pixels=cached(key, make).pixels, name=name, labels=arrays.get("labels"), attributes=attributes)
+    facts = {"decoder": decoder()}
+    return Images(pixels=cached(key, make).pixels, name=name, labels=arrays.get("labels"), attributes=attributes, facts=facts)
 
 
 def native(file: bytes, name: str) -> Shape:

@@ -21,7 +21,7 @@ from genzoo.data.huggingface import open_huggingface
 from genzoo.data.named import NAMES, open_named
 from genzoo.data.notes import once
 from genzoo.data.pool import Progress
-from genzoo.data.splits import check_share, check_split, hold_out
+from genzoo.data.splits import FIT, check_share, check_split, hold_out
 from genzoo.errors import ArgumentError, DataError, GenzooError, UnknownNameError, suggest
 from genzoo.registry import installed
 
@@ -51,7 +51,8 @@ def open_data(
             (N, H, W), (N, C, H, W) or (N, H, W, C), float in [0, 1] or uint8; or Images.
         image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out; grey is repeated, colours
             become luminance. None keeps the size of arrays and named sets; folders become 3x64x64.
-        split: "train", "test", for binarized-mnist also "valid". Sets without an official split are divided by a fixed hash.
+        split: "train", "test", "valid" or "fit". Sets without an official split are divided by a fixed hash. Validation images are a
+            part of the training images unless the set keeps its own apart (binarized-mnist); "fit" is the training images without them.
         held_out: the share of the test split where there is no official one, 0 to 0.9.
         cache: keep decoded images under GENZOO_CACHE.
         progress: called with (done, total) while decoding; by default a bar on stderr when it takes longer than two seconds.
@@ -87,10 +88,13 @@ def open_both(
     *,
     image_shape: Sequence[int] | None = None,
     held_out: float = 0.1,
+    validation: bool = False,
     cache: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Images, Images | None]:
     """Return the training and the held-out images of `spec`, None where there are none; see `open_data`. A folder is decoded once.
+
+    With `validation` they are the training images less the validation images, and these.
 
     Raises:
         UnknownNameError, ArgumentError, DataError: as `open_data` for the training images.
@@ -101,9 +105,10 @@ def open_both(
             part = partial(read_folder(folder, shape, cache, progress).part, held_out=share)
         else:
             part = partial(_part_of, spec, image_shape=shape, held_out=share, cache=cache, progress=progress)
-        train = part("train")
+        learned, judged = (FIT, "valid") if validation else ("train", "test")
+        train = part(learned)
         try:
-            return train, part("test") if share else None
+            return train, part(judged) if share or validation else None
         except (ArgumentError, DataError):
             return train, None
 
@@ -196,7 +201,9 @@ def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra:
         names = [*NAMES, *known]
         raise UnknownNameError(f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}")
     try:
-        given = known[name](split)
+        given = known[name]("train" if split == FIT else split)
+        if split == FIT and isinstance(given, Images) and given.split == "train":
+            given = given.replace(split=FIT)  # a set that keeps its validation images apart
         if isinstance(given, np.ndarray | Tensor):
             given = Images(pixels=standard(given, "its images"), name=name, split=split)
         if isinstance(given, Images):

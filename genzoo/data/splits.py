@@ -3,6 +3,10 @@
 An image is held out when the hash of its key falls below the share: that depends on nothing but the key, so that adding images
 to a folder moves none of the old ones. Keys are the relative path of a file, the index in an array, the person on a photograph
 or a block of video frames: whatever must not be torn apart.
+
+Settings are chosen by validation images, `valid`, so that the test images are asked once. Where a set has no official ones they are a
+part of the training images: the next share of the same hashes, or the last rows of an official training part. `train` holds them, since
+published models were trained so; `fit` is `train` without them, and is what `genzoo train --set validation=true` trains on.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ from genzoo.errors import ArgumentError, DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 SPLITS = ("train", "valid", "test")
+FIT = "fit"  # the training images less the validation images
+VALID = 0.1  # share of the training images that validation takes, where a set has no official one
 
 
 def fractions(keys: Iterable[str]) -> Array:
@@ -49,7 +55,7 @@ def check_share(held_out: object) -> float:
     return float(held_out)
 
 
-def check_split(split: object, known: Sequence[str] = SPLITS, name: str = "") -> str:
+def check_split(split: object, known: Sequence[str] = (*SPLITS, FIT), name: str = "") -> str:
     """Return `split` if it is one of `known`, or raise ArgumentError naming those that there are."""
     if split not in known:
         of = f"{name} has no split" if name else "split must be one of train, valid, test, not"
@@ -58,23 +64,43 @@ def check_split(split: object, known: Sequence[str] = SPLITS, name: str = "") ->
 
 
 def hold_out(images: Images, keys: Sequence[str] | None, split: str, share: float) -> Images:
-    """Return the training or the held-out part of `images`; `keys` are the indices where None is given.
+    """Return a part of `images`; `keys` are the indices where None is given, and else say which images belong together.
 
     Raises:
-        ArgumentError: a split other than train and test.
-        DataError: nothing is held out, and the test split is asked for.
+        ArgumentError: an unknown split.
+        DataError: nothing is held out, and the test or the validation split is asked for.
     """
-    check_split(split, ("train", "test"), images.name)
-    mask = held_out_mask(fractions(keys if keys is not None else map(str, range(len(images)))), share)
-    if split == "test" and not mask.any():
-        raise nothing_held_out(images.name, share, len(images))
-    if not mask.any():
-        return images.replace(split=split)
-    return images.subset(np.flatnonzero(mask == (split == "test")), split=split)
+    check_split(split, name=images.name)
+    if keys is None and images.blocks is not None:
+        keys = [str(block) for block in images.blocks]
+    if keys is not None:
+        images = images.replace(blocks=np.unique(np.asarray(keys), return_inverse=True)[1])
+    mask = split_mask(fractions(keys if keys is not None else map(str, range(len(images)))), split, share)
+    if split in ("test", "valid") and not mask.any():
+        raise nothing_held_out(images.name, share, len(images), split)
+    return images.replace(split=split) if mask.all() else images.subset(np.flatnonzero(mask), split=split)
 
 
-def nothing_held_out(name: str, share: float, count: int) -> DataError:
-    """Return the error for a test split that has no images."""
+def split_mask(places: Array, split: str, share: float) -> Array:
+    """Return which of `places` (from `fractions`) are in `split`, where `share` is held out for tests: (N,) bool."""
+    test = held_out_mask(places, share)
+    if split == "test":
+        return test
+    valid = np.zeros(len(places), bool)
+    valid[~test] = held_out_mask(places[~test], share + VALID * (1 - share))
+    return {"train": ~test, "valid": valid, FIT: ~(test | valid)}[split]
+
+
+def last_of(train: Images, split: str, count: int) -> Images:
+    """Return of official training images all ("train"), the last `count` ("valid") or the others ("fit")."""
+    start, stop = {"train": (0, len(train)), "valid": (len(train) - count, len(train)), FIT: (0, len(train) - count)}[split]
+    return train.subset(slice(start, stop), split=split)
+
+
+def nothing_held_out(name: str, share: float, count: int, split: str = "test") -> DataError:
+    """Return the error for a test or validation split that has no images."""
+    if split == "valid":
+        return DataError(f"{name} has no validation images: {count} cannot be divided", "give it more images")
     if share == 0:
         return DataError(f"{name} has no test images: held_out is 0", "set held_out=0.1 to keep a tenth of the images for tests")
     return DataError(f"{name} has no test images: {count} cannot be divided", "give it more images")

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.inputs import Progress, subset
+from genzoo.evaluation.inputs import Progress, blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.records import Record
+from genzoo.evaluation.standard_errors import count_blocks, mean_error
 from genzoo.images import to_float
 from genzoo.models.classifier import ClassifyingModel
-from genzoo.models.model import check_count
 from genzoo.process import undisturbed
 
 CHUNK = 256  # images asked at a time
@@ -44,24 +43,20 @@ def classification(
     if not 0 <= low <= high < model.classes:
         known = f"{type(model).__name__} knows {model.classes} classes, counted from 0"
         raise ArgumentError(f"{images.name} has labels from {low} up to {high}, and {known}")
-    chosen = len(images) if n is None else min(check_count(n), len(images))
-    rows = torch.arange(len(images)) if chosen == len(images) else subset(len(images), chosen, seed, "classification").sort().values
+    rows, chosen = choose(len(images), n, seed, "classification")
+    blocks = blocks_of(images, rows)
     parts = []
     for part in rows.split(CHUNK):
         parts.append(model.log_probs(to_float(images[part.numpy()])).double().cpu())
         if progress is not None:
-            progress("classes", sum(map(len, parts)), chosen)
+            progress("classes", sum(map(len, parts)), len(rows))
     log_probs, wanted = torch.cat(parts), labels[rows]  # (n, K), (n,)
     right, nats = (log_probs.argmax(1) == wanted).double(), -log_probs.gather(1, wanted[:, None])[:, 0]
     shape = "x".join(map(str, images.shape))
     about: dict[str, Any] = {"data": images.name, "split": images.split, "transform": images.transform, "image_shape": shape}
-    about |= {"kind": "classification", "subject": subject or type(model).__name__, "n": chosen}
+    about |= {"kind": "classification", "subject": subject or type(model).__name__, "n": len(rows)}
+    about |= {"protocol": joined(chosen, decoder_of(images)), "blocks": count_blocks(blocks)}
     return [
-        Record(metric="accuracy", value=float(right.mean()), stderr=_error(right), better="higher", **about),
-        Record(metric="cross-entropy", value=float(nats.mean()), unit="nats", stderr=_error(nats), **about),
+        Record(metric="accuracy", value=float(right.mean()), stderr=mean_error(right, blocks), better="higher", **about),
+        Record(metric="cross-entropy", value=float(nats.mean()), unit="nats", stderr=mean_error(nats, blocks), **about),
     ]
-
-
-def _error(values: torch.Tensor) -> float | None:
-    """Return the standard error of the mean of `values` (n,), None of a single one."""
-    return float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None

@@ -7,11 +7,14 @@ distribution reach 0.5; copies reach 1; images that are far from all data, 0. It
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from genzoo.evaluation.distances import Estimate
 from genzoo.evaluation.inputs import ImageSet, Progress, count, take
+from genzoo.evaluation.standard_errors import Blocks, mean_error
 from genzoo.images import to_float
 from genzoo.process import neutral
 
@@ -44,12 +47,15 @@ def nearest_distances(queries: Tensor, train: ImageSet, own: Tensor | None = Non
 
 
 @neutral()
-def share_nearer(x: Tensor, y: Tensor) -> Estimate:
-    """Return the share of pairs (x[i], y[j]) of distances x (n,) and y (m,) with x[i] < y[j], ties counting half; n and m at least 2."""
+def share_nearer(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks = None) -> Estimate:
+    """Return the share of pairs (x[i], y[j]) of distances x (n,) and y (m,) with x[i] < y[j], ties counting half; n and m at least 2.
+
+    `x_blocks` (n,) and `y_blocks` (m,) say which distances belong together, for the standard error.
+    """
     above = _share_above(x, y)  # (n,) for each x, the share of y that is larger
     below = 1 - _share_above(y, x)  # (m,) for each y, the share of x that is smaller
-    variance = above.var() / len(x) + below.var() / len(y)
-    return Estimate(float(above.mean()), float(variance.sqrt()))
+    errors = mean_error(above, x_blocks), mean_error(below, y_blocks)
+    return Estimate(float(above.mean()), None if None in errors else math.hypot(*(error or 0.0 for error in errors)))
 
 
 def _share_above(x: Tensor, y: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
+from genzoo.evaluation.standard_errors import Blocks
 from genzoo.images import Pixels, as_tensor, check_images, quantise
+from genzoo.models.model import check_count
 from genzoo.noise import Draws, check_seed, mix
 
 ImageSet: TypeAlias = "Pixels | Images"
@@ -56,6 +58,37 @@ def count(images: ImageSet, what: str) -> int:
     if len(shape) != 4:
         raise ArgumentError(f"{what} must have shape (N, C, H, W), not {tuple(shape)}")
     return int(shape[0])
+
+
+def choose(size: int, n: int | None, seed: int, role: str) -> tuple[Tensor, str]:
+    """Return the indices of `n` of `size` images, rising, and how they were chosen, for a record: "" where all are taken.
+
+    All are taken where `n` is None or more than there are; else the choice is that of `subset`.
+
+    Raises:
+        ArgumentError: n is no whole number of at least 1.
+    """
+    if n is None or check_count(n) >= size:
+        return torch.arange(size), ""
+    return subset(size, n, seed, role).sort().values, f"images chosen by seed {seed}"
+
+
+def blocks_of(images: ImageSet, rows: Tensor | None = None) -> Blocks:
+    """Return which of the images (at `rows`) belong together: (n,) int64, None where they are independent."""
+    if not isinstance(images, Images) or images.blocks is None:
+        return None
+    blocks = torch.from_numpy(images.blocks.astype("int64"))
+    return blocks if rows is None else blocks[rows]
+
+
+def joined(*words: str) -> str:
+    """Return the words that are not empty, as a record's protocol holds them."""
+    return ", ".join(filter(None, words))
+
+
+def decoder_of(images: ImageSet) -> str:
+    """Return what decoded the files of the images, "" where their pixels were stored as they are."""
+    return images.facts.get("decoder", "") if isinstance(images, Images) else ""
 
 
 def take(images: ImageSet, indices: Tensor, what: str) -> Tensor:

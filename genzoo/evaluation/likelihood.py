@@ -12,14 +12,14 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.inputs import Progress, subset
+from genzoo.evaluation.inputs import Progress, blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.records import Record
+from genzoo.evaluation.standard_errors import Blocks, count_blocks, mean_error
 from genzoo.images import to_float
 from genzoo.law import hold
 from genzoo.losses.likelihood import dimensions
 from genzoo.models.density import DensityModel
 from genzoo.models.importance import ImportanceModel, check_draws
-from genzoo.models.model import check_count
 from genzoo.process import undisturbed
 
 CHUNK, FEW = 64, 16  # images asked at a time; few where each takes thousands of draws
@@ -63,10 +63,12 @@ def likelihood(
     check_suited(model, images)
     if log_prob is not None and not kind:
         raise ArgumentError("kind must say what log_prob estimates", 'kind="elbo" or kind="iwae"')
-    values = nats(log_prob or model.log_prob, images, _rows(images, n, seed), progress)
+    rows, chosen = choose(len(images), n, seed, "likelihood")
+    values = nats(log_prob or model.log_prob, images, rows, progress)
     _check_masses(model, values)
-    kind, protocol = kind or ("exact" if model.exact else "elbo"), _protocol(model, protocol or model.record_protocol)
-    return _in_units(model, values, {**_facts(model, images, subject), "kind": kind, "protocol": protocol})
+    told = joined(protocol or model.record_protocol, _of_reals(model), chosen, decoder_of(images))
+    about = {**_facts(model, images, subject), "kind": kind or ("exact" if model.exact else "elbo"), "protocol": told}
+    return _in_units(model, values, about, blocks_of(images, rows))
 
 
 @undisturbed()
@@ -82,7 +84,8 @@ def importance(
 ) -> list[Record]:
     """Return two records, as `likelihood` does, of the importance-weighted bound with k draws per image for each k of `ks`.
 
-    One pass with the most draws gives all of them, since fewer draws are the first ones of more; the draws are those of `seed`.
+    One pass with the most draws gives all of them, since fewer draws are the first ones of more; the draws are those of `seed`, which a
+    record's protocol names where it is not 0.
 
     Raises:
         ArgumentError: as `likelihood`, and where a k is no whole number ≥ 1.
@@ -93,13 +96,15 @@ def importance(
     def bounds(x: Tensor) -> Tensor:
         return torch.stack([found.bound for found in model.iwae_bounds(x, counts, seed)])
 
-    values = nats(bounds, images, _rows(images, n, seed), progress, f"IWAE-{counts[-1]}", FEW)
+    rows, chosen = choose(len(images), n, seed, "likelihood")
+    values = nats(bounds, images, rows, progress, f"IWAE-{counts[-1]}", FEW)
     about = {**_facts(model, images, subject), "kind": "iwae"}
-    return [
-        record
-        for k, row in zip(counts, values, strict=True)
-        for record in _in_units(model, row, {**about, "protocol": _protocol(model, f"K = {k}")})
-    ]
+    drawn = f"draws of seed {seed}" if seed else ""
+    records: list[Record] = []
+    for k, row in zip(counts, values, strict=True):
+        told = joined(f"K = {k}", drawn, _of_reals(model), chosen, decoder_of(images))
+        records += _in_units(model, row, {**about, "protocol": told}, blocks_of(images, rows))
+    return records
 
 
 @undisturbed()
@@ -126,12 +131,6 @@ def nats(
     return values
 
 
-def _rows(images: Images, n: int | None, seed: int) -> Tensor:
-    """Return the indices of `n` images, a fixed choice by `seed`; all where n is None or more than there are."""
-    chosen = len(images) if n is None else min(check_count(n), len(images))
-    return torch.arange(len(images)) if chosen == len(images) else subset(len(images), chosen, seed, "likelihood").sort().values
-
-
 def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
     """Return what a record of the likelihood of `images` says whatever its kind."""
     return {
@@ -148,20 +147,21 @@ def _check_masses(model: DensityModel, values: Tensor) -> None:
     hold(not model.levels or least > -SURE, law, seen, look)
 
 
-def _protocol(model: DensityModel, protocol: str) -> str:
-    """Return `protocol` with what p(x) is of, where that is no probability."""
-    return protocol if model.levels else ", ".join(filter(None, (protocol, OF_REALS)))
+def _of_reals(model: DensityModel) -> str:
+    """Return what p(x) is of, where that is no probability."""
+    return "" if model.levels else OF_REALS
 
 
-def _in_units(model: DensityModel, values: Tensor, about: dict[str, Any]) -> list[Record]:
+def _in_units(model: DensityModel, values: Tensor, about: dict[str, Any], blocks: Blocks = None) -> list[Record]:
     """Return the records of `values` (n,), nats of whole images, in the units that p(x) has."""
-    both = in_both_units(values, model.image_shape, about)
+    both = in_both_units(values, model.image_shape, about, blocks)
     return both if model.levels else both[:1]
 
 
-def in_both_units(values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any]) -> list[Record]:
+def in_both_units(values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any], blocks: Blocks = None) -> list[Record]:
     """Return the mean of `values` (n,), nats of whole images, with its standard error as two records: nats and bits/dim."""
-    spread = float(values.std()) / math.sqrt(len(values)) if len(values) > 1 else None
+    spread = mean_error(values, blocks)
+    about = {**about, "blocks": count_blocks(blocks)}
     shape = "x".join(map(str, image_shape))
     whole = Record(value=float(values.mean()), unit="nats", stderr=spread, n=len(values), image_shape=shape, **about)
     scale = 1 / (dimensions(image_shape) * math.log(2))
@@ -183,5 +183,5 @@ def check_suited(model: DensityModel, images: Images) -> None:
         raise ArgumentError(
             f"{type(model).__name__} knows black and white only, and {images.name} is 8-bit: rounding or drawing its pixels would "
             "each give another likelihood",
-            "choose a binarisation: --data binarized-mnist (static) or dynamic-binarized-mnist",
+            "choose a binarisation: --binarise threshold or draw; of MNIST, --data binarized-mnist (static) or dynamic-binarized-mnist",
         )

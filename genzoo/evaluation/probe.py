@@ -63,7 +63,8 @@ def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
     Args:
         features: (N, F), an array or a tensor, finite.
         labels: (N,) whole numbers of at least two classes.
-        penalty: above 0; scikit-learn's LogisticRegression calls 1 / penalty C.
+        penalty: above 0. Of three classes or more scikit-learn's LogisticRegression has C = 1 / penalty. Two classes have two rows of
+            weights here and one there, their difference, whose penalty is half of this one: the same probe has C = 2 / penalty.
 
     Raises:
         ArgumentError: another shape or type, values that are not finite, one class alone, or a wrong penalty.

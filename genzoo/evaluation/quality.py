@@ -21,11 +21,13 @@ from genzoo.evaluation import plugged
 from genzoo.evaluation.copying import nearest_distances, share_nearer
 from genzoo.evaluation.distances import fid, kid, prdc
 from genzoo.evaluation.gist import standardise
-from genzoo.evaluation.inputs import ImageSet, Progress, check_alike, count, subset, take
-from genzoo.evaluation.msssim import WINDOW, available, betas, msssim
+from genzoo.evaluation.inputs import ImageSet, Progress, blocks_of, check_alike, count, decoder_of, subset, take
+from genzoo.evaluation.msssim import WINDOW, msssim
+from genzoo.evaluation.msssim import protocol as msssim_protocol
 from genzoo.evaluation.parzen import SAMPLES, VALIDATION, VALIDATION_FROM, parzen
 from genzoo.evaluation.records import FLOOR, Record
 from genzoo.evaluation.spaces import GIST, FeatureSpace, feature_space
+from genzoo.evaluation.standard_errors import Blocks, count_blocks
 from genzoo.evaluation.swd import DIRECTIONS, patches_per_image, swd_many
 from genzoo.evaluation.two_sample import two_sample
 from genzoo.images import to_float
@@ -51,10 +53,12 @@ class _Sides:
     reference: Tensor  # (M, C, H, W) of the training images, the floor's first: the features are standardised by the first 1,024
     about: dict[str, Any]
     seed: int
+    decoder: str
+    blocks: dict[str, Blocks]  # subject -> which images belong together; "" are the test images
 
     def record(self, metric: str, subject: str, value: float, protocol: str = "", **more: Any) -> Record:
-        said = f"{protocol}; seed {self.seed}" if protocol else f"seed {self.seed}"
-        fields = {"n": len(self.test), "n_reference": len(self.test), **self.about, **more}
+        said = "; ".join(filter(None, (protocol, self.decoder, f"seed {self.seed}")))
+        fields = {"n": len(self.test), "n_reference": len(self.test), "blocks": count_blocks(self.blocks[""]), **self.about, **more}
         return Record(metric=metric, subject=subject, value=value, protocol=said, **fields)
 
 
@@ -164,19 +168,23 @@ def _sides(samples: ImageSet, train: ImageSet, test: ImageSet, subject: str, abo
     n = min(count(samples, "samples"), count(train, "train"), count(test, "test"))
     if n <= NEIGHBOUR:
         raise ArgumentError(f"sample quality needs more than {NEIGHBOUR} images on every side, not {n}", "give more images")
-    chosen = take(samples, subset(len(samples), n, seed, "samples"), "samples")
-    reference = take(train, subset(len(train), max(n, REFERENCE), seed, "train"), "train")
-    held_out = take(test, subset(len(test), n, seed, "test"), "test")
+    own, learned, unseen = (
+        subset(len(images), most, seed, role)
+        for images, most, role in ((samples, n, "samples"), (train, max(n, REFERENCE), "train"), (test, n, "test"))
+    )
+    chosen, reference, held_out = take(samples, own, "samples"), take(train, learned, "train"), take(test, unseen, "test")
     check_alike(chosen, held_out, "samples", "test images")
     check_alike(reference, held_out, "train images", "test images")
     judged = {subject: chosen, FLOOR: reference[:n]}
-    return _Sides(judged=judged, test=held_out, train=train, reference=reference, about=about, seed=seed)
+    blocks = {subject: blocks_of(samples, own), FLOOR: blocks_of(train, learned[:n]), "": blocks_of(test, unseen)}
+    given: dict[str, Any] = {"about": about, "seed": seed, "decoder": decoder_of(test), "blocks": blocks}
+    return _Sides(judged=judged, test=held_out, train=train, reference=reference, **given)
 
 
 def _wanted(metrics: Sequence[str] | None, sides: _Sides) -> tuple[str, ...]:
     if metrics is None:
         shape = sides.test.shape
-        unfit = set() if min(shape[2:]) >= WINDOW and shape[0] >= 4 and available() else {"ms-ssim"}
+        unfit = set() if min(shape[2:]) >= WINDOW and shape[0] >= 4 else {"ms-ssim"}
         unfit |= set() if sides.about["data"] == "mnist" and len(sides.test) == SAMPLES else {PARZEN}
         return tuple(name for name in METRICS if name not in unfit)
     known = (*METRICS, *plugged.plugged_metrics())
@@ -207,14 +215,14 @@ def _measure(sides: _Sides, name: str, subject: str, rows: Tensor, test: Tensor,
         return "; ".join(filter(None, (words, protocol)))
 
     if name == "kid":
-        value, stderr = kid(rows, test)
+        value, stderr = kid(rows, test, sides.blocks[subject], sides.blocks[""])
         yield sides.record("kid", subject, value, said("all pairs, jackknife"), stderr=stderr, features=features)
     elif name == "fid":
         few = len(test) <= test.shape[1]
         note = f"rank deficient: {len(test):,} images for {test.shape[1]:,} features; compare only at equal n" if few else ""
         yield sides.record("fid", subject, fid(rows, test), said(), features=features, note=note)
     elif name == "two-sample":
-        value, stderr = two_sample(rows, test)
+        value, stderr = two_sample(rows, test, sides.blocks[subject], sides.blocks[""])
         words = said("linear classifier, fitted on half of each side; ideal 0.5")
         yield sides.record("two-sample", subject, value, words, stderr=stderr, features=features)
     else:
@@ -230,27 +238,31 @@ def _copying(sides: _Sides, progress: Progress | None) -> Iterator[Record]:
     places = torch.cat([torch.full((n,), -1), own, torch.full((n,), -1)])
     drawn, floor, unseen = nearest_distances(asked, sides.train, places, progress).split(n)
     protocol = "pixels, L2, against held-out images; ideal 0.5, copies reach 1"
+    first = {name: None if blocks is None else blocks[:n] for name, blocks in sides.blocks.items()}
+    known = {**first, FLOOR: blocks_of(sides.train, own)}
     for name, distances in ((subject, drawn), (FLOOR, floor)):
-        value, stderr = share_nearer(distances, unseen)
+        value, stderr = share_nearer(distances, unseen, known[name], known[""])
         yield sides.record("copying", name, value, protocol, stderr=stderr, n=n, n_reference=total, better="neither")
 
 
 def _swd(sides: _Sides, progress: Progress | None) -> Iterator[Record]:
     protocol = f"7x7 patches, {patches_per_image(len(sides.test))} per image, {DIRECTIONS} directions"
-    results = dict(zip(sides.judged, swd_many(list(sides.judged.values()), sides.test, sides.seed), strict=True))
-    for subject, distances in results.items():
-        yield sides.record("swd", subject, sum(distances.values()) / len(distances), f"mean of levels; {protocol}", unit="1e-3")
-    for side in next(iter(results.values())):
-        for subject, distances in results.items():
-            yield sides.record(f"swd-{side}", subject, distances[side], protocol, unit="1e-3")
+    blocks = [sides.blocks[subject] for subject in (*sides.judged, "")]
+    results = dict(zip(sides.judged, swd_many(list(sides.judged.values()), sides.test, sides.seed, blocks), strict=True))
+    for subject, found in results.items():
+        yield sides.record("swd", subject, found.mean.value, f"mean of levels; {protocol}", stderr=found.mean.stderr, unit="1e-3")
+    for side in next(iter(results.values())).levels:
+        for subject, found in results.items():
+            value, stderr = found.levels[side]
+            yield sides.record(f"swd-{side}", subject, value, protocol, stderr=stderr, unit="1e-3")
 
 
 def _msssim(sides: _Sides, progress: Progress | None) -> Iterator[Record]:
-    weights = ", ".join(f"{beta:.4f}" for beta in betas(*sides.test.shape[2:]))
-    protocol = f"{len(sides.test) // 2:,} disjoint pairs, window {WINDOW}, weights {weights}"
+    protocol = f"{len(sides.test) // 2:,} disjoint pairs, {msssim_protocol(*sides.test.shape[2:])}"
     for subject, images in sides.judged.items():
-        value, stderr = msssim(images, sides.seed)
-        yield sides.record("ms-ssim", subject, value, protocol, stderr=stderr, n_reference=None, better="neither")
+        value, stderr = msssim(images, sides.seed, sides.blocks[subject])
+        about = {"n_reference": None, "better": "neither", "blocks": count_blocks(sides.blocks[subject])}
+        yield sides.record("ms-ssim", subject, value, protocol, stderr=stderr, **about)
 
 
 def _parzen(sides: _Sides, progress: Progress | None) -> Iterator[Record]:

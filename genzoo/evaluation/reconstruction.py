@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 
 from genzoo.data.collection import Images
-from genzoo.evaluation.inputs import Progress, subset
+from genzoo.evaluation.inputs import Progress, blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.records import Record
+from genzoo.evaluation.standard_errors import count_blocks, mean_error
 from genzoo.explore.latents import reconstruct
 from genzoo.losses.reconstruction import squared_error
 from genzoo.models.latent import EncodingModel
-from genzoo.models.model import check_count
 from genzoo.process import undisturbed
 
 CHUNK = 64  # images asked at a time
@@ -36,21 +35,21 @@ def reconstruction(
     Raises:
         ArgumentError: a model that cannot encode, images of another shape, n below 1.
     """
-    chosen = len(images) if n is None else min(check_count(n), len(images))
-    rows = torch.arange(len(images)) if chosen == len(images) else subset(len(images), chosen, seed, "reconstruction")
-    errors = torch.empty(chosen, dtype=torch.float64)
-    for first in range(0, chosen, CHUNK):
+    rows, chosen = choose(len(images), n, seed, "reconstruction")
+    errors = torch.empty(len(rows), dtype=torch.float64)
+    for first in range(0, len(rows), CHUNK):
         part = images.float(rows[first : first + CHUNK])
         rebuilt = reconstruct(model, part).to(part.device)
         errors[first : first + len(part)] = squared_error(part, rebuilt).double() / part[0].numel()
         if progress is not None:
-            progress("reconstructions", first + len(part), chosen)
-    return error_record(errors, images, subject or type(model).__name__)
+            progress("reconstructions", first + len(part), len(rows))
+    return error_record(errors, images, subject or type(model).__name__, rows, chosen)
 
 
-def error_record(errors: torch.Tensor, images: Images, subject: str) -> Record:
-    """Return the record of squared errors (n,), each the mean over an image's values in [0, 1]."""
-    stderr = float(errors.std()) / math.sqrt(len(errors)) if len(errors) > 1 else None
+def error_record(errors: torch.Tensor, images: Images, subject: str, rows: torch.Tensor | None = None, protocol: str = "") -> Record:
+    """Return the record of squared errors (n,) of the images at `rows`, each the mean over an image's values in [0, 1]."""
+    blocks = blocks_of(images, rows)
     about: dict[str, Any] = {"data": images.name, "split": images.split, "transform": images.transform, "subject": subject}
     about["image_shape"] = "x".join(map(str, images.shape))
-    return Record(metric="mse", value=float(errors.mean()), kind="reconstruction", stderr=stderr, n=len(errors), **about)
+    about |= {"stderr": mean_error(errors, blocks), "blocks": count_blocks(blocks), "protocol": joined(protocol, decoder_of(images))}
+    return Record(metric="mse", value=float(errors.mean()), kind="reconstruction", n=len(errors), **about)

@@ -47,6 +47,7 @@ class Record:
         subject: whose images were measured: a model's name, "samples", or "train" for the floor that real images reach.
         n_reference: images they were compared with, or None where there is no other side.
         stderr: standard error of the value, or None where it is not known.
+        blocks: independent groups of images that the error counts, such as persons or stretches of a film; None: each image is one.
         features: name and digest of the features, "" where the metric has none.
         protocol: what else decides the number: seeds, counts, weights, the K of IWAE.
         better: "lower", "higher", or "neither" where the aim is the value of real images.
@@ -65,6 +66,7 @@ class Record:
     subject: str = "samples"
     n_reference: int | None = None
     stderr: float | None = None
+    blocks: int | None = None
     features: str = ""
     protocol: str = ""
     better: str = "lower"
@@ -100,8 +102,11 @@ class Record:
         sign = {"exact": "= ", "elbo": "≤ ", "iwae": "≤ "}.get(self.kind, "")
         unit = "" if self.unit == "1" else f" {self.unit}"
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"
-        how = {"elbo": "ELBO, ", "iwae": f"IWAE, {self.protocol}, "}.get(self.kind, "")
-        where = f"{how}n = {self.n:,}{against}, {self.data} {self.split}, {self.transform}"
+        bound = {"elbo": "ELBO", "iwae": "IWAE"}.get(self.kind, "")
+        said = self.protocol if self.kind != "sample" else ""  # of samples, what all measures share: `genzoo eval --json` tells it
+        how = "".join(f"{words}, " for words in (bound, said) if words)
+        count = f"n = {self.n:,}" + ("" if self.blocks is None else f" in {self.blocks:,} blocks")
+        where = f"{how}{count}{against}, {self.data} {self.split}, {self.transform}"
         return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})" + (f"; {self.note}" if self.note else "")
 
 

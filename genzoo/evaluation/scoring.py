@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,9 @@ from torch import Tensor
 
 from genzoo.card import Card
 from genzoo.data import Images, open_data
+from genzoo.data.binary import made_binary
 from genzoo.data.notes import once
+from genzoo.data.splits import FIT
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.certificate import certificate_of
 from genzoo.evaluation.classification import classification
@@ -22,6 +25,7 @@ from genzoo.models import ClassifyingModel, DensityModel, EncodingModel, Generat
 from genzoo.process import undisturbed
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
+SEEN = "validation images are a part of the training images: unseen only by a model that was trained with validation=true"
 DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
 
 
@@ -37,15 +41,18 @@ def records_of(
     features: str | None = None,
     metrics: Sequence[str] | None = None,
     split: str = "test",
+    binarise: str | None = None,
 ) -> list[Record]:
     """Return the records of `model` on the `split` of `data` (None: the recipe's), by default the held-out part.
+
+    `binarise`, "threshold" or "draw", makes grey images black and white first, and stands in the records' transform.
 
     `ks` are the numbers of draws of the importance-weighted bounds, None for the usual ones; only an ImportanceModel has them. `features`
     and `metrics` are those of `evaluate_implicit`; with either of them a model that has a density is measured by its samples instead.
 
     Raises:
-        ArgumentError: as `score_model`; `ks` for a model without such bounds, `features` or `metrics` for one without samples; a `split`
-            where samples are measured, which are compared with test images and, beside them, with training images.
+        ArgumentError: as `score_model`; `ks` for a model without such bounds, `features` or `metrics` for one without samples; split
+            "train" where samples are measured, which are compared with unseen images and, beside them, with training images.
     """
     by_samples = features is not None or metrics is not None
     if by_samples and not isinstance(model, GenerativeModel):
@@ -54,17 +61,24 @@ def records_of(
         raise ArgumentError(
             f"{card.name!r} has no importance-weighted bound to take k draws for", "leave k out; VAEs have one: genzoo list --tree"
         )
-    if split != "test" and (by_samples or isinstance(model, ImplicitModel)):
+    if split == "train" and (by_samples or isinstance(model, ImplicitModel)):
         raise ArgumentError(
-            f"samples of {card.name!r} are measured against test images, with training images beside them, not against split {split!r}",
+            f"samples of {card.name!r} are measured against test or validation images, with training images beside them, not against split "
+            f"{split!r}",
             "leave split out",
         )
+    learned = FIT if split == "valid" else "train"
     with once():
-        train, test = (held_in(model, card, data, part) for part in ("train", split))
+        train, test = (held_in(model, card, data, part) for part in (learned, split))
+        note = SEEN if split == "valid" and len(train) < len(held_in(model, card, data, "train")) else ""
+    if binarise is not None:
+        train, test = (made_binary(images, binarise, seed) for images in (train, test))
     if by_samples and isinstance(model, GenerativeModel):
         chosen: dict[str, Any] = {"subject": card.name, "metrics": metrics, "features": features, "progress": progress}
-        return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, **chosen)
-    return score_model(model, train, test, card.name, n, seed, progress, DRAWS if ks is None else ks)
+        found = evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, **chosen)
+    else:
+        found = score_model(model, train, test, card.name, n, seed, progress, DRAWS if ks is None else ks)
+    return [dataclasses.replace(record, note="; ".join(filter(None, (record.note, note)))) for record in found]
 
 
 def held_in(model: Model, card: Card, data: Any, split: str) -> Images:

@@ -6,11 +6,16 @@ Each set's patches are normalised per channel to mean 0 and deviation 1 and proj
 the mean over directions of the mean difference of sorted projections. As in the paper's tables it is given times 1,000.
 
 Places and directions are a function of the seed, and places are the same in both sets, so equal sets are at distance 0 exactly.
+
+The standard error is that of other images, other places and other directions. Of images and places: the jackknife over ten groups of
+images, of both sides at once and without tearing blocks apart, by the first 64 directions; of directions: their spread. It says nothing
+of the bias: the distance of two sets of one distribution is above 0 and falls as n grows, which is what the floor is for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -18,14 +23,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
+from genzoo.evaluation.distances import Estimate
 from genzoo.evaluation.inputs import as_pixels, check_alike
+from genzoo.evaluation.standard_errors import Blocks, count_blocks, groups
 from genzoo.noise import Draws, mix
 from genzoo.process import neutral
+
+Rows: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
 
 PATCH, PER_IMAGE, MOST_PATCHES = 7, 128, 2**18
 COARSEST = 16  # pixels on the shorter side
 DIRECTIONS, BATCH = 512, 64  # directions in all, and at a time
 CHUNK = 128  # images at a time
+GROUPS = 10  # of images, for the standard error
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
@@ -42,60 +52,131 @@ def levels(height: int, width: int) -> list[int]:
     return sides
 
 
+class Sliced(NamedTuple):
+    """1,000 times the sliced Wasserstein distance: the mean of the levels, and {shorter side of a level: its own}."""
+
+    mean: Estimate
+    levels: dict[int, Estimate]
+
+
+class _Level(NamedTuple):
+    """Distances at one level: (512,) one for each direction, and (G,) without one group of images each; float64."""
+
+    distances: Tensor
+    without: Tensor
+
+
 @neutral()
-def swd(x: object, y: object, seed: int = 0) -> dict[int, float]:
-    """Return {shorter side of the level: 1,000 times the distance} of two sets of equally many images (N, C, H, W).
+def swd(x: object, y: object, seed: int = 0, x_blocks: Blocks = None, y_blocks: Blocks = None) -> Sliced:
+    """Return the distance of two sets of equally many images (N, C, H, W); blocks (N,) say which images of a set belong together.
 
     Raises:
         ArgumentError: images that `as_pixels` refuses, of two shapes, or not equally many.
     """
     first, second = as_pixels(x, "x"), as_pixels(y, "y")
     check_alike(first, second, "x", "y")
-    return swd_many([first], second, seed)[0]
+    return swd_many([first], second, seed, [x_blocks, y_blocks])[0]
 
 
 @neutral()
-def swd_many(sets: Sequence[Tensor], reference: Tensor, seed: int = 0) -> list[dict[int, float]]:
-    """Return `swd(x, reference, seed)` for each x of `sets`; the reference is described only once. All uint8 (N, C, H, W)."""
+def swd_many(sets: Sequence[Tensor], reference: Tensor, seed: int = 0, blocks: Sequence[Blocks] = ()) -> list[Sliced]:
+    """Return `swd(x, reference, seed)` for each x of `sets`; the reference is described only once. All uint8 (N, C, H, W).
+
+    `blocks` are those of each set, and of the reference at the end; none are given where all images are independent.
+    """
     if any(len(x) != len(reference) for x in sets):
         counts = ", ".join(f"{len(x):,}" for x in [*sets, reference])
         raise ArgumentError(f"the sliced Wasserstein distance compares equally many images, not {counts}", "cut the larger set")
-    results: list[dict[int, float]] = [{} for _ in sets]
+    dealt = _groups(len(reference), list(blocks) or [None] * (len(sets) + 1), seed)
+    found: list[dict[int, _Level]] = [{} for _ in sets]
     for level, side in enumerate(levels(*reference.shape[2:])):
         patches = [_patches(x, level, seed) for x in [*sets, reference]]
-        for result, distance in zip(results, _distances(patches[:-1], patches[-1], mix("swd", "directions", seed, level)), strict=True):
-            result[side] = 1000 * distance
-    return results
+        for own, measured in zip(found, _measure(patches, dealt, mix("swd", "directions", seed, level)), strict=True):
+            own[side] = measured
+    return [_summary(own) for own in found]
 
 
-def _distances(sets: list[Tensor], reference: Tensor, seed: int) -> list[float]:
-    directions = Draws(seed, 0, DIRECTIONS).normal(reference.shape[1])
+def _groups(count: int, blocks: list[Blocks], seed: int) -> list[Tensor]:
+    """Return the group of every image of every set, (N,) each: equal sets are dealt out equally."""
+    parts = min(GROUPS, count, *(found for found in map(count_blocks, blocks) if found is not None))
+    order = Draws(mix("swd", "groups", seed), 0, 1).uniform(count)[0].argsort(stable=True)
+    return [groups(count, own, parts, order) for own in blocks]
+
+
+def _summary(found: dict[int, _Level]) -> Sliced:
+    values = {side: 1000 * float(level.distances.mean()) for side, level in found.items()}
+    own = {side: Estimate(values[side], _error([level])) for side, level in found.items()}
+    return Sliced(Estimate(sum(values.values()) / len(values), _error(list(found.values()))), own)
+
+
+def _error(found: list[_Level]) -> float | None:
+    """Return the standard error of the mean of levels, whose groups are the same images."""
+    parts = len(found[0].without)
+    if parts < 2:
+        return None
+    without = torch.stack([level.without for level in found]).mean(0)  # (G,)
+    images = (parts - 1) ** 2 / parts * without.var()
+    directions = sum((level.distances.var() for level in found), torch.zeros(())) / (DIRECTIONS * len(found) ** 2)
+    return 1000 * float((images + directions).sqrt())
+
+
+def _measure(patches: list[Tensor], dealt: list[Tensor], seed: int) -> list[_Level]:
+    """Return the distances of all but the last of `patches`, (N, P, C, 49) each, to the last, images being of the groups `dealt`."""
+    directions = Draws(seed, 0, DIRECTIONS).normal(patches[0].shape[2] * PATCH**2)
     directions /= directions.norm(dim=1, keepdim=True)
-    totals = [0.0] * len(sets)
+    whole = _distances(patches, directions)
+    parts = 1 + max(int(own.max()) for own in dealt)
+    without = [
+        [float(found.mean()) for found in _distances([x[own != part] for x, own in zip(patches, dealt, strict=True)], directions[:BATCH])]
+        for part in range(parts if parts > 1 else 0)
+    ]
+    columns = zip(*without, strict=True) if without else [()] * len(whole)
+    return [_Level(own, torch.tensor(rest, dtype=torch.float64)) for own, rest in zip(whole, columns, strict=True)]
+
+
+def _distances(patches: list[Tensor], directions: Tensor) -> list[Tensor]:
+    """Return for all but the last of `patches`, (N, P, C, 49) each, the distance to the last along each of `directions`: (D,) float64."""
+    *sets, reference = map(_normalised, patches)
+    found: list[list[Tensor]] = [[] for _ in sets]
     for some in torch.split(directions, BATCH):
         target = _sorted(some @ reference.T)  # (64, patches)
-        for index, patches in enumerate(sets):
-            totals[index] += float(np.abs(_sorted(some @ patches.T) - target).mean(dtype=np.float64)) * len(some) / DIRECTIONS
-    return totals
+        for own, rows in zip(found, sets, strict=True):
+            values = _sorted(some @ rows.T)
+            fewer = min(values.shape[1], target.shape[1])  # blocks may have left one side more images than the other
+            own.append(torch.from_numpy(np.abs(_at(values, fewer) - _at(target, fewer)).mean(axis=1, dtype=np.float64)))
+    return [torch.cat(own) for own in found]
 
 
-def _sorted(projections: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]] = projections.numpy()
+def _at(values: Rows, count: int) -> Rows:
+    """Return `count` evenly spread quantiles of sorted `values` (D, n): themselves where they are as many."""
+    places = (2 * np.arange(count) + 1) * values.shape[1] // (2 * count)
+    return values if count == values.shape[1] else values[:, places]
+
+
+def _sorted(projections: Tensor) -> Rows:
+    rows: Rows = projections.numpy()
     rows.sort(axis=1)  # several times as fast as torch.sort on one core
     return rows
 
 
 @torch.no_grad()
 def _patches(images: Tensor, level: int, seed: int) -> Tensor:
-    """Return the normalised patches (N * P, C * 49) float32 of one level of the pyramids of `images`."""
+    """Return the patches (N, P, C, 49) float32 of one level of the pyramids of `images`."""
     per_image = patches_per_image(len(images))
     places = Draws(mix("swd", "places", seed, level), 0, 1).uniform(len(images), per_image, 2)[0]  # (N, P, 2) in (0, 1)
     parts = []
     for chunk, place in zip(torch.split(images, CHUNK), torch.split(places, CHUNK), strict=True):
         parts.append(_cut(_pyramid_level(chunk.float(), level), place))
     patches = torch.cat(parts)  # (N * P, C, 49)
-    deviation, mean = torch.std_mean(patches, dim=(0, 2), keepdim=True, correction=0)
-    return patches.sub_(mean).div_(deviation.clamp_min(1e-6)).flatten(1)
+    return patches.view(len(images), per_image, *patches.shape[1:])
+
+
+def _normalised(patches: Tensor) -> Tensor:
+    """Return patches (N, P, C, 49) as rows (N * P, C * 49), of mean 0 and deviation 1 per channel."""
+    rows = patches.flatten(0, 1)
+    deviation, mean = torch.std_mean(rows, dim=(0, 2), keepdim=True, correction=0)
+    normalised: Tensor = rows.sub(mean).div_(deviation.clamp_min(1e-6))
+    return normalised.flatten(1)
 
 
 def _cut(x: Tensor, places: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from genzoo.card import Card
+from genzoo.data.splits import FIT
 from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingError
 from genzoo.evaluation.quality import evaluate_implicit
 from genzoo.evaluation.scoring import held_in, score_model
@@ -54,7 +55,7 @@ class Result:
 
 def facts_of(cell: Cell) -> dict[str, Any]:
     """Return what a cell is, as JSON gives it back."""
-    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "data", "steps", "n", "metrics", "features")}
+    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "data", "steps", "n", "metrics", "features", "split")}
     return json.loads(json.dumps({**facts, "settings": dict(cell.settings)}))  # type: ignore[no-any-return]
 
 
@@ -144,7 +145,7 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
     """
     model: Any = build_filled(card, read_capped(weights, _LARGE), str(weights))
     known = card.replace(recipe=plan(card, cell.settings)[0])
-    train, test = (held_in(model, known, cell.data, split) for split in ("train", "test"))
+    train, test = (held_in(model, known, cell.data, part) for part in (FIT if cell.split == "valid" else "train", cell.split))
     with torch.no_grad():
         if isinstance(model, ImplicitModel) or cell.metrics or cell.features:
             chosen: dict[str, Any] = {"metrics": cell.metrics or None, "features": cell.features or None}

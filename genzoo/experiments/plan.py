@@ -34,6 +34,7 @@ class Experiment:
         data: what every cell is trained and measured on, see `genzoo train --data`.
         budget: turns of all players in a cell, so that each costs about the same: a round with five turns of D and one of G takes six.
         players: whose turns are counted; ["model"] for models that are trained by their likelihood.
+        split: which images the cells are measured on: "valid", which are then kept out of training, or "test", once all is chosen.
         n: images that are measured.
         metrics: which, see `genzoo.evaluation.METRICS`; none = all, or of a model that has a likelihood that.
         features: what images are described by, "gist" or a published feature net; "" = the data set's own.
@@ -49,6 +50,7 @@ class Experiment:
     data: str
     budget: int = field(default=6000, metadata=limits(2, 10**9))
     players: tuple[str, ...] = ("discriminator", "generator")
+    split: str = field(default="valid", metadata=limits(choices=("valid", "test")))
     n: int = field(default=1000, metadata=limits(6, 10**6))
     metrics: tuple[str, ...] = ()
     features: str = ""
@@ -74,6 +76,7 @@ class Cell:
     n: int
     metrics: tuple[str, ...]
     features: str
+    split: str = "valid"
 
     @property
     def name(self) -> str:
@@ -114,11 +117,11 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
     rows, columns = experiment.rows or {"": {}}, experiment.columns or {"": {}}
     taken: dict[str, Cell] = {}
     for (row, of_row), (column, of_column), seed in itertools.product(rows.items(), columns.items(), range(experiment.seeds)):
-        settings = {"seed": seed, **flat(experiment.settings), **flat(of_row), **flat(of_column)}
+        settings = {"seed": seed, "validation": experiment.split == "valid", **flat(experiment.settings), **flat(of_row), **flat(of_column)}
         model = str(settings.pop("model", experiment.model))
         turns = sum(int(settings.get(f"turns.{player}", 1)) for player in experiment.players)
         steps = max(1, experiment.budget // max(1, turns))
-        shared = {key: getattr(experiment, key) for key in ("data", "n", "metrics", "features")}
+        shared = {key: getattr(experiment, key) for key in ("data", "n", "metrics", "features", "split")}
         cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps, **shared)
         if cell.name in taken:
             raise ArgumentError(f"two cells would lie in the folder {cell.name}", "give rows and columns other names")

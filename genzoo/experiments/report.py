@@ -19,13 +19,14 @@ from genzoo.explore.figure import GAP
 from genzoo.files import atomic_write
 
 TABLE, DATA, PICTURE = "table.md", "table.json", "samples.png"
+JUDGES = {"valid": "validation", "test": "test"}
 _LETTER = 14  # pixels of the labels
 
 
 def write(experiment: Experiment, results: Sequence[Result], folder: Path) -> list[Path]:
     """Write the table, the data and the picture of what is there so far; return their paths."""
     atomic_write(folder / TABLE, ("\n".join(lines(experiment, results)) + "\n").encode())
-    facts = {key: getattr(experiment, key) for key in ("title", "data", "budget", "n", "seeds")}
+    facts = {key: getattr(experiment, key) for key in ("title", "data", "split", "budget", "n", "seeds")}
     told = {**facts, "cells": [result.as_dict() for result in results]}
     atomic_write(folder / DATA, json.dumps(told, indent=2).encode())
     picture(experiment, folder).save(folder / PICTURE, optimize=True)
@@ -40,7 +41,7 @@ def lines(experiment: Experiment, results: Sequence[Result]) -> Iterator[str]:
     yield (
         f"{experiment.data}; {len(results)} of {total} cells, each of {experiment.budget:,} turns of all players"
         + (f"; mean ± standard error of {experiment.seeds} seeds" if experiment.seeds > 1 else "; ± is the standard error over images")
-        + f"; {experiment.n:,} held-out images at most, and as many samples where they are measured."
+        + f"; {experiment.n:,} {JUDGES[experiment.split]} images at most, and as many samples where they are measured."
     )
     for measure in dict.fromkeys(_measure(record) for result in results for record in result.records):
         yield from ("", f"## {measure}", "")

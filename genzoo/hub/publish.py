@@ -108,8 +108,9 @@ def _slug(text: str) -> str:
 
 def _score_line(score: Score) -> str:
     value = f"{score.value:.4g}" + (f" ± {score.stderr:.2g}" if score.stderr is not None else "") + f" {_plain(score.unit)}"
-    data = ", ".join(filter(None, (score.data, score.transform)))
-    return f"| {_plain(score.metric)} | {value.strip()} | {score.kind} | {score.n} | {_plain(data)} | {_plain(score.protocol)} |"
+    data = ", ".join(filter(None, (score.data, score.split, score.transform)))
+    count = f"{score.n}" + (f" in {score.blocks} blocks" if score.blocks else "")
+    return f"| {_plain(score.metric)} | {value.strip()} | {score.kind} | {count} | {_plain(data)} | {_plain(score.protocol)} |"
 
 
 def _plain(text: str) -> str:

@@ -28,6 +28,7 @@ class Score:
     kind: str = field(default="sample", metadata=limits(choices=("exact", "elbo", "iwae", "sample", "reconstruction", "classification")))
     n: int = field(default=0, metadata=limits(0, 10**12))  # images measured, 0 where that has no meaning
     stderr: float | None = field(default=None, metadata=limits(0))
+    blocks: int | None = field(default=None, metadata=limits(1, 10**12))  # independent groups of images that stderr counts
     subject: str = ""  # whose images: the model's name, or "train" for the floor that real images reach
     data: str = ""
     split: str = ""

@@ -116,7 +116,8 @@ def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
 def score(record: Record) -> Score:
     """Return the ledger's form of a record."""
     facts: dict[str, Any] = {"metric": record.label, "unit": "" if record.unit == "1" else record.unit}
-    facts |= {key: getattr(record, key) for key in ("value", "kind", "n", "stderr", "subject", "data", "split", "transform", "protocol")}
+    kept = ("value", "kind", "n", "stderr", "blocks", "subject", "data", "split", "transform", "protocol")
+    facts |= {key: getattr(record, key) for key in kept}
     facts = {key: legible(value) if isinstance(value, str) else value for key, value in facts.items()}
     return Score(**facts)
 

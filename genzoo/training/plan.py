@@ -51,6 +51,7 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
 def settle_shape(source: Any, config: dict[str, Any]) -> None:
     """Settle `config["image_shape"]` before anything is decoded, so that what cannot be built is told first.
 
+    Held out are the test images or, where the recipe asks for `validation`, those of the validation split, which training then leaves out.
     An image size that was set wins; then the card's; then the size the data has by itself.
     """
     if isinstance(source, str) and not source:
@@ -65,9 +66,12 @@ def settle_shape(source: Any, config: dict[str, Any]) -> None:
 
 
 def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Images, Images | None]:
-    """Open the training and the held-out images (None where there are none) in `config["image_shape"]`; see `settle_shape`."""
+    """Open the training and the held-out images (None where there are none) in `config["image_shape"]`; see `settle_shape`.
+
+    Held out are the test images or, where the recipe asks for `validation`, those of the validation split, which training then leaves out.
+    """
     settle_shape(source, config)
-    return data.open_both(source, image_shape=config["image_shape"], held_out=recipe.held_out)
+    return data.open_both(source, image_shape=config["image_shape"], held_out=recipe.held_out, validation=recipe.validation)
 
 
 def _pair(size: Any) -> tuple[int, int]:

@@ -54,7 +54,7 @@ def told(done):
 def test_the_usual_k_are_told_in_both_units(run):
     found = told(run("eval", "coins", "-n", 3, "--json"))
     assert [kind for kind, _, _ in found] == ["elbo"] * 2 + ["iwae"] * 8
-    assert found[2:] == [("iwae", f"K = {k}", unit) for k in (1, 50, 500, 5000) for unit in ("nats", "bits/dim")]
+    assert found[2:] == [("iwae", f"K = {k}, images chosen by seed 0", unit) for k in (1, 50, 500, 5000) for unit in ("nats", "bits/dim")]
 
 
 def test_json_has_all_one_must_know(run):
@@ -65,7 +65,8 @@ def test_json_has_all_one_must_know(run):
 
 @pytest.mark.parametrize("args", [("--k", "9,2"), ("--k", "2", "--k", "9"), ("--k", " 2 , 9 ,2")])
 def test_others_are_told_where_asked_for(run, args):
-    assert [protocol for _, protocol, _ in told(run("eval", "coins", "-n", 3, *args, "--json"))[2:]] == ["K = 2"] * 2 + ["K = 9"] * 2
+    found = [protocol.partition(",")[0] for _, protocol, _ in told(run("eval", "coins", "-n", 3, *args, "--json"))[2:]]
+    assert found == ["K = 2"] * 2 + ["K = 9"] * 2
 
 
 def test_the_training_images_can_be_asked_about(run):
@@ -76,17 +77,31 @@ def test_the_training_images_can_be_asked_about(run):
 
 def test_a_split_that_is_not_there_or_makes_no_sense_is_refused(run):
     for args, words in (
-        (("coins", "--split", "valid"), ("binarized-digits", "valid")),
-        (("toy-gan", "--data", "digits", "--split", "train"), ("samples of 'toy-gan' are measured against test images", "leave split out")),
+        (("toy-gan", "--data", "digits", "--split", "train"), ("'toy-gan' are measured against test or validation", "leave split out")),
+        (("coins", "--data", "digits"), ("black and white only", "--binarise threshold or draw")),
+        (("coins", "--binarise", "draw"), ("binarized-digits is static-binarised already", "leave binarise out")),
     ):
         done = run("eval", *args)
         assert (done.exit_code, done.stdout) == (1, "") and one_line(done.stderr, *words)
 
 
+def test_the_validation_images_of_any_set_can_be_asked_about(run):
+    for args in (("coins", "--k", 1), ("toy-gan", "--data", "digits", "--metrics", "kid")):
+        found = json.loads(run("eval", *args, "--split", "valid", "--json").stdout)
+        assert {record["split"] for record in found} == {"valid"} and found[0]["n"] < 187
+        assert all("validation=true" in record["note"] for record in found)
+
+
+def test_grey_images_are_made_black_and_white_where_asked(run):
+    for way, words in (("threshold", "white from 128 on"), ("draw", "one draw of seed 0")):
+        assert f"n = 187, digits test, binarised, {words})" in run("eval", "coins", "--data", "digits", "--k", 1, "--binarise", way).stdout
+
+
 def test_lines_say_that_they_are_bounds(run):
     lines = run("eval", "coins", "-n", 3, "--k", 5).stdout.splitlines()
     assert len(lines) == 4 and all(line.startswith("nll of coins: ≤ ") for line in lines)
-    assert "(ELBO, n = 3" in lines[0] and "nats (IWAE, K = 5, n = 3" in lines[2] and "bits/dim (IWAE" in lines[3]
+    assert "(ELBO, images chosen by seed 0, n = 3" in lines[0] and "bits/dim (IWAE" in lines[3]
+    assert "nats (IWAE, K = 5, images chosen by seed 0, n = 3" in lines[2]
 
 
 @pytest.mark.parametrize("k", ["0", "-1", "1,0", "", "50,", "1.5", "many", "٣", "9" * 30])

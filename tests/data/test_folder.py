@@ -8,7 +8,7 @@ import pytest
 from genzoo.data import cache as caching
 from genzoo.data import folder as folders
 from genzoo.data import open_data
-from genzoo.errors import ArgumentError, DataError
+from genzoo.errors import DataError
 
 SHAPE = (3, 16, 20)
 
@@ -166,8 +166,12 @@ def test_nothing_held_out(photos):
     assert len(open_data(photos, image_shape=SHAPE, held_out=0)) == 40
     with pytest.raises(DataError, match=r"photos has no test images: held_out is 0 — set held_out=0\.1"):
         open_data(photos, image_shape=SHAPE, held_out=0, split="test")
-    with pytest.raises(ArgumentError, match="there are train, test"):
-        open_data(photos, split="valid")
+
+
+def test_validation_images_are_none_of_the_test_images(photos):
+    splits = ("train", "valid", "fit", "test")
+    train, valid, fit, test = ({image.tobytes() for image in open_data(photos, image_shape=SHAPE, split=split).pixels} for split in splits)
+    assert valid and fit and valid | fit == train and not valid & fit and not test & train
 
 
 def test_progress_is_reported_to_whom_asks(photos):

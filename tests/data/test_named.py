@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 
 from genzoo.data import NAMES, named, open_data, remote
 from genzoo.data.remote import File, fetch
-from genzoo.errors import ArgumentError, DataError
+from genzoo.errors import DataError
 
 REAL = os.environ.get("GENZOO_DATA", "")
 
@@ -53,8 +53,10 @@ def test_mnist_has_its_official_split(home, make, name, compress):
         assert np.array_equal(images.pixels[:, 0], written[f"{part}-images-idx3"])
         assert np.array_equal(images.labels, written[f"{part}-labels-idx1"]) and images.facts["source"].split("-")[-1].startswith("MNIST")
     assert open_data(name, image_shape=(3, 32, 32)).shape == (3, 32, 32)
-    with pytest.raises(ArgumentError, match="has no split 'valid'"):
-        open_data(name, split="valid")
+    train, valid, fit = (open_data(name, split=split) for split in ("train", "valid", "fit"))
+    assert len(valid) == len(train) // 6 and (valid.split, fit.split) == ("valid", "fit")  # 10,000 of 60,000
+    assert np.array_equal(np.concatenate([fit.pixels, valid.pixels]), train.pixels)
+    assert np.array_equal(np.concatenate([fit.labels, valid.labels]), train.labels)
 
 
 def test_mnist_whose_labels_are_another_number(home, make):
@@ -125,6 +127,8 @@ def test_faces_are_divided_by_person(home, make):
     train, test = both("faces", held_out=0.3)
     inside, outside = ({people[round(float(v) * 100)] for v in part.attributes["Smiling"]} for part in (train, test))
     assert len(train) + len(test) == 90 and not inside & outside and len(outside) > 2
+    assert len(np.unique(test.blocks)) == len(outside)  # photographs of one person are one block of the standard error
+    assert test.facts["decoder"].startswith("decoded by Pillow ") and "Huang" in test.facts["source"]
 
 
 def test_frey_is_divided_in_blocks_of_time(home):
@@ -134,6 +138,7 @@ def test_frey_is_divided_in_blocks_of_time(home):
     assert train.shape == (1, 28, 20) and len(train) + len(test) == 500 and len(test) % named.FRAMES == 0
     steps = np.diff(test.pixels[:, 0, 0, 0].astype(int))
     assert (steps == 1).mean() > 0.9  # neighbours stay together
+    assert set(np.unique(test.blocks, return_counts=True)[1]) == {named.FRAMES} and "decoder" not in test.facts
 
 
 def test_omniglot_has_a_class_for_every_character(home):

@@ -61,7 +61,43 @@ def test_a_wrong_share_is_named(held_out):
 
 
 def test_a_wrong_split_names_those_that_there_are():
-    with pytest.raises(ArgumentError, match="there are train, valid, test"):
+    with pytest.raises(ArgumentError, match="there are train, valid, test, fit"):
         open_data("digits", split="dev")
-    with pytest.raises(ArgumentError, match="digits has no split 'valid' — there are train, test"):
-        open_data("digits", split="valid")
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5])
+@pytest.mark.parametrize("count", [9, 30, 250])
+def test_validation_images_are_a_part_of_train_and_none_of_test(count, share):
+    images = some(count)
+    parts = {split: {x.tobytes() for x in hold_out(images, None, split, share).pixels} for split in ("train", "valid", "fit")}
+    assert parts["valid"] and parts["fit"] and not parts["valid"] & parts["fit"]
+    assert parts["valid"] | parts["fit"] == parts["train"]  # what recipes have always trained on stays what it was
+    if share:
+        test = {x.tobytes() for x in hold_out(images, None, "test", share).pixels}
+        assert not test & parts["train"] and len(test | parts["train"]) == count
+    if count == 250:
+        assert len(parts["valid"]) == pytest.approx(0.1 * len(parts["train"]), rel=0.7)
+
+
+def test_no_block_is_torn_apart_by_any_split():
+    keys = [f"person {i // 7}" for i in range(210)]
+    for splits in (("train", "test"), ("fit", "valid"), ("valid", "test")):
+        one, other = ({keys[int(x[0, 0, 0])] for x in hold_out(some(210), keys, split, 0.2).pixels} for split in splits)
+        assert one and other and not one & other
+
+
+def test_images_know_what_belongs_together():
+    keys = [f"person {i // 7}" for i in range(210)]
+    test = hold_out(some(210), keys, "test", 0.2)
+    assert len(np.unique(test.blocks)) == len({keys[int(x[0, 0, 0])] for x in test.pixels}) == len(test) / 7
+    again = hold_out(test.replace(split="all"), None, "train", 0.5)
+    assert set(np.unique(again.blocks, return_counts=True)[1]) == {7}
+    assert hold_out(some(20), None, "test", 0.2).blocks is None
+
+
+def test_an_array_file_may_say_what_belongs_together(tmp_path):
+    frames = np.arange(60, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
+    np.savez(tmp_path / "film.npz", images=frames, blocks=np.arange(60) // 6)
+    sides = [open_data(tmp_path / "film.npz", split=split, held_out=0.3) for split in ("train", "test")]
+    shots = [set((images.pixels[:, 0, 0, 0] // 6).tolist()) for images in sides]
+    assert not shots[0] & shots[1] and all(len(np.unique(images.blocks)) == len(shot) for images, shot in zip(sides, shots, strict=True))

@@ -59,7 +59,7 @@ def test_records_state_their_protocol(records):
     assert "k = 5" in found["density"].protocol
     assert "128 per image, 512 directions" in found["swd"].protocol
     assert found["swd"].unit == "1e-3"
-    assert "20 disjoint pairs, window 11, weights 1.0000" in found["ms-ssim"].protocol
+    assert "20 disjoint pairs, Wang et al. 2003, valid window 11, 1 scale, weights 1.0000" in found["ms-ssim"].protocol
     assert "linear classifier, fitted on half of each side; ideal 0.5; standardised" in found["two-sample"].protocol
     assert found["two-sample"].features == found["kid"].features and found["copying"].features == ""
     assert found["copying"].better == "neither"
@@ -108,11 +108,20 @@ def test_metrics_can_be_chosen():
         sample_quality(TRAIN[:40], TRAIN, TEST, metrics=["kdi"])
 
 
-def test_msssim_is_left_out_where_it_cannot_be_measured(monkeypatch):
+def test_msssim_is_left_out_where_it_cannot_be_measured():
     small = scenes(30, 0, size=8)
     assert "ms-ssim" not in by(sample_quality(small, small, small), "samples")
-    monkeypatch.setattr(quality, "available", lambda: False)
-    assert "ms-ssim" not in by(sample_quality(TRAIN[:40], TRAIN, TEST, metrics=None), "samples")
+
+
+def test_what_has_a_standard_error(records):
+    without = {record.metric for record in records if record.stderr is None}
+    assert without == {"fid", "precision", "recall", "density", "coverage"}
+
+
+def test_records_say_what_decoded_the_images():
+    test = Images(pixels=TEST.numpy(), name="scenes", split="test", facts={"decoder": "decoded by Pillow 1.2.3"})
+    found = sample_quality(scenes(40, 2), TRAIN, test, metrics=["kid", "swd"])
+    assert all("; decoded by Pillow 1.2.3; seed 0" in record.protocol for record in found)
 
 
 def test_bad_questions_are_refused():

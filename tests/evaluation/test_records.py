@@ -28,6 +28,11 @@ def test_a_record_reads_as_a_sentence():
         metric="nll", kind="elbo", unit="nats", value=87.9, features="", stderr=None, n_reference=None, transform="static-binarised"
     )
     assert str(bound) == "nll of samples: ≤ 87.9 nats (ELBO, n = 438, bedrooms test, static-binarised)"
+    density = dataclasses.replace(bound, protocol="KL exact, density of real-valued pixels", blocks=8, stderr=65.0)
+    said = "nll of samples: ≤ 87.9 ± 65 nats (ELBO, KL exact, density of real-valued pixels, n = 438 in 8 blocks, bedrooms test, "
+    assert str(density) == said + "static-binarised)"
+    part = record(metric="nll", kind="exact", unit="nats", features="", protocol="images chosen by seed 3", n_reference=None)
+    assert "(images chosen by seed 3, n = 438," in str(part)
 
 
 OTHERS = {
@@ -56,7 +61,7 @@ def test_records_that_differ_are_not_ranked(field):
 
 def test_every_field_either_forbids_a_comparison_or_belongs_to_the_result():
     """A field added later must be put on one side or the other."""
-    free = {"value", "stderr", "subject", "note", "better"}
+    free = {"value", "stderr", "blocks", "subject", "note", "better"}
     assert {field.name for field in dataclasses.fields(Record)} == free | set(OTHERS)
 
 

@@ -31,8 +31,9 @@ def blurred(images, times):
     return x.round().to(torch.uint8)
 
 
-def mean(distances):
-    return sum(distances.values()) / len(distances)
+def mean(found):
+    assert found.mean.value == sum(own.value for own in found.levels.values()) / len(found.levels)
+    return found.mean.value
 
 
 def test_levels_end_at_sixteen():
@@ -51,7 +52,7 @@ def test_patches_are_bounded():
 
 def test_equal_sets_are_at_distance_zero():
     x = scenes(20)
-    assert swd(x, x.clone()) == {32: 0.0, 16: 0.0}
+    assert swd(x, x.clone()) == ((0.0, 0.0), {32: (0.0, 0.0), 16: (0.0, 0.0)})
 
 
 def test_more_blur_and_more_noise_are_farther():
@@ -62,9 +63,9 @@ def test_more_blur_and_more_noise_are_farther():
     assert values[1] > 1.5 * values[0]
     noise = torch.from_numpy(np.random.default_rng(2).normal(0, 1, x.shape)).float()
     noisy = [(x.float() + sigma * noise).clamp(0, 255).to(torch.uint8) for sigma in (5, 15, 40)]
-    values = [swd(images, y)[32] for images in noisy]
+    values = [swd(images, y).levels[32].value for images in noisy]
     assert values == sorted(values)
-    assert values[2] > 2 * floor[32]
+    assert values[2] > 2 * floor.levels[32].value
 
 
 def test_noise_in_detail_shows_at_its_scale():
@@ -72,8 +73,8 @@ def test_noise_in_detail_shows_at_its_scale():
     x, y = scenes(60), scenes(60, seed=1)
     board = ((torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2 - 1) * 20
     found, floor = swd((x.float() + board).clamp(0, 255).to(torch.uint8), y), swd(x, y)
-    assert found[32] > 5 * floor[32]
-    assert found[16] < 1.5 * floor[16] + 5
+    assert found.levels[32].value > 5 * floor.levels[32].value
+    assert found.levels[16].value < 1.5 * floor.levels[16].value + 5
 
 
 def test_the_pyramid_sums_to_the_image():
@@ -99,7 +100,7 @@ def test_smoothing_is_the_binomial_filter():
 def test_patches_are_cut_and_normalised():
     x = scenes(3)
     x[:, 0] = x[:, 0] // 4 + 100
-    patches = module._patches(x, 1, 0).view(3 * 128, 3, 49)
+    patches = module._normalised(module._patches(x, 1, 0)).view(3 * 128, 3, 49)
     assert patches.mean((0, 2)).abs().max() < 1e-4
     assert (patches.std((0, 2), correction=0) - 1).abs().max() < 1e-4, "per channel, over all patches"
     places = torch.tensor([[[0.0, 0.0], [0.999, 0.999]]]).double()
@@ -110,12 +111,23 @@ def test_patches_are_cut_and_normalised():
 
 def test_distance_agrees_with_scipy():
     stats = pytest.importorskip("scipy.stats")
-    a, b = torch.randn(2, 500, 6, generator=torch.Generator().manual_seed(0))
-    (found,) = module._distances([a], b * 1.5, seed=3)
-    directions = module.Draws(3, 0, module.DIRECTIONS).normal(6)
+    a, b = torch.randn(2, 100, 5, 1, 49, generator=torch.Generator().manual_seed(0))
+    b = b.exp()
+    directions = module.Draws(3, 0, 40).normal(49)
     directions /= directions.norm(dim=1, keepdim=True)
-    expected = np.mean([stats.wasserstein_distance((a @ d).numpy(), (1.5 * b @ d).numpy()) for d in directions])
-    assert found == pytest.approx(expected, rel=1e-4)
+    (found,) = module._distances([a, b], directions)
+    rows = [(x.flatten(0, 1) - x.mean()).div(x.std(correction=0)).flatten(1) for x in (a, b)]
+    expected = [stats.wasserstein_distance(*((x @ d).numpy() for x in rows)) for d in directions]
+    assert found.tolist() == pytest.approx(expected, rel=1e-4)
+
+
+def test_sides_of_different_numbers_are_compared_by_quantiles():
+    """Blocks of unequal size leave more images on one side than on the other."""
+    values = np.sort(np.random.default_rng(0).normal(size=(2, 1000)).astype(np.float32))
+    assert np.array_equal(module._at(values, 1000), values)
+    expected = np.quantile(values, (np.arange(900) + 0.5) / 900, axis=1).T
+    assert np.abs(module._at(values, 900) - expected)[:, 50:-50].max() < 0.03
+    assert np.array_equal(module._at(values, 500), values[:, 1::2])
 
 
 def test_many_sets_share_one_reference():
@@ -126,15 +138,15 @@ def test_many_sets_share_one_reference():
 
 def test_flat_images_are_no_division_by_zero():
     flat = torch.full((4, 1, 16, 16), 90, dtype=torch.uint8)
-    assert 0 < swd(flat, scenes(4, 16, 1))[16] < 2000
-    assert swd(flat, flat + 1) == {16: 0.0}
+    assert 0 < swd(flat, scenes(4, 16, 1)).levels[16].value < 2000
+    assert swd(flat, flat + 1).levels == {16: (0.0, 0.0)}
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 24, 40), (3, 17, 35)])
 def test_any_shape(shape):
     rng = np.random.default_rng(0)
     x, y = (torch.from_numpy(rng.integers(0, 256, (5, *shape), dtype=np.uint8)) for _ in range(2))
-    assert list(swd(x, y)) == levels(*shape[1:])
+    assert list(swd(x, y).levels) == levels(*shape[1:])
 
 
 def test_bad_sets_are_refused():

@@ -50,6 +50,14 @@ def test_a_cell_is_measured_beside_the_floor(played):
     assert result.collapsed == "" and result.seconds > 0
 
 
+def test_a_cell_is_chosen_by_validation_images_that_it_has_not_learned_from(played):
+    folder, stages, _ = played
+    assert {record["split"] for record in stages[-1][0].records} == {"valid"}
+    assert "images (fit)" in (folder / "narrow--minimax--0" / "zoo.toml").read_text()
+    (tested, *_) = cells(dataclasses.replace(EXPERIMENT, split="test"))
+    assert tested.settings["validation"] is False and tested.split == "test"
+
+
 def test_a_collapse_is_a_result(played):
     folder, stages, _ = played
     result = stages[-1][1]

@@ -55,7 +55,7 @@ def test_a_column_wins_over_a_row_and_a_row_over_all(write):
     rates = [by_name[name].settings["rate"] for name in ("plain--one--0", "no-norm--one--0", "plain--two--0", "no-norm--two--0")]
     assert rates == [1e-3, 2e-3, 3e-3, 3e-3]
     assert by_name["no-norm--two--1"].settings == {
-        "seed": 1, "rate": 3e-3, "ema": 0.5, "norm": "none", "turns.discriminator": 5, "betas": (0.0, 0.9),
+        "seed": 1, "validation": True, "rate": 3e-3, "ema": 0.5, "norm": "none", "turns.discriminator": 5, "betas": (0.0, 0.9),
     }  # fmt: skip
 
 

@@ -293,6 +293,8 @@ def test_a_card_says_what_people_ask():
     for words in ("# dcgan-bedrooms", "4,379 photographs", "research use", "Radford", "7,200,000 bytes", "ab" * 32):
         assert words in text
     assert "| KID | 0.01235 ± 0.001 | sample | 4379 | bedrooms, held out | 100 subsets |" in text
+    film = Score(metric="nll", value=9.5, n=190, blocks=8, data="frey", split="valid", transform="8-bit")
+    assert "| nll | 9.5 | sample | 190 in 8 blocks | frey, valid, 8-bit |  |" in model_card(full_row(scores=(film,)), CARD)
     assert model_card(full_row(), CARD) == text
 
 

@@ -126,7 +126,8 @@ def row(name="dcgan-bedrooms", **changes):
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 scores = st.builds(
-    Score, metric=texts, value=numbers, unit=texts, n=st.integers(0, 10**12), stderr=st.none() | st.floats(0, 1e300), protocol=texts
+    Score, metric=texts, value=numbers, unit=texts, n=st.integers(0, 10**12), stderr=st.none() | st.floats(0, 1e300), protocol=texts,
+    blocks=st.none() | st.integers(1, 10**12),
 )
 some_rows = st.builds(
     row, st.sampled_from(["a", "b.c", "dcgan-bedrooms"]), data=texts, licence=texts, scores=st.lists(scores, max_size=3).map(tuple)

@@ -131,6 +131,15 @@ class TestOpen:
         assert config == {"image_shape": (1, 8, 8)}
         assert len(train) + len(test) == 1797 and len(test) > 100
 
+    @pytest.mark.parametrize("source", ["digits", "binarized-digits", PHOTOS])
+    def test_validation_images_are_kept_out_of_training_where_asked(self, source):
+        def seen(images):
+            return {image.tobytes() for image in images.pixels}
+
+        (learned, judged), (everything, unseen) = (open_both(source, {}, Recipe(validation=asked)) for asked in (True, False))
+        assert (learned.split, judged.split) == ("fit", "valid") and len(learned) + len(judged) == len(everything)
+        assert not seen(learned) & seen(judged) and not seen(judged) & seen(unseen) and not seen(learned) & seen(unseen)
+
     def test_nothing_held_out(self):
         train, test = open_both(PHOTOS, {}, Recipe(held_out=0.0))
         assert len(train) == 30 and test is None

@@ -52,7 +52,7 @@ _FACES = _BEDROOMS.replace(
     command="genzoo train dcgan-faces",
     hardware=_GPU,
     time="8 min",
-    score="KID[gist-v1] 0.091 ± 0.010 against 914 faces of other persons, where training faces reach 0.003 ± 0.003",
+    score="KID[gist-v1] 0.091 ± 0.017 against 914 faces of other persons, where training faces reach 0.003 ± 0.005",
     data="faces",
     steps=61_500,
 )

@@ -1,0 +1,114 @@
+"""Measure published records anew and set them beside what zoo.toml says.
+
+    GENZOO_DATA=/path/to/data python tests/records.py               # all, hours of a core: IWAE with 5,000 draws of 10,000 images
+    GENZOO_DATA=/path/to/data python tests/records.py vae-frey dcgan-bedrooms
+    GENZOO_DATA=/path/to/data python tests/records.py pixelcnn-mnist -n 500    # a part of the images
+    GENZOO_DATA=/path/to/data python tests/records.py dcgan-faces --write      # put what is measured now into zoo.toml
+    GENZOO_DATA=/path/to/data python tests/records.py gan-mnist --metrics swd,ms-ssim
+
+Exit code 1: a record differs. All images: by more than a tenth of its standard error (other machines draw other grey levels here and
+there), or a thousandth where it has none. A part of them: by more than four standard errors of both; what depends on n is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import genzoo
+from genzoo import zoo
+from genzoo.ledger import Row, Score, add_row, read_rows
+
+LEDGER = Path(__file__).resolve().parents[1] / "zoo.toml"
+BIASED = ("fid", "precision", "recall", "density", "coverage", "swd", "parzen-2014", "two-sample")  # their values depend on n
+TIGHT, BARE, ERRORS = 0.1, 1e-3, 4.0  # of a standard error; of a value without one; standard errors of a part
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A published score and what was measured now; None where there is no such record any more."""
+
+    published: Score
+    measured: Score | None
+    whole: bool
+
+    @property
+    def agrees(self) -> bool:
+        """Say whether the two are one number, within what this machine and this part of the images may change."""
+        if self.measured is None:
+            return False
+        apart = abs(self.published.value - self.measured.value)
+        if self.whole:
+            near = apart <= (TIGHT * self.published.stderr if self.published.stderr else BARE * abs(self.published.value))
+            spreads = abs((self.published.stderr or 0.0) - (self.measured.stderr or 0.0)) <= TIGHT * (self.published.stderr or 0.0)
+            return near and spreads and (self.published.n, self.published.blocks) == (self.measured.n, self.measured.blocks)
+        return apart <= ERRORS * math.hypot(self.published.stderr or 0.0, self.measured.stderr or 0.0)
+
+
+def measured(row: Row, n: int | None = None, ks: list[int] | None = None, metrics: list[str] | None = None) -> list[Score]:
+    """Return the scores of a published model as they are measured now, of all images or of `n`."""
+    from genzoo.training.outcome import score
+
+    known = [int(found[1]) for found in (re.match(r"K = (\d+)", one.protocol) for one in row.scores) if found]
+    draws = {"ks": ks or sorted(set(known))} if known else {}
+    return [score(record) for record in zoo.evaluate(row.name, n=n, split=row.scores[0].split, metrics=metrics, **draws)]
+
+
+def pairs(row: Row, found: list[Score], whole: bool) -> Iterator[Pair]:
+    """Yield every published score beside the one of the same metric, unit, kind and subject (and K)."""
+    by_key = {key(one): one for one in found}
+    for published in row.scores:
+        if whole or (key(published) in by_key and not published.metric.startswith(BIASED)):
+            yield Pair(published, by_key.get(key(published)), whole)
+
+
+def key(score: Score) -> tuple[str, ...]:
+    """Return what tells the scores of one model apart."""
+    draws = re.match(r"K = \d+", score.protocol)
+    return score.metric, score.unit, score.kind, score.subject, draws[0] if draws else ""
+
+
+def told(pair: Pair) -> str:
+    """Return a line of the table."""
+    one, now = pair.published, pair.measured
+    label = " ".join(filter(None, (one.metric, one.unit, one.kind, *re.findall(r"K = \d+", one.protocol), f"of {one.subject}")))
+    return f"  {label:<62} {_amount(one):>22} {_amount(now) if now else 'no such record':>22}  {'' if pair.agrees else 'DIFFERS'}".rstrip()
+
+
+def _amount(score: Score) -> str:
+    return f"{score.value:.6g}" + ("" if score.stderr is None else f" ± {score.stderr:.2g}")
+
+
+def main() -> int:
+    """Print the table; return 1 where a record differs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="published models; by default all")
+    parser.add_argument("-n", type=int, help="how many images, by default all")
+    parser.add_argument("--metrics", help="of samples, some alone: swd,ms-ssim")
+    parser.add_argument("--write", action="store_true", help="put the scores that are measured now into zoo.toml")
+    asked = parser.parse_args()
+    if asked.write and asked.n:
+        parser.error("records are of all images: leave -n out")
+    rows, differ = read_rows(LEDGER), 0
+    for name in asked.names or rows:
+        print(f"{genzoo.card(name).name}{'published':>72} {'measured':>22}"[:200], flush=True)
+        found = measured(rows[name], asked.n, metrics=asked.metrics.split(",") if asked.metrics else None)
+        again = {key(one): one for one in found}
+        for pair in pairs(rows[name], found, asked.n is None):
+            if pair.measured is not None or not asked.metrics:
+                differ += not pair.agrees
+                print(told(pair), flush=True)
+        if asked.write:
+            kept = [again.get(key(one), one) for one in rows[name].scores] if asked.metrics else found
+            add_row(LEDGER, rows[name].replace(scores=tuple(kept)))
+    print(f"{differ} differ" if differ else "all agree")
+    return int(differ > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
