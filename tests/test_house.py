@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
     ("errors", "schema", "recipe", "hacks", "card", "files"),
-    ("hookspecs", "discovery", "isolation", "images", "noise", "law", "curves"),
+    ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves"),
     ("registry", "losses"),
     ("ledger", "data"),
     ("hub", "models"),
@@ -29,7 +29,9 @@ FLOORS = (
     ("cli", "testing", "__main__"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-CATALOGUE = ("errors", "schema", "recipe", "hacks", "card", "files", "hookspecs", "discovery", "isolation", "registry", "ledger", "hub")
+CATALOGUE = (
+    "errors", "schema", "recipe", "hacks", "card", "files", "hookspecs", "discovery", "isolation", "probing", "registry", "ledger", "hub",
+)  # fmt: skip
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
 DOOR = ("card", "errors", "recipe")  # what `import genzoo` may load at once
 
