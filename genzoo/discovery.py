@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from genzoo import __version__
 from genzoo.card import fold
 from genzoo.errors import PluginError
 
@@ -44,9 +45,33 @@ class Plugin:
         """
         if not self.distribution:
             raise PluginError("its distribution has no name in its metadata", "reinstall the package that brings it")
+        self._check_requirement()
         if not _ENTRY.fullmatch(self.value):
             raise PluginError(f"its entry point {self.value!r} must read 'package.module' or 'package.module:object'")
         return self.entry.load()
+
+    def _check_requirement(self) -> None:
+        """Refuse a plugin whose own metadata asks for another genzoo; pip checks that, a copied folder or `--no-deps` do not."""
+        for text in _requirements(getattr(self.entry, "dist", None)):
+            from packaging.requirements import InvalidRequirement, Requirement
+
+            with contextlib.suppress(InvalidRequirement):
+                wanted = Requirement(text)
+                applies = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
+                if fold(wanted.name) == GROUP and applies and not wanted.specifier.contains(__version__, prereleases=True):
+                    raise PluginError(
+                        f"it asks for genzoo{wanted.specifier}, and this is genzoo {__version__}",
+                        f"pip install 'genzoo{wanted.specifier}', or a version of {self.distribution} made for this one",
+                    )
+
+
+def _requirements(about: Any) -> Iterator[str]:
+    """Yield the requirements of a distribution that speak of genzoo itself, as far as its metadata can be read."""
+    try:
+        lines = list(about.requires or ())
+    except Exception:  # noqa: BLE001
+        return
+    yield from (str(line) for line in lines if re.match(r"\s*genzoo\s*([^\w.-]|$)", str(line), re.IGNORECASE))
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,22 @@
 """Isolation: the room in which foreign code is loaded, so that it can fail without taking anything with it (rule R7).
 
 Inside `isolated` nothing that the code prints reaches stdout (which belongs to the answer, often JSON), its warnings are neither
-noise nor an abort, and it has a deadline. What it raises is caught by the caller and put into one line by `describe`.
+noise nor an abort, and it has a deadline. What it raises is caught by the caller and put into one line by `describe`, a KeyboardInterrupt
+that no person sent included. What belongs to the whole process is as before afterwards: torch's defaults, generators, signals.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import locale
 import os
+import random
 import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -33,9 +36,134 @@ def isolated(seconds: float = 0) -> Iterator[None]:
     Raises:
         TooSlowError: the deadline passed.
     """
-    with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr), _stdout_closed(), deadline(seconds):
+    with unchanged(), warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr), _stdout_closed(), deadline(seconds):
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def unchanged() -> Iterator[None]:
+    """Put back what the block changes of the process: working directory, signal handlers, recursion limit, umask, locale, exception hook,
+    the random generators and torch's defaults (where torch is first imported in the block, those that it begins with).
+    """
+    with contextlib.ExitStack() as stack:
+        for keep in (_directory, _handlers, _limits, _generators, _torch):
+            stack.callback(keep())
+        yield
+
+
+def _directory() -> Callable[[], None]:
+    try:
+        here = os.getcwd()
+    except OSError:  # it was removed
+        return lambda: None
+    return lambda: os.chdir(here) if _cwd() != here else None
+
+
+def _cwd() -> str:
+    with contextlib.suppress(OSError):
+        return os.getcwd()
+    return ""
+
+
+def _handlers() -> Callable[[], None]:
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+
+    def back() -> None:
+        for number, handler in before.items():
+            if handler is not None and signal.getsignal(number) != handler:
+                with contextlib.suppress(OSError, ValueError):
+                    signal.signal(number, handler)
+
+    return back
+
+
+def _limits() -> Callable[[], None]:
+    depth, hook = sys.getrecursionlimit(), sys.excepthook
+    mask, place = os.umask(0o022), locale.setlocale(locale.LC_ALL)
+    os.umask(mask)
+
+    def back() -> None:
+        sys.setrecursionlimit(depth)
+        sys.excepthook = hook
+        os.umask(mask)
+        if locale.setlocale(locale.LC_ALL) != place:
+            locale.setlocale(locale.LC_ALL, place)
+
+    return back
+
+
+def _generators() -> Callable[[], None]:
+    state, numpy = random.getstate(), getattr(sys.modules.get("numpy"), "random", None)
+    numbers = None if numpy is None else numpy.get_state()
+
+    def back() -> None:
+        random.setstate(state)
+        if numpy is not None:
+            numpy.set_state(numbers)
+
+    return back
+
+
+def _torch() -> Callable[[], None]:
+    """Keep torch's process-wide defaults; it is not imported for it."""
+    torch = _whole_torch()
+    before = None if torch is None else _defaults(torch)
+    numbers = None if torch is None else torch.random.get_rng_state()
+
+    def back() -> None:
+        after = _whole_torch()
+        if after is None:
+            return
+        dtype, grad, threads, deterministic = before or (after.float32, True, None, False)
+        after.set_default_dtype(dtype)
+        after.set_default_device(None) if before is None else None
+        after.set_grad_enabled(grad)
+        if threads is not None and after.get_num_threads() != threads:
+            after.set_num_threads(threads)
+        if after.are_deterministic_algorithms_enabled() != deterministic:
+            after.use_deterministic_algorithms(deterministic)
+        if numbers is not None:
+            after.random.set_rng_state(numbers)
+
+    return back
+
+
+def _whole_torch() -> Any:
+    """Return torch where it is imported as a whole, None where it is not, or a plugin has put something in its place."""
+    torch = sys.modules.get("torch")
+    return torch if hasattr(torch, "set_default_dtype") and hasattr(torch, "use_deterministic_algorithms") else None
+
+
+def _defaults(torch: Any) -> tuple[Any, bool, int, bool]:
+    return torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+
+
+class Interrupt:
+    """Tells whether a person has sent an interrupt (Ctrl-C) since it was entered, or whether code has raised KeyboardInterrupt itself.
+
+    In threads and where the program handles SIGINT in its own way, every KeyboardInterrupt is taken for a person's.
+    """
+
+    def __init__(self) -> None:
+        self.sent = True
+
+    def __enter__(self) -> Interrupt:
+        main = threading.current_thread() is threading.main_thread()
+        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self.sent = False
+            signal.signal(signal.SIGINT, self._take)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) == self._take:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        self.sent = True
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
@@ -92,12 +220,13 @@ def import_target(target: str, what: str) -> Any:
         PluginError: whatever goes wrong, but for Ctrl-C.
     """
     module, _, attribute = target.partition(":")
+    interrupt = Interrupt()
     try:
-        with isolated():
+        with interrupt, isolated():
             return getattr(importlib.import_module(module), attribute)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and interrupt.sent:
+            raise
         raise PluginError(f"{what} cannot be loaded: {describe(error)}", "tell its author") from error
 
 

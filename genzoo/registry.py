@@ -10,6 +10,7 @@ import functools
 import math
 import os
 import threading
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,12 +20,15 @@ from genzoo.card import Card, Family, fold
 from genzoo.discovery import Plugin, discover
 from genzoo.errors import ArgumentError, PluginError, UnknownNameError, safe_text, suggest
 from genzoo.hookspecs import Offer, read_plugin
-from genzoo.isolation import TooSlowError, describe, isolated
+from genzoo.isolation import Interrupt, TooSlowError, describe, isolated
+from genzoo.probing import CHILD, PATIENCE, can_probe, probe
 from genzoo.show import tell
 
 T = TypeVar("T")
 
-TIMEOUT = 20.0  # seconds a plugin may take; importing torch from a cold disk takes most of them
+TIMEOUT = 5.0  # seconds a plugin may take; it leaves torch alone while it is loaded, so it needs a fraction of one
+COMPLETING = "_GENZOO_COMPLETE"  # set by a shell that asks for completions and must not wait
+_COMPLETION_BUDGET = 1.0  # seconds then, for all that was not seen before
 
 # Who may use the names that people trust, in any load order and whether or not the owner is installed.
 OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -58,6 +62,7 @@ _OWNERS = {
 _LOCK = threading.RLock()
 _loading: list[str] = []  # the plugin being loaded now, guarded by _LOCK
 _told: set[str] = set()
+left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # threads of plugins that were begun at import: nobody waits for them
 _KINDS = ("cards", "datasets", "ledgers", "commands", "metrics")
 
 
@@ -144,9 +149,22 @@ def installed() -> Registry:
         ArgumentError: GENZOO_PLUGIN_TIMEOUT is not a number of seconds.
         PluginError: a plugin asks for it while plugins are being loaded.
     """
+    return _look()
+
+
+def look_again() -> Registry:
+    """Return the registry of this environment, with another chance for plugins that hung when they were last loaded."""
+    installed.cache_clear()
+    return _look(again=True)
+
+
+def _look(again: bool = False) -> Registry:
+    if os.environ.get(CHILD):
+        raise PluginError("a plugin asks for the models while it is being loaded", "move that call into a function")
     chosen = os.environ.get("GENZOO_PLUGINS")
     allowed = None if chosen is None else [word.strip() for word in chosen.split(",") if word.strip()]
-    return load_registry(discover(), allowed, _timeout())
+    again = again or "GENZOO_PLUGIN_TIMEOUT" in os.environ  # who gives more time wants it tried
+    return load_registry(discover(), allowed, _timeout(), again=again)
 
 
 def _timeout() -> float:
@@ -160,19 +178,42 @@ def _timeout() -> float:
     return seconds
 
 
-def load_registry(entry_points: Iterable[Any], allowed: Collection[str] | None = None, timeout: float = TIMEOUT) -> Registry:
+def load_registry(
+    entry_points: Iterable[Any], allowed: Collection[str] | None = None, timeout: float = TIMEOUT, *, again: bool = False
+) -> Registry:
     """Load plugins from `entry_points` (anything with `name`, `value`, `dist` and `load()`), each alone.
 
     `allowed` names the entry points or distributions to load, None = all; a name in it that nobody has becomes a row. The order of
-    `entry_points` does not matter: official distributions come first, then by distribution and name, and the first keeps a name.
+    `entry_points` does not matter: official distributions come first, then by distribution and name, and the first keeps a name. Installed
+    plugins that were not seen before are loaded in a child process first, see `genzoo.probing`; `again` asks those that hung once more.
     """
     with _LOCK:  # two threads in `isolated` would each restore the other's stdout
         if _loading:
             raise PluginError(f"the plugin {_loading[0]!r} asks for the models while it is being loaded", "move that call into a function")
         shelf = _Shelf()
-        for plugin in sorted(map(Plugin.of, entry_points), key=_turn):
-            shelf.take(plugin, allowed, timeout)
+        plugins = sorted(map(Plugin.of, entry_points), key=_turn)
+        verdicts = _verdicts([plugin for plugin in plugins if _wanted(plugin, allowed)], timeout, again)
+        for plugin in plugins:
+            shelf.take(plugin, allowed, timeout, verdicts)
         return shelf.registry(allowed or ())
+
+
+def _wanted(plugin: Plugin, allowed: Collection[str] | None) -> bool:
+    return allowed is None or bool({fold(plugin.name), fold(plugin.distribution)} & set(map(fold, allowed)))
+
+
+def _verdicts(plugins: list[Plugin], timeout: float, again: bool) -> dict[Plugin, str]:
+    """Return why each plugin cannot be loaded here, as far as a child can tell; "" where it can."""
+    asked = [plugin for plugin in plugins if can_probe(plugin)] if timeout else []
+    if not os.environ.get(COMPLETING):
+        return probe(asked, timeout, _tell_slow, again)
+    found = probe(asked, _COMPLETION_BUDGET, lambda plugin: None, budget=_COMPLETION_BUDGET)
+    return {**dict.fromkeys(asked, "it was not seen before, and a shell that completes does not wait"), **found}
+
+
+def _tell_slow(plugin: Plugin) -> None:
+    """Say on stderr whose loading people are waiting for."""
+    tell(f"genzoo: still loading the plugin {plugin.name!r} of {plugin.distribution} {plugin.version} …")
 
 
 def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
@@ -188,18 +229,24 @@ def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
 
 
 def _load(plugin: Plugin, timeout: float) -> Offer:
-    """Import the plugin and read its hooks; whatever happens comes out as PluginError, but for Ctrl-C."""
+    """Import the plugin and read its hooks; whatever happens comes out as PluginError, but for a person's Ctrl-C."""
     _loading.append(plugin.name)
+    patience = threading.Timer(PATIENCE, _tell_slow, [plugin])
+    patience.daemon = True
+    patience.start()
+    before, interrupt = set(threading.enumerate()), Interrupt()
     try:
-        with isolated(timeout):
+        with interrupt, isolated(timeout):
             return read_plugin(plugin.load())
-    except KeyboardInterrupt:
-        raise
     except TooSlowError:
         raise PluginError(f"it did not load within {timeout:g} s", "GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer") from None
-    except BaseException as error:  # a plugin may raise SystemExit, or a kind of its own
+    except BaseException as error:  # a plugin may raise SystemExit, KeyboardInterrupt, or a kind of its own
+        if isinstance(error, KeyboardInterrupt) and interrupt.sent:
+            raise
         raise PluginError(describe(error)) from error
     finally:
+        patience.cancel()
+        left_behind.update(thread for thread in threading.enumerate() if thread not in before)
         _loading.clear()
 
 
@@ -212,13 +259,15 @@ class _Shelf:
     reports: list[PluginReport] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
-    def take(self, plugin: Plugin, allowed: Collection[str] | None, timeout: float) -> None:
+    def take(self, plugin: Plugin, allowed: Collection[str] | None, timeout: float, verdicts: Mapping[Plugin, str]) -> None:
         """Load `plugin` and give it its names, all or none, and write down how it went."""
         self.seen |= {plugin.name, plugin.distribution}
-        if allowed is not None and not {fold(plugin.name), fold(plugin.distribution)} & set(map(fold, allowed)):
+        if not _wanted(plugin, allowed):
             self.reports.append(_report(plugin, loaded=False, reason="left out by GENZOO_PLUGINS", wanted=False))
             return
         try:
+            if verdicts.get(plugin):
+                raise PluginError(verdicts[plugin])
             offer = _load(plugin, timeout)
             self._claim(plugin, offer)
         except PluginError as error:

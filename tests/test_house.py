@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
     ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
-    ("hookspecs", "discovery", "isolation", "images", "noise", "law", "curves", "process"),
+    ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves", "process"),
     ("registry", "losses"),
     ("ledger", "data"),
     ("hub", "models"),
@@ -31,7 +31,7 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = (
     "errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "hookspecs",
-    "discovery", "isolation", "registry", "ledger", "hub", "show",
+    "discovery", "isolation", "probing", "registry", "ledger", "hub", "show",
 )  # fmt: skip
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
 DOOR = ("card", "errors", "recipe")  # what `import genzoo` may load at once

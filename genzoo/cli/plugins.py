@@ -6,14 +6,14 @@ from typing import Any
 
 from genzoo.cli.options import command, json_option
 from genzoo.cli.output import note, say_json, say_table
-from genzoo.registry import PluginReport, installed
+from genzoo.registry import PluginReport, look_again
 
 
 @command("plugins")
 @json_option
 def plugins_command(as_json: bool) -> None:
-    """Which plugins are loaded, which are not, and why."""
-    reports = installed().reports
+    """Which plugins are loaded, which are not, and why. One that hung when it was last loaded is tried again."""
+    reports = look_again().reports
     if as_json:
         say_json([entry(report) for report in reports])
         return

@@ -204,13 +204,20 @@ def leave(code: int) -> NoReturn:
     if parallel is not None:
         parallel.leave(code)  # returns only where torchrun started no group
     try:
-        if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        if any(map(_at_work, threading.enumerate())):
             sys.exit(code)
         atexit._run_exitfuncs()
         _flush()
     except KeyboardInterrupt:
         code = 130
     os._exit(code)
+
+
+def _at_work(thread: threading.Thread) -> bool:
+    """Say whether `thread` must be waited for: not the main one, no daemon, and none that a plugin left behind while it was loaded."""
+    registry = sys.modules.get("genzoo.registry")
+    foreign = registry is not None and thread in registry.left_behind
+    return thread is not threading.main_thread() and not thread.daemon and not foreign
 
 
 def _flush() -> None:
