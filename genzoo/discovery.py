@@ -21,7 +21,7 @@ GROUP = "genzoo"
 _ENTRY = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\])?\s*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one is itself alone: an entry point may be anything, also what has no hash
 class Plugin:
     """An entry point, and what its distribution says of itself as far as that can be read ("" where it cannot)."""
 

@@ -53,7 +53,7 @@ class Codes(EncodingModel):
 class Stripes(DensityModel, Codes):
     """The same as a VAE: its encoder gives moments, and it can be sampled."""
 
-    exact = False
+    exact, levels = False, 256
 
     def _encode(self, x):
         mean = super()._encode(x)

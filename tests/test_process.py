@@ -141,7 +141,9 @@ def answers(model):
         found["sample"], found["bytes"] = model.sample(3, seed=1), model.sample(2, seed=1, dtype=torch.uint8)
         found["batches"] = torch.cat(list(model.sample_batches(model.decode_chunk + 1, seed=1)))
     if isinstance(model, DensityModel):
-        found["log_prob"], found["bits"] = model.log_prob(x), model.bits_per_dim(x)
+        found["log_prob"] = model.log_prob(x)
+        if model.levels:
+            found["bits"] = model.bits_per_dim(x)
         if hasattr(model, "iwae"):
             found["iwae"], found["stderr"] = model.iwae(x, 3)
     if isinstance(model, AutoregressiveModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -93,7 +94,7 @@ def published(run: Run, model: Model, card: Card, records: Sequence[Record], sto
         trained=legible(describe_run(run)),
         scores=tuple(score(record) for record in records),
     )
-    files = {**_listing(records), **(_picture(model) if picture else {})}
+    files = {**_listing(records), **(_picture(run.folder, model) if picture else {})}
     return {"name": card.name, "weights": weights, "row": row, "card_text": hub.model_card(row, card), "files": files}
 
 
@@ -147,11 +148,14 @@ def _listing(records: Sequence[Record]) -> dict[str, bytes]:
     return {"scores.json": json.dumps([record.as_dict() for record in records], indent=2, sort_keys=True).encode()}
 
 
-def _picture(model: Model) -> dict[str, bytes]:
+def _picture(folder: Path, model: Model) -> dict[str, bytes]:
     """Return samples as a PNG, of a model that can be sampled; a picture is only for show, so what fails is told."""
     if not isinstance(model, GenerativeModel):
         return {}
     picture = io.BytesIO()
+    if os.path.isdir(folder / "samples.png"):
+        tell(f"samples.png cannot be written: a folder of that name is in {folder}")
+        return {}
     try:
         grid(model.sample(16, seed=0)).save(picture, format="PNG")
     except Exception as error:  # noqa: BLE001

@@ -146,7 +146,7 @@ class TestLoading:
         assert one_line(done.stderr, "device 'abacus'")
 
     def test_more_than_the_disk_holds(self, run, monkeypatch):
-        monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=300_000))
+        monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=300_000, total=10**9))
         done = run("sample", "toy-gan", "-n", 100, "-o", "folder/")
         assert done.exit_code == 1
         assert one_line(done.stderr, "100 images need about", "GiB free")

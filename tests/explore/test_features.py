@@ -33,7 +33,7 @@ class Moments(NamedTuple):
 class Variational(DensityModel, toys.Coder):
     """A coder with a density: its encoder gives moments."""
 
-    exact = False
+    exact, levels = False, 256
 
     def _encode(self, x):
         mean = super()._encode(x)

@@ -69,7 +69,7 @@ def main(root: Path) -> None:
     ends += [child(root / "killed", murder) for murder in murders]
     ends += [child(root / "killed", before_publishing), child(root / "killed"), child(root / "killed", before_publishing)]
     steps = [json.loads(text)["step"] for text in (root / "killed" / "log.jsonl").read_text().splitlines()]
-    weights = [(root / name / "toy-gan.safetensors").read_bytes() for name in ("whole", "killed")]
+    weights = [next((root / name).glob("toy-gan-*.safetensors")).read_bytes() for name in ("whole", "killed")]
     left = sorted(path.name for path in (root / "killed").iterdir() if path.name.endswith(".tmp"))
     print(json.dumps({"ends": ends, "steps": steps, "same": weights[0] == weights[1], "left": left}))
 

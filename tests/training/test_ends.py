@@ -68,12 +68,12 @@ def test_it_is_saved_and_goes_on_to_the_same_bits(site, signals, code):
     assert interrupted(site, *signals)[0] == code
     from genzoo.training import checkpoint
 
-    step = checkpoint.read(site.cwd / "run" / checkpoint.NAME)[1]["step"]
+    step = checkpoint.read(site.cwd / "run" / checkpoint.NAME)[1].step
     steps = ("--steps", step + 3, *SMALL, "--quiet")
     for arguments in (("--out", "run", "--resume"), ("--out", "whole")):
         done = site("train", "toy-gan", *arguments, *steps)
         assert done.returncode == 0, done.stderr
-    run, whole = ((site.cwd / folder / "toy-gan.safetensors").read_bytes() for folder in ("run", "whole"))
+    run, whole = (next((site.cwd / folder).glob("toy-gan-*.safetensors")).read_bytes() for folder in ("run", "whole"))
     assert run == whole
 
 
@@ -119,7 +119,7 @@ def test_streams_that_cannot_be_written(site, stream):
     line = f'{{ "$@"; echo $? >code; }} {redirect}'
     subprocess.run(["bash", "-c", line, "bash", *command], env=site.env, cwd=site.cwd, check=False, capture_output=True, timeout=120)
     assert (site.cwd / "code").read_text() == "0\n"
-    assert {"toy-gan.safetensors", "zoo.toml"} <= {path.name for path in (site.cwd / "run").iterdir()}
+    assert (site.cwd / "run" / "zoo.toml").exists() and list((site.cwd / "run").glob("toy-gan-*.safetensors"))
     assert [json.loads(line)["step"] for line in (site.cwd / "run" / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
 
 
@@ -143,7 +143,7 @@ def test_all_processes_of_a_group_end_together(site, number, twice):
     assert err.count("stopped after step") == 1, err
     from genzoo.training import checkpoint
 
-    assert checkpoint.read(site.cwd / "run" / checkpoint.NAME)[1]["step"] > 0
+    assert checkpoint.read(site.cwd / "run" / checkpoint.NAME)[1].step > 0
 
 
 def test_half_of_torchruns_environment(site):
