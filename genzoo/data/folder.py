@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from genzoo.data import idx
-from genzoo.data.cache import Decoded, cached, key_of, note
+from genzoo.data.cache import Decoded, Loaded, cached, key_of, note, place_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import FORMATS, VERSION, Shape, Skip, decode
-from genzoo.data.pool import Loaded, Progress, decode_all
+from genzoo.data.contents import digest_files
+from genzoo.data.decode import FORMATS, Shape, Skip, decode
+from genzoo.data.pool import Progress, decode_all
 from genzoo.data.splits import check_split, fractions, held_out_mask, nothing_held_out
 from genzoo.errors import DataError
 
@@ -26,8 +27,8 @@ def open_folder(
 ) -> Images:
     """Return the images of `folder` as `shape`, 3x64x64 where None is given.
 
-    They are kept in the order of the hashes of their relative paths: the held-out ones come first, so that both parts are
-    views of one memory map, and a new file moves none of the others to the other part.
+    They are kept in the order of the hashes of their contents: the held-out ones come first, so that both parts are views of one
+    array, and a new file or another name moves none of the others to the other part.
 
     Raises:
         ArgumentError: a split other than train and test.
@@ -39,10 +40,11 @@ def open_folder(
     files = sorted(_files(folder))
     if not files:
         raise DataError(f"the folder {folder} holds no files", f"put images there: {', '.join(FORMATS)}, in folders of any depth")
-    places = fractions(path for path, _ in files)
+    contents = digest_files([folder / path for path, _ in files], folder.name)
+    places = fractions(content or path for content, (path, _) in zip(contents, files, strict=True))
     inwards = np.argsort(places, kind="stable")
-    files, places = [files[i] for i in inwards], places[inwards]
-    decoded = _decode(folder, files, shape or DEFAULT, cache, progress)
+    files, contents, places = [files[i] for i in inwards], [contents[i] for i in inwards], places[inwards]
+    decoded = _decode(folder, files, contents, shape or DEFAULT, cache, progress)
     test = int(held_out_mask(places[list(decoded.rows)], held_out).sum())
     if split == "test" and test == 0:
         raise nothing_held_out(f"the folder {folder}", held_out, len(decoded.rows))
@@ -50,7 +52,9 @@ def open_folder(
     return Images(pixels=pixels, name=folder.resolve().name, split=split, facts=FACTS, skipped=decoded.skipped)
 
 
-def _decode(folder: Path, files: list[tuple[str, os.stat_result]], shape: Shape, cache: bool, progress: Progress | None) -> Decoded:
+def _decode(
+    folder: Path, files: list[tuple[str, os.stat_result]], contents: list[str], shape: Shape, cache: bool, progress: Progress | None
+) -> Decoded:
     def load(row: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         if not stat.S_ISREG(files[row][1].st_mode):
             raise Skip("not a file")  # a pipe would never answer
@@ -65,8 +69,21 @@ def _decode(folder: Path, files: list[tuple[str, os.stat_result]], shape: Shape,
             note(f"{folder}: {skipped_text(skipped)} (one of them: {first})")
         return frames, rows, skipped
 
-    states = tuple((path, status.st_size, status.st_mtime_ns) for path, status in files)
-    return cached(key_of("folder", VERSION, str(folder.resolve()), shape, states) if cache else None, make)
+    def unchanged() -> bool:
+        return all(_state(folder / path) == _state(status) for path, status in files)
+
+    sources = tuple((path, content) for (path, _), content in zip(files, contents, strict=True))
+    key = key_of("folder", shape, sources) if cache else None
+    return cached(key, make, folder.name, place_of("folder", str(folder.resolve()), shape), unchanged)
+
+
+def _state(file: Path | os.stat_result) -> tuple[int, ...]:
+    """Return what shows that a file was changed while it was read; it cannot show that one was not changed since another day."""
+    try:
+        status = file.stat() if isinstance(file, Path) else file
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:

@@ -8,51 +8,81 @@
 
 from __future__ import annotations
 
+import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from genzoo.data.arrays import conform, standard
-from genzoo.data.cache import cached, check_memory, key_of, stat_key
+from genzoo.data.cache import Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode, fit, open_image
-from genzoo.data.pool import Loaded, Progress, decode_all
+from genzoo.data.contents import digest_rows
+from genzoo.data.decode import Shape, Skip, decode, fit, open_image
+from genzoo.data.memory import check_memory, short_of_memory
+from genzoo.data.pool import Progress, decode_all
 from genzoo.data.splits import SPLITS, check_split, hold_out
 from genzoo.errors import DataError, GenzooError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
 
+KEYS = {"images", "labels", "alphabet", "character", "jpeg", "webp", "offsets", "attr", "attr_names", "path"}
+KEYS |= {*SPLITS, *(f"{split}_labels" for split in SPLITS)}
+HEAD = 1 << 16  # bytes of an array's header, at most
 BINARY_SIDE = 28
 TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image
 
 
 def read(path: Path) -> dict[str, Array]:
-    """Return the arrays of the .npz file `path`.
+    """Return the arrays of the .npz file `path` under the keys that mean something here; others are not unpacked.
 
     Raises:
-        DataError: not such a file, damaged, larger than the memory, or with Python objects, which are never loaded.
+        DataError: not such a file, damaged, larger than the free memory, or with Python objects, which are never loaded.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            check_memory(sum(member.file_size for member in archive.infolist()), str(path))
+            members = [member for member in archive.infolist() if member.filename.removesuffix(".npy") in KEYS]
+            check_memory(sum(_claim(archive, member) for member in members), str(path))
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files if key in KEYS}
     except (OSError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, RuntimeError) as error:
         raise DataError(f"{path} is not a readable .npz file: {error}", "write it with numpy.savez_compressed(path, images=...)") from error
-    except (ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError) as error:
-        if "pickle" in str(error):
+    except (ValueError, TypeError, SyntaxError, tokenize.TokenError) as error:
+        if "pickle" in str(error) or "Object arrays" in str(error):
             raise DataError(f"{path} holds Python objects, which are never loaded", "save plain arrays of numbers") from error
         raise DataError(f"{path} holds a damaged array: {error}", "write it again") from error
+    except MemoryError as error:
+        raise short_of_memory(f"there is not enough memory to read {path}") from error
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):  # numpy hands out the bytes of what is not an array
             raise DataError(f"{path} holds {key!r}, which is not an array", "write it with numpy.savez_compressed(path, images=...)")
     return arrays
+
+
+def _claim(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    """Return how many bytes the array in `member` says it has: numpy makes room for them before it reads any.
+
+    Raises:
+        ValueError: more than there are in the file.
+    """
+    with archive.open(member) as file:
+        if file.read(6) != b"\x93NUMPY":
+            return member.file_size
+        old = file.read(2) == b"\x01\x00"
+        length = int.from_bytes(file.read(2 if old else 4), "little")
+        if length > HEAD:
+            raise ValueError(f"{member.filename} has a header of {length:,} bytes")
+        file.seek(8)  # behind the magic string and the version
+        shape, _, dtype = (np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0)(file)
+        size = math.prod(shape) * dtype.itemsize
+    if size > member.file_size and not dtype.hasobject:
+        raise ValueError(f"{member.filename} claims {size:,} bytes and has {member.file_size:,}")
+    return size
 
 
 def open_npz(
@@ -65,7 +95,7 @@ def open_npz(
     name: str = "",
     keys: Keys | None = None,
 ) -> Images:
-    """Return a split of the images in `path`; `keys` gives the key by which each image is held out, its index where None.
+    """Return a split of the images in `path`; `keys` gives the key by which each image is held out, its content where None.
 
     Raises:
         ArgumentError, DataError: see `read`; also keys of an unknown kind, and offsets that lead nowhere.
@@ -75,21 +105,27 @@ def open_npz(
     try:
         if set(SPLITS) <= set(arrays):
             return conform(_binary(arrays, name, check_split(split, SPLITS, name)), shape, cache, progress)
+        contents = None
         if "images" in arrays:
-            found = conform(_plain(arrays, name), shape, cache, progress)
+            found = _plain(arrays, name)
         elif {"jpeg", "offsets"} <= set(arrays):
-            key = key_of("npz", VERSION, stat_key(path), shape) if cache else None
-            found = _jpeg(arrays, name, shape, key, progress)
+            files = Slices(arrays, "jpeg")
+            contents = digest_rows(files)
+            found = _jpeg(arrays, files, name, shape, (tuple(contents), str(path.resolve())) if cache else None, progress)
         elif {"webp", "offsets"} <= set(arrays):
-            found = conform(_mosaic(arrays, name), shape, cache, progress)
+            found = _mosaic(arrays, name)
         else:
-            names = ", ".join(arrays) or "none at all"
-            raise DataError(f"{path} has no array named 'images', but {names}", "numpy.savez(path, images=...) makes one")
-        return hold_out(found, None if keys is None else keys(arrays), split, held_out)
+            raise DataError(f"{path} has no array named 'images', but {_names(path)}", "numpy.savez(path, images=...) makes one")
+        return conform(hold_out(found, contents if keys is None else keys(arrays), split, held_out), shape, cache, progress)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         if isinstance(error, GenzooError):
             raise type(error)(f"{path}: {error.message}", error.hint) from error
         raise DataError(f"{path} contradicts itself: {error}", "the keys are described in genzoo.data.npz") from error
+
+
+def _names(path: Path) -> str:
+    with zipfile.ZipFile(path) as archive:
+        return ", ".join(name.removesuffix(".npy") for name in archive.namelist()) or "none at all"
 
 
 def _plain(arrays: Mapping[str, Array], name: str) -> Images:
@@ -108,20 +144,37 @@ def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
     return Images(pixels=pixels, name=name, split=split, transform="static-binarised", labels=arrays.get(f"{split}_labels"))
 
 
-def slices(arrays: Mapping[str, Array], of: str, offsets: str = "offsets") -> list[bytes]:
-    """Return the files that lie end to end in `arrays[of]`.
+class Slices:
+    """The files that lie end to end in `arrays[of]`, each taken out as bytes when it is asked for.
 
     Raises:
         DataError: offsets that do not rise within the array.
     """
-    data, bounds = arrays[of].tobytes(), arrays[offsets].astype(np.int64).ravel()
-    if len(bounds) < 2 or bounds[0] < 0 or bounds[-1] > len(data) or (np.diff(bounds) < 0).any():
-        raise DataError(f"{offsets!r} do not lead through {of!r}, which has {len(data):,} bytes")
-    return [data[start:stop] for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
+
+    def __init__(self, arrays: Mapping[str, Array], of: str, offsets: str = "offsets") -> None:
+        self._data = np.ascontiguousarray(arrays[of]).reshape(-1).data.cast("B")
+        self._bounds = bounds = arrays[offsets].astype(np.int64).ravel()
+        size = len(self._data)
+        if len(bounds) < 2 or bounds[0] < 0 or bounds[-1] > size or (np.diff(bounds) < 0).any():
+            raise DataError(f"{offsets!r} do not lead through {of!r}, which has {size:,} bytes")
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def __getitem__(self, row: int) -> bytes:
+        """Return file number `row`, or raise IndexError after the last."""
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return bytes(self._data[self._bounds[row] : self._bounds[row + 1]])
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self[row] for row in range(len(self)))
 
 
-def _jpeg(arrays: Mapping[str, Array], name: str, shape: Shape | None, key: str | None, progress: Progress | None) -> Images:
-    files = slices(arrays, "jpeg")
+def _jpeg(
+    arrays: Mapping[str, Array], files: Slices, name: str, shape: Shape | None, known: tuple[object, str] | None, progress: Progress | None
+) -> Images:
+    """Return the decoded `files`; `known` is their content and their place, where they are kept."""
     target = shape or native(files[0], name)
 
     def make() -> Loaded:
@@ -133,7 +186,9 @@ def _jpeg(arrays: Mapping[str, Array], name: str, shape: Shape | None, key: str 
     attributes = None
     if "attr" in arrays and "attr_names" in arrays:
         attributes = {str(n): arrays["attr"][:, i].astype(np.float32) for i, n in enumerate(arrays["attr_names"])}
-    return Images(pixels=cached(key, make).pixels, name=name, labels=arrays.get("labels"), attributes=attributes)
+    content, place = known or (None, "")
+    pixels = cached(key_of("npz", content, target) if known else None, make, name, place_of("npz", place, target)).pixels
+    return Images(pixels=pixels, name=name, labels=arrays.get("labels"), attributes=attributes)
 
 
 def native(file: bytes, name: str) -> Shape:
@@ -157,7 +212,7 @@ def mosaics(arrays: Mapping[str, Array]) -> Array:
     """
     whole = (3, ROWS * SIDE, TILES * SIDE)
     parts = []
-    for file in slices(arrays, "webp"):
+    for file in Slices(arrays, "webp"):
         try:
             with open_image(file) as image:
                 if image.size != (TILES * SIDE, ROWS * SIDE):

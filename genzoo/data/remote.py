@@ -73,6 +73,7 @@ def fetch(file: File, name: str) -> bytes:
 
 def _download(address: str, file: File) -> bytes:
     _check_address(address)
+    _check_proxy(address)
     note(f"fetching {address} ({file.size / 1e6:.1f} MB)")
     end = time.monotonic() + STALL + file.size / SLOWEST
     parts = []
@@ -90,6 +91,15 @@ def _check_address(address: str) -> None:
     parts = urllib.parse.urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise urllib.error.URLError(f"{address} is not https")
+
+
+def _check_proxy(address: str) -> None:
+    """Raise URLError for a proxy that is to be spoken to over TLS: urllib would send it everything, a password too, in clear."""
+    parts = urllib.parse.urlsplit(address)
+    proxy = urllib.request.getproxies().get(parts.scheme, "")
+    if proxy.lower().startswith("https:") and not urllib.request.proxy_bypass(parts.netloc):
+        where = urllib.parse.urlsplit(proxy).hostname
+        raise urllib.error.URLError(f"the proxy {where} is https, which is not spoken here; set {parts.scheme.upper()}_PROXY to http://...")
 
 
 def _wrong(file: File, data: bytes) -> str:

@@ -17,7 +17,7 @@ class Image:
 
 class Table:
     def __init__(self, cells, decoded=True):
-        self.cells, self.decoded, self._fingerprint = cells, decoded, "f00"
+        self.cells, self.decoded = cells, decoded
         self.features = {"id": int, "photo": Image(), "label": int}
 
     def cast_column(self, name, kind):
@@ -40,7 +40,9 @@ def hub(make, monkeypatch):
             raise ConnectionError(f"no {repo}\x1b[31m")
         return list(splits)
 
-    library = types.SimpleNamespace(get_dataset_split_names=names, load_dataset=lambda repo, split: splits[split], Image=Image)
+    library = types.SimpleNamespace(
+        get_dataset_split_names=names, load_dataset=lambda repo, split: splits[split], Image=Image, __version__="4.0.0"
+    )
     monkeypatch.setitem(sys.modules, "datasets", library)
     return splits
 
