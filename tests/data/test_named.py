@@ -238,6 +238,21 @@ def test_redirects_keep_to_https_and_end(server):
         assert words in str(caught.value), address
 
 
+def test_a_proxy_that_would_be_spoken_to_in_clear_is_refused(monkeypatch):
+    def never(*_, **__):
+        pytest.fail("it was spoken to")
+
+    monkeypatch.setattr(remote.urllib.request.OpenerDirector, "open", never)
+    for proxy in ("https://me:secret@proxy.example:3128", "HTTPS://proxy.example"):
+        monkeypatch.setenv("https_proxy", proxy)
+        with pytest.raises(DataError, match=r"the proxy proxy\.example is https, which is not spoken here") as caught:
+            fetch(pinned(b"data", "https://example.org/x.bin"), "c")
+        assert "secret" not in str(caught.value)
+    monkeypatch.setenv("no_proxy", "example.org")
+    monkeypatch.setattr(remote.urllib.request.OpenerDirector, "open", lambda self, address, timeout: io.BytesIO(b"data"))
+    assert fetch(pinned(b"data", "https://example.org/x.bin"), "c") == b"data"
+
+
 def test_a_slow_home_is_given_up(server, monkeypatch):
     Home.content["/x.bin"] = b"data"
     monkeypatch.setattr(remote, "STALL", -1.0)
