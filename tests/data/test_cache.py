@@ -216,7 +216,8 @@ def test_a_damaged_copy_is_made_again_wherever_the_damage_is(bitmaps, decoded, o
     data = path.read_bytes()
     places = [0, 5, 60, data.index(b"\n"), data.index(b"\n") + 3, len(data) // 2, len(data) - 40, len(data) - 1]
     harms = [data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :] for i in places]
-    harms += [data[: len(data) // 2], b"", b"\n", data + b"\0", b"[" * 70_000, b'{"shape": [1, 3, 4611686018427387904, 9]}\n', b"3\n" + data]
+    harms += [data[: len(data) // 2], b"", b"\n", data + b"\0", b"[" * 70_000, b"3\n" + data]
+    harms += [b'{"shape": [1, 3, 4611686018427387904, 9]}\n']
     for count, harm in enumerate(harms, 1):
         path.write_bytes(harm)
         assert shown(bitmaps) == good and len(decoded) == 5 * (count + 1), harm[:80]
@@ -322,7 +323,7 @@ def test_a_copy_that_is_cut_or_overwritten_harms_nobody_who_reads_it(bitmaps, ow
 def test_a_copy_that_does_not_fit_is_one_line(bitmaps, monkeypatch):
     shown(bitmaps)
     monkeypatch.setattr(memory, "available", lambda: 1000)
-    with pytest.raises(DataError, match="bitmaps needs .* GB are free"):
+    with pytest.raises(DataError, match=r"bitmaps needs .* GB are free"):
         shown(bitmaps)
 
 

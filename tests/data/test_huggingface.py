@@ -118,7 +118,8 @@ def test_files_of_this_machine_are_no_images_of_the_data_set(hub, make, tmp_path
         path.write_bytes(make.encoded(make.photo(seed=98)))
     (home / "link.png").symlink_to(secret)
     os.mkfifo(home / "pipe.png")
-    bad = [secret, home / "link.png", home / ".." / ".." / ".." / "datasets--you--photos" / "own.png", other, home / "pipe.png", "a\0b", 3, ""]
+    upwards = home / ".." / ".." / ".." / "datasets--you--photos" / "own.png"
+    bad = [secret, home / "link.png", upwards, other, home / "pipe.png", "a\0b", 3, ""]
     hub["train"].cells[1:9] = [{"bytes": None, "path": path if isinstance(path, int) else str(path)} for path in bad]
     hub["train"].cells[9] = {"bytes": None, "path": str(home / "own.png")}
     images = open_data("hf:me/photos")
