@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from genzoo.data.memory import PICTURES, available, short_of_memory
+from genzoo.data.memory import PICTURES, available, short_of_memory, size_words
 from genzoo.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -125,7 +125,7 @@ def _without_memory(need: int) -> Skip | DataError:
     free = available()
     if free is not None and free > 2 * need + SPARE:
         return Skip("too large")  # it asks for more than its pixels can need
-    return short_of_memory(f"there is not enough memory to decode a picture: it needs {need / 1e9:.2f} GB")
+    return short_of_memory(f"there is not enough memory to decode a picture: it needs {size_words(need)}")
 
 
 def fit(image: Image.Image, shape: Shape) -> Array:

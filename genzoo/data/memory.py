@@ -31,7 +31,12 @@ def check_memory(size: int, what: str) -> None:
     """Raise DataError if `size` bytes are more than are free: better one line than the system's killer."""
     free = available()
     if free is not None and size > free:
-        raise short_of_memory(f"{what} needs {size / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free")
+        raise short_of_memory(f"{what} needs {size_words(size)} of memory, and {size_words(free)} are free")
+
+
+def size_words(size: int) -> str:
+    """Return so many bytes in words: "3 MB", "1.5 GB"."""
+    return f"{size / 1e9:,.1f} GB" if size >= 10**9 else f"{size / 1e6:,.0f} MB"
 
 
 def short_of_memory(what: str) -> DataError:

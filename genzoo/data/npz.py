@@ -45,6 +45,8 @@ def read(path: Path) -> dict[str, Array]:
         DataError: not such a file, damaged, larger than the free memory, or with Python objects, which are never loaded.
     """
     try:
+        if not path.is_file():
+            raise OSError("it is not a regular file")  # a pipe would never answer
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if member.filename.removesuffix(".npy") in KEYS]
             check_memory(sum(_claim(archive, member) for member in members), str(path))
@@ -139,6 +141,7 @@ def _plain(arrays: Mapping[str, Array], name: str) -> Images:
 def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
     if arrays[split].shape[1:] != (BINARY_SIDE**2 // 8,):
         raise ValueError(f"{split!r} must be packed bits (N, {BINARY_SIDE**2 // 8}), not {arrays[split].shape}")
+    check_memory(16 * arrays[split].size, f"what is packed in {split!r} of {name}")  # a byte each, and once more as pixels
     bits = np.unpackbits(arrays[split], axis=1)
     pixels = (bits * np.uint8(255)).reshape(-1, 1, BINARY_SIDE, BINARY_SIDE)  # (N, 1, 28, 28)
     return Images(pixels=pixels, name=name, split=split, transform="static-binarised", labels=arrays.get(f"{split}_labels"))
@@ -211,8 +214,9 @@ def mosaics(arrays: Mapping[str, Array]) -> Array:
         DataError: a mosaic that is not readable, or of another size.
     """
     whole = (3, ROWS * SIDE, TILES * SIDE)
-    parts = []
-    for file in Slices(arrays, "webp"):
+    files, parts = Slices(arrays, "webp"), []
+    check_memory(2 * len(files) * math.prod(whole), "what the mosaics hold")  # a mosaic of one colour has 200 bytes
+    for file in files:
         try:
             with open_image(file) as image:
                 if image.size != (TILES * SIDE, ROWS * SIDE):

@@ -323,7 +323,7 @@ def test_a_copy_that_is_cut_or_overwritten_harms_nobody_who_reads_it(bitmaps, ow
 def test_a_copy_that_does_not_fit_is_one_line(bitmaps, monkeypatch):
     shown(bitmaps)
     monkeypatch.setattr(memory, "available", lambda: 1000)
-    with pytest.raises(DataError, match=r"bitmaps needs .* GB are free"):
+    with pytest.raises(DataError, match=r"bitmaps needs .* MB are free"):
         shown(bitmaps)
 
 

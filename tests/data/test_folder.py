@@ -169,5 +169,5 @@ def test_an_interrupted_decoding_leaves_no_cache(photos, own_cache, monkeypatch)
 
 def test_more_than_the_memory_is_refused_in_one_line(photos, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 100)
-    with pytest.raises(DataError, match=r"photos needs .* GB of memory, and .* GB are free — take fewer or smaller images"):
+    with pytest.raises(DataError, match=r"photos needs .* MB of memory, and 0 MB are free — take fewer or smaller images"):
         open_data(photos, image_shape=SHAPE)

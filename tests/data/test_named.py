@@ -206,6 +206,17 @@ def test_a_file_is_fetched_once_and_kept(server, own_cache):
     assert fetch(file, "mnist") == data and len(Home.asked) == 4
 
 
+def test_a_link_in_the_place_of_a_file_is_replaced_and_not_followed(server, own_cache, tmp_path):
+    Home.content["/x.bin"] = data = b"data"
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"mine")
+    place = own_cache / "data" / "mnist" / "x.bin"
+    place.parent.mkdir(parents=True)
+    place.symlink_to(victim)
+    assert fetch(pinned(data, f"{server}/x.bin"), "mnist") == data
+    assert victim.read_bytes() == b"mine" and not place.is_symlink() and place.read_bytes() == data
+
+
 @pytest.mark.parametrize(
     ("sent", "words"),
     [
