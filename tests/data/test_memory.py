@@ -174,8 +174,8 @@ def test_what_was_taken_is_given_back_after_an_error():
 
 def test_large_pictures_are_decoded_one_at_a_time(tmp_path):
     for i in range(2):
-        (tmp_path / f"{i}.png").write_bytes(plain_png(5000, 6, 4))
-    alone = 8 * 5000**2
+        (tmp_path / f"{i}.png").write_bytes(plain_png(6000, 6, 4))
+    alone = 8 * 6000**2
     script = """
         with ThreadPoolExecutor(2) as threads:
             list(threads.map(lambda path: decode(path, (3, 8, 8)), Path(sys.argv[1]).iterdir()))
