@@ -72,6 +72,8 @@ class Folder:
             chosen = slice(ours.index(True), ours.index(True) + sum(ours))
         else:
             test = int(held_out_mask(fractions(self.keys), held_out).sum())
+            if split == "test" and test == 0 < held_out and len(self.keys) > len({row // PAGES for row in self.decoded.rows}) == 1:
+                raise DataError(f"{self.path} has no test images: the pages of its one file stay together", "give it more files")
             if split == "test" and test == 0:
                 raise nothing_held_out(f"the folder {self.path}", held_out, len(self.names))
             chosen = slice(test) if split == "test" else slice(test, None)

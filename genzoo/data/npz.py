@@ -25,7 +25,7 @@ from genzoo.data.arrays import conform, standard
 from genzoo.data.cache import Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.contents import digest_rows
-from genzoo.data.decode import Shape, Skip, decode, fit, open_image
+from genzoo.data.decode import Shape, Skip, decode, faults, fit, open_image, room
 from genzoo.data.labels import read_labels, usable_labels
 from genzoo.data.layout import WORDS, check
 from genzoo.data.memory import check_memory, short_of_memory
@@ -307,11 +307,11 @@ def mosaics(arrays: Mapping[str, Array]) -> Array:
     check_memory(2 * len(files) * math.prod(whole), "what the mosaics hold")  # a mosaic of one colour has 200 bytes
     for file in files:
         try:
-            with open_image(file) as image:
+            with faults(), open_image(file) as image, room(image):
                 if image.size != (TILES * SIDE, ROWS * SIDE):
                     raise DataError(f"a mosaic must be {TILES * SIDE}x{ROWS * SIDE} pixels, not {image.width}x{image.height}")
                 pixels = fit(image, whole).reshape(3, ROWS, SIDE, TILES, SIDE)
-        except (Skip, OSError) as error:
+        except Skip as error:
             raise DataError("a mosaic cannot be read", "fetch the file again") from error
         parts.append(pixels.transpose(1, 3, 0, 2, 4).reshape(ROWS * TILES, 3, SIDE, SIDE))  # (1000, 3, 32, 32)
     return np.concatenate(parts)

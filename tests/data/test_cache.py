@@ -106,6 +106,19 @@ def test_a_link_that_leads_elsewhere_now(bitmaps, make, tmp_path):
     assert shown(bitmaps) == before - planar(make, 3 + ord("o")) | planar(make, 3 + ord("t"))
 
 
+def test_an_image_that_only_its_name_makes_one(tmp_path, make):
+    """A TGA has no magic number: all of it has to be read, though nothing but its name tells that it is an image."""
+    (tmp_path / "tga").mkdir()
+    path = tmp_path / "tga" / "a.tga"
+    for seed in (1, 2):
+        photo = make.photo(60, 40)
+        photo[-1] = seed  # far behind the first bytes
+        path.write_bytes(make.encoded(photo[::-1], "TGA", orientation=1))
+        os.utime(path, ns=(10**18, 10**18))
+        shown_now = open_data(tmp_path / "tga", image_shape=(3, 40, 60), held_out=0).pixels
+        assert seed in (shown_now[0, 0, 0, 0], shown_now[0, 0, -1, 0])
+
+
 def test_two_files_that_have_changed_their_names(bitmaps, make, decoded):
     shown(bitmaps)
     (bitmaps / "0.bmp").rename(bitmaps / "x")

@@ -18,6 +18,7 @@ from PIL import Image
 from genzoo.data import decode as decoding
 from genzoo.data import depth, memory, npz, open_data, pool
 from genzoo.data.decode import Skip, decode
+from genzoo.data.survey import Stacks, survey
 from genzoo.errors import DataError
 
 MB = 10**6
@@ -190,6 +191,39 @@ def test_a_picture_takes_no_more_than_its_estimate(tmp_path, kinds, factor):
         Image.new(mode, (4000, 3000)).save(tmp_path / kind, form)
     script = "for path in Path(sys.argv[1]).iterdir(): decode(path, (3, 8, 8))"
     assert peak(script, tmp_path) < factor * decoding.PER_PIXEL * 4000 * 3000 + 20 * MB
+
+
+def test_looking_into_deep_pictures_shares_the_room_of_decoding(tmp_path, monkeypatch):
+    asked = []
+
+    class Spy(memory.Room):
+        def take(self, size, what):
+            asked.append(size)
+            return super().take(size, what)
+
+    monkeypatch.setattr(decoding, "PICTURES", Spy(10**9))
+    deep = Image.fromarray(np.full((300, 400), 4095, np.uint16))
+    deep.save(tmp_path / "a.png")
+    deep.save(tmp_path / "b.tif", save_all=True, append_images=[deep])
+    seen = survey(2, [tmp_path / "a.png", tmp_path / "b.tif"].__getitem__, "two files")
+    assert seen.scale.bits == 12 and len(asked) == 3 and min(asked) >= 10 * 300 * 400
+    stacks = Stacks()
+    stacks.decode(tmp_path / "b.tif", 1, (1, 8, 8), seen.scale)
+    stacks.close()
+    assert len(asked) == 4
+    monkeypatch.setattr(memory, "available", lambda: 9 * MB)
+    big = Image.fromarray(np.full((1500, 1500), 4095, np.uint16))
+    big.save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a picture of 1500x1500 pixels needs 22 MB of memory, and 9 MB are free"):
+        survey(1, lambda _: tmp_path / "a.png", "one file")
+
+
+def test_stacks_that_stay_open_keep_no_pixels(tmp_path):
+    page = Image.new("L", (4000, 4000))
+    for i in range(7):
+        page.save(tmp_path / f"{i}.tif", save_all=True, append_images=[page], compression="tiff_deflate")
+    script = "open_data(Path(sys.argv[1]), image_shape=(1, 8, 8), cache=False)"
+    assert peak(script, tmp_path) < 5 * 4000**2
 
 
 def test_pictures_in_strips_are_those_in_one_piece(monkeypatch):
