@@ -137,11 +137,17 @@ def _words(error: BaseException) -> tuple[str, int]:
         return error.format_message(), error.exit_code
     if isinstance(error, OSError) and error.filename is not None:  # `Path.is_file` raises for names that are too long, for example
         return str(storage_error("use", os.fsdecode(error.filename), error)), 1
-    if isinstance(error, MemoryError):
+    if _wants_memory(error):
         return "there is not enough memory for this — ask for less at a time", 1
     from genzoo.isolation import describe
 
     return f"internal error: {describe(error)} — run it again with --debug and report what that shows", 1
+
+
+def _wants_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory is short: Python's own, or those of torch and of threads, which are RuntimeErrors."""
+    said = ("can't allocate memory", "out of memory", "can't start new thread")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in str(error) for words in said))
 
 
 def _exit_code(end: SystemExit) -> int:

@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genzoo.data.cache import cached, key_of
+from genzoo.data.cache import Loaded, cached, key_of
 from genzoo.data.collection import Images
-from genzoo.data.decode import VERSION, Shape, decoder, fit
+from genzoo.data.contents import digest_arrays
+from genzoo.data.decode import Shape, decoder, fit
 from genzoo.data.depth import VARIABLE, asked_bits, bits_of
 from genzoo.data.notes import note
-from genzoo.data.pool import Loaded, Progress, decode_all
+from genzoo.data.pool import Progress, decode_all
 from genzoo.errors import ArgumentError, DataError
-from genzoo.files import sha256_of
 from genzoo.images import as_tensor, check_images, quantise
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -176,7 +176,6 @@ def conform(images: Images, shape: Shape | None, cache: bool = False, progress: 
     def make() -> Loaded:
         return decode_all(len(images), load, shape, images.name, progress)
 
-    digest = sha256_of(np.ascontiguousarray(images.pixels).tobytes()) if cache else ""
-    key = key_of("resized", VERSION, digest, images.shape, shape) if cache else None
+    key = key_of("resized", digest_arrays(images.pixels), shape) if cache else None
     facts = images.facts if images.shape[1:] == shape[1:] else {**images.facts, "decoder": decoder()}
-    return images.replace(pixels=cached(key, make).pixels, grey=None, facts=facts)
+    return images.replace(pixels=cached(key, make, images.name).pixels, grey=None, facts=facts)

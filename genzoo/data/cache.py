@@ -1,62 +1,58 @@
 """Decoded images on disk, so that no epoch and no second run decodes anything twice.
 
-`GENZOO_CACHE/data/<key>.npy` holds the pixels, opened as a memory map; `<key>.json` the rows, the reasons of the files left out and a
-checksum. Both are written whole or not at all. What is damaged is made again; a cache that cannot be written costs one line on
+`GENZOO_CACHE/data/decoded-<user>/<place>-<key>.images` holds them (see `genzoo.data.sealed`). The key covers all that the pixels depend
+on: the content of the sources, what is made of them, and the libraries that decode. The place says whose pixels they are: when a folder
+has changed, the copy of what it held before is removed. What is damaged is made again; a cache that cannot be written costs one line on
 stderr and nothing else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import json
 import os
-import zlib
+import platform
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+import PIL
+from PIL import GifImagePlugin, Image, ImageFile, PngImagePlugin, features
 
-from genzoo.data.decode import UNREADABLE
+import genzoo
+from genzoo.data.decode import UNREADABLE, VERSION, openers
+from genzoo.data.memory import check_memory
 from genzoo.data.notes import note
-from genzoo.errors import DataError, StorageError
-from genzoo.files import atomic_write, cache_dir, make_folder
+from genzoo.data.sealed import own_folder, read_sealed, sweep, write_sealed
+from genzoo.errors import StorageError
+from genzoo.files import cache_dir
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = "tuple[int, int, int]"
+Loaded: TypeAlias = "tuple[Frames, Sequence[int], Mapping[str, int]]"
+
+LIBRARIES = ("jpg", "libjpeg_turbo", "zlib", "webp", "libtiff", "avif", "jpg_2000")
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (N, C, H, W) uint8, the rows of the source they came from, and why the others were left out."""
+    """Pixels (N, C, H, W) uint8, read-only, the rows of the source they came from, and why the others were left out."""
 
     pixels: Array
     rows: tuple[int, ...]
     skipped: Mapping[str, int]
 
 
-def key_of(*parts: object) -> str:
-    """Return 32 hex digits for `parts`, which must have a faithful repr: texts, numbers and tuples of them."""
-    return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-def stat_key(path: Path) -> tuple[str, int, int]:
-    """Return what tells one state of a file from another: its full path, size and time of change."""
-    status = path.stat()
-    return str(path.resolve()), status.st_size, status.st_mtime_ns
-
-
 class Frames:
-    """An array (count, C, H, W) uint8 that lies inside the bytes of its own .npy file: to save it takes no second copy."""
-
-    HEAD = 128  # bytes, padded with spaces, so that the header can be written again for fewer images
+    """Room in memory for images (count, C, H, W) uint8, of which some may turn out to be none."""
 
     def __init__(self, count: int, shape: Shape, what: str) -> None:
-        self._size = int(np.prod(shape))
-        check_memory(count * self._size, what)
-        self._bytes = bytearray(self.HEAD + count * self._size)
-        self.pixels: Array = np.frombuffer(self._bytes, np.uint8, offset=self.HEAD).reshape(count, *shape)
+        check_memory(count * int(np.prod(shape)), what)
+        self.pixels: Array = np.empty((count, *shape), np.uint8)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep the images at `rows` (ascending) and forget the others."""
@@ -65,71 +61,116 @@ class Frames:
                 self.pixels[new] = self.pixels[old]
             self.pixels = self.pixels[: len(rows)]
 
-    def file(self) -> memoryview:
-        """Return the bytes of the .npy file (format 1.0)."""
-        head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {self.pixels.shape}, }}"
-        text = head.ljust(self.HEAD - 11).encode("latin-1") + b"\n"
-        self._bytes[: self.HEAD] = b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
-        return memoryview(self._bytes)[: self.HEAD + len(self.pixels) * self._size]
+
+def kept_frames(pixels: Array) -> Loaded:
+    """Return frames that hold `pixels` (N, C, H, W) themselves, in the form that `cached` takes."""
+    frames = Frames(0, (1, 1, 1), "")
+    frames.pixels = pixels
+    return frames, range(len(pixels)), {}
 
 
-def kept_frames(pixels: Array, what: str) -> tuple[Frames, Sequence[int], dict[str, int]]:
-    """Return frames that hold a copy of `pixels` (N, C, H, W), in the form that `cached` takes."""
-    count, channels, height, width = pixels.shape
-    frames = Frames(count, (channels, height, width), what)
-    frames.pixels[:] = pixels
-    return frames, range(count), {}
+def key_of(*parts: object) -> str:
+    """Return 32 hex digits for `parts` and all that decides how images are decoded here.
+
+    The parts must have a faithful repr: texts, numbers and tuples of them.
+    """
+    return _short((_decoders(), parts), 32)
 
 
-def check_memory(size: int, what: str) -> None:
-    """Raise DataError if `size` bytes are more than this machine has: better one line than the system's killer."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return  # Windows: numpy will say it
-    if size > memory:
-        need = f"{what} needs {size / 1e9:,.1f} GB of memory, and this machine has {memory / 1e9:,.1f} GB"
-        raise DataError(need, "use a smaller image_shape")
+def place_of(*parts: object) -> str:
+    """Return 16 hex digits for the place (a path, a shape) of which only the newest decoded copy is kept."""
+    return _short(parts, 16)
 
 
-def cached(key: str | None, make: Callable[[], tuple[Frames, Sequence[int], Mapping[str, int]]]) -> Decoded:
-    """Return what `make` returned when it was last called for `key`, or call it; a `key` of None keeps nothing."""
-    found = _load(key) if key else None
+def cached(
+    key: str | None, make: Callable[[], Loaded], what: str = "data", place: str = "", unchanged: Callable[[], bool] | None = None
+) -> Decoded:
+    """Return what `make` returned when it was last called for `key`, or call it; a `key` of None keeps nothing.
+
+    Two callers share one array in memory while one of them holds it. What was kept for `place` under another key is removed.
+
+    Args:
+        key: from `key_of`, or None.
+        make: decodes, and returns frames, the rows that gave an image, and how many did not by their reasons.
+        what: the name of the data, for messages.
+        place: from `place_of`, or "" for pixels that belong to no place.
+        unchanged: whether the sources are still those that `key` was made of; asked after `make`, whose work is not kept if not.
+    """
+    found = (_shared(key) or _load(key, what, place)) if key else None
     if found:
         return found
     frames, rows, skipped = make()
     frames.keep(rows)
-    decoded = Decoded(frames.pixels, tuple(rows), dict(skipped))
+    decoded = _share(key, Decoded(frames.pixels, tuple(rows), dict(skipped)))
     if key is None or UNREADABLE in skipped:  # permissions change without a trace in the key
         return decoded
+    if unchanged is not None and not unchanged():
+        note(f"{what} changed while it was read; its decoded images are not kept")
+        return decoded
     try:
-        folder = make_folder(cache_dir() / "data")
-        about = {"rows": list(rows), "skipped": dict(skipped), "crc32": zlib.crc32(frames.file())}
-        atomic_write(folder / f"{key}.npy", lambda file: file.write(frames.file()))
-        atomic_write(folder / f"{key}.json", json.dumps(about).encode())
+        folder = own_folder(_folder())
+        path = folder / _name(place, key)
+        write_sealed(path, {"key": key, "skipped": dict(skipped)}, np.array(rows, np.int64), decoded.pixels)
+        if place:
+            sweep(folder, f"{place}-*.images", path)
     except StorageError as error:
         note(f"decoded images are not kept: {error.message}; set GENZOO_CACHE to a folder that can be written")
-        return decoded
-    return _load(key) or decoded
+    return decoded
 
 
-def _load(key: str) -> Decoded | None:
-    try:
-        path = cache_dir() / "data" / f"{key}.npy"
-        about = json.loads(path.with_suffix(".json").read_bytes())
-        rows, skipped, expected = tuple(map(int, about["rows"])), {str(k): int(v) for k, v in about["skipped"].items()}, about["crc32"]
-        if _checksum(path) != expected:
-            return None
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None  # absent or damaged: it is made again
-    good = pixels.ndim == 4 and pixels.dtype == np.uint8 and len(pixels) == len(rows)
-    return Decoded(pixels, rows, skipped) if good else None
+_alive: dict[str, tuple[weakref.ref[Array], Decoded]] = {}  # the Decoded without its pixels, which live as long as somebody uses them
 
 
-def _checksum(path: Path) -> int:
-    value = 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            value = zlib.crc32(block, value)
-    return value
+def _share(key: str | None, decoded: Decoded) -> Decoded:
+    owner = decoded.pixels if decoded.pixels.base is None else decoded.pixels.base
+    decoded.pixels.setflags(write=False)
+    if key is not None and isinstance(owner, np.ndarray):
+        owner.setflags(write=False)
+        _alive[key] = (weakref.ref(owner, lambda _: _alive.pop(key, None)), Decoded(np.empty(0), decoded.rows, decoded.skipped))
+    return decoded
+
+
+def _shared(key: str) -> Decoded | None:
+    reference, decoded = _alive.get(key, (None, None))
+    owner = reference() if reference else None
+    return None if owner is None or decoded is None else Decoded(owner[: len(decoded.rows)], decoded.rows, decoded.skipped)
+
+
+def _load(key: str, what: str, place: str) -> Decoded | None:
+    folder = _folder()
+    paths = [folder / _name(place, key)]
+    with contextlib.suppress(OSError):
+        paths += sorted(path for path in folder.glob(f"*-{key}.images") if path not in paths)  # of a folder that was moved or copied
+    for path in paths:
+        found = read_sealed(path, what)
+        if found is None or found.about.get("key") != key:
+            continue
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+            skipped = {str(reason): int(count) for reason, count in found.about["skipped"].items()}
+            return _share(key, Decoded(found.pixels, found.rows, skipped))
+    return None
+
+
+def _folder() -> Path:
+    user = str(os.geteuid()) if hasattr(os, "geteuid") else "own"
+    return cache_dir() / "data" / f"decoded-{user}"
+
+
+def _name(place: str, key: str) -> str:
+    return f"{place or 'anywhere'}-{key}.images"
+
+
+def _short(parts: object, digits: int) -> str:
+    return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:digits]
+
+
+def _decoders() -> tuple[object, ...]:
+    """Return all but source and shape that decides what an image becomes: versions, and switches that a program may have turned."""
+    switches = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, str(GifImagePlugin.LOADING_STRATEGY))
+    return VERSION, _versions(), openers(), switches, PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    libraries = (f"{name} {features.version(name)}" for name in LIBRARIES)
+    return genzoo.__version__, PIL.__version__, np.__version__, platform.machine(), *libraries

@@ -1,4 +1,4 @@
-"""Images: a set of pictures in memory (or in a memory-mapped file), with what is known of them."""
+"""Images: a set of pictures in memory, with what is known of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Images:
     """A set of images, all of one shape.
 
     Attributes:
-        pixels: (N, C, H, W) uint8 in 0..255; may be a read-only memory map.
+        pixels: (N, C, H, W) uint8 in 0..255; may be read-only.
         name: what people typed, or the folder's name.
         split: "train", "valid" or "test"; "all" before anything was held out.
         transform: "8-bit", or "static-binarised" or "dynamic-binarised" for pixels that are 0 or 255; likelihoods are only compared

@@ -18,18 +18,22 @@ import numpy as np
 import PIL
 from PIL import Image, UnidentifiedImageError, features
 
-from genzoo.data.depth import Scale, scaled
+from genzoo.data.depth import STRIP, Scale, scaled
 from genzoo.data.formats import FORMATS, HEAD, OPTIONAL, SUFFIXES, foreign, is_raw, reason
-from genzoo.errors import GenzooError
+from genzoo.data.memory import PICTURES, available, short_of_memory, size_words
+from genzoo.errors import DataError, GenzooError
 from genzoo.safe_open import check_regular
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Shape: TypeAlias = "tuple[int, int, int]"
 
-VERSION = 2  # of everything in this module: part of the cache's key
+VERSION = 3  # of everything in this module: part of the cache's key
 UNREADABLE = "unreadable"
+PER_PIXEL = 10  # bytes that a picture takes while it is decoded, rounded up: four of Pillow's, four more when it is converted
+SPARE = 1 << 28  # bytes
 MOST_PIXELS = 89_478_485  # of one file, Pillow's own limit: a small file can claim to be a picture that fills the memory
 TOO_LARGE = f"too large (more than {MOST_PIXELS:,} pixels)"
+GREEDY = "too large for the memory"
 FULL_RANGE = ("PPM", "JPEG2000")  # of which Pillow scales what is deep to all 16 bits, as the file declares
 MIN_IS_WHITE, PHOTOMETRIC = 0, 262  # of TIFF
 ORIENTATION = 0x0112  # of EXIF
@@ -56,6 +60,11 @@ def decoder() -> str:
     return f"decoded by Pillow {PIL.__version__}" + (f", libjpeg-turbo {jpeg}" if jpeg else "")
 
 
+def _formats_of(name: str) -> tuple[str, ...]:
+    """Return the formats that are tried on a file of that name."""
+    return (*_formats(), "TGA") if name.lower().endswith(".tga") and "TGA" in Image.OPEN else _formats()
+
+
 def decode(source: Path | bytes, shape: Shape, scale: Scale | None = None) -> Array:
     """Return the image in `source` as (C, H, W) uint8 of exactly `shape`; the first frame of an animation.
 
@@ -63,26 +72,43 @@ def decode(source: Path | bytes, shape: Shape, scale: Scale | None = None) -> Ar
 
     Raises:
         Skip: "not an image", "corrupt", "too large", "unreadable", or the name of a format that is not read.
+        DataError: there is not enough memory.
     """
-    with faults(), open_image(source) as image:
-        image.draft(None, (2 * max(shape[1:]),) * 2)  # JPEG decodes at 1/2, 1/4 or 1/8 at no loss: twice the target is left
+    # JPEG decodes at 1/2, 1/4 or 1/8 at no loss: twice the target is left
+    with faults(), open_image(source) as image, room(image, draft=2 * max(shape[1:])):
         image.load()
         return fit(_upright(eight_bit(image, scale), image), shape)
 
 
 @contextlib.contextmanager
-def faults() -> Iterator[None]:
-    """Turn whatever decoders raise into a `Skip`."""
+def faults(need: int = 0) -> Iterator[None]:
+    """Turn whatever decoders raise into a `Skip`, and want of memory, of which `need` bytes are known, into a DataError."""
     try:
         yield
     except (Skip, GenzooError, KeyboardInterrupt):
         raise
-    except OSError as error:
-        raise Skip(UNREADABLE if error.errno else "corrupt") from error
     except MemoryError as error:
-        raise Skip("too large for the memory") from error
+        raise _without_memory(need) from error
+    except OSError as error:
+        if "out of memory" in str(error):  # so say Pillow's decoders in C
+            raise _without_memory(need) from error
+        raise Skip(UNREADABLE if error.errno else "corrupt") from error
     except Exception as error:  # decoders of broken files raise whatever they like: struct.error, ValueError, SyntaxError, ...
         raise Skip("corrupt") from error
+
+
+@contextlib.contextmanager
+def room(image: Image.Image, draft: int = 0) -> Iterator[None]:
+    """Hold, for the block, the memory that decoding `image` takes, and raise as `faults` does; only its header has been read.
+
+    A JPEG is then decoded at a fraction of its size that leaves its sides at least `draft` pixels, if that is not 0.
+    """
+    need = _decoder_bytes(image)
+    if draft:
+        image.draft(None, (draft, draft))
+    need += PER_PIXEL * image.width * image.height
+    with PICTURES.take(need, f"a picture of {image.width}x{image.height} pixels"), faults(need):
+        yield
 
 
 def open_image(source: Path | bytes) -> Image.Image:
@@ -94,7 +120,7 @@ def open_image(source: Path | bytes) -> Image.Image:
     name = "" if isinstance(source, bytes) else source.name
     if is_raw(name):
         raise Skip(reason("camera raw"))
-    formats = (*_formats(), "TGA") if name.lower().endswith(".tga") else _formats()
+    formats = _formats_of(name)
     try:
         with faults():
             if not isinstance(source, bytes):
@@ -102,9 +128,14 @@ def open_image(source: Path | bytes) -> Image.Image:
             image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
     except Skip as skip:
         raise _why(source, skip) from skip.__cause__
-    if image.width * image.height > MOST_PIXELS:
-        raise Skip(TOO_LARGE)
+    check_size(image)
     return image
+
+
+def check_size(image: Image.Image) -> None:
+    """Raise `Skip` if the picture in `image`, or a tile in which it lies, is too large to be decoded."""
+    if max(image.width * image.height, _tile(image)) > MOST_PIXELS:
+        raise Skip(TOO_LARGE)
 
 
 def _why(source: Path | bytes, skip: Skip) -> Skip:
@@ -112,7 +143,7 @@ def _why(source: Path | bytes, skip: Skip) -> Skip:
     cause = skip.__cause__
     if isinstance(cause, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return Skip(TOO_LARGE)
-    if str(skip) == UNREADABLE:
+    if str(skip) in (UNREADABLE, GREEDY):
         return skip
     if isinstance(source, bytes):
         kind = foreign("", source[:HEAD])
@@ -131,10 +162,48 @@ def _why(source: Path | bytes, skip: Skip) -> Skip:
     return Skip("corrupt" if suffix in SUFFIXES or not isinstance(cause, UnidentifiedImageError) else "not an image")
 
 
+def recognised(head: bytes, name: str = "") -> bool:
+    """Return whether the file `name` that begins with `head` may be an image: no format is tried on one of which this is false."""
+    return not is_raw(name) and any(accept is None or accept(head[:16]) for _, accept in map(Image.OPEN.__getitem__, _formats_of(name)))
+
+
+def openers() -> tuple[str, ...]:
+    """Return the formats that can be read here, each with the module that reads it: plugins of Pillow may bring their own."""
+    return tuple(f"{name} {Image.OPEN[name][0].__module__}" for name in _formats_of(".tga"))
+
+
+def _tile(image: Image.Image) -> int:
+    """Return how many pixels a TIFF says are in each of its tiles: libtiff makes room for one, however small the picture is."""
+    try:
+        across, down = (int(getattr(image, "tag_v2", {}).get(tag, 0)) for tag in (322, 323))  # TileWidth, TileLength
+    except Exception as error:  # see `decode`
+        raise Skip("corrupt") from error
+    return across * down
+
+
+def _decoder_bytes(image: Image.Image) -> int:
+    """Return about how many bytes a decoder keeps besides the picture itself."""
+    pixels = max(image.width * image.height, _tile(image))
+    if image.format in ("WEBP", "AVIF", "TIFF", "GIF"):
+        return PER_PIXEL * pixels  # frames, planes or strips of their own
+    return 6 * pixels if image.info.get("progressive") else 0  # the coefficients of a JPEG, which draft does not make fewer
+
+
+def _without_memory(need: int) -> Skip | DataError:
+    """Return what to raise where a picture got no memory: the system's want of it ends the run in one line, a file's greed does not."""
+    free = available()
+    if free is not None and free > 2 * need + SPARE:
+        return Skip(GREEDY)  # it asks for more than its pixels can need
+    return short_of_memory(f"there is not enough memory to decode a picture: it needs {size_words(need)}")
+
+
 def fit(image: Image.Image, shape: Shape, scale: Scale | None = None) -> Array:
     """Return `image` as (C, H, W) uint8 of exactly `shape`: colours converted, resized to cover, the middle cut out."""
     channels, height, width = shape
-    plain = eight_bit(image, scale).convert("L" if channels == 1 else "RGB")  # grey is ITU-R 601 luminance; RGB of grey repeats it
+    mode = "L" if channels == 1 else "RGB"
+    plain = eight_bit(image, scale)
+    if plain.mode != mode:  # a copy of the same would only take memory
+        plain = plain.convert(mode)  # grey is ITU-R 601 luminance; RGB of grey repeats it
     if plain.size != (width, height):
         factor = min(plain.width / width, plain.height / height)
         across, down = width * factor, height * factor
@@ -163,8 +232,7 @@ def eight_bit(image: Image.Image, scale: Scale | None = None) -> Image.Image:
             raise Skip(fault)
         return Image.fromarray(255 - pixels if _inverted(image) else pixels)
     if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
-        clear = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear)
+        return _on_white(image)
     return image
 
 
@@ -172,6 +240,15 @@ def _inverted(image: Image.Image) -> bool:
     """Whether 0 is white in a deep TIFF: Pillow turns only those of 8 bits and fewer round."""
     tags = getattr(image, "tag_v2", None)
     return image.format == "TIFF" and tags is not None and tags.get(PHOTOMETRIC) == MIN_IS_WHITE
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    plain = Image.new("RGB", image.size)
+    rows = max(1, STRIP // image.width)
+    for top in range(0, image.height, rows):  # in strips: on the way a pixel takes twelve bytes more
+        clear = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+        plain.paste(Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB"), (0, top))
+    return plain
 
 
 def _upright(plain: Image.Image, source: Image.Image) -> Image.Image:

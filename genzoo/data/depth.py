@@ -21,6 +21,7 @@ VARIABLE = "GENZOO_BITS"
 BITS = (8, 10, 12, 14, 16)  # those that sensors have
 FULL = 2 ** BITS[-2] - 1  # a larger number needs all 16 bits
 UNKNOWN = "of an unknown range"
+STRIP = 1 << 20  # pixels converted at a time, where the way leads over many bytes a pixel
 
 
 @dataclass(frozen=True)
@@ -98,4 +99,8 @@ def scaled(values: Array, scale: Scale | None, own_bits: int) -> tuple[Array, st
         return values, f"with values above {white:,.0f} ({VARIABLE}={scale.bits})"
     if not white:
         return values, f"{UNKNOWN} (floats a little above 1: clip to 0..1)"
-    return np.rint(np.minimum(values.astype(np.float64) / (white / 255), 255)).astype(np.uint8), ""
+    result = np.empty(values.shape, np.uint8)
+    rows = max(1, STRIP // max(1, values[:1].size))
+    for top in range(0, len(values), rows):  # in strips: 64-bit numbers take eight bytes a pixel, twice
+        result[top : top + rows] = np.rint(np.minimum(values[top : top + rows].astype(np.float64) / (white / 255), 255))
+    return result, ""

@@ -12,14 +12,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from genzoo.data import idx
-from genzoo.data.cache import Decoded, cached, key_of
+from genzoo.data.cache import Decoded, Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode, decoder
+from genzoo.data.contents import digest_files
+from genzoo.data.decode import Shape, Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.formats import FORMATS, LEFT_BEHIND
 from genzoo.data.layout import SPLITS, Layout, check, layout_of
 from genzoo.data.notes import note
-from genzoo.data.pool import Loaded, Progress, decode_all
+from genzoo.data.pool import Progress, decode_all
 from genzoo.data.splits import fractions, nothing_held_out, split_mask
 from genzoo.data.survey import PAGES, Stacks, Survey, survey
 from genzoo.errors import DataError
@@ -48,11 +49,12 @@ def open_folder(
 
 @dataclass(frozen=True)
 class Folder:
-    """All images of a folder, decoded: those of a split follow each other, so that each part is a view of one memory map."""
+    """All images of a folder, decoded: those of a split follow each other, so that each part is a view of one array."""
 
     path: Path
     decoded: Decoded
     names: Sequence[str]  # of the images: relative paths with /, and #2 for the second page of a file
+    keys: Sequence[str]  # of the images: the content of their files, so that copies, and the pages of one file, lie on one side
     layout: Layout
 
     def part(self, split: str, held_out: float) -> Images:
@@ -66,6 +68,8 @@ class Folder:
         if not len(rows) and split in self.layout.splits:
             empty = f"{self.layout.splits[split]}/ of the folder {self.path}"
             raise DataError(f"{empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
+        if not len(rows) and held_out and len(self.keys) > len({row // PAGES for row in self.decoded.rows}) == 1:
+            raise DataError(f"{self.path} has no {split} images: the pages of its one file stay together", "give it more files")
         if not len(rows):
             raise nothing_held_out(f"the folder {self.path}", held_out, len(self.names), split)
         chosen = slice(rows[0], rows[-1] + 1)
@@ -84,10 +88,10 @@ class Folder:
     def _mask(self, split: str, held_out: float) -> Array:
         """Return which images are in `split`: (N,) bool, one stretch."""
         if not self.layout.splits:
-            return split_mask(fractions(self.names), split, held_out)
+            return split_mask(fractions(self.keys), split, held_out)
         own = np.array([self.layout.split_of(name) == (split if split in self.layout.splits else "train") for name in self.names], bool)
         if split not in self.layout.splits:  # a share of the training images, where no validation images lie apart
-            own[own] = split_mask(fractions(name for name, ours in zip(self.names, own, strict=True) if ours), split, 0.0)
+            own[own] = split_mask(fractions(key for key, ours in zip(self.keys, own, strict=True) if ours), split, 0.0)
         return own
 
 
@@ -107,16 +111,18 @@ def read_folder(
 ) -> Folder:
     """Decode all images of `folder` as `shape`, 3x64x64 where None is given.
 
-    They are kept in the order of their splits, and of the hashes of their relative paths: the held-out ones come first, so that both
-    parts are views of one memory map, and a new file moves none of the others to the other part.
+    They are kept in the order of their splits, and of the hashes of their files' contents: the held-out ones come first, so that both
+    parts are views of one array, and a new file or another name moves none of the others to the other part.
 
     Raises:
         DataError: no file, or none that is an image.
     """
     files = list_files(folder) if files is None else files
-    decoded = _decode(folder, files, shape or DEFAULT, cache, progress)
-    names = [_name(files, row) for row in decoded.rows]
-    return Folder(folder, decoded, names, layout_of(path for path, _ in files))
+    digests = digest_files([folder / path for path, _ in files], folder.name)
+    contents = [digest or path for digest, (path, _) in zip(digests, files, strict=True)]
+    decoded = _decode(folder, files, contents, shape or DEFAULT, cache, progress)
+    names, keys = [_name(files, row) for row in decoded.rows], [contents[row // PAGES] for row in decoded.rows]
+    return Folder(folder, decoded, names, keys, layout_of(path for path, _ in files))
 
 
 def _name(files: Files, row: int) -> str:
@@ -125,11 +131,11 @@ def _name(files: Files, row: int) -> str:
     return f"{files[number][0]}#{page + 1}" if page else files[number][0]
 
 
-def _decode(folder: Path, files: Files, shape: Shape, cache: bool, progress: Progress | None) -> Decoded:
+def _decode(folder: Path, files: Files, contents: list[str], shape: Shape, cache: bool, progress: Progress | None) -> Decoded:
     def make() -> Loaded:
         layout = layout_of(path for path, _ in files)
-        seen = survey(len(files), lambda number: folder / files[number][0])
-        rows, left_out = _in_order(files, layout, seen)
+        seen = survey(len(files), lambda number: folder / files[number][0], folder.name)
+        rows, left_out = _in_order(files, contents, layout, seen)
         frames, good, skipped = _load(folder, files, rows, seen, shape, progress)
         if not good:
             raise DataError(f"the folder {folder} holds no readable image; {skipped_text(skipped)}", f"formats: {', '.join(FORMATS)}")
@@ -137,22 +143,47 @@ def _decode(folder: Path, files: Files, shape: Shape, cache: bool, progress: Pro
             first = _name(files, min(set(rows) - {rows[place] for place in good}))
             note(f"{folder}: {skipped_text(skipped)} (one of them: {first})")
         kept = [rows[place] for place in good]
-        for line in (*seen.notes, *layout.notes([_name(files, row) for row in kept], left_out)):
+        names = [_name(files, row) for row in kept]
+        for line in (*seen.notes, *layout.notes(names, left_out), *_copies(layout, names, [contents[row // PAGES] for row in kept])):
             note(f"{folder}: {line}")
         frames.keep(good)  # here, since rows are numbers of files and pages, not places in the frames
         return frames, kept, skipped
 
-    states = tuple((path, status.st_size, status.st_mtime_ns) for path, status in files)
-    return cached(key_of("folder", VERSION, str(folder.resolve()), shape, states, asked_bits()) if cache else None, make)
+    def unchanged() -> bool:
+        return all(_state(folder / path) == _state(status) for path, status in files)
+
+    sources = tuple((path, content) for (path, _), content in zip(files, contents, strict=True))
+    key = key_of("folder", shape, sources, asked_bits()) if cache else None
+    return cached(key, make, folder.name, place_of("folder", str(folder.resolve()), shape), unchanged)
 
 
-def _in_order(files: Files, layout: Layout, seen: Survey) -> tuple[list[int], list[str]]:
-    """Return the images as rows (see `_name`), split by split and then by the hashes of their names; and names that lie in no split."""
+def _state(file: Path | os.stat_result) -> tuple[int, ...]:
+    """Return what shows that a file was changed while it was read; it cannot show that one was not changed since another day."""
+    try:
+        status = file.stat() if isinstance(file, Path) else file
+    except OSError:
+        return ()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _copies(layout: Layout, names: Sequence[str], contents: Sequence[str]) -> list[str]:
+    """Return a line on images that are exact copies of held-out ones, where the folders themselves say what is held out."""
+    splits = [layout.split_of(name) for name in names]
+    apart = {content for split, content in zip(splits, contents, strict=True) if split != "train"}
+    twice = sorted(name for name, split, content in zip(names, splits, contents, strict=True) if split == "train" and content in apart)
+    if not twice:
+        return []
+    files = f"{len(twice):,} training image{'s' * (len(twice) != 1)}"
+    return [f"{files} lie as exact copies among those that are held out: scores flatter (one of them: {twice[0]})"]
+
+
+def _in_order(files: Files, contents: list[str], layout: Layout, seen: Survey) -> tuple[list[int], list[str]]:
+    """Return the images as rows (see `_name`), split by split and then by the hashes of their contents; and names that lie in no split."""
     rows = [number * PAGES + page for number in range(len(files)) for page in seen.pages.get(number, (0,))]
     names = [_name(files, row) for row in rows]
     splits = [layout.split_of(name) if layout.splits else "train" for name in names]
     ranks = np.array([SPLITS.index(split or "train") for split in splits])
-    inwards = np.lexsort((fractions(names), ranks)).tolist()
+    inwards = np.lexsort((fractions(contents[row // PAGES] for row in rows), ranks)).tolist()
     return [rows[place] for place in inwards if splits[place]], [name for name, split in zip(names, splits, strict=True) if not split]
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from genzoo.data import npz
-from genzoo.data.cache import cached, key_of
+from genzoo.data.cache import Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode, decoder
+from genzoo.data.decode import Shape, Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.labels import usable_labels
 from genzoo.data.notes import note
-from genzoo.data.pool import Loaded, Progress, decode_all
-from genzoo.data.splits import hold_out
+from genzoo.data.pool import Progress, decode_all, in_parallel
+from genzoo.data.splits import FIT, hold_out, published
 from genzoo.data.survey import survey
 from genzoo.errors import DataError, suggest
 
 FORM = "hf:owner/dataset, hf:owner/dataset:split or hf:owner/dataset:split:column"
+OLDEST = 4  # version of `datasets`: those before it run a data set's own scripts where a setting of the environment allows it
 
 
 def open_huggingface(
@@ -26,8 +29,8 @@ def open_huggingface(
 ) -> Images:
     """Return a split of the data set that `spec` names.
 
-    A split in `spec` is taken as the whole set, and a share of it is held out. Without one, the set's own split of the name that is
-    asked for is used, or where it has none, its training split is divided.
+    A split in `spec` is taken as the whole set, and a share of it is held out. Without one, the set's own training and test splits are
+    used where it has both, and its training split is divided where it has not.
 
     Raises:
         DataError: `datasets` is not installed, the set, split or column cannot be had, or no image is readable.
@@ -36,9 +39,10 @@ def open_huggingface(
     part, _, column = rest.partition(":")
     if repo.count("/") != 1 or not all(repo.split("/")):
         raise DataError(f"{spec!r} does not name a data set of the Hugging Face Hub", f"write {FORM}")
-    table, taken = _table(repo, part, split)
-    images = _images(table, f"hf:{repo}:{taken}", column, shape, cache, progress)
-    return images.replace(split=split) if not part and taken == split else hold_out(images, None, split, held_out)
+    table, taken, whole, tested = _table(repo, part, split)
+    images, contents = _images(table, f"hf:{repo}:{taken}", column, shape, cache, progress)
+    share = 0.0 if tested else held_out  # where test images lie apart, only validation images are taken from the training split
+    return images.replace(split=split) if whole else hold_out(images, contents, split, share)
 
 
 def _library() -> Any:
@@ -46,25 +50,34 @@ def _library() -> Any:
         import datasets
     except Exception as error:  # also a broken installation of something it needs
         raise DataError(f"hf: data sets need the library 'datasets' ({error})", "pip install 'genzoo[data]'") from error
+    version = str(getattr(datasets, "__version__", "of unknown version"))
+    number = version.partition(".")[0]
+    if not (number.isascii() and number.isdigit() and int(number) >= OLDEST):
+        raise DataError(f"the library 'datasets' {version} may run the scripts of a data set", f"pip install 'datasets>={OLDEST}'")
     return datasets
 
 
-def _table(repo: str, part: str, split: str) -> tuple[Any, str]:
-    """Return the table and the name of its split."""
+def _table(repo: str, part: str, split: str) -> tuple[Any, str, bool, bool]:
+    """Return the table, the name of its split, whether that is the wanted split as it was published, and whether the set has a test split."""
     library = _library()
     try:
         names = list(library.get_dataset_split_names(repo))
-        wanted = part or next((name for name in (split, "train") if name in names), names[0])
+        kept_apart = split == FIT and published(names, "valid") is not None  # then all of train may be learned from
+        own = None if part else published(names, "train" if kept_apart else split)
+        wanted = part or own or next((name for name in names if name == "train"), names[0])
         if wanted not in names:
             raise DataError(f"{repo} has no split {wanted!r}{suggest(wanted, names)}", f"there are {', '.join(names)}")
-        return library.load_dataset(repo, split=wanted), wanted
+        return library.load_dataset(repo, split=wanted), wanted, own is not None, not part and {"train", "test"} <= set(names)
     except DataError:
         raise
     except Exception as error:  # a library of many libraries: whatever it raises, the reason is one line
         raise DataError(f"{repo} could not be fetched: {type(error).__name__}: {error}", "check the name and the network") from error
 
 
-def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool, progress: Progress | None) -> Images:
+def _images(
+    table: Any, spec: str, column: str, shape: Shape | None, cache: bool, progress: Progress | None
+) -> tuple[Images, list[str]]:
+    """Return the images of a table, and the sha256 of each as it was given."""
     library = _library()
     pictures = [name for name, feature in table.features.items() if isinstance(feature, library.Image)]
     if not pictures or (column and column not in pictures):
@@ -74,11 +87,23 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
     cells = table.cast_column(chosen, library.Image(decode=False))[chosen]  # we decode ourselves, with our list of formats
     if not len(cells):
         raise DataError(f"{spec} holds no images")
-    target = shape or npz.native(_content(cells[0]), spec)
+    home = _home(spec)
+    contents = [""] * len(cells)
+
+    def read(row: int) -> None:
+        with contextlib.suppress(Skip):
+            contents[row] = hashlib.sha256(_content(cells[row], home)).hexdigest()
+
+    in_parallel(len(cells), read, f"reading {spec}")
+    target = shape or npz.native(_first(cells, home, spec), spec)
 
     def make() -> Loaded:
-        seen = survey(len(cells), lambda row: _content(cells[row]), every_page=False)
-        frames, rows, skipped = decode_all(len(cells), lambda row: decode(_content(cells[row]), target, seen.scale), target, spec, progress)
+        seen = survey(len(cells), lambda row: _content(cells[row], home), spec, every_page=False)
+
+        def load(row: int) -> Any:
+            return decode(_content(cells[row], home), target, seen.scale)
+
+        frames, rows, skipped = decode_all(len(cells), load, target, spec, progress)
         if not rows:
             raise DataError(f"{spec} holds no readable image; {skipped_text(skipped)}")
         if skipped:
@@ -87,13 +112,13 @@ def _images(table: Any, spec: str, column: str, shape: Shape | None, cache: bool
             note(f"{spec}: {line}")
         return frames, rows, skipped
 
-    fingerprint = getattr(table, "_fingerprint", None)
-    key = key_of("hf", VERSION, spec, chosen, str(fingerprint), target, asked_bits()) if cache and fingerprint else None
-    decoded = cached(key, make)
+    key = key_of("hf", target, tuple(contents), asked_bits()) if cache else None
+    decoded = cached(key, make, spec, place_of("hf", spec, chosen, target))
     labels, names = _labels(table, decoded.rows, spec)
     facts = {"source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}", "terms": "see the page of the data set"}
     facts["decoder"] = decoder()
-    return Images(pixels=decoded.pixels, name=spec, labels=labels, class_names=names, facts=facts, skipped=decoded.skipped)
+    images = Images(pixels=decoded.pixels, name=spec, labels=labels, class_names=names, facts=facts, skipped=decoded.skipped)
+    return images, [contents[row] for row in decoded.rows]
 
 
 def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str, ...]]:
@@ -108,12 +133,37 @@ def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str,
     return labels[list(rows)], names or tuple(getattr(table.features[column], "names", None) or ())
 
 
-def _content(cell: Mapping[str, Any] | None) -> bytes:
+def _first(cells: Any, home: Path | None, spec: str) -> bytes:
+    try:
+        return _content(cells[0], home)
+    except Skip as skip:
+        raise DataError(f"the first image of {spec} is {skip}", "give an image_shape") from skip
+
+
+def _home(spec: str) -> Path | None:
+    """Return the folder into which the Hub's own library has fetched the files of this data set."""
+    try:
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        return Path(HF_HUB_CACHE, "datasets--" + spec.removeprefix("hf:").split(":")[0].replace("/", "--")).resolve()
+    except (ImportError, OSError, RuntimeError):
+        return None
+
+
+def _content(cell: Mapping[str, Any] | None, home: Path | None) -> bytes:
+    """Return the bytes of the image in `cell`; a path is followed only into `home`, for data may name any file of this machine.
+
+    Raises:
+        Skip: there are none.
+    """
     if cell is None:
         raise Skip("absent")
     if cell.get("bytes"):
         return bytes(cell["bytes"])
     try:
-        return Path(cell["path"]).read_bytes()
-    except (OSError, TypeError) as error:
+        path = Path(cell["path"]).resolve()
+        if home is None or home not in path.parents or not path.is_file():
+            raise Skip("outside of the data set")
+        return path.read_bytes()
+    except (OSError, TypeError, ValueError, RuntimeError) as error:
         raise Skip("unreadable") from error

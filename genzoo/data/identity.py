@@ -12,7 +12,7 @@ from genzoo.data.collection import Images
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
-_BLOCK = 1 << 24  # bytes of pixels hashed at a time: a memory map is never copied as a whole
+_BLOCK = 1 << 24  # bytes of pixels hashed at a time: what is not contiguous is never copied as a whole
 
 
 def identity(images: Images) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import math
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from genzoo.data.cache import check_memory
 from genzoo.data.collection import Images
+from genzoo.data.memory import check_memory, short_of_memory
 from genzoo.data.splits import check_split, last_of
 from genzoo.errors import DataError
 from genzoo.files import open_to_read
@@ -22,17 +23,21 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 
 PARTS = {"train": "train", "valid": "train", "fit": "train", "test": "t10k"}
 FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
+BLOCK = 1 << 20  # bytes unpacked at a time
 _UNSIGNED_BYTES = 8
 
 
-def parse(data: bytes, what: str) -> Array:
-    """Return the uint8 array in `data`, the bytes of an idx file, gzipped or not; exactly as long as its header says.
+def parse(data: bytes | BinaryIO, what: str) -> Array:
+    """Return the uint8 array in `data`, the bytes of an idx file or one that is open, gzipped or not; exactly as long as its header says.
 
     Raises:
-        DataError: another format or type, or a wrong length; `what` names the file.
+        DataError: another format or type, a wrong length, or more than the free memory; `what` names the file.
     """
     try:
-        with gzip.open(io.BytesIO(data)) if data[:2] == b"\x1f\x8b" else io.BytesIO(data) as file:
+        source = io.BytesIO(data) if isinstance(data, bytes) else data
+        packed = source.read(2) == b"\x1f\x8b"
+        source.seek(0)
+        with gzip.GzipFile(fileobj=source) if packed else contextlib.nullcontext(source) as file:
             zero, kind, axes = struct.unpack(">HBB", file.read(4))
             if zero != 0 or kind != _UNSIGNED_BYTES or not 1 <= axes <= 4:
                 magic = f"{zero << 16 | kind << 8 | axes:08x}"
@@ -40,21 +45,33 @@ def parse(data: bytes, what: str) -> Array:
             sizes = struct.unpack(f">{axes}I", file.read(4 * axes))
             expected = math.prod(sizes)
             check_memory(expected, what)
-            values = file.read(expected + 1)  # one more than there may be: what is too long is seen, not unpacked
+            values = np.empty(expected, np.uint8)  # which takes no memory before it is filled
+            came = _fill(values, file)
+            more = bool(file.read(1))  # what is too long is seen, not unpacked
     except (OSError, EOFError, struct.error, zlib.error) as error:
         raise DataError(f"{what} is truncated or damaged: {error}", "fetch it again") from error
-    if len(values) != expected:
-        least = "more than " if len(values) > expected else ""
-        came = f"{least}{min(len(values), expected):,}"
-        raise DataError(f"{what} should hold {'x'.join(map(str, sizes))} = {expected:,} bytes, not {came}", "fetch it again")
-    return np.frombuffer(values, np.uint8).reshape(sizes)
+    except MemoryError as error:
+        raise short_of_memory(f"there is not enough memory to read {what}") from error
+    if came < expected or more:
+        least = "more than " if more else ""
+        raise DataError(f"{what} should hold {'x'.join(map(str, sizes))} = {expected:,} bytes, not {least}{came:,}", "fetch it again")
+    return values.reshape(sizes)
+
+
+def _fill(values: Array, file: BinaryIO | gzip.GzipFile) -> int:
+    """Read `file` into `values` (N,) and return how many bytes came."""
+    room, came = values.data, 0
+    while came < len(room) and (part := file.read(min(BLOCK, len(room) - came))):
+        room[came : came + len(part)] = part
+        came += len(part)
+    return came
 
 
 def read(path: Path) -> Array:
     """Return the array in the idx file `path`; see `parse`."""
     try:
         with open_to_read(path) as file:
-            return parse(file.read(), str(path))
+            return parse(file, str(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -26,12 +26,13 @@ import numpy as np
 from genzoo.data import idx, npz
 from genzoo.data.arrays import conform
 from genzoo.data.binary import binarised
-from genzoo.data.cache import cached, kept_frames, key_of, stat_key
+from genzoo.data.cache import Loaded, cached, kept_frames, key_of, place_of
 from genzoo.data.collection import Images
-from genzoo.data.decode import VERSION, Shape
-from genzoo.data.pool import Loaded, Progress
+from genzoo.data.contents import digest_arrays
+from genzoo.data.decode import Shape
+from genzoo.data.pool import Progress
 from genzoo.data.remote import File, fetch
-from genzoo.data.splits import FIT, check_split, hold_out, last_of
+from genzoo.data.splits import FIT, check_split, hold_out, last_of, range_keys
 from genzoo.errors import DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -39,6 +40,10 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 CIFAR_VALID = 5000  # the last of the training images
 CIFAR_TEST = 1000  # images that are lossless everywhere; see the note of cifar10
 FRAMES = 25  # of a film that stay together: neighbours are nearly equal
+
+
+def _place(arrays: Mapping[str, Array]) -> list[str]:
+    return range_keys(len(arrays["images"]) if "images" in arrays else len(arrays["offsets"]) - 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +55,7 @@ class Named:
     terms: str
     note: str = ""
     homes: Mapping[str, File] = field(default_factory=dict)
-    keys: npz.Keys | None = None
+    keys: npz.Keys = _place  # where there is no official split
     classes: tuple[str, ...] = ()
 
     @property
@@ -213,7 +218,7 @@ def open_named(name: str, shape: Shape | None, split: str, held_out: float, cach
 
 def _digits(split: str, held_out: float) -> Images:
     every = binarised(open_named("digits", None, "train", 0).replace(split="all"), "digits")
-    return hold_out(every.replace(name="binarized-digits", transform="static-binarised"), None, split, held_out)
+    return hold_out(every.replace(name="binarized-digits", transform="static-binarised"), range_keys(len(every)), split, held_out)
 
 
 def _grey(shape: Shape | None, name: str) -> Shape | None:
@@ -267,10 +272,11 @@ def _cifar(split: str, cache: bool) -> Images:
     files = [npz.read(path) for path in paths]
 
     def make() -> Loaded:
-        return kept_frames(np.concatenate([npz.mosaics(arrays) for arrays in files]), "cifar10")
+        return kept_frames(np.concatenate([npz.mosaics(arrays) for arrays in files]))
 
     try:
-        pixels = cached(key_of("cifar10", VERSION, *map(stat_key, paths)) if cache else None, make).pixels
+        contents = [digest_arrays(arrays["webp"], arrays["offsets"]) for arrays in files] if cache else []
+        pixels = cached(key_of("cifar10", *contents) if cache else None, make, "cifar10", place_of("cifar10", split)).pixels
         labels = np.concatenate([arrays["labels"] for arrays in files])[: len(pixels)]
     except KeyError as error:
         raise DataError(f"cifar10: the key {error} is missing in {paths[0].parent}", "fetch the files again") from error

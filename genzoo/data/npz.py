@@ -12,22 +12,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from genzoo.data.arrays import conform, standard
-from genzoo.data.cache import cached, check_memory, key_of, stat_key
+from genzoo.data.cache import Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import VERSION, Shape, Skip, decode, decoder, fit, open_image
+from genzoo.data.contents import digest_rows
+from genzoo.data.decode import Shape, Skip, decode, decoder, faults, fit, open_image, room
 from genzoo.data.labels import read_labels, usable_labels
 from genzoo.data.layout import WORDS, check
-from genzoo.data.pool import Loaded, Progress, decode_all
+from genzoo.data.memory import check_memory, short_of_memory
+from genzoo.data.pool import Progress, decode_all
 from genzoo.data.splits import FIT, SPLITS, check_split, hold_out
 from genzoo.errors import ArgumentError, DataError, GenzooError
 from genzoo.safe_open import check_regular
@@ -37,33 +41,60 @@ Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
 
 IMAGES = ("images", "image", "imgs", "x", "data", "samples", "arr_0")
 LABELS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
+OTHERS = {"alphabet", "character", "jpeg", "webp", "offsets", "attr", "attr_names", "path", "class_names"}
+HEAD = 1 << 16  # bytes of an array's header, at most
 BINARY_SIDE = 28
 TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image
 
 
 def read(path: Path) -> dict[str, Array]:
-    """Return the arrays of the .npz file `path`.
+    """Return the arrays of the .npz file `path` under the keys that mean something here; others are not unpacked.
 
     Raises:
-        DataError: not such a file, damaged, larger than the memory, or with Python objects, which are never loaded.
+        DataError: not such a file, damaged, larger than the free memory, or with Python objects, which are never loaded.
     """
     try:
         check_regular(path)  # a pipe would hang
         with zipfile.ZipFile(path) as archive:
-            check_memory(sum(member.file_size for member in archive.infolist()), str(path))
+            members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+            known = [key for key in members if key in OTHERS or _meaning(key)[1] or len(members) == 1]
+            check_memory(sum(_claim(archive, members[key])[1] for key in known), str(path))
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+            arrays = {key: file[key] for key in file.files if key in known}
     except (OSError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, RuntimeError) as error:
         raise DataError(f"{path} is not a readable .npz file: {error}", "write it with numpy.savez_compressed(path, images=...)") from error
-    except (ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError) as error:
-        if "pickle" in str(error):
+    except (ValueError, TypeError, SyntaxError, tokenize.TokenError) as error:
+        if "pickle" in str(error) or "Object arrays" in str(error):
             hint = "save plain arrays: numbers, or texts as labels.astype(str)"
             raise DataError(f"{path} holds Python objects, which are never loaded", hint) from error
         raise DataError(f"{path} holds a damaged array: {error}", "write it again") from error
+    except MemoryError as error:
+        raise short_of_memory(f"there is not enough memory to read {path}") from error
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):  # numpy hands out the bytes of what is not an array
             raise DataError(f"{path} holds {key!r}, which is not an array", "write it with numpy.savez_compressed(path, images=...)")
     return arrays
+
+
+def _claim(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], int]:
+    """Return the shape of the array in `member`, and how many bytes it says it has: numpy makes room for them before it reads any.
+
+    Raises:
+        ValueError: more than there are in the file.
+    """
+    with archive.open(member) as file:
+        if file.read(6) != b"\x93NUMPY":
+            return (), member.file_size
+        old = file.read(2) == b"\x01\x00"
+        length = int.from_bytes(file.read(2 if old else 4), "little")
+        if length > HEAD:
+            raise ValueError(f"{member.filename} has a header of {length:,} bytes")
+        file.seek(8)  # behind the magic string and the version
+        shape, _, dtype = (np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0)(file)
+        size = math.prod(shape) * dtype.itemsize
+    if size > member.file_size and not dtype.hasobject:
+        raise ValueError(f"{member.filename} claims {size:,} bytes and has {member.file_size:,}")
+    return shape, size
 
 
 def open_npz(
@@ -76,7 +107,7 @@ def open_npz(
     name: str = "",
     keys: Keys | None = None,
 ) -> Images:
-    """Return a split of the images in `path`; `keys` gives the key by which each image is held out, its index where None.
+    """Return a split of the images in `path`; `keys` gives the key by which each image is held out, its content where None.
 
     Raises:
         ArgumentError, DataError: see `read`; also keys of an unknown kind, and offsets that lead nowhere.
@@ -87,21 +118,23 @@ def open_npz(
         if set(SPLITS) <= set(arrays) and all(arrays[part].ndim == 2 for part in SPLITS):
             own = "train" if split == FIT else check_split(split, SPLITS, name)  # these validation images lie apart
             return conform(_binary(arrays, name, own), shape, cache, progress)
+        contents = None
         if parts := found_parts(arrays):
             found = _part(arrays, parts, name, split)
             if len(parts) > 1:
                 return conform(found, shape, cache, progress)
-            found = conform(found, shape, cache, progress)
         elif {"jpeg", "offsets"} <= set(arrays):
-            key = key_of("npz", VERSION, stat_key(path), shape) if cache else None
-            found = _jpeg(arrays, name, shape, key, progress)
+            files = Slices(arrays, "jpeg")
+            contents = digest_rows(files)
+            found = _jpeg(arrays, files, name, shape, (tuple(contents), str(path.resolve())) if cache else None, progress)
         elif {"webp", "offsets"} <= set(arrays):
-            found = conform(_mosaic(arrays, name), shape, cache, progress)
+            found = _mosaic(arrays, name)
         else:
-            names = ", ".join(f"{key} {array.shape}" for key, array in arrays.items()) or "none at all"
-            raise DataError(f"{path} has no array named 'images', but {names}", "numpy.savez(path, images=..., labels=...) names them")
+            hint = "numpy.savez(path, images=..., labels=...) names them"
+            raise DataError(f"{path} has no array named 'images', but {_names(path)}", hint)
         together = keys(arrays) if keys is not None else [str(block) for block in arrays["blocks"]] if "blocks" in arrays else None
-        return hold_out(found, together, split, held_out)
+        part = hold_out(found, contents if together is None else together, split, held_out, together=together is not None)
+        return conform(part, shape, cache, progress)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         if isinstance(error, GenzooError):
             raise type(error)(f"{path}: {error.message}", error.hint) from error
@@ -116,12 +149,9 @@ def found_parts(arrays: Mapping[str, Array]) -> dict[str, tuple[str, str]]:
     """
     found: dict[tuple[str, str], list[str]] = {}
     for key in arrays:
-        words = key.lower().split("_")
-        splits = [WORDS[word] for word in words if word in WORDS]
-        what = "_".join(word for word in words if word not in WORDS)
-        kind = "labels" if what in LABELS else "images" if what in IMAGES or (splits and not what) else ""
-        if kind and len(splits) < 2:
-            found.setdefault((splits[0] if splits else "all", kind), []).append(key)
+        split, kind = _meaning(key)
+        if kind:
+            found.setdefault((split, kind), []).append(key)
     if "images" in arrays:  # the name that decides
         found[("all", "images")] = ["images"]
     for (_, kind), names in found.items():
@@ -136,10 +166,32 @@ def found_parts(arrays: Mapping[str, Array]) -> dict[str, tuple[str, str]]:
         return named
     if len(parts) == 1:
         return {"all": next(iter(parts.values()))}
-    if len(arrays) == 1 and not parts:
+    if len(arrays) == 1 and not keys:
         key, array = next(iter(arrays.items()))
         return {"all": (key, "")} if array.ndim in (3, 4) else {}
     return {}
+
+
+def _meaning(key: str) -> tuple[str, str]:
+    """Return the split ("all" for none) and the kind of what people keep under `key`: "images", "labels", or "" for neither."""
+    words = key.lower().split("_")
+    splits = [WORDS[word] for word in words if word in WORDS]
+    what = "_".join(word for word in words if word not in WORDS)
+    kind = "labels" if what in LABELS else "images" if what in IMAGES or (splits and not what) else ""
+    return splits[0] if splits else "all", kind if len(splits) < 2 else ""
+
+
+def _names(path: Path) -> str:
+    """Return what the arrays of an .npz are called, with their shapes; they are not unpacked for that."""
+    with zipfile.ZipFile(path) as archive:
+        return ", ".join(_words(archive, member) for member in archive.infolist()) or "none at all"
+
+
+def _words(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
+    name = member.filename.removesuffix(".npy")
+    with contextlib.suppress(OSError, zipfile.BadZipFile, EOFError, zlib.error, RuntimeError, ValueError, SyntaxError, tokenize.TokenError):
+        return f"{name} {_claim(archive, member)[0]}"
+    return name
 
 
 def _part(arrays: Mapping[str, Array], parts: Mapping[str, tuple[str, str]], name: str, split: str) -> Images:
@@ -183,25 +235,43 @@ def _labels(arrays: Mapping[str, Array], parts: Mapping[str, tuple[str, str]], c
 def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
     if arrays[split].shape[1:] != (BINARY_SIDE**2 // 8,):
         raise ValueError(f"{split!r} must be packed bits (N, {BINARY_SIDE**2 // 8}), not {arrays[split].shape}")
+    check_memory(16 * arrays[split].size, f"what is packed in {split!r} of {name}")  # a byte each, and once more as pixels
     bits = np.unpackbits(arrays[split], axis=1)
     pixels = (bits * np.uint8(255)).reshape(-1, 1, BINARY_SIDE, BINARY_SIDE)  # (N, 1, 28, 28)
     return Images(pixels=pixels, name=name, split=split, transform="static-binarised", labels=arrays.get(f"{split}_labels"))
 
 
-def slices(arrays: Mapping[str, Array], of: str, offsets: str = "offsets") -> list[bytes]:
-    """Return the files that lie end to end in `arrays[of]`.
+class Slices:
+    """The files that lie end to end in `arrays[of]`, each taken out as bytes when it is asked for.
 
     Raises:
         DataError: offsets that do not rise within the array.
     """
-    data, bounds = arrays[of].tobytes(), arrays[offsets].astype(np.int64).ravel()
-    if len(bounds) < 2 or bounds[0] < 0 or bounds[-1] > len(data) or (np.diff(bounds) < 0).any():
-        raise DataError(f"{offsets!r} do not lead through {of!r}, which has {len(data):,} bytes")
-    return [data[start:stop] for start, stop in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True)]
+
+    def __init__(self, arrays: Mapping[str, Array], of: str, offsets: str = "offsets") -> None:
+        self._data = np.ascontiguousarray(arrays[of]).reshape(-1).data.cast("B")
+        self._bounds = bounds = arrays[offsets].astype(np.int64).ravel()
+        size = len(self._data)
+        if len(bounds) < 2 or bounds[0] < 0 or bounds[-1] > size or (np.diff(bounds) < 0).any():
+            raise DataError(f"{offsets!r} do not lead through {of!r}, which has {size:,} bytes")
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def __getitem__(self, row: int) -> bytes:
+        """Return file number `row`, or raise IndexError after the last."""
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return bytes(self._data[self._bounds[row] : self._bounds[row + 1]])
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (self[row] for row in range(len(self)))
 
 
-def _jpeg(arrays: Mapping[str, Array], name: str, shape: Shape | None, key: str | None, progress: Progress | None) -> Images:
-    files = slices(arrays, "jpeg")
+def _jpeg(
+    arrays: Mapping[str, Array], files: Slices, name: str, shape: Shape | None, known: tuple[object, str] | None, progress: Progress | None
+) -> Images:
+    """Return the decoded `files`; `known` is their content and their place, where they are kept."""
     target = shape or native(files[0], name)
 
     def make() -> Loaded:
@@ -213,8 +283,10 @@ def _jpeg(arrays: Mapping[str, Array], name: str, shape: Shape | None, key: str 
     attributes = None
     if "attr" in arrays and "attr_names" in arrays:
         attributes = {str(n): arrays["attr"][:, i].astype(np.float32) for i, n in enumerate(arrays["attr_names"])}
+    content, place = known or (None, "")
+    pixels = cached(key_of("npz", content, target) if known else None, make, name, place_of("npz", place, target)).pixels
     facts = {"decoder": decoder()}
-    return Images(pixels=cached(key, make).pixels, name=name, labels=arrays.get("labels"), attributes=attributes, facts=facts)
+    return Images(pixels=pixels, name=name, labels=arrays.get("labels"), attributes=attributes, facts=facts)
 
 
 def native(file: bytes, name: str) -> Shape:
@@ -237,14 +309,15 @@ def mosaics(arrays: Mapping[str, Array]) -> Array:
         DataError: a mosaic that is not readable, or of another size.
     """
     whole = (3, ROWS * SIDE, TILES * SIDE)
-    parts = []
-    for file in slices(arrays, "webp"):
+    files, parts = Slices(arrays, "webp"), []
+    check_memory(2 * len(files) * math.prod(whole), "what the mosaics hold")  # a mosaic of one colour has 200 bytes
+    for file in files:
         try:
-            with open_image(file) as image:
+            with faults(), open_image(file) as image, room(image):
                 if image.size != (TILES * SIDE, ROWS * SIDE):
                     raise DataError(f"a mosaic must be {TILES * SIDE}x{ROWS * SIDE} pixels, not {image.width}x{image.height}")
                 pixels = fit(image, whole).reshape(3, ROWS, SIDE, TILES, SIDE)
-        except (Skip, OSError) as error:
+        except Skip as error:
             raise DataError("a mosaic cannot be read", "fetch the file again") from error
         parts.append(pixels.transpose(1, 3, 0, 2, 4).reshape(ROWS * TILES, 3, SIDE, SIDE))  # (1000, 3, 32, 32)
     return np.concatenate(parts)

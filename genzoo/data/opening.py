@@ -14,12 +14,14 @@ from torch import Tensor
 from genzoo.data import idx, npz
 from genzoo.data.arrays import conform, standard
 from genzoo.data.collection import Images
+from genzoo.data.contents import digest_rows
 from genzoo.data.decode import Shape
 from genzoo.data.folder import DEFAULT, open_folder, read_folder
 from genzoo.data.formats import HEAD, SUFFIXES, foreign, remedy
 from genzoo.data.huggingface import open_huggingface
+from genzoo.data.memory import told
 from genzoo.data.named import NAMES, open_named
-from genzoo.data.notes import once
+from genzoo.data.notes import note, once
 from genzoo.data.pool import Progress
 from genzoo.data.splits import FIT, check_share, check_split, hold_out
 from genzoo.errors import ArgumentError, DataError, GenzooError, UnknownNameError, suggest
@@ -33,6 +35,7 @@ LONGEST = 4096  # pixels: a side that no model here can draw
 FORMS = "a folder of images, an .npz with 'images', an idx file, or hf:owner/dataset"
 
 
+@told
 def open_data(
     spec: Source,
     *,
@@ -51,8 +54,9 @@ def open_data(
             (N, H, W), (N, C, H, W) or (N, H, W, C), float in [0, 1] or uint8; or Images.
         image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out; grey is repeated, colours
             become luminance. None keeps the size of arrays and named sets; folders become 3x64x64.
-        split: "train", "test", "valid" or "fit". Sets without an official split are divided by a fixed hash. Validation images are a
-            part of the training images unless the set keeps its own apart (binarized-mnist); "fit" is the training images without them.
+        split: "train", "test", "valid" or "fit". Sets that publish no training and test split are divided by a hash of each image's
+            content: equal images lie on one side, see `genzoo.data.splits`. Validation images are a part of the training images
+            unless the set keeps its own apart (binarized-mnist); "fit" is the training images without them.
         held_out: the share of the test split where there is no official one, 0 to 0.9.
         cache: keep decoded images under GENZOO_CACHE.
         progress: called with (done, total) while decoding; by default a bar on stderr when it takes longer than two seconds.
@@ -69,7 +73,7 @@ def open_data(
         return conform(_part(spec, split, share), shape, progress=progress)
     if isinstance(spec, np.ndarray | Tensor):
         given = Images(pixels=standard(spec, "data"), name="array", facts=_facts("an array in memory"))
-        return hold_out(conform(given, shape, progress=progress), None, split, share)
+        return conform(hold_out(given, None, split, share), shape, progress=progress)
     if not isinstance(spec, str | os.PathLike):
         kind = type(spec).__name__
         raise ArgumentError(f"data must be a name, a path, an array or Images, not {kind}", f"for example 'digits', or {FORMS}")
@@ -83,6 +87,7 @@ def open_data(
     return _brought(str(spec), shape, split, share, extra)
 
 
+@told
 def open_both(
     spec: Source,
     *,
@@ -177,7 +182,7 @@ def _open_path(path: Path, shape: Shape | None, split: str, held_out: float, cac
     if not path.is_file() or not ("idx" in path.name or path.suffix in (".gz", "")):
         raise DataError(f"{path} is not a form of data that genzoo reads", f"expected {FORMS}")
     found = idx.open_file(path).replace(facts=_facts("an idx file"))
-    return hold_out(conform(found, shape, cache, progress), None, split, held_out)
+    return conform(hold_out(found, None, split, held_out), shape, cache, progress)
 
 
 def _check_form(path: Path) -> None:
@@ -201,12 +206,12 @@ def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra:
         names = [*NAMES, *known]
         raise UnknownNameError(f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}")
     try:
-        given = known[name]("train" if split == FIT else split)
-        if split == FIT and isinstance(given, Images) and given.split == "train":
-            given = given.replace(split=FIT)  # a set that keeps its validation images apart
-        if isinstance(given, np.ndarray | Tensor):
-            given = Images(pixels=standard(given, "its images"), name=name, split=split)
+        asked = "train" if split == FIT else split
+        given = _given(known[name], name, asked)
         if isinstance(given, Images):
+            given = _apart(given, known[name], name, asked)
+            if split == FIT and given.split == "train":
+                given = given.replace(split=FIT)  # a set that keeps its validation images apart
             return conform(_part(given, split, held_out), shape)
         if isinstance(given, str | os.PathLike) and _there(Path(given)):
             return _open_path(Path(given), shape, split, held_out, True, None).replace(name=name)
@@ -215,3 +220,33 @@ def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra:
     except Exception as error:  # somebody else's code
         raise DataError(f"the data set {name!r} could not be opened: {type(error).__name__}: {error}") from error
     raise DataError(f"the data set {name!r} gave {type(given).__name__}, not an array, Images or the path of something that is there")
+
+
+def _given(brought: Callable[[str], object], name: str, split: str) -> object:
+    given = brought(split)
+    if isinstance(given, np.ndarray | Tensor):
+        return Images(pixels=standard(given, "its images"), name=name, split=split)
+    return given
+
+
+def _apart(given: Images, brought: Callable[[str], object], name: str, split: str) -> Images:
+    """Return `given`, a split of a plugin's data set, so that none of its training images is among those of its other splits.
+
+    A plugin that gives the same images whatever split it is asked for gives the whole, which is then divided as any other set.
+    """
+    if given.split != split:
+        return given
+    try:
+        other = _given(brought, name, "test" if split == "train" else "train")
+    except Exception:  # noqa: BLE001 - somebody else's code: it has no other split
+        return given
+    if not isinstance(other, Images) or other.split == "all":
+        return given
+    own, others = digest_rows(given.pixels), set(digest_rows(other.pixels))
+    if set(own) == others:
+        return given.replace(split="all")
+    apart = [row for row, content in enumerate(own) if content not in others]
+    if split != "train" or len(apart) == len(own):
+        return given
+    note(f"{name}: {len(own) - len(apart):,} training images are test images too, and are left out")
+    return given.subset(apart)

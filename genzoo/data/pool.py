@@ -1,25 +1,26 @@
-"""Many images decoded at once: Pillow works outside Python's lock, so that threads use all the cores."""
+"""Many images read or decoded at once: Pillow and sha256 work outside Python's lock, so that threads use all the cores."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from genzoo.data.cache import Frames
+from genzoo.data.cache import Frames, Loaded
 from genzoo.data.decode import Shape, Skip
+from genzoo.data.memory import short_of_memory
 from genzoo.errors import safe_text
 from genzoo.show import Bar
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 Progress: TypeAlias = "Callable[[int, int], None]"
-Loaded: TypeAlias = "tuple[Frames, Sequence[int], dict[str, int]]"
 
 CHUNK = 64  # images per task: large enough that the queue costs nothing
 PATIENCE = 2.0  # seconds before a bar appears
@@ -33,35 +34,52 @@ def decode_all(count: int, load: Callable[[int], Array], shape: Shape, what: str
     frames = Frames(count, shape, what)
     reasons: list[str] = [""] * count
 
-    def work(start: int) -> int:
-        stop = min(start + CHUNK, count)
-        for row in range(start, stop):
-            try:
-                frames.pixels[row] = load(row)
-            except Skip as skip:
-                reasons[row] = str(skip)
-        return stop - start
+    def work(row: int) -> None:
+        try:
+            frames.pixels[row] = load(row)
+        except Skip as skip:
+            reasons[row] = str(skip)
 
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # libraries grumble about strangers' files; we count what is wrong with them
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            _report(threads.map(work, range(0, count, CHUNK)), count, what, progress)
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for the rest
-            raise
+        in_parallel(count, work, f"decoding {what}", progress)
     return frames, [row for row, reason in enumerate(reasons) if not reason], dict(Counter(filter(None, reasons)))
 
 
-def _report(chunks: Iterator[int], count: int, what: str, progress: Progress | None) -> None:
-    if progress is not None:
-        done = 0
-        for size in chunks:
-            done += size
-            progress(done, count)
-        return
+def in_parallel(count: int, work: Callable[[int], None], title: str, progress: Progress | None = None) -> None:
+    """Call `work(i)` for i in 0..count-1 in threads; `progress` is told, or a bar with `title` is shown when it takes long.
+
+    Raises:
+        DataError: the system gives no thread.
+    """
+
+    def several(start: int) -> int:
+        stop = min(start + CHUNK, count)
+        for row in range(start, stop):
+            work(row)
+        return stop - start
+
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+        try:
+            _report(threads.map(several, range(0, count, CHUNK)), count, title, progress)
+        except BaseException as error:
+            threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for the rest
+            if "can't start new thread" in str(error):  # what Python says where memory or the number of threads is limited
+                raise short_of_memory(f"{title}: the system gives no more threads") from error
+            raise
+
+
+def _report(chunks: Iterator[int], count: int, title: str, progress: Progress | None) -> None:
     done = 0
-    with Bar(count, desc=safe_text(f"decoding {what}", 100), unit=" images", delay=PATIENCE, leave=False) as bar:
+    with _bar(count, title) if progress is None else contextlib.nullcontext(progress) as show:
         for size in chunks:
             done += size
-            bar.move_to(done)
+            show(done, count)
+
+
+@contextlib.contextmanager
+def _bar(count: int, title: str) -> Iterator[Progress]:
+    """Give a function that moves a bar on stderr, and does nothing where there is no terminal, or none any more."""
+    with Bar(count, desc=safe_text(title, 100), unit=" images", delay=PATIENCE, leave=False) as bar:
+        yield lambda done, _: bar.move_to(done)

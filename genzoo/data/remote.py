@@ -17,7 +17,7 @@ from typing import IO
 
 from genzoo.data.notes import note
 from genzoo.errors import DataError, StorageError
-from genzoo.files import atomic_write, cache_dir, make_folder, read_capped, sha256_of
+from genzoo.files import atomic_write, cache_dir, make_folder, read_capped, sha256_of, storage
 
 STALL = 20.0  # seconds without a byte
 SLOWEST = 50_000  # bytes a second, below which the whole takes too long
@@ -110,6 +110,9 @@ def _wrong(file: File, data: bytes) -> str:
 def _keep(path: Path, data: bytes) -> None:
     try:
         make_folder(path.parent)
+        with storage("write", path):
+            if path.is_symlink():
+                path.unlink()  # what it leads to is none of ours
         atomic_write(path, data)
     except StorageError as error:
         note(f"{path.name} is not kept: {error.message}; set GENZOO_CACHE to a folder that can be written")

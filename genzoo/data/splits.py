@@ -1,8 +1,10 @@
 """Which images are held out, where a set has no official test split.
 
-An image is held out when the hash of its key falls below the share: that depends on nothing but the key, so that adding images
-to a folder moves none of the old ones. Keys are the relative path of a file, the index in an array, the person on a photograph
-or a block of video frames: whatever must not be torn apart.
+There is one rule for data of every kind. Where a set publishes a training and a test split, they are taken as they are. Otherwise the
+whole is divided: an image is held out when the hash of its key falls below the share. That depends on nothing but the key, so that
+adding, renaming or reordering images moves none of the old ones. The key is the content of the image as it was given (a file's bytes,
+an array's pixels), so that two equal ones never lie on both sides. A few sets with a name have other keys for what must not be torn
+apart, the person on a photograph or a block of video frames, or the place in the set, on which published records rest.
 
 Settings are chosen by validation images, `valid`, so that the test images are asked once. Where a set has no official ones they are a
 part of the training images: the next share of the same hashes, or the last rows of an official training part. `train` holds them, since
@@ -18,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from genzoo.data.collection import Images
+from genzoo.data.contents import digest_rows
 from genzoo.errors import ArgumentError, DataError
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -63,8 +66,10 @@ def check_split(split: object, known: Sequence[str] = (*SPLITS, FIT), name: str 
     return str(split)
 
 
-def hold_out(images: Images, keys: Sequence[str] | None, split: str, share: float) -> Images:
-    """Return a part of `images`; `keys` are the indices where None is given, and else say which images belong together.
+def hold_out(images: Images, keys: Sequence[str] | None, split: str, share: float, *, together: bool = False) -> Images:
+    """Return a part of `images`; `keys` are their contents where None is given. With `together` keys say which images depend on each other.
+
+    Images with `blocks` of their own are divided by them.
 
     Raises:
         ArgumentError: an unknown split.
@@ -72,10 +77,12 @@ def hold_out(images: Images, keys: Sequence[str] | None, split: str, share: floa
     """
     check_split(split, name=images.name)
     if keys is None and images.blocks is not None:
-        keys = [str(block) for block in images.blocks]
-    if keys is not None:
+        keys, together = [str(block) for block in images.blocks], True
+    if keys is not None and together and len(set(keys)) < len(keys):
         images = images.replace(blocks=np.unique(np.asarray(keys), return_inverse=True)[1])
-    mask = split_mask(fractions(keys if keys is not None else map(str, range(len(images)))), split, share)
+    if keys is None and (share > 0 or split in ("valid", FIT)):
+        keys = digest_rows(images.pixels if images.grey is None else images.grey)
+    mask = split_mask(fractions(keys if keys is not None else range_keys(len(images))), split, share)
     if split in ("test", "valid") and not mask.any():
         raise nothing_held_out(images.name, share, len(images), split)
     return images.replace(split=split) if mask.all() else images.subset(np.flatnonzero(mask), split=split)
@@ -97,10 +104,25 @@ def last_of(train: Images, split: str, count: int) -> Images:
     return train.subset(slice(start, stop), split=split)
 
 
+def range_keys(count: int) -> list[str]:
+    """Return the places in the set as keys: for sets with a name, whose published records rest on that division."""
+    return [str(place) for place in range(count)]
+
+
+def published(names: Sequence[str], split: str) -> str | None:
+    """Return which of the published splits `names` is `split`, or None where they are no training and test split: then one is divided.
+
+    A set without a test split has none but what is held out of its training split, and that must be held out of both.
+    """
+    if split == "valid" and "train" in names:
+        return next((name for name in ("valid", "validation", "val", "dev") if name in names), None)
+    return split if split in names and {"train", "test"} <= set(names) else None
+
+
 def nothing_held_out(name: str, share: float, count: int, split: str = "test") -> DataError:
     """Return the error for a test or validation split that has no images."""
     if split == "valid":
         return DataError(f"{name} has no validation images: {count} cannot be divided", "give it more images")
     if share == 0:
         return DataError(f"{name} has no test images: held_out is 0", "set held_out=0.1 to keep a tenth of the images for tests")
-    return DataError(f"{name} has no test images: {count} cannot be divided", "give it more images")
+    return DataError(f"{name} has no test images: {count} cannot be divided", "give it more images that differ")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,9 +14,11 @@ from typing import Any, TypeAlias
 import numpy as np
 from PIL import Image
 
-from genzoo.data.decode import MOST_PIXELS, TOO_LARGE, Shape, Skip, eight_bit, faults, fit, is_deep, open_image
+from genzoo.data.decode import Shape, Skip, check_size, eight_bit, faults, fit, is_deep, open_image, room
 from genzoo.data.depth import FULL, VARIABLE, Numbers, Scale, asked_bits, scale_of
 from genzoo.data.formats import HEAD, is_raw
+from genzoo.data.pool import in_parallel
+from genzoo.safe_open import open_to_read
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
@@ -44,24 +44,29 @@ class Survey:
     notes: tuple[str, ...] = ()
 
 
-def survey(count: int, source: Callable[[int], Path | bytes], every_page: bool = True) -> Survey:
+def survey(count: int, source: Callable[[int], Path | bytes], what: str, every_page: bool = True) -> Survey:
     """Look at the headers of `count` files, and into those that are deeper than 8 bits until their range is known.
 
     Args:
         count: how many.
         source: the path or the content of file i, from 0; a `Skip` says that there is none.
+        what: the name of the data, for a bar where it takes long.
         every_page: whether each page of a file is an image, or the first one alone.
+
+    Raises:
+        DataError: there is not enough memory to look into a picture.
     """
     look = _Look(source, every_page)
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+    found: list[tuple[int, ...]] = [(0,)] * count
+
+    def work(number: int) -> None:
+        found[number] = look(number)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        try:
-            found = dict(enumerate(threads.map(look, range(count))))
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
-    pages = {number: pages for number, pages in found.items() if pages != (0,)}
+        in_parallel(count, work, f"looking into {what}")
+    pages = {number: pages for number, pages in enumerate(found) if pages != (0,)}
     scale = scale_of(look.numbers)
     return Survey(pages, scale, tuple(look.notes(pages, scale)))
 
@@ -84,7 +89,7 @@ class _Look:
             if isinstance(source, bytes):
                 return self._looked(number, source, source[:HEAD])
             if source.is_file() and not is_raw(source.name):
-                with source.open("rb") as file:
+                with open_to_read(source) as file:
                     head = file.read(HEAD)
                 return self._looked(number, source, head)
         return (0,)
@@ -111,9 +116,10 @@ class _Look:
                     if int(_tag(image, _SUBFILE, 0)) & (_REDUCED | _MASK):
                         continue
                 pages.append(page)
-                if image.width * image.height <= MOST_PIXELS:
-                    with contextlib.suppress(Skip), faults():
-                        self._measure(image)
+                with contextlib.suppress(Skip), faults():
+                    check_size(image)
+                    self._measure(image)
+                _forget(image)
         return tuple(pages) or (0,)
 
     def _measure(self, image: Image.Image) -> None:
@@ -123,11 +129,14 @@ class _Look:
             if image.mode != "F" and (self._full or self._bits or declared):  # its values need not be looked at
                 self.numbers.append(Numbers(True, 0, 2.0 ** (declared or 16) - 1, declared))
                 return
-            values = np.asarray(image)
-            self.numbers.append(Numbers(values.dtype.kind != "f", float(values.min()), float(values.max())))
+            with room(image):
+                values = np.asarray(image)
+                low, high = float(values.min()), float(values.max())
+            self.numbers.append(Numbers(values.dtype.kind != "f", low, high))
             self._full |= FULL < self.numbers[-1].high <= 65_535 and self.numbers[-1].whole
         elif (image.format == "PNG" or _bits(image) == 16) and max(self.colours, default=0) <= _DARK:
-            self.colours.append(int(np.asarray(image.convert("RGB")).max()))
+            with room(image):
+                self.colours.append(int(np.asarray(image.convert("RGB")).max()))
 
     def notes(self, pages: Mapping[int, tuple[int, ...]], scale: Scale) -> list[str]:
         """Return what people should know, one line each."""
@@ -170,16 +179,23 @@ class Stacks:
             while len(self._open) > self.MOST:
                 self._open.popitem(last=False)[1].close()
             image.seek(page)
-            if image.width * image.height > MOST_PIXELS:
-                raise Skip(TOO_LARGE)
-            image.load()
-            return fit(eight_bit(image, scale), shape)
+            check_size(image)
+            with room(image):
+                image.load()
+                pixels = fit(eight_bit(image, scale), shape)
+            _forget(image)
+            return pixels
 
     def close(self) -> None:
         """Close all files."""
         for image in self._open.values():
             image.close()
         self._open.clear()
+
+
+def _forget(image: Image.Image) -> None:
+    """Give back the pixels of the page that was decoded, while the file stays open: no page is decoded twice."""
+    image.im = None  # type: ignore[assignment]
 
 
 def _animated(source: Path | bytes, head: bytes) -> bool:

@@ -92,6 +92,6 @@ def decoder_of(images: ImageSet) -> str:
 
 
 def take(images: ImageSet, indices: Tensor, what: str) -> Tensor:
-    """Return the images at `indices` as `as_pixels` does; of a memory-mapped set only these are read."""
+    """Return the images at `indices` as `as_pixels` does; only these are converted."""
     chosen = images[indices.to(images.device)] if isinstance(images, Tensor) else images[indices.numpy()]
     return as_pixels(chosen, what)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genzoo.data.decode import Skip, eight_bit, faults, is_deep, open_image
+from genzoo.data.decode import Skip, eight_bit, faults, is_deep, open_image, room
 from genzoo.errors import ArgumentError, DataError
 from genzoo.explore.drawing import FRAMES, HIDDEN, unveiled
 from genzoo.images import Pixels, as_tensor
@@ -105,8 +105,9 @@ def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
             wide, high = picture.size
             if (high, wide) != (height, width):
                 raise ArgumentError(f"the mask {path} is {high}x{wide}, and the images {height}x{width}", "draw it in their size")
-            picture.load()
-            grey, alpha = _grey_and_alpha(picture)
+            with room(picture):
+                picture.load()
+                grey, alpha = _grey_and_alpha(picture)
     except Skip as reason:
         raise DataError(f"the mask {path} cannot be read: {reason}", f"a mask is a PNG: {RULE}") from reason
     return _kept(grey, alpha, f"the mask {path}")

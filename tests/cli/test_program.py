@@ -130,8 +130,17 @@ class TestExitCodes:
         assert done.exit_code == 1
         assert one_line(done.stderr, "internal error: Mean")
 
-    def test_no_memory(self, fails):
-        done = fails(MemoryError())
+    @pytest.mark.parametrize(
+        "error",
+        [
+            MemoryError(),
+            RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+            RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
+            RuntimeError("can't start new thread"),
+        ],
+    )
+    def test_no_memory(self, fails, error):
+        done = fails(error)
         assert done.exit_code == 1
         assert one_line(done.stderr, "not enough memory")
 

@@ -185,3 +185,30 @@ def test_of_what_moves_the_first_frame_is_read_and_told(folder, form, capsys):
     frames[1].save(folder / f"still.{form}", **({"lossless": True} if form == "webp" else {}))
     assert values(folder) == [40, 200]
     assert f"1 animated: of each the first is read (one of them: a.{form})" in capsys.readouterr().err
+
+
+def stack(path, *values, size=(20, 16)):
+    pages = [Image.new("L", size, value) for value in values]
+    pages[0].save(path, save_all=True, append_images=pages[1:])
+
+
+def test_pages_of_one_file_lie_on_one_side(folder):
+    for first in range(0, 120, 10):
+        stack(folder / f"{first}.tif", *range(first, first + 10))
+    train, test = ({int(image.max()) // 10 for image in open_data(folder, image_shape=SHAPE, split=s).pixels} for s in ("train", "test"))
+    assert train | test == set(range(12)) and not train & test and test
+
+
+def test_the_pages_of_one_file_alone_are_not_divided(folder):
+    stack(folder / "stack.tif", *range(30))
+    assert len(open_data(folder, image_shape=SHAPE)) == 30
+    with pytest.raises(DataError, match="the pages of its one file stay together — give it more files"):
+        open_data(folder, image_shape=SHAPE, split="test")
+
+
+def test_bits_are_part_of_what_is_kept_for_the_pages_of_a_stack(folder, monkeypatch):
+    pages = [Image.fromarray((RAMP * high).astype(np.uint16)) for high in (4095, 2000)]
+    pages[0].save(folder / "stack.tif", save_all=True, append_images=pages[1:])
+    assert values(folder) == [125, 255]
+    monkeypatch.setenv("GENZOO_BITS", "16")
+    assert values(folder) == [8, 16]

@@ -1,5 +1,6 @@
 """`hf:` data sets, with a stand-in for the library `datasets`: what is asked of it, and what becomes of its answers."""
 
+import os
 import sys
 import types
 
@@ -17,7 +18,7 @@ class Image:
 
 class Table:
     def __init__(self, cells, decoded=True):
-        self.cells, self.decoded, self._fingerprint = cells, decoded, "f00"
+        self.cells, self.decoded = cells, decoded
         self.features = {"id": int, "photo": Image(), "label": int}
 
     def cast_column(self, name, kind):
@@ -50,7 +51,9 @@ def hub(make, monkeypatch):
             raise ConnectionError(f"no {repo}\x1b[31m")
         return list(splits)
 
-    library = types.SimpleNamespace(get_dataset_split_names=names, load_dataset=lambda repo, split: splits[split], Image=Image)
+    library = types.SimpleNamespace(
+        get_dataset_split_names=names, load_dataset=lambda repo, split: splits[split], Image=Image, __version__="4.0.0"
+    )
     monkeypatch.setitem(sys.modules, "datasets", library)
     return splits
 
@@ -98,3 +101,51 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(DataError, match=r"need the library 'datasets' .* — pip install 'genzoo\[data\]'"):
         open_data("hf:me/photos")
+
+
+def test_a_training_split_alone_is_divided_for_both_sides(hub):
+    del hub["test"]
+    train, test = (open_data("hf:me/photos", split=split, held_out=0.3) for split in ("train", "test"))
+    assert len(train) + len(test) == 20 and not set(train.labels) & set(test.labels) and 1 < len(test) < 12
+
+
+@pytest.mark.parametrize("version", ["3.6.0", "2.20.0", "", "x", "٤.0", None])
+def test_a_library_that_may_run_scripts_is_refused(hub, monkeypatch, version):
+    monkeypatch.setattr(sys.modules["datasets"], "__version__", version, raising=False)
+    with pytest.raises(DataError, match=r"may run the scripts of a data set — pip install 'datasets>=4'"):
+        open_data("hf:me/photos")
+
+
+def test_files_of_this_machine_are_no_images_of_the_data_set(hub, make, tmp_path, monkeypatch, capsys):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(make.encoded(make.photo(seed=99)))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    home = tmp_path / "hub" / "datasets--me--photos" / "snapshots" / "0"
+    other = tmp_path / "hub" / "datasets--you--photos" / "own.png"
+    for folder in (home, other.parent):
+        folder.mkdir(parents=True)
+    for path in (home / "own.png", other):
+        path.write_bytes(make.encoded(make.photo(seed=98)))
+    (home / "link.png").symlink_to(secret)
+    os.mkfifo(home / "pipe.png")
+    upwards = home / ".." / ".." / ".." / "datasets--you--photos" / "own.png"
+    bad = [secret, home / "link.png", upwards, other, home / "pipe.png", "a\0b", 3, ""]
+    hub["train"].cells[1:9] = [{"bytes": None, "path": path if isinstance(path, int) else str(path)} for path in bad]
+    hub["train"].cells[9] = {"bytes": None, "path": str(home / "own.png")}
+    images = open_data("hf:me/photos")
+    assert sum(images.skipped.values()) == 8 and images.labels[0] == 0 and 9 in images.labels
+    shown = {image.tobytes() for image in images.pixels}
+    assert make.photo(seed=98).transpose(2, 0, 1).tobytes() in shown and make.photo(seed=99).transpose(2, 0, 1).tobytes() not in shown
+
+
+def test_the_first_image_may_be_absent(hub):
+    hub["train"].cells[0] = {"bytes": None, "path": "/etc/hostname"}
+    with pytest.raises(DataError, match="the first image of hf:me/photos:train is outside of the data set — give an image_shape"):
+        open_data("hf:me/photos")
+    assert len(open_data("hf:me/photos", image_shape=(3, 8, 8))) == 19
+
+
+def test_another_content_of_the_same_name_is_decoded_anew(hub, make):
+    open_data("hf:me/photos")
+    hub["train"].cells[5] = {"bytes": make.encoded(make.photo(seed=77)), "path": None}
+    assert make.photo(seed=77).transpose(2, 0, 1).tobytes() in {image.tobytes() for image in open_data("hf:me/photos").pixels}

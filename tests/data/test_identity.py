@@ -44,7 +44,7 @@ OTHER_PIXEL[5, 2, 3, 4] ^= 1
         {"pixels": PIXELS.reshape(6, 3, 5, 4)},
         {"labels": np.array([0, 1, 2, 3, 4, 4])},
         {"labels": None},
-        {"labels": np.array(list("abcdef"))},
+        {"labels": np.array(list("abcdee"))},
         {"split": "test"},
         {"transform": "static-binarised"},
         {"grey": PIXELS},

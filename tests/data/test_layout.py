@@ -183,3 +183,37 @@ def test_a_folder_is_decoded_once_for_both_parts(tree, monkeypatch):
     assert len(seen) == 40 and len(train) + len(test) == 40
     assert not {image.tobytes() for image in train.pixels} & {image.tobytes() for image in test.pixels}
     assert open_both(root, image_shape=SHAPE, held_out=0)[1] is None
+
+
+def test_copies_across_the_folders_of_splits_are_told(tree, capsys):
+    root = tree(*spread("train/a", "train/b", "val/a", "val/b", "test/a", "test/b"))
+    open_data(root, image_shape=SHAPE)
+    assert "exact cop" not in capsys.readouterr().err
+    for copy, held in (("train/b/9.png", "test/a/0.png"), ("train/a/8.png", "val/b/1.png"), ("test/b/8.png", "val/b/1.png")):
+        (root / copy).write_bytes((root / held).read_bytes())
+    assert [len(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "valid", "test")] == [14, 12, 13]  # as published
+    said = capsys.readouterr().err
+    assert said.count("2 training images lie as exact copies among those that are held out") == 1
+    assert "(one of them: train/a/8.png)" in said
+
+
+def test_labels_follow_images_whose_place_their_content_gives(tree):
+    root = tree(*spread("ape", "cat", "dog", count=12))
+    for i in (3, 4):
+        (root / "dog" / f"copy {i}.png").write_bytes((root / "cat" / f"{i}.png").read_bytes())  # the same image, of two classes
+
+    def sides():
+        found = {}
+        for side, part in zip(("train", "test"), open_both(root, image_shape=SHAPE, held_out=0.3), strict=True):
+            for pixels, label in zip(part.pixels, part.labels, strict=True):
+                found.setdefault(int(pixels[0, 0, 0]) - 1, set()).add((side, part.class_names[label]))
+        return found
+
+    before = sides()
+    for number, places in before.items():
+        assert ("ape", "cat", "dog")[number // 12] in {name for _, name in places}
+        assert len({side for side, _ in places}) == 1 and len(places) == (2 if number in (15, 16) else 1)
+    assert {side for places in before.values() for side, _ in places} == {"train", "test"}
+    for path in sorted(root.rglob("*.png")):
+        path.rename(path.with_name(f"new {path.name}"))
+    assert sides() == before

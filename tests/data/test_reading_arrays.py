@@ -137,6 +137,11 @@ def test_two_arrays_that_may_be_the_images_are_not_chosen_from(saved):
         open_data(saved(images=PIXELS, y=LABELS, label=LABELS))
 
 
+def test_what_is_not_read_makes_no_array_alone(saved):
+    with pytest.raises(DataError, match=r"has no array named 'images', but labels \(30, 6, 5\), junk \(2,\)"):
+        open_data(saved(labels=PIXELS, junk=np.zeros(2)))
+
+
 def test_images_is_the_name_that_decides(saved):
     assert len(open_data(saved(images=PIXELS, x_train=PIXELS[:3], x_test=PIXELS[:3]), held_out=0)) == 30
 

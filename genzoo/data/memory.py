@@ -1,0 +1,144 @@
+"""How much memory is free, and how much of it the pictures that are being decoded may take together."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from genzoo.errors import DataError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+IN_FLIGHT = 512 * 10**6  # bytes of pictures at once, by estimate; a larger one is decoded alone
+SMALL = 8 * 10**6  # bytes of a picture for which nobody asks how much is free: that takes a tenth of a millisecond
+
+
+def available() -> int | None:
+    """Return how many bytes this process may still take: of the machine, its control groups and its own limit; None where nobody says."""
+    known = [_machine(), *_groups(), _own_limit()]
+    free = [size for size in known if size is not None]
+    return max(0, min(free)) if free else None
+
+
+def check_memory(size: int, what: str) -> None:
+    """Raise DataError if `size` bytes are more than are free: better one line than the system's killer."""
+    free = available()
+    if free is not None and size > free:
+        raise short_of_memory(f"{what} needs {size_words(size)} of memory, and {size_words(free)} are free")
+
+
+def size_words(size: int) -> str:
+    """Return so many bytes in words: "3 MB", "1.5 GB"."""
+    return f"{size / 1e9:,.1f} GB" if size >= 10**9 else f"{size / 1e6:,.0f} MB"
+
+
+def short_of_memory(what: str) -> DataError:
+    """Return the error for images that do not fit into the memory."""
+    return DataError(what, "take fewer or smaller images, or end other programs")
+
+
+def told(function: Callable[P, R]) -> Callable[P, R]:
+    """Return `function` with a DataError in the place of any MemoryError."""
+
+    @functools.wraps(function)
+    def telling(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except MemoryError as error:
+            raise short_of_memory(f"there is not enough memory for these images{': ' * bool(str(error))}{error}") from error
+
+    return telling
+
+
+class Room:
+    """So many bytes, which threads take and give back; whoever asks for more than are left waits, in turn."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._taken = 0
+        self._door = threading.Lock()
+        self._change = threading.Condition()
+
+    @contextlib.contextmanager
+    def take(self, size: int, what: str) -> Iterator[None]:
+        """Hold `size` bytes for the block; more than the whole room are held by one alone.
+
+        Raises:
+            DataError: more than are free, where `size` is not small.
+        """
+        with self._door:  # who waits here keeps the later and smaller ones behind itself
+            with self._change:
+                self._change.wait_for(lambda: not self._taken or self._taken + size <= self._now(size))
+                if size > SMALL:
+                    check_memory(size, what)
+                self._taken += size
+        try:
+            yield
+        finally:
+            with self._change:
+                self._taken -= size
+                self._change.notify_all()
+
+    def _now(self, size: int) -> int:
+        free = available() if size > SMALL else None
+        return self._limit if free is None else min(self._limit, self._taken + free // 2)
+
+
+PICTURES = Room(IN_FLIGHT)
+
+
+def _machine() -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in (PROC / "meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # macOS tells what there is, not what is free
+    except (AttributeError, ValueError, OSError):
+        return None  # Windows: numpy will say it
+
+
+def _groups() -> Iterator[int]:
+    """Yield what is left in each control group (version 1 or 2) that this process is in, from its own up to the root."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in (PROC / "self" / "cgroup").read_text().splitlines():
+            _, kinds, inside = line.split(":", 2)
+            if kinds and "memory" not in kinds.split(","):
+                continue
+            root = CGROUPS / "memory" if kinds else CGROUPS
+            path = root / inside.lstrip("/")
+            for folder in (path, *(parent for parent in path.parents if parent.is_relative_to(root))):
+                left = _left(folder, "limit_in_bytes", "usage_in_bytes") if kinds else _left(folder, "max", "current")
+                if left is not None:
+                    yield left
+
+
+def _left(folder: Path, most: str, used: str) -> int | None:
+    try:
+        limit = int((folder / f"memory.{most}").read_text())  # "max" is no number
+        usage = int((folder / f"memory.{used}").read_text())
+        facts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        kept = int(facts.get("inactive_file", 0)) + int(facts.get("active_file", 0))  # of files: given up when it is needed
+    except (OSError, ValueError):
+        return None
+    return limit - usage + min(kept, usage)
+
+
+def _own_limit() -> int | None:
+    """Return what `ulimit -v` leaves."""
+    try:
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit == resource.RLIM_INFINITY:
+            return None
+        return limit - int((PROC / "self" / "statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except (ImportError, OSError, ValueError, AttributeError):
+        return None
