@@ -58,7 +58,7 @@ def _library() -> Any:
 
 
 def _table(repo: str, part: str, split: str) -> tuple[Any, str, bool, bool]:
-    """Return the table, the name of its split, whether that is the wanted split as it was published, and whether the set has a test split."""
+    """Return the table, its split, whether that is the wanted split as it was published, and whether the set has a test split."""
     library = _library()
     try:
         names = list(library.get_dataset_split_names(repo))

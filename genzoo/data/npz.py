@@ -41,7 +41,7 @@ Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
 
 IMAGES = ("images", "image", "imgs", "x", "data", "samples", "arr_0")
 LABELS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
-OTHERS = {"alphabet", "character", "jpeg", "webp", "offsets", "attr", "attr_names", "path", "class_names"}
+OTHERS = {"blocks", "alphabet", "character", "jpeg", "webp", "offsets", "attr", "attr_names", "path", "class_names"}
 HEAD = 1 << 16  # bytes of an array's header, at most
 BINARY_SIDE = 28
 TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image

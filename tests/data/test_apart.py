@@ -121,9 +121,9 @@ def given(tmp_path, make, monkeypatch):
 
 
 def parts(spec, **options):
-    """Return the sets of hashes of training, validation and test images; a split that is refused is empty."""
+    """Return the sets of training, fit (training without validation), validation and test images; a split that is refused is empty."""
     found = []
-    for split in ("train", "valid", "test"):
+    for split in ("train", "fit", "valid", "test"):
         try:
             images = open_data(spec, split=split, held_out=0.3, **options)
         except (ArgumentError, DataError) as error:
@@ -135,23 +135,25 @@ def parts(spec, **options):
     return found
 
 
-def assert_apart(train, valid, test):
-    assert train and not train & test and not train & valid and not valid & test
+def assert_apart(train, fit, valid, test):
+    """Hold that no image that is learned from is judged by: tests are apart from all, validation from what `validation=true` trains on."""
+    assert train and not train & test and not fit & test and not valid & test and not fit & valid
+    assert not valid or valid | fit >= train or not valid & train  # validation is a part of training, or a set of its own
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("cache", [True, False])
 def test_no_image_is_on_both_sides(given, kind, cache):
-    train, valid, test = parts(KINDS[kind](given), cache=cache)
-    assert_apart(train, valid, test)
-    assert test
+    train, fit, valid, test = parts(KINDS[kind](given), cache=cache)
+    assert_apart(train, fit, valid, test)
+    assert test and valid and fit
     if "train and" not in kind and "mosaics" not in kind:
         assert len(train) + len(test) == COUNT  # nothing is lost
 
 
 @pytest.mark.parametrize("kind", PLUGINS)
 def test_no_image_of_a_plugin_is_on_both_sides(given, kind):
-    train, _, test = parts("mine", extra={"mine": PLUGINS[kind](given)})
+    train, _, _, test = parts("mine", extra={"mine": PLUGINS[kind](given)})
     assert train and not train & test and bool(test) == ("alone" not in kind)
 
 
@@ -191,8 +193,8 @@ def test_neither_order_nor_name_nor_form_moves_an_image(given):
     whole = parts(given.photos)
     assert parts(given.photos[::-1]) == whole == parts(given.npz()) == parts(torch.from_numpy(given.photos).permute(0, 3, 1, 2))
     more = np.concatenate([given.photos, np.random.default_rng(1).integers(0, 256, (50, *given.photos.shape[1:]), dtype=np.uint8)])
-    train, _, test = parts(more)
-    assert whole[0] <= train and whole[2] <= test
+    train, _, _, test = parts(more)
+    assert whole[0] <= train and whole[3] <= test
 
 
 def test_a_set_of_one_image_and_its_copies_cannot_be_divided():
@@ -212,6 +214,8 @@ def test_which_published_splits_are_taken_as_they_are():
 
 
 def test_a_split_that_a_set_of_the_hub_has_not(given):
-    with pytest.raises(ArgumentError, match="has no split 'valid' — there are train, test"):
-        open_data(given.hub(train=WHOLE, test=range(3)), split="valid")
+    with pytest.raises(ArgumentError, match="split must be one of train, valid, test, not 'dev'"):
+        open_data(given.hub(train=WHOLE, test=range(3)), split="dev")
+    sides = [len(open_data(given.hub(train=range(30), test=range(3)), split=split)) for split in ("train", "fit", "valid")]
+    assert sides[0] == 30 == sides[1] + sides[2] and 0 < sides[2] < 15  # a share of the training split, whatever is held out elsewhere
     assert len(open_data(given.hub(train=range(30), test=range(3), validation=range(30, 40)), split="valid")) == 10

@@ -88,7 +88,7 @@ def test_no_block_is_torn_apart_by_any_split():
 
 def test_images_know_what_belongs_together():
     keys = [f"person {i // 7}" for i in range(210)]
-    test = hold_out(some(210), keys, "test", 0.2)
+    test = hold_out(some(210), keys, "test", 0.2, together=True)
     assert len(np.unique(test.blocks)) == len({keys[int(x[0, 0, 0])] for x in test.pixels}) == len(test) / 7
     again = hold_out(test.replace(split="all"), None, "train", 0.5)
     assert set(np.unique(again.blocks, return_counts=True)[1]) == {7}
