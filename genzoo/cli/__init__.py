@@ -26,12 +26,16 @@ def main() -> NoReturn:
     try:
         _open_closed_streams()
         filter_streams()
+        os.getcwd()
         from genzoo.cli.program import cli, leave
 
         code = cli.run(sys.argv[1:])
     except KeyboardInterrupt:  # while the program was being loaded, or told of another error
         tell("genzoo: interrupted")
         os._exit(130)
+    except FileNotFoundError:  # said by getcwd; libraries in C end the process there
+        tell("genzoo: the current folder has been deleted — go to another: cd")
+        os._exit(1)
     leave(code)
 
 

@@ -98,6 +98,7 @@ class Program(click.Group):
         session = Session(debug=debug_wanted())
         try:
             self._main_shell_completion({}, name, COMPLETE)
+            _check_signs(args)
             with self.make_context(name, list(args), obj=session) as context:
                 self.invoke(context)
         except click.exceptions.Exit as end:
@@ -110,6 +111,17 @@ class Program(click.Group):
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, people are told in one line
             return report(error, session.debug)
         return 0
+
+
+def _check_signs(args: Sequence[str]) -> None:
+    """Refuse what no shell can give and no file can be called: callers inside a process can."""
+    for arg in args:
+        try:
+            wrong = b"\0" in os.fsencode(arg)
+        except UnicodeEncodeError:
+            wrong = True
+        if wrong:
+            raise click.UsageError(f"the argument {arg!r} holds a sign that no command line can hold")
 
 
 def report(error: BaseException, debug: bool = False) -> int:

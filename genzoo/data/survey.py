@@ -83,7 +83,7 @@ class _Look:
             source = self._source(number)
             if isinstance(source, bytes):
                 return self._looked(number, source, source[:HEAD])
-            if source.is_file() and not is_raw(source.name):
+            if os.path.isfile(source) and not is_raw(source.name):
                 with source.open("rb") as file:
                     head = file.read(HEAD)
                 return self._looked(number, source, head)
