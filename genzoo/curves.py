@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from genzoo.errors import ArgumentError
+from genzoo.errors import ArgumentError, safe_text
 from genzoo.files import atomic_write
 
 Point: TypeAlias = "tuple[float, float]"
@@ -175,10 +175,10 @@ class _Page:
         return self._image.reduce(_FINE)
 
     def width(self, text: str) -> float:
-        return float(self._draw.textlength(text, self._font())) / _FINE
+        return float(self._draw.textlength(safe_text(text), self._font())) / _FINE
 
     def text(self, at: Point, text: str, anchor: str = "lt", scale: float = 1.0, fill: str = INK) -> None:
-        self._draw.text(self._fine([at])[0], text, fill, self._font(scale), anchor)
+        self._draw.text(self._fine([at])[0], safe_text(text), fill, self._font(scale), anchor)
 
     def line(self, points: Sequence[Point], fill: str, width: float = 1, dashed: bool = False) -> None:
         for part in _dashes(points) if dashed else [points]:

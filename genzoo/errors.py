@@ -14,6 +14,8 @@ from collections.abc import Iterable
 
 _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNSEEN = _BIDI + "\u200b\u200c\u200d\u2028\u2029\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\u034f\u180e"
+_PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
+_COLOURS = re.compile(r"(\x1b\[(?:0|1|3[1-7]|9[0-7])m)")  # as `click.style` writes them; 30, black, would hide a text
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
 
 
@@ -25,18 +27,26 @@ def safe_text(value: object, limit: int = 500) -> str:
     that are no UTF-8 are written as `\xff`.
     """
     text = _ESCAPES.sub("\ufffd", _words(value)[: 4 * limit])
-    kept = []
-    for char in text:
-        if char in "\n\r\t\x0b\x0c\x85" or unicodedata.category(char) == "Zs":
-            kept.append(" ")
-        elif "\udc80" <= char <= "\udcff":  # a byte of a file name that is no UTF-8
-            kept.append(f"\\x{ord(char) - 0xDC00:02x}")
-        elif char in _UNSEEN or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn"):
-            kept.append("\ufffd")
-        else:
-            kept.append(char)
-    line = "".join(kept).strip()
+    line = "".join(map(_seen, text)).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def safe_lines(text: str, *, colours: bool = False) -> str:
+    """Return `text` as `safe_text` would, of any length and with its line breaks and tabs; with `colours`, those of `click.style` stay."""
+    if _PLAIN.fullmatch(text):
+        return text
+    if colours:  # every second part is a colour
+        return "".join(part if index % 2 else safe_lines(part) for index, part in enumerate(_COLOURS.split(text)))
+    text = _ESCAPES.sub("\ufffd", text.replace("\r\n", "\n"))
+    return "".join(char if char in "\n\t" else _seen(char) for char in text)
+
+
+def _seen(char: str) -> str:
+    if char in "\n\r\t\x0b\x0c\x85" or unicodedata.category(char) == "Zs":
+        return " "
+    if "\udc80" <= char <= "\udcff":  # a byte of a file name that is no UTF-8
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return "\ufffd" if char in _UNSEEN or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn") else char
 
 
 def _words(value: object) -> str:

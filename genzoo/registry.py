@@ -170,7 +170,7 @@ def _look(again: bool = False) -> Registry:
 def _timeout() -> float:
     text = os.environ.get("GENZOO_PLUGIN_TIMEOUT") or str(TIMEOUT)
     try:
-        seconds = float(text)
+        seconds = float(text) if text.isascii() else math.nan
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= 86_400:

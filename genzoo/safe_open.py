@@ -77,12 +77,17 @@ def storage_error(action: str, path: Path | str, error: OSError) -> StorageError
     if NOWHERE in (Path(path), *Path(path).parents):
         why = f"cannot {action} the cache: there is no home folder to keep it in"
         return StorageError(why, "set GENZOO_CACHE to a folder that you can write to")
-    why, remedy = _REMEDIES.get(error.errno or 0, (error.strerror or str(error), "check the disk and the path"))
-    if error.errno in _FULL:
-        why, remedy = "the disk is full", "free some space and try again; nothing was lost"
-    if isinstance(error, UnfitFileError):
-        why, remedy = error.why, error.remedy
+    why, remedy = reason(error)
     return StorageError(f"cannot {action} {_shown(path)}: {why}", remedy)
+
+
+def reason(error: OSError) -> tuple[str, str]:
+    """Return why the system, or this module, refused, and what to do about it."""
+    if isinstance(error, UnfitFileError):
+        return error.why, error.remedy
+    if error.errno in _FULL:
+        return "the disk is full", "free some space and try again; nothing was lost"
+    return _REMEDIES.get(error.errno or 0, (error.strerror or str(error), "check the disk and the path"))
 
 
 def _shown(path: Path | str) -> str:

@@ -1,20 +1,71 @@
-"""What is only for show: lines and bars on stderr. Nothing here ever ends the work that it tells of.
+"""What is only for show: lines and bars on stderr, and the filter under both standard streams of the program.
 
-stderr may be closed, a pipe that nobody reads, a full disk, a terminal that has hung up, or None. Then the words are lost, and
-that is all.
+Nothing here ever ends the work that it tells of: stderr may be closed, a pipe that nobody reads, a full disk, a terminal that has
+hung up, or None. Then the words are lost, and that is all.
+
+Each way out makes its own texts safe, into single lines. `filter_streams` is the net under all of them, and under those that are not
+ours: warnings, logging, tracebacks, other libraries' prints and bars.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import warnings
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, TextIO
 
-from genzoo.errors import safe_text
+from genzoo.errors import safe_lines, safe_text
 
 # RuntimeError: a signal's handler that prints may have interrupted a print. AttributeError: a stream that is none.
 _LOST = (OSError, ValueError, RuntimeError, AttributeError)
+
+
+class Filtered:
+    """A text stream that writes what `safe_lines` leaves, and is in all else the stream beneath."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write `text` made safe; return the length of `text`.
+
+        A carriage return at its beginning passes: with one, the bars of other libraries go back to the start of their line.
+        """
+        if text[:1] == "\r":
+            self._stream.write("\r" + safe_lines(text[1:]))
+        else:
+            self._stream.write(safe_lines(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write each of `lines` made safe."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def filter_streams() -> None:
+    """Put the filter under stdout and stderr of this process, which must be a program of ours; a warning becomes one line."""
+    warnings.showwarning = _show_warning
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is not None and not isinstance(stream, Filtered):
+            setattr(sys, name, Filtered(stream))
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+) -> None:
+    tell(f"genzoo: {category.__name__}: {safe_text(message)} ({filename}:{lineno})", file)
+
+
+def unfiltered(stream: Any) -> Any:
+    """Return the stream beneath the filter, for text that is safe already and has colours or a bar's movements in it."""
+    return stream._stream if isinstance(stream, Filtered) else stream
 
 
 def tell(text: object, stream: TextIO | None = None) -> None:
@@ -42,14 +93,15 @@ class Bar:
         total, n: what there is to do, and how much of it is done.
     """
 
-    def __init__(self, total: int, *, initial: int = 0, **options: Any) -> None:
+    def __init__(self, total: int, *, desc: str = "", initial: int = 0, **options: Any) -> None:
         self.total, self.n = total, initial
         self._bar: Any = None
         if is_terminal(sys.stderr):
             try:
                 from tqdm import tqdm
 
-                self._bar = tqdm(total=total, initial=initial, dynamic_ncols=True, file=sys.stderr, **options)
+                options |= {"desc": safe_text(desc, 100) or None, "dynamic_ncols": True, "file": unfiltered(sys.stderr)}
+                self._bar = tqdm(total=total, initial=initial, **options)
             except Exception:  # noqa: BLE001 - whatever is wrong with a bar, the work goes on
                 self._bar = None
 
@@ -71,7 +123,7 @@ class Bar:
             return
         try:
             if words:
-                self._bar.set_postfix_str(words, refresh=False)
+                self._bar.set_postfix_str(safe_text(words), refresh=False)
             self._bar.update(step)
         except Exception:  # noqa: BLE001
             self._give_up()

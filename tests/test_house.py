@@ -58,6 +58,7 @@ FORBIDDEN_CALLS = (
     "pickle.loads",
     "runpy.run_path",
 )
+RAISING = ("exists", "is_file", "is_dir", "is_symlink", "is_fifo", "is_socket", "is_mount")  # of pathlib
 DATA_THAT_RUNS = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npy", ".so", ".pyd")
 
 
@@ -402,6 +403,8 @@ def forbidden(source) -> list[str]:
             wrong.append(f"calls {ast.unparse(node.func)}")
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and source.name not in BY_NAME:
             wrong.append("imports by a text")
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RAISING and not node.args:
+            wrong.append(f"asks {ast.unparse(node.func)}(), which raises for a name that is too long; os.path does not")
         elif isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
             wrong.append("allow_pickle")
         elif isinstance(node, ast.ExceptHandler) and node.type is None:
@@ -422,6 +425,7 @@ def test_no_code_runs_data_or_hides_failures():
     [
         "import pickle", "def f():\n    from pickle import loads", "torch.load('x')", "eval('1')", "exec('1')", "yaml.load(x)",
         "np.load(x, allow_pickle=True)", "np.load(x, allow_pickle=y)", "try:\n    f()\nexcept:\n    pass", "assert x",
+        "path.exists()", "(a / b).is_dir()",
         "raise NotImplementedError", "importlib.import_module(name)", "__import__(name)", "import torchvision",
     ],
 )  # fmt: skip

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from genzoo.show import Bar, is_terminal, tell
+from genzoo.errors import safe_lines
+from genzoo.show import Bar, Filtered, is_terminal, tell, unfiltered
 
 
 class Terminal(io.StringIO):
@@ -106,3 +107,26 @@ def test_a_handler_that_interrupts_a_print_may_tell(monkeypatch):
         tell("words")
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_the_filter_under_a_stream():
+    stream = io.StringIO()
+    filtered = Filtered(stream)
+    assert filtered.write("one\x1b[31m\ttwo\n\x9bthree\r\n") == 21
+    filtered.writelines(["\rbar \r\u202e", "\udcff\n"])
+    assert stream.getvalue() == "one\ufffd\ttwo\n\ufffdthree\n\rbar  \ufffd\\xff\n"
+    assert unfiltered(filtered) is unfiltered(stream) is stream and not filtered.closed
+
+
+def test_colours_of_ours_stay_where_they_are_wanted():
+    text = "\x1b[31mred\x1b[0m \x1b[8mhidden\x1b[30mblack\x1b[1;31m"
+    assert safe_lines(text, colours=True) == "\x1b[31mred\x1b[0m \ufffdhidden\ufffdblack\ufffd"
+    assert "\x1b" not in safe_lines(text)
+
+
+def test_what_a_bar_says_is_safe(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", stream := Terminal())
+    with Bar(10, desc="what\x1b[31m\u202e", mininterval=0, miniters=1) as bar:
+        bar.move_to(3, "loss\x1b]0;title\x07")
+    assert "what" in stream.getvalue() and "loss" in stream.getvalue()
+    assert not {"\x1b", "\u202e", "\x07"} & set(stream.getvalue().replace("\x1b[A", ""))

@@ -13,6 +13,8 @@ import os
 import sys
 from typing import NoReturn
 
+from genzoo.show import filter_streams, tell
+
 __all__ = ["main"]
 
 
@@ -21,10 +23,20 @@ def main() -> NoReturn:
     # Importing torch makes a million objects and no garbage; collecting on the way takes a third of the time to the first image.
     # Commands that go on for long switch it on again when they have loaded what they need: `options.settled`.
     gc.disable()
-    _open_closed_streams()
-    from genzoo.cli.program import cli, leave
+    try:
+        _open_closed_streams()
+        filter_streams()
+        os.getcwd()
+        from genzoo.cli.program import cli, leave
 
-    leave(cli.run(sys.argv[1:]))
+        code = cli.run(sys.argv[1:])
+    except KeyboardInterrupt:  # while the program was being loaded, or told of another error
+        tell("genzoo: interrupted")
+        os._exit(130)
+    except FileNotFoundError:  # said by getcwd; libraries in C end the process there
+        tell("genzoo: the current folder has been deleted — go to another: cd")
+        os._exit(1)
+    leave(code)
 
 
 def _open_closed_streams() -> None:

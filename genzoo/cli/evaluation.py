@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from genzoo.cli.options import LARGEST_SEED, command, complete_name, data_option, find, json_option, settled
 from genzoo.cli.output import Progress, note, say, say_facts, say_json
-from genzoo.errors import GenzooError, safe_text
+from genzoo.errors import GenzooError, UnknownNameError, safe_text, suggest
 
 if TYPE_CHECKING:
     from genzoo.evaluation.records import Record
@@ -35,6 +36,18 @@ def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[
         if not (word.isascii() and word.isdigit() and len(word) < 19 and int(word)):
             raise click.BadParameter(f"{word!r} must be a whole number of at least 1, for example --k 1,50,5000", context, parameter)
     return [int(word) for word in words] or None
+
+
+def check_metrics(names: Sequence[str]) -> None:
+    """Raise UnknownNameError for a measure that nobody has, before any sample is drawn."""
+    import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
+    from genzoo.evaluation.plugged import plugged_metrics
+    from genzoo.evaluation.quality import METRICS
+
+    known = (*METRICS, *plugged_metrics())
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(f"unknown metric {name!r}{suggest(name, known)}", f"the metrics are {', '.join(known)}")
 
 
 @command("eval")
@@ -75,8 +88,7 @@ def eval_command(names: tuple[str, ...], data: str | None, n: int | None, seed: 
     cards = [find(name)[0] for name in dict.fromkeys(names)]
     for card in cards:
         zoo.row(card.name)  # before torch is loaded
-    import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
-
+    check_metrics(asked["metrics"] or ())
     settled()
     wanted = {key: value for key, value in asked.items() if value is not None and (key, value) != ("split", "test")}
     every: list[Record] = []

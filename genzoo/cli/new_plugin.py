@@ -159,7 +159,7 @@ def write(texts: Mapping[str, str], folder: Path) -> Path:
     Raises:
         StorageError: something is there already, or it cannot be written.
     """
-    if folder.exists() or folder.is_symlink():
+    if os.path.lexists(folder):
         raise StorageError(f"cannot create {folder}: something of that name is in the way", "choose another with --out")
     make_folder(folder.parent)
     draft = folder.parent / f".{os.urandom(8).hex()}.tmp"

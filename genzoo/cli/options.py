@@ -74,9 +74,9 @@ def debug_wanted() -> bool:
     return os.environ.get("GENZOO_DEBUG", "0") not in ("", "0")
 
 
-def command(name: str) -> Callable[[Callable[..., Any]], Command]:
-    """Return the decorator that makes a function a command of genzoo; its docstring is the help page."""
-    return lambda function: click.command(name, cls=Command, help=help_of(function))(function)
+def command(name: str, cls: type[Command] = Command) -> Callable[[Callable[..., Any]], Command]:
+    """Return the decorator that makes a function a command of genzoo, of class `cls`; its docstring is the help page."""
+    return lambda function: click.command(name, cls=cls, help=help_of(function))(function)
 
 
 def help_of(function: Callable[..., Any]) -> str | None:

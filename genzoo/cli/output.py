@@ -19,8 +19,8 @@ from typing import Any
 
 import click
 
-from genzoo.errors import StorageError, safe_text
-from genzoo.show import Bar
+from genzoo.errors import StorageError, safe_lines, safe_text
+from genzoo.show import Bar, unfiltered
 from genzoo.show import is_terminal as _is_terminal
 
 PATIENCE = 2.0  # seconds before a bar appears
@@ -41,7 +41,7 @@ def say(text: str) -> None:
         StorageError: stdout is a file on a full disk, for example.
     """
     try:
-        click.echo(_writable(text), color=colour())
+        click.echo(_writable(safe_lines(text, colours=True)), unfiltered(sys.stdout), color=colour())
     except BrokenPipeError:
         mute_stdout()
     except OSError as error:
@@ -73,7 +73,7 @@ def mute_stdout() -> None:
 def note(text: str) -> None:
     """Print a message on stderr; `text` must be safe already. Where nobody listens, nothing happens."""
     with contextlib.suppress(OSError, ValueError):
-        click.echo(text, err=True, color=colour())
+        click.echo(safe_lines(text, colours=True), unfiltered(sys.stderr), color=colour())
 
 
 def say_json(value: Any) -> None:

@@ -46,7 +46,7 @@ def free_file(stem: str) -> Path:
 def free_path(stem: str, ending: str) -> Path:
     """Return the first of `stem`, `stem-2`, `stem-3` … with `ending` that is not there yet."""
     path, number = Path(f"{stem}{ending}"), 1
-    while path.exists():
+    while os.path.exists(path):
         number += 1
         path = Path(f"{stem}-{number}{ending}")
     return path

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import importlib
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -19,8 +18,8 @@ import click
 from genzoo import __version__
 from genzoo.cli.options import Session, debug_option, debug_wanted
 from genzoo.cli.output import colour, mute_stdout, note
-from genzoo.errors import GenzooError, Interrupted, PluginError, safe_text, suggest
-from genzoo.safe_open import storage_error
+from genzoo.cli.reasons import words_of
+from genzoo.errors import PluginError, safe_text, suggest
 
 COMPLETE = "_GENZOO_COMPLETE"  # the variable by which a shell asks for completions
 
@@ -99,6 +98,7 @@ class Program(click.Group):
         session = Session(debug=debug_wanted())
         try:
             self._main_shell_completion({}, name, COMPLETE)
+            _check_signs(args)
             with self.make_context(name, list(args), obj=session) as context:
                 self.invoke(context)
         except click.exceptions.Exit as end:
@@ -113,41 +113,27 @@ class Program(click.Group):
         return 0
 
 
+def _check_signs(args: Sequence[str]) -> None:
+    """Refuse what no shell can give and no file can be called: callers inside a process can."""
+    for arg in args:
+        try:
+            wrong = b"\0" in os.fsencode(arg)
+        except UnicodeEncodeError:
+            wrong = True
+        if wrong:
+            raise click.UsageError(f"the argument {arg!r} holds a sign that no command line can hold")
+
+
 def report(error: BaseException, debug: bool = False) -> int:
     """Tell `error` in one line on stderr (with its traceback where `debug` is set) and return the exit code."""
     if debug:
-        for line in "".join(traceback.format_exception(error)).splitlines():
-            indent = len(line) - len(line.lstrip(" "))
-            note(" " * indent + safe_text(line, 2000))
-    message, code = _words(error)
+        for piece in traceback.format_exception(error):  # a place and its line of code, or what the error says: one line then
+            for line in piece.splitlines() if piece.startswith("  File ") else [piece]:
+                indent = len(line) - len(line.lstrip(" "))
+                note(" " * indent + safe_text(line, 2000))
+    message, code = words_of(error)
     note(f"{click.style('genzoo:', fg='red')} {safe_text(message, 2000)}")
     return code
-
-
-def _words(error: BaseException) -> tuple[str, int]:
-    if isinstance(error, (KeyboardInterrupt, click.Abort)):
-        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
-        return "interrupted" + f" by {signal.Signals(number).name}" * (number != signal.SIGINT), 128 + number
-    if isinstance(error, GenzooError):
-        return str(error), 1
-    if isinstance(error, click.UsageError):
-        where = error.ctx.command_path if error.ctx else "genzoo"
-        return f"{error.format_message().rstrip('.')} — see: {where} --help", 2
-    if isinstance(error, click.ClickException):
-        return error.format_message(), error.exit_code
-    if isinstance(error, OSError) and error.filename is not None:  # `Path.is_file` raises for names that are too long, for example
-        return str(storage_error("use", os.fsdecode(error.filename), error)), 1
-    if _wants_memory(error):
-        return "there is not enough memory for this — ask for less at a time", 1
-    from genzoo.isolation import describe
-
-    return f"internal error: {describe(error)} — run it again with --debug and report what that shows", 1
-
-
-def _wants_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory is short: Python's own, or those of torch and of threads, which are RuntimeErrors."""
-    said = ("can't allocate memory", "out of memory", "can't start new thread")
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in str(error) for words in said))
 
 
 def _exit_code(end: SystemExit) -> int:

@@ -12,7 +12,7 @@ import click
 
 from genzoo.card import Card
 from genzoo.cli.info import recipe_keys, setting_words
-from genzoo.cli.options import Command, data_option, device_option, find, json_option, name_argument, settled
+from genzoo.cli.options import Command, command, data_option, device_option, find, json_option, name_argument, settled
 from genzoo.cli.output import fact_lines, note, say, say_json
 from genzoo.errors import Interrupted, TrainingError, safe_text
 from genzoo.schema import literal
@@ -54,7 +54,7 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     return {None: False, "always": True}.get(value, value or False)
 
 
-@click.command("train", cls=TrainCommand)
+@command("train", TrainCommand)
 @name_argument
 @data_option
 @click.option("--out", type=click.Path(file_okay=False), help="The folder of the run. By default runs/NAME.")

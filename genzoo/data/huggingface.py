@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,7 +163,7 @@ def _content(cell: Mapping[str, Any] | None, home: Path | None) -> bytes:
         return bytes(cell["bytes"])
     try:
         path = Path(cell["path"]).resolve()
-        if home is None or home not in path.parents or not path.is_file():
+        if home is None or home not in path.parents or not os.path.isfile(path):
             raise Skip("outside of the data set")
         return path.read_bytes()
     except (OSError, TypeError, ValueError, RuntimeError) as error:

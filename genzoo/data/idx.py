@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -78,7 +79,7 @@ def read(path: Path) -> Array:
 
 def find(folder: Path, file: str) -> Path | None:
     """Return `file` or `file.gz` in `folder`, whichever is there."""
-    return next((path for path in (folder / f"{file}.gz", folder / file) if path.is_file()), None)
+    return next((path for path in (folder / f"{file}.gz", folder / file) if os.path.isfile(path)), None)
 
 
 def is_pair(folder: Path) -> bool:
@@ -120,6 +121,6 @@ def open_file(path: Path) -> Images:
     if pixels.ndim != 3:
         raise DataError(f"{path} holds {pixels.ndim} axes, not images (N, H, W)", "give the file with 'images-idx3' in its name")
     beside = path.with_name(path.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1"))
-    if beside == path or not beside.is_file():
+    if beside == path or not os.path.isfile(beside):
         return Images(pixels=pixels[:, None], name=path.name)
     return images_of(pixels, read(beside), path.name, "all")

@@ -82,7 +82,7 @@ def open_data(
     if isinstance(spec, str) and spec in NAMES:
         return open_named(spec, shape, split, share, cache, progress)
     path = Path(spec).expanduser()
-    if _there(path):
+    if os.path.exists(path):
         return _open_path(path, shape, split, share, cache, progress)
     return _brought(str(spec), shape, split, share, extra)
 
@@ -136,7 +136,7 @@ def _folder(spec: Source) -> Path | None:
     if not isinstance(spec, str | os.PathLike) or (isinstance(spec, str) and (spec.startswith("hf:") or spec in NAMES)):
         return None
     path = Path(spec).expanduser()
-    return path if _there(path) and path.is_dir() and not idx.is_pair(path) else None
+    return path if os.path.exists(path) and os.path.isdir(path) and not idx.is_pair(path) else None
 
 
 def _check_shape(image_shape: object) -> Shape | None:
@@ -163,15 +163,8 @@ def _part(images: Images, split: str, held_out: float) -> Images:
     return images
 
 
-def _there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name too long, or with a zero byte
-        return False
-
-
 def _open_path(path: Path, shape: Shape | None, split: str, held_out: float, cache: bool, progress: Progress | None) -> Images:
-    if path.is_dir():
+    if os.path.isdir(path):
         return conform(open_folder(path, shape, split, held_out, cache, progress), shape, cache, progress)
     if path.suffix.lower() == ".npz":
         opened = npz.open_npz(path, shape, split, held_out, cache, progress)
@@ -179,7 +172,7 @@ def _open_path(path: Path, shape: Shape | None, split: str, held_out: float, cac
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"{path} is one image, not a folder of images", "give the folder that holds it")
     _check_form(path)
-    if not path.is_file() or not ("idx" in path.name or path.suffix in (".gz", "")):
+    if not os.path.isfile(path) or not ("idx" in path.name or path.suffix in (".gz", "")):
         raise DataError(f"{path} is not a form of data that genzoo reads", f"expected {FORMS}")
     found = idx.open_file(path).replace(facts=_facts("an idx file"))
     return conform(hold_out(found, None, split, held_out), shape, cache, progress)
@@ -187,7 +180,7 @@ def _open_path(path: Path, shape: Shape | None, split: str, held_out: float, cac
 
 def _check_form(path: Path) -> None:
     """Raise DataError for a file of a known form that is not read, which says what to do with it."""
-    if not path.is_file() or "idx" in path.name:
+    if not os.path.isfile(path) or "idx" in path.name:
         return
     with path.open("rb") as file:
         head = file.read(HEAD)
@@ -213,7 +206,7 @@ def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra:
             if split == FIT and given.split == "train":
                 given = given.replace(split=FIT)  # a set that keeps its validation images apart
             return conform(_part(given, split, held_out), shape)
-        if isinstance(given, str | os.PathLike) and _there(Path(given)):
+        if isinstance(given, str | os.PathLike) and os.path.exists(Path(given)):
             return _open_path(Path(given), shape, split, held_out, True, None).replace(name=name)
     except GenzooError as error:
         raise type(error)(f"the data set {name!r}: {error.message}", error.hint) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import warnings
 from collections import OrderedDict
@@ -88,7 +89,7 @@ class _Look:
             source = self._source(number)
             if isinstance(source, bytes):
                 return self._looked(number, source, source[:HEAD])
-            if source.is_file() and not is_raw(source.name):
+            if os.path.isfile(source) and not is_raw(source.name):
                 with open_to_read(source) as file:
                     head = file.read(HEAD)
                 return self._looked(number, source, head)

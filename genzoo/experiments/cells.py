@@ -158,11 +158,11 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
 def findings(folder: Path) -> list[str]:
     """Return what the training doctor logged in a run's folder, kind by kind."""
     path = folder / "log.jsonl"
-    lines = read_capped(path, _LARGE).decode("utf-8", "replace").splitlines() if path.is_file() else []
+    lines = read_capped(path, _LARGE).decode("utf-8", "replace").splitlines() if os.path.isfile(path) else []
     return [str(json.loads(line)["doctor"]) for line in lines if '"doctor"' in line]
 
 
 def seconds(folder: Path) -> float:
     """Return how long the run in a folder has trained, over all resumptions, as its last checkpoint says."""
     path = folder / checkpoint.NAME
-    return round(checkpoint.read(path)[1].seconds, 3) if path.is_file() else 0.0
+    return round(checkpoint.read(path)[1].seconds, 3) if os.path.isfile(path) else 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -101,7 +102,7 @@ def picture(experiment: Experiment, folder: Path) -> Image.Image:
     """Return the samples of every cell, of its first seed, in the places of the table; blank where there are none."""
     rows, columns = list(experiment.rows or {"": {}}), list(experiment.columns or {"": {}})
     first = {(cell.row, cell.column): folder / cell.name / "samples.png" for cell in reversed(list(cells(experiment)))}
-    tiles = {place: _opened(path) for place, path in first.items() if path.is_file()}
+    tiles = {place: _opened(path) for place, path in first.items() if os.path.isfile(path)}
     side = next(iter(tiles.values()), Image.new("RGB", (128, 128))).size
     font = ImageFont.load_default(_LETTER)
     left = GAP + max(round(font.getlength(row)) for row in rows) + GAP

@@ -62,7 +62,7 @@ def publish_to_folder(folder: Path, row: Row, weights: bytes, card_text: str, fi
 def _write_once(path: Path, data: bytes) -> None:
     """Write the file unless it is there and right; either way it is new as far as `_sweep` is concerned."""
     with contextlib.suppress(GenzooError, OSError):
-        if not path.is_symlink() and path.stat().st_size == len(data) and sha256_of(path) == sha256_of(data):
+        if not os.path.islink(path) and path.stat().st_size == len(data) and sha256_of(path) == sha256_of(data):
             os.utime(path)
             return
     atomic_write(path, data)
@@ -74,7 +74,7 @@ def _touch(path: Path) -> None:
 
 
 def _ledger(path: Path) -> bytes:
-    return read_capped(path, LEDGER_CAP) if path.exists() else b""
+    return read_capped(path, LEDGER_CAP) if os.path.exists(path) else b""
 
 
 def _ours(folder: Path, name: str) -> list[Path]:

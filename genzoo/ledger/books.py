@@ -23,9 +23,9 @@ def find_ledger() -> Path:
     """
     package = Path(__file__).parent.parent
     top = package.parent
-    if (package / FILE).is_file():
+    if os.path.isfile(package / FILE):
         return package / FILE
-    if (top / FILE).is_file() and (top / "pyproject.toml").is_file():
+    if os.path.isfile(top / FILE) and os.path.isfile(top / "pyproject.toml"):
         return top / FILE
     raise LedgerError(f"{package / FILE} is missing", "reinstall genzoo")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -111,7 +112,7 @@ def add_row(path: Path, row: Row) -> None:
 
 
 def _content(path: Path) -> bytes:
-    return read_capped(path, LEDGER_CAP) if path.exists() else b""
+    return read_capped(path, LEDGER_CAP) if os.path.exists(path) else b""
 
 
 def _write_unless_changed(file: BinaryIO, new: bytes, path: Path, before: bytes) -> None:

@@ -51,7 +51,7 @@ def hold(folder: Path, world: World) -> Iterator[None]:
         TrainingError: another run holds it.
         StorageError: it cannot be made or written.
     """
-    new = not folder.exists()
+    new = not os.path.exists(folder)
     with contextlib.ExitStack() as stack:
         world.together(lambda: _take(stack, folder) if world.writes else None)
         if world.writes:

@@ -8,6 +8,7 @@ won); of anything else each kind is told once.
 from __future__ import annotations
 
 import math
+import os
 import statistics
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -194,6 +195,6 @@ def diversity(images: Tensor) -> float:
 
 def kept(checkpoint: Path) -> str:
     """Return what is left of a run that went wrong, in a few words."""
-    if checkpoint.is_file():
+    if os.path.isfile(checkpoint):
         return f"the last good checkpoint is kept at {checkpoint}"
     return "no checkpoint had been written yet"

@@ -31,7 +31,7 @@ def prepared(folder: Path) -> Iterator[None]:
     Raises:
         StorageError: it cannot be created or written.
     """
-    new = not folder.exists()
+    new = not os.path.exists(folder)
     make_folder(folder)
     try:
         with _aside(folder) as aside, storage("write", folder), open(aside / "written", "wb") as file:
@@ -80,7 +80,7 @@ def _check_ways(aside: Path, folder: Path) -> None:
     """Raise where something is in the way of a file of `aside` in `folder`."""
     for path in aside.rglob("*"):
         target = folder / path.relative_to(aside)
-        if os.path.lexists(target) and (target.is_dir() if path.is_file() else not target.is_dir()):
+        if os.path.lexists(target) and os.path.isfile(path) == os.path.isdir(target):
             raise StorageError(f"cannot write {target}: something of that name is in the way", "remove it, or choose another --out")
 
 
@@ -88,7 +88,7 @@ def _check_ways(aside: Path, folder: Path) -> None:
 def _aside(folder: Path) -> Iterator[Path]:
     """Give a new folder inside `folder`, and remove it, with those that a killed run has left."""
     for left in folder.glob(f"{_ASIDE}*"):
-        if not left.is_symlink():
+        if not os.path.islink(left):
             shutil.rmtree(left, ignore_errors=True)
     with storage("write", folder):
         aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -141,9 +142,9 @@ class Report:
 def _log_of(run: Run) -> TextIO:
     """Open the run's log behind its last checkpoint: what a killed run logged after it will be played, and logged, again."""
     path = run.folder / "log.jsonl"
-    if path.is_symlink() or (path.exists() and not path.is_file()):
+    if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
         raise StorageError(f"{path} is not a regular file", "remove it")
-    if path.exists():
+    if os.path.exists(path):
         lines = read_capped(path, _LOG_CAP).decode("utf-8", "replace").splitlines(keepends=True)
         atomic_write(path, "".join(line for line in lines if _step_of(line) <= run.step).encode())
     return append_to(path)

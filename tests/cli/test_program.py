@@ -332,6 +332,15 @@ class TestStreams:
         assert process.returncode == 1
         assert one_line(err, "cannot write to stdout: the disk is full")
 
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk to write to")
+    @pytest.mark.parametrize("args", [("--help",), ("--version",), ("train", "--help"), ("list", "--json"), ("completion", "bash")])
+    def test_whatever_is_printed_to_a_full_disk(self, site, args):
+        with open("/dev/full", "w") as full:
+            process = site.start(*args, stdout=full)
+            _, err = process.communicate(timeout=300)
+        assert process.returncode == 1
+        assert one_line(err, "the disk is full") and "internal error" not in err
+
     @pytest.mark.skipif(os.name == "nt", reason="a redirection of the shell")
     def test_closed_streams(self, site):
         for close in (">&-", "2>&-", ">&- 2>&-"):
@@ -362,6 +371,63 @@ class TestStreams:
         done = site("list", env={"GENZOO_PLUGIN_TIMEOUT": "soon"})
         assert done.returncode == 1
         assert one_line(done.stderr, "GENZOO_PLUGIN_TIMEOUT")
+
+
+class TestBrokenMachines:
+    """What is wrong with the machine, not with the command, is one line, too."""
+
+    FAULTS = ("OSError('libcudart.so.12: cannot open shared object file')", "ImportError('no symbol')", "RuntimeError('broken')")
+
+    @pytest.mark.parametrize("fault", FAULTS)
+    @pytest.mark.parametrize("args", [("sample", "toy-gan"), ("train", "toy-gan"), ("eval", "coin")])
+    def test_a_torch_that_cannot_be_imported(self, own_site, fault, args):
+        lay(own_site.packages, "toy-box", TOYS)
+        (own_site.packages / "torch").mkdir()
+        (own_site.packages / "torch" / "__init__.py").write_text(f"raise {fault}")
+        own_site("pull", "toy-gan")
+        done = own_site(*args, env={"GENZOO_PLUGINS": "toy-box"})
+        assert done.returncode == 1 and "internal error" not in done.stderr
+        if args[0] != "eval":  # coin has no weights, which is told first
+            assert one_line(done.stderr, "torch cannot be imported: ", fault.split("'")[1], "pip install")
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that somebody is in")
+    def test_the_current_folder_is_gone(self, site):
+        code = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); from genzoo.cli import main; main()"
+        done = site("sample", "toy-gan", python=("-c", code))
+        assert done.returncode == 1 and one_line(done.stderr, "the current folder has been deleted")
+
+    def test_interrupted_while_the_program_is_loaded(self, site):
+        code = """
+import sys
+class Late:
+    def find_spec(self, name, path=None, target=None):
+        if name == "genzoo.cli.program":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Late())
+from genzoo.cli import main
+main()
+"""
+        done = site(python=("-c", code))
+        assert (done.returncode, done.stderr) == (130, "genzoo: interrupted\n")
+
+    def test_recursion(self, fails):
+        done = fails(RecursionError("maximum recursion depth exceeded"))
+        assert done.exit_code == 1 and one_line(done.stderr, "nested too deeply") and "internal error" not in done.stderr
+
+    def test_arguments_that_no_shell_can_give(self, run):
+        for text in ("a\0b", "\ud800"):
+            assert (done := run("sample", "toy-gan", "-o", text)).exit_code == 2
+            assert one_line(done.stderr, "no command line can hold")
+
+    @pytest.mark.skipif(os.name == "nt", reason="Unix finds a home by HOME")
+    @pytest.mark.parametrize("home", [None, "/dev/null", "", "/nonexistent"])
+    def test_no_home(self, site, home):
+        env = {**site.env, "HOME": home or ""}
+        for name in ("GENZOO_CACHE", "XDG_CACHE_HOME", *(["HOME"] if home is None else [])):
+            env.pop(name, None)
+        for args in (["list"], ["plugins"]):
+            done = subprocess.run([sys.executable, "-m", "genzoo", *args], env=env, cwd=site.cwd, capture_output=True, text=True)
+            assert done.returncode == 0 and "Traceback" not in done.stderr and "internal error" not in done.stderr
 
 
 class TestLeaving:

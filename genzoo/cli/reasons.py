@@ -1,0 +1,67 @@
+"""The line and the exit code of each kind of error: genzoo's own, click's, the system's, and those of packages that cannot be imported."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import click
+
+from genzoo.errors import GenzooError, Interrupted
+from genzoo.safe_open import reason, storage_error
+
+
+def words_of(error: BaseException) -> tuple[str, int]:
+    """Return what `error` says, in one line that need not be safe, and the exit code of the program."""
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        return "interrupted" + f" by {signal.Signals(number).name}" * (number != signal.SIGINT), 128 + number
+    if isinstance(error, GenzooError):
+        return str(error), 1
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx else "genzoo"
+        return f"{error.format_message().rstrip('.')} — see: {where} --help", 2
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    return _foreign(error), 1
+
+
+def _foreign(error: BaseException) -> str:
+    if package := _broken_package(error):
+        from genzoo.isolation import describe
+
+        return f"the package {package} cannot be imported: {describe(error)} — install it again: pip install --force-reinstall {package}"
+    if isinstance(error, OSError) and error.filename is not None:  # `Path.is_file` raises for names that are too long, for example
+        return str(storage_error("use", os.fsdecode(error.filename), error))
+    if isinstance(error, OSError) and error.errno is not None:
+        why, remedy = reason(error)
+        return f"the system refused to read or write: {why} — {remedy}"
+    if _wants_memory(error):
+        return "there is not enough memory for this — ask for less at a time"
+    if isinstance(error, RecursionError):
+        return "something is nested too deeply — --debug shows where"
+    from genzoo.isolation import describe
+
+    return f"internal error: {describe(error)} — run it again with --debug and report what that shows"
+
+
+def _broken_package(error: BaseException) -> str:
+    """Return the foreign package whose import failed with `error`: it is not there, or its own code or libraries are broken."""
+    name = getattr(error, "name", None)
+    if isinstance(error, ModuleNotFoundError) and isinstance(name, str):
+        package = name.partition(".")[0]
+        return "" if package == "genzoo" else package
+    found, trace = "", error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        module = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if frame.f_code.co_name == "<module>" and module not in ("genzoo", "__main__", "") and not found:
+            found = module  # the outermost: torch, and not one of the packages that torch needs
+        trace = trace.tb_next
+    return found
+
+
+def _wants_memory(error: BaseException) -> bool:
+    """Whether `error` says that memory is short: Python's own, or those of torch and of threads, which are RuntimeErrors."""
+    said = ("can't allocate memory", "out of memory", "can't start new thread")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in str(error) for words in said))
