@@ -3,7 +3,7 @@
 For every operation of a scenario and every kind of fault, the state that is left is judged by a process of its own: it must be the old
 one or the new one, an error must be one that genzoo raises on purpose, and doing it once more must give the new state. Needs fork.
 
-    python tests/faults.py [SCENARIO ...]       prints the table of SECURITY.md
+    python tests/faults.py [SCENARIO ...]       prints how many faults left the old state, the new one or neither
 """
 
 from __future__ import annotations
