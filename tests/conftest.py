@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,11 @@ from genzoo.card import Card
 
 os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded, here and in child processes: the tests' nets are smaller than a thread
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests may import `toys`, and its cards may name it
+
+# Whoever runs the tests in the background (`&`, nohup) has these ignored, and so would every process that a test starts.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (getattr(signal, "SIGHUP", signal.SIGTERM), signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 # A busy machine is no failure, and the same checkout gives the same verdict twice.
 settings.register_profile("genzoo", deadline=None, derandomize=True, database=None)
