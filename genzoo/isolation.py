@@ -151,8 +151,10 @@ class Interrupt:
         self.sent = True
 
     def __enter__(self) -> Interrupt:
-        main = threading.current_thread() is threading.main_thread()
-        if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handler = signal.getsignal(signal.SIGINT)
+        if handler == signal.SIG_IGN:
+            self.sent = False  # no person's interrupt comes through
+        elif threading.current_thread() is threading.main_thread() and handler is signal.default_int_handler:
             self.sent = False
             signal.signal(signal.SIGINT, self._take)
         return self

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import time
 import urllib.error
 import urllib.parse
@@ -111,7 +112,7 @@ def _keep(path: Path, data: bytes) -> None:
     try:
         make_folder(path.parent)
         with storage("write", path):
-            if path.is_symlink():
+            if os.path.islink(path):
                 path.unlink()  # what it leads to is none of ours
         atomic_write(path, data)
     except StorageError as error:
