@@ -33,8 +33,7 @@ def cache_command(context: click.Context, action: str, days: float, every: bool,
     \b
     list     every file, newest use last
     size     the room that each kind takes
-    prune    remove left-overs of killed programs and unfinished transfers; of what was not used
-             for 30 days, decoded images and the weights that no ledger names
+    prune    remove left-overs of killed programs, and what was not used for 30 days and is in no ledger
     verify   check the sha256 of all weights; the exit code is 1 if one is damaged
     repair   fetch damaged weights anew, or remove those that no ledger names
 

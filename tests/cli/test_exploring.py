@@ -25,6 +25,7 @@ from genzoo.explore.concepts import of_seeds
 from genzoo.explore.features import features
 from genzoo.explore.figure import beside
 from genzoo.explore.interpolation import interpolate
+from genzoo.explore.latents import read_image
 from genzoo.explore.manifold import manifold
 from genzoo.explore.traversal import traverse
 from genzoo.files import sha256_of
@@ -152,7 +153,7 @@ class TestInterpolate:
         assert (done.exit_code, done.stdout) == (0, ""), done.output
         assert done.stderr == f"x.png: a walk of 5 steps through the latent space of plane from {photo} to {other}\n"
         model = latent_toys.model()
-        ends = open_data(tmp_path, image_shape=(1, 8, 8), held_out=0).float()[[1, 0]]
+        ends = torch.cat([read_image(file, (1, 8, 8)) for file in (photo, other)])
         walk = interpolate(model, steps=5, ends=model.encode(ends).mean)[0]
         assert np.array_equal(pixels("x.png"), np.asarray(beside(grid(ends[:1]), grid(walk, 5), grid(ends[1:]))))
 

@@ -294,7 +294,9 @@ class TestEval:
         done = run("eval", "mask", "gate", "mask", "-n", 50)
         assert (done.exit_code, done.stderr) == (0, ""), done.output
         *records, title, first, second = done.stdout.splitlines()
-        assert len(records) == 4 and title == "Ranking of nll in nats (exact, n = 50, binarized-digits test, static-binarised)"
+        assert len(records) == 4 and title == (
+            "Ranking of nll in nats (exact, images chosen by seed 0, n = 50, binarized-digits test, static-binarised)"
+        )
         values = {line.split()[2].rstrip(":"): float(line.split()[4]) for line in records if "nats" in line}
         best, worst = sorted(values, key=values.get)
         assert first.split()[:3] == ["1.", best, f"{values[best]:.4g}"] and second.split()[:3] == ["2.", worst, f"{values[worst]:.4g}"]
