@@ -126,6 +126,10 @@ class DataError(GenzooError):
     """Images that cannot be found or read."""
 
 
+class MemoryShortError(DataError):
+    """Images for which there is not enough memory: the data are there, so nobody may take them for missing."""
+
+
 class TrainingError(GenzooError):
     """A run that cannot go on; the last good checkpoint is kept and named."""
 

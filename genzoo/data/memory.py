@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from genzoo.errors import DataError
+from genzoo.errors import MemoryShortError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,9 +39,9 @@ def size_words(size: int) -> str:
     return f"{size / 1e9:,.1f} GB" if size >= 10**9 else f"{size / 1e6:,.0f} MB"
 
 
-def short_of_memory(what: str) -> DataError:
+def short_of_memory(what: str) -> MemoryShortError:
     """Return the error for images that do not fit into the memory."""
-    return DataError(what, "take fewer or smaller images, or end other programs")
+    return MemoryShortError(what, "take fewer or smaller images, or end other programs")
 
 
 def told(function: Callable[P, R]) -> Callable[P, R]:

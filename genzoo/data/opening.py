@@ -24,7 +24,7 @@ from genzoo.data.named import NAMES, open_named
 from genzoo.data.notes import note, once
 from genzoo.data.pool import Progress
 from genzoo.data.splits import FIT, check_share, check_split, hold_out
-from genzoo.errors import ArgumentError, DataError, GenzooError, UnknownNameError, suggest
+from genzoo.errors import ArgumentError, DataError, GenzooError, MemoryShortError, UnknownNameError, suggest
 from genzoo.registry import installed
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
@@ -114,6 +114,8 @@ def open_both(
         train = part(learned)
         try:
             return train, part(judged) if share or validation else None
+        except MemoryShortError:
+            raise  # the held-out images are there: a run without scores is not what was asked for
         except (ArgumentError, DataError):
             return train, None
 

@@ -379,3 +379,20 @@ def test_files_end_to_end_are_taken_out_one_by_one():
     assert list(files) == [b"\0\1\2\3", b"", b"\4\5\6\7\10"] and len(files) == 3
     with pytest.raises(IndexError):
         files[3]
+
+
+def test_want_of_memory_is_not_taken_for_the_want_of_test_images(monkeypatch):
+    """Training without scores, because the held-out images did not fit, was silent."""
+    from genzoo.data import opening
+    from genzoo.data.memory import short_of_memory
+
+    real = opening.open_data
+
+    def greedy(spec, *, split="train", **options):
+        if split == "test":
+            raise short_of_memory("there is not enough memory for the test images")
+        return real(spec, split=split, **options)
+
+    monkeypatch.setattr(opening, "open_data", greedy)
+    with pytest.raises(DataError, match="not enough memory for the test images"):
+        opening.open_both("digits", image_shape=(1, 8, 8))
