@@ -38,7 +38,7 @@ def check_seed(seed: object) -> int:
 
 def whole(value: object) -> int | None:
     """Return `value` as an int, or None where it is no whole number; NumPy's integers are, booleans and 3.0 are not."""
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return None
     try:
         return operator.index(value)  # type: ignore[arg-type]
