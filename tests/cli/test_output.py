@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from shell import HOSTILE
+from tqdm import tqdm
 
 from genzoo.cli import output
 from genzoo.cli.output import Progress, cut, fact_lines, human_size, human_time, say_table, width
@@ -125,6 +126,7 @@ class TestProgress:
         assert capsys.readouterr().err == "it: 2 of 5 images\nit: 3 of 5 images, 30 s each, 60 s left\n"
 
     def test_on_a_terminal_a_bar_that_leaves_nothing(self, clock, capsys, monkeypatch):
+        getattr(tqdm, "_instances", set()).clear()  # bars that other tests left open would move this one down
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
         with Progress("drawing", "images") as progress:
             clock.now += 3
