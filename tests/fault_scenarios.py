@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from faults import Scenario
+from pytest import MonkeyPatch
 
 from genzoo.files import digest_path
 from genzoo.hub import pull, pull_bytes, push
@@ -215,20 +216,10 @@ DECODED = Scenario("decoded images of a folder", _photos, _open, decoded_state, 
 # A run: its checkpoint, and what it publishes
 
 
-def _toy() -> Any:
-    import toys
-
-    from genzoo.training import loop
-    from genzoo.training.report import Report
-
-    loop.FIRST_SECONDS = loop.CHECKPOINT_SECONDS = 0.0  # after every round
-    Report.checkpoint = lambda self: None  # no sample grids: they are not what is tested here
-    return toys
-
-
 def _run(folder: Path, steps: int) -> Any:
     """Return a run of the toy, taken up where it was left."""
-    toys = _toy()
+    import toys
+
     from genzoo.data import open_data
     from genzoo.training.loop import Run
     from genzoo.training.settings import settle
@@ -289,16 +280,23 @@ CHECKPOINT = Scenario("checkpoint over an older one", _two_checkpoints, partial(
 
 
 def _train(folder: Path, steps: int, out: str = "run") -> None:
-    toys = _toy()
+    import toys
+
     from genzoo.data import open_data
+    from genzoo.training import loop
     from genzoo.training.conduct import conduct
+    from genzoo.training.report import Report
 
     data = open_data("digits", held_out=0).subset(slice(0, 64))
     settings = {"ema": 0.5, "held_out": 0.0}
-    conduct(
-        toys.CARDS["toy-gan"], data, folder / out, steps, resume="auto", settings=settings, device="cpu", quiet=True, tensorboard=False,
-        scored=False,
-    )  # fmt: skip
+    with MonkeyPatch.context() as patch:  # the scenarios are also played in the process of the tests
+        patch.setattr(loop, "FIRST_SECONDS", 0.0)  # a checkpoint after every round
+        patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr(Report, "checkpoint", lambda self: None)  # no sample grids: they are not what is tested here
+        conduct(
+            toys.CARDS["toy-gan"], data, folder / out, steps, resume="auto", settings=settings, device="cpu", quiet=True,
+            tensorboard=False, scored=False,
+        )  # fmt: skip
 
 
 def _trained(folder: Path) -> None:
