@@ -1,4 +1,5 @@
-"""The site: `python -m sphinx -W docs build/site`. Nothing is fetched, neither while it is built nor while it is read."""
+"""The site: `python -m sphinx -W docs build/site`. Nothing is fetched, neither while it is built nor while it
+is read."""
 
 import os
 import sys
@@ -39,13 +40,15 @@ html_show_sphinx = False
 html_copy_source = False
 html_theme_options = {"navigation_with_keys": True}
 
-# MathJax 3.2.2 lies in _static with its licence: one file that holds its fonts as well, so that a page asks nobody for anything.
+# MathJax 3.2.2 lies in _static with its licence: one file that holds its fonts as well, so that a page asks
+# nobody for anything.
 mathjax_path = "mathjax/tex-svg.js"
 
 myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
-# Tutorials run when the site is built; a cell that fails is an error, and one that did not change is not run again.
+# Tutorials run when the site is built; a cell that fails is an error, and one that did not change is not run
+# again.
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(DOCS.parent / "build" / "notebooks")
 nb_execution_timeout = 300
@@ -65,8 +68,9 @@ napoleon_attr_annotations = False
 default_role = "code"
 viewcode_follow_imported_members = False  # each name leads to the module where it is written
 
-# Tutorials compute little: one thread is fastest, and they print neither colours nor bars. They use this environment's `genzoo` and see
-# neither the data sets nor the weights that somebody has beside it, so that the site is the same wherever it is built.
+# Tutorials compute little: one thread is fastest, and they print neither colours nor bars. They use this
+# environment's `genzoo` and see neither the data sets nor the weights that somebody has beside it, so that
+# the site is the same wherever it is built.
 os.environ.update(OMP_NUM_THREADS="1", NO_COLOR="1", TQDM_DISABLE="1", COLUMNS="100", HF_HUB_OFFLINE="1")
 os.environ.update(JUPYTER_PLATFORM_DIRS="1", PYDEVD_DISABLE_FILE_VALIDATION="1")
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

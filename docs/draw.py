@@ -1,4 +1,5 @@
-"""Draw the pictures of docs/lecture.md anew: `python docs/draw.py` runs each command whose picture the page shows."""
+"""Draw the pictures of docs/lecture.md anew: `python docs/draw.py` runs each command whose picture the page
+shows."""
 
 import re
 import shlex

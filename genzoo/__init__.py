@@ -22,9 +22,22 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
-    "Card", "Family", "GenzooError", "Recipe", "card", "cards", "create", "grid", "hookimpl",
-    "load", "pull", "push", "save_grid", "train", "verify",
-]  # fmt: skip
+    "Card",
+    "Family",
+    "GenzooError",
+    "Recipe",
+    "card",
+    "cards",
+    "create",
+    "grid",
+    "hookimpl",
+    "load",
+    "pull",
+    "push",
+    "save_grid",
+    "train",
+    "verify",
+]
 
 _ROOMS = {
     "hookimpl": "genzoo.hookspecs",
@@ -33,7 +46,8 @@ _ROOMS = {
     **dict.fromkeys(("card", "cards", "create", "load", "pull", "push", "train", "verify"), "genzoo.zoo"),
 }
 
-# Importing the module genzoo.card has left its name here, where people expect the function of the zoo: `genzoo.card("dcgan")`.
+# Importing the module genzoo.card has left its name here, where people expect the function of the zoo:
+# `genzoo.card("dcgan")`.
 globals().pop("card", None)
 
 

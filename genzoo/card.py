@@ -1,7 +1,8 @@
-"""Card: all that is known of a model before torch is loaded, and the one bridge to the class that does the work.
+"""Card: all that is known of a model before torch is loaded, and the one bridge to the class that does the
+work.
 
-Cards are data. `genzoo list` draws the lecture's taxonomy from them alone; `Card.build` is the only place where the catalogue
-(names, no torch) reaches the tensors.
+Cards are data. `genzoo list` draws the lecture's taxonomy from them alone; `Card.build` is the only place
+where the catalogue (names, no torch) reaches the tensors.
 """
 
 from __future__ import annotations
@@ -21,7 +22,15 @@ from genzoo.schema import parse
 
 NAME = re.compile(r"[a-z0-9]+([._-][a-z0-9]+)*")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
-_DEVICES = {"con", "prn", "aux", "nul", "conin$", "conout$", *(f"{d}{i}" for d in ("com", "lpt") for i in range(10))}
+_DEVICES = {
+    "con",
+    "prn",
+    "aux",
+    "nul",
+    "conin$",
+    "conout$",
+    *(f"{d}{i}" for d in ("com", "lpt") for i in range(10)),
+}
 
 
 class Family(enum.Enum):
@@ -31,7 +40,9 @@ class Family(enum.Enum):
     APPROXIMATE = "approximate"  # explicit density, bounded: VAE
     IMPLICIT = "implicit"  # no density, only samples: GAN
     AUTOENCODER = "autoencoder"  # codes and reconstructions, neither density nor samples
-    CLASSIFIER = "classifier"  # no model of images at all: its features are what samples of the others are measured in
+    CLASSIFIER = (
+        "classifier"  # no model of images at all: its features are what samples of the others are measured in
+    )
 
     @property
     def words(self) -> str:
@@ -53,7 +64,10 @@ class Family(enum.Enum):
 def check_name(name: object, what: str = "name") -> str:
     """Return `name` if it can be a model's name on every file system (rule R5), or raise CardError."""
     if not isinstance(name, str) or len(name) > 64 or not NAME.fullmatch(name):
-        raise CardError(f"{what} {name!r} must match {NAME.pattern} with at most 64 characters", "for example 'dcgan-bedrooms'")
+        raise CardError(
+            f"{what} {name!r} must match {NAME.pattern} with at most 64 characters",
+            "for example 'dcgan-bedrooms'",
+        )
     if name.split(".")[0] in _DEVICES:
         raise CardError(f"{what} {name!r} is a device name on Windows", "choose another name")
     return name
@@ -108,7 +122,9 @@ class Card:
         object.__setattr__(self, "config", MappingProxyType(dict(self.config)))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let cards be copied and sent to other processes, which the read-only view of their config does not."""
+        """Let cards be copied and sent to other processes, which the read-only view of their config does
+        not.
+        """
         facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return _unpacked, (type(self), {**facts, "config": dict(self.config)})
 
@@ -127,7 +143,10 @@ class Card:
             found = getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise CardError(
-                f"card {self.name!r} names {self.model}, which cannot be imported: {type(error).__name__}: {error}",
+                (
+                    f"card {self.name!r} names {self.model}, which cannot be imported: "
+                    f"{type(error).__name__}: {error}"
+                ),
                 f"reinstall the plugin {self.plugin}" if self.plugin else "check the card's 'model'",
             ) from error
         family = getattr(found, "family", None)
@@ -139,7 +158,9 @@ class Card:
         if not isinstance(found, type) or not isinstance(family, Family):
             raise CardError(f"card {self.name!r}: {self.model} is not a subclass of genzoo.models.Model")
         if family is not self.family:
-            raise CardError(f"card {self.name!r} says family {self.family.value!r}, but {self.model} is {family.value!r}")
+            raise CardError(
+                f"card {self.name!r} says family {self.family.value!r}, but {self.model} is {family.value!r}"
+            )
         return found
 
     def build(self, **overrides: Any) -> Any:
@@ -154,7 +175,8 @@ class Card:
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
             raise CardError(
-                f"{self.model} cannot be built: it does not define {', '.join(missing)}", "write the missing method in the plugin"
+                f"{self.model} cannot be built: it does not define {', '.join(missing)}",
+                "write the missing method in the plugin",
             )
         try:
             return found(config)

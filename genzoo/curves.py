@@ -1,7 +1,9 @@
-"""Curves drawn with Pillow: a line for each, error bars, a legend beside the ends of the lines. Enough for a score against a number.
+"""Curves drawn with Pillow: a line for each, error bars, a legend beside the ends of the lines. Enough for a
+score against a number.
 
-Colours are those of Okabe & Ito 2008, told apart by colour-blind eyes too, and each curve has a marker of its own for print without
-colours. Everything is drawn four times as large and then reduced, which smooths the edges.
+Colours are those of Okabe & Ito 2008, told apart by colour-blind eyes too, and each curve has a marker of its
+own for print without colours. Everything is drawn four times as large and then reduced, which smooths the
+edges.
 """
 
 from __future__ import annotations
@@ -28,7 +30,13 @@ INK, FAINT, PAPER = "#222222", "#E4E4E4", "#FFFFFF"
 SIZE = (1000, 560)
 LARGEST = 8192  # pixels of a side
 _FINE = 4  # times as large is what is drawn
-_TEXT, _LINE, _MARK, _CAP, _GAP = 15, 2, 5, 5, 10  # pixels: letters, lines, markers, ends of error bars, free space
+_TEXT, _LINE, _MARK, _CAP, _GAP = (
+    15,
+    2,
+    5,
+    5,
+    10,
+)  # pixels: letters, lines, markers, ends of error bars, free space
 _ASIDE = 4  # pixels between the error bars of curves that were measured at the same x
 _TICKS = 6  # about so many on an axis
 
@@ -96,7 +104,8 @@ def plot(
         size: width and height, each 300 to 8,192.
 
     Raises:
-        ArgumentError: no curve, x and y of different lengths, values that are not finite, x of 0 or less where `log_x`, a wrong size.
+        ArgumentError: no curve, x and y of different lengths, values that are not finite, x of 0 or less
+            where `log_x`, a wrong size.
     """
     _check(curves, log_x, size)
     page = _Page(size)
@@ -107,7 +116,9 @@ def plot(
     top = _GAP + (2 * _TEXT if title else 0) + (2 * _TEXT if y_label else _GAP)
     bottom = size[1] - 2 * _GAP - _TEXT - (int(1.5 * _TEXT) if x_label else 0)
     places = [x for curve in curves for x in curve.x]
-    across = _across(min(places), max(places), left + 2 * _GAP, max(right, left + 10 * _GAP) - 2 * _GAP, log_x)
+    across = _across(
+        min(places), max(places), left + 2 * _GAP, max(right, left + 10 * _GAP) - 2 * _GAP, log_x
+    )
     up = Axis(rises[0], rises[-1], bottom, top)
     page.text((_GAP, _GAP), title, scale=1.2)
     page.text((_GAP, _GAP + (2 * _TEXT if title else 0)), y_label)
@@ -128,7 +139,10 @@ def save_plot(curves: Sequence[Curve], path: str | os.PathLike[str], **options: 
     """
     target = Path(path)
     if target.suffix.lower() != ".png":
-        raise ArgumentError(f"plots are written as PNG, not as {target.suffix!r}: {target}", f"write to {target.with_suffix('.png').name}")
+        raise ArgumentError(
+            f"plots are written as PNG, not as {target.suffix!r}: {target}",
+            f"write to {target.with_suffix('.png').name}",
+        )
     buffer = io.BytesIO()
     plot(curves, **options).save(buffer, "PNG", optimize=True)
     atomic_write(target, buffer.getvalue())
@@ -136,7 +150,9 @@ def save_plot(curves: Sequence[Curve], path: str | os.PathLike[str], **options: 
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Return round numbers at equal steps of 1, 2 or 5 · 10^k, the first not above `low` and the last not below `high`."""
+    """Return round numbers at equal steps of 1, 2 or 5 · 10^k, the first not above `low` and the last not
+    below `high`.
+    """
     span = (high - low) or abs(high) or 1.0
     rough = span / _TICKS
     power = 10.0 ** math.floor(math.log10(rough))
@@ -146,10 +162,17 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return the numbers 1 and 3 · 10^k from `low` to `high`; of more than five decades only 1 · 10^k, of less than half a one `ticks`."""
+    """Return the numbers 1 and 3 · 10^k from `low` to `high`; of more than five decades only 1 · 10^k, of
+    less than half a one `ticks`.
+    """
     exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1, 3) if math.log10(high / low) <= 5 else (1,)
-    found = [f * 10.0**e for e in exponents for f in factors if low * (1 - 1e-9) <= f * 10.0**e <= high * (1 + 1e-9)]
+    found = [
+        f * 10.0**e
+        for e in exponents
+        for f in factors
+        if low * (1 - 1e-9) <= f * 10.0**e <= high * (1 + 1e-9)
+    ]
     return found if len(found) > 1 else [tick for tick in ticks(low, high) if low <= tick <= high] or [low]
 
 
@@ -192,7 +215,9 @@ class _Page:
             return
         turn = math.pi / 4 if kind == "square" else 0
         angles = [turn + 2 * math.pi * corner / corners for corner in range(corners)]
-        shape = [(x + 1.25 * radius * math.sin(angle), y - 1.25 * radius * math.cos(angle)) for angle in angles]
+        shape = [
+            (x + 1.25 * radius * math.sin(angle), y - 1.25 * radius * math.cos(angle)) for angle in angles
+        ]
         self._draw.polygon(shape, fill, PAPER, _FINE)
 
     def _font(self, scale: float = 1.0) -> Any:
@@ -221,7 +246,9 @@ def _style(curve: Curve, index: int) -> tuple[str, str]:
 
 def _draw(page: _Page, curve: Curve, style: tuple[str, str], across: Axis, up: Axis, aside: float) -> None:
     colour, kind = style
-    bars = [(across.at(x) + aside, up.at(y), up.at(low), up.at(high)) for x, y, low, high in curve.bars]  # in pixels
+    bars = [
+        (across.at(x) + aside, up.at(y), up.at(low), up.at(high)) for x, y, low, high in curve.bars
+    ]  # in pixels
     for x, _, low, high in bars:
         if low != high:
             page.line([(x, low), (x, high)], colour)
@@ -235,7 +262,9 @@ def _draw(page: _Page, curve: Curve, style: tuple[str, str], across: Axis, up: A
 
 
 def _legend(page: _Page, curves: Sequence[Curve], left: float, up: Axis) -> None:
-    """Write the labels beside the ends of their curves, from the highest to the lowest, moved apart where they would touch."""
+    """Write the labels beside the ends of their curves, from the highest to the lowest, moved apart where
+    they would touch.
+    """
     order = sorted(range(len(curves)), key=lambda i: -curves[i].bars[-1][1])
     heights = spread([up.at(curves[i].bars[-1][1]) for i in order], 1.5 * _TEXT, up.last, up.first)
     for i, height in zip(order, heights, strict=True):
@@ -246,7 +275,9 @@ def _legend(page: _Page, curves: Sequence[Curve], left: float, up: Axis) -> None
 
 
 def spread(heights: Sequence[float], room: float, first: float, last: float) -> list[float]:
-    """Return rising `heights` moved as little as it takes to be `room` apart and, if they fit, between `first` and `last`."""
+    """Return rising `heights` moved as little as it takes to be `room` apart and, if they fit, between
+    `first` and `last`.
+    """
     moved: list[float] = []
     for height in heights:
         moved.append(max(height, moved[-1] + room if moved else first))
@@ -279,14 +310,22 @@ def _check(curves: Sequence[Curve], log_x: bool, size: tuple[int, int]) -> None:
     if not curves:
         raise ArgumentError("a plot needs at least one curve, not 0")
     if len(size) != 2 or not all(isinstance(side, int) and 300 <= side <= LARGEST for side in size):
-        raise ArgumentError(f"size must be a width and a height of 300 to {LARGEST:,} pixels, not {size!r}", f"for example {SIZE}")
+        raise ArgumentError(
+            f"size must be a width and a height of 300 to {LARGEST:,} pixels, not {size!r}",
+            f"for example {SIZE}",
+        )
     for curve in curves:
         lengths = {len(values) for values in (curve.x, curve.y, curve.error) if values is not None}
         if len(lengths) != 1 or not curve.x:
-            raise ArgumentError(f"the curve {curve.label!r} must have as many x as y and errors, and at least one")
+            raise ArgumentError(
+                f"the curve {curve.label!r} must have as many x as y and errors, and at least one"
+            )
         if not all(math.isfinite(value) for bar in curve.bars for value in bar):
             raise ArgumentError(f"the curve {curve.label!r} holds NaN or infinite values")
         if any(low > y for _, y, low, _ in curve.bars):
             raise ArgumentError(f"the errors of the curve {curve.label!r} must be 0 or more")
         if log_x and min(curve.x) <= 0:
-            raise ArgumentError(f"the curve {curve.label!r} has x = {min(curve.x):g}, which a logarithmic axis has not", "set log_x=False")
+            raise ArgumentError(
+                f"the curve {curve.label!r} has x = {min(curve.x):g}, which a logarithmic axis has not",
+                "set log_x=False",
+            )

@@ -1,7 +1,8 @@
-"""Discovery: which plugins are installed, read from metadata alone; nothing of theirs is imported before `Plugin.load`.
+"""Discovery: which plugins are installed, read from metadata alone; nothing of theirs is imported before
+`Plugin.load`.
 
-Metadata comes from outside too: a distribution without a name, or with an entry_points.txt that cannot be parsed, must not hide the
-others (importlib's own `entry_points` stops at the first of these).
+Metadata comes from outside too: a distribution without a name, or with an entry_points.txt that cannot be
+parsed, must not hide the others (importlib's own `entry_points` stops at the first of these).
 """
 
 from __future__ import annotations
@@ -21,9 +22,13 @@ GROUP = "genzoo"
 _ENTRY = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\])?\s*")
 
 
-@dataclass(frozen=True, eq=False)  # one is itself alone: an entry point may be anything, also what has no hash
+@dataclass(
+    frozen=True, eq=False
+)  # one is itself alone: an entry point may be anything, also what has no hash
 class Plugin:
-    """An entry point, and what its distribution says of itself as far as that can be read ("" where it cannot)."""
+    """An entry point, and what its distribution says of itself as far as that can be read ("" where it
+    cannot).
+    """
 
     entry: Any
     name: str
@@ -41,32 +46,48 @@ class Plugin:
         """Import the plugin and return its module or object.
 
         Raises:
-            PluginError: it cannot be named or its entry point is malformed. What its own code raises comes through.
+            PluginError: it cannot be named or its entry point is malformed. What its own code raises comes
+                through.
         """
         if not self.distribution:
-            raise PluginError("its distribution has no name in its metadata", "reinstall the package that brings it")
+            raise PluginError(
+                "its distribution has no name in its metadata", "reinstall the package that brings it"
+            )
         self._check_requirement()
         if not _ENTRY.fullmatch(self.value):
-            raise PluginError(f"its entry point {self.value!r} must read 'package.module' or 'package.module:object'")
+            raise PluginError(
+                f"its entry point {self.value!r} must read 'package.module' or 'package.module:object'"
+            )
         return self.entry.load()
 
     def _check_requirement(self) -> None:
-        """Refuse a plugin whose own metadata asks for another genzoo; pip checks that, a copied folder or `--no-deps` do not."""
+        """Refuse a plugin whose own metadata asks for another genzoo; pip checks that, a copied folder or
+        `--no-deps` do not.
+        """
         for text in _requirements(getattr(self.entry, "dist", None)):
             from packaging.requirements import InvalidRequirement, Requirement
 
             with contextlib.suppress(InvalidRequirement):
                 wanted = Requirement(text)
                 applies = wanted.marker is None or wanted.marker.evaluate({"extra": ""})
-                if fold(wanted.name) == GROUP and applies and not wanted.specifier.contains(__version__, prereleases=True):
+                if (
+                    fold(wanted.name) == GROUP
+                    and applies
+                    and not wanted.specifier.contains(__version__, prereleases=True)
+                ):
                     raise PluginError(
                         f"it asks for genzoo{wanted.specifier}, and this is genzoo {__version__}",
-                        f"pip install 'genzoo{wanted.specifier}', or a version of {self.distribution} made for this one",
+                        (
+                            f"pip install 'genzoo{wanted.specifier}', or a version of {self.distribution} "
+                            "made for this one"
+                        ),
                     )
 
 
 def _requirements(about: Any) -> Iterator[str]:
-    """Yield the requirements of a distribution that speak of genzoo itself, as far as its metadata can be read."""
+    """Yield the requirements of a distribution that speak of genzoo itself, as far as its metadata can be
+    read.
+    """
     try:
         lines = list(about.requires or ())
     except Exception:  # noqa: BLE001
@@ -84,14 +105,17 @@ class _Unreadable:
     value: str = "unreadable"
 
     def load(self) -> object:
-        raise PluginError(f"its entry_points.txt cannot be read ({type(self.error).__name__}: {self.error})", "reinstall it")
+        raise PluginError(
+            f"its entry_points.txt cannot be read ({type(self.error).__name__}: {self.error})", "reinstall it"
+        )
 
 
 def discover() -> list[Any]:
     """Return the entry points of the group `genzoo`."""
     try:
         return list(importlib.metadata.entry_points(group=GROUP))
-    except Exception:  # noqa: BLE001 - metadata that cannot be parsed lies somewhere: look at one distribution at a time
+    # metadata that cannot be parsed lies somewhere: look at one distribution at a time
+    except Exception:  # noqa: BLE001
         return list(_one_by_one())
 
 
@@ -109,7 +133,9 @@ def _one_by_one() -> Iterator[Any]:
 
 
 def _distributions() -> Iterator[importlib.metadata.Distribution]:
-    with contextlib.suppress(Exception):  # a foreign finder on sys.meta_path failed: what came before it still counts
+    with contextlib.suppress(
+        Exception
+    ):  # a foreign finder on sys.meta_path failed: what came before it still counts
         yield from importlib.metadata.distributions()
 
 

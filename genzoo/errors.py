@@ -1,8 +1,8 @@
 """Every error that genzoo raises on purpose, and the one filter for text that came from outside.
 
-An error says three things: what happened, what was expected, and what to type next. The command line prints exactly one line of
-it; a notebook shows the same words. Nothing from outside (a plugin's description, a file name, a server's answer) reaches a
-terminal without passing `safe_text`.
+An error says three things: what happened, what was expected, and what to type next. The command line prints
+exactly one line of it; a notebook shows the same words. Nothing from outside (a plugin's description, a file
+name, a server's answer) reaches a terminal without passing `safe_text`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from collections.abc import Iterable
 _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNSEEN = _BIDI + "\u200b\u200c\u200d\u2028\u2029\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\u034f\u180e"
 _PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
-_COLOURS = re.compile(r"(\x1b\[(?:0|1|3[1-7]|9[0-7])m)")  # as `click.style` writes them; 30, black, would hide a text
+_COLOURS = re.compile(
+    r"(\x1b\[(?:0|1|3[1-7]|9[0-7])m)"
+)  # as `click.style` writes them; 30, black, would hide a text
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
 
 
 def safe_text(value: object, limit: int = 500) -> str:
     r"""Return `value` as one printable line of at most `limit` characters (rule R6).
 
-    Terminal escapes are removed whole; other control characters (C0, C1), bidirectional overrides and zero-width characters
-    become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and odd spaces become spaces. Bytes of a file name
-    that are no UTF-8 are written as `\xff`.
+    Terminal escapes are removed whole; other control characters (C0, C1), bidirectional overrides and
+    zero-width characters become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and
+    odd spaces become spaces. Bytes of a file name that are no UTF-8 are written as `\xff`.
     """
     text = _ESCAPES.sub("\ufffd", _words(value)[: 4 * limit])
     line = "".join(map(_seen, text)).strip()
@@ -32,11 +34,15 @@ def safe_text(value: object, limit: int = 500) -> str:
 
 
 def safe_lines(text: str, *, colours: bool = False) -> str:
-    """Return `text` as `safe_text` would, of any length and with its line breaks and tabs; with `colours`, those of `click.style` stay."""
+    """Return `text` as `safe_text` would, of any length and with its line breaks and tabs; with `colours`,
+    those of `click.style` stay.
+    """
     if _PLAIN.fullmatch(text):
         return text
     if colours:  # every second part is a colour
-        return "".join(part if index % 2 else safe_lines(part) for index, part in enumerate(_COLOURS.split(text)))
+        return "".join(
+            part if index % 2 else safe_lines(part) for index, part in enumerate(_COLOURS.split(text))
+        )
     text = _ESCAPES.sub("\ufffd", text.replace("\r\n", "\n"))
     return "".join(char if char in "\n\t" else _seen(char) for char in text)
 
@@ -46,7 +52,9 @@ def _seen(char: str) -> str:
         return " "
     if "\udc80" <= char <= "\udcff":  # a byte of a file name that is no UTF-8
         return f"\\x{ord(char) - 0xDC00:02x}"
-    return "\ufffd" if char in _UNSEEN or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn") else char
+    return (
+        "\ufffd" if char in _UNSEEN or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn") else char
+    )
 
 
 def _words(value: object) -> str:
@@ -57,7 +65,9 @@ def _words(value: object) -> str:
 
 
 def legible(text: str) -> str:
-    r"""Return `text` with what no file of text can hold, the bytes of a name that is no UTF-8, written as `\xff`."""
+    r"""Return `text` with what no file of text can hold, the bytes of a name that is no UTF-8, written as
+    `\xff`.
+    """
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # a lone surrogate that no file name gave
@@ -65,7 +75,9 @@ def legible(text: str) -> str:
 
 
 def safe_repr(value: object) -> str:
-    """Return `repr(value)` for a message, also where Python refuses to write it (a whole number of 5,000 digits)."""
+    """Return `repr(value)` for a message, also where Python refuses to write it (a whole number of 5,000
+    digits).
+    """
     try:
         return repr(value)
     except Exception:  # noqa: BLE001 - anything may happen in a foreign __repr__
@@ -95,7 +107,9 @@ class UnknownNameError(GenzooError, KeyError):
 
 
 class ArgumentError(GenzooError, ValueError):
-    """An argument of the wrong type, shape, range or device: names the argument, what came and what was expected."""
+    """An argument of the wrong type, shape, range or device: names the argument, what came and what was
+    expected.
+    """
 
 
 class CardError(GenzooError):
@@ -119,7 +133,9 @@ class WeightsError(HubError):
 
 
 class StorageError(GenzooError):
-    """A file that could not be read or written: names the path, the reason and the remedy; what was there before is still there."""
+    """A file that could not be read or written: names the path, the reason and the remedy; what was there
+    before is still there.
+    """
 
 
 class DataError(GenzooError):
@@ -127,7 +143,9 @@ class DataError(GenzooError):
 
 
 class MemoryShortError(DataError):
-    """Images for which there is not enough memory: the data are there, so nobody may take them for missing."""
+    """Images for which there is not enough memory: the data are there, so nobody may take them for
+    missing.
+    """
 
 
 class TrainingError(GenzooError):
@@ -139,7 +157,9 @@ class CollapseError(TrainingError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked for the end, and what was under way is saved. `number` is the signal's: the exit code is 128 + `number`."""
+    """A signal asked for the end, and what was under way is saved. `number` is the signal's: the exit code is
+    128 + `number`.
+    """
 
     def __init__(self, number: int) -> None:
         self.number = int(number)

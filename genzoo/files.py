@@ -1,8 +1,9 @@
-"""Files: read with a cap, write so that a crash leaves the old file or the new one, and know where things are kept.
+"""Files: read with a cap, write so that a crash leaves the old file or the new one, and know where things are
+kept.
 
-Everything that genzoo writes goes through `atomic_write` or `put_in_place` (rule R9); every digest that becomes a path goes
-through `digest_path` (rule R2); what is opened, and through which links, `safe_open` decides. Failures of the disk become a
-`StorageError` that names the path and what to do about it.
+Everything that genzoo writes goes through `atomic_write` or `put_in_place` (rule R9); every digest that
+becomes a path goes through `digest_path` (rule R2); what is opened, and through which links, `safe_open`
+decides. Failures of the disk become a `StorageError` that names the path and what to do about it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,28 @@ from genzoo.locks import LocklessError, locked, tell, try_lock
 from genzoo.safe_open import NOWHERE, check_replaceable, open_to_read, open_to_write, real_path, storage
 
 __all__ = [
-    "CHUNK", "append_to", "atomic_write", "cache_dir", "digest_path", "find_resource", "is_dead", "is_digest", "is_temporary", "locked",
-    "make_folder", "open_to_read", "open_to_write", "put_in_place", "read_capped", "relative_parts", "remove_dead", "sha256_of", "storage",
-    "sweep", "tell",
-]  # fmt: skip
+    "CHUNK",
+    "append_to",
+    "atomic_write",
+    "cache_dir",
+    "digest_path",
+    "find_resource",
+    "is_dead",
+    "is_digest",
+    "is_temporary",
+    "locked",
+    "make_folder",
+    "open_to_read",
+    "open_to_write",
+    "put_in_place",
+    "read_capped",
+    "relative_parts",
+    "remove_dead",
+    "sha256_of",
+    "storage",
+    "sweep",
+    "tell",
+]
 
 CHUNK = 1 << 20  # bytes read at a time
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -37,22 +56,26 @@ _DEAD_AFTER = 86_400.0  # seconds after which a temporary file counts as left be
 
 
 def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -> Path:
-    """Write `data` (bytes, or a function that writes into an open file) so that `path` is never seen half-written (rule R9).
+    """Write `data` (bytes, or a function that writes into an open file) so that `path` is never seen
+    half-written (rule R9).
 
-    A temporary file in the same folder is filled, flushed to the disk and renamed; its mode is what the umask gives. On failure the
-    old file stays and the temporary one is removed; one that a killed process leaves is removed by `sweep`. A symbolic link of our
-    own, in a folder where nobody else writes, is followed and not replaced. Returns the path.
+    A temporary file in the same folder is filled, flushed to the disk and renamed; its mode is what the umask
+    gives. On failure the old file stays and the temporary one is removed; one that a killed process leaves is
+    removed by `sweep`. A symbolic link of our own, in a folder where nobody else writes, is followed and not
+    replaced. Returns the path.
 
     Raises:
-        StorageError: the folder is missing or cannot be written, the disk is full, the path leads through a link that somebody else
-            may have placed, or something that is no regular file lies there.
+        StorageError: the folder is missing or cannot be written, the disk is full, the path leads through a
+            link that somebody else may have placed, or something that is no regular file lies there.
     """
     with storage("write", path):
         target = real_path(path)
         check_replaceable(target)
         temporary, handle = _new_temporary(target.parent)
         try:
-            with os.fdopen(handle, "wb") as file:  # open, and so locked, until it has its name: `sweep` takes it for alive
+            with os.fdopen(
+                handle, "wb"
+            ) as file:  # open, and so locked, until it has its name: `sweep` takes it for alive
                 if callable(data):
                     data(file)
                 else:
@@ -90,12 +113,15 @@ def is_temporary(name: str) -> bool:
 
 
 def sweep(*folders: Path) -> int:
-    """Remove the temporary files that killed processes left in `folders` (not below them), and return how many bytes that freed.
+    """Remove the temporary files that killed processes left in `folders` (not below them), and return how
+    many bytes that freed.
 
-    A process holds its temporary file locked while it writes, so one that can be locked is dead. What belongs to others, is in use
-    or cannot be removed stays; nothing is raised.
+    A process holds its temporary file locked while it writes, so one that can be locked is dead. What belongs
+    to others, is in use or cannot be removed stays; nothing is raised.
     """
-    return sum(remove_dead(Path(folder, name)) for folder in folders for name in _names(folder) if is_temporary(name))
+    return sum(
+        remove_dead(Path(folder, name)) for folder in folders for name in _names(folder) if is_temporary(name)
+    )
 
 
 def _names(folder: Path) -> list[str]:
@@ -111,7 +137,9 @@ def is_dead(path: Path) -> bool:
 
 
 def remove_dead(path: Path) -> int:
-    """Remove the temporary file `path` if no living process writes it, and return how many bytes that freed."""
+    """Remove the temporary file `path` if no living process writes it, and return how many bytes that
+    freed.
+    """
     with contextlib.suppress(OSError), _held_if_dead(path) as dead:
         if dead:
             size = path.stat().st_size
@@ -143,9 +171,13 @@ def _is_free(handle: int) -> bool:
 
 
 def put_in_place(source: Path, target: Path) -> None:
-    """Flush `source` to the disk, rename it to `target` in the same folder and flush the folder: after a power cut, all or nothing."""
+    """Flush `source` to the disk, rename it to `target` in the same folder and flush the folder: after a
+    power cut, all or nothing.
+    """
     with storage("write", target):
-        handle = open_to_write(source, create=False, own=False)  # some network disks give what we make to another user
+        handle = open_to_write(
+            source, create=False, own=False
+        )  # some network disks give what we make to another user
         try:
             os.fsync(handle)
         finally:
@@ -168,7 +200,8 @@ def _flush_folder(folder: Path) -> None:
 
 
 def make_folder(path: Path) -> Path:
-    """Create the folder `path` with its parents if it is missing, and return it; StorageError says why it cannot be.
+    """Create the folder `path` with its parents if it is missing, and return it; StorageError says why it
+    cannot be.
 
     A link that somebody else may have placed is not followed.
     """
@@ -178,7 +211,8 @@ def make_folder(path: Path) -> Path:
 
 
 def append_to(path: Path) -> TextIO:
-    """Open a text file for appending, line by line, made where it is missing; never through a link, and no pipe or device.
+    """Open a text file for appending, line by line, made where it is missing; never through a link, and no
+    pipe or device.
 
     A killed process has written each line that it has finished.
 
@@ -193,14 +227,19 @@ def read_capped(path: Path | str, cap: int) -> bytes:
     """Return the content of a regular file of at most `cap` bytes, reading no more than `cap` + 1.
 
     Raises:
-        StorageError: the file is missing, unreadable, not a regular file (a pipe would hang), or larger than `cap`.
+        StorageError: the file is missing, unreadable, not a regular file (a pipe would hang), or larger than
+            `cap`.
     """
     with storage("read", path):
         with open_to_read(path) as file:
-            # One byte more than the file says it has: read(n) reserves n bytes, and a file that grows meanwhile is still bounded.
+            # One byte more than the file says it has: read(n) reserves n bytes, and a file that grows
+            # meanwhile is still bounded.
             data = file.read(min(cap, os.fstat(file.fileno()).st_size) + 1)
     if len(data) > cap:
-        raise StorageError(f"cannot read {path}: it is larger than the {cap:,} bytes allowed here", "check that it is the right file")
+        raise StorageError(
+            f"cannot read {path}: it is larger than the {cap:,} bytes allowed here",
+            "check that it is the right file",
+        )
     return data
 
 
@@ -233,9 +272,11 @@ def digest_path(root: Path, digest: str, suffix: str = "") -> Path:
 
 
 def cache_dir() -> Path:
-    """Return the folder for what can be fetched again: GENZOO_CACHE, else the system's cache folder with `genzoo` in it.
+    """Return the folder for what can be fetched again: GENZOO_CACHE, else the system's cache folder with
+    `genzoo` in it.
 
-    Never raises and creates nothing. Without a home folder the path is one that cannot be created, and writing says so.
+    Never raises and creates nothing. Without a home folder the path is one that cannot be created, and
+    writing says so.
     """
     if chosen := os.environ.get("GENZOO_CACHE"):
         return Path(os.path.abspath(os.path.expanduser(chosen)))
@@ -247,18 +288,27 @@ def cache_dir() -> Path:
 
 
 def relative_parts(text: str, what: str) -> tuple[str, ...]:
-    """Return the parts of a relative path written with `/`, or raise HubError if it could lead out of its folder or name a device."""
+    """Return the parts of a relative path written with `/`, or raise HubError if it could lead out of its
+    folder or name a device.
+    """
     parts = PurePosixPath(text).parts
-    odd = any(part in ("..", "/") or part.endswith((".", " ")) or re.search(r'[\x00-\x1f\x7f\\:*?"<>|]', part) for part in parts)
+    odd = any(
+        part in ("..", "/") or part.endswith((".", " ")) or re.search(r'[\x00-\x1f\x7f\\:*?"<>|]', part)
+        for part in parts
+    )
     if not parts or odd:
-        raise HubError(f"{what} {text!r} must be a relative path with '/' between its parts, without '..', backslash or colon")
+        raise HubError(
+            f"{what} {text!r} must be a relative path with '/' between its parts, without '..', "
+            "backslash or colon"
+        )
     return parts
 
 
 def find_resource(resource: str) -> Path | bytes | None:
     """Find `package/path/to/file` inside an installed package without importing that package's code.
 
-    Returns the path of a real file; the bytes where the package lives in a zip archive; None where there is no such file.
+    Returns the path of a real file; the bytes where the package lives in a zip archive; None where there is
+    no such file.
     """
     package, *rest = relative_parts(resource, "resource")
     if not rest or not _PACKAGE.fullmatch(package):

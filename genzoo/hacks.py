@@ -1,7 +1,9 @@
-"""The seventeen hacks of "How to Train a GAN?" (Chintala, Denton, Arjovsky & Mathieu 2016, github.com/soumith/ganhacks) as switches.
+"""The seventeen hacks of "How to Train a GAN?" (Chintala, Denton, Arjovsky & Mathieu 2016,
+github.com/soumith/ganhacks) as switches.
 
-A hack is a key of the recipe (any nets take it), a key of a model's config (its nets must offer it), how genzoo works anyway, or absent,
-with the reason. `genzoo hacks` lists them; the training doctor answers what it finds with the name of one.
+A hack is a key of the recipe (any nets take it), a key of a model's config (its nets must offer it), how
+genzoo works anyway, or absent, with the reason. `genzoo hacks` lists them; the training doctor answers what
+it finds with the name of one.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ class Hack:
         return f"--set {self.key}={self.on}" if self.key else ""
 
     def state(self, recipe: Recipe | None, config: Mapping[str, Any]) -> str:
-        """Return "on" or "off" for a model's recipe and config, "always" or "absent" where they do not decide."""
+        """Return "on" or "off" for a model's recipe and config, "always" or "absent" where they do not
+        decide.
+        """
         if self.is_on is None:
             return self.where
         return "on" if self.is_on(recipe or Recipe(), config) else "off"
@@ -68,111 +72,245 @@ def _is(key: str, value: str) -> State:
 
 HACKS: tuple[Hack, ...] = (
     Hack(
-        number=1, name="normalised-images", where="always",
-        words="D sees images in [-1, 1] and G ends in tanh: images are [0, 1] outside the nets of dcgan and its kin",
+        number=1,
+        name="normalised-images",
+        where="always",
+        words=(
+            "D sees images in [-1, 1] and G ends in tanh: images are [0, 1] outside the nets of dcgan "
+            "and its kin"
+        ),
         source="Radford et al. 2016",
     ),
     Hack(
-        number=2, name="non-saturating", where="recipe", key="objective", default="non-saturating", on="non-saturating",
-        words="G ascends log D instead of descending log(1 - D), as if its labels were flipped: no flat slope where D is sure",
-        source="Goodfellow et al. 2014, section 3", is_on=lambda recipe, config: recipe.objective != "minimax",
+        number=2,
+        name="non-saturating",
+        where="recipe",
+        key="objective",
+        default="non-saturating",
+        on="non-saturating",
+        words=(
+            "G ascends log D instead of descending log(1 - D), as if its labels were flipped: no flat "
+            "slope where D is sure"
+        ),
+        source="Goodfellow et al. 2014, section 3",
+        is_on=lambda recipe, config: recipe.objective != "minimax",
     ),
     Hack(
-        number=3, name="spherical-z", where="always",
-        words="z is Gaussian, and interpolated along great circles; a model whose paper has a cube (prior = uniform) along lines",
+        number=3,
+        name="spherical-z",
+        where="always",
+        words=(
+            "z is Gaussian, and interpolated along great circles; a model whose paper has a cube "
+            "(prior = uniform) along lines"
+        ),
         source="White 2016, arXiv:1609.04468",
     ),
     Hack(
-        number=4, name="separate-batches", where="always",
-        words="real images and fakes pass through D as batches of their own, so that batch norm never mixes them",
+        number=4,
+        name="separate-batches",
+        where="always",
+        words=(
+            "real images and fakes pass through D as batches of their own, so that batch norm never "
+            "mixes them"
+        ),
     ),
     Hack(
-        number=4, name="instance-norm", where="config", key="norm", default="batch", on="instance",
+        number=4,
+        name="instance-norm",
+        where="config",
+        key="norm",
+        default="batch",
+        on="instance",
         words="each image is normalised by itself, where batch norm is no option",
-        source="Ulyanov et al. 2016, arXiv:1607.08022", is_on=_is("norm", "instance"),
+        source="Ulyanov et al. 2016, arXiv:1607.08022",
+        is_on=_is("norm", "instance"),
     ),
     Hack(
-        number=5, name="dense-gradients", where="always",
+        number=5,
+        name="dense-gradients",
+        where="always",
         words="no pooling: strided convolutions shrink maps and transposed ones grow them; LeakyReLU in D",
         source="Radford et al. 2016",
     ),
     Hack(
-        number=5, name="leaky-generator", where="config", key="activation", default="relu", on="leaky-relu",
-        words="LeakyReLU in G too, which has ReLU by itself", is_on=_is("activation", "leaky-relu"),
+        number=5,
+        name="leaky-generator",
+        where="config",
+        key="activation",
+        default="relu",
+        on="leaky-relu",
+        words="LeakyReLU in G too, which has ReLU by itself",
+        is_on=_is("activation", "leaky-relu"),
     ),
     Hack(
-        number=6, name="soft-labels", where="recipe", key="soft_labels", default="0", on="0.3",
-        words="D is taught labels drawn for each image: of real ones from 1 - s to 1 + 2s/3, of fakes from 0 to s (0.3: 0.7-1.2 and 0-0.3)",
-        source="Salimans et al. 2016, arXiv:1606.03498", is_on=lambda recipe, config: recipe.soft_labels > 0,
+        number=6,
+        name="soft-labels",
+        where="recipe",
+        key="soft_labels",
+        default="0",
+        on="0.3",
+        words=(
+            "D is taught labels drawn for each image: of real ones from 1 - s to 1 + 2s/3, of fakes "
+            "from 0 to s (0.3: 0.7-1.2 and 0-0.3)"
+        ),
+        source="Salimans et al. 2016, arXiv:1606.03498",
+        is_on=lambda recipe, config: recipe.soft_labels > 0,
     ),
     Hack(
-        number=6, name="flipped-labels", where="recipe", key="flipped_labels", default="0", on="0.05",
-        words="this share of D's labels is wrong, chosen at random for each image", is_on=lambda recipe, config: recipe.flipped_labels > 0,
+        number=6,
+        name="flipped-labels",
+        where="recipe",
+        key="flipped_labels",
+        default="0",
+        on="0.05",
+        words="this share of D's labels is wrong, chosen at random for each image",
+        is_on=lambda recipe, config: recipe.flipped_labels > 0,
     ),
     Hack(
-        number=7, name="dcgan", where="always",
-        words="dcgan is a model of the zoo and the nets of others; a hybrid with a VAE is a game of three players that a plugin registers",
+        number=7,
+        name="dcgan",
+        where="always",
+        words=(
+            "dcgan is a model of the zoo and the nets of others; a hybrid with a VAE is a game of "
+            "three players that a plugin registers"
+        ),
         source="Radford et al. 2016",
     ),
     Hack(
-        number=8, name="replay", where="recipe", key="replay", default="0", on="0.5",
-        words="this share of the fakes that D is shown are old ones, from a pool of ten batches that the checkpoint keeps",
-        source="Pfau & Vinyals 2016; Shrivastava et al. 2017, arXiv:1612.07828", is_on=lambda recipe, config: recipe.replay > 0,
+        number=8,
+        name="replay",
+        where="recipe",
+        key="replay",
+        default="0",
+        on="0.5",
+        words=(
+            "this share of the fakes that D is shown are old ones, from a pool of ten batches that the "
+            "checkpoint keeps"
+        ),
+        source="Pfau & Vinyals 2016; Shrivastava et al. 2017, arXiv:1612.07828",
+        is_on=lambda recipe, config: recipe.replay > 0,
     ),
     Hack(
-        number=9, name="adam", where="recipe", key="optimizer", default="adam", on="adam",
-        words="Adam for both players", source="Radford et al. 2016",
+        number=9,
+        name="adam",
+        where="recipe",
+        key="optimizer",
+        default="adam",
+        on="adam",
+        words="Adam for both players",
+        source="Radford et al. 2016",
         is_on=lambda recipe, config: recipe.optimizer_of("generator") == "adam",
     ),
     Hack(
-        number=9, name="sgd-discriminator", where="recipe", key="optimizer.discriminator", default="adam", on="sgd",
-        words="SGD for D and Adam for G", is_on=lambda recipe, config: recipe.optimizer_of("discriminator") == "sgd",
+        number=9,
+        name="sgd-discriminator",
+        where="recipe",
+        key="optimizer.discriminator",
+        default="adam",
+        on="sgd",
+        words="SGD for D and Adam for G",
+        is_on=lambda recipe, config: recipe.optimizer_of("discriminator") == "sgd",
     ),
     Hack(
-        number=10, name="watch", where="recipe", key="watch", default="true", on="true",
-        words="the training doctor stops a game that D has won; exploding gradients, collapse and the like it names while training",
+        number=10,
+        name="watch",
+        where="recipe",
+        key="watch",
+        default="true",
+        on="true",
+        words=(
+            "the training doctor stops a game that D has won; exploding gradients, collapse and the "
+            "like it names while training"
+        ),
         is_on=lambda recipe, config: recipe.watch,
     ),
     Hack(
-        number=11, name="fixed-turns", where="always",
+        number=11,
+        name="fixed-turns",
+        where="always",
         words="who moves how often is a number of the recipe and never depends on the losses",
     ),
     Hack(
-        number=12, name="labels", where="recipe", key="labels", default="0", on="10",
-        words="D also learns to tell this many classes of real images, by a linear layer on its last hidden one that is then left behind",
-        source="Odena et al. 2017, arXiv:1610.09585", is_on=lambda recipe, config: recipe.labels > 0,
+        number=12,
+        name="labels",
+        where="recipe",
+        key="labels",
+        default="0",
+        on="10",
+        words=(
+            "D also learns to tell this many classes of real images, by a linear layer on its last "
+            "hidden one that is then left behind"
+        ),
+        source="Odena et al. 2017, arXiv:1610.09585",
+        is_on=lambda recipe, config: recipe.labels > 0,
     ),
     Hack(
-        number=13, name="instance-noise", where="recipe", key="instance_noise", default="0", on="0.1",
-        words="Gaussian noise on all that D sees, of this deviation at first and falling linearly to none at the last step",
+        number=13,
+        name="instance-noise",
+        where="recipe",
+        key="instance_noise",
+        default="0",
+        on="0.1",
+        words=(
+            "Gaussian noise on all that D sees, of this deviation at first and falling linearly to "
+            "none at the last step"
+        ),
         source="Sønderby et al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017",
         is_on=lambda recipe, config: recipe.instance_noise > 0,
     ),
     Hack(
-        number=13, name="noise-in-g", where="absent",
+        number=13,
+        name="noise-in-g",
+        where="absent",
         words="no noise in the layers of G: an image is a function of its z, alone or in a batch",
         source="Zhao et al. 2017, arXiv:1609.03126",
     ),
     Hack(
-        number=14, name="more-turns", where="recipe", key="turns.discriminator", default="1", on="5",
-        words="D moves more often than G", source="Arjovsky et al. 2017, arXiv:1701.07875",
+        number=14,
+        name="more-turns",
+        where="recipe",
+        key="turns.discriminator",
+        default="1",
+        on="5",
+        words="D moves more often than G",
+        source="Arjovsky et al. 2017, arXiv:1701.07875",
         is_on=lambda recipe, config: recipe.turns_of("discriminator") > recipe.turns_of("generator"),
     ),
     Hack(
-        number=15, name="minibatch-discrimination", where="config", key="minibatch", default="0", on="16",
+        number=15,
+        name="minibatch-discrimination",
+        where="config",
+        key="minibatch",
+        default="0",
+        on="16",
         words="D sees how close an image is to the others of its batch, so that a collapsed G is found out",
-        source="Salimans et al. 2016, arXiv:1606.03498", is_on=_config("minibatch", 0),
+        source="Salimans et al. 2016, arXiv:1606.03498",
+        is_on=_config("minibatch", 0),
     ),
     Hack(
-        number=16, name="embedded-conditions", where="absent",
-        words="no discrete conditions are embedded: no model here is conditional, and sample(n, seed) has no class to ask for",
+        number=16,
+        name="embedded-conditions",
+        where="absent",
+        words=(
+            "no discrete conditions are embedded: no model here is conditional, and sample(n, seed) "
+            "has no class to ask for"
+        ),
     ),
     Hack(
-        number=17, name="dropout-in-g", where="config", key="dropout", default="0", on="0.5",
-        words="G drops channels at random in training; in sampling its z says which, so that the same z gives the same image",
-        source="Isola et al. 2017, arXiv:1611.07004", is_on=_config("dropout", 0),
+        number=17,
+        name="dropout-in-g",
+        where="config",
+        key="dropout",
+        default="0",
+        on="0.5",
+        words=(
+            "G drops channels at random in training; in sampling its z says which, so that the same z "
+            "gives the same image"
+        ),
+        source="Isola et al. 2017, arXiv:1611.07004",
+        is_on=_config("dropout", 0),
     ),
-)  # fmt: skip
+)
 
 
 def hack(name: str) -> Hack:

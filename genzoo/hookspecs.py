@@ -11,9 +11,10 @@ with one required function, and nothing that imports torch at its top:
     def genzoo_cards():
         return [genzoo.Card(name="mine", family=genzoo.Family.IMPLICIT, model="my_package.net:Mine")]
 
-An implementation may take fewer arguments than its specification, so a later genzoo can offer more without breaking it. A plugin
-says with `genzoo_api = 1` (where it says nothing, that is meant) for which version of this interface it was made; where that is another
-one than this genzoo knows, it is refused with what to change, not with a riddle.
+An implementation may take fewer arguments than its specification, so a later genzoo can offer more without
+breaking it. A plugin says with `genzoo_api = 1` (where it says nothing, that is meant) for which version of
+this interface it was made; where that is another one than this genzoo knows, it is refused with what to
+change, not with a riddle.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ T = TypeVar("T")
 
 API_VERSION = 1  # raised when a signature below changes in a way that plugins must follow
 OLDEST_API = 1  # the oldest version that plugins may still be made for
-CHANGES: Mapping[int, str] = MappingProxyType({})  # version -> what a plugin of the version before must change, one line each
+CHANGES: Mapping[int, str] = MappingProxyType(
+    {}
+)  # version -> what a plugin of the version before must change, one line each
 MOST_ITEMS = 10_000  # per hook: a generator that never ends must not eat the memory
 
 hookspec = pluggy.HookspecMarker("genzoo")
@@ -57,7 +60,9 @@ def genzoo_cards() -> Iterable[Card]:
 
 @hookspec
 def genzoo_datasets() -> Mapping[str, Callable[..., Any]]:
-    """Return data sets: name -> function that takes `split` ("train" or "test") and returns what `genzoo.data` understands."""
+    """Return data sets: name -> function that takes `split` ("train" or "test") and returns what
+    `genzoo.data` understands.
+    """
     return {}
 
 
@@ -69,7 +74,9 @@ def genzoo_ledgers() -> Iterable[str]:
 
 @hookspec
 def genzoo_commands() -> Mapping[str, str]:
-    """Return commands of `genzoo`: name -> `"module:attribute"` of a click command, imported only when it is used."""
+    """Return commands of `genzoo`: name -> `"module:attribute"` of a click command, imported only when it is
+    used.
+    """
     return {}
 
 
@@ -98,8 +105,9 @@ def read_plugin(plugin: object) -> Offer:
     """Call every hook of `plugin` and return its checked answers.
 
     Raises:
-        PluginError: an interface from the future, an unknown, unmarked or missing hook, a wrong signature or answer, a name that
-            breaks rule R5 or comes twice. Whatever the plugin's own code raises comes through as it is.
+        PluginError: an interface from the future, an unknown, unmarked or missing hook, a wrong signature or
+            answer, a name that breaks rule R5 or comes twice. Whatever the plugin's own code raises comes
+            through as it is.
     """
     _check_api(plugin)
     manager = _register(plugin)
@@ -118,13 +126,19 @@ def _check_api(plugin: object) -> None:
         raise PluginError(f"its entry point names the class {plugin.__name__}", "name a module or an object")
     made_for = getattr(plugin, "genzoo_api", 1)
     if not isinstance(made_for, int) or isinstance(made_for, bool) or made_for < 1:
-        raise PluginError(f"genzoo_api must be a whole number from 1 to {API_VERSION}, not {made_for!r}", "write genzoo_api = 1")
+        raise PluginError(
+            f"genzoo_api must be a whole number from 1 to {API_VERSION}, not {made_for!r}",
+            "write genzoo_api = 1",
+        )
     if made_for > API_VERSION:
         raise PluginError(
-            f"it was made for plugin interface {made_for}, and this genzoo knows {API_VERSION}", "pip install --upgrade genzoo"
+            f"it was made for plugin interface {made_for}, and this genzoo knows {API_VERSION}",
+            "pip install --upgrade genzoo",
         )
     if made_for < OLDEST_API:
-        changes = "; ".join(f"{version}: {CHANGES[version]}" for version in sorted(CHANGES) if version > made_for)
+        changes = "; ".join(
+            f"{version}: {CHANGES[version]}" for version in sorted(CHANGES) if version > made_for
+        )
         raise PluginError(
             f"it was made for plugin interface {made_for}, and this genzoo needs {OLDEST_API} or later",
             f"upgrade it, or change in it ({changes}) and write genzoo_api = {API_VERSION}",
@@ -138,11 +152,15 @@ def _register(plugin: object) -> pluggy.PluginManager:
     try:
         manager.register(plugin)
     except pluggy.PluginValidationError as error:
-        raise PluginError(f"a hook has a wrong signature: {str(error).partition('hookimpl definition: ')[2] or error}") from error
+        raise PluginError(
+            f"a hook has a wrong signature: {str(error).partition('hookimpl definition: ')[2] or error}"
+        ) from error
     for name, hook in sorted(vars(manager.hook).items()):
         if name in HOOKS or all(impl.optionalhook for impl in hook.get_hookimpls()):
             continue
-        raise PluginError(f"genzoo has no hook {name!r}{suggest(name, HOOKS)}", f"known hooks: {', '.join(HOOKS)}")
+        raise PluginError(
+            f"genzoo has no hook {name!r}{suggest(name, HOOKS)}", f"known hooks: {', '.join(HOOKS)}"
+        )
     for name in HOOKS:
         if not getattr(manager.hook, name).get_hookimpls() and inspect.isroutine(getattr(plugin, name, None)):
             raise PluginError(f"{name} lacks its mark", f"write @genzoo.hookimpl above 'def {name}()'")
@@ -152,7 +170,9 @@ def _register(plugin: object) -> pluggy.PluginManager:
 
 
 def _answers(manager: pluggy.PluginManager, hook: str, expected: str) -> list[Any]:
-    """Return what the implementations of `hook` answer; there may be several in one plugin (pluggy's `specname`)."""
+    """Return what the implementations of `hook` answer; there may be several in one plugin (pluggy's
+    `specname`).
+    """
     caller = getattr(manager.hook, hook)
     answers: list[Any] = caller()
     if caller.get_hookimpls() and not answers:  # pluggy leaves None out
@@ -175,18 +195,25 @@ def _items(manager: pluggy.PluginManager, hook: str, expected: str) -> Iterator[
 def _cards(manager: pluggy.PluginManager) -> Iterator[tuple[str, Card]]:
     for card in _items(manager, "genzoo_cards", "a list of genzoo.Card"):
         if not isinstance(card, Card):
-            raise PluginError(f"genzoo_cards must return a list of genzoo.Card, and it holds a {type(card).__name__}: {card!r}")
+            raise PluginError(
+                f"genzoo_cards must return a list of genzoo.Card, and it holds a {type(card).__name__}: "
+                f"{card!r}"
+            )
         yield check_name(card.name), card
 
 
 def _ledgers(manager: pluggy.PluginManager) -> Iterator[tuple[str, str]]:
     for resource in _items(manager, "genzoo_ledgers", "a list of resources"):
         if not isinstance(resource, str) or not _LEDGER.fullmatch(resource):
-            raise PluginError(f"genzoo_ledgers must name resources such as 'package/zoo.toml', not {resource!r}")
+            raise PluginError(
+                f"genzoo_ledgers must name resources such as 'package/zoo.toml', not {resource!r}"
+            )
         yield resource, resource
 
 
-def _table(manager: pluggy.PluginManager, hook: str, accepts: Callable[[object], bool], expected: str) -> Mapping[str, Any]:
+def _table(
+    manager: pluggy.PluginManager, hook: str, accepts: Callable[[object], bool], expected: str
+) -> Mapping[str, Any]:
     """Return the answer of a hook that gives a mapping of names to values that `accepts` takes."""
     pairs: list[tuple[str, Any]] = []
     for answer in _answers(manager, hook, "a mapping of names"):
@@ -205,7 +232,10 @@ def _unique(hook: str, pairs: Iterable[tuple[str, T]]) -> Mapping[str, T]:
     found: dict[str, tuple[str, T]] = {}
     for name, value in pairs:
         if fold(name) in found:
-            raise PluginError(f"{hook} gives the name {name!r} after {found[fold(name)][0]!r}: names must differ in more than signs")
+            raise PluginError(
+                f"{hook} gives the name {name!r} after {found[fold(name)][0]!r}: names must differ in "
+                "more than signs"
+            )
         if len(found) >= MOST_ITEMS:
             raise PluginError(f"{hook} gives more than {MOST_ITEMS} names")
         found[fold(name)] = (name, value)

@@ -1,7 +1,7 @@
 """The one image convention, and the pictures and animations made from it.
 
-Images are (N, C, H, W) float32 in [0, 1]. uint8 in 0..255 is accepted and divided by 255; everything else is refused by
-`check_images` with what came and what was expected.
+Images are (N, C, H, W) float32 in [0, 1]. uint8 in 0..255 is accepted and divided by 255; everything else is
+refused by `check_images` with what came and what was expected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ Pixels: TypeAlias = "Tensor | np.ndarray[Any, Any]"
 
 TILE = 64  # pixels: about the size at which an image in a grid is seen without a magnifying glass
 MOST_PIXELS = 500_000_000  # of a grid: beyond it no viewer opens the picture
-_QUICKEST = 20  # milliseconds that a frame of a GIF is shown at least: shorter ones are slowed down to 100 by most viewers
+# milliseconds that a frame of a GIF is shown at least: shorter ones are slowed down to 100 by most viewers
+_QUICKEST = 20
 _KINDS = (torch.uint8, torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -38,7 +39,9 @@ def as_tensor(images: object, what: str = "images") -> Tensor:
     if isinstance(images, Tensor):
         return images
     if not isinstance(images, np.ndarray):
-        raise ArgumentError(f"{what} must be a torch tensor or a numpy array of images, not {type(images).__name__}")
+        raise ArgumentError(
+            f"{what} must be a torch tensor or a numpy array of images, not {type(images).__name__}"
+        )
     if images.dtype.kind not in "buif" or images.dtype.itemsize > 8:
         raise ArgumentError(f"{what} must be float32 in [0, 1] or uint8, not {images.dtype}")
     array = images.astype(images.dtype.newbyteorder("="), copy=False)
@@ -70,16 +73,22 @@ def check_images(x: object, image_shape: Sequence[int] | None = None, what: str 
     `image_shape` is (C, H, W), or None for any; `what` is the argument's name in messages.
 
     Raises:
-        ArgumentError: not an array, another shape, an integer dtype other than uint8, NaN or infinity, values outside [0, 1].
+        ArgumentError: not an array, another shape, an integer dtype other than uint8, NaN or infinity, values
+            outside [0, 1].
     """
     tensor = as_tensor(x, what)
-    expected = "(N, C, H, W)" if image_shape is None else f"(N, {', '.join(str(size) for size in image_shape)})"
+    expected = (
+        "(N, C, H, W)" if image_shape is None else f"(N, {', '.join(str(size) for size in image_shape)})"
+    )
     if tensor.ndim != 4 or (image_shape is not None and tuple(tensor.shape[1:]) != tuple(image_shape)):
         hint = _shape_hint(tuple(tensor.shape), None if image_shape is None else tuple(image_shape), what)
         raise ArgumentError(f"{what} must have shape {expected}, not {tuple(tensor.shape)}", hint)
     if tensor.dtype not in _KINDS:
         kind = str(tensor.dtype).removeprefix("torch.")
-        raise ArgumentError(f"{what} must be float32 in [0, 1] or uint8 in 0..255, not {kind}", f"convert {what} to one of the two")
+        raise ArgumentError(
+            f"{what} must be float32 in [0, 1] or uint8 in 0..255, not {kind}",
+            f"convert {what} to one of the two",
+        )
     if tensor.dtype != torch.uint8 and tensor.numel():
         _check_range(tensor, what)
     return to_float(tensor)
@@ -96,7 +105,9 @@ def _shape_hint(came: tuple[int, ...], expected: tuple[int, ...] | None, what: s
 
 
 def _check_range(x: Tensor, what: str) -> None:
-    low, high = torch.stack(torch.aminmax(x.detach())).to(torch.float64).tolist()  # NaN wins in aminmax; one wait for the device
+    low, high = (
+        torch.stack(torch.aminmax(x.detach())).to(torch.float64).tolist()
+    )  # NaN wins in aminmax; one wait for the device
     if math.isnan(low) or math.isnan(high):
         raise ArgumentError(f"{what} must lie in [0, 1], but holds NaN")
     if math.isinf(low) or math.isinf(high):
@@ -104,22 +115,31 @@ def _check_range(x: Tensor, what: str) -> None:
     if low >= 0 and high <= 1:
         return
     if -1 <= low < 0 and high <= 1:
-        raise ArgumentError(f"{what} must lie in [0, 1], but has values in [-1, 1]", f"({what} + 1) / 2 brings them into [0, 1]")
+        raise ArgumentError(
+            f"{what} must lie in [0, 1], but has values in [-1, 1]",
+            f"({what} + 1) / 2 brings them into [0, 1]",
+        )
     if low >= 0 and 1.5 < high <= 255:
-        raise ArgumentError(f"{what} must lie in [0, 1], but has values in [0, 255]", f"divide {what} by 255, or pass uint8")
+        raise ArgumentError(
+            f"{what} must lie in [0, 1], but has values in [0, 255]", f"divide {what} by 255, or pass uint8"
+        )
     came = f"values in [{low:.6g}, {high:.6g}]"
-    raise ArgumentError(f"{what} must lie in [0, 1], but has {came}", f"{what}.clamp(0, 1) cuts what lies outside")
+    raise ArgumentError(
+        f"{what} must lie in [0, 1], but has {came}", f"{what}.clamp(0, 1) cuts what lies outside"
+    )
 
 
-def grid(images: Pixels, columns: int | None = None, padding: int = 2, upscale: int | None = None) -> Image.Image:
+def grid(
+    images: Pixels, columns: int | None = None, padding: int = 2, upscale: int | None = None
+) -> Image.Image:
     """Return one picture with `images` (N, C, H, W), C = 1 or 3, in rows from left to right.
 
     Args:
         images: float in [0, 1] or uint8.
         columns: images in a row; by default as many as make the grid nearly square.
         padding: white pixels between and around the images.
-        upscale: whole factor by which every image is enlarged, nearest neighbour. By default small images grow to tiles of
-            about 64 pixels, so that 8x8 digits can be seen; 1 keeps the size.
+        upscale: whole factor by which every image is enlarged, nearest neighbour. By default small images
+            grow to tiles of about 64 pixels, so that 8x8 digits can be seen; 1 keeps the size.
 
     Raises:
         ArgumentError: images that `check_images` refuses, none at all, or a number that is not positive.
@@ -129,13 +149,18 @@ def grid(images: Pixels, columns: int | None = None, padding: int = 2, upscale: 
     if count == 0:
         raise ArgumentError("images must hold at least one image, not 0")
     columns = _positive(columns, "columns") if columns is not None else math.ceil(math.sqrt(count))
-    factor = _positive(upscale, "upscale") if upscale is not None else max(1, round(TILE / max(height, width)))
+    factor = (
+        _positive(upscale, "upscale") if upscale is not None else max(1, round(TILE / max(height, width)))
+    )
     padding = _positive(padding, "padding", least=0)
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     high, wide = height * factor + padding, width * factor + padding
     if rows * high * columns * wide > MOST_PIXELS:
-        raise ArgumentError(f"a picture of {columns * wide} x {rows * high} pixels is too large", "draw fewer images, or set upscale=1")
+        raise ArgumentError(
+            f"a picture of {columns * wide} x {rows * high} pixels is too large",
+            "draw fewer images, or set upscale=1",
+        )
     tiles = pixels.repeat(factor, axis=2).repeat(factor, axis=3)
     canvas = np.full((rows * high + padding, columns * wide + padding, channels), 255, np.uint8)
     for index, tile in enumerate(tiles):
@@ -159,7 +184,11 @@ def _positive(value: object, what: str, least: int = 1) -> int:
 
 
 def save_grid(
-    images: Pixels, path: str | os.PathLike[str], columns: int | None = None, padding: int = 2, upscale: int | None = None
+    images: Pixels,
+    path: str | os.PathLike[str],
+    columns: int | None = None,
+    padding: int = 2,
+    upscale: int | None = None,
 ) -> Path:
     """Write `grid(images, ...)` to `path` as PNG, whole or not at all, and return the path.
 
@@ -170,7 +199,9 @@ def save_grid(
 
 
 def save_image(image: Pixels, path: str | os.PathLike[str]) -> Path:
-    """Write one image (C, H, W), C = 1 or 3, to `path` as PNG in its own size, whole or not at all, and return the path."""
+    """Write one image (C, H, W), C = 1 or 3, to `path` as PNG in its own size, whole or not at all, and
+    return the path.
+    """
     tensor = as_tensor(image, "image")
     if tensor.ndim != 3:
         raise ArgumentError(f"image must have shape (C, H, W), not {tuple(tensor.shape)}")
@@ -178,11 +209,16 @@ def save_image(image: Pixels, path: str | os.PathLike[str]) -> Path:
 
 
 def save_images(images: Pixels, folder: str | os.PathLike[str], prefix: str = "sample") -> list[Path]:
-    """Write every image of (N, C, H, W) to `folder` (made where absent) as `prefix-0000.png`, ..., and return the paths."""
+    """Write every image of (N, C, H, W) to `folder` (made where absent) as `prefix-0000.png`, ..., and return
+    the paths.
+    """
     pixels = _drawable(images)
     make_folder(Path(folder))
     digits = max(4, len(str(len(pixels) - 1)))
-    return [save_image(image, Path(folder) / f"{prefix}-{index:0{digits}}.png") for index, image in enumerate(pixels)]
+    return [
+        save_image(image, Path(folder) / f"{prefix}-{index:0{digits}}.png")
+        for index, image in enumerate(pixels)
+    ]
 
 
 def save_animation(
@@ -195,9 +231,11 @@ def save_animation(
     padding: int = 2,
     upscale: int | None = None,
 ) -> Path:
-    """Write `grid(frame, ...)` of each frame (N, C, H, W) to `path` as a GIF that begins anew, whole or not at all; return the path.
+    """Write `grid(frame, ...)` of each frame (N, C, H, W) to `path` as a GIF that begins anew, whole or not
+    at all; return the path.
 
-    A GIF has 256 colours: grey images are kept exactly, others are shown in the 256 that suit the first and last frame best.
+    A GIF has 256 colours: grey images are kept exactly, others are shown in the 256 that suit the first and
+    last frame best.
 
     Args:
         frames: float in [0, 1] or uint8, each of the same shape.
@@ -205,11 +243,13 @@ def save_animation(
         columns: as for `grid`, like padding and upscale.
         padding: white pixels between and around the images.
         upscale: whole factor by which every image is enlarged.
-        seconds: how long the frames take together; none is shown for less than 20 ms, which viewers cannot do.
+        seconds: how long the frames take together; none is shown for less than 20 ms, which viewers cannot
+            do.
         hold: how long the last one then stays.
 
     Raises:
-        ArgumentError: see `grid`; also no frames, frames of different sizes, more than fit into memory, or another format than GIF.
+        ArgumentError: see `grid`; also no frames, frames of different sizes, more than fit into memory, or
+            another format than GIF.
     """
     target = Path(path)
     if target.suffix.lower() != ".gif":
@@ -224,14 +264,19 @@ def save_animation(
     return atomic_write(target, buffer.getvalue())
 
 
-def _pictures(frames: Iterable[Pixels], columns: int | None, padding: int, upscale: int | None) -> list[Image.Image]:
+def _pictures(
+    frames: Iterable[Pixels], columns: int | None, padding: int, upscale: int | None
+) -> list[Image.Image]:
     """Return the grids of all frames."""
     pictures: list[Image.Image] = []
     for frame in frames:
         pictures.append(grid(frame, columns, padding, upscale))
         size = pictures[-1].size
         if size != pictures[0].size or pictures[-1].mode != pictures[0].mode:
-            raise ArgumentError(f"every frame must be like the first, {pictures[0].size}, not {size}", "draw each with as many images")
+            raise ArgumentError(
+                f"every frame must be like the first, {pictures[0].size}, not {size}",
+                "draw each with as many images",
+            )
         if len(pictures) * size[0] * size[1] > MOST_PIXELS:
             words = f"{len(pictures)} frames of {size[0]} x {size[1]} pixels are too large"
             raise ArgumentError(words, "draw fewer images, or set upscale=1")
@@ -241,7 +286,9 @@ def _pictures(frames: Iterable[Pixels], columns: int | None, padding: int, upsca
 
 
 def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
-    """Return colour pictures in one palette for all of them, so that nothing flickers; grey ones as they are."""
+    """Return colour pictures in one palette for all of them, so that nothing flickers; grey ones as they
+    are.
+    """
     if pictures[0].mode == "L":
         return pictures
     ends = Image.new("RGB", (pictures[0].width, 2 * pictures[0].height))
@@ -260,7 +307,8 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.suffix.lower() not in ("", ".png"):
         raise ArgumentError(
-            f"pictures are written as PNG, not as {target.suffix!r}: {target}", f"write to {target.with_suffix('.png').name}"
+            f"pictures are written as PNG, not as {target.suffix!r}: {target}",
+            f"write to {target.with_suffix('.png').name}",
         )
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")

@@ -1,8 +1,10 @@
-"""Isolation: the room in which foreign code is loaded, so that it can fail without taking anything with it (rule R7).
+"""Isolation: the room in which foreign code is loaded, so that it can fail without taking anything with it
+(rule R7).
 
-Inside `isolated` nothing that the code prints reaches stdout (which belongs to the answer, often JSON), its warnings are neither
-noise nor an abort, and it has a deadline. What it raises is caught by the caller and put into one line by `describe`, a KeyboardInterrupt
-that no person sent included. What belongs to the whole process is as before afterwards: torch's defaults, generators, signals.
+Inside `isolated` nothing that the code prints reaches stdout (which belongs to the answer, often JSON), its
+warnings are neither noise nor an abort, and it has a deadline. What it raises is caught by the caller and put
+into one line by `describe`, a KeyboardInterrupt that no person sent included. What belongs to the whole
+process is as before afterwards: torch's defaults, generators, signals.
 """
 
 from __future__ import annotations
@@ -24,27 +26,38 @@ from genzoo.errors import GenzooError, PluginError, safe_text
 
 
 class TooSlowError(BaseException):
-    """The deadline has passed. Not an Exception, so that a plugin's `except Exception` does not swallow it."""
+    """The deadline has passed. Not an Exception, so that a plugin's `except Exception` does not swallow
+    it.
+    """
 
 
 @contextlib.contextmanager
 def isolated(seconds: float = 0) -> Iterator[None]:
-    """Run the block with stdout sent to stderr, without warnings, and for at most `seconds` (0 = no deadline).
+    """Run the block with stdout sent to stderr, without warnings, and for at most `seconds` (0 = no
+    deadline).
 
-    Both streams and filters belong to the whole process: keep the block short, and let only one thread be in it.
+    Both streams and filters belong to the whole process: keep the block short, and let only one thread be in
+    it.
 
     Raises:
         TooSlowError: the deadline passed.
     """
-    with unchanged(), warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr), _stdout_closed(), deadline(seconds):
+    with (
+        unchanged(),
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(sys.stderr),
+        _stdout_closed(),
+        deadline(seconds),
+    ):
         warnings.simplefilter("ignore")
         yield
 
 
 @contextlib.contextmanager
 def unchanged() -> Iterator[None]:
-    """Put back what the block changes of the process: working directory, signal handlers, recursion limit, umask, locale, exception hook,
-    the random generators and torch's defaults (where torch is first imported in the block, those that it begins with).
+    """Put back what the block changes of the process: working directory, signal handlers, recursion limit,
+    umask, locale, exception hook, the random generators and torch's defaults (where torch is first imported
+    in the block, those that it begins with).
     """
     with contextlib.ExitStack() as stack:
         for keep in (_directory, _handlers, _limits, _generators, _torch):
@@ -132,19 +145,32 @@ def _torch() -> Callable[[], None]:
 
 
 def _whole_torch() -> Any:
-    """Return torch where it is imported as a whole, None where it is not, or a plugin has put something in its place."""
+    """Return torch where it is imported as a whole, None where it is not, or a plugin has put something in
+    its place.
+    """
     torch = sys.modules.get("torch")
-    return torch if hasattr(torch, "set_default_dtype") and hasattr(torch, "use_deterministic_algorithms") else None
+    return (
+        torch
+        if hasattr(torch, "set_default_dtype") and hasattr(torch, "use_deterministic_algorithms")
+        else None
+    )
 
 
 def _defaults(torch: Any) -> tuple[Any, bool, int, bool]:
-    return torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    return (
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+    )
 
 
 class Interrupt:
-    """Tells whether a person has sent an interrupt (Ctrl-C) since it was entered, or whether code has raised KeyboardInterrupt itself.
+    """Tells whether a person has sent an interrupt (Ctrl-C) since it was entered, or whether code has raised
+    KeyboardInterrupt itself.
 
-    In threads and where the program handles SIGINT in its own way, every KeyboardInterrupt is taken for a person's.
+    In threads and where the program handles SIGINT in its own way, every KeyboardInterrupt is taken for a
+    person's.
     """
 
     def __init__(self) -> None:
@@ -160,7 +186,10 @@ class Interrupt:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) == self._take:
+        if (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGINT) == self._take
+        ):
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _take(self, number: int, frame: FrameType | None) -> None:
@@ -172,7 +201,9 @@ class Interrupt:
 def _stdout_closed() -> Iterator[None]:
     """Send file descriptor 1 to stderr: `redirect_stdout` cannot stop C code and child processes."""
     saved = -1
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # no stdout, or a closed one: nothing to protect
+    with contextlib.suppress(
+        OSError, ValueError, AttributeError
+    ):  # no stdout, or a closed one: nothing to protect
         sys.__stdout__.flush()  # type: ignore[union-attr]
         saved = os.dup(1)
         os.dup2(2, 1)
@@ -190,7 +221,8 @@ def _stdout_closed() -> Iterator[None]:
 def deadline(seconds: float) -> Iterator[None]:
     """Raise TooSlowError in the block after `seconds`.
 
-    It needs the alarm signal: in threads, on Windows, or where the program uses that signal itself, there is no deadline.
+    It needs the alarm signal: in threads, on Windows, or where the program uses that signal itself, there is
+    no deadline.
     """
     if seconds <= 0 or not _alarm_is_free():
         yield
@@ -212,7 +244,10 @@ def deadline(seconds: float) -> Iterator[None]:
 def _alarm_is_free() -> bool:
     if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
         return False
-    return signal.getsignal(signal.SIGALRM) == signal.SIG_DFL and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+    return signal.getsignal(signal.SIGALRM) == signal.SIG_DFL and signal.getitimer(signal.ITIMER_REAL) == (
+        0.0,
+        0.0,
+    )
 
 
 def import_target(target: str, what: str) -> Any:

@@ -1,4 +1,6 @@
-"""LawError, and the few words in which every law is stated: the plugin laws of `genzoo.testing` and the certificate of a density."""
+"""LawError, and the few words in which every law is stated: the plugin laws of `genzoo.testing` and the
+certificate of a density.
+"""
 
 from __future__ import annotations
 

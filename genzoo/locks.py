@@ -1,7 +1,8 @@
 """Locks between processes: the system frees them when a holder dies, and who waits says for whom.
 
-`flock` itself, not the library filelock: its versions differ in whether they empty the file, open one of another user, or fall back to
-marker files, which outlive a killed holder; none writes down who holds a lock, or knows file systems that answer ENOLCK.
+`flock` itself, not the library filelock: its versions differ in whether they empty the file, open one of
+another user, or fall back to marker files, which outlive a killed holder; none writes down who holds a lock,
+or knows file systems that answer ENOLCK.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ from pathlib import Path
 from genzoo.errors import ArgumentError, StorageError, safe_text
 from genzoo.safe_open import check_own, open_to_lock, storage
 
-WAIT = 3600.0  # seconds to wait for a lock, if GENZOO_LOCK_TIMEOUT says nothing else: longer than any transfer of ours may take
+# seconds to wait for a lock, if GENZOO_LOCK_TIMEOUT says nothing else: longer than any transfer of ours may
+# take
+WAIT = 3600.0
 PATIENCE = 2.0  # seconds of waiting in silence
 _LOCKLESS = {
-    getattr(errno, name) for name in ("ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EBADF", "EINVAL") if hasattr(errno, name)
+    getattr(errno, name)
+    for name in ("ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EBADF", "EINVAL")
+    if hasattr(errno, name)
 }  # EBADF: NFS locks no file that is open for reading only
 _HOLDER = re.compile(r"([1-9][0-9]{0,9}) ([A-Za-z0-9._-]{1,253})\n", re.ASCII)
 _WINDOWS_BYTE = 1 << 30  # the byte that Windows locks: far behind the text, which others could not read else
@@ -49,10 +54,11 @@ def tell(text: object) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path, wait: float | None = None) -> Iterator[None]:
-    """Hold the lock file `path`, waiting while another process or thread holds it; the system frees it when a holder dies.
+    """Hold the lock file `path`, waiting while another process or thread holds it; the system frees it when a
+    holder dies.
 
-    The file itself stays. After two seconds of waiting, a line on stderr says who holds it. On a file system without locks the block
-    is run unlocked, which is told once.
+    The file itself stays. After two seconds of waiting, a line on stderr says who holds it. On a file system
+    without locks the block is run unlocked, which is told once.
 
     Args:
         path: the lock file, made where it is missing; it may belong to another user.
@@ -77,7 +83,9 @@ def _patience() -> float:
     with contextlib.suppress(ValueError):
         if text.isascii() and (seconds := float(text)) >= 0 and not math.isnan(seconds):
             return seconds
-    raise ArgumentError(f"GENZOO_LOCK_TIMEOUT is {text!r}, not a number of seconds", "set it to a number, such as 600")
+    raise ArgumentError(
+        f"GENZOO_LOCK_TIMEOUT is {text!r}, not a number of seconds", "set it to a number, such as 600"
+    )
 
 
 def _acquire(path: Path, limit: float) -> int:
@@ -95,7 +103,9 @@ def _acquire(path: Path, limit: float) -> int:
                     told = True
                     tell(f"waiting for {path}, which is locked by {_holder(handle)}")
                 time.sleep(min(0.02 if waited < 1 else 0.2, max(limit - waited, 0.001)))
-            if _is_still_there(handle, path):  # else somebody removed it, and the next one would lock another file
+            if _is_still_there(
+                handle, path
+            ):  # else somebody removed it, and the next one would lock another file
                 _sign(handle)
                 return handle
             os.close(handle)
@@ -126,7 +136,10 @@ def _take(handle: int, path: Path) -> bool:
         device = os.fstat(handle).st_dev
         if device not in _told_lockless:
             _told_lockless.add(device)
-            tell(f"the file system of {path.parent} has no locks: let no two programs write there at the same time")
+            tell(
+                f"the file system of {path.parent} has no locks: let no two programs write there at the "
+                "same time"
+            )
         return True
 
 
@@ -203,7 +216,11 @@ def _holder(handle: int) -> str:
     if number == os.getpid():
         return f"this very process ({number})"
     state = _state(number)
-    return "another process" if state == "gone" else f"process {number} on this machine{' (stopped)' if state == 'stopped' else ''}"
+    return (
+        "another process"
+        if state == "gone"
+        else f"process {number} on this machine{' (stopped)' if state == 'stopped' else ''}"
+    )
 
 
 def _advice(handle: int) -> str:

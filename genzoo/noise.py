@@ -1,9 +1,9 @@
 """Randomness that is a function of (seed, image number), never of the batch an image happens to be in.
 
-`torch.Generator` fills a tensor in blocks, so the third image of a batch of four differs from the third of a batch of sixteen,
-and its streams differ between devices and may change with torch. genzoo draws from Philox counters instead (Salmon et al. 2011,
-"Parallel random numbers: as easy as 1, 2, 3"), whose raw stream NumPy guarantees: image i of seed s owns the block of 2^128
-counters that starts at (i, 0), whatever else is drawn.
+`torch.Generator` fills a tensor in blocks, so the third image of a batch of four differs from the third of a
+batch of sixteen, and its streams differ between devices and may change with torch. genzoo draws from Philox
+counters instead (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), whose raw stream NumPy
+guarantees: image i of seed s owns the block of 2^128 counters that starts at (i, 0), whatever else is drawn.
 """
 
 from __future__ import annotations
@@ -25,19 +25,27 @@ _BLOCK = 4  # words of 64 bits that Philox makes of one counter
 
 
 def check_seed(seed: object) -> int:
-    """Return `seed`, or a fresh one where it is None; raise ArgumentError for anything but a whole number in [0, 2^63)."""
+    """Return `seed`, or a fresh one where it is None; raise ArgumentError for anything but a whole number in
+    [0, 2^63).
+    """
     if seed is None:
         return secrets.randbits(63)
     value = whole(seed)
     if value is None:
-        raise ArgumentError(f"seed must be a whole number or None, not {safe_repr(seed)}", "for example seed=0")
+        raise ArgumentError(
+            f"seed must be a whole number or None, not {safe_repr(seed)}", "for example seed=0"
+        )
     if not 0 <= value <= LARGEST_SEED:
-        raise ArgumentError(f"seed must lie between 0 and {LARGEST_SEED}, not {safe_repr(value)}", "for example seed=0")
+        raise ArgumentError(
+            f"seed must lie between 0 and {LARGEST_SEED}, not {safe_repr(value)}", "for example seed=0"
+        )
     return value
 
 
 def whole(value: object) -> int | None:
-    """Return `value` as an int, or None where it is no whole number; NumPy's integers are, booleans and 3.0 are not."""
+    """Return `value` as an int, or None where it is no whole number; NumPy's integers are, booleans and 3.0
+    are not.
+    """
     if isinstance(value, bool | np.bool_):
         return None
     try:
@@ -47,31 +55,43 @@ def whole(value: object) -> int | None:
 
 
 def mix(*parts: int | str) -> int:
-    """Return a seed in [0, 2^63) that is a function of `parts`; other parts, however near, give an unrelated one."""
+    """Return a seed in [0, 2^63) that is a function of `parts`; other parts, however near, give an unrelated
+    one.
+    """
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a torch.Generator seeded by `mix(*parts)`: training noise, a function of (seed, step, rank), has no state to lose."""
+    """Return a torch.Generator seeded by `mix(*parts)`: training noise, a function of (seed, step, rank), has
+    no state to lose.
+    """
     return torch.Generator(device).manual_seed(mix(*parts))
 
 
 class Draws:
     """The random numbers of images `first` … `first + n - 1` of `seed`, each image from its own stream.
 
-    Every call continues the streams, so a sequential sampler may draw pixel by pixel; `tell` lets it say how far it has come.
+    Every call continues the streams, so a sequential sampler may draw pixel by pixel; `tell` lets it say how
+    far it has come.
     """
 
     def __init__(
-        self, seed: int, first: int, n: int, device: torch.device | str = "cpu", watch: Callable[[int, int], object] | None = None
+        self,
+        seed: int,
+        first: int,
+        n: int,
+        device: torch.device | str = "cpu",
+        watch: Callable[[int, int], object] | None = None,
     ) -> None:
         self.seed, self.n, self.device, self._watch = seed, n, torch.device(device), watch
         self._first, self._drawn = first, 0  # numbers that each stream has given so far
         self._philox = np.random.Philox(key=seed)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Return (n, *shape) float64 in the open interval (0, 1): the middles of 2^52 equal parts of it, each exact in float64."""
+        """Return (n, *shape) float64 in the open interval (0, 1): the middles of 2^52 equal parts of it, each
+        exact in float64.
+        """
         size = int(np.prod(shape)) if shape else 1
         values = ((self._raw(size) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
         return torch.from_numpy(values).reshape(self.n, *shape).to(self.device)
@@ -82,12 +102,16 @@ class Draws:
         return values.float().to(self.device)
 
     def tell(self, done: int, total: int) -> None:
-        """Say that `done` of `total` equal steps of drawing these images are taken, to whoever waits for them."""
+        """Say that `done` of `total` equal steps of drawing these images are taken, to whoever waits for
+        them.
+        """
         if self._watch is not None:
             self._watch(done, total)
 
     def _raw(self, size: int) -> np.ndarray[Any, np.dtype[np.uint64]]:
-        """Return the next `size` words of each stream, (n, size): one Philox whose counter is set, as making one per image is slow."""
+        """Return the next `size` words of each stream, (n, size): one Philox whose counter is set, as making
+        one per image is slow.
+        """
         block, skip = divmod(self._drawn, _BLOCK)
         state = self._philox.state
         state["buffer_pos"] = _BLOCK  # nothing left of the block before

@@ -1,8 +1,9 @@
 """Probing: a plugin that is seen for the first time is loaded in a process of its own, which can be ended.
 
-An alarm interrupts Python code, but not code that swallows every exception, holds the interpreter's lock or ends the process. So what a
-plugin does at import is seen in a child first. The verdict is kept in the cache beside the state of the plugin's files: one that is
-well is loaded directly from then on, and one that hung or ended its process is left out at once. `genzoo plugins` tries again.
+An alarm interrupts Python code, but not code that swallows every exception, holds the interpreter's lock or
+ends the process. So what a plugin does at import is seen in a child first. The verdict is kept in the cache
+beside the state of the plugin's files: one that is well is loaded directly from then on, and one that hung or
+ended its process is left out at once. `genzoo plugins` tries again.
 """
 
 from __future__ import annotations
@@ -46,11 +47,20 @@ class Verdict:
 
 
 def can_probe(plugin: Plugin) -> bool:
-    """Whether a child would find `plugin` again: it comes from installed metadata, and this interpreter can be started."""
-    return isinstance(plugin.entry, EntryPoint) and bool(plugin.distribution) and bool(sys.executable) and os.name == "posix"
+    """Whether a child would find `plugin` again: it comes from installed metadata, and this interpreter can
+    be started.
+    """
+    return (
+        isinstance(plugin.entry, EntryPoint)
+        and bool(plugin.distribution)
+        and bool(sys.executable)
+        and os.name == "posix"
+    )
 
 
-def probe(plugins: Sequence[Plugin], timeout: float, slow: Told, again: bool = False, budget: float | None = None) -> dict[Plugin, str]:
+def probe(
+    plugins: Sequence[Plugin], timeout: float, slow: Told, again: bool = False, budget: float | None = None
+) -> dict[Plugin, str]:
     """Return for each of `plugins` why it cannot be loaded here ("": it can), from memory or from a child.
 
     Args:
@@ -58,7 +68,8 @@ def probe(plugins: Sequence[Plugin], timeout: float, slow: Told, again: bool = F
         timeout: seconds that each may take.
         slow: called with the plugin that has been loading for two seconds.
         again: ask also those that memory says are ill.
-        budget: seconds for all together; who was not asked within it is left out of the result and not remembered.
+        budget: seconds for all together; who was not asked within it is left out of the result and not
+            remembered.
     """
     memory, now = _recall(), time.time()
     keys = {plugin: _key(plugin) for plugin in plugins}
@@ -76,7 +87,9 @@ def probe(plugins: Sequence[Plugin], timeout: float, slow: Told, again: bool = F
 
 
 def child() -> None:
-    """Load the plugins that stdin names, one after the other, and write a line to stdout after each; what the child process runs."""
+    """Load the plugins that stdin names, one after the other, and write a line to stdout after each; what the
+    child process runs.
+    """
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what plugins print is no answer
     wanted = json.load(sys.stdin)
@@ -85,13 +98,17 @@ def child() -> None:
     for number, identity in enumerate(wanted):
         plugin = here.get(tuple(identity))
         if plugin is not None:
-            with contextlib.suppress(BaseException):  # why it fails is found out where it is loaded in earnest
+            with contextlib.suppress(
+                BaseException
+            ):  # why it fails is found out where it is loaded in earnest
                 read_plugin(plugin.load())
         print(number, file=lines, flush=True)
     os._exit(0)  # whatever threads were left behind
 
 
-def _ask(plugins: Sequence[Plugin], timeout: float, slow: Told, budget: float | None) -> dict[Plugin, Verdict]:
+def _ask(
+    plugins: Sequence[Plugin], timeout: float, slow: Told, budget: float | None
+) -> dict[Plugin, Verdict]:
     """Return a verdict on each; a child that a plugin hangs or ends is replaced by another for the rest."""
     verdicts: dict[Plugin, Verdict] = {}
     end = None if budget is None else time.monotonic() + budget
@@ -111,7 +128,11 @@ def _run(plugins: Sequence[Plugin], timeout: float, slow: Told, end: float | Non
     """Let one child load `plugins` and return how many came back, and why the next did not."""
     environment = {**os.environ, CHILD: "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-W", "ignore", "-c", "from genzoo.probing import child; child()"]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    pipes: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.DEVNULL,
+    }
     with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as process:
         try:
             process.stdin.write(json.dumps([_identity(plugin) for plugin in plugins]).encode())  # type: ignore[union-attr]
@@ -126,12 +147,28 @@ def _run(plugins: Sequence[Plugin], timeout: float, slow: Told, end: float | Non
                 os.killpg(process.pid, 9)
             process.wait()
     if hung:
-        return done, f"it did not load within {timeout:g} s — GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer, and genzoo plugins tries again"
-    return done, f"it ends the program while it is loaded (exit code {process.returncode}) — tell its author; genzoo plugins tries again"
+        return (
+            done,
+            (
+                f"it did not load within {timeout:g} s — GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer, and "
+                "genzoo plugins tries again"
+            ),
+        )
+    return (
+        done,
+        (
+            f"it ends the program while it is loaded (exit code {process.returncode}) — tell its author; "
+            "genzoo plugins tries again"
+        ),
+    )
 
 
-def _answers(pipe: int, plugins: Sequence[Plugin], timeout: float, slow: Told, end: float | None) -> list[str]:
-    """Return one "back" for each plugin that came back, in their order, until the child has ended or one takes too long."""
+def _answers(
+    pipe: int, plugins: Sequence[Plugin], timeout: float, slow: Told, end: float | None
+) -> list[str]:
+    """Return one "back" for each plugin that came back, in their order, until the child has ended or one
+    takes too long.
+    """
     found: list[str] = []
     buffer = b""
     deadline, patience = time.monotonic() + timeout + _START, time.monotonic() + PATIENCE
@@ -166,13 +203,19 @@ def _identity(plugin: Plugin) -> tuple[str, str, str]:
 
 def _key(plugin: Plugin) -> str:
     """Return what a verdict depends on: who it is, its files, this Python and this interface."""
-    return " ".join([*_identity(plugin), plugin.version, platform.python_version(), str(API_VERSION), _state(plugin)])
+    return " ".join(
+        [*_identity(plugin), plugin.version, platform.python_version(), str(API_VERSION), _state(plugin)]
+    )
 
 
 def _state(plugin: Plugin) -> str:
-    """Return the newest change and the total size of the plugin's Python files, as far as they can be found without importing it."""
+    """Return the newest change and the total size of the plugin's Python files, as far as they can be found
+    without importing it.
+    """
     newest = size = 0
-    with contextlib.suppress(Exception):  # a broken finder, a name that is none: the verdict then stands for the version alone
+    with contextlib.suppress(
+        Exception
+    ):  # a broken finder, a name that is none: the verdict then stands for the version alone
         spec = importlib.util.find_spec(plugin.value.partition(":")[0].partition(".")[0])
         for path in _files(spec):
             facts = path.stat()

@@ -1,10 +1,12 @@
-"""The state of a process that torch reads and others set: default dtype and device, autocast, gradients' mode, generators.
+"""The state of a process that torch reads and others set: default dtype and device, autocast, gradients'
+mode, generators.
 
-A user sets it for code of his own. genzoo computes as a fresh process does, and puts everything back: `neutral` around whatever a model
-is asked, `undisturbed` around whatever builds, trains or measures one.
+A user sets it for code of his own. genzoo computes as a fresh process does, and puts everything back:
+`neutral` around whatever a model is asked, `undisturbed` around whatever builds, trains or measures one.
 
-Autocast, the mode of gradients and the default device belong to a thread and are set for it alone. The default dtype and the precision of
-matrix products belong to the process: they are put aside while any thread needs them neutral, and put back by the last.
+Autocast, the mode of gradients and the default device belong to a thread and are set for it alone. The
+default dtype and the precision of matrix products belong to the process: they are put aside while any thread
+needs them neutral, and put back by the last.
 """
 
 from __future__ import annotations
@@ -62,7 +64,8 @@ def _precision() -> str:
 
 @contextlib.contextmanager
 def neutral() -> Iterator[None]:
-    """Let torch compute as in a fresh process: float32, on the CPU where no device is named, without autocast.
+    """Let torch compute as in a fresh process: float32, on the CPU where no device is named, without
+    autocast.
 
     The mode of gradients stays as it is. Not to be held across a `yield` to a caller, who would see it.
     """
@@ -79,13 +82,22 @@ def neutral() -> Iterator[None]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """Be `neutral`, able to learn whatever mode the caller is in, and leave his generators as they were: torch's, NumPy's, Python's."""
-    with neutral(), torch.inference_mode(False), torch.enable_grad(), _kept_generators():  # in this order: the second ends inference
+    """Be `neutral`, able to learn whatever mode the caller is in, and leave his generators as they were:
+    torch's, NumPy's, Python's.
+    """
+    with (
+        neutral(),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        _kept_generators(),
+    ):  # in this order: the second ends inference
         yield
 
 
 def seed_global(seed: int, device: torch.device) -> None:
-    """Seed the generators from which modules draw on `device`, and no others; for use inside `undisturbed`."""
+    """Seed the generators from which modules draw on `device`, and no others; for use inside
+    `undisturbed`.
+    """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):
@@ -94,7 +106,10 @@ def seed_global(seed: int, device: torch.device) -> None:
 
 @contextlib.contextmanager
 def _kept_generators() -> Iterator[None]:
-    on_cpu, on_gpus = torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    on_cpu, on_gpus = (
+        torch.get_rng_state(),
+        torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    )
     of_numpy, of_python = np.random.get_state(), random.getstate()
     try:
         yield

@@ -1,7 +1,8 @@
 """Recipe: how a model is trained, as data.
 
-A recipe opens with what a person asks first: the command, the hardware, the time it took and the score to expect; then the
-numbers. Keys given per player (`rate`, `optimizer`, `turns`) are written `--set rate.generator=1e-4` on the command line.
+A recipe opens with what a person asks first: the command, the hardware, the time it took and the score to
+expect; then the numbers. Keys given per player (`rate`, `optimizer`, `turns`) are written `--set
+rate.generator=1e-4` on the command line.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ FACTS = ("command", "hardware", "time", "score")  # keys that tell of the offici
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a model is trained. Every key can be set from the command line: `genzoo train NAME --set key=value`."""
+    """How a model is trained. Every key can be set from the command line: `genzoo train NAME --set
+    key=value`.
+    """
 
     # What to expect (facts of the official run, none when a plugin has not trained it yet).
     command: str = ""
@@ -31,39 +34,81 @@ class Recipe:
     score: str = ""
 
     data: str = ""  #: what `genzoo train --data` takes
-    held_out: float = field(default=0.1, metadata=limits(0, 0.9))  #: share kept for scores where a set has no official test split
-    validation: bool = False  #: keep the validation images out of training and score on them, not on the test images: to choose settings
-    steps: int = field(default=10_000, metadata=limits(1, 10**9))  #: rounds of the game: every player has had its turns
+    held_out: float = field(
+        default=0.1, metadata=limits(0, 0.9)
+    )  #: share kept for scores where a set has no official test split
+    # : keep the validation images out of training and score on them, not on the test images: to choose
+    # settings
+    validation: bool = False
+    steps: int = field(
+        default=10_000, metadata=limits(1, 10**9)
+    )  #: rounds of the game: every player has had its turns
     batch: int = field(default=64, metadata=limits(1, 65_536))  #: images per turn, over all processes
     seed: int = field(default=0, metadata=limits(0, 2**63 - 1))
 
-    rate: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))  #: learning rate per player
-    cooldown: float = field(default=0.0, metadata=limits(0, 1))  #: last share of the steps, over which all rates fall linearly to 0
-    turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))  #: turns per round and player, 1 where absent
-    optimizer: Mapping[str, str] = field(default_factory=lambda: {"all": "adam"}, metadata=limits(choices=OPTIMIZERS))  #: per player
+    rate: Mapping[str, float] = field(
+        default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10)
+    )  #: learning rate per player
+    cooldown: float = field(
+        default=0.0, metadata=limits(0, 1)
+    )  #: last share of the steps, over which all rates fall linearly to 0
+    turns: Mapping[str, int] = field(
+        default_factory=dict, metadata=limits(1, 1000)
+    )  #: turns per round and player, 1 where absent
+    optimizer: Mapping[str, str] = field(
+        default_factory=lambda: {"all": "adam"}, metadata=limits(choices=OPTIMIZERS)
+    )  #: per player
     betas: tuple[float, float] = field(default=(0.9, 0.999), metadata=limits(0, 0.999999, size=2))  #: of Adam
 
-    objective: str = field(default="non-saturating", metadata=limits(choices=OBJECTIVES))  #: of the adversarial game
-    clip: float = field(default=0.0, metadata=limits(0, 100))  #: bound c of D's weights after each of its turns, |w| <= c; 0 = none
+    objective: str = field(
+        default="non-saturating", metadata=limits(choices=OBJECTIVES)
+    )  #: of the adversarial game
+    clip: float = field(
+        default=0.0, metadata=limits(0, 100)
+    )  #: bound c of D's weights after each of its turns, |w| <= c; 0 = none
     penalty: float = field(default=0.0, metadata=limits(0, 1e6))  #: λ of D's gradient penalty, 0 = none
     bursts: bool = False  #: 100 turns of D in the first 25 rounds and in every 500th
-    soft_labels: float = field(default=0.0, metadata=limits(0, 0.5))  #: D's labels: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes
+    soft_labels: float = field(
+        default=0.0, metadata=limits(0, 0.5)
+    )  #: D's labels: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes
     flipped_labels: float = field(default=0.0, metadata=limits(0, 0.5))  #: share of D's labels that are wrong
-    instance_noise: float = field(default=0.0, metadata=limits(0, 1))  #: deviation of noise on what D sees, falling to 0 along the run
-    labels: int = field(default=0, metadata=limits(0, 10_000))  #: classes of the data, which D then also tells apart; 0 = labels unused
-    replay: float = field(default=0.0, metadata=limits(0, 1))  #: share of the fakes shown to D that are old ones
+    instance_noise: float = field(
+        default=0.0, metadata=limits(0, 1)
+    )  #: deviation of noise on what D sees, falling to 0 along the run
+    labels: int = field(
+        default=0, metadata=limits(0, 10_000)
+    )  #: classes of the data, which D then also tells apart; 0 = labels unused
+    replay: float = field(
+        default=0.0, metadata=limits(0, 1)
+    )  #: share of the fakes shown to D that are old ones
 
-    flip: bool = False  #: mirror left and right at random: only where a mirrored image is as good as the image
-    shift: int = field(default=0, metadata=limits(0, 1024))  #: move each image by up to so many pixels either way, edges repeated
-    shift_until: int = field(default=0, metadata=limits(0, 10**9))  #: batch of the run from which images stay in place; 0 = never
-    augment: tuple[str, ...] = field(default=(), metadata=limits(choices=("color", "translation", "cutout")))  #: differentiable
+    flip: bool = (
+        False  #: mirror left and right at random: only where a mirrored image is as good as the image
+    )
+    shift: int = field(
+        default=0, metadata=limits(0, 1024)
+    )  #: move each image by up to so many pixels either way, edges repeated
+    shift_until: int = field(
+        default=0, metadata=limits(0, 10**9)
+    )  #: batch of the run from which images stay in place; 0 = never
+    augment: tuple[str, ...] = field(
+        default=(), metadata=limits(choices=("color", "translation", "cutout"))
+    )  #: differentiable
     ema: float = field(default=0.0, metadata=limits(0, 0.999999))  #: decay of the averaged weights, 0 = off
 
-    precision: str = field(default=AUTO, metadata=limits(choices=(AUTO, "fp32", "bf16")))  #: auto: bf16 where it is fast
-    channels_last: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: memory layout of images and weights
+    precision: str = field(
+        default=AUTO, metadata=limits(choices=(AUTO, "fp32", "bf16"))
+    )  #: auto: bf16 where it is fast
+    channels_last: str = field(
+        default=AUTO, metadata=limits(choices=SWITCH)
+    )  #: memory layout of images and weights
     compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: torch.compile; auto: off
-    cuda_graphs: str = field(default=AUTO, metadata=limits(choices=(AUTO, "off")))  #: auto: a GPU records turns where the game allows it
-    storage: str = field(default="float32", metadata=limits(choices=("float32", "float16")))  #: of the published weights
+    cuda_graphs: str = field(
+        default=AUTO, metadata=limits(choices=(AUTO, "off"))
+    )  #: auto: a GPU records turns where the game allows it
+    storage: str = field(
+        default="float32", metadata=limits(choices=("float32", "float16"))
+    )  #: of the published weights
     licence: str = ""  #: of the published weights, as their author states it; "" = none is stated
     watch: bool = True  #: stop when a player has collapsed, instead of burning hours
 
@@ -82,19 +127,27 @@ class Recipe:
 
     @property
     def bound_from(self) -> float:
-        """Return the step from which the bits of a run depend on how many steps it has: the rates fall, or the instance noise."""
+        """Return the step from which the bits of a run depend on how many steps it has: the rates fall, or
+        the instance noise.
+        """
         return 0.0 if self.instance_noise else self.cooling_from if self.cooldown else math.inf
 
     def shift_of(self, batch: int) -> int:
-        """Return by how many pixels the images of batch number `batch` = 0, 1, … of the run are moved at most."""
+        """Return by how many pixels the images of batch number `batch` = 0, 1, … of the run are moved at
+        most.
+        """
         return self.shift if batch < self.shift_until or not self.shift_until else 0
 
     def noise(self, step: int) -> float:
-        """Return the deviation of the instance noise at `step` = 0, 1, …: it falls linearly from the first step to 0 after the last."""
+        """Return the deviation of the instance noise at `step` = 0, 1, …: it falls linearly from the first
+        step to 0 after the last.
+        """
         return self.instance_noise * max(0.0, 1 - step / self.steps)
 
     def warmth(self, step: int) -> float:
-        """Return what the rates are multiplied with at `step` = 0, 1, …: 1 until the cooldown, then falling to almost 0 at the last."""
+        """Return what the rates are multiplied with at `step` = 0, 1, …: 1 until the cooldown, then falling
+        to almost 0 at the last.
+        """
         left = self.steps - self.cooling_from
         return min(1.0, (self.steps - step) / left) if left else 1.0
 

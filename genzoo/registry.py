@@ -1,7 +1,8 @@
 """Registry: every installed card, and a reason for every plugin that is not among them.
 
-Each plugin is loaded alone, all or nothing, ours like a stranger's. A broken one costs the others nothing: it becomes one line on
-stderr and a row in `genzoo plugins` (rule R7). Nothing is registered at import time; `installed()` looks once per process.
+Each plugin is loaded alone, all or nothing, ours like a stranger's. A broken one costs the others nothing: it
+becomes one line on stderr and a row in `genzoo plugins` (rule R7). Nothing is registered at import time;
+`installed()` looks once per process.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from genzoo.show import tell
 
 T = TypeVar("T")
 
-TIMEOUT = 5.0  # seconds a plugin may take; it leaves torch alone while it is loaded, so it needs a fraction of one
+TIMEOUT = (
+    5.0  # seconds a plugin may take; it leaves torch alone while it is loaded, so it needs a fraction of one
+)
 COMPLETING = "_GENZOO_COMPLETE"  # set by a shell that asks for completions and must not wait
 _COMPLETION_BUDGET = 1.0  # seconds then, for all that was not seen before
 
@@ -34,25 +37,87 @@ _COMPLETION_BUDGET = 1.0  # seconds then, for all that was not seen before
 OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "genzoo-pixel": (
-            "pixelcnn", "pixelcnn-mnist", "gated-pixelcnn", "gated-pixelcnn-mnist", "gated-pixelcnn-cifar10",
-            "pixelrnn-row", "pixelrnn-row-mnist", "pixelrnn-diagonal", "pixelrnn-diagonal-mnist",
+            "pixelcnn",
+            "pixelcnn-mnist",
+            "gated-pixelcnn",
+            "gated-pixelcnn-mnist",
+            "gated-pixelcnn-cifar10",
+            "pixelrnn-row",
+            "pixelrnn-row-mnist",
+            "pixelrnn-diagonal",
+            "pixelrnn-diagonal-mnist",
         ),
         "genzoo-vae": (
-            "autoencoder", "autoencoder-cifar10", "vae", "vae-mnist", "iwae", "iwae-mnist", "vae2d-mnist", "vae-frey", "vae-faces",
+            "autoencoder",
+            "autoencoder-cifar10",
+            "vae",
+            "vae-mnist",
+            "iwae",
+            "iwae-mnist",
+            "vae2d-mnist",
+            "vae-frey",
+            "vae-faces",
         ),
         "genzoo-gan": ("gan", "gan-mnist"),
         "genzoo-dcgan": ("dcgan", "dcgan-bedrooms", "dcgan-mnist", "dcgan-faces"),
         "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms", "wgan-gp-resnet"),
         "genzoo-features": ("features", "features-mnist", "features-cifar10"),
     }
-)  # fmt: skip
-CORE_DATASETS = ("mnist", "binarized-mnist", "fashion-mnist", "cifar10", "bedrooms", "faces", "frey", "omniglot", "digits", "hf")
-CORE_METRICS = ("kid", "fid", "prdc", "precision", "recall", "two-sample", "copying", "swd", "ms-ssim", "parzen-2014", "nll", "mse")
+)
+CORE_DATASETS = (
+    "mnist",
+    "binarized-mnist",
+    "fashion-mnist",
+    "cifar10",
+    "bedrooms",
+    "faces",
+    "frey",
+    "omniglot",
+    "digits",
+    "hf",
+)
+CORE_METRICS = (
+    "kid",
+    "fid",
+    "prdc",
+    "precision",
+    "recall",
+    "two-sample",
+    "copying",
+    "swd",
+    "ms-ssim",
+    "parzen-2014",
+    "nll",
+    "mse",
+)
 CORE_COMMANDS = (
-    "list", "info", "pull", "push", "verify", "sample", "train", "eval", "complete", "interpolate", "traverse", "manifold",
-    "arithmetic", "reconstruct", "neighbours", "features", "few-labels", "context", "experiment", "hacks", "plugins", "new-plugin",
-    "cache", "completion", "help", "version",
-)  # fmt: skip
+    "list",
+    "info",
+    "pull",
+    "push",
+    "verify",
+    "sample",
+    "train",
+    "eval",
+    "complete",
+    "interpolate",
+    "traverse",
+    "manifold",
+    "arithmetic",
+    "reconstruct",
+    "neighbours",
+    "features",
+    "few-labels",
+    "context",
+    "experiment",
+    "hacks",
+    "plugins",
+    "new-plugin",
+    "cache",
+    "completion",
+    "help",
+    "version",
+)
 _OWNERS = {
     **{("cards", fold(name)): owner for owner, names in OFFICIAL.items() for name in names},
     **{("datasets", fold(name)): "genzoo" for name in CORE_DATASETS},
@@ -62,7 +127,9 @@ _OWNERS = {
 _LOCK = threading.RLock()
 _loading: list[str] = []  # the plugin being loaded now, guarded by _LOCK
 _told: set[str] = set()
-left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # threads of plugins that were begun at import: nobody waits for them
+left_behind: weakref.WeakSet[threading.Thread] = (
+    weakref.WeakSet()
+)  # threads of plugins that were begun at import: nobody waits for them
 _KINDS = ("cards", "datasets", "ledgers", "commands", "metrics")
 
 
@@ -98,7 +165,8 @@ class Registry:
     """What the installed plugins give; never changes after loading.
 
     Attributes:
-        cards: by name, official ones first, then in the order of the taxonomy and by name; `card.plugin` is its distribution.
+        cards: by name, official ones first, then in the order of the taxonomy and by name; `card.plugin` is
+            its distribution.
         reports: one row per plugin, in the order of loading.
         datasets: name -> function that takes `split`.
         ledgers: resource "package/zoo.toml" -> itself; `.plugin` says whose models it may speak of.
@@ -117,10 +185,13 @@ class Registry:
 
         Raises:
             ArgumentError: `name` is not a text.
-            UnknownNameError: nobody has it; the message holds the nearest name, or the plugin that would bring it.
+            UnknownNameError: nobody has it; the message holds the nearest name, or the plugin that would
+                bring it.
         """
         if not isinstance(name, str):
-            raise ArgumentError(f"a model's name must be a text, not {name!r}", "genzoo list shows every name")
+            raise ArgumentError(
+                f"a model's name must be a text, not {name!r}", "genzoo list shows every name"
+            )
         if name in self.cards:
             return self.cards[name]
         same = next((card for card in self.cards if fold(card) == fold(name)), None)
@@ -133,17 +204,25 @@ class Registry:
         """Return the error for an official model whose plugin is not there, or not well."""
         rows = [report for report in self.reports if fold(report.distribution) == owner]
         if not rows:
-            return UnknownNameError(f"the model {name!r} comes with {owner}, which is not installed", f"pip install {owner}")
-        reason = next((report.reason for report in rows if not report.loaded), f"version {rows[0].version} does not have it")
-        return UnknownNameError(f"the model {name!r} comes with {owner}, and there: {reason}", "genzoo plugins")
+            return UnknownNameError(
+                f"the model {name!r} comes with {owner}, which is not installed", f"pip install {owner}"
+            )
+        reason = next(
+            (report.reason for report in rows if not report.loaded),
+            f"version {rows[0].version} does not have it",
+        )
+        return UnknownNameError(
+            f"the model {name!r} comes with {owner}, and there: {reason}", "genzoo plugins"
+        )
 
 
 @functools.cache
 def installed() -> Registry:
-    """Return the registry of this environment, loaded once per process (`installed.cache_clear()` forgets it).
+    """Return the registry of this environment, loaded once per process (`installed.cache_clear()` forgets
+    it).
 
-    `GENZOO_PLUGINS` chooses: unset = all, empty = none, else a comma-separated list of plugins or distributions.
-    `GENZOO_PLUGIN_TIMEOUT` is the time in seconds that each may take, 0 = any.
+    `GENZOO_PLUGINS` chooses: unset = all, empty = none, else a comma-separated list of plugins or
+    distributions. `GENZOO_PLUGIN_TIMEOUT` is the time in seconds that each may take, 0 = any.
 
     Raises:
         ArgumentError: GENZOO_PLUGIN_TIMEOUT is not a number of seconds.
@@ -153,14 +232,18 @@ def installed() -> Registry:
 
 
 def look_again() -> Registry:
-    """Return the registry of this environment, with another chance for plugins that hung when they were last loaded."""
+    """Return the registry of this environment, with another chance for plugins that hung when they were last
+    loaded.
+    """
     installed.cache_clear()
     return _look(again=True)
 
 
 def _look(again: bool = False) -> Registry:
     if os.environ.get(CHILD):
-        raise PluginError("a plugin asks for the models while it is being loaded", "move that call into a function")
+        raise PluginError(
+            "a plugin asks for the models while it is being loaded", "move that call into a function"
+        )
     chosen = os.environ.get("GENZOO_PLUGINS")
     allowed = None if chosen is None else [word.strip() for word in chosen.split(",") if word.strip()]
     again = again or "GENZOO_PLUGIN_TIMEOUT" in os.environ  # who gives more time wants it tried
@@ -174,22 +257,33 @@ def _timeout() -> float:
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= 86_400:
-        raise ArgumentError(f"GENZOO_PLUGIN_TIMEOUT must be a number of seconds up to 86400, not {text!r}", "0 means no deadline")
+        raise ArgumentError(
+            f"GENZOO_PLUGIN_TIMEOUT must be a number of seconds up to 86400, not {text!r}",
+            "0 means no deadline",
+        )
     return seconds
 
 
 def load_registry(
-    entry_points: Iterable[Any], allowed: Collection[str] | None = None, timeout: float = TIMEOUT, *, again: bool = False
+    entry_points: Iterable[Any],
+    allowed: Collection[str] | None = None,
+    timeout: float = TIMEOUT,
+    *,
+    again: bool = False,
 ) -> Registry:
     """Load plugins from `entry_points` (anything with `name`, `value`, `dist` and `load()`), each alone.
 
-    `allowed` names the entry points or distributions to load, None = all; a name in it that nobody has becomes a row. The order of
-    `entry_points` does not matter: official distributions come first, then by distribution and name, and the first keeps a name. Installed
-    plugins that were not seen before are loaded in a child process first, see `genzoo.probing`; `again` asks those that hung once more.
+    `allowed` names the entry points or distributions to load, None = all; a name in it that nobody has
+    becomes a row. The order of `entry_points` does not matter: official distributions come first, then by
+    distribution and name, and the first keeps a name. Installed plugins that were not seen before are loaded
+    in a child process first, see `genzoo.probing`; `again` asks those that hung once more.
     """
     with _LOCK:  # two threads in `isolated` would each restore the other's stdout
         if _loading:
-            raise PluginError(f"the plugin {_loading[0]!r} asks for the models while it is being loaded", "move that call into a function")
+            raise PluginError(
+                f"the plugin {_loading[0]!r} asks for the models while it is being loaded",
+                "move that call into a function",
+            )
         shelf = _Shelf()
         plugins = sorted(map(Plugin.of, entry_points), key=_turn)
         verdicts = _verdicts([plugin for plugin in plugins if _wanted(plugin, allowed)], timeout, again)
@@ -208,7 +302,10 @@ def _verdicts(plugins: list[Plugin], timeout: float, again: bool) -> dict[Plugin
     if not os.environ.get(COMPLETING):
         return probe(asked, timeout, _tell_slow, again)
     found = probe(asked, _COMPLETION_BUDGET, lambda plugin: None, budget=_COMPLETION_BUDGET)
-    return {**dict.fromkeys(asked, "it was not seen before, and a shell that completes does not wait"), **found}
+    return {
+        **dict.fromkeys(asked, "it was not seen before, and a shell that completes does not wait"),
+        **found,
+    }
 
 
 def _tell_slow(plugin: Plugin) -> None:
@@ -217,7 +314,9 @@ def _tell_slow(plugin: Plugin) -> None:
 
 
 def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
-    """Print one line on stderr (or `stream`) for each broken plugin, each line once per process; of torchrun's, the first tells."""
+    """Print one line on stderr (or `stream`) for each broken plugin, each line once per process; of
+    torchrun's, the first tells.
+    """
     if os.environ.get("RANK", "0") != "0":
         return
     for report in registry.reports:
@@ -229,7 +328,9 @@ def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
 
 
 def _load(plugin: Plugin, timeout: float) -> Offer:
-    """Import the plugin and read its hooks; whatever happens comes out as PluginError, but for a person's Ctrl-C."""
+    """Import the plugin and read its hooks; whatever happens comes out as PluginError, but for a person's
+    Ctrl-C.
+    """
     _loading.append(plugin.name)
     patience = threading.Timer(PATIENCE, _tell_slow, [plugin])
     patience.daemon = True
@@ -239,7 +340,9 @@ def _load(plugin: Plugin, timeout: float) -> Offer:
         with interrupt, isolated(timeout):
             return read_plugin(plugin.load())
     except TooSlowError:
-        raise PluginError(f"it did not load within {timeout:g} s", "GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer") from None
+        raise PluginError(
+            f"it did not load within {timeout:g} s", "GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer"
+        ) from None
     except BaseException as error:  # a plugin may raise SystemExit, KeyboardInterrupt, or a kind of its own
         if isinstance(error, KeyboardInterrupt) and interrupt.sent:
             raise
@@ -259,11 +362,15 @@ class _Shelf:
     reports: list[PluginReport] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
-    def take(self, plugin: Plugin, allowed: Collection[str] | None, timeout: float, verdicts: Mapping[Plugin, str]) -> None:
+    def take(
+        self, plugin: Plugin, allowed: Collection[str] | None, timeout: float, verdicts: Mapping[Plugin, str]
+    ) -> None:
         """Load `plugin` and give it its names, all or none, and write down how it went."""
         self.seen |= {plugin.name, plugin.distribution}
         if not _wanted(plugin, allowed):
-            self.reports.append(_report(plugin, loaded=False, reason="left out by GENZOO_PLUGINS", wanted=False))
+            self.reports.append(
+                _report(plugin, loaded=False, reason="left out by GENZOO_PLUGINS", wanted=False)
+            )
             return
         try:
             if verdicts.get(plugin):
@@ -281,7 +388,10 @@ class _Shelf:
         for key, name in names.items():
             what = key[0].removesuffix("s")
             if _OWNERS.get(key, fold(plugin.distribution)) != fold(plugin.distribution):
-                raise PluginError(f"it claims the {what} {name!r}, a name of {_OWNERS[key]}", "its author must choose another name")
+                raise PluginError(
+                    f"it claims the {what} {name!r}, a name of {_OWNERS[key]}",
+                    "its author must choose another name",
+                )
             if key in self.owners:
                 other, holder = self.owners[key]
                 taken = f"it claims the {what} {name!r}, and {holder.distribution} has {other!r}"
@@ -291,12 +401,20 @@ class _Shelf:
     def registry(self, allowed: Iterable[str]) -> Registry:
         for word in allowed:
             if fold(word) not in set(map(fold, self.seen)):
-                reason = f"GENZOO_PLUGINS asks for it, and no such plugin is installed{suggest(word, self.seen)}"
-                self.reports.append(PluginReport(safe_text(word, 100), "", "", loaded=False, reason=safe_text(reason)))
-        owned = ((plugin.distribution, card) for plugin, offer in self.offers for card in offer.cards.values())
+                reason = (
+                    f"GENZOO_PLUGINS asks for it, and no such plugin is installed{suggest(word, self.seen)}"
+                )
+                self.reports.append(
+                    PluginReport(safe_text(word, 100), "", "", loaded=False, reason=safe_text(reason))
+                )
+        owned = (
+            (plugin.distribution, card) for plugin, offer in self.offers for card in offer.cards.values()
+        )
         cards = sorted((card.replace(plugin=owner, has_weights=False) for owner, card in owned), key=_place)
         tables = {kind: MappingProxyType(dict(self._provided(kind))) for kind in _KINDS if kind != "cards"}
-        return Registry(cards=MappingProxyType({card.name: card for card in cards}), reports=tuple(self.reports), **tables)
+        return Registry(
+            cards=MappingProxyType({card.name: card for card in cards}), reports=tuple(self.reports), **tables
+        )
 
     def _provided(self, kind: str) -> Iterator[tuple[str, Provided[Any]]]:
         for plugin, offer in self.offers:
@@ -305,7 +423,9 @@ class _Shelf:
 
 
 def _report(plugin: Plugin, **facts: Any) -> PluginReport:
-    name, distribution, version = (safe_text(text, 100) for text in (plugin.name, plugin.distribution, plugin.version))
+    name, distribution, version = (
+        safe_text(text, 100) for text in (plugin.name, plugin.distribution, plugin.version)
+    )
     return PluginReport(name, distribution, version, **facts)
 
 

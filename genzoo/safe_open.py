@@ -1,15 +1,18 @@
 """The one door to files: only regular ones, and none through a link that somebody else may have placed.
 
-In a folder that others can write to (a shared cache, /tmp), any name may turn out to be a link to a file of ours, a pipe that nobody
-fills or a device. So:
+In a folder that others can write to (a shared cache, /tmp), any name may turn out to be a link to a file of
+ours, a pipe that nobody fills or a device. So:
 
-- reading follows links, as the cache of `huggingface_hub` needs, but opens regular files only and never waits for a pipe;
-- writing into a file that is there already takes no link at all, and only a regular file of our own that has no second name;
-- a folder, or a file that is replaced as a whole, is reached through a link only if we (or root) made the link, in a folder that
-  nobody else can write to. The kernel's `protected_symlinks` asks the same of links in /tmp.
+- reading follows links, as the cache of `huggingface_hub` needs, but opens regular files only and never waits
+  for a pipe;
+- writing into a file that is there already takes no link at all, and only a regular file of our own that has
+  no second name;
+- a folder, or a file that is replaced as a whole, is reached through a link only if we (or root) made the
+  link, in a folder that nobody else can write to. The kernel's `protected_symlinks` asks the same of links in
+  /tmp.
 
-Between the check of a folder and its use, somebody who can rename that folder may still replace it: keep caches in folders of your own
-where you share the machine with people whom you do not trust.
+Between the check of a folder and its use, somebody who can rename that folder may still replace it: keep
+caches in folders of your own where you share the machine with people whom you do not trust.
 """
 
 from __future__ import annotations
@@ -24,10 +27,17 @@ from typing import BinaryIO
 
 from genzoo.errors import StorageError
 
-NOWHERE = Path(os.devnull) / "genzoo"  # stands for the cache of someone who has no home: even root cannot make a folder there
+NOWHERE = (
+    Path(os.devnull) / "genzoo"
+)  # stands for the cache of someone who has no home: even root cannot make a folder there
 
 _LONGEST_CHAIN = 40  # links that lead to one file, as in Linux
-_HARMLESS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_HARMLESS = (
+    getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _REMEDIES = {
@@ -69,7 +79,9 @@ def storage(action: str, path: Path | str) -> Iterator[None]:
     except ValueError as error:
         if "null" not in str(error):  # what Python says of a path with a zero byte, before the system sees it
             raise
-        raise StorageError(f"cannot {action} {_shown(path)}: the name holds a zero byte", "check the path") from error
+        raise StorageError(
+            f"cannot {action} {_shown(path)}: the name holds a zero byte", "check the path"
+        ) from error
 
 
 def storage_error(action: str, path: Path | str, error: OSError) -> StorageError:
@@ -91,13 +103,17 @@ def reason(error: OSError) -> tuple[str, str]:
 
 
 def _shown(path: Path | str) -> str:
-    """Return `path` so that a message still has room for the reason: the middle of a very long one is left out."""
+    """Return `path` so that a message still has room for the reason: the middle of a very long one is left
+    out.
+    """
     text = str(path)
     return text if len(text) <= 400 else f"{text[:200]}…{text[-150:]}"
 
 
 def open_to_read(path: Path | str) -> BinaryIO:
-    """Open a regular file for reading; links are followed. A folder, pipe, socket or device is an OSError, and nothing waits."""
+    """Open a regular file for reading; links are followed. A folder, pipe, socket or device is an OSError,
+    and nothing waits.
+    """
     _check_regular(os.stat(path))  # before it is opened: to open a device may already do something
     handle = os.open(path, os.O_RDONLY | _HARMLESS)
     try:
@@ -109,11 +125,15 @@ def open_to_read(path: Path | str) -> BinaryIO:
 
 
 def check_regular(path: Path | str) -> None:
-    """Raise OSError unless a regular file lies at `path`, links followed: for libraries that open files themselves."""
+    """Raise OSError unless a regular file lies at `path`, links followed: for libraries that open files
+    themselves.
+    """
     _check_regular(os.stat(path))
 
 
-def open_to_write(path: Path | str, *, create: bool = True, new: bool = False, append: bool = False, own: bool = True) -> int:
+def open_to_write(
+    path: Path | str, *, create: bool = True, new: bool = False, append: bool = False, own: bool = True
+) -> int:
     """Open a regular file for reading and writing, never through a link; return its handle.
 
     Args:
@@ -163,7 +183,9 @@ def open_to_lock(path: Path) -> int:
 
 
 def _refuse_odd(path: Path | str) -> None:
-    """Refuse what is there and no regular file before it is opened: to open a device may already do something."""
+    """Refuse what is there and no regular file before it is opened: to open a device may already do
+    something.
+    """
     with contextlib.suppress(FileNotFoundError):
         _check_regular(os.lstat(path))
 
@@ -177,7 +199,9 @@ def _check_regular(status: os.stat_result) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise OSError where something other than a regular file would be replaced: a folder, a pipe, a device such as /dev/null."""
+    """Raise OSError where something other than a regular file would be replaced: a folder, a pipe, a device
+    such as /dev/null.
+    """
     _refuse_odd(path)
 
 
@@ -185,17 +209,23 @@ def check_own(status: os.stat_result) -> None:
     """Raise OSError unless `status` is that of a regular file of ours (or of root) with one name only."""
     _check_single(status)
     if not is_ours(status):
-        raise UnfitFileError(f"it belongs to another user (number {status.st_uid})", "remove it, or choose a folder of your own")
+        raise UnfitFileError(
+            f"it belongs to another user (number {status.st_uid})",
+            "remove it, or choose a folder of your own",
+        )
 
 
 def _check_single(status: os.stat_result) -> None:
     _check_regular(status)
     if status.st_nlink > 1:
-        raise UnfitFileError("it is a second name (a hard link) of another file", "remove it, or choose another path")
+        raise UnfitFileError(
+            "it is a second name (a hard link) of another file", "remove it, or choose another path"
+        )
 
 
 def real_path(path: Path | str) -> Path:
-    """Return `path` with every link in it resolved, each of which must be trusted; what is missing at its end may be made.
+    """Return `path` with every link in it resolved, each of which must be trusted; what is missing at its end
+    may be made.
 
     Raises:
         OSError: a link that somebody else may have placed, or more than 40 links in a row.
@@ -226,11 +256,14 @@ def real_path(path: Path | str) -> Path:
 def _check_link(link: Path, status: os.stat_result, *, is_folder: bool) -> None:
     if not hasattr(os, "geteuid"):  # Windows, where only administrators make links
         return
-    made_by_admin = is_folder and status.st_uid == 0 != os.geteuid()  # as /projects/lab/data -> /lustre/…: nobody can forge it
+    made_by_admin = (
+        is_folder and status.st_uid == 0 != os.geteuid()
+    )  # as /projects/lab/data -> /lustre/…: nobody can forge it
     if made_by_admin or (is_ours(status) and not _is_shared(os.stat(link.parent))):
         return
     raise UnfitFileError(
-        f"{_shown(link)} is a symbolic link that somebody else may have placed", "remove the link, or choose a folder of your own"
+        f"{_shown(link)} is a symbolic link that somebody else may have placed",
+        "remove the link, or choose a folder of your own",
     )
 
 
@@ -247,7 +280,9 @@ def _is_shared(folder: os.stat_result) -> bool:
 
 
 def _is_private(group: int) -> bool:
-    """Whether a group has one member, us: many systems give each user one, and let it write by default (umask 002)."""
+    """Whether a group has one member, us: many systems give each user one, and let it write by default (umask
+    002).
+    """
     import grp
     import pwd
 

@@ -1,7 +1,9 @@
-"""One small checker for everything that people write by hand: configs, recipes, `--set key=value` and ledger rows.
+"""One small checker for everything that people write by hand: configs, recipes, `--set key=value` and ledger
+rows.
 
-A schema is a frozen, keyword-only dataclass; `field(metadata=limits(...))` states ranges and choices. Unknown keys are refused
-with the nearest right spelling, values with what was expected (rule R4). Only the standard library is used.
+A schema is a frozen, keyword-only dataclass; `field(metadata=limits(...))` states ranges and choices. Unknown
+keys are refused with the nearest right spelling, values with what was expected (rule R4). Only the standard
+library is used.
 """
 
 from __future__ import annotations
@@ -23,9 +25,14 @@ T = TypeVar("T")
 
 
 def limits(
-    low: float | None = None, high: float | None = None, choices: tuple[str, ...] | None = None, size: int | None = None
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+    size: int | None = None,
 ) -> dict[str, Any]:
-    """Return the metadata of a field: inclusive range of a number (or of every item), the choices of a string, length of a tuple."""
+    """Return the metadata of a field: inclusive range of a number (or of every item), the choices of a
+    string, length of a tuple.
+    """
     return {"low": low, "high": high, "choices": choices, "size": size}
 
 
@@ -41,12 +48,18 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     fields, hints = _schema(cls)  # type: ignore[arg-type]  # a class is hashable, whatever T is
     for key in values:
         if key not in fields:
-            raise UnknownNameError(f"{where}: unknown key {str(key)!r}{suggest(str(key), fields)}", f"known keys: {', '.join(fields)}")
+            raise UnknownNameError(
+                f"{where}: unknown key {str(key)!r}{suggest(str(key), fields)}",
+                f"known keys: {', '.join(fields)}",
+            )
     for name, field in fields.items():
         absent = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if absent and name not in values:
             raise ArgumentError(f"{where}: the key {name!r} is missing")
-    checked = {key: check_value(value, hints[key], fields[key].metadata, f"{where}: {key}") for key, value in values.items()}
+    checked = {
+        key: check_value(value, hints[key], fields[key].metadata, f"{where}: {key}")
+        for key, value in values.items()
+    }
     return cls(**checked)
 
 
@@ -56,7 +69,9 @@ def _schema(cls: Any) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, Any]
 
 
 def check_value(value: Any, kind: Any, rules: Mapping[str, Any], where: str) -> Any:
-    """Return `value` as `kind` within `rules` (see `limits`), or raise ArgumentError that opens with `where`."""
+    """Return `value` as `kind` within `rules` (see `limits`), or raise ArgumentError that opens with
+    `where`.
+    """
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in inner:
@@ -64,7 +79,11 @@ def check_value(value: Any, kind: Any, rules: Mapping[str, Any], where: str) -> 
         return _check_union(value, [k for k in inner if k is not type(None)], rules, where)
     if origin is tuple:
         return _check_tuple(value, inner, rules, where)
-    if origin in (dict, Mapping) or kind in (dict, Mapping) or origin is getattr(types, "MappingProxyType", None):
+    if (
+        origin in (dict, Mapping)
+        or kind in (dict, Mapping)
+        or origin is getattr(types, "MappingProxyType", None)
+    ):
         return _check_mapping(value, inner, rules, where)
     return _check_scalar(value, kind, rules, where)
 
@@ -86,7 +105,9 @@ def _check_tuple(value: Any, inner: tuple[Any, ...], rules: Mapping[str, Any], w
     return tuple(check_value(item, kind, rules, where) for item, kind in zip(value, kinds, strict=True))
 
 
-def _check_mapping(value: Any, inner: tuple[Any, ...], rules: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _check_mapping(
+    value: Any, inner: tuple[Any, ...], rules: Mapping[str, Any], where: str
+) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ArgumentError(f"{where} must be a table of key = value, not {safe_repr(value)}")
     kind = inner[1] if len(inner) == 2 else Any
@@ -103,11 +124,16 @@ def _check_scalar(value: Any, kind: Any, rules: Mapping[str, Any], where: str) -
     if isinstance(value, float) and not math.isfinite(value):
         raise ArgumentError(f"{where} must be a finite number, not {safe_repr(value)}")
     low, high, choices = rules.get("low"), rules.get("high"), rules.get("choices")
-    if isinstance(value, (int, float)) and ((low is not None and value < low) or (high is not None and value > high)):
+    if isinstance(value, (int, float)) and (
+        (low is not None and value < low) or (high is not None and value > high)
+    ):
         span = f"{low if low is not None else '-∞'} and {high if high is not None else '∞'}"
         raise ArgumentError(f"{where} must lie between {span}, not {safe_repr(value)}")
     if choices and value not in choices:
-        raise ArgumentError(f"{where} must be one of {', '.join(choices)}, not {safe_repr(value)}{suggest(str(value), choices)}")
+        raise ArgumentError(
+            f"{where} must be one of {', '.join(choices)}, not "
+            f"{safe_repr(value)}{suggest(str(value), choices)}"
+        )
     return value
 
 
@@ -117,7 +143,8 @@ def _words(kind: Any) -> str:
 
 
 def literal(text: str) -> Any:
-    """Read the value of `--set key=value`: a number, true or false, a list, or (anything else) the text itself.
+    """Read the value of `--set key=value`: a number, true or false, a list, or (anything else) the text
+    itself.
 
     `64x40` stays a text: the key that takes sizes knows how to read it.
     """

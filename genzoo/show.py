@@ -1,10 +1,10 @@
 """What is only for show: lines and bars on stderr, and the filter under both standard streams of the program.
 
-Nothing here ever ends the work that it tells of: stderr may be closed, a pipe that nobody reads, a full disk, a terminal that has
-hung up, or None. Then the words are lost, and that is all.
+Nothing here ever ends the work that it tells of: stderr may be closed, a pipe that nobody reads, a full disk,
+a terminal that has hung up, or None. Then the words are lost, and that is all.
 
-Each way out makes its own texts safe, into single lines. `filter_streams` is the net under all of them, and under those that are not
-ours: warnings, logging, tracebacks, other libraries' prints and bars.
+Each way out makes its own texts safe, into single lines. `filter_streams` is the net under all of them, and
+under those that are not ours: warnings, logging, tracebacks, other libraries' prints and bars.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any, TextIO
 
 from genzoo.errors import safe_lines, safe_text
 
-# RuntimeError: a signal's handler that prints may have interrupted a print. AttributeError: a stream that is none.
+# RuntimeError: a signal's handler that prints may have interrupted a print. AttributeError: a stream that is
+# none.
 _LOST = (OSError, ValueError, RuntimeError, AttributeError)
 
 
@@ -31,7 +32,8 @@ class Filtered:
     def write(self, text: str) -> int:
         """Write `text` made safe; return the length of `text`.
 
-        A carriage return at its beginning passes: with one, the bars of other libraries go back to the start of their line.
+        A carriage return at its beginning passes: with one, the bars of other libraries go back to the start
+        of their line.
         """
         if text[:1] == "\r":
             self._stream.write("\r" + safe_lines(text[1:]))
@@ -49,7 +51,9 @@ class Filtered:
 
 
 def filter_streams() -> None:
-    """Put the filter under stdout and stderr of this process, which must be a program of ours; a warning becomes one line."""
+    """Put the filter under stdout and stderr of this process, which must be a program of ours; a warning
+    becomes one line.
+    """
     warnings.showwarning = _show_warning
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
@@ -58,13 +62,20 @@ def filter_streams() -> None:
 
 
 def _show_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, file: TextIO | None = None, line: str | None = None
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
 ) -> None:
     tell(f"genzoo: {category.__name__}: {safe_text(message)} ({filename}:{lineno})", file)
 
 
 def unfiltered(stream: Any) -> Any:
-    """Return the stream beneath the filter, for text that is safe already and has colours or a bar's movements in it."""
+    """Return the stream beneath the filter, for text that is safe already and has colours or a bar's
+    movements in it.
+    """
     return stream._stream if isinstance(stream, Filtered) else stream
 
 
@@ -100,7 +111,11 @@ class Bar:
             try:
                 from tqdm import tqdm
 
-                options |= {"desc": safe_text(desc, 100) or None, "dynamic_ncols": True, "file": unfiltered(sys.stderr)}
+                options |= {
+                    "desc": safe_text(desc, 100) or None,
+                    "dynamic_ncols": True,
+                    "file": unfiltered(sys.stderr),
+                }
                 self._bar = tqdm(total=total, initial=initial, **options)
             except Exception:  # noqa: BLE001 - whatever is wrong with a bar, the work goes on
                 self._bar = None
@@ -108,7 +123,9 @@ class Bar:
     def __enter__(self) -> Bar:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
 
 
 def ledger() -> Ledger:
-    """Return every row of published weights: the core's zoo.toml, the plugins' and those that GENZOO_ZOO names."""
+    """Return every row of published weights: the core's zoo.toml, the plugins' and those that GENZOO_ZOO
+    names.
+    """
     return load_ledgers(plugins=installed().ledgers)
 
 
 def cards() -> list[Card]:
     """Return the cards of every installed model, official and third-party, in the order of the taxonomy.
 
-    Classifiers are left out, as by `genzoo list`: they measure models and are none. `card(name)` knows them too.
+    Classifiers are left out, as by `genzoo list`: they measure models and are none. `card(name)` knows them
+    too.
     """
     return [card for card in _every_card() if not card.family.is_instrument]
 
@@ -57,10 +60,18 @@ def row(name: str) -> Row:
     rows = ledger()
     if not isinstance(name, str) or name not in rows:
         known = card(name)
-        if spoilt := next((problem for problem in rows.problems if f"[{name}]" in problem and "left out" in problem), ""):
-            raise HubError(f"the row of {name!r} cannot be used: {spoilt}", "mend it, or ask who keeps this ledger")
+        if spoilt := next(
+            (problem for problem in rows.problems if f"[{name}]" in problem and "left out" in problem), ""
+        ):
+            raise HubError(
+                f"the row of {name!r} cannot be used: {spoilt}", "mend it, or ask who keeps this ledger"
+            )
         trained = [c.name for c in _every_card() if c.has_weights and c.model == known.model]
-        own = [f"genzoo train {name} makes some, and GENZOO_ZOO=runs/{name} lets them be found"] if known.recipe else []
+        own = (
+            [f"genzoo train {name} makes some, and GENZOO_ZOO=runs/{name} lets them be found"]
+            if known.recipe
+            else []
+        )
         ways = [f"{trained[0]!r} has", *own] if trained else [*own, f"genzoo.create({name!r}) has fresh ones"]
         raise HubError(f"{name!r} has no published weights", "; ".join(ways))
     return rows[name]
@@ -76,10 +87,11 @@ def pull(name: str, progress: hub.Progress | None = None) -> Path:
 
 
 def create(name: str, *, seed: int | None = None, **config: Any) -> Model:
-    """Return the architecture `name` with fresh weights; keywords replace keys of its config, such as `image_shape=(3, 24, 40)`.
+    """Return the architecture `name` with fresh weights; keywords replace keys of its config, such as
+    `image_shape=(3, 24, 40)`.
 
-    The weights are a function of `seed`; None draws a fresh one. They are float32 on the CPU, and torch's own generator is neither read
-    nor changed.
+    The weights are a function of `seed`; None draws a fresh one. They are float32 on the CPU, and torch's own
+    generator is neither read nor changed.
 
     Raises:
         UnknownNameError, ArgumentError, CardError: a name, key, value or seed that is not right.
@@ -109,7 +121,8 @@ def load(name: str, device: torch.device | str | None = None, progress: hub.Prog
 
 
 def verify(name: str) -> str:
-    """Check the digest of the weights of `name` and that this machine draws what the author's machine drew; return one line.
+    """Check the digest of the weights of `name` and that this machine draws what the author's machine drew;
+    return one line.
 
     Raises:
         HubError, WeightsError: what differs.
@@ -121,7 +134,9 @@ def verify(name: str) -> str:
     from genzoo.models.weights import build_filled, facts_of
 
     where = str(path)
-    agreement = golden.compare(build_filled(card(name), blob, where), facts_of(blob, where).get("golden", {}), name)
+    agreement = golden.compare(
+        build_filled(card(name), blob, where), facts_of(blob, where).get("golden", {}), name
+    )
     return f"sha256 {published.sha256[:12]}… is right, {agreement}"
 
 
@@ -134,11 +149,12 @@ def push(
     public: bool = False,
     tell: Callable[[str], object] | None = None,
 ) -> Row:
-    """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it can be pulled from there.
+    """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it
+    can be pulled from there.
 
-    `run` is the folder of a training run; without it the published weights of `name` are passed on. `licence` is what their author
-    states of the weights; None leaves what the row says. A repository that is made for this is private unless `public`; `tell` is
-    told in one line who can read it.
+    `run` is the folder of a training run; without it the published weights of `name` are passed on. `licence`
+    is what their author states of the weights; None leaves what the row says. A repository that is made for
+    this is private unless `public`; `tell` is told in one line who can read it.
     """
     known = card(name)
     if run is None:
@@ -147,8 +163,13 @@ def push(
         rows = load_ledgers(Path(run) / "zoo.toml", extra=())
         if name not in rows:
             if rows.problems:
-                raise LedgerError(f"the run in {run} has no row of {name!r} that can be used: {rows.problems[0]}", "mend its zoo.toml")
-            raise UnknownNameError(f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}")
+                raise LedgerError(
+                    f"the run in {run} has no row of {name!r} that can be used: {rows.problems[0]}",
+                    "mend its zoo.toml",
+                )
+            raise UnknownNameError(
+                f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}"
+            )
         published = rows[name]
     if licence is not None:
         published = published.replace(licence=legible(licence))
@@ -169,33 +190,43 @@ def train(
     quiet: bool = False,
     tensorboard: bool = False,
 ) -> Outcome:
-    """Train `name` and write weights, card, scores and samples to `out` (default `runs/NAME`), a folder that is itself a hub.
+    """Train `name` and write weights, card, scores and samples to `out` (default `runs/NAME`), a folder that
+    is itself a hub.
 
     Args:
         name: a card; its recipe and config are the defaults.
         data: see `genzoo.data.open_data`; None = the recipe's.
         out: the folder of the run; it also holds the checkpoint.
         steps: rounds to play; None = the recipe's.
-        resume: go on from the checkpoint in `out`, to bit-identical weights; "auto" starts where there is none, goes on where there is
-            one, and is done where the run is finished; "previous" goes on from the checkpoint before the last.
-        settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the recipe or of the config;
-            `licence` is that of the weights, none where it is not stated.
+        resume: go on from the checkpoint in `out`, to bit-identical weights; "auto" starts where there is
+            none, goes on where there is one, and is done where the run is finished; "previous" goes on from
+            the checkpoint before the last.
+        settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the
+            recipe or of the config; `licence` is that of the weights, none where it is not stated.
         device: None = a GPU if there is one.
         quiet: no progress on stderr.
         tensorboard: also write TensorBoard events.
 
-    In the main thread Ctrl-C, SIGTERM and what else schedulers send finish the step and save: the outcome is not finished then, and
-    its `signal` is the number. A second Ctrl-C raises KeyboardInterrupt.
+    In the main thread Ctrl-C, SIGTERM and what else schedulers send finish the step and save: the outcome is
+    not finished then, and its `signal` is the number. A second Ctrl-C raises KeyboardInterrupt.
 
     Raises:
-        TrainingError: the run cannot go on, or could not be published; the message names the step, the last good checkpoint and
-            what to try.
+        TrainingError: the run cannot go on, or could not be published; the message names the step, the last
+            good checkpoint and what to try.
         DataError, ArgumentError, UnknownNameError: before anything is trained.
     """
     from genzoo.training.conduct import conduct
 
     return conduct(
-        card(name), data, out, steps, resume=resume, settings=settings or {}, device=device, quiet=quiet, tensorboard=tensorboard
+        card(name),
+        data,
+        out,
+        steps,
+        resume=resume,
+        settings=settings or {},
+        device=device,
+        quiet=quiet,
+        tensorboard=tensorboard,
     )
 
 
@@ -211,7 +242,8 @@ def evaluate(
     split: str = "test",
     binarise: str | None = None,
 ) -> list[Record]:
-    """Return the records of the published model `name` on `data` (None: its recipe's): likelihoods, or sample quality beside its floor.
+    """Return the records of the published model `name` on `data` (None: its recipe's): likelihoods, or sample
+    quality beside its floor.
 
     Args:
         name: a model with published weights.
@@ -219,15 +251,21 @@ def evaluate(
         n: how many images.
         seed: of the samples and of every choice.
         progress: told (what, done, total).
-        ks: numbers of draws for which a VAE's importance-weighted bound is told, by default 1, 50, 500 and 5,000.
-        features: in what samples are compared: "gist" or a published feature net; by default the data set's own.
-        metrics: some of `genzoo.evaluation.METRICS`. Features or metrics have samples measured where there is a density too.
-        split: the images that are measured: "test"; "valid", to choose settings by; "train", to see how much a likelihood overfits.
-        binarise: "threshold" or "draw" makes grey images black and white, for models that know no other; the records' transform says so.
+        ks: numbers of draws for which a VAE's importance-weighted bound is told, by default 1, 50, 500 and
+            5,000.
+        features: in what samples are compared: "gist" or a published feature net; by default the data set's
+            own.
+        metrics: some of `genzoo.evaluation.METRICS`. Features or metrics have samples measured where there is
+            a density too.
+        split: the images that are measured: "test"; "valid", to choose settings by; "train", to see how much
+            a likelihood overfits.
+        binarise: "threshold" or "draw" makes grey images black and white, for models that know no other; the
+            records' transform says so.
 
     Raises:
-        ArgumentError: no data named, neither here nor in the recipe; `ks`, `features` or `metrics` for a model that has none; a split
-            that the data has not, or "train" of a model that is measured by its samples.
+        ArgumentError: no data named, neither here nor in the recipe; `ks`, `features` or `metrics` for a
+            model that has none; a split that the data has not, or "train" of a model that is measured by its
+            samples.
     """
     from genzoo.evaluation.scoring import records_of
     from genzoo.training.memory import keep_freed_memory

@@ -1,11 +1,13 @@
-"""Chains of trainings: one line, killed by SIGKILL at random moments and repeated with --resume=auto until it is done.
+"""Chains of trainings: one line, killed by SIGKILL at random moments and repeated with --resume=auto until it
+is done.
 
-The weights must be those of the run that was left in peace, to the bit, and nothing half-written may lie about. Every process is a fork
-of this one, which has imported what is slow and has never computed a gradient.
+The weights must be those of the run that was left in peace, to the bit, and nothing half-written may lie
+about. Every process is a fork of this one, which has imported what is slow and has never computed a gradient.
 
 Needs Linux, whose /proc tells how far a process is.
 
-    python tests/chains.py COUNT [FAMILY ...]       prints as JSON, by family: chains, kills, and what went wrong
+    python tests/chains.py COUNT [FAMILY ...]       prints as JSON, by family: chains, kills, and what went
+    wrong
 """
 
 from __future__ import annotations
@@ -39,7 +41,13 @@ from genzoo.training.report import Report
 
 STEPS, KILLS = 12, 3
 NUDGES = {"ema": 0.9, "flip": True}
-GAME = {"turns.discriminator": 2, "augment": "color,translation", "replay": 0.5, "soft_labels": 0.3, "instance_noise": 0.1}
+GAME = {
+    "turns.discriminator": 2,
+    "augment": "color,translation",
+    "replay": 0.5,
+    "soft_labels": 0.3,
+    "instance_noise": 0.1,
+}
 
 
 class Denoiser(toys.Coder):
@@ -82,13 +90,23 @@ def line(family: Family, data: Any, folder: Path) -> None:
     """Train, or go on, or find that all is done."""
     settings = {**family.settings, "held_out": 0.0}
     done = conduct(
-        family.card, data, folder, STEPS, resume="auto", settings=settings, device="cpu", quiet=True, tensorboard=False, scored=False
+        family.card,
+        data,
+        folder,
+        STEPS,
+        resume="auto",
+        settings=settings,
+        device="cpu",
+        quiet=True,
+        tensorboard=False,
+        scored=False,
     )
     assert done.finished and done.step == STEPS and done.weights is not None
 
 
 def child(family: Family, data: Any, folder: Path, patience: float = 0.0) -> tuple[int, float]:
-    """Run the line in a fork, killed after `patience` seconds of computing (0: never); return its exit code, and how long it computed."""
+    """Run the line in a fork, killed after `patience` seconds of computing (0: never); return its exit code,
+    and how long it computed."""
     number = os.fork()
     if not number:
         status = 1
@@ -111,7 +129,8 @@ def child(family: Family, data: Any, folder: Path, patience: float = 0.0) -> tup
 
 
 def computed(number: int) -> float:
-    """Return for how many seconds a process has computed: on a busy machine the same moment of its work comes later."""
+    """Return for how many seconds a process has computed: on a busy machine the same moment of its work comes
+    later."""
     return int(Path(f"/proc/{number}/schedstat").read_text().split()[0]) / 1e9
 
 
@@ -127,10 +146,16 @@ def weights_of(folder: Path, family: Family) -> str:
 
 def left_over(folder: Path) -> list[str]:
     """Return what a finished run must not leave: temporary files, and rehearsals."""
-    return sorted(path.name for path in folder.rglob("*") if path.name.endswith((".tmp", ".part")) or "rehearsal" in path.name)
+    return sorted(
+        path.name
+        for path in folder.rglob("*")
+        if path.name.endswith((".tmp", ".part")) or "rehearsal" in path.name
+    )
 
 
-def chain(family: Family, data: Any, folder: Path, whole: str, seconds: float, dice: random.Random) -> tuple[int, str]:
+def chain(
+    family: Family, data: Any, folder: Path, whole: str, seconds: float, dice: random.Random
+) -> tuple[int, str]:
     """Return how often one chain was killed, and "" or what is wrong with its end."""
     killed = 0
     for _ in range(KILLS):
@@ -152,7 +177,8 @@ def chain(family: Family, data: Any, folder: Path, whole: str, seconds: float, d
 def chains(name: str, count: int, root: Path, seed: int = 0) -> dict[str, Any]:
     """Return what came of `count` chains of a family."""
     loop.FIRST_SECONDS = loop.CHECKPOINT_SECONDS = 0.0  # after every round
-    Report.checkpoint = lambda self: None  # type: ignore[method-assign]  # no sample grids: they are not what is tested here
+    # no sample grids: they are not what is tested here
+    Report.checkpoint = lambda self: None  # type: ignore[method-assign]
     family, data = FAMILIES[name], open_data("digits", held_out=0)
     if name in ("tractable", "approximate"):
         data = replace(data, pixels=(data.pixels > 127).astype("uint8") * 255)

@@ -1,7 +1,7 @@
 """Every published figure that the documentation repeats, as text with places for what zoo.toml says.
 
-`{NAME MEASURE FORMAT}` is a value of a model, `{NAME MEASURE FORMAT ±}` with its standard error. MEASURE is `elbo`, `exact` or `K=50`
-(nats), `bits` (exact bits/dim), or a metric, `floor:METRIC` that of real images.
+`{NAME MEASURE FORMAT}` is a value of a model, `{NAME MEASURE FORMAT ±}` with its standard error. MEASURE is
+`elbo`, `exact` or `K=50` (nats), `bits` (exact bits/dim), or a metric, `floor:METRIC` that of real images.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ PLACE = re.compile(r"\{(\S+) (\S+) (,?\.\d[f%])( ±)?\}")
 
 CLAIMS = {
     "plugins/genzoo-pixel/README.md": [
-        "| `pixelcnn-mnist` | all but a blind spot | 130 k | 480,000 | 1 h 04 min | = {pixelcnn-mnist exact .2f ±} |",
-        "| `pixelrnn-row-mnist` | a triangle | 124 k | 240,000 | 39 min | = {pixelrnn-row-mnist exact .2f ±} |",
+        (
+            "| `pixelcnn-mnist` | all but a blind spot | 130 k | 480,000 | 1 h 04 min | = {pixelcnn-mnist "
+            "exact .2f ±} |"
+        ),
+        (
+            "| `pixelrnn-row-mnist` | a triangle | 124 k | 240,000 | 39 min | = {pixelrnn-row-mnist exact "
+            ".2f ±} |"
+        ),
         "| = {gated-pixelcnn-mnist exact .2f ±} | 80.10 |",
-        "| `pixelrnn-diagonal-mnist` | all | 112 k | 240,000 | 1 h 01 min | = {pixelrnn-diagonal-mnist exact .2f ±} |",
+        (
+            "| `pixelrnn-diagonal-mnist` | all | 112 k | 240,000 | 1 h 01 min | = {pixelrnn-diagonal-mnist "
+            "exact .2f ±} |"
+        ),
         "has **{gated-pixelcnn-cifar10 bits .2f ±} bits/dim** on the 1,000",
     ],
     "docs/lecture.md": ["a net of {gated-pixelcnn-cifar10 bits .2f ±} bits/dim"],
-    "docs/experiments.md": ["the better likelihood, {gated-pixelcnn-mnist exact .2f} against {pixelcnn-mnist exact .2f} nats"],
+    "docs/experiments.md": [
+        "the better likelihood, {gated-pixelcnn-mnist exact .2f} against {pixelcnn-mnist exact .2f} nats"
+    ],
     "docs/few-labels.md": ["{autoencoder-cifar10 mse .4f}) does not put classes apart"],
     "docs/comparing.md": ["on real training images reach {gan-mnist floor:parzen-2014 .1f ±} (the floor"],
     "plugins/genzoo-vae/README.md": [
@@ -27,31 +38,48 @@ CLAIMS = {
         "-ELBO {vae-mnist elbo .2f} nats, {vae-mnist K=5000 .2f} by IWAE-5000",
         "**weights**: {iwae-mnist K=5000 .2f} nats by IWAE-5000",
         "**weights**: {vae2d-mnist elbo .1f} nats, {vae2d-mnist K=500 .1f} by IWAE-500",
-        "| ≤ {vae-mnist elbo .2f ±} | ≤ {vae-mnist K=50 .2f ±} | ≤ {vae-mnist K=500 .2f ±} | ≤ {vae-mnist K=5000 .2f ±} |",
-        "| ≤ {iwae-mnist elbo .2f ±} | ≤ {iwae-mnist K=50 .2f ±} | ≤ {iwae-mnist K=500 .2f ±} | ≤ {iwae-mnist K=5000 .2f ±} |",
+        (
+            "| ≤ {vae-mnist elbo .2f ±} | ≤ {vae-mnist K=50 .2f ±} | ≤ {vae-mnist K=500 .2f ±} | ≤ "
+            "{vae-mnist K=5000 .2f ±} |"
+        ),
+        (
+            "| ≤ {iwae-mnist elbo .2f ±} | ≤ {iwae-mnist K=50 .2f ±} | ≤ {iwae-mnist K=500 .2f ±} | ≤ "
+            "{iwae-mnist K=5000 .2f ±} |"
+        ),
     ],
     "plugins/genzoo-gan/README.md": [
         "**published** | {gan-mnist fid .2f} | {gan-mnist parzen-2014 .1f ±} |",
         "(training images: {gan-mnist floor:fid .2f})",
         "windows on training images: {gan-mnist floor:parzen-2014 .1f ±})",
-        "(recall {gan-mnist recall .2f}, coverage {gan-mnist coverage .2f}; training images {gan-mnist floor:recall .2f} and "
+        "(recall {gan-mnist recall .2f}, coverage {gan-mnist coverage .2f}; training images {gan-mnist "
+        "floor:recall .2f} and "
         "{gan-mnist floor:coverage .2f})",
         "(`copying` {gan-mnist copying .2f} where training images have {gan-mnist floor:copying .2f})",
-        "tells {gan-mnist two-sample .0%} of them from real digits (training images {gan-mnist floor:two-sample .0%})",
+        (
+            "tells {gan-mnist two-sample .0%} of them from real digits (training images {gan-mnist "
+            "floor:two-sample .0%})"
+        ),
     ],
     "plugins/genzoo-dcgan/README.md": [
-        "**published** | | {dcgan-bedrooms kid .3f ±} | {dcgan-bedrooms swd .1f ±} | {dcgan-bedrooms ms-ssim .3f ±} | "
+        "**published** | | {dcgan-bedrooms kid .3f ±} | {dcgan-bedrooms swd .1f ±} | {dcgan-bedrooms "
+        "ms-ssim .3f ±} | "
         "{dcgan-bedrooms recall .2f} |",
-        "the floor | | {dcgan-bedrooms floor:kid .3f ±} | {dcgan-bedrooms floor:swd .1f ±} | {dcgan-bedrooms floor:ms-ssim .3f ±} | "
+        "the floor | | {dcgan-bedrooms floor:kid .3f ±} | {dcgan-bedrooms floor:swd .1f ±} | "
+        "{dcgan-bedrooms floor:ms-ssim .3f ±} | "
         "{dcgan-bedrooms floor:recall .2f} |",
-        "**published** | {dcgan-faces kid .3f ±} | {dcgan-faces swd .1f ±} | {dcgan-faces ms-ssim .3f ±} | {dcgan-faces recall .2f} |",
-        "the floor | {dcgan-faces floor:kid .3f ±} | {dcgan-faces floor:swd .1f ±} | {dcgan-faces floor:ms-ssim .3f ±} | "
+        (
+            "**published** | {dcgan-faces kid .3f ±} | {dcgan-faces swd .1f ±} | {dcgan-faces ms-ssim .3f ±} "
+            "| {dcgan-faces recall .2f} |"
+        ),
+        "the floor | {dcgan-faces floor:kid .3f ±} | {dcgan-faces floor:swd .1f ±} | {dcgan-faces "
+        "floor:ms-ssim .3f ±} | "
         "{dcgan-faces floor:recall .2f} |",
         "`copying` is {dcgan-faces copying .2f} where training faces have {dcgan-faces floor:copying .2f}",
     ],
     "plugins/genzoo-wgan/README.md": [
         *(
-            f"| `{name}` | {run} | {{{name} kid .3f ±}} | {{{name} swd .1f ±}} | {{{name} ms-ssim .3f ±}} | {{{name} precision .2f}} | "
+            f"| `{name}` | {run} | {{{name} kid .3f ±}} | {{{name} swd .1f ±}} | "
+            f"{{{name} ms-ssim .3f ±}} | {{{name} precision .2f}} | "
             f"{{{name} recall .2f}} |"
             for name, run in (
                 ("dcgan-bedrooms", "23,500 | 1,504,000"),
@@ -59,13 +87,15 @@ CLAIMS = {
                 ("wgan-bedrooms", "18,000 | 5,760,000"),
             )
         ),
-        "the floor | | | {wgan-bedrooms floor:kid .3f ±} | {wgan-bedrooms floor:swd .1f ±} | {wgan-bedrooms floor:ms-ssim .3f ±} | "
+        "the floor | | | {wgan-bedrooms floor:kid .3f ±} | {wgan-bedrooms floor:swd .1f ±} | "
+        "{wgan-bedrooms floor:ms-ssim .3f ±} | "
         "{wgan-bedrooms floor:precision .2f} | {wgan-bedrooms floor:recall .2f} |",
-        "classifier tells {wgan-gp-bedrooms two-sample .0%} of them from photographs, of the DCGAN's {dcgan-bedrooms two-sample .0%} "
+        "classifier tells {wgan-gp-bedrooms two-sample .0%} of them from photographs, of the DCGAN's "
+        "{dcgan-bedrooms two-sample .0%} "
         "and of clipping's {wgan-bedrooms two-sample .0%}.",
         "({wgan-bedrooms swd-64 .0f} against {wgan-bedrooms floor:swd-64 .0f} of",
     ],
-}  # fmt: skip
+}
 
 
 def filled(claim, rows):

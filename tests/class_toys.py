@@ -32,7 +32,9 @@ class Net(ClassifyingModel):
         super().__init__()
         self.config = config
         pixels = config.image_shape[0] * config.image_shape[1] * config.image_shape[2]
-        self.net = nn.Sequential(nn.Flatten(), nn.Linear(pixels, WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU(), nn.Dropout(0.5))
+        self.net = nn.Sequential(
+            nn.Flatten(), nn.Linear(pixels, WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU(), nn.Dropout(0.5)
+        )
         self.head = nn.Linear(WIDTH, config.classes)
 
     @property
@@ -56,7 +58,13 @@ class AnySize(Net):
 
 
 RECIPE = Recipe(data="digits", steps=4, batch=16, precision="fp32", rate={"all": 1e-2})
-CARD = Card(name="digit-net", family=Family.CLASSIFIER, model="class_toys:Net", recipe=RECIPE, summary="Tells digits apart")
+CARD = Card(
+    name="digit-net",
+    family=Family.CLASSIFIER,
+    model="class_toys:Net",
+    recipe=RECIPE,
+    summary="Tells digits apart",
+)
 
 
 def net(seed=0, cls=Net, **config):
@@ -69,6 +77,15 @@ def net(seed=0, cls=Net, **config):
 def publish(folder, model, name=CARD.name, plugin="toy-box"):
     """Publish `model` in `folder` and return its row."""
     blob = encode(model, name, golden.record(model))
-    facts = {"licence": "MIT", "data": "digits", "terms": "", "trained": "not at all", "scores": (), "plugin": plugin}
-    row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), **facts)
+    facts = {
+        "licence": "MIT",
+        "data": "digits",
+        "terms": "",
+        "trained": "not at all",
+        "scores": (),
+        "plugin": plugin,
+    }
+    row = Row(
+        name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), **facts
+    )
     return hub.push(folder, name=name, weights=blob, row=row, card_text=f"# {name}\n")

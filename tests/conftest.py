@@ -14,11 +14,17 @@ from hypothesis import settings
 
 from genzoo.card import Card
 
-os.environ["OMP_NUM_THREADS"] = "1"  # read when torch is loaded, here and in child processes: the tests' nets are smaller than a thread
+os.environ["OMP_NUM_THREADS"] = (
+    "1"  # read when torch is loaded, here and in child processes: the tests' nets are smaller than a thread
+)
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests may import `toys`, and its cards may name it
 
-# Whoever runs the tests in the background (`&`, nohup) has these ignored, and so would every process that a test starts.
-for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (getattr(signal, "SIGHUP", signal.SIGTERM), signal.SIG_DFL)):
+# Whoever runs the tests in the background (`&`, nohup) has these ignored, and so would every process that a
+# test starts.
+for _number, _usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (getattr(signal, "SIGHUP", signal.SIGTERM), signal.SIG_DFL),
+):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, _usual)
 
@@ -47,7 +53,9 @@ def plug() -> Iterator[Callable[..., None]]:
         def plug(*cards: Card, distribution: str = "genzoo-toys") -> None:
             plugin = SimpleNamespace(genzoo_cards=hookimpl(lambda: list(cards), specname="genzoo_cards"))
             about = SimpleNamespace(name=distribution, version="1.0")
-            entry = SimpleNamespace(name="toys", value="toys", group="genzoo", dist=about, load=lambda: plugin)
+            entry = SimpleNamespace(
+                name="toys", value="toys", group="genzoo", dist=about, load=lambda: plugin
+            )
             patch.setattr(registry, "discover", lambda: [entry])
             registry.installed.cache_clear()
 

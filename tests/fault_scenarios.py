@@ -1,4 +1,5 @@
-"""What `faults.py` interrupts: one Scenario each, for the tests and for the table of SECURITY.md. torch is imported where it is needed."""
+"""What `faults.py` interrupts: one Scenario each, for the tests and for the table of SECURITY.md. torch is
+imported where it is needed."""
 
 from __future__ import annotations
 
@@ -32,11 +33,19 @@ def publish(folder: Path, weights: bytes, licence: str, name: str = NAME) -> Row
     digest = hashlib.sha256(weights).hexdigest()
     row = Row(name=name, sha256=digest, bytes=len(weights), sources=("folder:x",), licence=licence)
     told = f"{digest} {licence}"
-    return push(folder / "hub", name=name, weights=weights, row=row, card_text=told, files={"scores.json": told.encode()})
+    return push(
+        folder / "hub",
+        name=name,
+        weights=weights,
+        row=row,
+        card_text=told,
+        files={"scores.json": told.encode()},
+    )
 
 
 def hub_state(folder: Path) -> str:
-    """Pull from the hub with an empty cache, hold all that lies in it against its rows, and name what is published."""
+    """Pull from the hub with an empty cache, hold all that lies in it against its rows, and name what is
+    published."""
     os.environ["GENZOO_CACHE"] = tempfile.mkdtemp(dir=folder)
     hub = folder / "hub"
     if not (hub / "zoo.toml").exists():
@@ -73,7 +82,8 @@ def facts_state(folder: Path) -> str:
 
 
 def _older(folder: Path) -> None:
-    """Leave another model, an older result, keys of a newer genzoo, and files of the past that no row names."""
+    """Leave another model, an older result, keys of a newer genzoo, and files of the past that no row
+    names."""
     publish(folder, OTHER, "MIT", "other")
     publish(folder, OLD, "CC0")
     path = folder / "hub" / "zoo.toml"
@@ -83,10 +93,15 @@ def _older(folder: Path) -> None:
         os.utime(folder / "hub" / name, (time.time() - 10**6,) * 2)
 
 
-FIRST = Scenario("first push to a folder", lambda folder: None, lambda folder: publish(folder, NEW, "MIT"), first_state)
+FIRST = Scenario(
+    "first push to a folder", lambda folder: None, lambda folder: publish(folder, NEW, "MIT"), first_state
+)
 AGAIN = Scenario("push over an older model", _older, lambda folder: publish(folder, NEW, "MIT"), next_state)
 FACTS = Scenario(
-    "push of other facts", lambda folder: publish(folder, NEW, "CC0"), lambda folder: publish(folder, NEW, "MIT"), facts_state
+    "push of other facts",
+    lambda folder: publish(folder, NEW, "CC0"),
+    lambda folder: publish(folder, NEW, "MIT"),
+    facts_state,
 )
 
 
@@ -94,7 +109,13 @@ FACTS = Scenario(
 
 
 def _row(weights: bytes, licence: str) -> Row:
-    return Row(name=NAME, sha256=hashlib.sha256(weights).hexdigest(), bytes=len(weights), sources=("folder:x",), licence=licence)
+    return Row(
+        name=NAME,
+        sha256=hashlib.sha256(weights).hexdigest(),
+        bytes=len(weights),
+        sources=("folder:x",),
+        licence=licence,
+    )
 
 
 def _with_rows(folder: Path) -> None:
@@ -108,12 +129,15 @@ def row_state(folder: Path) -> str:
     if set(rows) != {NAME, "other"} or rows.problems:
         return f"wrong: rows {list(rows)}, {rows.problems}"
     told = rows[NAME].replace(origin=Path())
-    return {repr(_row(OLD, "CC0").replace(origin=Path())): "old", repr(_row(NEW, "MIT").replace(origin=Path())): "new"}.get(
-        repr(told), f"wrong: {told}"
-    )
+    return {
+        repr(_row(OLD, "CC0").replace(origin=Path())): "old",
+        repr(_row(NEW, "MIT").replace(origin=Path())): "new",
+    }.get(repr(told), f"wrong: {told}")
 
 
-ROW = Scenario("row of a ledger", _with_rows, lambda folder: add_row(folder / "zoo.toml", _row(NEW, "MIT")), row_state)
+ROW = Scenario(
+    "row of a ledger", _with_rows, lambda folder: add_row(folder / "zoo.toml", _row(NEW, "MIT")), row_state
+)
 
 
 # Pulling into the cache
@@ -156,7 +180,10 @@ def _server() -> Iterator[None]:
 def _on_hub(folder: Path) -> None:
     made = importlib.import_module("hub.conftest")
     (folder / "hub").mkdir()
-    add_row(folder / "hub" / "zoo.toml", _row(NEW, "MIT").replace(sources=(f"hf:{made.REPO}@{made.REVISION}:{made.FILE}",)))
+    add_row(
+        folder / "hub" / "zoo.toml",
+        _row(NEW, "MIT").replace(sources=(f"hf:{made.REPO}@{made.REVISION}:{made.FILE}",)),
+    )
 
 
 DOWNLOAD = Scenario("pull from the Hub", _on_hub, _pull, cached_state, around=_server)
@@ -167,7 +194,8 @@ DOWNLOAD = Scenario("pull from the Hub", _on_hub, _pull, cached_state, around=_s
 
 @contextlib.contextmanager
 def _warm() -> Iterator[None]:
-    """Import what is slow, so that no child must; the engine of gradients is not started, for it does not survive a fork everywhere."""
+    """Import what is slow, so that no child must; the engine of gradients is not started, for it does not
+    survive a fork everywhere."""
     import torch._dynamo  # noqa: F401  by the first optimiser otherwise, and that is a matter of seconds
 
     import genzoo.training.conduct  # noqa: F401
@@ -196,7 +224,8 @@ def _open(folder: Path, cache: bool = True) -> Any:
 
 
 def decoded_state(folder: Path) -> str:
-    """Judge the decoded images: they are those of the folder, and "new" where they need not be decoded once more."""
+    """Judge the decoded images: they are those of the folder, and "new" where they need not be decoded once
+    more."""
     from PIL import ImageFile
 
     expected, decoded, load = _open(folder, cache=False), [], ImageFile.ImageFile.load
@@ -225,7 +254,13 @@ def _run(folder: Path, steps: int) -> Any:
     from genzoo.training.settings import settle
 
     recipe = toys.RECIPE.replace(steps=steps, ema=0.9)
-    run = Run(toys.gan(), recipe, open_data("digits", held_out=0).subset(slice(0, 64)), settle(recipe, "cpu"), folder)
+    run = Run(
+        toys.gan(),
+        recipe,
+        open_data("digits", held_out=0).subset(slice(0, 64)),
+        settle(recipe, "cpu"),
+        folder,
+    )
     if run.checkpoint.exists():
         run.resume()
     return run
@@ -261,7 +296,8 @@ def _two_checkpoints(folder: Path) -> None:
 
 
 def checkpoint_state(folder: Path) -> str:
-    """Judge the last checkpoint, of the second or the third round, and the one before it, which may be missing and not damaged."""
+    """Judge the last checkpoint, of the second or the third round, and the one before it, which may be
+    missing and not damaged."""
     from genzoo.training import checkpoint
 
     known = json.loads((folder / "known.json").read_text())
@@ -276,7 +312,13 @@ def checkpoint_state(folder: Path) -> str:
     return {2: "old", 3: "new"}.get(step, f"wrong: step {step}")
 
 
-CHECKPOINT = Scenario("checkpoint over an older one", _two_checkpoints, partial(_save_to, step=3), checkpoint_state, around=_warm)
+CHECKPOINT = Scenario(
+    "checkpoint over an older one",
+    _two_checkpoints,
+    partial(_save_to, step=3),
+    checkpoint_state,
+    around=_warm,
+)
 
 
 def _train(folder: Path, steps: int, out: str = "run") -> None:
@@ -292,15 +334,26 @@ def _train(folder: Path, steps: int, out: str = "run") -> None:
     with MonkeyPatch.context() as patch:  # the scenarios are also played in the process of the tests
         patch.setattr(loop, "FIRST_SECONDS", 0.0)  # a checkpoint after every round
         patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-        patch.setattr(Report, "checkpoint", lambda self: None)  # no sample grids: they are not what is tested here
+        patch.setattr(
+            Report, "checkpoint", lambda self: None
+        )  # no sample grids: they are not what is tested here
         conduct(
-            toys.CARDS["toy-gan"], data, folder / out, steps, resume="auto", settings=settings, device="cpu", quiet=True,
-            tensorboard=False, scored=False,
-        )  # fmt: skip
+            toys.CARDS["toy-gan"],
+            data,
+            folder / out,
+            steps,
+            resume="auto",
+            settings=settings,
+            device="cpu",
+            quiet=True,
+            tensorboard=False,
+            scored=False,
+        )
 
 
 def _trained(folder: Path) -> None:
-    """Leave a run of two rounds that has published its weights, and write down what two and three rounds end in."""
+    """Leave a run of two rounds that has published its weights, and write down what two and three rounds end
+    in."""
     known = {}
     for steps in (2, 3):
         _train(folder, steps, f"other-{steps}")
@@ -310,7 +363,8 @@ def _trained(folder: Path) -> None:
 
 
 def published_state(folder: Path) -> str:
-    """Judge a run's folder as the hub that it is: the row, the weights that it pins, the card that it names."""
+    """Judge a run's folder as the hub that it is: the row, the weights that it pins, the card that it
+    names."""
     os.environ["GENZOO_CACHE"] = tempfile.mkdtemp(dir=folder)
     known = json.loads((folder / "known.json").read_text())
     row = read_rows(folder / "run" / "zoo.toml")["toy-gan"]
@@ -320,5 +374,11 @@ def published_state(folder: Path) -> str:
     return {known["2"]: "old", known["3"]: "new"}.get(row.sha256, "wrong: other weights")
 
 
-PUBLISH = Scenario("training and publishing over an older result", _trained, partial(_train, steps=3), published_state, around=_warm)
+PUBLISH = Scenario(
+    "training and publishing over an older result",
+    _trained,
+    partial(_train, steps=3),
+    published_state,
+    around=_warm,
+)
 SCENARIOS = [FIRST, AGAIN, FACTS, ROW, FETCH, DOWNLOAD, DECODED, CHECKPOINT, PUBLISH]

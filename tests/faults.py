@@ -1,9 +1,12 @@
-"""Faults to order: something runs in a child process, and one of its writes, fsyncs, renames or unlinks goes wrong.
+"""Faults to order: something runs in a child process, and one of its writes, fsyncs, renames or unlinks goes
+wrong.
 
-For every operation of a scenario and every kind of fault, the state that is left is judged by a process of its own: it must be the old
-one or the new one, an error must be one that genzoo raises on purpose, and doing it once more must give the new state. Needs fork.
+For every operation of a scenario and every kind of fault, the state that is left is judged by a process of
+its own: it must be the old one or the new one, an error must be one that genzoo raises on purpose, and doing
+it once more must give the new state. Needs fork.
 
-    python tests/faults.py [SCENARIO ...]       prints how many faults left the old state, the new one or neither
+    python tests/faults.py [SCENARIO ...]       prints how many faults left the old state, the new one or
+    neither
 """
 
 from __future__ import annotations
@@ -144,7 +147,9 @@ def asked(work: Callable[[], str]) -> str:
     """Return what `work` returns in a forked process; "killed" where that died."""
     read, write = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads of the test run do not matter to the child
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # threads of the test run do not matter to the child
         child = os.fork()
     if child == 0:
         answer = "wrong: no answer"
@@ -169,7 +174,9 @@ def asked(work: Callable[[], str]) -> str:
         return pipe.read().decode() or "killed"
 
 
-_REAL: dict[str, Any] = {f"os.{name}": getattr(os, name) for name in ("write", "replace", "unlink")} | {"open": io.open}
+_REAL: dict[str, Any] = {f"os.{name}": getattr(os, name) for name in ("write", "replace", "unlink")} | {
+    "open": io.open
+}
 
 
 @dataclass
@@ -181,7 +188,9 @@ class _Disk:
     done: list[str] = field(default_factory=list)
     full: bool = False
     dirty: dict[tuple[int, int], int] = field(default_factory=dict)  # inode -> a descriptor of it
-    renames: collections.deque[tuple[Path, bytes | None]] = field(default_factory=collections.deque)  # not flushed: target, what was there
+    renames: collections.deque[tuple[Path, bytes | None]] = field(
+        default_factory=collections.deque
+    )  # not flushed: target, what was there
 
     def patch(self) -> None:
         os.write, os.fsync, os.replace, os.rename = self.write, self.fsync, self.rename, self.rename
@@ -193,7 +202,9 @@ class _Disk:
     def step(self, what: str, path: object, half: Callable[[], object] = lambda: None) -> None:
         """Count one operation, and let it go wrong if its turn has come."""
         turn = len(self.done)
-        self.done.append(f"{what} {Path(os.fsdecode(path)).name if isinstance(path, (str, bytes, os.PathLike)) else path}")
+        self.done.append(
+            f"{what} {Path(os.fsdecode(path)).name if isinstance(path, (str, bytes, os.PathLike)) else path}"
+        )
         if self.full and what in ("write", "fsync"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if turn != self.number:
@@ -231,7 +242,9 @@ class _Disk:
         self.step("fsync", name)
         self.dirty.pop((found.st_dev, found.st_ino), None)
         if stat.S_ISDIR(found.st_mode):
-            self.renames = collections.deque(item for item in self.renames if not os.path.samestat(os.stat(item[0].parent), found))
+            self.renames = collections.deque(
+                item for item in self.renames if not os.path.samestat(os.stat(item[0].parent), found)
+            )
 
     def rename(self, source: Any, target: Any, **options: Any) -> Any:
         self.step("rename to", target)
@@ -300,7 +313,11 @@ def main(names: list[str]) -> int:
             continue
         with tempfile.TemporaryDirectory() as folder:
             cases = list(play(scenario, Path(folder) / "faults"))
-        bad = [f"{scenario.name}: {case.kind} at {case.number}, {case.operation}: {case.verdict}" for case in cases if not case.right]
+        bad = [
+            f"{scenario.name}: {case.kind} at {case.number}, {case.operation}: {case.verdict}"
+            for case in cases
+            if not case.right
+        ]
         counts = [sum(case.verdict == state for case in cases) for state in ("old", "new")]
         numbers = (len({case.number for case in cases}), len(cases), *counts, len(bad))
         print("|", scenario.name, "|", " | ".join(map(str, numbers)), "|", flush=True)

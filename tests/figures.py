@@ -2,8 +2,8 @@
 
     python tests/figures.py [--chains N] [--write] [WORD ...]
 
-runs everything (or the lines whose name holds one of the words) and prints the table; `--write` puts it into SECURITY.md. It takes a
-while on one core: the chains are fifty for each family unless told otherwise.
+runs everything (or the lines whose name holds one of the words) and prints the table; `--write` puts it into
+SECURITY.md. It takes a while on one core: the chains are fifty for each family unless told otherwise.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def of_scenario(scenario: faults.Scenario) -> Figure:
     """Interrupt one scenario at every operation by every fault."""
     with tempfile.TemporaryDirectory() as folder:
         cases = list(faults.play(scenario, Path(folder) / "faults"))
-    wrong = tuple(f"{case.kind} at {case.number}, {case.operation}: {case.verdict}" for case in cases if not case.right)
+    wrong = tuple(
+        f"{case.kind} at {case.number}, {case.operation}: {case.verdict}" for case in cases if not case.right
+    )
     return Figure(scenario_name(scenario), len(cases), wrong)
 
 
@@ -62,12 +64,18 @@ def of_corpus(name: str) -> Figure:
 def of_chains(family: str, count: int) -> Figure:
     """Run chains of killed trainings, in a process that has computed nothing before."""
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
-    done = subprocess.run([sys.executable, str(HERE / "chains.py"), str(count), family], env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(HERE / "chains.py"), str(count), family], env=env, capture_output=True, text=True
+    )
     try:
         told = json.loads(done.stdout.splitlines()[-1])[family]
     except (ValueError, LookupError):
         return Figure(chain_name(family), count, (f"no answer: {done.stderr[-1000:]}",) * count)
-    print(f"{family}: {told['killed']} of {told['chains']} × 3 processes killed before their end", file=sys.stderr, flush=True)
+    print(
+        f"{family}: {told['killed']} of {told['chains']} × 3 processes killed before their end",
+        file=sys.stderr,
+        flush=True,
+    )
     return Figure(chain_name(family), told["chains"], tuple(told["wrong"]))
 
 
@@ -107,7 +115,9 @@ def replaced(text: str, figures: dict[str, str]) -> str:
     """Return `text` with the lines of `figures` in its table; lines that were not computed stay."""
     before, _, rest = text.partition(BEGIN)
     inside, _, after = rest.partition(END)
-    old = {line.split(" | ")[0].removeprefix("| "): line for line in inside.splitlines() if line.startswith("| ")}
+    old = {
+        line.split(" | ")[0].removeprefix("| "): line for line in inside.splitlines() if line.startswith("| ")
+    }
     lines = [figures.get(name, old.get(name)) for name, _ in everything(0)]
     return f"{before}{BEGIN}\n{HEAD}" + "\n".join(line for line in lines if line) + f"\n{END}{after}"
 
@@ -130,7 +140,13 @@ def main(words: list[str]) -> int:
         figures[name] = str(figure)
         wrong += [f"{name}: {told}" for told in figure.wrong]
         print(figure, flush=True)
-        print(*(f"  {told}" for told in figure.wrong), sep="\n", file=sys.stderr, end="\n" if figure.wrong else "", flush=True)
+        print(
+            *(f"  {told}" for told in figure.wrong),
+            sep="\n",
+            file=sys.stderr,
+            end="\n" if figure.wrong else "",
+            flush=True,
+        )
         if asked.write:
             PAGE.write_text(replaced(PAGE.read_text("utf-8"), figures), "utf-8")
     return min(len(wrong), 100)

@@ -1,4 +1,5 @@
-"""A small flow over real numbers: exact, a dequantised bound on 8-bit images of it, and what people write by mistake."""
+"""A small flow over real numbers: exact, a dequantised bound on 8-bit images of it, and what people write by
+mistake."""
 
 from dataclasses import dataclass, field
 from math import log, pi
@@ -33,7 +34,9 @@ class Flow(DensityModel):
         y = torch.atanh(2 * x - 1)
         e = (y - self.shift) * torch.exp(-self.log_scale)
         base = -0.5 * e**2 - 0.5 * log(2 * pi)
-        return (base - self.log_scale - torch.log(2 * x * (1 - x))).sum((1, 2, 3))  # dy/dx = 1 / (2 x (1 - x))
+        return (base - self.log_scale - torch.log(2 * x * (1 - x))).sum(
+            (1, 2, 3)
+        )  # dy/dx = 1 / (2 x (1 - x))
 
     def _log_prob(self, x):
         return self.density(x)

@@ -1,4 +1,5 @@
-"""Toy models whose images show their z, and a data set with attributes; their cards name them as `latent_toys:Class`."""
+"""Toy models whose images show their z, and a data set with attributes; their cards name them as
+`latent_toys:Class`."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class Moments(NamedTuple):
 
 
 class Codes(EncodingModel):
-    """An autoencoder: stripe j of the image, from the top, is as light as the share of N(0, 1) below z_j; encoding is the way back."""
+    """An autoencoder: stripe j of the image, from the top, is as light as the share of N(0, 1) below z_j;
+    encoding is the way back."""
 
     Config = StripesConfig
 
@@ -43,7 +45,9 @@ class Codes(EncodingModel):
     def _decode(self, z):
         shares = torch.special.ndtr(z + self.shift)  # (N, D)
         channels, height, width = self.image_shape
-        return shares.repeat_interleave(height // self.latent_size, 1)[:, None, :, None].expand(-1, channels, -1, width)
+        return shares.repeat_interleave(height // self.latent_size, 1)[:, None, :, None].expand(
+            -1, channels, -1, width
+        )
 
     def _encode(self, x):
         stripes = x.mean((1, 3)).unflatten(1, (self.latent_size, -1)).mean(2)  # (N, D)
@@ -74,7 +78,8 @@ ATTRIBUTES = ("Smiling", "Male")
 
 
 def people(split) -> Images:
-    """Return 64 images (1, 8, 8) of two stripes: the upper is light where somebody smiles, the lower where it is a man; 4 are unsure."""
+    """Return 64 images (1, 8, 8) of two stripes: the upper is light where somebody smiles, the lower where it
+    is a man; 4 are unsure."""
     numbers = np.random.default_rng({"train": 0, "test": 1}[split])
     shares = {name: np.where(numbers.random(64) < 0.5, 0.95, 0.05).astype(np.float32) for name in ATTRIBUTES}
     light = np.stack([np.where(shares[name] > 0.5, 200, 55) for name in ATTRIBUTES], 1)  # (64, 2)
@@ -96,9 +101,13 @@ class Faces(ImplicitModel):
         torch.manual_seed(0)
         self.generator = nn.Identity()
         self.discriminator = nn.Sequential(
-            nn.Conv2d(1, 12, 4, stride=2, padding=1), nn.LeakyReLU(0.2), nn.Conv2d(12, 12, 3, padding=1), nn.LeakyReLU(0.2),
-            nn.Conv2d(12, 1, 4), nn.Flatten(0),
-        )  # fmt: skip
+            nn.Conv2d(1, 12, 4, stride=2, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(12, 12, 3, padding=1),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(12, 1, 4),
+            nn.Flatten(0),
+        )
 
     @property
     def latent_size(self):

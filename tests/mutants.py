@@ -1,6 +1,8 @@
-"""Take one protection away and see a test turn red: each mutant is a fork of this process in which named small tests are run.
+"""Take one protection away and see a test turn red: each mutant is a fork of this process in which named
+small tests are run.
 
-    python tests/mutants.py [MUTANT ...]       prints as JSON what pytest returned for each: 1 where tests failed, 0 where it survives
+python tests/mutants.py [MUTANT ...]       prints as JSON what pytest returned for each: 1 where tests failed,
+0 where it survives
 """
 
 from __future__ import annotations
@@ -71,7 +73,9 @@ def _loaded_bare(plugin: Any, timeout: float) -> Any:
 
 COUNT = itertools.count()
 SCENES = "tests/test_figures.py::TestFaults"
-RESUMED = "tests/training/test_checkpoint.py::TestResumed::test_the_bits_are_those_of_the_uninterrupted_run[fp32]"
+RESUMED = (
+    "tests/training/test_checkpoint.py::TestResumed::test_the_bits_are_those_of_the_uninterrupted_run[fp32]"
+)
 MUTANTS = {
     "the digest of weights": Mutant(
         ("tests/hub/test_pull.py::test_a_damaged_package_file_is_passed_over",),
@@ -85,42 +89,57 @@ MUTANTS = {
         (f"{SCENES}::test_a_row_through_power_cuts",), lambda: put("genzoo.files", "put_in_place", _unflushed)
     ),
     "the flush of a folder": Mutant(
-        (f"{SCENES}::test_a_push_through_power_cuts",), lambda: put("genzoo.files", "_flush_folder", lambda folder: None)
+        (f"{SCENES}::test_a_push_through_power_cuts",),
+        lambda: put("genzoo.files", "_flush_folder", lambda folder: None),
     ),
     "the rename": Mutant(
         (f"{SCENES}::test_a_row_through_power_cuts",),
-        lambda: put("genzoo.files", "put_in_place", lambda source, target: target.write_bytes(source.read_bytes())),
+        lambda: put(
+            "genzoo.files", "put_in_place", lambda source, target: target.write_bytes(source.read_bytes())
+        ),
     ),
     "the lock of a ledger": Mutant(
-        ("tests/test_figures.py::TestLocks::test_a_row_waits_for_the_lock",), lambda: put("genzoo.locks", "locked", nothing)
+        ("tests/test_figures.py::TestLocks::test_a_row_waits_for_the_lock",),
+        lambda: put("genzoo.locks", "locked", nothing),
     ),
     "the lock of a run": Mutant(
-        ("tests/test_figures.py::TestLocks::test_a_run_holds_its_folder",), lambda: put("genzoo.locks", "locked", nothing)
+        ("tests/test_figures.py::TestLocks::test_a_run_holds_its_folder",),
+        lambda: put("genzoo.locks", "locked", nothing),
     ),
     "the filter": Mutant(
-        ("tests/test_errors.py::TestSafeText",), lambda: put("genzoo.errors", "safe_text", lambda text, limit=500: str(text))
+        ("tests/test_errors.py::TestSafeText",),
+        lambda: put("genzoo.errors", "safe_text", lambda text, limit=500: str(text)),
     ),
     "the isolation: stdout": Mutant(
-        ("tests/test_figures.py::TestIsolation::test_what_a_plugin_prints",), lambda: put("genzoo.isolation", "isolated", nothing)
+        ("tests/test_figures.py::TestIsolation::test_what_a_plugin_prints",),
+        lambda: put("genzoo.isolation", "isolated", nothing),
     ),
     "the isolation: the deadline": Mutant(
-        ("tests/test_figures.py::TestIsolation::test_a_plugin_that_sleeps",), lambda: put("genzoo.isolation", "deadline", nothing)
+        ("tests/test_figures.py::TestIsolation::test_a_plugin_that_sleeps",),
+        lambda: put("genzoo.isolation", "deadline", nothing),
     ),
     "the isolation: one for all": Mutant(
-        ("tests/test_figures.py::TestIsolation::test_a_plugin_that_raises",), lambda: put("genzoo.registry", "_load", _loaded_bare)
+        ("tests/test_figures.py::TestIsolation::test_a_plugin_that_raises",),
+        lambda: put("genzoo.registry", "_load", _loaded_bare),
     ),
     "the restoring of optimisers": Mutant(
-        (RESUMED,), lambda: put("genzoo.training.checkpoint", "_restore_optimiser", lambda optimiser, flat: None)
+        (RESUMED,),
+        lambda: put("genzoo.training.checkpoint", "_restore_optimiser", lambda optimiser, flat: None),
     ),
-    "the restoring of averages": Mutant((RESUMED,), lambda: put("genzoo.training.checkpoint", "_refill", _no_average)),
-    "the restoring of generators": Mutant((RESUMED,), lambda: put("genzoo.noise", "mix", lambda *parts: next(COUNT))),
+    "the restoring of averages": Mutant(
+        (RESUMED,), lambda: put("genzoo.training.checkpoint", "_refill", _no_average)
+    ),
+    "the restoring of generators": Mutant(
+        (RESUMED,), lambda: put("genzoo.noise", "mix", lambda *parts: next(COUNT))
+    ),
     "the sweep of left-overs": Mutant(
-        ("tests/test_figures.py::TestLeftOvers::test_a_push_sweeps",), lambda: put("genzoo.files", "sweep", lambda *folders: 0)
+        ("tests/test_figures.py::TestLeftOvers::test_a_push_sweeps",),
+        lambda: put("genzoo.files", "sweep", lambda *folders: 0),
     ),
     "the door for links": Mutant(
         ("tests/test_safe_open.py",), lambda: put("genzoo.safe_open", "real_path", Path)
     ),
-}  # fmt: skip
+}
 
 
 def verdict(mutant: Mutant | None, tests: tuple[str, ...]) -> tuple[int, str]:
@@ -156,7 +175,11 @@ def _tested(mutant: Mutant | None, tests: tuple[str, ...]) -> int:
 
     if mutant is not None:
         mutant.take_away()
-    return int(pytest.main(["-q", "-x", "--assert=plain", "-p", "no:cacheprovider", *(str(ROOT / test) for test in tests)]))
+    return int(
+        pytest.main(
+            ["-q", "-x", "--assert=plain", "-p", "no:cacheprovider", *(str(ROOT / test) for test in tests)]
+        )
+    )
 
 
 def main(names: list[str]) -> int:
@@ -170,7 +193,11 @@ def main(names: list[str]) -> int:
     import genzoo.training.conduct  # noqa: F401
 
     chosen = {name: MUTANTS[name] for name in names or MUTANTS}
-    told = {"none": verdict(None, tuple(dict.fromkeys(test for mutant in chosen.values() for test in mutant.tests)))}
+    told = {
+        "none": verdict(
+            None, tuple(dict.fromkeys(test for mutant in chosen.values() for test in mutant.tests))
+        )
+    }
     told |= {name: verdict(mutant, mutant.tests) for name, mutant in chosen.items()}
     print(json.dumps(told))
     return 0

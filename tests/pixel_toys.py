@@ -1,4 +1,5 @@
-"""Toy pixel models, honest by default; each keyword that is not in the config plants a bug that has been published."""
+"""Toy pixel models, honest by default; each keyword that is not in the config plants a bug that has been
+published."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def weights(*shape, size=0.6):
 
 
 def masked(weight, kind, groups):
-    """Return a kernel (O, I, k, k) that sees nothing of what comes later: rows above, pixels to the left, and earlier colours."""
+    """Return a kernel (O, I, k, k) that sees nothing of what comes later: rows above, pixels to the left, and
+    earlier colours."""
     outs, ins, size, _ = weight.shape
     mask, middle = torch.zeros_like(weight), size // 2
     mask[:, :, :middle] = 1
@@ -66,7 +68,10 @@ class ToyCNN(PixelToy):
     first, second = "A", "B"
 
     def build(self, channels, width, levels):
-        self.into, self.out = weights(channels * width, channels, 3, 3), weights(channels * levels, channels * width, 3, 3)
+        self.into, self.out = (
+            weights(channels * width, channels, 3, 3),
+            weights(channels * levels, channels * width, 3, 3),
+        )
 
     def _network(self, x):
         channels = self.image_shape[0]
@@ -87,13 +92,16 @@ class ColourlessCNN(ToyCNN):
 
 
 class ToyGated(PixelToy):
-    """Two stacks: the vertical one sees rows ≤ r and only its link to the horizontal one is shifted, so every earlier pixel is seen."""
+    """Two stacks: the vertical one sees rows ≤ r and only its link to the horizontal one is shifted, so every
+    earlier pixel is seen."""
 
     full_context = True
     layers, shifted = 7, False
 
     def build(self, channels, width, levels):
-        self.vertical = nn.ParameterList([weights(width, width if i else channels, 2, 3) for i in range(self.layers)])
+        self.vertical = nn.ParameterList(
+            [weights(width, width if i else channels, 2, 3) for i in range(self.layers)]
+        )
         self.left, self.out = weights(width, channels, 1, 7), weights(levels * channels, width, 1, 1)
 
     def _network(self, x):
@@ -119,12 +127,19 @@ class ToyDiagonal(PixelToy):
     down, padding = True, (1, 0)
 
     def build(self, channels, width, levels):
-        self.into, self.state, self.out = weights(2, width, channels), weights(2, width, width, 2), weights(levels * channels, width)
+        self.into, self.state, self.out = (
+            weights(2, width, channels),
+            weights(2, width, width, 2),
+            weights(levels * channels, width),
+        )
 
     def scan(self, x, into, state):
-        """Return states (N, F, H, W): column by column of the skewed map, each row one step behind the row above it."""
+        """Return states (N, F, H, W): column by column of the skewed map, each row one step behind the row
+        above it."""
         height, width = x.shape[2:]
-        skewed = torch.stack([pad(x[:, :, row], (row, height - 1 - row)) for row in range(height)], 2)  # (N, C, H, W + H - 1)
+        skewed = torch.stack(
+            [pad(x[:, :, row], (row, height - 1 - row)) for row in range(height)], 2
+        )  # (N, C, H, W + H - 1)
         before, columns = x.new_zeros(len(x), len(into), height), []
         for t in range(width + height - 1):
             around = nn.functional.conv1d(pad(before, self.padding), state)

@@ -1,13 +1,14 @@
 """Measure published records anew and set them beside what zoo.toml says.
 
-    GENZOO_DATA=/path/to/data python tests/records.py               # all, hours of a core: IWAE with 5,000 draws of 10,000 images
-    GENZOO_DATA=/path/to/data python tests/records.py vae-frey dcgan-bedrooms
+    GENZOO_DATA=/path/to/data python tests/records.py               # all, hours of a core: IWAE with 5,000
+    draws of 10,000 images GENZOO_DATA=/path/to/data python tests/records.py vae-frey dcgan-bedrooms
     GENZOO_DATA=/path/to/data python tests/records.py pixelcnn-mnist -n 500    # a part of the images
-    GENZOO_DATA=/path/to/data python tests/records.py dcgan-faces --write      # put what is measured now into zoo.toml
-    GENZOO_DATA=/path/to/data python tests/records.py gan-mnist --metrics swd,ms-ssim
+    GENZOO_DATA=/path/to/data python tests/records.py dcgan-faces --write      # put what is measured now into
+    zoo.toml GENZOO_DATA=/path/to/data python tests/records.py gan-mnist --metrics swd,ms-ssim
 
-Exit code 1: a record differs. All images: by more than a tenth of its standard error (other machines draw other grey levels here and
-there), or a thousandth where it has none. A part of them: by more than four standard errors of both; what depends on n is left out.
+Exit code 1: a record differs. All images: by more than a tenth of its standard error (other machines draw
+other grey levels here and there), or a thousandth where it has none. A part of them: by more than four
+standard errors of both; what depends on n is left out.
 """
 
 from __future__ import annotations
@@ -25,7 +26,16 @@ from genzoo import zoo
 from genzoo.ledger import Row, Score, add_row, read_rows
 
 LEDGER = Path(__file__).resolve().parents[1] / "zoo.toml"
-BIASED = ("fid", "precision", "recall", "density", "coverage", "swd", "parzen-2014", "two-sample")  # their values depend on n
+BIASED = (
+    "fid",
+    "precision",
+    "recall",
+    "density",
+    "coverage",
+    "swd",
+    "parzen-2014",
+    "two-sample",
+)  # their values depend on n
 TIGHT, BARE, ERRORS = 0.1, 1e-3, 4.0  # of a standard error; of a value without one; standard errors of a part
 
 
@@ -39,24 +49,38 @@ class Pair:
 
     @property
     def agrees(self) -> bool:
-        """Say whether the two are one number, within what this machine and this part of the images may change."""
+        """Say whether the two are one number, within what this machine and this part of the images may
+        change."""
         if self.measured is None:
             return False
         apart = abs(self.published.value - self.measured.value)
         if self.whole:
-            near = apart <= (TIGHT * self.published.stderr if self.published.stderr else BARE * abs(self.published.value))
-            spreads = abs((self.published.stderr or 0.0) - (self.measured.stderr or 0.0)) <= TIGHT * (self.published.stderr or 0.0)
-            return near and spreads and (self.published.n, self.published.blocks) == (self.measured.n, self.measured.blocks)
+            near = apart <= (
+                TIGHT * self.published.stderr if self.published.stderr else BARE * abs(self.published.value)
+            )
+            spreads = abs((self.published.stderr or 0.0) - (self.measured.stderr or 0.0)) <= TIGHT * (
+                self.published.stderr or 0.0
+            )
+            return (
+                near
+                and spreads
+                and (self.published.n, self.published.blocks) == (self.measured.n, self.measured.blocks)
+            )
         return apart <= ERRORS * math.hypot(self.published.stderr or 0.0, self.measured.stderr or 0.0)
 
 
-def measured(row: Row, n: int | None = None, ks: list[int] | None = None, metrics: list[str] | None = None) -> list[Score]:
+def measured(
+    row: Row, n: int | None = None, ks: list[int] | None = None, metrics: list[str] | None = None
+) -> list[Score]:
     """Return the scores of a published model as they are measured now, of all images or of `n`."""
     from genzoo.training.outcome import score
 
     known = [int(found[1]) for found in (re.match(r"K = (\d+)", one.protocol) for one in row.scores) if found]
     draws = {"ks": ks or sorted(set(known))} if known else {}
-    return [score(record) for record in zoo.evaluate(row.name, n=n, split=row.scores[0].split, metrics=metrics, **draws)]
+    return [
+        score(record)
+        for record in zoo.evaluate(row.name, n=n, split=row.scores[0].split, metrics=metrics, **draws)
+    ]
 
 
 def pairs(row: Row, found: list[Score], whole: bool) -> Iterator[Pair]:
@@ -76,8 +100,15 @@ def key(score: Score) -> tuple[str, ...]:
 def told(pair: Pair) -> str:
     """Return a line of the table."""
     one, now = pair.published, pair.measured
-    label = " ".join(filter(None, (one.metric, one.unit, one.kind, *re.findall(r"K = \d+", one.protocol), f"of {one.subject}")))
-    return f"  {label:<62} {_amount(one):>22} {_amount(now) if now else 'no such record':>22}  {'' if pair.agrees else 'DIFFERS'}".rstrip()
+    label = " ".join(
+        filter(
+            None, (one.metric, one.unit, one.kind, *re.findall(r"K = \d+", one.protocol), f"of {one.subject}")
+        )
+    )
+    return (
+        f"  {label:<62} {_amount(one):>22} {_amount(now) if now else 'no such record':>22}  "
+        f"{'' if pair.agrees else 'DIFFERS'}"
+    ).rstrip()
 
 
 def _amount(score: Score) -> str:
@@ -86,11 +117,15 @@ def _amount(score: Score) -> str:
 
 def main() -> int:
     """Print the table; return 1 where a record differs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", metavar="NAME", help="published models; by default all")
     parser.add_argument("-n", type=int, help="how many images, by default all")
     parser.add_argument("--metrics", help="of samples, some alone: swd,ms-ssim")
-    parser.add_argument("--write", action="store_true", help="put the scores that are measured now into zoo.toml")
+    parser.add_argument(
+        "--write", action="store_true", help="put the scores that are measured now into zoo.toml"
+    )
     asked = parser.parse_args()
     if asked.write and asked.n:
         parser.error("records are of all images: leave -n out")

@@ -1,4 +1,5 @@
-"""Rooms: environments of their own, in which packages are installed as their authors and users do it. Nothing is fetched."""
+"""Rooms: environments of their own, in which packages are installed as their authors and users do it. Nothing
+is fetched."""
 
 import os
 import subprocess
@@ -6,7 +7,15 @@ import sysconfig
 import venv
 from pathlib import Path
 
-PIP = ("pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps", "--no-build-isolation")
+PIP = (
+    "pip",
+    "install",
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-index",
+    "--no-deps",
+    "--no-build-isolation",
+)
 
 
 class Room:
@@ -22,7 +31,11 @@ class Room:
         around = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
         lines = [f"import site; site.addsitedir({path!r})\n" for path in sorted(around)]
         Path(own, "around.pth").write_text("".join(lines), encoding="utf-8")
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("GENZOO_", "PYTHON", "PYTEST_", "PIP_", "COV_"))}
+        clean = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("GENZOO_", "PYTHON", "PYTEST_", "PIP_", "COV_"))
+        }
         self.env = {**clean, "GENZOO_CACHE": str(self.cache), "NO_COLOR": "1", "GENZOO_PLUGIN_TIMEOUT": "120"}
 
     def install(self, *packages):
@@ -36,6 +49,13 @@ class Room:
     def run(self, module, *args, code=0, **env):
         """Run a module to its end; anything but the exit code `code` is a failure that shows what it said."""
         command = [self.python, *(("-W", "error") if module != "pip" else ()), "-m", module, *map(str, args)]
-        done = subprocess.run(command, cwd=self.folder, env={**self.env, **env}, capture_output=True, encoding="utf-8", check=False)
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**self.env, **env},
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
         assert done.returncode == code, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done

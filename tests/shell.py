@@ -1,4 +1,5 @@
-"""What tests of the command line share: plugins laid down as pip lays them, and `python -m genzoo` in a process of its own."""
+"""What tests of the command line share: plugins laid down as pip lays them, and `python -m genzoo` in a
+process of its own."""
 
 import contextlib
 import os
@@ -28,7 +29,8 @@ RECIPE = Recipe(data="digits", steps=6, batch=16, precision="fp32", rate={"all":
 def genzoo_cards():
     return [
         Card(name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=RECIPE, summary="A toy"),
-        Card(name="coin", family=Family.TRACTABLE, model="toys:Bernoulli", recipe=RECIPE, summary="Heads or tails"),
+        Card(name="coin", family=Family.TRACTABLE, model="toys:Bernoulli", recipe=RECIPE,
+             summary="Heads or tails"),
         Card(name="coder", family=Family.AUTOENCODER, model="toys:Coder"),
     ]
 """
@@ -40,25 +42,36 @@ def lay(folder, distribution, source):
     (folder / f"{name}.py").write_text(textwrap.dedent(source), encoding="utf-8")
     info = folder / f"{name}-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", encoding="utf-8")
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", encoding="utf-8"
+    )
     (info / "entry_points.txt").write_text(f"[genzoo]\n{distribution} = {name}\n", encoding="utf-8")
 
 
 def publish(folder, name, model, plugin):
     """Lay the weights of a toy into a hub folder."""
     blob = encode(model, name, golden.record(model))
-    row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), plugin=plugin)
+    row = Row(
+        name=name,
+        sha256=sha256_of(blob),
+        bytes=len(blob),
+        sources=(f"folder:{name}.safetensors",),
+        plugin=plugin,
+    )
     hub.push(folder, name=name, weights=blob, row=row, card_text=f"# {name}\n")
 
 
 @contextlib.contextmanager
 def in_process(monkeypatch, tmp_path, packages, plugin, published):
-    """Give `run(*args)`, which calls the program in this process, in an empty folder, with the one plugin in `packages`."""
+    """Give `run(*args)`, which calls the program in this process, in an empty folder, with the one plugin in
+    `packages`."""
     monkeypatch.syspath_prepend(packages)
     monkeypatch.setenv("GENZOO_PLUGINS", plugin)
     monkeypatch.setenv("GENZOO_ZOO", str(published))
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("GENZOO_PLUGIN_TIMEOUT", "0")  # no child process to load the plugin in first: it imports torch
+    monkeypatch.setenv(
+        "GENZOO_PLUGIN_TIMEOUT", "0"
+    )  # no child process to load the plugin in first: it imports torch
     monkeypatch.delenv("GENZOO_DEBUG", raising=False)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
@@ -77,15 +90,33 @@ class Site:
 
     def __init__(self, packages, tmp_path, published):
         self.packages, self.cwd = packages, tmp_path
-        clean = {key: value for key, value in os.environ.items() if not key.startswith(("GENZOO_", "NO_COLOR", "PYTHON"))}
+        clean = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.startswith(("GENZOO_", "NO_COLOR", "PYTHON"))
+        }
         paths = os.pathsep.join(map(str, (packages, ROOT / "tests", ROOT)))
-        self.env = {**clean, "PYTHONPATH": paths, "GENZOO_CACHE": str(tmp_path / "cache"), "GENZOO_ZOO": str(published)}
+        self.env = {
+            **clean,
+            "PYTHONPATH": paths,
+            "GENZOO_CACHE": str(tmp_path / "cache"),
+            "GENZOO_ZOO": str(published),
+        }
         self.env["GENZOO_PLUGIN_TIMEOUT"] = "0"
 
     def start(self, *args, python=("-W", "error", "-m", "genzoo"), env=None, **options):
         """Start the program and return the process."""
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8", "cwd": self.cwd, **options}
-        return subprocess.Popen([sys.executable, *python, *map(str, args)], env={**self.env, **(env or {})}, **pipes)
+        pipes = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "text": True,
+            "encoding": "utf-8",
+            "cwd": self.cwd,
+            **options,
+        }
+        return subprocess.Popen(
+            [sys.executable, *python, *map(str, args)], env={**self.env, **(env or {})}, **pipes
+        )
 
     def __call__(self, *args, **options):
         """Run the program to its end; return the finished process."""
@@ -96,8 +127,13 @@ class Site:
 
 
 def without_patience(text):
-    """Return `text` without the line that tells which plugin is waited for: here plugins import torch, which takes a busy machine long."""
-    return "".join(row for row in text.splitlines(keepends=True) if not row.startswith("genzoo: still loading the plugin "))
+    """Return `text` without the line that tells which plugin is waited for: here plugins import torch, which
+    takes a busy machine long."""
+    return "".join(
+        row
+        for row in text.splitlines(keepends=True)
+        if not row.startswith("genzoo: still loading the plugin ")
+    )
 
 
 def one_line(text, *words):

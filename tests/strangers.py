@@ -8,13 +8,16 @@ NOBODY = 65534
 
 
 def as_nobody(work):
-    """Call `work()` as the user nobody and return what it returned, as text; an exception is an AssertionError here."""
+    """Call `work()` as the user nobody and return what it returned, as text; an exception is an
+    AssertionError here."""
     import grp  # noqa: F401  before the rights are gone: the interpreter may lie where nobody can read
     import pwd  # noqa: F401
 
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # threads of other tests' servers may still be alive
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # threads of other tests' servers may still be alive
         child = os.fork()
     if not child:
         code = 1

@@ -80,7 +80,26 @@ class TestNames:
     @pytest.mark.parametrize(
         "name",
         [
-            *("", "A", "a b", "a/b", "a\\b", "..", ".a", "a.", "-a", "a-", "a--b", "a\n", "é", "a\x00", "\uff41", "con", "aux.net", "lpt1"),
+            *(
+                "",
+                "A",
+                "a b",
+                "a/b",
+                "a\\b",
+                "..",
+                ".a",
+                "a.",
+                "-a",
+                "a-",
+                "a--b",
+                "a\n",
+                "é",
+                "a\x00",
+                "\uff41",
+                "con",
+                "aux.net",
+                "lpt1",
+            ),
             *("a" * 65, None, 3, b"a", ["a"]),
         ],
     )
@@ -88,7 +107,9 @@ class TestNames:
         with pytest.raises(CardError, match="name"):
             check_name(name)
 
-    @pytest.mark.parametrize("name", ["a", "0", "dcgan-bedrooms", "a.b_c-d", "console", "com10", "vae2d-mnist", "a" * 64])
+    @pytest.mark.parametrize(
+        "name", ["a", "0", "dcgan-bedrooms", "a.b_c-d", "console", "com10", "vae2d-mnist", "a" * 64]
+    )
     def test_accepted(self, name: str) -> None:
         assert check_name(name) == name
 
@@ -131,7 +152,14 @@ class TestCard:
 
     def test_defaults(self) -> None:
         card = make()
-        assert (dict(card.config), card.recipe, card.summary, card.paper, card.plugin, card.has_weights) == ({}, None, "", "", "", False)
+        assert (dict(card.config), card.recipe, card.summary, card.paper, card.plugin, card.has_weights) == (
+            {},
+            None,
+            "",
+            "",
+            "",
+            False,
+        )
 
     def test_keywords_only(self) -> None:
         with pytest.raises(TypeError):
@@ -191,7 +219,9 @@ class TestBuild:
             make(model="card_no_such_module:Net", plugin="their-plugin").load_class()
 
     def test_family_must_agree(self) -> None:
-        with pytest.raises(CardError, match="says family 'tractable', but card_test_models:Net is 'implicit'"):
+        with pytest.raises(
+            CardError, match="says family 'tractable', but card_test_models:Net is 'implicit'"
+        ):
             make(family=Family.TRACTABLE).build()
 
     def test_forgotten_method_is_named(self) -> None:
@@ -199,11 +229,16 @@ class TestBuild:
             make(model="card_test_models:Abstract").build()
 
     def test_a_density_that_does_not_say_whether_it_is_exact(self) -> None:
-        with pytest.raises(CardError, match="card_test_models:Vague cannot be built: it does not define exact — exact = True where"):
+        with pytest.raises(
+            CardError,
+            match="card_test_models:Vague cannot be built: it does not define exact — exact = True where",
+        ):
             make(model="card_test_models:Vague").build()
 
     def test_unknown_key(self) -> None:
-        with pytest.raises(UnknownNameError, match="config of net: unknown key 'widht'; did you mean 'width'"):
+        with pytest.raises(
+            UnknownNameError, match="config of net: unknown key 'widht'; did you mean 'width'"
+        ):
             make().build(widht=4)
 
     @pytest.mark.parametrize("width", [0, 513, True, 1.5, "8", None, 10**12])

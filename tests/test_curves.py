@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
-from genzoo.curves import COLOURS, MARKERS, SIZE, Axis, Curve, log_ticks, number, plot, save_plot, spread, ticks
+from genzoo.curves import (
+    COLOURS,
+    MARKERS,
+    SIZE,
+    Axis,
+    Curve,
+    log_ticks,
+    number,
+    plot,
+    save_plot,
+    spread,
+    ticks,
+)
 from genzoo.errors import ArgumentError
 
 COUNTS = [10, 30, 100, 300, 1000]
@@ -77,7 +89,11 @@ class TestPlot:
         area = places[places[:, 1] < 800]  # without the legend
         (bottom, left), (top, right) = area[area[:, 1].argmin()], area[area[:, 1].argmax()]
         assert top < bottom - 300 and right > left + 500
-        for share in (0.25, 0.5, 0.75):  # of the way: also for 30, which lies at a quarter on a logarithmic axis (0.239)
+        for share in (
+            0.25,
+            0.5,
+            0.75,
+        ):  # of the way: also for 30, which lies at a quarter on a logarithmic axis (0.239)
             middle = left + share * (right - left)
             column = area[np.abs(area[:, 1] - middle) < 3][:, 0].mean()
             assert column == pytest.approx(bottom + share * (top - bottom), abs=12)
@@ -99,7 +115,9 @@ class TestPlot:
         bar = rows[rows[:, 1] < 300]
         without = near(plot([Curve(label="a", x=[1, 1], y=[0, 10])], size=(600, 400)), COLOURS[0])
         ends = without[without[:, 1] < 300]
-        assert bar[:, 0].min() == pytest.approx(ends[:, 0].min() + 6, abs=3)  # a marker is larger than the end of a bar
+        assert bar[:, 0].min() == pytest.approx(
+            ends[:, 0].min() + 6, abs=3
+        )  # a marker is larger than the end of a bar
         assert bar[:, 0].max() == pytest.approx(ends[:, 0].max() - 6, abs=3)
 
     def test_bars_at_one_place_stand_beside_each_other(self):
@@ -120,7 +138,10 @@ class TestPlot:
         assert plain.size == SIZE
 
     def test_a_long_label_and_many_curves_still_make_a_picture(self):
-        many = [Curve(label=f"a rather long name of a curve, number {n}", x=[1, 10], y=[n, n + 1]) for n in range(12)]
+        many = [
+            Curve(label=f"a rather long name of a curve, number {n}", x=[1, 10], y=[n, n + 1])
+            for n in range(12)
+        ]
         assert plot(many, size=(300, 300)).size == (300, 300)
 
     def test_one_point_alone(self):

@@ -27,7 +27,11 @@ from genzoo.errors import (
 
 EVERY = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, GenzooError)]
 HOSTILE = st.text(
-    st.one_of(st.characters(), st.sampled_from("\x1b[]0;m\x07\x9b\x9d\u202e\u200b\u2066\u2028\n\r\t\x85\ufeff\u00ad")), max_size=300
+    st.one_of(
+        st.characters(),
+        st.sampled_from("\x1b[]0;m\x07\x9b\x9d\u202e\u200b\u2066\u2028\n\r\t\x85\ufeff\u00ad"),
+    ),
+    max_size=300,
 )
 
 
@@ -57,7 +61,9 @@ class TestSafeText:
     def test_limit(self, text: str, limit: int) -> None:
         assert len(safe_text(text, limit)) <= limit
 
-    @pytest.mark.parametrize("text", ["dcgan-bedrooms", "“Größe” ≤ 3 — naïve 日本語 λ²", "a  b", "price: 5 €"])
+    @pytest.mark.parametrize(
+        "text", ["dcgan-bedrooms", "“Größe” ≤ 3 — naïve 日本語 λ²", "a  b", "price: 5 €"]
+    )
     def test_honest_text_is_left_alone(self, text: str) -> None:
         assert safe_text(text) == text
 
@@ -110,7 +116,9 @@ class TestSafeText:
 class TestSuggest:
     known = ("dcgan", "dcgan-bedrooms", "Wgan-GP")
 
-    @pytest.mark.parametrize(("word", "near"), [("dcgna", "dcgan"), ("DCGAN-bedroom", "dcgan-bedrooms"), ("wgan-gp", "Wgan-GP")])
+    @pytest.mark.parametrize(
+        ("word", "near"), [("dcgna", "dcgan"), ("DCGAN-bedroom", "dcgan-bedrooms"), ("wgan-gp", "Wgan-GP")]
+    )
     def test_nearest(self, word: str, near: str) -> None:
         assert suggest(word, self.known) == f"; did you mean {near!r}?"
 
@@ -144,7 +152,11 @@ class TestErrors:
         error = cls("what happened", "what to type")
         for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
             assert type(copied) is cls
-            assert (copied.message, copied.hint, str(copied)) == ("what happened", "what to type", "what happened — what to type")
+            assert (copied.message, copied.hint, str(copied)) == (
+                "what happened",
+                "what to type",
+                "what happened — what to type",
+            )
 
     @pytest.mark.parametrize("cls", EVERY)
     def test_every_error_is_documented(self, cls: type[GenzooError]) -> None:
@@ -153,7 +165,12 @@ class TestErrors:
 
     @pytest.mark.parametrize(
         ("cls", "base"),
-        [(UnknownNameError, KeyError), (ArgumentError, ValueError), (NoDensityError, TypeError), (WeightsError, HubError)],
+        [
+            (UnknownNameError, KeyError),
+            (ArgumentError, ValueError),
+            (NoDensityError, TypeError),
+            (WeightsError, HubError),
+        ],
     )
     def test_errors_are_what_python_would_raise(self, cls: type[GenzooError], base: type[Exception]) -> None:
         assert issubclass(cls, base)

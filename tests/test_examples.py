@@ -1,4 +1,5 @@
-"""The packages of docs/examples: the guide shows their code, and in a room of their own they are installed, tested and used."""
+"""The packages of docs/examples: the guide shows their code, and in a room of their own they are installed,
+tested and used."""
 
 import ast
 import json
@@ -12,7 +13,9 @@ from rooms import Room
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 EXAMPLES = sorted(path.parent for path in (DOCS / "examples").glob("*/pyproject.toml"))
 GUIDE = (DOCS / "writing-a-plugin.md").read_text("utf-8")
-SHOWN = re.findall(r"^<!-- (examples/\S+) -->\n```(?:python|toml)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+SHOWN = re.findall(
+    r"^<!-- (examples/\S+) -->\n```(?:python|toml)\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL
+)
 
 
 @pytest.mark.parametrize(("path", "block"), SHOWN, ids=[path.rpartition("/")[2] for path, _ in SHOWN])
@@ -32,7 +35,11 @@ def test_the_core_knows_no_example():
     names = {folder.name.replace("-", "_") for folder in EXAMPLES}
     for folder in ("genzoo", "plugins"):
         for path in (DOCS.parent / folder).rglob("*.py"):
-            imports = [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, (ast.Import, ast.ImportFrom))]
+            imports = [
+                node
+                for node in ast.walk(ast.parse(path.read_text("utf-8")))
+                if isinstance(node, (ast.Import, ast.ImportFrom))
+            ]
             assert not any(name in ast.unparse(node) for node in imports for name in names), path
 
 
@@ -48,7 +55,13 @@ def test_their_tests_pass(room):
     """The three players of one of them train through the loop of the core, which names no kind of model."""
     said = room.run("pytest", "-v", "-p", "no:cacheprovider", "--import-mode=importlib", *EXAMPLES).stdout
     assert re.search(r"\d+ passed in", said.splitlines()[-1]) and "SKIPPED" not in said, said
-    for test in ("[blobs-implicit]", "[vaegan-game]", "[vaegan-latents]", "[genzoo-rings-plugin]", "test_a_run_plays_all_three"):
+    for test in (
+        "[blobs-implicit]",
+        "[vaegan-game]",
+        "[vaegan-latents]",
+        "[genzoo-rings-plugin]",
+        "test_a_run_plays_all_three",
+    ):
         assert f"{test} PASSED" in said
 
 
@@ -56,11 +69,19 @@ def test_what_one_brings_can_be_used_with_another(room):
     """A model of one package, on the data set of another, measured by its metric; and its command."""
     (rings,) = [row for row in json.loads(room.genzoo("plugins", "--json")) if row["plugin"] == "rings"]
     assert rings["hooks"] == ["genzoo_cards", "genzoo_datasets", "genzoo_commands", "genzoo_metrics"]
-    room.genzoo("train", "blobs", "--data", "rings", "--steps", 3, "--set", "held_out=0", "--out", "run", "--quiet")
+    room.genzoo(
+        "train", "blobs", "--data", "rings", "--steps", 3, "--set", "held_out=0", "--out", "run", "--quiet"
+    )
     asked = ("--data", "rings", "-n", 40, "--metrics", "ink", "--json")
     records = json.loads(room.genzoo("eval", "blobs", *asked, GENZOO_ZOO="run"))
     drawn, floor = ((row["subject"], row["metric"], row["unit"], row["n"], row["data"]) for row in records)
-    assert drawn == ("blobs", "ink", "grey levels", 40, "rings") and floor == ("train", "ink", "grey levels", 40, "rings")
+    assert drawn == ("blobs", "ink", "grey levels", 40, "rings") and floor == (
+        "train",
+        "ink",
+        "grey levels",
+        40,
+        "rings",
+    )
     assert records[0]["value"] > records[1]["value"]
     assert room.genzoo("rings", "-n", 4, "-o", "rings.png") == "rings.png\n"
     with Image.open(room.folder / "rings.png") as picture:

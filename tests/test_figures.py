@@ -1,4 +1,5 @@
-"""The figures of SECURITY.md: the table is that of its command, and the harness behind it sees what goes wrong."""
+"""The figures of SECURITY.md: the table is that of its command, and the harness behind it sees what goes
+wrong."""
 
 import contextlib
 import json
@@ -57,11 +58,16 @@ class TestFaults:
 
     def test_a_pull(self, tmp_path):
         cases = list(play(FETCH, tmp_path / "faults"))
-        assert [case for case in cases if not case.right] == [] and {case.kind for case in cases} == set(KINDS)
+        assert [case for case in cases if not case.right] == [] and {case.kind for case in cases} == set(
+            KINDS
+        )
 
     def test_decoded_images(self, tmp_path):
         cases = list(play(DECODED, tmp_path / "faults", ("kill",)))
-        assert [case for case in cases if not case.right] == [] and {case.verdict for case in cases} == {"old", "new"}
+        assert [case for case in cases if not case.right] == [] and {case.verdict for case in cases} == {
+            "old",
+            "new",
+        }
 
     def test_a_checkpoint_in_a_process_of_its_own(self):
         """Which has computed no gradient, for its children do."""
@@ -80,7 +86,11 @@ class TestFaults:
             files.put_in_place = lambda source, target: target.write_bytes(source.read_bytes())
             ROW.act(folder)
 
-        assert [case for case in play(replace(ROW, act=plant), tmp_path / "faults", ("kill", "cut")) if not case.right]
+        assert [
+            case
+            for case in play(replace(ROW, act=plant), tmp_path / "faults", ("kill", "cut"))
+            if not case.right
+        ]
 
     def test_a_transfer_that_is_not_checked_is_seen(self, tmp_path):
         """A planted bug: what was fetched half is given its name at once."""
@@ -91,7 +101,11 @@ class TestFaults:
             with open(target, "wb") as file:
                 file.write(NEW)
 
-        wrong = [case.verdict for case in play(replace(FETCH, act=plant), tmp_path / "faults", ("kill", "cut")) if not case.right]
+        wrong = [
+            case.verdict
+            for case in play(replace(FETCH, act=plant), tmp_path / "faults", ("kill", "cut"))
+            if not case.right
+        ]
         assert any("is not what its name says" in verdict for verdict in wrong)
 
     def test_a_child_that_hangs_is_wrong(self, monkeypatch):
@@ -115,7 +129,11 @@ class TestLocks:
         from genzoo.training.beginning import LOCK, hold
         from genzoo.training.parallel import World
 
-        with held(tmp_path / LOCK), pytest.raises(TrainingError, match="another run is at work"), hold(tmp_path, World()):
+        with (
+            held(tmp_path / LOCK),
+            pytest.raises(TrainingError, match="another run is at work"),
+            hold(tmp_path, World()),
+        ):
             pass
 
 
@@ -173,7 +191,9 @@ class TestLeftOvers:
 
 
 class TestCorpora:
-    @pytest.mark.parametrize(("name", "every"), [("weights", 23), ("zoo.toml", 23), ("images", 23), ("plugins", 19)])
+    @pytest.mark.parametrize(
+        ("name", "every"), [("weights", 23), ("zoo.toml", 23), ("images", 23), ("plugins", 19)]
+    )
     def test_a_part_of_each(self, tmp_path, name, every):
         count, wrong = corpora.play(corpora.CORPORA[name], tmp_path, every)
         assert wrong == [] and count > 2
@@ -183,7 +203,11 @@ class TestCorpora:
         import torch
 
         monkeypatch.setattr(torch, "isfinite", lambda value: torch.ones_like(value, dtype=torch.bool))
-        _, wrong = corpora.play(lambda room: (case for case in corpora.weights(room) if case[0].endswith(("nan", "inf"))), tmp_path, 5)
+        _, wrong = corpora.play(
+            lambda room: (case for case in corpora.weights(room) if case[0].endswith(("nan", "inf"))),
+            tmp_path,
+            5,
+        )
         assert wrong and all("accepted" in told for told in wrong)
 
     def test_an_internal_error_is_wrong(self):
@@ -193,7 +217,13 @@ class TestCorpora:
 
 class TestChains:
     def test_one_chain_of_each_family(self):
-        done = subprocess.run([sys.executable, str(HERE / "chains.py"), "1"], env=env(), capture_output=True, text=True, timeout=500)
+        done = subprocess.run(
+            [sys.executable, str(HERE / "chains.py"), "1"],
+            env=env(),
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         told = json.loads(done.stdout.splitlines()[-1])
         assert set(told) == set(figures.FAMILIES) and all(one["wrong"] == [] for one in told.values())
@@ -201,9 +231,14 @@ class TestChains:
 
     def test_an_optimiser_that_is_not_restored_is_seen(self):
         """A planted bug: the chain ends in other bits."""
-        plant = "from genzoo.training import checkpoint; checkpoint._restore_optimiser = lambda optimiser, flat: None"
+        plant = (
+            "from genzoo.training import checkpoint; checkpoint._restore_optimiser = lambda "
+            "optimiser, flat: None"
+        )
         code = f"{plant}; import sys, chains; sys.exit(chains.main(['1', 'classifier']))"
-        done = subprocess.run([sys.executable, "-c", code], env=env(), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env(), capture_output=True, text=True, timeout=300
+        )
         assert done.returncode == 1 and "other weights" in done.stdout, done.stdout + done.stderr
 
 

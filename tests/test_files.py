@@ -1,4 +1,5 @@
-"""Files: a crash leaves the old or the new content, digests cannot lead anywhere, and a full or closed disk is one line."""
+"""Files: a crash leaves the old or the new content, digests cannot lead anywhere, and a full or closed disk
+is one line."""
 
 import errno
 import os
@@ -89,7 +90,9 @@ except StorageError as error:
 @pytest.mark.skipif(not POSIX, reason="resource limits")
 def test_a_disk_that_really_refuses(tmp_path):
     (tmp_path / "a").write_bytes(b"old")
-    out = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path / "a")], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path / "a")], capture_output=True, text=True, check=True
+    ).stdout
     assert out.count("\n") == 1 and "cannot write" in out
     assert names(tmp_path) == ["a"] and (tmp_path / "a").read_bytes() == b"old"
 
@@ -112,7 +115,12 @@ def test_the_order_is_flush_rename_flush_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("place", "words"),
-    [("missing/a", "no such file or folder"), ("file/a", "is a file, not a folder"), ("folder", "it is a folder"), ("x" * 300, "too long")],
+    [
+        ("missing/a", "no such file or folder"),
+        ("file/a", "is a file, not a folder"),
+        ("folder", "it is a folder"),
+        ("x" * 300, "too long"),
+    ],
 )
 def test_places_that_cannot_be_written(tmp_path, place, words):
     (tmp_path / "file").write_bytes(b"")
@@ -124,7 +132,8 @@ def test_places_that_cannot_be_written(tmp_path, place, words):
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(errno.EACCES, "permission denied"), (errno.EROFS, "read-only"), (errno.EIO, "cannot read x: ")]
+    ("number", "words"),
+    [(errno.EACCES, "permission denied"), (errno.EROFS, "read-only"), (errno.EIO, "cannot read x: ")],
 )
 def test_other_reasons_have_words(number, words):
     with pytest.raises(StorageError, match=words), files.storage("read", "x"):
@@ -175,7 +184,8 @@ def test_a_digest_becomes_a_path_in_its_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "digest", ["../" + DIGEST[3:], DIGEST.upper(), DIGEST + "\n", DIGEST[:-1], "", "/" * 64, "٠" * 64, None, b"a" * 64]
+    "digest",
+    ["../" + DIGEST[3:], DIGEST.upper(), DIGEST + "\n", DIGEST[:-1], "", "/" * 64, "٠" * 64, None, b"a" * 64],
 )
 def test_nothing_else_becomes_a_path(tmp_path, digest):
     with pytest.raises(HubError, match="not a sha256"):
@@ -239,7 +249,14 @@ def package(tmp_path, monkeypatch):
 def test_a_resource_is_found_without_importing(package):
     assert files.find_resource("zoo_plugin_a/weights.bin") == package / "weights.bin"
     assert "zoo_plugin_a" not in sys.modules
-    for absent in ("zoo_plugin_a/other.bin", "zoo_plugin_a", "zoo_plugin_none/x", "odd-name/x", "sys/x", "json.decoder/x"):
+    for absent in (
+        "zoo_plugin_a/other.bin",
+        "zoo_plugin_a",
+        "zoo_plugin_none/x",
+        "odd-name/x",
+        "sys/x",
+        "json.decoder/x",
+    ):
         assert files.find_resource(absent) is None
 
 
@@ -272,7 +289,9 @@ files.atomic_write(sys.argv[1], write)
 @pytest.mark.skipif(not POSIX, reason="needs SIGKILL")
 def test_what_a_killed_writer_leaves_is_swept(tmp_path):
     for _ in range(2):
-        assert subprocess.run([sys.executable, "-c", DYING, str(tmp_path / "a")], check=False).returncode == -9
+        assert (
+            subprocess.run([sys.executable, "-c", DYING, str(tmp_path / "a")], check=False).returncode == -9
+        )
     assert [files.is_temporary(name) for name in names(tmp_path)] == [True, True]
     assert files.sweep(tmp_path, tmp_path / "missing") == 10_000
     assert names(tmp_path) == []
@@ -305,7 +324,12 @@ def test_a_sweep_between_making_and_locking_costs_nothing(tmp_path, monkeypatch)
 
 
 def test_other_files_are_not_swept(tmp_path):
-    kept = [".genzoo-0123456789abcdef.tmp.png", ".genzoo-x.tmp", "genzoo-0123456789abcdef.tmp", ".0123456789abcdef.tmp"]
+    kept = [
+        ".genzoo-0123456789abcdef.tmp.png",
+        ".genzoo-x.tmp",
+        "genzoo-0123456789abcdef.tmp",
+        ".0123456789abcdef.tmp",
+    ]
     for name in kept:
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / ".genzoo-0123456789abcdef.tmp").mkdir()

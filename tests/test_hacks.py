@@ -40,10 +40,18 @@ def test_all_seventeen_are_there_in_order_under_names_of_their_own():
 @pytest.mark.parametrize("each", HACKS, ids=lambda each: each.name)
 def test_each_says_what_it_is(each):
     assert each.where in WHERE and each.words and each.words.isprintable()
-    assert bool(each.key) == bool(each.default) == bool(each.on) == (each.where in ("recipe", "config")) == (each.is_on is not None)
+    assert (
+        bool(each.key)
+        == bool(each.default)
+        == bool(each.on)
+        == (each.where in ("recipe", "config"))
+        == (each.is_on is not None)
+    )
 
 
-@pytest.mark.parametrize("each", [each for each in HACKS if each.where == "recipe"], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "each", [each for each in HACKS if each.where == "recipe"], ids=lambda each: each.name
+)
 def test_a_switch_of_the_recipe(each):
     """The default is the recipe's own, and the value that is told switches it on."""
     usual = by_key(Recipe(), each.key)
@@ -54,13 +62,20 @@ def test_a_switch_of_the_recipe(each):
 
 
 @pytest.mark.parametrize(
-    ("name", "off"), [("non-saturating", {"objective": "minimax"}), ("watch", {"watch": False}), ("adam", {"optimizer": {"all": "sgd"}})]
+    ("name", "off"),
+    [
+        ("non-saturating", {"objective": "minimax"}),
+        ("watch", {"watch": False}),
+        ("adam", {"optimizer": {"all": "sgd"}}),
+    ],
 )
 def test_what_is_on_by_itself_can_be_off(name, off):
     assert hack(name).state(Recipe(**off), {}) == "off"
 
 
-@pytest.mark.parametrize("each", [each for each in HACKS if each.where == "config"], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "each", [each for each in HACKS if each.where == "config"], ids=lambda each: each.name
+)
 def test_a_switch_of_the_config(each):
     usual = {field.name: field.default for field in dataclasses.fields(DCGANConfig)}[each.key]
     assert each.default == (f"{usual:g}" if isinstance(usual, float) else setting_words(usual))
@@ -79,10 +94,14 @@ def test_words_of_a_switch():
 
 
 def test_the_page_has_the_list_as_the_command_tells_it():
-    rows = [line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ") and line[2].isdigit()]
+    rows = [
+        line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ") and line[2].isdigit()
+    ]
     expected = []
     for each in HACKS:
         switch = f"`{each.key}={each.on}`" if each.key else each.where
         default = f"`{each.default}`" if each.default else ""
-        expected.append(f"| {each.number} | {each.name} | {switch} | {default} | {each.words} | {each.source} |")
+        expected.append(
+            f"| {each.number} | {each.name} | {switch} | {default} | {each.words} | {each.source} |"
+        )
     assert rows == expected

@@ -10,8 +10,9 @@ from genzoo import Card, Family, hookimpl, hookspecs
 from genzoo.errors import PluginError
 from genzoo.hookspecs import API_VERSION, HOOKS, OLDEST_API, read_plugin
 
-# The signatures of each version, for ever. Does one have to change? Then raise API_VERSION, add the new lines here, and say in CHANGES
-# what authors must do; an argument more is no change, since implementations may leave it out.
+# The signatures of each version, for ever. Does one have to change? Then raise API_VERSION, add the new lines
+# here, and say in CHANGES what authors must do; an argument more is no change, since implementations may
+# leave it out.
 SPECIFICATIONS = {
     1: (
         "def genzoo_cards() -> Iterable[Card]:",
@@ -26,12 +27,17 @@ CARD = Card(name="mine", family=Family.IMPLICIT, model="nowhere:Net")
 
 def plugin(genzoo_api=None, **answers):
     """Return a plugin whose hooks answer with these values."""
-    hooks = {f"genzoo_{name}": hookimpl(lambda answer=answer: answer, specname=f"genzoo_{name}") for name, answer in answers.items()}
+    hooks = {
+        f"genzoo_{name}": hookimpl(lambda answer=answer: answer, specname=f"genzoo_{name}")
+        for name, answer in answers.items()
+    }
     return SimpleNamespace(**hooks, **({} if genzoo_api is None else {"genzoo_api": genzoo_api}))
 
 
 def test_the_signatures_are_those_of_their_version():
-    lines = tuple(f"def {name}{inspect.signature(getattr(hookspecs, name))}:".replace("'", "") for name in HOOKS)
+    lines = tuple(
+        f"def {name}{inspect.signature(getattr(hookspecs, name))}:".replace("'", "") for name in HOOKS
+    )
     assert lines == SPECIFICATIONS[API_VERSION]
 
 
@@ -41,7 +47,11 @@ def test_every_change_since_the_oldest_version_is_told():
 
 
 def test_a_plugin_of_this_version_is_read_whether_it_says_so_or_not():
-    assert list(read_plugin(plugin(cards=[CARD])).cards) == list(read_plugin(plugin(API_VERSION, cards=[CARD])).cards) == ["mine"]
+    assert (
+        list(read_plugin(plugin(cards=[CARD])).cards)
+        == list(read_plugin(plugin(API_VERSION, cards=[CARD])).cards)
+        == ["mine"]
+    )
 
 
 @pytest.fixture
@@ -49,7 +59,9 @@ def third(monkeypatch):
     """A genzoo of the future, whose interface has changed twice and which knows the last two."""
     monkeypatch.setattr(hookspecs, "API_VERSION", 3)
     monkeypatch.setattr(hookspecs, "OLDEST_API", 2)
-    monkeypatch.setattr(hookspecs, "CHANGES", {2: "genzoo_cards is given the device", 3: "genzoo_ledgers may be absolute"})
+    monkeypatch.setattr(
+        hookspecs, "CHANGES", {2: "genzoo_cards is given the device", 3: "genzoo_ledgers may be absolute"}
+    )
 
 
 @pytest.mark.parametrize("made_for", [2, 3])
@@ -68,7 +80,10 @@ def test_an_older_one_is_refused_with_what_to_change(third, made_for):
 
 
 def test_a_newer_one_is_refused_with_what_to_type():
-    with pytest.raises(PluginError, match=f"plugin interface {API_VERSION + 1}, .*knows {API_VERSION} — pip install --upgrade genzoo"):
+    with pytest.raises(
+        PluginError,
+        match=f"plugin interface {API_VERSION + 1}, .*knows {API_VERSION} — pip install --upgrade genzoo",
+    ):
         read_plugin(plugin(API_VERSION + 1, cards=[CARD]))
 
 

@@ -1,4 +1,5 @@
-"""The house rules: floors, towers, sizes, words, and what no code here may do. Each rule is tried on planted code as well."""
+"""The house rules: floors, towers, sizes, words, and what no code here may do. Each rule is tried on planted
+code as well."""
 
 import ast
 import inspect
@@ -30,23 +31,61 @@ FLOORS = (
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = (
-    "errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "hookspecs",
-    "discovery", "isolation", "probing", "registry", "ledger", "hub", "show",
-)  # fmt: skip
+    "errors",
+    "schema",
+    "recipe",
+    "hacks",
+    "card",
+    "safe_open",
+    "locks",
+    "files",
+    "hookspecs",
+    "discovery",
+    "isolation",
+    "probing",
+    "registry",
+    "ledger",
+    "hub",
+    "show",
+)
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
 DOOR = ("card", "errors", "recipe")  # what `import genzoo` may load at once
 
 # What a plugin may use: ours take no door that a stranger's has not.
 PUBLIC_FACE = (
-    "genzoo", "genzoo.data", "genzoo.errors", "genzoo.evaluation", "genzoo.images", "genzoo.losses", "genzoo.models",
-    "genzoo.noise", "genzoo.schema", "genzoo.testing", "genzoo.training", "genzoo.training.players",
-)  # fmt: skip
+    "genzoo",
+    "genzoo.data",
+    "genzoo.errors",
+    "genzoo.evaluation",
+    "genzoo.images",
+    "genzoo.losses",
+    "genzoo.models",
+    "genzoo.noise",
+    "genzoo.schema",
+    "genzoo.testing",
+    "genzoo.training",
+    "genzoo.training.players",
+)
 
 MODULE_LINES, FUNCTION_LINES = 250, 40
 BY_NAME = {  # who may import a module by a text: the bridge, lazy doors, and what a plugin's hooks name
-    "genzoo", "genzoo.card", "genzoo.cli.program", "genzoo.isolation", "genzoo.testing",
-}  # fmt: skip
-FORBIDDEN_IMPORTS = ("pickle", "cPickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "torchvision")
+    "genzoo",
+    "genzoo.card",
+    "genzoo.cli.program",
+    "genzoo.isolation",
+    "genzoo.testing",
+}
+FORBIDDEN_IMPORTS = (
+    "pickle",
+    "cPickle",
+    "_pickle",
+    "marshal",
+    "shelve",
+    "dill",
+    "cloudpickle",
+    "joblib",
+    "torchvision",
+)
 FORBIDDEN_CALLS = (
     "torch.load",
     "eval",
@@ -79,7 +118,8 @@ class Source:
         return parts[1] if len(parts) > 1 else ""
 
     def imports(self, eager=False) -> Iterator[str]:
-        """Yield the dotted name of everything imported, anywhere in the file, or (eager) only when it is loaded."""
+        """Yield the dotted name of everything imported, anywhere in the file, or (eager) only when it is
+        loaded."""
         for node in self._eager(self.tree) if eager else ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
@@ -95,27 +135,38 @@ class Source:
                 yield from self._eager(child)
 
     def functions(self) -> Iterator[ast.FunctionDef]:
-        yield from (node for node in ast.walk(self.tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)))
+        yield from (
+            node for node in ast.walk(self.tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        )
 
     def code_lines(self, node=None) -> int:
-        """Return the lines of `node` (None: the file) that are code: no blank ones, comments or docstrings."""
+        """Return the lines of `node` (None: the file) that are code: no blank ones, comments or
+        docstrings."""
         top = node or self.tree
         texts = {
             line
             for inner in ast.walk(top)
-            if isinstance(inner, ast.Expr) and isinstance(inner.value, ast.Constant) and isinstance(inner.value.value, str)
+            if isinstance(inner, ast.Expr)
+            and isinstance(inner.value, ast.Constant)
+            and isinstance(inner.value.value, str)
             for line in range(inner.lineno, inner.end_lineno + 1)
         }
         first, last = (node.lineno, node.end_lineno) if node is not None else (1, len(self.text.splitlines()))
         lines = list(enumerate(self.text.splitlines(), 1))[first - 1 : last]
-        return sum(1 for number, line in lines if number not in texts and line.strip() and not line.strip().startswith("#"))
+        return sum(
+            1
+            for number, line in lines
+            if number not in texts and line.strip() and not line.strip().startswith("#")
+        )
 
 
 def read(folder: Path, package: str) -> list[Source]:
     found = []
     for path in sorted((folder / package).rglob("*.py")):
         parts = path.relative_to(folder).with_suffix("").parts
-        found.append(Source(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path.read_text("utf-8")))
+        found.append(
+            Source(".".join(parts[:-1] if parts[-1] == "__init__" else parts), path.read_text("utf-8"))
+        )
     return found
 
 
@@ -125,7 +176,11 @@ def plugins() -> list[Path]:
 
 CORE = read(ROOT, "genzoo")
 PLUGINS = [source for folder in plugins() for source in read(folder, folder.name.replace("-", "_"))]
-TESTS = [Source(path.name, path.read_text("utf-8")) for folder in (ROOT / "tests", *plugins()) for path in folder.rglob("test*.py")]
+TESTS = [
+    Source(path.name, path.read_text("utf-8"))
+    for folder in (ROOT / "tests", *plugins())
+    for path in folder.rglob("test*.py")
+]
 EVERYTHING = [*CORE, *PLUGINS]
 
 
@@ -157,7 +212,11 @@ def upwards(sources) -> list[str]:
             room = name.split(".")[1] if "." in name else ""
             if room and FLOOR[room] > FLOOR[source.room]:
                 wrong.append(f"{source.name} imports {name}")
-        wrong += [f"{source.name} imports {name}" for name in source.imports() if name in {f"genzoo.{word}" for word in _DOOR_NAMES}]
+        wrong += [
+            f"{source.name} imports {name}"
+            for name in source.imports()
+            if name in {f"genzoo.{word}" for word in _DOOR_NAMES}
+        ]
     return wrong
 
 
@@ -200,7 +259,9 @@ def test_there_is_no_circle():
     assert circle(CORE) == []
     rooms = {}
     for source in CORE:
-        rooms.setdefault(source.room, set()).update(name.split(".")[1] for name in targets(source) if "." in name)
+        rooms.setdefault(source.room, set()).update(
+            name.split(".")[1] for name in targets(source) if "." in name
+        )
     TopologicalSorter({room: others - {room} for room, others in rooms.items() if room}).prepare()
 
 
@@ -208,7 +269,10 @@ def test_an_import_upwards_or_in_a_circle_is_seen():
     upper = planted("def f():\n    from genzoo.zoo import load", "genzoo.card")
     assert upwards([upper, planted("", "genzoo.zoo")]) == ["genzoo.card imports genzoo.zoo"]
     assert upwards([planted("from genzoo import Card", "genzoo.cli")]) == ["genzoo.cli imports genzoo.Card"]
-    a, b = planted("import genzoo.models.b", "genzoo.models.a"), planted("def f():\n    import genzoo.models.a", "genzoo.models.b")
+    a, b = (
+        planted("import genzoo.models.b", "genzoo.models.a"),
+        planted("def f():\n    import genzoo.models.a", "genzoo.models.b"),
+    )
     assert set(circle([a, b])) == {"genzoo.models.a", "genzoo.models.b"}
 
 
@@ -232,7 +296,13 @@ def test_the_catalogue_tower_knows_no_tensors():
 
 def test_the_catalogue_tower_stands_alone():
     rooms = set(CATALOGUE)
-    wrong = [f"{s.name} imports {t}" for s in CORE if s.room in rooms for t in targets(s) if t != "genzoo" and t.split(".")[1] not in rooms]
+    wrong = [
+        f"{s.name} imports {t}"
+        for s in CORE
+        if s.room in rooms
+        for t in targets(s)
+        if t != "genzoo" and t.split(".")[1] not in rooms
+    ]
     assert wrong == []
 
 
@@ -242,7 +312,10 @@ def test_a_lazy_import_of_torch_is_seen():
 
 
 def test_the_door_gives_the_functions_of_the_zoo_not_the_modules_of_the_same_name():
-    code = "import genzoo, genzoo.card, genzoo.testing, genzoo.zoo; from genzoo import card; assert card is genzoo.card is genzoo.zoo.card"
+    code = (
+        "import genzoo, genzoo.card, genzoo.testing, genzoo.zoo; from genzoo import card; assert card "
+        "is genzoo.card is genzoo.zoo.card"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -253,11 +326,16 @@ def test_the_door_gives_the_functions_of_the_zoo_not_the_modules_of_the_same_nam
         "import genzoo.registry, genzoo.ledger, genzoo.hub",
         "import genzoo; genzoo.cards()",
         "import genzoo.testing",
-        "import genzoo.cli.program, importlib; [importlib.import_module(f'genzoo.cli.{m}') for m in genzoo.cli.program.COMMANDS.values()]",
+        (
+            "import genzoo.cli.program, importlib; [importlib.import_module(f'genzoo.cli.{m}') for m in "
+            "genzoo.cli.program.COMMANDS.values()]"
+        ),
     ],
 )
 def test_torch_stays_out(code):
-    probe = f"import sys; {code}; sys.exit(' '.join(sorted({{'torch', 'numpy', 'PIL'}} & set(sys.modules))) or 0)"
+    probe = (
+        f"import sys; {code}; sys.exit(' '.join(sorted({{'torch', 'numpy', 'PIL'}} & set(sys.modules))) or 0)"
+    )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -265,7 +343,10 @@ def test_torch_stays_out(code):
 def test_importing_an_official_plugin_does_not_import_torch():
     for source in PLUGINS:
         if "." not in source.name:
-            done = subprocess.run([sys.executable, "-c", f"import sys, {source.name}; sys.exit('torch' in sys.modules)"], check=False)
+            done = subprocess.run(
+                [sys.executable, "-c", f"import sys, {source.name}; sys.exit('torch' in sys.modules)"],
+                check=False,
+            )
             assert done.returncode == 0, f"import {source.name} brings torch"
 
 
@@ -292,34 +373,49 @@ def test_official_plugins_use_the_public_face_only():
 def test_a_private_door_is_seen():
     assert private(planted("from genzoo.registry import installed")) == ["genzoo.registry.installed"]
     assert private(planted("from genzoo.models import _FINAL")) == ["genzoo.models._FINAL"]
-    assert private(planted("from genzoo.losses.minimax import value\nfrom genzoo import Card\nimport torch")) == []
+    assert (
+        private(planted("from genzoo.losses.minimax import value\nfrom genzoo import Card\nimport torch"))
+        == []
+    )
 
 
 def acquaintances(sources, known) -> list[str]:
-    """Return the imports of plugins that a plugin does not declare (`known`: its package -> packages), or that are private there."""
+    """Return the imports of plugins that a plugin does not declare (`known`: its package -> packages), or
+    that are private there."""
     names = {source.name.split(".")[0] for source in PLUGINS}
     wrong = []
     for source in sources:
         own = source.name.split(".")[0]
         for name in source.imports():
             other, *path = name.split(".")
-            if other in names - {own} and (other not in known.get(own, ()) or any(word.startswith("_") for word in path)):
+            if other in names - {own} and (
+                other not in known.get(own, ()) or any(word.startswith("_") for word in path)
+            ):
                 wrong.append(f"{source.name} imports {name}")
     return wrong
 
 
 def test_plugins_know_only_those_that_they_declare():
-    text = {folder.name.replace("-", "_"): (folder / "pyproject.toml").read_text("utf-8") for folder in plugins()}
-    known = {name: [found.replace("-", "_") for found in re.findall(r'"(genzoo-\w+)>=', words)] for name, words in text.items()}
+    text = {
+        folder.name.replace("-", "_"): (folder / "pyproject.toml").read_text("utf-8") for folder in plugins()
+    }
+    known = {
+        name: [found.replace("-", "_") for found in re.findall(r'"(genzoo-\w+)>=', words)]
+        for name, words in text.items()
+    }
     assert acquaintances(PLUGINS, known) == []
     assert acquaintances(CORE, {}) == []
 
 
 def test_an_undeclared_acquaintance_is_seen():
     source = planted("from genzoo_dcgan.dcgan import DCGAN, _norm", "genzoo_wgan.planted")
-    assert acquaintances([source], {"genzoo_wgan": ["genzoo_dcgan"]}) == ["genzoo_wgan.planted imports genzoo_dcgan.dcgan._norm"]
+    assert acquaintances([source], {"genzoo_wgan": ["genzoo_dcgan"]}) == [
+        "genzoo_wgan.planted imports genzoo_dcgan.dcgan._norm"
+    ]
     assert len(acquaintances([source], {})) == 2
-    assert acquaintances([planted("import genzoo_dcgan", "genzoo.planted")], {}) == ["genzoo.planted imports genzoo_dcgan"]
+    assert acquaintances([planted("import genzoo_dcgan", "genzoo.planted")], {}) == [
+        "genzoo.planted imports genzoo_dcgan"
+    ]
 
 
 # Sizes
@@ -354,8 +450,18 @@ def bare(source) -> list[str]:
     """Return each function that lacks an annotation."""
     wrong = []
     for node in source.functions():
-        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
-        missing = [a.arg for a in arguments if a is not None and a.annotation is None and a.arg not in ("self", "cls")]
+        arguments = [
+            *node.args.posonlyargs,
+            *node.args.args,
+            *node.args.kwonlyargs,
+            node.args.vararg,
+            node.args.kwarg,
+        ]
+        missing = [
+            a.arg
+            for a in arguments
+            if a is not None and a.annotation is None and a.arg not in ("self", "cls")
+        ]
         if missing or node.returns is None:
             wrong.append(f"{source.name}.{node.name}: {', '.join(missing) or 'return'}")
     return wrong
@@ -367,8 +473,12 @@ def speechless(source) -> list[str]:
 
     def visit(node, path):
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and not child.name.startswith("_"):
-                if not ast.get_docstring(child) and "overload" not in ast.dump(ast.Module(child.decorator_list, [])):
+            if isinstance(
+                child, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+            ) and not child.name.startswith("_"):
+                if not ast.get_docstring(child) and "overload" not in ast.dump(
+                    ast.Module(child.decorator_list, [])
+                ):
                     wrong.append(f"{path}.{child.name}")
                 if isinstance(child, ast.ClassDef):
                     visit(child, f"{path}.{child.name}")
@@ -388,8 +498,10 @@ def test_everything_is_annotated():
 def test_everything_public_is_explained():
     assert [line for source in EVERYTHING for line in speechless(source)] == []
     assert speechless(planted("class A:\n    def f(self): ...\n    def _g(self): ...")) == [
-        "genzoo.planted", "genzoo.planted.A", "genzoo.planted.A.f",
-    ]  # fmt: skip
+        "genzoo.planted",
+        "genzoo.planted.A",
+        "genzoo.planted.A.f",
+    ]
 
 
 # What no code here does
@@ -401,11 +513,26 @@ def forbidden(source) -> list[str]:
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in FORBIDDEN_CALLS:
             wrong.append(f"calls {ast.unparse(node.func)}")
-        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module") and source.name not in BY_NAME:
+        elif (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).endswith("import_module")
+            and source.name not in BY_NAME
+        ):
             wrong.append("imports by a text")
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in RAISING and not node.args:
-            wrong.append(f"asks {ast.unparse(node.func)}(), which raises for a name that is too long; os.path does not")
-        elif isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
+        elif (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in RAISING
+            and not node.args
+        ):
+            wrong.append(
+                f"asks {ast.unparse(node.func)}(), which raises for a name that is too long; os.path does not"
+            )
+        elif (
+            isinstance(node, ast.keyword)
+            and node.arg == "allow_pickle"
+            and ast.unparse(node.value) != "False"
+        ):
             wrong.append("allow_pickle")
         elif isinstance(node, ast.ExceptHandler) and node.type is None:
             wrong.append("a bare except")
@@ -423,18 +550,37 @@ def test_no_code_runs_data_or_hides_failures():
 @pytest.mark.parametrize(
     "code",
     [
-        "import pickle", "def f():\n    from pickle import loads", "torch.load('x')", "eval('1')", "exec('1')", "yaml.load(x)",
-        "np.load(x, allow_pickle=True)", "np.load(x, allow_pickle=y)", "try:\n    f()\nexcept:\n    pass", "assert x",
-        "path.exists()", "(a / b).is_dir()",
-        "raise NotImplementedError", "importlib.import_module(name)", "__import__(name)", "import torchvision",
+        "import pickle",
+        "def f():\n    from pickle import loads",
+        "torch.load('x')",
+        "eval('1')",
+        "exec('1')",
+        "yaml.load(x)",
+        "np.load(x, allow_pickle=True)",
+        "np.load(x, allow_pickle=y)",
+        "try:\n    f()\nexcept:\n    pass",
+        "assert x",
+        "path.exists()",
+        "(a / b).is_dir()",
+        "raise NotImplementedError",
+        "importlib.import_module(name)",
+        "__import__(name)",
+        "import torchvision",
     ],
-)  # fmt: skip
+)
 def test_each_of_these_is_seen(code):
     assert len(forbidden(planted(code))) == 1
 
 
 def test_harmless_relatives_are_let_through():
-    assert forbidden(planted("model.eval()\nnp.load(x, allow_pickle=False)\nsafetensors.torch.load(b)\nre.compile('x')")) == []
+    assert (
+        forbidden(
+            planted(
+                "model.eval()\nnp.load(x, allow_pickle=False)\nsafetensors.torch.load(b)\nre.compile('x')"
+            )
+        )
+        == []
+    )
 
 
 def test_nothing_is_left_undone():
@@ -453,8 +599,15 @@ def test_no_data_that_runs_lies_among_the_files():
 
 def signatures() -> list[str]:
     """Return the line `def hook(...) -> ...:` of each hook, as it stands in hookspecs.py."""
-    functions = {node.name: node for node in ast.parse(inspect.getsource(hookspecs)).body if isinstance(node, ast.FunctionDef)}
-    return [f"def {name}({ast.unparse(functions[name].args)}) -> {ast.unparse(functions[name].returns)}:" for name in hookspecs.HOOKS]
+    functions = {
+        node.name: node
+        for node in ast.parse(inspect.getsource(hookspecs)).body
+        if isinstance(node, ast.FunctionDef)
+    }
+    return [
+        f"def {name}({ast.unparse(functions[name].args)}) -> {ast.unparse(functions[name].returns)}:"
+        for name in hookspecs.HOOKS
+    ]
 
 
 def test_every_hook_stands_in_the_guide_with_its_exact_signature():

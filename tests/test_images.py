@@ -1,4 +1,5 @@
-"""The image convention: what is accepted, what is refused and with which words, and the pictures made of it."""
+"""The image convention: what is accepted, what is refused and with which words, and the pictures made of
+it."""
 
 import io
 
@@ -8,7 +9,16 @@ import torch
 from PIL import Image
 
 from genzoo.errors import ArgumentError, StorageError
-from genzoo.images import check_images, grid, quantise, save_animation, save_grid, save_image, save_images, to_float
+from genzoo.images import (
+    check_images,
+    grid,
+    quantise,
+    save_animation,
+    save_grid,
+    save_image,
+    save_images,
+    to_float,
+)
 
 BYTES = np.arange(256, dtype=np.uint8)
 
@@ -61,7 +71,10 @@ def test_gradients_flow_through_the_check():
         (torch.zeros(2, 1, 3, 4, dtype=torch.complex64), "not complex64"),
         (torch.full((1, 1, 3, 4), float("nan")), "holds NaN"),
         (torch.full((1, 1, 3, 4), float("inf")), "holds infinity"),
-        (torch.linspace(-1, 1, 12).view(1, 1, 3, 4), "values in [-1, 1] — (x + 1) / 2 brings them into [0, 1]"),
+        (
+            torch.linspace(-1, 1, 12).view(1, 1, 3, 4),
+            "values in [-1, 1] — (x + 1) / 2 brings them into [0, 1]",
+        ),
         (torch.linspace(0, 255, 12).view(1, 1, 3, 4), "values in [0, 255] — divide x by 255"),
         (torch.linspace(0, 1.01, 12).view(1, 1, 3, 4), "values in [0, 1.01]"),
         (torch.linspace(-7, 9, 12).view(1, 1, 3, 4), "values in [-7, 9]"),
@@ -143,7 +156,9 @@ def test_saved_pictures_are_png_of_the_same_pixels(tmp_path):
 
 def test_saving_twice_gives_the_same_bytes(tmp_path):
     image = torch.rand(1, 9, 9)
-    assert save_image(image, tmp_path / "a.png").read_bytes() == save_image(image, tmp_path / "b").read_bytes()
+    assert (
+        save_image(image, tmp_path / "a.png").read_bytes() == save_image(image, tmp_path / "b").read_bytes()
+    )
 
 
 def test_pictures_are_not_written_where_they_cannot_be(tmp_path):
@@ -180,7 +195,10 @@ def test_an_animation_in_colour_is_near_and_does_not_flicker(tmp_path):
     last = torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     half = last.clone()
     half[..., 4:, :] = 0.5
-    shown = [pixels.astype(int) for pixels, _ in frames_of(save_animation([half, last], tmp_path / "x.gif", padding=0))]
+    shown = [
+        pixels.astype(int)
+        for pixels, _ in frames_of(save_animation([half, last], tmp_path / "x.gif", padding=0))
+    ]
     assert np.abs(shown[1] - np.asarray(grid(last, padding=0))).max() < 24
     assert np.array_equal(shown[0][:32], shown[1][:32])
     assert np.abs(shown[0][32:] - 128).max() < 4
@@ -197,7 +215,9 @@ def test_an_image_of_an_animation_does_not_change_with_its_neighbours(tmp_path):
 
 def test_an_animation_is_not_too_fast_for_viewers(tmp_path):
     frames = [torch.full((1, 1, 4, 4), step / 99) for step in range(100)]
-    durations = [duration for _, duration in frames_of(save_animation(frames, tmp_path / "x.gif", seconds=0.1, hold=0))]
+    durations = [
+        duration for _, duration in frames_of(save_animation(frames, tmp_path / "x.gif", seconds=0.1, hold=0))
+    ]
     assert set(durations) == {20}
 
 

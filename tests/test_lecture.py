@@ -1,4 +1,5 @@
-"""docs/lecture.md: every row of the lecture is there, and every symbol, file, command and model that it names exists."""
+"""docs/lecture.md: every row of the lecture is there, and every symbol, file, command and model that it names
+exists."""
 
 import importlib
 import inspect
@@ -16,11 +17,23 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "lecture.md"
 ROWS = 27
 PARTS = ("Symbol", "File", "Command", "Picture")
-# Commands that need the published weights of the models they name; the others make do with the card, or with fresh weights.
+# Commands that need the published weights of the models they name; the others make do with the card, or with
+# fresh weights.
 WEIGHTS = {
-    "sample", "interpolate", "traverse", "manifold", "arithmetic", "reconstruct", "neighbours", "features", "complete", "eval",
-    "few-labels", "pull", "verify",
-}  # fmt: skip
+    "sample",
+    "interpolate",
+    "traverse",
+    "manifold",
+    "arithmetic",
+    "reconstruct",
+    "neighbours",
+    "features",
+    "complete",
+    "eval",
+    "few-labels",
+    "pull",
+    "verify",
+}
 
 
 def rows(text):
@@ -57,7 +70,8 @@ def codes(line):
 
 
 def told(words):
-    """Hold that a command exists and takes what is written, and return its name and the cards that it names."""
+    """Hold that a command exists and takes what is written, and return its name and the cards that it
+    names."""
     cards = {card.name: card for card in genzoo.cards()}
     with click.Context(cli, info_name="genzoo") as context:
         name, command, rest = cli.resolve_command(context, list(words))
@@ -100,7 +114,9 @@ def test_the_commands_exist_and_name_models_that_exist(number):
         assert program == "genzoo"
         name, named = told(words)
         unpublished = [card.name for card in named if not card.has_weights and name in WEIGHTS]
-        assert all(f"weights of {missing} are not published yet" in ALL[number][""] for missing in unpublished), unpublished
+        assert all(
+            f"weights of {missing} are not published yet" in ALL[number][""] for missing in unpublished
+        ), unpublished
 
 
 @EACH
@@ -117,13 +133,17 @@ def test_a_picture_of_the_lecture_is_drawn_by_a_command_of_its_row(number):
         assert any(f"-o {picture}" in line for line in codes(ALL[number]["Command"])), picture
 
 
-@pytest.mark.parametrize("symbol", ["genzoo.losses.minimax.valeu", "genzoo.losses.minmax", "genzoo_dcgan.DCGAN"])
+@pytest.mark.parametrize(
+    "symbol", ["genzoo.losses.minimax.valeu", "genzoo.losses.minmax", "genzoo_dcgan.DCGAN"]
+)
 def test_a_symbol_that_is_not_there_is_seen(symbol):
     with pytest.raises((AttributeError, ModuleNotFoundError)):
         resolve(symbol)
 
 
-@pytest.mark.parametrize("line", ["smaple dcgan", "sample dcgna", "train dcgan --stepz 3", "experiment saturatoin"])
+@pytest.mark.parametrize(
+    "line", ["smaple dcgan", "sample dcgna", "train dcgan --stepz 3", "experiment saturatoin"]
+)
 def test_a_command_that_is_not_there_is_seen(line):
     with pytest.raises((AssertionError, click.UsageError, click.NoSuchOption)):
         told(line.split())

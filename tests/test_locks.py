@@ -30,7 +30,9 @@ with locked(Path(sys.argv[1])):
 @pytest.fixture
 def holder(tmp_path):
     """Give the lock file `l`, held by another process, and that process."""
-    child = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "l")], stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "l")], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert child.stdout.readline() == "held\n"
         yield child
@@ -40,7 +42,10 @@ def holder(tmp_path):
 
 
 def test_a_lock_that_is_not_waited_for_names_its_holder(tmp_path, holder):
-    with pytest.raises(StorageError, match=rf"l is locked by process {holder.pid} on this machine — wait"), files.locked(tmp_path / "l", 0):
+    with (
+        pytest.raises(StorageError, match=rf"l is locked by process {holder.pid} on this machine — wait"),
+        files.locked(tmp_path / "l", 0),
+    ):
         pass
 
 
@@ -55,7 +60,10 @@ def test_a_stopped_holder_is_told_and_not_waited_for_for_ever(tmp_path, holder, 
         pass
     assert 0.5 < time.monotonic() - begun < 5
     told = capsys.readouterr().err
-    assert told.count("\n") == 1 and f"waiting for {tmp_path / 'l'}, which is locked by process {holder.pid}" in told
+    assert (
+        told.count("\n") == 1
+        and f"waiting for {tmp_path / 'l'}, which is locked by process {holder.pid}" in told
+    )
 
 
 def test_waiting_is_told_after_two_seconds_and_ends_with_the_holder(tmp_path, holder, capsys):
@@ -85,7 +93,9 @@ def test_what_a_killed_holder_wrote_is_not_believed(tmp_path):
             pass
 
 
-@pytest.mark.parametrize("text", ["", "x" * 9999, "-1 host\n", "12 a b\n", "0 h\n", "1 \x1b[31mred\n", "999999999999 h\n"])
+@pytest.mark.parametrize(
+    "text", ["", "x" * 9999, "-1 host\n", "12 a b\n", "0 h\n", "1 \x1b[31mred\n", "999999999999 h\n"]
+)
 def test_nonsense_in_a_lock_file_is_not_shown(tmp_path, text):
     path = tmp_path / "l"
     path.write_text(text)
@@ -100,7 +110,10 @@ def test_a_holder_on_another_machine_is_named_with_it(tmp_path):
     path.write_text("17 node-3.cluster\n")
     with path.open("r+b") as file:
         assert locks.try_lock(file.fileno())
-        with pytest.raises(StorageError, match=r"locked by process 17 on node-3\.cluster"), files.locked(path, 0):
+        with (
+            pytest.raises(StorageError, match=r"locked by process 17 on node-3\.cluster"),
+            files.locked(path, 0),
+        ):
             pass
 
 
@@ -167,7 +180,13 @@ finally:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 def test_a_forked_child_does_not_hold_the_lock_on(tmp_path):
-    done = subprocess.run([sys.executable, "-c", FORKED, str(tmp_path / "l")], capture_output=True, text=True, check=False, timeout=30)
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED, str(tmp_path / "l")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
     assert (done.stdout, done.stderr) == ("free\n", "")
 
 

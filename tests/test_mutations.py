@@ -21,7 +21,9 @@ def told():
     """Give for each mutant, and for "none", what pytest returned and its last lines."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(("GENZOO_", "PYTEST_"))}
     env |= {"PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, str(HERE / "mutants.py")], env=env, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(
+        [sys.executable, str(HERE / "mutants.py")], env=env, capture_output=True, text=True, timeout=600
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -37,5 +39,13 @@ def test_a_test_turns_red_without(told, name):
 
 
 def test_every_protection_of_the_list_is_taken_away():
-    words = ("digest", "flush", "lock", "filter", "isolation", "restoring of generators", "restoring of optimisers")
+    words = (
+        "digest",
+        "flush",
+        "lock",
+        "filter",
+        "isolation",
+        "restoring of generators",
+        "restoring of optimisers",
+    )
     assert [word for word in words if not any(word in name for name in MUTANTS)] == []

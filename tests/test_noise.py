@@ -1,4 +1,5 @@
-"""Randomness as a function of (seed, image): the same image whatever is drawn beside it, today and after an upgrade."""
+"""Randomness as a function of (seed, image): the same image whatever is drawn beside it, today and after an
+upgrade."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ PINNED_UNIFORM = [
     [0.9063653532456505, 0.9896668165446781, 0.3988817660947802],
     [0.7545134190860098, 0.9761640725908921, 0.13449337146211693],
 ]
-PINNED_NORMAL = [[1.3187004327774048, 2.3140246868133545, -0.256242573261261], [0.688761830329895, 1.980281949043274, -1.1053990125656128]]
+PINNED_NORMAL = [
+    [1.3187004327774048, 2.3140246868133545, -0.256242573261261],
+    [0.688761830329895, 1.980281949043274, -1.1053990125656128],
+]
 PINNED_MIX = (7090855911469569653, 5551047302632703350)
 
 seeds = st.integers(0, LARGEST_SEED)
@@ -30,7 +34,9 @@ class TestDraws:
     @given(seeds, st.integers(1, 5), st.integers(1, 5))
     def test_calls_continue_the_stream(self, seed, a, b):
         draws = Draws(seed, 0, 2)
-        assert torch.equal(torch.cat([draws.uniform(a), draws.uniform(b)], 1), Draws(seed, 0, 2).uniform(a + b))
+        assert torch.equal(
+            torch.cat([draws.uniform(a), draws.uniform(b)], 1), Draws(seed, 0, 2).uniform(a + b)
+        )
 
     @given(seeds, seeds)
     def test_images_and_seeds_differ(self, one, other):
@@ -40,7 +46,8 @@ class TestDraws:
             assert not (rows == Draws(other, 0, 8).uniform(4)).any()
 
     def test_neighbouring_images_do_not_overlap(self):
-        """Image i + 1 is not image i a few numbers later, as it would be if their counters lay side by side."""
+        """Image i + 1 is not image i a few numbers later, as it would be if their counters lay side by
+        side."""
         rows = Draws(0, 0, 3).uniform(4096)
         assert len(set(rows.flatten().tolist())) == 3 * 4096
 
@@ -73,7 +80,11 @@ class TestDraws:
         draws = Draws(0, 5, 3)
         assert draws.uniform().shape == (3,)
         assert draws.uniform(2, 0).shape == (3, 2, 0)
-        assert (draws.uniform(1).dtype, draws.normal(1, 2).dtype, draws.normal(1, 2).shape) == (torch.float64, torch.float32, (3, 1, 2))
+        assert (draws.uniform(1).dtype, draws.normal(1, 2).dtype, draws.normal(1, 2).shape) == (
+            torch.float64,
+            torch.float32,
+            (3, 1, 2),
+        )
 
     def test_who_watches_is_told_and_numbers_stay_the_same(self):
         told = []
@@ -84,7 +95,9 @@ class TestDraws:
 
 
 class TestSeed:
-    @pytest.mark.parametrize("seed", [0, 7, LARGEST_SEED, np.int64(3), np.uint8(3), torch.tensor(3), np.array(3)])
+    @pytest.mark.parametrize(
+        "seed", [0, 7, LARGEST_SEED, np.int64(3), np.uint8(3), torch.tensor(3), np.array(3)]
+    )
     def test_whole_numbers(self, seed):
         assert check_seed(seed) == int(seed)
         assert type(check_seed(seed)) is int
@@ -96,10 +109,29 @@ class TestSeed:
 
     @pytest.mark.parametrize(
         "seed",
-        [-1, 2**63, pytest.param(10**5000, id="huge"), pytest.param(-(10**5000), id="-huge"),
-         1.5, 1.0, True, False, "3", b"3", [], np.float32(1), np.float64(1), np.bool_(True), np.arange(2),
-         torch.tensor(1.5), torch.arange(3), object(), float("nan"), 1j],
-    )  # fmt: skip
+        [
+            -1,
+            2**63,
+            pytest.param(10**5000, id="huge"),
+            pytest.param(-(10**5000), id="-huge"),
+            1.5,
+            1.0,
+            True,
+            False,
+            "3",
+            b"3",
+            [],
+            np.float32(1),
+            np.float64(1),
+            np.bool_(True),
+            np.arange(2),
+            torch.tensor(1.5),
+            torch.arange(3),
+            object(),
+            float("nan"),
+            1j,
+        ],
+    )
     def test_everything_else_is_refused_in_one_line(self, seed):
         with pytest.raises(ArgumentError, match="seed must") as caught:
             check_seed(seed)
@@ -120,6 +152,8 @@ class TestMix:
         assert len({mix(1, 23), mix(12, 3), mix(123), mix(3, 12)}) == 4
 
     def test_a_generator_is_a_function_of_its_parts(self):
-        one, same, other = (torch.rand(3, generator=generator(*parts)) for parts in ((0, "a"), (0, "a"), (0, "b")))
+        one, same, other = (
+            torch.rand(3, generator=generator(*parts)) for parts in ((0, "a"), (0, "a"), (0, "b"))
+        )
         assert torch.equal(one, same)
         assert not torch.equal(one, other)

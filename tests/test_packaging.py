@@ -20,7 +20,20 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 DISTRIBUTIONS = [ROOT, *PLUGINS]
-DATA_THAT_RUNS = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npy", ".so", ".pyd", ".pyc", ".sh")
+DATA_THAT_RUNS = (
+    ".pkl",
+    ".pickle",
+    ".pt",
+    ".pth",
+    ".ckpt",
+    ".bin",
+    ".joblib",
+    ".npy",
+    ".so",
+    ".pyd",
+    ".pyc",
+    ".sh",
+)
 
 
 def project(folder):
@@ -76,7 +89,11 @@ def test_pytest_finds_the_laws(built):
 def test_plugins_bring_modules_types_and_weights(built):
     for folder in PLUGINS:
         package = folder / folder.name.replace("-", "_")
-        wanted = {path.relative_to(folder).as_posix() for path in package.rglob("*") if path.suffix in (".py", ".safetensors", ".toml")}
+        wanted = {
+            path.relative_to(folder).as_posix()
+            for path in package.rglob("*")
+            if path.suffix in (".py", ".safetensors", ".toml")
+        }
         assert wanted | {f"{package.name}/py.typed"} <= names(built[folder.name])
 
 
@@ -93,13 +110,22 @@ def test_no_wheel_holds_what_could_run_or_does_not_belong(built):
 
 def test_wheels_are_small(built):
     """PyPI refuses 100 MB; the weights inside a plugin are a few."""
-    assert all(wheel.stat().st_size < (2 if name == "genzoo" else 12) * 2**20 for name, wheel in built.items())
+    assert all(
+        wheel.stat().st_size < (2 if name == "genzoo" else 12) * 2**20 for name, wheel in built.items()
+    )
 
 
 def run(folder, code, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(folder), "GENZOO_PLUGINS": "", "GENZOO_CACHE": str(tmp_path)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "GENZOO_PLUGINS": "",
+        "GENZOO_CACHE": str(tmp_path),
+    }
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(
+        command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
 
 
 def test_the_wheel_of_the_core_finds_its_own_ledger(unpacked, tmp_path):
@@ -137,13 +163,18 @@ def test_torch_is_a_range_that_holds_the_version_pinned_for_development():
 
 
 def test_torchvision_is_no_dependency():
-    assert not [line for folder in DISTRIBUTIONS for line in project(folder)["dependencies"] if "torchvision" in line]
+    assert not [
+        line for folder in DISTRIBUTIONS for line in project(folder)["dependencies"] if "torchvision" in line
+    ]
 
 
 def test_one_pip_line_installs_every_distribution():
     text = (ROOT / "requirements.txt").read_text("utf-8")
     assert "-c constraints.txt" in text
-    assert set(re.findall(r"^-e (.+)$", text, re.MULTILINE)) == {".", *(f"./plugins/{folder.name}" for folder in PLUGINS)}
+    assert set(re.findall(r"^-e (.+)$", text, re.MULTILINE)) == {
+        ".",
+        *(f"./plugins/{folder.name}" for folder in PLUGINS),
+    }
     assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text("utf-8")
 
 
@@ -158,13 +189,24 @@ def test_the_ledger_can_be_read_and_its_weights_are_those_in_the_tree():
 
 def test_the_oldest_versions_that_are_tested_are_those_that_are_promised():
     """`.ci/oldest` installs exactly the lower bound of each dependency of the core."""
-    lines = [line for line in (ROOT / ".ci" / "oldest.txt").read_text("utf-8").splitlines() if line and not line.startswith("#")]
-    tested = {name: version.partition(";")[0].strip() for name, _, version in (line.partition("==") for line in lines)}
+    lines = [
+        line
+        for line in (ROOT / ".ci" / "oldest.txt").read_text("utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    tested = {
+        name: version.partition(";")[0].strip()
+        for name, _, version in (line.partition("==") for line in lines)
+    }
     promised = dict(re.match(r"([\w-]+)>=([\d.]+)", text).groups() for text in project(ROOT)["dependencies"])
     assert tested.keys() == promised.keys()
     for name, lower in promised.items():
-        assert (tested[name] + ".0").startswith(lower + "."), f"{name}: {lower} is promised, {tested[name]} is tested"
+        assert (tested[name] + ".0").startswith(lower + "."), (
+            f"{name}: {lower} is promised, {tested[name]} is tested"
+        )
     for folder in PLUGINS:
         for text in project(folder)["dependencies"]:
             name, _, lower = text.partition(">=")
-            assert name.startswith("genzoo") or lower.partition(",")[0] == promised[name], f"{folder.name}: {text}"
+            assert name.startswith("genzoo") or lower.partition(",")[0] == promised[name], (
+                f"{folder.name}: {text}"
+            )

@@ -13,4 +13,6 @@ PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.to
 def test_one_line_asks_for_all_laws_of_all_models(folder):
     texts = [path.read_text("utf-8") for path in (folder / "tests").glob("test_*.py")]
     line = rf'^test_laws = laws\("{folder.name}"(, \w+=.*|, \*\*\w+)*\)$'
-    assert any(re.search(line, text, re.MULTILINE) for text in texts), f"write in a test: test_laws = laws({folder.name!r})"
+    assert any(re.search(line, text, re.MULTILINE) for text in texts), (
+        f"write in a test: test_laws = laws({folder.name!r})"
+    )

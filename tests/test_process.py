@@ -1,4 +1,5 @@
-"""An answer is the same whatever state of the process surrounds the question, and the state is the same afterwards."""
+"""An answer is the same whatever state of the process surrounds the question, and the state is the same
+afterwards."""
 
 from __future__ import annotations
 
@@ -86,9 +87,15 @@ def four_threads():
 @contextlib.contextmanager
 def at_once():
     with (
-        default_dtype(torch.float64), default_device("meta"), torch.autocast("cpu", torch.bfloat16), torch.inference_mode(),
-        deterministic(), matmul_precision("medium"), np.errstate(all="raise"), warnings_are_errors(),
-    ):  # fmt: skip
+        default_dtype(torch.float64),
+        default_device("meta"),
+        torch.autocast("cpu", torch.bfloat16),
+        torch.inference_mode(),
+        deterministic(),
+        matmul_precision("medium"),
+        np.errstate(all="raise"),
+        warnings_are_errors(),
+    ):
         yield
 
 
@@ -109,7 +116,17 @@ STATES = {
 }
 in_each_state = pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 
-CARDS = ("gated-pixelcnn", "pixelrnn-diagonal", "vae2d-mnist", "vae-frey", "autoencoder", "gan", "dcgan", "wgan-gp-resnet", "features")
+CARDS = (
+    "gated-pixelcnn",
+    "pixelrnn-diagonal",
+    "vae2d-mnist",
+    "vae-frey",
+    "autoencoder",
+    "gan",
+    "dcgan",
+    "wgan-gp-resnet",
+    "features",
+)
 
 
 @pytest.fixture(scope="module", params=CARDS)
@@ -156,18 +173,25 @@ def answers(model):
     if isinstance(model, LatentModel):
         z = found["latents"] = model.sample_latents(3, seed=2)
         found["decode"], found["list"] = model.decode(z), model.decode([[0.5] * model.latent_size])
-        found["walk"], found["traverse"] = interpolation.interpolate(model, 2, 3, seed=1), traversal.traverse(model, 0, 3, z[:1])
+        found["walk"], found["traverse"] = (
+            interpolation.interpolate(model, 2, 3, seed=1),
+            traversal.traverse(model, 0, 3, z[:1]),
+        )
         if model.latent_size == 2:
             found["manifold"] = manifold.manifold(model, 3)
     if isinstance(model, EncodingModel):
         code = model.encode(x)
-        found.update({f"encode {i}": part for i, part in enumerate([code] if isinstance(code, torch.Tensor) else code)})
+        found.update(
+            {f"encode {i}": part for i, part in enumerate([code] if isinstance(code, torch.Tensor) else code)}
+        )
         found["reconstruct"] = latents.reconstruct(model, x)
     if isinstance(model, ClassifyingModel):
         found["features"], found["classes"] = model.features(x), model.log_probs(x)
     with contextlib.suppress(genzoo.errors.ArgumentError):
         found["seen"] = features.features(model, x)
-    found["golden"] = torch.tensor([number for value in golden.record(model).values() for number in np.ravel(value)], device="cpu")
+    found["golden"] = torch.tensor(
+        [number for value in golden.record(model).values() for number in np.ravel(value)], device="cpu"
+    )
     return found
 
 
@@ -194,7 +218,9 @@ class TestAnswers:
 
     @in_each_state
     def test_measures_are_the_same_in_any_state(self, state):
-        pixels = torch.from_numpy((np.random.Philox(key=3).random_raw(20 * 64) % 256).astype(np.uint8)).view(20, 1, 8, 8)
+        pixels = torch.from_numpy((np.random.Philox(key=3).random_raw(20 * 64) % 256).astype(np.uint8)).view(
+            20, 1, 8, 8
+        )
         _bank.cache_clear()
         expected = gist(pixels)
         _bank.cache_clear()
@@ -203,7 +229,9 @@ class TestAnswers:
             rows = gist(pixels)
             distance = kid(rows[:10], rows[10:])
             told = certify(coin, 2)
-        assert torch.equal(rows, expected) and torch.equal(gist(pixels), expected)  # what was kept on the way serves afterwards
+        assert torch.equal(rows, expected) and torch.equal(
+            gist(pixels), expected
+        )  # what was kept on the way serves afterwards
         assert distance == kid(expected[:10], expected[10:])
         assert told == certify(coin, 2)
 
@@ -223,13 +251,19 @@ class TestAnswers:
 
 class TestWeights:
     def test_are_float32_on_the_cpu_and_can_learn(self, model):
-        card = next(card for card in installed().cards.values() if card.model.endswith(f":{type(model).__name__}"))
+        card = next(
+            card for card in installed().cards.values() if card.model.endswith(f":{type(model).__name__}")
+        )
         with at_once():
             made = genzoo.create(card.name, seed=0, **dataclasses.asdict(model.config))
         for key, value in model.state_dict().items():
             other = made.state_dict()[key]
-            assert other.dtype == value.dtype and other.device.type == "cpu" and torch.equal(other, value), key
-        assert all(parameter.requires_grad and not parameter.is_inference() for parameter in made.parameters())
+            assert other.dtype == value.dtype and other.device.type == "cpu" and torch.equal(other, value), (
+                key
+            )
+        assert all(
+            parameter.requires_grad and not parameter.is_inference() for parameter in made.parameters()
+        )
 
     @pytest.mark.parametrize("state", [at_once, torch.no_grad, STATES["meta"]])
     def test_published_ones_are_loaded_so(self, state):
@@ -239,14 +273,20 @@ class TestWeights:
         expected = genzoo.load(name)
         with state():
             loaded = genzoo.load(name)
-        assert all(torch.equal(loaded.state_dict()[key], value) for key, value in expected.state_dict().items())
+        assert all(
+            torch.equal(loaded.state_dict()[key], value) for key, value in expected.state_dict().items()
+        )
         for parameter in loaded.parameters():
-            assert parameter.dtype == torch.float32 and not parameter.is_inference() and parameter.requires_grad
+            assert (
+                parameter.dtype == torch.float32 and not parameter.is_inference() and parameter.requires_grad
+            )
         loaded.log_prob(black_and_white(loaded))
 
     def test_are_a_function_of_the_seed(self, plug):
         plug(toys.CARDS["toy-gan"])
-        one, same, other, any_ = (genzoo.create("toy-gan", seed=seed).generator[0].weight for seed in (0, 0, 1, None))
+        one, same, other, any_ = (
+            genzoo.create("toy-gan", seed=seed).generator[0].weight for seed in (0, 0, 1, None)
+        )
         assert torch.equal(one, same) and not torch.equal(one, other) and not torch.equal(one, any_)
         with pytest.raises(genzoo.errors.ArgumentError, match="seed"):
             genzoo.create("toy-gan", seed=-1)
@@ -375,13 +415,22 @@ class TestFormats:
         z = net.sample_latents(2, seed=0).requires_grad_()
         net.decode(z).sum().backward()
         assert z.grad.abs().max() > 0
-        assert all(weight.grad is not None and weight.grad.dtype == weight.dtype for weight in net.generator.parameters())
+        assert all(
+            weight.grad is not None and weight.grad.dtype == weight.dtype
+            for weight in net.generator.parameters()
+        )
 
     def test_a_model_without_numbers_says_so(self, model):
         empty = copy.deepcopy(model).to("meta")
-        asked = [name for name in ("sample", "log_prob", "decode", "encode", "features") if callable(getattr(type(empty), name, None))]
+        asked = [
+            name
+            for name in ("sample", "log_prob", "decode", "encode", "features")
+            if callable(getattr(type(empty), name, None))
+        ]
         assert asked
         for name in asked:
-            given = {"sample": 1, "decode": [[0.0] * getattr(empty, "latent_size", 1)]}.get(name, black_and_white(empty))
+            given = {"sample": 1, "decode": [[0.0] * getattr(empty, "latent_size", 1)]}.get(
+                name, black_and_white(empty)
+            )
             with pytest.raises((genzoo.errors.ArgumentError, genzoo.errors.NoDensityError)):
                 getattr(empty, name)(given)

@@ -1,4 +1,5 @@
-"""Every row of zoo.toml, with the weights that lie in the plugins: they are the bytes that were pinned, and still draw what they drew."""
+"""Every row of zoo.toml, with the weights that lie in the plugins: they are the bytes that were pinned, and
+still draw what they drew."""
 
 from __future__ import annotations
 
@@ -44,7 +45,14 @@ def test_it_tells_how_it_was_made_and_what_it_is_worth(name):
 def test_samples_are_measured_beside_the_floor(name):
     measured = {(score.metric, score.subject) for score in ROWS[name].scores}
     metrics = {metric for metric, subject in measured if subject == name}
-    assert {metric.partition("[")[0] for metric in metrics} >= {"kid", "fid", "precision", "recall", "swd", "ms-ssim"}
+    assert {metric.partition("[")[0] for metric in metrics} >= {
+        "kid",
+        "fid",
+        "precision",
+        "recall",
+        "swd",
+        "ms-ssim",
+    }
     assert metrics == {metric for metric, subject in measured if subject == "train"}
 
 
@@ -53,7 +61,9 @@ def test_a_gan_in_full_size_draws_varied_images_each_a_function_of_its_z(name):
     model = genzoo.load(name)
     images = model.sample(model.decode_chunk + 2, seed=0)
     z = model.sample_latents(len(images), seed=0)
-    assert torch.equal(model.sample(1, seed=0)[0], images[0]) and torch.equal(model.decode(z[-1:])[0], images[-1])
+    assert torch.equal(model.sample(1, seed=0)[0], images[0]) and torch.equal(
+        model.decode(z[-1:])[0], images[-1]
+    )
     rows = images.flatten(1)
     distances = torch.cdist(rows, rows) + 1e9 * torch.eye(len(rows))
     assert distances.min() > 1  # no two alike
@@ -68,25 +78,33 @@ FREE = {"2014"}  # a year
 
 
 def in_two_units(row):
-    """Return what is wrong with likelihoods of `row`: nats and bits/dim must be one number, D ln 2 apart, and so must their errors.
+    """Return what is wrong with likelihoods of `row`: nats and bits/dim must be one number, D ln 2 apart, and
+    so must their errors.
 
     A density of real-valued pixels has nats alone.
     """
     scale = math.prod(genzoo.card(row.name).config["image_shape"]) * math.log(2)
     bits = {(score.kind, score.protocol): score for score in row.scores if score.unit == "bits/dim"}
-    nats = {(score.kind, score.protocol): score for score in row.scores if score.metric == "nll" and score.unit == "nats"}
+    nats = {
+        (score.kind, score.protocol): score
+        for score in row.scores
+        if score.metric == "nll" and score.unit == "nats"
+    }
     dense = {key for key in nats if OF_REALS in key[1]}
     wrong = [f"{row.name}: {key} has one unit only" for key in bits.keys() ^ (nats.keys() - dense)]
     wrong += [f"{row.name}: {key} has bits/dim of a density" for key in bits if OF_REALS in key[1]]
     for key in bits.keys() & nats.keys():
         for field in ("value", "stderr"):
             one, other = getattr(nats[key], field), getattr(bits[key], field) * scale
-            wrong += [f"{row.name}: {key} {field} {one} is not {other}"] * (not math.isclose(one, other, rel_tol=1e-9))
+            wrong += [f"{row.name}: {key} {field} {one} is not {other}"] * (
+                not math.isclose(one, other, rel_tol=1e-9)
+            )
     return wrong
 
 
 def in_words(row, text):
-    """Return which figures of `text` are none of the row's: a pair `a ± b` must be one score's, others a value, an error or a count."""
+    """Return which figures of `text` are none of the row's: a pair `a ± b` must be one score's, others a
+    value, an error or a count."""
 
     def reads(number, figure):
         decimals = len(figure.partition(".")[2])
@@ -95,9 +113,17 @@ def in_words(row, text):
     wrong = []
     pairs = re.findall(rf"({FIGURE.pattern}) ± ({FIGURE.pattern})", text)
     for value, spread in pairs:
-        wrong += [f"{value} ± {spread}"] * (not any(reads(score.value, value) and reads(score.stderr, spread) for score in row.scores))
-    alone = [figure for figure in FIGURE.findall(text) if figure not in FREE and not any(figure in pair for pair in pairs)]
-    numbers = [number for score in row.scores for number in (score.value, score.stderr, score.n, score.blocks)]
+        wrong += [f"{value} ± {spread}"] * (
+            not any(reads(score.value, value) and reads(score.stderr, spread) for score in row.scores)
+        )
+    alone = [
+        figure
+        for figure in FIGURE.findall(text)
+        if figure not in FREE and not any(figure in pair for pair in pairs)
+    ]
+    numbers = [
+        number for score in row.scores for number in (score.value, score.stderr, score.n, score.blocks)
+    ]
     wrong += [figure for figure in alone if not any(reads(number, figure) for number in numbers)]
     return [f"{row.name}: zoo.toml has no {figure} of {text!r}" for figure in wrong]
 
@@ -107,12 +133,20 @@ def in_documents(rows):
     wrong = []
     for file, told in claims.CLAIMS.items():
         text = " ".join((ROOT / file).read_text("utf-8").split())
-        wrong += [f"{file} does not say: {claim}" for claim in (claims.filled(claim, rows) for claim in told) if claim not in text]
+        wrong += [
+            f"{file} does not say: {claim}"
+            for claim in (claims.filled(claim, rows) for claim in told)
+            if claim not in text
+        ]
     return wrong
 
 
 def all_wrong(rows):
-    cards = [problem for name, row in rows.items() for problem in in_two_units(row) + in_words(row, genzoo.card(name).recipe.score)]
+    cards = [
+        problem
+        for name, row in rows.items()
+        for problem in in_two_units(row) + in_words(row, genzoo.card(name).recipe.score)
+    ]
     return cards + in_documents(rows)
 
 
@@ -130,7 +164,9 @@ def test_a_wrong_figure_is_noticed_wherever_it_stands():
     name, scale = "pixelrnn-diagonal-mnist", 784 * math.log(2)
     one_less = planted(name, lambda s: dataclasses.replace(s, value=s.value - 1), lambda s: s.unit == "nats")
     assert len(all_wrong(one_less)) == 3  # against bits/dim, card and README
-    both = planted(name, lambda s: dataclasses.replace(s, value=s.value - (1 if s.unit == "nats" else 1 / scale)))
+    both = planted(
+        name, lambda s: dataclasses.replace(s, value=s.value - (1 if s.unit == "nats" else 1 / scale))
+    )
     assert len(all_wrong(both)) == 2
     narrow = planted("vae-frey", lambda s: dataclasses.replace(s, stderr=s.stderr / 2))
     assert all_wrong(narrow) != []
@@ -144,13 +180,20 @@ def test_every_likelihood_of_a_published_model_is_claimed_by_its_card(name):
     assert FIGURE.search(told)
 
 
-PART = {"nll": 64, "mse": 200, "accuracy": 1000, "cross-entropy": 1000}  # images; samples: all that there are, up to 500
+PART = {
+    "nll": 64,
+    "mse": 200,
+    "accuracy": 1000,
+    "cross-entropy": 1000,
+}  # images; samples: all that there are, up to 500
 FEW = [1, 50]  # K of the bounds that are measured again: 5,000 draws take minutes
 SAMPLES = ["kid", "ms-ssim", "copying"]  # what does not depend on n
 
 
 @pytest.mark.records
-@pytest.mark.skipif(not DATA, reason="GENZOO_DATA is not set: the records cannot be measured again without the data")
+@pytest.mark.skipif(
+    not DATA, reason="GENZOO_DATA is not set: the records cannot be measured again without the data"
+)
 @pytest.mark.parametrize("name", ROWS)
 def test_a_part_of_the_images_agrees_with_the_record(name, monkeypatch):
     monkeypatch.setenv("GENZOO_DATA", DATA)

@@ -27,7 +27,11 @@ SECOND = "pip install -r requirements-dev.txt && python -m pytest"
 
 
 def blocks(text, *languages):
-    return [block for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL) if language in languages]
+    return [
+        block
+        for language, block in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        if language in languages
+    ]
 
 
 def commands(text):
@@ -63,7 +67,9 @@ def test_ci_runs_the_second_command_as_the_readme_has_it():
     assert os.access(ROOT / ".ci" / "run", os.X_OK) and "set -euo pipefail" in script
 
 
-@pytest.mark.parametrize(("page", "words"), TOLD, ids=[f"{page}: {' '.join(words)}"[:70] for page, words in TOLD])
+@pytest.mark.parametrize(
+    ("page", "words"), TOLD, ids=[f"{page}: {' '.join(words)}"[:70] for page, words in TOLD]
+)
 def test_every_command_that_is_told_exists(page, words):
     known(words)
 
@@ -75,14 +81,18 @@ def test_a_command_that_is_not_there_is_seen(line):
 
 
 def test_the_readme_speaks_of_every_command():
-    mentioned = {word for words in commands(README) for word in words[:1]} | set(re.findall(r"`genzoo ([\w-]+)", README))
+    mentioned = {word for words in commands(README) for word in words[:1]} | set(
+        re.findall(r"`genzoo ([\w-]+)", README)
+    )
     assert set(COMMANDS) - {"pull", "eval"} <= mentioned
 
 
 def test_every_python_block_of_the_readme_runs(tmp_path):
     """In one program, from top to bottom, as somebody would who pastes them into a notebook."""
     code = "\n".join(blocks(README, "python"))
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "bedrooms.png").is_file() and (tmp_path / "runs" / "digits").is_dir()
 

@@ -48,7 +48,10 @@ HOOK = "@genzoo.hookimpl\n"
 
 # name of the fault: (source after HEAD, what the reason must say)
 FAULTS: dict[str, tuple[str, str]] = {
-    "import-error": ("import no_such_package_anywhere", "ModuleNotFoundError: No module named 'no_such_package_anywhere'"),
+    "import-error": (
+        "import no_such_package_anywhere",
+        "ModuleNotFoundError: No module named 'no_such_package_anywhere'",
+    ),
     "syntax-error": ("def broken(:\n    pass", "SyntaxError"),
     "raises": ("raise ValueError('boom')", "ValueError: boom"),
     "exits-0": ("raise SystemExit(0)", "tried to end the program (SystemExit: 0)"),
@@ -59,49 +62,112 @@ FAULTS: dict[str, tuple[str, str]] = {
     "recursion": ("def deep(): return deep()\ndeep()", "RecursionError"),
     "no-hook": ("x = 1", "no hook genzoo_cards"),
     "no-mark": ("def genzoo_cards():\n    return []", "lacks its mark — write @genzoo.hookimpl"),
-    "misspelt": (GOOD.format(name="ok-1") + HOOK + "def genzoo_dataset():\n    return {}", "did you mean 'genzoo_datasets'?"),
+    "misspelt": (
+        GOOD.format(name="ok-1") + HOOK + "def genzoo_dataset():\n    return {}",
+        "did you mean 'genzoo_datasets'?",
+    ),
     "misspelt-only": (HOOK + "def genzoo_card():\n    return []", "did you mean 'genzoo_cards'?"),
     "signature": (HOOK + "def genzoo_cards(config):\n    return []", "wrong signature: genzoo_cards(config)"),
     "signature-keyword": (HOOK + "def genzoo_cards(*, config):\n    return []", "TypeError"),
     "returns-none": (HOOK + "def genzoo_cards():\n    pass", "must return a list of genzoo.Card, not None"),
-    "returns-number": (HOOK + "def genzoo_cards():\n    return 3", "must return a list of genzoo.Card, not 3"),
-    "returns-text": (HOOK + "def genzoo_cards():\n    return 'dcgan'", "must return a list of genzoo.Card, not 'dcgan'"),
-    "returns-card": (HOOK + "def genzoo_cards():\n    return card('one')", "must return a list of genzoo.Card, not Card("),
+    "returns-number": (
+        HOOK + "def genzoo_cards():\n    return 3",
+        "must return a list of genzoo.Card, not 3",
+    ),
+    "returns-text": (
+        HOOK + "def genzoo_cards():\n    return 'dcgan'",
+        "must return a list of genzoo.Card, not 'dcgan'",
+    ),
+    "returns-card": (
+        HOOK + "def genzoo_cards():\n    return card('one')",
+        "must return a list of genzoo.Card, not Card(",
+    ),
     "returns-mapping": (HOOK + "def genzoo_cards():\n    return {'a': card('a')}", "it holds a str: 'a'"),
     "returns-coroutine": (HOOK + "async def genzoo_cards():\n    return []", "asynchronous"),
-    "half-way": (HOOK + "def genzoo_cards():\n    yield card('half')\n    raise OSError('half way')", "OSError: half way"),
-    "endless": (HOOK + "def genzoo_cards():\n    i = 0\n    while True:\n        i += 1; yield card(f'x{i}')", "more than 10000"),
+    "half-way": (
+        HOOK + "def genzoo_cards():\n    yield card('half')\n    raise OSError('half way')",
+        "OSError: half way",
+    ),
+    "endless": (
+        HOOK + "def genzoo_cards():\n    i = 0\n    while True:\n        i += 1; yield card(f'x{i}')",
+        "more than 10000",
+    ),
     "bad-name": (HOOK + "def genzoo_cards():\n    return [card('Bad Name')]", "must match"),
     "device-name": (HOOK + "def genzoo_cards():\n    return [card('nul.x')]", "device name on Windows"),
     "escape-name": (HOOK + "def genzoo_cards():\n    return [card('\\x1b[31mred\\n')]", "must match"),
-    "twice": (HOOK + "def genzoo_cards():\n    return [card('same'), card('same')]", "gives the name 'same' after 'same'"),
-    "twice-folded": (HOOK + "def genzoo_cards():\n    return [card('a-b'), card('a.b')]", "gives the name 'a.b' after 'a-b'"),
-    "future": ("genzoo_api = 2\n" + GOOD.format(name="ok-2"), "plugin interface 2, and this genzoo knows 1 — pip install --upgrade genzoo"),
+    "twice": (
+        HOOK + "def genzoo_cards():\n    return [card('same'), card('same')]",
+        "gives the name 'same' after 'same'",
+    ),
+    "twice-folded": (
+        HOOK + "def genzoo_cards():\n    return [card('a-b'), card('a.b')]",
+        "gives the name 'a.b' after 'a-b'",
+    ),
+    "future": (
+        "genzoo_api = 2\n" + GOOD.format(name="ok-2"),
+        "plugin interface 2, and this genzoo knows 1 — pip install --upgrade genzoo",
+    ),
     "future-text": ("genzoo_api = '1'\n" + GOOD.format(name="ok-3"), "genzoo_api must be a whole number"),
     "past": ("genzoo_api = 0\n" + GOOD.format(name="ok-4"), "genzoo_api must be a whole number"),
-    "official": (GOOD.format(name="dcgan-bedrooms"), "claims the card 'dcgan-bedrooms', a name of genzoo-dcgan"),
+    "official": (
+        GOOD.format(name="dcgan-bedrooms"),
+        "claims the card 'dcgan-bedrooms', a name of genzoo-dcgan",
+    ),
     "official-folded": (GOOD.format(name="vae_mnist"), "claims the card 'vae_mnist', a name of genzoo-vae"),
-    "core-command": (GOOD.format(name="ok-5") + HOOK + "def genzoo_commands():\n    return {'pull': 'a:b'}", "'pull', a name of genzoo"),
-    "core-dataset": (GOOD.format(name="ok-6") + HOOK + "def genzoo_datasets():\n    return {'mnist': print}", "'mnist', a name of genzoo"),
+    "core-command": (
+        GOOD.format(name="ok-5") + HOOK + "def genzoo_commands():\n    return {'pull': 'a:b'}",
+        "'pull', a name of genzoo",
+    ),
+    "core-dataset": (
+        GOOD.format(name="ok-6") + HOOK + "def genzoo_datasets():\n    return {'mnist': print}",
+        "'mnist', a name of genzoo",
+    ),
     "command-type": (
         GOOD.format(name="ok-7") + HOOK + "def genzoo_commands():\n    return {'x': print}",
         "'x' must be a text 'module:attribute'",
     ),
-    "command-eval": (GOOD.format(name="ok-8") + HOOK + "def genzoo_commands():\n    return {'x': 'os:system(1)'}", "'x' must be a text"),
-    "dataset-type": (GOOD.format(name="ok-9") + HOOK + "def genzoo_datasets():\n    return {'x': 'a:b'}", "'x' must be a function"),
-    "dataset-list": (GOOD.format(name="ok-10") + HOOK + "def genzoo_datasets():\n    return [print]", "must return a mapping of names"),
-    "metric-name": (GOOD.format(name="ok-11") + HOOK + "def genzoo_metrics():\n    return {'../x': 'a:b'}", "the name '../x' must match"),
-    "ledger-climbs": (GOOD.format(name="ok-12") + HOOK + "def genzoo_ledgers():\n    return ['pkg/../../zoo.toml']", "must name resources"),
-    "ledger-root": (GOOD.format(name="ok-13") + HOOK + "def genzoo_ledgers():\n    return ['/etc/zoo.toml']", "must name resources"),
+    "command-eval": (
+        GOOD.format(name="ok-8") + HOOK + "def genzoo_commands():\n    return {'x': 'os:system(1)'}",
+        "'x' must be a text",
+    ),
+    "dataset-type": (
+        GOOD.format(name="ok-9") + HOOK + "def genzoo_datasets():\n    return {'x': 'a:b'}",
+        "'x' must be a function",
+    ),
+    "dataset-list": (
+        GOOD.format(name="ok-10") + HOOK + "def genzoo_datasets():\n    return [print]",
+        "must return a mapping of names",
+    ),
+    "metric-name": (
+        GOOD.format(name="ok-11") + HOOK + "def genzoo_metrics():\n    return {'../x': 'a:b'}",
+        "the name '../x' must match",
+    ),
+    "ledger-climbs": (
+        GOOD.format(name="ok-12") + HOOK + "def genzoo_ledgers():\n    return ['pkg/../../zoo.toml']",
+        "must name resources",
+    ),
+    "ledger-root": (
+        GOOD.format(name="ok-13") + HOOK + "def genzoo_ledgers():\n    return ['/etc/zoo.toml']",
+        "must name resources",
+    ),
     "none-hook": (
         GOOD.format(name="ok-14") + HOOK + "def genzoo_metrics():\n    pass",
         "genzoo_metrics must return a mapping of names, not None",
     ),
-    "a-class": ("class plugin:\n    @genzoo.hookimpl\n    def genzoo_cards(self): return []", "names the class plugin"),
+    "a-class": (
+        "class plugin:\n    @genzoo.hookimpl\n    def genzoo_cards(self): return []",
+        "names the class plugin",
+    ),
     "no-object": ("x = 1", "AttributeError"),
     "interrupts": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
-    "interrupts-in-hook": (HOOK + "def genzoo_cards():\n    raise KeyboardInterrupt('mine')", "KeyboardInterrupt: mine"),
-    "asks-back": ("from genzoo.registry import installed\ninstalled()", "asks for the models while it is being loaded"),
+    "interrupts-in-hook": (
+        HOOK + "def genzoo_cards():\n    raise KeyboardInterrupt('mine')",
+        "KeyboardInterrupt: mine",
+    ),
+    "asks-back": (
+        "from genzoo.registry import installed\ninstalled()",
+        "asks for the models while it is being loaded",
+    ),
     "hostile-text": (f"raise ValueError({HOSTILE!r})", "ValueError: "),
 }
 HANGS = {
@@ -110,9 +176,13 @@ HANGS = {
     "hook": HOOK + "def genzoo_cards():\n    import time\n    time.sleep(600)",
     "deaf": "import time\nwhile True:\n    try:\n        time.sleep(60)\n    except Exception:\n        pass",
     "stubborn": "import time\ntry:\n    time.sleep(600)\nexcept:\n    time.sleep(600)",
-    "swallows-all": "import time\nwhile True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass",
+    "swallows-all": (
+        "import time\nwhile True:\n    try:\n        time.sleep(60)\n    except BaseException:\n        pass"
+    ),
     "ignores-alarm": "import signal, time\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\ntime.sleep(600)",
-    "joins-a-thread": "import threading, time\nt = threading.Thread(target=time.sleep, args=(600,))\nt.start()\nt.join()",
+    "joins-a-thread": (
+        "import threading, time\nt = threading.Thread(target=time.sleep, args=(600,))\nt.start()\nt.join()"
+    ),
 }
 ENDS = {  # the process itself
     "exits-at-once": "import os\nos._exit(0)",
@@ -138,7 +208,9 @@ print(json.dumps({"cards": {c.name: c.plugin for c in found.cards.values()}, "to
 """
 
 
-def install(folder: Path, distribution: str, source: str, entry: str | None = None, metadata: str | None = None) -> None:
+def install(
+    folder: Path, distribution: str, source: str, entry: str | None = None, metadata: str | None = None
+) -> None:
     """Lay down a distribution as pip does: a module, METADATA and entry_points.txt."""
     module = "mod_" + distribution.replace("-", "_")
     (folder / f"{module}.py").write_text(HEAD + source, encoding="utf-8")
@@ -146,7 +218,9 @@ def install(folder: Path, distribution: str, source: str, entry: str | None = No
     info.mkdir()
     about = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n" if metadata is None else metadata
     (info / "METADATA").write_text(about, encoding="utf-8")
-    (info / "entry_points.txt").write_text(entry or f"[genzoo]\n{distribution} = {module}\n", encoding="utf-8")
+    (info / "entry_points.txt").write_text(
+        entry or f"[genzoo]\n{distribution} = {module}\n", encoding="utf-8"
+    )
 
 
 def run(folder: Path, **env: str) -> tuple[dict[str, Any], str]:
@@ -167,14 +241,19 @@ def ward(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]
     install(folder, "zzz-good", GOOD.format(name="good-last"))
     install(folder, "noisy", NOISY + GOOD.format(name="noisy"))
     for fault, (source, _) in FAULTS.items():
-        entry = f"[genzoo]\nill-{fault} = mod_ill_{fault.replace('-', '_')}{OBJECTS[fault]}\n" if fault in OBJECTS else None
+        entry = (
+            f"[genzoo]\nill-{fault} = mod_ill_{fault.replace('-', '_')}{OBJECTS[fault]}\n"
+            if fault in OBJECTS
+            else None
+        )
         install(folder, f"ill-{fault}", source, entry)
     return run(folder, GENZOO_PLUGIN_TIMEOUT="60")
 
 
 @pytest.fixture(scope="module")
 def stuck(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], str]:
-    """The plugins that never come back; apart, because their short deadline must not strike the others on a busy machine."""
+    """The plugins that never come back; apart, because their short deadline must not strike the others on a
+    busy machine."""
     folder = tmp_path_factory.mktemp("site")
     install(folder, "zzz-good", GOOD.format(name="good-last"))
     for fault, source in {**HANGS, **ENDS}.items():
@@ -192,14 +271,22 @@ class TestWard:
         assert row["reason"].isprintable()
 
     @pytest.mark.parametrize("fault", FAULTS)
-    def test_each_fault_is_exactly_one_line_on_stderr(self, ward: tuple[dict[str, Any], str], fault: str) -> None:
+    def test_each_fault_is_exactly_one_line_on_stderr(
+        self, ward: tuple[dict[str, Any], str], fault: str
+    ) -> None:
         lines = [line for line in ward[1].splitlines() if f"'ill-{fault}'" in line]
         assert len(lines) == 1
         assert lines[0].startswith(f"genzoo: plugin 'ill-{fault}' (ill-{fault} 1.0) is left out: ")
         assert lines[0].isprintable()
 
-    def test_the_others_stay_usable_and_nothing_of_a_broken_one_is_left(self, ward: tuple[dict[str, Any], str]) -> None:
-        ours = {name: plugin for name, plugin in ward[0]["cards"].items() if plugin in ("aaa-good", "zzz-good", "noisy")}
+    def test_the_others_stay_usable_and_nothing_of_a_broken_one_is_left(
+        self, ward: tuple[dict[str, Any], str]
+    ) -> None:
+        ours = {
+            name: plugin
+            for name, plugin in ward[0]["cards"].items()
+            if plugin in ("aaa-good", "zzz-good", "noisy")
+        }
         assert ours == {"good-first": "aaa-good", "good-last": "zzz-good", "noisy": "noisy"}
         assert not [plugin for plugin in ward[0]["cards"].values() if plugin.startswith("ill-")]
 
@@ -218,13 +305,20 @@ class TestWard:
 
 class TestHangs:
     @pytest.mark.parametrize("fault", HANGS)
-    def test_a_plugin_that_never_comes_back_is_left_behind(self, stuck: tuple[dict[str, Any], str], fault: str) -> None:
+    def test_a_plugin_that_never_comes_back_is_left_behind(
+        self, stuck: tuple[dict[str, Any], str], fault: str
+    ) -> None:
         row = next(row for row in stuck[0]["reports"] if row["name"] == f"ill-{fault}")
-        told = "it did not load within 0.5 s — GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer, and genzoo plugins tries again"
+        told = (
+            "it did not load within 0.5 s — GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer, and genzoo "
+            "plugins tries again"
+        )
         assert row["reason"] == told and "good-last" in stuck[0]["cards"]
 
     @pytest.mark.parametrize("fault", ENDS)
-    def test_a_plugin_that_ends_the_process_is_left_behind(self, stuck: tuple[dict[str, Any], str], fault: str) -> None:
+    def test_a_plugin_that_ends_the_process_is_left_behind(
+        self, stuck: tuple[dict[str, Any], str], fault: str
+    ) -> None:
         row = next(row for row in stuck[0]["reports"] if row["name"] == f"ill-{fault}")
         assert "it ends the program while it is loaded (exit code " in row["reason"] and not row["loaded"]
 
@@ -254,7 +348,9 @@ class TestMetadata:
         assert [row["loaded"] for row in found["reports"] if row["distribution"] == "genzoo-bytes"] == [False]
 
     def test_one_by_one_finds_what_importlib_finds(self) -> None:
-        both = [[(e.name, e.value) for e in found] for found in (discovery.discover(), discovery._one_by_one())]
+        both = [
+            [(e.name, e.value) for e in found] for found in (discovery.discover(), discovery._one_by_one())
+        ]
         assert sorted(both[0]) == sorted(both[1])
 
     def test_a_failing_finder_is_survived(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +411,10 @@ class TestNames:
             assert set(found.cards) == set(names)
             assert {card.plugin for card in found.cards.values()} == {owner}
             for name in names:
-                assert f"{name!r}, a name of {owner}" in reasons(load_registry([Entry("stranger", [name, "mine"])]))["stranger"]
+                assert (
+                    f"{name!r}, a name of {owner}"
+                    in reasons(load_registry([Entry("stranger", [name, "mine"])]))["stranger"]
+                )
         folded = [fold(name) for names in OFFICIAL.values() for name in names]
         assert len(folded) == len(set(folded)) == 32
 
@@ -328,7 +427,10 @@ class TestNames:
         assert list(reasons(found)) == ["aaa"]
 
     def test_an_official_plugin_may_not_take_another_official_name(self) -> None:
-        assert "a name of genzoo-vae" in reasons(load_registry([Entry("g", ["vae"], dist="genzoo-gan")]))["genzoo-gan"]
+        assert (
+            "a name of genzoo-vae"
+            in reasons(load_registry([Entry("g", ["vae"], dist="genzoo-gan")]))["genzoo-gan"]
+        )
 
     @given(st.randoms(use_true_random=False))
     def test_the_order_of_entry_points_never_matters(self, rng: random.Random) -> None:
@@ -342,15 +444,32 @@ class TestNames:
         rng.shuffle(entries)
         found = load_registry(entries)
         assert list(found.cards) == ["wgan", "extra", "shared", "shared-x"]
-        assert [report.distribution for report in found.reports] == ["genzoo-pixel", "genzoo-wgan", "a", "b", "c"]
+        assert [report.distribution for report in found.reports] == [
+            "genzoo-pixel",
+            "genzoo-wgan",
+            "a",
+            "b",
+            "c",
+        ]
         assert "'shared.x', and a has 'shared-x'" in reasons(found)["b"]
         assert "'shared', and genzoo-wgan has 'shared'" in reasons(found)["c"]
 
     def test_cards_come_in_the_order_of_the_taxonomy(self) -> None:
         entry = Entry("mine")
-        answer = [make("b", Family.IMPLICIT), make("a", Family.IMPLICIT), make("z", Family.TRACTABLE), make("y", Family.AUTOENCODER)]
+        answer = [
+            make("b", Family.IMPLICIT),
+            make("a", Family.IMPLICIT),
+            make("z", Family.TRACTABLE),
+            make("y", Family.AUTOENCODER),
+        ]
         entry.plugin.genzoo_cards = hookimpl(lambda: answer, specname="genzoo_cards")
-        assert list(load_registry([Entry("gan", ["gan"], dist="genzoo-gan"), entry]).cards) == ["gan", "z", "a", "b", "y"]
+        assert list(load_registry([Entry("gan", ["gan"], dist="genzoo-gan"), entry]).cards) == [
+            "gan",
+            "z",
+            "a",
+            "b",
+            "y",
+        ]
 
     def test_author_cannot_fill_in_what_the_catalogue_fills_in(self) -> None:
         entry = Entry("mine")
@@ -377,12 +496,25 @@ class TestNames:
 
     def test_different_kinds_share_no_names(self) -> None:
         found = load_registry(
-            [Entry("a", ["x"], genzoo_datasets={"x": print}, genzoo_commands={"x": "a.b:c"}, genzoo_metrics={"x": "a:b"})]
+            [
+                Entry(
+                    "a",
+                    ["x"],
+                    genzoo_datasets={"x": print},
+                    genzoo_commands={"x": "a.b:c"},
+                    genzoo_metrics={"x": "a:b"},
+                )
+            ]
         )
         assert reasons(found) == {}
         assert found.datasets["x"].value is print
         assert found.commands["x"].value == "a.b:c"
-        assert found.reports[0].hooks == ("genzoo_cards", "genzoo_datasets", "genzoo_commands", "genzoo_metrics")
+        assert found.reports[0].hooks == (
+            "genzoo_cards",
+            "genzoo_datasets",
+            "genzoo_commands",
+            "genzoo_metrics",
+        )
 
 
 class TestChoice:
@@ -390,14 +522,22 @@ class TestChoice:
 
     @pytest.mark.parametrize(
         ("allowed", "cards"),
-        [(None, ["m1", "m2"]), ([], []), (["one"], ["m1"]), (["Dist_Two"], ["m2"]), (["one", "dist-two"], ["m1", "m2"])],
+        [
+            (None, ["m1", "m2"]),
+            ([], []),
+            (["one"], ["m1"]),
+            (["Dist_Two"], ["m2"]),
+            (["one", "dist-two"], ["m1", "m2"]),
+        ],
     )
     def test_allowed(self, allowed: list[str] | None, cards: list[str]) -> None:
         assert list(load_registry(self.entries, allowed).cards) == cards
 
     def test_left_out_is_a_row_but_not_a_complaint(self) -> None:
         found = load_registry(self.entries, [])
-        assert [(r.loaded, r.broken, r.reason) for r in found.reports] == [(False, False, "left out by GENZOO_PLUGINS")] * 2
+        assert [(r.loaded, r.broken, r.reason) for r in found.reports] == [
+            (False, False, "left out by GENZOO_PLUGINS")
+        ] * 2
         out = io.StringIO()
         warn_broken(found, out)
         assert out.getvalue() == ""
@@ -412,7 +552,10 @@ class TestChoice:
         assert row.name == "dist-tow"
         assert "did you mean 'dist-two'?" in row.reason
 
-    @pytest.mark.parametrize(("text", "cards"), [("", set()), (" , ", set()), ("good", {"good"}), ("other , good", {"good", "other"})])
+    @pytest.mark.parametrize(
+        ("text", "cards"),
+        [("", set()), (" , ", set()), ("good", {"good"}), ("other , good", {"good", "other"})],
+    )
     def test_environment(self, tmp_path: Path, text: str, cards: set[str]) -> None:
         install(tmp_path, "good", GOOD.format(name="good"))
         install(tmp_path, "other", GOOD.format(name="other"))
@@ -433,30 +576,47 @@ class TestChoice:
 
 
 class TestFind:
-    found = load_registry([Entry("dcgan", ["dcgan", "dcgan-bedrooms"], dist="genzoo-dcgan"), Entry("x", ["my-net"])])
+    found = load_registry(
+        [Entry("dcgan", ["dcgan", "dcgan-bedrooms"], dist="genzoo-dcgan"), Entry("x", ["my-net"])]
+    )
 
     def test_exact(self) -> None:
         assert self.found.find("dcgan-bedrooms").name == "dcgan-bedrooms"
 
     @pytest.mark.parametrize(
-        ("typed", "meant"), [("dcgan-bedroom", "dcgan-bedrooms"), ("DCGAN", "dcgan"), ("my.net", "my-net"), ("My_._-Net", "my-net")]
+        ("typed", "meant"),
+        [
+            ("dcgan-bedroom", "dcgan-bedrooms"),
+            ("DCGAN", "dcgan"),
+            ("my.net", "my-net"),
+            ("My_._-Net", "my-net"),
+        ],
     )
     def test_near_names_are_suggested_and_never_taken(self, typed: str, meant: str) -> None:
-        with pytest.raises(UnknownNameError, match=f"no model is called '{typed}'; did you mean '{meant}'.? — genzoo list"):
+        with pytest.raises(
+            UnknownNameError, match=f"no model is called '{typed}'; did you mean '{meant}'.? — genzoo list"
+        ):
             self.found.find(typed)
 
     def test_official_model_of_an_absent_plugin(self) -> None:
-        with pytest.raises(UnknownNameError, match="'vae-mnist' comes with genzoo-vae, which is not installed — pip install genzoo-vae"):
+        with pytest.raises(
+            UnknownNameError,
+            match="'vae-mnist' comes with genzoo-vae, which is not installed — pip install genzoo-vae",
+        ):
             self.found.find("vae-mnist")
 
     def test_official_model_of_a_broken_plugin(self) -> None:
         broken = Raising("vae", dist="genzoo-vae")
         broken.plugin.error = ImportError("no numpy")
-        with pytest.raises(UnknownNameError, match="comes with genzoo-vae, and there: ImportError: no numpy — genzoo plugins"):
+        with pytest.raises(
+            UnknownNameError, match="comes with genzoo-vae, and there: ImportError: no numpy — genzoo plugins"
+        ):
             load_registry([broken]).find("vae-mnist")
 
     def test_official_model_that_its_plugin_does_not_have(self) -> None:
-        with pytest.raises(UnknownNameError, match=r"comes with genzoo-dcgan, and there: version 1\.0 does not have it"):
+        with pytest.raises(
+            UnknownNameError, match=r"comes with genzoo-dcgan, and there: version 1\.0 does not have it"
+        ):
             self.found.find("dcgan-faces")
 
     @pytest.mark.parametrize("name", [None, 3, ["dcgan"], b"dcgan"])
@@ -509,9 +669,14 @@ class TestRegistry:
         assert list(load_registry([Entry("a", ["a"])]).cards) == ["a"]
 
     def test_hostile_metadata_is_made_safe(self) -> None:
-        found = load_registry([Entry(HOSTILE, ["a"]), Entry("b", dist=HOSTILE), Entry("c", dist="c", genzoo_metrics=HOSTILE)])
+        found = load_registry(
+            [Entry(HOSTILE, ["a"]), Entry("b", dist=HOSTILE), Entry("c", dist="c", genzoo_metrics=HOSTILE)]
+        )
         for report in found.reports:
-            assert all(text.isprintable() for text in (report.name, report.distribution, report.version, report.reason))
+            assert all(
+                text.isprintable()
+                for text in (report.name, report.distribution, report.version, report.reason)
+            )
 
     def test_hooks_may_come_from_an_object(self) -> None:
         class Plugin:
@@ -529,7 +694,10 @@ class TestRegistry:
     def test_threads_wait_for_each_other(self) -> None:
         stdout, results = sys.stdout, []
         entries = [Entry(f"p{i}", [f"m{i}"]) for i in range(20)]
-        threads = [threading.Thread(target=lambda: results.append(len(load_registry(entries).cards))) for _ in range(8)]
+        threads = [
+            threading.Thread(target=lambda: results.append(len(load_registry(entries).cards)))
+            for _ in range(8)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -537,7 +705,9 @@ class TestRegistry:
         assert results == [20] * 8
         assert sys.stdout is stdout
 
-    def test_warn_broken_says_it_once(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_warn_broken_says_it_once(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
         monkeypatch.setattr(registry, "_told", set())
         found = load_registry([Entry("bad", ["dcgan"]), Entry("good", ["good"])])
         warn_broken(found)
@@ -545,7 +715,8 @@ class TestRegistry:
         out, err = capsys.readouterr()
         assert out == ""
         assert err == (
-            "genzoo: plugin 'bad' (bad 1.0) is left out: it claims the card 'dcgan', a name of genzoo-dcgan — "
+            "genzoo: plugin 'bad' (bad 1.0) is left out: it claims the card 'dcgan', a name of "
+            "genzoo-dcgan — "
             "its author must choose another name\n"
         )
 
@@ -624,7 +795,9 @@ class TestHookspecs:
         from genzoo import hookspecs
 
         assert API_VERSION == 1
-        assert [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "genzoo_spec")] == list(HOOKS)
+        assert [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "genzoo_spec")] == list(
+            HOOKS
+        )
         assert genzoo.hookimpl is hookimpl
         assert hookspec.project_name == hookimpl.project_name == "genzoo"
         for name in HOOKS:
@@ -635,7 +808,9 @@ class TestHookspecs:
     def test_the_example_of_the_docstring_is_a_plugin(self) -> None:
         from genzoo import hookspecs
 
-        source = textwrap.dedent((hookspecs.__doc__ or "").partition("at its top:\n")[2].partition("\nAn implementation")[0])
+        source = textwrap.dedent(
+            (hookspecs.__doc__ or "").partition("at its top:\n")[2].partition("\nAn implementation")[0]
+        )
         entry = Entry("mine")
         entry.plugin = types.ModuleType("mine")
         exec(source, {"genzoo": genzoo}, vars(entry.plugin))  # noqa: S102 - our own docstring
@@ -662,8 +837,9 @@ import locale, os, random, signal, sys, torch
 torch.set_num_threads(2)
 def state():
     mask = os.umask(0); os.umask(mask)
-    return (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(),
-            torch.random.get_rng_state().tolist(), random.getstate(), os.getcwd(), mask, sys.getrecursionlimit(), sys.excepthook,
+    return (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(), torch.random.get_rng_state().tolist(),
+            random.getstate(), os.getcwd(), mask, sys.getrecursionlimit(), sys.excepthook,
             signal.getsignal(signal.SIGTERM), locale.setlocale(locale.LC_ALL))
 before = state()
 from genzoo.registry import installed
@@ -676,7 +852,9 @@ print([i for i, (a, b) in enumerate(zip(before, after)) if a != b], sorted(found
 def ask(folder: Path, code: str, **env: str) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GENZOO_")}
     env = {**clean, "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}", "GENZOO_CACHE": str(folder / "cache"), **env}
-    return subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, encoding="utf-8"
+    )
 
 
 class TestProcess:
@@ -688,20 +866,34 @@ class TestProcess:
 
     def test_torch_that_a_plugin_imports_first_begins_with_its_own_defaults(self, tmp_path: Path) -> None:
         install(tmp_path, "changes-all", CHANGES_ALL + "raise ValueError('refused')")
-        code = "from genzoo.registry import installed; installed(); import torch; print(torch.get_default_dtype(), torch.is_grad_enabled())"
+        code = (
+            "from genzoo.registry import installed; installed(); import torch; "
+            "print(torch.get_default_dtype(), torch.is_grad_enabled())"
+        )
         done = ask(tmp_path, code, GENZOO_PLUGINS="changes-all", GENZOO_PLUGIN_TIMEOUT="60")
         assert done.stdout.strip() == "torch.float32 True", done.stderr
 
     def test_a_thread_that_a_plugin_leaves_behind_is_not_waited_for(self, tmp_path: Path) -> None:
         source = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
         install(tmp_path, "threads", source + GOOD.format(name="t"))
-        done = ask(tmp_path, "import sys; sys.argv[1:] = ['list']; import runpy; runpy.run_module('genzoo', run_name='__main__')")
+        done = ask(
+            tmp_path,
+            (
+                "import sys; sys.argv[1:] = ['list']; import runpy; runpy.run_module('genzoo', "
+                "run_name='__main__')"
+            ),
+        )
         assert done.returncode == 0 and "\nt " in done.stdout
 
     def test_one_that_hangs_is_named_remembered_and_tried_again(self, tmp_path: Path) -> None:
-        install(tmp_path, "slow", "import os, time\nopen(os.environ['TRACE'], 'a').write('x')\ntime.sleep(600)")
+        install(
+            tmp_path, "slow", "import os, time\nopen(os.environ['TRACE'], 'a').write('x')\ntime.sleep(600)"
+        )
         trace = tmp_path / "trace"
-        code = "from genzoo import registry; registry.TIMEOUT = 2.5; print([r.reason for r in registry.%s().reports if r.wanted])"
+        code = (
+            "from genzoo import registry; registry.TIMEOUT = 2.5; print([r.reason for r in "
+            "registry.%s().reports if r.wanted])"
+        )
         chosen = {"GENZOO_PLUGINS": "slow", "TRACE": str(trace)}
         first = ask(tmp_path, code % "installed", **chosen)
         assert "did not load within 2.5 s" in first.stdout
@@ -720,18 +912,30 @@ class TestProcess:
         chosen = {"GENZOO_PLUGINS": "aaa-slow,bbb-good", "_GENZOO_COMPLETE": "bash_complete"}
         begun = time.monotonic()
         assert ask(tmp_path, code, **chosen).stdout == "[]\n"
-        assert time.monotonic() - begun < 20  # of which one second is waiting, whatever else this machine does
+        assert (
+            time.monotonic() - begun < 20
+        )  # of which one second is waiting, whatever else this machine does
         ask(tmp_path, code, GENZOO_PLUGINS="bbb-good")
         assert ask(tmp_path, code, **chosen).stdout == "['good']\n"
 
-    @pytest.mark.parametrize(("wanted", "words"), [
-        ("genzoo>=99", "it asks for genzoo>=99, and this is genzoo"), ("Genzoo (<0.1)", "it asks for genzoo<0.1"),
-        ("genzoo>=0.0.1", ""), ("genzoo>=99 ; extra == 'test'", ""), ("genzoo-dcgan>=99", ""), ("genzoo>=", ""),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("wanted", "words"),
+        [
+            ("genzoo>=99", "it asks for genzoo>=99, and this is genzoo"),
+            ("Genzoo (<0.1)", "it asks for genzoo<0.1"),
+            ("genzoo>=0.0.1", ""),
+            ("genzoo>=99 ; extra == 'test'", ""),
+            ("genzoo-dcgan>=99", ""),
+            ("genzoo>=", ""),
+        ],
+    )
     def test_the_genzoo_that_a_plugin_asks_for(self, tmp_path: Path, wanted: str, words: str) -> None:
         about = f"Metadata-Version: 2.1\nName: asks\nVersion: 1.0\nRequires-Dist: {wanted}\n"
         install(tmp_path, "asks", GOOD.format(name="asked"), metadata=about)
-        code = "from genzoo.registry import installed; print(*(r.reason for r in installed().reports if r.wanted))"
+        code = (
+            "from genzoo.registry import installed; print(*(r.reason for r in installed().reports if "
+            "r.wanted))"
+        )
         reason = ask(tmp_path, code, GENZOO_PLUGINS="asks").stdout.strip()
         assert words in reason if words else reason == ""
 
@@ -741,7 +945,9 @@ class TestProcess:
         code = "from genzoo.registry import installed; print(sorted(installed().cards))"
         assert ask(tmp_path, code, GENZOO_PLUGINS="good").stdout == "['good']\n"
 
-    @pytest.mark.parametrize("kept", [b"", b"[1]", b'{"a": 3}', b'{"a": [null, "x"]}', b"\xff", b"[" * 100_000])
+    @pytest.mark.parametrize(
+        "kept", [b"", b"[1]", b'{"a": 3}', b'{"a": [null, "x"]}', b"\xff", b"[" * 100_000]
+    )
     def test_a_damaged_memory_is_forgotten(self, tmp_path: Path, kept: bytes) -> None:
         install(tmp_path, "good", GOOD.format(name="good"))
         (tmp_path / "cache").mkdir()

@@ -129,7 +129,9 @@ def test_links_in_a_circle_are_one_line(tmp_path):
 @pytest.mark.parametrize("call", ["fill", "lock", "append"])
 def test_what_is_filled_in_place_takes_no_link_at_all(tmp_path, victim, call):
     (tmp_path / "a").symlink_to(victim)
-    refused(lambda path: WRITERS[call](path) if call != "fill" else guarded(path), tmp_path / "a", "symbolic link")
+    refused(
+        lambda path: WRITERS[call](path) if call != "fill" else guarded(path), tmp_path / "a", "symbolic link"
+    )
 
 
 def guarded(path):
@@ -140,7 +142,9 @@ def guarded(path):
 @pytest.mark.parametrize("call", ["fill", "append"])
 def test_a_second_name_of_a_file_is_not_written_to(tmp_path, victim, call):
     os.link(victim, tmp_path / "a")
-    refused(lambda path: WRITERS[call](path) if call != "fill" else guarded(path), tmp_path / "a", "hard link")
+    refused(
+        lambda path: WRITERS[call](path) if call != "fill" else guarded(path), tmp_path / "a", "hard link"
+    )
 
 
 def test_a_lock_that_is_a_second_name_is_not_written_into(tmp_path, victim):
@@ -207,7 +211,10 @@ def test_the_null_device_is_not_replaced():
 
 
 @pytest.mark.parametrize("name", ["x" * 256, "ä" * 128, "d/" + "y" * 300])
-@pytest.mark.parametrize("call", [*WRITERS.values(), lambda path: files.make_folder(path / "b"), lambda path: files.read_capped(path, 1)])
+@pytest.mark.parametrize(
+    "call",
+    [*WRITERS.values(), lambda path: files.make_folder(path / "b"), lambda path: files.read_capped(path, 1)],
+)
 def test_names_that_are_too_long_are_one_line(tmp_path, name, call):
     (tmp_path / "d").mkdir()
 
@@ -219,7 +226,9 @@ def test_names_that_are_too_long_are_one_line(tmp_path, name, call):
 
 
 def test_a_path_longer_than_any_message_still_says_why(tmp_path):
-    refused(lambda path: files.make_folder(path), tmp_path / "/".join(["z" * 200] * 30), "the name is too long")
+    refused(
+        lambda path: files.make_folder(path), tmp_path / "/".join(["z" * 200] * 30), "the name is too long"
+    )
 
 
 def test_a_zero_byte_in_a_name_is_one_line(tmp_path):
@@ -253,7 +262,11 @@ def test_what_is_planted_between_look_and_open(tmp_path, victim, monkeypatch, ca
     def late(name, *rest):
         if str(name) == str(path) and path.exists():
             path.unlink()
-            {"link": path.symlink_to, "hard link": lambda to: os.link(to, path), "pipe": lambda to: os.mkfifo(path)}[kind](victim)
+            {
+                "link": path.symlink_to,
+                "hard link": lambda to: os.link(to, path),
+                "pipe": lambda to: os.mkfifo(path),
+            }[kind](victim)
         return real(name, *rest)
 
     monkeypatch.setattr(os, "open", late)

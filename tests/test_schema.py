@@ -1,4 +1,5 @@
-"""The checker of everything written by hand: right values pass unchanged, every other value is refused in one line (rule R4)."""
+"""The checker of everything written by hand: right values pass unchanged, every other value is refused in one
+line (rule R4)."""
 
 from __future__ import annotations
 
@@ -39,9 +40,20 @@ class Knobs:
 
 class TestParse:
     def test_all_right(self) -> None:
-        values = {"size": 3, "rate": 1, "mode": "slow", "on": True, "shape": [3, 4, 5], "rates": {"d": 0.1}, "note": None, "old": 4}
+        values = {
+            "size": 3,
+            "rate": 1,
+            "mode": "slow",
+            "on": True,
+            "shape": [3, 4, 5],
+            "rates": {"d": 0.1},
+            "note": None,
+            "old": 4,
+        }
         knobs = parse(Knobs, values, "knobs")
-        assert knobs == Knobs(size=3, rate=1.0, mode="slow", on=True, shape=(3, 4, 5), rates={"d": 0.1}, old=4)
+        assert knobs == Knobs(
+            size=3, rate=1.0, mode="slow", on=True, shape=(3, 4, 5), rates={"d": 0.1}, old=4
+        )
         assert isinstance(knobs.rate, float)
         assert isinstance(knobs.shape, tuple)
 
@@ -61,7 +73,10 @@ class TestParse:
             ({"size": 1, "rate": 10**400}, "knobs: rate must be a finite number, not inf"),
             ({"size": 1, "rate": True}, "knobs: rate must be a number, not True"),
             ({"size": 1, "rate": -1}, "knobs: rate must lie between 0 and 1, not -1.0"),
-            ({"size": 1, "mode": "fsat"}, "knobs: mode must be one of fast, slow, not 'fsat'; did you mean 'fast'?"),
+            (
+                {"size": 1, "mode": "fsat"},
+                "knobs: mode must be one of fast, slow, not 'fsat'; did you mean 'fast'?",
+            ),
             ({"size": 1, "on": 1}, "knobs: on must be true or false, not 1"),
             ({"size": 1, "shape": [1, 2]}, "knobs: shape must have 3 items, not 2: [1, 2]"),
             ({"size": 1, "shape": 3}, "knobs: shape must be a list, not 3"),
@@ -77,7 +92,10 @@ class TestParse:
             parse(Knobs, values, "knobs")
         assert caught.value.message == message
 
-    @pytest.mark.parametrize(("key", "near"), [("siez", "; did you mean 'size'?"), ("zzzz", ""), ("derived", ""), ("__class__", "")])
+    @pytest.mark.parametrize(
+        ("key", "near"),
+        [("siez", "; did you mean 'size'?"), ("zzzz", ""), ("derived", ""), ("__class__", "")],
+    )
     def test_unknown_keys(self, key: str, near: str) -> None:
         with pytest.raises(UnknownNameError) as caught:
             parse(Knobs, {"size": 1, key: 1}, "knobs")
@@ -86,7 +104,9 @@ class TestParse:
 
     @given(
         st.dictionaries(
-            st.sampled_from(["size", "rate", "mode", "on", "shape", "rates", "note", "old", "derived"]) | st.text(max_size=6), JUNK
+            st.sampled_from(["size", "rate", "mode", "on", "shape", "rates", "note", "old", "derived"])
+            | st.text(max_size=6),
+            JUNK,
         )
     )
     def test_anything_at_all_is_right_or_refused_in_one_line(self, values: dict[str, Any]) -> None:
@@ -215,7 +235,16 @@ class TestRecipe:
     @pytest.mark.parametrize(
         "values",
         [
-            *({"steps": 0}, {"steps": 1.5}, {"batch": -1}, {"seed": -1}, {"seed": 2**63}, {"held_out": 1}, {"ema": 1}, {"flip": "yes"}),
+            *(
+                {"steps": 0},
+                {"steps": 1.5},
+                {"batch": -1},
+                {"seed": -1},
+                {"seed": 2**63},
+                {"held_out": 1},
+                {"ema": 1},
+                {"flip": "yes"},
+            ),
             *({"rate": {"all": -1}}, {"turns": {"d": 0}}, {"betas": [0.5]}, {"betas": [0.5, 1]}),
             *({"objective": "wgan"}, {"augment": ["colour"]}, {"precision": "fp16"}),
         ],

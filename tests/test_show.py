@@ -92,6 +92,7 @@ def test_a_line_is_safe(capsys):
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal here")
 def test_a_handler_that_interrupts_a_print_may_tell(monkeypatch):
     """Python forbids a print inside a print of the same stream, and says so by a RuntimeError."""
+
     class Slow(io.RawIOBase):
         def writable(self):
             return True

@@ -24,7 +24,13 @@ def installed(plug):
 def published(folder, blob, name="toy-gan", **row):
     """Publish `blob` by hand in a ledger of its own, as somebody else would."""
     (folder / f"{name}.safetensors").write_bytes(blob)
-    facts = {"sha256": sha256_of(blob), "bytes": len(blob), "sources": (f"folder:{name}.safetensors",), "plugin": "genzoo-toys", **row}
+    facts = {
+        "sha256": sha256_of(blob),
+        "bytes": len(blob),
+        "sources": (f"folder:{name}.safetensors",),
+        "plugin": "genzoo-toys",
+        **row,
+    }
     add_row(folder / "zoo.toml", Row(name=name, origin=folder / "zoo.toml", **facts))
     return folder
 
@@ -43,18 +49,25 @@ def blob_of(net, name="toy-gan"):
 
 
 def test_cards_know_whether_they_have_weights(hub):
-    assert {card.name: card.has_weights for card in genzoo.cards()} == dict.fromkeys([*toys.CARDS, "toy-twin"], False)
+    assert {card.name: card.has_weights for card in genzoo.cards()} == dict.fromkeys(
+        [*toys.CARDS, "toy-twin"], False
+    )
     published(hub, blob_of(toys.gan()))
     assert {card.name for card in genzoo.cards() if card.has_weights} == {"toy-gan"}
     card = genzoo.card("toy-gan")
     assert (card.has_weights, card.plugin, card.family) == (True, "genzoo-toys", Family.IMPLICIT)
-    assert [card.family for card in genzoo.cards()] == sorted((card.family for card in genzoo.cards()), key=list(Family).index)
+    assert [card.family for card in genzoo.cards()] == sorted(
+        (card.family for card in genzoo.cards()), key=list(Family).index
+    )
 
 
 def test_create_has_fresh_weights_and_takes_any_key_of_the_config():
     net = genzoo.create("toy-gan", image_shape=(3, 24, 40), width=2)
     assert net.image_shape == (3, 24, 40) and net.config.width == 2
-    assert not torch.equal(net.generator[0].weight, genzoo.create("toy-gan", image_shape=(3, 24, 40), width=2).generator[0].weight)
+    assert not torch.equal(
+        net.generator[0].weight,
+        genzoo.create("toy-gan", image_shape=(3, 24, 40), width=2).generator[0].weight,
+    )
     with pytest.raises(UnknownNameError, match="did you mean 'width'"):
         genzoo.create("toy-gan", widht=2)
 
@@ -70,7 +83,17 @@ def test_load_gives_the_published_model(hub):
         genzoo.load("toy-gan", device="cuda:77")
 
 
-@pytest.mark.parametrize("ask", [genzoo.card, genzoo.create, genzoo.load, genzoo.pull, genzoo.verify, lambda name: genzoo.push(name, "x")])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        genzoo.card,
+        genzoo.create,
+        genzoo.load,
+        genzoo.pull,
+        genzoo.verify,
+        lambda name: genzoo.push(name, "x"),
+    ],
+)
 class TestNames:
     def test_the_nearest_name_is_in_the_message(self, ask, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
@@ -88,7 +111,10 @@ class TestNames:
 def test_no_weights_says_what_to_do(hub):
     with pytest.raises(HubError, match="'coin' has no published weights") as caught:
         genzoo.load("coin")
-    hint = "genzoo train coin makes some, and GENZOO_ZOO=runs/coin lets them be found; genzoo.create('coin') has fresh ones"
+    hint = (
+        "genzoo train coin makes some, and GENZOO_ZOO=runs/coin lets them be found; "
+        "genzoo.create('coin') has fresh ones"
+    )
     assert caught.value.hint == hint
     with pytest.raises(HubError) as caught:
         genzoo.load("coder")  # has no recipe

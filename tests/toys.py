@@ -36,13 +36,20 @@ class ToyGAN(ImplicitModel):
         c, h, w = config.image_shape
         norm = nn.BatchNorm2d if config.norm else nn.Identity
         self.generator = nn.Sequential(
-            nn.ConvTranspose2d(config.latent_size, config.width, (h // 2, w // 2)), norm(config.width), nn.ReLU(),
-            nn.ConvTranspose2d(config.width, c, 4, stride=2, padding=1), nn.Sigmoid(),
-        )  # fmt: skip
+            nn.ConvTranspose2d(config.latent_size, config.width, (h // 2, w // 2)),
+            norm(config.width),
+            nn.ReLU(),
+            nn.ConvTranspose2d(config.width, c, 4, stride=2, padding=1),
+            nn.Sigmoid(),
+        )
         self.discriminator = nn.Sequential(
-            nn.Conv2d(c, config.width, 4, stride=2, padding=1), norm(config.width), nn.LeakyReLU(0.2),
-            nn.Dropout(config.dropout), nn.Conv2d(config.width, 1, (h // 2, w // 2)), nn.Flatten(0),
-        )  # fmt: skip
+            nn.Conv2d(c, config.width, 4, stride=2, padding=1),
+            norm(config.width),
+            nn.LeakyReLU(0.2),
+            nn.Dropout(config.dropout),
+            nn.Conv2d(config.width, 1, (h // 2, w // 2)),
+            nn.Flatten(0),
+        )
 
     @property
     def latent_size(self):
@@ -145,10 +152,17 @@ class Coder(EncodingModel):
 
 RECIPE = Recipe(data="digits", steps=6, batch=16, precision="fp32", rate={"all": 2e-3}, betas=(0.5, 0.9))
 CARDS = {
-    "toy-gan": Card(name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=RECIPE, summary="A toy"),
+    "toy-gan": Card(
+        name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=RECIPE, summary="A toy"
+    ),
     "sad-gan": Card(name="sad-gan", family=Family.IMPLICIT, model="toys:SadGAN", recipe=RECIPE),
     "coin": Card(name="coin", family=Family.TRACTABLE, model="toys:Bernoulli", recipe=RECIPE),
-    "coins": Card(name="coins", family=Family.APPROXIMATE, model="toys:Coins", recipe=RECIPE.replace(data="binarized-digits")),
+    "coins": Card(
+        name="coins",
+        family=Family.APPROXIMATE,
+        model="toys:Coins",
+        recipe=RECIPE.replace(data="binarized-digits"),
+    ),
     "coder": Card(name="coder", family=Family.AUTOENCODER, model="toys:Coder"),
 }
 

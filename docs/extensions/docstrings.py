@@ -1,4 +1,5 @@
-"""The API reference: every module of a room, and docstrings, which are written as plain text, made safe for reStructuredText."""
+"""The API reference: every module of a room, and docstrings, which are written as plain text, made safe for
+reStructuredText."""
 
 import importlib
 import importlib.util
@@ -18,14 +19,25 @@ SECTION = re.compile(r"^\s*(Args|Returns|Raises|Yields|Attributes|Note|Example)s
 def submodules(name):
     """Return `name` and, of a package, the modules in it, without the private ones."""
     places = getattr(importlib.import_module(name), "__path__", ())
-    return [name, *sorted(f"{name}.{found.name}" for found in pkgutil.iter_modules(places) if not found.name.startswith("_"))]
+    return [
+        name,
+        *sorted(
+            f"{name}.{found.name}" for found in pkgutil.iter_modules(places) if not found.name.startswith("_")
+        ),
+    ]
 
 
 def modules(line):
-    """Return the modules that a line stands for: `plugins` all of the official plugins that are installed, `package.*` all of a package."""
+    """Return the modules that a line stands for: `plugins` all of the official plugins that are installed,
+    `package.*` all of a package."""
     if line == "plugins":
         packages = [path.parent.name.replace("-", "_") for path in sorted(PLUGINS.glob("*/pyproject.toml"))]
-        return [module for package in packages if importlib.util.find_spec(package) for module in submodules(package)]
+        return [
+            module
+            for package in packages
+            if importlib.util.find_spec(package)
+            for module in submodules(package)
+        ]
     return submodules(line.removesuffix(".*")) if line.endswith(".*") else [line]
 
 
@@ -36,7 +48,9 @@ def listed(names):
         # Of a package's own file the words count; what it imports is documented where it is written.
         package = hasattr(importlib.import_module(module), "__path__")
         members = [] if package else ["   :members:", "   :show-inheritance:"]
-        blocks.append("\n".join([f"## {module}", "", "```{eval-rst}", f".. automodule:: {module}", *members, "```"]))
+        blocks.append(
+            "\n".join([f"## {module}", "", "```{eval-rst}", f".. automodule:: {module}", *members, "```"])
+        )
     return "\n\n".join(blocks)
 
 
@@ -46,14 +60,18 @@ def read_source(app, docname, source):
 
 
 def plain(line):
-    """Return a line of a docstring with the signs that reStructuredText would take for markup escaped, code left alone."""
+    """Return a line of a docstring with the signs that reStructuredText would take for markup escaped, code
+    left alone."""
     bullet = re.match(r"\s*\* |", line)[0]
     parts = CODE.split(line[len(bullet) :])
-    return bullet + "".join(part if number % 2 else SIGN.sub(r"\\\g<0>", part) for number, part in enumerate(parts))
+    return bullet + "".join(
+        part if number % 2 else SIGN.sub(r"\\\g<0>", part) for number, part in enumerate(parts)
+    )
 
 
 def process(app, what, name, obj, options, lines):
-    """Escape a docstring; an indented block after a blank line is a literal one, and so is a package's list of its files."""
+    """Escape a docstring; an indented block after a blank line is a literal one, and so is a package's list
+    of its files."""
     done, literal = [], False
     lines[:] = files_indented(lines)
     for line in lines:
@@ -61,7 +79,13 @@ def process(app, what, name, obj, options, lines):
         blank = not done or not done[-1].strip()
         if literal and line.strip() and indent == 0:
             literal = False
-        if not literal and indent and blank and not any(SECTION.match(other) for other in done[-3:]) and not in_section(done):
+        if (
+            not literal
+            and indent
+            and blank
+            and not any(SECTION.match(other) for other in done[-3:])
+            and not in_section(done)
+        ):
             done += ["::", ""]
             literal = True
         done.append(line if literal else plain(line))

@@ -1,7 +1,8 @@
 """Gallery and scoreboard, made from the ledger: `python docs/extensions/gallery.py` writes docs/generated.
 
-Every model with published weights is drawn once, the first 64 images of seed 0 with none left out, and timed while it draws. A model
-that is published later appears by itself; what was drawn is kept under the digest of its weights.
+Every model with published weights is drawn once, the first 64 images of seed 0 with none left out, and timed
+while it draws. A model that is published later appears by itself; what was drawn is kept under the digest of
+its weights.
 """
 
 import json
@@ -14,7 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
 COUNT, SEED, COLUMNS = 64, 0, 16
-DENSITY = "A density of real-valued pixels can be any number, also below 0, and is not comparable with a probability of 8-bit pixels."
+DENSITY = (
+    "A density of real-valued pixels can be any number, also below 0, and is not comparable with a "
+    "probability of 8-bit pixels."
+)
 BOUNDS = ("elbo", "iwae")
 # What can be asked of a family; a classifier, which only measures others, has no place among them.
 EXACT = {"tractable": "exact", "approximate": "bound", "implicit": "no density", "autoencoder": "no density"}
@@ -26,7 +30,9 @@ def build(app=None):
     from genzoo.zoo import row
 
     GENERATED.mkdir(exist_ok=True)
-    published = [(card, row(card.name)) for card in genzoo.cards() if card.has_weights and card.family.value in EXACT]
+    published = [
+        (card, row(card.name)) for card in genzoo.cards() if card.has_weights and card.family.value in EXACT
+    ]
     drawn = {card.name: draw(card, facts) for card, facts in published}
     write("gallery.md", "\n\n".join(entry(card, facts, drawn[card.name]) for card, facts in published))
     write("scoreboard.md", scoreboard(published, drawn))
@@ -43,7 +49,8 @@ def write(name, text):
 
 
 def draw(card, facts):
-    """Return {"picture", "alt", "rate", "latent"} of a model, its picture drawn unless these very weights were drawn before."""
+    """Return {"picture", "alt", "rate", "latent"} of a model, its picture drawn unless these very weights
+    were drawn before."""
     import genzoo
 
     stem = f"{card.name}-{facts.sha256[:12]}"
@@ -55,7 +62,9 @@ def draw(card, facts):
     model.eval()
     images, rate, alt = samples(model, card) if hasattr(model, "sample") else reconstructions(model, card)
     genzoo.save_grid(images, GENERATED / f"{stem}.png", columns=COLUMNS)
-    latent = "encodes and decodes" if hasattr(model, "encode") else "decodes" if hasattr(model, "decode") else "–"
+    latent = (
+        "encodes and decodes" if hasattr(model, "encode") else "decodes" if hasattr(model, "decode") else "–"
+    )
     found = {"picture": f"{stem}.png", "alt": alt, "rate": rate, "latent": latent}
     noted.write_text(json.dumps(found), "utf-8")
     return found
@@ -70,7 +79,8 @@ def samples(model, card):
 
 
 def reconstructions(model, card):
-    """Return images above what their codes are decoded to, for a model that cannot be sampled; the data set itself is not at hand here."""
+    """Return images above what their codes are decoded to, for a model that cannot be sampled; the data set
+    itself is not at hand here."""
     import numpy as np
     import torch
     from PIL import Image
@@ -78,7 +88,12 @@ def reconstructions(model, card):
     import genzoo
     from genzoo.data.decode import fit
 
-    pixels = genzoo.load("dcgan-bedrooms").sample(COLUMNS, seed=SEED, dtype=torch.uint8).permute(0, 2, 3, 1).numpy()
+    pixels = (
+        genzoo.load("dcgan-bedrooms")
+        .sample(COLUMNS, seed=SEED, dtype=torch.uint8)
+        .permute(0, 2, 3, 1)
+        .numpy()
+    )
     made = np.stack([fit(Image.fromarray(image), model.image_shape) for image in pixels])
     x = torch.from_numpy(made) / 255
     alt = f"{COLUMNS} bedrooms drawn by dcgan-bedrooms, and what {card.name} rebuilds from their codes"
@@ -93,9 +108,13 @@ def entry(card, facts, drawn):
     from genzoo.cli.output import human_size
 
     shown = (
-        f"The first {COUNT} images of seed {SEED}, none left out: `genzoo sample {card.name} -n {COUNT} --seed {SEED}`."
+        (
+            f"The first {COUNT} images of seed {SEED}, none left out: `genzoo sample {card.name} -n {COUNT} "
+            f"--seed {SEED}`."
+        )
         if drawn["rate"]
-        else "An autoencoder has no p(z) to draw from, so it has no samples. Above: images that it was never trained on (bedrooms drawn by "
+        else "An autoencoder has no p(z) to draw from, so it has no samples. Above: images that it was "
+        "never trained on (bedrooms drawn by "
         "`dcgan-bedrooms`, made smaller); below: what it rebuilds from their codes."
     )
     about = [
@@ -105,7 +124,13 @@ def entry(card, facts, drawn):
         ("data", facts.data),
         ("terms", facts.terms),
         ("trained", facts.trained),
-        ("weights", f"{human_size(facts.bytes)}, sha256 `{facts.sha256[:16]}…`, {facts.licence or 'no licence stated'}"),
+        (
+            "weights",
+            (
+                f"{human_size(facts.bytes)}, sha256 `{facts.sha256[:16]}…`, "
+                f"{facts.licence or 'no licence stated'}"
+            ),
+        ),
         ("plugin", f"`{facts.plugin or card.plugin}`"),
     ]
     lines = [f"## {card.name}", "", f"![{drawn['alt']}](/generated/{drawn['picture']})", "", shown, ""]
@@ -117,7 +142,9 @@ def entry(card, facts, drawn):
 
 def score_line(score, name):
     """Return one measurement as a row; the floor that real images reach is said to be one."""
-    metric = re.sub(r"@[0-9a-f]+(?=\])", "", score.metric) + ("" if score.subject in (name, "") else f" of {score.subject} images")
+    metric = re.sub(r"@[0-9a-f]+(?=\])", "", score.metric) + (
+        "" if score.subject in (name, "") else f" of {score.subject} images"
+    )
     where = ", ".join(part for part in (score.data, score.split, score.transform) if part)
     return f"| {cell(metric)} | {amount(score)} | {score.n:,} | {cell(where)} | {cell(score.protocol)} |"
 
@@ -147,13 +174,26 @@ def scoreboard(published, drawn):
 
 def table(data, rows, drawn):
     """Return the table of one data set, and the floor of its KID where there is one."""
-    lines = [f"## {data}", "", "| model | exact? | NLL, nats | bits/dim | samples/s | useful z | KID |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        f"## {data}",
+        "",
+        "| model | exact? | NLL, nats | bits/dim | samples/s | useful z | KID |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for card, facts in rows:
         rate = drawn[card.name]["rate"]
         speed = "no samples" if rate is None else f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
         nats, bits = (likelihood(facts.scores, unit) for unit in ("nats", "bits/dim"))
         link = f"[{card.name}](/gallery.md#{re.sub(r'[^a-z0-9-]', '', card.name.lower())})"
-        cells = [link, EXACT[card.family.value], nats, bits, speed, drawn[card.name]["latent"], kid(facts.scores, card.name)]
+        cells = [
+            link,
+            EXACT[card.family.value],
+            nats,
+            bits,
+            speed,
+            drawn[card.name]["latent"],
+            kid(facts.scores, card.name),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     floors = {kid(facts.scores, "train") for _, facts in rows} - {"–"}
     lines += [f"| real images, the floor | | | | | | {floor} |" for floor in sorted(floors)]
@@ -163,7 +203,8 @@ def table(data, rows, drawn):
 
 
 def likelihood(scores, unit):
-    """Return the sharpest statement about log p(x) in `unit`: the exact one, or the tightest bound, and how it was made."""
+    """Return the sharpest statement about log p(x) in `unit`: the exact one, or the tightest bound, and how
+    it was made."""
     found = [score for score in scores if score.metric == "nll" and score.unit == unit]
     exact = [score for score in found if score.kind == "exact"]
     if exact:
@@ -177,7 +218,9 @@ def likelihood(scores, unit):
 
 def kid(scores, subject):
     """Return the kernel distance of `subject` and the features it was measured in, or a dash."""
-    found = next((score for score in scores if score.metric.startswith("kid") and score.subject == subject), None)
+    found = next(
+        (score for score in scores if score.metric.startswith("kid") and score.subject == subject), None
+    )
     return f"{amount(found)} ({re.sub(r'^kid.|@.*$', '', found.metric)})" if found else "–"
 
 

@@ -1,7 +1,9 @@
-"""Pages of the repository as pages of the site: README, SECURITY and the like are included, and links between files go on working.
+"""Pages of the repository as pages of the site: README, SECURITY and the like are included, and links between
+files go on working.
 
-In the repository a link names a file, `[the trust line](../SECURITY.md)`. On the site that file may be another page, the view of a
-module's source, or a download; whatever it is, no page has to be written twice. A name such as `genzoo.images.grid` leads to the reference.
+In the repository a link names a file, `[the trust line](../SECURITY.md)`. On the site that file may be
+another page, the view of a module's source, or a download; whatever it is, no page has to be written twice. A
+name such as `genzoo.images.grid` leads to the reference.
 """
 
 import os
@@ -79,7 +81,9 @@ def rewritten(text, origin, page, known):
         return NAME.sub(r"{py:obj}`\1`", LINK.sub(link, part))
 
     parts = FENCE.split(text)  # text, fence, its ticks, text, ...
-    return "".join(good(part) if number % 3 == 0 else part for number, part in enumerate(parts) if number % 3 != 2)
+    return "".join(
+        good(part) if number % 3 == 0 else part for number, part in enumerate(parts) if number % 3 != 2
+    )
 
 
 def read_source(app, docname, source):

@@ -1,4 +1,5 @@
-"""What a cell prints arrives in pieces that may end anywhere; myst-nb puts a line break behind each. Here they are joined first."""
+"""What a cell prints arrives in pieces that may end anywhere; myst-nb puts a line break behind each. Here
+they are joined first."""
 
 from myst_nb.core import render
 

@@ -11,8 +11,13 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = "python -m sphinx -W docs build/site"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = (
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
-)  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+)
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +37,9 @@ def address(site):
         def log_message(self, *words):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site)) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=site)
+    ) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
@@ -41,7 +48,9 @@ def address(site):
 @pytest.fixture(scope="session")
 def browser():
     """A headless Chromium."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install -r requirements-docs.txt")
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="playwright is not installed: pip install -r requirements-docs.txt"
+    )
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with api.sync_playwright() as playwright:

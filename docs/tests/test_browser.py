@@ -1,4 +1,5 @@
-"""The site in a real browser: pages render, pictures load, search finds, nothing leaves the machine, on a phone and in the dark."""
+"""The site in a real browser: pages render, pictures load, search finds, nothing leaves the machine, on a
+phone and in the dark."""
 
 import re
 
@@ -6,7 +7,15 @@ import pytest
 
 WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 # One page of each kind; the links of all others are held by test_site.py.
-PAGES = ("index.html", "lecture.html", "commands.html", "gallery.html", "scoreboard.html", "api/losses.html", "performance.html")
+PAGES = (
+    "index.html",
+    "lecture.html",
+    "commands.html",
+    "gallery.html",
+    "scoreboard.html",
+    "api/losses.html",
+    "performance.html",
+)
 RGB = re.compile(r"rgba?\((\d+), (\d+), (\d+)")
 
 
@@ -21,9 +30,19 @@ def opened(browser, address, site):
         context = browser.new_context(viewport=viewport, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.on("request", lambda request: None if request.url.startswith((address, "data:")) else wrong.append(f"outside: {request.url}"))
+        page.on(
+            "request",
+            lambda request: (
+                None
+                if request.url.startswith((address, "data:"))
+                else wrong.append(f"outside: {request.url}")
+            ),
+        )
         page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
-        page.on("response", lambda answer: wrong.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None)
+        page.on(
+            "response",
+            lambda answer: wrong.append(f"{answer.status}: {answer.url}") if answer.status >= 400 else None,
+        )
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.goto(address + name)
         page.wait_for_load_state("networkidle")
@@ -40,11 +59,17 @@ def tutorials(site):
 
 
 def look(page):
-    """Hold that a page has a title, that its pictures have loaded, its equations are drawn, and nothing is wider than the window."""
+    """Hold that a page has a title, that its pictures have loaded, its equations are drawn, and nothing is
+    wider than the window."""
     assert page.locator("h1").first.inner_text().strip()
-    pictures = page.evaluate("[...document.querySelectorAll('article img')].filter(i => !(i.complete && i.naturalWidth)).map(i => i.src)")
+    pictures = page.evaluate(
+        "[...document.querySelectorAll('article img')].filter(i => !(i.complete && "
+        "i.naturalWidth)).map(i => i.src)"
+    )
     assert pictures == []
-    assert page.evaluate("document.querySelectorAll('.math').length") <= page.evaluate("document.querySelectorAll('mjx-container').length")
+    assert page.evaluate("document.querySelectorAll('.math').length") <= page.evaluate(
+        "document.querySelectorAll('mjx-container').length"
+    )
     assert page.evaluate("document.querySelectorAll('mjx-merror').length") == 0
     assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
@@ -77,12 +102,16 @@ def test_a_page_can_be_read_in_the_dark(opened, name):
     assert brightness(page.evaluate(style % ("color", "article p"))) > 150
 
 
-@pytest.mark.parametrize(("words", "expected"), [("bits/dim", "scoreboard.html"), ("reparametrise", "api/losses.html")])
+@pytest.mark.parametrize(
+    ("words", "expected"), [("bits/dim", "scoreboard.html"), ("reparametrise", "api/losses.html")]
+)
 def test_search_finds(opened, words, expected):
     page = opened(f"search.html?q={words}")
     page.wait_for_selector("#search-results li", timeout=20_000)
     page.wait_for_function("/^Search Results/.test(document.querySelector('#search-results h2')?.innerText)")
-    found = page.evaluate("[...document.querySelectorAll('#search-results li a')].map(a => a.getAttribute('href'))")
+    found = page.evaluate(
+        "[...document.querySelectorAll('#search-results li a')].map(a => a.getAttribute('href'))"
+    )
     assert any(expected in link for link in found), found
 
 

@@ -43,12 +43,18 @@ def test_links_of_the_repository_become_links_of_the_site(text, expected):
 
 def test_links_of_a_file_elsewhere_are_read_from_where_it_lies():
     readme = DOCS.parent / "plugins" / "genzoo-vae" / "README.md"
-    assert repository.rewritten("[a](../../SECURITY.md)", readme, DOCS / "plugins" / "v.md", SECURITY) == "[a](/project/security.md)"
+    assert (
+        repository.rewritten("[a](../../SECURITY.md)", readme, DOCS / "plugins" / "v.md", SECURITY)
+        == "[a](/project/security.md)"
+    )
 
 
 def test_a_page_that_nobody_named_is_found():
     assert "comparing-nothing" not in repository.further("lecture\n")
-    assert "lecture" not in repository.further("lecture\n").split() and "gallery" in repository.further("lecture\n").split()
+    assert (
+        "lecture" not in repository.further("lecture\n").split()
+        and "gallery" in repository.further("lecture\n").split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,15 @@ def test_a_colon_in_the_first_line_about_a_property_leaves_it_whole():
 
 
 def test_the_list_of_a_packages_files_keeps_its_lines():
-    lines = ["The ledger.", "", "rows.py   one row", "books.py  all of them,", "          and who's first", "", "After *it*."]
+    lines = [
+        "The ledger.",
+        "",
+        "rows.py   one row",
+        "books.py  all of them,",
+        "          and who's first",
+        "",
+        "After *it*.",
+    ]
     docstrings.process(None, "module", "genzoo.ledger", None, None, lines)
     block = ["    rows.py   one row", "    books.py  all of them,", "              and who's first"]
     assert lines == ["The ledger.", "", "::", "", *block, "", r"After \*it\*."]
@@ -86,7 +100,13 @@ def test_what_a_cell_prints_in_pieces_is_not_broken_where_they_end(monkeypatch):
     render = pytest.importorskip("myst_nb.core.render")
     monkeypatch.setattr(render, "coalesce_streams", render.coalesce_streams)
     streams.setup(None)
-    pieces = [("stdout", "fid[g"), ("stderr", "1 of 2\r"), ("stdout", "ist]: 3\nki"), ("stdout", "d: 4\n\n"), ("stderr", "2 of 2\n")]
+    pieces = [
+        ("stdout", "fid[g"),
+        ("stderr", "1 of 2\r"),
+        ("stdout", "ist]: 3\nki"),
+        ("stdout", "d: 4\n\n"),
+        ("stderr", "2 of 2\n"),
+    ]
     outputs = [{"output_type": "stream", "name": name, "text": text} for name, text in pieces]
     image = {"output_type": "display_data", "data": {}}
     told = render.coalesce_streams([outputs[0], image, *outputs[1:]])
@@ -111,7 +131,9 @@ def published(name, family, *scores):
 def test_a_model_that_is_published_stands_on_the_scoreboard_by_itself():
     about = {"data": "moons", "transform": "8-bit", "n": 10, "stderr": 0.1, "metric": "nll", "unit": "nats"}
     exact = published("new", Family.TRACTABLE, Score(value=80.0, kind="exact", **about))
-    bounds = [Score(value=value, kind="iwae", protocol=f"K = {k}", **about) for value, k in ((91.0, 1), (90.0, 50))]
+    bounds = [
+        Score(value=value, kind="iwae", protocol=f"K = {k}", **about) for value, k in ((91.0, 1), (90.0, 50))
+    ]
     bound = published("other", Family.APPROXIMATE, Score(value=92.0, kind="elbo", **about), *bounds)
     drawn = {name: {"rate": 12.3, "latent": "–"} for name in ("new", "other")}
     text = gallery.scoreboard([exact, bound], drawn)
@@ -122,7 +144,12 @@ def test_a_model_that_is_published_stands_on_the_scoreboard_by_itself():
 
 def test_kid_names_its_features_and_the_floor_stands_below():
     about = {"data": "moons", "transform": "8-bit", "n": 10, "metric": "kid[gist-v1@0123]"}
-    gan = published("gan", Family.IMPLICIT, Score(value=0.5, subject="gan", **about), Score(value=0.1, subject="train", **about))
+    gan = published(
+        "gan",
+        Family.IMPLICIT,
+        Score(value=0.5, subject="gan", **about),
+        Score(value=0.1, subject="train", **about),
+    )
     text = gallery.scoreboard([gan], {"gan": {"rate": None, "latent": "decodes"}})
     assert "| no density | – | – | no samples | decodes | 0.5 (gist-v1) |" in text
     assert "| real images, the floor | | | | | | 0.1 (gist-v1) |" in text

@@ -1,4 +1,5 @@
-"""The built site: every link leads somewhere, every picture is there, nothing is fetched from elsewhere, nothing is missing."""
+"""The built site: every link leads somewhere, every picture is there, nothing is fetched from elsewhere,
+nothing is missing."""
 
 import importlib
 import re
@@ -12,7 +13,15 @@ import pytest
 import genzoo
 from genzoo.cli.program import COMMANDS, cli
 
-FETCHED = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "video": "src", "object": "data"}
+FETCHED = {
+    "script": "src",
+    "img": "src",
+    "link": "href",
+    "iframe": "src",
+    "source": "src",
+    "video": "src",
+    "object": "data",
+}
 
 
 class Page(HTMLParser):
@@ -37,7 +46,8 @@ def read(site):
 
 
 def broken(site, pages, name):
-    """Yield each link of a page that leads nowhere inside the site, and each thing it would fetch from outside."""
+    """Yield each link of a page that leads nowhere inside the site, and each thing it would fetch from
+    outside."""
     for target in [*pages[name].links, *pages[name].fetched]:
         parts = urlsplit(urljoin(f"/{name}", target))
         if urlsplit(target).scheme or urlsplit(target).netloc:
@@ -65,7 +75,8 @@ def test_every_link_leads_somewhere_and_nothing_comes_from_outside(site, pages):
 
 def test_broken_links_are_seen(tmp_path):
     (tmp_path / "a.html").write_text(
-        '<a href="b.html">b</a><a href="#x">x</a><img src="https://example.org/a.png"><a href="http://example.org">e</a>'
+        '<a href="b.html">b</a><a href="#x">x</a><img src="https://example.org/a.png"><a '
+        'href="http://example.org">e</a>'
         '<a id="y" href="a.html#y">y</a><a href="https://example.org">e</a>'
     )
     assert len(list(broken(tmp_path, read(tmp_path), "a.html"))) == 4
@@ -79,7 +90,10 @@ def test_every_command_and_option_is_described(site):
             assert f'id="genzoo-{name}"' in text, name
             for option in command.params:
                 words = [word for word in option.opts if word.startswith("--")]
-                assert all(f'id="cmdoption-genzoo-{name}-{word.lstrip("-")}"' in text for word in words), (name, words)
+                assert all(f'id="cmdoption-genzoo-{name}-{word.lstrip("-")}"' in text for word in words), (
+                    name,
+                    words,
+                )
 
 
 def test_everything_public_is_in_the_reference(site):

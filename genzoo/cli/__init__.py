@@ -1,4 +1,5 @@
-"""The command line. `main` is the program; `genzoo.cli.program.cli` is the same as a click command, for tests and documents.
+"""The command line. `main` is the program; `genzoo.cli.program.cli` is the same as a click command, for tests
+and documents.
 
 program.py   the group: commands are imported when they are used, errors become one line
 options.py   what several commands share: names, counts, seeds, --json, --debug
@@ -20,8 +21,9 @@ __all__ = ["main"]
 
 def main() -> NoReturn:
     """Run `genzoo` with the arguments of the process and end the process with its exit code."""
-    # Importing torch makes a million objects and no garbage; collecting on the way takes a third of the time to the first image.
-    # Commands that go on for long switch it on again when they have loaded what they need: `options.settled`.
+    # Importing torch makes a million objects and no garbage; collecting on the way takes a third of the time
+    # to the first image. Commands that go on for long switch it on again when they have loaded what they
+    # need: `options.settled`.
     gc.disable()
     try:
         _open_closed_streams()
@@ -42,12 +44,15 @@ def main() -> NoReturn:
 def _open_closed_streams() -> None:
     """Give closed standard streams (`2>&-`) to the null device.
 
-    The next file that is opened would have the number of the closed one, and what C code says on stderr would be written into it.
+    The next file that is opened would have the number of the closed one, and what C code says on stderr would
+    be written into it.
     """
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest number that is free: this one
+            os.set_inheritable(
+                os.open(os.devnull, os.O_RDWR), True
+            )  # the lowest number that is free: this one
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the process ends

@@ -10,7 +10,15 @@ import click
 
 from genzoo.card import Card
 from genzoo.cli.exploring import drawn, loaded, out_option, target
-from genzoo.cli.options import LARGEST_SEED, command, data_option, device_option, find, name_argument, seed_option
+from genzoo.cli.options import (
+    LARGEST_SEED,
+    command,
+    data_option,
+    device_option,
+    find,
+    name_argument,
+    seed_option,
+)
 from genzoo.cli.output import Progress, note
 from genzoo.errors import safe_text
 
@@ -20,7 +28,9 @@ if TYPE_CHECKING:
 MOST = 100  # images whose codes make a concept, unasked
 FEWEST = 3  # images of a concept, the FEWEST of genzoo.explore.concepts, which would bring torch
 _SEED = re.compile(r"(\d{1,19})(?::(\d{1,9}))?", re.ASCII)
-_OF_SEEDS = "images chosen by looking: seeds, or SEED:NUMBER for one of `genzoo sample --seed SEED`, counted from 0"
+_OF_SEEDS = (
+    "images chosen by looking: seeds, or SEED:NUMBER for one of `genzoo sample --seed SEED`, counted from 0"
+)
 
 
 class Concept(NamedTuple):
@@ -31,7 +41,9 @@ class Concept(NamedTuple):
     samples: Tensor  # (≥ 3, C, H, W), some of its images
 
 
-def read_seeds(context: click.Context, parameter: click.Parameter, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+def read_seeds(
+    context: click.Context, parameter: click.Parameter, texts: Sequence[str]
+) -> list[list[tuple[int, int]]]:
     """Return each text, such as `3,14` or `7:0,7:12`, as pairs of a seed and the number of an image."""
     return [[_read_seed(context, parameter, word.strip()) for word in text.split(",")] for text in texts]
 
@@ -39,40 +51,80 @@ def read_seeds(context: click.Context, parameter: click.Parameter, texts: Sequen
 def _read_seed(context: click.Context, parameter: click.Parameter, word: str) -> tuple[int, int]:
     found = _SEED.fullmatch(word)
     if not found or int(found[1]) > LARGEST_SEED:
-        raise click.BadParameter(f"{word!r} is no seed; write 3,14,15, or 7:0,7:12,7:31 for images of seed 7", context, parameter)
+        raise click.BadParameter(
+            f"{word!r} is no seed; write 3,14,15, or 7:0,7:12,7:31 for images of seed 7", context, parameter
+        )
     return int(found[1]), int(found[2] or 0)
 
 
 @command("arithmetic")
 @name_argument
-@click.option("--plus", multiple=True, metavar="CONCEPT", help="Add images by label or attribute: 7, or Smiling,not-Male. Repeatable.")
-@click.option("--minus", multiple=True, metavar="CONCEPT", help="Take such images away. Repeatable.")
-@click.option("--plus-seeds", multiple=True, callback=read_seeds, metavar="SEED,SEED,SEED...", help=f"Add {_OF_SEEDS}. Repeatable.")
-@click.option("--minus-seeds", multiple=True, callback=read_seeds, metavar="SEED,SEED,SEED...", help="Take such images away. Repeatable.")
 @click.option(
-    "-n", "n", type=click.IntRange(min=FEWEST), help=f"Images of a concept. By default {MOST} labelled ones, or {FEWEST} of a GAN's."
+    "--plus",
+    multiple=True,
+    metavar="CONCEPT",
+    help="Add images by label or attribute: 7, or Smiling,not-Male. Repeatable.",
 )
-@click.option("--noise", type=click.FloatRange(0, 100), default=0.25, show_default=True, help="Half the width of the noise around the sum.")
+@click.option("--minus", multiple=True, metavar="CONCEPT", help="Take such images away. Repeatable.")
+@click.option(
+    "--plus-seeds",
+    multiple=True,
+    callback=read_seeds,
+    metavar="SEED,SEED,SEED...",
+    help=f"Add {_OF_SEEDS}. Repeatable.",
+)
+@click.option(
+    "--minus-seeds",
+    multiple=True,
+    callback=read_seeds,
+    metavar="SEED,SEED,SEED...",
+    help="Take such images away. Repeatable.",
+)
+@click.option(
+    "-n",
+    "n",
+    type=click.IntRange(min=FEWEST),
+    help=f"Images of a concept. By default {MOST} labelled ones, or {FEWEST} of a GAN's.",
+)
+@click.option(
+    "--noise",
+    type=click.FloatRange(0, 100),
+    default=0.25,
+    show_default=True,
+    help="Half the width of the noise around the sum.",
+)
 @data_option
 @seed_option
 @out_option("arithmetic")
 @device_option
 def arithmetic_command(
-    name: str, plus: tuple[str, ...], minus: tuple[str, ...], plus_seeds: list[list[tuple[int, int]]],
-    minus_seeds: list[list[tuple[int, int]]], n: int | None, noise: float, data: str | None, seed: int | None, out: str | None,
+    name: str,
+    plus: tuple[str, ...],
+    minus: tuple[str, ...],
+    plus_seeds: list[list[tuple[int, int]]],
+    minus_seeds: list[list[tuple[int, int]]],
+    n: int | None,
+    noise: float,
+    data: str | None,
+    seed: int | None,
+    out: str | None,
     device: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """Sums of concepts, such as smile - neutral + man.
 
-    The paper's example is smiling woman - neutral woman + neutral man. A concept is the mean z of at least three images. A GAN encodes
-    none: of its own samples those are taken that show the concept most surely to its discriminator, and told, to be used as seeds.
+    The paper's example is smiling woman - neutral woman + neutral man. A concept is the mean z of at least
+    three images. A GAN encodes none: of its own samples those are taken that show the concept most surely to
+    its discriminator, and told, to be used as seeds.
 
-    Left, samples of each and the image of their mean; then the sum in the middle of its neighbours; last, the control: the sum over pixels.
+    Left, samples of each and the image of their mean; then the sum in the middle of its neighbours; last, the
+    control: the sum over pixels.
     """
     card, _ = find(name)
     if not plus and not plus_seeds:
         context = click.get_current_context()
-        raise click.UsageError("name what to add: --plus-seeds 3,14,15, or --plus Smiling where there are labels", context)
+        raise click.UsageError(
+            "name what to add: --plus-seeds 3,14,15, or --plus Smiling where there are labels", context
+        )
     path = target(out, card, "arithmetic")
     start = drawn(seed)
     model = loaded(card, device)
@@ -82,15 +134,33 @@ def arithmetic_command(
     named = _named(model, card, data, (*plus, *minus), n, start)
     added = [*named[: len(plus)], *(_of_seeds(model, group) for group in plus_seeds)]
     taken = [*named[len(plus) :], *(_of_seeds(model, group) for group in minus_seeds)]
-    result = arithmetic(model, [concept.z for concept in added], [concept.z for concept in taken], noise=noise, seed=start)
+    result = arithmetic(
+        model, [concept.z for concept in added], [concept.z for concept in taken], noise=noise, seed=start
+    )
     save_picture(picture(result, [concept.samples for concept in (*added, *taken)], len(taken)), path)
     first, *rest = added
-    formula = first.words + "".join(f" - {concept.words}" for concept in taken) + "".join(f" + {concept.words}" for concept in rest)
-    note(safe_text(f"{path}: {formula} by {card.name}, amid noise of ± {noise:g}, and the same over pixels; seed {start}", 1500))
+    formula = (
+        first.words
+        + "".join(f" - {concept.words}" for concept in taken)
+        + "".join(f" + {concept.words}" for concept in rest)
+    )
+    note(
+        safe_text(
+            (
+                f"{path}: {formula} by {card.name}, amid noise of ± {noise:g}, and the same over pixels; "
+                f"seed {start}"
+            ),
+            1500,
+        )
+    )
 
 
-def _named(model: Any, card: Card, data: str | None, concepts: Sequence[str], n: int | None, seed: int) -> list[Concept]:
-    """Return concepts that are given in words: labelled training images, or samples that a GAN's discriminator takes for such."""
+def _named(
+    model: Any, card: Card, data: str | None, concepts: Sequence[str], n: int | None, seed: int
+) -> list[Concept]:
+    """Return concepts that are given in words: labelled training images, or samples that a GAN's
+    discriminator takes for such.
+    """
     if not concepts:
         return []
     from genzoo.evaluation.reading import samples_showing
@@ -106,14 +176,19 @@ def _named(model: Any, card: Card, data: str | None, concepts: Sequence[str], n:
     with Progress(card.name, "images") as progress:
         found = samples_showing(model, images, concepts, n or FEWEST, seed, progress=progress)
     groups = [_of_seeds(model, [(seed, number) for number in numbers]) for numbers in found]
-    return [group._replace(words=f"{words} ({group.words})") for words, group in zip(concepts, groups, strict=True)]
+    return [
+        group._replace(words=f"{words} ({group.words})")
+        for words, group in zip(concepts, groups, strict=True)
+    ]
 
 
 def _of_words(model: Any, images: Any, words: str, n: int, seed: int) -> Concept:
     from genzoo.explore.concepts import choose, of_images
 
     pixels = choose(images, words, n, seed)
-    return Concept(f"{words} ({len(pixels)} images)", of_images(model, pixels, words), pixels[:FEWEST].to(model.device))
+    return Concept(
+        f"{words} ({len(pixels)} images)", of_images(model, pixels, words), pixels[:FEWEST].to(model.device)
+    )
 
 
 def _of_seeds(model: Any, seeds: list[tuple[int, int]]) -> Concept:

@@ -1,4 +1,6 @@
-"""`genzoo cache`: what is kept on this machine, how much room it takes, what of it may go, and whether it is whole."""
+"""`genzoo cache`: what is kept on this machine, how much room it takes, what of it may go, and whether it is
+whole.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +24,22 @@ ACTIONS = ("list", "size", "prune", "verify", "repair")
 
 @command("cache")
 @click.argument("action", type=click.Choice(ACTIONS), default="list")
-@click.option("--days", type=click.FloatRange(0), default=store.OLD, show_default=True, help="prune: without use, what counts as old.")
-@click.option("--all", "every", is_flag=True, help="prune: all that can be fetched or made again, used or not.")
+@click.option(
+    "--days",
+    type=click.FloatRange(0),
+    default=store.OLD,
+    show_default=True,
+    help="prune: without use, what counts as old.",
+)
+@click.option(
+    "--all", "every", is_flag=True, help="prune: all that can be fetched or made again, used or not."
+)
 @click.option("--dry-run", is_flag=True, help="prune, repair: say what would be done, and do nothing.")
 @json_option
 @click.pass_context
-def cache_command(context: click.Context, action: str, days: float, every: bool, dry_run: bool, as_json: bool) -> None:
+def cache_command(
+    context: click.Context, action: str, days: float, every: bool, dry_run: bool, as_json: bool
+) -> None:
     r"""What is kept on this machine: list, prune, verify, repair.
 
     \b
@@ -37,12 +49,16 @@ def cache_command(context: click.Context, action: str, days: float, every: bool,
     verify   check the sha256 of all weights; the exit code is 1 if one is damaged
     repair   fetch damaged weights anew, or remove those that no ledger names
 
-    Nothing is asked. Files of other programs in the cache folder are never touched; GENZOO_CACHE says where it lies.
+    Nothing is asked. Files of other programs in the cache folder are never touched; GENZOO_CACHE says where
+    it lies.
     """
     given = {"--days": "days", "--all": "every", "--dry-run": "dry_run"}
     fitting = {"prune": set(given), "repair": {"--dry-run"}}.get(action, set())
     for option, name in given.items():
-        if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE and option not in fitting:
+        if (
+            context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+            and option not in fitting
+        ):
             raise click.UsageError(f"{option} does not go with {action}", context)
     found = store.entries()
     if action == "list":
@@ -78,7 +94,9 @@ def _list(found: list[Entry], as_json: bool) -> None:
     if as_json:
         say_json([_facts(entry, rows) for entry in shown])
     elif shown:
-        cells = [[entry.kind, human_size(entry.bytes), _day(entry.used), _name(entry, rows)] for entry in shown]
+        cells = [
+            [entry.kind, human_size(entry.bytes), _day(entry.used), _name(entry, rows)] for entry in shown
+        ]
         say_table(["KIND", "SIZE", "USED", "WHAT"], cells)
     else:
         note(safe_text(f"the cache {cache_dir()} is empty", 500))
@@ -86,9 +104,13 @@ def _list(found: list[Entry], as_json: bool) -> None:
 
 def _facts(entry: Entry, rows: dict[str, Row]) -> dict[str, Any]:
     return {
-        "kind": entry.kind, "name": _name(entry, rows), "path": str(entry.path), "bytes": entry.bytes, "used": _day(entry.used),
+        "kind": entry.kind,
+        "name": _name(entry, rows),
+        "path": str(entry.path),
+        "bytes": entry.bytes,
+        "used": _day(entry.used),
         "in_ledger": entry.digest in rows if entry.digest else None,
-    }  # fmt: skip
+    }
 
 
 def _day(seconds: float) -> str:
@@ -122,7 +144,14 @@ def _prune(found: list[Entry], days: float, every: bool, dry_run: bool, as_json:
                 failed[str(entry.path)] = error.message
             progress(count, len(going))
     if as_json:
-        say_json({"dry_run": dry_run, "freed": freed, "removed": [_facts(entry, rows) for entry in removed], "failed": failed})
+        say_json(
+            {
+                "dry_run": dry_run,
+                "freed": freed,
+                "removed": [_facts(entry, rows) for entry in removed],
+                "failed": failed,
+            }
+        )
         return int(bool(failed))
     for entry in removed:
         if entry.kind != "lock":

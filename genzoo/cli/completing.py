@@ -1,4 +1,6 @@
-"""`genzoo complete`: held-out images of which a part is kept and the rest drawn by the model, one image in each row of the picture."""
+"""`genzoo complete`: held-out images of which a part is kept and the rest drawn by the model, one image in
+each row of the picture.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genzoo.cli.options import FRESH_SEEDS, command, data_option, device_option, find, json_option, name_argument, seed_option, settled
+from genzoo.cli.options import (
+    FRESH_SEEDS,
+    command,
+    data_option,
+    device_option,
+    find,
+    json_option,
+    name_argument,
+    seed_option,
+    settled,
+)
 from genzoo.cli.output import Progress, note, say_json, say_table
 from genzoo.cli.pictures import check_animation, check_file, check_grid, check_in_order, free_file
 from genzoo.errors import ArgumentError, safe_text
@@ -26,26 +38,54 @@ _READABLE = click.Path(exists=True, dir_okay=False)
 @name_argument
 @data_option
 @click.option("--keep", type=click.Choice(KEEPS), help="The half that is kept. By default top.")
-@click.option("--mask", type=_READABLE, metavar="PNG", help="What is kept, in its place: white is kept, black or transparent is drawn.")
-@click.option("-n", "n", type=click.IntRange(min=1), default=6, show_default=True, help="Completions of each image.")
-@click.option("--images", "rows", type=click.IntRange(min=1), default=6, show_default=True, help="How many images, one in each row.")
+@click.option(
+    "--mask",
+    type=_READABLE,
+    metavar="PNG",
+    help="What is kept, in its place: white is kept, black or transparent is drawn.",
+)
+@click.option(
+    "-n", "n", type=click.IntRange(min=1), default=6, show_default=True, help="Completions of each image."
+)
+@click.option(
+    "--images",
+    "rows",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    help="How many images, one in each row.",
+)
 @seed_option
 @click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-completion.png.")
-@click.option("--animate", type=click.Path(), metavar="GIF", help="Also show how they are drawn, pixel by pixel.")
+@click.option(
+    "--animate", type=click.Path(), metavar="GIF", help="Also show how they are drawn, pixel by pixel."
+)
 @json_option
 @device_option
 def complete_command(
-    name: str, data: str | None, keep: str | None, mask: str | None, n: int, rows: int, seed: int | None, out: str | None,
-    animate: str | None, as_json: bool, device: str | None,
-) -> None:  # fmt: skip
+    name: str,
+    data: str | None,
+    keep: str | None,
+    mask: str | None,
+    n: int,
+    rows: int,
+    seed: int | None,
+    out: str | None,
+    animate: str | None,
+    as_json: bool,
+    device: str | None,
+) -> None:
     """Finish images that the model has never seen.
 
-    In each row: what is kept, the completions, and the image itself. Printed are log-probabilities of what was drawn, in nats.
+    In each row: what is kept, the completions, and the image itself. Printed are log-probabilities of what
+    was drawn, in nats.
     """
     from genzoo import zoo
 
     if keep and mask:
-        raise click.UsageError("--keep and --mask both say what is kept; give one of them", click.get_current_context())
+        raise click.UsageError(
+            "--keep and --mask both say what is kept; give one of them", click.get_current_context()
+        )
     card, _ = find(name)
     check_in_order(card, "draws images whole and cannot complete one")
     check_grid(rows * (n + 2))
@@ -70,7 +110,15 @@ def complete_command(
     if film is not None:
         save_animation((frame.flatten(0, 1) for frame in done.frames()), film, columns=n + 2)
     count = f"{len(images):,} image{'s' * (len(images) != 1)} of {where}"
-    note(safe_text(f"{path}: {count}, {words} kept, {n:,} completion{'s' * (n != 1)} each by {card.name}, seed {start}", 1000))
+    note(
+        safe_text(
+            (
+                f"{path}: {count}, {words} kept, {n:,} completion{'s' * (n != 1)} each by {card.name}, seed "
+                f"{start}"
+            ),
+            1000,
+        )
+    )
     with Progress(card.name, "laws") as progress:
         certificate_of(model, progress)  # a number that is no likelihood is not printed
     tell(done, as_json)
@@ -84,29 +132,41 @@ def _kept(model: Any, keep: str, mask: str | None) -> tuple[Tensor, str]:
         return keep_mask(keep, *model.image_shape[1:]), f"the {keep} half"
     kept = read_mask(mask, *model.image_shape[1:])
     if kept.all():
-        raise ArgumentError(f"the mask {mask} keeps every pixel: nothing is left to draw", "black or transparent is drawn")
+        raise ArgumentError(
+            f"the mask {mask} keeps every pixel: nothing is left to draw", "black or transparent is drawn"
+        )
     if not kept.any():
         raise ArgumentError(
-            f"the mask {mask} keeps no pixel: there is nothing to complete", "white is kept; genzoo sample draws whole images"
+            f"the mask {mask} keeps no pixel: there is nothing to complete",
+            "white is kept; genzoo sample draws whole images",
         )
     return kept, f"the white or opaque {int(kept.sum()):,} of {kept.numel():,} pixels"
 
 
 def tell(done: Completions, as_json: bool) -> None:
-    """Print log-probabilities, a line for each row of the picture: of what was drawn, and of what stands there in the image itself."""
+    """Print log-probabilities, a line for each row of the picture: of what was drawn, and of what stands
+    there in the image itself.
+    """
     if as_json:
         say_json([_facts(done, row) for row in range(len(done.images))])
         return
     given = "given what is kept" if done.conditional else "each pixel given those before it"
     note(f"log p in nats of what was drawn, {given}; last, of what stands there in the image itself")
     header = ["ROW", *(str(number + 1) for number in range(done.drawn.shape[1])), "ITSELF"]
-    say_table(header, [[number, *(f"{value:.1f}" for value in row)] for number, row in enumerate(done.log_prob_drawn.tolist(), 1)])
+    say_table(
+        header,
+        [
+            [number, *(f"{value:.1f}" for value in row)]
+            for number, row in enumerate(done.log_prob_drawn.tolist(), 1)
+        ],
+    )
 
 
 def _facts(done: Completions, row: int) -> dict[str, Any]:
     """Return what JSON says of a row of the picture; nats, null where a probability is zero."""
     whole, drawn = (
-        [value if math.isfinite(value) else None for value in side[row].tolist()] for side in (done.log_prob, done.log_prob_drawn)
+        [value if math.isfinite(value) else None for value in side[row].tolist()]
+        for side in (done.log_prob, done.log_prob_drawn)
     )
     both = [{"log_prob": a, "log_prob_drawn": b} for a, b in zip(whole, drawn, strict=True)]
     return {

@@ -15,7 +15,9 @@ from genzoo.errors import safe_text
 _SIDE = 480  # pixels: about the size of the picture
 
 
-def read_pixel(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int] | None:
+def read_pixel(
+    context: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[int, int] | None:
     """Return `ROW,COLUMN` as two numbers."""
     if text is None:
         return None
@@ -27,13 +29,19 @@ def read_pixel(context: click.Context, parameter: click.Parameter, text: str | N
 
 @command("context")
 @name_argument
-@click.option("--pixel", metavar="ROW,COLUMN", callback=read_pixel, help="The pixel that looks. By default the middle one.")
+@click.option(
+    "--pixel",
+    metavar="ROW,COLUMN",
+    callback=read_pixel,
+    help="The pixel that looks. By default the middle one.",
+)
 @click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-context.png.")
 @device_option
 def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, device: str | None) -> None:
     """What a pixel sees of those before it.
 
-    Orange is the pixel; blue is seen, the darker the stronger; pink lies before it and is not seen; grey comes later.
+    Orange is the pixel; blue is seen, the darker the stronger; pink lies before it and is not seen; grey
+    comes later.
     """
     from genzoo import zoo
 
@@ -42,16 +50,25 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
     path = check_file(out) if out is not None else free_file(f"{card.name}-context")
     with Progress(card.name) as progress:
         # What can be seen is a matter of the architecture: a model without weights shows it as well.
-        model: Any = zoo.load(card.name, device=device, progress=progress) if row is not None else zoo.create(card.name)
+        model: Any = (
+            zoo.load(card.name, device=device, progress=progress)
+            if row is not None
+            else zoo.create(card.name)
+        )
     from genzoo.explore.context import context, count, picture, place
     from genzoo.images import save_grid
 
     settled()
     seen = context(model, pixel)
     at = place(pixel, *model.image_shape[1:])
-    save_grid(picture(seen, at), path, columns=seen.shape[1], padding=1, upscale=max(1, _SIDE // max(seen.shape)))
+    save_grid(
+        picture(seen, at), path, columns=seen.shape[1], padding=1, upscale=max(1, _SIDE // max(seen.shape))
+    )
     found, possible = count(seen, at)
     fresh = "" if row is not None else ", with fresh weights"
     blind = f" and not {possible - found:,} (pink)" if found < possible else ""
-    words = f"the pixel {at[0]},{at[1]} (orange) of {card.name} sees {found:,} (blue) of {possible:,} earlier pixels{blind}{fresh}"
+    words = (
+        f"the pixel {at[0]},{at[1]} (orange) of {card.name} sees {found:,} (blue) of {possible:,} "
+        f"earlier pixels{blind}{fresh}"
+    )
     note(safe_text(f"{path}: {words}", 1000))

@@ -1,4 +1,6 @@
-"""`genzoo eval`: a model measured on data: likelihoods, or the quality of its samples beside what real images reach."""
+"""`genzoo eval`: a model measured on data: likelihoods, or the quality of its samples beside what real images
+reach.
+"""
 
 from __future__ import annotations
 
@@ -24,17 +26,25 @@ def complete_net(context: click.Context, parameter: click.Parameter, incomplete:
     return [CompletionItem(name) for name in ("gist", *nets) if name.startswith(incomplete)]
 
 
-def read_metrics(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[str] | None:
+def read_metrics(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> list[str] | None:
     """Return the measures that `--metrics kid,fid` asks for, or None where it is not given."""
     return [word.strip() for text in texts for word in text.split(",") if word.strip()] or None
 
 
-def read_draws(context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]) -> list[int] | None:
+def read_draws(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> list[int] | None:
     """Return the numbers of draws that `--k 1,50 --k 500` asks for, or None where it is not given."""
     words = [word.strip() for text in texts for word in text.split(",")]
     for word in words:
         if not (word.isascii() and word.isdigit() and len(word) < 19 and int(word)):
-            raise click.BadParameter(f"{word!r} must be a whole number of at least 1, for example --k 1,50,5000", context, parameter)
+            raise click.BadParameter(
+                f"{word!r} must be a whole number of at least 1, for example --k 1,50,5000",
+                context,
+                parameter,
+            )
     return [int(word) for word in words] or None
 
 
@@ -47,7 +57,9 @@ def check_metrics(names: Sequence[str]) -> None:
     known = (*METRICS, *plugged_metrics())
     for name in names:
         if name not in known:
-            raise UnknownNameError(f"unknown metric {name!r}{suggest(name, known)}", f"the metrics are {', '.join(known)}")
+            raise UnknownNameError(
+                f"unknown metric {name!r}{suggest(name, known)}", f"the metrics are {', '.join(known)}"
+            )
 
 
 @command("eval")
@@ -55,33 +67,61 @@ def check_metrics(names: Sequence[str]) -> None:
 @data_option
 @click.option("-n", "n", type=click.IntRange(min=1), help="How many images to measure.")
 @click.option(
-    "--k", "ks", metavar="K[,K]...", multiple=True, callback=read_draws,
+    "--k",
+    "ks",
+    metavar="K[,K]...",
+    multiple=True,
+    callback=read_draws,
     help="Draws of a VAE's importance-weighted bound. By default 1,50,500,5000.",
-)  # fmt: skip
+)
 @click.option(
-    "--features", metavar="gist|NAME", shell_complete=complete_net,
-    help="In what samples are compared: gist, or a classifier of `genzoo list --family classifier`. By default the data set's own.",
-)  # fmt: skip
+    "--features",
+    metavar="gist|NAME",
+    shell_complete=complete_net,
+    help=(
+        "In what samples are compared: gist, or a classifier of `genzoo list --family classifier`. By "
+        "default the data set's own."
+    ),
+)
 @click.option(
-    "--metrics", metavar="M[,M]...", multiple=True, callback=read_metrics,
-    help="Of samples: kid, fid, prdc, two-sample, copying, swd, ms-ssim, parzen-2014. By default all that the images allow.",
-)  # fmt: skip
+    "--metrics",
+    metavar="M[,M]...",
+    multiple=True,
+    callback=read_metrics,
+    help=(
+        "Of samples: kid, fid, prdc, two-sample, copying, swd, ms-ssim, parzen-2014. By default all "
+        "that the images allow."
+    ),
+)
 @click.option(
-    "--split", type=click.Choice(("test", "valid", "train")), default="test", show_default=True,
+    "--split",
+    type=click.Choice(("test", "valid", "train")),
+    default="test",
+    show_default=True,
     help="Images that are measured. Choose settings by valid; train shows how much a likelihood overfits.",
-)  # fmt: skip
+)
 @click.option(
-    "--binarise", type=click.Choice(("threshold", "draw")),
+    "--binarise",
+    type=click.Choice(("threshold", "draw")),
     help="Make grey images black and white: white from level 128 on, or one draw by their levels.",
-)  # fmt: skip
-@click.option("--seed", type=click.IntRange(0, LARGEST_SEED), default=0, show_default=True, help="Seed of the samples and of every choice.")
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    default=0,
+    show_default=True,
+    help="Seed of the samples and of every choice.",
+)
 @json_option
-def eval_command(names: tuple[str, ...], data: str | None, n: int | None, seed: int, as_json: bool, **asked: Any) -> None:
+def eval_command(
+    names: tuple[str, ...], data: str | None, n: int | None, seed: int, as_json: bool, **asked: Any
+) -> None:
     """Measure a model, or several and rank them.
 
-    Each number comes with what one must know to compare it, and two that cannot be compared are not ranked together. Of a VAE the ELBO
-    is told, and tighter bounds of K draws per image; their time grows with the largest K. Samples are measured beside the floor that
-    real images reach; --features and --metrics measure those of a model that has a likelihood, too.
+    Each number comes with what one must know to compare it, and two that cannot be compared are not ranked
+    together. Of a VAE the ELBO is told, and tighter bounds of K draws per image; their time grows with the
+    largest K. Samples are measured beside the floor that real images reach; --features and --metrics measure
+    those of a model that has a likelihood, too.
     """
     from genzoo import zoo
 
@@ -90,7 +130,9 @@ def eval_command(names: tuple[str, ...], data: str | None, n: int | None, seed: 
         zoo.row(card.name)  # before torch is loaded
     check_metrics(asked["metrics"] or ())
     settled()
-    wanted = {key: value for key, value in asked.items() if value is not None and (key, value) != ("split", "test")}
+    wanted = {
+        key: value for key, value in asked.items() if value is not None and (key, value) != ("split", "test")
+    }
     every: list[Record] = []
     failed = False
     for card in cards:
@@ -107,7 +149,10 @@ def eval_command(names: tuple[str, ...], data: str | None, n: int | None, seed: 
         for record in records if not as_json else ():
             say(safe_text(record, 1000))
         if not records:
-            note(f"nothing can be measured of {safe_text(card.name)}, a model of the family {card.family.value}, yet")
+            note(
+                f"nothing can be measured of {safe_text(card.name)}, a model of the family "
+                f"{card.family.value}, yet"
+            )
     if as_json:
         say_json([record.as_dict() for record in every])
     say_standings(every, as_json)
@@ -115,7 +160,9 @@ def eval_command(names: tuple[str, ...], data: str | None, n: int | None, seed: 
 
 
 def say_standings(records: list[Record], as_json: bool) -> None:
-    """Print a ranking of every measure that models share, and on stderr why others are not ranked together."""
+    """Print a ranking of every measure that models share, and on stderr why others are not ranked
+    together.
+    """
     from genzoo.evaluation.records import standings
 
     shared, apart = standings(records)
@@ -124,7 +171,13 @@ def say_standings(records: list[Record], as_json: bool) -> None:
         unit = "" if best.unit == "1" else f" in {best.unit}"
         how = f", {best.protocol}" if best.protocol else ""
         say(
-            safe_text(f"Ranking of {best.label}{unit} ({best.kind}{how}, n = {best.n:,}, {best.data} {best.split}, {best.transform})", 1000)
+            safe_text(
+                (
+                    f"Ranking of {best.label}{unit} ({best.kind}{how}, n = {best.n:,}, {best.data} "
+                    f"{best.split}, {best.transform})"
+                ),
+                1000,
+            )
         )
         say_facts([(f"{place}. {row.subject}", row.amount) for place, row in enumerate(rows, 1)], indent="  ")
     for line in apart:

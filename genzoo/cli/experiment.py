@@ -1,4 +1,6 @@
-"""`genzoo experiment`: many small runs under one budget, as one table and one picture; run it again and it goes on."""
+"""`genzoo experiment`: many small runs under one budget, as one table and one picture; run it again and it
+goes on.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from genzoo.cli.training import read_settings
 from genzoo.errors import safe_text
 
 
-def complete_experiment(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_experiment(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """Return the experiments that come with genzoo."""
     from genzoo.experiments.plan import names
 
@@ -24,23 +28,45 @@ def complete_experiment(context: click.Context, parameter: click.Parameter, inco
 @command("experiment")
 @click.argument("source", metavar="NAME|FILE.toml", shell_complete=complete_experiment)
 @data_option
-@click.option("--out", type=click.Path(file_okay=False), help="The folder of all cells. By default runs/NAME.")
-@click.option("--budget", type=click.IntRange(min=2), help="Turns of all players in a cell. By default the experiment's.")
+@click.option(
+    "--out", type=click.Path(file_okay=False), help="The folder of all cells. By default runs/NAME."
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(min=2),
+    help="Turns of all players in a cell. By default the experiment's.",
+)
 @click.option("--seeds", type=click.IntRange(1, 1000), help="Runs of each cell. By default the experiment's.")
-@click.option("--split", type=click.Choice(("valid", "test")), help="What is measured. By default the experiment's.")
-@click.option("-n", "n", type=click.IntRange(min=6), help="How many images to measure. By default the experiment's.")
-@click.option("--features", metavar="gist|NAME", help="What images are described by. By default the experiment's.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, callback=read_settings, help="Change a setting of every cell.")
+@click.option(
+    "--split", type=click.Choice(("valid", "test")), help="What is measured. By default the experiment's."
+)
+@click.option(
+    "-n", "n", type=click.IntRange(min=6), help="How many images to measure. By default the experiment's."
+)
+@click.option(
+    "--features", metavar="gist|NAME", help="What images are described by. By default the experiment's."
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=read_settings,
+    help="Change a setting of every cell.",
+)
 @click.option("--quiet", is_flag=True, help="No progress.")
 @device_option
 @json_option
-def experiment_command(source: str, out: str | None, device: str | None, quiet: bool, as_json: bool, **changes: Any) -> None:
+def experiment_command(
+    source: str, out: str | None, device: str | None, quiet: bool, as_json: bool, **changes: Any
+) -> None:
     """Compare settings of training in one table.
 
     Its rows and columns stand in a file; each cell is trained and measured alike.
 
-    `architectures` trains five objectives with six architectures; `saturation` compares the two losses of the generator over five seeds;
-    `pixels` adds to a PixelCNN what improved it. Ctrl-C finishes the step and saves; the same command goes on.
+    `architectures` trains five objectives with six architectures; `saturation` compares the two losses of the
+    generator over five seeds; `pixels` adds to a PixelCNN what improved it. Ctrl-C finishes the step and
+    saves; the same command goes on.
     """
     from genzoo.experiments.plan import cells, read
 

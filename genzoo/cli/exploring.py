@@ -1,4 +1,6 @@
-"""What the commands that look into a model share: where the picture goes, the seed, the model itself, and lists of numbers."""
+"""What the commands that look into a model share: where the picture goes, the seed, the model itself, and
+lists of numbers.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +21,12 @@ _NUMBER = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
 def out_option(stem: str) -> Callable[[F], F]:
-    """Add -o; without it the picture is NAME-`stem`.png, or the first of NAME-`stem`-2.png … that is not there yet."""
-    return click.option("-o", "--out", type=click.Path(), help=f"The .png to write. By default NAME-{stem}.png.")
+    """Add -o; without it the picture is NAME-`stem`.png, or the first of NAME-`stem`-2.png … that is not
+    there yet.
+    """
+    return click.option(
+        "-o", "--out", type=click.Path(), help=f"The .png to write. By default NAME-{stem}.png."
+    )
 
 
 def target(out: str | None, card: Card, stem: str) -> Path:
@@ -48,7 +54,9 @@ def read_numbers(context: click.Context, parameter: click.Parameter, texts: Sequ
     words = [word.strip() for text in texts for word in text.split(",")]
     for word in words:
         if not _NUMBER.fullmatch(word):
-            raise click.BadParameter(f"{word!r} is no whole number; write 3, or several with commas: 0,3", context, parameter)
+            raise click.BadParameter(
+                f"{word!r} is no whole number; write 3, or several with commas: 0,3", context, parameter
+            )
     return [int(word) for word in words]
 
 

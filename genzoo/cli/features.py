@@ -1,4 +1,6 @@
-"""`genzoo features`: what a model has learned to see, as an array in a file, and what a linear classifier reads from it."""
+"""`genzoo features`: what a model has learned to see, as an array in a file, and what a linear classifier
+reads from it.
+"""
 
 from __future__ import annotations
 
@@ -22,16 +24,32 @@ LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
 @command("features")
 @name_argument
 @data_option
-@click.option("-n", "n", type=click.IntRange(min=1), help="Images of each split, a fixed choice. By default all.")
-@click.option("-o", "--out", type=click.Path(), help="The .npz or .safetensors to write. By default NAME-features.npz.")
-@click.option("--probe", is_flag=True, help="Fit a linear classifier to the training images' features and print its held-out accuracy.")
+@click.option(
+    "-n", "n", type=click.IntRange(min=1), help="Images of each split, a fixed choice. By default all."
+)
+@click.option(
+    "-o", "--out", type=click.Path(), help="The .npz or .safetensors to write. By default NAME-features.npz."
+)
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Fit a linear classifier to the training images' features and print its held-out accuracy.",
+)
 @json_option
 @device_option
-def features_command(name: str, data: str | None, n: int | None, out: str | None, probe: bool, as_json: bool, device: str | None) -> None:
+def features_command(
+    name: str,
+    data: str | None,
+    n: int | None,
+    out: str | None,
+    probe: bool,
+    as_json: bool,
+    device: str | None,
+) -> None:
     """What a model has learned to see, as an array.
 
-    Codes of an encoder, means of q(z|x), or the hidden layers of a discriminator. The file holds features (N, F) float32, held_out (N,)
-    bool, and labels (N,) int64 where the data have them.
+    Codes of an encoder, means of q(z|x), or the hidden layers of a discriminator. The file holds features (N,
+    F) float32, held_out (N,) bool, and labels (N,) int64 where the data have them.
     """
     card, _ = find(name)
     path = check_array_file(out) if out is not None else _free_file(card)
@@ -46,13 +64,22 @@ def features_command(name: str, data: str | None, n: int | None, out: str | None
     with Progress(card.name, "images") as progress:
         rows = [features(model, side, progress) for side in sides]
     if probe and rows[0].numel() > LONG:
-        note(f"fitting a linear classifier to {len(rows[0]):,} x {rows[0].shape[1]:,} features, which takes a while")
+        note(
+            f"fitting a linear classifier to {len(rows[0]):,} x {rows[0].shape[1]:,} features, which "
+            "takes a while"
+        )
     records = [_probed(card, kind, sides, rows)] if probe else []
     arrays = _arrays(sides, rows)
     write(path, arrays)
     count, size = arrays["features"].shape
     if as_json:
-        about = {"name": card.name, "file": str(path), "features": kind, "shape": [count, size], "data": sides[0].name}
+        about = {
+            "name": card.name,
+            "file": str(path),
+            "features": kind,
+            "shape": [count, size],
+            "data": sides[0].name,
+        }
         say_json({**about, "labels": "labels" in arrays, "records": [record.as_dict() for record in records]})
     for record in [] if as_json else records:
         say(safe_text(record, 1000))
@@ -70,7 +97,10 @@ def check_array_file(out: str) -> Path:
     """
     path = Path(out)
     if path.suffix.lower() not in FORMATS:
-        words = f"features are written as .npz or .safetensors, not as {path.suffix or 'a folder'!r}; try -o {path.stem}.npz"
+        words = (
+            f"features are written as .npz or .safetensors, not as {path.suffix or 'a folder'!r}; "
+            f"try -o {path.stem}.npz"
+        )
         raise click.UsageError(words, click.get_current_context())
     return check_writable(path)
 
@@ -83,12 +113,18 @@ def _some(images: Any, n: int | None) -> Any:
     """Return `n` of the images, in their order; not the first ones, as some sets are sorted by class."""
     from genzoo.evaluation.inputs import subset
 
-    return images if n is None or n >= len(images) else images.subset(subset(len(images), n, 0, "features").sort().values)
+    return (
+        images
+        if n is None or n >= len(images)
+        else images.subset(subset(len(images), n, 0, "features").sort().values)
+    )
 
 
 def _check_labels(sides: list[Any]) -> None:
     if any(side.labels is None for side in sides):
-        why = sides[0].facts.get("labels") or "digits, mnist, fashion-mnist and cifar10 have; leave out --probe"
+        why = (
+            sides[0].facts.get("labels") or "digits, mnist, fashion-mnist and cifar10 have; leave out --probe"
+        )
         raise DataError(f"{sides[0].name} has no labels to probe for", why)
 
 
@@ -97,7 +133,10 @@ def _arrays(sides: list[Any], rows: list[Any]) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    arrays = {"features": torch.cat(rows).numpy(), "held_out": np.repeat([False, True], [len(side) for side in sides])}
+    arrays = {
+        "features": torch.cat(rows).numpy(),
+        "held_out": np.repeat([False, True], [len(side) for side in sides]),
+    }
     if all(side.labels is not None for side in sides):
         arrays["labels"] = np.concatenate([side.labels for side in sides]).astype(np.int64)
     return arrays
@@ -118,14 +157,31 @@ def _probed(card: Card, kind: str, sides: list[Any], rows: list[Any]) -> Any:
 
     accuracy = fit_probe(rows[0], sides[0].labels).accuracy(rows[1], sides[1].labels)
     n = len(sides[1])
-    about = {"data": sides[1].name, "split": sides[1].split, "transform": sides[1].transform, "subject": card.name, "better": "higher"}
+    about = {
+        "data": sides[1].name,
+        "split": sides[1].split,
+        "transform": sides[1].transform,
+        "subject": card.name,
+        "better": "higher",
+    }
     how = f"multinomial logistic regression, penalty {PENALTY}"
     stderr = math.sqrt(accuracy * (1 - accuracy) / n)  # of a share
-    return Record(metric="accuracy", value=accuracy, stderr=stderr, n=n, n_reference=len(rows[0]), features=kind, protocol=how, **about)
+    return Record(
+        metric="accuracy",
+        value=accuracy,
+        stderr=stderr,
+        n=n,
+        n_reference=len(rows[0]),
+        features=kind,
+        protocol=how,
+        **about,
+    )
 
 
 def write(path: Path, arrays: dict[str, Any]) -> None:
-    """Write arrays of numbers by name, whole or not at all, as the ending of `path` says; nothing in the file can run."""
+    """Write arrays of numbers by name, whole or not at all, as the ending of `path` says; nothing in the file
+    can run.
+    """
     import numpy as np
     from safetensors.numpy import save
 

@@ -1,4 +1,6 @@
-"""`genzoo few-labels`: what an encoder that was trained without labels is worth to a classifier that has few of them."""
+"""`genzoo few-labels`: what an encoder that was trained without labels is worth to a classifier that has few
+of them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,15 @@ from typing import Any
 import click
 
 from genzoo.card import Card
-from genzoo.cli.options import catalogue, command, complete_name, data_option, device_option, json_option, settled
+from genzoo.cli.options import (
+    catalogue,
+    command,
+    complete_name,
+    data_option,
+    device_option,
+    json_option,
+    settled,
+)
 from genzoo.cli.output import Progress, note, say, say_json, say_table
 from genzoo.cli.pictures import check_file, free_file
 from genzoo.errors import ArgumentError, safe_text
@@ -21,7 +31,11 @@ def read_counts(context: click.Context, parameter: click.Parameter, text: str) -
     """Return `10,30,100` as numbers."""
     counts = tuple(int(word) for word in text.split(",") if re.fullmatch(r"\s*[0-9]{1,9}\s*", word))
     if len(counts) < len(text.split(",")) or 0 in counts:
-        raise click.BadParameter(f"{text!r} must read N,N,..., whole numbers of at least 1, for example 10,100,1000", context, parameter)
+        raise click.BadParameter(
+            f"{text!r} must read N,N,..., whole numbers of at least 1, for example 10,100,1000",
+            context,
+            parameter,
+        )
     return counts
 
 
@@ -29,14 +43,31 @@ def read_counts(context: click.Context, parameter: click.Parameter, text: str) -
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_name)
 @data_option
 @click.option(
-    "--labels", "counts", metavar="N,N,...", callback=read_counts, default="10,30,100,300,1000", show_default=True,
+    "--labels",
+    "counts",
+    metavar="N,N,...",
+    callback=read_counts,
+    default="10,30,100,300,1000",
+    show_default=True,
     help="Numbers of labelled images; every class has its equal share.",
-)  # fmt: skip
-@click.option(
-    "--seeds", type=click.IntRange(2, 1000), default=5, show_default=True, help="Repetitions, each with other images and weights."
 )
-@click.option("-n", "n", type=click.IntRange(min=1), default=2000, show_default=True, help="Test images at most.")
-@click.option("--steps", type=click.IntRange(1, 10**6), default=200, show_default=True, help="Training steps of each classifier.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(2, 1000),
+    default=5,
+    show_default=True,
+    help="Repetitions, each with other images and weights.",
+)
+@click.option(
+    "-n", "n", type=click.IntRange(min=1), default=2000, show_default=True, help="Test images at most."
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(1, 10**6),
+    default=200,
+    show_default=True,
+    help="Training steps of each classifier.",
+)
 @click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-few-labels.png.")
 @json_option
 @device_option
@@ -53,8 +84,9 @@ def few_labels_command(
 ) -> None:
     """Throw the decoder away and classify with few labels.
 
-    For each number of labels: a classifier that begins with the encoder, a linear probe of the encoder as it is, and a classifier of the
-    same architecture that begins with random weights. All see the same labelled images and are trained alike.
+    For each number of labels: a classifier that begins with the encoder, a linear probe of the encoder as it
+    is, and a classifier of the same architecture that begins with random weights. All see the same labelled
+    images and are trained alike.
     """
     cards = _cards(names)
     path = check_file(out) if out is not None else free_file(f"{cards[0].name}-few-labels")
@@ -68,14 +100,22 @@ def few_labels_command(
         found = few_labels(entries, counts, seeds, n, Protocol(steps=steps), progress)
     where = f"{found.n:,} test images of {found.test[0]}"
     save_plot(
-        curves(found), path, title=f"Few labels: {found.test[0]}", x_label="labelled images",
-        y_label=f"accuracy on {found.n:,} test images, %; mean and standard error over {found.seeds} seeds", log_x=True,
-    )  # fmt: skip
+        curves(found),
+        path,
+        title=f"Few labels: {found.test[0]}",
+        x_label="labelled images",
+        y_label=f"accuracy on {found.n:,} test images, %; mean and standard error over {found.seeds} seeds",
+        log_x=True,
+    )
     if as_json:
         say_json(found.as_dicts())
     else:
         _tell(found)
-    note(safe_text(f"{path}: accuracy on {where}, ± standard error over {found.seeds} seeds; {found.protocol}", 1000))
+    note(
+        safe_text(
+            f"{path}: accuracy on {where}, ± standard error over {found.seeds} seeds; {found.protocol}", 1000
+        )
+    )
 
 
 def _cards(names: tuple[str, ...]) -> list[Card]:
@@ -93,10 +133,15 @@ def _cards(names: tuple[str, ...]) -> list[Card]:
 
 
 def _source(cards: list[Card], data: str | None) -> str | None:
-    """Return what all models are compared on: `data`, or the data of their recipes where these are the same."""
+    """Return what all models are compared on: `data`, or the data of their recipes where these are the
+    same.
+    """
     own = dict.fromkeys(card.recipe.data if card.recipe else "none" for card in cards)
     if data is None and len(own) > 1:
-        raise ArgumentError(f"these models have different data of their own: {', '.join(own)}", "name some for all of them: --data NAME")
+        raise ArgumentError(
+            f"these models have different data of their own: {', '.join(own)}",
+            "name some for all of them: --data NAME",
+        )
     return data
 
 
@@ -110,7 +155,10 @@ def _entries(cards: list[Card], source: str | None, device: str | None) -> list[
     found = []
     for card in cards:
         if not issubclass(card.load_class(), EncodingModel):
-            raise ArgumentError(f"{card.name} has no encoder to begin a classifier with", f"models that have one: {_encoders()}")
+            raise ArgumentError(
+                f"{card.name} has no encoder to begin a classifier with",
+                f"models that have one: {_encoders()}",
+            )
         with Progress(card.name) as progress:
             model: Any = zoo.load(card.name, device=device, progress=progress)
         sides = [held_in(model, cards[0], source, split) for split in ("train", "test")]
@@ -123,7 +171,9 @@ def _encoders() -> str:
     from genzoo import zoo
     from genzoo.models import EncodingModel
 
-    names = [card.name for card in zoo.cards() if card.has_weights and issubclass(card.load_class(), EncodingModel)]
+    names = [
+        card.name for card in zoo.cards() if card.has_weights and issubclass(card.load_class(), EncodingModel)
+    ]
     return ", ".join(names) or "none that has weights yet"
 
 

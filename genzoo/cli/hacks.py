@@ -1,4 +1,6 @@
-"""`genzoo hacks`: the seventeen hacks of "How to Train a GAN?" as switches, and which of them a model uses."""
+"""`genzoo hacks`: the seventeen hacks of "How to Train a GAN?" as switches, and which of them a model
+uses.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ from genzoo.hacks import HACKS, SOURCE, Hack
 def hacks_command(name: str | None, as_json: bool) -> None:
     """The hacks of "How to Train a GAN?" and their switches.
 
-    With NAME also which of them are on in that model's recipe and config. A switch is typed after --set: genzoo train NAME --set KEY=VALUE.
+    With NAME also which of them are on in that model's recipe and config. A switch is typed after --set:
+    genzoo train NAME --set KEY=VALUE.
     """
     card = _adversarial(name) if name is not None else None
     if as_json:
@@ -31,11 +34,18 @@ def hacks_command(name: str | None, as_json: bool) -> None:
 
 
 def entry(hack: Hack, card: Card | None) -> dict[str, Any]:
-    """Return what JSON says of a hack; `on` is null where no model is named, and where nothing can switch it."""
+    """Return what JSON says of a hack; `on` is null where no model is named, and where nothing can switch
+    it.
+    """
     state = hack.state(card.recipe, card.config) if card else None
     known = ("number", "name", "words", "where", "key", "default", "source")
     facts = {key: getattr(hack, key) for key in known}
-    return {**facts, "example": hack.switch, "state": state, "on": {"on": True, "off": False, "always": True}.get(state or "")}
+    return {
+        **facts,
+        "example": hack.switch,
+        "state": state,
+        "on": {"on": True, "off": False, "always": True}.get(state or ""),
+    }
 
 
 def line(hack: Hack, card: Card | None) -> list[str]:
@@ -49,6 +59,7 @@ def _adversarial(name: str) -> Card:
     card, _ = find(name)
     if card.family is not Family.IMPLICIT:
         raise ArgumentError(
-            f"{card.name!r} plays no adversarial game, and the hacks are for those", "models that do: genzoo list --family implicit"
+            f"{card.name!r} plays no adversarial game, and the hacks are for those",
+            "models that do: genzoo list --family implicit",
         )
     return card

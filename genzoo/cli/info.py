@@ -48,7 +48,11 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
         "weights": row is not None,
     }
     kept = ("sha256", "bytes", "sources", "licence", "data", "terms", "trained")
-    return {**about, **{key: _plain(published[key]) for key in kept}, "scores": [_plain(score) for score in published["scores"] or ()]}
+    return {
+        **about,
+        **{key: _plain(published[key]) for key in kept},
+        "scores": [_plain(score) for score in published["scores"] or ()],
+    }
 
 
 def recipe_keys(recipe: Recipe | None) -> dict[str, Any]:
@@ -102,7 +106,12 @@ def _say_weights(card: Card, row: Row | None) -> None:
         trained = f"none are published{own if card.recipe else ''}"
         say(f"  {trained}")
         return
-    pairs = [("Data", row.data), ("Terms", row.terms), ("Trained", row.trained), ("Licence", row.licence or "no licence stated")]
+    pairs = [
+        ("Data", row.data),
+        ("Terms", row.terms),
+        ("Trained", row.trained),
+        ("Licence", row.licence or "no licence stated"),
+    ]
     pairs += [("Size", f"{human_size(row.bytes)} ({row.bytes:,} bytes)"), ("sha256", row.sha256)]
     say_facts([*pairs, *(("Source", source) for source in row.sources)], indent="  ")
     if row.scores:
@@ -113,5 +122,9 @@ def _say_weights(card: Card, row: Row | None) -> None:
 
 def _score_line(score: Score) -> str:
     count = (f"n = {score.n:,}" if score.n else "") + (f" in {score.blocks:,} blocks" if score.blocks else "")
-    what = ", ".join(filter(None, (score.kind, score.subject, score.data, score.split, score.transform, count)))
-    return safe_text(f"{score_words(score)}  ({what})" + (f"; {score.protocol}" if score.protocol else ""), 1000)
+    what = ", ".join(
+        filter(None, (score.kind, score.subject, score.data, score.split, score.transform, count))
+    )
+    return safe_text(
+        f"{score_words(score)}  ({what})" + (f"; {score.protocol}" if score.protocol else ""), 1000
+    )

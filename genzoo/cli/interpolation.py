@@ -18,26 +18,47 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 @command("interpolate")
 @name_argument
-@click.option("-n", "n", type=click.IntRange(min=1), help=f"How many walks, one in each row.  [default: {WALKS}]")
-@click.option("--steps", type=click.IntRange(min=2), default=9, show_default=True, help="Images of a walk, both ends among them.")
-@click.option("--from", "first", type=_FILE, help="Walk from this image to that of --to, for models with an encoder.")
+@click.option(
+    "-n", "n", type=click.IntRange(min=1), help=f"How many walks, one in each row.  [default: {WALKS}]"
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=2),
+    default=9,
+    show_default=True,
+    help="Images of a walk, both ends among them.",
+)
+@click.option(
+    "--from", "first", type=_FILE, help="Walk from this image to that of --to, for models with an encoder."
+)
 @click.option("--to", "last", type=_FILE, help="The image at the other end.")
 @seed_option
 @out_option("interpolation")
 @device_option
 def interpolate_command(
-    name: str, n: int | None, steps: int, first: str | None, last: str | None, seed: int | None, out: str | None, device: str | None
+    name: str,
+    n: int | None,
+    steps: int,
+    first: str | None,
+    last: str | None,
+    seed: int | None,
+    out: str | None,
+    device: str | None,
 ) -> None:
     """What lies between two images: walks between latent vectors.
 
-    Round the sphere where the prior is Gaussian, straight where it is uniform. Between two images of your own, these stand at the ends
-    of the row, outside their reconstructions.
+    Round the sphere where the prior is Gaussian, straight where it is uniform. Between two images of your
+    own, these stand at the ends of the row, outside their reconstructions.
     """
     card, _ = find(name)
     if (first is None) != (last is None):
-        raise click.UsageError("--from and --to go together: the two ends of a walk", click.get_current_context())
+        raise click.UsageError(
+            "--from and --to go together: the two ends of a walk", click.get_current_context()
+        )
     if first is not None and (n is not None or seed is not None):
-        raise click.UsageError("--from and --to are the one walk: leave out -n and --seed", click.get_current_context())
+        raise click.UsageError(
+            "--from and --to are the one walk: leave out -n and --seed", click.get_current_context()
+        )
     walks = n if n is not None else WALKS
     check_grid(walks * steps)
     if first is None:
@@ -47,13 +68,29 @@ def interpolate_command(
     model = loaded(card, device)
     if first is not None:
         _between(model, first, str(last), steps, path)
-        note(safe_text(f"{path}: a walk of {steps} steps through the latent space of {card.name} from {first} to {last}", 1000))
+        note(
+            safe_text(
+                (
+                    f"{path}: a walk of {steps} steps through the latent space of {card.name} from {first} "
+                    f"to {last}"
+                ),
+                1000,
+            )
+        )
         return
     from genzoo.explore.interpolation import interpolate
     from genzoo.images import save_grid
 
     save_grid(interpolate(model, walks, steps, start).flatten(0, 1), path, columns=steps)
-    note(safe_text(f"{path}: {several(walks, 'walk')} of {steps} steps through the latent space of {card.name}, seed {start}", 1000))
+    note(
+        safe_text(
+            (
+                f"{path}: {several(walks, 'walk')} of {steps} steps through the latent space of {card.name}, "
+                f"seed {start}"
+            ),
+            1000,
+        )
+    )
 
 
 def _between(model: Any, first: str, last: str, steps: int, path: Any) -> None:

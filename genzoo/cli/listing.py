@@ -22,7 +22,13 @@ BOUNDS = ("elbo", "iwae")  # those of genzoo.evaluation.records, whose package w
 TREE: tuple[Any, ...] = (
     "Generative models",
     (
-        ("Explicit density", (("Tractable: p(x) exactly", Family.TRACTABLE), ("Approximate: a bound on p(x)", Family.APPROXIMATE))),
+        (
+            "Explicit density",
+            (
+                ("Tractable: p(x) exactly", Family.TRACTABLE),
+                ("Approximate: a bound on p(x)", Family.APPROXIMATE),
+            ),
+        ),
         ("Implicit density: samples only", Family.IMPLICIT),
     ),
 )
@@ -39,7 +45,8 @@ BESIDE: tuple[tuple[str, Family], ...] = (
 def list_command(tree: bool, family: str | None, as_json: bool) -> None:
     """Every installed model, with its family, weights and score.
 
-    Classifiers, whose features the samples of models are measured in, are no models of images: --tree and --family classifier show them.
+    Classifiers, whose features the samples of models are measured in, are no models of images: --tree and
+    --family classifier show them.
     """
     cards, rows = catalogue()
     chosen = [card for card in cards if _shown(card, family, tree and not as_json)]
@@ -48,11 +55,18 @@ def list_command(tree: bool, family: str | None, as_json: bool) -> None:
     elif tree:
         say("\n".join(draw(chosen, rows)))
     else:
-        say_table(["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"], [line(card, rows.get(card.name)) for card in chosen])
+        say_table(
+            ["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"],
+            [line(card, rows.get(card.name)) for card in chosen],
+        )
     if not cards:
         note("no models are installed; for the bedrooms: pip install genzoo-dcgan")
     elif not chosen:
-        note(f"no installed model is of the family {family}" if family else "only classifiers are installed: --family classifier")
+        note(
+            f"no installed model is of the family {family}"
+            if family
+            else "only classifiers are installed: --family classifier"
+        )
 
 
 def _shown(card: Card, family: str | None, tree: bool) -> bool:
@@ -85,19 +99,27 @@ def size(row: Row | None) -> str:
 
 
 def leading_score(row: Row | None) -> Score | None:
-    """Return the first measured score of a row, None without one; of bounds on one likelihood the tightest, which says most about it."""
+    """Return the first measured score of a row, None without one; of bounds on one likelihood the tightest,
+    which says most about it.
+    """
     if row is None or not row.scores:
         return None
     first = row.scores[0]
     if first.kind not in BOUNDS:
         return first
     about = ("metric", "unit", "subject", "data", "split", "transform", "n")
-    rivals = [s for s in row.scores if s.kind in BOUNDS and all(getattr(s, key) == getattr(first, key) for key in about)]
+    rivals = [
+        s
+        for s in row.scores
+        if s.kind in BOUNDS and all(getattr(s, key) == getattr(first, key) for key in about)
+    ]
     return min(rivals, key=lambda score: score.value)
 
 
 def leading_words(row: Row | None) -> str:
-    """Return the leading score in words, or an empty text; the digest of its features is left to `genzoo info`."""
+    """Return the leading score in words, or an empty text; the digest of its features is left to `genzoo
+    info`.
+    """
     score = leading_score(row)
     if score is None:
         return ""
@@ -127,10 +149,14 @@ def draw(cards: Sequence[Card], rows: Ledger) -> Iterator[str]:
             yield from _branch(content, "", cards, rows, signs)
 
 
-def _branch(content: Any, indent: str, cards: Sequence[Card], rows: Ledger, signs: Sequence[str]) -> Iterator[str]:
+def _branch(
+    content: Any, indent: str, cards: Sequence[Card], rows: Ledger, signs: Sequence[str]
+) -> Iterator[str]:
     fork, last, rail, space = signs
     if isinstance(content, Family):
-        leaves = [_leaf(card, rows.get(card.name)) for card in cards if card.family is content] or ["(none installed)"]
+        leaves = [_leaf(card, rows.get(card.name)) for card in cards if card.family is content] or [
+            "(none installed)"
+        ]
         for index, leaf in enumerate(leaves):
             yield indent + (last if index == len(leaves) - 1 else fork) + leaf
         return

@@ -13,7 +13,14 @@ from genzoo.errors import safe_text
 
 @command("manifold")
 @name_argument
-@click.option("-n", "n", type=click.IntRange(min=2), default=20, show_default=True, help="Rows and columns of the picture.")
+@click.option(
+    "-n",
+    "n",
+    type=click.IntRange(min=2),
+    default=20,
+    show_default=True,
+    help="Rows and columns of the picture.",
+)
 @out_option("manifold")
 @device_option
 def manifold_command(name: str, n: int, out: str | None, device: str | None) -> None:
@@ -30,4 +37,12 @@ def manifold_command(name: str, n: int, out: str | None, device: str | None) -> 
     from genzoo.images import save_grid
 
     save_grid(manifold(model, n).flatten(0, 1), path, columns=n, padding=0)
-    note(safe_text(f"{path}: the two latents of {card.name}, each from the 5 % to the 95 % quantile of the prior in {n} steps", 1000))
+    note(
+        safe_text(
+            (
+                f"{path}: the two latents of {card.name}, each from the 5 % to the 95 % quantile of the "
+                f"prior in {n} steps"
+            ),
+            1000,
+        )
+    )

@@ -9,7 +9,15 @@ import click
 from genzoo.card import Card
 from genzoo.cli.evaluation import complete_net
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
-from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument, seed_option
+from genzoo.cli.options import (
+    command,
+    data_option,
+    device_option,
+    find,
+    json_option,
+    name_argument,
+    seed_option,
+)
 from genzoo.cli.output import Progress, note, say_json, say_table
 from genzoo.cli.pictures import check_grid, check_samples
 from genzoo.errors import safe_text
@@ -31,16 +39,38 @@ class Search(NamedTuple):
 @command("neighbours")
 @name_argument
 @data_option
-@click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="How many samples, one in each row.")
-@click.option("--nearest", "k", type=click.IntRange(1, 100), default=4, show_default=True, help="Training images beside each.")
 @click.option(
-    "--space", type=click.Choice(SPACES), default="pixel", show_default=True,
+    "-n",
+    "n",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="How many samples, one in each row.",
+)
+@click.option(
+    "--nearest",
+    "k",
+    type=click.IntRange(1, 100),
+    default=4,
+    show_default=True,
+    help="Training images beside each.",
+)
+@click.option(
+    "--space",
+    type=click.Choice(SPACES),
+    default="pixel",
+    show_default=True,
     help="Where near is: pixels, features, or what the model itself has learned.",
-)  # fmt: skip
+)
 @click.option(
-    "--features", metavar="gist|NAME", shell_complete=complete_net,
-    help="Whose features, for --space feature: gist, the default, or a classifier of `genzoo list --family classifier`.",
-)  # fmt: skip
+    "--features",
+    metavar="gist|NAME",
+    shell_complete=complete_net,
+    help=(
+        "Whose features, for --space feature: gist, the default, or a classifier of `genzoo list "
+        "--family classifier`."
+    ),
+)
 @seed_option
 @out_option("neighbours")
 @json_option
@@ -59,12 +89,14 @@ def neighbours_command(
 ) -> None:
     """Samples beside the nearest training images.
 
-    Has the model learned or copied? In each row a sample and, nearest first, training images. Beside their distances stands how far
-    images that the model has never seen are from the training images.
+    Has the model learned or copied? In each row a sample and, nearest first, training images. Beside their
+    distances stands how far images that the model has never seen are from the training images.
     """
     card, _ = find(name)
     if features is not None and space != "feature":
-        raise click.UsageError(f"--features says in whose features near is, and --space {space} uses none: type --space feature")
+        raise click.UsageError(
+            f"--features says in whose features near is, and --space {space} uses none: type --space feature"
+        )
     check_samples(card)
     check_grid(n * (k + 1))
     path = target(out, card, "neighbours")
@@ -81,15 +113,33 @@ def neighbours_command(
     if as_json:
         say_json([_entry(search, row) for row in range(n)])
     else:
-        say_table(["SAMPLE", "NEAREST"], [[row, ", ".join(_words(near) for near in _near(search, row))] for row in range(n)])
-    pool = f"{len(search.train):,} training images of {search.train.name}{' and their mirror images' if search.mirrored else ''}"
-    usual = f"{several(search.held_out, 'held-out image is', 'held-out images are')} {search.usual:.4g} from theirs (median)"
-    what = f"{several(n, 'sample')} of {card.name}, seed {start}, beside the nearest of {pool} by {search.space}"
+        say_table(
+            ["SAMPLE", "NEAREST"],
+            [[row, ", ".join(_words(near) for near in _near(search, row))] for row in range(n)],
+        )
+    pool = (
+        f"{len(search.train):,} training images of "
+        f"{search.train.name}{' and their mirror images' if search.mirrored else ''}"
+    )
+    usual = (
+        f"{several(search.held_out, 'held-out image is', 'held-out images are')} {search.usual:.4g} "
+        "from theirs (median)"
+    )
+    what = (
+        f"{several(n, 'sample')} of {card.name}, seed {start}, beside the nearest of {pool} by {search.space}"
+    )
     note(safe_text(f"{path}: {what}; {usual}", 1500))
 
 
 def _search(
-    model: Any, card: Card, data: str | None, samples: Any, k: int, space: tuple[str, str | None], seed: int, progress: Progress
+    model: Any,
+    card: Card,
+    data: str | None,
+    samples: Any,
+    k: int,
+    space: tuple[str, str | None],
+    seed: int,
+    progress: Progress,
 ) -> Search:
     import torch
 
@@ -136,7 +186,10 @@ def _images(search: Search) -> Any:
 def _near(search: Search, row: int) -> list[dict[str, Any]]:
     """Return the neighbours of a sample, nearest first."""
     columns = (part[row].tolist() for part in search.found)
-    return [{"index": index, "distance": distance, "mirrored": mirrored} for index, distance, mirrored in zip(*columns, strict=True)]
+    return [
+        {"index": index, "distance": distance, "mirrored": mirrored}
+        for index, distance, mirrored in zip(*columns, strict=True)
+    ]
 
 
 def _words(near: dict[str, Any]) -> str:
@@ -145,5 +198,10 @@ def _words(near: dict[str, Any]) -> str:
 
 def _entry(search: Search, row: int) -> dict[str, Any]:
     """Return what JSON says of a sample."""
-    about = {"space": search.space, "data": search.train.name, "n_train": len(search.train), "held_out_distance": search.usual}
+    about = {
+        "space": search.space,
+        "data": search.train.name,
+        "n_train": len(search.train),
+        "held_out_distance": search.usual,
+    }
     return {"sample": row, "neighbours": _near(search, row), **about}

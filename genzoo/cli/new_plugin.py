@@ -1,4 +1,6 @@
-"""`genzoo new-plugin`: a package that can be installed, tested, trained and published as it stands, to be changed from there."""
+"""`genzoo new-plugin`: a package that can be installed, tested, trained and published as it stands, to be
+changed from there.
+"""
 
 from __future__ import annotations
 
@@ -46,19 +48,28 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
             "A masked network with an exact likelihood",
             "Germain et al. 2015, arXiv:1502.03509",
             'steps=1_500, batch=64, rate={"all": 2e-3}, cooldown=0.5',
-            "Write your own network into `_predict`: entry (c, h, w) of its answer may depend on earlier pixels only. The laws see to it.",
+            (
+                "Write your own network into `_predict`: entry (c, h, w) of its answer may depend on earlier "
+                "pixels only. The laws see to it."
+            ),
         ),
         Family.APPROXIMATE: Kind(
             "A small variational autoencoder",
             "Kingma & Welling 2014, arXiv:1312.6114",
             'steps=3_000, batch=64, rate={"all": 1e-3}, cooldown=0.5',
-            "Write your own networks into `__init__`, and another likelihood of the pixels into `bound`. The laws see to it.",
+            (
+                "Write your own networks into `__init__`, and another likelihood of the pixels into `bound`. "
+                "The laws see to it."
+            ),
         ),
         Family.IMPLICIT: Kind(
             "A GAN of two small nets",
             "Goodfellow et al. 2014, arXiv:1406.2661",
             'steps=4_000, batch=64, rate={"all": 2e-4}, betas=(0.5, 0.999)',
-            "Write your own networks into `__init__`. Another game than the GAN's is registered beside the class.",
+            (
+                "Write your own networks into `__init__`. Another game than the GAN's is registered beside "
+                "the class."
+            ),
         ),
     }
 )
@@ -66,44 +77,97 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
 
 @command("new-plugin")
 @click.argument("name")
-@click.option("--family", required=True, type=click.Choice([family.value for family in KINDS]), help="The kind of model to begin with.")
-@click.option("--licence", "--license", "licence", type=click.Choice(LICENCES), default="none", show_default=True, help="Of the code.")
+@click.option(
+    "--family",
+    required=True,
+    type=click.Choice([family.value for family in KINDS]),
+    help="The kind of model to begin with.",
+)
+@click.option(
+    "--licence",
+    "--license",
+    "licence",
+    type=click.Choice(LICENCES),
+    default="none",
+    show_default=True,
+    help="Of the code.",
+)
 @click.option("--author", default="", help="Who holds the copyright.")
-@click.option("-o", "--out", type=click.Path(path_type=Path), help="The folder to create. By default genzoo-NAME.")
+@click.option(
+    "-o", "--out", type=click.Path(path_type=Path), help="The folder to create. By default genzoo-NAME."
+)
 def new_plugin_command(name: str, family: str, licence: str, author: str, out: Path | None) -> None:
     """Write a package with a model that trains.
 
-    NAME is the model's name; the package is called genzoo-NAME. Installed as it stands, its tests pass and genzoo lists the model.
+    NAME is the model's name; the package is called genzoo-NAME. Installed as it stands, its tests pass and
+    genzoo lists the model.
     """
     model = check_free(name.removeprefix(PREFIX))
-    folder = write(render(model, Family(family), licence, author), out or Path(PREFIX + model.replace(".", "-").replace("_", "-")))
+    folder = write(
+        render(model, Family(family), licence, author),
+        out or Path(PREFIX + model.replace(".", "-").replace("_", "-")),
+    )
     say(safe_text(folder, 1000))
-    tested, where = shlex.quote(f"{folder}[test]"), shlex.quote(str(folder))  # its tests need pytest, which genzoo does not bring
-    note(safe_text(f"install and test it: pip install -e {tested} && python -m pytest {where}; then: genzoo train {model}", 2000))
+    tested, where = (
+        shlex.quote(f"{folder}[test]"),
+        shlex.quote(str(folder)),
+    )  # its tests need pytest, which genzoo does not bring
+    note(
+        safe_text(
+            (
+                f"install and test it: pip install -e {tested} && python -m pytest {where}; then: genzoo "
+                f"train {model}"
+            ),
+            2000,
+        )
+    )
     if licence == "none":
         note("it gives nobody a licence: --licence chooses one")
 
 
 def check_free(name: str) -> str:
-    """Return `name` if a new model and its package can be called so, or raise ArgumentError that says what is in the way."""
+    """Return `name` if a new model and its package can be called so, or raise ArgumentError that says what is
+    in the way.
+    """
     check_name(name)
     words = words_of(name)
     taken = any(keyword.iskeyword(words[key]) for key in ("module", "class_name"))
     if taken or not name[0].isalpha():
         why = "is a word of Python's own" if taken else "does not begin with a letter"
-        raise ArgumentError(f"the name {name!r} {why}, and the package has a module and a class of that name", f"for example my-{name}")
-    owner = next((owner for owner, names in OFFICIAL.items() if fold(name) in map(fold, (*names, owner.removeprefix(PREFIX)))), "")
+        raise ArgumentError(
+            f"the name {name!r} {why}, and the package has a module and a class of that name",
+            f"for example my-{name}",
+        )
+    owner = next(
+        (
+            owner
+            for owner, names in OFFICIAL.items()
+            if fold(name) in map(fold, (*names, owner.removeprefix(PREFIX)))
+        ),
+        "",
+    )
     if fold(name) == PREFIX.rstrip("-") or owner:
-        raise ArgumentError(f"the name {name!r} belongs to {owner or 'genzoo itself'}", "choose another: names differ in more than signs")
+        raise ArgumentError(
+            f"the name {name!r} belongs to {owner or 'genzoo itself'}",
+            "choose another: names differ in more than signs",
+        )
     known = installed()
     for card in known.cards.values():
         if fold(card.name) == fold(name):
-            raise ArgumentError(f"the plugin {card.plugin} has the model {card.name!r}", "choose another name, or uninstall it")
+            raise ArgumentError(
+                f"the plugin {card.plugin} has the model {card.name!r}",
+                "choose another name, or uninstall it",
+            )
     for report in known.reports:
         if fold(PREFIX + name) == fold(report.distribution) or fold(name) == fold(report.name):
-            raise ArgumentError(f"the plugin {report.distribution or report.name!r} is installed", "choose another name, or uninstall it")
+            raise ArgumentError(
+                f"the plugin {report.distribution or report.name!r} is installed",
+                "choose another name, or uninstall it",
+            )
     if importlib.util.find_spec(words["package"]) is not None:
-        raise ArgumentError(f"a package {words['package']!r} can be imported already", "choose another name, or uninstall it")
+        raise ArgumentError(
+            f"a package {words['package']!r} can be imported already", "choose another name, or uninstall it"
+        )
     return name
 
 
@@ -133,7 +197,9 @@ def render(name: str, family: Family, licence: str = "none", author: str = "") -
         "recipe": kind.recipe,
         "next_step": kind.next_step,
         "licence": licence if licence != "none" else "Proprietary",
-        "licence_line": "All rights reserved." if licence == "none" else f"The code is under the licence {licence}.",
+        "licence_line": "All rights reserved."
+        if licence == "none"
+        else f"The code is under the licence {licence}.",
         "holder": safe_text(author, 200) or f"The {words['distribution']} authors",
         "requirement": f"genzoo>={major}.{minor},<{major}.{int(minor) + 1}",
         "api": str(API_VERSION),
@@ -149,7 +215,10 @@ def render(name: str, family: Family, licence: str = "none", author: str = "") -
         "tests/test_laws.py": "test_laws.py",
         "tests/test_training.py": "test_training.py",
     }
-    texts = {path: Template((files("genzoo.cli") / "kit" / f"{template}.txt").read_text("utf-8")) for path, template in templates.items()}
+    texts = {
+        path: Template((files("genzoo.cli") / "kit" / f"{template}.txt").read_text("utf-8"))
+        for path, template in templates.items()
+    }
     return {path: text.substitute(facts) for path, text in texts.items()} | {f"{package}/py.typed": ""}
 
 
@@ -160,7 +229,9 @@ def write(texts: Mapping[str, str], folder: Path) -> Path:
         StorageError: something is there already, or it cannot be written.
     """
     if os.path.lexists(folder):
-        raise StorageError(f"cannot create {folder}: something of that name is in the way", "choose another with --out")
+        raise StorageError(
+            f"cannot create {folder}: something of that name is in the way", "choose another with --out"
+        )
     make_folder(folder.parent)
     draft = folder.parent / f".{os.urandom(8).hex()}.tmp"
     try:

@@ -35,7 +35,9 @@ class Session:
 
 
 class Command(click.Command):
-    """A command of genzoo: each takes --debug, so that it can be added at the end of the line that failed, and reads plain digits only."""
+    """A command of genzoo: each takes --debug, so that it can be added at the end of the line that failed,
+    and reads plain digits only.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -46,7 +48,9 @@ class Command(click.Command):
 
 
 def _with_plain_digits(kind: Any) -> Any:
-    """Return the type of a number that refuses digits of other scripts, which Python's int() and float() take."""
+    """Return the type of a number that refuses digits of other scripts, which Python's int() and float()
+    take.
+    """
     plain = copy.copy(kind)
 
     def convert(value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
@@ -61,7 +65,9 @@ def _with_plain_digits(kind: Any) -> Any:
 def debug_option() -> click.Option:
     """Return the option --debug."""
     text = "Show the traceback of an error (also: GENZOO_DEBUG=1)."
-    return click.Option(["--debug"], is_flag=True, is_eager=True, expose_value=False, callback=_set_debug, help=text)
+    return click.Option(
+        ["--debug"], is_flag=True, is_eager=True, expose_value=False, callback=_set_debug, help=text
+    )
 
 
 def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -75,12 +81,16 @@ def debug_wanted() -> bool:
 
 
 def command(name: str, cls: type[Command] = Command) -> Callable[[Callable[..., Any]], Command]:
-    """Return the decorator that makes a function a command of genzoo, of class `cls`; its docstring is the help page."""
+    """Return the decorator that makes a function a command of genzoo, of class `cls`; its docstring is the
+    help page.
+    """
     return lambda function: click.command(name, cls=cls, help=help_of(function))(function)
 
 
 def help_of(function: Callable[..., Any]) -> str | None:
-    """Return the docstring of `function`, from its source where Python was told to strip docstrings (-OO, PYTHONOPTIMIZE=2)."""
+    """Return the docstring of `function`, from its source where Python was told to strip docstrings (-OO,
+    PYTHONOPTIMIZE=2).
+    """
     function = inspect.unwrap(function)  # from click.pass_context
     if function.__doc__ is not None or sys.flags.optimize < 2:
         return inspect.getdoc(function)
@@ -88,11 +98,15 @@ def help_of(function: Callable[..., Any]) -> str | None:
         tree = ast.parse(Path(function.__code__.co_filename).read_text("utf-8"))
     except (OSError, ValueError, SyntaxError):
         return None  # no source is installed: a page without words
-    found = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function.__name__)
+    found = (
+        node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function.__name__
+    )
     return next((ast.get_docstring(node) for node in found), None)
 
 
-def complete_name(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_name(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
     """Return the names of installed models that begin with `incomplete`."""
     from genzoo.registry import installed
 
@@ -100,7 +114,11 @@ def complete_name(context: click.Context, parameter: click.Parameter, incomplete
         found = installed().cards.values()
     except GenzooError:
         return []
-    return [CompletionItem(card.name, help=safe_text(card.summary, 80)) for card in found if card.name.startswith(incomplete)]
+    return [
+        CompletionItem(card.name, help=safe_text(card.summary, 80))
+        for card in found
+        if card.name.startswith(incomplete)
+    ]
 
 
 def name_argument(function: F) -> F:
@@ -111,7 +129,9 @@ def name_argument(function: F) -> F:
 def names_argument(function: F) -> F:
     """Add the arguments NAME..., and --all in their place."""
     every = click.option("--all", "every", is_flag=True, help="All models that have published weights.")
-    return click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)(every(function))
+    return click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)(
+        every(function)
+    )
 
 
 def json_option(function: F) -> F:
@@ -132,12 +152,17 @@ def device_option(function: F) -> F:
 
 def data_option(function: F) -> F:
     """Add --data."""
-    text = "A known data set, a folder of images, an .npz, an idx file, or hf:owner/dataset. By default the recipe's."
+    text = (
+        "A known data set, a folder of images, an .npz, an idx file, or hf:owner/dataset. By default "
+        "the recipe's."
+    )
     return click.option("--data", type=click.Path(), help=text)(function)
 
 
 def catalogue() -> tuple[list[Card], Ledger]:
-    """Return every installed card and the ledger; what had to be left out is told on stderr, one line each."""
+    """Return every installed card and the ledger; what had to be left out is told on stderr, one line
+    each.
+    """
     from genzoo import zoo
     from genzoo.registry import installed, warn_broken
 
@@ -149,7 +174,9 @@ def catalogue() -> tuple[list[Card], Ledger]:
 
 
 def find(name: str) -> tuple[Card, Row | None]:
-    """Return the card of `name` and the row of its published weights, if any; UnknownNameError holds the nearest name."""
+    """Return the card of `name` and the row of its published weights, if any; UnknownNameError holds the
+    nearest name.
+    """
     from genzoo.registry import installed
 
     _, rows = catalogue()

@@ -1,6 +1,8 @@
-"""What people and programs read: data on stdout, everything else on stderr, and every text from outside made safe (rule R6).
+"""What people and programs read: data on stdout, everything else on stderr, and every text from outside made
+safe (rule R6).
 
-Whoever reads our stdout may go at any time (`genzoo list | head -1`): what is left is then thrown away, and the work is done.
+Whoever reads our stdout may go at any time (`genzoo list | head -1`): what is left is then thrown away, and
+the work is done.
 """
 
 from __future__ import annotations
@@ -25,12 +27,16 @@ from genzoo.show import is_terminal as _is_terminal
 
 PATIENCE = 2.0  # seconds before a bar appears
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
-_UNITS = MappingProxyType({"certificate": "laws", "learning": "words"})  # what is counted in tasks that count something of their own
+_UNITS = MappingProxyType(
+    {"certificate": "laws", "learning": "words"}
+)  # what is counted in tasks that count something of their own
 _NARROWEST = 12  # columns that are left to the last cell of a row, however narrow the terminal
 
 
 def colour() -> bool | None:
-    """Return False where colours are unwanted (NO_COLOR, https://no-color.org), None where the stream decides."""
+    """Return False where colours are unwanted (NO_COLOR, https://no-color.org), None where the stream
+    decides.
+    """
     return False if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" else None
 
 
@@ -82,7 +88,9 @@ def say_json(value: Any) -> None:
 
 
 def say_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under a header, columns aligned; on a terminal the last column is cut where the line ends."""
+    """Print rows under a header, columns aligned; on a terminal the last column is cut where the line
+    ends.
+    """
     cells = [[safe_text(cell, 200) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(header, *cells, strict=True)]
     room = _room() - sum(widths[:-1]) - 2 * (len(widths) - 1)
@@ -108,7 +116,9 @@ def fact_lines(facts: Iterable[tuple[str, object]], indent: str = "") -> list[st
 
 def width(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
 
 
 def cut(text: str, room: int) -> str:
@@ -142,21 +152,27 @@ def human_time(seconds: float) -> str:
 
 
 class Progress:
-    """Tells on stderr how far something is, once it has taken two seconds: a bar on a terminal, a line now and then elsewhere.
+    """Tells on stderr how far something is, once it has taken two seconds: a bar on a terminal, a line now
+    and then elsewhere.
 
-    Call it with (done, total), as `genzoo.hub` does, or with (what, done, total), as `genzoo.evaluation` does.
+    Call it with (done, total), as `genzoo.hub` does, or with (what, done, total), as `genzoo.evaluation`
+    does.
     """
 
     def __init__(self, what: str, unit: str = "B") -> None:
         self._what, self._unit, self._own = what, unit, unit
         self._begun = self._line = time.monotonic()
-        self._start: tuple[float, int] | None = None  # of this task: when it was first told, and what was done then
+        self._start: tuple[float, int] | None = (
+            None  # of this task: when it was first told, and what was done then
+        )
         self._bar: Bar | None = None
 
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._close()
 
     def __call__(self, *state: Any) -> None:
@@ -178,7 +194,9 @@ class Progress:
             note(f"{safe_text(self._what)}: {words}{self._pace(done, total, now, *self._start)}")
 
     def _pace(self, done: int, total: int, now: float, since: float, before: int) -> str:
-        """Return how fast it has gone since this task was first told, and how long the rest takes at that pace."""
+        """Return how fast it has gone since this task was first told, and how long the rest takes at that
+        pace.
+        """
         rate = (done - before) / max(now - since, 1e-3)
         if rate <= 0:
             return ""
@@ -194,10 +212,13 @@ class Progress:
     def _draw(self, done: int, total: int) -> None:
         if self._bar is None:
             self._bar = Bar(
-                total, initial=done, desc=safe_text(self._what, 60),
-                unit="B" if self._unit == "B" else f" {self._unit}", unit_scale=self._unit in ("B", "pixels"),
+                total,
+                initial=done,
+                desc=safe_text(self._what, 60),
+                unit="B" if self._unit == "B" else f" {self._unit}",
+                unit_scale=self._unit in ("B", "pixels"),
                 leave=False,
-            )  # fmt: skip
+            )
         self._bar.move_to(done)
 
     def _close(self) -> None:

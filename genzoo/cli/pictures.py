@@ -1,4 +1,6 @@
-"""Where pictures go: one grid in a PNG file, an animation in a GIF, or single images in a folder. Checked before the work, not after it."""
+"""Where pictures go: one grid in a PNG file, an animation in a GIF, or single images in a folder. Checked
+before the work, not after it.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ def check_file(out: str, kind: str = "PNG") -> Path:
 
 
 def free_file(stem: str) -> Path:
-    """Return `stem.png` in the current folder, or the first of `stem-2.png`, `stem-3.png` … that is not there yet."""
+    """Return `stem.png` in the current folder, or the first of `stem-2.png`, `stem-3.png` … that is not there
+    yet.
+    """
     return check_file(str(free_path(stem, ".png")))
 
 
@@ -57,7 +61,9 @@ def check_writable(path: Path) -> Path:
     with storage("write", path):
         os.stat(path.parent)
     if not os.access(path.parent, os.W_OK):
-        raise StorageError(f"cannot write {path}: permission denied in its folder", "choose a folder that you can write to")
+        raise StorageError(
+            f"cannot write {path}: permission denied in its folder", "choose a folder that you can write to"
+        )
     return path
 
 
@@ -80,22 +86,31 @@ def check_folder(out: str, n: int, bytes_per_image: int) -> Path:
 def check_grid(n: int) -> None:
     """Raise ArgumentError if `n` images are too many for one picture."""
     if n > MOST_IN_GRID:
-        raise ArgumentError(f"one picture shows at most {MOST_IN_GRID:,} images, not {n:,}", "name a folder for single images: -o samples/")
+        raise ArgumentError(
+            f"one picture shows at most {MOST_IN_GRID:,} images, not {n:,}",
+            "name a folder for single images: -o samples/",
+        )
 
 
 def check_animation(n: int) -> None:
     """Raise ArgumentError if `n` images are too many for an animation."""
     if n > MOST_IN_ANIMATION:
-        raise ArgumentError(f"an animation shows at most {MOST_IN_ANIMATION} images, not {n:,}", "ask for fewer")
+        raise ArgumentError(
+            f"an animation shows at most {MOST_IN_ANIMATION} images, not {n:,}", "ask for fewer"
+        )
 
 
 def check_in_order(card: Card, problem: str, hint: str = "") -> None:
-    """Raise ArgumentError with `problem` if the model of `card` is of a family that draws its images whole, not pixel by pixel."""
+    """Raise ArgumentError with `problem` if the model of `card` is of a family that draws its images whole,
+    not pixel by pixel.
+    """
     if card.family.is_instrument:
         check_samples(card)
     if card.family is not Family.TRACTABLE:
         others = "pixel models: genzoo list --family tractable"
-        raise ArgumentError(f"{card.name} {problem}", f"{hint}; this is for {others}" if hint else f"this is for {others}")
+        raise ArgumentError(
+            f"{card.name} {problem}", f"{hint}; this is for {others}" if hint else f"this is for {others}"
+        )
 
 
 def check_samples(card: Card) -> None:
@@ -105,4 +120,6 @@ def check_samples(card: Card) -> None:
         raise ArgumentError(why, "genzoo list --tree shows the models that have one")
     if card.family.is_instrument:
         why = f"{card.name} is a classifier: it tells images apart and draws none"
-        raise ArgumentError(why, f"genzoo eval NAME --features {card.name} measures the samples of a model in its features")
+        raise ArgumentError(
+            why, f"genzoo eval NAME --features {card.name} measures the samples of a model in its features"
+        )

@@ -12,7 +12,9 @@ from genzoo.registry import PluginReport, look_again
 @command("plugins")
 @json_option
 def plugins_command(as_json: bool) -> None:
-    """Which plugins are loaded, which are not, and why. One that hung when it was last loaded is tried again."""
+    """Which plugins are loaded, which are not, and why. One that hung when it was last loaded is tried
+    again.
+    """
     reports = look_again().reports
     if as_json:
         say_json([entry(report) for report in reports])
@@ -24,7 +26,13 @@ def plugins_command(as_json: bool) -> None:
 
 def line(report: PluginReport) -> list[str]:
     """Return what the table says of a plugin."""
-    return [report.name, report.distribution, report.version, state(report), report.reason or ", ".join(report.cards)]
+    return [
+        report.name,
+        report.distribution,
+        report.version,
+        state(report),
+        report.reason or ", ".join(report.cards),
+    ]
 
 
 def state(report: PluginReport) -> str:

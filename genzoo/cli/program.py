@@ -1,4 +1,6 @@
-"""The program `genzoo`: a group whose commands are imported when they are used, and one line for every error."""
+"""The program `genzoo`: a group whose commands are imported when they are used, and one line for every
+error.
+"""
 
 from __future__ import annotations
 
@@ -68,10 +70,18 @@ class Program(click.Group):
             found: click.Command = getattr(module, f"{cmd_name.replace('-', '_')}_command")
             return found
         provided = _foreign().get(cmd_name)
-        return click.Command(cmd_name, short_help=f"Comes with {safe_text(provided.plugin, 60)}.") if provided else None
+        return (
+            click.Command(cmd_name, short_help=f"Comes with {safe_text(provided.plugin, 60)}.")
+            if provided
+            else None
+        )
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that `args` begin with, imported; an unknown one is told with the nearest name."""
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that `args` begin with, imported; an unknown one is told with the nearest
+        name.
+        """
         name = str(args[0])
         if name in COMMANDS:
             return name, self.get_command(ctx, name), args[1:]
@@ -84,7 +94,9 @@ class Program(click.Group):
         warn_broken(installed())
         raise click.UsageError(f"no command is called {name!r}{suggest(name, self.list_commands(ctx))}", ctx)
 
-    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any) -> NoReturn:
+    def main(
+        self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any
+    ) -> NoReturn:
         """Run and raise SystemExit; what click's own tests, and a shell that asks for completions, call."""
         words = list(sys.argv[1:] if args is None else args)
         self._main_shell_completion({}, prog_name or "genzoo", COMPLETE)
@@ -108,7 +120,8 @@ class Program(click.Group):
         except BrokenPipeError:
             mute_stdout()
             return 1
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - whatever it is, people are told in one line
+        # whatever it is, people are told in one line
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
             return report(error, session.debug)
         return 0
 
@@ -125,9 +138,13 @@ def _check_signs(args: Sequence[str]) -> None:
 
 
 def report(error: BaseException, debug: bool = False) -> int:
-    """Tell `error` in one line on stderr (with its traceback where `debug` is set) and return the exit code."""
+    """Tell `error` in one line on stderr (with its traceback where `debug` is set) and return the exit
+    code.
+    """
     if debug:
-        for piece in traceback.format_exception(error):  # a place and its line of code, or what the error says: one line then
+        for piece in traceback.format_exception(
+            error
+        ):  # a place and its line of code, or what the error says: one line then
             for line in piece.splitlines() if piece.startswith("  File ") else [piece]:
                 indent = len(line) - len(line.lstrip(" "))
                 note(" " * indent + safe_text(line, 2000))
@@ -171,7 +188,10 @@ def _load_foreign(name: str) -> click.Command:
     subcommand_metavar="COMMAND [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=[debug_option()],
-    epilog="Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted, 143 by SIGTERM.",
+    epilog=(
+        "Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 "
+        "interrupted, 143 by SIGTERM."
+    ),
     help="""A model zoo for the generative models of Stanford's CS231n lecture 12.
 
     First steps:  genzoo list;  genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
@@ -187,10 +207,11 @@ def cli(context: click.Context) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process with `code`, without the third of a second that the interpreter takes to pull torch down.
+    """End the process with `code`, without the third of a second that the interpreter takes to pull torch
+    down.
 
-    Only what cannot matter is skipped, the destruction of modules: output is flushed, functions of `atexit` run, and while a
-    thread is still at work the process ends in the ordinary way.
+    Only what cannot matter is skipped, the destruction of modules: output is flushed, functions of `atexit`
+    run, and while a thread is still at work the process ends in the ordinary way.
     """
     parallel = sys.modules.get("genzoo.training.parallel")
     if parallel is not None:
@@ -206,7 +227,9 @@ def leave(code: int) -> NoReturn:
 
 
 def _at_work(thread: threading.Thread) -> bool:
-    """Say whether `thread` must be waited for: not the main one, no daemon, and none that a plugin left behind while it was loaded."""
+    """Say whether `thread` must be waited for: not the main one, no daemon, and none that a plugin left
+    behind while it was loaded.
+    """
     registry = sys.modules.get("genzoo.registry")
     foreign = registry is not None and thread in registry.left_behind
     return thread is not threading.main_thread() and not thread.daemon and not foreign

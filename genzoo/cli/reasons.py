@@ -1,4 +1,6 @@
-"""The line and the exit code of each kind of error: genzoo's own, click's, the system's, and those of packages that cannot be imported."""
+"""The line and the exit code of each kind of error: genzoo's own, click's, the system's, and those of
+packages that cannot be imported.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +32,13 @@ def _foreign(error: BaseException) -> str:
     if package := _broken_package(error):
         from genzoo.isolation import describe
 
-        return f"the package {package} cannot be imported: {describe(error)} — install it again: pip install --force-reinstall {package}"
-    if isinstance(error, OSError) and error.filename is not None:  # `Path.is_file` raises for names that are too long, for example
+        return (
+            f"the package {package} cannot be imported: {describe(error)} — install it again: pip "
+            f"install --force-reinstall {package}"
+        )
+    if (
+        isinstance(error, OSError) and error.filename is not None
+    ):  # `Path.is_file` raises for names that are too long, for example
         return str(storage_error("use", os.fsdecode(error.filename), error))
     if isinstance(error, OSError) and error.errno is not None:
         why, remedy = reason(error)
@@ -46,7 +53,9 @@ def _foreign(error: BaseException) -> str:
 
 
 def _broken_package(error: BaseException) -> str:
-    """Return the foreign package whose import failed with `error`: it is not there, or its own code or libraries are broken."""
+    """Return the foreign package whose import failed with `error`: it is not there, or its own code or
+    libraries are broken.
+    """
     name = getattr(error, "name", None)
     if isinstance(error, ModuleNotFoundError) and isinstance(name, str):
         package = name.partition(".")[0]
@@ -62,6 +71,10 @@ def _broken_package(error: BaseException) -> str:
 
 
 def _wants_memory(error: BaseException) -> bool:
-    """Whether `error` says that memory is short: Python's own, or those of torch and of threads, which are RuntimeErrors."""
+    """Whether `error` says that memory is short: Python's own, or those of torch and of threads, which are
+    RuntimeErrors.
+    """
     said = ("can't allocate memory", "out of memory", "can't start new thread")
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(words in str(error) for words in said))
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in said)
+    )

@@ -7,7 +7,15 @@ from typing import Any
 import click
 
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
-from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument, seed_option
+from genzoo.cli.options import (
+    command,
+    data_option,
+    device_option,
+    find,
+    json_option,
+    name_argument,
+    seed_option,
+)
 from genzoo.cli.output import note, say, say_json
 from genzoo.cli.pictures import check_grid
 from genzoo.errors import safe_text
@@ -23,10 +31,13 @@ COLUMNS = 10  # pairs in a line, at most
 @out_option("reconstruct")
 @json_option
 @device_option
-def reconstruct_command(name: str, data: str | None, n: int, seed: int | None, out: str | None, as_json: bool, device: str | None) -> None:
+def reconstruct_command(
+    name: str, data: str | None, n: int, seed: int | None, out: str | None, as_json: bool, device: str | None
+) -> None:
     """Held-out images, and what is left of them in their codes.
 
-    Below each image its reconstruction: encoded, then decoded. The mean squared error per value in [0, 1] is printed.
+    Below each image its reconstruction: encoded, then decoded. The mean squared error per value in [0, 1] is
+    printed.
     """
     card, _ = find(name)
     check_grid(2 * n)
@@ -54,7 +65,12 @@ def reconstruct_command(name: str, data: str | None, n: int, seed: int | None, o
     else:
         say(safe_text(record, 1000))
     shown = several(len(images), "held-out image")
-    note(safe_text(f"{path}: {shown} of {test.name}, each above its reconstruction by {card.name}, seed {start}", 1000))
+    note(
+        safe_text(
+            f"{path}: {shown} of {test.name}, each above its reconstruction by {card.name}, seed {start}",
+            1000,
+        )
+    )
 
 
 def _pair(images: Any, rebuilt: Any) -> Any:

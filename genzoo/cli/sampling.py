@@ -13,7 +13,16 @@ import click
 from genzoo.card import Card
 from genzoo.cli.options import FRESH_SEEDS, command, device_option, find, name_argument, seed_option, settled
 from genzoo.cli.output import Progress, note
-from genzoo.cli.pictures import check_animation, check_file, check_folder, check_grid, check_in_order, check_samples, free_file, is_folder
+from genzoo.cli.pictures import (
+    check_animation,
+    check_file,
+    check_folder,
+    check_grid,
+    check_in_order,
+    check_samples,
+    free_file,
+    is_folder,
+)
 from genzoo.errors import safe_text
 
 if TYPE_CHECKING:
@@ -26,12 +35,28 @@ PREFIX, DIGITS = "sample", 6
 @name_argument
 @click.option("-n", "n", type=click.IntRange(min=1), default=16, show_default=True, help="How many images.")
 @seed_option
-@click.option("-o", "--out", type=click.Path(), help="A .png for one picture of all, or a folder/ for single images. By default NAME.png.")
-@click.option("--animate", type=click.Path(), metavar="GIF", help="Show how a pixel model draws them, pixel by pixel; alone or beside -o.")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(),
+    help="A .png for one picture of all, or a folder/ for single images. By default NAME.png.",
+)
+@click.option(
+    "--animate",
+    type=click.Path(),
+    metavar="GIF",
+    help="Show how a pixel model draws them, pixel by pixel; alone or beside -o.",
+)
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the picture.")
 @device_option
 def sample_command(
-    name: str, n: int, seed: int | None, out: str | None, animate: str | None, columns: int | None, device: str | None
+    name: str,
+    n: int,
+    seed: int | None,
+    out: str | None,
+    animate: str | None,
+    columns: int | None,
+    device: str | None,
 ) -> None:
     """New images of a model.
 
@@ -75,7 +100,9 @@ def _target(card: Card, n: int, out: str | None) -> Path:
     return check_file(out) if out is not None else free_file(card.name)
 
 
-def write_animation(model: Any, n: int, seed: int, path: Path, columns: int | None, progress: Progress) -> tuple[Iterable[Tensor], str]:
+def write_animation(
+    model: Any, n: int, seed: int, path: Path, columns: int | None, progress: Progress
+) -> tuple[Iterable[Tensor], str]:
     """Draw `n` images, write how they were drawn, and return them with what was written."""
     from genzoo.explore.drawing import drawing
     from genzoo.images import quantise, save_animation
@@ -96,7 +123,9 @@ def write_grid(model: Any, batches: Iterable[Tensor], n: int, path: Path, column
 
 
 def write_single(model: Any, batches: Iterable[Tensor], n: int, folder: Path, columns: int | None) -> str:
-    """Write the `n` images of `batches` to `folder`, a few at a time, and return what was written; `columns` has no meaning here."""
+    """Write the `n` images of `batches` to `folder`, a few at a time, and return what was written; `columns`
+    has no meaning here.
+    """
     from genzoo.images import save_image
 
     channels, height, width = model.image_shape
@@ -127,5 +156,7 @@ def _batches(model: Any, n: int, seed: int, progress: Progress) -> Iterator[Tens
     import torch
 
     single = 1 if _unit(model) == "pixels" else math.prod(model.image_shape[1:])
-    for images in model.sample_batches(n, seed, dtype=torch.uint8, progress=lambda *pixels: progress(*(at // single for at in pixels))):
+    for images in model.sample_batches(
+        n, seed, dtype=torch.uint8, progress=lambda *pixels: progress(*(at // single for at in pixels))
+    ):
         yield images.cpu()

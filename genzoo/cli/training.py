@@ -12,7 +12,16 @@ import click
 
 from genzoo.card import Card
 from genzoo.cli.info import recipe_keys, setting_words
-from genzoo.cli.options import Command, command, data_option, device_option, find, json_option, name_argument, settled
+from genzoo.cli.options import (
+    Command,
+    command,
+    data_option,
+    device_option,
+    find,
+    json_option,
+    name_argument,
+    settled,
+)
 from genzoo.cli.output import fact_lines, note, say, say_json
 from genzoo.errors import Interrupted, TrainingError, safe_text
 from genzoo.schema import literal
@@ -21,13 +30,21 @@ if TYPE_CHECKING:
     from genzoo.training.outcome import Outcome
 
 
-def read_settings(context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return `key=value` texts as a mapping, values read as numbers, true or false, lists, or texts; the last of a key counts."""
+def read_settings(
+    context: click.Context, parameter: click.Parameter, pairs: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return `key=value` texts as a mapping, values read as numbers, true or false, lists, or texts; the last
+    of a key counts.
+    """
     found = {}
     for pair in pairs:
         key, sign, text = pair.partition("=")
         if not sign or not key.strip():
-            raise click.BadParameter(f"{pair!r} must read key=value, for example batch=32 or rate.generator=1e-4", context, parameter)
+            raise click.BadParameter(
+                f"{pair!r} must read key=value, for example batch=32 or rate.generator=1e-4",
+                context,
+                parameter,
+            )
         found[key.strip()] = literal(text.strip())
     return found
 
@@ -36,7 +53,9 @@ RESUME = ("always", "auto", "previous")
 
 
 class TrainCommand(Command):
-    """A command whose --resume may stand alone, wherever it stands: click would read any word behind it as its value."""
+    """A command whose --resume may stand alone, wherever it stands: click would read any word behind it as
+    its value.
+    """
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Let --resume mean --resume=always, unless one of its values follows."""
@@ -46,7 +65,9 @@ class TrainCommand(Command):
                 words[-1:] = [f"--resume={word}"] if word in RESUME else ["--resume=always", word]
             else:
                 words.append(word)
-        return super().parse_args(context, ["--resume=always" if word == "--resume" else word for word in words])
+        return super().parse_args(
+            context, ["--resume=always" if word == "--resume" else word for word in words]
+        )
 
 
 def resume_mode(context: click.Context, parameter: click.Parameter, value: str | None) -> bool | str:
@@ -58,8 +79,17 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
 @name_argument
 @data_option
 @click.option("--out", type=click.Path(file_okay=False), help="The folder of the run. By default runs/NAME.")
-@click.option("--steps", type=click.IntRange(min=1), help="Rounds of the game to play. By default the recipe's.")
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, callback=read_settings, help="Change a key of the recipe or config.")
+@click.option(
+    "--steps", type=click.IntRange(min=1), help="Rounds of the game to play. By default the recipe's."
+)
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=read_settings,
+    help="Change a key of the recipe or config.",
+)
 @click.option(
     "--resume",
     is_flag=False,
@@ -67,19 +97,29 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     metavar="[=auto|previous]",
     type=click.Choice(RESUME),
     callback=resume_mode,
-    help="Go on from the checkpoint in the folder of the run. With =auto start where there is none, and do nothing where the run is "
-    "finished: one line for jobs that are requeued. With =previous go on from the checkpoint before the last.",
+    help="Go on from the checkpoint in the folder of the run. With =auto start where there is none, and "
+    "do nothing where the run is "
+    "finished: one line for jobs that are requeued. With =previous go on from the checkpoint before the "
+    "last.",
 )
 @device_option
-@click.option("--licence", "--license", "licence", metavar="TEXT", help="Of the weights, published with them. By default none is stated.")
+@click.option(
+    "--licence",
+    "--license",
+    "licence",
+    metavar="TEXT",
+    help="Of the weights, published with them. By default none is stated.",
+)
 @click.option("--tensorboard", is_flag=True, help="Also write logs that TensorBoard reads.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 @json_option
-def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: bool, licence: str | None, **options: Any) -> None:
+def train_command(
+    name: str, settings: dict[str, Any], quiet: bool, as_json: bool, licence: str | None, **options: Any
+) -> None:
     """Train a model and publish it to a folder.
 
-    Ctrl-C, or a scheduler's SIGTERM, finishes the step and saves; --resume goes on. Several processes: torchrun --nproc-per-node 2
-    -m genzoo train NAME.
+    Ctrl-C, or a scheduler's SIGTERM, finishes the step and saves; --resume goes on. Several processes:
+    torchrun --nproc-per-node 2 -m genzoo train NAME.
     """
     from genzoo import zoo
 
@@ -93,16 +133,22 @@ def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: boo
     settled()
     talks = place().writes  # of the processes that torchrun starts, one
     settings |= {} if licence is None else {"licence": licence}
-    plan(card, settings, steps=options["steps"])  # a wrong key or value is told before a page of recipe, not after it
+    plan(
+        card, settings, steps=options["steps"]
+    )  # a wrong key or value is told before a page of recipe, not after it
     if talks and not quiet:
-        introduce(card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings})
+        introduce(
+            card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings}
+        )
     try:
         outcome = zoo.train(card.name, settings=settings, quiet=quiet, **options)
     except CheckpointError as error:
         if error.earlier is None:
             raise
         line = resume_line(card.name, options["out"], "previous")
-        raise TrainingError(error.message, f"the one before it, of step {error.earlier:,}, is whole; to go on from it: {line}") from error
+        raise TrainingError(
+            error.message, f"the one before it, of step {error.earlier:,}, is whole; to go on from it: {line}"
+        ) from error
     if outcome.signal:
         ignore_repetitions()
     if talks:
@@ -112,10 +158,18 @@ def train_command(name: str, settings: dict[str, Any], quiet: bool, as_json: boo
 
 
 def introduce(card: Card, changes: Mapping[str, Any]) -> None:
-    """Tell on stderr what is about to be trained, and how: the card's config and recipe with the `changes` of this run."""
+    """Tell on stderr what is about to be trained, and how: the card's config and recipe with the `changes` of
+    this run.
+    """
     note(safe_text(f"{card.name}: {card.summary or card.family.words}", 300))
     values = {**card.config, **recipe_keys(card.recipe), **changes}
-    note("\n".join(fact_lines([("paper", card.paper), *((key, setting_words(values[key])) for key in values)], indent="  ")))
+    note(
+        "\n".join(
+            fact_lines(
+                [("paper", card.paper), *((key, setting_words(values[key])) for key in values)], indent="  "
+            )
+        )
+    )
 
 
 def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
@@ -136,7 +190,11 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
             say(safe_text(record, 1000))
     if outcome.finished:
         push = f"genzoo push {card.name} DEST --run {shlex.quote(str(outcome.folder))}"
-        note(safe_text(f"{outcome.weights}: {card.name} after {outcome.step:,} steps; to publish it: {push}", 2000))
+        note(
+            safe_text(
+                f"{outcome.weights}: {card.name} after {outcome.step:,} steps; to publish it: {push}", 2000
+            )
+        )
     else:
         saved = f"stopped after step {outcome.step:,}, saved in {outcome.folder}"
         note(safe_text(f"{saved}; to go on: {resume_line(card.name, outcome.folder)}", 2000))

@@ -14,27 +14,49 @@ from genzoo.errors import safe_text
 @command("traverse")
 @name_argument
 @click.option(
-    "--dimension", "dimensions", multiple=True, callback=read_numbers, metavar="J[,J]...",
+    "--dimension",
+    "dimensions",
+    multiple=True,
+    callback=read_numbers,
+    metavar="J[,J]...",
     help="The latents that vary, counted from 0, one in each row. By default the first ten.",
-)  # fmt: skip
-@click.option("--span", type=float, help="How far to go from 0 to either side. By default to the 5 % and 95 % quantiles of the prior.")
-@click.option("-n", "n", type=click.IntRange(min=2), default=9, show_default=True, help="Images in a row.")
-@click.option("--starts", type=click.IntRange(min=1), default=1, show_default=True, help="How many points of departure.")
+)
 @click.option(
-    "--from", "image", type=click.Path(exists=True, dir_okay=False), help="Depart from the code of this image (needs an encoder)."
+    "--span",
+    type=float,
+    help="How far to go from 0 to either side. By default to the 5 % and 95 % quantiles of the prior.",
+)
+@click.option("-n", "n", type=click.IntRange(min=2), default=9, show_default=True, help="Images in a row.")
+@click.option(
+    "--starts", type=click.IntRange(min=1), default=1, show_default=True, help="How many points of departure."
+)
+@click.option(
+    "--from",
+    "image",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Depart from the code of this image (needs an encoder).",
 )
 @seed_option
 @out_option("traverse")
 @device_option
 def traverse_command(
-    name: str, dimensions: list[int], span: float | None, n: int, starts: int, image: str | None, seed: int | None, out: str | None,
+    name: str,
+    dimensions: list[int],
+    span: float | None,
+    n: int,
+    starts: int,
+    image: str | None,
+    seed: int | None,
+    out: str | None,
     device: str | None,
-) -> None:  # fmt: skip
+) -> None:
     """What each latent stands for: it varies, the others stay."""
     card, _ = find(name)
     check_samples(card)
     if image is not None and (seed is not None or starts != 1):
-        raise click.UsageError("--from is the one point of departure: leave out --seed and --starts", click.get_current_context())
+        raise click.UsageError(
+            "--from is the one point of departure: leave out --seed and --starts", click.get_current_context()
+        )
     check_grid(n * starts * max(1, len(dimensions)))
     path = target(out, card, "traverse")
     start = drawn(seed)
@@ -47,10 +69,20 @@ def traverse_command(
 
     check_latent_model(model)
     rows = check_dimensions(dimensions or None, model.latent_size)
-    points = model.sample_latents(starts, start) if image is None else codes(model, read_image(image, model.image_shape))
-    images = torch.cat([traverse(model, rows, n, point, span) for point in points])  # (starts · rows, n, C, H, W)
+    points = (
+        model.sample_latents(starts, start)
+        if image is None
+        else codes(model, read_image(image, model.image_shape))
+    )
+    images = torch.cat(
+        [traverse(model, rows, n, point, span) for point in points]
+    )  # (starts · rows, n, C, H, W)
     save_grid(images.flatten(0, 1), path, columns=n)
     ends = "from the 5 % to the 95 % quantile of the prior" if span is None else f"from {-span:g} to {span:g}"
-    whence = f"the code of {image}" if image is not None else f"{several(starts, 'point')} of the prior, seed {start}"
+    whence = (
+        f"the code of {image}"
+        if image is not None
+        else f"{several(starts, 'point')} of the prior, seed {start}"
+    )
     which = f"latent{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}"
     note(safe_text(f"{path}: {which} of {card.name}, {ends} in {n} steps, departing from {whence}", 1000))

@@ -44,11 +44,27 @@ def verify_command(context: click.Context, names: tuple[str, ...], every: bool, 
 @command("push")
 @name_argument
 @click.argument("dest")
-@click.option("--run", type=click.Path(exists=True, file_okay=False), help="A training run's folder: publish its weights.")
-@click.option("--licence", "--license", "licence", metavar="TEXT", help="Of the weights. By default what their ledger row states.")
-@click.option("--public", is_flag=True, help="Let everybody read a repository that is made for this; by default it is private.")
+@click.option(
+    "--run",
+    type=click.Path(exists=True, file_okay=False),
+    help="A training run's folder: publish its weights.",
+)
+@click.option(
+    "--licence",
+    "--license",
+    "licence",
+    metavar="TEXT",
+    help="Of the weights. By default what their ledger row states.",
+)
+@click.option(
+    "--public",
+    is_flag=True,
+    help="Let everybody read a repository that is made for this; by default it is private.",
+)
 @json_option
-def push_command(name: str, dest: str, run: str | None, licence: str | None, public: bool, as_json: bool) -> None:
+def push_command(
+    name: str, dest: str, run: str | None, licence: str | None, public: bool, as_json: bool
+) -> None:
     """Publish weights to a folder or to hf:OWNER/REPO.
 
     Card and ledger row go with them, so that others can pull from there: GENZOO_ZOO=FOLDER genzoo pull NAME.
@@ -56,12 +72,26 @@ def push_command(name: str, dest: str, run: str | None, licence: str | None, pub
     from genzoo import zoo
 
     catalogue()
-    row = zoo.push(name, dest, run=run, licence=licence, public=public, tell=lambda line: note(safe_text(line, 1000)))
+    row = zoo.push(
+        name, dest, run=run, licence=licence, public=public, tell=lambda line: note(safe_text(line, 1000))
+    )
     if as_json:
-        say_json({"name": row.name, "dest": dest, "sha256": row.sha256, "bytes": row.bytes, "sources": list(row.sources)})
+        say_json(
+            {
+                "name": row.name,
+                "dest": dest,
+                "sha256": row.sha256,
+                "bytes": row.bytes,
+                "sources": list(row.sources),
+            }
+        )
         return
     say(safe_text(f"{row.name}: {row.sources[0]}", 1000))
-    fetch, folder = ("", dest) if not dest.startswith("hf:") else (f"hf download {dest[3:]} --local-dir my-zoo, then ", "my-zoo")
+    fetch, folder = (
+        ("", dest)
+        if not dest.startswith("hf:")
+        else (f"hf download {dest[3:]} --local-dir my-zoo, then ", "my-zoo")
+    )
     where = f"{fetch}GENZOO_ZOO={folder} genzoo pull {name}"
     unstated = "" if row.licence else "; no licence is stated: --licence TEXT states one"
     note(safe_text(f"published to {dest}; to use it elsewhere: {where}{unstated}", 1000))
@@ -70,7 +100,9 @@ def push_command(name: str, dest: str, run: str | None, licence: str | None, pub
 def _chosen(names: Sequence[str], every: bool) -> list[str]:
     """Return the names to work on: those given, each once, or all that have published weights."""
     if bool(names) == every:
-        raise click.UsageError("give the names of models, or --all" + ", not both" * every, click.get_current_context())
+        raise click.UsageError(
+            "give the names of models, or --all" + ", not both" * every, click.get_current_context()
+        )
     cards, _ = catalogue()
     if not every:
         return list(dict.fromkeys(names))

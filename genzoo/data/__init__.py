@@ -1,4 +1,6 @@
-"""Data sets as images: `open_data` finds, decodes, splits and caches them; `batch_indices` says who is in which batch."""
+"""Data sets as images: `open_data` finds, decodes, splits and caches them; `batch_indices` says who is in
+which batch.
+"""
 
 from __future__ import annotations
 

@@ -30,9 +30,9 @@ HALF = 128  # of 255: numbers that do not reach it may have another white, such 
 def standard(images: Array | Tensor, what: str, last: bool = False) -> Array:
     """Return `images` as (N, C, H, W) uint8, a channel axis added where there is none.
 
-    Channels are looked for in the second place and then in the last one; the other way round with `last`. Numbers are read as people
-    write images: floats in [0, 1] or [-1, 1], bool, whole numbers in 0..255 or of 10 to 16 bits. Where that is no certainty, one line on
-    stderr says what was seen and how it was read.
+    Channels are looked for in the second place and then in the last one; the other way round with `last`.
+    Numbers are read as people write images: floats in [0, 1] or [-1, 1], bool, whole numbers in 0..255 or of
+    10 to 16 bits. Where that is no certainty, one line on stderr says what was seen and how it was read.
 
     Raises:
         ArgumentError: another shape or dtype, values out of range, no image at all.
@@ -46,7 +46,9 @@ def standard(images: Array | Tensor, what: str, last: bool = False) -> Array:
     low, white = _range(tensor, what)
     if tensor.dtype == torch.uint8 and (low, white) == (0, 255):
         return np.ascontiguousarray(tensor.numpy())
-    return np.concatenate([_eight_bit(tensor[i : i + BLOCK], low, white) for i in range(0, len(tensor), BLOCK)])
+    return np.concatenate(
+        [_eight_bit(tensor[i : i + BLOCK], low, white) for i in range(0, len(tensor), BLOCK)]
+    )
 
 
 def _signed(tensor: Tensor) -> Tensor:
@@ -58,12 +60,17 @@ def _axes(tensor: Tensor, what: str, last: bool) -> Tensor:
     """Return `tensor` as (N, C, H, W) with C = 1 or 3."""
     came = tuple(tensor.shape)
     if tensor.ndim == 3 and came[2] in (3, 4) and min(came[:2]) > 4:
-        hint = f"many images are (N, H, W, C): write {what}[None] for the one, numpy.stack(list) for a list of them"
+        hint = (
+            f"many images are (N, H, W, C): write {what}[None] for the one, numpy.stack(list) for a "
+            "list of them"
+        )
         raise ArgumentError(f"{what} of shape {came} look like one colour image (H, W, C)", hint)
     if tensor.ndim == 3:
         tensor = tensor[:, None]  # (N, 1, H, W)
     if tensor.ndim != 4 or 0 in came:
-        raise ArgumentError(f"{what} must have shape (N, H, W), (N, C, H, W) or (N, H, W, C), not {came}", _square(came, what))
+        raise ArgumentError(
+            f"{what} must have shape (N, H, W), (N, C, H, W) or (N, H, W, C), not {came}", _square(came, what)
+        )
     inner, outer = tensor.shape[1] in (1, 3), tensor.shape[3] in (1, 3)
     if inner and outer and came[1:] != (1, 1, 1):
         order = "(N, H, W, C)" if last else "(N, C, H, W)"
@@ -88,7 +95,9 @@ def _square(came: tuple[int, ...], what: str) -> str:
 
 
 def _check_kind(tensor: Tensor, what: str) -> None:
-    """Raise ArgumentError unless `tensor` holds floats, or whole numbers that may be the brightness of pixels."""
+    """Raise ArgumentError unless `tensor` holds floats, or whole numbers that may be the brightness of
+    pixels.
+    """
     if tensor.dtype == torch.uint8:
         return
     if tensor.is_floating_point():
@@ -96,7 +105,10 @@ def _check_kind(tensor: Tensor, what: str) -> None:
     elif int(tensor.min()) < 0 or int(tensor.max()) > 65_535:
         kind = str(tensor.dtype).removeprefix("torch.")
         came = f"{kind} from {int(tensor.min())} to {int(tensor.max())}"
-        raise ArgumentError(f"{what} must be float32 in [0, 1] or uint8 in 0..255, not {came}", f"convert {what} to one of the two")
+        raise ArgumentError(
+            f"{what} must be float32 in [0, 1] or uint8 in 0..255, not {came}",
+            f"convert {what} to one of the two",
+        )
 
 
 def _range(tensor: Tensor, what: str) -> tuple[float, float]:
@@ -109,21 +121,34 @@ def _range(tensor: Tensor, what: str) -> tuple[float, float]:
         return 0, 1
     if tensor.dtype == torch.uint8:
         if 1 < high < DARK:
-            note(f"the largest number of {what} is {high} of 255: they are nearly black; if {high} is white, give {what} / {high}")
+            note(
+                f"the largest number of {what} is {high} of 255: they are nearly black; if {high} is "
+                f"white, give {what} / {high}"
+            )
         return 0, 255
     if 0 < high < HALF:
         hint = f"divide {what} by the number that is white, for example {what} / {high}"
-        raise ArgumentError(f"{what} are {_kind(tensor)} up to {high}, and which number is white is not to be told", hint)
+        raise ArgumentError(
+            f"{what} are {_kind(tensor)} up to {high}, and which number is white is not to be told", hint
+        )
     bits = asked_bits() or bits_of(high) if high > 255 else 8
     if high > 2**bits - 1:
-        raise ArgumentError(f"{what} reach {high:,}, above the {2**bits - 1:,} of {VARIABLE}={bits}", f"set {VARIABLE}=16")
+        raise ArgumentError(
+            f"{what} reach {high:,}, above the {2**bits - 1:,} of {VARIABLE}={bits}", f"set {VARIABLE}=16"
+        )
     if bits > 8:
-        note(f"{what} are {_kind(tensor)} up to {high:,}: read as {bits}-bit, white is {2**bits - 1:,}; {VARIABLE}=16 reads them as 16-bit")
+        note(
+            f"{what} are {_kind(tensor)} up to {high:,}: read as {bits}-bit, white is {2**bits - 1:,}; "
+            f"{VARIABLE}=16 reads them as 16-bit"
+        )
     return 0, 2**bits - 1
 
 
 def _float_range(tensor: Tensor, what: str) -> tuple[float, float]:
-    parts = [torch.stack(torch.aminmax(tensor[i : i + BLOCK])).to(torch.float64) for i in range(0, len(tensor), BLOCK)]
+    parts = [
+        torch.stack(torch.aminmax(tensor[i : i + BLOCK])).to(torch.float64)
+        for i in range(0, len(tensor), BLOCK)
+    ]
     ends = torch.stack(parts)  # (blocks, 2)
     low, high = float(ends[:, 0].min()), float(ends[:, 1].max())  # NaN wins
     if -1 <= low <= -0.5 and 0.5 <= high <= 1:
@@ -152,10 +177,14 @@ def _kind(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def conform(images: Images, shape: Shape | None, cache: bool = False, progress: Progress | None = None) -> Images:
-    """Return `images` as `shape`: resized to cover and cut (see `genzoo.data.decode.fit`), grey repeated or colours to luminance.
+def conform(
+    images: Images, shape: Shape | None, cache: bool = False, progress: Progress | None = None
+) -> Images:
+    """Return `images` as `shape`: resized to cover and cut (see `genzoo.data.decode.fit`), grey repeated or
+    colours to luminance.
 
-    Nothing is done where the shape is right, or None. With `cache` the result is kept, under the sha256 of the pixels.
+    Nothing is done where the shape is right, or None. With `cache` the result is kept, under the sha256 of
+    the pixels.
 
     Raises:
         DataError: static binarisation would be lost.
@@ -166,12 +195,21 @@ def conform(images: Images, shape: Shape | None, cache: bool = False, progress: 
         wanted = "x".join(map(str, shape))
         source = images.name.removeprefix("binarized-")
         raise DataError(
-            f"{images.name} is binary at {images.shape[1]}x{images.shape[2]} and cannot be resized to {wanted}", f"use {source!r}"
+            (
+                f"{images.name} is binary at {images.shape[1]}x{images.shape[2]} and cannot be resized to "
+                f"{wanted}"
+            ),
+            f"use {source!r}",
         )
 
     def load(row: int) -> Array:
         pixels = images.pixels[row]
-        return fit(Image.fromarray(np.ascontiguousarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))), shape)
+        return fit(
+            Image.fromarray(
+                np.ascontiguousarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+            ),
+            shape,
+        )
 
     def make() -> Loaded:
         return decode_all(len(images), load, shape, images.name, progress)

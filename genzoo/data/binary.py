@@ -14,13 +14,17 @@ BLOCK = 1024  # images drawn at a time: random numbers take eight bytes a pixel
 
 
 def made_binary(images: Images, way: str, seed: int = 0) -> Images:
-    """Return grey `images` in black and white, as their `transform` says: "threshold", white from level 128 on; "draw", one draw of `seed`.
+    """Return grey `images` in black and white, as their `transform` says: "threshold", white from level 128
+    on; "draw", one draw of `seed`.
 
     Raises:
         ArgumentError: another way, or images that are black and white already.
     """
     if way not in WAYS:
-        raise ArgumentError(f"binarise must be one of {', '.join(WAYS)}, not {safe_repr(way)}", "for example binarise='threshold'")
+        raise ArgumentError(
+            f"binarise must be one of {', '.join(WAYS)}, not {safe_repr(way)}",
+            "for example binarise='threshold'",
+        )
     if images.transform != "8-bit":
         raise ArgumentError(f"{images.name} is {images.transform} already", "leave binarise out")
     if way == "draw":
@@ -32,8 +36,8 @@ def made_binary(images: Images, way: str, seed: int = 0) -> Images:
 def binarised(images: Images, stream: str) -> Images:
     """Return one fixed draw of `images`: pixels 0 or 255, white with probability pixel / 255, independently.
 
-    Pixel for pixel a function of `stream`, the place of the image in the set and its grey level: the same on every machine for ever.
-    (Salakhutdinov and Murray 2008 binarise MNIST so.)
+    Pixel for pixel a function of `stream`, the place of the image in the set and its grey level: the same on
+    every machine for ever. (Salakhutdinov and Murray 2008 binarise MNIST so.)
     """
     pixels = np.empty_like(images.pixels)
     for first in range(0, len(images), BLOCK):

@@ -1,9 +1,10 @@
 """Decoded images on disk, so that no epoch and no second run decodes anything twice.
 
-`GENZOO_CACHE/data/decoded-<user>/<place>-<key>.images` holds them (see `genzoo.data.sealed`). The key covers all that the pixels depend
-on: the content of the sources, what is made of them, and the libraries that decode. The place says whose pixels they are: when a folder
-has changed, the copy of what it held before is removed. What is damaged is made again; a cache that cannot be written costs one line on
-stderr and nothing else.
+`GENZOO_CACHE/data/decoded-<user>/<place>-<key>.images` holds them (see `genzoo.data.sealed`). The key covers
+all that the pixels depend on: the content of the sources, what is made of them, and the libraries that
+decode. The place says whose pixels they are: when a folder has changed, the copy of what it held before is
+removed. What is damaged is made again; a cache that cannot be written costs one line on stderr and nothing
+else.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ LIBRARIES = ("jpg", "libjpeg_turbo", "zlib", "webp", "libtiff", "avif", "jpg_200
 
 @dataclass(frozen=True)
 class Decoded:
-    """Pixels (N, C, H, W) uint8, read-only, the rows of the source they came from, and why the others were left out."""
+    """Pixels (N, C, H, W) uint8, read-only, the rows of the source they came from, and why the others were
+    left out.
+    """
 
     pixels: Array
     rows: tuple[int, ...]
@@ -83,18 +86,25 @@ def place_of(*parts: object) -> str:
 
 
 def cached(
-    key: str | None, make: Callable[[], Loaded], what: str = "data", place: str = "", unchanged: Callable[[], bool] | None = None
+    key: str | None,
+    make: Callable[[], Loaded],
+    what: str = "data",
+    place: str = "",
+    unchanged: Callable[[], bool] | None = None,
 ) -> Decoded:
-    """Return what `make` returned when it was last called for `key`, or call it; a `key` of None keeps nothing.
+    """Return what `make` returned when it was last called for `key`, or call it; a `key` of None keeps
+    nothing.
 
-    Two callers share one array in memory while one of them holds it. What was kept for `place` under another key is removed.
+    Two callers share one array in memory while one of them holds it. What was kept for `place` under another
+    key is removed.
 
     Args:
         key: from `key_of`, or None.
         make: decodes, and returns frames, the rows that gave an image, and how many did not by their reasons.
         what: the name of the data, for messages.
         place: from `place_of`, or "" for pixels that belong to no place.
-        unchanged: whether the sources are still those that `key` was made of; asked after `make`, whose work is not kept if not.
+        unchanged: whether the sources are still those that `key` was made of; asked after `make`, whose work
+            is not kept if not.
     """
     found = (_shared(key) or _load(key, what, place)) if key else None
     if found:
@@ -114,11 +124,15 @@ def cached(
         if place:
             sweep(folder, f"{place}-*.images", path)
     except StorageError as error:
-        note(f"decoded images are not kept: {error.message}; set GENZOO_CACHE to a folder that can be written")
+        note(
+            f"decoded images are not kept: {error.message}; set GENZOO_CACHE to a folder that can be written"
+        )
     return decoded
 
 
-_alive: dict[str, tuple[weakref.ref[Array], Decoded]] = {}  # the Decoded without its pixels, which live as long as somebody uses them
+_alive: dict[
+    str, tuple[weakref.ref[Array], Decoded]
+] = {}  # the Decoded without its pixels, which live as long as somebody uses them
 
 
 def _share(key: str | None, decoded: Decoded) -> Decoded:
@@ -126,21 +140,30 @@ def _share(key: str | None, decoded: Decoded) -> Decoded:
     decoded.pixels.setflags(write=False)
     if key is not None and isinstance(owner, np.ndarray):
         owner.setflags(write=False)
-        _alive[key] = (weakref.ref(owner, lambda _: _alive.pop(key, None)), Decoded(np.empty(0), decoded.rows, decoded.skipped))
+        _alive[key] = (
+            weakref.ref(owner, lambda _: _alive.pop(key, None)),
+            Decoded(np.empty(0), decoded.rows, decoded.skipped),
+        )
     return decoded
 
 
 def _shared(key: str) -> Decoded | None:
     reference, decoded = _alive.get(key, (None, None))
     owner = reference() if reference else None
-    return None if owner is None or decoded is None else Decoded(owner[: len(decoded.rows)], decoded.rows, decoded.skipped)
+    return (
+        None
+        if owner is None or decoded is None
+        else Decoded(owner[: len(decoded.rows)], decoded.rows, decoded.skipped)
+    )
 
 
 def _load(key: str, what: str, place: str) -> Decoded | None:
     folder = _folder()
     paths = [folder / _name(place, key)]
     with contextlib.suppress(OSError):
-        paths += sorted(path for path in folder.glob(f"*-{key}.images") if path not in paths)  # of a folder that was moved or copied
+        paths += sorted(
+            path for path in folder.glob(f"*-{key}.images") if path not in paths
+        )  # of a folder that was moved or copied
     for path in paths:
         found = read_sealed(path, what)
         if found is None or found.about.get("key") != key:
@@ -165,9 +188,18 @@ def _short(parts: object, digits: int) -> str:
 
 
 def _decoders() -> tuple[object, ...]:
-    """Return all but source and shape that decides what an image becomes: versions, and switches that a program may have turned."""
+    """Return all but source and shape that decides what an image becomes: versions, and switches that a
+    program may have turned.
+    """
     switches = (ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS, str(GifImagePlugin.LOADING_STRATEGY))
-    return VERSION, _versions(), openers(), switches, PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+    return (
+        VERSION,
+        _versions(),
+        openers(),
+        switches,
+        PngImagePlugin.MAX_TEXT_CHUNK,
+        PngImagePlugin.MAX_TEXT_MEMORY,
+    )
 
 
 @cache

@@ -27,16 +27,21 @@ class Images:
         pixels: (N, C, H, W) uint8 in 0..255; may be read-only.
         name: what people typed, or the folder's name.
         split: "train", "valid" or "test"; "all" before anything was held out.
-        transform: "8-bit", or "static-binarised" or "dynamic-binarised" for pixels that are 0 or 255; likelihoods are only compared
-            within one.
-        labels: (N,) int64 classes, counted from 0, or None. `genzoo.data.labels.read_labels` says what else is taken for them.
-        class_names: the name of each class, `class_names[label]`; empty where classes have only numbers. Texts as labels name them.
-        blocks: (N,) whole numbers, equal for images that belong together, such as frames of one stretch of film or photographs of one
-            person; None where images are independent. Standard errors count blocks, and no block is torn apart by a split.
+        transform: "8-bit", or "static-binarised" or "dynamic-binarised" for pixels that are 0 or 255;
+            likelihoods are only compared within one.
+        labels: (N,) int64 classes, counted from 0, or None. `genzoo.data.labels.read_labels` says what else
+            is taken for them.
+        class_names: the name of each class, `class_names[label]`; empty where classes have only numbers.
+            Texts as labels name them.
+        blocks: (N,) whole numbers, equal for images that belong together, such as frames of one stretch of
+            film or photographs of one person; None where images are independent. Standard errors count
+            blocks, and no block is torn apart by a split.
         attributes: name -> (N,) float32, NaN where absent (faces), or None.
-        facts: one line each: "source", "terms", "note" where there is something to know, "labels" where there are none and why.
+        facts: one line each: "source", "terms", "note" where there is something to know, "labels" where there
+            are none and why.
         skipped: reason -> number of files that were not readable as images.
-        grey: (N, C, H, W) uint8, the probabilities of white in 255ths that `pixels` is one draw of, or None: training draws anew.
+        grey: (N, C, H, W) uint8, the probabilities of white in 255ths that `pixels` is one draw of, or None:
+            training draws anew.
     """
 
     pixels: Array
@@ -53,15 +58,23 @@ class Images:
 
     def __post_init__(self) -> None:
         if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype != np.uint8 or self.pixels.ndim != 4:
-            raise ArgumentError("pixels must be a uint8 array (N, C, H, W)", "open_data brings other arrays into this form")
+            raise ArgumentError(
+                "pixels must be a uint8 array (N, C, H, W)", "open_data brings other arrays into this form"
+            )
         if self.pixels.shape[1] not in (1, 3):
-            raise ArgumentError(f"images have 1 (grey) or 3 (red, green, blue) channels, not {self.pixels.shape[1]}")
+            raise ArgumentError(
+                f"images have 1 (grey) or 3 (red, green, blue) channels, not {self.pixels.shape[1]}"
+            )
         if self.grey is not None and self.grey.shape != self.pixels.shape:
-            raise ArgumentError(f"grey must have the shape of pixels, {self.pixels.shape}, not {self.grey.shape}")
+            raise ArgumentError(
+                f"grey must have the shape of pixels, {self.pixels.shape}, not {self.grey.shape}"
+            )
         self._read_labels()
         for key, column in {"blocks": self.blocks, **(self.attributes or {})}.items():
             if column is not None and len(column) != len(self.pixels):
-                raise ArgumentError(f"{key} must have one entry per image: {len(column)} for {len(self.pixels)} images")
+                raise ArgumentError(
+                    f"{key} must have one entry per image: {len(column)} for {len(self.pixels)} images"
+                )
         for key in ("attributes", "facts", "skipped"):
             value = getattr(self, key)
             object.__setattr__(self, key, None if value is None else MappingProxyType(dict(value)))
@@ -77,7 +90,10 @@ class Images:
         return len(self.pixels)
 
     def __repr__(self) -> str:
-        return f"<Images {self.name!r}, {self.split}: {len(self):,} of {'x'.join(map(str, self.shape))}, {self.transform}>"
+        return (
+            f"<Images {self.name!r}, {self.split}: {len(self):,} of {'x'.join(map(str, self.shape))}, "
+            f"{self.transform}>"
+        )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -89,7 +105,9 @@ class Images:
         """Return uint8 pixels (n, C, H, W) of a slice, an array of indices or a mask."""
         chosen: Array = self.pixels[_plain(indices)]
         if chosen.ndim != 4:
-            raise ArgumentError("images are taken by a slice or an array of indices", "for one image write images[i : i + 1]")
+            raise ArgumentError(
+                "images are taken by a slice or an array of indices", "for one image write images[i : i + 1]"
+            )
         return chosen
 
     def float(self, indices: Indices | None = None) -> Tensor:
@@ -101,9 +119,19 @@ class Images:
         """Return the images at `indices` with their labels and attributes, and `changes` to other fields."""
         rows = _plain(indices)
         labels, blocks = (None if column is None else column[rows] for column in (self.labels, self.blocks))
-        attributes = None if self.attributes is None else {key: column[rows] for key, column in self.attributes.items()}
+        attributes = (
+            None
+            if self.attributes is None
+            else {key: column[rows] for key, column in self.attributes.items()}
+        )
         grey = None if self.grey is None else self.grey[rows]
-        chosen = {"pixels": self[indices], "labels": labels, "blocks": blocks, "attributes": attributes, "grey": grey}
+        chosen = {
+            "pixels": self[indices],
+            "labels": labels,
+            "blocks": blocks,
+            "attributes": attributes,
+            "grey": grey,
+        }
         return dataclasses.replace(self, **{**chosen, **changes})
 
     def replace(self, **changes: Any) -> Images:
@@ -113,7 +141,10 @@ class Images:
 
 def skipped_text(skipped: Mapping[str, int]) -> str:
     """Return `"skipped 3: 2 corrupt, 1 too large"`, or an empty string when nothing was."""
-    parts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(skipped.items(), key=lambda item: (-item[1], item[0])))
+    parts = ", ".join(
+        f"{count:,} {reason}"
+        for reason, count in sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
+    )
     return f"skipped {sum(skipped.values()):,}: {parts}" if skipped else ""
 
 

@@ -1,7 +1,9 @@
-"""What images are, by their content: neither a name nor a time of change can tell whether a file is still the same.
+"""What images are, by their content: neither a name nor a time of change can tell whether a file is still the
+same.
 
-`rsync -t`, `cp -p`, `tar` and an editor give a new file the size and time of the old one; inode and time of status change are kept
-by local disks only, and no store through a memory map has to show in them. So files are read: a tenth of what decoding them takes.
+`rsync -t`, `cp -p`, `tar` and an editor give a new file the size and time of the old one; inode and time of
+status change are kept by local disks only, and no store through a memory map has to show in them. So files
+are read: a tenth of what decoding them takes.
 """
 
 from __future__ import annotations
@@ -25,12 +27,16 @@ HEAD = 4096  # bytes read of a file that is no image: a film or an archive among
 
 
 def digest_file(path: Path) -> str:
-    """Return the sha256 of the file at `path`; of its size and first bytes where it is no image; "" where it cannot be read."""
+    """Return the sha256 of the file at `path`; of its size and first bytes where it is no image; "" where it
+    cannot be read.
+    """
     try:
         with open_to_read(path) as file:
             block = file.read(HEAD)
             if not recognised(block, path.name):
-                return hashlib.sha256(f"no image, {os.fstat(file.fileno()).st_size} bytes: ".encode() + block).hexdigest()
+                return hashlib.sha256(
+                    f"no image, {os.fstat(file.fileno()).st_size} bytes: ".encode() + block
+                ).hexdigest()
             digest = hashlib.sha256(block)
             while block := file.read(BLOCK):
                 digest.update(block)
@@ -52,7 +58,12 @@ def digest_files(paths: Sequence[Path], what: str) -> list[str]:
 
 def digest_rows(images: Iterable[Any]) -> list[str]:
     """Return the sha256 of each of `images`: arrays (C, H, W), or encoded files as bytes."""
-    return [hashlib.sha256(np.ascontiguousarray(image).data if isinstance(image, np.ndarray) else image).hexdigest() for image in images]
+    return [
+        hashlib.sha256(
+            np.ascontiguousarray(image).data if isinstance(image, np.ndarray) else image
+        ).hexdigest()
+        for image in images
+    ]
 
 
 def digest_arrays(*arrays: Array) -> str:

@@ -1,8 +1,8 @@
 """One file of a stranger, made into (C, H, W) uint8: whatever its format, colours, depth, rotation or size.
 
-The shorter side is resized to the target (Lanczos, antialiased) and the middle is cut out. Nothing is trusted: formats are a
-fixed list (PostScript, which would start a program, is not on it), the dimensions are read before the pixels, and what cannot be
-read is a `Skip` with its reason, never the end of the run.
+The shorter side is resized to the target (Lanczos, antialiased) and the middle is cut out. Nothing is
+trusted: formats are a fixed list (PostScript, which would start a program, is not on it), the dimensions are
+read before the pixels, and what cannot be read is a `Skip` with its reason, never the end of the run.
 """
 
 from __future__ import annotations
@@ -29,18 +29,25 @@ Shape: TypeAlias = "tuple[int, int, int]"
 
 VERSION = 3  # of everything in this module: part of the cache's key
 UNREADABLE = "unreadable"
-PER_PIXEL = 10  # bytes that a picture takes while it is decoded, rounded up: four of Pillow's, four more when it is converted
+# bytes that a picture takes while it is decoded, rounded up: four of Pillow's, four more when it is converted
+PER_PIXEL = 10
 SPARE = 1 << 28  # bytes
-MOST_PIXELS = 89_478_485  # of one file, Pillow's own limit: a small file can claim to be a picture that fills the memory
+# of one file, Pillow's own limit: a small file can claim to be a picture that fills the memory
+MOST_PIXELS = 89_478_485
 TOO_LARGE = f"too large (more than {MOST_PIXELS:,} pixels)"
 GREEDY = "too large for the memory"
 FULL_RANGE = ("PPM", "JPEG2000")  # of which Pillow scales what is deep to all 16 bits, as the file declares
 MIN_IS_WHITE, PHOTOMETRIC = 0, 262  # of TIFF
 ORIENTATION = 0x0112  # of EXIF
 _TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
-}  # fmt: skip
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Skip(Exception):
@@ -50,12 +57,15 @@ class Skip(Exception):
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
-    # TGA is told by its name alone: it has no magic number, and would claim any file. Others depend on how Pillow was built.
+    # TGA is told by its name alone: it has no magic number, and would claim any file. Others depend on how
+    # Pillow was built.
     return tuple(name for name in FORMATS if name in Image.OPEN and name != "TGA")
 
 
 def decoder() -> str:
-    """Return what decodes and resizes images here: its version can decide grey levels, so records of such images name it."""
+    """Return what decodes and resizes images here: its version can decide grey levels, so records of such
+    images name it.
+    """
     jpeg = features.version("libjpeg_turbo")
     return f"decoded by Pillow {PIL.__version__}" + (f", libjpeg-turbo {jpeg}" if jpeg else "")
 
@@ -82,7 +92,9 @@ def decode(source: Path | bytes, shape: Shape, scale: Scale | None = None) -> Ar
 
 @contextlib.contextmanager
 def faults(need: int = 0) -> Iterator[None]:
-    """Turn whatever decoders raise into a `Skip`, and want of memory, of which `need` bytes are known, into a DataError."""
+    """Turn whatever decoders raise into a `Skip`, and want of memory, of which `need` bytes are known, into a
+    DataError.
+    """
     try:
         yield
     except (Skip, GenzooError, KeyboardInterrupt):
@@ -93,15 +105,18 @@ def faults(need: int = 0) -> Iterator[None]:
         if "out of memory" in str(error):  # so say Pillow's decoders in C
             raise _without_memory(need) from error
         raise Skip(UNREADABLE if error.errno else "corrupt") from error
-    except Exception as error:  # decoders of broken files raise whatever they like: struct.error, ValueError, SyntaxError, ...
+    # decoders of broken files raise whatever they like: struct.error, ValueError, SyntaxError, ...
+    except Exception as error:
         raise Skip("corrupt") from error
 
 
 @contextlib.contextmanager
 def room(image: Image.Image, draft: int = 0) -> Iterator[None]:
-    """Hold, for the block, the memory that decoding `image` takes, and raise as `faults` does; only its header has been read.
+    """Hold, for the block, the memory that decoding `image` takes, and raise as `faults` does; only its
+    header has been read.
 
-    A JPEG is then decoded at a fraction of its size that leaves its sides at least `draft` pixels, if that is not 0.
+    A JPEG is then decoded at a fraction of its size that leaves its sides at least `draft` pixels, if that is
+    not 0.
     """
     need = _decoder_bytes(image)
     if draft:
@@ -159,23 +174,35 @@ def _why(source: Path | bytes, skip: Skip) -> Skip:
         return Skip(UNREADABLE)
     if kind:
         return Skip(reason(kind))
-    return Skip("corrupt" if suffix in SUFFIXES or not isinstance(cause, UnidentifiedImageError) else "not an image")
+    return Skip(
+        "corrupt" if suffix in SUFFIXES or not isinstance(cause, UnidentifiedImageError) else "not an image"
+    )
 
 
 def recognised(head: bytes, name: str = "") -> bool:
-    """Return whether the file `name` that begins with `head` may be an image: no format is tried on one of which this is false."""
-    return not is_raw(name) and any(accept is None or accept(head[:16]) for _, accept in map(Image.OPEN.__getitem__, _formats_of(name)))
+    """Return whether the file `name` that begins with `head` may be an image: no format is tried on one of
+    which this is false.
+    """
+    return not is_raw(name) and any(
+        accept is None or accept(head[:16]) for _, accept in map(Image.OPEN.__getitem__, _formats_of(name))
+    )
 
 
 def openers() -> tuple[str, ...]:
-    """Return the formats that can be read here, each with the module that reads it: plugins of Pillow may bring their own."""
+    """Return the formats that can be read here, each with the module that reads it: plugins of Pillow may
+    bring their own.
+    """
     return tuple(f"{name} {Image.OPEN[name][0].__module__}" for name in _formats_of(".tga"))
 
 
 def _tile(image: Image.Image) -> int:
-    """Return how many pixels a TIFF says are in each of its tiles: libtiff makes room for one, however small the picture is."""
+    """Return how many pixels a TIFF says are in each of its tiles: libtiff makes room for one, however small
+    the picture is.
+    """
     try:
-        across, down = (int(getattr(image, "tag_v2", {}).get(tag, 0)) for tag in (322, 323))  # TileWidth, TileLength
+        across, down = (
+            int(getattr(image, "tag_v2", {}).get(tag, 0)) for tag in (322, 323)
+        )  # TileWidth, TileLength
     except Exception as error:  # see `decode`
         raise Skip("corrupt") from error
     return across * down
@@ -186,11 +213,15 @@ def _decoder_bytes(image: Image.Image) -> int:
     pixels = max(image.width * image.height, _tile(image))
     if image.format in ("WEBP", "AVIF", "TIFF", "GIF"):
         return PER_PIXEL * pixels  # frames, planes or strips of their own
-    return 6 * pixels if image.info.get("progressive") else 0  # the coefficients of a JPEG, which draft does not make fewer
+    return (
+        6 * pixels if image.info.get("progressive") else 0
+    )  # the coefficients of a JPEG, which draft does not make fewer
 
 
 def _without_memory(need: int) -> Skip | DataError:
-    """Return what to raise where a picture got no memory: the system's want of it ends the run in one line, a file's greed does not."""
+    """Return what to raise where a picture got no memory: the system's want of it ends the run in one line, a
+    file's greed does not.
+    """
     free = available()
     if free is not None and free > 2 * need + SPARE:
         return Skip(GREEDY)  # it asks for more than its pixels can need
@@ -198,7 +229,9 @@ def _without_memory(need: int) -> Skip | DataError:
 
 
 def fit(image: Image.Image, shape: Shape, scale: Scale | None = None) -> Array:
-    """Return `image` as (C, H, W) uint8 of exactly `shape`: colours converted, resized to cover, the middle cut out."""
+    """Return `image` as (C, H, W) uint8 of exactly `shape`: colours converted, resized to cover, the middle
+    cut out.
+    """
     channels, height, width = shape
     mode = "L" if channels == 1 else "RGB"
     plain = eight_bit(image, scale)
@@ -220,9 +253,11 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def eight_bit(image: Image.Image, scale: Scale | None = None) -> Image.Image:
-    """Return `image` with 8 bits per channel and no transparency (on white); deeper ones are scaled, not clipped.
+    """Return `image` with 8 bits per channel and no transparency (on white); deeper ones are scaled, not
+    clipped.
 
-    Without a `scale` whole numbers are taken for 16 bits, or for 8 where a file that has room for 32 stays below 256.
+    Without a `scale` whole numbers are taken for 16 bits, or for 8 where a file that has room for 32 stays
+    below 256.
     """
     if is_deep(image):
         values = np.asarray(image)
@@ -247,7 +282,9 @@ def _on_white(image: Image.Image) -> Image.Image:
     rows = max(1, STRIP // image.width)
     for top in range(0, image.height, rows):  # in strips: on the way a pixel takes twelve bytes more
         clear = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
-        plain.paste(Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB"), (0, top))
+        plain.paste(
+            Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB"), (0, top)
+        )
     return plain
 
 

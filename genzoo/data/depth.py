@@ -1,7 +1,8 @@
 """Images deeper than 8 bits: which of their numbers is white.
 
-Cameras and microscopes keep 10, 12 or 14 bits in files of 16, and floats run to 1 or to 255. One image cannot tell: a dark one of
-16 bits looks like a bright one of 12. So the largest number of a whole folder decides, once for all its images.
+Cameras and microscopes keep 10, 12 or 14 bits in files of 16, and floats run to 1 or to 255. One image cannot
+tell: a dark one of 16 bits looks like a bright one of 12. So the largest number of a whole folder decides,
+once for all its images.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Scale:
 
 @dataclass(frozen=True)
 class Numbers:
-    """The numbers of one image: whole or floats, the smallest and the largest, and the bits that its file declares, 0 for none."""
+    """The numbers of one image: whole or floats, the smallest and the largest, and the bits that its file
+    declares, 0 for none.
+    """
 
     whole: bool
     low: float
@@ -63,7 +66,10 @@ def asked_bits() -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 16):
-        raise ArgumentError(f"{VARIABLE} must be a whole number of bits from 1 to 16, not {text!r}", f"for example {VARIABLE}=12")
+        raise ArgumentError(
+            f"{VARIABLE} must be a whole number of bits from 1 to 16, not {text!r}",
+            f"for example {VARIABLE}=12",
+        )
     return int(text)
 
 
@@ -73,7 +79,9 @@ def bits_of(high: float) -> int:
 
 
 def scale_of(numbers: Iterable[Numbers]) -> Scale:
-    """Return the scale of images with these numbers, taken together; see `asked_bits` for who overrules it."""
+    """Return the scale of images with these numbers, taken together; see `asked_bits` for who overrules
+    it.
+    """
     known = [one for one in numbers if not one.fault]
     whole = [max(one.declared, bits_of(one.high)) for one in known if one.whole and one.high > 0]
     floats = [one.high for one in known if not one.whole]
@@ -81,14 +89,18 @@ def scale_of(numbers: Iterable[Numbers]) -> Scale:
 
 
 def white_of(high: float) -> float:
-    """Return what is white in floats up to `high`: 1, 255, or that of as many bits as they need; 0 where it is not to be told."""
+    """Return what is white in floats up to `high`: 1, 255, or that of as many bits as they need; 0 where it
+    is not to be told.
+    """
     if 1.001 < high <= 1.5:  # a little more than white, or nearly black?
         return 0.0
     return 1.0 if high <= 1.001 else 255.0 if high <= 255 else 2.0 ** bits_of(high) - 1
 
 
 def scaled(values: Array, scale: Scale | None, own_bits: int) -> tuple[Array, str]:
-    """Return numbers as uint8 0..255, and "" or why they cannot be; without a `scale` the image is taken alone, at `own_bits`."""
+    """Return numbers as uint8 0..255, and "" or why they cannot be; without a `scale` the image is taken
+    alone, at `own_bits`.
+    """
     numbers = Numbers(values.dtype.kind != "f", float(values.min()), float(values.max()))
     if numbers.fault:
         return values, numbers.fault
@@ -102,5 +114,7 @@ def scaled(values: Array, scale: Scale | None, own_bits: int) -> tuple[Array, st
     result = np.empty(values.shape, np.uint8)
     rows = max(1, STRIP // max(1, values[:1].size))
     for top in range(0, len(values), rows):  # in strips: 64-bit numbers take eight bytes a pixel, twice
-        result[top : top + rows] = np.rint(np.minimum(values[top : top + rows].astype(np.float64) / (white / 255), 255))
+        result[top : top + rows] = np.rint(
+            np.minimum(values[top : top + rows].astype(np.float64) / (white / 255), 255)
+        )
     return result, ""

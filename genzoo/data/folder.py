@@ -32,7 +32,12 @@ FACTS = {"source": "a folder of images", "terms": "those of the images"}
 
 
 def open_folder(
-    folder: Path, shape: Shape | None, split: str, held_out: float, cache: bool = True, progress: Progress | None = None
+    folder: Path,
+    shape: Shape | None,
+    split: str,
+    held_out: float,
+    cache: bool = True,
+    progress: Progress | None = None,
 ) -> Images:
     """Return a split of the images of `folder` as `shape`, 3x64x64 where None is given; see `read_folder`.
 
@@ -49,16 +54,21 @@ def open_folder(
 
 @dataclass(frozen=True)
 class Folder:
-    """All images of a folder, decoded: those of a split follow each other, so that each part is a view of one array."""
+    """All images of a folder, decoded: those of a split follow each other, so that each part is a view of one
+    array.
+    """
 
     path: Path
     decoded: Decoded
     names: Sequence[str]  # of the images: relative paths with /, and #2 for the second page of a file
-    keys: Sequence[str]  # of the images: the content of their files, so that copies, and the pages of one file, lie on one side
+    keys: Sequence[
+        str
+    ]  # of the images: the content of their files, so that copies, and the pages of one file, lie on one side
     layout: Layout
 
     def part(self, split: str, held_out: float) -> Images:
-        """Return the images of a split: that of its own folder where there are such folders, else the rest of `held_out` or that share.
+        """Return the images of a split: that of its own folder where there are such folders, else the rest of
+        `held_out` or that share.
 
         Raises:
             ArgumentError, DataError: see `open_folder`.
@@ -68,8 +78,15 @@ class Folder:
         if not len(rows) and split in self.layout.splits:
             empty = f"{self.layout.splits[split]}/ of the folder {self.path}"
             raise DataError(f"{empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
-        if not len(rows) and held_out and len(self.keys) > len({row // PAGES for row in self.decoded.rows}) == 1:
-            raise DataError(f"{self.path} has no {split} images: the pages of its one file stay together", "give it more files")
+        if (
+            not len(rows)
+            and held_out
+            and len(self.keys) > len({row // PAGES for row in self.decoded.rows}) == 1
+        ):
+            raise DataError(
+                f"{self.path} has no {split} images: the pages of its one file stay together",
+                "give it more files",
+            )
         if not len(rows):
             raise nothing_held_out(f"the folder {self.path}", held_out, len(self.names), split)
         chosen = slice(rows[0], rows[-1] + 1)
@@ -84,14 +101,23 @@ class Folder:
             skipped=self.decoded.skipped,
         )
 
-
     def _mask(self, split: str, held_out: float) -> Array:
         """Return which images are in `split`: (N,) bool, one stretch."""
         if not self.layout.splits:
             return split_mask(fractions(self.keys), split, held_out)
-        own = np.array([self.layout.split_of(name) == (split if split in self.layout.splits else "train") for name in self.names], bool)
-        if split not in self.layout.splits:  # a share of the training images, where no validation images lie apart
-            own[own] = split_mask(fractions(key for key, ours in zip(self.keys, own, strict=True) if ours), split, 0.0)
+        own = np.array(
+            [
+                self.layout.split_of(name) == (split if split in self.layout.splits else "train")
+                for name in self.names
+            ],
+            bool,
+        )
+        if (
+            split not in self.layout.splits
+        ):  # a share of the training images, where no validation images lie apart
+            own[own] = split_mask(
+                fractions(key for key, ours in zip(self.keys, own, strict=True) if ours), split, 0.0
+            )
         return own
 
 
@@ -99,20 +125,30 @@ Files: TypeAlias = "list[tuple[str, os.stat_result]]"
 
 
 def list_files(folder: Path) -> Files:
-    """Return the relative paths and states of all files of `folder`, in order; DataError where there are none."""
+    """Return the relative paths and states of all files of `folder`, in order; DataError where there are
+    none.
+    """
     files = sorted(_files(folder))
     if not files:
-        raise DataError(f"the folder {folder} holds no files", f"put images there: {', '.join(FORMATS)}, in folders of any depth")
+        raise DataError(
+            f"the folder {folder} holds no files",
+            f"put images there: {', '.join(FORMATS)}, in folders of any depth",
+        )
     return files
 
 
 def read_folder(
-    folder: Path, shape: Shape | None, cache: bool = True, progress: Progress | None = None, files: Files | None = None
+    folder: Path,
+    shape: Shape | None,
+    cache: bool = True,
+    progress: Progress | None = None,
+    files: Files | None = None,
 ) -> Folder:
     """Decode all images of `folder` as `shape`, 3x64x64 where None is given.
 
-    They are kept in the order of their splits, and of the hashes of their files' contents: the held-out ones come first, so that both
-    parts are views of one array, and a new file or another name moves none of the others to the other part.
+    They are kept in the order of their splits, and of the hashes of their files' contents: the held-out ones
+    come first, so that both parts are views of one array, and a new file or another name moves none of the
+    others to the other part.
 
     Raises:
         DataError: no file, or none that is an image.
@@ -121,7 +157,10 @@ def read_folder(
     digests = digest_files([folder / path for path, _ in files], folder.name)
     contents = [digest or path for digest, (path, _) in zip(digests, files, strict=True)]
     decoded = _decode(folder, files, contents, shape or DEFAULT, cache, progress)
-    names, keys = [_name(files, row) for row in decoded.rows], [contents[row // PAGES] for row in decoded.rows]
+    names, keys = (
+        [_name(files, row) for row in decoded.rows],
+        [contents[row // PAGES] for row in decoded.rows],
+    )
     return Folder(folder, decoded, names, keys, layout_of(path for path, _ in files))
 
 
@@ -131,20 +170,29 @@ def _name(files: Files, row: int) -> str:
     return f"{files[number][0]}#{page + 1}" if page else files[number][0]
 
 
-def _decode(folder: Path, files: Files, contents: list[str], shape: Shape, cache: bool, progress: Progress | None) -> Decoded:
+def _decode(
+    folder: Path, files: Files, contents: list[str], shape: Shape, cache: bool, progress: Progress | None
+) -> Decoded:
     def make() -> Loaded:
         layout = layout_of(path for path, _ in files)
         seen = survey(len(files), lambda number: folder / files[number][0], folder.name)
         rows, left_out = _in_order(files, contents, layout, seen)
         frames, good, skipped = _load(folder, files, rows, seen, shape, progress)
         if not good:
-            raise DataError(f"the folder {folder} holds no readable image; {skipped_text(skipped)}", f"formats: {', '.join(FORMATS)}")
+            raise DataError(
+                f"the folder {folder} holds no readable image; {skipped_text(skipped)}",
+                f"formats: {', '.join(FORMATS)}",
+            )
         if skipped:
             first = _name(files, min(set(rows) - {rows[place] for place in good}))
             note(f"{folder}: {skipped_text(skipped)} (one of them: {first})")
         kept = [rows[place] for place in good]
         names = [_name(files, row) for row in kept]
-        for line in (*seen.notes, *layout.notes(names, left_out), *_copies(layout, names, [contents[row // PAGES] for row in kept])):
+        for line in (
+            *seen.notes,
+            *layout.notes(names, left_out),
+            *_copies(layout, names, [contents[row // PAGES] for row in kept]),
+        ):
             note(f"{folder}: {line}")
         frames.keep(good)  # here, since rows are numbers of files and pages, not places in the frames
         return frames, kept, skipped
@@ -158,7 +206,9 @@ def _decode(folder: Path, files: Files, contents: list[str], shape: Shape, cache
 
 
 def _state(file: Path | os.stat_result) -> tuple[int, ...]:
-    """Return what shows that a file was changed while it was read; it cannot show that one was not changed since another day."""
+    """Return what shows that a file was changed while it was read; it cannot show that one was not changed
+    since another day.
+    """
     try:
         status = file.stat() if isinstance(file, Path) else file
     except OSError:
@@ -167,27 +217,41 @@ def _state(file: Path | os.stat_result) -> tuple[int, ...]:
 
 
 def _copies(layout: Layout, names: Sequence[str], contents: Sequence[str]) -> list[str]:
-    """Return a line on images that are exact copies of held-out ones, where the folders themselves say what is held out."""
+    """Return a line on images that are exact copies of held-out ones, where the folders themselves say what
+    is held out.
+    """
     splits = [layout.split_of(name) for name in names]
     apart = {content for split, content in zip(splits, contents, strict=True) if split != "train"}
-    twice = sorted(name for name, split, content in zip(names, splits, contents, strict=True) if split == "train" and content in apart)
+    twice = sorted(
+        name
+        for name, split, content in zip(names, splits, contents, strict=True)
+        if split == "train" and content in apart
+    )
     if not twice:
         return []
     files = f"{len(twice):,} training image{'s' * (len(twice) != 1)}"
-    return [f"{files} lie as exact copies among those that are held out: scores flatter (one of them: {twice[0]})"]
+    return [
+        f"{files} lie as exact copies among those that are held out: scores flatter (one of them: {twice[0]})"
+    ]
 
 
 def _in_order(files: Files, contents: list[str], layout: Layout, seen: Survey) -> tuple[list[int], list[str]]:
-    """Return the images as rows (see `_name`), split by split and then by the hashes of their contents; and names that lie in no split."""
+    """Return the images as rows (see `_name`), split by split and then by the hashes of their contents; and
+    names that lie in no split.
+    """
     rows = [number * PAGES + page for number in range(len(files)) for page in seen.pages.get(number, (0,))]
     names = [_name(files, row) for row in rows]
     splits = [layout.split_of(name) if layout.splits else "train" for name in names]
     ranks = np.array([SPLITS.index(split or "train") for split in splits])
     inwards = np.lexsort((fractions(contents[row // PAGES] for row in rows), ranks)).tolist()
-    return [rows[place] for place in inwards if splits[place]], [name for name, split in zip(names, splits, strict=True) if not split]
+    return [rows[place] for place in inwards if splits[place]], [
+        name for name, split in zip(names, splits, strict=True) if not split
+    ]
 
 
-def _load(folder: Path, files: Files, rows: list[int], seen: Survey, shape: Shape, progress: Progress | None) -> Loaded:
+def _load(
+    folder: Path, files: Files, rows: list[int], seen: Survey, shape: Shape, progress: Progress | None
+) -> Loaded:
     stacks = Stacks()
 
     def load(place: int) -> Array:
@@ -206,7 +270,9 @@ def _load(folder: Path, files: Files, rows: list[int], seen: Survey, shape: Shap
 
 
 def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield relative path (with /) and status of every file that is not hidden; links are followed, but no folder twice."""
+    """Yield relative path (with /) and status of every file that is not hidden; links are followed, but no
+    folder twice.
+    """
     seen = set()
     todo = [""]
     while todo:
@@ -219,7 +285,9 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
             entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
         except OSError as error:
             if not inside:
-                raise DataError(f"the folder {folder} cannot be read: {error.strerror}", "check its permissions") from error
+                raise DataError(
+                    f"the folder {folder} cannot be read: {error.strerror}", "check its permissions"
+                ) from error
             note(f"{folder / inside} cannot be read: {error.strerror}")
             continue
         for entry in entries:

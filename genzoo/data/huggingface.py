@@ -1,4 +1,6 @@
-"""`hf:owner/dataset[:split][:column]`: a data set of the Hugging Face Hub, read with its library `datasets` (extra `[data]`)."""
+"""`hf:owner/dataset[:split][:column]`: a data set of the Hugging Face Hub, read with its library `datasets`
+(extra `[data]`).
+"""
 
 from __future__ import annotations
 
@@ -22,19 +24,27 @@ from genzoo.data.survey import survey
 from genzoo.errors import DataError, suggest
 
 FORM = "hf:owner/dataset, hf:owner/dataset:split or hf:owner/dataset:split:column"
-OLDEST = 4  # version of `datasets`: those before it run a data set's own scripts where a setting of the environment allows it
+# version of `datasets`: those before it run a data set's own scripts where a setting of the environment
+# allows it
+OLDEST = 4
 
 
 def open_huggingface(
-    spec: str, shape: Shape | None, split: str, held_out: float, cache: bool = True, progress: Progress | None = None
+    spec: str,
+    shape: Shape | None,
+    split: str,
+    held_out: float,
+    cache: bool = True,
+    progress: Progress | None = None,
 ) -> Images:
     """Return a split of the data set that `spec` names.
 
-    A split in `spec` is taken as the whole set, and a share of it is held out. Without one, the set's own training and test splits are
-    used where it has both, and its training split is divided where it has not.
+    A split in `spec` is taken as the whole set, and a share of it is held out. Without one, the set's own
+    training and test splits are used where it has both, and its training split is divided where it has not.
 
     Raises:
-        DataError: `datasets` is not installed, the set, split or column cannot be had, or no image is readable.
+        DataError: `datasets` is not installed, the set, split or column cannot be had, or no image is
+            readable.
     """
     repo, _, rest = spec.removeprefix("hf:").partition(":")
     part, _, column = rest.partition(":")
@@ -42,7 +52,9 @@ def open_huggingface(
         raise DataError(f"{spec!r} does not name a data set of the Hugging Face Hub", f"write {FORM}")
     table, taken, whole, tested = _table(repo, part, split)
     images, contents = _images(table, f"hf:{repo}:{taken}", column, shape, cache, progress)
-    share = 0.0 if tested else held_out  # where test images lie apart, only validation images are taken from the training split
+    share = (
+        0.0 if tested else held_out
+    )  # where test images lie apart, only validation images are taken from the training split
     return images.replace(split=split) if whole else hold_out(images, contents, split, share)
 
 
@@ -50,29 +62,47 @@ def _library() -> Any:
     try:
         import datasets
     except Exception as error:  # also a broken installation of something it needs
-        raise DataError(f"hf: data sets need the library 'datasets' ({error})", "pip install 'genzoo[data]'") from error
+        raise DataError(
+            f"hf: data sets need the library 'datasets' ({error})", "pip install 'genzoo[data]'"
+        ) from error
     version = str(getattr(datasets, "__version__", "of unknown version"))
     number = version.partition(".")[0]
     if not (number.isascii() and number.isdigit() and int(number) >= OLDEST):
-        raise DataError(f"the library 'datasets' {version} may run the scripts of a data set", f"pip install 'datasets>={OLDEST}'")
+        raise DataError(
+            f"the library 'datasets' {version} may run the scripts of a data set",
+            f"pip install 'datasets>={OLDEST}'",
+        )
     return datasets
 
 
 def _table(repo: str, part: str, split: str) -> tuple[Any, str, bool, bool]:
-    """Return the table, its split, whether that is the wanted split as it was published, and whether the set has a test split."""
+    """Return the table, its split, whether that is the wanted split as it was published, and whether the set
+    has a test split.
+    """
     library = _library()
     try:
         names = list(library.get_dataset_split_names(repo))
-        kept_apart = split == FIT and published(names, "valid") is not None  # then all of train may be learned from
+        kept_apart = (
+            split == FIT and published(names, "valid") is not None
+        )  # then all of train may be learned from
         own = None if part else published(names, "train" if kept_apart else split)
         wanted = part or own or next((name for name in names if name == "train"), names[0])
         if wanted not in names:
-            raise DataError(f"{repo} has no split {wanted!r}{suggest(wanted, names)}", f"there are {', '.join(names)}")
-        return library.load_dataset(repo, split=wanted), wanted, own is not None, not part and {"train", "test"} <= set(names)
+            raise DataError(
+                f"{repo} has no split {wanted!r}{suggest(wanted, names)}", f"there are {', '.join(names)}"
+            )
+        return (
+            library.load_dataset(repo, split=wanted),
+            wanted,
+            own is not None,
+            not part and {"train", "test"} <= set(names),
+        )
     except DataError:
         raise
     except Exception as error:  # a library of many libraries: whatever it raises, the reason is one line
-        raise DataError(f"{repo} could not be fetched: {type(error).__name__}: {error}", "check the name and the network") from error
+        raise DataError(
+            f"{repo} could not be fetched: {type(error).__name__}: {error}", "check the name and the network"
+        ) from error
 
 
 def _images(
@@ -85,7 +115,9 @@ def _images(
         named = f"{column!r} of images" if column else "of images"
         raise DataError(f"{spec} has no column {named}", f"columns: {', '.join(table.features)}")
     chosen = column or pictures[0]
-    cells = table.cast_column(chosen, library.Image(decode=False))[chosen]  # we decode ourselves, with our list of formats
+    cells = table.cast_column(chosen, library.Image(decode=False))[
+        chosen
+    ]  # we decode ourselves, with our list of formats
     if not len(cells):
         raise DataError(f"{spec} holds no images")
     home = _home(spec)
@@ -116,14 +148,26 @@ def _images(
     key = key_of("hf", target, tuple(contents), asked_bits()) if cache else None
     decoded = cached(key, make, spec, place_of("hf", spec, chosen, target))
     labels, names = _labels(table, decoded.rows, spec)
-    facts = {"source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}", "terms": "see the page of the data set"}
+    facts = {
+        "source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}",
+        "terms": "see the page of the data set",
+    }
     facts["decoder"] = decoder()
-    images = Images(pixels=decoded.pixels, name=spec, labels=labels, class_names=names, facts=facts, skipped=decoded.skipped)
+    images = Images(
+        pixels=decoded.pixels,
+        name=spec,
+        labels=labels,
+        class_names=names,
+        facts=facts,
+        skipped=decoded.skipped,
+    )
     return images, [contents[row] for row in decoded.rows]
 
 
 def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str, ...]]:
-    """Return the labels of `rows` and the names of the classes, (None, ()) where the set has none that can be used."""
+    """Return the labels of `rows` and the names of the classes, (None, ()) where the set has none that can be
+    used.
+    """
     column = next((name for name in ("label", "labels") if name in table.features), None)
     if column is None:
         return None, ()
@@ -146,13 +190,16 @@ def _home(spec: str) -> Path | None:
     try:
         from huggingface_hub.constants import HF_HUB_CACHE
 
-        return Path(HF_HUB_CACHE, "datasets--" + spec.removeprefix("hf:").split(":")[0].replace("/", "--")).resolve()
+        return Path(
+            HF_HUB_CACHE, "datasets--" + spec.removeprefix("hf:").split(":")[0].replace("/", "--")
+        ).resolve()
     except (ImportError, OSError, RuntimeError):
         return None
 
 
 def _content(cell: Mapping[str, Any] | None, home: Path | None) -> bytes:
-    """Return the bytes of the image in `cell`; a path is followed only into `home`, for data may name any file of this machine.
+    """Return the bytes of the image in `cell`; a path is followed only into `home`, for data may name any
+    file of this machine.
 
     Raises:
         Skip: there are none.

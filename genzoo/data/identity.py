@@ -1,4 +1,6 @@
-"""What data are, by their content: a digest that follows the images wherever they lie and whatever their path is called."""
+"""What data are, by their content: a digest that follows the images wherever they lie and whatever their path
+is called.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +18,20 @@ _BLOCK = 1 << 24  # bytes of pixels hashed at a time: what is not contiguous is 
 
 
 def identity(images: Images) -> str:
-    """Return 64 hexadecimal digits that are equal for two sets exactly where a training run could not tell them apart.
+    """Return 64 hexadecimal digits that are equal for two sets exactly where a training run could not tell
+    them apart.
 
-    They cover pixels as decoded (and the grey values that dynamic binarisation draws from), labels, shape, transform and split, not
-    name, path or facts. Order counts: a batch is chosen by the index of its images, so the same images in another order train to
-    other weights. The cost is that of one sha256 over the pixels, about a second per gigabyte.
+    They cover pixels as decoded (and the grey values that dynamic binarisation draws from), labels, shape,
+    transform and split, not name, path or facts. Order counts: a batch is chosen by the index of its images,
+    so the same images in another order train to other weights. The cost is that of one sha256 over the
+    pixels, about a second per gigabyte.
     """
     digest = hashlib.sha256()
-    head: dict[str, Any] = {"shape": list(images.pixels.shape), "split": images.split, "transform": images.transform}
+    head: dict[str, Any] = {
+        "shape": list(images.pixels.shape),
+        "split": images.split,
+        "transform": images.transform,
+    }
     head |= {"labels": images.labels is not None, "grey": images.grey is not None}
     digest.update(json.dumps(head, sort_keys=True).encode())
     for pixels in (images.pixels, images.grey):

@@ -1,4 +1,6 @@
-"""The idx format of MNIST (LeCun): two zero bytes, a type, the number of axes, their sizes, the numbers; gzipped or not."""
+"""The idx format of MNIST (LeCun): two zero bytes, a type, the number of axes, their sizes, the numbers;
+gzipped or not.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +31,12 @@ _UNSIGNED_BYTES = 8
 
 
 def parse(data: bytes | BinaryIO, what: str) -> Array:
-    """Return the uint8 array in `data`, the bytes of an idx file or one that is open, gzipped or not; exactly as long as its header says.
+    """Return the uint8 array in `data`, the bytes of an idx file or one that is open, gzipped or not; exactly
+    as long as its header says.
 
     Raises:
-        DataError: another format or type, a wrong length, or more than the free memory; `what` names the file.
+        DataError: another format or type, a wrong length, or more than the free memory; `what` names the
+            file.
     """
     try:
         source = io.BytesIO(data) if isinstance(data, bytes) else data
@@ -42,7 +46,10 @@ def parse(data: bytes | BinaryIO, what: str) -> Array:
             zero, kind, axes = struct.unpack(">HBB", file.read(4))
             if zero != 0 or kind != _UNSIGNED_BYTES or not 1 <= axes <= 4:
                 magic = f"{zero << 16 | kind << 8 | axes:08x}"
-                raise DataError(f"{what} is not an idx file of unsigned bytes: it begins with {magic}", "expected 00000801 or 00000803")
+                raise DataError(
+                    f"{what} is not an idx file of unsigned bytes: it begins with {magic}",
+                    "expected 00000801 or 00000803",
+                )
             sizes = struct.unpack(f">{axes}I", file.read(4 * axes))
             expected = math.prod(sizes)
             check_memory(expected, what)
@@ -55,7 +62,10 @@ def parse(data: bytes | BinaryIO, what: str) -> Array:
         raise short_of_memory(f"there is not enough memory to read {what}") from error
     if came < expected or more:
         least = "more than " if more else ""
-        raise DataError(f"{what} should hold {'x'.join(map(str, sizes))} = {expected:,} bytes, not {least}{came:,}", "fetch it again")
+        raise DataError(
+            f"{what} should hold {'x'.join(map(str, sizes))} = {expected:,} bytes, not {least}{came:,}",
+            "fetch it again",
+        )
     return values.reshape(sizes)
 
 
@@ -88,7 +98,8 @@ def is_pair(folder: Path) -> bool:
 
 
 def images_of(pixels: Array, labels: Array, name: str, split: str) -> Images:
-    """Return images with labels from the two arrays of one split; validation images are the last sixth of the training images.
+    """Return images with labels from the two arrays of one split; validation images are the last sixth of the
+    training images.
 
     Raises:
         DataError: axes that are not (N, H, W) and (N,).
@@ -119,8 +130,13 @@ def open_file(path: Path) -> Images:
     """Return the images in one idx file, with the labels that lie beside it under the matching name."""
     pixels = read(path)
     if pixels.ndim != 3:
-        raise DataError(f"{path} holds {pixels.ndim} axes, not images (N, H, W)", "give the file with 'images-idx3' in its name")
-    beside = path.with_name(path.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1"))
+        raise DataError(
+            f"{path} holds {pixels.ndim} axes, not images (N, H, W)",
+            "give the file with 'images-idx3' in its name",
+        )
+    beside = path.with_name(
+        path.name.replace("images-idx3", "labels-idx1").replace("images.idx3", "labels.idx1")
+    )
     if beside == path or not os.path.isfile(beside):
         return Images(pixels=pixels[:, None], name=path.name)
     return images_of(pixels, read(beside), path.name, "all")

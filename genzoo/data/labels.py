@@ -1,4 +1,6 @@
-"""Labels of any form, brought to the one that is learned from: whole numbers from 0, and the names of the classes."""
+"""Labels of any form, brought to the one that is learned from: whole numbers from 0, and the names of the
+classes.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +21,26 @@ NUMBER = "numpy.unique(labels, return_inverse=True)[1] numbers the values that t
 
 
 def read_labels(labels: object, count: int) -> tuple[Array, tuple[str, ...]]:
-    """Return `labels` of `count` images as (N,) int64, and the names of their classes where `labels` are texts, else ().
+    """Return `labels` of `count` images as (N,) int64, and the names of their classes where `labels` are
+    texts, else ().
 
-    Read as they are meant: whole numbers of any dtype; False and True as 0 and 1; texts, as places in their sorted names; a column
-    (N, 1) as (N,); rows (N, K) with a single 1 and zeros (one-hot) as the place of the 1.
+    Read as they are meant: whole numbers of any dtype; False and True as 0 and 1; texts, as places in their
+    sorted names; a column (N, 1) as (N,); rows (N, K) with a single 1 and zeros (one-hot) as the place of the
+    1.
 
     Raises:
-        ArgumentError: another number of labels, fractions, NaN, absent entries, numbers above 2**31 - 1, other rows or other types.
+        ArgumentError: another number of labels, fractions, NaN, absent entries, numbers above 2**31 - 1,
+            other rows or other types.
     """
     array = _array(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim == 0 or len(array) != count:
         came = "a single value" if array.ndim == 0 else f"{len(array):,}"
-        raise ArgumentError(f"labels must have one entry per image: {came} for {count:,} images", "pass as many labels as images")
+        raise ArgumentError(
+            f"labels must have one entry per image: {came} for {count:,} images",
+            "pass as many labels as images",
+        )
     if array.ndim > 1:
         return _places(array), ()
     if array.dtype.kind in "US":
@@ -41,7 +49,8 @@ def read_labels(labels: object, count: int) -> tuple[Array, tuple[str, ...]]:
 
 
 def usable_labels(labels: object, count: int, what: str) -> tuple[Array | None, tuple[str, ...], str]:
-    """Return what `read_labels` returns and ""; or None, () and why the labels `what` of a file cannot be used, which is told.
+    """Return what `read_labels` returns and ""; or None, () and why the labels `what` of a file cannot be
+    used, which is told.
 
     A model that needs no labels can be trained on such a file all the same.
     """
@@ -54,7 +63,9 @@ def usable_labels(labels: object, count: int, what: str) -> tuple[Array | None, 
 
 
 def class_order(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct `names` in the order of their classes: as numbers where all are whole numbers, else as texts."""
+    """Return the distinct `names` in the order of their classes: as numbers where all are whole numbers, else
+    as texts.
+    """
     found = set(names)
     if all(name.isascii() and name.isdigit() for name in found):
         return tuple(sorted(found, key=lambda name: (int(name), name)))
@@ -64,14 +75,21 @@ def class_order(names: Iterable[str]) -> tuple[str, ...]:
 def check_names(names: object, labels: Array | None) -> tuple[str, ...]:
     """Return the names of the classes, one for each label from 0, or raise ArgumentError."""
     if isinstance(names, str) or not isinstance(names, Iterable):
-        raise ArgumentError(f"class_names must be texts, one per class, not {names!r}", "for example ('cat', 'dog')")
+        raise ArgumentError(
+            f"class_names must be texts, one per class, not {names!r}", "for example ('cat', 'dog')"
+        )
     texts = tuple(str(name) for name in names)
     if len(set(texts)) < len(texts):
         twice = next(name for name in texts if texts.count(name) > 1)
-        raise ArgumentError(f"class_names must differ, and {twice!r} is there twice", "give each class a name of its own")
+        raise ArgumentError(
+            f"class_names must differ, and {twice!r} is there twice", "give each class a name of its own"
+        )
     if texts and labels is not None and len(labels) and int(labels.max()) >= len(texts):
         highest = int(labels.max())
-        raise ArgumentError(f"{len(texts)} class_names do not name the class {highest}", "class_names[label] is the name of a class")
+        raise ArgumentError(
+            f"{len(texts)} class_names do not name the class {highest}",
+            "class_names[label] is the name of a class",
+        )
     return texts
 
 
@@ -93,8 +111,13 @@ def _plain(array: Array) -> Array:
     if all(isinstance(value, bool | np.bool_) for value in values):
         return array.astype(bool)
     for value in values:
-        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-            raise ArgumentError(f"{MUST}, not {'a mixture with ' * (len(set(map(type, values))) > 1)}{type(value).__name__}", NUMBER)
+        if isinstance(value, bool | np.bool_) or not isinstance(
+            value, int | float | np.integer | np.floating
+        ):
+            raise ArgumentError(
+                f"{MUST}, not {'a mixture with ' * (len(set(map(type, values))) > 1)}{type(value).__name__}",
+                NUMBER,
+            )
     if any(isinstance(value, int) and abs(value) > MOST for value in values):
         raise _too_large(max(values))
     return array.astype(np.float64)
@@ -136,5 +159,8 @@ def _places(array: Array) -> Array:
             places: Array = hot.argmax(1).astype(np.int64)
             return places
     shape = tuple(array.shape)
-    hint = "labels.argmax(1) takes the largest of each row; several properties of an image are attributes, not classes"
+    hint = (
+        "labels.argmax(1) takes the largest of each row; several properties of an image are "
+        "attributes, not classes"
+    )
     raise ArgumentError(f"{MUST}, or one-hot rows with a single 1, not an array {shape} of other rows", hint)

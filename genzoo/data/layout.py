@@ -21,18 +21,27 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 SPLITS = ("test", "valid", "train")  # the order in which they lie in memory
 WORDS: Mapping[str, str] = MappingProxyType(
     {
-        "train": "train", "training": "train",
-        "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
-        "test": "test", "testing": "test",
+        "train": "train",
+        "training": "train",
+        "valid": "valid",
+        "val": "valid",
+        "validation": "valid",
+        "dev": "valid",
+        "test": "test",
+        "testing": "test",
     }
-)  # fmt: skip
-_FOLDER = re.compile(rf"({'|'.join(WORDS)})(?:[_ -]?(?:set|images|imgs|data|split|\d{{4}}))?")  # also test_set, val2017
+)
+_FOLDER = re.compile(
+    rf"({'|'.join(WORDS)})(?:[_ -]?(?:set|images|imgs|data|split|\d{{4}}))?"
+)  # also test_set, val2017
 _DEEPEST = 2  # folders above those of the splits: one may stand for each class, or for each kind of object
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Labels (N,) int64 and the names of their classes, or None, () and why there are none ("" where nothing looks like classes)."""
+    """Labels (N,) int64 and the names of their classes, or None, () and why there are none ("" where nothing
+    looks like classes).
+    """
 
     labels: Array | None = None
     names: tuple[str, ...] = ()
@@ -41,7 +50,8 @@ class Classes:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where in the paths of a folder's images splits stand: `depth` folders below `shared`; with no `splits` it is not split.
+    """Where in the paths of a folder's images splits stand: `depth` folders below `shared`; with no `splits`
+    it is not split.
 
     Attributes:
         shared: the folders that all images share.
@@ -66,7 +76,9 @@ class Layout:
         return parts
 
     def classes(self, paths: Sequence[str]) -> Classes:
-        """Return the classes of the images at `paths`: those of their folders, where each lies in one folder of at least two."""
+        """Return the classes of the images at `paths`: those of their folders, where each lies in one folder
+        of at least two.
+        """
         inner = [self.inner(path) for path in paths]
         while inner and all(len(parts) > 1 for parts in inner) and len({parts[0] for parts in inner}) == 1:
             inner = [parts[1:] for parts in inner]
@@ -75,17 +87,27 @@ class Layout:
             return Classes()
         outside = [path for path, parts in zip(paths, inner, strict=True) if len(parts) != 2]
         if outside:
-            few = f"{len(outside):,} of {len(inner):,} images do not lie directly in one of its {len(named):,} folders"
+            few = (
+                f"{len(outside):,} of {len(inner):,} images do not lie directly in one of its "
+                f"{len(named):,} folders"
+            )
             return Classes(why=f"no labels: {few} (one of them: {min(outside)})")
         names = class_order(named)
         number = {name: place for place, name in enumerate(names)}
-        return Classes(np.array([number[parts[0]] for parts in inner], np.int64), tuple(map(_printable, names)))
+        return Classes(
+            np.array([number[parts[0]] for parts in inner], np.int64), tuple(map(_printable, names))
+        )
 
     def notes(self, paths: Sequence[str], left_out: Sequence[str]) -> list[str]:
-        """Return what people should know of how the images at `paths` are read, one line each; `left_out` lie in no split."""
+        """Return what people should know of how the images at `paths` are read, one line each; `left_out` lie
+        in no split.
+        """
         found, lines = self.classes(paths), []
         if self.splits:
-            lines.append(f"split by its folders: {', '.join(f'{self.splits[word]}/' for word in reversed(SPLITS) if word in self.splits)}")
+            lines.append(
+                "split by its folders: "
+                f"{', '.join(f'{self.splits[word]}/' for word in reversed(SPLITS) if word in self.splits)}"
+            )
             if "test" not in self.splits:
                 lines[-1] += f"; {self.splits['valid']}/ is held out for the scores"
         if stray := sorted(path for path in left_out if _is_image(path)):
@@ -99,12 +121,16 @@ class Layout:
 
 
 def layout_of(paths: Iterable[str]) -> Layout:
-    """Return the layout of the files at `paths`; those that are no images by their names do not count where others are."""
+    """Return the layout of the files at `paths`; those that are no images by their names do not count where
+    others are.
+    """
     every = list(paths)
     images = [path for path in every if _is_image(path)] or every
     parts = [path.split("/") for path in images]
     shared = 0
-    while parts and all(len(part) > shared + 1 for part in parts) and len({part[shared] for part in parts}) == 1:
+    while (
+        parts and all(len(part) > shared + 1 for part in parts) and len({part[shared] for part in parts}) == 1
+    ):
         shared += 1
     below = [part[shared:] for part in parts]
     for depth in range(_DEEPEST):
@@ -112,14 +138,20 @@ def layout_of(paths: Iterable[str]) -> Layout:
         for part in below:
             if split := _split_at(part, depth):
                 found.setdefault(split, part[depth])
-        # Beside train/ and test/ there may be strays; deeper, where words are less sure to mean splits, all must lie in one.
-        if "train" in found and len(found) > 1 and (depth == 0 or all(_split_at(part, depth) for part in below)):
+        # Beside train/ and test/ there may be strays; deeper, where words are less sure to mean splits, all
+        # must lie in one.
+        if (
+            "train" in found
+            and len(found) > 1
+            and (depth == 0 or all(_split_at(part, depth) for part in below))
+        ):
             return Layout(shared, depth, found)
     return Layout(shared)
 
 
 def check(split: str, known: Mapping[str, object], name: str) -> str:
-    """Return the split that `split` means for a set that has the splits `known`, or that is divided where it has none.
+    """Return the split that `split` means for a set that has the splits `known`, or that is divided where it
+    has none.
 
     Where no test images lie beside training and validation images, those of validation are the ones held out.
 

@@ -17,11 +17,15 @@ R = TypeVar("R")
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 IN_FLIGHT = 512 * 10**6  # bytes of pictures at once, by estimate; a larger one is decoded alone
-SMALL = 8 * 10**6  # bytes of a picture for which nobody asks how much is free: that takes a tenth of a millisecond
+SMALL = (
+    8 * 10**6
+)  # bytes of a picture for which nobody asks how much is free: that takes a tenth of a millisecond
 
 
 def available() -> int | None:
-    """Return how many bytes this process may still take: of the machine, its control groups and its own limit; None where nobody says."""
+    """Return how many bytes this process may still take: of the machine, its control groups and its own
+    limit; None where nobody says.
+    """
     known = [_machine(), *_groups(), _own_limit()]
     free = [size for size in known if size is not None]
     return max(0, min(free)) if free else None
@@ -52,7 +56,9 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except MemoryError as error:
-            raise short_of_memory(f"there is not enough memory for these images{': ' * bool(str(error))}{error}") from error
+            raise short_of_memory(
+                f"there is not enough memory for these images{': ' * bool(str(error))}{error}"
+            ) from error
 
     return telling
 
@@ -100,13 +106,17 @@ def _machine() -> int | None:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")  # macOS tells what there is, not what is free
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf(
+            "SC_PAGE_SIZE"
+        )  # macOS tells what there is, not what is free
     except (AttributeError, ValueError, OSError):
         return None  # Windows: numpy will say it
 
 
 def _groups() -> Iterator[int]:
-    """Yield what is left in each control group (version 1 or 2) that this process is in, from its own up to the root."""
+    """Yield what is left in each control group (version 1 or 2) that this process is in, from its own up to
+    the root.
+    """
     with contextlib.suppress(OSError, ValueError):
         for line in (PROC / "self" / "cgroup").read_text().splitlines():
             _, kinds, inside = line.split(":", 2)
@@ -115,7 +125,11 @@ def _groups() -> Iterator[int]:
             root = CGROUPS / "memory" if kinds else CGROUPS
             path = root / inside.lstrip("/")
             for folder in (path, *(parent for parent in path.parents if parent.is_relative_to(root))):
-                left = _left(folder, "limit_in_bytes", "usage_in_bytes") if kinds else _left(folder, "max", "current")
+                left = (
+                    _left(folder, "limit_in_bytes", "usage_in_bytes")
+                    if kinds
+                    else _left(folder, "max", "current")
+                )
                 if left is not None:
                     yield left
 
@@ -125,7 +139,9 @@ def _left(folder: Path, most: str, used: str) -> int | None:
         limit = int((folder / f"memory.{most}").read_text())  # "max" is no number
         usage = int((folder / f"memory.{used}").read_text())
         facts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        kept = int(facts.get("inactive_file", 0)) + int(facts.get("active_file", 0))  # of files: given up when it is needed
+        kept = int(facts.get("inactive_file", 0)) + int(
+            facts.get("active_file", 0)
+        )  # of files: given up when it is needed
     except (OSError, ValueError):
         return None
     return limit - usage + min(kept, usage)

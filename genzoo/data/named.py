@@ -1,8 +1,10 @@
-"""The data sets that genzoo knows by name: where their files lie, where they come from, and what may be done with them.
+"""The data sets that genzoo knows by name: where their files lie, where they come from, and what may be done
+with them.
 
-They are looked for under `GENZOO_DATA` first; those with a stable public home are then fetched from it. `digits` is embedded:
-the test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak; UCI Machine Learning Repository, 1998,
-CC BY 4.0) as scikit-learn ships it (BSD), 1,797 scans of 8x8 counts in 0..16. The file was made once, by
+They are looked for under `GENZOO_DATA` first; those with a stable public home are then fetched from it.
+`digits` is embedded: the test part of "Optical Recognition of Handwritten Digits" (E. Alpaydin, C. Kaynak;
+UCI Machine Learning Repository, 1998, CC BY 4.0) as scikit-learn ships it (BSD), 1,797 scans of 8x8 counts in
+0..16. The file was made once, by
 
     digits = sklearn.datasets.load_digits()
     images, labels = np.rint(digits.images * 255 / 16).astype(np.uint8), digits.target.astype(np.uint8)
@@ -109,14 +111,28 @@ _CIFAR = File(
 )
 
 _NUMERALS = tuple("0123456789")
-_GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+_GARMENTS = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 _OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 NAMES: Mapping[str, Named] = MappingProxyType(
     {
         "digits": Named(
             files=(),
-            source="Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, UCI 1998), the 1,797 scans of scikit-learn",
+            source=(
+                "Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, UCI 1998), the 1,797 "
+                "scans of scikit-learn"
+            ),
             terms="CC BY 4.0 (UCI); scikit-learn's copy: BSD",
             classes=_NUMERALS,
         ),
@@ -142,7 +158,10 @@ NAMES: Mapping[str, Named] = MappingProxyType(
         ),
         "dynamic-binarized-mnist": Named(
             files=tuple(f"mnist/{name}" for name in _MNIST),
-            source="MNIST, binarised dynamically: each pixel is white with the probability that its grey level says",
+            source=(
+                "MNIST, binarised dynamically: each pixel is white with the probability that its grey "
+                "level says"
+            ),
             terms="no licence stated by the authors; free to use in research",
             note="test: one draw with a fixed seed; training draws anew for every batch",
             homes=_MNIST,
@@ -158,13 +177,18 @@ NAMES: Mapping[str, Named] = MappingProxyType(
             files=(*(f"cifar10_train_{i}.npz" for i in range(1, 6)), "cifar10_test.npz"),
             source="CIFAR-10 (Krizhevsky 2009)",
             terms="no licence stated; cite the technical report",
-            note="test: the first 1,000 of the official 10,000 images, the part of which lossless pixels are at hand everywhere",
+            note=(
+                "test: the first 1,000 of the official 10,000 images, the part of which lossless pixels "
+                "are at hand everywhere"
+            ),
             homes={_CIFAR.name: _CIFAR},
             classes=_OBJECTS,
         ),
         "bedrooms": Named(
             files=("bedrooms_96.npz",),
-            source="4,379 bedroom photographs from Places365 and the Houses data set (Ahmed and Moustafa 2016)",
+            source=(
+                "4,379 bedroom photographs from Places365 and the Houses data set (Ahmed and Moustafa 2016)"
+            ),
             terms="research use; the copyright of the images belongs to their owners; do not publish them",
         ),
         "faces": Named(
@@ -191,7 +215,14 @@ NAMES: Mapping[str, Named] = MappingProxyType(
 )
 
 
-def open_named(name: str, shape: Shape | None, split: str, held_out: float, cache: bool = True, progress: Progress | None = None) -> Images:
+def open_named(
+    name: str,
+    shape: Shape | None,
+    split: str,
+    held_out: float,
+    cache: bool = True,
+    progress: Progress | None = None,
+) -> Images:
     """Return a split of the data set `name`, one of NAMES.
 
     Raises:
@@ -218,18 +249,28 @@ def open_named(name: str, shape: Shape | None, split: str, held_out: float, cach
 
 def _digits(split: str, held_out: float) -> Images:
     every = binarised(open_named("digits", None, "train", 0).replace(split="all"), "digits")
-    return hold_out(every.replace(name="binarized-digits", transform="static-binarised"), range_keys(len(every)), split, held_out)
+    return hold_out(
+        every.replace(name="binarized-digits", transform="static-binarised"),
+        range_keys(len(every)),
+        split,
+        held_out,
+    )
 
 
 def _grey(shape: Shape | None, name: str) -> Shape | None:
     if shape is not None and shape[0] != 1:
-        raise DataError(f"{name} is drawn anew from grey levels and has one channel, not {shape[0]}", "use 'binarized-mnist' for three")
+        raise DataError(
+            f"{name} is drawn anew from grey levels and has one channel, not {shape[0]}",
+            "use 'binarized-mnist' for three",
+        )
     return shape
 
 
 def _dynamic(images: Images, split: str) -> Images:
     training = split in ("train", FIT)
-    drawn = binarised(images, f"mnist/{'train' if training else split}").replace(transform="dynamic-binarised")
+    drawn = binarised(images, f"mnist/{'train' if training else split}").replace(
+        transform="dynamic-binarised"
+    )
     return drawn.replace(grey=images.pixels) if training else drawn
 
 
@@ -255,7 +296,9 @@ def _idx_set(name: str, split: str) -> Images:
     arrays = []
     for file in (f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"):
         path = idx.find(Path(root).expanduser() / name, file) if root else None
-        arrays.append(idx.read(path) if path else idx.parse(fetch(NAMES[name].homes[f"{file}.gz"], name), f"{file}.gz"))
+        arrays.append(
+            idx.read(path) if path else idx.parse(fetch(NAMES[name].homes[f"{file}.gz"], name), f"{file}.gz")
+        )
     pixels, labels = arrays
     return idx.images_of(pixels, labels, name, split)
 
@@ -276,15 +319,21 @@ def _cifar(split: str, cache: bool) -> Images:
 
     try:
         contents = [digest_arrays(arrays["webp"], arrays["offsets"]) for arrays in files] if cache else []
-        pixels = cached(key_of("cifar10", *contents) if cache else None, make, "cifar10", place_of("cifar10", split)).pixels
+        pixels = cached(
+            key_of("cifar10", *contents) if cache else None, make, "cifar10", place_of("cifar10", split)
+        ).pixels
         labels = np.concatenate([arrays["labels"] for arrays in files])[: len(pixels)]
     except KeyError as error:
-        raise DataError(f"cifar10: the key {error} is missing in {paths[0].parent}", "fetch the files again") from error
+        raise DataError(
+            f"cifar10: the key {error} is missing in {paths[0].parent}", "fetch the files again"
+        ) from error
     return Images(pixels=pixels, name="cifar10", split=split, labels=labels)
 
 
 def _cifar_archive(data: bytes, split: str) -> tuple[Array, Array]:
-    """Read the binary version: 10,000 records of a label and 3x32x32 bytes in every file. The Python version is pickle."""
+    """Read the binary version: 10,000 records of a label and 3x32x32 bytes in every file. The Python version
+    is pickle.
+    """
     files = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
     size = 3 * npz.SIDE**2
     records = []

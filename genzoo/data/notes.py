@@ -24,7 +24,9 @@ def note(text: str) -> None:
 
 @contextlib.contextmanager
 def once() -> Iterator[None]:
-    """Say each line only once in this block, however often data are opened in it: for their size, for training, for the scores."""
+    """Say each line only once in this block, however often data are opened in it: for their size, for
+    training, for the scores.
+    """
     if _SAID.get() is not None:
         yield
         return

@@ -49,18 +49,23 @@ def open_data(
     """Return images, of `image_shape` and of one split.
 
     Args:
-        spec: a known name (`genzoo.data.NAMES`, or a plugin's), which wins over a folder of the same name: write `./mnist` for the
-            folder; a folder of images; an `.npz` (see `genzoo.data.npz`); an idx file; `hf:owner/dataset[:split][:column]`; an array
-            (N, H, W), (N, C, H, W) or (N, H, W, C), float in [0, 1] or uint8; or Images.
-        image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out; grey is repeated, colours
-            become luminance. None keeps the size of arrays and named sets; folders become 3x64x64.
-        split: "train", "test", "valid" or "fit". Sets that publish no training and test split are divided by a hash of each image's
-            content: equal images lie on one side, see `genzoo.data.splits`. Validation images are a part of the training images
-            unless the set keeps its own apart (binarized-mnist); "fit" is the training images without them.
+        spec: a known name (`genzoo.data.NAMES`, or a plugin's), which wins over a folder of the same name:
+            write `./mnist` for the folder; a folder of images; an `.npz` (see `genzoo.data.npz`); an idx
+            file; `hf:owner/dataset[:split][:column]`; an array (N, H, W), (N, C, H, W) or (N, H, W, C), float
+            in [0, 1] or uint8; or Images.
+        image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out;
+            grey is repeated, colours become luminance. None keeps the size of arrays and named sets; folders
+            become 3x64x64.
+        split: "train", "test", "valid" or "fit". Sets that publish no training and test split are divided by
+            a hash of each image's content: equal images lie on one side, see `genzoo.data.splits`. Validation
+            images are a part of the training images unless the set keeps its own apart (binarized-mnist);
+            "fit" is the training images without them.
         held_out: the share of the test split where there is no official one, 0 to 0.9.
         cache: keep decoded images under GENZOO_CACHE.
-        progress: called with (done, total) while decoding; by default a bar on stderr when it takes longer than two seconds.
-        extra: further names, each a callable that takes the split and returns an array, Images or a path; by default those of the plugins.
+        progress: called with (done, total) while decoding; by default a bar on stderr when it takes longer
+            than two seconds.
+        extra: further names, each a callable that takes the split and returns an array, Images or a path; by
+            default those of the plugins.
 
     Raises:
         UnknownNameError: neither a name nor a path; names the nearest.
@@ -76,7 +81,10 @@ def open_data(
         return conform(hold_out(given, None, split, share), shape, progress=progress)
     if not isinstance(spec, str | os.PathLike):
         kind = type(spec).__name__
-        raise ArgumentError(f"data must be a name, a path, an array or Images, not {kind}", f"for example 'digits', or {FORMS}")
+        raise ArgumentError(
+            f"data must be a name, a path, an array or Images, not {kind}",
+            f"for example 'digits', or {FORMS}",
+        )
     if isinstance(spec, str) and spec.startswith("hf:"):
         return open_huggingface(spec, shape, split, share, cache, progress)
     if isinstance(spec, str) and spec in NAMES:
@@ -97,7 +105,8 @@ def open_both(
     cache: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Images, Images | None]:
-    """Return the training and the held-out images of `spec`, None where there are none; see `open_data`. A folder is decoded once.
+    """Return the training and the held-out images of `spec`, None where there are none; see `open_data`. A
+    folder is decoded once.
 
     With `validation` they are the training images less the validation images, and these.
 
@@ -125,7 +134,8 @@ def _part_of(spec: Source, split: str, **options: Any) -> Images:
 
 
 def native_shape(spec: Source) -> Shape:
-    """Return the shape (C, H, W) in which `open_data` gives the images of `spec` where none is asked for; a folder is not decoded.
+    """Return the shape (C, H, W) in which `open_data` gives the images of `spec` where none is asked for; a
+    folder is not decoded.
 
     Raises:
         UnknownNameError, ArgumentError, DataError: as `open_data`.
@@ -135,7 +145,9 @@ def native_shape(spec: Source) -> Shape:
 
 def _folder(spec: Source) -> Path | None:
     """Return the folder of images that `spec` leads to, None where it is another form of data."""
-    if not isinstance(spec, str | os.PathLike) or (isinstance(spec, str) and (spec.startswith("hf:") or spec in NAMES)):
+    if not isinstance(spec, str | os.PathLike) or (
+        isinstance(spec, str) and (spec.startswith("hf:") or spec in NAMES)
+    ):
         return None
     path = Path(spec).expanduser()
     return path if os.path.exists(path) and os.path.isdir(path) and not idx.is_pair(path) else None
@@ -165,7 +177,9 @@ def _part(images: Images, split: str, held_out: float) -> Images:
     return images
 
 
-def _open_path(path: Path, shape: Shape | None, split: str, held_out: float, cache: bool, progress: Progress | None) -> Images:
+def _open_path(
+    path: Path, shape: Shape | None, split: str, held_out: float, cache: bool, progress: Progress | None
+) -> Images:
     if os.path.isdir(path):
         return conform(open_folder(path, shape, split, held_out, cache, progress), shape, cache, progress)
     if path.suffix.lower() == ".npz":
@@ -194,12 +208,18 @@ def _check_form(path: Path) -> None:
 
 def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra: Extra | None) -> Images:
     """Return a data set that a plugin (or `extra`) brought; what it does wrong is said with its name."""
-    known = {name: brought.value for name, brought in installed().datasets.items()} if extra is None else extra
+    known = (
+        {name: brought.value for name, brought in installed().datasets.items()} if extra is None else extra
+    )
     if name not in known:
         if os.sep in name or "/" in name or Path(name).suffix:
-            raise DataError(f"there is no file or folder {name!r}", f"expected {FORMS}, or one of {', '.join(NAMES)}")
+            raise DataError(
+                f"there is no file or folder {name!r}", f"expected {FORMS}, or one of {', '.join(NAMES)}"
+            )
         names = [*NAMES, *known]
-        raise UnknownNameError(f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}")
+        raise UnknownNameError(
+            f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}"
+        )
     try:
         asked = "train" if split == FIT else split
         given = _given(known[name], name, asked)
@@ -213,8 +233,13 @@ def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra:
     except GenzooError as error:
         raise type(error)(f"the data set {name!r}: {error.message}", error.hint) from error
     except Exception as error:  # somebody else's code
-        raise DataError(f"the data set {name!r} could not be opened: {type(error).__name__}: {error}") from error
-    raise DataError(f"the data set {name!r} gave {type(given).__name__}, not an array, Images or the path of something that is there")
+        raise DataError(
+            f"the data set {name!r} could not be opened: {type(error).__name__}: {error}"
+        ) from error
+    raise DataError(
+        f"the data set {name!r} gave {type(given).__name__}, not an array, Images or the path of "
+        "something that is there"
+    )
 
 
 def _given(brought: Callable[[str], object], name: str, split: str) -> object:
@@ -225,9 +250,11 @@ def _given(brought: Callable[[str], object], name: str, split: str) -> object:
 
 
 def _apart(given: Images, brought: Callable[[str], object], name: str, split: str) -> Images:
-    """Return `given`, a split of a plugin's data set, so that none of its training images is among those of its other splits.
+    """Return `given`, a split of a plugin's data set, so that none of its training images is among those of
+    its other splits.
 
-    A plugin that gives the same images whatever split it is asked for gives the whole, which is then divided as any other set.
+    A plugin that gives the same images whatever split it is asked for gives the whole, which is then divided
+    as any other set.
     """
     if given.split != split:
         return given

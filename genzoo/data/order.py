@@ -1,7 +1,9 @@
-"""The order of the data, as a pure function of seed and epoch: a run that is resumed needs nothing but the number of its step.
+"""The order of the data, as a pure function of seed and epoch: a run that is resumed needs nothing but the
+number of its step.
 
-The permutation is the stable argsort of the raw 64-bit stream of Philox (Salmon et al. 2011), keyed with (seed, epoch). NumPy
-promises that this stream never changes; it makes no such promise for `Generator.permutation`.
+The permutation is the stable argsort of the raw 64-bit stream of Philox (Salmon et al. 2011), keyed with
+(seed, epoch). NumPy promises that this stream never changes; it makes no such promise for
+`Generator.permutation`.
 """
 
 from __future__ import annotations
@@ -37,10 +39,11 @@ def order(seed: int, epoch: int, n: int) -> Order:
 
 
 def batch_indices(n: int, batch: int, number: int, seed: int) -> Order:
-    """Return the indices of batch `number` (from 0) of an endless stream of epochs over `n` images: shape (batch,).
+    """Return the indices of batch `number` (from 0) of an endless stream of epochs over `n` images: shape
+    (batch,).
 
-    Every epoch shows each image once; a batch may begin in one epoch and end in the next, so none is ever short. The cost is that
-    of the batch: permutations of the last epochs are kept.
+    Every epoch shows each image once; a batch may begin in one epoch and end in the next, so none is ever
+    short. The cost is that of the batch: permutations of the last epochs are kept.
 
     Raises:
         ArgumentError: a number that is not whole, negative, or n or batch below 1.

@@ -1,4 +1,6 @@
-"""Many images read or decoded at once: Pillow and sha256 work outside Python's lock, so that threads use all the cores."""
+"""Many images read or decoded at once: Pillow and sha256 work outside Python's lock, so that threads use all
+the cores.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ CHUNK = 64  # images per task: large enough that the queue costs nothing
 PATIENCE = 2.0  # seconds before a bar appears
 
 
-def decode_all(count: int, load: Callable[[int], Array], shape: Shape, what: str, progress: Progress | None = None) -> Loaded:
+def decode_all(
+    count: int, load: Callable[[int], Array], shape: Shape, what: str, progress: Progress | None = None
+) -> Loaded:
     """Call `load(i)` for i in 0..count-1 and collect its images (C, H, W) uint8.
 
     Returns the frames, the rows that gave an image, and how many did not, by the reason of their `Skip`.
@@ -41,14 +45,23 @@ def decode_all(count: int, load: Callable[[int], Array], shape: Shape, what: str
             reasons[row] = str(skip)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # libraries grumble about strangers' files; we count what is wrong with them
+        warnings.simplefilter(
+            "ignore"
+        )  # libraries grumble about strangers' files; we count what is wrong with them
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         in_parallel(count, work, f"decoding {what}", progress)
-    return frames, [row for row, reason in enumerate(reasons) if not reason], dict(Counter(filter(None, reasons)))
+    return (
+        frames,
+        [row for row, reason in enumerate(reasons) if not reason],
+        dict(Counter(filter(None, reasons))),
+    )
 
 
-def in_parallel(count: int, work: Callable[[int], None], title: str, progress: Progress | None = None) -> None:
-    """Call `work(i)` for i in 0..count-1 in threads; `progress` is told, or a bar with `title` is shown when it takes long.
+def in_parallel(
+    count: int, work: Callable[[int], None], title: str, progress: Progress | None = None
+) -> None:
+    """Call `work(i)` for i in 0..count-1 in threads; `progress` is told, or a bar with `title` is shown when
+    it takes long.
 
     Raises:
         DataError: the system gives no thread.
@@ -65,7 +78,9 @@ def in_parallel(count: int, work: Callable[[int], None], title: str, progress: P
             _report(threads.map(several, range(0, count, CHUNK)), count, title, progress)
         except BaseException as error:
             threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for the rest
-            if "can't start new thread" in str(error):  # what Python says where memory or the number of threads is limited
+            if "can't start new thread" in str(
+                error
+            ):  # what Python says where memory or the number of threads is limited
                 raise short_of_memory(f"{title}: the system gives no more threads") from error
             raise
 
@@ -80,6 +95,8 @@ def _report(chunks: Iterator[int], count: int, title: str, progress: Progress | 
 
 @contextlib.contextmanager
 def _bar(count: int, title: str) -> Iterator[Progress]:
-    """Give a function that moves a bar on stderr, and does nothing where there is no terminal, or none any more."""
+    """Give a function that moves a bar on stderr, and does nothing where there is no terminal, or none any
+    more.
+    """
     with Bar(count, desc=safe_text(title, 100), unit=" images", delay=PATIENCE, leave=False) as bar:
         yield lambda done, _: bar.move_to(done)

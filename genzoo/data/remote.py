@@ -1,6 +1,8 @@
-"""Fetching the few public data sets that genzoo knows: size and sha256 are pinned here, before a byte is asked for (rule R1).
+"""Fetching the few public data sets that genzoo knows: size and sha256 are pinned here, before a byte is
+asked for (rule R1).
 
-https only, and plain http from this machine alone; at most three redirects; one deadline for each wait and one for the whole.
+https only, and plain http from this machine alone; at most three redirects; one deadline for each wait and
+one for the whole.
 """
 
 from __future__ import annotations
@@ -40,14 +42,21 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     max_redirections = 3
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: http.client.HTTPMessage, newurl: str
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
     ) -> urllib.request.Request | None:
         _check_address(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def fetch(file: File, name: str) -> bytes:
-    """Return the bytes of `file` of the data set `name`: from the cache, else from the first home that has them.
+    """Return the bytes of `file` of the data set `name`: from the cache, else from the first home that has
+    them.
 
     Raises:
         DataError: no home gave the file whose size and sha256 are pinned.
@@ -61,7 +70,11 @@ def fetch(file: File, name: str) -> bytes:
     for home in file.homes:
         try:
             data = _download(home, file)
-        except (OSError, http.client.HTTPException, ValueError) as error:  # URLError and timeouts are OSErrors
+        except (
+            OSError,
+            http.client.HTTPException,
+            ValueError,
+        ) as error:  # URLError and timeouts are OSErrors
             reasons.append(f"{urllib.parse.urlsplit(home).hostname}: {error}")
             continue
         wrong = _wrong(file, data)
@@ -69,7 +82,10 @@ def fetch(file: File, name: str) -> bytes:
             _keep(kept, data)
             return data
         reasons.append(f"{urllib.parse.urlsplit(home).hostname}: {wrong}")
-    raise DataError(f"{name}: {file.name} could not be fetched ({'; '.join(reasons)})", f"put it into the folder {name}/ under GENZOO_DATA")
+    raise DataError(
+        f"{name}: {file.name} could not be fetched ({'; '.join(reasons)})",
+        f"put it into the folder {name}/ under GENZOO_DATA",
+    )
 
 
 def _download(address: str, file: File) -> bytes:
@@ -98,13 +114,23 @@ def _check_proxy(address: str) -> None:
     """Refuse a proxy that wants TLS or SOCKS: urllib would speak to it in clear, its password included."""
     proxy = urllib.request.getproxies().get(urllib.parse.urlsplit(address).scheme, "")
     scheme = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}").scheme
-    if proxy and scheme != "http" and not urllib.request.proxy_bypass(urllib.parse.urlsplit(address).hostname or ""):
-        raise urllib.error.URLError(f"a proxy of the kind {scheme}:// is not supported; set HTTPS_PROXY to an http:// proxy")
+    if (
+        proxy
+        and scheme != "http"
+        and not urllib.request.proxy_bypass(urllib.parse.urlsplit(address).hostname or "")
+    ):
+        raise urllib.error.URLError(
+            f"a proxy of the kind {scheme}:// is not supported; set HTTPS_PROXY to an http:// proxy"
+        )
 
 
 def _wrong(file: File, data: bytes) -> str:
     if len(data) != file.size:
-        return f"{len(data):,} bytes and more" if len(data) > file.size else f"{len(data):,} bytes, not {file.size:,}"
+        return (
+            f"{len(data):,} bytes and more"
+            if len(data) > file.size
+            else f"{len(data):,} bytes, not {file.size:,}"
+        )
     return "" if sha256_of(data) == file.sha256 else "another sha256 than the pinned one"
 
 

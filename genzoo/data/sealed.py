@@ -1,7 +1,9 @@
-"""Arrays in files that are ours alone: others may neither write nor swap them, and each ends in a digest of the whole.
+"""Arrays in files that are ours alone: others may neither write nor swap them, and each ends in a digest of
+the whole.
 
-A file is one line of JSON, the rows (int64), the pixels (uint8) and the sha256 of all that. It is read into memory as a whole: of a
-memory map, a file that is shortened or written to meanwhile would end or change a running training.
+A file is one line of JSON, the rows (int64), the pixels (uint8) and the sha256 of all that. It is read into
+memory as a whole: of a memory map, a file that is shortened or written to meanwhile would end or change a
+running training.
 """
 
 from __future__ import annotations
@@ -70,7 +72,11 @@ def write_sealed(path: Path, about: Mapping[str, Any], rows: Array, pixels: Arra
         StorageError: see `genzoo.files.atomic_write`.
     """
     head = json.dumps({**about, "shape": list(pixels.shape)}).encode() + b"\n"
-    parts = (memoryview(head), np.ascontiguousarray(rows, "<i8").data.cast("B"), np.ascontiguousarray(pixels).data.cast("B"))
+    parts = (
+        memoryview(head),
+        np.ascontiguousarray(rows, "<i8").data.cast("B"),
+        np.ascontiguousarray(pixels).data.cast("B"),
+    )
 
     def write(file: BinaryIO) -> None:
         if hasattr(os, "fchmod"):
@@ -89,12 +95,15 @@ def write_sealed(path: Path, about: Mapping[str, Any], rows: Array, pixels: Arra
 
 
 def read_sealed(path: Path, what: str) -> Sealed | None:
-    """Return what the sealed file `path` holds, or None where there is none that is whole, ours and closed to others.
+    """Return what the sealed file `path` holds, or None where there is none that is whole, ours and closed to
+    others.
 
     Raises:
         DataError: it needs more memory than is free; `what` is named.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = (
+        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    )
     try:
         with open(os.open(path, flags), "rb") as file:
             status = os.fstat(file.fileno())
@@ -112,13 +121,19 @@ def read_sealed(path: Path, what: str) -> Sealed | None:
             for part in (rows.data.cast("B"), pixels.data.cast("B")):
                 file.readinto(part)
                 digest.update(part)
-            return Sealed(pixels, tuple(rows.tolist()), about) if file.read(_WHOLE + 1) == digest.digest() else None
+            return (
+                Sealed(pixels, tuple(rows.tolist()), about)
+                if file.read(_WHOLE + 1) == digest.digest()
+                else None
+            )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None  # absent or damaged: it is made again
 
 
 def sweep(folder: Path, pattern: str, keep: Path) -> None:
-    """Remove what matches `pattern` in `folder` except `keep`, and the temporary files that killed processes left there."""
+    """Remove what matches `pattern` in `folder` except `keep`, and the temporary files that killed processes
+    left there.
+    """
     for path in folder.glob(pattern):
         if path != keep:
             with contextlib.suppress(OSError):

@@ -1,14 +1,16 @@
 """Which images are held out, where a set has no official test split.
 
-There is one rule for data of every kind. Where a set publishes a training and a test split, they are taken as they are. Otherwise the
-whole is divided: an image is held out when the hash of its key falls below the share. That depends on nothing but the key, so that
-adding, renaming or reordering images moves none of the old ones. The key is the content of the image as it was given (a file's bytes,
-an array's pixels), so that two equal ones never lie on both sides. A few sets with a name have other keys for what must not be torn
-apart, the person on a photograph or a block of video frames, or the place in the set, on which published records rest.
+There is one rule for data of every kind. Where a set publishes a training and a test split, they are taken as
+they are. Otherwise the whole is divided: an image is held out when the hash of its key falls below the share.
+That depends on nothing but the key, so that adding, renaming or reordering images moves none of the old ones.
+The key is the content of the image as it was given (a file's bytes, an array's pixels), so that two equal
+ones never lie on both sides. A few sets with a name have other keys for what must not be torn apart, the
+person on a photograph or a block of video frames, or the place in the set, on which published records rest.
 
-Settings are chosen by validation images, `valid`, so that the test images are asked once. Where a set has no official ones they are a
-part of the training images: the next share of the same hashes, or the last rows of an official training part. `train` holds them, since
-published models were trained so; `fit` is `train` without them, and is what `genzoo train --set validation=true` trains on.
+Settings are chosen by validation images, `valid`, so that the test images are asked once. Where a set has no
+official ones they are a part of the training images: the next share of the same hashes, or the last rows of
+an official training part. `train` holds them, since published models were trained so; `fit` is `train`
+without them, and is what `genzoo train --set validation=true` trains on.
 """
 
 from __future__ import annotations
@@ -30,9 +32,13 @@ VALID = 0.1  # share of the training images that validation takes, where a set h
 
 
 def fractions(keys: Iterable[str]) -> Array:
-    """Return a number in [0, 1) for every key: the first 53 bits of its sha256, the same on every machine for ever."""
+    """Return a number in [0, 1) for every key: the first 53 bits of its sha256, the same on every machine for
+    ever.
+    """
     digests = (hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest() for key in keys)
-    return np.array([(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests], dtype=np.float64)
+    return np.array(
+        [(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests], dtype=np.float64
+    )
 
 
 def held_out_mask(places: Array, share: float) -> Array:
@@ -66,8 +72,11 @@ def check_split(split: object, known: Sequence[str] = (*SPLITS, FIT), name: str 
     return str(split)
 
 
-def hold_out(images: Images, keys: Sequence[str] | None, split: str, share: float, *, together: bool = False) -> Images:
-    """Return a part of `images`; `keys` are their contents where None is given. With `together` keys say which images depend on each other.
+def hold_out(
+    images: Images, keys: Sequence[str] | None, split: str, share: float, *, together: bool = False
+) -> Images:
+    """Return a part of `images`; `keys` are their contents where None is given. With `together` keys say
+    which images depend on each other.
 
     Images with `blocks` of their own are divided by them.
 
@@ -89,7 +98,9 @@ def hold_out(images: Images, keys: Sequence[str] | None, split: str, share: floa
 
 
 def split_mask(places: Array, split: str, share: float) -> Array:
-    """Return which of `places` (from `fractions`) are in `split`, where `share` is held out for tests: (N,) bool."""
+    """Return which of `places` (from `fractions`) are in `split`, where `share` is held out for tests: (N,)
+    bool.
+    """
     test = held_out_mask(places, share)
     if split == "test":
         return test
@@ -100,19 +111,27 @@ def split_mask(places: Array, split: str, share: float) -> Array:
 
 def last_of(train: Images, split: str, count: int) -> Images:
     """Return of official training images all ("train"), the last `count` ("valid") or the others ("fit")."""
-    start, stop = {"train": (0, len(train)), "valid": (len(train) - count, len(train)), FIT: (0, len(train) - count)}[split]
+    start, stop = {
+        "train": (0, len(train)),
+        "valid": (len(train) - count, len(train)),
+        FIT: (0, len(train) - count),
+    }[split]
     return train.subset(slice(start, stop), split=split)
 
 
 def range_keys(count: int) -> list[str]:
-    """Return the places in the set as keys: for sets with a name, whose published records rest on that division."""
+    """Return the places in the set as keys: for sets with a name, whose published records rest on that
+    division.
+    """
     return [str(place) for place in range(count)]
 
 
 def published(names: Sequence[str], split: str) -> str | None:
-    """Return which of the published splits `names` is `split`, or None where they are no training and test split: then one is divided.
+    """Return which of the published splits `names` is `split`, or None where they are no training and test
+    split: then one is divided.
 
-    A set without a test split has none but what is held out of its training split, and that must be held out of both.
+    A set without a test split has none but what is held out of its training split, and that must be held out
+    of both.
     """
     if split == "valid" and "train" in names:
         return next((name for name in ("valid", "validation", "val", "dev") if name in names), None)
@@ -124,5 +143,10 @@ def nothing_held_out(name: str, share: float, count: int, split: str = "test") -
     if split == "valid":
         return DataError(f"{name} has no validation images: {count} cannot be divided", "give it more images")
     if share == 0:
-        return DataError(f"{name} has no test images: held_out is 0", "set held_out=0.1 to keep a tenth of the images for tests")
-    return DataError(f"{name} has no test images: {count} cannot be divided", "give it more images that differ")
+        return DataError(
+            f"{name} has no test images: held_out is 0",
+            "set held_out=0.1 to keep a tenth of the images for tests",
+        )
+    return DataError(
+        f"{name} has no test images: {count} cannot be divided", "give it more images that differ"
+    )

@@ -1,4 +1,6 @@
-"""What has to be known of all the files of a folder before one of them is decoded: their pages, and which numbers are white."""
+"""What has to be known of all the files of a folder before one of them is decoded: their pages, and which
+numbers are white.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class Survey:
 
 
 def survey(count: int, source: Callable[[int], Path | bytes], what: str, every_page: bool = True) -> Survey:
-    """Look at the headers of `count` files, and into those that are deeper than 8 bits until their range is known.
+    """Look at the headers of `count` files, and into those that are deeper than 8 bits until their range is
+    known.
 
     Args:
         count: how many.
@@ -78,13 +81,17 @@ class _Look:
     def __init__(self, source: Callable[[int], Path | bytes], every_page: bool) -> None:
         self._source, self._every_page = source, every_page
         self.numbers: list[Numbers] = []
-        self.colours: list[int] = []  # the largest byte of each colour file of 16 bits, of which Pillow keeps the upper 8
+        self.colours: list[
+            int
+        ] = []  # the largest byte of each colour file of 16 bits, of which Pillow keeps the upper 8
         self.animations: list[int] = []
         self._bits = asked_bits()
         self._full = False  # whether some file needs all 16 bits: then no other has to be measured
 
     def __call__(self, number: int) -> tuple[int, ...]:
-        """Return the pages of a file that are images; what cannot be read has one, of which decoding says why."""
+        """Return the pages of a file that are images; what cannot be read has one, of which decoding says
+        why.
+        """
         with contextlib.suppress(Skip), faults():
             source = self._source(number)
             if isinstance(source, bytes):
@@ -110,7 +117,11 @@ class _Look:
 
     def _tiff(self, source: Path | bytes) -> tuple[int, ...]:
         pages = []
-        with open_image(source) as image, contextlib.suppress(Skip), faults():  # what breaks further on spoils no page before it
+        with (
+            open_image(source) as image,
+            contextlib.suppress(Skip),
+            faults(),
+        ):  # what breaks further on spoils no page before it
             for page in range(min(int(getattr(image, "n_frames", 1)), PAGES)):
                 if page:
                     image.seek(page)
@@ -127,7 +138,9 @@ class _Look:
         """Remember the range of `image` where it is deep, or a colour image of 16 bits."""
         if is_deep(image):
             declared = _bits(image) if 8 < _bits(image) < 16 else 0
-            if image.mode != "F" and (self._full or self._bits or declared):  # its values need not be looked at
+            if image.mode != "F" and (
+                self._full or self._bits or declared
+            ):  # its values need not be looked at
                 self.numbers.append(Numbers(True, 0, 2.0 ** (declared or 16) - 1, declared))
                 return
             with room(image):
@@ -156,15 +169,23 @@ class _Look:
             seen = f"deep images with values up to {high:,.0f}: read as {scale.bits}-bit"
             lines.append(f"{seen}, white is {2**scale.bits - 1:,}; {VARIABLE}=16 reads them as 16-bit")
         if scale.white not in (0, 1):
-            lines.append(f"images of floats up to {max(one.high for one in known if not one.whole):,.6g}: white is {scale.white:,.0f}")
+            lines.append(
+                f"images of floats up to {max(one.high for one in known if not one.whole):,.6g}: white "
+                f"is {scale.white:,.0f}"
+            )
         if self.colours and max(self.colours) <= _DARK:
             bits = 8 + max(max(self.colours).bit_length(), 1)
-            lines.append(f"colour images of 16 bits that use only {bits} come out dark: scale them and save them with 8 bits per channel")
+            lines.append(
+                f"colour images of 16 bits that use only {bits} come out dark: scale them and save them "
+                "with 8 bits per channel"
+            )
         return lines
 
 
 class Stacks:
-    """Files of several pages that stay open for a while: the way to a page leads through all the pages before it."""
+    """Files of several pages that stay open for a while: the way to a page leads through all the pages before
+    it.
+    """
 
     MOST = 8
 
@@ -195,7 +216,9 @@ class Stacks:
 
 
 def _forget(image: Image.Image) -> None:
-    """Give back the pixels of the page that was decoded, while the file stays open: no page is decoded twice."""
+    """Give back the pixels of the page that was decoded, while the file stays open: no page is decoded
+    twice.
+    """
     image.im = None  # type: ignore[assignment]
 
 

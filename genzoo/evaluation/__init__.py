@@ -1,6 +1,8 @@
-"""How good is a model: likelihoods, sample quality beside the floor of real images, neighbours, and records that know what they compare.
+"""How good is a model: likelihoods, sample quality beside the floor of real images, neighbours, and records
+that know what they compare.
 
-The single measures stand in their modules: distances, two_sample, copying, swd, msssim, parzen; what images are described by, in spaces.
+The single measures stand in their modules: distances, two_sample, copying, swd, msssim, parzen; what images
+are described by, in spaces.
 """
 
 from __future__ import annotations
@@ -13,6 +15,21 @@ from genzoo.evaluation.records import Record, comparable, difference, rank
 from genzoo.evaluation.spaces import GIST, FeatureSpace, feature_space
 
 __all__ = [
-    "GIST", "METRICS", "Certificate", "FeatureSpace", "Neighbours", "Record", "certificate_of", "certify", "comparable", "difference",
-    "evaluate_implicit", "feature_space", "importance", "likelihood", "nearest_images", "rank", "sample_quality",
-]  # fmt: skip
+    "GIST",
+    "METRICS",
+    "Certificate",
+    "FeatureSpace",
+    "Neighbours",
+    "Record",
+    "certificate_of",
+    "certify",
+    "comparable",
+    "difference",
+    "evaluate_implicit",
+    "feature_space",
+    "importance",
+    "likelihood",
+    "nearest_images",
+    "rank",
+    "sample_quality",
+]

@@ -1,6 +1,8 @@
-"""The certificate of a density: what must hold before its bits/dim are worth printing, seen on small builds of the same class.
+"""The certificate of a density: what must hold before its bits/dim are worth printing, seen on small builds
+of the same class.
 
-`certify(model)` raises LawError where a law is broken; what it returns says which laws hold and how many earlier pixels a pixel sees.
+`certify(model)` raises LawError where a law is broken; what it returns says which laws hold and how many
+earlier pixels a pixel sees.
 """
 
 from __future__ import annotations
@@ -25,7 +27,10 @@ from genzoo.process import undisturbed
 
 M = TypeVar("M", bound=DensityModel)
 MOST_IMAGES = 1024  # that are enumerated here
-MIDDLING, WIDE = (5, 6), (13, 13)  # heights and widths: for the order of pixels, and for what the middle one sees
+MIDDLING, WIDE = (
+    (5, 6),
+    (13, 13),
+)  # heights and widths: for the order of pixels, and for what the middle one sees
 TINY = ((3, 3), (2, 4), (2, 3), (2, 2), (1, 2), (1, 1))  # for enumeration, the first that is small enough
 STIR = 0.3  # standard deviation given to what was filled with one value
 _ISSUED: dict[tuple[type[Any], str, int], Certificate] = {}
@@ -40,7 +45,8 @@ class Certificate:
         config: the first digits of the sha256 of class and config: another config needs another certificate.
         levels: values of a pixel, 2 for black and white; 0 where p(x) is a density of real numbers.
         checked: the laws that hold, a line each.
-        seen, possible: how many earlier pixels the middle one of 13x13 sees, and how many there are; None where pixels have no order.
+        seen, possible: how many earlier pixels the middle one of 13x13 sees, and how many there are; None
+            where pixels have no order.
     """
 
     model: str
@@ -57,7 +63,8 @@ class Certificate:
 
 @undisturbed()
 def certificate_of(model: DensityModel, progress: Progress | None = None) -> Certificate:
-    """Return the certificate of the model's class and config, made once in a process, after `model`'s own weights were held to noise.
+    """Return the certificate of the model's class and config, made once in a process, after `model`'s own
+    weights were held to noise.
 
     `progress` is told as by `certify`.
 
@@ -74,10 +81,12 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
 
 @undisturbed()
 def certify(model: DensityModel, levels: int | None = None, progress: Progress | None = None) -> Certificate:
-    """Hold a density, exact or a bound, to its laws on small builds of its class and config with fresh weights; return what was seen.
+    """Hold a density, exact or a bound, to its laws on small builds of its class and config with fresh
+    weights; return what was seen.
 
-    Masses are summed over all images of a few pixels, a density of real numbers (`levels` 0) is integrated over one or two: the total is 1,
-    or at most 1 for a bound. `levels` replaces what the model says. `progress` is told ("certificate", done, total) after each law.
+    Masses are summed over all images of a few pixels, a density of real numbers (`levels` 0) is integrated
+    over one or two: the total is 1, or at most 1 for a bound. `levels` replaces what the model says.
+    `progress` is told ("certificate", done, total) after each law.
 
     Raises:
         LawError: the first law that is broken, or no build is small enough to see it.
@@ -100,9 +109,19 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
         kept()
         checked.append(f"a pixel sees {seen} of {possible} earlier ones")
     checked += _counted(model, builds, look, kept) if known else _integrated(model, builds, look, kept)
-    law = "a density can be built so small that its total, Σ p(x) or ∫ p(x) dx, is seen to be 1 (at most 1 for a bound)"
-    hold(builds, law, f"no small image_shape that {name} accepts, such as (1, 1, 1)", f"{name}.Config.image_shape")
-    return Certificate(model=name, config=digest(model), levels=known, checked=tuple(checked), seen=seen, possible=possible)
+    law = (
+        "a density can be built so small that its total, Σ p(x) or ∫ p(x) dx, is seen to be 1 (at most "
+        "1 for a bound)"
+    )
+    hold(
+        builds,
+        law,
+        f"no small image_shape that {name} accepts, such as (1, 1, 1)",
+        f"{name}.Config.image_shape",
+    )
+    return Certificate(
+        model=name, config=digest(model), levels=known, checked=tuple(checked), seen=seen, possible=possible
+    )
 
 
 def digest(model: DensityModel) -> str:
@@ -117,7 +136,11 @@ def _in_order(model: AutoregressiveModel, levels: int, look: str, kept: Callable
         check(small, levels, look)
         kept()
     colours = ", R → G → B" if small.image_shape[0] == len(laws.COLOURS) else ""
-    return [f"no gradient from later pixels{colours}", "every p(pixel | earlier) sums to 1", "noise is not below its entropy"]
+    return [
+        f"no gradient from later pixels{colours}",
+        "every p(pixel | earlier) sums to 1",
+        "noise is not below its entropy",
+    ]
 
 
 def _context(model: AutoregressiveModel, look: str) -> tuple[int, int]:
@@ -125,8 +148,12 @@ def _context(model: AutoregressiveModel, look: str) -> tuple[int, int]:
     return laws.check_context(wide, wide.full_context, look)
 
 
-def _counted(model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]) -> list[str]:
-    """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; of a bound Σ p(x) ≤ 1."""
+def _counted(
+    model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]
+) -> list[str]:
+    """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; of a bound Σ p(x) ≤
+    1.
+    """
     said = []
     for tiny, values in builds:
         images = laws.check_sum(tiny, values, look)
@@ -141,8 +168,12 @@ def _counted(model: DensityModel, builds: list[tuple[DensityModel, int]], look: 
     return said
 
 
-def _integrated(model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]) -> list[str]:
-    """Integrate builds of one and two real pixels: ∫ p(x) dx = 1, and samples where p says; of a bound ∫ p(x) dx ≤ 1."""
+def _integrated(
+    model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]
+) -> list[str]:
+    """Integrate builds of one and two real pixels: ∫ p(x) dx = 1, and samples where p says; of a bound ∫ p(x)
+    dx ≤ 1.
+    """
     said = []
     for tiny, size in builds:
         integrals.check_integral(tiny, look)
@@ -152,26 +183,41 @@ def _integrated(model: DensityModel, builds: list[tuple[DensityModel, int]], loo
             integrals.check_places(tiny, f"{type(model).__name__}._sample")
         if model.exact:
             kept()
-        said.append(f"∫ p(x) dx {'=' if model.exact else '≤'} 1 {over}{', and samples fall where p says' if sampled else ''}")
+        said.append(
+            f"∫ p(x) dx {'=' if model.exact else '≤'} 1 "
+            f"{over}{', and samples fall where p says' if sampled else ''}"
+        )
     return said
 
 
 def _reals(model: DensityModel) -> Iterator[tuple[DensityModel, int]]:
-    """Yield builds of one and of two dimensions, each with their number; with one channel where the model's own are too many."""
+    """Yield builds of one and of two dimensions, each with their number; with one channel where the model's
+    own are too many.
+    """
     for size in range(1, integrals.MOST + 1):
-        small = next(filter(None, (_small(model, sides, channels=1) for sides in ((1, size), (size, 1)))), None)
+        small = next(
+            filter(None, (_small(model, sides, channels=1) for sides in ((1, size), (size, 1)))), None
+        )
         if small is not None:
             yield small, size
 
 
 def _tiny(model: DensityModel, levels: int) -> Iterator[tuple[DensityModel, int]]:
-    """Yield builds whose every image can be counted, each with its number of levels: the model's, and two where the config has levels.
+    """Yield builds whose every image can be counted, each with its number of levels: the model's, and two
+    where the config has levels.
 
     Where all images of the model's own channels are too many, it is built with one channel.
     """
     for values in dict.fromkeys((levels, 2) if hasattr(model.config, "levels") else (levels,)):
         changes = {"levels": values} if hasattr(model.config, "levels") else {}
-        found = next((s for c in dict.fromkeys((model.image_shape[0], 1)) for s in _countable(model, c, values, changes)), None)
+        found = next(
+            (
+                s
+                for c in dict.fromkeys((model.image_shape[0], 1))
+                for s in _countable(model, c, values, changes)
+            ),
+            None,
+        )
         if found is not None:
             yield found, values
 
@@ -187,7 +233,9 @@ def _countable(model: M, channels: int, levels: int, changes: dict[str, Any]) ->
 
 
 def _small(model: M, sides: tuple[int, int], channels: int | None = None, **changes: Any) -> M | None:
-    """Return a model of the same class and config but for its image size, or None where the class refuses it."""
+    """Return a model of the same class and config but for its image size, or None where the class refuses
+    it.
+    """
     shape = (channels or model.image_shape[0], *sides)
     build: Callable[[Any], M] = type(model)
     with contextlib.suppress(Exception), torch.random.fork_rng(devices=[]):
@@ -200,7 +248,9 @@ def _small(model: M, sides: tuple[int, int], channels: int | None = None, **chan
 
 @torch.no_grad()
 def _stir(model: DensityModel) -> None:
-    """Fill parameters that hold one value only with noise: a head that begins at zero would hide whatever leaks behind it."""
+    """Fill parameters that hold one value only with noise: a head that begins at zero would hide whatever
+    leaks behind it.
+    """
     for parameter in model.parameters():
         if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):
             parameter.add_(torch.randn_like(parameter), alpha=STIR)

@@ -20,7 +20,13 @@ CHUNK = 256  # images asked at a time
 
 @undisturbed()
 def classification(
-    model: ClassifyingModel, images: Images, n: int | None = None, seed: int = 0, *, subject: str = "", progress: Progress | None = None
+    model: ClassifyingModel,
+    images: Images,
+    n: int | None = None,
+    seed: int = 0,
+    *,
+    subject: str = "",
+    progress: Progress | None = None,
 ) -> list[Record]:
     """Return two records: the accuracy of `model` on labelled `images`, and its cross-entropy in nats.
 
@@ -33,7 +39,8 @@ def classification(
         progress: told ("classes", done, total).
 
     Raises:
-        ArgumentError: images of another shape, without labels or with labels that the model does not know; n below 1.
+        ArgumentError: images of another shape, without labels or with labels that the model does not know; n
+            below 1.
     """
     if images.labels is None:
         why = images.facts.get("labels") or "mnist, cifar10 and digits have"
@@ -53,10 +60,27 @@ def classification(
     log_probs, wanted = torch.cat(parts), labels[rows]  # (n, K), (n,)
     right, nats = (log_probs.argmax(1) == wanted).double(), -log_probs.gather(1, wanted[:, None])[:, 0]
     shape = "x".join(map(str, images.shape))
-    about: dict[str, Any] = {"data": images.name, "split": images.split, "transform": images.transform, "image_shape": shape}
+    about: dict[str, Any] = {
+        "data": images.name,
+        "split": images.split,
+        "transform": images.transform,
+        "image_shape": shape,
+    }
     about |= {"kind": "classification", "subject": subject or type(model).__name__, "n": len(rows)}
     about |= {"protocol": joined(chosen, decoder_of(images)), "blocks": count_blocks(blocks)}
     return [
-        Record(metric="accuracy", value=float(right.mean()), stderr=mean_error(right, blocks), better="higher", **about),
-        Record(metric="cross-entropy", value=float(nats.mean()), unit="nats", stderr=mean_error(nats, blocks), **about),
+        Record(
+            metric="accuracy",
+            value=float(right.mean()),
+            stderr=mean_error(right, blocks),
+            better="higher",
+            **about,
+        ),
+        Record(
+            metric="cross-entropy",
+            value=float(nats.mean()),
+            unit="nats",
+            stderr=mean_error(nats, blocks),
+            **about,
+        ),
     ]

@@ -1,4 +1,5 @@
-"""A classifier that begins as an encoder: the decoder is thrown away, one linear layer put behind the code, and all of it trained.
+"""A classifier that begins as an encoder: the decoder is thrown away, one linear layer put behind the code,
+and all of it trained.
 
 What it begins with is the only thing that may differ between two of them: `Protocol` is one for all.
 """
@@ -42,10 +43,15 @@ class Protocol:
         check_count(self.steps, "steps")
         check_count(self.batch, "batch")
         if not 0 < self.rate <= 1:
-            raise ArgumentError(f"rate must lie above 0 and be 1 at most, not {safe_repr(self.rate)}", "for example rate=1e-3")
+            raise ArgumentError(
+                f"rate must lie above 0 and be 1 at most, not {safe_repr(self.rate)}", "for example rate=1e-3"
+            )
 
     def __str__(self) -> str:
-        return f"Adam, {self.steps:,} steps of {self.batch} images, rate {self.rate:g} falling to 0, no augmentation, no early stopping"
+        return (
+            f"Adam, {self.steps:,} steps of {self.batch} images, rate {self.rate:g} falling to 0, no "
+            "augmentation, no early stopping"
+        )
 
     def rate_at(self, step: int) -> float:
         """Return the rate of step 0 … steps - 1."""
@@ -55,8 +61,9 @@ class Protocol:
 class Classifier(nn.Module):
     """encoder → code → linear layer → logits.
 
-    Codes are centred and divided by one number, so that those of the labelled images have a root mean square of 1 when training begins:
-    what unit an encoder left them in gives no start an advantage. The linear layer begins with zeros.
+    Codes are centred and divided by one number, so that those of the labelled images have a root mean square
+    of 1 when training begins: what unit an encoder left them in gives no start an advantage. The linear layer
+    begins with zeros.
     """
 
     centre: Tensor
@@ -76,13 +83,17 @@ class Classifier(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, K) of images (N, C, H, W) in [0, 1]."""
         found = self.encoder._encode(x)
-        code = found if isinstance(found, Tensor) else found.mean  # of q(z|x); `codes` has seen that there is one
+        code = (
+            found if isinstance(found, Tensor) else found.mean
+        )  # of q(z|x); `codes` has seen that there is one
         logits: Tensor = self.head((code - self.centre) / self.scale)
         return logits
 
 
 def fresh(model: EncodingModel, seed: int) -> EncodingModel:
-    """Return the architecture of `model` with weights drawn anew, a function of `seed`, on the same device."""
+    """Return the architecture of `model` with weights drawn anew, a function of `seed`, on the same
+    device.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, "few labels", "weights"))
         return type(model)(model.config).to(model.device)
@@ -97,10 +108,11 @@ def fine_tuned(
     protocol: Protocol,
     tell: Callable[[], None],
 ) -> Classifier:
-    """Return the classifier that began as the encoder of `start` and was trained on `images` (N, C, H, W) in [0, 1].
+    """Return the classifier that began as the encoder of `start` and was trained on `images` (N, C, H, W) in
+    [0, 1].
 
-    `targets` (N,) are whole numbers below `classes`. The order of the images is a function of `seed`; `start` itself stays as it is.
-    `tell` is called after each step.
+    `targets` (N,) are whole numbers below `classes`. The order of the images is a function of `seed`; `start`
+    itself stays as it is. `tell` is called after each step.
     """
     net = Classifier(start, classes, images)
     parameters = [*net.encoder.parameters(), *net.head.parameters()]

@@ -1,8 +1,10 @@
-"""Has the model copied? Whether samples are nearer to the training images than images are that nobody trained on.
+"""Has the model copied? Whether samples are nearer to the training images than images are that nobody trained
+on.
 
-Value: the share of pairs (sample, held-out image) in which the sample is nearer to its nearest training image, pixel by pixel (the
-statistic of Mann and Whitney, as in Meehan et al. 2020, "A non-parametric test to detect data-copying"). Fresh draws of the data's
-distribution reach 0.5; copies reach 1; images that are far from all data, 0. Its standard error is DeLong's (1988).
+Value: the share of pairs (sample, held-out image) in which the sample is nearer to its nearest training
+image, pixel by pixel (the statistic of Mann and Whitney, as in Meehan et al. 2020, "A non-parametric test to
+detect data-copying"). Fresh draws of the data's distribution reach 0.5; copies reach 1; images that are far
+from all data, 0. Its standard error is DeLong's (1988).
 """
 
 from __future__ import annotations
@@ -22,10 +24,14 @@ CHUNK = 2048  # training images at a time
 
 
 @neutral()
-def nearest_distances(queries: Tensor, train: ImageSet, own: Tensor | None = None, progress: Progress | None = None) -> Tensor:
-    """Return the L2 distance (n,) float64 of `queries` (n, C, H, W) uint8 to the nearest of `train`, values counted in [0, 1].
+def nearest_distances(
+    queries: Tensor, train: ImageSet, own: Tensor | None = None, progress: Progress | None = None
+) -> Tensor:
+    """Return the L2 distance (n,) float64 of `queries` (n, C, H, W) uint8 to the nearest of `train`, values
+    counted in [0, 1].
 
-    `own` (n,) are places in `train` that do not count, one for each query: its own where it is one of them, else -1.
+    `own` (n,) are places in `train` that do not count, one for each query: its own where it is one of them,
+    else -1.
     """
     x = to_float(queries).flatten(1)  # (n, D)
     total = count(train, "train")
@@ -42,20 +48,25 @@ def nearest_distances(queries: Tensor, train: ImageSet, own: Tensor | None = Non
         if progress is not None:
             progress("neighbours", int(rows[-1]) + 1, total)
     found = to_float(take(train, places, "train")).flatten(1)
-    exact: Tensor = (found.double() - x.double()).norm(dim=1)  # without the rounding of the matrix product: a copy is at 0
+    exact: Tensor = (found.double() - x.double()).norm(
+        dim=1
+    )  # without the rounding of the matrix product: a copy is at 0
     return exact
 
 
 @neutral()
 def share_nearer(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks = None) -> Estimate:
-    """Return the share of pairs (x[i], y[j]) of distances x (n,) and y (m,) with x[i] < y[j], ties counting half; n and m at least 2.
+    """Return the share of pairs (x[i], y[j]) of distances x (n,) and y (m,) with x[i] < y[j], ties counting
+    half; n and m at least 2.
 
     `x_blocks` (n,) and `y_blocks` (m,) say which distances belong together, for the standard error.
     """
     above = _share_above(x, y)  # (n,) for each x, the share of y that is larger
     below = 1 - _share_above(y, x)  # (m,) for each y, the share of x that is smaller
     errors = mean_error(above, x_blocks), mean_error(below, y_blocks)
-    return Estimate(float(above.mean()), None if None in errors else math.hypot(*(error or 0.0 for error in errors)))
+    return Estimate(
+        float(above.mean()), None if None in errors else math.hypot(*(error or 0.0 for error in errors))
+    )
 
 
 def _share_above(x: Tensor, y: Tensor) -> Tensor:

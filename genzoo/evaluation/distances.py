@@ -1,4 +1,6 @@
-"""Distances between two sets of features, each row one image: KID, FID, and precision, recall, density, coverage. All float64."""
+"""Distances between two sets of features, each row one image: KID, FID, and precision, recall, density,
+coverage. All float64.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,15 @@ class PRDC(NamedTuple):
 
 @neutral()
 def kid(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks = None) -> Estimate:
-    """Return the kernel distance of features x (N, F) and y (M, F): unbiased MMD^2 with k(a, b) = (a.b / F + 1)^3.
+    """Return the kernel distance of features x (N, F) and y (M, F): unbiased MMD^2 with k(a, b) = (a.b / F +
+    1)^3.
 
-    Bińkowski et al. 2018, "Demystifying MMD GANs", with all rows at once instead of averaged subsets: that is the unbiased
-    estimate of least variance, and needs no seed. It is about 0, and as often below as above, for equal distributions. The
-    standard error is the delete-one jackknife over the rows of both sets, computed from the kernel's row sums; for equal
-    distributions it is known to be too large (by up to a factor 1.41), never too small on average. Where `x_blocks` (N,) or `y_blocks` (M,)
-    say which rows belong together, whole blocks are left out instead of rows.
+    Bińkowski et al. 2018, "Demystifying MMD GANs", with all rows at once instead of averaged subsets: that is
+    the unbiased estimate of least variance, and needs no seed. It is about 0, and as often below as above,
+    for equal distributions. The standard error is the delete-one jackknife over the rows of both sets,
+    computed from the kernel's row sums; for equal distributions it is known to be too large (by up to a
+    factor 1.41), never too small on average. Where `x_blocks` (N,) or `y_blocks` (M,) say which rows belong
+    together, whole blocks are left out instead of rows.
 
     Raises:
         ArgumentError: fewer than 3 rows, different widths, or values that are not finite.
@@ -52,7 +56,9 @@ def kid(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks = None) 
 
     mean_x, mean_y = sum_x / (n * (n - 1)), sum_y / (m * (m - 1))
     value = mean_x + mean_y - 2 * across / (n * m)
-    left_x, own_x, apart_x = _without(x, within_x, across_x, x_blocks)  # (G,) rows left, sums of kernels without a block
+    left_x, own_x, apart_x = _without(
+        x, within_x, across_x, x_blocks
+    )  # (G,) rows left, sums of kernels without a block
     left_y, own_y, apart_y = _without(y, within_y, across_y, y_blocks)
     if min(len(left_x), len(left_y)) < 2 or min(float(left_x.min()), float(left_y.min())) < 2:
         return Estimate(float(value), None)
@@ -63,9 +69,15 @@ def kid(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks = None) 
 
 
 def _without(x: Tensor, within: Tensor, across: Tensor, blocks: Blocks) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for each block left out: rows that are left, and the sums of kernels among them and across to the other set, (G,) each."""
+    """Return for each block left out: rows that are left, and the sums of kernels among them and across to
+    the other set, (G,) each.
+    """
     if blocks is None:
-        return torch.full((len(x),), len(x) - 1, dtype=torch.float64), within.sum() - 2 * within, across.sum() - across
+        return (
+            torch.full((len(x),), len(x) - 1, dtype=torch.float64),
+            within.sum() - 2 * within,
+            across.sum() - across,
+        )
     sizes, lost = block_sums(torch.ones(len(x)), blocks), 2 * block_sums(within, blocks)
     for place, block in enumerate(blocks.unique()):
         if sizes[place] > 1:  # kernels within the block were counted from both ends
@@ -79,7 +91,9 @@ def _jackknife(values: Tensor) -> Tensor:
 
 
 def _kernel_sums(x: Tensor, y: Tensor, same: bool = False) -> tuple[Tensor, Tensor]:
-    """Return the sums of the kernel matrix over its columns (N,) and rows (M,); `same` leaves the diagonal out."""
+    """Return the sums of the kernel matrix over its columns (N,) and rows (M,); `same` leaves the diagonal
+    out.
+    """
     rows, columns = [], torch.zeros(len(y), dtype=torch.float64)
     for start, chunk in _chunks(x):
         kernel = (chunk @ y.T / x.shape[1] + 1) ** 3  # (B, M)
@@ -94,10 +108,11 @@ def _kernel_sums(x: Tensor, y: Tensor, same: bool = False) -> tuple[Tensor, Tens
 def fid(x: Tensor, y: Tensor) -> float:
     """Return the Fréchet distance of Gaussians fitted to features x (N, F) and y (M, F).
 
-    |m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^1/2), unbiased covariances (Heusel et al. 2017). The trace of the root is the sum
-    of singular values of A_x A_y^T, where A^T A = C is the triangular factor of the centred features: no covariance is formed
-    and no root of a rounded zero is taken, so it stays exact to the last digits where rows are fewer than features (then C is
-    singular and the distance biased upwards: compare it only with one of as many images).
+    |m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^1/2), unbiased covariances (Heusel et al. 2017).
+    The trace of the root is the sum of singular values of A_x A_y^T, where A^T A = C is the triangular factor
+    of the centred features: no covariance is formed and no root of a rounded zero is taken, so it stays exact
+    to the last digits where rows are fewer than features (then C is singular and the distance biased upwards:
+    compare it only with one of as many images).
 
     Raises:
         ArgumentError: fewer than 2 rows, different widths, or values that are not finite.
@@ -106,7 +121,9 @@ def fid(x: Tensor, y: Tensor) -> float:
     shift = (x.mean(0) - y.mean(0)).square().sum()
     a, b = _root(x), _root(y)
     # Equal sets may come out a rounding error below zero.
-    return max(0.0, float(shift + a.square().sum() + b.square().sum() - 2 * torch.linalg.svdvals(a @ b.T).sum()))
+    return max(
+        0.0, float(shift + a.square().sum() + b.square().sum() - 2 * torch.linalg.svdvals(a @ b.T).sum())
+    )
 
 
 def _root(x: Tensor) -> Tensor:
@@ -120,9 +137,9 @@ def _root(x: Tensor) -> Tensor:
 def prdc(samples: Tensor, reference: Tensor, k: int = 5) -> PRDC:
     """Return precision, recall, density and coverage of features `samples` (N, F) against `reference` (M, F).
 
-    Precision: share of samples within the k-th-neighbour ball of some reference; recall: the same with roles exchanged
-    (Kynkäänniemi et al. 2019). Density: mean number of reference balls around a sample, over k; coverage: share of references
-    whose ball holds a sample (Naeem et al. 2020).
+    Precision: share of samples within the k-th-neighbour ball of some reference; recall: the same with roles
+    exchanged (Kynkäänniemi et al. 2019). Density: mean number of reference balls around a sample, over k;
+    coverage: share of references whose ball holds a sample (Naeem et al. 2020).
 
     Raises:
         ArgumentError: k or fewer rows, different widths, or values that are not finite.
@@ -164,9 +181,14 @@ def _chunks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
 def _pair(x: Tensor, y: Tensor, least: int) -> tuple[Tensor, Tensor]:
     x, y = torch.as_tensor(x).double(), torch.as_tensor(y).double()
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
-        raise ArgumentError(f"features must have the shapes (N, F) and (M, F), not {tuple(x.shape)} and {tuple(y.shape)}")
+        raise ArgumentError(
+            f"features must have the shapes (N, F) and (M, F), not {tuple(x.shape)} and {tuple(y.shape)}"
+        )
     if min(len(x), len(y)) < least:
-        raise ArgumentError(f"this distance needs at least {least} images on both sides, not {min(len(x), len(y))}", "take more images")
+        raise ArgumentError(
+            f"this distance needs at least {least} images on both sides, not {min(len(x), len(y))}",
+            "take more images",
+        )
     if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
         raise ArgumentError("features hold NaN or infinite values")
     return x, y

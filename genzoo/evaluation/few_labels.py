@@ -1,8 +1,10 @@
-"""Few labels: what an encoder that was trained without labels is worth to a classifier that has few (the lecture's use of autoencoders).
+"""Few labels: what an encoder that was trained without labels is worth to a classifier that has few (the
+lecture's use of autoencoders).
 
-For each number of labels and each seed the same labelled images are given to a classifier that begins with random weights, to one that
-begins with the encoder, and to a linear probe of the encoder as it is. Differences are taken seed by seed, so that luck with the choice
-of images cancels. Nothing is chosen by looking at test images: no protocol, no step to stop at, no penalty.
+For each number of labels and each seed the same labelled images are given to a classifier that begins with
+random weights, to one that begins with the encoder, and to a linear probe of the encoder as it is.
+Differences are taken seed by seed, so that luck with the choice of images cancels. Nothing is chosen by
+looking at test images: no protocol, no step to stop at, no penalty.
 """
 
 from __future__ import annotations
@@ -69,7 +71,9 @@ class Score:
 
     @property
     def stderr(self) -> float:
-        """The standard error of that mean: of the labelled images, their order and the random weights, not of the test images."""
+        """The standard error of that mean: of the labelled images, their order and the random weights, not of
+        the test images.
+        """
         squares = sum((value - self.value) ** 2 for value in self.values)
         return math.sqrt(squares / (len(self.values) - 1) / len(self.values))
 
@@ -79,7 +83,8 @@ class Accuracy(Score):
     """The share of test images that are told right, 0 to 1.
 
     Attributes:
-        rival: the name under which random weights in the same architecture were measured; models of one architecture share it.
+        rival: the name under which random weights in the same architecture were measured; models of one
+            architecture share it.
     """
 
     rival: str
@@ -87,7 +92,9 @@ class Accuracy(Score):
 
 @dataclass(frozen=True, kw_only=True)
 class Gain(Score):
-    """What a start gains over random weights in the same architecture, in points (hundredths of the test images)."""
+    """What a start gains over random weights in the same architecture, in points (hundredths of the test
+    images).
+    """
 
     @property
     def won(self) -> bool:
@@ -98,7 +105,9 @@ class Gain(Score):
         who = f"a linear probe of {self.model}" if self.start == PROBE else self.model
         verb = "beats random initialisation by" if self.won else "does not beat random initialisation:"
         higher = f"higher with {sum(value > 0 for value in self.values)} of {len(self.values)} seeds"
-        return f"with {self.labels:,} labels {who} {verb} {self.value:.1f} ± {self.stderr:.1f} points, {higher}"
+        return (
+            f"with {self.labels:,} labels {who} {verb} {self.value:.1f} ± {self.stderr:.1f} points, {higher}"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +115,8 @@ class Comparison:
     """The accuracies of every start with every number of labels, and how they were measured.
 
     Attributes:
-        scores: by model, then start, then number of labels; random weights stand under the first model of their architecture.
+        scores: by model, then start, then number of labels; random weights stand under the first model of
+            their architecture.
         n: test images.
         seeds: how many.
         test: the test images' set, split and transform.
@@ -126,19 +136,49 @@ class Comparison:
         for (model, start), score in here.items():
             if start != RANDOM:
                 pairs = zip(score.values, here[score.rival, RANDOM].values, strict=True)
-                found.append(Gain(model=model, start=start, labels=labels, values=tuple(100 * (own - base) for own, base in pairs)))
+                found.append(
+                    Gain(
+                        model=model,
+                        start=start,
+                        labels=labels,
+                        values=tuple(100 * (own - base) for own, base in pairs),
+                    )
+                )
         return found
 
     def as_dicts(self) -> list[dict[str, Any]]:
-        """Return one object for each score, ready for JSON; `gain`, in points over random weights, is None for these themselves."""
-        gains = {(g.model, g.start, g.labels): g for count in {score.labels for score in self.scores} for g in self.gains(count)}
+        """Return one object for each score, ready for JSON; `gain`, in points over random weights, is None
+        for these themselves.
+        """
+        gains = {
+            (g.model, g.start, g.labels): g
+            for count in {score.labels for score in self.scores}
+            for g in self.gains(count)
+        }
         data, split, transform = self.test
         rows = []
         for score in self.scores:
             gain = gains.get((score.model, score.start, score.labels))
-            own = {"metric": "accuracy", "unit": "1", "value": score.value, "stderr": score.stderr, **asdict(score)}
-            told = gain and {"value": gain.value, "stderr": gain.stderr, "won": gain.won, "values": gain.values}
-            about = {"n": self.n, "data": data, "split": split, "transform": transform, "protocol": str(self.protocol)}
+            own = {
+                "metric": "accuracy",
+                "unit": "1",
+                "value": score.value,
+                "stderr": score.stderr,
+                **asdict(score),
+            }
+            told = gain and {
+                "value": gain.value,
+                "stderr": gain.stderr,
+                "won": gain.won,
+                "values": gain.values,
+            }
+            about = {
+                "n": self.n,
+                "data": data,
+                "split": split,
+                "transform": transform,
+                "protocol": str(self.protocol),
+            }
             rows.append({**own, "gain": told, **about})
         return rows
 
@@ -152,18 +192,22 @@ def few_labels(
     protocol: Protocol | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Return the accuracy of classifiers that begin with each model's encoder, with a probe of it, and with random weights.
+    """Return the accuracy of classifiers that begin with each model's encoder, with a probe of it, and with
+    random weights.
 
     Args:
-        entries: at least one model with an encoder; those of one architecture share the classifier with random weights.
-        counts: numbers of labelled images. Every class has its equal share, and each choice holds the smaller ones.
+        entries: at least one model with an encoder; those of one architecture share the classifier with
+            random weights.
+        counts: numbers of labelled images. Every class has its equal share, and each choice holds the smaller
+            ones.
         seeds: how often all is repeated, with other labelled images, another order and other random weights.
         n: test images, a fixed choice, or all where there are fewer.
         protocol: how classifiers are trained; by default `Protocol()`.
         progress: told ("few labels", steps done, total).
 
     Raises:
-        ArgumentError: a model without an encoder, wrong numbers, fewer labels than classes, or more than the data have.
+        ArgumentError: a model without an encoder, wrong numbers, fewer labels than classes, or more than the
+            data have.
         DataError: images without labels, or of one class alone.
     """
     how, wanted, repeats = protocol or Protocol(), check_counts(counts), check_seeds(seeds)
@@ -179,13 +223,25 @@ def few_labels(
             for start, count, value in setting.measure(wanted, seed, rivals[entry.name] == entry.name):
                 found[entry.name, start, count].append(value)
     scores = tuple(
-        Accuracy(model=entry.name, start=start, labels=count, values=tuple(found[entry.name, start, count]), rival=rivals[entry.name])
+        Accuracy(
+            model=entry.name,
+            start=start,
+            labels=count,
+            values=tuple(found[entry.name, start, count]),
+            rival=rivals[entry.name],
+        )
         for entry in entries
         for start in STARTS
         for count in wanted
         if (entry.name, start, count) in found
     )
-    return Comparison(scores=scores, n=min(n, len(entries[0].test)), seeds=repeats, test=_about(entries[0].test), protocol=how)
+    return Comparison(
+        scores=scores,
+        n=min(n, len(entries[0].test)),
+        seeds=repeats,
+        test=_about(entries[0].test),
+        protocol=how,
+    )
 
 
 class _Setting:
@@ -198,7 +254,9 @@ class _Setting:
         self.truth = self._targets(entry.test, self.rows.numpy())
         self.codes = features(entry.model, entry.test.subset(self.rows))
 
-    def measure(self, counts: Sequence[int], seed: int, with_random: bool) -> Iterator[tuple[str, int, float]]:
+    def measure(
+        self, counts: Sequence[int], seed: int, with_random: bool
+    ) -> Iterator[tuple[str, int, float]]:
         """Yield (start, labels, accuracy) of every start with the labelled images of `seed`."""
         model, train = self.entry.model, self.entry.train
         rows = labelled(np.asarray(train.labels), max(counts), seed)
@@ -210,19 +268,25 @@ class _Setting:
             for start in (ENCODER, RANDOM) if with_random else (ENCODER,):
                 begun = model if start == ENCODER else fresh(model, seed)
                 known = targets[:count].to(model.device)
-                net = fine_tuned(begun, images[:count], known, len(self.classes), seed, self.protocol, self.tell)
+                net = fine_tuned(
+                    begun, images[:count], known, len(self.classes), seed, self.protocol, self.tell
+                )
                 right = predictions(net, self.entry.test, self.rows) == self.truth
                 yield start, count, float(right.double().mean())
 
     def _targets(self, images: Images, rows: Array) -> Tensor:
-        """Return the place (n,) of each label among the classes; -1, which no classifier says, for a class that has no training image."""
+        """Return the place (n,) of each label among the classes; -1, which no classifier says, for a class
+        that has no training image.
+        """
         labels = np.asarray(images.labels)[rows]
         places = np.searchsorted(self.classes, labels).clip(max=len(self.classes) - 1)
         return torch.from_numpy(np.where(self.classes[places] == labels, places, -1).astype(np.int64))
 
 
 def labelled(labels: Array, count: int, seed: int) -> Array:
-    """Return the indices (count,) of images that get a label: among the first k, for any k, are as many of each class, give or take one."""
+    """Return the indices (count,) of images that get a label: among the first k, for any k, are as many of
+    each class, give or take one.
+    """
     classes = np.unique(labels)
     turn = order(mix(seed, "few labels", "classes"), 0, len(classes))
     ranks = []
@@ -238,13 +302,18 @@ def rivals_of(entries: Sequence[Entry]) -> Mapping[str, str]:
     if not entries or len({entry.name for entry in entries}) < len(entries):
         raise ArgumentError("few labels compares at least one model, each named once")
     kinds = {entry.name: (type(entry.model), repr(entry.model.config)) for entry in entries}
-    return {name: next(other for other, same in kinds.items() if same == kind) for name, kind in kinds.items()}
+    return {
+        name: next(other for other, same in kinds.items() if same == kind) for name, kind in kinds.items()
+    }
 
 
 def check_encoder(name: str, model: Model) -> None:
     """Raise ArgumentError where `model` has no encoder."""
     if not isinstance(model, EncodingModel):
-        raise ArgumentError(f"{name} has no encoder to begin a classifier with", "an autoencoder or a VAE has one: genzoo list --tree")
+        raise ArgumentError(
+            f"{name} has no encoder to begin a classifier with",
+            "an autoencoder or a VAE has one: genzoo list --tree",
+        )
 
 
 def check_counts(counts: Sequence[int]) -> tuple[int, ...]:
@@ -257,12 +326,17 @@ def check_counts(counts: Sequence[int]) -> tuple[int, ...]:
 def check_seeds(seeds: int) -> int:
     """Return how many seeds, at least two, or raise ArgumentError."""
     if check_count(seeds, "seeds") < FEWEST_SEEDS:
-        raise ArgumentError(f"seeds must be at least {FEWEST_SEEDS}, as one has no standard error", f"for example seeds={SEEDS}")
+        raise ArgumentError(
+            f"seeds must be at least {FEWEST_SEEDS}, as one has no standard error",
+            f"for example seeds={SEEDS}",
+        )
     return seeds
 
 
 def check_labels(images: Images, counts: Sequence[int] = ()) -> None:
-    """Raise an error where `images` have no labels, one class alone, or not enough of a class for some of `counts`."""
+    """Raise an error where `images` have no labels, one class alone, or not enough of a class for some of
+    `counts`.
+    """
     if images.labels is None:
         why = images.facts.get("labels") or "digits, mnist, fashion-mnist, binarized-mnist and cifar10 have"
         raise DataError(f"{images.name} has no labels", why)
@@ -270,14 +344,23 @@ def check_labels(images: Images, counts: Sequence[int] = ()) -> None:
     if not counts:
         return
     if len(classes) < 2:
-        raise DataError(f"all images of {images.name} have the same label", "a classifier tells at least two classes apart")
+        raise DataError(
+            f"all images of {images.name} have the same label",
+            "a classifier tells at least two classes apart",
+        )
     if min(counts) < len(classes):
-        words = f"{min(counts)} label{'s are' if min(counts) > 1 else ' is'} fewer than the {len(classes)} classes of {images.name}"
+        words = (
+            f"{min(counts)} label{'s are' if min(counts) > 1 else ' is'} fewer than the "
+            f"{len(classes)} classes of {images.name}"
+        )
         raise ArgumentError(words, f"give at least {len(classes)}, one for each class")
     share, least = -(-max(counts) // len(classes)), int(sizes.min())
     if share > least:
         rarest = classes[sizes.argmin()]
-        words = f"{max(counts):,} labels are {share:,} of each class, and {images.name} has {least:,} images of class {rarest}"
+        words = (
+            f"{max(counts):,} labels are {share:,} of each class, and {images.name} has {least:,} "
+            f"images of class {rarest}"
+        )
         raise ArgumentError(words, f"give at most {least * len(classes):,}")
 
 
@@ -290,7 +373,10 @@ def curves(comparison: Comparison) -> list[Curve]:
         rows = [score for score in comparison.scores if (score.model, score.start) == (model, start)]
         found.append(
             Curve(
-                label={PROBE: f"{model}, linear probe", RANDOM: "random" if len(rivals) == 1 else f"random ({model})"}.get(start, model),
+                label={
+                    PROBE: f"{model}, linear probe",
+                    RANDOM: "random" if len(rivals) == 1 else f"random ({model})",
+                }.get(start, model),
                 x=[score.labels for score in rows],
                 y=[100 * score.value for score in rows],
                 error=[100 * score.stderr for score in rows],

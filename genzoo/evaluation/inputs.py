@@ -22,9 +22,11 @@ SMALLEST = 8  # pixels on the shorter side: below it neither patches nor a 4x4 g
 
 
 def as_pixels(images: object, what: str = "images") -> Tensor:
-    """Return `images` as uint8 (N, C, H, W) on the CPU; floats in [0, 1] are rounded to 8 bits, as a saved picture would be.
+    """Return `images` as uint8 (N, C, H, W) on the CPU; floats in [0, 1] are rounded to 8 bits, as a saved
+    picture would be.
 
-    Everything is measured on the CPU, whatever device drew the images, so that the same images give the same numbers.
+    Everything is measured on the CPU, whatever device drew the images, so that the same images give the same
+    numbers.
 
     Raises:
         ArgumentError: no images, another shape, dtype or range, or a side of fewer than 8 pixels.
@@ -35,7 +37,9 @@ def as_pixels(images: object, what: str = "images") -> Tensor:
     if len(tensor) == 0:
         raise ArgumentError(f"{what} must hold at least one image, not 0")
     if min(tensor.shape[2:]) < SMALLEST:
-        raise ArgumentError(f"{what} must be at least {SMALLEST}x{SMALLEST} pixels, not {tensor.shape[2]}x{tensor.shape[3]}")
+        raise ArgumentError(
+            f"{what} must be at least {SMALLEST}x{SMALLEST} pixels, not {tensor.shape[2]}x{tensor.shape[3]}"
+        )
     return tensor.cpu()
 
 
@@ -47,8 +51,12 @@ def check_alike(x: Tensor, y: Tensor, x_name: str, y_name: str) -> None:
 
 
 def subset(size: int, n: int, seed: int, role: str) -> Tensor:
-    """Return `n` different indices below `size`, (n,) int64: the first n of an order that only (size, seed, role) decide."""
-    order = Draws(mix("evaluation", "subset", role, check_seed(seed)), 0, 1).uniform(size)[0].argsort(stable=True)
+    """Return `n` different indices below `size`, (n,) int64: the first n of an order that only (size, seed,
+    role) decide.
+    """
+    order = (
+        Draws(mix("evaluation", "subset", role, check_seed(seed)), 0, 1).uniform(size)[0].argsort(stable=True)
+    )
     return order[:n]
 
 
@@ -61,7 +69,8 @@ def count(images: ImageSet, what: str) -> int:
 
 
 def choose(size: int, n: int | None, seed: int, role: str) -> tuple[Tensor, str]:
-    """Return the indices of `n` of `size` images, rising, and how they were chosen, for a record: "" where all are taken.
+    """Return the indices of `n` of `size` images, rising, and how they were chosen, for a record: "" where
+    all are taken.
 
     All are taken where `n` is None or more than there are; else the choice is that of `subset`.
 

@@ -1,7 +1,9 @@
-"""The laws of a density of real numbers: ∫ p(x) dx = 1, at most 1 for a lower bound, and samples where p says.
+"""The laws of a density of real numbers: ∫ p(x) dx = 1, at most 1 for a lower bound, and samples where p
+says.
 
-A density can exceed 1, so log p(x) > 0 proves nothing; its integral does. It is taken on builds of one or two pixels by the midpoint
-rule, over the real line and not over [0, 1] alone: a density may have mass that no image reaches, but never more than 1 in all.
+A density can exceed 1, so log p(x) > 0 proves nothing; its integral does. It is taken on builds of one or two
+pixels by the midpoint rule, over the real line and not over [0, 1] alone: a density may have mass that no
+image reaches, but never more than 1 in all.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ _BINS = 20  # of [0, 1], in which samples are counted
 
 
 def check_integral(model: DensityModel, look: str) -> float:
-    """Hold that ∫ p(x) dx over all x is 1, at most 1 for a bound, and return it; `model` has one dimension or two.
+    """Hold that ∫ p(x) dx over all x is 1, at most 1 for a bound, and return it; `model` has one dimension or
+    two.
 
     Raises:
         LawError: the law is broken.
@@ -32,8 +35,16 @@ def check_integral(model: DensityModel, look: str) -> float:
     total = float((_density(model, points) * widths).sum())
     seen = f"∫ p(x) dx = {total:.4f} over {size} real pixel{'s' if size > 1 else ''}"
     if model.exact:
-        law, where = "an exact density integrates to 1", f"{look}: the log-determinant of each layer, the constants of the base density"
-        hold(abs(total - 1) < INTEGRAL_ERROR, law, seen, f"{where}; for probabilities of 8-bit pixels say levels = 256")
+        law, where = (
+            "an exact density integrates to 1",
+            f"{look}: the log-determinant of each layer, the constants of the base density",
+        )
+        hold(
+            abs(total - 1) < INTEGRAL_ERROR,
+            law,
+            seen,
+            f"{where}; for probabilities of 8-bit pixels say levels = 256",
+        )
     else:
         where = f"{look}: the sign of the KL term, a lost normaliser"
         hold(total < 1 + INTEGRAL_ERROR, "a lower bound integrates to at most 1", seen, where)
@@ -41,7 +52,8 @@ def check_integral(model: DensityModel, look: str) -> float:
 
 
 def check_places(model: DensityModel, look: str) -> None:
-    """Hold by a chi-square test that samples of one pixel fall where an exact p(x) says; what lies beyond [0, 1] is drawn at its edge.
+    """Hold by a chi-square test that samples of one pixel fall where an exact p(x) says; what lies beyond [0,
+    1] is drawn at its edge.
 
     Raises:
         LawError: the law is broken.
@@ -57,19 +69,31 @@ def check_places(model: DensityModel, look: str) -> None:
 
 
 def _density(model: DensityModel, points: Tensor) -> Tensor:
-    """Return p of `points` (N, D) as (N,) float64; 0 where it has no value, as a logit has none beyond [0, 1]."""
+    """Return p of `points` (N, D) as (N,) float64; 0 where it has no value, as a logit has none beyond [0,
+    1].
+    """
     parts = []
     with model.asking() as asked:
         for part in points.split(16 * CHUNK):
             # Not log_prob, which takes images: the real line has points that are none.
-            parts.append(asked._log_prob(part.float().view(-1, *model.image_shape).to(model.device)).double().cpu().exp())
+            parts.append(
+                asked._log_prob(part.float().view(-1, *model.image_shape).to(model.device))
+                .double()
+                .cpu()
+                .exp()
+            )
     return torch.cat(parts).nan_to_num(nan=0.0)
 
 
 def _grid(size: int) -> tuple[Tensor, Tensor]:
-    """Return the midpoints (N, size) of cells that tile [-8, 9]^size, and their volumes (N,); the cells within [0, 1] are finer."""
+    """Return the midpoints (N, size) of cells that tile [-8, 9]^size, and their volumes (N,); the cells
+    within [0, 1] are finer.
+    """
     ends = ((-_REACH, 0.0), (0.0, 1.0), (1.0, 1 + _REACH))
-    sides = [torch.full((n,), (b - a) / n, dtype=torch.float64) for (a, b), n in zip(ends, _CELLS[size], strict=True)]
+    sides = [
+        torch.full((n,), (b - a) / n, dtype=torch.float64)
+        for (a, b), n in zip(ends, _CELLS[size], strict=True)
+    ]
     middles = torch.cat([a + side.cumsum(0) - side / 2 for (a, _), side in zip(ends, sides, strict=True)])
     widths = torch.cat(sides)
     if size == 1:

@@ -1,4 +1,6 @@
-"""Likelihood as records: mean -log p(x) in nats and in bits/dim, with its standard error and all one must know to compare it."""
+"""Likelihood as records: mean -log p(x) in nats and in bits/dim, with its standard error and all one must
+know to compare it.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,11 @@ def likelihood(
     log_prob: Callable[[Tensor], Tensor] | None = None,
     progress: Progress | None = None,
 ) -> list[Record]:
-    """Return two records of the mean negative log-likelihood of `images`: metric "nll" in nats and in bits/dim.
+    """Return two records of the mean negative log-likelihood of `images`: metric "nll" in nats and in
+    bits/dim.
 
-    Of a density of real numbers (`model.levels` 0) there is the one in nats, whose protocol says so: bits/dim are of probabilities.
+    Of a density of real numbers (`model.levels` 0) there is the one in nats, whose protocol says so: bits/dim
+    are of probabilities.
 
     Args:
         model: asked for `log_prob`; `exact` says whether the records are exact or a bound.
@@ -53,11 +57,13 @@ def likelihood(
         subject: the model's name, for the records.
         kind: "exact", "elbo" or "iwae"; by default what the model says of `log_prob`.
         protocol: what else decides the number, such as the K of IWAE.
-        log_prob: another estimate than `model.log_prob`, (N, C, H, W) in [0, 1] to (N,) in nats; name its `kind`.
+        log_prob: another estimate than `model.log_prob`, (N, C, H, W) in [0, 1] to (N,) in nats; name its
+            `kind`.
         progress: told ("likelihood", done, total).
 
     Raises:
-        ArgumentError: images of another shape, grey images for a model of black and white, n below 1, an infinite likelihood.
+        ArgumentError: images of another shape, grey images for a model of black and white, n below 1, an
+            infinite likelihood.
         LawError: an image of probability above 1.
     """
     check_suited(model, images)
@@ -67,7 +73,11 @@ def likelihood(
     values = nats(log_prob or model.log_prob, images, rows, progress)
     _check_masses(model, values)
     told = joined(protocol or model.record_protocol, _of_reals(model), chosen, decoder_of(images))
-    about = {**_facts(model, images, subject), "kind": kind or ("exact" if model.exact else "elbo"), "protocol": told}
+    about = {
+        **_facts(model, images, subject),
+        "kind": kind or ("exact" if model.exact else "elbo"),
+        "protocol": told,
+    }
     return _in_units(model, values, about, blocks_of(images, rows))
 
 
@@ -82,10 +92,11 @@ def importance(
     subject: str = "",
     progress: Progress | None = None,
 ) -> list[Record]:
-    """Return two records, as `likelihood` does, of the importance-weighted bound with k draws per image for each k of `ks`.
+    """Return two records, as `likelihood` does, of the importance-weighted bound with k draws per image for
+    each k of `ks`.
 
-    One pass with the most draws gives all of them, since fewer draws are the first ones of more; the draws are those of `seed`, which a
-    record's protocol names where it is not 0.
+    One pass with the most draws gives all of them, since fewer draws are the first ones of more; the draws
+    are those of `seed`, which a record's protocol names where it is not 0.
 
     Raises:
         ArgumentError: as `likelihood`, and where a k is no whole number ≥ 1.
@@ -116,7 +127,9 @@ def nats(
     what: str = "likelihood",
     chunk: int = CHUNK,
 ) -> Tensor:
-    """Return -log p(x) of the images at `rows`, (n,) float64, asked a few at a time; (m, n) where `log_prob` gives m values of each."""
+    """Return -log p(x) of the images at `rows`, (n,) float64, asked a few at a time; (m, n) where `log_prob`
+    gives m values of each.
+    """
     parts = []
     for part in rows.split(chunk):
         parts.append(-log_prob(to_float(images[part.numpy()])).detach().double().cpu())
@@ -126,7 +139,8 @@ def nats(
     if not torch.isfinite(values).all():
         wrong = int((~torch.isfinite(values)).reshape(-1, len(rows)).any(0).sum())
         raise ArgumentError(
-            f"{wrong:,} of {len(rows):,} images of {images.name} have no finite likelihood", "the model was made for other images"
+            f"{wrong:,} of {len(rows):,} images of {images.name} have no finite likelihood",
+            "the model was made for other images",
         )
     return values
 
@@ -134,16 +148,23 @@ def nats(
 def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
     """Return what a record of the likelihood of `images` says whatever its kind."""
     return {
-        "metric": "nll", "data": images.name, "split": images.split, "transform": images.transform,
-        "subject": subject or type(model).__name__, "note": model.record_note,
-    }  # fmt: skip
+        "metric": "nll",
+        "data": images.name,
+        "split": images.split,
+        "transform": images.transform,
+        "subject": subject or type(model).__name__,
+        "note": model.record_note,
+    }
 
 
 def _check_masses(model: DensityModel, values: Tensor) -> None:
     """Hold that no image has a probability above 1, where `values` (n,) are the -log p of masses."""
     least = float(values.min())
     seen = f"p(x) = e^{-least:.4g} of an image, by a model that says levels = {model.levels}"
-    law, look = "no image is more probable than 1", f"{type(model).__name__}: a density of real numbers says levels = 0"
+    law, look = (
+        "no image is more probable than 1",
+        f"{type(model).__name__}: a density of real numbers says levels = 0",
+    )
     hold(not model.levels or least > -SURE, law, seen, look)
 
 
@@ -152,36 +173,56 @@ def _of_reals(model: DensityModel) -> str:
     return "" if model.levels else OF_REALS
 
 
-def _in_units(model: DensityModel, values: Tensor, about: dict[str, Any], blocks: Blocks = None) -> list[Record]:
+def _in_units(
+    model: DensityModel, values: Tensor, about: dict[str, Any], blocks: Blocks = None
+) -> list[Record]:
     """Return the records of `values` (n,), nats of whole images, in the units that p(x) has."""
     both = in_both_units(values, model.image_shape, about, blocks)
     return both if model.levels else both[:1]
 
 
-def in_both_units(values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any], blocks: Blocks = None) -> list[Record]:
-    """Return the mean of `values` (n,), nats of whole images, with its standard error as two records: nats and bits/dim."""
+def in_both_units(
+    values: Tensor, image_shape: tuple[int, int, int], about: dict[str, Any], blocks: Blocks = None
+) -> list[Record]:
+    """Return the mean of `values` (n,), nats of whole images, with its standard error as two records: nats
+    and bits/dim.
+    """
     spread = mean_error(values, blocks)
     about = {**about, "blocks": count_blocks(blocks)}
     shape = "x".join(map(str, image_shape))
-    whole = Record(value=float(values.mean()), unit="nats", stderr=spread, n=len(values), image_shape=shape, **about)
+    whole = Record(
+        value=float(values.mean()), unit="nats", stderr=spread, n=len(values), image_shape=shape, **about
+    )
     scale = 1 / (dimensions(image_shape) * math.log(2))
-    single = {"value": whole.value * scale, "unit": "bits/dim", "stderr": None if spread is None else spread * scale}
+    single = {
+        "value": whole.value * scale,
+        "unit": "bits/dim",
+        "stderr": None if spread is None else spread * scale,
+    }
     return [whole, dataclasses.replace(whole, **single)]  # type: ignore[arg-type]
 
 
 def check_suited(model: DensityModel, images: Images) -> None:
     """Raise ArgumentError where `images` are not what `model` gives probability to."""
     if images.shape != model.image_shape:
-        raise ArgumentError(f"{images.name} has images of the shape {images.shape}, but the model was made for {model.image_shape}")
+        raise ArgumentError(
+            f"{images.name} has images of the shape {images.shape}, but the model was made for "
+            f"{model.image_shape}"
+        )
     if not model.levels and images.transform != GREY:
         raise ArgumentError(
-            f"{type(model).__name__} tells a density of real-valued pixels, and {images.name} is black and white: a density can grow "
+            f"{type(model).__name__} tells a density of real-valued pixels, and {images.name} is black "
+            "and white: a density can grow "
             "without bound on a few values, so its likelihood there says nothing",
             "choose 8-bit images, or a model with probabilities of black and white (levels = 2)",
         )
     if model.levels == BINARY and images.transform == GREY:
         raise ArgumentError(
-            f"{type(model).__name__} knows black and white only, and {images.name} is 8-bit: rounding or drawing its pixels would "
+            f"{type(model).__name__} knows black and white only, and {images.name} is 8-bit: rounding or "
+            "drawing its pixels would "
             "each give another likelihood",
-            "choose a binarisation: --binarise threshold or draw; of MNIST, --data binarized-mnist (static) or dynamic-binarized-mnist",
+            (
+                "choose a binarisation: --binarise threshold or draw; of MNIST, --data binarized-mnist "
+                "(static) or dynamic-binarized-mnist"
+            ),
         )

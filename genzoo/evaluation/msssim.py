@@ -1,18 +1,23 @@
-"""MS-SSIM of random pairs of one set: how alike its images are (Odena et al. 2017, "Conditional image synthesis with AC-GANs").
+"""MS-SSIM of random pairs of one set: how alike its images are (Odena et al. 2017, "Conditional image
+synthesis with AC-GANs").
 
-A set whose pairs are more alike than real pairs lacks diversity; a lower value than that of real images says nothing good.
+A set whose pairs are more alike than real pairs lacks diversity; a lower value than that of real images says
+nothing good.
 
-The similarity is that of Wang, Simoncelli & Bovik 2003, "Multi-scale structural similarity for image quality assessment", eq. 7, written
-here in float64, so that no library's version decides the number:
+The similarity is that of Wang, Simoncelli & Bovik 2003, "Multi-scale structural similarity for image quality
+assessment", eq. 7, written here in float64, so that no library's version decides the number:
 
-* Local statistics under an 11x11 Gaussian window of deviation 1.5, only where the whole window lies on the image: no border is invented.
+* Local statistics under an 11x11 Gaussian window of deviation 1.5, only where the whole window lies on the
+  image: no border is invented.
 * C1 = (0.01 L)^2 and C2 = (0.03 L)^2 for pixels of the range L = 1.
-* Contrast and structure at every scale, luminance at the coarsest alone. Each scale has half the side of the one before: means of 2x2
-  pixels, an odd last row or column left out.
-* At each scale the mean over places and colours; below 0 it counts as 0, since it is raised to the power of the scale's weight.
-* The paper's five weights. Images are smaller than its own here: the first M weights are taken, divided by their sum, with as many scales
-  as keep the coarsest at least one window wide: 3 for 64 pixels (64, 32, 16), 2 for 28, 5 from 176 on. M stands in the protocol.
-  (Code that shrinks the window instead, as that of Karras et al. 2018 does, gives other numbers.)
+* Contrast and structure at every scale, luminance at the coarsest alone. Each scale has half the side of the
+  one before: means of 2x2 pixels, an odd last row or column left out.
+* At each scale the mean over places and colours; below 0 it counts as 0, since it is raised to the power of
+  the scale's weight.
+* The paper's five weights. Images are smaller than its own here: the first M weights are taken, divided by
+  their sum, with as many scales as keep the coarsest at least one window wide: 3 for 64 pixels (64, 32, 16),
+  2 for 28, 5 from 176 on. M stands in the protocol. (Code that shrinks the window instead, as that of Karras
+  et al. 2018 does, gives other numbers.)
 """
 
 from __future__ import annotations
@@ -42,7 +47,9 @@ def betas(height: int, width: int) -> tuple[float, ...]:
     """
     side = min(height, width)
     if side < WINDOW:
-        raise ArgumentError(f"MS-SSIM needs images of at least {WINDOW}x{WINDOW} pixels, not {height}x{width}")
+        raise ArgumentError(
+            f"MS-SSIM needs images of at least {WINDOW}x{WINDOW} pixels, not {height}x{width}"
+        )
     chosen = [beta for scale, beta in enumerate(BETAS) if side >> scale >= WINDOW]
     return tuple(beta / sum(chosen) for beta in chosen)
 
@@ -51,22 +58,28 @@ def protocol(height: int, width: int) -> str:
     """Return what decides the similarity of two images of this size, for records."""
     weights = betas(height, width)
     scales = "1 scale" if len(weights) == 1 else f"{len(weights)} scales"
-    return f"Wang et al. 2003, valid window {WINDOW}, {scales}, weights {', '.join(f'{beta:.4f}' for beta in weights)}"
+    return (
+        f"Wang et al. 2003, valid window {WINDOW}, {scales}, weights "
+        f"{', '.join(f'{beta:.4f}' for beta in weights)}"
+    )
 
 
 @neutral()
 def msssim(images: object, seed: int = 0, blocks: Blocks = None) -> Estimate:
     """Return the mean MS-SSIM of random pairs of `images` (N, C, H, W), 0 to 1, and its standard error.
 
-    The set is cut into N // 2 disjoint pairs by `seed`. Pairs share no image, so the standard error is the plain one; where `blocks` (N,)
-    says which images belong together, pairs that share a block are taken for dependent.
+    The set is cut into N // 2 disjoint pairs by `seed`. Pairs share no image, so the standard error is the
+    plain one; where `blocks` (N,) says which images belong together, pairs that share a block are taken for
+    dependent.
 
     Raises:
         ArgumentError: fewer than 4 images, or images too small.
     """
     pixels = as_pixels(images)
     if len(pixels) < 4:
-        raise ArgumentError(f"MS-SSIM of pairs needs at least 4 images, not {len(pixels)}", "take more images")
+        raise ArgumentError(
+            f"MS-SSIM of pairs needs at least 4 images, not {len(pixels)}", "take more images"
+        )
     half = len(pixels) // 2
     order = subset(len(pixels), 2 * half, seed, "pairs")
     values = similarities(pixels[order[:half]], pixels[order[half:]])
@@ -75,7 +88,9 @@ def msssim(images: object, seed: int = 0, blocks: Blocks = None) -> Estimate:
 
 
 def similarities(x: Tensor, y: Tensor) -> Tensor:
-    """Return the MS-SSIM (N,) float64 of the pairs x[i], y[i] of images (N, C, H, W), uint8 or float in [0, 1]."""
+    """Return the MS-SSIM (N,) float64 of the pairs x[i], y[i] of images (N, C, H, W), uint8 or float in [0,
+    1].
+    """
     weights = betas(*x.shape[2:])
     chunks = zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True)
     return torch.cat([_multiscale(to_float(a).double(), to_float(b).double(), weights) for a, b in chunks])
@@ -93,7 +108,9 @@ def _multiscale(x: Tensor, y: Tensor, weights: tuple[float, ...]) -> Tensor:
 
 
 def _ssim(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return luminance l and contrast times structure cs of images (B, C, H, W) under each window: (B, C, H - 10, W - 10)."""
+    """Return luminance l and contrast times structure cs of images (B, C, H, W) under each window: (B, C, H -
+    10, W - 10).
+    """
     mean_x, mean_y = _blur(x), _blur(y)
     variance_x, variance_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
     covariance = _blur(x * y) - mean_x * mean_y
@@ -107,4 +124,6 @@ def _blur(x: Tensor) -> Tensor:
     gauss = torch.exp(-(places**2) / (2 * DEVIATION**2))
     gauss /= gauss.sum()
     rows = F.conv2d(x.flatten(0, 1)[:, None], gauss.view(1, 1, -1, 1))
-    return F.conv2d(rows, gauss.view(1, 1, 1, -1)).view(*x.shape[:2], x.shape[2] - WINDOW + 1, x.shape[3] - WINDOW + 1)
+    return F.conv2d(rows, gauss.view(1, 1, 1, -1)).view(
+        *x.shape[:2], x.shape[2] - WINDOW + 1, x.shape[3] - WINDOW + 1
+    )

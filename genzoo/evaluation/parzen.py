@@ -1,11 +1,13 @@
-"""The Parzen-window estimate of 2014 (Goodfellow et al. 2014, section 5; Breuleux et al. 2011), by the protocol of the GAN paper's code.
+"""The Parzen-window estimate of 2014 (Goodfellow et al. 2014, section 5; Breuleux et al. 2011), by the
+protocol of the GAN paper's code.
 
-A Gaussian window stands on each of 10,000 samples, pixels in [0, 1]; the width is that of ten, logspace(-1, 0, 10), under which 1,000
-validation images are likeliest; the value is the mean log-density of the test images, in nats, its standard error that over images.
+A Gaussian window stands on each of 10,000 samples, pixels in [0, 1]; the width is that of ten, logspace(-1,
+0, 10), under which 1,000 validation images are likeliest; the value is the mean log-density of the test
+images, in nats, its standard error that over images.
 
-It is here to be compared with the papers of those years and with nothing else. It is no likelihood of the model and misorders models:
-windows on the training images themselves are beaten by k-means centres, and better samples may have the lower value (Theis, van den
-Oord & Bethge 2016, arXiv:1511.01844).
+It is here to be compared with the papers of those years and with nothing else. It is no likelihood of the
+model and misorders models: windows on the training images themselves are beaten by k-means centres, and
+better samples may have the lower value (Theis, van den Oord & Bethge 2016, arXiv:1511.01844).
 """
 
 from __future__ import annotations
@@ -24,12 +26,17 @@ from genzoo.process import neutral
 
 SAMPLES, VALIDATION = 10_000, 1_000
 SIGMAS: tuple[float, ...] = tuple(np.logspace(-1, 0, 10).tolist())
-VALIDATION_FROM = (5, 6)  # MNIST's validation images are the last 10,000 of 60,000: those behind five sixths, here of every set
+VALIDATION_FROM = (
+    5,
+    6,
+)  # MNIST's validation images are the last 10,000 of 60,000: those behind five sixths, here of every set
 CHUNK = 500  # images asked at a time
 
 
 class Parzen(NamedTuple):
-    """The estimate in nats, its standard error over test images, and the width that the validation images chose."""
+    """The estimate in nats, its standard error over test images, and the width that the validation images
+    chose.
+    """
 
     value: float
     stderr: float
@@ -60,8 +67,12 @@ def parzen(samples: Tensor, validation: Tensor, test: Tensor, progress: Progress
     return Parzen(float(values.mean()), float(values.std(correction=0)) / math.sqrt(len(values)), sigma)
 
 
-def _log_densities(windows: Tensor, x: Tensor, sigmas: tuple[float, ...], progress: Progress | None = None) -> list[Tensor]:
-    """Return for each width log p (n,) of rows x (n, D), p the mean of Gaussians of that width on the rows of `windows` (N, D)."""
+def _log_densities(
+    windows: Tensor, x: Tensor, sigmas: tuple[float, ...], progress: Progress | None = None
+) -> list[Tensor]:
+    """Return for each width log p (n,) of rows x (n, D), p the mean of Gaussians of that width on the rows of
+    `windows` (N, D).
+    """
     found: list[list[Tensor]] = [[] for _ in sigmas]
     for part in x.split(CHUNK):
         distances = squared_distances(part.double(), windows)  # (B, N)

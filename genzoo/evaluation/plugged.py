@@ -1,4 +1,6 @@
-"""Metrics that plugins bring: functions of drawn and of held-out images, imported when they are asked for by name."""
+"""Metrics that plugins bring: functions of drawn and of held-out images, imported when they are asked for by
+name.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,11 @@ def plugged_metrics() -> tuple[str, ...]:
 
 
 def measure(name: str, images: Tensor, test: Tensor) -> dict[str, Any]:
-    """Return what the plugin's metric `name` says of `images` beside `test`, as fields of a Record, "value" among them.
+    """Return what the plugin's metric `name` says of `images` beside `test`, as fields of a Record, "value"
+    among them.
 
-    Both sides are uint8 (n, C, H, W), as many here as there; the metric is given them as float32 in [0, 1]. It answers with a number,
-    of which less is better, or with a mapping of FIELDS.
+    Both sides are uint8 (n, C, H, W), as many here as there; the metric is given them as float32 in [0, 1].
+    It answers with a number, of which less is better, or with a mapping of FIELDS.
 
     Raises:
         PluginError: the metric cannot be imported, fails, or answers with something else.
@@ -45,7 +48,11 @@ def measure(name: str, images: Tensor, test: Tensor) -> dict[str, Any]:
             raise ValueError(f"{unknown[0]!r} is none of {', '.join(FIELDS)}")
         if "value" not in facts:
             raise ValueError("it has no value")
-        numbers = {key: float(facts[key]) for key in ("value", "stderr") if facts.get(key) is not None or key == "value"}
+        numbers = {
+            key: float(facts[key])
+            for key in ("value", "stderr")
+            if facts.get(key) is not None or key == "value"
+        }
         return {**facts, **numbers}
     except (TypeError, ValueError) as error:
         expected = "it must answer with a number, or with a mapping that has a value"

@@ -1,7 +1,8 @@
-"""The linear probe: what a linear classifier reads from features that were learned without labels (Alain & Bengio 2016, arXiv:1610.01644).
+"""The linear probe: what a linear classifier reads from features that were learned without labels (Alain &
+Bengio 2016, arXiv:1610.01644).
 
-Multinomial logistic regression. Its problem is convex and is solved in float64 to the end, so a probe has no seed, no number of steps
-and no learning rate: two sets of features are compared, not two optimisers.
+Multinomial logistic regression. Its problem is convex and is solved in float64 to the end, so a probe has no
+seed, no number of steps and no learning rate: two sets of features are compared, not two optimisers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from torch.nn.functional import cross_entropy
 from genzoo.errors import ArgumentError, safe_repr
 from genzoo.process import undisturbed
 
-PENALTY = 0.1  # with 100 labels about the best of 0.0001 … 1 for codes of digits and CIFAR-10, judged by other training images
+# with 100 labels about the best of 0.0001 … 1 for codes of digits and CIFAR-10, judged by other training
+# images
+PENALTY = 0.1
 _STEPS = 1000  # of L-BFGS at most; tens are usual
 _FLAT = 1e-9  # a gradient below it is none: losses here are of the order of 1
 
@@ -36,10 +39,14 @@ class Probe:
     bias: Tensor
 
     def logits(self, features: Any) -> Tensor:
-        """Return (N, K) float64, log p(class | features) up to a constant for each row, of features (N, F)."""
+        """Return (N, K) float64, log p(class | features) up to a constant for each row, of features (N,
+        F).
+        """
         rows = _features(features)
         if rows.shape[1] != self.weight.shape[1]:
-            raise ArgumentError(f"this probe reads {self.weight.shape[1]} features of an image, not {rows.shape[1]}")
+            raise ArgumentError(
+                f"this probe reads {self.weight.shape[1]} features of an image, not {rows.shape[1]}"
+            )
         return rows @ self.weight.T + self.bias
 
     def predict(self, features: Any) -> Tensor:
@@ -56,15 +63,17 @@ class Probe:
 def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
     """Return the probe that minimises Σ -log p(label | features) + `penalty` / 2 · ‖W‖²; biases cost nothing.
 
-    Before, features are centred and divided by one number, the root mean square of their distances from the centre: the probe then
-    depends neither on their unit, nor on a rotation of the latent space, nor on components that are always the same. Each component is
-    not scaled alone, which would blow up the unused ones of a VAE.
+    Before, features are centred and divided by one number, the root mean square of their distances from the
+    centre: the probe then depends neither on their unit, nor on a rotation of the latent space, nor on
+    components that are always the same. Each component is not scaled alone, which would blow up the unused
+    ones of a VAE.
 
     Args:
         features: (N, F), an array or a tensor, finite.
         labels: (N,) whole numbers of at least two classes.
-        penalty: above 0. Of three classes or more scikit-learn's LogisticRegression has C = 1 / penalty. Two classes have two rows of
-            weights here and one there, their difference, whose penalty is half of this one: the same probe has C = 2 / penalty.
+        penalty: above 0. Of three classes or more scikit-learn's LogisticRegression has C = 1 / penalty. Two
+            classes have two rows of weights here and one there, their difference, whose penalty is half of
+            this one: the same probe has C = 2 / penalty.
 
     Raises:
         ArgumentError: another shape or type, values that are not finite, one class alone, or a wrong penalty.
@@ -72,21 +81,35 @@ def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
     rows = _features(features)
     classes, targets = _labels(labels, len(rows)).unique(return_inverse=True)  # (K,), (N,)
     if len(classes) < 2:
-        raise ArgumentError("a probe tells classes apart, and all labels here are the same", "give labels of at least two classes")
+        raise ArgumentError(
+            "a probe tells classes apart, and all labels here are the same",
+            "give labels of at least two classes",
+        )
     if isinstance(penalty, bool) or not isinstance(penalty, (int, float)) or not 0 < penalty <= 1e12:
-        raise ArgumentError(f"penalty must be a number above 0, not {safe_repr(penalty)}", f"for example {PENALTY}")
+        raise ArgumentError(
+            f"penalty must be a number above 0, not {safe_repr(penalty)}", f"for example {PENALTY}"
+        )
     centre = rows.mean(0)  # (F,)
-    scale = float((rows - centre).square().sum(1).mean().sqrt()) or 1.0  # where all rows are the same, they stay 0
+    scale = (
+        float((rows - centre).square().sum(1).mean().sqrt()) or 1.0
+    )  # where all rows are the same, they stay 0
     weight, bias = _minimise((rows - centre) / scale, targets, len(classes), penalty)
     return Probe(classes=classes, weight=weight / scale, bias=bias - weight @ centre / scale)
 
 
 def _minimise(x: Tensor, targets: Tensor, classes: int, penalty: float) -> tuple[Tensor, Tensor]:
-    """Return weights (K, F) and biases (K,) of the minimum, which is unique up to a constant added to all biases."""
+    """Return weights (K, F) and biases (K,) of the minimum, which is unique up to a constant added to all
+    biases.
+    """
     weight = x.new_zeros(classes, x.shape[1], requires_grad=True)
     bias = x.new_zeros(classes, requires_grad=True)
     optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=_STEPS, tolerance_grad=_FLAT, tolerance_change=1e-15, history_size=20, line_search_fn="strong_wolfe"
+        [weight, bias],
+        max_iter=_STEPS,
+        tolerance_grad=_FLAT,
+        tolerance_change=1e-15,
+        history_size=20,
+        line_search_fn="strong_wolfe",
     )
 
     def loss() -> Tensor:
@@ -106,7 +129,9 @@ def _features(features: Any) -> Tensor:
     except (TypeError, ValueError, RuntimeError) as error:
         raise ArgumentError(f"features must be an array (N, F), not {type(features).__name__}") from error
     if rows.ndim != 2 or 0 in rows.shape:
-        raise ArgumentError(f"features must have the shape (N, F), not {tuple(rows.shape)}", "one row for each image")
+        raise ArgumentError(
+            f"features must have the shape (N, F), not {tuple(rows.shape)}", "one row for each image"
+        )
     rows = rows.detach().cpu().double()
     if not torch.isfinite(rows).all():
         raise ArgumentError("features hold NaN or infinite values")
@@ -117,7 +142,9 @@ def _labels(labels: Any, count: int) -> Tensor:
     try:
         found = torch.as_tensor(labels)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ArgumentError(f"labels must be an array (N,) of whole numbers, not {type(labels).__name__}") from error
+        raise ArgumentError(
+            f"labels must be an array (N,) of whole numbers, not {type(labels).__name__}"
+        ) from error
     if found.is_floating_point() or found.is_complex() or found.shape != (count,):
         came = f"{found.dtype} {tuple(found.shape)}"
         raise ArgumentError(f"labels must be {count} whole numbers, one for each row of features, not {came}")

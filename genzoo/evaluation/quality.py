@@ -1,9 +1,9 @@
 """Sample quality of a model that has no likelihood: every measure beside the floor that real images reach.
 
-Both sides always have the same number of images n, the fewest of samples, test and train images: distances shrink as n grows,
-and only equal n compare. Each measure is taken twice: samples against held-out images, and training images against the same
-held-out images: the second is the floor, about what a perfect model would be given. Of the two-sample test and of copying the ideal is
-0.5 on both sides.
+Both sides always have the same number of images n, the fewest of samples, test and train images: distances
+shrink as n grows, and only equal n compare. Each measure is taken twice: samples against held-out images, and
+training images against the same held-out images: the second is the floor, about what a perfect model would be
+given. Of the two-sample test and of copying the ideal is 0.5 on both sides.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ from genzoo.evaluation import plugged
 from genzoo.evaluation.copying import nearest_distances, share_nearer
 from genzoo.evaluation.distances import fid, kid, prdc
 from genzoo.evaluation.gist import standardise
-from genzoo.evaluation.inputs import ImageSet, Progress, blocks_of, check_alike, count, decoder_of, subset, take
+from genzoo.evaluation.inputs import (
+    ImageSet,
+    Progress,
+    blocks_of,
+    check_alike,
+    count,
+    decoder_of,
+    subset,
+    take,
+)
 from genzoo.evaluation.msssim import WINDOW, msssim
 from genzoo.evaluation.msssim import protocol as msssim_protocol
 from genzoo.evaluation.parzen import SAMPLES, VALIDATION, VALIDATION_FROM, parzen
@@ -50,7 +59,8 @@ class _Sides:
     judged: dict[str, Tensor]  # subject -> images: the samples, and the floor
     test: Tensor
     train: ImageSet
-    reference: Tensor  # (M, C, H, W) of the training images, the floor's first: the features are standardised by the first 1,024
+    # (M, C, H, W) of the training images, the floor's first: the features are standardised by the first 1,024
+    reference: Tensor
     about: dict[str, Any]
     seed: int
     decoder: str
@@ -58,7 +68,13 @@ class _Sides:
 
     def record(self, metric: str, subject: str, value: float, protocol: str = "", **more: Any) -> Record:
         said = "; ".join(filter(None, (protocol, self.decoder, f"seed {self.seed}")))
-        fields = {"n": len(self.test), "n_reference": len(self.test), "blocks": count_blocks(self.blocks[""]), **self.about, **more}
+        fields = {
+            "n": len(self.test),
+            "n_reference": len(self.test),
+            "blocks": count_blocks(self.blocks[""]),
+            **self.about,
+            **more,
+        }
         return Record(metric=metric, subject=subject, value=value, protocol=said, **fields)
 
 
@@ -77,25 +93,27 @@ def sample_quality(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Record]:
-    """Return the records of `samples` and of the floor (subject "train"), metric by metric, each pair side by side.
+    """Return the records of `samples` and of the floor (subject "train"), metric by metric, each pair side by
+    side.
 
     Args:
         samples: the model's images (N, C, H, W), uint8 or float in [0, 1].
         train: the images that the model learned from; they give the floor and the scale of the features.
         test: held-out images that the model has never seen.
-        data: the name of the set; by default that of `test`, where it is an `Images`. `split` and `transform` likewise.
+        data: the name of the set; by default that of `test`, where it is an `Images`. `split` and `transform`
+            likewise.
         split: the part of the set that `test` is.
         transform: "8-bit" or a binarisation.
         subject: the model's name, for the records.
-        metrics: some of METRICS or of plugins'; by default all of ours that the images and the installed packages allow, "parzen-2014"
-            on MNIST alone.
+        metrics: some of METRICS or of plugins'; by default all of ours that the images and the installed
+            packages allow, "parzen-2014" on MNIST alone.
         space: what images are described by before sets are compared; see `genzoo.evaluation.spaces`.
         seed: chooses the images where a side has more than n, patches, directions and pairs.
         progress: told (what, done, total).
 
     Raises:
-        ArgumentError: images refused by `as_pixels`, of different shapes, or fewer than 6 on a side; "parzen-2014" asked of fewer than
-            its protocol takes.
+        ArgumentError: images refused by `as_pixels`, of different shapes, or fewer than 6 on a side;
+            "parzen-2014" asked of fewer than its protocol takes.
         UnknownNameError: a metric that nobody knows.
     """
     if subject == FLOOR:
@@ -112,7 +130,10 @@ def sample_quality(
             _tell(progress, name, 1)
     for name in (name for name in wanted if name not in METRICS):
         _tell(progress, name, 0)
-        records += [sides.record(name, subject, **plugged.measure(name, images, sides.test)) for subject, images in sides.judged.items()]
+        records += [
+            sides.record(name, subject, **plugged.measure(name, images, sides.test))
+            for subject, images in sides.judged.items()
+        ]
         _tell(progress, name, 1)
     return records
 
@@ -132,18 +153,24 @@ def evaluate_implicit(
 ) -> list[Record]:
     """Draw the images of `model.sample(n, seed)` a few at a time and return their `sample_quality`.
 
-    No more images are drawn than there are to compare with: n is cut to the size of the smaller set. `features` names the space in which
-    they are compared, None the data set's own; see `genzoo.evaluation.spaces.feature_space`.
+    No more images are drawn than there are to compare with: n is cut to the size of the smaller set.
+    `features` names the space in which they are compared, None the data set's own; see
+    `genzoo.evaluation.spaces.feature_space`.
 
     Raises:
-        ArgumentError: a model that cannot be sampled, n or seed refused by `sample`, or data of another shape than the model's.
+        ArgumentError: a model that cannot be sampled, n or seed refused by `sample`, or data of another shape
+            than the model's.
         UnknownNameError, HubError: `features` that nobody has, or whose weights cannot be had.
     """
     if not isinstance(model, GenerativeModel):
-        raise ArgumentError(f"{type(model).__name__} cannot be sampled: sample quality is asked of a generative model")
+        raise ArgumentError(
+            f"{type(model).__name__} cannot be sampled: sample quality is asked of a generative model"
+        )
     for name, images in (("train", train), ("test", test)):
         if images.shape != model.image_shape:
-            raise ArgumentError(f"the {name} images have the shape {images.shape}, but the model draws {model.image_shape}")
+            raise ArgumentError(
+                f"the {name} images have the shape {images.shape}, but the model draws {model.image_shape}"
+            )
     total, space = min(check_count(n), len(train), len(test)), feature_space(features, test)
     drawn: list[Tensor] = []
     for batch in model.sample_batches(total, seed, dtype=torch.uint8):
@@ -151,7 +178,16 @@ def evaluate_implicit(
         if progress is not None:
             progress("samples", sum(map(len, drawn)), total)
     name = subject or type(model).__name__
-    return sample_quality(torch.cat(drawn), train, test, subject=name, metrics=metrics, space=space, seed=seed, progress=progress)
+    return sample_quality(
+        torch.cat(drawn),
+        train,
+        test,
+        subject=name,
+        metrics=metrics,
+        space=space,
+        seed=seed,
+        progress=progress,
+    )
 
 
 def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, Any]:
@@ -164,19 +200,35 @@ def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, A
     }
 
 
-def _sides(samples: ImageSet, train: ImageSet, test: ImageSet, subject: str, about: dict[str, Any], seed: int) -> _Sides:
+def _sides(
+    samples: ImageSet, train: ImageSet, test: ImageSet, subject: str, about: dict[str, Any], seed: int
+) -> _Sides:
     n = min(count(samples, "samples"), count(train, "train"), count(test, "test"))
     if n <= NEIGHBOUR:
-        raise ArgumentError(f"sample quality needs more than {NEIGHBOUR} images on every side, not {n}", "give more images")
+        raise ArgumentError(
+            f"sample quality needs more than {NEIGHBOUR} images on every side, not {n}", "give more images"
+        )
     own, learned, unseen = (
         subset(len(images), most, seed, role)
-        for images, most, role in ((samples, n, "samples"), (train, max(n, REFERENCE), "train"), (test, n, "test"))
+        for images, most, role in (
+            (samples, n, "samples"),
+            (train, max(n, REFERENCE), "train"),
+            (test, n, "test"),
+        )
     )
-    chosen, reference, held_out = take(samples, own, "samples"), take(train, learned, "train"), take(test, unseen, "test")
+    chosen, reference, held_out = (
+        take(samples, own, "samples"),
+        take(train, learned, "train"),
+        take(test, unseen, "test"),
+    )
     check_alike(chosen, held_out, "samples", "test images")
     check_alike(reference, held_out, "train images", "test images")
     judged = {subject: chosen, FLOOR: reference[:n]}
-    blocks = {subject: blocks_of(samples, own), FLOOR: blocks_of(train, learned[:n]), "": blocks_of(test, unseen)}
+    blocks = {
+        subject: blocks_of(samples, own),
+        FLOOR: blocks_of(train, learned[:n]),
+        "": blocks_of(test, unseen),
+    }
     given: dict[str, Any] = {"about": about, "seed": seed, "decoder": decoder_of(test), "blocks": blocks}
     return _Sides(judged=judged, test=held_out, train=train, reference=reference, **given)
 
@@ -190,13 +242,21 @@ def _wanted(metrics: Sequence[str] | None, sides: _Sides) -> tuple[str, ...]:
     known = (*METRICS, *plugged.plugged_metrics())
     for name in metrics:
         if name not in known:
-            raise UnknownNameError(f"unknown metric {name!r}{suggest(str(name), known)}", f"the metrics are {', '.join(known)}")
+            raise UnknownNameError(
+                f"unknown metric {name!r}{suggest(str(name), known)}", f"the metrics are {', '.join(known)}"
+            )
     return tuple(metrics)
 
 
-def _on_features(sides: _Sides, wanted: Iterable[str], space: FeatureSpace, progress: Progress | None) -> Iterator[Record]:
+def _on_features(
+    sides: _Sides, wanted: Iterable[str], space: FeatureSpace, progress: Progress | None
+) -> Iterator[Record]:
     described = space.describe(sides.reference, progress)
-    features = {subject: space.describe(images, progress) for subject, images in sides.judged.items() if subject != FLOOR}
+    features = {
+        subject: space.describe(images, progress)
+        for subject, images in sides.judged.items()
+        if subject != FLOOR
+    }
     features |= {FLOOR: described[: len(sides.test)], "": space.describe(sides.test, progress)}
     protocol = ""
     if space.standardised:
@@ -210,16 +270,24 @@ def _on_features(sides: _Sides, wanted: Iterable[str], space: FeatureSpace, prog
                 yield from _measure(sides, name, subject, rows, test, protocol, space.name)
 
 
-def _measure(sides: _Sides, name: str, subject: str, rows: Tensor, test: Tensor, protocol: str, features: str) -> Iterator[Record]:
+def _measure(
+    sides: _Sides, name: str, subject: str, rows: Tensor, test: Tensor, protocol: str, features: str
+) -> Iterator[Record]:
     def said(words: str = "") -> str:
         return "; ".join(filter(None, (words, protocol)))
 
     if name == "kid":
         value, stderr = kid(rows, test, sides.blocks[subject], sides.blocks[""])
-        yield sides.record("kid", subject, value, said("all pairs, jackknife"), stderr=stderr, features=features)
+        yield sides.record(
+            "kid", subject, value, said("all pairs, jackknife"), stderr=stderr, features=features
+        )
     elif name == "fid":
         few = len(test) <= test.shape[1]
-        note = f"rank deficient: {len(test):,} images for {test.shape[1]:,} features; compare only at equal n" if few else ""
+        note = (
+            f"rank deficient: {len(test):,} images for {test.shape[1]:,} features; compare only at equal n"
+            if few
+            else ""
+        )
         yield sides.record("fid", subject, fid(rows, test), said(), features=features, note=note)
     elif name == "two-sample":
         value, stderr = two_sample(rows, test, sides.blocks[subject], sides.blocks[""])
@@ -227,7 +295,9 @@ def _measure(sides: _Sides, name: str, subject: str, rows: Tensor, test: Tensor,
         yield sides.record("two-sample", subject, value, words, stderr=stderr, features=features)
     else:
         for metric, value in prdc(rows, test, NEIGHBOUR)._asdict().items():
-            yield sides.record(metric, subject, value, said(f"k = {NEIGHBOUR}"), features=features, better="higher")
+            yield sides.record(
+                metric, subject, value, said(f"k = {NEIGHBOUR}"), features=features, better="higher"
+            )
 
 
 def _copying(sides: _Sides, progress: Progress | None) -> Iterator[Record]:
@@ -242,15 +312,26 @@ def _copying(sides: _Sides, progress: Progress | None) -> Iterator[Record]:
     known = {**first, FLOOR: blocks_of(sides.train, own)}
     for name, distances in ((subject, drawn), (FLOOR, floor)):
         value, stderr = share_nearer(distances, unseen, known[name], known[""])
-        yield sides.record("copying", name, value, protocol, stderr=stderr, n=n, n_reference=total, better="neither")
+        yield sides.record(
+            "copying", name, value, protocol, stderr=stderr, n=n, n_reference=total, better="neither"
+        )
 
 
 def _swd(sides: _Sides, progress: Progress | None) -> Iterator[Record]:
     protocol = f"7x7 patches, {patches_per_image(len(sides.test))} per image, {DIRECTIONS} directions"
     blocks = [sides.blocks[subject] for subject in (*sides.judged, "")]
-    results = dict(zip(sides.judged, swd_many(list(sides.judged.values()), sides.test, sides.seed, blocks), strict=True))
+    results = dict(
+        zip(sides.judged, swd_many(list(sides.judged.values()), sides.test, sides.seed, blocks), strict=True)
+    )
     for subject, found in results.items():
-        yield sides.record("swd", subject, found.mean.value, f"mean of levels; {protocol}", stderr=found.mean.stderr, unit="1e-3")
+        yield sides.record(
+            "swd",
+            subject,
+            found.mean.value,
+            f"mean of levels; {protocol}",
+            stderr=found.mean.stderr,
+            unit="1e-3",
+        )
     for side in next(iter(results.values())).levels:
         for subject, found in results.items():
             value, stderr = found.levels[side]
@@ -273,12 +354,19 @@ def _parzen(sides: _Sides, progress: Progress | None) -> Iterator[Record]:
         needed = f"{PARZEN} takes {SAMPLES:,} samples, as many test images and 12,000 training images or more"
         raise ArgumentError(f"{needed}, {came}", "leave it out: the number of 2014 has one protocol")
     validation = _rows(take(sides.train, torch.arange(first, first + VALIDATION), "train"))
-    real = take(sides.train, subset(first, SAMPLES, sides.seed, "parzen"), "train")  # none of those that choose the width
+    real = take(
+        sides.train, subset(first, SAMPLES, sides.seed, "parzen"), "train"
+    )  # none of those that choose the width
     test = _rows(sides.test)
     for subject, images in {**sides.judged, FLOOR: real}.items():
         value, stderr, sigma = parzen(_rows(images), validation, test, progress)
-        words = f"{CAVEAT}; {SAMPLES:,} windows, sigma {sigma:.4f} by {VALIDATION:,} validation images, those behind {first:,} of train"
-        yield sides.record(PARZEN, subject, value, words, unit="nats", stderr=stderr, better="neither", note=CAVEAT)
+        words = (
+            f"{CAVEAT}; {SAMPLES:,} windows, sigma {sigma:.4f} by {VALIDATION:,} validation images, "
+            f"those behind {first:,} of train"
+        )
+        yield sides.record(
+            PARZEN, subject, value, words, unit="nats", stderr=stderr, better="neither", note=CAVEAT
+        )
 
 
 def _rows(images: Tensor) -> Tensor:
@@ -291,5 +379,8 @@ def _tell(progress: Progress | None, what: str, done: int) -> None:
 
 
 _ON_PIXELS: dict[str, Callable[[_Sides, Progress | None], Iterator[Record]]] = {
-    "copying": _copying, "swd": _swd, "ms-ssim": _msssim, PARZEN: _parzen,
-}  # fmt: skip
+    "copying": _copying,
+    "swd": _swd,
+    "ms-ssim": _msssim,
+    PARZEN: _parzen,
+}

@@ -1,8 +1,10 @@
-"""Concepts of a GAN: what its own discriminator has learned to see tells which of its samples show "Smiling,not-Male".
+"""Concepts of a GAN: what its own discriminator has learned to see tells which of its samples show
+"Smiling,not-Male".
 
-A GAN gives no image a code, so its concepts are made of samples. Radford et al. 2016 (section 6.3.2) chose them by looking; here a linear
-classifier chooses. For each word it is fitted to the hidden layers of D (see `features`), of training images that clearly show the word and
-of as many that clearly do not; a sample shows a concept as surely as the word of it that it shows least surely, and the surest are chosen.
+A GAN gives no image a code, so its concepts are made of samples. Radford et al. 2016 (section 6.3.2) chose
+them by looking; here a linear classifier chooses. For each word it is fitted to the hidden layers of D (see
+`features`), of training images that clearly show the word and of as many that clearly do not; a sample shows
+a concept as surely as the word of it that it shows least surely, and the surest are chosen.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def samples_showing(
     among: int = AMONG,
     progress: Progress | None = None,
 ) -> list[list[int]]:
-    """Return for each of `concepts` the numbers of the `n` samples of `seed`, counted from 0, that show it most surely, surest first.
+    """Return for each of `concepts` the numbers of the `n` samples of `seed`, counted from 0, that show it
+    most surely, surest first.
 
     Args:
         model: a GAN.
@@ -51,12 +54,15 @@ def samples_showing(
         progress: told ("features", done, total) images that D looks at, then ("learning", done, total) words.
 
     Raises:
-        ArgumentError: a word that `images` know nothing of, or that too few of them show or lack; a model without hidden layers.
+        ArgumentError: a word that `images` know nothing of, or that too few of them show or lack; a model
+            without hidden layers.
     """
     check_size(check_count(n), "n")
     split = [[word.strip() for word in concept.split(",")] for concept in concepts]
     names = dict.fromkeys(word.removeprefix(NOT) for words in split for word in words)
-    kinds = {name: _kinds(images, name) for name in names}  # what is asked of the images is told before they are looked at
+    kinds = {
+        name: _kinds(images, name) for name in names
+    }  # what is asked of the images is told before they are looked at
     drawn = model.sample(among, seed=seed, dtype=torch.uint8)
     total = len(images) + len(drawn)
     tell = progress or (lambda what, done, total: None)
@@ -68,7 +74,10 @@ def samples_showing(
     for name, (showing, lacking) in kinds.items():
         sure[name] = _surely(_fitted(seen, showing, lacking), shown)
         tell("learning", len(sure), len(kinds))
-    signed = [[-sure[word.removeprefix(NOT)] if word.startswith(NOT) else sure[word] for word in words] for words in split]
+    signed = [
+        [-sure[word.removeprefix(NOT)] if word.startswith(NOT) else sure[word] for word in words]
+        for words in split
+    ]
     return [torch.stack(words).amin(0).topk(min(n, among)).indices.tolist() for words in signed]
 
 
@@ -87,7 +96,9 @@ def _shuffle(count: int, name: str) -> Any:
 
 
 def _reduced(seen: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
-    """Return both as coordinates on the principal axes of `seen`, whose features have the same weight each."""
+    """Return both as coordinates on the principal axes of `seen`, whose features have the same weight
+    each.
+    """
     mean, deviation = seen.mean(0), seen.std(0).clamp_min(1e-6)
     rows = (seen - mean).div_(deviation)
     with torch.random.fork_rng(devices=[]):

@@ -1,4 +1,6 @@
-"""What is left of images in their codes: the mean squared error of encode, then decode. It is no likelihood of anything."""
+"""What is left of images in their codes: the mean squared error of encode, then decode. It is no likelihood
+of anything.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,16 @@ CHUNK = 64  # images asked at a time
 
 @undisturbed()
 def reconstruction(
-    model: EncodingModel, images: Images, n: int | None = None, seed: int = 0, *, subject: str = "", progress: Progress | None = None
+    model: EncodingModel,
+    images: Images,
+    n: int | None = None,
+    seed: int = 0,
+    *,
+    subject: str = "",
+    progress: Progress | None = None,
 ) -> Record:
-    """Return the mean squared error of `images` and their reconstructions, per value in [0, 1], with its standard error over images.
+    """Return the mean squared error of `images` and their reconstructions, per value in [0, 1], with its
+    standard error over images.
 
     Args:
         model: encodes and decodes.
@@ -46,10 +55,23 @@ def reconstruction(
     return error_record(errors, images, subject or type(model).__name__, rows, chosen)
 
 
-def error_record(errors: torch.Tensor, images: Images, subject: str, rows: torch.Tensor | None = None, protocol: str = "") -> Record:
-    """Return the record of squared errors (n,) of the images at `rows`, each the mean over an image's values in [0, 1]."""
+def error_record(
+    errors: torch.Tensor, images: Images, subject: str, rows: torch.Tensor | None = None, protocol: str = ""
+) -> Record:
+    """Return the record of squared errors (n,) of the images at `rows`, each the mean over an image's values
+    in [0, 1].
+    """
     blocks = blocks_of(images, rows)
-    about: dict[str, Any] = {"data": images.name, "split": images.split, "transform": images.transform, "subject": subject}
+    about: dict[str, Any] = {
+        "data": images.name,
+        "split": images.split,
+        "transform": images.transform,
+        "subject": subject,
+    }
     about["image_shape"] = "x".join(map(str, images.shape))
-    about |= {"stderr": mean_error(errors, blocks), "blocks": count_blocks(blocks), "protocol": joined(protocol, decoder_of(images))}
+    about |= {
+        "stderr": mean_error(errors, blocks),
+        "blocks": count_blocks(blocks),
+        "protocol": joined(protocol, decoder_of(images)),
+    }
     return Record(metric="mse", value=float(errors.mean()), kind="reconstruction", n=len(errors), **about)

@@ -1,4 +1,6 @@
-"""Record: a measured number together with everything one must know before comparing it with another; no torch in here."""
+"""Record: a measured number together with everything one must know before comparing it with another; no torch
+in here.
+"""
 
 from __future__ import annotations
 
@@ -38,16 +40,18 @@ class Record:
         metric: "kid", "fid", "swd", "ms-ssim", "precision", "nll", ...
         value: the number, finite.
         unit: "1" for a pure number, "nats", "bits/dim", ...
-        kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of sample quality,
-            "reconstruction" for one of what an encoder and a decoder leave of images, "classification" for one of how well a classifier
-            tells them apart.
+        kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of
+            sample quality, "reconstruction" for one of what an encoder and a decoder leave of images,
+            "classification" for one of how well a classifier tells them apart.
         n: images that were measured.
         data, split, transform: against which images: the set's name, its part, and "8-bit" or a binarisation.
         image_shape: of which size, as "1x28x28", or "" where it was not noted.
-        subject: whose images were measured: a model's name, "samples", or "train" for the floor that real images reach.
+        subject: whose images were measured: a model's name, "samples", or "train" for the floor that real
+            images reach.
         n_reference: images they were compared with, or None where there is no other side.
         stderr: standard error of the value, or None where it is not known.
-        blocks: independent groups of images that the error counts, such as persons or stretches of a film; None: each image is one.
+        blocks: independent groups of images that the error counts, such as persons or stretches of a film;
+            None: each image is one.
         features: name and digest of the features, "" where the metric has none.
         protocol: what else decides the number: seeds, counts, weights, the K of IWAE.
         better: "lower", "higher", or "neither" where the aim is the value of real images.
@@ -86,7 +90,9 @@ class Record:
 
     @property
     def label(self) -> str:
-        """Return the metric with the features it depends on: "fid[gist-v1@0123456789ab]", never a bare "fid"."""
+        """Return the metric with the features it depends on: "fid[gist-v1@0123456789ab]", never a bare
+        "fid".
+        """
         return f"{self.metric}[{self.features}]" if self.features else self.metric
 
     @property
@@ -103,11 +109,15 @@ class Record:
         unit = "" if self.unit == "1" else f" {self.unit}"
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"
         bound = {"elbo": "ELBO", "iwae": "IWAE"}.get(self.kind, "")
-        said = self.protocol if self.kind != "sample" else ""  # of samples, what all measures share: `genzoo eval --json` tells it
+        said = (
+            self.protocol if self.kind != "sample" else ""
+        )  # of samples, what all measures share: `genzoo eval --json` tells it
         how = "".join(f"{words}, " for words in (bound, said) if words)
         count = f"n = {self.n:,}" + ("" if self.blocks is None else f" in {self.blocks:,} blocks")
         where = f"{how}{count}{against}, {self.data} {self.split}, {self.transform}"
-        return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})" + (f"; {self.note}" if self.note else "")
+        return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})" + (
+            f"; {self.note}" if self.note else ""
+        )
 
 
 def difference(a: Record, b: Record) -> str:
@@ -124,9 +134,11 @@ def comparable(a: Record, b: Record) -> bool:
 
 
 def standings(records: Iterable[Record]) -> tuple[list[list[Record]], list[str]]:
-    """Return a ranking, best first, of each measure that two subjects or more share, and in one line why others are not ranked together.
+    """Return a ranking, best first, of each measure that two subjects or more share, and in one line why
+    others are not ranked together.
 
-    Left out are the floor that real images reach, what no end is better of, and bits/dim, which order as the nats do beside them.
+    Left out are the floor that real images reach, what no end is better of, and bits/dim, which order as the
+    nats do beside them.
     """
     classes: dict[tuple[object, ...], list[Record]] = {}
     first: dict[str, Record] = {}
@@ -148,12 +160,15 @@ def rank(records: Iterable[Record]) -> list[Record]:
     """Return the records, best first; equal values keep their order.
 
     Raises:
-        ArgumentError: two of them cannot be compared, or neither end of the metric is better; the message says why.
+        ArgumentError: two of them cannot be compared, or neither end of the metric is better; the message
+            says why.
     """
     rows = list(records)
     for row in rows:
         if row.better == "neither":
-            raise ArgumentError(f"{row.metric} is not ranked: the aim is the value of real images", "compare with the floor")
+            raise ArgumentError(
+                f"{row.metric} is not ranked: the aim is the value of real images", "compare with the floor"
+            )
         if why := difference(rows[0], row):
             raise ArgumentError(f"{rows[0].subject} and {row.subject} are not ranked together: {why}")
     return sorted(rows, key=lambda row: row.value, reverse=bool(rows) and rows[0].better == "higher")

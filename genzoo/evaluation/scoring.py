@@ -21,11 +21,22 @@ from genzoo.evaluation.likelihood import check_suited, importance, likelihood
 from genzoo.evaluation.quality import evaluate_implicit
 from genzoo.evaluation.reconstruction import reconstruction
 from genzoo.evaluation.records import Record
-from genzoo.models import ClassifyingModel, DensityModel, EncodingModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
+from genzoo.models import (
+    ClassifyingModel,
+    DensityModel,
+    EncodingModel,
+    GenerativeModel,
+    ImplicitModel,
+    ImportanceModel,
+    Model,
+)
 from genzoo.process import undisturbed
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
-SEEN = "validation images are a part of the training images: unseen only by a model that was trained with validation=true"
+SEEN = (
+    "validation images are a part of the training images: unseen only by a model that was trained "
+    "with validation=true"
+)
 DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
 
 
@@ -43,27 +54,35 @@ def records_of(
     split: str = "test",
     binarise: str | None = None,
 ) -> list[Record]:
-    """Return the records of `model` on the `split` of `data` (None: the recipe's), by default the held-out part.
+    """Return the records of `model` on the `split` of `data` (None: the recipe's), by default the held-out
+    part.
 
-    `binarise`, "threshold" or "draw", makes grey images black and white first, and stands in the records' transform.
+    `binarise`, "threshold" or "draw", makes grey images black and white first, and stands in the records'
+    transform.
 
-    `ks` are the numbers of draws of the importance-weighted bounds, None for the usual ones; only an ImportanceModel has them. `features`
-    and `metrics` are those of `evaluate_implicit`; with either of them a model that has a density is measured by its samples instead.
+    `ks` are the numbers of draws of the importance-weighted bounds, None for the usual ones; only an
+    ImportanceModel has them. `features` and `metrics` are those of `evaluate_implicit`; with either of them a
+    model that has a density is measured by its samples instead.
 
     Raises:
-        ArgumentError: as `score_model`; `ks` for a model without such bounds, `features` or `metrics` for one without samples; split
-            "train" where samples are measured, which are compared with unseen images and, beside them, with training images.
+        ArgumentError: as `score_model`; `ks` for a model without such bounds, `features` or `metrics` for one
+            without samples; split "train" where samples are measured, which are compared with unseen images
+            and, beside them, with training images.
     """
     by_samples = features is not None or metrics is not None
     if by_samples and not isinstance(model, GenerativeModel):
-        raise ArgumentError(f"{card.name!r} draws no samples that could be measured", "leave features and metrics out")
+        raise ArgumentError(
+            f"{card.name!r} draws no samples that could be measured", "leave features and metrics out"
+        )
     if ks is not None and not isinstance(model, ImportanceModel):
         raise ArgumentError(
-            f"{card.name!r} has no importance-weighted bound to take k draws for", "leave k out; VAEs have one: genzoo list --tree"
+            f"{card.name!r} has no importance-weighted bound to take k draws for",
+            "leave k out; VAEs have one: genzoo list --tree",
         )
     if split == "train" and (by_samples or isinstance(model, ImplicitModel)):
         raise ArgumentError(
-            f"samples of {card.name!r} are measured against test or validation images, with training images beside them, not against split "
+            f"samples of {card.name!r} are measured against test or validation images, with training "
+            "images beside them, not against split "
             f"{split!r}",
             "leave split out",
         )
@@ -74,11 +93,18 @@ def records_of(
     if binarise is not None:
         train, test = (made_binary(images, binarise, seed) for images in (train, test))
     if by_samples and isinstance(model, GenerativeModel):
-        chosen: dict[str, Any] = {"subject": card.name, "metrics": metrics, "features": features, "progress": progress}
+        chosen: dict[str, Any] = {
+            "subject": card.name,
+            "metrics": metrics,
+            "features": features,
+            "progress": progress,
+        }
         found = evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, **chosen)
     else:
         found = score_model(model, train, test, card.name, n, seed, progress, DRAWS if ks is None else ks)
-    return [dataclasses.replace(record, note="; ".join(filter(None, (record.note, note)))) for record in found]
+    return [
+        dataclasses.replace(record, note="; ".join(filter(None, (record.note, note)))) for record in found
+    ]
 
 
 def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
@@ -86,16 +112,24 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
     recipe = card.recipe
     source = data if data is not None else recipe.data if recipe else ""
     if isinstance(source, str) and not source:
-        raise ArgumentError(f"{card.name!r} has no data of its own to be measured on", "name some: --data NAME or a folder")
-    return open_data(source, image_shape=model.image_shape, split=split, held_out=recipe.held_out if recipe else 0.1)
+        raise ArgumentError(
+            f"{card.name!r} has no data of its own to be measured on", "name some: --data NAME or a folder"
+        )
+    return open_data(
+        source, image_shape=model.image_shape, split=split, held_out=recipe.held_out if recipe else 0.1
+    )
 
 
 @undisturbed()
 def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, str]:
-    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` can be asked about, a choice by `seed`, and whence they are."""
+    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` can be asked about, a choice by `seed`,
+    and whence they are.
+    """
     test = held_in(model, card, data, "test")
     images = test.float(subset(len(test), min(n, len(test)), seed, "shown"))
-    if isinstance(model, DensityModel) and bool(((images > 0) & (images < 1)).any()):  # black and white suit every model
+    if isinstance(model, DensityModel) and bool(
+        ((images > 0) & (images < 1)).any()
+    ):  # black and white suit every model
         check_suited(model, test)
     return images, f"{test.name} {test.split}"
 
@@ -127,7 +161,9 @@ def score_model(
             found += importance(model, test, ks, n, seed, subject=name, progress=progress)
         return found
     if isinstance(model, ImplicitModel) and isinstance(model, GenerativeModel):
-        return evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, subject=name, progress=progress)
+        return evaluate_implicit(
+            model, train, test, SAMPLES if n is None else n, seed, subject=name, progress=progress
+        )
     if isinstance(model, ClassifyingModel):
         return classification(model, test, n, seed, subject=name, progress=progress)
     if isinstance(model, EncodingModel):

@@ -1,8 +1,10 @@
-"""Feature spaces: in what images are described before sets of them are compared. Each has a name with a digest, for the records.
+"""Feature spaces: in what images are described before sets of them are compared. Each has a name with a
+digest, for the records.
 
-GIST needs no weights and is always at hand. A feature net is a published `ClassifyingModel`: its name, and the first digits of the
-sha256 of its weights, stand in every record that was measured in it. Where no space is asked for, a data set is measured in the net
-whose recipe says that it was trained on that set, and in GIST where no such net is installed.
+GIST needs no weights and is always at hand. A feature net is a published `ClassifyingModel`: its name, and
+the first digits of the sha256 of its weights, stand in every record that was measured in it. Where no space
+is asked for, a data set is measured in the net whose recipe says that it was trained on that set, and in GIST
+where no such net is installed.
 """
 
 from __future__ import annotations
@@ -34,9 +36,11 @@ class FeatureSpace:
     """A way to describe images.
 
     Attributes:
-        name: with a digest: "gist-v1@001ecadca61e", "features-mnist@" and twelve digits of the sha256 of its weights.
+        name: with a digest: "gist-v1@001ecadca61e", "features-mnist@" and twelve digits of the sha256 of its
+            weights.
         describe: uint8 images (N, C, H, W), and who is told (what, done, total) → features (N, F) float64.
-        standardised: whether each feature is to be centred and scaled by training images; those of a net are taken as it gives them.
+        standardised: whether each feature is to be centred and scaled by training images; those of a net are
+            taken as it gives them.
     """
 
     name: str
@@ -48,7 +52,8 @@ GIST = FeatureSpace(name=FEATURES, describe=gist, standardised=True)
 
 
 def feature_space(name: str | None, images: Images) -> FeatureSpace:
-    """Return the space called `name`, "gist" or a published feature net; None: the one in which sets such as `images` are measured.
+    """Return the space called `name`, "gist" or a published feature net; None: the one in which sets such as
+    `images` are measured.
 
     Raises:
         UnknownNameError: nobody has a model of this name.
@@ -63,10 +68,23 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
         return GIST if own is None else _loaded(own, rows)
     card = installed().find(name)
     if not card.family.is_instrument:
-        known = [GIST_NAME, *(other.name for other in installed().cards.values() if other.family.is_instrument and other.name in rows)]
-        raise ArgumentError(f"{name!r} is no classifier whose features samples could be measured in", f"choose one of {', '.join(known)}")
+        known = [
+            GIST_NAME,
+            *(
+                other.name
+                for other in installed().cards.values()
+                if other.family.is_instrument and other.name in rows
+            ),
+        ]
+        raise ArgumentError(
+            f"{name!r} is no classifier whose features samples could be measured in",
+            f"choose one of {', '.join(known)}",
+        )
     if name not in rows:
-        raise HubError(f"{name!r} has no published weights", f"genzoo train {name} makes some; GENZOO_ZOO=runs/{name} lets them be found")
+        raise HubError(
+            f"{name!r} has no published weights",
+            f"genzoo train {name} makes some; GENZOO_ZOO=runs/{name} lets them be found",
+        )
     return _loaded(card, rows, images)
 
 
@@ -85,7 +103,9 @@ def space_of(model: ClassifyingModel, name: str) -> FeatureSpace:
 
 
 def _nets_of(images: Images, rows: Ledger) -> Iterator[Card]:
-    """Yield the published feature nets that were trained on the set of `images`, in its own size; official ones come first."""
+    """Yield the published feature nets that were trained on the set of `images`, in its own size; official
+    ones come first.
+    """
     for card in installed().cards.values():
         trained = card.recipe.data if card.recipe is not None else ""
         fits = tuple(card.config.get("image_shape", images.shape)) == images.shape
@@ -100,7 +120,10 @@ def _loaded(card: Card, rows: Ledger, images: Images | None = None) -> FeatureSp
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")
     if images is not None and not model.any_size and model.image_shape != images.shape:
         raise ArgumentError(
-            f"{card.name!r} was made for images of the shape {model.image_shape}, and {images.name} has {images.shape}",
+            (
+                f"{card.name!r} was made for images of the shape {model.image_shape}, and {images.name} has "
+                f"{images.shape}"
+            ),
             f"--features {GIST_NAME} suits every shape",
         )
     return space_of(model, f"{card.name}@{row.sha256[:DIGITS]}")

@@ -1,10 +1,12 @@
 """Standard errors of means and of other estimates where images are not independent.
 
-The frames of a film resemble their neighbours, and several photographs show one person: twenty-five such frames say hardly more than one.
-A set says which of its images belong together (`Images.blocks`). Blocks are taken for independent draws, images within one are not.
+The frames of a film resemble their neighbours, and several photographs show one person: twenty-five such
+frames say hardly more than one. A set says which of its images belong together (`Images.blocks`). Blocks are
+taken for independent draws, images within one are not.
 
-The errors are those of a set drawn anew, block by block. With few blocks (Frey's test frames are eight) they are themselves uncertain:
-multiply by a quantile of Student's t with blocks - 1 degrees of freedom for an interval.
+The errors are those of a set drawn anew, block by block. With few blocks (Frey's test frames are eight) they
+are themselves uncertain: multiply by a quantile of Student's t with blocks - 1 degrees of freedom for an
+interval.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-Blocks: TypeAlias = "Tensor | None"  # (n,) int64, equal numbers for images that belong together; None: all are independent
+Blocks: TypeAlias = (
+    "Tensor | None"  # (n,) int64, equal numbers for images that belong together; None: all are independent
+)
 
 
 def count_blocks(blocks: Blocks) -> int | None:
@@ -24,10 +28,11 @@ def count_blocks(blocks: Blocks) -> int | None:
 
 
 def mean_error(values: Tensor, blocks: Blocks = None) -> float | None:
-    """Return the standard error of the mean of `values` (n,); None where one value, or one block, says nothing of the spread.
+    """Return the standard error of the mean of `values` (n,); None where one value, or one block, says
+    nothing of the spread.
 
-    The cluster-robust error (Liang & Zeger 1986): squared sums of the deviations within blocks, times G / (G - 1) for G blocks. For blocks
-    of one image it is the usual standard error.
+    The cluster-robust error (Liang & Zeger 1986): squared sums of the deviations within blocks, times G / (G
+    - 1) for G blocks. For blocks of one image it is the usual standard error.
     """
     if len(values) < 2 or count_blocks(blocks) == 1:
         return None
@@ -44,9 +49,11 @@ def block_sums(values: Tensor, blocks: Tensor) -> Tensor:
 
 
 def pair_error(values: Tensor, sides: tuple[Tensor, Tensor] | None = None) -> float:
-    """Return the standard error of the mean of `values` (n,), each of a pair of images whose blocks are `sides`, (n,) and (n,).
+    """Return the standard error of the mean of `values` (n,), each of a pair of images whose blocks are
+    `sides`, (n,) and (n,).
 
-    Pairs that share a block are dependent (the dyadic error of Fafchamps & Gubert 2007); never below the error of independent pairs.
+    Pairs that share a block are dependent (the dyadic error of Fafchamps & Gubert 2007); never below the
+    error of independent pairs.
     """
     plain = float(values.std()) / math.sqrt(len(values))
     if sides is None:
@@ -61,9 +68,11 @@ def pair_error(values: Tensor, sides: tuple[Tensor, Tensor] | None = None) -> fl
 
 
 def groups(count: int, blocks: Blocks, parts: int, order: Tensor) -> Tensor:
-    """Return a number below `parts` for each of `count` images, (count,): groups of nearly equal size that tear no block apart.
+    """Return a number below `parts` for each of `count` images, (count,): groups of nearly equal size that
+    tear no block apart.
 
-    `order` (count,) is the order in which images, or the blocks that they belong to, are dealt out: for equal groups a random one.
+    `order` (count,) is the order in which images, or the blocks that they belong to, are dealt out: for equal
+    groups a random one.
     """
     if blocks is None:
         found = torch.empty(count, dtype=torch.int64)

@@ -1,15 +1,19 @@
-"""Sliced Wasserstein distance between the patches of two sets of images, scale by scale (Karras et al. 2018, section 5).
+"""Sliced Wasserstein distance between the patches of two sets of images, scale by scale (Karras et al. 2018,
+section 5).
 
-From every level of a Laplacian pyramid (full size, half, ... while the shorter side is at least 16 pixels; a smaller image has
-one level) 7x7 patches are taken at random places, 128 per image (fewer beyond 2,048 images, so that a level has at most 262,144).
-Each set's patches are normalised per channel to mean 0 and deviation 1 and projected on 512 random directions; the distance is
-the mean over directions of the mean difference of sorted projections. As in the paper's tables it is given times 1,000.
+From every level of a Laplacian pyramid (full size, half, ... while the shorter side is at least 16 pixels; a
+smaller image has one level) 7x7 patches are taken at random places, 128 per image (fewer beyond 2,048 images,
+so that a level has at most 262,144). Each set's patches are normalised per channel to mean 0 and deviation 1
+and projected on 512 random directions; the distance is the mean over directions of the mean difference of
+sorted projections. As in the paper's tables it is given times 1,000.
 
-Places and directions are a function of the seed, and places are the same in both sets, so equal sets are at distance 0 exactly.
+Places and directions are a function of the seed, and places are the same in both sets, so equal sets are at
+distance 0 exactly.
 
-The standard error is that of other images, other places and other directions. Of images and places: the jackknife over ten groups of
-images, of both sides at once and without tearing blocks apart, by the first 64 directions; of directions: their spread. It says nothing
-of the bias: the distance of two sets of one distribution is above 0 and falls as n grows, which is what the floor is for.
+The standard error is that of other images, other places and other directions. Of images and places: the
+jackknife over ten groups of images, of both sides at once and without tearing blocks apart, by the first 64
+directions; of directions: their spread. It says nothing of the bias: the distance of two sets of one
+distribution is above 0 and falls as n grows, which is what the floor is for.
 """
 
 from __future__ import annotations
@@ -53,14 +57,18 @@ def levels(height: int, width: int) -> list[int]:
 
 
 class Sliced(NamedTuple):
-    """1,000 times the sliced Wasserstein distance: the mean of the levels, and {shorter side of a level: its own}."""
+    """1,000 times the sliced Wasserstein distance: the mean of the levels, and {shorter side of a level: its
+    own}.
+    """
 
     mean: Estimate
     levels: dict[int, Estimate]
 
 
 class _Level(NamedTuple):
-    """Distances at one level: (512,) one for each direction, and (G,) without one group of images each; float64."""
+    """Distances at one level: (512,) one for each direction, and (G,) without one group of images each;
+    float64.
+    """
 
     distances: Tensor
     without: Tensor
@@ -68,7 +76,8 @@ class _Level(NamedTuple):
 
 @neutral()
 def swd(x: object, y: object, seed: int = 0, x_blocks: Blocks = None, y_blocks: Blocks = None) -> Sliced:
-    """Return the distance of two sets of equally many images (N, C, H, W); blocks (N,) say which images of a set belong together.
+    """Return the distance of two sets of equally many images (N, C, H, W); blocks (N,) say which images of a
+    set belong together.
 
     Raises:
         ArgumentError: images that `as_pixels` refuses, of two shapes, or not equally many.
@@ -79,19 +88,28 @@ def swd(x: object, y: object, seed: int = 0, x_blocks: Blocks = None, y_blocks: 
 
 
 @neutral()
-def swd_many(sets: Sequence[Tensor], reference: Tensor, seed: int = 0, blocks: Sequence[Blocks] = ()) -> list[Sliced]:
-    """Return `swd(x, reference, seed)` for each x of `sets`; the reference is described only once. All uint8 (N, C, H, W).
+def swd_many(
+    sets: Sequence[Tensor], reference: Tensor, seed: int = 0, blocks: Sequence[Blocks] = ()
+) -> list[Sliced]:
+    """Return `swd(x, reference, seed)` for each x of `sets`; the reference is described only once. All uint8
+    (N, C, H, W).
 
-    `blocks` are those of each set, and of the reference at the end; none are given where all images are independent.
+    `blocks` are those of each set, and of the reference at the end; none are given where all images are
+    independent.
     """
     if any(len(x) != len(reference) for x in sets):
         counts = ", ".join(f"{len(x):,}" for x in [*sets, reference])
-        raise ArgumentError(f"the sliced Wasserstein distance compares equally many images, not {counts}", "cut the larger set")
+        raise ArgumentError(
+            f"the sliced Wasserstein distance compares equally many images, not {counts}",
+            "cut the larger set",
+        )
     dealt = _groups(len(reference), list(blocks) or [None] * (len(sets) + 1), seed)
     found: list[dict[int, _Level]] = [{} for _ in sets]
     for level, side in enumerate(levels(*reference.shape[2:])):
         patches = [_patches(x, level, seed) for x in [*sets, reference]]
-        for own, measured in zip(found, _measure(patches, dealt, mix("swd", "directions", seed, level)), strict=True):
+        for own, measured in zip(
+            found, _measure(patches, dealt, mix("swd", "directions", seed, level)), strict=True
+        ):
             own[side] = measured
     return [_summary(own) for own in found]
 
@@ -116,34 +134,53 @@ def _error(found: list[_Level]) -> float | None:
         return None
     without = torch.stack([level.without for level in found]).mean(0)  # (G,)
     images = (parts - 1) ** 2 / parts * without.var()
-    directions = sum((level.distances.var() for level in found), torch.zeros(())) / (DIRECTIONS * len(found) ** 2)
+    directions = sum((level.distances.var() for level in found), torch.zeros(())) / (
+        DIRECTIONS * len(found) ** 2
+    )
     return 1000 * float((images + directions).sqrt())
 
 
 def _measure(patches: list[Tensor], dealt: list[Tensor], seed: int) -> list[_Level]:
-    """Return the distances of all but the last of `patches`, (N, P, C, 49) each, to the last, images being of the groups `dealt`."""
+    """Return the distances of all but the last of `patches`, (N, P, C, 49) each, to the last, images being of
+    the groups `dealt`.
+    """
     directions = Draws(seed, 0, DIRECTIONS).normal(patches[0].shape[2] * PATCH**2)
     directions /= directions.norm(dim=1, keepdim=True)
     whole = _distances(patches, directions)
     parts = 1 + max(int(own.max()) for own in dealt)
     without = [
-        [float(found.mean()) for found in _distances([x[own != part] for x, own in zip(patches, dealt, strict=True)], directions[:BATCH])]
+        [
+            float(found.mean())
+            for found in _distances(
+                [x[own != part] for x, own in zip(patches, dealt, strict=True)], directions[:BATCH]
+            )
+        ]
         for part in range(parts if parts > 1 else 0)
     ]
     columns = zip(*without, strict=True) if without else [()] * len(whole)
-    return [_Level(own, torch.tensor(rest, dtype=torch.float64)) for own, rest in zip(whole, columns, strict=True)]
+    return [
+        _Level(own, torch.tensor(rest, dtype=torch.float64)) for own, rest in zip(whole, columns, strict=True)
+    ]
 
 
 def _distances(patches: list[Tensor], directions: Tensor) -> list[Tensor]:
-    """Return for all but the last of `patches`, (N, P, C, 49) each, the distance to the last along each of `directions`: (D,) float64."""
+    """Return for all but the last of `patches`, (N, P, C, 49) each, the distance to the last along each of
+    `directions`: (D,) float64.
+    """
     *sets, reference = map(_normalised, patches)
     found: list[list[Tensor]] = [[] for _ in sets]
     for some in torch.split(directions, BATCH):
         target = _sorted(some @ reference.T)  # (64, patches)
         for own, rows in zip(found, sets, strict=True):
             values = _sorted(some @ rows.T)
-            fewer = min(values.shape[1], target.shape[1])  # blocks may have left one side more images than the other
-            own.append(torch.from_numpy(np.abs(_at(values, fewer) - _at(target, fewer)).mean(axis=1, dtype=np.float64)))
+            fewer = min(
+                values.shape[1], target.shape[1]
+            )  # blocks may have left one side more images than the other
+            own.append(
+                torch.from_numpy(
+                    np.abs(_at(values, fewer) - _at(target, fewer)).mean(axis=1, dtype=np.float64)
+                )
+            )
     return [torch.cat(own) for own in found]
 
 
@@ -163,7 +200,9 @@ def _sorted(projections: Tensor) -> Rows:
 def _patches(images: Tensor, level: int, seed: int) -> Tensor:
     """Return the patches (N, P, C, 49) float32 of one level of the pyramids of `images`."""
     per_image = patches_per_image(len(images))
-    places = Draws(mix("swd", "places", seed, level), 0, 1).uniform(len(images), per_image, 2)[0]  # (N, P, 2) in (0, 1)
+    places = Draws(mix("swd", "places", seed, level), 0, 1).uniform(len(images), per_image, 2)[
+        0
+    ]  # (N, P, 2) in (0, 1)
     parts = []
     for chunk, place in zip(torch.split(images, CHUNK), torch.split(places, CHUNK), strict=True):
         parts.append(_cut(_pyramid_level(chunk.float(), level), place))
@@ -180,7 +219,9 @@ def _normalised(patches: Tensor) -> Tensor:
 
 
 def _cut(x: Tensor, places: Tensor) -> Tensor:
-    """Return the patches (B * P, C, 49) of images (B, C, H, W) whose corners lie at `places` (B, P, 2), shares of the room there is."""
+    """Return the patches (B * P, C, 49) of images (B, C, H, W) whose corners lie at `places` (B, P, 2),
+    shares of the room there is.
+    """
     channels, height, width = x.shape[1:]
     room = torch.tensor([height - PATCH + 1, width - PATCH + 1])
     corners = places.mul(room).long()  # (B, P, 2)
@@ -191,7 +232,9 @@ def _cut(x: Tensor, places: Tensor) -> Tensor:
 
 
 def _pyramid_level(x: Tensor, level: int) -> Tensor:
-    """Return one level of the Laplacian pyramids of images (B, C, H, W): a band of detail, or the small image at the coarsest."""
+    """Return one level of the Laplacian pyramids of images (B, C, H, W): a band of detail, or the small image
+    at the coarsest.
+    """
     for _ in range(level):
         x = _smooth(x)[:, :, ::2, ::2]
     if (min(x.shape[2:]) + 1) // 2 < COARSEST:
@@ -202,9 +245,14 @@ def _pyramid_level(x: Tensor, level: int) -> Tensor:
 
 
 def _smooth(x: Tensor) -> Tensor:
-    """Return images (B, C, H, W) after the binomial filter 1 4 6 4 1 along both axes, mirrored at the borders."""
+    """Return images (B, C, H, W) after the binomial filter 1 4 6 4 1 along both axes, mirrored at the
+    borders.
+    """
     for axis, padding in ((2, (0, 0, 2, 2)), (3, (2, 2, 0, 0))):
         padded = F.pad(x, padding, mode="reflect")
         # Shifted copies are ten times as fast as a convolution of single channels here.
-        x = sum((weight * padded.narrow(axis, shift, x.shape[axis]) for shift, weight in enumerate(BINOMIAL)), torch.zeros_like(x))
+        x = sum(
+            (weight * padded.narrow(axis, shift, x.shape[axis]) for shift, weight in enumerate(BINOMIAL)),
+            torch.zeros_like(x),
+        )
     return x

@@ -1,12 +1,14 @@
-"""The classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545): can samples be told from real images?
+"""The classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545): can samples be told from real
+images?
 
-A classifier is fitted on half of each side and asked about the other half. If both sides are drawn from one distribution, nothing can
-do better than chance, 50 %. The classifier is the linear probe of the features: it has no seed, so that two models are compared and not
-two trainings.
+A classifier is fitted on half of each side and asked about the other half. If both sides are drawn from one
+distribution, nothing can do better than chance, 50 %. The classifier is the linear probe of the features: it
+has no seed, so that two models are compared and not two trainings.
 
-The standard error is that of other images and of other halves. The test is repeated by five divisions in halves, each half learned from in
-its turn. Two such numbers share half of the images asked about or less, so their variance is at least half of the whole: it is counted
-twice, and the error is too large rather than too small (by up to a quarter where it is known). It is never below that of so many coins.
+The standard error is that of other images and of other halves. The test is repeated by five divisions in
+halves, each half learned from in its turn. Two such numbers share half of the images asked about or less, so
+their variance is at least half of the whole: it is counted twice, and the error is too large rather than too
+small (by up to a quarter where it is known). It is never below that of so many coins.
 """
 
 from __future__ import annotations
@@ -24,24 +26,33 @@ from genzoo.noise import Draws, mix
 from genzoo.process import neutral
 
 FEWEST = 4  # rows on a side: two to learn from, two to be asked about
-PENALTY = 1e-3  # of the probe for each row that it learns from: its optimum is then found in tens of steps, and less is learned by heart
+# of the probe for each row that it learns from: its optimum is then found in tens of steps, and less is
+# learned by heart
+PENALTY = 1e-3
 DIVISIONS = 5  # in halves; the first one gives the value, all of them its standard error
 
 
 @neutral()
 def two_sample(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks = None) -> Estimate:
-    """Return how often a linear classifier of features x (N, F) and y (N, F) is right about the half it has not seen: 0.5 is ideal.
+    """Return how often a linear classifier of features x (N, F) and y (N, F) is right about the half it has
+    not seen: 0.5 is ideal.
 
-    Below 0.5 is chance. The first half of the rows of each side is learned from: let their order be random. Where `x_blocks` (N,) or
-    `y_blocks` (N,) say which rows belong together, no block is torn apart: who was learned from is not asked about.
+    Below 0.5 is chance. The first half of the rows of each side is learned from: let their order be random.
+    Where `x_blocks` (N,) or `y_blocks` (N,) say which rows belong together, no block is torn apart: who was
+    learned from is not asked about.
 
     Raises:
         ArgumentError: different widths or numbers of rows, fewer than 4, or values that are not finite.
     """
     if x.shape != y.shape or len(x) < FEWEST:
         came = f"{tuple(x.shape)} and {tuple(y.shape)}"
-        raise ArgumentError(f"the two-sample test needs two sets of features (N, F) of one shape, N at least {FEWEST}, not {came}")
-    known = [None if count_blocks(blocks) == 1 else blocks for blocks in (x_blocks, y_blocks)]  # one block cannot be divided
+        raise ArgumentError(
+            f"the two-sample test needs two sets of features (N, F) of one shape, N at least {FEWEST}, "
+            f"not {came}"
+        )
+    known = [
+        None if count_blocks(blocks) == 1 else blocks for blocks in (x_blocks, y_blocks)
+    ]  # one block cannot be divided
     found = []
     for number in range(DIVISIONS):
         learned = [_first_half(len(x), blocks, number, side) for side, blocks in enumerate(known)]
@@ -54,8 +65,14 @@ def two_sample(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks =
 
 
 def _first_half(count: int, blocks: Blocks, number: int, side: int) -> Tensor:
-    """Return which of `count` rows one of two halves has, (count,) bool; the first of divisions goes by the order of the rows."""
-    order = Draws(mix("two-sample", number, side), 0, 1).uniform(count)[0].argsort(stable=True) if number else torch.arange(count)
+    """Return which of `count` rows one of two halves has, (count,) bool; the first of divisions goes by the
+    order of the rows.
+    """
+    order = (
+        Draws(mix("two-sample", number, side), 0, 1).uniform(count)[0].argsort(stable=True)
+        if number
+        else torch.arange(count)
+    )
     if blocks is not None:
         return groups(count, blocks, 2, order) == 0
     half = torch.zeros(count, dtype=torch.bool)
@@ -64,8 +81,12 @@ def _first_half(count: int, blocks: Blocks, number: int, side: int) -> Tensor:
 
 
 def _accuracy(x: Tensor, y: Tensor, x_half: Tensor, y_half: Tensor) -> float:
-    """Return how often a probe fitted to one half is right about the rows of the other, the mean of both sides."""
+    """Return how often a probe fitted to one half is right about the rows of the other, the mean of both
+    sides.
+    """
     sides = torch.arange(2).repeat_interleave(torch.stack([x_half.sum(), y_half.sum()]))
     probe = fit_probe(torch.cat([x[x_half], y[y_half]]), sides, PENALTY * len(sides))
-    shares = [(probe.predict(rows) == side).double().mean() for side, rows in enumerate((x[~x_half], y[~y_half]))]
+    shares = [
+        (probe.predict(rows) == side).double().mean() for side, rows in enumerate((x[~x_half], y[~y_half]))
+    ]
     return float(sum(shares)) / 2

@@ -1,4 +1,6 @@
-"""One cell of an experiment: skipped if it is finished, resumed if it was interrupted; a run that collapses is a result too."""
+"""One cell of an experiment: skipped if it is finished, resumed if it was interrupted; a run that collapses
+is a result too.
+"""
 
 from __future__ import annotations
 
@@ -50,19 +52,30 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """Return every field, ready for JSON."""
-        return {**facts_of(self.cell), **{key: getattr(self, key) for key in ("records", "collapsed", "found", "seconds")}}
+        return {
+            **facts_of(self.cell),
+            **{key: getattr(self, key) for key in ("records", "collapsed", "found", "seconds")},
+        }
 
 
 def facts_of(cell: Cell) -> dict[str, Any]:
     """Return what a cell is, as JSON gives it back."""
-    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "data", "steps", "n", "metrics", "features", "split")}
+    facts = {
+        key: getattr(cell, key)
+        for key in ("row", "column", "seed", "model", "data", "steps", "n", "metrics", "features", "split")
+    }
     return json.loads(json.dumps({**facts, "settings": dict(cell.settings)}))  # type: ignore[no-any-return]
 
 
 def play_all(
-    experiment: Experiment, cards: Mapping[str, Card], folder: Path, device: str | None = None, tell: Callable[[str], None] | None = None
+    experiment: Experiment,
+    cards: Mapping[str, Card],
+    folder: Path,
+    device: str | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Iterator[list[Result]]:
-    """Train what is not finished, cell by cell; yield the results so far, in the order of the cells, after each that is done.
+    """Train what is not finished, cell by cell; yield the results so far, in the order of the cells, after
+    each that is done.
 
     Args:
         experiment: rows, columns, seeds.
@@ -82,8 +95,13 @@ def play_all(
         if done[cell.name] is None:
             if tell is not None:
                 words = " × ".join(filter(None, (cell.row, cell.column)))
-                tell(f"cell {number} of {len(todo)}: {words}, seed {cell.seed}, {cell.model}, {cell.steps:,} rounds")
-            done[cell.name] = play_cell(cell, cards[cell.model], folder / cell.name, device, quiet=tell is None)
+                tell(
+                    f"cell {number} of {len(todo)}: {words}, seed {cell.seed}, {cell.model}, "
+                    f"{cell.steps:,} rounds"
+                )
+            done[cell.name] = play_cell(
+                cell, cards[cell.model], folder / cell.name, device, quiet=tell is None
+            )
         yield [result for result in done.values() if result is not None]
 
 
@@ -107,9 +125,13 @@ def finished(cell: Cell, folder: Path) -> Result | None:
         longer = known["steps"] < wanted["steps"]
         known["steps"] = wanted["steps"] if longer else known["steps"]
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is damaged: {type(error).__name__}: {error}", "delete it to measure the cell again") from error
+        raise StorageError(
+            f"{path} is damaged: {type(error).__name__}: {error}", "delete it to measure the cell again"
+        ) from error
     if known != wanted:
-        raise TrainingError(f"the cell in {folder} was made with other settings", "choose another --out, or delete the folder")
+        raise TrainingError(
+            f"the cell in {folder} was made with other settings", "choose another --out, or delete the folder"
+        )
     return None if longer or any(again) else result
 
 
@@ -124,28 +146,42 @@ def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: b
     collapsed, weights = "", None
     try:
         outcome = conduct(
-            card, cell.data, folder, cell.steps, resume="auto", settings=cell.settings,
-            device=device, quiet=quiet, tensorboard=False, scored=False,
-        )  # fmt: skip
+            card,
+            cell.data,
+            folder,
+            cell.steps,
+            resume="auto",
+            settings=cell.settings,
+            device=device,
+            quiet=quiet,
+            tensorboard=False,
+            scored=False,
+        )
         weights = outcome.weights
         if not outcome.finished:
             raise Interrupted(outcome.signal or signal.SIGINT)
     except CollapseError as error:
         collapsed = error.message
     records = measure(cell, card, weights) if weights else []
-    result = Result(cell=cell, records=records, collapsed=collapsed, found=findings(folder), seconds=seconds(folder))
+    result = Result(
+        cell=cell, records=records, collapsed=collapsed, found=findings(folder), seconds=seconds(folder)
+    )
     atomic_write(folder / RESULT, json.dumps(result.as_dict(), indent=2).encode())
     return result
 
 
 def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
-    """Return the records of the trained cell's samples and of the floor that real images reach, or those of its likelihood.
+    """Return the records of the trained cell's samples and of the floor that real images reach, or those of
+    its likelihood.
 
     The likelihood is measured where there is one and the experiment names neither metrics nor features.
     """
     model: Any = build_filled(card, read_capped(weights, _LARGE), str(weights))
     known = card.replace(recipe=plan(card, cell.settings)[0])
-    train, test = (held_in(model, known, cell.data, part) for part in (FIT if cell.split == "valid" else "train", cell.split))
+    train, test = (
+        held_in(model, known, cell.data, part)
+        for part in (FIT if cell.split == "valid" else "train", cell.split)
+    )
     with torch.no_grad():
         if isinstance(model, ImplicitModel) or cell.metrics or cell.features:
             chosen: dict[str, Any] = {"metrics": cell.metrics or None, "features": cell.features or None}

@@ -1,4 +1,6 @@
-"""An experiment as data: a TOML file of rows and columns, each a few settings; every row with every column and seed is a cell."""
+"""An experiment as data: a TOML file of rows and columns, each a few settings; every row with every column
+and seed is a cell.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +34,11 @@ class Experiment:
     Attributes:
         title: heads the table.
         data: what every cell is trained and measured on, see `genzoo train --data`.
-        budget: turns of all players in a cell, so that each costs about the same: a round with five turns of D and one of G takes six.
+        budget: turns of all players in a cell, so that each costs about the same: a round with five turns of
+            D and one of G takes six.
         players: whose turns are counted; ["model"] for models that are trained by their likelihood.
-        split: which images the cells are measured on: "valid", which are then kept out of training, or "test", once all is chosen.
+        split: which images the cells are measured on: "valid", which are then kept out of training, or
+            "test", once all is chosen.
         n: images that are measured.
         metrics: which, see `genzoo.evaluation.METRICS`; none = all, or of a model that has a likelihood that.
         features: what images are described by, "gist" or a published feature net; "" = the data set's own.
@@ -64,7 +68,9 @@ class Experiment:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One run: the place in the table, the card, data and settings, how many rounds the budget allows, and what is measured."""
+    """One run: the place in the table, the card, data and settings, how many rounds the budget allows, and
+    what is measured.
+    """
 
     row: str
     column: str
@@ -81,11 +87,15 @@ class Cell:
     @property
     def name(self) -> str:
         """The cell's folder: `no-batch-norm--wgan--0`."""
-        return "--".join(re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") or "all" for part in (self.row, self.column, str(self.seed)))
+        return "--".join(
+            re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") or "all"
+            for part in (self.row, self.column, str(self.seed))
+        )
 
 
 def read(source: str, changes: Mapping[str, Any] | None = None) -> Experiment:
-    """Return the experiment of a file, or of one that comes with genzoo by its name; `changes` replace keys of it.
+    """Return the experiment of a file, or of one that comes with genzoo by its name; `changes` replace keys
+    of it.
 
     Raises:
         UnknownNameError: no such file, and none that comes with genzoo; or a key that no experiment has.
@@ -93,14 +103,25 @@ def read(source: str, changes: Mapping[str, Any] | None = None) -> Experiment:
     """
     path = HOME / f"{source}.toml" if source in names() else Path(source)
     if not os.path.isfile(path):
-        raise UnknownNameError(f"there is no experiment {source!r}{suggest(source, names())}", f"a .toml file, or {', '.join(names())}")
+        raise UnknownNameError(
+            f"there is no experiment {source!r}{suggest(source, names())}",
+            f"a .toml file, or {', '.join(names())}",
+        )
     try:
         found = tomllib.loads(read_capped(path, _CAP).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ArgumentError(f"{path} cannot be read: {error}", "see genzoo/experiments for examples") from error
+        raise ArgumentError(
+            f"{path} cannot be read: {error}", "see genzoo/experiments for examples"
+        ) from error
     given = {key: value for key, value in (changes or {}).items() if value is not None}
-    settings = {**found.pop("settings", {}), **given.pop("settings", {})} if isinstance(found.get("settings", {}), dict) else None
-    return parse(Experiment, {**found, **given, **({} if settings is None else {"settings": settings})}, path.name)
+    settings = (
+        {**found.pop("settings", {}), **given.pop("settings", {})}
+        if isinstance(found.get("settings", {}), dict)
+        else None
+    )
+    return parse(
+        Experiment, {**found, **given, **({} if settings is None else {"settings": settings})}, path.name
+    )
 
 
 def names() -> list[str]:
@@ -116,21 +137,33 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
     """
     rows, columns = experiment.rows or {"": {}}, experiment.columns or {"": {}}
     taken: dict[str, Cell] = {}
-    for (row, of_row), (column, of_column), seed in itertools.product(rows.items(), columns.items(), range(experiment.seeds)):
-        settings = {"seed": seed, "validation": experiment.split == "valid", **flat(experiment.settings), **flat(of_row), **flat(of_column)}
+    for (row, of_row), (column, of_column), seed in itertools.product(
+        rows.items(), columns.items(), range(experiment.seeds)
+    ):
+        settings = {
+            "seed": seed,
+            "validation": experiment.split == "valid",
+            **flat(experiment.settings),
+            **flat(of_row),
+            **flat(of_column),
+        }
         model = str(settings.pop("model", experiment.model))
         turns = sum(int(settings.get(f"turns.{player}", 1)) for player in experiment.players)
         steps = max(1, experiment.budget // max(1, turns))
         shared = {key: getattr(experiment, key) for key in ("data", "n", "metrics", "features", "split")}
         cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps, **shared)
         if cell.name in taken:
-            raise ArgumentError(f"two cells would lie in the folder {cell.name}", "give rows and columns other names")
+            raise ArgumentError(
+                f"two cells would lie in the folder {cell.name}", "give rows and columns other names"
+            )
         taken[cell.name] = cell
         yield cell
 
 
 def flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a table: `rate.generator = 1e-4`, which TOML reads as a table in a table, is one key again."""
+    """Return the settings of a table: `rate.generator = 1e-4`, which TOML reads as a table in a table, is one
+    key again.
+    """
     found: dict[str, Any] = {}
     for key, value in table.items():
         if isinstance(value, Mapping):

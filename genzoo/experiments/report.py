@@ -1,4 +1,6 @@
-"""What an experiment says: a table for each measure, what the training doctor found, all of it as data, and one picture of the samples."""
+"""What an experiment says: a table for each measure, what the training doctor found, all of it as data, and
+one picture of the samples.
+"""
 
 from __future__ import annotations
 
@@ -40,9 +42,19 @@ def lines(experiment: Experiment, results: Sequence[Result]) -> Iterator[str]:
     yield f"# {experiment.title}"
     yield ""
     yield (
-        f"{experiment.data}; {len(results)} of {total} cells, each of {experiment.budget:,} turns of all players"
-        + (f"; mean ± standard error of {experiment.seeds} seeds" if experiment.seeds > 1 else "; ± is the standard error over images")
-        + f"; {experiment.n:,} {JUDGES[experiment.split]} images at most, and as many samples where they are measured."
+        (
+            f"{experiment.data}; {len(results)} of {total} cells, each of {experiment.budget:,} turns of all "
+            "players"
+        )
+        + (
+            f"; mean ± standard error of {experiment.seeds} seeds"
+            if experiment.seeds > 1
+            else "; ± is the standard error over images"
+        )
+        + (
+            f"; {experiment.n:,} {JUDGES[experiment.split]} images at most, and as many samples where they "
+            "are measured."
+        )
     )
     for measure in dict.fromkeys(_measure(record) for result in results for record in result.records):
         yield from ("", f"## {measure}", "")
@@ -52,12 +64,16 @@ def lines(experiment: Experiment, results: Sequence[Result]) -> Iterator[str]:
     yield from _table(experiment, results, _ailments)
 
 
-def _table(experiment: Experiment, results: Sequence[Result], words: Callable[[Sequence[Result]], str]) -> Iterator[str]:
+def _table(
+    experiment: Experiment, results: Sequence[Result], words: Callable[[Sequence[Result]], str]
+) -> Iterator[str]:
     columns = list(experiment.columns or {"": {}})
     yield "| " + " | ".join(["", *columns]) + " |"
     yield "|---" * (1 + len(columns)) + "|"
     for row in experiment.rows or {"": {}}:
-        told = [words([r for r in results if (r.cell.row, r.cell.column) == (row, column)]) for column in columns]
+        told = [
+            words([r for r in results if (r.cell.row, r.cell.column) == (row, column)]) for column in columns
+        ]
         yield "| " + " | ".join([row, *told]) + " |"
 
 
@@ -68,40 +84,68 @@ def _opened(path: Path) -> Image.Image:
 
 
 def _measure(record: Mapping[str, Any]) -> str:
-    """Return what a record measures, "nll, bits/dim": numbers of another unit, and bounds, have a table of their own."""
+    """Return what a record measures, "nll, bits/dim": numbers of another unit, and bounds, have a table of
+    their own.
+    """
     unit = "" if record["unit"] == "1" else f", {record['unit']}"
     return f"{record['label']}{unit}" + (" (a bound)" if record["kind"] in BOUNDS else "")
 
 
 def _measured(measure: str, found: Sequence[Result]) -> str:
     """Return what a place of the table says of a measure: its value, or that the runs collapsed."""
-    records = [record for result in found for record in result.records if _measure(record) == measure and record["subject"] != FLOOR]
+    records = [
+        record
+        for result in found
+        for record in result.records
+        if _measure(record) == measure and record["subject"] != FLOOR
+    ]
     failed = sum(bool(result.collapsed) for result in found)
     lost = f"{failed} of {len(found)} collapsed" if failed else ""
     if not records:
         return lost or "–"
     values = [record["value"] for record in records]
     spread = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else records[0]["stderr"]
-    return ", ".join(filter(None, (f"{statistics.mean(values):.4g}" + (f" ± {spread:.2g}" if spread is not None else ""), lost)))
+    return ", ".join(
+        filter(
+            None,
+            (f"{statistics.mean(values):.4g}" + (f" ± {spread:.2g}" if spread is not None else ""), lost),
+        )
+    )
 
 
 def _ailments(found: Sequence[Result]) -> str:
-    kinds = [kind for result in found for kind in [*result.found, *(["the run ended"] if result.collapsed else [])]]
+    kinds = [
+        kind for result in found for kind in [*result.found, *(["the run ended"] if result.collapsed else [])]
+    ]
     counted = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-    return ", ".join(kind + (f" ({count} of {len(found)})" if len(found) > 1 else "") for kind, count in counted.items()) or "–"
+    return (
+        ", ".join(
+            kind + (f" ({count} of {len(found)})" if len(found) > 1 else "")
+            for kind, count in counted.items()
+        )
+        or "–"
+    )
 
 
 def _floor(results: Sequence[Result], measure: str) -> Iterable[str]:
     values = [
-        record["value"] for result in results for record in result.records if _measure(record) == measure and record["subject"] == FLOOR
+        record["value"]
+        for result in results
+        for record in result.records
+        if _measure(record) == measure and record["subject"] == FLOOR
     ]
     return ("", f"Training images reach {statistics.mean(values):.4g}.") if values else ()
 
 
 def picture(experiment: Experiment, folder: Path) -> Image.Image:
-    """Return the samples of every cell, of its first seed, in the places of the table; blank where there are none."""
+    """Return the samples of every cell, of its first seed, in the places of the table; blank where there are
+    none.
+    """
     rows, columns = list(experiment.rows or {"": {}}), list(experiment.columns or {"": {}})
-    first = {(cell.row, cell.column): folder / cell.name / "samples.png" for cell in reversed(list(cells(experiment)))}
+    first = {
+        (cell.row, cell.column): folder / cell.name / "samples.png"
+        for cell in reversed(list(cells(experiment)))
+    }
     tiles = {place: _opened(path) for place, path in first.items() if os.path.isfile(path)}
     side = next(iter(tiles.values()), Image.new("RGB", (128, 128))).size
     font = ImageFont.load_default(_LETTER)

@@ -1,6 +1,8 @@
-"""The lecture's curve: what G pays for a fake that D calls real with the probability D, log(1 - D) against -log D.
+"""The lecture's curve: what G pays for a fake that D calls real with the probability D, log(1 - D) against
+-log D.
 
-log(1 - D) is flat at the left, where G begins: D is sure of its fakes, and G learns nothing from being told so. -log D is steep there.
+log(1 - D) is flat at the left, where G begins: D is sure of its fakes, and G learns nothing from being told
+so. -log D is steep there.
 """
 
 from __future__ import annotations
@@ -27,4 +29,10 @@ def curves() -> list[Curve]:
 def save(path: Path) -> Path:
     """Write the figure to `path` as PNG and return the path."""
     title = "What the generator minimises"
-    return save_plot(curves(), path, title=title, x_label="D(G(z)): how real D finds the fake", y_label="what G pays for it, nats")
+    return save_plot(
+        curves(),
+        path,
+        title=title,
+        x_label="D(G(z)): how real D finds the fake",
+        y_label="what G pays for it, nats",
+    )

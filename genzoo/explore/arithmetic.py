@@ -1,7 +1,9 @@
-"""Sums of concepts: "smiling woman" - "neutral woman" + "neutral man" (Radford et al. 2016, section 6.3.2, figure 7).
+"""Sums of concepts: "smiling woman" - "neutral woman" + "neutral man" (Radford et al. 2016, section 6.3.2,
+figure 7).
 
-A concept is the mean z of at least three images: a single z carries its own accidents, and sums of singles were unstable. The same
-sum over pixels is the control: it gives ghosts of overlaid images, which is what z is better than.
+A concept is the mean z of at least three images: a single z carries its own accidents, and sums of singles
+were unstable. The same sum over pixels is the control: it gives ghosts of overlaid images, which is what z is
+better than.
 """
 
 from __future__ import annotations
@@ -45,23 +47,36 @@ class Sum(NamedTuple):
 
 @neutral()
 def arithmetic(
-    model: LatentModel, plus: Sequence[Any], minus: Sequence[Any] = (), n: int = AROUND, noise: float = NOISE, seed: int | None = None
+    model: LatentModel,
+    plus: Sequence[Any],
+    minus: Sequence[Any] = (),
+    n: int = AROUND,
+    noise: float = NOISE,
+    seed: int | None = None,
 ) -> Sum:
-    """Return the images of the sum of the concepts in `plus` less those in `minus`, each a group of latent vectors (≥ 3, latent_size).
+    """Return the images of the sum of the concepts in `plus` less those in `minus`, each a group of latent
+    vectors (≥ 3, latent_size).
 
-    Groups come from `of_seeds` or `of_images`. Around the sum, `n` - 1 neighbours are drawn with uniform noise of ± `noise` on each
-    component of z. The paper's figure is plus=[smiling woman, neutral man], minus=[neutral woman].
+    Groups come from `of_seeds` or `of_images`. Around the sum, `n` - 1 neighbours are drawn with uniform
+    noise of ± `noise` on each component of z. The paper's figure is plus=[smiling woman, neutral man],
+    minus=[neutral woman].
 
     Raises:
-        ArgumentError: a model without z, nothing to add, a group of fewer than three vectors, a wrong n, noise or seed.
+        ArgumentError: a model without z, nothing to add, a group of fewer than three vectors, a wrong n,
+            noise or seed.
     """
     check_latent_model(model)
     count, first = check_count(n), check_seed(seed)
     if isinstance(noise, bool) or not isinstance(noise, (int, float)) or not 0 <= noise <= 100:
-        raise ArgumentError(f"noise must be a number between 0 and 100, not {safe_repr(noise)}", f"{NOISE} is that of the paper")
+        raise ArgumentError(
+            f"noise must be a number between 0 and 100, not {safe_repr(noise)}",
+            f"{NOISE} is that of the paper",
+        )
     groups = [*_groups(model, plus, "plus"), *_groups(model, minus, "minus")]
     if not len(plus):
-        raise ArgumentError("plus holds no concept to add", "plus=[of_seeds(model, [3, 14, 15])], for example")
+        raise ArgumentError(
+            "plus holds no concept to add", "plus=[of_seeds(model, [3, 14, 15])], for example"
+        )
     signs = torch.tensor([1.0] * len(plus) + [-1.0] * len(minus), device=model.device)
     means = torch.stack([group.mean(0) for group in groups])  # (groups, D)
     z = signs @ means  # (D,)
@@ -74,12 +89,16 @@ def arithmetic(
 
 def _groups(model: LatentModel, groups: Any, name: str) -> list[Tensor]:
     if isinstance(groups, (str, bytes, Tensor)) or not isinstance(groups, Sequence):
-        raise ArgumentError(f"{name} must be a list of groups of latent vectors, not {type(groups).__name__}", f"{name}=[group]")
+        raise ArgumentError(
+            f"{name} must be a list of groups of latent vectors, not {type(groups).__name__}",
+            f"{name}=[group]",
+        )
     return [check_group(model, group, f"{name}[{place}]") for place, group in enumerate(groups)]
 
 
 def picture(result: Sum, samples: Sequence[Tensor], minus: int) -> Image.Image:
-    """Return the figure of the paper: samples of each concept above its mean, the sum's signs between them; the result; the control.
+    """Return the figure of the paper: samples of each concept above its mean, the sum's signs between them;
+    the result; the control.
 
     Args:
         result: of nine images.
@@ -96,4 +115,6 @@ def picture(result: Sum, samples: Sequence[Tensor], minus: int) -> Image.Image:
         parts.append(above(grid(samples[concept][:FEWEST], columns=1), mean))
     around = [*range(1, AROUND // 2 + 1), 0, *range(AROUND // 2 + 1, AROUND)]
     control = grid(result.control[None])
-    return beside(*parts, sign("=", control), grid(result.images[around], columns=3), sign(" ", control), control)
+    return beside(
+        *parts, sign("=", control), grid(result.images[around], columns=3), sign(" ", control), control
+    )

@@ -1,4 +1,6 @@
-"""Images completed: a part is kept, the rest is drawn by an autoregressive model (van den Oord et al. 2016, figure 1)."""
+"""Images completed: a part is kept, the rest is drawn by an autoregressive model (van den Oord et al. 2016,
+figure 1).
+"""
 
 from __future__ import annotations
 
@@ -42,8 +44,10 @@ class Completions:
         images: (N, C, H, W), the images themselves.
         mask: bool (H, W), True where they were kept.
         drawn: (N, n, C, H, W), n completions of each.
-        log_prob: (N, n + 1) nats, log p of each completed image, kept part and all; the last column is that of the image itself.
-        log_prob_drawn: (N, n + 1) nats, the share of it that belongs to the pixels that are not kept: Σ log p(x_i | x_1 … x_{i-1}).
+        log_prob: (N, n + 1) nats, log p of each completed image, kept part and all; the last column is that
+            of the image itself.
+        log_prob_drawn: (N, n + 1) nats, the share of it that belongs to the pixels that are not kept: Σ log
+            p(x_i | x_1 … x_{i-1}).
     """
 
     images: Tensor
@@ -64,7 +68,9 @@ class Completions:
         return self._row(self.drawn)
 
     def frames(self, count: int = FRAMES) -> Iterator[Tensor]:
-        """Yield `rows` as they stood while the completions were drawn, at most `count` pictures of which the last is `rows`."""
+        """Yield `rows` as they stood while the completions were drawn, at most `count` pictures of which the
+        last is `rows`.
+        """
         for drawn in unveiled(self.drawn.flatten(0, 1), self.mask, count):
             yield self._row(drawn.view_as(self.drawn))
 
@@ -92,9 +98,11 @@ def keep_mask(keep: str, height: int, width: int) -> Tensor:
 
 
 def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
-    """Return which pixels are kept, bool (H, W), of a picture of just that size: white is kept; black and transparent are drawn.
+    """Return which pixels are kept, bool (H, W), of a picture of just that size: white is kept; black and
+    transparent are drawn.
 
-    Of a picture with transparent holes that is not black and white, such as a photograph, all that is opaque is kept.
+    Of a picture with transparent holes that is not black and white, such as a photograph, all that is opaque
+    is kept.
 
     Raises:
         ArgumentError: another size, or a picture that does not tell what is kept.
@@ -104,7 +112,10 @@ def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
         with faults(), open_image(Path(path)) as picture:
             wide, high = picture.size
             if (high, wide) != (height, width):
-                raise ArgumentError(f"the mask {path} is {high}x{wide}, and the images {height}x{width}", "draw it in their size")
+                raise ArgumentError(
+                    f"the mask {path} is {high}x{wide}, and the images {height}x{width}",
+                    "draw it in their size",
+                )
             with room(picture):
                 picture.load()
                 grey, alpha = _grey_and_alpha(picture)
@@ -124,7 +135,9 @@ def _grey_and_alpha(picture: Image.Image) -> tuple[Tensor, Tensor]:
 
 
 def _kept(grey: Tensor, alpha: Tensor, what: str) -> Tensor:
-    """Return which pixels are kept: those that are white, or opaque in a picture that is not black and white."""
+    """Return which pixels are kept: those that are white, or opaque in a picture that is not black and
+    white.
+    """
     opaque = alpha == 255
     veiled = int(((alpha > 0) & ~opaque).sum())
     if veiled:
@@ -135,18 +148,27 @@ def _kept(grey: Tensor, alpha: Tensor, what: str) -> Tensor:
         raise ArgumentError(f"{what} has {between:,} pixels that are neither white nor black", RULE)
     kept = opaque if between else opaque & (grey == white)
     if not opaque.all() and not kept.any() and bool(opaque.any()):
-        raise ArgumentError(f"{what} is black with transparent holes, and both would be drawn", "paint white what is to be kept")
+        raise ArgumentError(
+            f"{what} is black with transparent holes, and both would be drawn",
+            "paint white what is to be kept",
+        )
     return kept
 
 
 @neutral()
 def completions(
-    model: Model, images: Pixels, mask: Pixels, n: int = 6, seed: int | None = None, progress: Progress | None = None
+    model: Model,
+    images: Pixels,
+    mask: Pixels,
+    n: int = 6,
+    seed: int | None = None,
+    progress: Progress | None = None,
 ) -> Completions:
-    """Complete each image (N, C, H, W) `n` times where `mask` (H, W) is False, and say how probable the completions are.
+    """Complete each image (N, C, H, W) `n` times where `mask` (H, W) is False, and say how probable the
+    completions are.
 
-    Completions are draws from p(rest | kept) where the kept part comes first in raster order (the top half); for other masks each
-    pixel is drawn given all that lies before it, kept or drawn.
+    Completions are draws from p(rest | kept) where the kept part comes first in raster order (the top half);
+    for other masks each pixel is drawn given all that lies before it, kept or drawn.
 
     Args:
         model: one that draws pixel by pixel.
@@ -157,20 +179,26 @@ def completions(
         progress: told (done, total) in pixels.
 
     Raises:
-        ArgumentError: a model that has no order of pixels; images, mask, n or seed that `AutoregressiveModel.complete` refuses.
+        ArgumentError: a model that has no order of pixels; images, mask, n or seed that
+            `AutoregressiveModel.complete` refuses.
     """
     if not isinstance(model, AutoregressiveModel):
         hint = "pixel models can: genzoo list --family tractable"
         raise ArgumentError(f"{type(model).__name__} cannot complete images: it draws them whole", hint)
     kept, whole = as_tensor(mask, "mask"), model.check_images(images, "images")
     if tuple(kept.shape) != model.image_shape[1:]:
-        raise ArgumentError(f"mask must have the shape {model.image_shape[1:]}, not {tuple(kept.shape)}", "one True or False per pixel")
+        raise ArgumentError(
+            f"mask must have the shape {model.image_shape[1:]}, not {tuple(kept.shape)}",
+            "one True or False per pixel",
+        )
     model.check_levels(whole, "images")
     drawn = model.complete(whole, kept, n, seed, progress=progress)  # (N, n, C, H, W)
     every = torch.cat([drawn, whole[:, None]], dim=1)  # (N, n + 1, C, H, W)
     ask = partial(_log_probs, model, kept)
     both = in_chunks(ask, every.flatten(0, 1), model.decode_chunk).view(*every.shape[:2], 2).cpu()
-    return Completions(images=whole, mask=kept.cpu(), drawn=drawn, log_prob=both[..., 0], log_prob_drawn=both[..., 1])
+    return Completions(
+        images=whole, mask=kept.cpu(), drawn=drawn, log_prob=both[..., 0], log_prob_drawn=both[..., 1]
+    )
 
 
 def _log_probs(model: AutoregressiveModel, mask: Tensor, x: Tensor) -> Tensor:

@@ -1,4 +1,6 @@
-"""Concepts: groups of images that share labels or attributes, or that somebody chose by looking, each with its latent vectors."""
+"""Concepts: groups of images that share labels or attributes, or that somebody chose by looking, each with
+its latent vectors.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from genzoo.process import neutral
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 FEWEST = 3  # images of a concept
-CLEAR = 0.9  # probability from which an attribute counts as there; below 1 - CLEAR it counts as absent, between as neither
+# probability from which an attribute counts as there; below 1 - CLEAR it counts as absent, between as neither
+CLEAR = 0.9
 NOT = "not-"
 _LABEL = re.compile(r"\d{1,9}", re.ASCII)
 
@@ -29,14 +32,17 @@ _LABEL = re.compile(r"\d{1,9}", re.ASCII)
 def of_seeds(model: LatentModel, seeds: Sequence[int | tuple[int, int]]) -> Tensor:
     """Return the group of latent vectors (len(seeds), latent_size) whose images were chosen by looking.
 
-    A seed stands for the first image of `model.sample(n, seed)`, a pair (seed, i) for image i of it, counted from 0.
+    A seed stands for the first image of `model.sample(n, seed)`, a pair (seed, i) for image i of it, counted
+    from 0.
 
     Raises:
         ArgumentError: a model without z, fewer than three seeds, or a wrong one.
     """
     check_latent_model(model)
     if isinstance(seeds, (str, bytes)) or not isinstance(seeds, Sequence):
-        raise ArgumentError(f"seeds must be whole numbers, not {safe_repr(seeds)}", "for example seeds=[3, 14, 15]")
+        raise ArgumentError(
+            f"seeds must be whole numbers, not {safe_repr(seeds)}", "for example seeds=[3, 14, 15]"
+        )
     check_size(len(seeds), "seeds")
     return torch.cat([model._latents(Draws(*_draw(seed), 1, model.device)) for seed in seeds])
 
@@ -47,14 +53,16 @@ def _draw(seed: Any) -> tuple[int, int]:
     number = whole(image)
     if first is None or number is None or not 0 <= number < 2**63:
         raise ArgumentError(
-            f"a seed of a group must be a whole number or (seed, image), not {safe_repr(seed)}", "seeds=[3, (14, 0), (14, 5)]"
+            f"a seed of a group must be a whole number or (seed, image), not {safe_repr(seed)}",
+            "seeds=[3, (14, 0), (14, 5)]",
         )
     return check_seed(first), number
 
 
 @neutral()
 def of_images(model: EncodingModel, images: Any, name: str = "images") -> Tensor:
-    """Return the group of codes (N, latent_size) of images (N, C, H, W) that share a label; `name` is what messages call them.
+    """Return the group of codes (N, latent_size) of images (N, C, H, W) that share a label; `name` is what
+    messages call them.
 
     Raises:
         ArgumentError: a model that cannot encode, wrong images, or fewer than three.
@@ -66,12 +74,15 @@ def of_images(model: EncodingModel, images: Any, name: str = "images") -> Tensor
 
 
 def check_group(model: LatentModel, group: Any, name: str) -> Tensor:
-    """Return `group` as latent vectors (≥ 3, latent_size), or raise ArgumentError that says what to use instead."""
+    """Return `group` as latent vectors (≥ 3, latent_size), or raise ArgumentError that says what to use
+    instead.
+    """
     try:
         size = len(group)
     except TypeError as error:
         raise ArgumentError(
-            f"{name} must be a group of latent vectors, not {type(group).__name__}", "see of_seeds and of_images"
+            f"{name} must be a group of latent vectors, not {type(group).__name__}",
+            "see of_seeds and of_images",
         ) from error
     check_size(size, name)
     return model.check_latents(group, name).detach()
@@ -82,7 +93,10 @@ def check_size(size: int, name: str) -> None:
     if size < FEWEST:
         found = "is empty" if not size else f"has {size}"
         raise ArgumentError(
-            f"{name} {found}: a concept is the mean of at least {FEWEST}, as a single z carries its own accidents",
+            (
+                f"{name} {found}: a concept is the mean of at least {FEWEST}, as a single z carries its own "
+                "accidents"
+            ),
             "choose more seeds by their images, or take a label that more images have",
         )
 
@@ -90,9 +104,9 @@ def check_size(size: int, name: str) -> None:
 def members(images: Images, concept: str) -> Array:
     """Return which of `images` show `concept`, int64 indices, rising.
 
-    A concept is a label ("7", or the name of a class), an attribute ("Smiling"), the absence of either ("not-Male"), or several at
-    once, with commas between them. Attributes are probabilities: above 0.9 is there, below 0.1 is absent, and images between, or
-    without the attribute, are left out of both.
+    A concept is a label ("7", or the name of a class), an attribute ("Smiling"), the absence of either
+    ("not-Male"), or several at once, with commas between them. Attributes are probabilities: above 0.9 is
+    there, below 0.1 is absent, and images between, or without the attribute, are left out of both.
 
     Raises:
         ArgumentError: data without labels and attributes, or a word that is neither.
@@ -104,14 +118,17 @@ def members(images: Images, concept: str) -> Array:
 
 
 def choose(images: Images, concept: str, most: int, seed: int) -> Tensor:
-    """Return images (n, C, H, W) in [0, 1] that show `concept` (see `members`): at most `most`, a choice by `seed`.
+    """Return images (n, C, H, W) in [0, 1] that show `concept` (see `members`): at most `most`, a choice by
+    `seed`.
 
     Raises:
         ArgumentError: as `members`, and where fewer than three images show it.
     """
     found = members(images, concept)
     check_size(len(found), f"the concept {safe_repr(concept)} in {images.name}")
-    shuffled = Draws(mix("concept", concept, check_seed(seed)), 0, 1).uniform(len(found))[0].argsort(stable=True)
+    shuffled = (
+        Draws(mix("concept", concept, check_seed(seed)), 0, 1).uniform(len(found))[0].argsort(stable=True)
+    )
     return images.float(found[shuffled[:most].numpy()])
 
 
@@ -121,7 +138,13 @@ def _shows(images: Images, word: str) -> Array:
     if name in attributes:
         share = attributes[name]
         return share < 1 - CLEAR if absent else share > CLEAR  # NaN is neither
-    number = images.class_names.index(name) if name in images.class_names else int(name) if _LABEL.fullmatch(name) else None
+    number = (
+        images.class_names.index(name)
+        if name in images.class_names
+        else int(name)
+        if _LABEL.fullmatch(name)
+        else None
+    )
     if images.labels is not None and number is not None:
         same: Array = images.labels == number
         return ~same if absent else same
@@ -133,12 +156,17 @@ def _unknown(images: Images, name: str) -> ArgumentError:
     attributes = images.attributes or {}
     if not attributes and images.labels is None:
         why = f"{images.name} has neither labels nor attributes to choose images by"
-        return ArgumentError(why, "faces have attributes, digits and mnist labels; or choose seeds by looking")
+        return ArgumentError(
+            why, "faces have attributes, digits and mnist labels; or choose seeds by looking"
+        )
     if not attributes:
         words = [name for name in images.class_names if not _LABEL.fullmatch(name)]
-        known = "a label is a whole number, such as 7" + (f", or a class: {', '.join(words)}" if words else "")
+        known = "a label is a whole number, such as 7" + (
+            f", or a class: {', '.join(words)}" if words else ""
+        )
         return ArgumentError(f"{images.name} has labels but no attributes: {name!r} is no label", known)
     near = suggest(name, attributes)
     return ArgumentError(
-        f"{images.name} has no attribute {name!r}{near}", f"write {NOT}NAME for its absence; it has {', '.join(attributes)}"
+        f"{images.name} has no attribute {name!r}{near}",
+        f"write {NOT}NAME for its absence; it has {', '.join(attributes)}",
     )

@@ -1,6 +1,8 @@
-"""What a pixel sees: which earlier pixels a conditional p(x_i | x_1 … x_{i-1}) depends on, read off its gradients.
+"""What a pixel sees: which earlier pixels a conditional p(x_i | x_1 … x_{i-1}) depends on, read off its
+gradients.
 
-Order is that of the chain rule (van den Oord et al. 2016): pixels in raster order, red, green, blue within a pixel.
+Order is that of the chain rule (van den Oord et al. 2016): pixels in raster order, red, green, blue within a
+pixel.
 """
 
 from __future__ import annotations
@@ -16,7 +18,11 @@ from genzoo.models.model import Model
 from genzoo.noise import Draws, mix
 from genzoo.process import neutral, undisturbed
 
-UNSEEN, LATER, ITSELF = (250, 190, 170), (238, 238, 238), (230, 85, 13)  # RGB: a blind spot, the future, the pixel that looks
+UNSEEN, LATER, ITSELF = (
+    (250, 190, 170),
+    (238, 238, 238),
+    (230, 85, 13),
+)  # RGB: a blind spot, the future, the pixel that looks
 FAINT, STRONG = (198, 219, 239), (8, 48, 107)  # of what is seen: the ends of its scale
 _DECADES = 3.0  # of gradient that the scale shows
 
@@ -27,7 +33,8 @@ def in_order(x: Tensor) -> Tensor:
 
 
 def mixed(model: AutoregressiveModel, x: Tensor) -> Tensor:
-    """Return one number per conditional, (N, H·W·C) in the order of the chain rule: its parameters, mixed with fixed random weights.
+    """Return one number per conditional, (N, H·W·C) in the order of the chain rule: its parameters, mixed
+    with fixed random weights.
 
     Their plain sum could stay the same while they change, as that of logits does.
     """
@@ -38,7 +45,8 @@ def mixed(model: AutoregressiveModel, x: Tensor) -> Tensor:
 
 @undisturbed()
 def dependence(model: AutoregressiveModel, image: Tensor) -> Tensor:
-    """Return how strongly the parameters of conditional i depend on x_j at `image` (C, H, W): (D, D) ≥ 0, in the order of the chain rule.
+    """Return how strongly the parameters of conditional i depend on x_j at `image` (C, H, W): (D, D) ≥ 0, in
+    the order of the chain rule.
 
     Absolute gradients, in one pass: row i of a batch of D copies answers for conditional i.
     """
@@ -50,13 +58,18 @@ def dependence(model: AutoregressiveModel, image: Tensor) -> Tensor:
 
 def _slope_of(x: Tensor, values: Tensor) -> Tensor:
     """Return |d values.sum() / d x| on the CPU; zero where they have nothing to do with each other."""
-    slope = torch.autograd.grad(values.sum(), x, retain_graph=True, allow_unused=True)[0] if values.requires_grad else None
+    slope = (
+        torch.autograd.grad(values.sum(), x, retain_graph=True, allow_unused=True)[0]
+        if values.requires_grad
+        else None
+    )
     return torch.zeros_like(x, device="cpu") if slope is None else slope.abs().cpu()
 
 
 @undisturbed()
 def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4, seed: int = 0) -> Tensor:
-    """Return how strongly the pixel at (row, column), by default the middle one, depends on each other, (H, W) ≥ 0, zero at itself.
+    """Return how strongly the pixel at (row, column), by default the middle one, depends on each other, (H,
+    W) ≥ 0, zero at itself.
 
     The largest absolute gradient of its conditionals' parameters over `images` images of noise.
 
@@ -64,7 +77,10 @@ def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4,
         ArgumentError: a pixel outside the image, or a model without an order of pixels.
     """
     if not isinstance(model, AutoregressiveModel):
-        raise ArgumentError(f"{type(model).__name__} has no order of pixels to look through", "pixel models have: genzoo list --tree")
+        raise ArgumentError(
+            f"{type(model).__name__} has no order of pixels to look through",
+            "pixel models have: genzoo list --tree",
+        )
     _, height, width = model.image_shape
     row, column = place(pixel, height, width)
     x = Draws(seed, 0, images).uniform(*model.image_shape).float().to(model.device).requires_grad_(True)
@@ -82,23 +98,32 @@ def place(pixel: Any, height: int, width: int) -> tuple[int, int]:
         return height // 2, width // 2
     row, column = pixel
     if not (0 <= row < height and 0 <= column < width):
-        raise ArgumentError(f"there is no pixel {row},{column} in images of {height}x{width}", f"for example {height // 2},{width // 2}")
+        raise ArgumentError(
+            f"there is no pixel {row},{column} in images of {height}x{width}",
+            f"for example {height // 2},{width // 2}",
+        )
     return row, column
 
 
 def count(seen: Tensor, pixel: tuple[int, int]) -> tuple[int, int]:
-    """Return how many earlier pixels are seen, and how many there are, of a map (H, W) as `context` gives it."""
+    """Return how many earlier pixels are seen, and how many there are, of a map (H, W) as `context` gives
+    it.
+    """
     before = pixel[0] * seen.shape[1] + pixel[1]
     return int((seen.flatten()[:before] > 0).sum()), before
 
 
 @neutral()
 def picture(seen: Tensor, pixel: tuple[int, int]) -> Tensor:
-    """Return the map (H, W) as colours (H·W, 3, 1, 1) uint8, a tile for each pixel, ready for a grid of W columns.
+    """Return the map (H, W) as colours (H·W, 3, 1, 1) uint8, a tile for each pixel, ready for a grid of W
+    columns.
 
-    Blue is what is seen, the darker the stronger; pink a blind spot, grey what comes later, orange the pixel itself.
+    Blue is what is seen, the darker the stronger; pink a blind spot, grey what comes later, orange the pixel
+    itself.
     """
-    strength = (seen / seen.max().clamp_min(1e-30)).clamp_min(10**-_DECADES).log10().div(_DECADES).add(1)[..., None]  # (H, W, 1) in [0, 1]
+    strength = (
+        (seen / seen.max().clamp_min(1e-30)).clamp_min(10**-_DECADES).log10().div(_DECADES).add(1)[..., None]
+    )  # (H, W, 1) in [0, 1]
     colours = torch.tensor(FAINT) * (1 - strength) + torch.tensor(STRONG) * strength  # (H, W, 3)
     earlier = torch.arange(seen.numel()).view(seen.shape) < pixel[0] * seen.shape[1] + pixel[1]
     empty = torch.where(earlier[..., None], torch.tensor(UNSEEN), torch.tensor(LATER))

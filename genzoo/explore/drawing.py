@@ -17,8 +17,11 @@ FRAMES = 80
 
 
 @neutral()
-def drawing(model: Model, n: int = 16, seed: int | None = None, frames: int = FRAMES, progress: Progress | None = None) -> Iterator[Tensor]:
-    """Yield at most `frames` pictures (n, C, H, W) of `n` images on their way; the last one is `model.sample(n, seed)`.
+def drawing(
+    model: Model, n: int = 16, seed: int | None = None, frames: int = FRAMES, progress: Progress | None = None
+) -> Iterator[Tensor]:
+    """Yield at most `frames` pictures (n, C, H, W) of `n` images on their way; the last one is
+    `model.sample(n, seed)`.
 
     `progress` is told (done, total) in pixels, while the images are drawn and before the first picture comes.
 
@@ -26,16 +29,20 @@ def drawing(model: Model, n: int = 16, seed: int | None = None, frames: int = FR
         ArgumentError: a model that draws its images whole; n, seed or frames out of range.
     """
     if not isinstance(model, AutoregressiveModel):
-        hint = "pixel models do: genzoo list --family tractable; of others, interpolate shows how images change"
+        hint = (
+            "pixel models do: genzoo list --family tractable; of others, interpolate shows how images change"
+        )
         raise ArgumentError(f"{type(model).__name__} draws an image whole, not pixel by pixel", hint)
     return unveiled(model.sample(n, seed, progress=progress), frames=frames)
 
 
 @neutral()
 def unveiled(images: Tensor, mask: Tensor | None = None, frames: int = FRAMES) -> Iterator[Tensor]:
-    """Yield `images` (N, C, H, W) as they stood while they were drawn in raster order, grey where nothing was drawn yet.
+    """Yield `images` (N, C, H, W) as they stood while they were drawn in raster order, grey where nothing was
+    drawn yet.
 
-    What has been set is never changed again, so after t pixels the drawing is the first t pixels of the finished images.
+    What has been set is never changed again, so after t pixels the drawing is the first t pixels of the
+    finished images.
 
     Args:
         images: finished, in [0, 1].
@@ -50,7 +57,10 @@ def unveiled(images: Tensor, mask: Tensor | None = None, frames: int = FRAMES) -
     if steps < 1:
         raise ArgumentError(f"frames must be at least 2, the beginning and the end, not {frames}")
     if kept.shape != images.shape[2:] or kept.dtype != torch.bool:
-        raise ArgumentError(f"mask must be bool of the shape {tuple(images.shape[2:])}, not {kept.dtype} of {tuple(kept.shape)}")
+        raise ArgumentError(
+            f"mask must be bool of the shape {tuple(images.shape[2:])}, not {kept.dtype} of "
+            f"{tuple(kept.shape)}"
+        )
     return _frames(images, kept, steps)
 
 

@@ -1,7 +1,9 @@
-"""What a model has learned to see, one row of numbers per image: the code of an encoder, or the hidden layers of a discriminator.
+"""What a model has learned to see, one row of numbers per image: the code of an encoder, or the hidden layers
+of a discriminator.
 
-A discriminator is read as in Radford et al. 2016, section 5.1: every hidden layer, max-pooled to at most 4 × 4 positions, flattened
-and laid end to end. Published weights of a GAN hold both players, so its features are at hand wherever its samples are.
+A discriminator is read as in Radford et al. 2016, section 5.1: every hidden layer, max-pooled to at most 4 ×
+4 positions, flattened and laid end to end. Published weights of a GAN hold both players, so its features are
+at hand wherever its samples are.
 """
 
 from __future__ import annotations
@@ -32,11 +34,12 @@ GRID = 4  # positions along a side to which a hidden map is pooled
 
 @neutral()
 def features(model: Model, images: Any, progress: Callable[[int, int], None] | None = None) -> Tensor:
-    """Return the features (N, F) float32, on the CPU, of images (N, C, H, W): a set, or uint8 or floats in [0, 1].
+    """Return the features (N, F) float32, on the CPU, of images (N, C, H, W): a set, or uint8 or floats in
+    [0, 1].
 
-    Of a model with an encoder they are the codes, or the means of q(z|x), and F is its latent size; of a GAN the hidden layers of its
-    discriminator; of a classifier what it reads the class from. The model is asked in evaluation mode and without gradients; an image has
-    the same features in any batch.
+    Of a model with an encoder they are the codes, or the means of q(z|x), and F is its latent size; of a GAN
+    the hidden layers of its discriminator; of a classifier what it reads the class from. The model is asked
+    in evaluation mode and without gradients; an image has the same features in any batch.
 
     Args:
         model: whatever `source` knows features of.
@@ -100,7 +103,9 @@ def _hidden(model: Any, x: Tensor) -> Tensor:
 
     def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         mine = threading.get_ident() == here  # another thread may be asking the same model
-        if mine and not any(inputs[0] is earlier for earlier in shown):  # a shortcut reads what another layer reads
+        if mine and not any(
+            inputs[0] is earlier for earlier in shown
+        ):  # a shortcut reads what another layer reads
             shown.append(inputs[0])
             pooled.append(_pool(inputs[0]))  # at once: the net may go on to change it in place
 
@@ -115,9 +120,15 @@ def _hidden(model: Any, x: Tensor) -> Tensor:
 
 
 def _weighted(model: Model) -> list[nn.Module]:
-    """Return the convolutions and linear layers of the discriminator; none where there is no discriminator."""
+    """Return the convolutions and linear layers of the discriminator; none where there is no
+    discriminator.
+    """
     judge = getattr(model, "discriminator", None)
-    return [layer for layer in judge.modules() if isinstance(layer, (_ConvNd, nn.Linear))] if isinstance(judge, nn.Module) else []
+    return (
+        [layer for layer in judge.modules() if isinstance(layer, (_ConvNd, nn.Linear))]
+        if isinstance(judge, nn.Module)
+        else []
+    )
 
 
 def _pool(maps: Tensor) -> Tensor:

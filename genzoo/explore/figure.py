@@ -1,4 +1,6 @@
-"""Figures put together from pictures: side by side, one above the other, with the signs of a sum between them."""
+"""Figures put together from pictures: side by side, one above the other, with the signs of a sum between
+them.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,12 @@ from PIL import Image, ImageDraw
 
 GAP = 8  # pixels between two blocks; images of one block are 2 apart
 _ARM, _STROKE = 9, 2  # pixels: half the length of a sign's line, and half its thickness
-_LINES = {"-": ((1, 0, 0),), "+": ((1, 0, 0), (0, 1, 0)), "=": ((1, 0, -5), (1, 0, 5)), " ": ()}  # (across, down, shift down)
+_LINES = {
+    "-": ((1, 0, 0),),
+    "+": ((1, 0, 0), (0, 1, 0)),
+    "=": ((1, 0, -5), (1, 0, 5)),
+    " ": (),
+}  # (across, down, shift down)
 
 
 def beside(*pictures: Image.Image, gap: int = GAP) -> Image.Image:

@@ -1,7 +1,8 @@
 """Walks from one latent vector to another, and the images along them (Radford et al. 2016, figure 4).
 
-A Gaussian z of many dimensions lies near a sphere of radius √d, so the straight line between two of them cuts through the inside,
-where the model has seen nothing: `slerp` goes round instead. Where the prior is uniform in a cube, `lerp` stays inside it.
+A Gaussian z of many dimensions lies near a sphere of radius √d, so the straight line between two of them cuts
+through the inside, where the model has seen nothing: `slerp` goes round instead. Where the prior is uniform
+in a cube, `lerp` stays inside it.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ _TINY = 1e-9  # sine of an angle below which two directions are one, or opposite
 
 
 @neutral()
-def interpolate(model: LatentModel, n: int = 8, steps: int = 9, seed: int | None = None, ends: Any = None) -> Tensor:
+def interpolate(
+    model: LatentModel, n: int = 8, steps: int = 9, seed: int | None = None, ends: Any = None
+) -> Tensor:
     """Return images (n, steps, C, H, W) in [0, 1] along `n` walks between latent vectors.
 
-    The first and last image of a walk are those of its two ends; walk i of a seed does not depend on `n`. The walk is `slerp` where the
-    prior is Gaussian, `lerp` where it is uniform, and where there is none, as for the codes of an autoencoder, also `lerp`.
+    The first and last image of a walk are those of its two ends; walk i of a seed does not depend on `n`. The
+    walk is `slerp` where the prior is Gaussian, `lerp` where it is uniform, and where there is none, as for
+    the codes of an autoencoder, also `lerp`.
 
     Args:
         model: any model with a z.
@@ -35,23 +39,35 @@ def interpolate(model: LatentModel, n: int = 8, steps: int = 9, seed: int | None
         ends: given ones instead, (2 n, latent_size): first and last of each walk in turn; they say what n is.
 
     Raises:
-        ArgumentError: a model without z, n that is no whole number ≥ 1, steps below 2, a wrong seed, or ends of a wrong shape.
+        ArgumentError: a model without z, n that is no whole number ≥ 1, steps below 2, a wrong seed, or ends
+            of a wrong shape.
     """
     check_latent_model(model)
     if check_count(steps, "steps") < 2:
         raise ArgumentError("steps must be at least 2, the two ends of a walk, not 1", "for example steps=9")
-    points = model.sample_latents(2 * check_count(n), seed) if ends is None else model.check_latents(ends, "ends").detach()
+    points = (
+        model.sample_latents(2 * check_count(n), seed)
+        if ends is None
+        else model.check_latents(ends, "ends").detach()
+    )
     if len(points) % 2:
-        raise ArgumentError(f"ends must come in pairs, first and last of each walk, not {len(points)}", "for example ends=codes[:2]")
+        raise ArgumentError(
+            f"ends must come in pairs, first and last of each walk, not {len(points)}",
+            "for example ends=codes[:2]",
+        )
     pairs = points.reshape(-1, 2, model.latent_size)  # (n, 2, D)
     way = model.prior if isinstance(model, GenerativeModel) else "uniform"
     latents = path(pairs[:, 0], pairs[:, 1], steps, way)  # (n, steps, D)
-    return model.decode(latents.flatten(0, 1)).reshape(len(pairs), steps, *model.image_shape)  # (n, steps, C, H, W)
+    return model.decode(latents.flatten(0, 1)).reshape(
+        len(pairs), steps, *model.image_shape
+    )  # (n, steps, C, H, W)
 
 
 @neutral()
 def path(a: Tensor, b: Tensor, steps: int, prior: str) -> Tensor:
-    """Return the latent vectors (N, steps, D) at equal distances from `a` to `b`, (N, D), both ends among them."""
+    """Return the latent vectors (N, steps, D) at equal distances from `a` to `b`, (N, D), both ends among
+    them.
+    """
     between = lerp if prior == "uniform" else slerp
     return torch.stack([between(a, b, step / (steps - 1)) for step in range(steps)], dim=1)
 
@@ -66,11 +82,13 @@ def lerp(a: Tensor, b: Tensor, t: float) -> Tensor:
 
 @neutral()
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
-    """Return the point at the share `t` of the great circle from `a` to `b`, vectors (..., D) (Shoemake 1985).
+    """Return the point at the share `t` of the great circle from `a` to `b`, vectors (..., D) (Shoemake
+    1985).
 
-    The direction turns at constant speed and the length goes from |a| to |b| linearly: vectors of one length keep it. Exactly `a` at
-    t = 0 and exactly `b` at t = 1; slerp(a, b, t) = slerp(b, a, 1 - t). Between opposite vectors there are many great circles: one
-    is chosen, the same from either side. A zero vector has no direction, and a single dimension no circle: there it is `lerp`.
+    The direction turns at constant speed and the length goes from |a| to |b| linearly: vectors of one length
+    keep it. Exactly `a` at t = 0 and exactly `b` at t = 1; slerp(a, b, t) = slerp(b, a, 1 - t). Between
+    opposite vectors there are many great circles: one is chosen, the same from either side. A zero vector has
+    no direction, and a single dimension no circle: there it is `lerp`.
     """
     if t in (0, 1):
         return (b if t else a).clone()

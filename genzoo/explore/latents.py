@@ -18,10 +18,14 @@ from genzoo.process import neutral
 def check_latent_model(model: object) -> None:
     """Raise ArgumentError for a model without z."""
     if not isinstance(model, LatentModel):
-        raise ArgumentError(f"{type(model).__name__} has no latent z", "a GAN or a VAE has one: genzoo list --tree")
+        raise ArgumentError(
+            f"{type(model).__name__} has no latent z", "a GAN or a VAE has one: genzoo list --tree"
+        )
 
 
-def check_encoder(model: object, instead: str = "choose seeds instead of images, or a VAE, which has both") -> None:
+def check_encoder(
+    model: object, instead: str = "choose seeds instead of images, or a VAE, which has both"
+) -> None:
     """Raise ArgumentError for a model that gives images no code; `instead` says what to use."""
     check_latent_model(model)
     if not isinstance(model, EncodingModel):
@@ -39,7 +43,9 @@ def codes(model: EncodingModel, images: Any) -> Tensor:
     found = model.encode(images)
     code = found if isinstance(found, Tensor) else getattr(found, "mean", None)
     if not isinstance(code, Tensor):
-        raise ArgumentError(f"{type(model).__name__}.encode returns a {type(found).__name__} without a tensor `mean`")
+        raise ArgumentError(
+            f"{type(model).__name__}.encode returns a {type(found).__name__} without a tensor `mean`"
+        )
     return model.check_latents(code, "the code")
 
 
@@ -55,7 +61,8 @@ def reconstruct(model: EncodingModel, images: Any) -> Tensor:
 
 @neutral()
 def read_image(path: Path | str, image_shape: tuple[int, int, int]) -> Tensor:
-    """Return the image in the file `path` as (1, C, H, W) in [0, 1]: the shorter side resized, the middle cut out, as data sets are.
+    """Return the image in the file `path` as (1, C, H, W) in [0, 1]: the shorter side resized, the middle cut
+    out, as data sets are.
 
     Raises:
         DataError: it is no image that can be read.

@@ -22,7 +22,11 @@ WIDEST = 100.0  # a span: a Gaussian z comes no further than 6 in a billion draw
 
 @neutral()
 def traverse(
-    model: LatentModel, dimensions: Sequence[int] | int | None = None, steps: int = 9, z: Any = None, span: float | None = None
+    model: LatentModel,
+    dimensions: Sequence[int] | int | None = None,
+    steps: int = 9,
+    z: Any = None,
+    span: float | None = None,
 ) -> Tensor:
     """Return the images (dimensions, steps, C, H, W) in [0, 1] that one latent each makes as it grows.
 
@@ -33,12 +37,12 @@ def traverse(
         dimensions: which components, counted from 0; None = the first ten.
         steps: images in a row.
         z: the point of departure, (latent_size,) or (1, latent_size); None = the middle of the prior, zeros.
-        span: the component goes from -span to span at equal steps; None = from the 5 % to the 95 % quantile of its prior, at equal
-            steps of probability.
+        span: the component goes from -span to span at equal steps; None = from the 5 % to the 95 % quantile
+            of its prior, at equal steps of probability.
 
     Raises:
-        ArgumentError: a model without z, a dimension that it has not, steps below 2, a wrong z, or a span that is not above 0 or
-            leaves the cube of a uniform prior.
+        ArgumentError: a model without z, a dimension that it has not, steps below 2, a wrong z, or a span
+            that is not above 0 or leaves the cube of a uniform prior.
     """
     check_latent_model(model)
     rows = check_dimensions(dimensions, model.latent_size)
@@ -62,7 +66,10 @@ def check_dimensions(dimensions: Sequence[int] | int | None, size: int) -> list[
     given = dimensions if isinstance(dimensions, Sequence) else [dimensions]
     numbers = [whole(dimension) for dimension in given]
     if not numbers or None in numbers:
-        raise ArgumentError(f"dimensions must be one or more whole numbers, not {safe_repr(dimensions)}", "for example dimensions=[0, 1]")
+        raise ArgumentError(
+            f"dimensions must be one or more whole numbers, not {safe_repr(dimensions)}",
+            "for example dimensions=[0, 1]",
+        )
     rows = [number for number in numbers if number is not None]
     for row in rows:
         if not 0 <= row < size:
@@ -80,7 +87,8 @@ def _values(steps: int, prior: str, span: Any) -> Tensor:
     widest, why = (1.0, ": the prior is uniform from -1 to 1") if prior == "uniform" else (WIDEST, "")
     if isinstance(span, bool) or not isinstance(span, (int, float)) or not 0 < span <= widest:
         raise ArgumentError(
-            f"span must be a number above 0 and at most {widest:g}, not {safe_repr(span)}{why}", f"for example {min(3, widest):g}"
+            f"span must be a number above 0 and at most {widest:g}, not {safe_repr(span)}{why}",
+            f"for example {min(3, widest):g}",
         )
     return torch.linspace(-span, span, steps)
 
@@ -92,5 +100,7 @@ def _departure(model: LatentModel, z: Any) -> Tensor:
     point = z if not isinstance(z, Tensor) or z.ndim != 1 else z[None]
     latents = model.check_latents(point).detach()
     if len(latents) != 1:
-        raise ArgumentError(f"z must be one latent vector, not {len(latents)}", "traverse each by itself: z=latents[0]")
+        raise ArgumentError(
+            f"z must be one latent vector, not {len(latents)}", "traverse each by itself: z=latents[0]"
+        )
     return latents[None]

@@ -1,4 +1,5 @@
-"""The hub: fetch, check and publish weights. Nothing counts before its size and sha256 are those that the ledger pins (rule R1).
+"""The hub: fetch, check and publish weights. Nothing counts before its size and sha256 are those that the
+ledger pins (rule R1).
 
 fetch.py     pull, pull_bytes, verify_digest: the order in which places are tried, the cache and its lock
 transfer.py  from a source into one file, with resume

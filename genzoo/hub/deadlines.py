@@ -1,4 +1,6 @@
-"""How long a server may take, and what may pass by itself; apart from http.py, so that nothing of the network is imported early."""
+"""How long a server may take, and what may pass by itself; apart from http.py, so that nothing of the network
+is imported early.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,9 @@ from genzoo.errors import HubError
 
 @dataclass(frozen=True, kw_only=True)
 class Deadlines:
-    """How long a server may take; seconds and bytes per second. By default a silent or slow one is given up within 15 seconds."""
+    """How long a server may take; seconds and bytes per second. By default a silent or slow one is given up
+    within 15 seconds.
+    """
 
     connect: float = 5.0  # to accept the connection
     stall: float = 10.0  # of silence
@@ -23,7 +27,9 @@ PATIENT = Deadlines()
 
 
 class TransientError(HubError):
-    """A fault of a server that may pass by itself; `after` is how many seconds it asks to wait, if it does."""
+    """A fault of a server that may pass by itself; `after` is how many seconds it asks to wait, if it
+    does.
+    """
 
     def __init__(self, message: object, hint: object = "", after: float | None = None) -> None:
         super().__init__(message, hint)

@@ -1,7 +1,8 @@
 """Fetch and check: from a row of the ledger to verified weights on this machine.
 
-What needs no transfer comes first: a file inside an installed plugin, used where it lies, then the cache. Only then the row's
-sources are tried in order, under a lock, so that of several processes one fetches and the others find its result.
+What needs no transfer comes first: a file inside an installed plugin, used where it lies, then the cache.
+Only then the row's sources are tried in order, under a lock, so that of several processes one fetches and the
+others find its result.
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from genzoo.errors import HubError, StorageError, WeightsError, safe_text
-from genzoo.files import cache_dir, digest_path, find_resource, locked, make_folder, read_capped, sha256_of, tell
+from genzoo.files import (
+    cache_dir,
+    digest_path,
+    find_resource,
+    locked,
+    make_folder,
+    read_capped,
+    sha256_of,
+    tell,
+)
 from genzoo.hub.deadlines import PATIENT, Deadlines
 from genzoo.hub.repo import endpoint, file_url, in_hub_cache, is_offline, token_for_reading
 from genzoo.hub.store import part_of, sweep_parts
@@ -26,7 +36,9 @@ T = TypeVar("T")
 _Take = Callable[[Path, Row], T]  # checks the file and returns what is wanted of it
 
 
-def pull(row: Row, *, progress: Progress | None = None, offline: bool | None = None, deadlines: Deadlines = PATIENT) -> Path:
+def pull(
+    row: Row, *, progress: Progress | None = None, offline: bool | None = None, deadlines: Deadlines = PATIENT
+) -> Path:
     """Return the path of the verified safetensors file of `row`, fetching it if it is not here.
 
     Args:
@@ -42,16 +54,22 @@ def pull(row: Row, *, progress: Progress | None = None, offline: bool | None = N
     return _obtain(row, _checked_path, progress, offline, deadlines)
 
 
-def pull_bytes(row: Row, *, progress: Progress | None = None, offline: bool | None = None, deadlines: Deadlines = PATIENT) -> bytes:
-    """Return the weights of `row` as bytes whose size and sha256 have been checked, these very bytes (rule R8).
+def pull_bytes(
+    row: Row, *, progress: Progress | None = None, offline: bool | None = None, deadlines: Deadlines = PATIENT
+) -> bytes:
+    """Return the weights of `row` as bytes whose size and sha256 have been checked, these very bytes (rule
+    R8).
 
-    The file is read once; whatever happens to it later does not touch what was returned. Arguments and errors as `pull`.
+    The file is read once; whatever happens to it later does not touch what was returned. Arguments and errors
+    as `pull`.
     """
     return _obtain(row, _checked_bytes, progress, offline, deadlines)
 
 
 def find_local(row: Row) -> Path | None:
-    """Return where the weights of `row` lie on this machine, unchecked, or None if they would have to be fetched."""
+    """Return where the weights of `row` lie on this machine, unchecked, or None if they would have to be
+    fetched.
+    """
     for source in row.places():
         if isinstance(source, PackageSource) and isinstance(found := find_resource(source.resource), Path):
             return found
@@ -60,7 +78,8 @@ def find_local(row: Row) -> Path | None:
 
 
 def verify_digest(row: Row) -> Path:
-    """Check size and sha256 of the weights that are on this machine, and return their path; nothing is fetched.
+    """Check size and sha256 of the weights that are on this machine, and return their path; nothing is
+    fetched.
 
     Raises:
         HubError: they are not here.
@@ -68,7 +87,9 @@ def verify_digest(row: Row) -> Path:
     """
     found = find_local(row)
     if found is None:
-        raise HubError(f"the weights of {row.name!r} are not on this machine", f"type: genzoo pull {row.name}")
+        raise HubError(
+            f"the weights of {row.name!r} are not on this machine", f"type: genzoo pull {row.name}"
+        )
     return _checked_path(found, row)
 
 
@@ -91,15 +112,23 @@ def _checked_bytes(path: Path, row: Row) -> bytes:
 def _require(size: int, digest: str, path: Path, row: Row) -> None:
     if size == row.bytes and digest == row.sha256:
         return
-    fault = f"is {describe(path)} of {size} bytes, not {row.bytes}" if size != row.bytes else f"has sha256 {digest}, not {row.sha256}"
-    raise WeightsError(f"{path} {fault} as {row.origin} pins for {row.name!r}", f"type: genzoo pull {row.name}")
+    fault = (
+        f"is {describe(path)} of {size} bytes, not {row.bytes}"
+        if size != row.bytes
+        else f"has sha256 {digest}, not {row.sha256}"
+    )
+    raise WeightsError(
+        f"{path} {fault} as {row.origin} pins for {row.name!r}", f"type: genzoo pull {row.name}"
+    )
 
 
 def _kept(row: Row, suffix: str = ".safetensors") -> Path:
     return digest_path(cache_dir() / "weights", row.sha256, suffix)
 
 
-def _obtain(row: Row, take: _Take[T], progress: Progress | None, offline: bool | None, deadlines: Deadlines) -> T:
+def _obtain(
+    row: Row, take: _Take[T], progress: Progress | None, offline: bool | None, deadlines: Deadlines
+) -> T:
     reasons: list[HubError] = []
     damage = ""
     for source in row.places():
@@ -115,13 +144,24 @@ def _obtain(row: Row, take: _Take[T], progress: Progress | None, offline: bool |
         folder = make_folder(cache_dir() / "weights")
         with locked(_kept(row, ".lock")):
             sweep_parts(folder, row.sha256)
-            return _fetch(row, take, progress, is_offline() if offline is None else offline, deadlines, reasons)
+            return _fetch(
+                row, take, progress, is_offline() if offline is None else offline, deadlines, reasons
+            )
     except StorageError as error:
         elsewhere = "" if "GENZOO_CACHE" in error.hint else "; or set GENZOO_CACHE to a folder of your own"
-        raise StorageError(f"{damage}; {error.message}" if damage else error.message, error.hint + elsewhere) from error
+        raise StorageError(
+            f"{damage}; {error.message}" if damage else error.message, error.hint + elsewhere
+        ) from error
 
 
-def _fetch(row: Row, take: _Take[T], progress: Progress | None, offline: bool, deadlines: Deadlines, reasons: list[HubError]) -> T:
+def _fetch(
+    row: Row,
+    take: _Take[T],
+    progress: Progress | None,
+    offline: bool,
+    deadlines: Deadlines,
+    reasons: list[HubError],
+) -> T:
     """Fetch under the lock: look once more into the cache, then try the sources in order.
 
     What is damaged in the cache stays until it is replaced: nothing else may be there to take its place.
@@ -153,7 +193,8 @@ def _damage(kept: Path, row: Row, error: HubError) -> str:
     """Say what is wrong with a cached file.
 
     Raises:
-        WeightsError: nothing is: it has the digest of the row, so the size in the row is wrong, and no source can help.
+        WeightsError: nothing is: it has the digest of the row, so the size in the row is wrong, and no source
+            can help.
     """
     try:
         if not isinstance(error, WeightsError):
@@ -164,15 +205,23 @@ def _damage(kept: Path, row: Row, error: HubError) -> str:
         return f"the cached file cannot be used: {unread.message}"
     if actual == row.sha256:
         raise WeightsError(
-            f"{row.origin} says {row.bytes} bytes of {row.name!r}, but the weights with its sha256 are {size} bytes",
+            (
+                f"{row.origin} says {row.bytes} bytes of {row.name!r}, but the weights with its sha256 are "
+                f"{size} bytes"
+            ),
             "mend the row, or ask who keeps this ledger",
         )
-    return f"the cached file {kept} is damaged: {size} bytes with sha256 {actual}, expected {row.bytes} with {row.sha256}"
+    return (
+        f"the cached file {kept} is damaged: {size} bytes with sha256 {actual}, expected {row.bytes} "
+        f"with {row.sha256}"
+    )
 
 
 @contextlib.contextmanager
 def _collected(reasons: list[HubError], source: Source) -> Iterator[None]:
-    """Keep a HubError of the block among the reasons, with the name of its source; a StorageError of the cache goes through."""
+    """Keep a HubError of the block among the reasons, with the name of its source; a StorageError of the
+    cache goes through.
+    """
     try:
         yield
     except HubError as error:
@@ -192,7 +241,10 @@ def _opener(source: Source, row: Row, offline: bool, deadlines: Deadlines) -> Op
     if isinstance(source, PackageSource):
         found = find_resource(source.resource)
         if found is None:
-            raise HubError("the package is not installed or has no such file", f"install {row.plugin}" if row.plugin else "")
+            raise HubError(
+                "the package is not installed or has no such file",
+                f"install {row.plugin}" if row.plugin else "",
+            )
         return None if isinstance(found, Path) else partial(_open_bytes, found)
     if offline:
         raise HubError("not asked, offline mode is on", "unset HF_HUB_OFFLINE to allow the network")
@@ -203,5 +255,7 @@ def _open_bytes(data: bytes, offset: int) -> contextlib.AbstractContextManager[S
     return contextlib.nullcontext(Stream(BytesIO(data[offset:]).read, offset))
 
 
-def _open_repo(source: RepoSource, row: Row, deadlines: Deadlines, offset: int) -> contextlib.AbstractContextManager[Stream]:
+def _open_repo(
+    source: RepoSource, row: Row, deadlines: Deadlines, offset: int
+) -> contextlib.AbstractContextManager[Stream]:
     return open_url(file_url(source, endpoint()), token_for_reading(), row, offset, deadlines)

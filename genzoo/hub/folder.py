@@ -1,7 +1,8 @@
 """A folder as a hub: at every instant whoever reads it finds the old state or the new one.
 
-Weights and model card lie in files that are named after their content and never change. The row names both; it is written last and in
-one step. Files that no row names any more stay for `GRACE`, for those who read the old row before, and go at a later push.
+Weights and model card lie in files that are named after their content and never change. The row names both;
+it is written last and in one step. Files that no row names any more stay for `GRACE`, for those who read the
+old row before, and go at a later push.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ def weights_name(row: Row) -> str:
     return f"{row.name}-{row.sha256[:_HEX]}.safetensors"
 
 
-def publish_to_folder(folder: Path, row: Row, weights: bytes, card_text: str, files: Mapping[str, bytes]) -> Row:
+def publish_to_folder(
+    folder: Path, row: Row, weights: bytes, card_text: str, files: Mapping[str, bytes]
+) -> Row:
     """Publish in `folder`, created if it is missing, and return the row as it stands in its zoo.toml.
 
-    `files` are for people and not named by the row: those of an older push are removed before the row changes and written after it, so
-    that none ever stands beside weights of another run.
+    `files` are for people and not named by the row: those of an older push are removed before the row changes
+    and written after it, so that none ever stands beside weights of another run.
 
     Raises:
         StorageError: the folder cannot be written; what was published before still is.
@@ -39,10 +42,14 @@ def publish_to_folder(folder: Path, row: Row, weights: bytes, card_text: str, fi
     sweep(make_folder(folder))
     card = card_text.encode("utf-8", "replace")
     final = row.replace(
-        sources=(f"folder:{weights_name(row)}",), card=f"{row.name}-{sha256_of(card)[:_HEX]}.md", origin=folder / "zoo.toml"
+        sources=(f"folder:{weights_name(row)}",),
+        card=f"{row.name}-{sha256_of(card)[:_HEX]}.md",
+        origin=folder / "zoo.toml",
     )
     before = _ledger(final.origin)
-    with_row(before, final, final.origin)  # a ledger that cannot take the row is told before anything is written
+    with_row(
+        before, final, final.origin
+    )  # a ledger that cannot take the row is told before anything is written
     _write_once(folder / weights_name(row), weights)
     _write_once(folder / final.card, card)
     for path in _ours(folder, row.name):
@@ -62,7 +69,11 @@ def publish_to_folder(folder: Path, row: Row, weights: bytes, card_text: str, fi
 def _write_once(path: Path, data: bytes) -> None:
     """Write the file unless it is there and right; either way it is new as far as `_sweep` is concerned."""
     with contextlib.suppress(GenzooError, OSError):
-        if not os.path.islink(path) and path.stat().st_size == len(data) and sha256_of(path) == sha256_of(data):
+        if (
+            not os.path.islink(path)
+            and path.stat().st_size == len(data)
+            and sha256_of(path) == sha256_of(data)
+        ):
             os.utime(path)
             return
     atomic_write(path, data)

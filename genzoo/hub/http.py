@@ -1,8 +1,8 @@
 """One GET that can neither hang nor be led astray (rule R11).
 
-https only, loopback excepted; at most three redirects; the token goes to the origin it belongs to and to no other; every single
-read from the socket, headers included, stands under four deadlines. The usual clients give a deadline for each read alone, so a
-server that sends one byte now and then holds them for ever.
+https only, loopback excepted; at most three redirects; the token goes to the origin it belongs to and to no
+other; every single read from the socket, headers included, stands under four deadlines. The usual clients
+give a deadline for each read alone, so a server that sends one byte now and then holds them for ever.
 """
 
 from __future__ import annotations
@@ -27,7 +27,12 @@ from genzoo.hub.deadlines import Deadlines, TransientError
 
 MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
-_DROPPED = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, http.client.IncompleteRead)  # the server hung up
+_DROPPED = (
+    ConnectionResetError,
+    ConnectionAbortedError,
+    BrokenPipeError,
+    http.client.IncompleteRead,
+)  # the server hung up
 _URL_SIGNS = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -59,7 +64,9 @@ class _Clock:
         self._mark, self._count = time.monotonic(), 0
 
     def left(self, since: float = math.inf) -> float:
-        """Return how many seconds a wait that began at `since` may go on before the deadlines must be looked at again."""
+        """Return how many seconds a wait that began at `since` may go on before the deadlines must be looked
+        at again.
+        """
         now = time.monotonic()
         if now >= self._end:
             raise HubError("took too long as a whole", "try again: what has arrived is kept")
@@ -79,7 +86,10 @@ class _Clock:
         if now - self._mark < self._limits.window:
             return
         if self._count < self._limits.slowest * self._limits.window:
-            raise HubError(f"sent less than {self._limits.slowest:.0f} bytes a second", "try again: what has arrived is kept")
+            raise HubError(
+                f"sent less than {self._limits.slowest:.0f} bytes a second",
+                "try again: what has arrived is kept",
+            )
         self._mark, self._count = now, 0
 
 
@@ -127,7 +137,9 @@ def is_loopback(host: str) -> bool:
 
 
 def check_url(url: str, local: bool = True) -> SplitResult:
-    """Return the parts of a URL that may be asked: https, or http to this very machine where `local` allows it; else HubError."""
+    """Return the parts of a URL that may be asked: https, or http to this very machine where `local` allows
+    it; else HubError.
+    """
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
@@ -154,7 +166,8 @@ def get(url: str, *, token: str | None, offset: int, size: int, deadlines: Deadl
         deadlines: see `Deadlines`.
 
     Raises:
-        HubError: no connection, a deadline passed, a redirect that is not allowed, or an answer that is not HTTP.
+        HubError: no connection, a deadline passed, a redirect that is not allowed, or an answer that is not
+            HTTP.
     """
     clock = _Clock(deadlines, size)
     first = parts = check_url(url)
@@ -180,7 +193,13 @@ def _headers(token: str | None, offset: int) -> dict[str, str]:
     return headers
 
 
-def _ask(stack: contextlib.ExitStack, parts: SplitResult, headers: dict[str, str], clock: _Clock, deadlines: Deadlines) -> Answer:
+def _ask(
+    stack: contextlib.ExitStack,
+    parts: SplitResult,
+    headers: dict[str, str],
+    clock: _Clock,
+    deadlines: Deadlines,
+) -> Answer:
     url = parts.geturl()
     with _spoken(url):
         connection = _connection(parts, min(deadlines.connect, clock.left()))
@@ -206,17 +225,21 @@ def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPConnectio
     via = proxy_for(host or "")
     if via is None:
         return http.client.HTTPSConnection(host or "", port, timeout=timeout, context=context)
-    connection = http.client.HTTPSConnection(via.hostname or "", via.port or 3128, timeout=timeout, context=context)
+    connection = http.client.HTTPSConnection(
+        via.hostname or "", via.port or 3128, timeout=timeout, context=context
+    )
     login = base64.b64encode(f"{unquote(via.username or '')}:{unquote(via.password or '')}".encode()).decode()
     connection.set_tunnel(host or "", port, {"Proxy-Authorization": f"Basic {login}"} if via.username else {})
     return connection
 
 
 def proxy_for(host: str) -> SplitResult | None:
-    """Return the parts of the URL of the proxy by which the environment wants `host` to be asked over https, or None.
+    """Return the parts of the URL of the proxy by which the environment wants `host` to be asked over https,
+    or None.
 
     Raises:
-        HubError: the proxy wants TLS itself (https://) or SOCKS. Spoken to in clear, it would see its password on the wire.
+        HubError: the proxy wants TLS itself (https://) or SOCKS. Spoken to in clear, it would see its
+            password on the wire.
     """
     proxy = "" if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https", "")
     if not proxy:
@@ -229,7 +252,10 @@ def proxy_for(host: str) -> SplitResult | None:
     if not usable:
         raise HubError("the address of the proxy cannot be read", "set HTTPS_PROXY to http://HOST:PORT")
     if via.scheme != "http":
-        raise HubError(f"the proxy {via.scheme}://{via.hostname} is not supported", "set HTTPS_PROXY to an http:// proxy, or NO_PROXY")
+        raise HubError(
+            f"the proxy {via.scheme}://{via.hostname} is not supported",
+            "set HTTPS_PROXY to an http:// proxy, or NO_PROXY",
+        )
     return via
 
 
@@ -242,10 +268,13 @@ def _spoken(url: str) -> Iterator[None]:
     except TimeoutError as error:
         raise HubError(f"{host} is silent", "try again: what has arrived is kept") from error
     except (*_DROPPED, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-        raise TransientError(f"{host}: {type(error).__name__}: {error}", "try again: what has arrived is kept") from error
+        raise TransientError(
+            f"{host}: {type(error).__name__}: {error}", "try again: what has arrived is kept"
+        ) from error
     except ssl.SSLError as error:
         raise HubError(
-            f"{host}: no secure connection: {error.reason or error}", "check the clock and the certificates of this machine"
+            f"{host}: no secure connection: {error.reason or error}",
+            "check the clock and the certificates of this machine",
         ) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise HubError(f"{host}: {type(error).__name__}: {error}", "check the network") from error

@@ -17,7 +17,17 @@ from genzoo.ledger import Row, Score
 
 # What a model card shows to be called: most models draw, an autoencoder has codes, a classifier features.
 _CALLS = {Family.AUTOENCODER: "encode(images)", Family.CLASSIFIER: "features(images)"}
-_LICENCES = {"mit", "apache-2.0", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "openrail"}
+_LICENCES = {
+    "mit",
+    "apache-2.0",
+    "bsd-3-clause",
+    "cc0-1.0",
+    "cc-by-4.0",
+    "cc-by-sa-4.0",
+    "cc-by-nc-4.0",
+    "cc-by-nc-sa-4.0",
+    "openrail",
+}
 
 
 def push(
@@ -31,9 +41,11 @@ def push(
     public: bool = False,
     tell: Tell | None = None,
 ) -> Row:
-    """Publish the weights of one model with its card and its row, and return the row as it can be pulled from there.
+    """Publish the weights of one model with its card and its row, and return the row as it can be pulled from
+    there.
 
-    Whoever reads the place meanwhile, or after a crash, finds the old state or the new one. Several may publish to it at once.
+    Whoever reads the place meanwhile, or after a crash, finds the old state or the new one. Several may
+    publish to it at once.
 
     Args:
         dest: a folder (created if it is missing), or `hf:owner/repo`.
@@ -42,7 +54,8 @@ def push(
         row: facts of the weights; its sources are replaced by the new place.
         card_text: the model card, see `model_card`.
         files: further files by relative path.
-        public: whether everybody may read a repository that is made for this; a folder has the rights that its owner gave it.
+        public: whether everybody may read a repository that is made for this; a folder has the rights that
+            its owner gave it.
         tell: told in one line who can read the repository, before anything is uploaded.
 
     Raises:
@@ -54,12 +67,18 @@ def push(
     """
     check_name(name)
     if (len(weights), sha256_of(weights)) != (row.bytes, row.sha256):
-        raise WeightsError(f"the weights of {name!r} are not those that the row pins", "make the row from these weights")
+        raise WeightsError(
+            f"the weights of {name!r} are not those that the row pins", "make the row from these weights"
+        )
     extra = {"/".join(relative_parts(path, "file name")): data for path, data in (files or {}).items()}
     if str(dest).startswith("hf:"):
-        return publish_to_repo(str(dest)[3:], row.replace(name=name), weights, card_text, extra, public=public, tell=tell)
+        return publish_to_repo(
+            str(dest)[3:], row.replace(name=name), weights, card_text, extra, public=public, tell=tell
+        )
     if public:
-        raise ArgumentError("only a repository can be made public", "write hf:OWNER/REPO, or leave --public out")
+        raise ArgumentError(
+            "only a repository can be made public", "write hf:OWNER/REPO, or leave --public out"
+        )
     return publish_to_folder(Path(dest).expanduser(), row.replace(name=name), weights, card_text, extra)
 
 
@@ -81,9 +100,21 @@ def model_card(row: Row, card: Card) -> str:
     }
     lines = ["---", *_metadata(row, card), "---", "", f"# {row.name}", "", _plain(card.summary), ""]
     lines += [f"- **{key}:** {_plain(value)}" for key, value in facts.items() if value]
-    lines += ["", "```python", "import genzoo", "", f'genzoo.load("{row.name}").{_CALLS.get(card.family, "sample(16, seed=0)")}', "```"]
+    lines += [
+        "",
+        "```python",
+        "import genzoo",
+        "",
+        f'genzoo.load("{row.name}").{_CALLS.get(card.family, "sample(16, seed=0)")}',
+        "```",
+    ]
     if row.scores:
-        lines += ["", "| metric | value | kind | n | data | protocol |", "|---|---|---|---|---|---|", *map(_score_line, row.scores)]
+        lines += [
+            "",
+            "| metric | value | kind | n | data | protocol |",
+            "|---|---|---|---|---|---|",
+            *map(_score_line, row.scores),
+        ]
     return "\n".join(lines) + "\n"
 
 
@@ -92,14 +123,22 @@ def _metadata(row: Row, card: Card) -> list[str]:
     licence = row.licence.strip().lower()
     values: dict[str, Any] = {}
     if licence:
-        values = {"license": licence} if licence in _LICENCES else {"license": "other", "license_name": _slug(row.licence)}
+        values = (
+            {"license": licence}
+            if licence in _LICENCES
+            else {"license": "other", "license_name": _slug(row.licence)}
+        )
     values |= {"data_terms": safe_text(row.terms)} if row.terms else {}
     values |= {
         "library_name": "genzoo",
-        "pipeline_tag": "image-feature-extraction" if card.family in _CALLS else "unconditional-image-generation",
+        "pipeline_tag": "image-feature-extraction"
+        if card.family in _CALLS
+        else "unconditional-image-generation",
         "tags": ["genzoo", card.family.value],
     }
-    return [f"{key}: {json.dumps(value)}" for key, value in values.items()]  # JSON is YAML, whatever the text holds
+    return [
+        f"{key}: {json.dumps(value)}" for key, value in values.items()
+    ]  # JSON is YAML, whatever the text holds
 
 
 def _slug(text: str) -> str:
@@ -107,10 +146,17 @@ def _slug(text: str) -> str:
 
 
 def _score_line(score: Score) -> str:
-    value = f"{score.value:.4g}" + (f" ± {score.stderr:.2g}" if score.stderr is not None else "") + f" {_plain(score.unit)}"
+    value = (
+        f"{score.value:.4g}"
+        + (f" ± {score.stderr:.2g}" if score.stderr is not None else "")
+        + f" {_plain(score.unit)}"
+    )
     data = ", ".join(filter(None, (score.data, score.split, score.transform)))
     count = f"{score.n}" + (f" in {score.blocks} blocks" if score.blocks else "")
-    return f"| {_plain(score.metric)} | {value.strip()} | {score.kind} | {count} | {_plain(data)} | {_plain(score.protocol)} |"
+    return (
+        f"| {_plain(score.metric)} | {value.strip()} | {score.kind} | {count} | {_plain(data)} | "
+        f"{_plain(score.protocol)} |"
+    )
 
 
 def _plain(text: str) -> str:

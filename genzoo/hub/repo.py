@@ -1,7 +1,9 @@
-"""Hugging Face repositories, as `huggingface_hub` names them: addresses, tokens, its cache, the offline switch.
+"""Hugging Face repositories, as `huggingface_hub` names them: addresses, tokens, its cache, the offline
+switch.
 
-The library is imported only when a repository is meant (0.2 s), and transfers nothing here: it checks neither digest nor speed and
-starts over after a kill. The environment is read when it is needed, not when something is imported.
+The library is imported only when a repository is meant (0.2 s), and transfers nothing here: it checks neither
+digest nor speed and starts over after a kill. The environment is read when it is needed, not when something
+is imported.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ def file_url(source: RepoSource, at: str) -> str:
 
 
 def token_for_reading() -> str | None:
-    """Return the user's token (HF_TOKEN, or that of `hf auth login`), or None if there is none or it is not to be sent by itself."""
+    """Return the user's token (HF_TOKEN, or that of `hf auth login`), or None if there is none or it is not
+    to be sent by itself.
+    """
     from huggingface_hub import constants, get_token
 
     return None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()

@@ -1,7 +1,8 @@
-"""What lies in the cache, and what of it may go: weights, unfinished transfers, fetched data sets, decoded images, and left-overs.
+"""What lies in the cache, and what of it may go: weights, unfinished transfers, fetched data sets, decoded
+images, and left-overs.
 
-Only what genzoo has named itself is known here, by its place and form: a cache folder that holds other things as well loses none of
-them. The files of a data set are those of the names that the core knows.
+Only what genzoo has named itself is known here, by its place and form: a cache folder that holds other things
+as well loses none of them. The files of a data set are those of the names that the core knows.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def entries() -> list[Entry]:
     root = cache_dir()
     found = (_entry(root, path) for path in _files(root))
     order = list(_forms())
-    return sorted((entry for entry in found if entry), key=lambda entry: (order.index(entry.kind), str(entry.path)))
+    return sorted(
+        (entry for entry in found if entry), key=lambda entry: (order.index(entry.kind), str(entry.path))
+    )
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -91,12 +94,20 @@ def _entry(root: Path, path: Path) -> Entry | None:
             with contextlib.suppress(OSError):
                 status = os.lstat(path)
                 if stat.S_ISREG(status.st_mode):
-                    return Entry(kind, path, status.st_size, max(status.st_atime, status.st_mtime), match[1] if match.lastindex else "")
+                    return Entry(
+                        kind,
+                        path,
+                        status.st_size,
+                        max(status.st_atime, status.st_mtime),
+                        match[1] if match.lastindex else "",
+                    )
             return None
     return None
 
 
-def prunable(found: Iterable[Entry], pinned: Collection[str], days: float = OLD, *, everything: bool = False) -> list[Entry]:
+def prunable(
+    found: Iterable[Entry], pinned: Collection[str], days: float = OLD, *, everything: bool = False
+) -> list[Entry]:
     """Return what may go: left-overs, unfinished transfers, and what is old.
 
     Args:
@@ -144,19 +155,26 @@ def remove(entry: Entry) -> int:
     """
     if entry.kind == "left-over":
         return remove_dead(entry.path)
-    with locked(_lock_of(entry), wait=0) if entry.digest else contextlib.nullcontext(), storage("remove", entry.path):
+    with (
+        locked(_lock_of(entry), wait=0) if entry.digest else contextlib.nullcontext(),
+        storage("remove", entry.path),
+    ):
         entry.path.unlink(missing_ok=True)
     return entry.bytes
 
 
 def verify(entry: Entry) -> str:
-    """Return what is wrong with cached weights, or an empty text; other files have their checks where they are read."""
+    """Return what is wrong with cached weights, or an empty text; other files have their checks where they
+    are read.
+    """
     actual = sha256_of(entry.path)
     return "" if actual == entry.digest else f"damaged: its sha256 is {actual}, expected {entry.digest}"
 
 
 def part_of(kept: Path) -> Path:
-    """Return where the bytes of the weights file `kept` are gathered; beside the unfinished transfer of another user, one of our own."""
+    """Return where the bytes of the weights file `kept` are gathered; beside the unfinished transfer of
+    another user, one of our own.
+    """
     first = kept.with_suffix(".part")
     if not hasattr(os, "geteuid") or not _is_foreign(first):
         return first
@@ -178,7 +196,8 @@ def _is_foreign(path: Path) -> bool:
 def sweep_parts(folder: Path, digest: str) -> int:
     """Remove from the folder of weights what was left behind, and return how many bytes that freed.
 
-    Those are temporary files that nobody writes, and transfers of weights other than `digest` that nobody went on with for a week.
+    Those are temporary files that nobody writes, and transfers of weights other than `digest` that nobody
+    went on with for a week.
     """
     freed = sweep(folder)
     with contextlib.suppress(OSError):

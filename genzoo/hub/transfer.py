@@ -1,7 +1,8 @@
-"""From a source into one file: never more than was pinned, going on where a killed process stopped, checked before it counts.
+"""From a source into one file: never more than was pinned, going on where a killed process stopped, checked
+before it counts.
 
-A transfer writes into `<digest>.part`. Only a file whose every byte has been checked is renamed to its final place, so what has the
-final name is right, and what is left of an interrupted transfer is known by its name.
+A transfer writes into `<digest>.part`. Only a file whose every byte has been checked is renamed to its final
+place, so what has the final name is right, and what is left of an interrupted transfer is known by its name.
 """
 
 from __future__ import annotations
@@ -36,18 +37,23 @@ Progress = Callable[[int, int], object]  # bytes so far, bytes in all
 
 @dataclass
 class Stream:
-    """Bytes on their way: `read(n)` returns at most n of them, b"" at the end; the first one belongs at `offset` of the file."""
+    """Bytes on their way: `read(n)` returns at most n of them, b"" at the end; the first one belongs at
+    `offset` of the file.
+    """
 
     read: Callable[[int], bytes]
     offset: int = 0
     where: str = ""  # for messages: the address, without what may be secret in it
 
 
-Opener = Callable[[int], contextlib.AbstractContextManager[Stream]]  # takes the offset that is wanted; may start at 0 instead
+Opener = Callable[
+    [int], contextlib.AbstractContextManager[Stream]
+]  # takes the offset that is wanted; may start at 0 instead
 
 
 def receive(open_source: Opener, row: Row, part: Path, final: Path, progress: Progress | None) -> None:
-    """Bring the bytes of `row` from one source to `final`, by way of `part`; what may pass is tried again, which is told.
+    """Bring the bytes of `row` from one source to `final`, by way of `part`; what may pass is tried again,
+    which is told.
 
     Raises:
         HubError: the source failed or ended early; `part` is kept, and the next transfer goes on from there.
@@ -63,7 +69,9 @@ def receive(open_source: Opener, row: Row, part: Path, final: Path, progress: Pr
             tries = 1 if _length(part, row.bytes) - before >= _PROGRESS else tries + 1
             pause = PAUSE * 2 ** max(tries - 2, 0)
             if error.after is not None and error.after > LONGEST_PAUSE:
-                raise HubError(f"{error.message}; it asks to wait for {error.after:,.0f} seconds", "try again then") from error
+                raise HubError(
+                    f"{error.message}; it asks to wait for {error.after:,.0f} seconds", "try again then"
+                ) from error
             if tries > TRIES:
                 raise
             pause = max(pause, error.after or 0.0)
@@ -94,7 +102,10 @@ def _receive(open_source: Opener, row: Row, part: Path, final: Path, progress: P
 
 def _wrong(where: str, what: str, done: int, actual: str, row: Row) -> WeightsError:
     if done > row.bytes:
-        return WeightsError(f"{where} sent {what} of more than {row.bytes} bytes, the size that {row.origin} pins (sha256 {row.sha256})")
+        return WeightsError(
+            f"{where} sent {what} of more than {row.bytes} bytes, the size that {row.origin} pins "
+            f"(sha256 {row.sha256})"
+        )
     told = f"{where} sent {what} of {done} bytes whose sha256 is not the one in {row.origin}"
     return WeightsError(f"{told}: it is {actual}, expected {row.sha256}")
 
@@ -120,12 +131,20 @@ def _check_room(part: Path, missing: int) -> None:
     except OSError:
         return
     if usage.total and missing > usage.free:  # some network disks say that they have no size at all
-        need = f"{missing / 1e6:,.1f} MB are to be fetched, and {usage.free / 1e6:,.1f} MB are free in {part.parent}"
-        raise StorageError(f"the disk is too full: {need}", "type: genzoo cache prune; or set GENZOO_CACHE to a folder with more room")
+        need = (
+            f"{missing / 1e6:,.1f} MB are to be fetched, and {usage.free / 1e6:,.1f} MB are free in "
+            f"{part.parent}"
+        )
+        raise StorageError(
+            f"the disk is too full: {need}",
+            "type: genzoo cache prune; or set GENZOO_CACHE to a folder with more room",
+        )
 
 
 def _length(part: Path, size: int) -> int:
-    """Return how many bytes of an earlier transfer can be gone on with; StorageError if `part` is no regular file of our own."""
+    """Return how many bytes of an earlier transfer can be gone on with; StorageError if `part` is no regular
+    file of our own.
+    """
     with storage("write", part):
         try:
             handle = open_to_write(part, create=False)
@@ -200,7 +219,9 @@ def describe(content: Path | bytes) -> str:
         return "nothing"
     if re.match(rb"[\s\S]{5}\0\0\0\{", head):
         return "a safetensors file"
-    return next((words for pattern, words in _KINDS.items() if re.match(pattern, head, re.IGNORECASE)), "a file")
+    return next(
+        (words for pattern, words in _KINDS.items() if re.match(pattern, head, re.IGNORECASE)), "a file"
+    )
 
 
 @contextlib.contextmanager
@@ -209,11 +230,15 @@ def open_folder(path: Path, row: Row, offset: int) -> Iterator[Stream]:
     with reading(path):
         if not os.path.lexists(path):
             raise HubError(f"{path} does not exist", "check the folder, or mount it")
-        file = open_to_read(path)  # closed below: what the caller does in between must not be taken for a fault of this file
+        file = open_to_read(
+            path
+        )  # closed below: what the caller does in between must not be taken for a fault of this file
     with file:
         size = os.fstat(file.fileno()).st_size
         if size != row.bytes:
-            raise WeightsError(f"{path} is {describe(path)} of {size} bytes, but {row.origin} says {row.bytes}")
+            raise WeightsError(
+                f"{path} is {describe(path)} of {size} bytes, but {row.origin} says {row.bytes}"
+            )
 
         def read(n: int) -> bytes:
             with reading(path):
@@ -235,8 +260,8 @@ def reading(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def open_url(url: str, token: str | None, row: Row, offset: int, deadlines: Deadlines) -> Iterator[Stream]:
-    """Open `url` from `offset` on. A server that ignores the range, or sends another one, is read from the start; one that announces
-    another size is refused.
+    """Open `url` from `offset` on. A server that ignores the range, or sends another one, is read from the
+    start; one that announces another size is refused.
     """
     from genzoo.hub.http import get
 
@@ -257,7 +282,9 @@ def open_url(url: str, token: str | None, row: Row, offset: int, deadlines: Dead
 
 
 def _address(asked: str, answered: str) -> str:
-    """Return for messages what was asked and who answered, without passwords, and without signatures behind a question mark."""
+    """Return for messages what was asked and who answered, without passwords, and without signatures behind a
+    question mark.
+    """
     first, last = urlsplit(asked), urlsplit(answered)
     told = f"{first.scheme}://{first.netloc.rpartition('@')[2]}{first.path}"
     return told if last.netloc == first.netloc else f"{told} (answered by {last.netloc.rpartition('@')[2]})"
@@ -273,19 +300,27 @@ def _check_announced(answer: Answer, row: Row, where: str) -> None:
     announced = answer.headers.get("content-length")
     if announced is not None and announced.strip() != str(row.bytes):
         what = describe(answer.read(512))
-        raise WeightsError(f"{where} announced {what} of {announced} bytes, but {row.origin} says {row.bytes} (sha256 {row.sha256})")
+        raise WeightsError(
+            f"{where} announced {what} of {announced} bytes, but {row.origin} says {row.bytes} (sha256 "
+            f"{row.sha256})"
+        )
 
 
 def _refusal(answer: Answer, where: str) -> HubError:
     """Say what an error status means; the Hub explains itself in two headers."""
-    reason = safe_text(answer.headers.get("x-error-message") or answer.headers.get("x-error-code") or answer.response.reason, 200)
+    reason = safe_text(
+        answer.headers.get("x-error-message") or answer.headers.get("x-error-code") or answer.response.reason,
+        200,
+    )
     if answer.status in (401, 403):
         return HubError(
             f"asks for permission (status {answer.status}: {reason})",
             "log in with `hf auth login` or set HF_TOKEN, and accept the terms on the model's page",
         )
     if answer.status in (404, 410):
-        return HubError(f"has no such file (status {answer.status}: {reason}): {where}", "check the source in zoo.toml")
+        return HubError(
+            f"has no such file (status {answer.status}: {reason}): {where}", "check the source in zoo.toml"
+        )
     told = f"answered with status {answer.status}: {reason}"
     if answer.status in _PASSING:
         return TransientError(told, "try again later", _retry_after(answer.headers.get("retry-after", "")))

@@ -1,4 +1,6 @@
-"""Publish to a Hugging Face repository: everything in one commit on top of the one that was read, so that no other writer loses a row."""
+"""Publish to a Hugging Face repository: everything in one commit on top of the one that was read, so that no
+other writer loses a row.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,17 @@ _LEDGER = Path("zoo.toml")
 
 
 def publish_to_repo(
-    repo: str, row: Row, weights: bytes, card_text: str, files: Mapping[str, bytes], *, public: bool, tell: Tell | None
+    repo: str,
+    row: Row,
+    weights: bytes,
+    card_text: str,
+    files: Mapping[str, bytes],
+    *,
+    public: bool,
+    tell: Tell | None,
 ) -> Row:
-    """Publish in the repository `repo`, made if it is missing: private unless `public`. Return the row, pinned to the commit.
+    """Publish in the repository `repo`, made if it is missing: private unless `public`. Return the row,
+    pinned to the commit.
 
     `tell` is told in one line, before anything is uploaded, who can read the repository.
 
@@ -52,13 +62,17 @@ def publish_to_repo(
         revision = _commit(api, repo, row, content)
     except GenzooError:
         raise
-    except Exception as error:  # which classes the library lets through changes with its transport (requests, httpx)
+    except (
+        Exception
+    ) as error:  # which classes the library lets through changes with its transport (requests, httpx)
         raise HubError(
             f"cannot push {row.name!r} to hf:{repo}: {type(error).__name__}: {error}",
             "log in with `hf auth login` or set HF_TOKEN to a token that may write",
         ) from error
     if not REVISION.fullmatch(revision):
-        raise HubError(f"hf:{repo} answered with the commit {revision!r}, which is no commit id", "check HF_ENDPOINT")
+        raise HubError(
+            f"hf:{repo} answered with the commit {revision!r}, which is no commit id", "check HF_ENDPOINT"
+        )
     return row.replace(sources=(f"hf:{repo}@{revision}:{weights_name(row)}",), card="")
 
 
@@ -79,11 +93,17 @@ def _visibility(private: bool, made: bool, public: bool) -> str:
         return "public: everybody can read what is pushed to it"
     if made:
         return "new and private: only you and its members can read it; with --public everybody could"
-    return "private and stays so: make it public in its settings on the Hub" if public else "private: only its members can read it"
+    return (
+        "private and stays so: make it public in its settings on the Hub"
+        if public
+        else "private: only its members can read it"
+    )
 
 
 def _commit(api: HfApi, repo: str, row: Row, content: Mapping[str, bytes]) -> str:
-    """Commit `content` and the row on top of main as it is now, again if others came first; return the commit's id."""
+    """Commit `content` and the row on top of main as it is now, again if others came first; return the
+    commit's id.
+    """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -91,20 +111,28 @@ def _commit(api: HfApi, repo: str, row: Row, content: Mapping[str, bytes]) -> st
         info = api.model_info(repo)
         before = _published_ledger(str(api.endpoint), repo, info.sha)
         ledger = _ledger_with(before, row, repo)
-        operations: list[Any] = [CommitOperationAdd(path, data) for path, data in {**content, str(_LEDGER): ledger}.items()]
+        operations: list[Any] = [
+            CommitOperationAdd(path, data) for path, data in {**content, str(_LEDGER): ledger}.items()
+        ]
         operations += [CommitOperationDelete(path) for path in _replaced(before, ledger, row, info)]
         try:
             message = f"Publish {row.name} with genzoo"
-            return str(api.create_commit(repo, operations, commit_message=message, parent_commit=info.sha).oid)
+            return str(
+                api.create_commit(repo, operations, commit_message=message, parent_commit=info.sha).oid
+            )
         except HfHubHTTPError as error:
             if error.response is None or error.response.status_code not in (409, 412):
                 raise
         time.sleep(_PAUSE * 2**attempt * (0.5 + random.random()))  # so that two who met do not meet again
-    raise HubError(f"cannot push {row.name!r} to hf:{repo}: others committed first, {_TRIES} times", "try again later")
+    raise HubError(
+        f"cannot push {row.name!r} to hf:{repo}: others committed first, {_TRIES} times", "try again later"
+    )
 
 
 def _ledger_with(before: bytes, row: Row, repo: str) -> bytes:
-    """Return the repository's ledger with the row, which names the weights as lying beside it: no commit can name itself."""
+    """Return the repository's ledger with the row, which names the weights as lying beside it: no commit can
+    name itself.
+    """
     beside = row.replace(sources=(f"folder:{weights_name(row)}",), card="", origin=_LEDGER)
     try:
         return with_row(before, beside, _LEDGER)
@@ -117,7 +145,9 @@ def _replaced(before: bytes, ledger: bytes, row: Row, info: ModelInfo) -> list[s
     if not before:
         return []
     old = parse_rows(before, _LEDGER).get(row.name)
-    beside = [place.path.as_posix() for place in old.places() if isinstance(place, FolderSource)] if old else []
+    beside = (
+        [place.path.as_posix() for place in old.places() if isinstance(place, FolderSource)] if old else []
+    )
     there = {file.rfilename for file in info.siblings or ()}
     return [path for path in beside if path in there and path.encode() not in ledger]
 
@@ -133,10 +163,15 @@ def _published_ledger(at: str, repo: str, revision: str | None) -> bytes:
         if answer.status == 404:
             return b""
         if answer.status != 200:
-            raise HubError(f"the zoo.toml of hf:{repo} cannot be read: status {answer.status}", "check that the token may read and write")
+            raise HubError(
+                f"the zoo.toml of hf:{repo} cannot be read: status {answer.status}",
+                "check that the token may read and write",
+            )
         data = b""
         while len(data) <= LEDGER_CAP and (chunk := answer.read(LEDGER_CAP + 1 - len(data))):
             data += chunk
     if len(data) > LEDGER_CAP:
-        raise HubError(f"the zoo.toml of hf:{repo} is larger than {LEDGER_CAP:,} bytes", "clean it up by hand")
+        raise HubError(
+            f"the zoo.toml of hf:{repo} is larger than {LEDGER_CAP:,} bytes", "clean it up by hand"
+        )
     return data

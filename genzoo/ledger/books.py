@@ -16,7 +16,8 @@ FILE = "zoo.toml"
 
 
 def find_ledger() -> Path:
-    """Return the core's zoo.toml: inside the package (wheel), else at the top of the repository (editable install).
+    """Return the core's zoo.toml: inside the package (wheel), else at the top of the repository (editable
+    install).
 
     Raises:
         LedgerError: there is none.
@@ -30,11 +31,14 @@ def find_ledger() -> Path:
     raise LedgerError(f"{package / FILE} is missing", "reinstall genzoo")
 
 
-def load_ledgers(core: Path | None = None, *, plugins: Iterable[str] = (), extra: Iterable[str | Path] | None = None) -> Ledger:
+def load_ledgers(
+    core: Path | None = None, *, plugins: Iterable[str] = (), extra: Iterable[str | Path] | None = None
+) -> Ledger:
     """Read all ledgers into one.
 
-    The user's own rows win over the core's, the first of several ledgers over the later ones; a plugin may add rows but never
-    replace one. What cannot be used, rows or (but for the core's) whole ledgers, is left out and named in `Ledger.problems`.
+    The user's own rows win over the core's, the first of several ledgers over the later ones; a plugin may
+    add rows but never replace one. What cannot be used, rows or (but for the core's) whole ledgers, is left
+    out and named in `Ledger.problems`.
 
     Args:
         core: the core's zoo.toml; by default `find_ledger()`.
@@ -89,4 +93,6 @@ def _read_place(place: str) -> Ledger:
 def _add(rows: dict[str, Row], row: Row, label: str, problems: list[str]) -> None:
     clash = rows.setdefault(fold(row.name), row)
     if clash is not row:
-        problems.append(f"{label}: the row [{row.name}] is left out: the name belongs to [{clash.name}] of {clash.origin}")
+        problems.append(
+            f"{label}: the row [{row.name}] is left out: the name belongs to [{clash.name}] of {clash.origin}"
+        )

@@ -1,7 +1,8 @@
-"""Read a zoo.toml so that each row stands alone: what is wrong with one is a problem line, and the others work.
+"""Read a zoo.toml so that each row stands alone: what is wrong with one is a problem line, and the others
+work.
 
-A row of a newer genzoo is read as far as it is known: keys and score kinds that nobody here knows are left out and told. Where the
-text is not TOML, it is cut at its headers, and the blocks that are TOML are read.
+A row of a newer genzoo is read as far as it is known: keys and score kinds that nobody here knows are left
+out and told. Where the text is not TOML, it is cut at its headers, and the blocks that are TOML are read.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _KEYS = {kind: tuple(f.name for f in dataclasses.fields(kind)) for kind in (Fact
 
 
 def read_rows(path: Path) -> Ledger:
-    """Read the zoo.toml at `path`; what cannot be used of it is left out and told in the ledger's `problems`, with file and line.
+    """Read the zoo.toml at `path`; what cannot be used of it is left out and told in the ledger's `problems`,
+    with file and line.
 
     Raises:
         StorageError: it is missing, unreadable or larger than 1 MB.
@@ -40,7 +42,9 @@ def read_rows(path: Path) -> Ledger:
 
 
 def parse_rows(data: bytes, origin: Path) -> Ledger:
-    """Read the content of a zoo.toml; `origin` is what messages call it and where relative folders start. Raises as `read_rows`."""
+    """Read the content of a zoo.toml; `origin` is what messages call it and where relative folders start.
+    Raises as `read_rows`.
+    """
     text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff").replace("\r\n", "\n")
     reader = _Reader(origin)
     try:
@@ -59,7 +63,9 @@ def parse_rows(data: bytes, origin: Path) -> Ledger:
 
 
 def load_text(text: str) -> dict[str, Any]:
-    """Return what TOML says; ValueError where it is none, or holds bytes that were not UTF-8 (as lone surrogates)."""
+    """Return what TOML says; ValueError where it is none, or holds bytes that were not UTF-8 (as lone
+    surrogates).
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -71,7 +77,9 @@ def load_text(text: str) -> dict[str, Any]:
 def broken(error: ValueError, origin: Path) -> LedgerError:
     """Return the error for a file that is not TOML; it opens with file and line."""
     line, words = _told(error)
-    return LedgerError(f"{origin}:{line}: {words}", "save the file as UTF-8" if "UTF-8" in words else "fix the line")
+    return LedgerError(
+        f"{origin}:{line}: {words}", "save the file as UTF-8" if "UTF-8" in words else "fix the line"
+    )
 
 
 def _told(error: ValueError) -> tuple[int, str]:
@@ -115,7 +123,9 @@ def _raw(name: str, table: Any, part: _Part) -> _Raw:
 
 
 def _salvage(text: str, reader: _Reader) -> list[_Raw]:
-    """Return the rows of text that is not TOML, each put together from those of its blocks that are; tell the others."""
+    """Return the rows of text that is not TOML, each put together from those of its blocks that are; tell the
+    others.
+    """
     found: dict[str, _Raw] = {}
     for line, block, tables in _readable(text, reader):
         for name, table in tables.items():
@@ -129,8 +139,12 @@ def _salvage(text: str, reader: _Reader) -> list[_Raw]:
     return list(found.values())
 
 
-def _readable(text: str, reader: _Reader, first: int = 1, whole_strings: bool = True) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Yield line, text and tables of the blocks that are TOML; a block that is none is cut once more, through its strings."""
+def _readable(
+    text: str, reader: _Reader, first: int = 1, whole_strings: bool = True
+) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Yield line, text and tables of the blocks that are TOML; a block that is none is cut once more, through
+    its strings.
+    """
     for line, name, block in blocks(text, whole_strings=whole_strings):
         try:
             yield first + line - 1, block, load_text(block)
@@ -177,13 +191,17 @@ class _Reader:
             if isinstance(known.get("sources"), list):
                 known["sources"] = self._sources(known["sources"], raw)
             facts = parse(Facts, known, "")
-            return Row(name=raw.name, origin=self.origin, **{key: getattr(facts, key) for key in _KEYS[Facts]})
+            return Row(
+                name=raw.name, origin=self.origin, **{key: getattr(facts, key) for key in _KEYS[Facts]}
+            )
         except GenzooError as error:
             self._blame(error, values, raw.part, (raw.name,), raw.name, "this row is left out")
             return None
 
     def _sources(self, given: list[Any], raw: _Raw) -> list[Any]:
-        """Leave out sources that break the rules as long as others remain; a newer genzoo may know more forms."""
+        """Leave out sources that break the rules as long as others remain; a newer genzoo may know more
+        forms.
+        """
         if len(given) > _MOST_SOURCES:
             raise ArgumentError(f"sources must name at most {_MOST_SOURCES} places, not {len(given):,}")
         usable: list[Any] = []
@@ -205,7 +223,11 @@ class _Reader:
         label, most = f"{raw.name}.scores", self._scores_left
         self._scores_left = max(0, most - len(raw.scores))
         if len(raw.scores) > most:
-            self.fault(raw.part.line((raw.name,)), raw.name, f"a file may hold {_MOST_SCORES:,} scores (the others are left out)")
+            self.fault(
+                raw.part.line((raw.name,)),
+                raw.name,
+                f"a file may hold {_MOST_SCORES:,} scores (the others are left out)",
+            )
         for values, part, path in raw.scores[:most]:
             try:
                 if not isinstance(values, dict):
@@ -214,7 +236,9 @@ class _Reader:
             except GenzooError as error:
                 self._blame(error, values, part, path, label, "this score is left out")
 
-    def _known(self, kind: type[Any], values: Mapping[str, Any], part: _Part, path: KeyPath, label: str) -> dict[str, Any]:
+    def _known(
+        self, kind: type[Any], values: Mapping[str, Any], part: _Part, path: KeyPath, label: str
+    ) -> dict[str, Any]:
         for key in values:
             if key not in _KEYS[kind]:
                 self._note(kind, key, part, (*path, key), label)
@@ -224,7 +248,9 @@ class _Reader:
         first = self._unknown.get((kind, key), (part, path, label, 0))
         self._unknown[kind, key] = (*first[:3], first[3] + 1)
 
-    def _blame(self, error: GenzooError, values: Any, part: _Part, path: KeyPath, label: str, end: str) -> None:
+    def _blame(
+        self, error: GenzooError, values: Any, part: _Part, path: KeyPath, label: str, end: str
+    ) -> None:
         words = error.message.removeprefix(":").strip()
         line = part.line((*path, _blamed(words, values)), path, path[:1])
         self.fault(line, label, f"{words} ({end})" + (f" — {error.hint}" if error.hint else ""))
@@ -258,6 +284,10 @@ def _times(count: int) -> str:
 
 def _blamed(words: str, values: Any) -> str:
     """Return the key of `values` that a message of the checker is about, or an empty text."""
-    keys = [key for key in values if key in _KEYS[Facts] or key in _KEYS[Score]] if isinstance(values, dict) else []
+    keys = (
+        [key for key in values if key in _KEYS[Facts] or key in _KEYS[Score]]
+        if isinstance(values, dict)
+        else []
+    )
     about = [key for key in keys if words.startswith((f"{key} ", f"{key}."))]
     return about[0] if about else "sources" if words.startswith("source ") else ""

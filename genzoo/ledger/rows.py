@@ -15,7 +15,9 @@ from genzoo.ledger.sources import Source, parse_source
 from genzoo.schema import limits
 
 LARGEST = 1 << 31  # bytes of weights: they are read into memory as a whole (rule R8)
-LEDGER_CAP = 1 << 20  # bytes of a zoo.toml: some 600 rows with all their scores, read in a fraction of a second
+LEDGER_CAP = (
+    1 << 20
+)  # bytes of a zoo.toml: some 600 rows with all their scores, read in a fraction of a second
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +27,15 @@ class Score:
     metric: str
     value: float
     unit: str = ""
-    kind: str = field(default="sample", metadata=limits(choices=("exact", "elbo", "iwae", "sample", "reconstruction", "classification")))
+    kind: str = field(
+        default="sample",
+        metadata=limits(choices=("exact", "elbo", "iwae", "sample", "reconstruction", "classification")),
+    )
     n: int = field(default=0, metadata=limits(0, 10**12))  # images measured, 0 where that has no meaning
     stderr: float | None = field(default=None, metadata=limits(0))
-    blocks: int | None = field(default=None, metadata=limits(1, 10**12))  # independent groups of images that stderr counts
+    blocks: int | None = field(
+        default=None, metadata=limits(1, 10**12)
+    )  # independent groups of images that stderr counts
     subject: str = ""  # whose images: the model's name, or "train" for the floor that real images reach
     data: str = ""
     split: str = ""

@@ -1,4 +1,5 @@
-"""Where weights may come from, as one line of text each: inside a package, in a folder, or in a Hugging Face repository.
+"""Where weights may come from, as one line of text each: inside a package, in a folder, or in a Hugging Face
+repository.
 
     package:genzoo_dcgan/weights/dcgan-bedrooms.safetensors
     folder:/mnt/zoo/dcgan-bedrooms.safetensors        (relative paths start at the zoo.toml that holds them)
@@ -52,7 +53,8 @@ def parse_source(text: str, base: Path) -> Source:
     """Read one source of a row; `base` is the folder where relative paths start.
 
     Raises:
-        LedgerError: an unknown form, a revision that is not a commit id, or a path that leads out of its place.
+        LedgerError: an unknown form, a revision that is not a commit id, or a path that leads out of its
+            place.
     """
     kind, _, rest = text.partition(":")
     try:
@@ -75,12 +77,18 @@ def _package(text: str, rest: str) -> PackageSource:
 
 
 def _folder(text: str, rest: str, base: Path) -> Path:
-    if re.match(r"[/\\]{2}", rest):  # Windows would send the user's name and a hash of the password to that host
-        raise LedgerError(f"source {text!r} names another host or a device", "mount the share, and name a path in it")
+    if re.match(
+        r"[/\\]{2}", rest
+    ):  # Windows would send the user's name and a hash of the password to that host
+        raise LedgerError(
+            f"source {text!r} names another host or a device", "mount the share, and name a path in it"
+        )
     if PurePosixPath(rest).is_absolute() or PureWindowsPath(rest).is_absolute():
         if ".." in re.split(r"[/\\]", rest) or "\0" in rest:
             raise LedgerError(f"source {text!r} must not contain '..'")
-        return Path(rest) if Path(rest).is_absolute() else base / rest  # never in the folder where somebody happens to work
+        return (
+            Path(rest) if Path(rest).is_absolute() else base / rest
+        )  # never in the folder where somebody happens to work
     return base.joinpath(*relative_parts(rest, "source"))
 
 
@@ -91,6 +99,7 @@ def _repo(text: str, rest: str) -> RepoSource:
         raise LedgerError(f"source {text!r} must name a repository as OWNER/REPO", f"write {_FORMS}")
     if not REVISION.fullmatch(revision):
         raise LedgerError(
-            f"source {text!r} must pin a commit of 40 lower-case hexadecimal digits, not {revision!r}", "a branch or a tag can move"
+            f"source {text!r} must pin a commit of 40 lower-case hexadecimal digits, not {revision!r}",
+            "a branch or a tag can move",
         )
     return RepoSource(repo, revision, "/".join(relative_parts(file, "source")))

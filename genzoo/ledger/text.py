@@ -1,7 +1,9 @@
-r"""The text of a TOML file: on which line a key stands, and how one table is replaced while all the rest stays as it is.
+r"""The text of a TOML file: on which line a key stands, and how one table is replaced while all the rest
+stays as it is.
 
-`tomllib` gives values without lines and writes nothing; this is the little that a ledger needs beyond it. `locate` and `replace_table`
-expect text that `tomllib` has accepted, with `\n` between lines; `load` and `blocks` take any text.
+`tomllib` gives values without lines and writes nothing; this is the little that a ledger needs beyond it.
+`locate` and `replace_table` expect text that `tomllib` has accepted, with `\n` between lines; `load` and
+`blocks` take any text.
 """
 
 from __future__ import annotations
@@ -29,12 +31,19 @@ _HEADER = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ 
 _WHOLE_HEADER = re.compile(_HEADER.pattern + r"\]?[ \t]*(?:#.*)?")
 _KEY = re.compile(rf"[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*=")
 _TOKEN = re.compile(
-    r'"""(?:\\.|[^\\])*?"{3,5}' + r"|'''.*?'{3,5}" + r'|"(?:\\.|[^"\\\n])*"' + r"|'[^'\n]*'|#[^\n]*|[\[\]{}\n]|[^\[\]{}\n#\"']+",
+    r'"""(?:\\.|[^\\])*?"{3,5}'
+    + r"|'''.*?'{3,5}"
+    + r'|"(?:\\.|[^"\\\n])*"'
+    + r"|'[^'\n]*'|#[^\n]*|[\[\]{}\n]|[^\[\]{}\n#\"']+",
     re.DOTALL,
 )
-# Strings and comments, whole. No alternative can fail after it has begun, so that any text is passed over in linear time.
+# Strings and comments, whole. No alternative can fail after it has begun, so that any text is passed over in
+# linear time.
 _STRING = re.compile(
-    r'"""(?:[^"\\]+|\\.|"(?!""))*(?:"{3,5})?' + r"|'''(?:[^']+|'(?!''))*(?:'{3,5})?" + r'|"(?:[^"\\\n]+|\\.)*"?' + r"|'[^'\n]*'?|#[^\n]*",
+    r'"""(?:[^"\\]+|\\.|"(?!""))*(?:"{3,5})?'
+    + r"|'''(?:[^']+|'(?!''))*(?:'{3,5})?"
+    + r'|"(?:[^"\\\n]+|\\.)*"?'
+    + r"|'[^'\n]*'?|#[^\n]*",
     re.DOTALL,
 )
 _MANY_PARTS = re.compile(rf"(?:\.[^.,=\n]*){{{MOST_PARTS}}}")
@@ -44,7 +53,8 @@ def load(text: str) -> dict[str, Any]:
     """Return what the TOML says.
 
     Raises:
-        ValueError: it is not valid TOML, or nested deeper than `DEEPEST`, or has a key of more than `MOST_PARTS` parts.
+        ValueError: it is not valid TOML, or nested deeper than `DEEPEST`, or has a key of more than
+            `MOST_PARTS` parts.
     """
     _check_limits(text)
     try:
@@ -65,7 +75,9 @@ def _check_limits(text: str) -> None:
     for found in re.finditer(r"[\[\]{}]", bare):
         depth = depth + 1 if found[0] in "[{" else max(0, depth - 1)
         if depth > DEEPEST:
-            raise ValueError(f"nested deeper than {DEEPEST} brackets (at line {_line_of(found.start(), text)})")
+            raise ValueError(
+                f"nested deeper than {DEEPEST} brackets (at line {_line_of(found.start(), text)})"
+            )
 
 
 def _line_of(place: int, text: str) -> int:
@@ -82,17 +94,23 @@ def _line_of(place: int, text: str) -> int:
 
 
 def blocks(text: str, *, whole_strings: bool) -> Iterator[tuple[int, str, str]]:
-    """Cut text that is not valid TOML where headers stand; yield line (from 1), top name ("" if unknown) and text of each block.
+    """Cut text that is not valid TOML where headers stand; yield line (from 1), top name ("" if unknown) and
+    text of each block.
 
-    A fault then costs the block that holds it and no other. With `whole_strings` no string of several lines is cut, but one that
-    lacks its end runs up to the next; without, lines within a string may look like headers.
+    A fault then costs the block that holds it and no other. With `whole_strings` no string of several lines
+    is cut, but one that lacks its end runs up to the next; without, lines within a string may look like
+    headers.
 
     Raises:
         ValueError: there are more than `MOST_TABLES` of them.
     """
     joint = "\ud800"  # which no decoded text holds
-    lines = (_STRING.sub(lambda found: found[0].replace("\n", joint), text) if whole_strings else text).split("\n")
-    starts = [number for number, line in enumerate(lines) if line.startswith("[") or _WHOLE_HEADER.fullmatch(line)]
+    lines = (_STRING.sub(lambda found: found[0].replace("\n", joint), text) if whole_strings else text).split(
+        "\n"
+    )
+    starts = [
+        number for number, line in enumerate(lines) if line.startswith("[") or _WHOLE_HEADER.fullmatch(line)
+    ]
     if len(starts) > MOST_TABLES:
         raise ValueError(f"it has more than {MOST_TABLES:,} tables (at line 1)")
     number = 1
@@ -108,11 +126,19 @@ def quoted(value: str) -> str:
     """Return `value` as a TOML string on one line; lone surrogates, which no file can hold, become U+FFFD."""
     escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
     clean = value.encode("utf-8", "replace").decode("utf-8")
-    return '"' + "".join(escapes.get(c) or (f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else c) for c in clean) + '"'
+    return (
+        '"'
+        + "".join(
+            escapes.get(c) or (f"\\u{ord(c):04x}" if ord(c) < 32 or ord(c) == 127 else c) for c in clean
+        )
+        + '"'
+    )
 
 
 def locate(text: str) -> dict[KeyPath, int]:
-    """Return the line (from 1) of every table and key; the tables of an array have their index in the path: `("a", "scores", 0, "n")`."""
+    """Return the line (from 1) of every table and key; the tables of an array have their index in the path:
+    `("a", "scores", 0, "n")`.
+    """
     lines: dict[KeyPath, int] = {}
     seen: Counter[KeyPath] = Counter()
     table: KeyPath = ()
@@ -129,11 +155,16 @@ def locate(text: str) -> dict[KeyPath, int]:
 
 
 def replace_table(text: str, name: str, block: str) -> str:
-    """Return `text` with the table `name` and all its sub-tables replaced by `block`, or with `block` at the end if there is none.
+    """Return `text` with the table `name` and all its sub-tables replaced by `block`, or with `block` at the
+    end if there is none.
 
-    Every other line stays. Of the table that goes, the comments that have a line to themselves are kept below the new block.
+    Every other line stays. Of the table that goes, the comments that have a line to themselves are kept below
+    the new block.
     """
-    lines, spans = text.split("\n"), _spans(text, name)  # not splitlines: inside a string it would break at other signs too
+    lines, spans = (
+        text.split("\n"),
+        _spans(text, name),
+    )  # not splitlines: inside a string it would break at other signs too
     kept = [line for first, last in spans for line in lines[first:last] if line.lstrip().startswith("#")]
     new = [*block.rstrip("\n").split("\n"), *kept]
     if not spans:
@@ -146,10 +177,14 @@ def replace_table(text: str, name: str, block: str) -> str:
 
 
 def _spans(text: str, name: str) -> list[tuple[int, int]]:
-    """Return the half-open ranges of lines (from 0) that belong to the table `name`; comments before the next table belong to that one."""
+    """Return the half-open ranges of lines (from 0) that belong to the table `name`; comments before the next
+    table belong to that one.
+    """
     lines = text.split("\n")
     headers = [(line - 1, path[0]) for line, _, kind, path in _statements(text) if kind != "="]
-    starts = [(line, top) for index, (line, top) in enumerate(headers) if not index or headers[index - 1][1] != top]
+    starts = [
+        (line, top) for index, (line, top) in enumerate(headers) if not index or headers[index - 1][1] != top
+    ]
     ends = [*(line for line, _ in starts[1:]), len(lines)]
     spans = []
     for (first, top), end in zip(starts, ends, strict=False):  # without headers there is one end too many
@@ -162,7 +197,9 @@ def _spans(text: str, name: str) -> list[tuple[int, int]]:
 
 
 def foreign(text: str, name: str, known: Container[str]) -> tuple[list[str], list[str]]:
-    """Return the lines of what the table `name` holds under keys that are not `known`: its own keys, and its sub-tables."""
+    """Return the lines of what the table `name` holds under keys that are not `known`: its own keys, and its
+    sub-tables.
+    """
     lines, keys, tables = text.split("\n"), list[str](), list[str]()
     table: KeyPath = ()
     for first, last, kind, path in _statements(text):
@@ -175,7 +212,9 @@ def foreign(text: str, name: str, known: Container[str]) -> tuple[list[str], lis
 
 
 def _statements(text: str) -> Iterator[tuple[int, int, str, KeyPath]]:
-    """Yield first and last line, kind (`[`, `[[` or `=`) and key path of every statement; nested values are stepped over as a whole."""
+    """Yield first and last line, kind (`[`, `[[` or `=`) and key path of every statement; nested values are
+    stepped over as a whole.
+    """
     at, line = 0, 1
     while at < len(text):
         header = _HEADER.match(text, at)
@@ -209,7 +248,9 @@ def _part(part: str) -> str:
         return part
     if part[0] == '"' and "\\" in part:
         try:
-            return str(json.loads(part))  # the escapes of TOML are those of JSON, but for \U, which no name of ours needs
+            return str(
+                json.loads(part)
+            )  # the escapes of TOML are those of JSON, but for \U, which no name of ours needs
         except ValueError:
             pass
     return part[1:-1]

@@ -1,4 +1,6 @@
-"""Write rows: always in the same form, and into a zoo.toml without harm to anything else that stands there."""
+"""Write rows: always in the same form, and into a zoo.toml without harm to anything else that stands
+there.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,11 @@ def format_row(row: Row, keys: Sequence[str] = (), tables: Sequence[str] = ()) -
 
 def _pairs(values: Any, kind: type[Any]) -> list[str]:
     found = [(f, getattr(values, f.name)) for f in dataclasses.fields(kind) if f.name != "scores"]
-    return [f"{f.name} = {_value(value)}" for f, value in found if f.default is dataclasses.MISSING or value not in ("", None)]
+    return [
+        f"{f.name} = {_value(value)}"
+        for f, value in found
+        if f.default is dataclasses.MISSING or value not in ("", None)
+    ]
 
 
 def _value(value: Any) -> str:
@@ -47,12 +53,15 @@ def _value(value: Any) -> str:
 
 
 def with_row(data: bytes, row: Row, origin: Path) -> bytes:
-    """Return the content of a zoo.toml with `row` added or replaced; all other rows, keys and comments stay as they are.
+    """Return the content of a zoo.toml with `row` added or replaced; all other rows, keys and comments stay
+    as they are.
 
-    Keys of the replaced row that are not known here stay too: as comments where the row now pins other weights.
+    Keys of the replaced row that are not known here stay too: as comments where the row now pins other
+    weights.
 
     Raises:
-        LedgerError: the content is broken already, grows too large, or writes the row in a form that cannot be replaced safely.
+        LedgerError: the content is broken already, grows too large, or writes the row in a form that cannot
+            be replaced safely.
     """
     text, before = _read(data, origin)
     keys, tables = foreign(text, row.name, _KEYS)
@@ -63,13 +72,20 @@ def with_row(data: bytes, row: Row, origin: Path) -> bytes:
     try:
         _, after = _read(new, origin)
     except LedgerError as error:
-        raise LedgerError(f"{origin}: the row [{row.name}] cannot be written: {error.message}", "edit the file by hand") from error
+        raise LedgerError(
+            f"{origin}: the row [{row.name}] cannot be written: {error.message}", "edit the file by hand"
+        ) from error
     found = parse_rows(new, origin)
     if found.get(row.name) != row.replace(origin=origin) or not _same_but(row.name, before, after):
         why = "".join(f": {problem}" for problem in found.problems if f"[{row.name}]" in problem)
-        raise LedgerError(f"{origin}: the row [{row.name}] cannot be replaced without harm to others{why}", "edit the file by hand")
+        raise LedgerError(
+            f"{origin}: the row [{row.name}] cannot be replaced without harm to others{why}",
+            "edit the file by hand",
+        )
     if len(new) > LEDGER_CAP:
-        raise LedgerError(f"{origin} would grow beyond {LEDGER_CAP:,} bytes", "publish to another folder or repository")
+        raise LedgerError(
+            f"{origin} would grow beyond {LEDGER_CAP:,} bytes", "publish to another folder or repository"
+        )
     return new.replace(b"\n", b"\r\n") if b"\r\n" in data else new
 
 
@@ -95,20 +111,26 @@ class _ChangedError(Exception):
 
 
 def add_row(path: Path, row: Row) -> None:
-    """Add `row` to the zoo.toml at `path`, or replace the row of that name; the file is created if it is missing.
+    """Add `row` to the zoo.toml at `path`, or replace the row of that name; the file is created if it is
+    missing.
 
-    Several processes may do so at once: each change is made under a lock and in one step. Where the file system has no locks, the file
-    is read again before it is replaced and after. Raises as `with_row`, and StorageError.
+    Several processes may do so at once: each change is made under a lock and in one step. Where the file
+    system has no locks, the file is read again before it is replaced and after. Raises as `with_row`, and
+    StorageError.
     """
     with locked(path.with_name(f".{path.name}.lock")):
         for _ in range(_TRIES):
             before = _content(path)
             new = with_row(before, row, path)
             with contextlib.suppress(_ChangedError):
-                atomic_write(path, lambda file, new=new, before=before: _write_unless_changed(file, new, path, before))  # type: ignore[misc]
+                atomic_write(
+                    path, lambda file, new=new, before=before: _write_unless_changed(file, new, path, before)
+                )  # type: ignore[misc]
                 if parse_rows(_content(path), path).get(row.name) == row.replace(origin=path):
                     return
-    raise LedgerError(f"{path}: others keep writing to it, and the row [{row.name}] is lost each time", "try again later")
+    raise LedgerError(
+        f"{path}: others keep writing to it, and the row [{row.name}] is lost each time", "try again later"
+    )
 
 
 def _content(path: Path) -> bytes:

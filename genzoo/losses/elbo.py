@@ -1,9 +1,11 @@
-"""The evidence lower bound (Kingma & Welling 2014; Burda et al. 2016), in the order in which the lecture derives it.
+"""The evidence lower bound (Kingma & Welling 2014; Burda et al. 2016), in the order in which the lecture
+derives it.
 
     log p(x) = E_q[log p(x|z)] - KL(q(z|x) ‖ p(z)) + KL(q(z|x) ‖ p(z|x))
 
-The last term cannot be computed and is at least 0; the first two are the ELBO. q(z|x) is N(μ, diag σ²) and the prior N(0, I), both
-over D components. Every value is in nats of a whole image, (N,) or with leading axes of draws; `log_var` is log σ².
+The last term cannot be computed and is at least 0; the first two are the ELBO. q(z|x) is N(μ, diag σ²) and
+the prior N(0, I), both over D components. Every value is in nats of a whole image, (N,) or with leading axes
+of draws; `log_var` is log σ².
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ from torch import Tensor
 
 
 def reparametrise(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-    """Return z = μ + σ ε for standard normal `noise` (..., N, D): a draw of q(z|x) through which gradients reach μ and σ."""
+    """Return z = μ + σ ε for standard normal `noise` (..., N, D): a draw of q(z|x) through which gradients
+    reach μ and σ.
+    """
     return mean + torch.exp(0.5 * log_var) * noise
 
 
@@ -42,25 +46,30 @@ def kl(mean: Tensor, log_var: Tensor) -> Tensor:
 def elbo(log_likelihood: Tensor, divergence: Tensor, beta: float = 1.0) -> Tensor:
     """Return log p(x|z) - β KL(q(z|x) ‖ p(z)); on average over z ~ q the ELBO where β = 1.
 
-    With another β (Higgins et al. 2017) it is what a β-VAE maximises, and may exceed log p(x): do not report it as a likelihood.
+    With another β (Higgins et al. 2017) it is what a β-VAE maximises, and may exceed log p(x): do not report
+    it as a likelihood.
     """
     return log_likelihood - beta * divergence
 
 
 def path_divergence(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
-    """Return log q(z|x) - log p(z) for z ~ q(z|x), on average the KL, with a gradient that reaches q through z alone.
+    """Return log q(z|x) - log p(z) for z ~ q(z|x), on average the KL, with a gradient that reaches q through
+    z alone.
 
-    What is left out, the gradient of log q(z|x) at a fixed z, is 0 on average and nothing but noise: without it the ELBO's gradient
-    vanishes draw by draw where q(z|x) is the posterior (Roeder et al. 2017, arXiv:1703.09194).
+    What is left out, the gradient of log q(z|x) at a fixed z, is 0 on average and nothing but noise: without
+    it the ELBO's gradient vanishes draw by draw where q(z|x) is the posterior (Roeder et al. 2017,
+    arXiv:1703.09194).
     """
     return log_normal(z, mean.detach(), log_var.detach()) - log_prior(z)
 
 
 def free_bits(components: Tensor, least: float) -> Tensor:
-    """Return the KL of a batch with `least` nats per component for free, a scalar: Σ_j max(least, mean over images of KL_j).
+    """Return the KL of a batch with `least` nats per component for free, a scalar: Σ_j max(least, mean over
+    images of KL_j).
 
-    `components` is (N, D), see `kl_per_component` (Kingma et al. 2016, equation 15). Below `least` a component has no gradient that
-    would switch it off. Never less than the mean KL, so what is maximised stays a lower bound.
+    `components` is (N, D), see `kl_per_component` (Kingma et al. 2016, equation 15). Below `least` a
+    component has no gradient that would switch it off. Never less than the mean KL, so what is maximised
+    stays a lower bound.
     """
     return components.mean(0).clamp(min=least).sum()
 
@@ -73,17 +82,19 @@ def log_weight(log_likelihood: Tensor, z: Tensor, mean: Tensor, log_var: Tensor)
 def iwae(log_weights: Tensor) -> Tensor:
     """Return log (1/K Σ_k w_k) over the first axis of (K, ...): the importance-weighted bound with K draws.
 
-    On average it is the ELBO at K = 1, never falls as K grows, and tends to log p(x) (Burda et al. 2016, theorem 1). Its gradient
-    weighs each draw with softmax(log w).
+    On average it is the ELBO at K = 1, never falls as K grows, and tends to log p(x) (Burda et al. 2016,
+    theorem 1). Its gradient weighs each draw with softmax(log w).
     """
     return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
 
 
 def doubly_reparametrise(z: Tensor, log_weights: Tensor) -> None:
-    """Let the gradient of `iwae(log_weights)` reach q through the draws z (K, ..., D) with its own weight, softmax(log w)², in each.
+    """Let the gradient of `iwae(log_weights)` reach q through the draws z (K, ..., D) with its own weight,
+    softmax(log w)², in each.
 
-    For weights whose q has no gradient of its own, log p(x|z) - `path_divergence`. On average it is the gradient of the bound, and as
-    K grows it does not drown in noise (Tucker et al. 2019, arXiv:1810.04152). That of the decoder stays what it is.
+    For weights whose q has no gradient of its own, log p(x|z) - `path_divergence`. On average it is the
+    gradient of the bound, and as K grows it does not drown in noise (Tucker et al. 2019, arXiv:1810.04152).
+    That of the decoder stays what it is.
     """
     if z.requires_grad:
         weights = torch.softmax(log_weights.detach(), 0).unsqueeze(-1)

@@ -2,8 +2,9 @@
 
     D minimises E_x[max(0, 1 - D(x))] + E_z[max(0, 1 + D(G(z)))],   G minimises -E_z[D(G(z))]
 
-D learns only from images within its margin. The best one is the sign of p - q, and D then pays 2 (1 - TV), with TV the total variation
-½ Σ |p - q|: 2 where nobody can tell and 0 where p and q are apart. Each function returns what is paid for each logit, of any shape.
+D learns only from images within its margin. The best one is the sign of p - q, and D then pays 2 (1 - TV),
+with TV the total variation ½ Σ |p - q|: 2 where nobody can tell and 0 where p and q are apart. Each function
+returns what is paid for each logit, of any shape.
 """
 
 from __future__ import annotations

@@ -24,10 +24,14 @@ def mean_bits_per_dim(log_prob: Tensor, image_shape: tuple[int, int, int]) -> Te
     return bits_per_dim(log_prob, image_shape).mean()
 
 
-def dequantised(log_density: Callable[[Tensor], Tensor], x: Tensor, uniform: Tensor, levels: int = 256) -> Tensor:
-    """Return a lower bound on the log-probability mass of images with `levels` values, from a density of real numbers (Theis et al. 2016).
+def dequantised(
+    log_density: Callable[[Tensor], Tensor], x: Tensor, uniform: Tensor, levels: int = 256
+) -> Tensor:
+    """Return a lower bound on the log-probability mass of images with `levels` values, from a density of real
+    numbers (Theis et al. 2016).
 
-    The pixel of level k stands for the cell [k / levels, (k + 1) / levels). By Jensen's inequality, with u uniform in [0, 1)^D:
+    The pixel of level k stands for the cell [k / levels, (k + 1) / levels). By Jensen's inequality, with u
+    uniform in [0, 1)^D:
 
         log P(x) = log ∫ p((k + u) / levels) du - D log levels  ≥  E_u[log p((k + u) / levels)] - D log levels
 

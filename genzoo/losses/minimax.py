@@ -2,9 +2,10 @@
 
     min over G, max over D:   V(D, G) = E_x[log D(x)] + E_z[log(1 - D(G(z)))]
 
-D is the sigmoid of a logit a, so log D = -softplus(-a) and log(1 - D) = -softplus(a): exact where D rounds to 0 or 1. `real`, `fake`,
-`minimax` and `non_saturating` give what is paid for each logit, of any shape; the other functions take logits of real and fake images,
-from separate batches, and return a scalar in nats, averaged over images.
+D is the sigmoid of a logit a, so log D = -softplus(-a) and log(1 - D) = -softplus(a): exact where D rounds to
+0 or 1. `real`, `fake`, `minimax` and `non_saturating` give what is paid for each logit, of any shape; the
+other functions take logits of real and fake images, from separate batches, and return a scalar in nats,
+averaged over images.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ def value(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
 
 
 def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Return -V(D, G), which D minimises: the binary cross-entropy of telling real (1) from fake (0), summed over both."""
+    """Return -V(D, G), which D minimises: the binary cross-entropy of telling real (1) from fake (0), summed
+    over both.
+    """
     return real(real_logits).mean() + fake(fake_logits).mean()
 
 

@@ -1,10 +1,12 @@
-"""The Wasserstein game (Arjovsky, Chintala & Bottou 2017, equation 2) and the gradient penalty (Gulrajani et al. 2017, equation 3).
+"""The Wasserstein game (Arjovsky, Chintala & Bottou 2017, equation 2) and the gradient penalty (Gulrajani et
+al. 2017, equation 3).
 
     min over G, max over 1-Lipschitz f:   E_x[f(x)] - E_z[f(G(z))] = W(p, q)
 
-The critic f gives any number, no probability. Unbounded it would only grow steeper, so it is held: by clipping its weights to [-c, c],
-which bounds its slope somewhere, or by the penalty λ E[(‖∇f(x̂)‖ - 1)²] on points x̂ between real and fake images.
-`real`, `fake` and `generator` return what is paid for each number of the critic, of any shape.
+The critic f gives any number, no probability. Unbounded it would only grow steeper, so it is held: by
+clipping its weights to [-c, c], which bounds its slope somewhere, or by the penalty λ E[(‖∇f(x̂)‖ - 1)²] on
+points x̂ between real and fake images. `real`, `fake` and `generator` return what is paid for each number of
+the critic, of any shape.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ def real(value: Tensor) -> Tensor:
 
 
 def fake(value: Tensor) -> Tensor:
-    """Return f: what the critic pays for each fake. The mean of both, negated, is the distance that it has found."""
+    """Return f: what the critic pays for each fake. The mean of both, negated, is the distance that it has
+    found.
+    """
     return value
 
 
@@ -31,19 +35,23 @@ def generator(value: Tensor) -> Tensor:
 
 
 def between(real_images: Tensor, fake_images: Tensor, share: Tensor) -> Tensor:
-    """Return ε x + (1 - ε) x̃ for `share` ε (N,) in [0, 1], one per pair of images: points on the lines from fakes to real images.
+    """Return ε x + (1 - ε) x̃ for `share` ε (N,) in [0, 1], one per pair of images: points on the lines from
+    fakes to real images.
 
-    One ε for the whole batch would make all points of a turn equally real. They are detached: the penalty is not G's to lower.
+    One ε for the whole batch would make all points of a turn equally real. They are detached: the penalty is
+    not G's to lower.
     """
     weights = share.view(-1, *[1] * (real_images.ndim - 1))  # (N, 1, 1, 1)
     return torch.lerp(fake_images.detach().to(real_images), real_images.detach(), weights)
 
 
 def slopes(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    """Return ‖∇f(x)‖ (N,), the norm of the critic's gradient over all pixels of each of `points` (N, C, H, W); differentiable in f.
+    """Return ‖∇f(x)‖ (N,), the norm of the critic's gradient over all pixels of each of `points` (N, C, H,
+    W); differentiable in f.
 
-    `critic` maps images to one number each, (N,), which must depend on its own image alone: the gradient of their sum is then each
-    image's own. Under batch norm it is not, and there is no slope of an image to speak of.
+    `critic` maps images to one number each, (N,), which must depend on its own image alone: the gradient of
+    their sum is then each image's own. Under batch norm it is not, and there is no slope of an image to speak
+    of.
     """
     points = points.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
@@ -52,10 +60,14 @@ def slopes(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     return norms
 
 
-def gradient_penalty(critic: Callable[[Tensor], Tensor], real_images: Tensor, fake_images: Tensor, share: Tensor) -> Tensor:
-    """Return E[(‖∇f(x̂)‖ - 1)²], a scalar: 0 where the critic is as steep as it may be everywhere between real and fake.
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], real_images: Tensor, fake_images: Tensor, share: Tensor
+) -> Tensor:
+    """Return E[(‖∇f(x̂)‖ - 1)²], a scalar: 0 where the critic is as steep as it may be everywhere between
+    real and fake.
 
-    One ε of `share` (N,) and one norm per image. Slopes are per unit of the images given: of those in [0, 1], here.
+    One ε of `share` (N,) and one norm per image. Slopes are per unit of the images given: of those in [0, 1],
+    here.
     """
     return ((slopes(critic, between(real_images, fake_images, share)) - 1) ** 2).mean()
 

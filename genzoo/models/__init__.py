@@ -1,8 +1,9 @@
 """What a plugin author subclasses.
 
-Two independent questions place a model: can p(x) be asked for (`DensityModel`: exactly, as of every `AutoregressiveModel`, or as a
-bound, as of every `ImportanceModel`; `ImplicitModel`: no), and is there a latent z (`LatentModel`: decode; `EncodingModel`: encode
-as well)? A `ClassifyingModel` answers neither: it is no generative model, and its features are what samples are measured in.
+Two independent questions place a model: can p(x) be asked for (`DensityModel`: exactly, as of every
+`AutoregressiveModel`, or as a bound, as of every `ImportanceModel`; `ImplicitModel`: no), and is there a
+latent z (`LatentModel`: decode; `EncodingModel`: encode as well)? A `ClassifyingModel` answers neither: it is
+no generative model, and its features are what samples are measured in.
 """
 
 from genzoo.models.autoregressive import AutoregressiveModel
@@ -19,7 +20,24 @@ from genzoo.models.precision import converted
 from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
 
 __all__ = [
-    "AutoregressiveModel", "ClassifyingModel", "DensityModel", "EncodingModel", "GenerativeModel", "ImplicitModel", "Importance",
-    "ImportanceModel", "LatentDropout", "LatentModel", "LatentSequential", "MinibatchDiscrimination", "Model", "StridedConv2d",
-    "StridedConvTranspose2d", "compact", "converted", "decoded", "is_hooked", "renew",
-]  # fmt: skip
+    "AutoregressiveModel",
+    "ClassifyingModel",
+    "DensityModel",
+    "EncodingModel",
+    "GenerativeModel",
+    "ImplicitModel",
+    "Importance",
+    "ImportanceModel",
+    "LatentDropout",
+    "LatentModel",
+    "LatentSequential",
+    "MinibatchDiscrimination",
+    "Model",
+    "StridedConv2d",
+    "StridedConvTranspose2d",
+    "compact",
+    "converted",
+    "decoded",
+    "is_hooked",
+    "renew",
+]

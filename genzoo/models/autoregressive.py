@@ -1,7 +1,8 @@
 """AutoregressiveModel: p(x) as a product of conditionals, one for each dimension given all earlier ones.
 
-The order is the raster scan, row by row from the top left, and channels in turn (R, G, B) within a pixel. Exact likelihood, drawing
-and completion are here, once for every such model; a plugin writes how the conditionals are computed and what family they are of.
+The order is the raster scan, row by row from the top left, and channels in turn (R, G, B) within a pixel.
+Exact likelihood, drawing and completion are here, once for every such model; a plugin writes how the
+conditionals are computed and what family they are of.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ MOST_LEVELS = 256
 
 
 class AutoregressiveModel(DensityModel):
-    """Exact density by the chain rule: log p(x) = Σ log p(x_i | x_1 … x_{i-1}), nothing left out and nothing seen twice.
+    """Exact density by the chain rule: log p(x) = Σ log p(x_i | x_1 … x_{i-1}), nothing left out and nothing
+    seen twice.
 
-    A subclass writes `_predict` (parameters of every conditional at once), `_log_mass` and `_quantile` (what the parameters
-    mean), and may replace `_complete` by something faster that gives the same images as `_complete_naively`.
+    A subclass writes `_predict` (parameters of every conditional at once), `_log_mass` and `_quantile` (what
+    the parameters mean), and may replace `_complete` by something faster that gives the same images as
+    `_complete_naively`.
     """
 
     exact: ClassVar[bool] = True
@@ -33,7 +36,9 @@ class AutoregressiveModel(DensityModel):
     @property
     @abstractmethod
     def levels(self) -> int:
-        """The number of values that a dimension can take: 2 … 256. Level k stands for the intensity k / (levels - 1)."""
+        """The number of values that a dimension can take: 2 … 256. Level k stands for the intensity k /
+        (levels - 1).
+        """
 
     @property
     def full_context(self) -> bool:
@@ -41,43 +46,54 @@ class AutoregressiveModel(DensityModel):
         return False
 
     @public
-    def complete(self, x: Any, mask: Any, n: int = 1, seed: int | None = None, *, progress: Progress | None = None) -> Tensor:
-        """Return `n` completions (N, n, C, H, W) of each image x (N, C, H, W): where `mask` is True the image is kept, elsewhere drawn.
+    def complete(
+        self, x: Any, mask: Any, n: int = 1, seed: int | None = None, *, progress: Progress | None = None
+    ) -> Tensor:
+        """Return `n` completions (N, n, C, H, W) of each image x (N, C, H, W): where `mask` is True the image
+        is kept, elsewhere drawn.
 
-        Dimensions are drawn in raster order given all earlier ones, observed or drawn; what lies after a drawn dimension does not
-        influence it (that would need the posterior, which no autoregressive model has at hand). For a mask that is True on a
-        prefix of the scan, an upper half for example, completions are exact samples of p(rest | prefix).
+        Dimensions are drawn in raster order given all earlier ones, observed or drawn; what lies after a
+        drawn dimension does not influence it (that would need the posterior, which no autoregressive model
+        has at hand). For a mask that is True on a prefix of the scan, an upper half for example, completions
+        are exact samples of p(rest | prefix).
 
         Args:
             x: images; values where the mask is False are ignored, but must be valid.
             mask: bool, (H, W), (N, H, W), (N, 1, H, W) or (N, C, H, W).
             n: completions of each image.
-            seed: completion j of image i is a function of (seed, i·n + j), so `complete` of nothing observed is `sample`.
+            seed: completion j of image i is a function of (seed, i·n + j), so `complete` of nothing observed
+                is `sample`.
             progress: told (done, total) in pixels.
 
         Raises:
-            ArgumentError: images, mask, n or seed of a wrong shape, type or range; observed values that are none of the levels.
+            ArgumentError: images, mask, n or seed of a wrong shape, type or range; observed values that are
+                none of the levels.
         """
         return self._completions(x, mask, n, seed, check_progress(progress))
 
     @public
-    def complete_with_log_prob(self, x: Any, mask: Any, n: int = 1, seed: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return `complete(x, mask, n, seed)` and log p of each completed image, kept part and all, in nats, (N, n).
+    def complete_with_log_prob(
+        self, x: Any, mask: Any, n: int = 1, seed: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return `complete(x, mask, n, seed)` and log p of each completed image, kept part and all, in nats,
+        (N, n).
 
-        `completion_log_prob` gives the share of what was drawn. Where a prefix of the scan is kept, the rest of log p is the same for
-        all completions of an image: they rank by either alike.
+        `completion_log_prob` gives the share of what was drawn. Where a prefix of the scan is kept, the rest
+        of log p is the same for all completions of an image: they rank by either alike.
         """
         images = self._completions(x, mask, n, seed, None)
-        return images, in_chunks(self.log_prob, images.flatten(0, 1), self.decode_chunk).view(images.shape[:2])
+        return images, in_chunks(self.log_prob, images.flatten(0, 1), self.decode_chunk).view(
+            images.shape[:2]
+        )
 
     @public
     def completion_log_prob(self, x: Any, mask: Any) -> Tensor:
         """Return Σ log p(x_i | x_1 … x_{i-1}) over the dimensions where `mask` is False, in nats, (N,).
 
-        This is the log-probability with which `complete` draws just these values. For a mask that is True on a prefix of the scan, an
-        upper half for example, it is log p(rest | kept). For others it is not, as what is kept after a drawn dimension has no say in
-        how that is drawn; `log_prob(x)`, of the whole image, is exact for every mask. With everything kept it is 0, with nothing
-        kept `log_prob(x)`.
+        This is the log-probability with which `complete` draws just these values. For a mask that is True on
+        a prefix of the scan, an upper half for example, it is log p(rest | kept). For others it is not, as
+        what is kept after a drawn dimension has no say in how that is drawn; `log_prob(x)`, of the whole
+        image, is exact for every mask. With everything kept it is 0, with nothing kept `log_prob(x)`.
 
         Args:
             x: completed images (N, C, H, W), or any others.
@@ -92,20 +108,25 @@ class AutoregressiveModel(DensityModel):
             return torch.where(kept, 0, model._log_conditionals(images)).sum((1, 2, 3)).float()
 
     def check_levels(self, x: Tensor, what: str = "x") -> Tensor:
-        """Return the level of each value of `x` in [0, 1] as int64, or raise ArgumentError where a value is none of the levels.
+        """Return the level of each value of `x` in [0, 1] as int64, or raise ArgumentError where a value is
+        none of the levels.
 
         With 256 levels every value is taken to the nearest, which loses nothing of 8-bit images.
         """
         scaled = x.detach() * (self.levels - 1)
         level = scaled.round()
         if self.levels < MOST_LEVELS and bool(((scaled - level).abs() > 1e-3).any()):
-            raise ArgumentError(f"{what} holds values between the {self.levels} levels that this model knows", self._remedy(what))
+            raise ArgumentError(
+                f"{what} holds values between the {self.levels} levels that this model knows",
+                self._remedy(what),
+            )
         return level.long()
 
     def _remedy(self, what: str) -> str:
         if self.levels == 2:
             return (
-                f"binarise first: ({what} > 0.5).float() keeps strokes and drops their grey edges, torch.bernoulli({what}) draws each "
+                f"binarise first: ({what} > 0.5).float() keeps strokes and drops their grey edges, "
+                f"torch.bernoulli({what}) draws each "
                 "pixel black or white by its grey; their likelihoods are not comparable"
             )
         return f"quantise first: ({what} * {self.levels - 1}).round() / {self.levels - 1}"
@@ -124,13 +145,18 @@ class AutoregressiveModel(DensityModel):
         total, chunk = len(images) * count, self.decode_chunk
         done = []
         for first in range(0, total, chunk):
-            # Always a whole chunk, as in `sample`: a completion must not depend on how many others are asked for.
-            owner = (torch.arange(first, first + chunk, device=self.device) // count).clamp(max=len(images) - 1)
+            # Always a whole chunk, as in `sample`: a completion must not depend on how many others are asked
+            # for.
+            owner = (torch.arange(first, first + chunk, device=self.device) // count).clamp(
+                max=len(images) - 1
+            )
             with torch.inference_mode(), self.asking() as model:
                 draws = Draws(start, first, chunk, self.device, self._watch(progress, first, total))
                 drawn = model._complete(images[owner], observed[owner], draws)
                 draws.tell(1, 1)
-                done.append(torch.where(observed[owner], images[owner], drawn.float().clamp(0, 1))[: total - first])
+                done.append(
+                    torch.where(observed[owner], images[owner], drawn.float().clamp(0, 1))[: total - first]
+                )
         joined = torch.cat(done) if done else images.clone()
         return joined.view(len(images), count, *self.image_shape)
 
@@ -138,11 +164,18 @@ class AutoregressiveModel(DensityModel):
         channels, height, width = self.image_shape
         found = as_tensor(mask, "mask") if not isinstance(mask, Tensor) else mask
         if found.dtype != torch.bool:
-            raise ArgumentError(f"mask must be bool, True where x is observed, not {found.dtype}", "for example mask > 0")
+            raise ArgumentError(
+                f"mask must be bool, True where x is observed, not {found.dtype}", "for example mask > 0"
+            )
         fits = {(height, width), (n, height, width), (n, 1, height, width), (n, channels, height, width)}
         if tuple(found.shape) not in fits:
-            wanted = f"({height}, {width}), ({n}, {height}, {width}), ({n}, 1, {height}, {width}) or ({n}, {channels}, {height}, {width})"
-            raise ArgumentError(f"mask must have the shape {wanted}, not {tuple(found.shape)}", "one True or False per pixel")
+            wanted = (
+                f"({height}, {width}), ({n}, {height}, {width}), ({n}, 1, {height}, {width}) or "
+                f"({n}, {channels}, {height}, {width})"
+            )
+            raise ArgumentError(
+                f"mask must have the shape {wanted}, not {tuple(found.shape)}", "one True or False per pixel"
+            )
         full = found[:, None] if found.ndim == 3 else found
         return full.to(self.device).expand(n, channels, height, width)
 
@@ -158,7 +191,8 @@ class AutoregressiveModel(DensityModel):
         return self._complete(nothing, nothing.bool(), draws)
 
     def _complete(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
-        """Return images (n, C, H, W) that equal `x` where `mask` and are drawn elsewhere by `draws.uniform(H, W, C)`, a number each.
+        """Return images (n, C, H, W) that equal `x` where `mask` and are drawn elsewhere by `draws.uniform(H,
+        W, C)`, a number each.
 
         A faster way must give the very images of `_complete_naively`.
         """
@@ -173,7 +207,9 @@ class AutoregressiveModel(DensityModel):
             for column in range(width):
                 for channel in range(channels):
                     told = self._predict(images)[:, :, channel, row, column]
-                    value = self._quantile(told, uniforms[:, row, column, channel]).to(images.dtype) / (self.levels - 1)
+                    value = self._quantile(told, uniforms[:, row, column, channel]).to(images.dtype) / (
+                        self.levels - 1
+                    )
                     here = (slice(None), channel, row, column)
                     images[here] = torch.where(mask[here], images[here], value)
                 draws.tell(row * width + column + 1, height * width)
@@ -188,8 +224,12 @@ class AutoregressiveModel(DensityModel):
 
     @abstractmethod
     def _log_mass(self, told: Tensor, level: Tensor) -> Tensor:
-        """Return log p(level) in nats, (N, C, H, W), under the parameters `told` (N, P, C, H, W); differentiable in them."""
+        """Return log p(level) in nats, (N, C, H, W), under the parameters `told` (N, P, C, H, W);
+        differentiable in them.
+        """
 
     @abstractmethod
     def _quantile(self, told: Tensor, u: Tensor) -> Tensor:
-        """Return the level (N,) at which the distribution function first exceeds `u` (N,), under the parameters `told` (N, P)."""
+        """Return the level (N,) at which the distribution function first exceeds `u` (N,), under the
+        parameters `told` (N, P).
+        """

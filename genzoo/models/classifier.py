@@ -1,4 +1,6 @@
-"""ClassifyingModel: a network that tells images apart. It draws none and has no p(x); its features are what samples are measured in."""
+"""ClassifyingModel: a network that tells images apart. It draws none and has no p(x); its features are what
+samples are measured in.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +26,22 @@ _ABSENT |= {"sample_batches": _ABSENT["sample"], "bits_per_dim": _ABSENT["log_pr
 
 
 class ClassifyingModel(Model):
-    """A classifier: features of an image, and p(class | x) read from them. An instrument beside the taxonomy, no part of it."""
+    """A classifier: features of an image, and p(class | x) read from them. An instrument beside the taxonomy,
+    no part of it.
+    """
 
-    any_size: ClassVar[bool] = False  # True: `_features` takes images of every size and brings them to its own
+    any_size: ClassVar[bool] = (
+        False  # True: `_features` takes images of every size and brings them to its own
+    )
 
     @classmethod
     def _place(cls) -> Family | None:
         return Family.CLASSIFIER
 
     def __getattr__(self, name: str) -> Any:
-        """Say why a classifier has no `sample`, no `log_prob` and no codes; asked only for what a class does not define."""
+        """Say why a classifier has no `sample`, no `log_prob` and no codes; asked only for what a class does
+        not define.
+        """
         if name in _ABSENT:
             hint = "features(x) and log_probs(x) are what it has; genzoo list --tree shows generative models"
             raise NotGenerativeError(f"{type(self).__name__} {_ABSENT[name]}", hint)
@@ -57,7 +65,9 @@ class ClassifyingModel(Model):
         with self.asking() as model:
             found = in_chunks(model._features, images, CHUNK).float()
         if found.ndim != 2:
-            raise CardError(f"{type(self).__name__}._features returned the shape {tuple(found.shape)}, not (N, F)")
+            raise CardError(
+                f"{type(self).__name__}._features returned the shape {tuple(found.shape)}, not (N, F)"
+            )
         return found
 
     @public
@@ -71,7 +81,10 @@ class ClassifyingModel(Model):
         with self.asking() as model:
             logits = in_chunks(model._logits, features, CHUNK).float()
         if tuple(logits.shape) != (len(features), self.classes):
-            raise CardError(f"{type(self).__name__}._logits returned the shape {tuple(logits.shape)}, not (N, {self.classes})")
+            raise CardError(
+                f"{type(self).__name__}._logits returned the shape {tuple(logits.shape)}, not (N, "
+                f"{self.classes})"
+            )
         return logits.log_softmax(1)
 
     @abstractmethod

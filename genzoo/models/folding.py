@@ -1,10 +1,12 @@
-"""A generator made ready for sampling: batch norm folded into the convolutions, channels_last, bf16 where the CPU is fast at it.
+"""A generator made ready for sampling: batch norm folded into the convolutions, channels_last, bf16 where the
+CPU is fast at it.
 
-Folding is exact algebra: γ (w ⋆ x + b - μ) / σ + β is a convolution with the weights γ w / σ and the bias γ (b - μ) / σ + β. bf16
-moves a pixel by a grey level or two.
+Folding is exact algebra: γ (w ⋆ x + b - μ) / σ + β is a convolution with the weights γ w / σ and the bias γ
+(b - μ) / σ + β. bf16 moves a pixel by a grey level or two.
 
-What is folded is a copy, and a copy is only right while its original stays as it was. Torch does not tell every change (`p.data` and numpy
-views raise no version, hooks and `eps` are no tensors), so no copy outlives the call of a model's public method that it was made for.
+What is folded is a copy, and a copy is only right while its original stays as it was. Torch does not tell
+every change (`p.data` and numpy views raise no version, hooks and `eps` are no tensors), so no copy outlives
+the call of a model's public method that it was made for.
 """
 
 from __future__ import annotations
@@ -23,18 +25,39 @@ from genzoo.models.plain import Forwards, is_plain
 from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, StridedConv2d, StridedConvTranspose2d)
-# Layers whose every attribute is known, in evaluation mode. A net that holds any other, a subclass of these included, stays as it is.
+# Layers whose every attribute is known, in evaluation mode. A net that holds any other, a subclass of these
+# included, stays as it is.
 _LAYERS = (
-    *_CONVOLUTIONS, nn.BatchNorm2d, nn.InstanceNorm2d, nn.GroupNorm, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.SiLU, nn.ELU,
-    nn.GELU, nn.Softplus, nn.Identity, nn.Dropout, nn.Dropout2d, nn.Linear, nn.Flatten, nn.Unflatten, nn.Upsample, nn.PixelShuffle,
-)  # fmt: skip
+    *_CONVOLUTIONS,
+    nn.BatchNorm2d,
+    nn.InstanceNorm2d,
+    nn.GroupNorm,
+    nn.ReLU,
+    nn.LeakyReLU,
+    nn.Tanh,
+    nn.Sigmoid,
+    nn.SiLU,
+    nn.ELU,
+    nn.GELU,
+    nn.Softplus,
+    nn.Identity,
+    nn.Dropout,
+    nn.Dropout2d,
+    nn.Linear,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Upsample,
+    nn.PixelShuffle,
+)
 _KNOWN: Forwards = {kind: kind.forward for kind in (*_LAYERS, nn.Sequential)}
 _MADE: ContextVar[dict[nn.Module, nn.Module] | None] = ContextVar("made", default=None)
 
 
 @contextlib.contextmanager
 def folding_once(anew: bool = True) -> Iterator[None]:
-    """Fold every net at most once inside the block, for this thread; not `anew`: share what an outer block has folded."""
+    """Fold every net at most once inside the block, for this thread; not `anew`: share what an outer block
+    has folded.
+    """
     if not anew and _MADE.get() is not None:
         yield
         return
@@ -46,11 +69,12 @@ def folding_once(anew: bool = True) -> Iterator[None]:
 
 
 def compact(net: nn.Module) -> nn.Module:
-    """Return what computes `net` as it is now, faster and without gradients, from float32 to float32; `net` itself where that is not known.
+    """Return what computes `net` as it is now, faster and without gradients, from float32 to float32; `net`
+    itself where that is not known.
 
-    Known are `nn.Sequential`s in evaluation mode, on one device and in float32, of torch's own layers and the strided ones of
-    `genzoo.models`: no subclasses, hooks, compiled modules or reparametrised weights. Call it each time: inside a public method of a
-    model the work is done once, elsewhere always anew.
+    Known are `nn.Sequential`s in evaluation mode, on one device and in float32, of torch's own layers and the
+    strided ones of `genzoo.models`: no subclasses, hooks, compiled modules or reparametrised weights. Call it
+    each time: inside a public method of a model the work is done once, elsewhere always anew.
     """
     made = _MADE.get()
     if made is not None and net in made:
@@ -62,7 +86,8 @@ def compact(net: nn.Module) -> nn.Module:
 
 
 def decoded(net: nn.Module, z: Tensor) -> Tensor:
-    """Return net(z), as `compact` computes it, contiguous; where gradients are recorded, they are those of `net` itself.
+    """Return net(z), as `compact` computes it, contiguous; where gradients are recorded, they are those of
+    `net` itself.
 
     A net that is in training mode, in any of its parts, is just called.
     """
@@ -79,7 +104,9 @@ def decoded(net: nn.Module, z: Tensor) -> Tensor:
 
 
 class _Shown(torch.autograd.Function):
-    """Values of one tensor, gradients of another: an image must not change because somebody asks for its slope."""
+    """Values of one tensor, gradients of another: an image must not change because somebody asks for its
+    slope.
+    """
 
     @staticmethod
     def forward(exact: Tensor, values: Tensor) -> Tensor:
@@ -95,21 +122,31 @@ class _Shown(torch.autograd.Function):
 
 
 def fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than float32 on `device`: AMX tiles or AVX-512 bf16 instructions on a CPU, which otherwise emulates it."""
+    """Whether bf16 is faster than float32 on `device`: AMX tiles or AVX-512 bf16 instructions on a CPU, which
+    otherwise emulates it.
+    """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     if device.type == "cpu":
-        return any(getattr(torch.cpu, name, bool)() for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
+        return any(
+            getattr(torch.cpu, name, bool)()
+            for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        )
     return False
 
 
 def _can_be_folded(net: nn.Sequential) -> bool:
     if not all(is_plain(module, _KNOWN) and not module.training for module in net.modules()):
         return False
-    if any(isinstance(layer, nn.Sequential) for layer in net) or not any(isinstance(layer, _CONVOLUTIONS) for layer in net):
+    if any(isinstance(layer, nn.Sequential) for layer in net) or not any(
+        isinstance(layer, _CONVOLUTIONS) for layer in net
+    ):
         return False
     tensors = [tensor for tensor in (*net.parameters(), *net.buffers()) if tensor.is_floating_point()]
-    return all(tensor.dtype == torch.float32 for tensor in tensors) and len({tensor.device for tensor in tensors}) == 1
+    return (
+        all(tensor.dtype == torch.float32 for tensor in tensors)
+        and len({tensor.device for tensor in tensors}) == 1
+    )
 
 
 def _make(net: nn.Sequential) -> nn.Sequential:
@@ -134,22 +171,34 @@ def _folded(net: nn.Sequential) -> Iterator[nn.Module]:
 
 def _can_take(layer: Any, norm: nn.Module | None) -> bool:
     plain = isinstance(layer, _CONVOLUTIONS) and layer.groups == 1
-    return plain and isinstance(norm, nn.BatchNorm2d) and norm.running_var is not None and norm.running_var.numel() == layer.out_channels
+    return (
+        plain
+        and isinstance(norm, nn.BatchNorm2d)
+        and norm.running_var is not None
+        and norm.running_var.numel() == layer.out_channels
+    )
 
 
 def _with(layer: Any, norm: Any) -> nn.Module:
     """Return a copy of the convolution `layer` that is `layer` followed by `norm` in evaluation mode."""
     scale = torch.rsqrt(norm.running_var + norm.eps) * (1 if norm.weight is None else norm.weight)
     shift = (0 if norm.bias is None else norm.bias) - norm.running_mean * scale
-    of_outputs = (-1, 1, 1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1, 1, 1)  # the axis of the output channels
+    of_outputs = (
+        (-1, 1, 1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1, 1, 1)
+    )  # the axis of the output channels
     new = copy.copy(layer)
-    weight, bias = layer.weight * scale.view(of_outputs), shift if layer.bias is None else layer.bias * scale + shift
+    weight, bias = (
+        layer.weight * scale.view(of_outputs),
+        shift if layer.bias is None else layer.bias * scale + shift,
+    )
     new._parameters = {"weight": nn.Parameter(weight), "bias": nn.Parameter(bias)}
     return new  # type: ignore[no-any-return]
 
 
 def _in_bf16(layers: list[nn.Module]) -> list[nn.Module]:
-    """Compute in bf16 between the first convolution, which reads z, and the last: z and the pixels keep their precision."""
+    """Compute in bf16 between the first convolution, which reads z, and the last: z and the pixels keep their
+    precision.
+    """
     places = [i for i, layer in enumerate(layers) if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d))]
     if len(places) < 2:
         return layers

@@ -1,7 +1,9 @@
-"""Golden outputs: a few numbers stored with the weights that say whether this machine draws what the author's machine drew.
+"""Golden outputs: a few numbers stored with the weights that say whether this machine draws what the author's
+machine drew.
 
-A digest proves that the bytes arrived; a golden check proves that the code still means the same by them. Images are kept as the
-grey levels of an 8×8 miniature, so that the check survives another processor's rounding and still sees any real change.
+A digest proves that the bytes arrived; a golden check proves that the code still means the same by them.
+Images are kept as the grey levels of an 8×8 miniature, so that the check survives another processor's
+rounding and still sees any real change.
 """
 
 from __future__ import annotations
@@ -30,8 +32,8 @@ NATS_TOLERANCE = 1e-3  # relative
 
 @neutral()
 def record(model: Model) -> dict[str, Any]:
-    """Return the golden outputs of `model`, JSON-ready: miniatures of seed 0's first samples, and log p of fixed noise (of a
-    classifier, log p(class | x)).
+    """Return the golden outputs of `model`, JSON-ready: miniatures of seed 0's first samples, and log p of
+    fixed noise (of a classifier, log p(class | x)).
     """
     golden: dict[str, Any] = {"seed": SEED, "n": IMAGES}
     if isinstance(model, GenerativeModel):
@@ -61,12 +63,19 @@ def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
         worst_nats = max(abs(a - b) / max(abs(b), 1.0) for a, b in zip(ours["log_prob"], theirs, strict=True))
     if worst_pixel > PIXEL_TOLERANCE or not worst_nats <= NATS_TOLERANCE:  # NaN is no agreement
         raise WeightsError(
-            f"{name}: this machine's outputs differ from the author's by {worst_pixel} grey levels and {worst_nats:.1e} of log p "
+            f"{name}: this machine's outputs differ from the author's by {worst_pixel} grey levels and "
+            f"{worst_nats:.1e} of log p "
             f"(allowed: {PIXEL_TOLERANCE} and {NATS_TOLERANCE:.0e})",
-            "the digest is right, so the code has changed: compare the versions of genzoo, the plugin and torch",
+            (
+                "the digest is right, so the code has changed: compare the versions of genzoo, the plugin "
+                "and torch"
+            ),
         )
     parts = [f"{worst_pixel} grey levels"] if {"samples", "decoded"} & set(ours) else []
-    return f"golden outputs agree within {' and '.join([*parts, *([f'{worst_nats:.1e} of log p'] if 'log_prob' in ours else [])])}"
+    return (
+        "golden outputs agree within "
+        f"{' and '.join([*parts, *([f'{worst_nats:.1e} of log p'] if 'log_prob' in ours else [])])}"
+    )
 
 
 def _miniatures(images: Tensor) -> list[list[int]]:
@@ -83,7 +92,13 @@ def _noise(model: Model) -> Tensor:
 def _distance(ours: list[list[int]], theirs: Any, name: str, key: str) -> int:
     rows = theirs if isinstance(theirs, list) and len(theirs) == len(ours) else [None]
     numbers = [_numbers(row, len(ours[0]), name, key) for row in rows]
-    return math.ceil(max(abs(a - b) for mine, other in zip(ours, numbers, strict=True) for a, b in zip(mine, other, strict=True)))
+    return math.ceil(
+        max(
+            abs(a - b)
+            for mine, other in zip(ours, numbers, strict=True)
+            for a, b in zip(mine, other, strict=True)
+        )
+    )
 
 
 def _numbers(values: Any, count: int, name: str, key: str) -> list[float]:

@@ -1,4 +1,6 @@
-"""ImportanceModel: a density that is the mean of importance weights, and the bounds of K draws that follow (Burda et al. 2016)."""
+"""ImportanceModel: a density that is the mean of importance weights, and the bounds of K draws that follow
+(Burda et al. 2016).
+"""
 
 from __future__ import annotations
 
@@ -17,28 +19,35 @@ from genzoo.noise import check_seed, whole
 
 
 class Importance(NamedTuple):
-    """The importance-weighted bound of each image in nats, (N,), and its standard error over draws, NaN where there is one draw."""
+    """The importance-weighted bound of each image in nats, (N,), and its standard error over draws, NaN where
+    there is one draw.
+    """
 
     bound: Tensor
     stderr: Tensor
 
 
 class ImportanceModel(DensityModel):
-    """p(x) = E[w] with w = p(x, z) / q(z|x) and z ~ q(z|x): `log_prob` is a lower bound, K draws of z give a tighter one."""
+    """p(x) = E[w] with w = p(x, z) / q(z|x) and z ~ q(z|x): `log_prob` is a lower bound, K draws of z give a
+    tighter one.
+    """
 
     exact: ClassVar[bool] = False
 
     @property
     def weighing_chunk(self) -> int:
-        """How many images are weighed at a time: what bounds the memory, together with the blocks of `_log_weights`."""
+        """How many images are weighed at a time: what bounds the memory, together with the blocks of
+        `_log_weights`.
+        """
         return 16
 
     @public
     def iwae(self, x: Any, k: int = 5000, seed: int | None = 0) -> Importance:
         """Return the importance-weighted lower bound on log p(x) with `k` draws of z per image, in nats.
 
-        Draws are a function of the image and the seed, so that neither the batch nor the bound with more draws changes them. Memory
-        does not grow with k or with the number of images. `stderr` is the first-order error of the logarithm of a mean.
+        Draws are a function of the image and the seed, so that neither the batch nor the bound with more
+        draws changes them. Memory does not grow with k or with the number of images. `stderr` is the
+        first-order error of the logarithm of a mean.
 
         Raises:
             ArgumentError: wrong images; k that is no whole number ≥ 1.
@@ -47,7 +56,8 @@ class ImportanceModel(DensityModel):
 
     @public
     def iwae_bounds(self, x: Any, ks: Sequence[int], seed: int | None = 0) -> list[Importance]:
-        """Return `iwae(x, k, seed)` for each k of `ks`, at the price of the largest: fewer draws are the first ones of more.
+        """Return `iwae(x, k, seed)` for each k of `ks`, at the price of the largest: fewer draws are the
+        first ones of more.
 
         Raises:
             ArgumentError: wrong images; no k, or one that is no whole number ≥ 1.
@@ -55,33 +65,47 @@ class ImportanceModel(DensityModel):
         counts, start = check_draws(ks), check_seed(seed)
         images, most = self.check_images(x), max(counts)
         with self.asking() as model:
-            parts = [_bounds(model._log_weights(part, most, start), counts) for part in images.split(self.weighing_chunk)]
-        return [Importance(*(torch.cat([part[k][i] for part in parts]).float() for i in (0, 1))) for k in counts]
+            parts = [
+                _bounds(model._log_weights(part, most, start), counts)
+                for part in images.split(self.weighing_chunk)
+            ]
+        return [
+            Importance(*(torch.cat([part[k][i] for part in parts]).float() for i in (0, 1))) for k in counts
+        ]
 
     @abstractmethod
     def _log_weights(self, x: Tensor, k: int, seed: int) -> Iterator[Tensor]:
-        """Yield log w = log p(x|z) + log p(z) - log q(z|x) in nats, (m, N) at a time and (k, N) in all, of checked images (N, C, H, W).
+        """Yield log w = log p(x|z) + log p(z) - log q(z|x) in nats, (m, N) at a time and (k, N) in all, of
+        checked images (N, C, H, W).
 
-        The draws of an image must be a function of the image and the seed, and the first of many draws those of few.
+        The draws of an image must be a function of the image and the seed, and the first of many draws those
+        of few.
         """
 
 
 def check_draws(ks: Any) -> list[int]:
-    """Return `ks` as a list of whole numbers, or raise ArgumentError where it is empty or holds anything below 1."""
+    """Return `ks` as a list of whole numbers, or raise ArgumentError where it is empty or holds anything
+    below 1.
+    """
     found = list(ks) if isinstance(ks, Iterable) and not isinstance(ks, str) else []
     counts = [whole(k) for k in found]
     if not counts:
-        raise ArgumentError(f"ks must be a list of numbers of draws, not {safe_repr(ks)}", "for example ks=(1, 50)")
+        raise ArgumentError(
+            f"ks must be a list of numbers of draws, not {safe_repr(ks)}", "for example ks=(1, 50)"
+        )
     for k, count in zip(found, counts, strict=True):
         if count is None or count < 1:
             raise ArgumentError(
-                f"k must be a whole number of at least 1, not {safe_repr(k)}", "k=1 is one draw; 5000 is what papers report"
+                f"k must be a whole number of at least 1, not {safe_repr(k)}",
+                "k=1 is one draw; 5000 is what papers report",
             )
     return [count for count in counts if count is not None]
 
 
 def _bounds(blocks: Iterator[Tensor], ks: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:
-    """Return bound and standard error, (N,) float64 each, of the first k log-weights for each k of `ks`, by two running sums."""
+    """Return bound and standard error, (N,) float64 each, of the first k log-weights for each k of `ks`, by
+    two running sums.
+    """
     found: dict[int, tuple[Tensor, Tensor]] = {}
     wanted, seen, first, second = sorted(set(ks)), 0, torch.tensor(-math.inf), torch.tensor(-math.inf)
     for block in blocks:
@@ -94,7 +118,10 @@ def _bounds(blocks: Iterator[Tensor], ks: Sequence[int]) -> dict[int, tuple[Tens
             if seen == wanted[0]:
                 found[wanted.pop(0)] = _bound(first, second, seen)
     if wanted:
-        raise ArgumentError(f"_log_weights gave {seen} draws where {wanted[-1]} were asked for", "it must yield k draws in all")
+        raise ArgumentError(
+            f"_log_weights gave {seen} draws where {wanted[-1]} were asked for",
+            "it must yield k draws in all",
+        )
     return found
 
 

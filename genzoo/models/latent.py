@@ -23,7 +23,9 @@ _ABSENT |= {"sample_batches": _ABSENT["sample"], "bits_per_dim": _ABSENT["log_pr
 class LatentModel(Model):
     """A model that decodes a latent vector z into an image."""
 
-    prior: ClassVar[str] = "normal"  # "normal": z ~ N(0, I), interpolated on the sphere; "uniform": z ~ U(-1, 1), along a line
+    prior: ClassVar[str] = (
+        "normal"  # "normal": z ~ N(0, I), interpolated on the sphere; "uniform": z ~ U(-1, 1), along a line
+    )
 
     @property
     @abstractmethod
@@ -32,18 +34,27 @@ class LatentModel(Model):
 
     @public
     def sample_latents(self, n: int, seed: int | None = None) -> Tensor:
-        """Return `n` latent vectors (n, latent_size) float32 from the prior; vector i of a seed does not depend on n."""
-        count, start, step = check_count(n), check_seed(seed), 1024  # streams cost more memory than what is drawn from them
+        """Return `n` latent vectors (n, latent_size) float32 from the prior; vector i of a seed does not
+        depend on n.
+        """
+        count, start, step = (
+            check_count(n),
+            check_seed(seed),
+            1024,
+        )  # streams cost more memory than what is drawn from them
         check_memory(count, 4 * self.latent_size)
         firsts = range(0, count, step)
-        return torch.cat([self._latents(Draws(start, first, min(step, count - first), self.device)) for first in firsts])
+        return torch.cat(
+            [self._latents(Draws(start, first, min(step, count - first), self.device)) for first in firsts]
+        )
 
     @public
     def decode(self, z: Any) -> Tensor:
         """Return the images (N, C, H, W) in [0, 1] of latent vectors (N, latent_size).
 
-        The same z gives the same image, alone or in a batch, with gradients or without. Differentiable where z asks for gradients: these
-        are of the network in float32, also where the image is computed faster (see `genzoo.models.compact`).
+        The same z gives the same image, alone or in a batch, with gradients or without. Differentiable where
+        z asks for gradients: these are of the network in float32, also where the image is computed faster
+        (see `genzoo.models.compact`).
 
         Raises:
             ArgumentError: z of a wrong shape or type, or not finite.
@@ -57,9 +68,14 @@ class LatentModel(Model):
         try:
             latents = z if isinstance(z, Tensor) else torch.as_tensor(z)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ArgumentError(f"{what} must be a tensor of latent vectors, not {type(z).__name__}") from error
+            raise ArgumentError(
+                f"{what} must be a tensor of latent vectors, not {type(z).__name__}"
+            ) from error
         if latents.ndim != 2 or latents.shape[1] != self.latent_size or not len(latents):
-            raise ArgumentError(f"{what} must have the shape (N, {self.latent_size}), not {tuple(latents.shape)}", "see sample_latents(n)")
+            raise ArgumentError(
+                f"{what} must have the shape (N, {self.latent_size}), not {tuple(latents.shape)}",
+                "see sample_latents(n)",
+            )
         if not latents.is_floating_point():
             raise ArgumentError(f"{what} must hold floating-point numbers, not {latents.dtype}")
         if not torch.isfinite(latents).all():
@@ -77,17 +93,22 @@ class LatentModel(Model):
 
 
 class EncodingModel(LatentModel):
-    """A latent model that also maps images to codes. Alone it is an autoencoder: it has no prior to sample z from."""
+    """A latent model that also maps images to codes. Alone it is an autoencoder: it has no prior to sample z
+    from.
+    """
 
     @classmethod
     def _place(cls) -> Family | None:
         return super()._place() or Family.AUTOENCODER
 
     def __getattr__(self, name: str) -> Any:
-        """Say why an autoencoder has no `sample` and no `log_prob`; asked only for what a class does not define."""
+        """Say why an autoencoder has no `sample` and no `log_prob`; asked only for what a class does not
+        define.
+        """
         if name in _ABSENT:
             raise NotGenerativeError(
-                f"{type(self).__name__} {_ABSENT[name]}", "encode(x) and decode(z) are what it has; a VAE has all four: genzoo list --tree"
+                f"{type(self).__name__} {_ABSENT[name]}",
+                "encode(x) and decode(z) are what it has; a VAE has all four: genzoo list --tree",
             )
         return super().__getattr__(name)
 

@@ -1,4 +1,6 @@
-"""Two layers of adversarial nets that see more than their input, tamed so that an answer still depends on its own image alone."""
+"""Two layers of adversarial nets that see more than their input, tamed so that an answer still depends on its
+own image alone.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,12 @@ from genzoo.errors import ArgumentError
 
 
 class MinibatchDiscrimination(nn.Module):
-    """How close each image is to the others of its batch, beside its features (Salimans et al. 2016, section 3.2; hack 15).
+    """How close each image is to the others of its batch, beside its features (Salimans et al. 2016, section
+    3.2; hack 15).
 
-    With M_i = T f(x_i), a matrix of `kernels` rows, o(x_i)_b = Σ_{j ≠ i} exp(-‖M_ib - M_jb‖₁), here the mean over j, so that it does not
-    grow with the batch. In evaluation there is no batch to compare with: o is then its mean in training, as batch norm's statistics are.
+    With M_i = T f(x_i), a matrix of `kernels` rows, o(x_i)_b = Σ_{j ≠ i} exp(-‖M_ib - M_jb‖₁), here the mean
+    over j, so that it does not grow with the batch. In evaluation there is no batch to compare with: o is
+    then its mean in training, as batch norm's statistics are.
 
     Args:
         features: components of f(x).
@@ -44,11 +48,12 @@ class MinibatchDiscrimination(nn.Module):
 
 
 class LatentDropout(nn.Module):
-    """Dropout of whole channels in a generator, in training and in sampling (Isola et al. 2017, section 3.1; hack 17).
+    """Dropout of whole channels in a generator, in training and in sampling (Isola et al. 2017, section 3.1;
+    hack 17).
 
-    In training the channels are dropped at random. In sampling z decides: a channel is dropped where z lies in a half-space of its own,
-    with a direction that was drawn once and a share `rate` of N(0, I) in it. So the noise stays, and the same z gives the same image,
-    alone or in a batch, today or tomorrow.
+    In training the channels are dropped at random. In sampling z decides: a channel is dropped where z lies
+    in a half-space of its own, with a direction that was drawn once and a share `rate` of N(0, I) in it. So
+    the noise stays, and the same z gives the same image, alone or in a batch, today or tomorrow.
 
     Args:
         channels: of the map.
@@ -61,7 +66,9 @@ class LatentDropout(nn.Module):
     def __init__(self, channels: int, latent_size: int, rate: float = 0.5) -> None:
         super().__init__()
         if not 0 < rate < 1:
-            raise ArgumentError(f"the rate of a dropout must lie between 0 and 1, not {rate!r}", "for example 0.5")
+            raise ArgumentError(
+                f"the rate of a dropout must lie between 0 and 1, not {rate!r}", "for example 0.5"
+            )
         self.rate = rate
         self.threshold = NormalDist().inv_cdf(rate)
         self.register_buffer("directions", nn.functional.normalize(torch.randn(channels, latent_size), dim=1))
@@ -69,7 +76,9 @@ class LatentDropout(nn.Module):
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Return the map x (N, channels, …) of z (N, latent_size), what is kept scaled by 1 / (1 - rate)."""
         if self.training:
-            keep = torch.rand(len(x), x.shape[1], device=x.device) >= self.rate  # from the global generator, which the loop seeds
+            keep = (
+                torch.rand(len(x), x.shape[1], device=x.device) >= self.rate
+            )  # from the global generator, which the loop seeds
         else:
             keep = z.float() @ self.directions.T > self.threshold  # (N, channels)
         scale = keep.to(x.dtype) / (1 - self.rate)

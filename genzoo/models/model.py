@@ -1,7 +1,8 @@
 """Model and GenerativeModel: the public methods that check, and the underscored ones that a plugin writes.
 
-Public methods are final: they check shape, dtype, range, device and n once for every model, then call the underscored method,
-which is the mathematics. A subclass that overrides a public method is refused when it is defined.
+Public methods are final: they check shape, dtype, range, device and n once for every model, then call the
+underscored method, which is the mathematics. A subclass that overrides a public method is refused when it is
+defined.
 """
 
 from __future__ import annotations
@@ -34,9 +35,11 @@ _MOST = 2**63 - 1  # of anything that is counted
 
 
 def public(method: F) -> F:
-    """Mark a method that no subclass may override: it checks for everybody, the underscored one does the work.
+    """Mark a method that no subclass may override: it checks for everybody, the underscored one does the
+    work.
 
-    It computes in the neutral state of the process (see genzoo.process), and from the weights as they are when it is called.
+    It computes in the neutral state of the process (see genzoo.process), and from the weights as they are
+    when it is called.
     """
     owner, _, name = method.__qualname__.rpartition(".")
     _FINAL.setdefault(name, set()).add(f"{method.__module__}.{owner}")
@@ -52,8 +55,8 @@ def public(method: F) -> F:
 class Model(nn.Module, ABC):
     """A network that knows the shape of its images, (C, H, W), and the typed config that it was built from.
 
-    A subclass is final: it has a frozen dataclass `Config` with at least `image_shape`, and `__init__(self, config)` that keeps
-    it as `self.config`. The abstract classes carry no state.
+    A subclass is final: it has a frozen dataclass `Config` with at least `image_shape`, and `__init__(self,
+    config)` that keeps it as `self.config`. The abstract classes carry no state.
     """
 
     Config: ClassVar[type[Any]]
@@ -66,16 +69,20 @@ class Model(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, owners in _FINAL.items():
-            owner = next((base for base in cls.__mro__ if name in vars(base)), None)  # a mixin that comes first overrides as well
+            owner = next(
+                (base for base in cls.__mro__ if name in vars(base)), None
+            )  # a mixin that comes first overrides as well
             if owner is not None and f"{owner.__module__}.{owner.__qualname__}" not in owners:
                 raise CardError(
                     f"class {cls.__name__} overrides the public method {name}()",
                     f"write _{name}() instead: {name}() checks its arguments for every model",
                 )
         if cls.explicit and cls.implicit:
-            # It would silently be trained by likelihood, or by the game, as the order of its bases happens to say.
+            # It would silently be trained by likelihood, or by the game, as the order of its bases happens to
+            # say.
             raise CardError(
-                f"class {cls.__name__} is both a DensityModel and an ImplicitModel", "a model has a density or it has none: choose one"
+                f"class {cls.__name__} is both a DensityModel and an ImplicitModel",
+                "a model has a density or it has none: choose one",
             )
         cls.family = cls._place()
 
@@ -96,12 +103,15 @@ class Model(nn.Module, ABC):
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
     def check_images(self, x: Any, what: str = "x") -> Tensor:
-        """Return `x` as (N, C, H, W) float32 in [0, 1] on the model's device, or raise ArgumentError (see genzoo.images)."""
+        """Return `x` as (N, C, H, W) float32 in [0, 1] on the model's device, or raise ArgumentError (see
+        genzoo.images).
+        """
         return check_images(x, self.image_shape, what).to(self.device)
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Put every part in evaluation mode and back: an answer never depends on the mode a model was left in.
+        """Put every part in evaluation mode and back: an answer never depends on the mode a model was left
+        in.
 
         Several threads may be inside at once; the mode comes back when the last of them leaves.
         """
@@ -110,7 +120,8 @@ class Model(nn.Module, ABC):
 
     @contextlib.contextmanager
     def asking(self: M, gradients: bool = False) -> Iterator[M]:
-        """Yield what answers for this model, in evaluation mode and float32: itself, or a copy where its weights are in another format.
+        """Yield what answers for this model, in evaluation mode and float32: itself, or a copy where its
+        weights are in another format.
 
         Without `gradients`, or where the caller wants none, none are recorded.
 
@@ -131,29 +142,45 @@ class GenerativeModel(Model):
 
     @public
     def sample(
-        self, n: int = 1, seed: int | None = None, *, dtype: torch.dtype = torch.float32, progress: Progress | None = None
+        self,
+        n: int = 1,
+        seed: int | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        progress: Progress | None = None,
     ) -> Tensor:
-        """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives 0 … 255.
+        """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives
+        0 … 255.
 
-        Image i of a seed is the same whatever `n` is; `seed=None` draws a fresh one. `progress` is told (done, total) in pixels:
-        after every batch, and by models that draw pixel by pixel after every pixel.
+        Image i of a seed is the same whatever `n` is; `seed=None` draws a fresh one. `progress` is told
+        (done, total) in pixels: after every batch, and by models that draw pixel by pixel after every pixel.
 
         Raises:
-            ArgumentError: n is no whole number ≥ 1 or asks for more memory than there is; a seed outside [0, 2^63).
+            ArgumentError: n is no whole number ≥ 1 or asks for more memory than there is; a seed outside [0,
+                2^63).
         """
         count = check_count(n)
         batches = self.sample_batches(count, seed, dtype=dtype, progress=progress)
         check_memory(
-            count, math.prod(self.image_shape) * dtype.itemsize, "ask for fewer, or take them a few at a time with sample_batches(n)"
+            count,
+            math.prod(self.image_shape) * dtype.itemsize,
+            "ask for fewer, or take them a few at a time with sample_batches(n)",
         )
-        images = torch.empty(count, *self.image_shape, dtype=dtype, device=self.device)  # once, not every batch and then their sum
+        images = torch.empty(
+            count, *self.image_shape, dtype=dtype, device=self.device
+        )  # once, not every batch and then their sum
         for place, batch in zip(images.split(self.decode_chunk), batches, strict=True):
             place.copy_(batch)
         return images
 
     @public
     def sample_batches(
-        self, n: int, seed: int | None = None, *, dtype: torch.dtype = torch.float32, progress: Progress | None = None
+        self,
+        n: int,
+        seed: int | None = None,
+        *,
+        dtype: torch.dtype = torch.float32,
+        progress: Progress | None = None,
     ) -> Iterator[Tensor]:
         """Yield the images of `sample(n, seed)` a few at a time, so that memory does not grow with n.
 
@@ -166,23 +193,32 @@ class GenerativeModel(Model):
 
     def _batches(self, n: int, seed: int, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
         for first in range(0, n, self.decode_chunk):
-            with neutral(), folding_once(anew=False):  # not across the yield, where the process is the caller's and weights may change
+            with (
+                neutral(),
+                folding_once(anew=False),
+            ):  # not across the yield, where the process is the caller's and weights may change
                 images = self._batch(n, seed, first, progress)
                 batch = quantise(images) if dtype == torch.uint8 else images.clone()
             yield batch
 
     def _batch(self, n: int, seed: int, first: int, progress: Progress | None) -> Tensor:
-        # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image must not depend on n.
+        # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image
+        # must not depend on n.
         draws = Draws(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
         with torch.inference_mode(), self.asking() as model:
             images = model._sample(draws).float().clamp(0, 1)[: n - first]
         if tuple(images.shape[1:]) != self.image_shape:
-            raise CardError(f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not {self.image_shape}")
+            raise CardError(
+                f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not "
+                f"{self.image_shape}"
+            )
         draws.tell(1, 1)
         return images
 
     def _watch(self, progress: Progress | None, first: int, n: int) -> Progress | None:
-        """Return what tells `progress` of the batch that begins with image `first` of `n`, whatever steps it is drawn in."""
+        """Return what tells `progress` of the batch that begins with image `first` of `n`, whatever steps it
+        is drawn in.
+        """
         if progress is None:
             return None
         pixels, size = math.prod(self.image_shape[1:]), min(self.decode_chunk, n - first)
@@ -190,21 +226,28 @@ class GenerativeModel(Model):
 
     @abstractmethod
     def _sample(self, draws: Draws) -> Tensor:
-        """Return `draws.n` images (n, C, H, W) in [0, 1]; all randomness comes from `draws`, one stream per image."""
+        """Return `draws.n` images (n, C, H, W) in [0, 1]; all randomness comes from `draws`, one stream per
+        image.
+        """
 
 
 def check_count(n: Any, what: str = "n") -> int:
     """Return `n` as an int ≥ 1, or raise ArgumentError that says what came."""
     value = whole(n)
     if value is None or not 1 <= value <= _MOST:
-        raise ArgumentError(f"{what} must be a whole number of at least 1, not {safe_repr(n)}", f"for example {what}=16")
+        raise ArgumentError(
+            f"{what} must be a whole number of at least 1, not {safe_repr(n)}", f"for example {what}=16"
+        )
     return value
 
 
 def check_progress(progress: Any) -> Progress | None:
     """Return `progress` if it is None or can be called, or raise ArgumentError."""
     if progress is not None and not callable(progress):
-        raise ArgumentError(f"progress must be a function of (done, total), not {safe_repr(progress)}", "for example progress=print")
+        raise ArgumentError(
+            f"progress must be a function of (done, total), not {safe_repr(progress)}",
+            "for example progress=print",
+        )
     return progress  # type: ignore[no-any-return]
 
 
@@ -213,19 +256,23 @@ def check_memory(n: int, each: int, hint: str = "ask for fewer") -> None:
     need, have = n * each, _memory()
     if need > have:
         raise ArgumentError(
-            f"n={n} would need {need / 2**30:,.1f} GiB, this machine has {have / 2**30:,.1f} GiB",
-            hint,
+            f"n={n} would need {need / 2**30:,.1f} GiB, this machine has {have / 2**30:,.1f} GiB", hint
         )
 
 
 def in_chunks(function: Callable[[Tensor], Tensor], values: Tensor, size: int) -> Tensor:
     """Return `function(values)` computed `size` rows at a time, the last chunk filled up with zeros.
 
-    A convolution may sum in another order for another batch size; so the same row gives the same bits alone or in a batch.
+    A convolution may sum in another order for another batch size; so the same row gives the same bits alone
+    or in a batch.
     """
     results = []
     for chunk in values.split(size):
-        padded = torch.cat([chunk, chunk.new_zeros(size - len(chunk), *chunk.shape[1:])]) if len(chunk) < size else chunk
+        padded = (
+            torch.cat([chunk, chunk.new_zeros(size - len(chunk), *chunk.shape[1:])])
+            if len(chunk) < size
+            else chunk
+        )
         results.append(function(padded)[: len(chunk)])
     return torch.cat(results)
 

@@ -1,4 +1,6 @@
-"""Evaluation mode for as long as anybody asks a model, in however many threads, and then the mode it was left in."""
+"""Evaluation mode for as long as anybody asks a model, in however many threads, and then the mode it was left
+in.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ _VISITORS: WeakKeyDictionary[nn.Module, _Visitors] = WeakKeyDictionary()
 
 @contextlib.contextmanager
 def in_evaluation(model: nn.Module) -> Iterator[None]:
-    """Put every part of `model` in evaluation mode and back; while other threads are inside, the way back waits for the last of them."""
+    """Put every part of `model` in evaluation mode and back; while other threads are inside, the way back
+    waits for the last of them.
+    """
     here = threading.get_ident()
     with _LOCK:
         visitors = _VISITORS.setdefault(model, _Visitors())

@@ -1,4 +1,6 @@
-"""Is a module just its class and its tensors? Whoever computes it in another way than by calling it must know."""
+"""Is a module just its class and its tensors? Whoever computes it in another way than by calling it must
+know.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +13,39 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-Forwards = Mapping[type[nn.Module], Callable[..., Any]]  # the `forward` of each class, since a class can be patched as well
+Forwards = Mapping[
+    type[nn.Module], Callable[..., Any]
+]  # the `forward` of each class, since a class can be patched as well
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_RENEWING = (BasePruningMethod, SpectralNorm, WeightNorm)  # hooks that set a weight from others before each call
+_RENEWING = (
+    BasePruningMethod,
+    SpectralNorm,
+    WeightNorm,
+)  # hooks that set a weight from others before each call
 
 
 def is_plain(module: nn.Module, known: Forwards) -> bool:
-    """Whether calling `module` does what the known `forward` of exactly its class does with its attributes and its tensors.
+    """Whether calling `module` does what the known `forward` of exactly its class does with its attributes
+    and its tensors.
 
-    Not so with hooks, a `forward` of its own, compilation, parametrisations (they change the class), weights that are pruned or normed, and
-    parameters that are no plain tensors.
+    Not so with hooks, a `forward` of its own, compilation, parametrisations (they change the class), weights
+    that are pruned or normed, and parameters that are no plain tensors.
     """
     kind = type(module)
     tensors = (*module._parameters.values(), *module._buffers.values())
     plain = all(tensor is None or type(tensor) in (Tensor, nn.Parameter) for tensor in tensors)
-    return plain and kind in known and kind.forward is known[kind] and not module._forward_pre_hooks and not is_hooked(module)
+    return (
+        plain
+        and kind in known
+        and kind.forward is known[kind]
+        and not module._forward_pre_hooks
+        and not is_hooked(module)
+    )
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether calling `module` does more than its class's `forward`: hooks, global ones too, a `forward` of its own, compilation.
+    """Whether calling `module` does more than its class's `forward`: hooks, global ones too, a `forward` of
+    its own, compilation.
 
     The hooks of pruning and of norms of weights do not count: see `renew`.
     """
@@ -37,11 +53,15 @@ def is_hooked(module: nn.Module) -> bool:
         return True
     everywhere = torch.nn.modules.module
     hooks = [hook for name in _HOOKS for hook in getattr(module, name, {}).values()]
-    return any(not isinstance(hook, _RENEWING) for hook in hooks) or any(getattr(everywhere, f"_global{name}", None) for name in _HOOKS)
+    return any(not isinstance(hook, _RENEWING) for hook in hooks) or any(
+        getattr(everywhere, f"_global{name}", None) for name in _HOOKS
+    )
 
 
 def renew(module: nn.Module) -> None:
-    """Set the weights of `module` that are pruned or normed to what they are now, as a call would: for who reads them without one."""
+    """Set the weights of `module` that are pruned or normed to what they are now, as a call would: for who
+    reads them without one.
+    """
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, _RENEWING):
             hook(module, ())

@@ -1,4 +1,6 @@
-"""A model in another number format, as a copy: for answers that a model in half precision cannot give itself."""
+"""A model in another number format, as a copy: for answers that a model in half precision cannot give
+itself.
+"""
 
 from __future__ import annotations
 
@@ -15,17 +17,20 @@ _HALVES = {torch.float16, torch.bfloat16}
 
 
 def in_float32(model: M) -> M:
-    """Return `model` if its weights are in float32, as they are by default, else a copy that is, for this one question.
+    """Return `model` if its weights are in float32, as they are by default, else a copy that is, for this one
+    question.
 
-    After `half()`, `bfloat16()` and `double()` the weights are what they were rounded to, and all arithmetic is in float32. So every
-    model can be asked, whatever operators torch has for its format. A model with a few float64 weights among others is left as it is.
+    After `half()`, `bfloat16()` and `double()` the weights are what they were rounded to, and all arithmetic
+    is in float32. So every model can be asked, whatever operators torch has for its format. A model with a
+    few float64 weights among others is left as it is.
     """
     kinds = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
     return converted(model, torch.float32) if kinds & _HALVES or kinds == {torch.float64} else model
 
 
 def converted(model: M, dtype: torch.dtype) -> M:
-    """Return a copy of `model` with its floating-point tensors in `dtype`; gradients flow through to the original, hooks are shared.
+    """Return a copy of `model` with its floating-point tensors in `dtype`; gradients flow through to the
+    original, hooks are shared.
 
     Unlike `copy.deepcopy` it copies pruned and normed modules too, whose weights are results of others.
     """

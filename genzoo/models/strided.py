@@ -1,21 +1,25 @@
 """Strided convolutions whose training step on a CPU is as fast as their matrix products.
 
-`StridedConv2d` and `StridedConvTranspose2d` are nn.Conv2d and nn.ConvTranspose2d: the same weights, the same state dict, the same
-values. Only the way they are computed differs, on CPUs, for the two kinds of layer that a DCGAN is made of:
+`StridedConv2d` and `StridedConvTranspose2d` are nn.Conv2d and nn.ConvTranspose2d: the same weights, the same
+state dict, the same values. Only the way they are computed differs, on CPUs, for the two kinds of layer that
+a DCGAN is made of:
 
-* kernel 4, stride 2, padding 1. The two layers and the gradient of their weights are one trilinear form, Σ g · (w ⋆ x), seen from
-  three sides. So the derivatives of each are the other two, and gradients of any order exist (a gradient penalty needs the second):
+* kernel 4, stride 2, padding 1. The two layers and the gradient of their weights are one trilinear form, Σ g
+  · (w ⋆ x), seen from three sides. So the derivatives of each are the other two, and gradients of any order
+  exist (a gradient penalty needs the second):
 
       y = down(x, w)          ∂/∂x = up(g, w)          ∂/∂w = weight(x, g)
 
-  The stock weight gradient reaches half of the processor's bf16 rate; as one product of g with the unfolded x it reaches it all.
-  The stock layer to three colours is slow too; as a convolution to the four colours of each 2 × 2 block it takes half the time.
+  The stock weight gradient reaches half of the processor's bf16 rate; as one product of g with the unfolded x
+  it reaches it all. The stock layer to three colours is slow too; as a convolution to the four colours of
+  each 2 × 2 block it takes half the time.
 * a kernel as large as the map (the first layer of G, the last of D): a plain matrix product.
 
-Everything else, other devices and torch.compile use the stock operators. docs/performance.md has the measurements.
+Everything else, other devices and torch.compile use the stock operators. docs/performance.md has the
+measurements.
 
-A custom function is told which inputs require a gradient, not which gradients are asked for: those of a penalty's images, say, and not of
-the weights. So it asks the engine, as torch's own functions do (`_asked`).
+A custom function is told which inputs require a gradient, not which gradients are asked for: those of a
+penalty's images, say, and not of the weights. So it asks the engine, as torch's own functions do (`_asked`).
 """
 
 from __future__ import annotations
@@ -28,14 +32,18 @@ from torch.nn.functional import pad
 
 _KERNEL, _STRIDE, _PADDING = (4, 4), (2, 2), (1, 1)
 _NARROW = 16  # channels below which a matrix product of patches is too slim to pay
-_LARGEST = 64  # positions of the smaller map up to which it pays: beyond, unfolding costs what the product gains
+_LARGEST = (
+    64  # positions of the smaller map up to which it pays: beyond, unfolding costs what the product gains
+)
 
 
 class StridedConv2d(nn.Conv2d):
     """nn.Conv2d, fast on CPUs for kernel 4, stride 2, padding 1, and for kernels that cover the map."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return (N, out, H/2, W/2), or (N, out, 1, 1) where the kernel covers the map, of `input` (N, in, H, W)."""
+        """Return (N, out, H/2, W/2), or (N, out, 1, 1) where the kernel covers the map, of `input` (N, in, H,
+        W).
+        """
         covers = self.padding == (0, 0) and self.kernel_size == tuple(input.shape[2:])
         halves = _halves(self) and all(side % 2 == 0 for side in input.shape[2:])
         if not (covers or halves) or not _applies(self, input):
@@ -59,7 +67,9 @@ class StridedConvTranspose2d(nn.ConvTranspose2d):
         x, weight, bias = _cast(input, self.weight, self.bias)
         if not projects:
             return _call(_Up, x, weight, bias)
-        y: Tensor = (x.flatten(1) @ _rows(weight)).unflatten(1, (*self.kernel_size, self.out_channels))  # (N, rows, columns, out)
+        y: Tensor = (x.flatten(1) @ _rows(weight)).unflatten(
+            1, (*self.kernel_size, self.out_channels)
+        )  # (N, rows, columns, out)
         return (y if bias is None else y + bias).permute(0, 3, 1, 2)
 
 
@@ -87,9 +97,16 @@ def _call(function: type[torch.autograd.Function], *inputs: Tensor | None) -> Te
 
 
 def _asked(ctx: Any) -> list[bool]:
-    """Return for x, weight and bias whether the backward pass in progress is on its way to something through their gradient."""
-    nodes = [node for node, _ in ctx.next_functions]  # of tensors alone; a bias that is None comes last and has no node
-    return [*(needed and _leads_on(node) for needed, node in zip(ctx.needs_input_grad, nodes, strict=False)), False]
+    """Return for x, weight and bias whether the backward pass in progress is on its way to something through
+    their gradient.
+    """
+    nodes = [
+        node for node, _ in ctx.next_functions
+    ]  # of tensors alone; a bias that is None comes last and has no node
+    return [
+        *(needed and _leads_on(node) for needed, node in zip(ctx.needs_input_grad, nodes, strict=False)),
+        False,
+    ]
 
 
 def _leads_on(node: Any) -> bool:
@@ -133,7 +150,9 @@ class _Up(torch.autograd.Function):
         channels = weight.shape[1]
         if channels < _NARROW:
             return _up_by_blocks(y, weight, bias)
-        x = _stock_gradient(y, _shape_of((len(y), channels, 2 * y.shape[2], 2 * y.shape[3]), y, weight), weight, 0)
+        x = _stock_gradient(
+            y, _shape_of((len(y), channels, 2 * y.shape[2], 2 * y.shape[3]), y, weight), weight, 0
+        )
         return x if bias is None else x.add_(bias[:, None, None])
 
     @staticmethod
@@ -151,7 +170,9 @@ class _Up(torch.autograd.Function):
 
 
 class _Weight(torch.autograd.Function):
-    """x (N, C, 2h, 2w), g (N, O, h, w) → Σ over images and positions of g ⊗ the patch of x that it saw, (O, C, 4, 4)."""
+    """x (N, C, 2h, 2w), g (N, O, h, w) → Σ over images and positions of g ⊗ the patch of x that it saw, (O,
+    C, 4, 4).
+    """
 
     @staticmethod
     def forward(x: Tensor, g: Tensor) -> Tensor:
@@ -175,34 +196,54 @@ class _Weight(torch.autograd.Function):
 
 
 def _stock_gradient(g: Tensor, x: Tensor, weight: Tensor, which: int) -> Tensor:
-    """Return the stock gradient of down(x, weight) by x (`which` 0) or by the weight (1); of that one only the shape is read."""
+    """Return the stock gradient of down(x, weight) by x (`which` 0) or by the weight (1); of that one only
+    the shape is read.
+    """
     wanted = (which == 0, which == 1, False)
-    gradients = torch.ops.aten.convolution_backward(g, x, weight, None, _STRIDE, _PADDING, (1, 1), False, (0, 0), 1, wanted)
+    gradients = torch.ops.aten.convolution_backward(
+        g, x, weight, None, _STRIDE, _PADDING, (1, 1), False, (0, 0), 1, wanted
+    )
     return gradients[which]  # type: ignore[no-any-return]
 
 
 def _shape_of(shape: tuple[int, ...], *like: Tensor) -> Tensor:
-    """Return a tensor to be read for its shape, dtype and layout alone: channels_last where one of `like` is."""
+    """Return a tensor to be read for its shape, dtype and layout alone: channels_last where one of `like`
+    is.
+    """
     last = any(x.is_contiguous(memory_format=torch.channels_last) for x in like)
-    return torch.empty(shape, dtype=like[0].dtype, memory_format=torch.channels_last if last else torch.contiguous_format)
+    return torch.empty(
+        shape, dtype=like[0].dtype, memory_format=torch.channels_last if last else torch.contiguous_format
+    )
 
 
 def _patches(x: Tensor) -> Tensor:
-    """Return the 4 × 4 patches that the layer sees in `x` (N, C, 2h, 2w): (N·h·w, 16·C), in the order row, column, channel."""
+    """Return the 4 × 4 patches that the layer sees in `x` (N, C, 2h, 2w): (N·h·w, 16·C), in the order row,
+    column, channel.
+    """
     padded = pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1)).contiguous()  # (N, 2h + 2, 2w + 2, C)
     windows = padded.unfold(1, 4, 2).unfold(2, 4, 2)  # (N, h, w, C, 4, 4)
     return windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, 16 * x.shape[1])
 
 
 def _up_by_blocks(y: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Return up(y, weight) as one 3 × 3 convolution to the 2 × 2 block of pixels that lies over each position of `y` (N, O, h, w).
+    """Return up(y, weight) as one 3 × 3 convolution to the 2 × 2 block of pixels that lies over each position
+    of `y` (N, O, h, w).
 
-    Row a of the block sees row t of the 3 × 3 neighbourhood through row 3 + a - 2t of the kernel, and columns alike.
+    Row a of the block sees row t of the 3 × 3 neighbourhood through row 3 + a - 2t of the kernel, and columns
+    alike.
     """
     n, maps, height, width = y.shape
     channels = weight.shape[1]
     taps = pad(weight, (1, 1, 1, 1)).view(maps, channels, 3, 2, 3, 2).flip(2, 4)  # (O, C, t, a, s, b)
-    kernel = taps.permute(3, 5, 1, 0, 2, 4).reshape(4 * channels, maps, 3, 3).contiguous(memory_format=torch.channels_last)
-    blocks = torch.conv2d(y, kernel, None if bias is None else bias.repeat(4), 1, 1)  # (N, 4·C, h, w), channels in the order a, b, c
-    rows = blocks.permute(0, 2, 3, 1).reshape(n, height, width, 2, 2 * channels).transpose(2, 3)  # (N, h, a, w, b·C)
+    kernel = (
+        taps.permute(3, 5, 1, 0, 2, 4)
+        .reshape(4 * channels, maps, 3, 3)
+        .contiguous(memory_format=torch.channels_last)
+    )
+    blocks = torch.conv2d(
+        y, kernel, None if bias is None else bias.repeat(4), 1, 1
+    )  # (N, 4·C, h, w), channels in the order a, b, c
+    rows = (
+        blocks.permute(0, 2, 3, 1).reshape(n, height, width, 2, 2 * channels).transpose(2, 3)
+    )  # (N, h, a, w, b·C)
     return rows.reshape(n, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)

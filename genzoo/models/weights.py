@@ -1,7 +1,8 @@
 """Weights as bytes: one safetensors file, the same bytes whenever the same weights are saved (rule R8).
 
-One metadata key, "genzoo", holds one string of sorted JSON: the model's name, config, storage precision and golden check.
-safetensors orders several metadata keys at random, which would change the file's sha256 each time.
+One metadata key, "genzoo", holds one string of sorted JSON: the model's name, config, storage precision and
+golden check. safetensors orders several metadata keys at random, which would change the file's sha256 each
+time.
 """
 
 from __future__ import annotations
@@ -25,35 +26,57 @@ from genzoo.process import undisturbed
 
 FORMAT = 1
 STORAGE = {"float32": torch.float32, "float16": torch.float16}
-_DRAWS = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")  # methods of a tensor that fill it at random
+_DRAWS = (
+    "normal_",
+    "uniform_",
+    "random_",
+    "bernoulli_",
+    "exponential_",
+)  # methods of a tensor that fill it at random
 
 
 def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "float32") -> bytes:
     """Return the model's weights as the bytes of a safetensors file.
 
-    `storage="float16"` halves the file: tensors of two or more dimensions are rounded to half precision, biases, gains and
-    statistics stay as they are. What is published is then exactly what is loaded: see `rounded`.
+    `storage="float16"` halves the file: tensors of two or more dimensions are rounded to half precision,
+    biases, gains and statistics stay as they are. What is published is then exactly what is loaded: see
+    `rounded`.
 
     Raises:
         WeightsError: a weight that is not finite, or too large for half precision.
     """
-    state = {key: _stored(value, storage).detach().cpu().contiguous().clone() for key, value in model.state_dict().items()}
+    state = {
+        key: _stored(value, storage).detach().cpu().contiguous().clone()
+        for key, value in model.state_dict().items()
+    }
     for key, value in state.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise WeightsError(f"{name}: the tensor {key} is not finite as {value.dtype}", "store it as float32, or train again")
-    facts = {"format": FORMAT, "name": name, "config": asdict(model.config), "storage": storage, "golden": dict(golden)}
+            raise WeightsError(
+                f"{name}: the tensor {key} is not finite as {value.dtype}",
+                "store it as float32, or train again",
+            )
+    facts = {
+        "format": FORMAT,
+        "name": name,
+        "config": asdict(model.config),
+        "storage": storage,
+        "golden": dict(golden),
+    }
     return save(state, metadata={"genzoo": json.dumps(facts, sort_keys=True)})
 
 
 def rounded(model: Model, storage: str) -> None:
-    """Round the model's weights in place to what `encode` with this `storage` would keep, so that scores are of what is published."""
+    """Round the model's weights in place to what `encode` with this `storage` would keep, so that scores are
+    of what is published.
+    """
     with torch.no_grad():
         for value in model.state_dict().values():
             value.copy_(_stored(value, storage))
 
 
 def facts_of(blob: bytes, where: str) -> dict[str, Any]:
-    """Return the metadata of a weights file (format, name, config, storage, golden), read without making a tensor.
+    """Return the metadata of a weights file (format, name, config, storage, golden), read without making a
+    tensor.
 
     Raises:
         WeightsError: no safetensors file of genzoo's; `where` names it.
@@ -62,13 +85,20 @@ def facts_of(blob: bytes, where: str) -> dict[str, Any]:
         size = int.from_bytes(blob[:8], "little")
         facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
     except (ValueError, KeyError, TypeError, UnicodeDecodeError, RecursionError) as error:
-        raise WeightsError(f"{where} is not a weights file of genzoo's: its header cannot be read", "pull it again") from error
+        raise WeightsError(
+            f"{where} is not a weights file of genzoo's: its header cannot be read", "pull it again"
+        ) from error
     found = facts.get("format") if isinstance(facts, dict) else facts
     if not isinstance(facts, dict) or found != FORMAT:
-        raise WeightsError(f"{where} has the format {safe_repr(found)}, this genzoo reads {FORMAT}", "upgrade genzoo")
+        raise WeightsError(
+            f"{where} has the format {safe_repr(found)}, this genzoo reads {FORMAT}", "upgrade genzoo"
+        )
     for key, kind in (("config", dict), ("storage", str), ("golden", dict)):
         if not isinstance(facts.get(key), kind) or (key == "storage" and facts[key] not in STORAGE):
-            raise WeightsError(f"{where}: its header has no {key} that genzoo could read", "pull it again, or tell its author")
+            raise WeightsError(
+                f"{where}: its header has no {key} that genzoo could read",
+                "pull it again, or tell its author",
+            )
     return facts
 
 
@@ -76,12 +106,17 @@ def fill(model: Model, blob: bytes, where: str) -> Model:
     """Give `model` (built on the meta device or not) the weights of `blob`; return it in evaluation mode.
 
     Raises:
-        WeightsError: another key set, dtype or shape than the model's, or a value that is not finite; `where` names the file.
+        WeightsError: another key set, dtype or shape than the model's, or a value that is not finite; `where`
+            names the file.
     """
     facts = facts_of(blob, where)
     try:
         found = load(blob)
-    except (SafetensorError, ValueError, KeyError) as error:  # KeyError: a number format that this torch has not
+    except (
+        SafetensorError,
+        ValueError,
+        KeyError,
+    ) as error:  # KeyError: a number format that this torch has not
         raise WeightsError(f"{where} is damaged: {error}", "pull it again") from error
     expected = model.state_dict()
     _check_keys(found, expected, where)
@@ -89,16 +124,22 @@ def fill(model: Model, blob: bytes, where: str) -> Model:
         target = expected[key]
         stored = _stored_dtype(target, facts["storage"])
         if value.dtype != stored or value.shape != target.shape:
-            raise WeightsError(f"{where}: {key} is {value.dtype} {tuple(value.shape)}, the model expects {stored} {tuple(target.shape)}")
+            raise WeightsError(
+                f"{where}: {key} is {value.dtype} {tuple(value.shape)}, the model expects {stored} "
+                f"{tuple(target.shape)}"
+            )
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise WeightsError(f"{where}: {key} holds NaN or infinite values", "pull it again, or tell its author")
+            raise WeightsError(
+                f"{where}: {key} holds NaN or infinite values", "pull it again, or tell its author"
+            )
     state = {key: value.to(expected[key].dtype) for key, value in found.items()}
     model.load_state_dict(state, strict=True, assign=True)
     return model.eval()
 
 
 def build_fresh(card: Card, seed: int | None = None) -> Model:
-    """Build the card's model with fresh weights, a function of `seed` (None: any), whatever state the process is in.
+    """Build the card's model with fresh weights, a function of `seed` (None: any), whatever state the process
+    is in.
 
     Raises:
         ArgumentError: a seed outside [0, 2^63); a value that the config refuses.
@@ -112,13 +153,17 @@ def build_fresh(card: Card, seed: int | None = None) -> Model:
 
 @undisturbed()
 def build_filled(card: Card, blob: bytes, where: str) -> Model:
-    """Build the card's model with the config of its weights, without first drawing weights that would be thrown away."""
+    """Build the card's model with the config of its weights, without first drawing weights that would be
+    thrown away.
+    """
     told = card.replace(config={**card.config, **facts_of(blob, where)["config"]})
     try:
         with torch.device("meta"), _Undrawn():
             model: Model = told.build()
     except (ArgumentError, UnknownNameError) as error:
-        raise WeightsError(f"{where} does not fit the model: {error.message}", "the weights were made for another version") from error
+        raise WeightsError(
+            f"{where} does not fit the model: {error.message}", "the weights were made for another version"
+        ) from error
     if any(value.is_meta for value in _unsaved(model)):
         model = told.build()  # what is no part of the file must be computed
     fill(model, blob, where)
@@ -128,9 +173,13 @@ def build_filled(card: Card, blob: bytes, where: str) -> Model:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Skips the drawing of initial weights: on the meta device it has no effect, but loads torch's compiler, a second's work."""
+    """Skips the drawing of initial weights: on the meta device it has no effect, but loads torch's compiler,
+    a second's work.
+    """
 
-    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None) -> Any:
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
         named = kwargs or {}
         if getattr(func, "__module__", "") == "torch.nn.init" or getattr(func, "__name__", "") in _DRAWS:
             return args[0] if args else named["tensor"]
@@ -141,7 +190,9 @@ def _unsaved(model: nn.Module) -> list[Tensor]:
     """Return the tensors that no file holds: buffers that are not persistent, and plain attributes."""
     saved = set(model.state_dict())
     buffers = [value for name, value in model.named_buffers() if name not in saved]
-    return buffers + [value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)]
+    return buffers + [
+        value for module in model.modules() for value in vars(module).values() if isinstance(value, Tensor)
+    ]
 
 
 def _stored(value: Tensor, storage: str) -> Tensor:
@@ -159,5 +210,6 @@ def _check_keys(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], whe
         near = suggest(name, found if missing else expected)
         kind = f"{len(missing)} tensors are missing" if missing else f"{len(odd)} tensors are unknown"
         raise WeightsError(
-            f"{where} does not fit the model: {kind}, {name!r} among them{near}", "the weights were made for another config or version"
+            f"{where} does not fit the model: {kind}, {name!r} among them{near}",
+            "the weights were made for another config or version",
         )

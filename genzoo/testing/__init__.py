@@ -4,8 +4,9 @@
 
     test_laws = laws("genzoo-blobs")
 
-This line, in a test file of the plugin's, holds it and each of its models to every law that applies, each a test of its own. A law that
-is broken raises LawError, an AssertionError that says which law, what was seen and what to look at.
+This line, in a test file of the plugin's, holds it and each of its models to every law that applies, each a
+test of its own. A law that is broken raises LawError, an AssertionError that says which law, what was seen
+and what to look at.
 
 law.py         LawError
 suite.py       laws: the line above
@@ -43,9 +44,20 @@ if TYPE_CHECKING:
     from genzoo.testing.whole import check_model, check_weights, small_config
 
 __all__ = [
-    "LawError", "check_card", "check_classifying", "check_density", "check_game", "check_generative", "check_implicit", "check_latent",
-    "check_model", "check_plugin", "check_weights", "laws", "small_config",
-]  # fmt: skip
+    "LawError",
+    "check_card",
+    "check_classifying",
+    "check_density",
+    "check_game",
+    "check_generative",
+    "check_implicit",
+    "check_latent",
+    "check_model",
+    "check_plugin",
+    "check_weights",
+    "laws",
+    "small_config",
+]
 
 _ROOMS = {
     "check_card": "cards",

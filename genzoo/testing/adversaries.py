@@ -1,4 +1,6 @@
-"""Laws of a game against a discriminator, on top of those of every game: who pays for what, and what holds a critic."""
+"""Laws of a game against a discriminator, on top of those of every game: who pays for what, and what holds a
+critic.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from genzoo.training import Player
 
 
 def check_adversaries(model: ImplicitModel, game: Sequence[Player], recipe: Recipe, images: Tensor) -> None:
-    """Hold the players of a GAN to the laws of their game. `model` is in training mode; its weights and statistics may change.
+    """Hold the players of a GAN to the laws of their game. `model` is in training mode; its weights and
+    statistics may change.
 
     Raises:
         LawError: the first law that is broken.
@@ -30,13 +33,20 @@ def check_adversaries(model: ImplicitModel, game: Sequence[Player], recipe: Reci
 
 
 def _check_detached(model: ImplicitModel, player: Player, images: Tensor) -> None:
-    """The discriminator's turn asks nothing of the generator: its fakes are detached, in the loss and in the penalty."""
+    """The discriminator's turn asks nothing of the generator: its fakes are detached, in the loss and in the
+    penalty.
+    """
     loss = player.loss(images, generator("laws", "detached", device=images.device))
     weights = [parameter for parameter in model.generator.parameters() if parameter.requires_grad]
     slopes = torch.autograd.grad(loss, weights, allow_unused=True)
     reached = sum(slope is not None for slope in slopes)
     law = "the discriminator's loss has no gradient in the generator"
-    hold(not reached, law, f"one in {reached} of its {len(weights)} weights", f"the loss of the player {player.name}: detach the fakes")
+    hold(
+        not reached,
+        law,
+        f"one in {reached} of its {len(weights)} weights",
+        f"the loss of the player {player.name}: detach the fakes",
+    )
 
 
 def _check_clipped(player: Player, bound: float) -> None:
@@ -47,11 +57,15 @@ def _check_clipped(player: Player, bound: float) -> None:
         player.after_turn()
     largest = max(float(parameter.detach().abs().max()) for parameter in player.module.parameters())
     law = f"after a turn every weight of the discriminator is within ±clip, ±{bound:g}"
-    hold(largest <= bound * (1 + 1e-6), law, f"one of {largest:.3g}", f"after_turn of the player {player.name}")
+    hold(
+        largest <= bound * (1 + 1e-6), law, f"one of {largest:.3g}", f"after_turn of the player {player.name}"
+    )
 
 
 def _check_alone(model: ImplicitModel, images: Tensor) -> None:
-    """Under the penalty a number must be of its own image alone, in training as well, or there is no slope at an image."""
+    """Under the penalty a number must be of its own image alone, in training as well, or there is no slope at
+    an image.
+    """
     points = images.clone().requires_grad_(True)
     numbers = model._discriminate(points)
     (slope,) = torch.autograd.grad(numbers[0], points)

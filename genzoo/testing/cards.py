@@ -20,60 +20,96 @@ _PROBE = "import sys, {package}\nprint(' '.join(name for name in {heavy!r} if na
 
 
 def check_card(card: Card) -> None:
-    """Hold a card to its laws: its class loads and is of its family, its config is typed, bounded and accepted, listing it is light.
+    """Hold a card to its laws: its class loads and is of its family, its config is typed, bounded and
+    accepted, listing it is light.
 
     The class is imported (and torch with it), but no model is built.
 
     Raises:
         LawError: the first law that is broken.
     """
-    hold(isinstance(card, Card), "genzoo_cards returns cards", f"a {type(card).__name__}", "the hook genzoo_cards")
-    hold(card.summary.strip(), "a card says in one line what the model is", "an empty summary", f"summary of the card {card.name!r}")
+    hold(
+        isinstance(card, Card),
+        "genzoo_cards returns cards",
+        f"a {type(card).__name__}",
+        "the hook genzoo_cards",
+    )
+    hold(
+        card.summary.strip(),
+        "a card says in one line what the model is",
+        "an empty summary",
+        f"summary of the card {card.name!r}",
+    )
     _check_light(card)
     try:
         found = card.load_class()
     except GenzooError as error:
-        raise LawError("a card's class can be imported and is of the card's family", error.message, f"the card {card.name!r}") from error
+        raise LawError(
+            "a card's class can be imported and is of the card's family",
+            error.message,
+            f"the card {card.name!r}",
+        ) from error
     missing = sorted(getattr(found, "__abstractmethods__", ()))
     hold(not missing, "a card's class can be built", f"it does not define {', '.join(missing)}", card.model)
     _check_config(card, found)
 
 
 def _check_light(card: Card) -> None:
-    """A plugin that imports torch at its top makes `genzoo list` take seconds, for every user and every model."""
+    """A plugin that imports torch at its top makes `genzoo list` take seconds, for every user and every
+    model.
+    """
     package = card.model.partition(":")[0].partition(".")[0]
     loaded = _imported_with(package)
     seen = f"import {package} brings {loaded}"
-    hold(not loaded, "importing a plugin does not import torch", seen, f"the top of {package}/__init__.py: name classes as texts")
+    hold(
+        not loaded,
+        "importing a plugin does not import torch",
+        seen,
+        f"the top of {package}/__init__.py: name classes as texts",
+    )
 
 
 @functools.cache
 def _imported_with(package: str) -> str:
-    """Return which of HEAVY a fresh Python has after `import package`; empty where the package cannot be imported by its name."""
+    """Return which of HEAVY a fresh Python has after `import package`; empty where the package cannot be
+    imported by its name.
+    """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     probe = _PROBE.format(package=package, heavy=HEAVY)
-    done = subprocess.run([sys.executable, "-c", probe], env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", probe], env=environment, capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _check_config(card: Card, found: type[Any]) -> None:
     config = getattr(found, "Config", None)
     look = f"class Config of {card.model}"
-    frozen = dataclasses.is_dataclass(config) and getattr(config, "__dataclass_params__").frozen  # noqa: B009 - untyped in typeshed
+    # untyped in typeshed
+    frozen = dataclasses.is_dataclass(config) and getattr(config, "__dataclass_params__").frozen  # noqa: B009
     hold(frozen, "a model has a frozen dataclass Config", repr(config), look)
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, config))}
     hold("image_shape" in fields, "Config has the field image_shape", f"fields {', '.join(fields)}", look)
     for field in fields.values():
         hold(field.kw_only, "the fields of Config are keyword-only", f"{field.name} is positional", look)
-        hold(_bounded(config, field), "every number of Config has limits", f"{field.name} may be anything", f"limits(low, high) in {look}")
+        hold(
+            _bounded(config, field),
+            "every number of Config has limits",
+            f"{field.name} may be anything",
+            f"limits(low, high) in {look}",
+        )
     try:
         parse(typing.cast(Any, config), card.config, f"config of {card.name}")
     except GenzooError as error:
-        raise LawError("a card's config is accepted by its class", error.message, f"config of the card {card.name!r}") from error
+        raise LawError(
+            "a card's config is accepted by its class", error.message, f"config of the card {card.name!r}"
+        ) from error
 
 
 def _bounded(config: Any, field: dataclasses.Field[Any]) -> bool:
-    """Say whether a field that holds whole or real numbers has both limits: 10^12 channels eat the memory (rule R4)."""
+    """Say whether a field that holds whole or real numbers has both limits: 10^12 channels eat the memory
+    (rule R4).
+    """
     words = str(typing.get_type_hints(config)[field.name])
     numeric = field.type in ("int", "float", int, float) or any(kind in words for kind in ("int", "float"))
     return not numeric or (field.metadata.get("low") is not None and field.metadata.get("high") is not None)

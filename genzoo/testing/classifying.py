@@ -15,20 +15,32 @@ from genzoo.testing.present import check_present, suited_noise
 
 
 def check_classifying(model: ClassifyingModel) -> None:
-    """Hold a classifier to its laws: finite features of each image by itself, finite log-probabilities, errors.
+    """Hold a classifier to its laws: finite features of each image by itself, finite log-probabilities,
+    errors.
 
     Raises:
         LawError: the first law that is broken.
     """
     name = type(model).__name__
-    hold(isinstance(model, ClassifyingModel), "check_classifying is for a ClassifyingModel", name, "its base classes")
+    hold(
+        isinstance(model, ClassifyingModel),
+        "check_classifying is for a ClassifyingModel",
+        name,
+        "its base classes",
+    )
     known = isinstance(model.classes, int) and not isinstance(model.classes, bool) and model.classes >= 2
     hold(known, "a classifier tells at least 2 classes apart", repr(model.classes), f"{name}.classes")
     with untouched(model, f"{name}._features"):
         _check_features(model, name)
-    law, look = "wrong images are an ArgumentError", f"{name}.features: write _features and leave features alone"
+    law, look = (
+        "wrong images are an ArgumentError",
+        f"{name}.features: write _features and leave features alone",
+    )
     channels, height, width = model.image_shape
-    wrong: dict[str, Any] = {"no batch": torch.zeros(channels, height, width), "values of 2": torch.full((1, *model.image_shape), 2.0)}
+    wrong: dict[str, Any] = {
+        "no batch": torch.zeros(channels, height, width),
+        "values of 2": torch.full((1, *model.image_shape), 2.0),
+    }
     wrong |= {} if model.any_size else {"another shape": torch.zeros(1, channels, height, width + 1)}
     for what, x in wrong.items():
         refuses(lambda x=x: model.features(x), ArgumentError, law, what, look)  # type: ignore[misc]
@@ -43,9 +55,22 @@ def _check_features(model: ClassifyingModel, name: str) -> None:
         rows, told = model.features(images), model.log_probs(images)
     with fresh_noise(2):
         again = model.features(images), model.features(images[1:2])
-    law, look = "the features of an image depend on that image alone", f"noise or batch statistics in {name}._features"
+    law, look = (
+        "the features of an image depend on that image alone",
+        f"noise or batch statistics in {name}._features",
+    )
     finite = bool(torch.isfinite(rows).all()) and bool(torch.isfinite(told).all())
-    hold(finite, "features and probabilities are finite", "NaN or infinite values", f"{name}._features and _logits")
+    hold(
+        finite,
+        "features and probabilities are finite",
+        "NaN or infinite values",
+        f"{name}._features and _logits",
+    )
     hold(torch.equal(rows, again[0]), law, "other features of the same images", look)
     near(again[1], rows[1:2], rows, law, look)
-    hold(rows.std(0).max() > 0, "images have different features", "equal rows for 5 images", f"{name}._features")
+    hold(
+        rows.std(0).max() > 0,
+        "images have different features",
+        "equal rows for 5 images",
+        f"{name}._features",
+    )

@@ -27,24 +27,39 @@ MOST_LEVELS = 256  # images are 8-bit at most
 def check_density(model: DensityModel, levels: int | None = None) -> Certificate:
     """Hold a model with a density to its laws and return its certificate.
 
-    Of every model: it says what its probability is of (`levels`); shape, units, determinism; of an `ImportanceModel` that its draws belong
-    to the image. With levels^(C·H·W) ≤ 4096 all images are enumerated, and Σ p(x) must be 1 where the model is exact, at most 1 where it is
-    a bound; a density of one or two real pixels is integrated likewise. Then it is built small and certified, see
-    `genzoo.evaluation.certify`, whatever its size; an exact one must also have no gradient from later pixels and channels,
-    conditionals that sum to 1, and samples as often as p says.
+    Of every model: it says what its probability is of (`levels`); shape, units, determinism; of an
+    `ImportanceModel` that its draws belong to the image. With levels^(C·H·W) ≤ 4096 all images are
+    enumerated, and Σ p(x) must be 1 where the model is exact, at most 1 where it is a bound; a density of one
+    or two real pixels is integrated likewise. Then it is built small and certified, see
+    `genzoo.evaluation.certify`, whatever its size; an exact one must also have no gradient from later pixels
+    and channels, conditionals that sum to 1, and samples as often as p says.
 
-    `levels` replaces the number of values that the model says a pixel can take (2: black and white; 0: p(x) is a density).
+    `levels` replaces the number of values that the model says a pixel can take (2: black and white; 0: p(x)
+    is a density).
 
     Raises:
         LawError: the first law that is broken.
     """
     name = type(model).__name__
     hold(isinstance(model, DensityModel), "check_density is for a DensityModel", name, "its base classes")
-    hold(isinstance(getattr(model, "exact", None), bool), "a density says whether it is exact", "neither True nor False", f"{name}.exact")
+    hold(
+        isinstance(getattr(model, "exact", None), bool),
+        "a density says whether it is exact",
+        "neither True nor False",
+        f"{name}.exact",
+    )
     family = Family.TRACTABLE if model.exact else Family.APPROXIMATE
-    hold(model.family is family, "exact densities are tractable, bounds approximate", model.family, f"{name}.family")
+    hold(
+        model.family is family,
+        "exact densities are tractable, bounds approximate",
+        model.family,
+        f"{name}.family",
+    )
     known = model.levels if levels is None else levels
-    law = "a density says what its probability is of: levels = 2 … 256 masses per value, or 0 for a density of real numbers"
+    law = (
+        "a density says what its probability is of: levels = 2 … 256 masses per value, or 0 for a "
+        "density of real numbers"
+    )
     hold(type(known) is int and known in (0, *range(2, MOST_LEVELS + 1)), law, repr(known), f"{name}.levels")
     with untouched(model, f"{name}._log_prob"):
         _check_values(model, f"{name}._log_prob")
@@ -58,7 +73,9 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
 
 
 def _check_total(model: DensityModel, levels: int, look: str) -> None:
-    """Hold the model itself, with the weights that it has, to Σ p(x) or ∫ p(x) dx where it is small enough."""
+    """Hold the model itself, with the weights that it has, to Σ p(x) or ∫ p(x) dx where it is small
+    enough.
+    """
     size = math.prod(model.image_shape)
     if levels and levels**size <= MOST_IMAGES:
         check_sum(model, levels, look)
@@ -73,19 +90,40 @@ def _check_values(model: DensityModel, look: str) -> None:
     with fresh_noise(2):
         alone = model.log_prob(images[:1])
     law = "log_prob returns one finite float32 per image, in nats"
-    hold(values.shape == (5,) and values.dtype == torch.float32, law, f"{tuple(values.shape)} {values.dtype} for 5 images", look)
+    hold(
+        values.shape == (5,) and values.dtype == torch.float32,
+        law,
+        f"{tuple(values.shape)} {values.dtype} for 5 images",
+        look,
+    )
     hold(torch.isfinite(values).all(), law, "NaN or infinite values", look)
     same = torch.allclose(values[:1], alone, rtol=1e-4, atol=1e-4)
     seen = f"{float(values[0]):.6g} among five, {float(alone[0]):.6g} alone"
-    hold(same, "the same image has the same log p, alone or in a batch", seen, f"noise or batch statistics in {look}")
+    hold(
+        same,
+        "the same image has the same log p, alone or in a batch",
+        seen,
+        f"noise or batch statistics in {look}",
+    )
     law = "bits/dim are -log p(x) / (C·H·W·ln 2)"
     if not model.levels:
-        refuses(lambda: model.bits_per_dim(images), ArgumentError, "a density of real numbers has no bits/dim", "bits_per_dim", look)
+        refuses(
+            lambda: model.bits_per_dim(images),
+            ArgumentError,
+            "a density of real numbers has no bits/dim",
+            "bits_per_dim",
+            look,
+        )
         return
     with fresh_noise(1):
         bits = model.bits_per_dim(images)
     expected = -values / (math.prod(model.image_shape) * math.log(2))
-    hold(torch.allclose(bits, expected, rtol=1e-5), law, f"{bits[0]:.4g}, not {expected[0]:.4g}", "who replaced bits_per_dim")
+    hold(
+        torch.allclose(bits, expected, rtol=1e-5),
+        law,
+        f"{bits[0]:.4g}, not {expected[0]:.4g}",
+        "who replaced bits_per_dim",
+    )
 
 
 def _check_weights(model: ImportanceModel, name: str) -> None:
@@ -95,7 +133,12 @@ def _check_weights(model: ImportanceModel, name: str) -> None:
     with fresh_noise(2):
         again, alone = model.iwae(images, 2), model.iwae(images[1:2], 7)
     law = "a bound of K draws is one finite float32 per image, in nats"
-    hold(many.bound.shape == (3,) and many.bound.dtype == torch.float32, law, f"{tuple(many.bound.shape)} {many.bound.dtype}", look)
+    hold(
+        many.bound.shape == (3,) and many.bound.dtype == torch.float32,
+        law,
+        f"{tuple(many.bound.shape)} {many.bound.dtype}",
+        look,
+    )
     hold(torch.isfinite(many.bound).all(), law, "NaN or infinite values", look)
     _check_same(few.bound[:1], again.bound[:1], "fewer draws are the first ones of more", look)
     _check_same(many.bound[1:2], alone.bound, "an image has draws of its own, alone or in a batch", look)
@@ -108,7 +151,10 @@ def _check_same(one: Tensor, other: Tensor, law: str, look: str) -> None:
 
 def _check_arguments(model: DensityModel, name: str) -> None:
     channels, height, width = model.image_shape
-    law, look = "wrong images are an ArgumentError", f"{name}.log_prob: write _log_prob and leave log_prob alone"
+    law, look = (
+        "wrong images are an ArgumentError",
+        f"{name}.log_prob: write _log_prob and leave log_prob alone",
+    )
     wrong: dict[str, Any] = {
         "another shape": torch.zeros(1, channels, height, width + 1),
         "no batch": torch.zeros(channels, height, width),

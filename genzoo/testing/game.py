@@ -14,7 +14,8 @@ from genzoo.training import Player, players
 
 
 def check_game(model: Model, recipe: Recipe | None = None) -> None:
-    """Hold the game of `model` under `recipe` to its laws: names, weights of each player, losses with gradients. Nothing is trained.
+    """Hold the game of `model` under `recipe` to its laws: names, weights of each player, losses with
+    gradients. Nothing is trained.
 
     Raises:
         LawError: the first law that is broken.
@@ -35,7 +36,9 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
             "rate, optimizer and turns of the recipe",
         )
     _check_apart(found, look)
-    images = (Draws(0, 0, 4).uniform(*model.image_shape) < 0.5).float().to(model.device)  # black and white: every model takes these
+    images = (
+        (Draws(0, 0, 4).uniform(*model.image_shape) < 0.5).float().to(model.device)
+    )  # black and white: every model takes these
     modes = {module: module.training for module in model.modules()}
     state = {key: value.clone() for key, value in model.state_dict().items()}
     try:
@@ -64,12 +67,27 @@ def _check_loss(player: Player, images: Tensor) -> None:
     look = f"the loss of the player {player.name}"
     labels = [torch.arange(len(images), device=images.device) % player.classes] if player.classes else []
     loss = player.loss(images, generator("laws", player.name, device=images.device), *labels)
-    hold(isinstance(loss, Tensor) and loss.ndim == 0, "a loss is a scalar", f"the shape {tuple(getattr(loss, 'shape', ()))}", look)
+    hold(
+        isinstance(loss, Tensor) and loss.ndim == 0,
+        "a loss is a scalar",
+        f"the shape {tuple(getattr(loss, 'shape', ()))}",
+        look,
+    )
     hold(torch.isfinite(loss), "a loss is finite on black and white noise", float(loss.detach()), look)
-    hold(loss.requires_grad, "a loss has a gradient in its player's weights", "no gradient at all", f"{look}: detach or no_grad in it")
+    hold(
+        loss.requires_grad,
+        "a loss has a gradient in its player's weights",
+        "no gradient at all",
+        f"{look}: detach or no_grad in it",
+    )
     weights = [parameter for parameter in player.module.parameters() if parameter.requires_grad]
     slopes = [slope for slope in torch.autograd.grad(loss, weights, allow_unused=True) if slope is not None]
     finite = all(torch.isfinite(slope).all() for slope in slopes)
     hold(finite, "a gradient is finite", "NaN or infinite values", look)
     moved = any(slope.abs().max() > 0 for slope in slopes)
-    hold(moved, "a loss has a gradient in its player's weights", "a gradient of zero", f"{look}: detach or no_grad in it")
+    hold(
+        moved,
+        "a loss has a gradient in its player's weights",
+        "a gradient of zero",
+        f"{look}: detach or no_grad in it",
+    )

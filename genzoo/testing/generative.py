@@ -15,20 +15,27 @@ from genzoo.noise import Draws
 from genzoo.testing.law import hold, refuses
 from genzoo.testing.present import check_present
 
-CLOSE = 0.02  # standard deviations: kernels may sum in another order for another batch size, in bf16 with two or three digits
+# standard deviations: kernels may sum in another order for another batch size, in bf16 with two or three
+# digits
+CLOSE = 0.02
 BAD_COUNTS = (0, -1, 1.5, True, "3", None)
 BAD_SEEDS = (-1, 2**63, 1.5, True, "3")
 
 
 def check_generative(model: GenerativeModel) -> None:
-    """Hold a model that can be sampled to its laws: shape, range, one seed one image in any batch, present weights, no trace left,
-    errors.
+    """Hold a model that can be sampled to its laws: shape, range, one seed one image in any batch, present
+    weights, no trace left, errors.
 
     Raises:
         LawError: the first law that is broken.
     """
     name = type(model).__name__
-    hold(isinstance(model, GenerativeModel), "check_generative is for a GenerativeModel", name, "its base classes")
+    hold(
+        isinstance(model, GenerativeModel),
+        "check_generative is for a GenerativeModel",
+        name,
+        "its base classes",
+    )
     with untouched(model, f"{name}._sample"), torch.no_grad(), model.evaluating():
         _check_raw(model, f"{name}._sample")
     with untouched(model, f"{name}._sample"):
@@ -45,9 +52,21 @@ def _check_raw(model: GenerativeModel, look: str) -> None:
     same = torch.equal(many, model._sample(Draws(0, 0, 5, model.device)))
     hold(same, "the same draws give the same images", "other images", f"{look}: take noise from draws only")
     alone = model._sample(Draws(0, 0, 1, model.device))
-    near(alone, many[:1], many, "an image does not depend on the others in its batch", f"batch statistics in {look}")
+    near(
+        alone,
+        many[:1],
+        many,
+        "an image does not depend on the others in its batch",
+        f"batch statistics in {look}",
+    )
     later = model._sample(Draws(0, 1, 4, model.device))
-    near(later, many[1:], many, "image i of a seed depends on seed and i alone", f"{look}: take noise from draws only")
+    near(
+        later,
+        many[1:],
+        many,
+        "image i of a seed depends on seed and i alone",
+        f"{look}: take noise from draws only",
+    )
 
 
 def _check_samples(model: GenerativeModel, look: str) -> None:
@@ -65,21 +84,51 @@ def _check_samples(model: GenerativeModel, look: str) -> None:
         "other images",
         f"{look}: take noise from draws only",
     )
-    hold(not torch.equal(images, other), "another seed gives other images", "the same images", f"{look}: use draws")
+    hold(
+        not torch.equal(images, other),
+        "another seed gives other images",
+        "the same images",
+        f"{look}: use draws",
+    )
     # A whole chunk of equal images is no accident even for the smallest binary model; a single pair might be.
     same = all(torch.equal(image, images[0]) for image in images)
-    hold(not same, "images of one seed differ", f"{len(images)} equal images", f"{look}: use draws.uniform or draws.normal")
+    hold(
+        not same,
+        "images of one seed differ",
+        f"{len(images)} equal images",
+        f"{look}: use draws.uniform or draws.normal",
+    )
     bytes_ = model.sample(2, seed=0, dtype=torch.uint8)
-    hold(torch.equal(bytes_, quantise(few)), "sample(dtype=uint8) is sample() in 256 levels", "other images", "who replaced sample")
+    hold(
+        torch.equal(bytes_, quantise(few)),
+        "sample(dtype=uint8) is sample() in 256 levels",
+        "other images",
+        "who replaced sample",
+    )
 
 
 def _check_arguments(model: GenerativeModel, name: str) -> None:
-    law, look = "a wrong n or seed is an ArgumentError", f"{name}.sample: write _sample and leave sample to its base class"
+    law, look = (
+        "a wrong n or seed is an ArgumentError",
+        f"{name}.sample: write _sample and leave sample to its base class",
+    )
     for n in BAD_COUNTS:
         refuses(lambda n=n: model.sample(n, seed=0), ArgumentError, law, f"sample({n!r})", look)  # type: ignore[misc]
     for seed in BAD_SEEDS:
-        refuses(lambda seed=seed: model.sample(1, seed=seed), ArgumentError, law, f"sample(1, seed={seed!r})", look)  # type: ignore[misc]
-    refuses(lambda: model.sample(10**15, seed=0), ArgumentError, "an n beyond the memory is an ArgumentError", "sample(10**15)", look)
+        refuses(
+            lambda seed=seed: model.sample(1, seed=seed),
+            ArgumentError,
+            law,
+            f"sample(1, seed={seed!r})",
+            look,
+        )  # type: ignore[misc]
+    refuses(
+        lambda: model.sample(10**15, seed=0),
+        ArgumentError,
+        "an n beyond the memory is an ArgumentError",
+        "sample(10**15)",
+        look,
+    )
 
 
 def check_pixels(images: Tensor, shape: tuple[int, ...], law: str, look: str) -> None:
@@ -92,11 +141,18 @@ def check_pixels(images: Tensor, shape: tuple[int, ...], law: str, look: str) ->
     )
     hold(torch.isfinite(images).all(), law, "NaN or infinite values", look)
     low, high = float(images.min()), float(images.max())
-    hold(low >= -1e-6 and high <= 1 + 1e-6, law, f"values between {low:.3g} and {high:.3g}", f"{look}: a tanh needs (x + 1) / 2")
+    hold(
+        low >= -1e-6 and high <= 1 + 1e-6,
+        law,
+        f"values between {low:.3g} and {high:.3g}",
+        f"{look}: a tanh needs (x + 1) / 2",
+    )
 
 
 def near(ones: Tensor, others: Tensor, among: Tensor, law: str, look: str) -> None:
-    """Hold `ones` to equal `others` but for rounding: to CLOSE standard deviations of `among`, whatever its scale."""
+    """Hold `ones` to equal `others` but for rounding: to CLOSE standard deviations of `among`, whatever its
+    scale.
+    """
     spread = max(float(among.detach().float().std()), 1e-6)
     distance = float((ones - others).detach().abs().max()) / spread
     hold(distance < CLOSE, law, f"a difference of {distance:.3g} standard deviations", look)
@@ -112,7 +168,9 @@ def fresh_noise(seed: int) -> Iterator[None]:
 
 @contextmanager
 def untouched(model: Model, look: str) -> Iterator[None]:
-    """Hold that nothing in the block changes the model's weights or statistics, or torch's global generator."""
+    """Hold that nothing in the block changes the model's weights or statistics, or torch's global
+    generator.
+    """
     before = {key: value.clone() for key, value in model.state_dict().items()}
     noise = torch.get_rng_state()
     yield
@@ -124,4 +182,9 @@ def untouched(model: Model, look: str) -> Iterator[None]:
         f"{look}: running statistics in evaluation mode",
     )
     same = torch.equal(noise, torch.get_rng_state())
-    hold(same, "asking a model leaves torch's own generator alone", "its state changed", f"{look}: take noise from draws only")
+    hold(
+        same,
+        "asking a model leaves torch's own generator alone",
+        "its state changed",
+        f"{look}: take noise from draws only",
+    )

@@ -16,18 +16,30 @@ from genzoo.testing.law import hold, refuses
 
 
 def check_implicit(model: ImplicitModel) -> None:
-    """Hold an implicit model to its laws: no likelihood, two networks that share nothing, one logit per image with a gradient.
+    """Hold an implicit model to its laws: no likelihood, two networks that share nothing, one logit per image
+    with a gradient.
 
     Raises:
         LawError: the first law that is broken.
     """
     name = type(model).__name__
     hold(isinstance(model, ImplicitModel), "check_implicit is for an ImplicitModel", name, "its base classes")
-    hold(model.family is Family.IMPLICIT, "an ImplicitModel is of the family 'implicit'", model.family, f"{name}.family")
+    hold(
+        model.family is Family.IMPLICIT,
+        "an ImplicitModel is of the family 'implicit'",
+        model.family,
+        f"{name}.family",
+    )
     noise = Draws(0, 0, 4).uniform(*model.image_shape).float().to(model.device)
     for method in ("log_prob", "bits_per_dim"):
         law = "an implicit model says why it has no likelihood"
-        refuses(lambda method=method: getattr(model, method)(noise), NoDensityError, law, f"{method}(x)", f"{name}.{method}")  # type: ignore[misc]
+        refuses(
+            lambda method=method: getattr(model, method)(noise),
+            NoDensityError,
+            law,
+            f"{method}(x)",
+            f"{name}.{method}",
+        )  # type: ignore[misc]
     _check_networks(model, name)
     with untouched(model, f"{name}._discriminate"), model.evaluating():
         _check_discriminate(model, noise, f"{name}._discriminate")
@@ -41,7 +53,12 @@ def _check_networks(model: ImplicitModel, name: str) -> None:
         hold(isinstance(network, nn.Module), law, repr(network), f"self.{part} in {name}.__init__")
     ours = {id(parameter) for parameter in model.generator.parameters()}
     shared = [key for key, parameter in model.discriminator.named_parameters() if id(parameter) in ours]
-    hold(not shared, "generator and discriminator share no weights", f"both have {', '.join(shared[:3])}", f"{name}.__init__")
+    hold(
+        not shared,
+        "generator and discriminator share no weights",
+        f"both have {', '.join(shared[:3])}",
+        f"{name}.__init__",
+    )
 
 
 def _check_discriminate(model: ImplicitModel, noise: Tensor, look: str) -> None:
@@ -50,7 +67,13 @@ def _check_discriminate(model: ImplicitModel, noise: Tensor, look: str) -> None:
     law = "the discriminator gives one finite logit per image"
     hold(logits.shape == (len(noise),), law, f"the shape {tuple(logits.shape)} for {len(noise)} images", look)
     hold(torch.isfinite(logits).all(), law, "NaN or infinite values", look)
-    near(model._discriminate(noise[:1]), logits[:1], logits, "a logit depends on its own image alone", f"batch statistics in {look}")
+    near(
+        model._discriminate(noise[:1]),
+        logits[:1],
+        logits,
+        "a logit depends on its own image alone",
+        f"batch statistics in {look}",
+    )
     law = "gradients flow from the logit to the image"  # or the generator learns nothing
     hold(logits.requires_grad, law, "no gradient at all", f"{look}: no_grad, detach or numpy in it")
     (slope,) = torch.autograd.grad(logits.sum(), asked, allow_unused=True)
@@ -58,7 +81,9 @@ def _check_discriminate(model: ImplicitModel, noise: Tensor, look: str) -> None:
 
 
 def _check_logits(model: ImplicitModel, noise: Tensor, look: str) -> None:
-    """A logit knows no bounds: with larger weights it leaves [-1, 1], which a sigmoid's or tanh's output never does."""
+    """A logit knows no bounds: with larger weights it leaves [-1, 1], which a sigmoid's or tanh's output
+    never does.
+    """
     louder = copy.deepcopy(model)
     largest = 0.0
     with torch.no_grad(), louder.evaluating():
@@ -67,4 +92,9 @@ def _check_logits(model: ImplicitModel, noise: Tensor, look: str) -> None:
                 parameter.mul_(10)
             largest = max(largest, float(louder._discriminate(noise).abs().max()))
     seen = f"at most {largest:.3g} however large the weights"
-    hold(largest > 1, "the discriminator returns logits, not probabilities", seen, f"{look}: drop the last sigmoid, the losses have it")
+    hold(
+        largest > 1,
+        "the discriminator returns logits, not probabilities",
+        seen,
+        f"{look}: drop the last sigmoid, the losses have it",
+    )

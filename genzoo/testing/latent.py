@@ -17,7 +17,8 @@ from genzoo.testing.present import check_present, suited_noise
 
 
 def check_latent(model: LatentModel) -> None:
-    """Hold a model with a z to its laws: the prior, decoding alone and in a batch, gradients to z, present weights, errors.
+    """Hold a model with a z to its laws: the prior, decoding alone and in a batch, gradients to z, present
+    weights, errors.
 
     Encoding is held to its own where the model has it.
 
@@ -46,15 +47,35 @@ def _check_prior(model: LatentModel, look: str) -> None:
     with fresh_noise(2):
         few, other = model.sample_latents(2, seed=0), model.sample_latents(rows, seed=1)
     law = "sample_latents(n) returns n finite float32 vectors of latent_size"
-    hold(z.shape == (rows, model.latent_size) and z.dtype == torch.float32, law, f"{tuple(z.shape)} {z.dtype}", look)
+    hold(
+        z.shape == (rows, model.latent_size) and z.dtype == torch.float32,
+        law,
+        f"{tuple(z.shape)} {z.dtype}",
+        look,
+    )
     hold(torch.isfinite(z).all(), law, "NaN or infinite values", look)
-    hold(torch.equal(z[:2], few), "the same seed gives the same z, however many", "other vectors", f"{look}: take noise from draws only")
+    hold(
+        torch.equal(z[:2], few),
+        "the same seed gives the same z, however many",
+        "other vectors",
+        f"{look}: take noise from draws only",
+    )
     hold(not torch.equal(z, other), "another seed gives other z", "the same vectors", f"{look}: use draws")
-    hold(model.prior in ("normal", "uniform"), "prior is 'normal' or 'uniform'", repr(model.prior), f"{type(model).__name__}.prior")
+    hold(
+        model.prior in ("normal", "uniform"),
+        "prior is 'normal' or 'uniform'",
+        repr(model.prior),
+        f"{type(model).__name__}.prior",
+    )
     mean, spread = float(z.mean()), float(z.std())
     expected = 1.0 if model.prior == "normal" else 3**-0.5  # of N(0, 1), of U(-1, 1)
     seen = f"mean {mean:.2f} and standard deviation {spread:.2f}, not 0 and {expected:.2f}"
-    hold(abs(mean) < 0.1 and abs(spread - expected) < 0.1, f"z is drawn from the {model.prior} prior", seen, look)
+    hold(
+        abs(mean) < 0.1 and abs(spread - expected) < 0.1,
+        f"z is drawn from the {model.prior} prior",
+        seen,
+        look,
+    )
 
 
 def _check_decode(model: LatentModel, look: str) -> None:
@@ -62,18 +83,45 @@ def _check_decode(model: LatentModel, look: str) -> None:
     with torch.no_grad(), model.evaluating():
         many = model._decode(z)
         check_pixels(many, (5, *model.image_shape), f"{look} returns images in [0, 1]", look)
-        near(model._decode(z[:1]), many[:1], many, "an image depends on its own z alone", f"batch statistics in {look}")
+        near(
+            model._decode(z[:1]),
+            many[:1],
+            many,
+            "an image depends on its own z alone",
+            f"batch statistics in {look}",
+        )
     with fresh_noise(1):
         images = model.decode(z)
     with fresh_noise(2):
-        hold(torch.equal(model.decode(z[2:3]), images[2:3]), "the same z gives the same image", "another image", f"{look}: no noise in it")
+        hold(
+            torch.equal(model.decode(z[2:3]), images[2:3]),
+            "the same z gives the same image",
+            "another image",
+            f"{look}: no noise in it",
+        )
     hold(not torch.equal(images[0], images[1]), "another z gives another image", "equal images", look)
     asked = z.clone().requires_grad_(True)
     result = model.decode(asked)
-    hold(result.requires_grad, "gradients flow from the image to z", "no gradient at all", f"{look}: no_grad, detach or numpy in it")
-    near(result, images, images, "the same z gives the same image, with gradients and without", f"{look}: see models.decoded")
+    hold(
+        result.requires_grad,
+        "gradients flow from the image to z",
+        "no gradient at all",
+        f"{look}: no_grad, detach or numpy in it",
+    )
+    near(
+        result,
+        images,
+        images,
+        "the same z gives the same image, with gradients and without",
+        f"{look}: see models.decoded",
+    )
     (slope,) = torch.autograd.grad(result.sum(), asked)
-    hold(torch.isfinite(slope).all() and slope.abs().max() > 0, "gradients flow from the image to z", "a gradient of zero", look)
+    hold(
+        torch.isfinite(slope).all() and slope.abs().max() > 0,
+        "gradients flow from the image to z",
+        "a gradient of zero",
+        look,
+    )
 
 
 def _check_arguments(model: LatentModel, name: str) -> None:
@@ -87,7 +135,13 @@ def _check_arguments(model: LatentModel, name: str) -> None:
         "a text": "z",
     }
     for what, z in wrong.items():
-        refuses(lambda z=z: model.decode(z), ArgumentError, law, what, f"{name}.decode: write _decode and leave decode alone")  # type: ignore[misc]
+        refuses(
+            lambda z=z: model.decode(z),
+            ArgumentError,
+            law,
+            what,
+            f"{name}.decode: write _decode and leave decode alone",
+        )  # type: ignore[misc]
 
 
 def _check_encode(model: EncodingModel, look: str) -> None:
@@ -100,8 +154,18 @@ def _check_encode(model: EncodingModel, look: str) -> None:
     for code, alone in zip(codes, again, strict=True):
         hold(len(code) == 3, "encode returns one row per image", f"the shape {tuple(code.shape)}", look)
         hold(torch.isfinite(code).all(), "encode returns finite values", "NaN or infinite values", look)
-        near(code[:1], alone, code, "the code of an image depends on that image alone", f"noise or batch statistics in {look}")
-    check_present(model, lambda changed: torch.cat([code.float().flatten() for code in tensors(changed.encode(images))]), look)
+        near(
+            code[:1],
+            alone,
+            code,
+            "the code of an image depends on that image alone",
+            f"noise or batch statistics in {look}",
+        )
+    check_present(
+        model,
+        lambda changed: torch.cat([code.float().flatten() for code in tensors(changed.encode(images))]),
+        look,
+    )
 
 
 def tensors(value: Any) -> Iterator[Tensor]:
@@ -113,4 +177,6 @@ def tensors(value: Any) -> Iterator[Tensor]:
     elif isinstance(value, (list, tuple)):
         yield from (found for item in value for found in tensors(item))
     elif dataclasses.is_dataclass(value):
-        yield from (found for field in dataclasses.fields(value) for found in tensors(getattr(value, field.name)))
+        yield from (
+            found for field in dataclasses.fields(value) for found in tensors(getattr(value, field.name))
+        )

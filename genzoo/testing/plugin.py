@@ -20,7 +20,8 @@ _INSTALLED = "a plugin is installed and can be loaded"
 
 
 def check_plugin(plugin: str) -> None:
-    """Hold the installed distribution `plugin` to the laws of plugins: it loads, and what its hooks name is there.
+    """Hold the installed distribution `plugin` to the laws of plugins: it loads, and what its hooks name is
+    there.
 
     Commands and metrics are imported; no data set is opened.
 
@@ -32,7 +33,12 @@ def check_plugin(plugin: str) -> None:
     for name, command in _theirs(known.commands, owner):
         look = f"genzoo_commands of {owner}"
         found = _import(command, f"the command {name!r}", look)
-        hold(isinstance(found, click.Command), "a command is a click command", f"{command} is a {type(found).__name__}", look)
+        hold(
+            isinstance(found, click.Command),
+            "a command is a click command",
+            f"{command} is a {type(found).__name__}",
+            look,
+        )
     for name, metric in _theirs(known.metrics, owner):
         look = f"genzoo_metrics of {owner}"
         measure = _import(metric, f"the metric {name!r}", look)
@@ -41,8 +47,17 @@ def check_plugin(plugin: str) -> None:
         _takes(opened, 1, "a data set is opened by its split", name, f"genzoo_datasets of {owner}")
     for resource, _ in _theirs(known.ledgers, owner):
         look = f"genzoo_ledgers of {owner}, and the files that its wheel holds"
-        hold(find_resource(resource) is not None, "a ledger is a file of the plugin's package", f"no {resource}", look)
-        problems = [problem for problem in load_ledgers(plugins=known.ledgers, extra=()).problems if resource in problem]
+        hold(
+            find_resource(resource) is not None,
+            "a ledger is a file of the plugin's package",
+            f"no {resource}",
+            look,
+        )
+        problems = [
+            problem
+            for problem in load_ledgers(plugins=known.ledgers, extra=()).problems
+            if resource in problem
+        ]
         hold(not problems, "a ledger can be read", "; ".join(problems), resource)
 
 
@@ -55,9 +70,19 @@ def report_of(plugin: str) -> PluginReport:
     reports = installed().reports
     mine = [report for report in reports if fold(plugin) in (fold(report.distribution), fold(report.name))]
     names = [report.distribution for report in reports]
-    hold(mine, _INSTALLED, f"none is called {plugin!r}{suggest(plugin, names)}", "pip install -e . in its folder, then genzoo plugins")
+    hold(
+        mine,
+        _INSTALLED,
+        f"none is called {plugin!r}{suggest(plugin, names)}",
+        "pip install -e . in its folder, then genzoo plugins",
+    )
     for report in mine:
-        hold(report.loaded, _INSTALLED, report.reason, f"the entry points of {plugin} and the module that they name")
+        hold(
+            report.loaded,
+            _INSTALLED,
+            report.reason,
+            f"the entry points of {plugin} and the module that they name",
+        )
     return mine[0]
 
 

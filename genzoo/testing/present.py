@@ -1,4 +1,6 @@
-"""The law of every model that it answers from the weights that it has now: what is prepared once and kept soon belongs to another model."""
+"""The law of every model that it answers from the weights that it has now: what is prepared once and kept
+soon belongs to another model.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ CLOSE = 1e-3  # of the largest value: the same computation twice
 
 
 def check_present(model: M, answer: Callable[[M], Tensor], look: str) -> None:
-    """Hold that `answer` of a model whose weights were changed is that of another model that was built with these weights.
+    """Hold that `answer` of a model whose weights were changed is that of another model that was built with
+    these weights.
 
     They are changed by `parameter.data`, as moving averages of weights are: torch counts no version there.
 
@@ -32,14 +35,26 @@ def check_present(model: M, answer: Callable[[M], Tensor], look: str) -> None:
         parameter.data.mul_(SHRINKING)
     now, expected = answer(changed), answer(_rebuilt(changed))
     off = float((now - expected).detach().abs().max()) / max(float(expected.detach().abs().max()), 1e-6)
-    law, seen = "a model answers from its present weights", f"an answer that is off by {off:.2g} after they changed by parameter.data"
-    hold(off < CLOSE, law, seen, f"{look}: what is prepared from weights and kept (in attributes, dictionaries or lru_cache)")
+    law, seen = (
+        "a model answers from its present weights",
+        f"an answer that is off by {off:.2g} after they changed by parameter.data",
+    )
+    hold(
+        off < CLOSE,
+        law,
+        seen,
+        f"{look}: what is prepared from weights and kept (in attributes, dictionaries or lru_cache)",
+    )
 
 
 def suited_noise(model: Model, n: int) -> Tensor:
-    """Return `n` images of noise (n, C, H, W) that `model` takes: black and white, or real numbers for a density of real numbers."""
+    """Return `n` images of noise (n, C, H, W) that `model` takes: black and white, or real numbers for a
+    density of real numbers.
+    """
     uniform = Draws(0, 0, n).uniform(*model.image_shape)
-    return (uniform.float() if getattr(model, "levels", None) == 0 else (uniform < 0.5).float()).to(model.device)
+    return (uniform.float() if getattr(model, "levels", None) == 0 else (uniform < 0.5).float()).to(
+        model.device
+    )
 
 
 def _rebuilt(model: M) -> M:

@@ -1,7 +1,9 @@
-"""What pytest loads with every run where genzoo is installed: a broken law is shown as law, seen and place, not as a traceback.
+"""What pytest loads with every run where genzoo is installed: a broken law is shown as law, seen and place,
+not as a traceback.
 
-It costs other people's runs the import of `genzoo.law`: no torch, no registry, no plugin is loaded. The laws themselves come with
-`genzoo.testing.laws`, in the test files that ask for them. `pytest --tb=long` shows the whole way to a broken law.
+It costs other people's runs the import of `genzoo.law`: no torch, no registry, no plugin is loaded. The laws
+themselves come with `genzoo.testing.laws`, in the test files that ask for them. `pytest --tb=long` shows the
+whole way to a broken law.
 """
 
 from __future__ import annotations

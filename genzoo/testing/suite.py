@@ -1,4 +1,6 @@
-"""laws: the one line of a plugin's tests. It makes an ordinary parametrised test, which runs where pytest loads no plugins, too."""
+"""laws: the one line of a plugin's tests. It makes an ordinary parametrised test, which runs where pytest
+loads no plugins, too.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from genzoo.testing.plugin import check_plugin, report_of
 
 
 def laws(plugin: str, *names: str, **config: Any) -> Callable[[Callable[[], None]], None]:
-    """Return a test that holds a plugin, and every model that it brings, to all laws that apply; pytest runs it once for each.
+    """Return a test that holds a plugin, and every model that it brings, to all laws that apply; pytest runs
+    it once for each.
 
         from genzoo.testing import laws
 
@@ -22,7 +25,8 @@ def laws(plugin: str, *names: str, **config: Any) -> Callable[[Callable[[], None
     Args:
         plugin: the distribution, as pip knows it; it must be installed (`pip install -e .`).
         names: the models to ask, by default all.
-        config: keys of every model's config that stay as given, for example `image_shape=(1, 8, 8)`; the rest is built small.
+        config: keys of every model's config that stay as given, for example `image_shape=(1, 8, 8)`; the rest
+            is built small.
     """
     import pytest
 
@@ -36,8 +40,12 @@ def laws(plugin: str, *names: str, **config: Any) -> Callable[[Callable[[], None
     return test_law
 
 
-def _asked(plugin: str, names: tuple[str, ...], config: dict[str, Any]) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield (name, law) for the plugin and each of its models; a plugin that cannot be loaded has a law that says why."""
+def _asked(
+    plugin: str, names: tuple[str, ...], config: dict[str, Any]
+) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield (name, law) for the plugin and each of its models; a plugin that cannot be loaded has a law that
+    says why.
+    """
     yield f"{plugin}-plugin", partial(_check_plugin, plugin, names)
     cards = _cards(plugin, names)
     if not cards:
@@ -52,7 +60,12 @@ def _check_plugin(plugin: str, names: tuple[str, ...]) -> None:
     check_plugin(plugin)
     brought = report_of(plugin).cards
     absent = [name for name in names if name not in brought]
-    hold(not absent, "laws are asked of models that the plugin brings", f"no {', '.join(absent)}", f"its cards: {', '.join(brought)}")
+    hold(
+        not absent,
+        "laws are asked of models that the plugin brings",
+        f"no {', '.join(absent)}",
+        f"its cards: {', '.join(brought)}",
+    )
 
 
 def _cards(plugin: str, names: tuple[str, ...]) -> list[Card]:
@@ -60,4 +73,8 @@ def _cards(plugin: str, names: tuple[str, ...]) -> list[Card]:
         owner = report_of(plugin).distribution
     except LawError:
         return []
-    return [card for card in installed().cards.values() if fold(card.plugin) == fold(owner) and (not names or card.name in names)]
+    return [
+        card
+        for card in installed().cards.values()
+        if fold(card.plugin) == fold(owner) and (not names or card.name in names)
+    ]

@@ -16,7 +16,15 @@ import torch
 from genzoo.card import Card
 from genzoo.errors import GenzooError
 from genzoo.isolation import describe
-from genzoo.models import ClassifyingModel, DensityModel, GenerativeModel, ImplicitModel, LatentModel, Model, golden
+from genzoo.models import (
+    ClassifyingModel,
+    DensityModel,
+    GenerativeModel,
+    ImplicitModel,
+    LatentModel,
+    Model,
+    golden,
+)
 from genzoo.models.weights import build_filled, encode
 from genzoo.process import undisturbed
 from genzoo.testing.cards import check_card
@@ -36,7 +44,8 @@ _OURS = (Path(torch.__file__).parent, Path(__file__).parent.parent)  # where an 
 def check_model(card: Card, **config: Any) -> None:
     """Hold a card and the model it names to every law that applies.
 
-    The model is built small (`small_config`); keywords fix keys of its config, for example `image_shape=(1, 8, 8)`.
+    The model is built small (`small_config`); keywords fix keys of its config, for example `image_shape=(1,
+    8, 8)`.
 
     Raises:
         LawError: the first law that is broken.
@@ -47,7 +56,8 @@ def check_model(card: Card, **config: Any) -> None:
 
 @dataclass(frozen=True)
 class Law:
-    """One group of laws that a card can be held to: call it, and it raises the LawError of the first that is broken.
+    """One group of laws that a card can be held to: call it, and it raises the LawError of the first that is
+    broken.
 
     Attributes:
         name: "card", "samples", "latents", "implicit", "density", "classes", "game" or "weights".
@@ -58,7 +68,9 @@ class Law:
     check: Callable[[], object]
 
     def __call__(self) -> None:
-        """Hold the card to these laws; whatever else goes wrong on the way is a LawError too, which names the line."""
+        """Hold the card to these laws; whatever else goes wrong on the way is a LawError too, which names the
+        line.
+        """
         try:
             with undisturbed():
                 self.check()
@@ -89,7 +101,8 @@ def laws_of(card: Card, **config: Any) -> Iterator[Law]:
 
 
 def check_weights(card: Card, model: Model) -> None:
-    """Hold that `model` survives being published: the same bytes twice, and from them a model that gives the same outputs.
+    """Hold that `model` survives being published: the same bytes twice, and from them a model that gives the
+    same outputs.
 
     Raises:
         LawError: the law that is broken.
@@ -97,7 +110,12 @@ def check_weights(card: Card, model: Model) -> None:
     look = f"buffers and names of {type(model).__name__}"
     first = golden.record(model)
     with fresh_noise(1):
-        hold(golden.record(model) == first, "golden outputs are the same every time", "other numbers", f"noise in {type(model).__name__}")
+        hold(
+            golden.record(model) == first,
+            "golden outputs are the same every time",
+            "other numbers",
+            f"noise in {type(model).__name__}",
+        )
     blob = encode(model, card.name, first)
     hold(encode(model, card.name, first) == blob, "saving twice gives the same bytes", "other bytes", look)
     try:
@@ -105,12 +123,16 @@ def check_weights(card: Card, model: Model) -> None:
     except Exception as error:
         seen = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
         raise LawError("a model can be loaded from its own weights", seen, look) from error
-    law, hidden = "a loaded model gives the outputs of the saved one", f"state of {type(model).__name__} that is no parameter or buffer"
+    law, hidden = (
+        "a loaded model gives the outputs of the saved one",
+        f"state of {type(model).__name__} that is no parameter or buffer",
+    )
     hold(golden.record(loaded) == first, law, "other numbers", hidden)
 
 
 def small_config(card: Card, **fixed: Any) -> dict[str, Any]:
-    """Return a config that builds a small model of `card`: each whole number and the image's sides are reduced where the model takes it.
+    """Return a config that builds a small model of `card`: each whole number and the image's sides are
+    reduced where the model takes it.
 
     Keys in `fixed` are kept as they are.
     """
@@ -130,7 +152,9 @@ def small_config(card: Card, **fixed: Any) -> dict[str, Any]:
 
 @dataclass
 class _Builds:
-    """Builds a card's small model anew for each group of laws, always with the same weights: a broken law leaves no trace in the next."""
+    """Builds a card's small model anew for each group of laws, always with the same weights: a broken law
+    leaves no trace in the next.
+    """
 
     card: Card
     config: dict[str, Any]
@@ -153,7 +177,10 @@ class _Builds:
 
 
 def _builds(card: Card, config: dict[str, Any]) -> bool:
-    with contextlib.suppress(Exception), torch.device("meta"):  # no memory, no time: only whether it is allowed
+    with (
+        contextlib.suppress(Exception),
+        torch.device("meta"),
+    ):  # no memory, no time: only whether it is allowed
         card.replace(config={}).build(**config)
         return True
     return False
@@ -166,9 +193,13 @@ def _values(card: Card, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(error: BaseException) -> str:
-    """Return the last line of the author's own code that `error` came through, or of any where there is none."""
+    """Return the last line of the author's own code that `error` came through, or of any where there is
+    none.
+    """
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not any(folder in Path(frame.filename).parents for folder in _OURS)]
+    theirs = [
+        frame for frame in frames if not any(folder in Path(frame.filename).parents for folder in _OURS)
+    ]
     frame = (theirs or frames)[-1]
     return f"{frame.filename}:{frame.lineno}, in {frame.name}"
 

@@ -1,8 +1,10 @@
-"""The adversarial game (Goodfellow et al. 2014, algorithm 1): k turns of the discriminator, then one of the generator.
+"""The adversarial game (Goodfellow et al. 2014, algorithm 1): k turns of the discriminator, then one of the
+generator.
 
-Any objective of `genzoo.losses.objectives` goes with any nets. The recipe's `clip` holds the weights of D after each of its turns, as
-algorithm 1 of the WGAN paper has it: the critic that teaches G, and that is saved, is always within bounds. (Its reference code clips
-before each step, so that G is taught by a critic one step outside.) The recipe's `penalty` is λ of the gradient penalty.
+Any objective of `genzoo.losses.objectives` goes with any nets. The recipe's `clip` holds the weights of D
+after each of its turns, as algorithm 1 of the WGAN paper has it: the critic that teaches G, and that is
+saved, is always within bounds. (Its reference code clips before each step, so that G is taught by a critic
+one step outside.) The recipe's `penalty` is λ of the gradient penalty.
 """
 
 from __future__ import annotations
@@ -28,8 +30,15 @@ from genzoo.training.players import Player, players
 from genzoo.training.refusals import check_recipe
 from genzoo.training.replay import Pool
 
-_REMEDY = f"try a lower rate.discriminator, augment=color,translation,cutout, {hack('instance-noise')}, or {hack('soft-labels')}"
-HEAD_START, BURST, EVERY = 25, 100, 500  # rounds at the start, turns of D, rounds from one burst to the next (the WGAN code)
+_REMEDY = (
+    f"try a lower rate.discriminator, augment=color,translation,cutout, {hack('instance-noise')}, "
+    f"or {hack('soft-labels')}"
+)
+HEAD_START, BURST, EVERY = (
+    25,
+    100,
+    500,
+)  # rounds at the start, turns of D, rounds from one burst to the next (the WGAN code)
 
 
 @players.register
@@ -41,30 +50,48 @@ def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player
     """
     for name in ("generator", "discriminator"):
         if not isinstance(getattr(model, name, None), nn.Module):
-            raise TrainingError(f"{type(model).__name__} has no network named {name!r}", f"set self.{name} in its __init__")
+            raise TrainingError(
+                f"{type(model).__name__} has no network named {name!r}", f"set self.{name} in its __init__"
+            )
     check_recipe(model, recipe)
     game = AdversarialGame(model, recipe)
     turns = recipe.turns_of("discriminator")
-    # Replay branches on how full its pool is, and a second turn of G in a round would find the fakes of D's last turn used up.
+    # Replay branches on how full its pool is, and a second turn of G in a round would find the fakes of D's
+    # last turn used up.
     recordable = model.recordable and not recipe.replay and recipe.turns_of("generator") == 1
     return [
         Player(
-            name="discriminator", module=game.learning, loss=game.discriminator_loss, classes=recipe.labels,
-            turns=turns, turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
+            name="discriminator",
+            module=game.learning,
+            loss=game.discriminator_loss,
+            classes=recipe.labels,
+            turns=turns,
+            turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
             after_turn=_clipping(model.discriminator, recipe.clip) if recipe.clip else None,
-            before_turn=game.begin, floor=0.01 if game.objective.bounded else None, remedy=_REMEDY,
-            distance=not game.objective.bounded, memory=game.memory, recordable=recordable,
-        ),
-        Player(
-            name="generator", module=model.generator, loss=game.generator_loss,
-            turns=recipe.turns_of("generator"), fresh=False, average=True, settle=estimate_statistics, shown=lambda: game.shown,
+            before_turn=game.begin,
+            floor=0.01 if game.objective.bounded else None,
+            remedy=_REMEDY,
+            distance=not game.objective.bounded,
+            memory=game.memory,
             recordable=recordable,
         ),
-    ]  # fmt: skip
+        Player(
+            name="generator",
+            module=model.generator,
+            loss=game.generator_loss,
+            turns=recipe.turns_of("generator"),
+            fresh=False,
+            average=True,
+            settle=estimate_statistics,
+            shown=lambda: game.shown,
+            recordable=recordable,
+        ),
+    ]
 
 
 def burst_turns(turns: int, step: int) -> int:
-    """Return D's turns in the round `step` = 0, 1, …: 100 in the first 25 and in every 500th, otherwise `turns`, or more if that is more.
+    """Return D's turns in the round `step` = 0, 1, …: 100 in the first 25 and in every 500th, otherwise
+    `turns`, or more if that is more.
 
     The critic is brought close to its best before G listens to it, as in the reference code of WGAN.
     """
@@ -78,8 +105,9 @@ def _clipping(module: nn.Module, bound: float) -> Callable[[], None]:
 class AdversarialGame:
     """The two losses over one model, with the recipe's objective, differentiable augmentation and hacks.
 
-    Real and fake go through D as separate batches, so that batch norm never mixes them (ganhacks 4). The fake images of D's
-    last turn are handed on to G's first turn instead of being computed again; D only ever sees them detached.
+    Real and fake go through D as separate batches, so that batch norm never mixes them (ganhacks 4). The fake
+    images of D's last turn are handed on to G's first turn instead of being computed again; D only ever sees
+    them detached.
     """
 
     def __init__(self, model: ImplicitModel, recipe: Recipe) -> None:
@@ -88,17 +116,25 @@ class AdversarialGame:
         self.objective = OBJECTIVES[recipe.objective]
         self.penalty = recipe.penalty
         self.labels = Labels(recipe.soft_labels, recipe.flipped_labels)
-        self.pool = Pool(model.image_shape, recipe.batch, recipe.replay, model.device) if recipe.replay else None
+        self.pool = (
+            Pool(model.image_shape, recipe.batch, recipe.replay, model.device) if recipe.replay else None
+        )
         self.auxiliary = Auxiliary(model, recipe.labels, recipe.seed) if recipe.labels else None
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
         self._noise_at, self._noisy = recipe.noise, recipe.instance_noise > 0
-        self._deviation = torch.zeros((), device=model.device)  # a tensor, since a recorded turn reads memory, not Python's numbers
+        self._deviation = torch.zeros(
+            (), device=model.device
+        )  # a tensor, since a recorded turn reads memory, not Python's numbers
         self._handed_on: Tensor | None = None
 
     @property
     def learning(self) -> nn.Module:
         """What learns in D's turn."""
-        return self.model.discriminator if self.auxiliary is None else nn.ModuleList([self.model.discriminator, self.auxiliary])
+        return (
+            self.model.discriminator
+            if self.auxiliary is None
+            else nn.ModuleList([self.model.discriminator, self.auxiliary])
+        )
 
     @property
     def memory(self) -> nn.Module | None:
@@ -111,8 +147,11 @@ class AdversarialGame:
         """Take note of the round: the instance noise falls along the run."""
         self._deviation.fill_(self._noise_at(step))
 
-    def discriminator_loss(self, images: Tensor, noise: torch.Generator, labels: Tensor | None = None) -> Tensor:
-        """Return the objective's loss of D on `images` and as many fakes, and what it pays besides; no gradient reaches G.
+    def discriminator_loss(
+        self, images: Tensor, noise: torch.Generator, labels: Tensor | None = None
+    ) -> Tensor:
+        """Return the objective's loss of D on `images` and as many fakes, and what it pays besides; no
+        gradient reaches G.
 
         `labels` (N,) of the images are given where the recipe's `labels` asks for them.
         """
@@ -124,12 +163,15 @@ class AdversarialGame:
         loss = classified + self.labels.loss(self.objective, real, self._logits(seen_fake), noise)
         if not self.penalty:
             return loss
-        # D's slope where D looks, between augmented images: through the augmentation it would be the slope of both together.
+        # D's slope where D looks, between augmented images: through the augmentation it would be the slope of
+        # both together.
         share = torch.rand(len(seen), generator=noise, device=noise.device)
         return loss + self.penalty * gradient_penalty(self._logits, seen, seen_fake, share)
 
     def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
-        """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved since, so D looks anew."""
+        """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved
+        since, so D looks anew.
+        """
         fake, self._handed_on = self._handed_on, None
         if fake is None or len(fake) != len(images):
             fake = self._fake(len(images), noise)
@@ -167,7 +209,8 @@ class AdversarialGame:
 def _frozen(module: nn.Module) -> Iterator[None]:
     """Keep the parameters of `module` out of the graphs that are built meanwhile.
 
-    The loop asks for its player's gradients alone, but a custom function is not told, and computes the opponent's as well.
+    The loop asks for its player's gradients alone, but a custom function is not told, and computes the
+    opponent's as well.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
@@ -182,15 +225,19 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> None:
     """Estimate the generator's batch statistics anew over 4,096 latents of a fixed seed.
 
-    The running mean and variance of an averaged generator describe the weights it was averaged from, not the average. Sampling
-    uses these exact statistics, never those of the batch, so that an image depends on its z alone.
+    The running mean and variance of an averaged generator describe the weights it was averaged from, not the
+    average. Sampling uses these exact statistics, never those of the batch, so that an image depends on its z
+    alone.
     """
     if not isinstance(model, ImplicitModel):
         return
     norms = [m for m in model.generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
-    noise, modes = generator("batch statistics", device=model.device), {m: m.training for m in model.generator.modules()}
+    noise, modes = (
+        generator("batch statistics", device=model.device),
+        {m: m.training for m in model.generator.modules()},
+    )
     momenta = {norm: norm.momentum for norm in norms}
     for norm in norms:
         norm.reset_running_stats()

@@ -1,8 +1,10 @@
-"""Differentiable augmentation (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", section 3).
+"""Differentiable augmentation (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN
+Training", section 3).
 
-Real and generated images pass through the same random family of transforms before D sees them, and G's gradient passes back
-through them: with few images D can no longer win by heart, and G does not learn to draw augmented images. Ranges follow the paper,
-whose images live in [-1, 1]; ours live in [0, 1], so that shifts of brightness are half as large and "black" fill is grey 0.5.
+Real and generated images pass through the same random family of transforms before D sees them, and G's
+gradient passes back through them: with few images D can no longer win by heart, and G does not learn to draw
+augmented images. Ranges follow the paper, whose images live in [-1, 1]; ours live in [0, 1], so that shifts
+of brightness are half as large and "black" fill is grey 0.5.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ GREY = 0.5
 
 
 def augment(images: Tensor, policy: Sequence[str], noise: torch.Generator) -> Tensor:
-    """Return `images` (N, C, H, W) after each transform that `policy` names: "color", "translation", "cutout"."""
+    """Return `images` (N, C, H, W) after each transform that `policy` names: "color", "translation",
+    "cutout".
+    """
     for name in policy:
         images = TRANSFORMS[name](images, noise)
     return images
@@ -26,11 +30,13 @@ def augment(images: Tensor, policy: Sequence[str], noise: torch.Generator) -> Te
 def color(images: Tensor, noise: torch.Generator) -> Tensor:
     """Change brightness (±0.25), saturation (0 … 2) and contrast (0.5 … 1.5) of each image.
 
-    The three are linear, so they are done as one: y = c·s·x + c·(1 - s)·m + (1 - c)·M + b, with m the mean over channels and M
-    over the image.
+    The three are linear, so they are done as one: y = c·s·x + c·(1 - s)·m + (1 - c)·M + b, with m the mean
+    over channels and M over the image.
     """
     shape = (len(images), 1, 1, 1)
-    b, s, c = (torch.rand(shape, generator=noise, device=images.device, dtype=torch.float32) for _ in range(3))
+    b, s, c = (
+        torch.rand(shape, generator=noise, device=images.device, dtype=torch.float32) for _ in range(3)
+    )
     b, s, c = b / 2 - 0.25, 2 * s, c + 0.5
     x = images.float()
     m = x.mean(dim=1, keepdim=True)  # (N, 1, H, W)
@@ -48,7 +54,9 @@ def translation(images: Tensor, noise: torch.Generator, share: float = 1 / 8) ->
 
 def cutout(images: Tensor, noise: torch.Generator, share: float = 1 / 2) -> Tensor:
     """Paint a grey box, half as high and wide as the image, at a random place (partly outside, at times)."""
-    keep = ~(_band(images, 2, share, noise)[:, :, None] & _band(images, 3, share, noise)[:, None, :])  # (N, H, W)
+    keep = ~(
+        _band(images, 2, share, noise)[:, :, None] & _band(images, 3, share, noise)[:, None, :]
+    )  # (N, H, W)
     return torch.where(keep[:, None], images, images.new_full((), GREY))
 
 
@@ -64,7 +72,8 @@ def _integers(images: Tensor, reach: int, noise: torch.Generator) -> Tensor:
 
 
 class _Shift(torch.autograd.Function):
-    """Shift image i by shifts[i] = (down, right), zeros coming in. Its gradient is the shift back, so it can be taken twice.
+    """Shift image i by shifts[i] = (down, right), zeros coming in. Its gradient is the shift back, so it can
+    be taken twice.
 
     Indexing would do, but its gradient scatters; a shift is a copy of one block per image.
     """
@@ -91,7 +100,9 @@ def _gathered(images: Tensor, shifts: Tensor) -> Tensor:
     columns = torch.arange(width, device=images.device) - shifts[:, 1:]  # (N, W)
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
     numbers = torch.arange(len(images), device=images.device)[:, None, None]
-    taken = images.permute(0, 2, 3, 1)[numbers, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
+    taken = images.permute(0, 2, 3, 1)[
+        numbers, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]
+    ]
     return (taken * inside[..., None]).permute(0, 3, 1, 2)
 
 

@@ -1,7 +1,8 @@
-"""A classifier on D's last hidden layer (hack 12; Odena et al. 2017; Salimans et al. 2016, section 5): labels, if there are any, are used.
+"""A classifier on D's last hidden layer (hack 12; Odena et al. 2017; Salimans et al. 2016, section 5):
+labels, if there are any, are used.
 
-D then learns what real images show, not only that they are real. G is not told: no model here is conditional. The classifier is no part of
-the model and is left behind when training ends.
+D then learns what real images show, not only that they are real. G is not told: no model here is conditional.
+The classifier is no part of the model and is left behind when training ends.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ class Auxiliary(nn.Module):
     def __init__(self, model: ImplicitModel, classes: int, seed: int) -> None:
         super().__init__()
         leaves = [layer for layer in model.discriminator.modules() if not list(layer.children())]
-        self._last = [layer for layer in leaves if any(p.ndim > 1 for p in layer.parameters())][-1:]  # in a list: D's, not ours
+        self._last = [layer for layer in leaves if any(p.ndim > 1 for p in layer.parameters())][
+            -1:
+        ]  # in a list: D's, not ours
         with torch.no_grad(), model.evaluating(), self.watching() as hidden:
             model._discriminate(torch.zeros(1, *model.image_shape, device=model.device))
         with torch.random.fork_rng(devices=[]):

@@ -16,13 +16,17 @@ from genzoo.training.players import Player
 class Averages:
     """The averaged weights of a run; empty where the recipe's `ema` is 0.
 
-    The decay grows from 0.1 to `decay` over the first rounds, min(decay, (1 + n) / (10 + n)), so that a young average is not made
-    of random weights.
+    The decay grows from 0.1 to `decay` over the first rounds, min(decay, (1 + n) / (10 + n)), so that a young
+    average is not made of random weights.
     """
 
     def __init__(self, players: Sequence[Player], decay: float) -> None:
         self.decay = decay
-        self.modules = {player.name: AveragedModel(player.module, use_buffers=True) for player in players if player.average and decay}
+        self.modules = {
+            player.name: AveragedModel(player.module, use_buffers=True)
+            for player in players
+            if player.average and decay
+        }
 
     def update(self, players: Sequence[Player]) -> None:
         """Follow the players' weights after a round."""
@@ -41,7 +45,9 @@ class Averages:
             average.n_averaged += 1
 
     def finished(self, model: Model, players: Sequence[Player]) -> Model:
-        """Return a copy of `model` that carries the averaged weights, its batch statistics settled, in evaluation mode."""
+        """Return a copy of `model` that carries the averaged weights, its batch statistics settled, in
+        evaluation mode.
+        """
         finished = copy.deepcopy(model)
         for player in players:
             average = self.modules.get(player.name)

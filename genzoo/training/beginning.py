@@ -43,7 +43,8 @@ def how(resume: object) -> str:
 
 @contextlib.contextmanager
 def hold(folder: Path, world: World) -> Iterator[None]:
-    """Hold the folder of a run, made where it is missing, as long as the block lasts; the process that writes holds it for all.
+    """Hold the folder of a run, made where it is missing, as long as the block lasts; the process that writes
+    holds it for all.
 
     Where the block fails and has left nothing there, a folder that is new goes again.
 
@@ -79,9 +80,12 @@ def _take(stack: contextlib.ExitStack, folder: Path) -> None:
     except HeldError as error:
         since = ""
         with contextlib.suppress(OSError):
-            since = time.strftime(" since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime))  # when its holder signed it
+            since = time.strftime(
+                " since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime)
+            )  # when its holder signed it
         raise TrainingError(
-            f"another run is at work in {folder}: {error.holder}{since}", "choose another --out, or wait until that run has ended"
+            f"another run is at work in {folder}: {error.holder}{since}",
+            "choose another --out, or wait until that run has ended",
         ) from error
 
 
@@ -89,12 +93,14 @@ def begin(run: Run, name: str, mode: str) -> None:
     """Start `run` of the model `name` anew, or take it up from a checkpoint, as `mode` (see `how`) asks.
 
     Raises:
-        TrainingError: there is a run already, or none to go on from, or it is another; or not all processes see the same.
+        TrainingError: there is a run already, or none to go on from, or it is another; or not all processes
+            see the same.
     """
     run.world.together(lambda: _begin(run, name, mode))
     if not run.world.alike(f"{run.identity} {run.resumed}"):
         raise TrainingError(
-            "the processes do not see the same images and checkpoint", "they need one folder that all machines share, and the same data"
+            "the processes do not see the same images and checkpoint",
+            "they need one folder that all machines share, and the same data",
         )
 
 
@@ -103,7 +109,8 @@ def _begin(run: Run, name: str, mode: str) -> None:
     if mode == "never" or (mode == "auto" and not last and not earlier):
         if last or earlier:
             raise TrainingError(
-                f"{run.folder} already holds a run of {name}", "--resume goes on with it; or choose another --out, or delete the folder"
+                f"{run.folder} already holds a run of {name}",
+                "--resume goes on with it; or choose another --out, or delete the folder",
             )
         return
     difference = run.resume(checkpoint.PREVIOUS) if mode == "previous" else _resume_last(run, mode)
@@ -119,7 +126,10 @@ def _resume_last(run: Run, mode: str) -> str:
         if earlier is None:
             raise
         if mode != "auto":
-            refusal = CheckpointError(error.message, f"the one before it, of step {earlier:,}, is whole: --resume=previous goes on from it")
+            refusal = CheckpointError(
+                error.message,
+                f"the one before it, of step {earlier:,}, is whole: --resume=previous goes on from it",
+            )
             refusal.earlier = earlier
             raise refusal from error
         if run.world.writes:
@@ -135,13 +145,19 @@ def _step_before(run: Run) -> int | None:
 
 
 def seal(run: Run, weights: Path) -> None:
-    """Note that the run is finished and published, and from which checkpoint, so that it need not be done again."""
-    with contextlib.suppress(GenzooError):  # everything is published; without the note it would be done once more
+    """Note that the run is finished and published, and from which checkpoint, so that it need not be done
+    again.
+    """
+    with contextlib.suppress(
+        GenzooError
+    ):  # everything is published; without the note it would be done once more
         atomic_write(run.folder / SEAL, json.dumps(_told(run, weights), indent=2, sort_keys=True).encode())
 
 
 def finished_before(run: Run) -> Outcome | None:
-    """Return the outcome of `run` where it has been finished and published already, as all ranks see, else None."""
+    """Return the outcome of `run` where it has been finished and published already, as all ranks see, else
+    None.
+    """
     if run.step < run.recipe.steps:
         return None
     found = _published(run)

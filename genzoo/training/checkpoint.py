@@ -1,8 +1,10 @@
-"""Checkpoints: everything a run needs to go on bit for bit, in one safetensors file without pickle (rule R10).
+"""Checkpoints: everything a run needs to go on bit for bit, in one safetensors file without pickle (rule
+R10).
 
-The order of the data and all noise are functions of (seed, step, rank), so what is left to keep is: weights and buffers, the optimisers,
-the averages, what players remember and the number of the step. The file is replaced atomically: killed at any moment, a run has its
-last one. One sha256 covers all of it, tensors (names, types, shapes, values) and facts alike, and the checkpoint before the last is kept.
+The order of the data and all noise are functions of (seed, step, rank), so what is left to keep is: weights
+and buffers, the optimisers, the averages, what players remember and the number of the step. The file is
+replaced atomically: killed at any moment, a run has its last one. One sha256 covers all of it, tensors
+(names, types, shapes, values) and facts alike, and the checkpoint before the last is kept.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ _SLOTS = {  # what an optimiser keeps of each of its weights
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint that is damaged or missing; `earlier` is the step of the whole one that was kept before it, None where there is none."""
+    """A checkpoint that is damaged or missing; `earlier` is the step of the whole one that was kept before
+    it, None where there is none.
+    """
 
     earlier: int | None = None
 
@@ -82,25 +86,38 @@ class Facts:
 
 
 def write(
-    path: Path, parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer], facts: Facts, keep: bool = False
+    path: Path,
+    parts: Mapping[str, nn.Module],
+    optimisers: Mapping[str, Optimizer],
+    facts: Facts,
+    keep: bool = False,
 ) -> None:
-    """Write the checkpoint of a run: the state of each of its named `parts` and `optimisers`, and its `facts`.
+    """Write the checkpoint of a run: the state of each of its named `parts` and `optimisers`, and its
+    `facts`.
 
     With `keep` the one that lies at `path` is known to be good, and stays beside it as `PREVIOUS`.
     """
-    tensors = {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
+    tensors = {
+        f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()
+    }
     for name, optimiser in optimisers.items():
         for index, slots in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{name}.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()}
+            tensors |= {
+                f"optimiser.{name}.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()
+            }
     blob = encode(tensors, facts)
     if keep:
-        with contextlib.suppress(OSError, GenzooError):  # an earlier one is a comfort; the new one must not fail for its sake
+        with contextlib.suppress(
+            OSError, GenzooError
+        ):  # an earlier one is a comfort; the new one must not fail for its sake
             _keep(path)
     atomic_write(path, blob)
 
 
 def encode(tensors: Mapping[str, Tensor], facts: Facts) -> bytes:
-    """Return the bytes of a checkpoint; the digest of everything else in it takes the place of `facts.sha256`."""
+    """Return the bytes of a checkpoint; the digest of everything else in it takes the place of
+    `facts.sha256`.
+    """
     plain = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
     sealed = dataclasses.replace(facts, sha256=_digest(plain, facts))
     return save(plain, metadata={"genzoo": _text(sealed)})
@@ -125,15 +142,21 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
         facts = parse(Facts, told, "its facts")
         if facts.step > facts.steps:
             raise ValueError(f"step {facts.step:,} of {facts.steps:,}")
-        if facts.sha256 != _digest(tensors, facts) or _text(facts) != text:  # a key twice, another spelling: nothing that was not written
+        if (
+            facts.sha256 != _digest(tensors, facts) or _text(facts) != text
+        ):  # a key twice, another spelling: nothing that was not written
             raise ValueError("its bytes are not those that were written")
     except (CheckpointError, StorageError):
         raise
     except MemoryError as error:
-        raise TrainingError(f"there is not enough memory for the checkpoint {path}", "end other programs, and resume then") from error
+        raise TrainingError(
+            f"there is not enough memory for the checkpoint {path}", "end other programs, and resume then"
+        ) from error
     except Exception as error:  # whatever a foreign file makes of the parsers, it is no checkpoint
         why = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
-        raise CheckpointError(f"the checkpoint {path} is damaged: {why}", "start anew in another --out, or delete it") from error
+        raise CheckpointError(
+            f"the checkpoint {path} is damaged: {why}", "start anew in another --out, or delete it"
+        ) from error
     return tensors, facts
 
 
@@ -154,7 +177,8 @@ def _check_format(path: Path, told: Mapping[str, Any]) -> None:
     found = told.get("format")
     if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
         raise CheckpointError(
-            f"the checkpoint {path} has the format {safe_repr(found)}, and this genzoo reads {FORMAT}", "resume with a newer genzoo"
+            f"the checkpoint {path} has the format {safe_repr(found)}, and this genzoo reads {FORMAT}",
+            "resume with a newer genzoo",
         )
 
 
@@ -164,7 +188,9 @@ def _text(facts: Facts) -> str:
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: Facts) -> str:
-    """Return the sha256 of the facts and of every tensor's name, type, shape and values: a flipped bit would train on unseen."""
+    """Return the sha256 of the facts and of every tensor's name, type, shape and values: a flipped bit would
+    train on unseen.
+    """
     digest = hashlib.sha256(_text(dataclasses.replace(facts, sha256="")).encode())
     for key in sorted(tensors):
         tensor = tensors[key]
@@ -174,7 +200,9 @@ def _digest(tensors: Mapping[str, Tensor], facts: Facts) -> str:
 
 
 def _keep(path: Path) -> None:
-    """Let `path` be known as `PREVIOUS` too: by a second name where the file system has them, else as a copy."""
+    """Let `path` be known as `PREVIOUS` too: by a second name where the file system has them, else as a
+    copy.
+    """
     previous = path.with_name(PREVIOUS)
     previous.unlink(missing_ok=True)  # for this instant `path` alone is there, and it is whole
     try:
@@ -185,31 +213,58 @@ def _keep(path: Path) -> None:
         atomic_write(previous, read_capped(path, _CAP))
 
 
-def restore(tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]) -> None:
+def restore(
+    tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]
+) -> None:
     """Put everything back where it was, in the memory layout it had.
 
     Raises:
-        TrainingError: the checkpoint belongs to another architecture or another set of players; nothing has been changed then.
+        TrainingError: the checkpoint belongs to another architecture or another set of players; nothing has
+            been changed then.
     """
-    expected = {f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()}
+    expected = {
+        f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()
+    }
     slots = {key: _place(key, optimisers) for key in tensors if key.startswith("optimiser.")}
-    odd = sorted({key for key in tensors if key not in slots} ^ set(expected) | {key for key, place in slots.items() if place is None})
+    odd = sorted(
+        {key for key in tensors if key not in slots} ^ set(expected)
+        | {key for key, place in slots.items() if place is None}
+    )
     if odd:
         raise _another(f"{len(odd)} tensors differ, {odd[0]!r} among them")
     for key, value in expected.items():
         _check_like(key, tensors[key], value)
     for name, optimiser in optimisers.items():
-        _check_optimiser(name, optimiser, {key.removeprefix(f"optimiser.{name}."): key for key in slots if _owner(key) == name}, tensors)
+        _check_optimiser(
+            name,
+            optimiser,
+            {key.removeprefix(f"optimiser.{name}."): key for key in slots if _owner(key) == name},
+            tensors,
+        )
     for part, module in parts.items():
-        _refill(module, {key.removeprefix(f"{part}."): value for key, value in tensors.items() if key.startswith(f"{part}.")})
+        _refill(
+            module,
+            {
+                key.removeprefix(f"{part}."): value
+                for key, value in tensors.items()
+                if key.startswith(f"{part}.")
+            },
+        )
     for name, optimiser in optimisers.items():
         _restore_optimiser(
-            optimiser, {key.removeprefix(f"optimiser.{name}."): v for key, v in tensors.items() if key.startswith(f"optimiser.{name}.")}
+            optimiser,
+            {
+                key.removeprefix(f"optimiser.{name}."): v
+                for key, v in tensors.items()
+                if key.startswith(f"optimiser.{name}.")
+            },
         )
 
 
 def _another(what: str) -> TrainingError:
-    return TrainingError(f"the checkpoint is of another run: {what}", "choose another --out, or delete the checkpoint")
+    return TrainingError(
+        f"the checkpoint is of another run: {what}", "choose another --out, or delete the checkpoint"
+    )
 
 
 def _owner(key: str) -> str:
@@ -217,7 +272,9 @@ def _owner(key: str) -> str:
 
 
 def _place(key: str, optimisers: Mapping[str, Optimizer]) -> Tensor | None:
-    """Return the weight that the slot `optimiser.NAME.INDEX.SLOT` belongs to, None where there is no such place."""
+    """Return the weight that the slot `optimiser.NAME.INDEX.SLOT` belongs to, None where there is no such
+    place.
+    """
     index = key.rpartition(".")[0].rpartition(".")[2]
     optimiser = optimisers.get(_owner(key))
     weights = [] if optimiser is None else _weights(optimiser)
@@ -229,12 +286,17 @@ def _weights(optimiser: Optimizer) -> list[Tensor]:
 
 
 def _check_like(key: str, found: Tensor, wanted: Tensor) -> None:
-    for what, theirs, ours in (("shape", tuple(found.shape), tuple(wanted.shape)), ("type", found.dtype, wanted.dtype)):
+    for what, theirs, ours in (
+        ("shape", tuple(found.shape), tuple(wanted.shape)),
+        ("type", found.dtype, wanted.dtype),
+    ):
         if theirs != ours:
             raise _another(f"{key} has the {what} {theirs}, not {ours}")
 
 
-def _check_optimiser(name: str, optimiser: Optimizer, slots: Mapping[str, str], tensors: Mapping[str, Tensor]) -> None:
+def _check_optimiser(
+    name: str, optimiser: Optimizer, slots: Mapping[str, str], tensors: Mapping[str, Tensor]
+) -> None:
     """Raise where the slots (`INDEX.SLOT` → the key in `tensors`) are not those that this optimiser keeps."""
     kept: dict[str, set[str]] = {}
     weights = _weights(optimiser)
@@ -243,7 +305,9 @@ def _check_optimiser(name: str, optimiser: Optimizer, slots: Mapping[str, str], 
         kept.setdefault(index, set()).add(slot)
         value = tensors[key]
         if slot == "step":
-            _check_like(key, value, torch.zeros((), dtype=value.dtype if value.is_floating_point() else torch.float32))
+            _check_like(
+                key, value, torch.zeros((), dtype=value.dtype if value.is_floating_point() else torch.float32)
+            )
             if not 0 <= float(value) < math.inf:
                 raise _another(f"{key} is {float(value):g}")
         else:
@@ -251,7 +315,9 @@ def _check_optimiser(name: str, optimiser: Optimizer, slots: Mapping[str, str], 
     known = next((_SLOTS[kind.__name__] for kind in type(optimiser).__mro__ if kind.__name__ in _SLOTS), None)
     for index, found in kept.items():
         if known is not None and found != known:
-            raise _another(f"the optimiser {name} keeps {sorted(found)} of weight {index}, not {sorted(known)}")
+            raise _another(
+                f"the optimiser {name} keeps {sorted(found)} of weight {index}, not {sorted(known)}"
+            )
 
 
 def _refill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
@@ -266,7 +332,16 @@ def _restore_optimiser(optimiser: Optimizer, flat: Mapping[str, Tensor]) -> None
     for key, value in flat.items():
         index, _, slot = key.partition(".")
         parameter = parameters[int(index)]
-        # Moments keep their parameter's memory layout: an update in another order of memory is not the same bits.
-        kept = torch.empty_like(parameter, dtype=value.dtype).copy_(value) if value.shape == parameter.shape else value.clone()
-        on_host = slot == "step" and not optimiser.defaults.get("fused") and not optimiser.defaults.get("capturable")
+        # Moments keep their parameter's memory layout: an update in another order of memory is not the same
+        # bits.
+        kept = (
+            torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+            if value.shape == parameter.shape
+            else value.clone()
+        )
+        on_host = (
+            slot == "step"
+            and not optimiser.defaults.get("fused")
+            and not optimiser.defaults.get("capturable")
+        )
         optimiser.state[parameter][slot] = kept if on_host else kept.to(parameter.device)

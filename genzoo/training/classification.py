@@ -15,9 +15,20 @@ from genzoo.training.players import Player, players
 
 @players.register
 def classification_players(model: ClassifyingModel, recipe: Recipe) -> Sequence[Player]:
-    """Return the one player of the classification game, named "model"; it is shown the labels of its images."""
+    """Return the one player of the classification game, named "model"; it is shown the labels of its
+    images.
+    """
 
     def loss(images: Tensor, noise: torch.Generator, labels: Tensor) -> Tensor:
         return cross_entropy(model._logits(model._features(images)).float(), labels)
 
-    return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True, classes=model.classes)]
+    return [
+        Player(
+            name="model",
+            module=model,
+            loss=loss,
+            turns=recipe.turns_of("model"),
+            average=True,
+            classes=model.classes,
+        )
+    ]

@@ -50,7 +50,9 @@ def conduct(
     tensorboard: bool,
     scored: bool = True,
 ) -> Outcome:
-    """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published as it is and measured by whoever asked."""
+    """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published as it is and
+    measured by whoever asked.
+    """
     mode = how(resume)
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.settle(recipe, device)
@@ -58,13 +60,18 @@ def conduct(
         keep_freed_memory()
     world = enter(chosen.device)
     folder = Path(out or Path("runs") / card.name).expanduser()
-    with hold(folder, world), prepared(folder) if world.writes else nullcontext():  # before anything is decoded
+    with (
+        hold(folder, world),
+        prepared(folder) if world.writes else nullcontext(),
+    ):  # before anything is decoded
         source = data if data is not None else recipe.data
         with once():
             settle_shape(source, config)
             model = build(card, config, recipe)  # what cannot be built is told before anything is decoded
             train, test = world.first(lambda: open_both(source, config, recipe))
-        run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin)
+        run = Run(
+            model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin
+        )
         begin(run, card.name, mode)
         if mode == "auto" and (done := finished_before(run)):
             return done
@@ -77,7 +84,9 @@ def conduct(
         return outcome
 
 
-def _carry_out(run: Run, card: Card, train: Images, test: Images | None, quiet: bool, tensorboard: bool) -> Outcome:
+def _carry_out(
+    run: Run, card: Card, train: Images, test: Images | None, quiet: bool, tensorboard: bool
+) -> Outcome:
     """Play, measure and publish, or as much of that as no signal forbids."""
     world = run.world
     with listening(talks=world.writes, group=world.size > 1) as wish:
@@ -99,7 +108,9 @@ def _carry_out(run: Run, card: Card, train: Images, test: Images | None, quiet: 
 
 
 def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:
-    """Return the model with the fresh weights of the recipe's seed: equal on every rank and at every start."""
+    """Return the model with the fresh weights of the recipe's seed: equal on every rank and at every
+    start.
+    """
     return build_fresh(card.replace(config=config), mix(recipe.seed, "weights"))
 
 
@@ -115,4 +126,3 @@ def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bo
         except Exception as error:  # noqa: BLE001 - hours of training are not lost to it
             tell(f"{card.name} is not scored: {describe(error)}")
     return publish(run, model, card, records, run.recipe.storage)
-

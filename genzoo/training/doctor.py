@@ -1,8 +1,9 @@
-"""The training doctor: says in one line what ails a run, with the hack that answers it, before it burns hours.
+"""The training doctor: says in one line what ails a run, with the hack that answers it, before it burns
+hours.
 
-It looks at the losses of each round, and every fifty rounds at what the round has left behind: gradients, averages, batch statistics,
-and the images that a player offers to be seen. It never touches the run. What is fatal stops it (`watch=false` goes on where a player has
-won); of anything else each kind is told once.
+It looks at the losses of each round, and every fifty rounds at what the round has left behind: gradients,
+averages, batch statistics, and the images that a player offers to be seen. It never touches the run. What is
+fatal stops it (`watch=false` goes on where a player has won); of anything else each kind is told once.
 """
 
 from __future__ import annotations
@@ -24,13 +25,18 @@ from genzoo.hacks import hack
 from genzoo.training.averages import Averages
 from genzoo.training.players import Player
 
-PATIENCE = 200  # rounds over which a mean loss must stay below a player's floor, and of one mean of a critic's curve
+PATIENCE = (
+    200  # rounds over which a mean loss must stay below a player's floor, and of one mean of a critic's curve
+)
 EXAMINED = 50  # rounds from one examination to the next
-STEEPEST = 1000.0  # norm of a player's gradient; hack 10 says 100, which healthy nets with batch norm and small weights pass for long
+# norm of a player's gradient; hack 10 says 100, which healthy nets with batch norm and small weights pass for
+# long
+STEEPEST = 1000.0
 LASTING = 4  # examinations in a row that must find the same
 GROWN_UP = 500  # rounds before samples are expected to differ
 ALIKE = 0.1  # share of the data's diversity below which samples have collapsed
-FLAT = 1e-2  # share of a batch norm's eps below which the variance of a channel is none: the layer no longer normalises it
+# share of a batch norm's eps below which the variance of a channel is none: the layer no longer normalises it
+FLAT = 1e-2
 CURVE = 10  # means of PATIENCE rounds after which a critic's curve must have fallen
 FALLEN = 0.9  # of its peak
 _SHOWN = 256  # components of a weight that stand for it
@@ -52,15 +58,21 @@ class Finding:
 class Doctor:
     """Looks after one run; `stop_when_won` is the recipe's `watch`."""
 
-    def __init__(self, players: Sequence[Player], averages: Averages, checkpoint: Path, stop_when_won: bool) -> None:
+    def __init__(
+        self, players: Sequence[Player], averages: Averages, checkpoint: Path, stop_when_won: bool
+    ) -> None:
         self.players = {player.name: player for player in players}
         self.averages, self.checkpoint, self.stop_when_won = averages, checkpoint, stop_when_won
         self.told: set[str] = set()
         self._losses: dict[str, deque[float]] = {name: deque(maxlen=PATIENCE) for name in self.players}
         self._norms: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
         self._diversity: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
-        self._curves: dict[str, list[float]] = {name: [] for name, player in self.players.items() if player.distance}
-        self._seen: dict[str, Tensor] = {}  # by the name of what was examined: a few numbers of the examination before
+        self._curves: dict[str, list[float]] = {
+            name: [] for name, player in self.players.items() if player.distance
+        }
+        self._seen: dict[
+            str, Tensor
+        ] = {}  # by the name of what was examined: a few numbers of the examination before
 
     def look(self, step: int, losses: Mapping[str, float]) -> list[Finding]:
         """Return what is newly found after round `step` - 1 with these losses.
@@ -70,14 +82,20 @@ class Doctor:
         """
         found = list(self._of_losses(step, losses))
         if step % EXAMINED == 0:
-            found += [Finding(step=step, kind=kind, words=words, remedy=remedy) for kind, words, remedy in self._of_run(step)]
+            found += [
+                Finding(step=step, kind=kind, words=words, remedy=remedy)
+                for kind, words, remedy in self._of_run(step)
+            ]
         new = {finding.kind: finding for finding in reversed(found) if finding.kind not in self.told}
         self.told |= new.keys()
         return list(reversed(new.values()))
 
     def state(self) -> dict[str, Any]:
         """Return what a resumed run must know: what has been told, and the critics' curves."""
-        return {"told": tuple(sorted(self.told)), "curves": {name: tuple(means) for name, means in self._curves.items()}}
+        return {
+            "told": tuple(sorted(self.told)),
+            "curves": {name: tuple(means) for name, means in self._curves.items()},
+        }
 
     def restore(self, told: Iterable[str], curves: Mapping[str, Iterable[float]]) -> None:
         """Take up what `state` told."""
@@ -102,7 +120,9 @@ class Doctor:
                         f"{self.players[name].remedy}; watch=false trains on regardless",
                     )
                 remedy = self.players[name].remedy
-                yield Finding(step=step, kind="a loss at 0", words=f"the {name} has won, {words}", remedy=remedy)
+                yield Finding(
+                    step=step, kind="a loss at 0", words=f"the {name} has won, {words}", remedy=remedy
+                )
             if name in self._curves and step % PATIENCE == 0:
                 self._curves[name].append(mean)
 
@@ -119,7 +139,10 @@ class Doctor:
         self._norms[name].append(gradient_norm(module))
         norm = statistics.median(self._norms[name])
         if len(self._norms[name]) == LASTING and norm > STEEPEST:
-            words = f"the gradient of the {name} has the norm {norm:,.0f}, and beyond {STEEPEST:.0f} a game goes wrong"
+            words = (
+                f"the gradient of the {name} has the norm {norm:,.0f}, and beyond {STEEPEST:.0f} a "
+                "game goes wrong"
+            )
             yield "exploding gradients", words, f"a lower rate.{name}; {hack('adam')}"
 
     def _collapsed(self, step: int, name: str, player: Player) -> Iterator[tuple[str, str, str]]:
@@ -139,7 +162,11 @@ class Doctor:
             return
         followed = self._moved(key, average.module)
         if followed is False or not bool(torch.isfinite(self._seen[key]).all()):
-            yield "dead averages", f"the averaged weights of the {name} do not follow its weights", "a lower ema, or ema=0"
+            yield (
+                "dead averages",
+                f"the averaged weights of the {name} do not follow its weights",
+                "a lower ema, or ema=0",
+            )
 
     def _dead_statistics(self, name: str, module: nn.Module) -> Iterator[tuple[str, str, str]]:
         for path, layer in module.named_modules():
@@ -163,12 +190,21 @@ class Doctor:
         if len(distances) < CURVE or min(distances[-2:]) <= FALLEN * max(distances):
             return
         rounds = len(means) * PATIENCE
-        words = f"minus the loss of the {name} is {distances[-1]:.3g} after {rounds:,} rounds, and was {max(distances):.3g} at most"
+        words = (
+            f"minus the loss of the {name} is {distances[-1]:.3g} after {rounds:,} rounds, and was "
+            f"{max(distances):.3g} at most"
+        )
         yield "a critic's curve that does not fall", words, f"{hack('more-turns')}, or lower rates"
 
     def _moved(self, key: str, module: nn.Module, what: str = "") -> bool | None:
-        """Return whether a few numbers of `module` have changed since the examination before; None at the first."""
-        tensor = getattr(module, what) if what else next((p for p in module.parameters() if p.requires_grad), torch.empty(0))
+        """Return whether a few numbers of `module` have changed since the examination before; None at the
+        first.
+        """
+        tensor = (
+            getattr(module, what)
+            if what
+            else next((p for p in module.parameters() if p.requires_grad), torch.empty(0))
+        )
         row = tensor.detach()[0] if tensor.ndim > 1 else tensor.detach()
         now, before = row.flatten()[:_SHOWN].clone(), self._seen.get(key)
         self._seen[key] = now
@@ -176,15 +212,19 @@ class Doctor:
 
 
 def gradient_norm(module: nn.Module) -> float:
-    """Return the norm of the gradient that the last turn has left in the weights of `module`, 0 where it has left none."""
+    """Return the norm of the gradient that the last turn has left in the weights of `module`, 0 where it has
+    left none.
+    """
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
     return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))) if gradients else 0.0
 
 
 def diversity(images: Tensor) -> float:
-    """Return the median distance of an image (N, C, H, W) from the nearest other of its batch, 0 for fewer than two.
+    """Return the median distance of an image (N, C, H, W) from the nearest other of its batch, 0 for fewer
+    than two.
 
-    A total collapse has none, and a generator of a few modes hardly any, although the variance of its pixels may be the data's.
+    A total collapse has none, and a generator of a few modes hardly any, although the variance of its pixels
+    may be the data's.
     """
     rows = images.detach().flatten(1).float()
     if len(rows) < 2:

@@ -1,4 +1,6 @@
-"""Feed: batch number k of a run, as a function of (seed, k, rank) alone, so that a resumed run sees what it would have seen."""
+"""Feed: batch number k of a run, as a function of (seed, k, rank) alone, so that a resumed run sees what it
+would have seen.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ _ON_DEVICE = 2**31  # bytes of pixels that are kept on a GPU: small sets need no
 
 
 class Feed:
-    """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored and moved at random where the recipe says so.
+    """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored and moved at random
+    where the recipe says so.
 
     Images that are binarised dynamically (`Images.grey`) are drawn anew for every batch.
     """
@@ -43,7 +46,9 @@ class Feed:
             coins = torch.rand(len(images), 1, 1, 1, generator=self._noise("flip", number)) < 0.5
             images = torch.where(self._sent(coins), images.flip(3), images)
         if reach := self.recipe.shift_of(number):
-            shifts = torch.randint(-reach, reach + 1, (2, len(images), 1), generator=self._noise("shift", number))
+            shifts = torch.randint(
+                -reach, reach + 1, (2, len(images), 1), generator=self._noise("shift", number)
+            )
             images = moved(images, *self._sent(shifts))
         return images.contiguous(memory_format=self.settings.memory_format)
 
@@ -66,9 +71,13 @@ class Feed:
 
 
 def moved(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Return `images` (N, C, H, W), each moved by its own number of pixels, `down` and `right` (N, 1); the edge is repeated."""
+    """Return `images` (N, C, H, W), each moved by its own number of pixels, `down` and `right` (N, 1); the
+    edge is repeated.
+    """
     height, width = images.shape[2:]
-    rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)  # (N, H): the row each pixel comes from
+    rows = (torch.arange(height, device=images.device) - down).clamp(
+        0, height - 1
+    )  # (N, H): the row each pixel comes from
     columns = (torch.arange(width, device=images.device) - right).clamp(0, width - 1)  # (N, W)
     numbers = torch.arange(len(images), device=images.device)[:, None, None]
     return images.permute(0, 2, 3, 1)[numbers, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

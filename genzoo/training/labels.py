@@ -1,4 +1,6 @@
-"""Soft and noisy labels (hack 6): what D is taught an image to be, 1 for real and 0 for a fake, when it is not quite so."""
+"""Soft and noisy labels (hack 6): what D is taught an image to be, 1 for real and 0 for a fake, when it is
+not quite so.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ class Labels:
     """How D's labels are drawn; G's are not touched.
 
     Attributes:
-        soft: s > 0: labels of real images from 1 - s to 1 + 2s/3 and of fakes from 0 to s, evenly; 0.3 gives ganhacks' 0.7-1.2 and 0-0.3.
+        soft: s > 0: labels of real images from 1 - s to 1 + 2s/3 and of fakes from 0 to s, evenly; 0.3 gives
+            ganhacks' 0.7-1.2 and 0-0.3.
         flipped: the share of images, chosen at random, that are given a label of the other kind.
     """
 

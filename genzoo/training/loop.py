@@ -53,7 +53,8 @@ class Run:
     def __post_init__(self) -> None:
         if self.recipe.batch % self.world.size:
             raise ArgumentError(
-                f"a batch of {self.recipe.batch} cannot be shared by {self.world.size} processes evenly", "choose a multiple: --set batch=…"
+                f"a batch of {self.recipe.batch} cannot be shared by {self.world.size} processes evenly",
+                "choose a multiple: --set batch=…",
             )
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
         self.model.train()
@@ -62,8 +63,12 @@ class Run:
         _check_parts(self.model, self.players)
         _check_memories(self.world, self.players)
         _check_labels(self.data, self.players)
-        self.optimisers_of: dict[str, dict[str, Optimizer]] = {p.name: optimisers(p, self.recipe) for p in self.players}
-        self.optimisers: dict[str, Optimizer] = {name: one for own in self.optimisers_of.values() for name, one in own.items()}
+        self.optimisers_of: dict[str, dict[str, Optimizer]] = {
+            p.name: optimisers(p, self.recipe) for p in self.players
+        }
+        self.optimisers: dict[str, Optimizer] = {
+            name: one for own in self.optimisers_of.values() for name, one in own.items()
+        }
         self.averages = Averages(self.players, self.recipe.ema)
         self.feed = Feed(self.data, self.recipe, self.world, self.settings)
         self.checkpoint = self.folder / checkpoint.NAME
@@ -75,13 +80,21 @@ class Run:
 
     @property
     def parts(self) -> dict[str, nn.Module]:
-        """What a checkpoint keeps besides the optimisers: the model, the averages, and what players remember."""
+        """What a checkpoint keeps besides the optimisers: the model, the averages, and what players
+        remember.
+        """
         averages = {f"average.{name}": average for name, average in self.averages.modules.items()}
-        return {"model": self.model, **averages, **{f"memory.{p.name}": p.memory for p in self.players if p.memory is not None}}
+        return {
+            "model": self.model,
+            **averages,
+            **{f"memory.{p.name}": p.memory for p in self.players if p.memory is not None},
+        }
 
     @property
     def batches(self) -> int:
-        """How many batches the rounds so far have taken from the data: a function of `step`, so that a resumed run takes the next."""
+        """How many batches the rounds so far have taken from the data: a function of `step`, so that a
+        resumed run takes the next.
+        """
         counted, taken = self._counted if self._counted[0] <= self.step else (0, 0)
         for player in self.players:
             if player.fresh and player.turns_at is None:
@@ -118,9 +131,13 @@ class Run:
                 for group in optimiser.param_groups:
                     group["lr"] = warmth * self.recipe.rate_of(player.name)
 
-    def _turn(self, player: Player, turn: int, images: torch.Tensor, *labels: torch.Tensor | None) -> torch.Tensor:
+    def _turn(
+        self, player: Player, turn: int, images: torch.Tensor, *labels: torch.Tensor | None
+    ) -> torch.Tensor:
         key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
-        seed_global(mix("modules", *key), self.settings.device)  # dropout inside a network draws from the global generator
+        seed_global(
+            mix("modules", *key), self.settings.device
+        )  # dropout inside a network draws from the global generator
         if player.before_turn is not None:
             player.before_turn(self.step)
         if self.recorder.plays(player):
@@ -134,7 +151,9 @@ class Run:
             player.after_turn()
         return loss
 
-    def _gradients(self, player: Player, noise: torch.Generator, images: torch.Tensor, *labels: torch.Tensor | None) -> torch.Tensor:
+    def _gradients(
+        self, player: Player, noise: torch.Generator, images: torch.Tensor, *labels: torch.Tensor | None
+    ) -> torch.Tensor:
         """Give the player's weights the gradients of its loss, which is returned, detached."""
         parameters = _learning(player)
         for parameter in parameters:
@@ -177,12 +196,13 @@ class Run:
         )
 
     def resume(self, which: str = checkpoint.NAME) -> str:
-        """Go back to the last checkpoint, or to the one before it; return what of the machine is not as it was, "" where nothing is.
+        """Go back to the last checkpoint, or to the one before it; return what of the machine is not as it
+        was, "" where nothing is.
 
         Raises:
             CheckpointError: none there, or damaged.
-            TrainingError: of a run with another recipe or config, other data or another number of processes; or of another number of
-                steps where the rates had begun to fall, or would have.
+            TrainingError: of a run with another recipe or config, other data or another number of processes;
+                or of another number of steps where the rates had begun to fall, or would have.
         """
         path = self.folder / which
         tensors, facts = checkpoint.read(path)
@@ -204,11 +224,12 @@ def play(
     on_finding: Callable[[Finding], None] = lambda finding: None,
     on_trouble: Callable[[StorageError], None] | None = None,
 ) -> bool:
-    """Play until the recipe's last step; return False where `stop` asked to end before (the run is saved then).
+    """Play until the recipe's last step; return False where `stop` asked to end before (the run is saved
+    then).
 
-    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint; `on_finding` is told what ails the run;
-    `on_trouble`, where given, is told of a checkpoint that could not be written (a full disk) and the game goes on, unless it was asked to
-    stop.
+    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint;
+    `on_finding` is told what ails the run; `on_trouble`, where given, is told of a checkpoint that could not
+    be written (a full disk) and the game goes on, unless it was asked to stop.
     """
     look_every = 10 if run.settings.device.type == "cuda" else 1  # reading a loss makes a GPU wait
     begun = saved = time.monotonic()
@@ -251,16 +272,20 @@ def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
         for name in given:
             if name not in names and not (table != "turns" and name == "all"):
                 raise ArgumentError(
-                    f"{table}.{name}: this game has no player {name!r}{suggest(name, names)}", f"its players: {', '.join(names)}"
+                    f"{table}.{name}: this game has no player {name!r}{suggest(name, names)}",
+                    f"its players: {', '.join(names)}",
                 )
 
 
 def _check_memories(world: World, game: Sequence[Player]) -> None:
-    """Raise where several processes would each remember something of their own: one writes the checkpoint, and knows but its own."""
+    """Raise where several processes would each remember something of their own: one writes the checkpoint,
+    and knows but its own.
+    """
     for player in game:
         if player.memory is not None and world.size > 1:
             raise ArgumentError(
-                f"what the {player.name} remembers cannot be kept for {world.size} processes", "train in one, or leave out replay"
+                f"what the {player.name} remembers cannot be kept for {world.size} processes",
+                "train in one, or leave out replay",
             )
 
 
@@ -278,16 +303,28 @@ def _check_labels(data: Images, game: Sequence[Player]) -> None:
         if not player.classes:
             continue
         if data.labels is None:
-            why = data.facts.get("labels") or "mnist, cifar10 and digits have; of a folder, one subfolder per class gives them"
-            raise DataError(f"{data.name} has no labels, and the player {player.name!r} learns from them", why)
+            why = (
+                data.facts.get("labels")
+                or "mnist, cifar10 and digits have; of a folder, one subfolder per class gives them"
+            )
+            raise DataError(
+                f"{data.name} has no labels, and the player {player.name!r} learns from them", why
+            )
         low, high = int(data.labels.min()), int(data.labels.max())
         if not 0 <= low <= high < player.classes:
             if low < 0:
-                hint = "numpy.unique(labels, return_inverse=True)[1] numbers them from 0; images without a class have to be left out"
+                hint = (
+                    "numpy.unique(labels, return_inverse=True)[1] numbers them from 0; images without "
+                    "a class have to be left out"
+                )
             elif low and high - low < player.classes:
                 hint = f"count them from 0: labels - {low}"
             else:
                 hint = f"--set classes={high + 1}, or labels={high + 1} of a GAN"
             raise ArgumentError(
-                f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have 0 to {player.classes - 1}", hint
+                (
+                    f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have "
+                    f"0 to {player.classes - 1}"
+                ),
+                hint,
             )

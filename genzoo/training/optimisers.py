@@ -1,8 +1,9 @@
 """The optimisers a recipe may name, player by player: Adam, RMSProp, SGD, and Muon.
 
-Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") replaces the momentum of a weight matrix by the nearest
-orthogonal one, so that every direction of the matrix learns at the same pace. It is torch's own; here each convolution's weight is
-shown to it as the matrix (outputs, inputs · height · width), and what is no matrix (biases, gains, a single output) is left to Adam.
+Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") replaces the momentum of
+a weight matrix by the nearest orthogonal one, so that every direction of the matrix learns at the same pace.
+It is torch's own; here each convolution's weight is shown to it as the matrix (outputs, inputs · height ·
+width), and what is no matrix (biases, gains, a single output) is left to Adam.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ LEAST = 8  # rows and columns from which a weight counts as a matrix
 
 
 def optimisers(player: Player, recipe: Recipe) -> dict[str, Optimizer]:
-    """Return the optimisers of the player's parameters, by name: one, or with Muon one of the matrices and one of the rest."""
+    """Return the optimisers of the player's parameters, by name: one, or with Muon one of the matrices and
+    one of the rest.
+    """
     parameters = [p for p in player.module.parameters() if p.requires_grad]
     kind, rate = recipe.optimizer_of(player.name), recipe.rate_of(player.name)
     matrices = [p for p in parameters if kind == "muon" and _is_matrix(p)]
@@ -39,18 +42,26 @@ def _make(kind: str, parameters: list[torch.nn.Parameter], rate: float, recipe: 
         return RMSprop(parameters, lr=rate, foreach=True)
     if kind == "sgd":
         return SGD(parameters, lr=rate, fused=True)
-    return Adam(parameters, lr=rate, betas=recipe.betas, fused=True)  # fused: one pass over memory instead of a dozen
+    return Adam(
+        parameters, lr=rate, betas=recipe.betas, fused=True
+    )  # fused: one pass over memory instead of a dozen
 
 
 class Muon(torch.optim.Muon):
     """torch's Muon over weights of two and more axes, each seen as a matrix with a row per output.
 
-    An update has the root mean square of Adam's, so that one rate suits the matrices and what is left to Adam; no weight decay.
+    An update has the root mean square of Adam's, so that one rate suits the matrices and what is left to
+    Adam; no weight decay.
     """
 
     def __init__(self, weights: list[torch.nn.Parameter], rate: float) -> None:
         self.weights = weights
-        super().__init__([_matrix(w.detach(), w) for w in weights], lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
+        super().__init__(
+            [_matrix(w.detach(), w) for w in weights],
+            lr=rate,
+            weight_decay=0.0,
+            adjust_lr_fn="match_rms_adamw",
+        )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the weights, which share their memory with the matrices, from their gradients."""
@@ -65,7 +76,11 @@ def _is_matrix(weight: Tensor) -> bool:
 
 
 def _matrix(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return `tensor` as a matrix; its columns stand as they lie in the memory of `like`, whose own matrix is thus a view."""
+    """Return `tensor` as a matrix; its columns stand as they lie in the memory of `like`, whose own matrix is
+    thus a view.
+    """
     axes = sorted(range(1, like.ndim), key=like.stride, reverse=True)
     turned = tensor.permute(0, *axes)
-    return turned.view(len(like), -1) if tensor.data_ptr() == like.data_ptr() else turned.reshape(len(like), -1)
+    return (
+        turned.view(len(like), -1) if tensor.data_ptr() == like.data_ptr() else turned.reshape(len(like), -1)
+    )

@@ -1,4 +1,6 @@
-"""The end of a run: weights, golden check, scores, samples, card and ledger row, in a folder that is itself a hub."""
+"""The end of a run: weights, golden check, scores, samples, card and ledger row, in a folder that is itself a
+hub.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ class Outcome:
     """What `train` returns.
 
     Attributes:
-        folder: where everything lies: weights and card, which `zoo.toml` names, `scores.json`, `samples.png`, `log.jsonl`, the checkpoint.
+        folder: where everything lies: weights and card, which `zoo.toml` names, `scores.json`, `samples.png`,
+            `log.jsonl`, the checkpoint.
         finished: False where the run was interrupted; it is saved and can be resumed.
         step: rounds played.
         records: scores on the held-out images.
@@ -47,7 +50,9 @@ class Outcome:
 
 
 def finished_model(run: Run, storage: str) -> Model:
-    """Return the model to be published: averaged weights where the recipe keeps them, rounded as they will be stored."""
+    """Return the model to be published: averaged weights where the recipe keeps them, rounded as they will be
+    stored.
+    """
     model = run.averages.finished(run.model, run.players)
     rounded(model, storage)
     return model
@@ -57,7 +62,8 @@ def publish(run: Run, model: Model, card: Card, records: Sequence[Record], stora
     """Write everything that belongs to the finished `model` into the run's folder.
 
     Raises:
-        TrainingError: it could not be written; the checkpoint is still there, and the message says how to publish it.
+        TrainingError: it could not be written; the checkpoint is still there, and the message says how to
+            publish it.
     """
     kept = _encodable(card.name, records)
     try:
@@ -74,13 +80,23 @@ def publish(run: Run, model: Model, card: Card, records: Sequence[Record], stora
 def _way_back(run: Run, storage: str) -> str:
     """Return what to type where a run has been played and could not be published."""
     if run.unsaved:
-        return "when that is mended, the same command with --resume goes on from the last checkpoint that could be written"
-    told = "the checkpoint is kept: when that is mended, the same command with --resume publishes without training again"
+        return (
+            "when that is mended, the same command with --resume goes on from the last checkpoint "
+            "that could be written"
+        )
+    told = (
+        "the checkpoint is kept: when that is mended, the same command with --resume publishes "
+        "without training again"
+    )
     return told + "; --set storage=float32 stores the weights as they are" * (storage != "float32")
 
 
-def published(run: Run, model: Model, card: Card, records: Sequence[Record], storage: str, picture: bool = True) -> dict[str, Any]:
-    """Return what `hub.push` is given: the weights as bytes, their row, card and further files, a `picture` of samples among them."""
+def published(
+    run: Run, model: Model, card: Card, records: Sequence[Record], storage: str, picture: bool = True
+) -> dict[str, Any]:
+    """Return what `hub.push` is given: the weights as bytes, their row, card and further files, a `picture`
+    of samples among them.
+    """
     weights = encode(model, card.name, golden.record(model), storage)
     row = Row(
         name=card.name,
@@ -95,11 +111,19 @@ def published(run: Run, model: Model, card: Card, records: Sequence[Record], sto
         scores=tuple(score(record) for record in records),
     )
     files = {**_listing(records), **(_picture(run.folder, model) if picture else {})}
-    return {"name": card.name, "weights": weights, "row": row, "card_text": hub.model_card(row, card), "files": files}
+    return {
+        "name": card.name,
+        "weights": weights,
+        "row": row,
+        "card_text": hub.model_card(row, card),
+        "files": files,
+    }
 
 
 def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
-    """Return the records that can be written down; tell of each other one (of a plugin's own metric, say) that it is left out."""
+    """Return the records that can be written down; tell of each other one (of a plugin's own metric, say)
+    that it is left out.
+    """
     kept = []
     for record in records:
         try:
@@ -128,7 +152,9 @@ def describe_data(data: Images) -> str:
     shape = "×".join(map(str, data.shape))
     skipped = f", {sum(data.skipped.values()):,} unreadable files skipped" if data.skipped else ""
     source = data.facts.get("source", "")
-    return f"{data.name}, {len(data):,} images ({data.split}), {shape}, {data.transform}{skipped}" + (f"; {source}" if source else "")
+    return f"{data.name}, {len(data):,} images ({data.split}), {shape}, {data.transform}{skipped}" + (
+        f"; {source}" if source else ""
+    )
 
 
 def describe_run(run: Run) -> str:
@@ -139,17 +165,22 @@ def describe_run(run: Run) -> str:
     processes = f", {run.world.size} processes" if run.world.size > 1 else ""
     settings = run.settings.words() + (", CUDA graphs" if run.recorder.on else "")
     return (
-        f"{run.step:,} rounds of batch {run.recipe.batch}, {images:,} images seen, {_duration(run.seconds)} on "
+        f"{run.step:,} rounds of batch {run.recipe.batch}, {images:,} images seen, "
+        f"{_duration(run.seconds)} on "
         f"{_hardware(run)}{processes} ({settings}), torch {torch.__version__}, seed {run.recipe.seed}"
     )
 
 
 def _listing(records: Sequence[Record]) -> dict[str, bytes]:
-    return {"scores.json": json.dumps([record.as_dict() for record in records], indent=2, sort_keys=True).encode()}
+    return {
+        "scores.json": json.dumps([record.as_dict() for record in records], indent=2, sort_keys=True).encode()
+    }
 
 
 def _picture(folder: Path, model: Model) -> dict[str, bytes]:
-    """Return samples as a PNG, of a model that can be sampled; a picture is only for show, so what fails is told."""
+    """Return samples as a PNG, of a model that can be sampled; a picture is only for show, so what fails is
+    told.
+    """
     if not isinstance(model, GenerativeModel):
         return {}
     picture = io.BytesIO()
@@ -166,7 +197,13 @@ def _picture(folder: Path, model: Model) -> dict[str, bytes]:
 
 def _duration(seconds: float) -> str:
     minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+    return (
+        f"{minutes // 60} h {minutes % 60:02d} min"
+        if minutes >= 60
+        else f"{minutes} min"
+        if minutes
+        else f"{seconds:.0f} s"
+    )
 
 
 def _hardware(run: Run) -> str:

@@ -1,8 +1,8 @@
 """Data-parallel training by torchrun: gloo on CPUs, NCCL on GPUs, any number of nodes.
 
-Each process computes the loss on its share of the batch; gradients and running statistics are averaged, so that the weights are
-equal on every rank at every step. DistributedDataParallel hooks only `forward()`, while our losses call `log_prob` and `decode`:
-hence one all-reduce of one flat buffer per turn.
+Each process computes the loss on its share of the batch; gradients and running statistics are averaged, so
+that the weights are equal on every rank at every step. DistributedDataParallel hooks only `forward()`, while
+our losses call `log_prob` and `decode`: hence one all-reduce of one flat buffer per turn.
 """
 
 from __future__ import annotations
@@ -126,11 +126,12 @@ class World:
 
 
 def place(environment: Mapping[str, str] = os.environ) -> World:
-    """Return which of the processes that torchrun started this one is: a world of one where it started none. Joins nobody.
+    """Return which of the processes that torchrun started this one is: a world of one where it started none.
+    Joins nobody.
 
     Raises:
-        TrainingError: torchrun's variables are there in part, or hold what cannot be; or another launcher has started several
-            processes that know nothing of each other.
+        TrainingError: torchrun's variables are there in part, or hold what cannot be; or another launcher has
+            started several processes that know nothing of each other.
     """
     given = {name: value.strip() for name in _OF_TORCHRUN if (value := environment.get(name, "")).strip()}
     if not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} & set(given):
@@ -152,20 +153,26 @@ def enter(device: torch.device) -> World:
     """Join the processes that torchrun started, or return a world of one.
 
     Raises:
-        TrainingError: torchrun's environment is there in part, or the other processes are not there. See `place`.
+        TrainingError: torchrun's environment is there in part, or the other processes are not there. See
+            `place`.
     """
     world = place()
     if world.size == 1:
         return world
     if device.type == "cuda":
         if not os.environ.get("LOCAL_RANK", "").strip():  # every process would take the first GPU
-            raise _half_set("LOCAL_RANK is not set", {name: os.environ[name] for name in _OF_TORCHRUN if name in os.environ})
+            raise _half_set(
+                "LOCAL_RANK is not set",
+                {name: os.environ[name] for name in _OF_TORCHRUN if name in os.environ},
+            )
         if world.local_rank >= (count := torch.cuda.device_count()):
             message = f"process {world.local_rank} of this machine has no GPU of its own: there are {count}"
             raise TrainingError(message, f"--nproc-per-node {count}")
         torch.cuda.set_device(world.device(device))
     where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-    waiting = threading.Timer(_PATIENCE, tell, [f"waiting at {where} for the other processes, {world.size} in all"])
+    waiting = threading.Timer(
+        _PATIENCE, tell, [f"waiting at {where} for the other processes, {world.size} in all"]
+    )
     waiting.daemon = True
     waiting.start()
     try:
@@ -173,7 +180,9 @@ def enter(device: torch.device) -> World:
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     except (RuntimeError, ValueError, TypeError, OverflowError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise TrainingError(f"the {world.size} processes could not find each other at {where}: {reason}", _START) from error
+        raise TrainingError(
+            f"the {world.size} processes could not find each other at {where}: {reason}", _START
+        ) from error
     finally:
         waiting.cancel()
     return world
@@ -198,9 +207,13 @@ def _count(given: Mapping[str, str], name: str) -> int:
 
 
 def _check_launcher(environment: Mapping[str, str]) -> None:
-    """Raise where srun or mpirun has started several processes: each would train alone, and all write to one folder."""
+    """Raise where srun or mpirun has started several processes: each would train alone, and all write to one
+    folder.
+    """
     started = {
-        "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS") if {"SLURM_PROCID", "SLURM_STEP_ID"} <= set(environment) else (),
+        "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
+        if {"SLURM_PROCID", "SLURM_STEP_ID"} <= set(environment)
+        else (),
         "mpirun": ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"),
     }
     for launcher, names in started.items():
@@ -209,7 +222,10 @@ def _check_launcher(environment: Mapping[str, str]) -> None:
         if re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 1:
             alone = "SLURM_PROCID" if launcher == "srun" else name
             raise TrainingError(
-                f"{launcher} has started {count} processes ({name}={count}) that know nothing of each other: each would train by itself",
+                (
+                    f"{launcher} has started {count} processes ({name}={count}) that know nothing of each "
+                    "other: each would train by itself"
+                ),
                 f"{_START}; for runs of their own, each with its own --out: env -u {alone} genzoo train …",
             )
 
@@ -217,13 +233,15 @@ def _check_launcher(environment: Mapping[str, str]) -> None:
 def leave(exit_code: int) -> None:
     """End a process of a torchrun group.
 
-    gloo's threads abort now and then after correct work when the interpreter tears them down; so the process ends here, after
-    everybody has arrived and everything is written.
+    gloo's threads abort now and then after correct work when the interpreter tears them down; so the process
+    ends here, after everybody has arrived and everything is written.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return
     if exit_code == 0:
-        with contextlib.suppress(RuntimeError):  # the others have gone, or are still at work on what this one has no part in
+        with contextlib.suppress(
+            RuntimeError
+        ):  # the others have gone, or are still at work on what this one has no part in
             dist.barrier()
             dist.destroy_process_group()
     for stream in (sys.stdout, sys.stderr):
@@ -238,9 +256,14 @@ def _reduce(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> None:
         dist.all_reduce(tensor, op=operation)
     except RuntimeError as error:
         raise TrainingError(
-            f"another process of the group has ended: {str(error).splitlines()[0]}", "see what it said; --resume goes on"
+            f"another process of the group has ended: {str(error).splitlines()[0]}",
+            "see what it said; --resume goes on",
         ) from error
 
 
 def _collective_device() -> torch.device:
-    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+    return (
+        torch.device("cuda", torch.cuda.current_device())
+        if dist.get_backend() == "nccl"
+        else torch.device("cpu")
+    )

@@ -20,7 +20,8 @@ _SIZES = ("image_size", "channels")
 
 
 def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe, dict[str, Any]]:
-    """Return the recipe and the config of a run: the card's, changed by `settings` and by what is not None in `given`.
+    """Return the recipe and the config of a run: the card's, changed by `settings` and by what is not None in
+    `given`.
 
     Raises:
         UnknownNameError: a key that is neither in the recipe nor in the config.
@@ -31,7 +32,9 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
     config_keys = {f.name for f in dataclasses.fields(card.load_class().Config)}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     config: dict[str, Any] = dict(card.config)
-    for key, value in sorted(settings.items(), key=lambda item: "." in item[0]):  # "rate" for all, then "rate.generator" for one
+    for key, value in sorted(
+        settings.items(), key=lambda item: "." in item[0]
+    ):  # "rate" for all, then "rate.generator" for one
         table, dot, player = key.partition(".")
         if dot and table in _TABLES:
             changes[table] = {**changes.get(table, getattr(base, table)), player: value}
@@ -43,7 +46,9 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
             config[key] = value
         else:
             known = sorted(recipe_keys | config_keys | {*_SIZES, *(f"{table}.PLAYER" for table in _TABLES)})
-            raise UnknownNameError(f"{card.name} has no setting {key!r}{suggest(key, known)}", f"settings: {', '.join(known)}")
+            raise UnknownNameError(
+                f"{card.name} has no setting {key!r}{suggest(key, known)}", f"settings: {', '.join(known)}"
+            )
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(Recipe)}
     return parse(Recipe, {**values, **changes}, f"recipe of {card.name}"), config
 
@@ -51,34 +56,47 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
 def settle_shape(source: Any, config: dict[str, Any]) -> None:
     """Settle `config["image_shape"]` before anything is decoded, so that what cannot be built is told first.
 
-    Held out are the test images or, where the recipe asks for `validation`, those of the validation split, which training then leaves out.
-    An image size that was set wins; then the card's; then the size the data has by itself.
+    Held out are the test images or, where the recipe asks for `validation`, those of the validation split,
+    which training then leaves out. An image size that was set wins; then the card's; then the size the data
+    has by itself.
     """
     if isinstance(source, str) and not source:
-        raise ArgumentError("there are no data to train on", "name some: --data digits, or a folder of images")
+        raise ArgumentError(
+            "there are no data to train on", "name some: --data digits, or a folder of images"
+        )
     size, channels = config.pop("image_size", None), config.pop("channels", None)
     shape = config.get("image_shape")
     if shape is None or size is not None or channels is not None:
         native = native_shape(source) if shape is None and (size is None or channels is None) else (3, 64, 64)
         own = shape or native
-        shape = (channels if channels is not None else own[0], *(_pair(size) if size is not None else own[1:]))
+        shape = (
+            channels if channels is not None else own[0],
+            *(_pair(size) if size is not None else own[1:]),
+        )
     config["image_shape"] = tuple(shape)
 
 
 def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Images, Images | None]:
-    """Open the training and the held-out images (None where there are none) in `config["image_shape"]`; see `settle_shape`.
+    """Open the training and the held-out images (None where there are none) in `config["image_shape"]`; see
+    `settle_shape`.
 
-    Held out are the test images or, where the recipe asks for `validation`, those of the validation split, which training then leaves out.
+    Held out are the test images or, where the recipe asks for `validation`, those of the validation split,
+    which training then leaves out.
     """
     settle_shape(source, config)
-    return data.open_both(source, image_shape=config["image_shape"], held_out=recipe.held_out, validation=recipe.validation)
+    return data.open_both(
+        source, image_shape=config["image_shape"], held_out=recipe.held_out, validation=recipe.validation
+    )
 
 
 def _pair(size: Any) -> tuple[int, int]:
     """Read 64, "64" or "24x40" (height x width)."""
     found = re.fullmatch(r"([0-9]{1,5})(?:[x×]([0-9]{1,5}))?", str(size))
     if not found:
-        raise ArgumentError(f"image_size must be a side or HEIGHTxWIDTH, not {size!r}", "for example image_size=64 or image_size=24x40")
+        raise ArgumentError(
+            f"image_size must be a side or HEIGHTxWIDTH, not {size!r}",
+            "for example image_size=64 or image_size=24x40",
+        )
     return int(found[1]), int(found[2] or found[1])
 
 

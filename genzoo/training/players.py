@@ -1,8 +1,9 @@
 """Players: a model's training is a game, and one loop plays every game.
 
-`players(model, recipe)` says who plays. It is a `functools.singledispatch` on the model's class: the core registers the games of
-`DensityModel` (one player, likelihood), `ImplicitModel` (two players, adversarial) and `ClassifyingModel` (one player, with labels); a
-plugin registers its own with `players.register`, and the loop stays untouched.
+`players(model, recipe)` says who plays. It is a `functools.singledispatch` on the model's class: the core
+registers the games of `DensityModel` (one player, likelihood), `ImplicitModel` (two players, adversarial) and
+`ClassifyingModel` (one player, with labels); a plugin registers its own with `players.register`, and the loop
+stays untouched.
 """
 
 from __future__ import annotations
@@ -27,23 +28,33 @@ class Player:
     Attributes:
         name: how the recipe addresses it: `--set rate.NAME=…`, `--set turns.NAME=…`.
         module: its parameters; a turn changes these and no others.
-        loss: images (N, C, H, W) in [0, 1] and the turn's source of noise → the scalar that the player minimises.
-        classes: above 0 the loss is also given the labels of the images, (N,) int64, whole numbers below this; the data must have them.
+        loss: images (N, C, H, W) in [0, 1] and the turn's source of noise → the scalar that the player
+            minimises.
+        classes: above 0 the loss is also given the labels of the images, (N,) int64, whole numbers below
+            this; the data must have them.
         turns: how often it moves in one round.
-        turns_at: the number of the round, 0, 1, …, → how often it moves in it, where that changes along the run.
+        turns_at: the number of the round, 0, 1, …, → how often it moves in it, where that changes along the
+            run.
         fresh: whether each turn is given new images; otherwise those of the player before.
         average: whether the recipe's EMA follows this player's weights.
-        before_turn: told the number of the round before each turn, for what changes along the run, as a warm-up does.
+        before_turn: told the number of the round before each turn, for what changes along the run, as a
+            warm-up does.
         after_turn: called after each update, for example to clip weights.
-        settle: called once on the finished model, for example to estimate batch statistics of the averaged weights.
-        floor: a mean loss below this over many rounds means that this player has won and the others learn nothing.
+        settle: called once on the finished model, for example to estimate batch statistics of the averaged
+            weights.
+        floor: a mean loss below this over many rounds means that this player has won and the others learn
+            nothing.
         remedy: what to try then.
-        shown: for the training doctor: as many images of the data and of the player's own making, (N, C, H, W) each, or None for now.
-        distance: whether minus its loss estimates how far the model is from the data, as a Wasserstein critic's: training should lower it.
-        recordable: whether each turn is the same operations on the same memory, so that a GPU may record one and play it back: the loss has
-            no branch and no Python number that changes along the run, hands nothing to the CPU, and draws from its source of noise alone
-            (dropout aside). Then the player moves once a round, or nothing of one of its turns is used by the next.
-        memory: what it remembers from round to round beside its weights, as parameters or buffers: the checkpoint keeps them.
+        shown: for the training doctor: as many images of the data and of the player's own making, (N, C, H,
+            W) each, or None for now.
+        distance: whether minus its loss estimates how far the model is from the data, as a Wasserstein
+            critic's: training should lower it.
+        recordable: whether each turn is the same operations on the same memory, so that a GPU may record one
+            and play it back: the loss has no branch and no Python number that changes along the run, hands
+            nothing to the CPU, and draws from its source of noise alone (dropout aside). Then the player
+            moves once a round, or nothing of one of its turns is used by the next.
+        memory: what it remembers from round to round beside its weights, as parameters or buffers: the
+            checkpoint keeps them.
     """
 
     name: str
@@ -77,6 +88,9 @@ def players(model: Model, recipe: Recipe) -> Sequence[Player]:
         TrainingError: nobody registered a game for the model's class.
     """
     raise TrainingError(
-        f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an ImplicitModel",
+        (
+            f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an "
+            "ImplicitModel"
+        ),
         "register its game with genzoo.training.players.register, beside the class",
     )

@@ -1,9 +1,11 @@
-"""Recorded turns: on a GPU the loss and the gradients of a turn are recorded once, as a CUDA graph, and played back in every later round.
+"""Recorded turns: on a GPU the loss and the gradients of a turn are recorded once, as a CUDA graph, and
+played back in every later round.
 
-Small nets keep a GPU waiting for Python, which launches some hundred kernels a turn; a graph launches them all at once. A graph is the
-same operations on the same memory, so only a game whose players say so (`Player.recordable`) is recorded: images and labels are copied to
-where the graph reads them, and its noise is seeded anew before each turn, with the seed that the turn would have had, so that it draws
-the numbers it would have drawn. Averages of gradients, optimisers and everything else stay outside.
+Small nets keep a GPU waiting for Python, which launches some hundred kernels a turn; a graph launches them
+all at once. A graph is the same operations on the same memory, so only a game whose players say so
+(`Player.recordable`) is recorded: images and labels are copied to where the graph reads them, and its noise
+is seeded anew before each turn, with the seed that the turn would have had, so that it draws the numbers it
+would have drawn. Averages of gradients, optimisers and everything else stay outside.
 """
 
 from __future__ import annotations
@@ -18,9 +20,13 @@ from genzoo.errors import TrainingError
 from genzoo.training.players import Player
 from genzoo.training.settings import Settings
 
-WARM = 3  # rounds before the first recording: libraries choose their algorithms in them, and optimisers make their state
+# rounds before the first recording: libraries choose their algorithms in them, and optimisers make their
+# state
+WARM = 3
 
-Gradients = Callable[..., Tensor]  # of (player, noise, images, *labels): computes the gradients and returns the loss
+Gradients = Callable[
+    ..., Tensor
+]  # of (player, noise, images, *labels): computes the gradients and returns the loss
 
 
 @dataclass
@@ -33,8 +39,9 @@ class _Recorded:
 class Recorder:
     """Records each player's turn at its first one after `WARM` rounds, and plays it back from then on.
 
-    All players of a game are recorded in one round, one after the other: a player may go on from what the one before has computed, as G
-    does from the fakes of D's last turn, and its graph then reads the memory of the other's. Hence one memory pool for all.
+    All players of a game are recorded in one round, one after the other: a player may go on from what the one
+    before has computed, as G does from the fakes of D's last turn, and its graph then reads the memory of the
+    other's. Hence one memory pool for all.
     """
 
     def __init__(self, players: Sequence[Player], settings: Settings, gradients: Gradients) -> None:
@@ -54,7 +61,9 @@ class Recorder:
         return self.on and self._rounds > WARM
 
     def play(self, player: Player, seed: int, images: Tensor, *labels: Tensor | None) -> Tensor:
-        """Compute the gradients of a turn, whose noise has `seed`, and return its loss, detached; it is overwritten by the next turn."""
+        """Compute the gradients of a turn, whose noise has `seed`, and return its loss, detached; it is
+        overwritten by the next turn.
+        """
         given = [images, *labels]
         recorded = self._recorded.get(player.name)
         if recorded is None:
@@ -69,13 +78,19 @@ class Recorder:
     def _record(self, player: Player, given: list[Tensor | None]) -> _Recorded:
         inputs = [None if tensor is None else tensor.clone() for tensor in given]
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._noise)  # dropout's generator, the default one, is registered by torch
+        graph.register_generator_state(
+            self._noise
+        )  # dropout's generator, the default one, is registered by torch
         try:
-            with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool):  # which may be the second GPU
+            with (
+                torch.cuda.device(self._device),
+                torch.cuda.graph(graph, pool=self._pool),
+            ):  # which may be the second GPU
                 loss = self._gradients(player, self._noise, *inputs)  # nothing is computed yet
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise TrainingError(
-                f"a turn of the {player.name} cannot be recorded as a CUDA graph: {reason}", "set cuda_graphs=off"
+                f"a turn of the {player.name} cannot be recorded as a CUDA graph: {reason}",
+                "set cuda_graphs=off",
             ) from error
         return _Recorded(graph, inputs, loss)

@@ -1,4 +1,6 @@
-"""Publishing, tried before the first step: what could not be written after hours of training is told in the first second."""
+"""Publishing, tried before the first step: what could not be written after hours of training is told in the
+first second.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ _LEDGER_CAP = 8 << 20  # bytes of a zoo.toml
 
 @contextmanager
 def prepared(folder: Path) -> Iterator[None]:
-    """Create the folder of a run and write into it once, before the block; where the block fails, a folder that is new goes again.
+    """Create the folder of a run and write into it once, before the block; where the block fails, a folder
+    that is new goes again.
 
     Raises:
         StorageError: it cannot be created or written.
@@ -49,8 +52,8 @@ def prepared(folder: Path) -> Iterator[None]:
 def rehearse(run: Run, card: Card) -> None:
     """Publish the model as it is now into a folder inside the run's, read it back and remove it.
 
-    All that the end of a run does is done here with this run's own facts: outputs recorded, weights encoded, ledger read, locked
-    and written.
+    All that the end of a run does is done here with this run's own facts: outputs recorded, weights encoded,
+    ledger read, locked and written.
 
     Raises:
         TrainingError: the run could not be published, and why.
@@ -61,17 +64,24 @@ def rehearse(run: Run, card: Card) -> None:
             if os.path.lexists(ledger):
                 read_rows(ledger)
                 atomic_write(aside / ledger.name, read_capped(ledger, _LEDGER_CAP))
-            with torch.random.fork_rng(devices=[run.settings.device] if run.settings.device.type == "cuda" else []):
+            with torch.random.fork_rng(
+                devices=[run.settings.device] if run.settings.device.type == "cuda" else []
+            ):
                 finished = finished_model(run, run.recipe.storage)
                 row = hub.push(aside, **published(run, finished, card, [], run.recipe.storage, picture=False))
             found = read_rows(aside / ledger.name)[card.name]
             if found.replace(origin=row.origin) != row:
-                raise StorageError(f"{ledger} does not give back what was written to it", "choose another --out")
+                raise StorageError(
+                    f"{ledger} does not give back what was written to it", "choose another --out"
+                )
             _check_ways(aside, run.folder)
         except Exception as error:  # whatever a plugin's model or a disk does
             reason = getattr(error, "message", "") or describe(error)
             raise TrainingError(
-                f"{card.name} is not trained, for it could not be published: {reason.replace(os.sep + aside.name, '')}",
+                (
+                    f"{card.name} is not trained, for it could not be published: "
+                    f"{reason.replace(os.sep + aside.name, '')}"
+                ),
                 getattr(error, "hint", "") or "mend that first",
             ) from error
 
@@ -81,7 +91,10 @@ def _check_ways(aside: Path, folder: Path) -> None:
     for path in aside.rglob("*"):
         target = folder / path.relative_to(aside)
         if os.path.lexists(target) and os.path.isfile(path) == os.path.isdir(target):
-            raise StorageError(f"cannot write {target}: something of that name is in the way", "remove it, or choose another --out")
+            raise StorageError(
+                f"cannot write {target}: something of that name is in the way",
+                "remove it, or choose another --out",
+            )
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""Replay of old fakes (hack 8; Pfau & Vinyals 2016; Shrivastava et al. 2017, section 2.3): D does not forget what G once drew."""
+"""Replay of old fakes (hack 8; Pfau & Vinyals 2016; Shrivastava et al. 2017, section 2.3): D does not forget
+what G once drew.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,20 @@ class Pool(nn.Module):
     images: Tensor
     filled: Tensor
 
-    def __init__(self, image_shape: Sequence[int], batch: int, share: float, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, image_shape: Sequence[int], batch: int, share: float, device: torch.device | str = "cpu"
+    ) -> None:
         super().__init__()
         self.share = share
-        self.register_buffer("images", torch.zeros(BATCHES * batch, *image_shape, dtype=torch.uint8, device=device))
+        self.register_buffer(
+            "images", torch.zeros(BATCHES * batch, *image_shape, dtype=torch.uint8, device=device)
+        )
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))  # on the CPU: it is read each turn
 
     def forward(self, fakes: Tensor, noise: torch.Generator) -> Tensor:
-        """Return `fakes` (N, C, H, W), a share of them replaced by old ones if the pool is full; some of the new enter it."""
+        """Return `fakes` (N, C, H, W), a share of them replaced by old ones if the pool is full; some of the
+        new enter it.
+        """
         n, size = len(fakes), len(self.images)
         shown, entering = fakes, max(1, round(ENTERING * n))
         places = torch.randperm(size, generator=noise, device=noise.device)

@@ -1,4 +1,6 @@
-"""What a run tells the person at the keyboard: a bar with rate, time left and losses, a log, and pictures on the way."""
+"""What a run tells the person at the keyboard: a bar with rate, time left and losses, a log, and pictures on
+the way.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
 
 
 class Report:
-    """Progress on stderr, `log.jsonl`, sample grids, and TensorBoard events where asked for; silent on ranks that do not write.
+    """Progress on stderr, `log.jsonl`, sample grids, and TensorBoard events where asked for; silent on ranks
+    that do not write.
 
     All of it is only for show: what fails is told once, and the run goes on.
     """
@@ -52,8 +55,14 @@ class Report:
             self._bar = Bar(self.run.recipe.steps, initial=self.run.step, unit="step")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        for name, closing in (("progress", self._bar), ("log.jsonl", self._log), ("TensorBoard", self._events)):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name, closing in (
+            ("progress", self._bar),
+            ("log.jsonl", self._log),
+            ("TensorBoard", self._events),
+        ):
             if closing is not None:
                 self._try(name, closing.close)
 
@@ -68,7 +77,10 @@ class Report:
             self._bar.move_to(self.run.step, f"{words}, {self.rate():.0f} img/s")
         elif not self.quiet and time.monotonic() - self._line > _LINE_SECONDS:
             self._line = time.monotonic()
-            tell(f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, {self._left()} left")
+            tell(
+                f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, "
+                f"{self._left()} left"
+            )
 
     def finding(self, finding: Finding) -> None:
         """Tell and log what the training doctor has found."""
@@ -78,7 +90,9 @@ class Report:
             tell(safe_text(finding, 1000))
 
     def checkpoint(self) -> None:
-        """Draw a grid of samples, now and then, and flush the log; open it again where it could not be written."""
+        """Draw a grid of samples, now and then, and flush the log; open it again where it could not be
+        written.
+        """
         if not self.active:
             return
         if self._log is None:
@@ -87,7 +101,11 @@ class Report:
             self._logged(self._log.flush)
         if self._events is not None:
             self._try("TensorBoard", self._events.flush)
-        if self._sampled == 0.0 or time.monotonic() - self._sampled > SAMPLE_SECONDS or self.run.step >= self.run.recipe.steps:
+        if (
+            self._sampled == 0.0
+            or time.monotonic() - self._sampled > SAMPLE_SECONDS
+            or self.run.step >= self.run.recipe.steps
+        ):
             self._try("samples", self._draw)
             self._sampled = time.monotonic()
 
@@ -125,7 +143,9 @@ class Report:
     def _draw(self) -> None:
         finished = self.run.averages.finished(self.run.model, self.run.players)
         if isinstance(finished, GenerativeModel):
-            save_grid(finished.sample(64, seed=0), self.run.folder / "samples" / f"step-{self.run.step:07d}.png")
+            save_grid(
+                finished.sample(64, seed=0), self.run.folder / "samples" / f"step-{self.run.step:07d}.png"
+            )
 
     def rate(self) -> float:
         """Images per second since this process began."""
@@ -136,11 +156,19 @@ class Report:
         rounds = max(self.run.step - self._first, 1)
         seconds = (self.run.recipe.steps - self.run.step) * (time.monotonic() - self._begun) / rounds
         minutes = round(seconds / 60)
-        return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min" if minutes else f"{seconds:.0f} s"
+        return (
+            f"{minutes // 60} h {minutes % 60:02d} min"
+            if minutes >= 60
+            else f"{minutes} min"
+            if minutes
+            else f"{seconds:.0f} s"
+        )
 
 
 def _log_of(run: Run) -> TextIO:
-    """Open the run's log behind its last checkpoint: what a killed run logged after it will be played, and logged, again."""
+    """Open the run's log behind its last checkpoint: what a killed run logged after it will be played, and
+    logged, again.
+    """
     path = run.folder / "log.jsonl"
     if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
         raise StorageError(f"{path} is not a regular file", "remove it")
@@ -159,12 +187,15 @@ def _step_of(line: str) -> float:
 
 
 def _tensorboard(folder: Path, step: int) -> Any:
-    """Open a writer of events; TensorBoard hides what a killed run told of the rounds after `step`: they will be played again."""
+    """Open a writer of events; TensorBoard hides what a killed run told of the rounds after `step`: they will
+    be played again.
+    """
     try:
         from torch.utils.tensorboard import SummaryWriter
     except Exception as error:  # an optional import may fail in any way
         raise GenzooError(
-            f"TensorBoard logs need the package tensorboard ({type(error).__name__})", "pip install 'genzoo[tensorboard]'"
+            f"TensorBoard logs need the package tensorboard ({type(error).__name__})",
+            "pip install 'genzoo[tensorboard]'",
         ) from error
     try:
         return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)

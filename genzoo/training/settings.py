@@ -1,4 +1,6 @@
-"""What the machine decides: device, precision, memory layout, compilation. "auto" means what measured best on that device."""
+"""What the machine decides: device, precision, memory layout, compilation. "auto" means what measured best on
+that device.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,11 @@ class Settings:
 
     def words(self) -> str:
         """Return the settings in a few words, for cards and logs."""
-        parts = [str(self.device), "bf16" if self.bf16 else "fp32", "channels_last" if self.channels_last else "channels_first"]
+        parts = [
+            str(self.device),
+            "bf16" if self.bf16 else "fp32",
+            "channels_last" if self.channels_last else "channels_first",
+        ]
         return ", ".join(parts + (["compiled"] if self.compile else []))
 
 
@@ -60,7 +66,9 @@ def settle(recipe: Recipe, device: torch.device | str | None) -> Settings:
 
 
 def find_device(device: torch.device | str | None) -> torch.device:
-    """Return `device` as torch.device, the first GPU or the CPU where it is None; raise ArgumentError where it is not there."""
+    """Return `device` as torch.device, the first GPU or the CPU where it is None; raise ArgumentError where
+    it is not there.
+    """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -68,5 +76,7 @@ def find_device(device: torch.device | str | None) -> torch.device:
         torch.zeros(1, device=chosen).item()  # on the meta device there is nothing to read
     except (RuntimeError, AssertionError, TypeError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ArgumentError(f"device {str(device)!r} cannot be used: {reason}", "for example device='cpu'") from error
+        raise ArgumentError(
+            f"device {str(device)!r} cannot be used: {reason}", "for example device='cpu'"
+        ) from error
     return chosen

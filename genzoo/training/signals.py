@@ -13,14 +13,20 @@ from genzoo.show import tell
 
 # A person, and what schedulers send before they kill. Windows has but some of them.
 _ALWAYS = ("SIGINT", "SIGTERM", "SIGBREAK")
-_UNLESS_HANDLED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")  # a program that calls us may have plans of its own for these
+_UNLESS_HANDLED = (
+    "SIGHUP",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGXCPU",
+)  # a program that calls us may have plans of its own for these
 
 
 class Wish:
     """The wish that a run ends.
 
-    While there is something to be saved, only a second Ctrl-C cancels that; any number of other signals does not. Under torchrun not
-    even that: it passes on what the terminal or the scheduler has sent already, so that one Ctrl-C may come twice.
+    While there is something to be saved, only a second Ctrl-C cancels that; any number of other signals does
+    not. Under torchrun not even that: it passes on what the terminal or the scheduler has sent already, so
+    that one Ctrl-C may come twice.
 
     Attributes:
         number: of the signal that asked first, 0 where none did.
@@ -56,9 +62,11 @@ class Wish:
 
 @contextmanager
 def listening(*, talks: bool = True, group: bool = False) -> Iterator[Wish]:
-    """Turn signals that ask for the end into a wish, inside the block; outside it they mean what they did before.
+    """Turn signals that ask for the end into a wish, inside the block; outside it they mean what they did
+    before.
 
-    Ignored ones (SIGHUP under nohup) stay ignored. In another thread than the main one Python hears no signals, and nothing is done.
+    Ignored ones (SIGHUP under nohup) stay ignored. In another thread than the main one Python hears no
+    signals, and nothing is done.
 
     Args:
         talks: whether to say on stderr what was heard.
@@ -77,7 +85,9 @@ def listening(*, talks: bool = True, group: bool = False) -> Iterator[Wish]:
 
 
 def ignore_repetitions() -> None:
-    """Ignore what asked for the end, but for Ctrl-C, in a process that is about to end: it may be asked again while it says so."""
+    """Ignore what asked for the end, but for Ctrl-C, in a process that is about to end: it may be asked again
+    while it says so.
+    """
     if threading.current_thread() is threading.main_thread():
         for number in _numbers():
             if number != signal.SIGINT:
@@ -91,6 +101,10 @@ def _numbers() -> list[signal.Signals]:
         if number is None:
             continue
         handler = signal.getsignal(number)
-        if handler is not None and handler != signal.SIG_IGN and (name in _ALWAYS or handler == signal.SIG_DFL):
+        if (
+            handler is not None
+            and handler != signal.SIG_IGN
+            and (name in _ALWAYS or handler == signal.SIG_DFL)
+        ):
             found.append(number)
     return found

@@ -1,4 +1,6 @@
-"""The terms of a run: what must be as it was for a checkpoint to be gone on from, and what may differ but is told."""
+"""The terms of a run: what must be as it was for a checkpoint to be gone on from, and what may differ but is
+told.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +21,37 @@ from genzoo.recipe import FACTS, Recipe
 from genzoo.training.checkpoint import Facts
 from genzoo.training.settings import Settings
 
-SWITCHES = ("precision", "channels_last", "compile", "cuda_graphs")  # "auto" is the machine's choice; what came of it is compared
-_ELSEWHERE = ("data", "steps", "storage", "watch", "licence")  # keys that decide no bits, or are compared in another way
+SWITCHES = (
+    "precision",
+    "channels_last",
+    "compile",
+    "cuda_graphs",
+)  # "auto" is the machine's choice; what came of it is compared
+_ELSEWHERE = (
+    "data",
+    "steps",
+    "storage",
+    "watch",
+    "licence",
+)  # keys that decide no bits, or are compared in another way
 
 
 def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the keys that decide a run's bits, JSON-ready: two runs that differ in one cannot continue each other.
+    """Return the keys that decide a run's bits, JSON-ready: two runs that differ in one cannot continue each
+    other.
 
-    Tables are resolved for the named `players`: `rate=1e-3` and `rate.generator=1e-3 rate.discriminator=1e-3` are one recipe. The name
-    of the data is no part of it: data are known by their content.
+    Tables are resolved for the named `players`: `rate=1e-3` and `rate.generator=1e-3 rate.discriminator=1e-3`
+    are one recipe. The name of the data is no part of it: data are known by their content.
     """
     facts = asdict(recipe)
     for key in (*FACTS, *_ELSEWHERE):
         facts.pop(key)
     if players:
-        for table, value_of in (("rate", recipe.rate_of), ("optimizer", recipe.optimizer_of), ("turns", recipe.turns_of)):
+        for table, value_of in (
+            ("rate", recipe.rate_of),
+            ("optimizer", recipe.optimizer_of),
+            ("turns", recipe.turns_of),
+        ):
             facts[table] = {player: value_of(player) for player in players}
     return plain(facts)
 
@@ -84,11 +102,16 @@ def changed(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
         return ""
     then = ", ".join(f"{key} {theirs.get(key, 'unknown')}" for key in keys)
     now = ", ".join(f"{key} {ours.get(key, 'unknown')}" for key in keys)
-    return f"the run began with {then}; it goes on with {now}: its weights may differ in the last bits from those of an uninterrupted run"
+    return (
+        f"the run began with {then}; it goes on with {now}: its weights may differ in the last bits "
+        "from those of an uninterrupted run"
+    )
 
 
 def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -> None:
-    """Raise TrainingError where the checkpoint at `path` with the facts `theirs` cannot be gone on from by the run of `ours`."""
+    """Raise TrainingError where the checkpoint at `path` with the facts `theirs` cannot be gone on from by
+    the run of `ours`.
+    """
     names = list(ours.recipe["rate"])
     # What an older genzoo did not know had its default.
     recipes = [{**fingerprint(Recipe(), names), **theirs.recipe}, dict(ours.recipe)]
@@ -103,7 +126,10 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
     _check_equal(path, "data", theirs.images, ours.images, data)
     if theirs.data != ours.data:
         raise TrainingError(
-            f"the checkpoint {path} was made with other data: also {theirs.images}, but their pixels, labels, order or split are others",
+            (
+                f"the checkpoint {path} was made with other data: also {theirs.images}, but their pixels, "
+                "labels, order or split are others"
+            ),
             data,
         )
     _check_equal(path, "config", configs[0], configs[1], settings)
@@ -112,17 +138,22 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
 
 def _check_equal(path: Path, key: str, theirs: Any, ours: Any, hint: str) -> None:
     if theirs != ours:
-        raise TrainingError(f"the checkpoint {path} was made with other {key}: {_difference(theirs, ours)}", hint)
+        raise TrainingError(
+            f"the checkpoint {path} was made with other {key}: {_difference(theirs, ours)}", hint
+        )
 
 
 def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
-    """Raise where the checkpoint's rates or noise were not those of this recipe: how many steps there are decides when they fall."""
+    """Raise where the checkpoint's rates or noise were not those of this recipe: how many steps there are
+    decides when they fall.
+    """
     step, steps = theirs.step, theirs.steps
     begin = min(recipe.bound_from, recipe.replace(steps=steps).bound_from)
     if steps != recipe.steps and step > begin:
         what = "noise" if recipe.instance_noise else "rates"
         raise TrainingError(
-            f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps its {what} would "
+            f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps its "
+            f"{what} would "
             f"have been others (cooldown={recipe.cooldown:g}, instance_noise={recipe.instance_noise:g})",
             f"resume with --steps {steps}, or choose another --out",
         )
@@ -143,7 +174,11 @@ def _plain(value: Any) -> Any:
         return plain(value)
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
+    if (
+        value is None
+        or isinstance(value, bool | int | str)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
         return value
     return str(value)
 

@@ -2,9 +2,9 @@
 
     python tests/benchmarks/bench_dcgan_samples.py [--width 64] [-n 10000] [--rounds 1] [--device cpu]
 
-The usual way is `with torch.no_grad(): generator(torch.randn(n, 100, 1, 1))` in float32 and NCHW: all n in one pass, or in a loop over
-batches of 256 that keeps every batch. Every measurement is made by a fresh process, whose peak memory is then that of the way it
-samples.
+The usual way is `with torch.no_grad(): generator(torch.randn(n, 100, 1, 1))` in float32 and NCHW: all n in
+one pass, or in a loop over batches of 256 that keeps every batch. Every measurement is made by a fresh
+process, whose peak memory is then that of the way it samples.
 """
 
 from __future__ import annotations
@@ -31,8 +31,17 @@ def usual_net(width: int, device: str) -> Any:
 
     layers: list[Any] = [nn.ConvTranspose2d(LATENT, 8 * width, 4, 1, 0, bias=False)]
     for a in (8, 4, 2):
-        layers += [nn.BatchNorm2d(a * width), nn.ReLU(True), nn.ConvTranspose2d(a * width, a * width // 2, 4, 2, 1, bias=False)]
-    layers += [nn.BatchNorm2d(width), nn.ReLU(True), nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh()]
+        layers += [
+            nn.BatchNorm2d(a * width),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(a * width, a * width // 2, 4, 2, 1, bias=False),
+        ]
+    layers += [
+        nn.BatchNorm2d(width),
+        nn.ReLU(True),
+        nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False),
+        nn.Tanh(),
+    ]
     return nn.Sequential(*layers).to(torch.device(device)).eval()
 
 
@@ -44,7 +53,10 @@ def usual(args: argparse.Namespace, batch: int) -> Callable[[int], int]:
 
     def draw(n: int) -> int:
         with torch.no_grad():
-            parts = [net(torch.randn(min(batch, n - first), LATENT, 1, 1, device=args.device)) for first in range(0, n, batch)]
+            parts = [
+                net(torch.randn(min(batch, n - first), LATENT, 1, 1, device=args.device))
+                for first in range(0, n, batch)
+            ]
         return sum(len(part) for part in parts)
 
     return draw
@@ -79,20 +91,37 @@ def work(args: argparse.Namespace) -> None:
     if args.device != "cpu":
         torch.cuda.synchronize()
     seconds = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 * (1 if sys.platform == "linux" else 1 / 1024)
+    peak = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        / 1024
+        * (1 if sys.platform == "linux" else 1 / 1024)
+    )
     print(json.dumps({"seconds": seconds, "rate": drawn / seconds, "peak_mib": peak}))
 
 
 def measured(way: str, n: int, args: argparse.Namespace) -> dict[str, float]:
     """Return the numbers of a fresh process."""
-    command = [sys.executable, sys.argv[0], "--width", args.width, "-n", n, "--device", args.device, WORKER, way]
+    command = [
+        sys.executable,
+        sys.argv[0],
+        "--width",
+        args.width,
+        "-n",
+        n,
+        "--device",
+        args.device,
+        WORKER,
+        way,
+    ]
     done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
 
 def main() -> None:
     """Measure, or be the worker of one way."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("-n", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=1)
@@ -115,7 +144,13 @@ def main() -> None:
         rows.append((way, median(measurements, "rate"), ratios[way], peak, few[way], peak / few[way]))
     columns = ("way", "images/s", f"times {args.ways[0]}", "peak MiB", "peak MiB of 256", "ratio")
     title = f"{args.n:,} images, DCGAN 64 × 64, width {args.width}"
-    report(title, machine(args.device), columns, rows, {"ratios": ratios, "rounds": results, "peak_mib_of_256": few})
+    report(
+        title,
+        machine(args.device),
+        columns,
+        rows,
+        {"ratios": ratios, "rounds": results, "peak_mib_of_256": few},
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""One training iteration of a 64 × 64 DCGAN: genzoo's loop against the usual one, the same nets and batch, in turn.
+"""One training iteration of a 64 × 64 DCGAN: genzoo's loop against the usual one, the same nets and batch, in
+turn.
 
-    python tests/benchmarks/bench_dcgan_step.py [--width 64] [--discriminator-width 64] [--batch 64] [--rounds 10] [--device cpu]
+    python tests/benchmarks/bench_dcgan_step.py [--width 64] [--discriminator-width 64] [--batch 64] [--rounds
+    10] [--device cpu]
 
-The usual loop is the recipe of the best-known examples, written here from scratch: float32, NCHW, sigmoid and binary cross-entropy,
-real and fake images each with its own backward pass, a generator update whose backward pass fills D's gradients as well, Adam as
-it is by default. Images are random and in memory: no loader is measured.
+The usual loop is the recipe of the best-known examples, written here from scratch: float32, NCHW, sigmoid and
+binary cross-entropy, real and fake images each with its own backward pass, a generator update whose backward
+pass fills D's gradients as well, Adam as it is by default. Images are random and in memory: no loader is
+measured.
 """
 
 from __future__ import annotations
@@ -36,9 +39,17 @@ def usual(args: argparse.Namespace) -> Callable[[], None]:
     up = [nn.ConvTranspose2d(LATENT, 8 * g, 4, 1, 0, bias=False), nn.BatchNorm2d(8 * g), nn.ReLU(True)]
     down = [nn.Conv2d(3, d, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
     for a in (8, 4, 2):
-        up += [nn.ConvTranspose2d(a * g, a * g // 2, 4, 2, 1, bias=False), nn.BatchNorm2d(a * g // 2), nn.ReLU(True)]
+        up += [
+            nn.ConvTranspose2d(a * g, a * g // 2, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(a * g // 2),
+            nn.ReLU(True),
+        ]
         b = 8 // a
-        down += [nn.Conv2d(b * d, 2 * b * d, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * b * d), nn.LeakyReLU(0.2, inplace=True)]
+        down += [
+            nn.Conv2d(b * d, 2 * b * d, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(2 * b * d),
+            nn.LeakyReLU(0.2, inplace=True),
+        ]
     generator = nn.Sequential(*up, nn.ConvTranspose2d(g, 3, 4, 2, 1, bias=False), nn.Tanh()).to(device)
     discriminator = nn.Sequential(*down, nn.Conv2d(8 * d, 1, 4, 1, 0, bias=False), nn.Sigmoid()).to(device)
     generator.apply(scaled)
@@ -74,7 +85,8 @@ def usual(args: argparse.Namespace) -> Callable[[], None]:
 
 
 def genzoo(args: argparse.Namespace) -> Callable[[], None]:
-    """Return one round of genzoo's loop with its defaults: what `genzoo train` does between two lines of progress."""
+    """Return one round of genzoo's loop with its defaults: what `genzoo train` does between two lines of
+    progress."""
     import numpy as np
 
     from genzoo import Recipe, create
@@ -113,7 +125,9 @@ def timed(step: Callable[[], None], device: str) -> Callable[[], dict[str, float
 
 def main() -> None:
     """Measure, or be one of the two workers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--discriminator-width", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
@@ -125,13 +139,25 @@ def main() -> None:
     if args.worker:
         serve(timed({"usual": usual, "genzoo": genzoo}[args.worker](args), args.device))
         return
-    shared = ["--width", args.width, "--discriminator-width", args.discriminator_width, "--batch", args.batch, "--device", args.device]
+    shared = [
+        "--width",
+        args.width,
+        "--discriminator-width",
+        args.discriminator_width,
+        "--batch",
+        args.batch,
+        "--device",
+        args.device,
+    ]
     results = take_turns(("usual", "genzoo"), args.rounds, [str(word) for word in shared], args.warm)
     ratio = paired(results["genzoo"], results["usual"], "seconds")
     seconds = {name: median(results[name], "seconds") for name in results}
     rows = [(name, args.batch / value, value) for name, value in seconds.items()]
     nets = f"64 × 64, widths {args.width}/{args.discriminator_width}, batch {args.batch}"
-    title, columns = f"DCGAN step, {nets}: {ratio:.2f} times the usual loop", ("loop", "images/s", "seconds a step")
+    title, columns = (
+        f"DCGAN step, {nets}: {ratio:.2f} times the usual loop",
+        ("loop", "images/s", "seconds a step"),
+    )
     report(title, machine(args.device), columns, rows, {"ratio": ratio, "rounds": results})
 
 

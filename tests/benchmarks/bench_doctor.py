@@ -1,4 +1,5 @@
-"""What the training doctor costs: the time of its looks, over fifty rounds, beside that of the rounds themselves.
+"""What the training doctor costs: the time of its looks, over fifty rounds, beside that of the rounds
+themselves.
 
     python tests/benchmarks/bench_doctor.py --name dcgan-bedrooms
 
@@ -50,7 +51,10 @@ def main() -> None:
     examination = seconds(lambda number: run.doctor.look(GROWN_UP + EXAMINED * (number + 1), losses), 10)
     look = seconds(lambda number: run.doctor.look(GROWN_UP + 1, losses), 1000)
     share = (examination / EXAMINED + look) / step
-    print(f"{given.name}: a round {step * 1e3:.0f} ms, an examination {examination * 1e3:.1f} ms, a look {look * 1e6:.0f} µs: {share:.2%}")
+    print(
+        f"{given.name}: a round {step * 1e3:.0f} ms, an examination {examination * 1e3:.1f} ms, a look "
+        f"{look * 1e6:.0f} µs: {share:.2%}"
+    )
 
 
 if __name__ == "__main__":

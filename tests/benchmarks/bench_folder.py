@@ -1,4 +1,5 @@
-"""A folder of small JPEGs: the first look, a second one, and what of the second is knowing that no file has changed.
+"""A folder of small JPEGs: the first look, a second one, and what of the second is knowing that no file has
+changed.
 
     python tests/benchmarks/bench_folder.py [--count 5000] [--side 128] [--rounds 5]
 
@@ -27,14 +28,17 @@ def write(folder: Path, count: int, side: int) -> float:
     """Write `count` smooth pictures with some noise, and return the bytes of one."""
     noise = np.random.default_rng(0)
     for i in range(count):
-        small = Image.fromarray(noise.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
+        small = Image.fromarray(noise.integers(0, 256, (8, 8, 3), dtype=np.uint8)).resize(
+            (side, side), Image.Resampling.BICUBIC
+        )
         grain = noise.integers(0, 24, (side, side, 1), dtype=np.uint8)
         Image.fromarray(np.asarray(small) // 2 + grain).save(folder / f"{i:05}.jpg", quality=90)
     return sum(path.stat().st_size for path in folder.iterdir()) / count
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Return how long `work` takes by the clock, and by the processors, which other programs hardly disturb."""
+    """Return how long `work` takes by the clock, and by the processors, which other programs hardly
+    disturb."""
     start = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - start[0], time.process_time() - start[1]
@@ -61,7 +65,10 @@ def main() -> None:
         }
         open_data(photos)
         print(machine())
-        print(f"{given.count:,} JPEGs of {given.side}x{given.side}, {each / 1e3:.1f} kB each; medians of {given.rounds}")
+        print(
+            f"{given.count:,} JPEGs of {given.side}x{given.side}, {each / 1e3:.1f} kB each; medians of "
+            f"{given.rounds}"
+        )
         times = {way: [] for way in ways}
         for _ in range(given.rounds):
             for way, work in ways.items():

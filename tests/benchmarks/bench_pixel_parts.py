@@ -1,4 +1,5 @@
-"""Single calls of the pixel models' layers, each beside what it replaced: milliseconds of the processor's time.
+"""Single calls of the pixel models' layers, each beside what it replaced: milliseconds of the processor's
+time.
 
     OMP_NUM_THREADS=1 python tests/benchmarks/bench_pixel_parts.py [--batch 32]
 
@@ -27,7 +28,11 @@ def convolutions(n: int) -> Pair:
     padded = torch.randn(n, P, SIDE + 1, SIDE).bfloat16().contiguous(memory_format=last)
     cut = torch.randn(2 * P, P, 2, 3).bfloat16().contiguous(memory_format=last)
     name = "64→128, masked 3 × 3 in float32, NCHW / open 2 × 3 in bf16, features last"
-    return name, lambda: torch.conv2d(x, kernel, None, 1, 1), lambda: torch.conv2d(padded, cut, None, 1, (0, 1))
+    return (
+        name,
+        lambda: torch.conv2d(x, kernel, None, 1, 1),
+        lambda: torch.conv2d(padded, cut, None, 1, (0, 1)),
+    )
 
 
 def tanh(n: int) -> Pair:
@@ -59,7 +64,11 @@ def firsts(n: int) -> Pair:
             y = layer(x)
         y.backward(grown)
 
-    return "first layer, forth and back, stock / patches", lambda: step(lambda x: stock(x)[:, :, :SIDE]), lambda: step(stem)
+    return (
+        "first layer, forth and back, stock / patches",
+        lambda: step(lambda x: stock(x)[:, :, :SIDE]),
+        lambda: step(stem),
+    )
 
 
 def least(calls: tuple[Callable[[], object], ...], rounds: int = 9) -> list[float]:
@@ -77,7 +86,9 @@ def main() -> None:
     """Measure all pairs."""
     from genzoo.training.memory import keep_freed_memory
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--batch", type=int, default=32)
     args = parser.parse_args()
     keep_freed_memory()  # as in training

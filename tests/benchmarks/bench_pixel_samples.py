@@ -1,6 +1,8 @@
-"""Drawing images with a pixel model: genzoo's cached sampler against one pass of the network per pixel, the same net, in turn.
+"""Drawing images with a pixel model: genzoo's cached sampler against one pass of the network per pixel, the
+same net, in turn.
 
-    python tests/benchmarks/bench_pixel_samples.py gated-pixelcnn [-n 16] [--layers 12] [--width 64] [--passes 4] [--rounds 3]
+    python tests/benchmarks/bench_pixel_samples.py gated-pixelcnn [-n 16] [--layers 12] [--width 64] [--passes
+    4] [--rounds 3]
 
 The ways:
     genzoo             model.sample(n), in float64, so that its images are those of the naive loop bit for bit
@@ -8,8 +10,8 @@ The ways:
     naive, fp32        the same in float32, which draws the same images nearly always
     usual              the net of plain_pixel.py in float32: square masked kernels, as tutorials draw with it
 
-A naive loop is H · W passes of one and the same work and takes minutes to hours, so `--passes` of them are timed and scaled up. Weights
-are fresh; no way looks at them.
+A naive loop is H · W passes of one and the same work and takes minutes to hours, so `--passes` of them are
+timed and scaled up. Weights are fresh; no way looks at them.
 """
 
 from __future__ import annotations
@@ -40,7 +42,11 @@ def make(args: argparse.Namespace) -> Callable[[], dict[str, float]]:
             return torch.bernoulli(torch.sigmoid(plain(x)[:, :, 5, 5]))
 
         return scaled(once, torch.zeros(args.n, *SHAPE, device=args.device), args.passes)
-    model = create(args.name, image_shape=SHAPE, head="bernoulli", layers=layers, width=width).to(args.device).eval()
+    model = (
+        create(args.name, image_shape=SHAPE, head="bernoulli", layers=layers, width=width)
+        .to(args.device)
+        .eval()
+    )
     if args.worker == "genzoo":
         return lambda: timed(lambda: model.sample(args.n, seed=0))
     model = model if "fp32" in args.worker else model.double()
@@ -78,7 +84,9 @@ def scaled(once: Callable[..., object], x: object, passes: int) -> Callable[[], 
 
 def main() -> None:
     """Measure, or be one of the workers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("-n", type=int, default=16)
     parser.add_argument("--layers", type=int, default=0)
@@ -93,7 +101,19 @@ def main() -> None:
     if args.worker:
         serve(make(args))
         return
-    shared = [args.name, "-n", args.n, "--layers", args.layers, "--width", args.width, "--passes", args.passes, "--device", args.device]
+    shared = [
+        args.name,
+        "-n",
+        args.n,
+        "--layers",
+        args.layers,
+        "--width",
+        args.width,
+        "--passes",
+        args.passes,
+        "--device",
+        args.device,
+    ]
     results = take_turns(args.ways, args.rounds, [str(word) for word in shared], args.warm)
     rows, ratios = [], {}
     for way, found in results.items():
@@ -101,8 +121,18 @@ def main() -> None:
         one = median(found, "pass") if "pass" in found[0] else ""
         rows.append((way, median(found, "seconds"), one, median(found, "cpu"), *ratios[way]))
     layers, width = sizes(args)
-    title = f"{args.n} images of {args.name}, {layers} layers, width {width}, 28 × 28; naive loops by {args.passes} of 784 passes"
-    columns = ("way", "seconds", "seconds a pass", "of the processor", "times genzoo's", "by the processor's time")
+    title = (
+        f"{args.n} images of {args.name}, {layers} layers, width {width}, 28 × 28; naive loops by "
+        f"{args.passes} of 784 passes"
+    )
+    columns = (
+        "way",
+        "seconds",
+        "seconds a pass",
+        "of the processor",
+        "times genzoo's",
+        "by the processor's time",
+    )
     report(title, machine(args.device), columns, rows, {"ratios": ratios, "rounds": results})
 
 

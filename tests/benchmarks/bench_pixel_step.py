@@ -1,12 +1,13 @@
 """One training step of a pixel model: genzoo's loop against the usual one, the same net and batch, in turn.
 
-    python tests/benchmarks/bench_pixel_step.py gated-pixelcnn [--layers 12] [--width 64] [--batch 32] [--rounds 5] [--device cpu]
-    python tests/benchmarks/bench_pixel_step.py pixelrnn-diagonal --share
+    python tests/benchmarks/bench_pixel_step.py gated-pixelcnn [--layers 12] [--width 64] [--batch 32]
+    [--rounds 5] [--device cpu] python tests/benchmarks/bench_pixel_step.py pixelrnn-diagonal --share
 
-The usual loop is in plain_pixel.py: float32, NCHW, square masked kernels, recurrences as loops over columns that autograd follows, Adam
-as it is by default. genzoo's side is the loop of `genzoo train` with its defaults; "genzoo, fp32" the same with precision=fp32. Layers
-and width are those of the published model. Images are random, black and white, and in memory: no loader is measured. On a machine that
-others use too, the processor's time is the one to compare; with one thread (OMP_NUM_THREADS=1) it is the work done.
+The usual loop is in plain_pixel.py: float32, NCHW, square masked kernels, recurrences as loops over columns
+that autograd follows, Adam as it is by default. genzoo's side is the loop of `genzoo train` with its
+defaults; "genzoo, fp32" the same with precision=fp32. Layers and width are those of the published model.
+Images are random, black and white, and in memory: no loader is measured. On a machine that others use too,
+the processor's time is the one to compare; with one thread (OMP_NUM_THREADS=1) it is the work done.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def genzoo(args: argparse.Namespace, precision: str = "auto") -> Callable[[], fl
     from genzoo.training.memory import keep_freed_memory
     from genzoo.training.settings import settle
 
-    recipe = Recipe(data="random", steps=10**9, batch=args.batch, rate={"all": 1e-3}, ema=0.9995, precision=precision)
+    recipe = Recipe(
+        data="random", steps=10**9, batch=args.batch, rate={"all": 1e-3}, ema=0.9995, precision=precision
+    )
     settings = settle(recipe, args.device)
     if settings.device.type == "cpu":
         keep_freed_memory()  # as genzoo.training.conduct does
@@ -80,7 +83,8 @@ def genzoo(args: argparse.Namespace, precision: str = "auto") -> Callable[[], fl
 
 
 def timed(step: Callable[[], float]) -> Callable[[], dict[str, float]]:
-    """Return a measurement of `step` in seconds, by the clock and of the processor; reading the loss waits for the device."""
+    """Return a measurement of `step` in seconds, by the clock and of the processor; reading the loss waits
+    for the device."""
 
     def measure() -> dict[str, float]:
         begun, worked = time.perf_counter(), time.process_time()
@@ -91,7 +95,8 @@ def timed(step: Callable[[], float]) -> Callable[[], dict[str, float]]:
 
 
 def share(step: Callable[[], float]) -> float:
-    """Return what part of a step's time passes in the recurrence, forwards and backwards, by torch.profiler."""
+    """Return what part of a step's time passes in the recurrence, forwards and backwards, by
+    torch.profiler."""
     from torch.profiler import ProfilerActivity, profile
 
     step()
@@ -104,7 +109,9 @@ def share(step: Callable[[], float]) -> float:
 
 def main() -> None:
     """Measure, or be one of the workers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--layers", type=int, default=0)
     parser.add_argument("--width", type=int, default=0)
@@ -113,16 +120,34 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:2])
-    parser.add_argument("--share", action="store_true", help="print only what share of a step the recurrence has")
+    parser.add_argument(
+        "--share", action="store_true", help="print only what share of a step the recurrence has"
+    )
     parser.add_argument(WORKER, choices=WAYS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        serve(timed(usual(args) if args.worker == "usual" else genzoo(args, "fp32" if "fp32" in args.worker else "auto")))
+        serve(
+            timed(
+                usual(args)
+                if args.worker == "usual"
+                else genzoo(args, "fp32" if "fp32" in args.worker else "auto")
+            )
+        )
         return
     if args.share:
         print(f"{args.name}: {share(genzoo(args)):.0%} of a step passes in the recurrence")
         return
-    shared = [args.name, "--layers", args.layers, "--width", args.width, "--batch", args.batch, "--device", args.device]
+    shared = [
+        args.name,
+        "--layers",
+        args.layers,
+        "--width",
+        args.width,
+        "--batch",
+        args.batch,
+        "--device",
+        args.device,
+    ]
     results = take_turns(args.ways, args.rounds, [str(word) for word in shared], args.warm)
     first = results[args.ways[0]]
     rows, ratios = [], {}
@@ -135,7 +160,14 @@ def main() -> None:
         rows.append((way, args.batch / seconds, seconds, cpu, *ratios[way]))
     layers, width = sizes(args)
     title = f"Training step of {args.name}, {layers} layers, width {width}, 28 × 28, batch {args.batch}"
-    columns = ("loop", "images/s", "seconds a step", "of the processor", f"times {args.ways[0]}", "by the processor's time")
+    columns = (
+        "loop",
+        "images/s",
+        "seconds a step",
+        "of the processor",
+        f"times {args.ways[0]}",
+        "by the processor's time",
+    )
     report(title, machine(args.device), columns, rows, {"ratios": ratios, "rounds": results})
 
 

@@ -1,12 +1,14 @@
-"""Sample quality: how long each measure of 10,000 against 10,000 images takes, and the control figures of Gaussians.
+"""Sample quality: how long each measure of 10,000 against 10,000 images takes, and the control figures of
+Gaussians.
 
-    python tests/benchmarks/bench_quality.py [-n 10000] [--data mnist] [--features gist|NAME]... [--metrics fid,kid,...]
-    python tests/benchmarks/bench_quality.py --control [-n 10000] [--dimensions 1000] [--seed 0]
+    python tests/benchmarks/bench_quality.py [-n 10000] [--data mnist] [--features gist|NAME]... [--metrics
+    fid,kid,...] python tests/benchmarks/bench_quality.py --control [-n 10000] [--dimensions 1000] [--seed 0]
 
 Training images stand in for samples, beside the floor. Core seconds are time of a core, which a busy machine
-does not change; the images are decoded before. `--control` prints precision, recall, density and coverage of two sets of draws of one
-Gaussian. The authors' package prints 0.477, 0.471, 1.06 and 0.974 for one draw of 10,000 in 1,000 dimensions; density differs by some per
-cent from draw to draw, for in so many dimensions a few points are near to all.
+does not change; the images are decoded before. `--control` prints precision, recall, density and coverage of
+two sets of draws of one Gaussian. The authors' package prints 0.477, 0.471, 1.06 and 0.974 for one draw of
+10,000 in 1,000 dimensions; density differs by some per cent from draw to draw, for in so many dimensions a
+few points are near to all.
 """
 
 from __future__ import annotations
@@ -50,12 +52,20 @@ def timed(args: argparse.Namespace) -> None:
             rows.append((found.label, found.n, found.n_reference, *took, found.value))
             print(*rows[-1], flush=True)
     title = f"Sample quality on {args.data}"
-    report(title, machine(), ("measure", "n", "against", "seconds", "core seconds", "value of the floor"), rows, {"rows": rows})
+    report(
+        title,
+        machine(),
+        ("measure", "n", "against", "seconds", "core seconds", "value of the floor"),
+        rows,
+        {"rows": rows},
+    )
 
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("-n", type=int, default=10_000)
     parser.add_argument("--data", default="mnist")
     parser.add_argument("--features", action="append")

@@ -1,8 +1,10 @@
 """A round of the official GANs on a GPU, with its turns recorded as CUDA graphs and without.
 
-    python tests/benchmarks/bench_recorded_turns.py [NAME ...] [--rounds 60] [--warm 8] [--turns 0] [--device cuda]
+    python tests/benchmarks/bench_recorded_turns.py [NAME ...] [--rounds 60] [--warm 8] [--turns 0] [--device
+    cuda]
 
-Rounds of the recipe on random images in memory, one after the other without waiting for a loss; `--turns` sets those of the critic.
+Rounds of the recipe on random images in memory, one after the other without waiting for a loss; `--turns`
+sets those of the critic.
 """
 
 from __future__ import annotations
@@ -33,8 +35,16 @@ def milliseconds(name: str, graphs: str, args: argparse.Namespace) -> float:
     recipe = card.recipe.replace(cuda_graphs=graphs, **turns)
     pixels = np.random.default_rng(0).integers(0, 256, (2048, *card.config["image_shape"]), np.uint8)
     model = build(card, card.config, recipe)
-    run = Run(model, recipe, Images(pixels=pixels, name="random"), settle(recipe, args.device), Path(tempfile.mkdtemp()))
-    wait = torch.cuda.synchronize if args.device != "cpu" else lambda: None  # a CPU records nothing: both columns are alike
+    run = Run(
+        model,
+        recipe,
+        Images(pixels=pixels, name="random"),
+        settle(recipe, args.device),
+        Path(tempfile.mkdtemp()),
+    )
+    wait = (
+        torch.cuda.synchronize if args.device != "cpu" else lambda: None
+    )  # a CPU records nothing: both columns are alike
     for _ in range(args.warm):
         run.play_round()
     wait()
@@ -47,7 +57,9 @@ def milliseconds(name: str, graphs: str, args: argparse.Namespace) -> float:
 
 def main() -> None:
     """Measure each model both ways, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", default=NAMES)
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--warm", type=int, default=8)

@@ -1,10 +1,12 @@
-"""The importance-weighted bound of K draws: genzoo's way against the usual one, the same net with fresh weights, in turn.
+"""The importance-weighted bound of K draws: genzoo's way against the usual one, the same net with fresh
+weights, in turn.
 
-    python tests/benchmarks/bench_vae_iwae.py [--card vae-mnist] [--k 5000] [--images 32] [--rounds 5] [--of 10000] [--device cpu]
+    python tests/benchmarks/bench_vae_iwae.py [--card vae-mnist] [--k 5000] [--images 32] [--rounds 5] [--of
+    10000] [--device cpu]
 
-The usual way takes one image at a time, a hundred draws in each pass of the decoder, with a sigmoid, binary cross-entropy and
-torch.distributions. Measured are `--images` random images; the table says what `--of` images would take, and how much of it is time of
-a core, which a busy machine does not change.
+The usual way takes one image at a time, a hundred draws in each pass of the decoder, with a sigmoid, binary
+cross-entropy and torch.distributions. Measured are `--images` random images; the table says what `--of`
+images would take, and how much of it is time of a core, which a busy machine does not change.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ def usual(args: argparse.Namespace) -> Callable[[], None]:
             for first in range(0, args.k, DRAWS):
                 z = q.sample((min(DRAWS, args.k - first),))[:, 0]
                 decoded = torch.sigmoid(model.decoder(z))
-                likelihood = -binary_cross_entropy(decoded, x.expand_as(decoded), reduction="none").sum((1, 2, 3))
+                likelihood = -binary_cross_entropy(decoded, x.expand_as(decoded), reduction="none").sum(
+                    (1, 2, 3)
+                )
                 weights.append(likelihood + prior.log_prob(z).sum(1) - q.log_prob(z).sum(1))
             float(torch.logsumexp(torch.cat(weights), 0) - math.log(args.k))
 
@@ -83,7 +87,9 @@ def timed(estimate: Callable[[], None]) -> Callable[[], dict[str, float]]:
 
 def main() -> None:
     """Measure, or be one of the two workers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--card", default="vae-mnist")
     parser.add_argument("--k", type=int, default=5000)
     parser.add_argument("--images", type=int, default=32)
@@ -100,7 +106,10 @@ def main() -> None:
     ratio = paired(results["genzoo"], results["usual"], "seconds")
     seconds = {name: median(results[name], "seconds") for name in results}
     core = {name: median(results[name], "core") / args.images * args.of / 60 for name in results}
-    rows = [(name, args.images * args.k / value, value / args.images * args.of / 60, core[name]) for name, value in seconds.items()]
+    rows = [
+        (name, args.images * args.k / value, value / args.images * args.of / 60, core[name])
+        for name, value in seconds.items()
+    ]
     title = f"IWAE-{args.k} of {args.card}: {ratio:.2f} times the usual way"
     columns = ("way", "decodings/s", f"minutes for {args.of:,} images", "core-minutes")
     report(title, machine(args.device), columns, rows, {"ratio": ratio, "rounds": results})

@@ -1,10 +1,12 @@
-"""Training of a VAE on 28 × 28 black and white images, loader included: genzoo's loop against the usual one, the same net, in turn.
+"""Training of a VAE on 28 × 28 black and white images, loader included: genzoo's loop against the usual one,
+the same net, in turn.
 
-    python tests/benchmarks/bench_vae_loop.py [--width 400] [--latents 20] [--batch 128] [--steps 100] [--rounds 8] [--device cpu]
+    python tests/benchmarks/bench_vae_loop.py [--width 400] [--latents 20] [--batch 128] [--steps 100]
+    [--rounds 8] [--device cpu]
 
-The usual loop is that of the best-known MNIST example, written here from scratch: a data set that makes a Pillow picture and then a
-tensor of each image, a DataLoader that shuffles, sigmoid and binary cross-entropy, Adam as it is by default, the loss read at every
-step. Images are random bits, as large a set as MNIST.
+The usual loop is that of the best-known MNIST example, written here from scratch: a data set that makes a
+Pillow picture and then a tensor of each image, a DataLoader that shuffles, sigmoid and binary cross-entropy,
+Adam as it is by default, the loss read at every step. Images are random bits, as large a set as MNIST.
 """
 
 from __future__ import annotations
@@ -52,7 +54,10 @@ def usual(args: argparse.Namespace) -> Callable[[], None]:
     class Net(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.hidden, self.mean, self.log_var = (nn.Linear(784, args.width), *(nn.Linear(args.width, args.latents) for _ in range(2)))
+            self.hidden, self.mean, self.log_var = (
+                nn.Linear(784, args.width),
+                *(nn.Linear(args.width, args.latents) for _ in range(2)),
+            )
             self.back, self.out = nn.Linear(args.latents, args.width), nn.Linear(args.width, 784)
 
         def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -113,14 +118,19 @@ def timed(step: Callable[[], None], args: argparse.Namespace) -> Callable[[], di
         begun, spent = time.perf_counter(), time.process_time()
         for _ in range(args.steps):
             step()
-        return {"seconds": (time.perf_counter() - begun) / args.steps, "core": (time.process_time() - spent) / args.steps}
+        return {
+            "seconds": (time.perf_counter() - begun) / args.steps,
+            "core": (time.process_time() - spent) / args.steps,
+        }
 
     return measure
 
 
 def main() -> None:
     """Measure, or be one of the two workers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--width", type=int, default=400)
     parser.add_argument("--latents", type=int, default=20)
     parser.add_argument("--batch", type=int, default=128)
@@ -136,9 +146,21 @@ def main() -> None:
     results = take_turns(("usual", "genzoo"), args.rounds, shared, 1)
     ratio = paired(results["genzoo"], results["usual"], "seconds")
     seconds = {name: median(results[name], "seconds") for name in results}
-    rows = [(name, args.batch / value, 1000 * value, 1000 * median(results[name], "core")) for name, value in seconds.items()]
-    title = f"VAE 784-{args.width}-{args.latents}, batch {args.batch}, loader included: {ratio:.2f} times the usual loop"
-    report(title, machine(args.device), ("loop", "images/s", "ms a step", "ms of a core"), rows, {"ratio": ratio, "rounds": results})
+    rows = [
+        (name, args.batch / value, 1000 * value, 1000 * median(results[name], "core"))
+        for name, value in seconds.items()
+    ]
+    title = (
+        f"VAE 784-{args.width}-{args.latents}, batch {args.batch}, loader included: {ratio:.2f} "
+        "times the usual loop"
+    )
+    report(
+        title,
+        machine(args.device),
+        ("loop", "images/s", "ms a step", "ms of a core"),
+        rows,
+        {"ratio": ratio, "rounds": results},
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
-"""A critic update with its gradient penalty and a generator update of a 64 × 64 WGAN-GP: genzoo's loop against the usual one, in turn.
+"""A critic update with its gradient penalty and a generator update of a 64 × 64 WGAN-GP: genzoo's loop
+against the usual one, in turn.
 
-    python tests/benchmarks/bench_wgan_gp_step.py [--width 64] [--discriminator-width 64] [--norm layer] [--critic 1] [--rounds 8]
+    python tests/benchmarks/bench_wgan_gp_step.py [--width 64] [--discriminator-width 64] [--norm layer]
+    [--critic 1] [--rounds 8]
 
-The same nets and batch. The usual loop is that of the best-known examples, written here from scratch: float32, NCHW, a backward pass each
-for real images, fakes and the penalty, its gradients by autograd.grad with create_graph, new fakes for the generator, whose backward pass
-fills the critic's gradients as well, Adam as it is by default. Images are random and in memory: no loader is measured.
+The same nets and batch. The usual loop is that of the best-known examples, written here from scratch:
+float32, NCHW, a backward pass each for real images, fakes and the penalty, its gradients by autograd.grad
+with create_graph, new fakes for the generator, whose backward pass fills the critic's gradients as well, Adam
+as it is by default. Images are random and in memory: no loader is measured.
 """
 
 from __future__ import annotations
@@ -31,7 +34,11 @@ def usual(args: argparse.Namespace) -> Callable[[], None]:
     up = [nn.ConvTranspose2d(LATENT, 8 * g, 4, 1, 0, bias=False), nn.BatchNorm2d(8 * g), nn.ReLU(True)]
     down = [nn.Conv2d(3, d, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
     for a in (8, 4, 2):
-        up += [nn.ConvTranspose2d(a * g, a * g // 2, 4, 2, 1, bias=False), nn.BatchNorm2d(a * g // 2), nn.ReLU(True)]
+        up += [
+            nn.ConvTranspose2d(a * g, a * g // 2, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(a * g // 2),
+            nn.ReLU(True),
+        ]
         b = 8 // a
         down += [nn.Conv2d(b * d, 2 * b * d, 4, 2, 1), *norm(2 * b * d), nn.LeakyReLU(0.2, inplace=True)]
     generator = nn.Sequential(*up, nn.ConvTranspose2d(g, 3, 4, 2, 1), nn.Tanh()).to(device)
@@ -49,7 +56,9 @@ def usual(args: argparse.Namespace) -> Callable[[], None]:
         alpha = torch.rand(len(real), 1, 1, 1, device=device)
         points = (alpha * real + (1 - alpha) * fake).requires_grad_(True)
         values = critic(points)
-        (slope,) = torch.autograd.grad(values, points, torch.ones_like(values), create_graph=True, retain_graph=True)
+        (slope,) = torch.autograd.grad(
+            values, points, torch.ones_like(values), create_graph=True, retain_graph=True
+        )
         return PENALTY * ((slope.flatten(1).norm(2, dim=1) - 1) ** 2).mean()
 
     def criticise() -> None:
@@ -81,7 +90,8 @@ def usual(args: argparse.Namespace) -> Callable[[], None]:
 
 
 def genzoo(args: argparse.Namespace) -> Callable[[], None]:
-    """Return one round of genzoo's loop with its defaults: what `genzoo train` does between two lines of progress."""
+    """Return one round of genzoo's loop with its defaults: what `genzoo train` does between two lines of
+    progress."""
     import numpy as np
 
     from genzoo import Recipe, create
@@ -91,9 +101,15 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
     from genzoo.training.settings import settle
 
     recipe = Recipe(
-        data="random", steps=10**9, batch=args.batch, rate={"all": RATE}, betas=BETAS, objective="wasserstein", penalty=PENALTY,
+        data="random",
+        steps=10**9,
+        batch=args.batch,
+        rate={"all": RATE},
+        betas=BETAS,
+        objective="wasserstein",
+        penalty=PENALTY,
         turns={"discriminator": args.critic},
-    )  # fmt: skip
+    )
     settings = settle(recipe, args.device)
     if settings.device.type == "cpu":
         keep_freed_memory()  # as genzoo.training.conduct does
@@ -110,7 +126,9 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
 
 def main() -> None:
     """Measure, or be one of the two workers."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--discriminator-width", type=int, default=64)
     parser.add_argument("--norm", choices=("layer", "none"), default="layer")
@@ -130,8 +148,14 @@ def main() -> None:
     ratio = paired(results["genzoo"], results["usual"], "seconds")
     seconds = {name: median(results[name], "seconds") for name in results}
     rows = [(name, args.batch / value, value) for name, value in seconds.items()]
-    nets = f"64 × 64, widths {args.width}/{args.discriminator_width}, {args.norm} norm, batch {args.batch}, {args.critic} critic update(s)"
-    title, columns = f"WGAN-GP step, {nets}: {ratio:.2f} times the usual loop", ("loop", "images/s", "seconds a step")
+    nets = (
+        f"64 × 64, widths {args.width}/{args.discriminator_width}, {args.norm} norm, batch "
+        f"{args.batch}, {args.critic} critic update(s)"
+    )
+    title, columns = (
+        f"WGAN-GP step, {nets}: {ratio:.2f} times the usual loop",
+        ("loop", "images/s", "seconds a step"),
+    )
     report(title, machine(args.device), columns, rows, {"ratio": ratio, "rounds": results})
 
 

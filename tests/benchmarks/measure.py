@@ -1,8 +1,8 @@
 """What the benchmarks share: workers that take turns, the machine in words, and a table.
 
-Two variants are compared by two processes that take turns, one measurement each, round after round: machines drift by a quarter
-within minutes, so only the ratio of neighbours means anything. Each has its own process, since an allocator's settings and a
-peak of memory belong to a process.
+Two variants are compared by two processes that take turns, one measurement each, round after round: machines
+drift by a quarter within minutes, so only the ratio of neighbours means anything. Each has its own process,
+since an allocator's settings and a peak of memory belong to a process.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class Worker:
         return json.loads(line)
 
 
-def take_turns(names: Sequence[str], rounds: int, arguments: Sequence[str], warm: int = 0) -> dict[str, list[dict[str, float]]]:
+def take_turns(
+    names: Sequence[str], rounds: int, arguments: Sequence[str], warm: int = 0
+) -> dict[str, list[dict[str, float]]]:
     """Return `rounds` measurements of each variant, made in turn after `warm` that do not count."""
     workers = {name: Worker(name, arguments) for name in names}
     results: dict[str, list[dict[str, float]]] = {name: [] for name in names}
@@ -83,18 +85,30 @@ def machine(device: str = "cpu") -> dict[str, Any]:
     from genzoo import __version__
 
     facts: dict[str, Any] = {
-        "processor": _processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-        "isa": torch.backends.cpu.get_cpu_capability(), "amx": torch.cpu._is_amx_tile_supported(),
-        "avx512_bf16": torch.cpu._is_avx512_bf16_supported(), "python": platform.python_version(),
-        "torch": torch.__version__, "genzoo": __version__, "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "isa": torch.backends.cpu.get_cpu_capability(),
+        "amx": torch.cpu._is_amx_tile_supported(),
+        "avx512_bf16": torch.cpu._is_avx512_bf16_supported(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "genzoo": __version__,
+        "system": platform.platform(),
         "command": " ".join(["python", *sys.argv]),
-    }  # fmt: skip
+    }
     if device != "cpu":
         facts["gpu"] = torch.cuda.get_device_name(device)
     return facts
 
 
-def report(title: str, facts: Mapping[str, Any], columns: Sequence[str], rows: Sequence[Sequence[Any]], result: Mapping[str, Any]) -> None:
+def report(
+    title: str,
+    facts: Mapping[str, Any],
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    result: Mapping[str, Any],
+) -> None:
     """Print a Markdown table for people, then everything as one line of JSON."""
     print(f"## {title}\n")
     print(", ".join(f"{key} {value}" for key, value in facts.items()) + "\n")
@@ -117,4 +131,7 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     keys = {key.strip(): value.strip() for key, value in found.items()}
-    return f"{keys.get('model name', platform.machine())}, family {keys.get('cpu family', '?')} model {keys.get('model', '?')}"
+    return (
+        f"{keys.get('model name', platform.machine())}, family {keys.get('cpu family', '?')} model "
+        f"{keys.get('model', '?')}"
+    )

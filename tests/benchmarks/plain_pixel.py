@@ -1,7 +1,8 @@
-"""The pixel models as they are usually written, from scratch, to be compared with: float32, NCHW, square kernels with masks, plain loops.
+"""The pixel models as they are usually written, from scratch, to be compared with: float32, NCHW, square
+kernels with masks, plain loops.
 
-Same layers and widths as genzoo-pixel's, Bernoulli head, one channel. Nothing is left out and nothing is made slow on purpose: these are
-the lines that tutorials and the best-known repositories have.
+Same layers and widths as genzoo-pixel's, Bernoulli head, one channel. Nothing is left out and nothing is made
+slow on purpose: these are the lines that tutorials and the best-known repositories have.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from torch.nn import functional as F
 
 
 class MaskedConv(nn.Conv2d):
-    """A square kernel; its mask leaves the rows above and the pixels to the left ("A"), also the middle ("B"), or all of the row."""
+    """A square kernel; its mask leaves the rows above and the pixels to the left ("A"), also the middle
+    ("B"), or all of the row."""
 
     def __init__(self, ins: int, outs: int, side: tuple[int, int], kind: str) -> None:
         super().__init__(ins, outs, side, padding=(side[0] // 2, side[1] // 2))
@@ -44,7 +46,11 @@ def _tail(ins: int, hidden: int) -> nn.Sequential:
 
 def pixelcnn(layers: int, width: int) -> nn.Module:
     """Return a PixelCNN of residual blocks."""
-    return nn.Sequential(MaskedConv(1, 2 * width, (7, 7), "A"), *[Block(width) for _ in range(layers)], _tail(2 * width, 2 * width))
+    return nn.Sequential(
+        MaskedConv(1, 2 * width, (7, 7), "A"),
+        *[Block(width) for _ in range(layers)],
+        _tail(2 * width, 2 * width),
+    )
 
 
 class GatedLayer(nn.Module):
@@ -68,7 +74,9 @@ class Gated(nn.Module):
 
     def __init__(self, layers: int, width: int, hidden: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([GatedLayer(width if index else 1, width, not index) for index in range(layers)])
+        self.layers = nn.ModuleList(
+            [GatedLayer(width if index else 1, width, not index) for index in range(layers)]
+        )
         self.tail = _tail(width, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -88,7 +96,10 @@ class RowLSTM(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
-        self.inputs, self.states = MaskedConv(2 * width, 4 * width, (1, 3), "B"), nn.Conv1d(width, 4 * width, 3, padding=1, bias=False)
+        self.inputs, self.states = (
+            MaskedConv(2 * width, 4 * width, (1, 3), "B"),
+            nn.Conv1d(width, 4 * width, 3, padding=1, bias=False),
+        )
         self.up = nn.Conv2d(width, 2 * width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -107,7 +118,10 @@ class DiagonalLSTM(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
-        self.inputs, self.states = nn.Conv2d(2 * width, 4 * width, 1), nn.Conv1d(width, 4 * width, 2, bias=False)
+        self.inputs, self.states = (
+            nn.Conv2d(2 * width, 4 * width, 1),
+            nn.Conv1d(width, 4 * width, 2, bias=False),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         height, wide = x.shape[2:]
@@ -125,7 +139,11 @@ class DiagonalLSTM(nn.Module):
 class DiagonalBiLSTM(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.right, self.left, self.up = DiagonalLSTM(width), DiagonalLSTM(width), nn.Conv2d(width, 2 * width, 1)
+        self.right, self.left, self.up = (
+            DiagonalLSTM(width),
+            DiagonalLSTM(width),
+            nn.Conv2d(width, 2 * width, 1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         left = self.left(x.flip(3)).flip(3)
@@ -134,7 +152,11 @@ class DiagonalBiLSTM(nn.Module):
 
 def pixelrnn(layers: int, width: int, kind: type[nn.Module]) -> nn.Module:
     """Return a PixelRNN of recurrent layers of one kind."""
-    return nn.Sequential(MaskedConv(1, 2 * width, (7, 7), "A"), *[kind(width) for _ in range(layers)], _tail(2 * width, 2 * width))
+    return nn.Sequential(
+        MaskedConv(1, 2 * width, (7, 7), "A"),
+        *[kind(width) for _ in range(layers)],
+        _tail(2 * width, 2 * width),
+    )
 
 
 def build(name: str, layers: int, width: int) -> nn.Module:

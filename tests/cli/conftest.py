@@ -1,4 +1,5 @@
-"""A site with a plugin of toys, weights for one of them, and two ways to run the command line: a process of its own, and click's runner."""
+"""A site with a plugin of toys, weights for one of them, and two ways to run the command line: a process of
+its own, and click's runner."""
 
 import pytest
 import toys
@@ -25,9 +26,30 @@ def published(tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     net = toys.gan()
     blob = encode(net, "toy-gan", golden.record(net))
-    score = Score(metric="kid[toy@0123456789ab]", value=0.0123, stderr=0.001, n=100, subject="toy-gan", data="digits", protocol="all pairs")
-    facts = {"licence": "MIT", "data": "digits, 1,610 images", "terms": "research use", "trained": "not at all", "scores": (score,)}
-    row = Row(name="toy-gan", sha256=sha256_of(blob), bytes=len(blob), sources=("folder:toy-gan.safetensors",), plugin="toy-box", **facts)
+    score = Score(
+        metric="kid[toy@0123456789ab]",
+        value=0.0123,
+        stderr=0.001,
+        n=100,
+        subject="toy-gan",
+        data="digits",
+        protocol="all pairs",
+    )
+    facts = {
+        "licence": "MIT",
+        "data": "digits, 1,610 images",
+        "terms": "research use",
+        "trained": "not at all",
+        "scores": (score,),
+    }
+    row = Row(
+        name="toy-gan",
+        sha256=sha256_of(blob),
+        bytes=len(blob),
+        sources=("folder:toy-gan.safetensors",),
+        plugin="toy-box",
+        **facts,
+    )
     hub.push(folder, name="toy-gan", weights=blob, row=row, card_text="# toy-gan\n")
     return folder
 
@@ -47,6 +69,7 @@ def own_site(tmp_path, published):
 
 @pytest.fixture
 def run(monkeypatch, tmp_path, toy_site, published):
-    """Give `run(*args)`, which calls the program in this process, in an empty folder, with the plugin of toys."""
+    """Give `run(*args)`, which calls the program in this process, in an empty folder, with the plugin of
+    toys."""
     with in_process(monkeypatch, tmp_path, toy_site, "toy-box", published) as run:
         yield run

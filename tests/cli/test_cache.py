@@ -25,7 +25,10 @@ def leave(weights):
 
 def test_empty(run, tmp_path):
     done = run("cache")
-    assert (done.exit_code, done.stdout) == (0, "") and f"the cache {tmp_path / 'cache'} is empty" in done.stderr
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "",
+    ) and f"the cache {tmp_path / 'cache'} is empty" in done.stderr
     assert json.loads(run("cache", "list", "--json").stdout) == []
     assert run("cache", "verify").stderr == "no weights are kept\n"
 
@@ -37,7 +40,10 @@ def test_list_and_size(run, weights):
     assert any(line.startswith("weights") and line.endswith("toy-gan") for line in lines)
     assert any(line.startswith("left-over") and "2 kB" in line for line in lines)
     facts = json.loads(run("cache", "list", "--json").stdout)
-    assert {fact["kind"]: fact["bytes"] for fact in facts} == {"weights": weights.stat().st_size, "left-over": 2000}
+    assert {fact["kind"]: fact["bytes"] for fact in facts} == {
+        "weights": weights.stat().st_size,
+        "left-over": 2000,
+    }
     assert {fact["name"] for fact in facts if fact["in_ledger"]} == {"toy-gan"}
     size = json.loads(run("cache", "size", "--json").stdout)
     assert size["bytes"] == weights.stat().st_size + 2000 and size["kinds"]["weights"]["files"] == 1
@@ -50,7 +56,9 @@ def test_prune_asks_nothing_and_says_what_it_freed(run, weights):
     assert done.stdout == "would remove left-over weights/.genzoo-0123456789abcdef.tmp, 2 kB\n"
     assert done.stderr == "would free 2 kB\n" and temporary.exists()
     done = run("cache", "prune")
-    assert done.stdout.startswith("removed left-over ") and done.stderr == "freed 2 kB\n" and done.exit_code == 0
+    assert (
+        done.stdout.startswith("removed left-over ") and done.stderr == "freed 2 kB\n" and done.exit_code == 0
+    )
     assert not temporary.exists() and weights.exists()
 
 
@@ -111,7 +119,9 @@ def test_repair_that_fails_leaves_the_file_and_says_why(run, weights, published,
     assert done.exit_code == 1 and "does not exist" in done.stderr and weights.read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("words", [("list", "--dry-run"), ("verify", "--all"), ("repair", "--days", "3"), ("size", "--days", "3")])
+@pytest.mark.parametrize(
+    "words", [("list", "--dry-run"), ("verify", "--all"), ("repair", "--days", "3"), ("size", "--days", "3")]
+)
 def test_options_that_do_not_fit(run, words):
     done = run("cache", *words)
     assert done.exit_code == 2 and one_line(done.stderr, "does not go with")
@@ -136,5 +146,8 @@ def test_a_cache_that_is_a_file(run, tmp_path):
 
 
 def test_no_torch_is_imported(site):
-    code = "import sys; from genzoo.cli.program import cli; cli.run(['cache', 'list']); print({'torch', 'numpy'} & set(sys.modules))"
+    code = (
+        "import sys; from genzoo.cli.program import cli; cli.run(['cache', 'list']); print({'torch', "
+        "'numpy'} & set(sys.modules))"
+    )
     assert site(python=("-c", code)).stdout == "set()\n"

@@ -29,7 +29,14 @@ def hub_folder(tmp_path_factory):
     for name, net in (("coins", toys.Coins(toys.ToyConfig())), ("toy-gan", toys.gan())):
         blob = encode(net.eval(), name, golden.record(net))
         facts = {"licence": "MIT", "data": "digits", "terms": "", "trained": "not at all", "scores": ()}
-        row = Row(name=name, sha256=sha256_of(blob), bytes=len(blob), sources=(f"folder:{name}.safetensors",), plugin="coin-box", **facts)
+        row = Row(
+            name=name,
+            sha256=sha256_of(blob),
+            bytes=len(blob),
+            sources=(f"folder:{name}.safetensors",),
+            plugin="coin-box",
+            **facts,
+        )
         hub.push(folder, name=name, weights=blob, row=row, card_text=f"# {name}\n")
     return folder
 
@@ -54,32 +61,55 @@ def told(done):
 def test_the_usual_k_are_told_in_both_units(run):
     found = told(run("eval", "coins", "-n", 3, "--json"))
     assert [kind for kind, _, _ in found] == ["elbo"] * 2 + ["iwae"] * 8
-    assert found[2:] == [("iwae", f"K = {k}, images chosen by seed 0", unit) for k in (1, 50, 500, 5000) for unit in ("nats", "bits/dim")]
+    assert found[2:] == [
+        ("iwae", f"K = {k}, images chosen by seed 0", unit)
+        for k in (1, 50, 500, 5000)
+        for unit in ("nats", "bits/dim")
+    ]
 
 
 def test_json_has_all_one_must_know(run):
     for record in json.loads(run("eval", "coins", "-n", 20, "--k", "2", "--json").stdout):
-        facts = {"metric": "nll", "n": 20, "data": "binarized-digits", "transform": "static-binarised", "split": "test", "subject": "coins"}
+        facts = {
+            "metric": "nll",
+            "n": 20,
+            "data": "binarized-digits",
+            "transform": "static-binarised",
+            "split": "test",
+            "subject": "coins",
+        }
         assert facts.items() <= record.items() and record["stderr"] > 0
 
 
 @pytest.mark.parametrize("args", [("--k", "9,2"), ("--k", "2", "--k", "9"), ("--k", " 2 , 9 ,2")])
 def test_others_are_told_where_asked_for(run, args):
-    found = [protocol.partition(",")[0] for _, protocol, _ in told(run("eval", "coins", "-n", 3, *args, "--json"))[2:]]
+    found = [
+        protocol.partition(",")[0]
+        for _, protocol, _ in told(run("eval", "coins", "-n", 3, *args, "--json"))[2:]
+    ]
     assert found == ["K = 2"] * 2 + ["K = 9"] * 2
 
 
 def test_the_training_images_can_be_asked_about(run):
-    values = {split: json.loads(run("eval", "coins", "--k", 1, "--split", split, "--json").stdout)[0] for split in ("train", "test")}
+    values = {
+        split: json.loads(run("eval", "coins", "--k", 1, "--split", split, "--json").stdout)[0]
+        for split in ("train", "test")
+    }
     assert {record["split"]: record["n"] for record in values.values()} == {"train": 1610, "test": 187}
     assert values["train"]["value"] != values["test"]["value"]
 
 
 def test_a_split_that_is_not_there_or_makes_no_sense_is_refused(run):
     for args, words in (
-        (("toy-gan", "--data", "digits", "--split", "train"), ("'toy-gan' are measured against test or validation", "leave split out")),
+        (
+            ("toy-gan", "--data", "digits", "--split", "train"),
+            ("'toy-gan' are measured against test or validation", "leave split out"),
+        ),
         (("coins", "--data", "digits"), ("black and white only", "--binarise threshold or draw")),
-        (("coins", "--binarise", "draw"), ("binarized-digits is static-binarised already", "leave binarise out")),
+        (
+            ("coins", "--binarise", "draw"),
+            ("binarized-digits is static-binarised already", "leave binarise out"),
+        ),
     ):
         done = run("eval", *args)
         assert (done.exit_code, done.stdout) == (1, "") and one_line(done.stderr, *words)
@@ -94,7 +124,10 @@ def test_the_validation_images_of_any_set_can_be_asked_about(run):
 
 def test_grey_images_are_made_black_and_white_where_asked(run):
     for way, words in (("threshold", "white from 128 on"), ("draw", "one draw of seed 0")):
-        assert f"n = 187, digits test, binarised, {words})" in run("eval", "coins", "--data", "digits", "--k", 1, "--binarise", way).stdout
+        assert (
+            f"n = 187, digits test, binarised, {words})"
+            in run("eval", "coins", "--data", "digits", "--k", 1, "--binarise", way).stdout
+        )
 
 
 def test_lines_say_that_they_are_bounds(run):
@@ -121,7 +154,10 @@ def test_k_for_a_model_without_a_bound_says_what_has_one(run):
 def test_what_cannot_be_compared_is_not_ranked_together(run):
     done = run("eval", "coins", "toy-gan", "-n", 20)
     assert done.exit_code == 0 and "Ranking" not in done.stdout
-    words = "coins and toy-gan are not ranked together: metric differs, 'nll' and 'kid': they measure different things"
+    words = (
+        "coins and toy-gan are not ranked together: metric differs, 'nll' and 'kid': they measure "
+        "different things"
+    )
     assert done.stderr.splitlines()[-1] == words
 
 
@@ -129,4 +165,6 @@ def test_one_that_fails_does_not_stop_the_others(run):
     done = run("eval", "toy-gan", "coins", "--k", 5, "-n", 20, "--json")
     assert done.exit_code == 1
     assert {record["subject"] for record in json.loads(done.stdout)} == {"coins"}
-    assert done.stderr.count("\n") == 1 and done.stderr.startswith("genzoo: toy-gan: 'toy-gan' has no importance-weighted bound")
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith(
+        "genzoo: toy-gan: 'toy-gan' has no importance-weighted bound"
+    )

@@ -20,14 +20,29 @@ objective = "minimax"
 
 def test_table_picture_and_figure(run, tmp_path):
     (tmp_path / "some.toml").write_text(FILE)
-    done = run("experiment", str(tmp_path / "some.toml"), "--out", str(tmp_path / "out"), "--set", "channels=1")
+    done = run(
+        "experiment", str(tmp_path / "some.toml"), "--out", str(tmp_path / "out"), "--set", "channels=1"
+    )
     assert done.exit_code == 0, done.stderr
     assert done.stdout.splitlines()[0] == "# Toys" and "|  | one | two |" in done.stdout
     assert "cell 2 of 2: two, seed 0, toy-gan, 2 rounds" in done.stderr
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "all--one--0", "all--two--0", "table.md", "table.json", "samples.png", "saturation.png",
-    }  # fmt: skip
-    again = run("experiment", str(tmp_path / "some.toml"), "--out", str(tmp_path / "out"), "--set", "channels=1", "--json")
+        "all--one--0",
+        "all--two--0",
+        "table.md",
+        "table.json",
+        "samples.png",
+        "saturation.png",
+    }
+    again = run(
+        "experiment",
+        str(tmp_path / "some.toml"),
+        "--out",
+        str(tmp_path / "out"),
+        "--set",
+        "channels=1",
+        "--json",
+    )
     rows = json.loads(again.stdout)
     assert [row["column"] for row in rows] == ["one", "two"] and "cell" not in again.stderr
     assert rows[0]["settings"]["channels"] == 1 and rows[0]["records"]

@@ -1,4 +1,5 @@
-"""`genzoo traverse`, `manifold`, `arithmetic`, `reconstruct`, `neighbours`, `features`: what is drawn, printed, written and refused."""
+"""`genzoo traverse`, `manifold`, `arithmetic`, `reconstruct`, `neighbours`, `features`: what is drawn,
+printed, written and refused."""
 
 import json
 import os
@@ -102,9 +103,27 @@ def drawn(images, columns, **options):
 
 class TestTraverse:
     def test_each_row_is_a_latent_that_grows(self, run):
-        done = run("traverse", "four", "--dimension", "3,0", "--dimension", 1, "--span", 3, "-n", 5, "--seed", 7, "-o", "x.png")
+        done = run(
+            "traverse",
+            "four",
+            "--dimension",
+            "3,0",
+            "--dimension",
+            1,
+            "--span",
+            3,
+            "-n",
+            5,
+            "--seed",
+            7,
+            "-o",
+            "x.png",
+        )
         assert (done.exit_code, done.stdout) == (0, ""), done.output
-        told = "x.png: latents 3, 0, 1 of four, from -3 to 3 in 5 steps, departing from 1 point of the prior, seed 7\n"
+        told = (
+            "x.png: latents 3, 0, 1 of four, from -3 to 3 in 5 steps, departing from 1 point of the "
+            "prior, seed 7\n"
+        )
         assert done.stderr == told
         model = latent_toys.model(latent_size=4)
         images = traverse(model, [3, 0, 1], 5, model.sample_latents(1, seed=7), span=3)
@@ -115,11 +134,17 @@ class TestTraverse:
         words = "latents 0, 1 of plane, from the 5 % to the 95 % quantile of the prior in 9 steps"
         assert done.stderr == f"plane-traverse.png: {words}, departing from 1 point of the prior, seed 1\n"
         model = latent_toys.model()
-        assert np.array_equal(pixels("plane-traverse.png"), drawn(traverse(model, z=model.sample_latents(1, seed=1)).flatten(0, 1), 9))
+        assert np.array_equal(
+            pixels("plane-traverse.png"),
+            drawn(traverse(model, z=model.sample_latents(1, seed=1)).flatten(0, 1), 9),
+        )
 
     def test_several_points_of_departure(self, run):
         done = run("traverse", "pair", "--dimension", 2, "--starts", 2, "--seed", 3, "-o", "x.png")
-        assert "latent 2 of pair, " in done.stderr and "departing from 2 points of the prior, seed 3\n" in done.stderr
+        assert (
+            "latent 2 of pair, " in done.stderr
+            and "departing from 2 points of the prior, seed 3\n" in done.stderr
+        )
         model = toys.gan().eval()
         images = torch.cat([traverse(model, 2, 9, z) for z in model.sample_latents(2, seed=3)])
         assert np.array_equal(pixels("x.png"), drawn(images.flatten(0, 1), 9))
@@ -127,9 +152,9 @@ class TestTraverse:
     def test_from_an_image(self, run, photo):
         done = run("traverse", "plane", "--from", photo, "--dimension", 1, "-n", 3, "-o", "x.png")
         assert (
-            f"latent 1 of plane, from the 5 % to the 95 % quantile of the prior in 3 steps, departing from the code of {photo}"
-            in done.stderr
-        )
+            "latent 1 of plane, from the 5 % to the 95 % quantile of the prior in 3 steps, departing "
+            f"from the code of {photo}"
+        ) in done.stderr
         expected = traverse(latent_toys.model(), 1, 3, torch.tensor([1.0, 0.0]))
         assert np.abs(pixels("x.png").astype(int) - drawn(expected.flatten(0, 1), 3)).max() <= 1
 
@@ -138,8 +163,13 @@ class TestManifold:
     def test_the_first_latent_grows_to_the_right_and_the_second_upwards(self, run):
         done = run("manifold", "plane", "-n", 4, "-o", "x.png")
         assert (done.exit_code, done.stdout) == (0, "")
-        assert done.stderr == "x.png: the two latents of plane, each from the 5 % to the 95 % quantile of the prior in 4 steps\n"
-        assert np.array_equal(pixels("x.png"), drawn(manifold(latent_toys.model(), 4).flatten(0, 1), 4, padding=0))
+        assert done.stderr == (
+            "x.png: the two latents of plane, each from the 5 % to the 95 % quantile of the prior in "
+            "4 steps\n"
+        )
+        assert np.array_equal(
+            pixels("x.png"), drawn(manifold(latent_toys.model(), 4).flatten(0, 1), 4, padding=0)
+        )
         shares = np.round(np.linspace(0.05, 0.95, 4) * 255)
         upper, lower = pixels("x.png")[16::64, 32::64], pixels("x.png")[48::64, 32::64]
         assert np.abs(upper - shares).max() <= 1 and np.abs(lower - shares[::-1, None]).max() <= 1
@@ -151,26 +181,50 @@ class TestInterpolate:
         save_image(torch.full((1, 8, 8), 0.25), other)
         done = run("interpolate", "plane", "--from", photo, "--to", other, "--steps", 5, "-o", "x.png")
         assert (done.exit_code, done.stdout) == (0, ""), done.output
-        assert done.stderr == f"x.png: a walk of 5 steps through the latent space of plane from {photo} to {other}\n"
+        assert (
+            done.stderr
+            == f"x.png: a walk of 5 steps through the latent space of plane from {photo} to {other}\n"
+        )
         model = latent_toys.model()
         ends = torch.cat([read_image(file, (1, 8, 8)) for file in (photo, other)])
         walk = interpolate(model, steps=5, ends=model.encode(ends).mean)[0]
-        assert np.array_equal(pixels("x.png"), np.asarray(beside(grid(ends[:1]), grid(walk, 5), grid(ends[1:]))))
+        assert np.array_equal(
+            pixels("x.png"), np.asarray(beside(grid(ends[:1]), grid(walk, 5), grid(ends[1:])))
+        )
 
     def test_an_autoencoder_walks_between_images_but_not_between_samples(self, run, photo):
         assert run("interpolate", "codes", "--from", photo, "--to", photo).exit_code == 0
         done = run("interpolate", "codes")
-        assert done.exit_code == 1 and one_line(done.stderr, "codes is an autoencoder: it has no distribution of codes")
+        assert done.exit_code == 1 and one_line(
+            done.stderr, "codes is an autoencoder: it has no distribution of codes"
+        )
 
 
 class TestArithmetic:
     def test_concepts_of_labelled_images(self, run):
         smile, grave, man = "Smiling,not-Male", "not-Smiling,not-Male", "not-Smiling,Male"
-        args = ("--plus", smile, "--minus", grave, "--plus", man, "--data", "people", "--seed", 4, "-o", "x.png")
+        args = (
+            "--plus",
+            smile,
+            "--minus",
+            grave,
+            "--plus",
+            man,
+            "--data",
+            "people",
+            "--seed",
+            4,
+            "-o",
+            "x.png",
+        )
         done = run("arithmetic", "plane", *args)
         assert (done.exit_code, done.stdout) == (0, ""), done.output
         assert done.stderr.endswith(" by plane, amid noise of ± 0.25, and the same over pixels; seed 4\n")
-        assert done.stderr.index(f": {smile} (") < done.stderr.index(f" - {grave} (") < done.stderr.index(f" + {man} (")
+        assert (
+            done.stderr.index(f": {smile} (")
+            < done.stderr.index(f" - {grave} (")
+            < done.stderr.index(f" + {man} (")
+        )
         picture = pixels("x.png")
         column, block = 68 + 8 + 19 + 8, 3 * (68 + 8 + 19 + 8)
         means = [picture[-68:, place * column :][:68, :68] for place in range(3)]
@@ -180,9 +234,23 @@ class TestArithmetic:
         assert middle[18, 34] > 128 and middle[50, 34] > 128  # a smiling man
 
     def test_concepts_of_seeds(self, run):
-        args = ("--plus-seeds", "3,14,7:5", "--minus-seeds", "1,2,3", "--noise", 0, "--seed", 0, "-o", "x.png")
+        args = (
+            "--plus-seeds",
+            "3,14,7:5",
+            "--minus-seeds",
+            "1,2,3",
+            "--noise",
+            0,
+            "--seed",
+            0,
+            "-o",
+            "x.png",
+        )
         done = run("arithmetic", "pair", *args)
-        assert done.stderr == "x.png: seeds 3,14,7:5 - seeds 1,2,3 by pair, amid noise of ± 0, and the same over pixels; seed 0\n"
+        assert done.stderr == (
+            "x.png: seeds 3,14,7:5 - seeds 1,2,3 by pair, amid noise of ± 0, and the same over "
+            "pixels; seed 0\n"
+        )
         model = toys.gan().eval()
         plus, minus = of_seeds(model, [3, 14, (7, 5)]), of_seeds(model, [1, 2, 3])
         z, block = plus.mean(0) - minus.mean(0), 2 * (68 + 8 + 19 + 8)
@@ -190,27 +258,49 @@ class TestArithmetic:
             column = pixels("x.png")[:, left : left + 68]
             assert np.array_equal(column[:200], drawn(model.decode(group), 1))
             assert np.array_equal(column[208:], drawn(model.decode(group.mean(0)[None]), 1))
-        assert np.array_equal(pixels("x.png")[-200:, block : block + 200], drawn(model.decode(z.expand(9, -1)), 3))
+        assert np.array_equal(
+            pixels("x.png")[-200:, block : block + 200], drawn(model.decode(z.expand(9, -1)), 3)
+        )
 
     def test_labels(self, run):
         done = run("arithmetic", "codes", "--plus", 7, "--minus", "not-7", "--plus", 1, "--seed", 1)
-        assert done.stderr.startswith("codes-arithmetic.png: 7 (100 images) - not-7 (100 images) + 1 (100 images) by codes"), done.output
+        assert done.stderr.startswith(
+            "codes-arithmetic.png: 7 (100 images) - not-7 (100 images) + 1 (100 images) by codes"
+        ), done.output
         assert ": 7 (5 images) by codes" in run("arithmetic", "codes", "--plus", 7, "-n", 5).stderr
 
     def test_concepts_of_a_gan_are_samples_that_its_discriminator_takes_for_such(self, run):
         smile, grave, man = "Smiling,not-Male", "not-Smiling,not-Male", "not-Smiling,Male"
-        args = ("--plus", smile, "--minus", grave, "--plus", man, "--data", "people", "--seed", 0, "--noise", 0)
+        args = (
+            "--plus",
+            smile,
+            "--minus",
+            grave,
+            "--plus",
+            man,
+            "--data",
+            "people",
+            "--seed",
+            0,
+            "--noise",
+            0,
+        )
         done = run("arithmetic", "faces", *args, "-o", "x.png")
         assert (done.exit_code, done.stdout) == (0, ""), done.output
         line = done.stderr.splitlines()[-1]
         seeds = re.findall(r"\(seeds ([\d:,]+)\)", line)
         assert line == (
-            f"x.png: {smile} (seeds {seeds[0]}) - {grave} (seeds {seeds[1]}) + {man} (seeds {seeds[2]}) by faces, "
+            f"x.png: {smile} (seeds {seeds[0]}) - {grave} (seeds {seeds[1]}) + {man} (seeds {seeds[2]}) "
+            "by faces, "
             "amid noise of ± 0, and the same over pixels; seed 0"
         )
         middle = pixels("x.png")[-200:, 3 * 103 :][66:134, 66:134]
         assert middle[18, 34] > 128 and middle[50, 34] > 128  # a smiling man
-        chosen = [word for flag, group in zip(("--plus", "--minus", "--plus"), seeds, strict=True) for word in (f"{flag}-seeds", group)]
+        chosen = [
+            word
+            for flag, group in zip(("--plus", "--minus", "--plus"), seeds, strict=True)
+            for word in (f"{flag}-seeds", group)
+        ]
         again = run("arithmetic", "faces", *chosen, "--seed", 0, "--noise", 0, "-o", "y.png")
         assert again.exit_code == 0 and np.array_equal(pixels("x.png"), pixels("y.png"))
 
@@ -223,7 +313,10 @@ class TestReconstruct:
     def test_originals_stand_above_reconstructions(self, run):
         done = run("reconstruct", "plane", "-n", 12, "--seed", 5, "-o", "x.png")
         assert done.exit_code == 0, done.output
-        assert done.stderr == "x.png: 12 held-out images of digits, each above its reconstruction by plane, seed 5\n"
+        assert (
+            done.stderr
+            == "x.png: 12 held-out images of digits, each above its reconstruction by plane, seed 5\n"
+        )
         picture = pixels("x.png")
         assert picture.shape == (2 * 134 + 8, 10 * 66 + 2)
         model, images = latent_toys.model(), open_data("digits", split="test").float()
@@ -243,7 +336,10 @@ class TestReconstruct:
         above, below = (picture[top : top + 64].reshape(64, 4, 66)[:, :, :64] for top in (2, 68))
         assert record["value"] == pytest.approx(np.square(above - below).mean(), rel=0.01)
         words = run("reconstruct", "codes", "-n", 4, "--seed", 5).stdout
-        assert words.startswith(f"mse of codes: {record['value']:.4g} ± ") and "(n = 4, digits test, 8-bit)" in words
+        assert (
+            words.startswith(f"mse of codes: {record['value']:.4g} ± ")
+            and "(n = 4, digits test, 8-bit)" in words
+        )
         assert json.loads(run("reconstruct", "codes", "-n", 1, "--json").stdout)[0]["stderr"] is None
 
 
@@ -259,18 +355,34 @@ class TestNeighbours:
         header, *rows = done.stdout.splitlines()
         assert header.split() == ["SAMPLE", "NEAREST"]
         index, distance = found.indices[1].tolist(), found.distances[1].tolist()
-        assert rows[1].split("  ", 1)[1].strip() == f"{index[0]} at {distance[0]:.4g}, {index[1]} at {distance[1]:.4g}"
-        what = f"3 samples of pair, seed 6, beside the nearest of {len(train):,} training images of digits by pixels"
-        assert done.stderr.startswith(f"x.png: {what}; 3 held-out images are ") and done.stderr.endswith(" from theirs (median)\n")
+        assert (
+            rows[1].split("  ", 1)[1].strip()
+            == f"{index[0]} at {distance[0]:.4g}, {index[1]} at {distance[1]:.4g}"
+        )
+        what = (
+            f"3 samples of pair, seed 6, beside the nearest of {len(train):,} training images of "
+            "digits by pixels"
+        )
+        assert done.stderr.startswith(f"x.png: {what}; 3 held-out images are ") and done.stderr.endswith(
+            " from theirs (median)\n"
+        )
 
     def test_the_usual_distance_is_that_of_held_out_images(self, run):
-        entry = json.loads(run("neighbours", "pair", "-n", 187, "--nearest", 1, "--seed", 6, "--json").stdout)[0]
+        entry = json.loads(
+            run("neighbours", "pair", "-n", 187, "--nearest", 1, "--seed", 6, "--json").stdout
+        )[0]
         train, test = (open_data("digits", split=split) for split in ("train", "test"))
-        assert entry["held_out_distance"] == pytest.approx(float(nearest_images(test, train).distances.median()))
+        assert entry["held_out_distance"] == pytest.approx(
+            float(nearest_images(test, train).distances.median())
+        )
 
     @pytest.mark.parametrize(
         ("name", "space", "words"),
-        [("pair", "feature", FEATURES), ("pair", "model", "hidden layers of the discriminator"), ("plane", "model", "means of q(z|x)")],
+        [
+            ("pair", "feature", FEATURES),
+            ("pair", "model", "hidden layers of the discriminator"),
+            ("plane", "model", "means of q(z|x)"),
+        ],
     )
     def test_the_space_is_named(self, run, name, space, words):
         done = run("neighbours", name, "-n", 2, "--nearest", 1, "--space", space, "--seed", 6, "--json")
@@ -281,7 +393,9 @@ class TestNeighbours:
         found = nearest_images(model.sample(2, seed=6), train, space=where)
         entries = json.loads(done.stdout)
         assert [entry["sample"] for entry in entries] == [0, 1]
-        for entry, index, distance in zip(entries, found.indices[:, 0].tolist(), found.distances[:, 0].tolist(), strict=True):
+        for entry, index, distance in zip(
+            entries, found.indices[:, 0].tolist(), found.distances[:, 0].tolist(), strict=True
+        ):
             (near,) = entry["neighbours"]
             assert near == {"index": index, "distance": pytest.approx(distance, rel=1e-6), "mirrored": False}
             assert (entry["space"], entry["data"], entry["n_train"]) == (words, "digits", len(train))
@@ -292,9 +406,13 @@ class TestNeighbours:
         samples, train = toys.gan().sample(6, seed=1), open_data("digits", split="train")
         found = nearest_images(samples, train, k=2, mirrored=True)
         assert found.mirrored.any() and not found.mirrored.all() and " mirrored at " in done.stdout
-        shown = [train.float([index])[0].flip(2) if flip else train.float([index])[0]
-                 for index, flip in zip(found.indices.flatten(), found.mirrored.flatten(), strict=True)]  # fmt: skip
-        assert np.array_equal(pixels("x.png"), np.asarray(beside(grid(samples, 1), grid(torch.stack(shown), 2))))
+        shown = [
+            train.float([index])[0].flip(2) if flip else train.float([index])[0]
+            for index, flip in zip(found.indices.flatten(), found.mirrored.flatten(), strict=True)
+        ]
+        assert np.array_equal(
+            pixels("x.png"), np.asarray(beside(grid(samples, 1), grid(torch.stack(shown), 2)))
+        )
 
 
 class TestFeatures:
@@ -302,11 +420,18 @@ class TestFeatures:
     def test_the_file_holds_plain_arrays(self, run, ending):
         done = run("features", "plane", "-o", f"x.{ending}")
         assert (done.exit_code, done.stdout) == (0, ""), done.output
-        assert done.stderr == f"x.{ending}: 1,797 x 2 means of q(z|x) of plane, digits, 187 of them held out, with labels\n"
+        assert (
+            done.stderr
+            == f"x.{ending}: 1,797 x 2 means of q(z|x) of plane, digits, 187 of them held out, with labels\n"
+        )
         with open(f"x.{ending}", "rb") as file:
             arrays = dict(np.load(file, allow_pickle=False)) if ending == "npz" else load(file.read())
         sides = [open_data("digits", split=split) for split in ("train", "test")]
-        assert {key: str(array.dtype) for key, array in arrays.items()} == {"features": "float32", "held_out": "bool", "labels": "int64"}
+        assert {key: str(array.dtype) for key, array in arrays.items()} == {
+            "features": "float32",
+            "held_out": "bool",
+            "labels": "int64",
+        }
         for held_out, side in enumerate(sides):
             rows = arrays["held_out"] == held_out
             assert np.array_equal(arrays["features"][rows], features(latent_toys.model(), side).numpy())
@@ -332,7 +457,14 @@ class TestFeatures:
     def test_the_probe_is_a_record(self, run):
         done = run("features", "four", "--probe", "-o", "x.npz", "--json")
         told = json.loads(done.stdout)
-        about = {"name": "four", "file": "x.npz", "features": "means of q(z|x)", "shape": [1797, 4], "data": "digits", "labels": True}
+        about = {
+            "name": "four",
+            "file": "x.npz",
+            "features": "means of q(z|x)",
+            "shape": [1797, 4],
+            "data": "digits",
+            "labels": True,
+        }
         assert about.items() <= told.items()
         (record,) = told["records"]
         train, test = (open_data("digits", split=split) for split in ("train", "test"))
@@ -353,7 +485,10 @@ class TestFeatures:
         }
         assert facts.items() <= record.items()
         words = run("features", "four", "--probe").stdout
-        assert words.startswith(f"accuracy[means of q(z|x)] of four: {record['value']:.4g} ± ") and "n = 187 against 1,610" in words
+        assert (
+            words.startswith(f"accuracy[means of q(z|x)] of four: {record['value']:.4g} ± ")
+            and "n = 187 against 1,610" in words
+        )
 
     def test_a_long_fit_is_announced(self, run, monkeypatch):
         monkeypatch.setattr("genzoo.cli.features.LONG", 30)
@@ -373,7 +508,11 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (("traverse", "plane", "--dimension", 2), 1, ("no latent dimension 2: the model has 2, counted from 0", "between 0 and 1")),
+        (
+            ("traverse", "plane", "--dimension", 2),
+            1,
+            ("no latent dimension 2: the model has 2, counted from 0", "between 0 and 1"),
+        ),
         (("traverse", "plane", "--dimension", "-1"), 1, ("no latent dimension -1", "the model has 2")),
         (("traverse", "plane", "--dimension", "smile"), 2, ("'smile' is no whole number", "0,3")),
         (("traverse", "plane", "--dimension", "0,"), 2, ("'' is no whole number",)),
@@ -387,32 +526,72 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (("traverse", "pair", "--from", "PHOTO"), 1, ("ToyGAN decodes z but encodes no images",)),
         (("traverse", "codes"), 1, ("codes is an autoencoder: it has no distribution of codes",)),
         (("traverse", "coin"), 1, (NO_Z,)),
-        (("manifold", "four"), 1, ("a manifold needs two latents, Stripes has 4", "genzoo traverse", "genzoo interpolate")),
+        (
+            ("manifold", "four"),
+            1,
+            ("a manifold needs two latents, Stripes has 4", "genzoo traverse", "genzoo interpolate"),
+        ),
         (("manifold", "pair"), 1, ("two latents, ToyGAN has 4",)),
         (("manifold", "coin"), 1, (NO_Z,)),
         (("manifold", "codes"), 1, ("codes is an autoencoder",)),
         (("manifold", "plane", "-n", 1), 2, ("'-n'",)),
         (("manifold", "plane", "-n", 101), 1, ("at most 10,000 images",)),
         (("interpolate", "plane", "--from", "PHOTO"), 2, ("--from and --to go together",)),
-        (("interpolate", "plane", "--from", "PHOTO", "--to", "PHOTO", "-n", 2), 2, ("leave out -n and --seed",)),
-        (("interpolate", "pair", "--from", "PHOTO", "--to", "PHOTO"), 1, ("encodes no images", "leave out --from and --to")),
-        (("interpolate", "plane", "--from", "BROKEN", "--to", "PHOTO"), 1, ("broken.png cannot be used: corrupt",)),
+        (
+            ("interpolate", "plane", "--from", "PHOTO", "--to", "PHOTO", "-n", 2),
+            2,
+            ("leave out -n and --seed",),
+        ),
+        (
+            ("interpolate", "pair", "--from", "PHOTO", "--to", "PHOTO"),
+            1,
+            ("encodes no images", "leave out --from and --to"),
+        ),
+        (
+            ("interpolate", "plane", "--from", "BROKEN", "--to", "PHOTO"),
+            1,
+            ("broken.png cannot be used: corrupt",),
+        ),
         (("interpolate", "coin"), 1, (NO_Z,)),
         (("arithmetic", "plane"), 2, ("name what to add", "--plus-seeds 3,14,15")),
         (("arithmetic", "plane", "--minus-seeds", "1,2,3"), 2, ("name what to add",)),
         (("arithmetic", "pair", "--plus-seeds", "1,2"), 1, ("seeds has 2", "at least 3")),
-        (("arithmetic", "pair", "--plus-seeds", "1,2,3", "--minus-seeds", "1,2"), 1, ("seeds has 2", "at least 3")),
+        (
+            ("arithmetic", "pair", "--plus-seeds", "1,2,3", "--minus-seeds", "1,2"),
+            1,
+            ("seeds has 2", "at least 3"),
+        ),
         (("arithmetic", "pair", "--plus-seeds", "1,2,x"), 2, ("'x' is no seed", "7:0,7:12")),
         (("arithmetic", "pair", "--plus-seeds", ""), 2, ("'' is no seed",)),
         (("arithmetic", "pair", "--plus-seeds", f"1,2,{2**63}"), 2, ("is no seed",)),
-        (("arithmetic", "faces", "--plus", "Smiling", "--data", "nowhere/"), 1, ("no file or folder 'nowhere/'",)),
-        (("arithmetic", "faces", "--plus", "Smiling"), 1, ("digits has labels but no attributes", "a whole number")),
+        (
+            ("arithmetic", "faces", "--plus", "Smiling", "--data", "nowhere/"),
+            1,
+            ("no file or folder 'nowhere/'",),
+        ),
+        (
+            ("arithmetic", "faces", "--plus", "Smiling"),
+            1,
+            ("digits has labels but no attributes", "a whole number"),
+        ),
         (("arithmetic", "coin", "--plus-seeds", "1,2,3"), 1, (NO_Z,)),
         (("arithmetic", "coin", "--plus", 7), 1, (NO_Z,)),
         (("arithmetic", "plane", "--plus", 12), 1, ("the concept '12' in digits is empty", "at least 3")),
-        (("arithmetic", "plane", "--plus", "Smiling"), 1, ("digits has labels but no attributes", "a whole number")),
-        (("arithmetic", "plane", "--plus", "Female", "--data", "people"), 1, ("no attribute 'Female'", "not-NAME", "Smiling, Male")),
-        (("arithmetic", "plane", "--plus", "Male", "--data", "nowhere/"), 1, ("no file or folder 'nowhere/'",)),
+        (
+            ("arithmetic", "plane", "--plus", "Smiling"),
+            1,
+            ("digits has labels but no attributes", "a whole number"),
+        ),
+        (
+            ("arithmetic", "plane", "--plus", "Female", "--data", "people"),
+            1,
+            ("no attribute 'Female'", "not-NAME", "Smiling, Male"),
+        ),
+        (
+            ("arithmetic", "plane", "--plus", "Male", "--data", "nowhere/"),
+            1,
+            ("no file or folder 'nowhere/'",),
+        ),
         (("arithmetic", "plane", "--plus", 7, "--noise", -1), 2, ("'--noise'",)),
         (("arithmetic", "plane", "--plus", 7, "-n", 2), 2, ("'-n'", "x>=3")),
         (("reconstruct", "pair"), 1, ("encodes no images", "an autoencoder or a VAE does both")),
@@ -421,12 +600,20 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (("neighbours", "codes"), 1, ("codes is an autoencoder",)),
         (("neighbours", "pair", "--space", "nose"), 2, ("'nose'", "pixel")),
         (("neighbours", "pair", "--nearest", 101), 2, ("'--nearest'",)),
-        (("neighbours", "coin", "--space", "model"), 1, ("Bernoulli has no features: it has neither an encoder nor a discriminator",)),
+        (
+            ("neighbours", "coin", "--space", "model"),
+            1,
+            ("Bernoulli has no features: it has neither an encoder nor a discriminator",),
+        ),
         (("features", "coin"), 1, ("Bernoulli has no features",)),
         (("features", "plane", "-o", "x.pkl"), 2, (".npz or .safetensors", "'.pkl'", "x.npz")),
         (("features", "plane", "-o", "x"), 2, ("'a folder'",)),
         (("features", "plane", "-o", "absent/x.npz"), 1, ("absent/x.npz", "no such file or folder")),
-        (("features", "plane", "--probe", "--data", "people"), 1, ("people has no labels to probe for", "leave out --probe")),
+        (
+            ("features", "plane", "--probe", "--data", "people"),
+            1,
+            ("people has no labels to probe for", "leave out --probe"),
+        ),
     ],
     ids=lambda value: " ".join(map(str, value))[:60] if isinstance(value, tuple) else str(value),
 )
@@ -445,11 +632,16 @@ COMMANDS = ("traverse", "manifold", "arithmetic", "reconstruct", "neighbours", "
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_every_command_refuses(run, command):
     needed = ("--plus-seeds", "1,2,3") if command == "arithmetic" else ()
-    for name, words in (("fresh", "'fresh' has no published weights"), ("plain", "no model is called 'plain'; did you mean 'plane'?")):
+    for name, words in (
+        ("fresh", "'fresh' has no published weights"),
+        ("plain", "no model is called 'plain'; did you mean 'plane'?"),
+    ):
         done = run(command, name, *needed)
         assert done.exit_code == 1 and one_line(done.stderr, words)
     done = run(command, "plane", *needed, "-o", "x.gif")
-    assert done.exit_code == 2 and one_line(done.stderr, "'.gif'", f"try -o x.{'npz' if command == 'features' else 'png'}")
+    assert done.exit_code == 2 and one_line(
+        done.stderr, "'.gif'", f"try -o x.{'npz' if command == 'features' else 'png'}"
+    )
     done = run(command, "plane", *needed, "--device", "abacus")
     assert done.exit_code == 1 and one_line(done.stderr, "device 'abacus'")
     assert os.listdir() == []
@@ -476,10 +668,16 @@ def test_the_same_seed_gives_the_same_picture(run, args):
 def test_help_and_wrong_usage_know_no_torch(site):
     """All in one process of its own: whoever mistypes an option is told at once."""
     wrong = (
-        "traverse toy-gan --dimension x", "traverse toy-gan -n 1", "manifold toy-gan -o x.gif", "arithmetic toy-gan",
-        "arithmetic toy-gan --plus-seeds 1,x", "interpolate toy-gan --to x",
-        "reconstruct toy-gan -n 0", "neighbours toy-gan --space nose", "features toy-gan -o x.pkl",
-    )  # fmt: skip
+        "traverse toy-gan --dimension x",
+        "traverse toy-gan -n 1",
+        "manifold toy-gan -o x.gif",
+        "arithmetic toy-gan",
+        "arithmetic toy-gan --plus-seeds 1,x",
+        "interpolate toy-gan --to x",
+        "reconstruct toy-gan -n 0",
+        "neighbours toy-gan --space nose",
+        "features toy-gan -o x.pkl",
+    )
     code = f"""
 import sys
 from genzoo.cli import arithmetic

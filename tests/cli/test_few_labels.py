@@ -52,17 +52,30 @@ def test_a_table_a_verdict_and_a_figure(run):
     done = run("few-labels", "coder", *QUICK, "-o", "x.png")
     assert done.exit_code == 0, done.output
     header, ten, twenty, *verdicts = done.stdout.splitlines()
-    assert header.split("  ")[0] == "LABELS" and all(word in header for word in ("RANDOM", "CODER", "CODER, LINEAR PROBE"))
+    assert header.split("  ")[0] == "LABELS" and all(
+        word in header for word in ("RANDOM", "CODER", "CODER, LINEAR PROBE")
+    )
     assert ten.startswith("10 ") and twenty.startswith("20 ") and ten.count("±") == 3
-    assert [line.startswith(("with 20 labels coder ", "with 20 labels a linear probe of coder ")) for line in verdicts] == [True, True]
-    assert one_line("genzoo: " + done.stderr.splitlines()[-1], "x.png", "50 test images of digits", "2 seeds", "Adam, 3 steps of 32 images")
+    assert [
+        line.startswith(("with 20 labels coder ", "with 20 labels a linear probe of coder "))
+        for line in verdicts
+    ] == [True, True]
+    assert one_line(
+        "genzoo: " + done.stderr.splitlines()[-1],
+        "x.png",
+        "50 test images of digits",
+        "2 seeds",
+        "Adam, 3 steps of 32 images",
+    )
     assert np.asarray(Image.open("x.png")).shape == (560, 1000, 3)
 
 
 def test_json_holds_every_seed(run):
     done = run("few-labels", "coder", *QUICK, "--json", "-o", "x.png")
     rows = json.loads(done.stdout)
-    assert [(row["start"], row["labels"]) for row in rows] == [(s, n) for s in ("random", "encoder", "probe") for n in (10, 20)]
+    assert [(row["start"], row["labels"]) for row in rows] == [
+        (s, n) for s in ("random", "encoder", "probe") for n in (10, 20)
+    ]
     assert all(len(row["values"]) == 2 and row["n"] == 50 and row["data"] == "digits" for row in rows)
 
 
@@ -89,7 +102,11 @@ def test_several_models_share_one_figure(run):
         (("coder", "other"), 1, ("different data", "digits, binarized-digits", "--data")),
         (("lone",), 1, ("'lone' has no data of its own", "--data")),
         (("coder", "--data", "plain.npz"), 1, ("plain has no labels", "digits, mnist")),
-        (("coder", "--labels", "5,20"), 1, ("5 labels are fewer than the 10 classes of digits", "at least 10")),
+        (
+            ("coder", "--labels", "5,20"),
+            1,
+            ("5 labels are fewer than the 10 classes of digits", "at least 10"),
+        ),
         (("coder", "--labels", "10,100000"), 1, ("100,000 labels are 10,000 of each class", "at most 1,")),
         (("coder", "--labels", "0,10"), 2, ("'0,10' must read N,N,...",)),
         (("coder", "--labels", "-10"), 2, ("'-10' must read N,N,...",)),

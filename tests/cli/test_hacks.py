@@ -24,18 +24,29 @@ def test_of_a_model(run):
 
 def test_json(run):
     alone, of_model = (json.loads(run("hacks", *name, "--json").stdout) for name in ((), ("toy-gan",)))
-    assert [row["name"] for row in alone] == [row["name"] for row in of_model] == [each.name for each in HACKS]
+    assert (
+        [row["name"] for row in alone] == [row["name"] for row in of_model] == [each.name for each in HACKS]
+    )
     assert {row["on"] for row in alone} == {None}
     assert {row["name"]: row["on"] for row in of_model} == {
-        each.name: {"on": True, "off": False, "always": True}.get(row["state"]) for each, row in zip(HACKS, of_model, strict=True)
+        each.name: {"on": True, "off": False, "always": True}.get(row["state"])
+        for each, row in zip(HACKS, of_model, strict=True)
     }
     (soft,) = [row for row in of_model if row["name"] == "soft-labels"]
-    assert (soft["number"], soft["where"], soft["key"], soft["default"], soft["on"]) == (6, "recipe", "soft_labels", "0", False)
+    assert (soft["number"], soft["where"], soft["key"], soft["default"], soft["on"]) == (
+        6,
+        "recipe",
+        "soft_labels",
+        "0",
+        False,
+    )
     assert soft["example"] == "--set soft_labels=0.3" and soft["source"].startswith("Salimans")
 
 
 def test_models_of_other_families_play_no_game(run):
     done = run("hacks", "coin")
     assert done.exit_code == 1 and done.stdout == ""
-    assert "'coin' plays no adversarial game" in done.stderr and "genzoo list --family implicit" in done.stderr
+    assert (
+        "'coin' plays no adversarial game" in done.stderr and "genzoo list --family implicit" in done.stderr
+    )
     assert "did you mean 'toy-gan'" in run("hacks", "toy-gna").stderr

@@ -1,6 +1,8 @@
-"""Every option of every command with values that nobody should type: one line and exit code 1 or 2, or the work done; never more.
+"""Every option of every command with values that nobody should type: one line and exit code 1 or 2, or the
+work done; never more.
 
-A seeded choice of the cases runs in the suite; FUZZ=N in the environment runs N times as many, FUZZ=all runs all, which takes long.
+A seeded choice of the cases runs in the suite; FUZZ=N in the environment runs N times as many, FUZZ=all runs
+all, which takes long.
 """
 
 import os
@@ -49,7 +51,8 @@ BASE = {
     "completion": ["bash"],
 }
 CARDS = """
-        Card(name="flat", family=Family.IMPLICIT, model="toys:ToyGAN", config={"latent_size": 2}, recipe=RECIPE),
+        Card(name="flat", family=Family.IMPLICIT, model="toys:ToyGAN", config={"latent_size": 2},
+             recipe=RECIPE),
         Card(name="mask", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=RECIPE),
 """
 CELLS = """
@@ -66,23 +69,122 @@ width = 2
 width = 3
 """
 WORDS = [
-    "", " ", "\t", "\n", "-", "--", "-1", "0", "-0", "1.5", "nan", "inf", "-inf", "1e400", "9" * 30, "9" * 5000, "٤", "²", "1_0", "0x10",
-    "1e3", "true", "None", "{}", "[" * 3000, "(" * 200 + ")" * 200, "a=b", "=", "=1", "steps=nan", "batch=-1",
-    "batch=" + "9" * 30, "rate=0", "rate.=1", "width=0", "image_size=0", "image_size=99999", "channels=-1", "seed=" + "9" * 40, "a.b.c=1",
-    "precision=x", "augment=,",
-    "\udcff", "\ud800", "\U0001f642", "%s%n", "{0}", "$(x)", "x" * 300, "x" * 10_000, "\x1b[31mred\n", "nul\0byte", ",", "1,,2", ":", "3:",
-    "1:2:3", "cpu:99", "cuda", "cuda:-1", "cuda:9", "meta", "mps", "hf:", "hf:a", "hf:a/b/c/d", "hf:../..", "folder:",
-    "folder:\\\\host\\share", "https://", "https://127.0.0.1:1/x",
-    "digits", "binarized-digits", "gist", "coder", "nobody",
-]  # fmt: skip
+    "",
+    " ",
+    "\t",
+    "\n",
+    "-",
+    "--",
+    "-1",
+    "0",
+    "-0",
+    "1.5",
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "9" * 30,
+    "9" * 5000,
+    "٤",
+    "²",
+    "1_0",
+    "0x10",
+    "1e3",
+    "true",
+    "None",
+    "{}",
+    "[" * 3000,
+    "(" * 200 + ")" * 200,
+    "a=b",
+    "=",
+    "=1",
+    "steps=nan",
+    "batch=-1",
+    "batch=" + "9" * 30,
+    "rate=0",
+    "rate.=1",
+    "width=0",
+    "image_size=0",
+    "image_size=99999",
+    "channels=-1",
+    "seed=" + "9" * 40,
+    "a.b.c=1",
+    "precision=x",
+    "augment=,",
+    "\udcff",
+    "\ud800",
+    "\U0001f642",
+    "%s%n",
+    "{0}",
+    "$(x)",
+    "x" * 300,
+    "x" * 10_000,
+    "\x1b[31mred\n",
+    "nul\0byte",
+    ",",
+    "1,,2",
+    ":",
+    "3:",
+    "1:2:3",
+    "cpu:99",
+    "cuda",
+    "cuda:-1",
+    "cuda:9",
+    "meta",
+    "mps",
+    "hf:",
+    "hf:a",
+    "hf:a/b/c/d",
+    "hf:../..",
+    "folder:",
+    "folder:\\\\host\\share",
+    "https://",
+    "https://127.0.0.1:1/x",
+    "digits",
+    "binarized-digits",
+    "gist",
+    "coder",
+    "nobody",
+]
 PATHS = [
-    ".", "..", "/", "~", "~nobody/x", "/dev/null", "/dev/full", "/dev/zero", "/dev/stdin", "pipe", "socket", "folder",
-    "folder/", "loop", "dangling", "locked", "locked/x.png", "empty.png", "text.png", "text.npz", "images.npz",
-    "images.npz/x", "deep/" * 50 + "x",
-    "x/" * 3000, "x" * 255, "x" * 256 + ".png", "folder/" + "x" * 300 + ".npz", "pipe/x", "missing/x.png", "x.png",
-    "x.gif", "x.npz", "x.exe",
-    "one.png", "cells.toml", "nested.toml", "text.toml",
-]  # fmt: skip
+    ".",
+    "..",
+    "/",
+    "~",
+    "~nobody/x",
+    "/dev/null",
+    "/dev/full",
+    "/dev/zero",
+    "/dev/stdin",
+    "pipe",
+    "socket",
+    "folder",
+    "folder/",
+    "loop",
+    "dangling",
+    "locked",
+    "locked/x.png",
+    "empty.png",
+    "text.png",
+    "text.npz",
+    "images.npz",
+    "images.npz/x",
+    "deep/" * 50 + "x",
+    "x/" * 3000,
+    "x" * 255,
+    "x" * 256 + ".png",
+    "folder/" + "x" * 300 + ".npz",
+    "pipe/x",
+    "missing/x.png",
+    "x.png",
+    "x.gif",
+    "x.npz",
+    "x.exe",
+    "one.png",
+    "cells.toml",
+    "nested.toml",
+    "text.toml",
+]
 
 
 class Slow(BaseException):
@@ -99,20 +201,33 @@ def params():
 
 def cases(name, param):
     """Return the calls of `name` with each hostile value for `param`, in a seeded order."""
-    tried = random.Random(zlib.crc32(f"{name} {param.name}".encode())).sample(WORDS + PATHS, len(WORDS + PATHS))
+    tried = random.Random(zlib.crc32(f"{name} {param.name}".encode())).sample(
+        WORDS + PATHS, len(WORDS + PATHS)
+    )
     for value in tried:
         if isinstance(param, click.Argument):
             base = list(BASE[name])
-            place = [p.name for p in cli.get_command(click.Context(cli), name).params if isinstance(p, click.Argument)].index(param.name)
+            place = [
+                p.name
+                for p in cli.get_command(click.Context(cli), name).params
+                if isinstance(p, click.Argument)
+            ].index(param.name)
             base[place : place + 1] = [value]
             yield base
         else:
-            yield [*BASE[name], f"{param.opts[-1]}={value}" if param.opts[-1].startswith("--") else f"{param.opts[-1]}{value}"]
+            yield [
+                *BASE[name],
+                f"{param.opts[-1]}={value}"
+                if param.opts[-1].startswith("--")
+                else f"{param.opts[-1]}{value}",
+            ]
 
 
 def legitimate(args):
     """Say whether a call asks for nothing but very much work, which it may."""
-    return any(arg in ("--data=/", "--data=..", "--steps=" + "9" * 30, "--budget=" + "9" * 30) for arg in args)
+    return any(
+        arg in ("--data=/", "--data=..", "--steps=" + "9" * 30, "--budget=" + "9" * 30) for arg in args
+    )
 
 
 def lay_files(here):
@@ -168,7 +283,9 @@ def verdict(done):
     if "internal error" in done.stderr or "Traceback" in done.stderr or done.exit_code not in (0, 1, 2):
         return f"{done.exit_code}: {done.stderr[-500:]}"
     told = [line for line in done.stderr.splitlines() if line.startswith("genzoo: ")]
-    if done.exit_code and (len(told) != 1 or not done.stderr.endswith(told[0] + "\n") or not one_line(told[0])):
+    if done.exit_code and (
+        len(told) != 1 or not done.stderr.endswith(told[0] + "\n") or not one_line(told[0])
+    ):
         return f"{done.exit_code}, not one line at the end: {done.stderr[-800:]!r}"
     return ""
 

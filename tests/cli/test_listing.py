@@ -47,7 +47,9 @@ class TestList:
         ]
 
     def test_family(self, run):
-        assert [row["name"] for row in json.loads(run("list", "--json", "--family", "implicit").stdout)] == ["toy-gan"]
+        assert [row["name"] for row in json.loads(run("list", "--json", "--family", "implicit").stdout)] == [
+            "toy-gan"
+        ]
         done = run("list", "--family", "approximate")
         assert done.exit_code == 0
         assert "no installed model is of the family approximate" in done.stderr
@@ -68,18 +70,33 @@ class TestList:
         assert done.stderr.count("\n") == 1 and "zoo.toml:1: [toy-gan]" in done.stderr
 
     def test_a_bound_is_written_as_one(self):
-        assert score_words(Score(metric="nll", value=1.23456, unit="bits/dim", kind="elbo")) == "nll ≤ 1.235 bits/dim"
+        assert (
+            score_words(Score(metric="nll", value=1.23456, unit="bits/dim", kind="elbo"))
+            == "nll ≤ 1.235 bits/dim"
+        )
         assert score_words(Score(metric="swd", value=12.0, unit="1e-3", stderr=0.5)) == "swd 12 ± 0.5 × 1e-3"
         assert BOUNDS == records.BOUNDS
 
     def test_of_several_bounds_on_one_likelihood_the_tightest_leads(self):
         def scored(*scores):
-            return Row(name="x", plugin="p", sha256="0" * 64, bytes=1, sources=("package:p/x.safetensors",), scores=scores)
+            return Row(
+                name="x",
+                plugin="p",
+                sha256="0" * 64,
+                bytes=1,
+                sources=("package:p/x.safetensors",),
+                scores=scores,
+            )
 
         about = {"metric": "nll", "unit": "nats", "n": 9, "subject": "x"}
         elbo = Score(value=90.1, kind="elbo", protocol="16 draws", **about)
-        loose, tight = (Score(value=v, kind="iwae", stderr=0.2, protocol=f"K = {k}", **about) for v, k in ((84.6, 50), (83.4, 5000)))
-        fewer = Score(**{**about, "n": 3}, value=80.0, kind="iwae", protocol="K = 1")  # of other images: no rival
+        loose, tight = (
+            Score(value=v, kind="iwae", stderr=0.2, protocol=f"K = {k}", **about)
+            for v, k in ((84.6, 50), (83.4, 5000))
+        )
+        fewer = Score(
+            **{**about, "n": 3}, value=80.0, kind="iwae", protocol="K = 1"
+        )  # of other images: no rival
         bits = Score(**{**about, "unit": "bits/dim"}, value=0.1, kind="iwae")
         assert leading_words(scored(elbo, bits, loose, tight, fewer)) == "nll ≤ 83.4 ± 0.2 nats, K = 5000"
         assert leading_words(scored(elbo, bits)) == "nll ≤ 90.1 nats"
@@ -111,7 +128,12 @@ class TestInfo:
     def test_json(self, run, published):
         facts = json.loads(run("info", "toy-gan", "--json").stdout)
         row = read_rows(published / "zoo.toml")["toy-gan"]
-        assert (facts["sha256"], facts["bytes"], facts["licence"], facts["terms"]) == (row.sha256, row.bytes, row.licence, row.terms)
+        assert (facts["sha256"], facts["bytes"], facts["licence"], facts["terms"]) == (
+            row.sha256,
+            row.bytes,
+            row.licence,
+            row.terms,
+        )
         assert facts["recipe"]["rate"] == {"all": 0.002} and facts["recipe"]["betas"] == [0.5, 0.9]
         assert facts["scores"][0]["protocol"] == "all pairs"
         assert facts["weights"] is True
@@ -120,7 +142,12 @@ class TestInfo:
         assert "none are published; genzoo train coin makes some" in run("info", "coin").stdout
         assert "none are published\n" in run("info", "coder").stdout
         facts = json.loads(run("info", "coder", "--json").stdout)
-        assert (facts["weights"], facts["sha256"], facts["recipe"], facts["scores"]) == (False, None, None, [])
+        assert (facts["weights"], facts["sha256"], facts["recipe"], facts["scores"]) == (
+            False,
+            None,
+            None,
+            [],
+        )
 
     def test_settings_are_written_as_they_are_typed(self):
         assert setting_words(True) == "true"
@@ -131,14 +158,19 @@ class TestInfo:
 @pytest.fixture
 def hostile(own_site, published):
     """A plugin whose every text is hostile, with values that JSON does not know."""
-    texts = f"summary={HOSTILE!r}, paper={HOSTILE!r}, config={{{HOSTILE!r}: {HOSTILE!r}, 'odd': {{1, 2}}, 'nan': float('nan')}}"
+    texts = (
+        f"summary={HOSTILE!r}, paper={HOSTILE!r}, "
+        f"config={{{HOSTILE!r}: {HOSTILE!r}, 'odd': {{1, 2}}, 'nan': float('nan')}}"
+    )
     source = TOYS.replace('summary="A toy"', texts).replace('data="digits"', f"data={HOSTILE!r}")
     lay(own_site.packages, "toy-box", source)
     lay(own_site.packages, "ill", f"raise ValueError({HOSTILE!r})")
     folder = own_site.cwd / "ledger"
     folder.mkdir()
     toml = (published / "zoo.toml").read_text(encoding="utf-8")
-    (folder / "zoo.toml").write_text(toml.replace("research use", "\\u001b[31m\\u202e\\u0007"), encoding="utf-8")
+    (folder / "zoo.toml").write_text(
+        toml.replace("research use", "\\u001b[31m\\u202e\\u0007"), encoding="utf-8"
+    )
     own_site.env["GENZOO_ZOO"] = str(folder)
     return own_site
 
@@ -146,10 +178,17 @@ def hostile(own_site, published):
 @pytest.mark.parametrize(
     "args",
     [
-        ("list",), ("list", "--tree"), ("info", "toy-gan"), ("plugins",), ("list", "--json"), ("info", "toy-gan", "--json"),
-        ("plugins", "--json"), ("train", "toy-gan", "--set", "nothing=1"), ("--help",),
+        ("list",),
+        ("list", "--tree"),
+        ("info", "toy-gan"),
+        ("plugins",),
+        ("list", "--json"),
+        ("info", "toy-gan", "--json"),
+        ("plugins", "--json"),
+        ("train", "toy-gan", "--set", "nothing=1"),
+        ("--help",),
     ],
-)  # fmt: skip
+)
 def test_hostile_texts_never_reach_a_terminal(hostile, args):
     done = hostile(*args)
     assert done.returncode == ("train" in args)

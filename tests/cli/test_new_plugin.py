@@ -19,9 +19,16 @@ from genzoo.files import sha256_of
 ROOT = Path(__file__).resolve().parents[2]
 FAMILIES = [family.value for family in KINDS]
 FILES = {
-    "pyproject.toml", "README.md", "LICENSE", ".gitignore", "genzoo_my_gan/__init__.py", "genzoo_my_gan/my_gan.py",
-    "genzoo_my_gan/py.typed", "tests/test_laws.py", "tests/test_training.py",
-}  # fmt: skip
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    ".gitignore",
+    "genzoo_my_gan/__init__.py",
+    "genzoo_my_gan/my_gan.py",
+    "genzoo_my_gan/py.typed",
+    "tests/test_laws.py",
+    "tests/test_training.py",
+}
 
 
 def written(folder):
@@ -33,7 +40,10 @@ class TestFolder:
     def test_a_small_package_is_written(self, run, family):
         done = run("new-plugin", "my-gan", "--family", family)
         assert (done.exit_code, done.stdout) == (0, "genzoo-my-gan\n"), done.stderr
-        assert "pip install -e 'genzoo-my-gan[test]' && python -m pytest genzoo-my-gan; then: genzoo train my-gan" in done.stderr
+        assert (
+            "pip install -e 'genzoo-my-gan[test]' && python -m pytest genzoo-my-gan; then: genzoo train "
+            "my-gan"
+        ) in done.stderr
         assert written("genzoo-my-gan") == FILES
         assert len(list(Path().iterdir())) == 1, "no draft is left"
         for path in Path("genzoo-my-gan").rglob("*.py"):
@@ -119,9 +129,25 @@ class TestName:
 class TestText:
     @pytest.mark.parametrize("licence", LICENCES)
     def test_the_licence_can_be_chosen(self, run, licence):
-        assert run("new-plugin", "my-gan", "--family", "implicit", "--licence", licence, "--author", "A. N. Other").exit_code == 0
+        assert (
+            run(
+                "new-plugin",
+                "my-gan",
+                "--family",
+                "implicit",
+                "--licence",
+                licence,
+                "--author",
+                "A. N. Other",
+            ).exit_code
+            == 0
+        )
         text = Path("genzoo-my-gan/LICENSE").read_text("utf-8")
-        titles = {"BSD-3-Clause": "BSD 3-Clause License", "Apache-2.0": "Apache License", "none": "All rights reserved"}
+        titles = {
+            "BSD-3-Clause": "BSD 3-Clause License",
+            "Apache-2.0": "Apache License",
+            "none": "All rights reserved",
+        }
         assert titles.get(licence, "MIT License") in text and "$" not in text
         assert ("A. N. Other" in text) == (licence != "Apache-2.0")
         named = "Proprietary" if licence == "none" else licence
@@ -139,19 +165,31 @@ class TestText:
         folder = ROOT / "docs" / "examples" / "genzoo-blobs"
         texts = render("blobs", Family.IMPLICIT, "MIT")
         for path, text in texts.items():
-            assert (folder / path).read_text("utf-8") == text, f"write {path} anew: genzoo new-plugin blobs --family implicit --licence MIT"
+            assert (folder / path).read_text("utf-8") == text, (
+                f"write {path} anew: genzoo new-plugin blobs --family implicit --licence MIT"
+            )
 
     @pytest.mark.parametrize("family", FAMILIES)
     def test_the_linter_has_nothing_to_say(self, tmp_path, family):
         new_plugin.write(render("my-gan", Family(family)), tmp_path / "package")
-        rules = ["--isolated", "--no-cache", "--line-length", "140", "--select", "E,F,W,I,B,UP,ANN,RUF100", "--ignore", "ANN201,ANN001"]
+        rules = [
+            "--isolated",
+            "--no-cache",
+            "--line-length",
+            "140",
+            "--select",
+            "E,F,W,I,B,UP,ANN,RUF100",
+            "--ignore",
+            "ANN201,ANN001",
+        ]
         command = [sys.executable, "-m", "ruff", "check", *rules, tmp_path / "package"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout
 
 
 class TestJourney:
-    """From nothing to somebody else's samples: what the README of the package tells to type, but for the number of steps."""
+    """From nothing to somebody else's samples: what the README of the package tells to type, but for the
+    number of steps."""
 
     def test_a_plugin_is_written_tested_trained_published_and_used_elsewhere(self, tmp_path):
         author, reader = Room(tmp_path / "author"), Room(tmp_path / "reader")
@@ -185,19 +223,27 @@ class TestJourney:
     def test_a_planted_bug_is_told_as_law_seen_and_place(self, tmp_path):
         room = Room(tmp_path)
         texts = render("sad", Family.IMPLICIT)
-        texts["genzoo_sad/sad.py"] = texts["genzoo_sad/sad.py"].replace("logits.flatten()", "logits.flatten().sigmoid()")
+        texts["genzoo_sad/sad.py"] = texts["genzoo_sad/sad.py"].replace(
+            "logits.flatten()", "logits.flatten().sigmoid()"
+        )
         room.install(new_plugin.write(texts, room.folder / "sad"))
         said = room.run("pytest", "-p", "no:cacheprovider", "sad/tests/test_laws.py", code=1).stdout
-        assert "law broken: the discriminator returns logits, not probabilities\n      seen: at most 1 however large" in said
+        assert (
+            "law broken: the discriminator returns logits, not probabilities\n      seen: at most 1 "
+            "however large"
+        ) in said
         assert "   look at: Sad._discriminate: drop the last sigmoid" in said
         assert "1 failed, 6 passed" in said and "Traceback" not in said
 
 
 def test_it_imports_no_torch(tmp_path):
     code = (
-        "import sys; from genzoo.cli.program import cli; cli.run(['new-plugin', 'my-gan', '--family', 'implicit']);"
+        "import sys; from genzoo.cli.program import cli; cli.run(['new-plugin', 'my-gan', '--family', "
+        "'implicit']);"
         "sys.exit(' '.join({'torch', 'numpy', 'PIL'} & set(sys.modules)) or 0)"
     )
     env = {**os.environ, "GENZOO_PLUGINS": ""}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stdout) == (0, "genzoo-my-gan\n"), done.stderr

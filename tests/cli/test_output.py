@@ -64,7 +64,15 @@ def test_sizes(count, words):
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.2, "1 s"), (8.4, "8 s"), (99, "99 s"), (100, "2 min"), (3500, "58 min"), (3600, "1 h 00 min"), (7500, "2 h 05 min")],
+    [
+        (0.2, "1 s"),
+        (8.4, "8 s"),
+        (99, "99 s"),
+        (100, "2 min"),
+        (3500, "58 min"),
+        (3600, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+    ],
 )
 def test_times(seconds, words):
     assert human_time(seconds) == words

@@ -27,13 +27,18 @@ class TestOnePicture:
 
     def test_without_a_seed_one_is_drawn_and_told(self, run):
         assert run("sample", "toy-gan", "-n", 2, "-o", "x.png").exit_code == 0
-        seeds = [re.search(r"seed (\d+)$", run("sample", "toy-gan", "-n", 2, "-o", "x.png").stderr)[1] for _ in range(2)]
+        seeds = [
+            re.search(r"seed (\d+)$", run("sample", "toy-gan", "-n", 2, "-o", "x.png").stderr)[1]
+            for _ in range(2)
+        ]
         assert seeds[0] != seeds[1]
         assert run("sample", "toy-gan", "-n", 2, "-o", "again.png", "--seed", seeds[1]).exit_code == 0
         assert np.array_equal(pixels("x.png"), pixels("again.png"))
 
     def test_without_a_name_nothing_is_overwritten(self, run):
-        names = [run("sample", "toy-gan", "-n", 1, "--seed", seed).stderr.partition(":")[0] for seed in range(3)]
+        names = [
+            run("sample", "toy-gan", "-n", 1, "--seed", seed).stderr.partition(":")[0] for seed in range(3)
+        ]
         assert names == ["toy-gan.png", "toy-gan-2.png", "toy-gan-3.png"]
         assert np.array_equal(pixels("toy-gan.png"), np.asarray(grid(toys.gan().sample(1, seed=0))))
 
@@ -99,7 +104,11 @@ class TestRefusedBeforeAnyWork:
     @pytest.mark.parametrize(
         ("args", "code", "words"),
         [
-            (("sample", "toy-gan", "-n", 10**9), 1, ("one picture shows at most 10,000 images, not 1,000,000,000", "-o samples/")),
+            (
+                ("sample", "toy-gan", "-n", 10**9),
+                1,
+                ("one picture shows at most 10,000 images, not 1,000,000,000", "-o samples/"),
+            ),
             (("interpolate", "toy-gan", "-n", 10**6), 1, ("at most 10,000 images",)),
             (("sample", "toy-gan", "-o", "x.jpg"), 2, ("PNG", "'.jpg'", "x.png")),
             (("interpolate", "toy-gan", "-o", "x.gif"), 2, ("PNG", "'.gif'", "x.png")),
@@ -111,11 +120,27 @@ class TestRefusedBeforeAnyWork:
                 1,
                 ("toy-gan draws an image whole", "genzoo interpolate toy-gan", "--family tractable"),
             ),
-            (("sample", "coin", "--animate", "x.gif", "-n", 101), 1, ("an animation shows at most 100 images, not 101",)),
-            (("sample", "coin", "--animate", "x.png"), 2, ("the animation is written as GIF, not as '.png'", "--animate x.gif")),
+            (
+                ("sample", "coin", "--animate", "x.gif", "-n", 101),
+                1,
+                ("an animation shows at most 100 images, not 101",),
+            ),
+            (
+                ("sample", "coin", "--animate", "x.png"),
+                2,
+                ("the animation is written as GIF, not as '.png'", "--animate x.gif"),
+            ),
             (("sample", "coin", "--animate", "absent/x.gif"), 1, ("absent/x.gif", "no such file or folder")),
-            (("complete", "toy-gan"), 1, ("toy-gan draws images whole and cannot complete one", "--family tractable")),
-            (("context", "toy-gan"), 1, ("toy-gan has no order of pixels to look through", "--family tractable")),
+            (
+                ("complete", "toy-gan"),
+                1,
+                ("toy-gan draws images whole and cannot complete one", "--family tractable"),
+            ),
+            (
+                ("context", "toy-gan"),
+                1,
+                ("toy-gan has no order of pixels to look through", "--family tractable"),
+            ),
             (("complete", "coder"), 1, ("coder draws images whole and cannot complete one",)),
         ],
     )
@@ -169,22 +194,35 @@ class TestInterpolate:
         assert np.array_equal(pixels("x.png"), np.asarray(grid(walks.flatten(0, 1), columns=5)))
 
     def test_the_picture_has_a_name_of_its_own(self, run):
-        names = [run("interpolate", "toy-gan", "-n", 1, "--steps", 2).stderr.partition(":")[0] for _ in range(2)]
+        names = [
+            run("interpolate", "toy-gan", "-n", 1, "--steps", 2).stderr.partition(":")[0] for _ in range(2)
+        ]
         assert names == ["toy-gan-interpolation.png", "toy-gan-interpolation-2.png"]
 
 
 def test_what_is_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.png").mkdir()
-    answers = {out: pictures.is_folder(out) for out in ("x.png", "x/", "x", "x.png/", "there.png", "x.jpg", "a.b/x")}
-    assert answers == {"x.png": False, "x/": True, "x": True, "x.png/": True, "there.png": True, "x.jpg": False, "a.b/x": True}
+    answers = {
+        out: pictures.is_folder(out) for out in ("x.png", "x/", "x", "x.png/", "there.png", "x.jpg", "a.b/x")
+    }
+    assert answers == {
+        "x.png": False,
+        "x/": True,
+        "x": True,
+        "x.png/": True,
+        "there.png": True,
+        "x.jpg": False,
+        "a.b/x": True,
+    }
 
 
 def test_the_program_draws_without_loading_the_compiler(site):
     """The whole way in a process of its own; torch's compiler would take as long to load as torch itself."""
     code = (
         "import sys\nfrom genzoo.cli.program import cli\ncode = cli.run(sys.argv[1:])\n"
-        "slow = {'torch._dynamo', 'torch._inductor', 'sympy', 'huggingface_hub', 'scipy', 'torchvision'} & set(sys.modules)\n"
+        "slow = {'torch._dynamo', 'torch._inductor', 'sympy', 'huggingface_hub', 'scipy', 'torchvision'} "
+        "& set(sys.modules)\n"
         "assert not slow, slow\nassert code == 0\n"
     )
     done = site("sample", "toy-gan", "-n", 4, "--seed", 1, "-o", "x.png", python=("-W", "error", "-c", code))

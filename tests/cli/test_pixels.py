@@ -26,7 +26,8 @@ from genzoo import Card, Family, Recipe
 def genzoo_cards():
     recipe = Recipe(data="binarized-digits", steps=2, batch=16, precision="fp32")
     names = {CLASSES!r}
-    return [Card(name=n, family=Family.TRACTABLE, model="pixel_toys:" + c, recipe=recipe, summary="A toy") for n, c in names.items()]
+    facts = dict(family=Family.TRACTABLE, recipe=recipe, summary="A toy")
+    return [Card(name=name, model="pixel_toys:" + kind, **facts) for name, kind in names.items()]
 """
 
 
@@ -79,9 +80,14 @@ def impatient(run, monkeypatch):
 
 class TestSample:
     def test_an_animation_ends_in_the_picture(self, run):
-        done = run("sample", "mask", "-n", 5, "--seed", 3, "--animate", "x.gif", "-o", "x.png", "--columns", 4)
+        done = run(
+            "sample", "mask", "-n", 5, "--seed", 3, "--animate", "x.gif", "-o", "x.png", "--columns", 4
+        )
         assert (done.exit_code, done.stdout) == (0, ""), done.output
-        assert done.stderr == "x.gif: 65 frames of 5 images of mask being drawn, seed 3\nx.png: 5 images of mask, seed 3\n"
+        assert (
+            done.stderr
+            == "x.gif: 65 frames of 5 images of mask being drawn, seed 3\nx.png: 5 images of mask, seed 3\n"
+        )
         expected = np.asarray(grid(toy("mask").sample(5, seed=3), columns=4))
         frames = film("x.gif")
         assert np.array_equal(frames[-1], expected) and np.array_equal(pixels("x.png"), expected)
@@ -92,13 +98,23 @@ class TestSample:
         assert done.exit_code == 0 and os.listdir() == ["x.gif"]
 
     def test_an_animation_beside_single_images(self, run):
-        assert run("sample", "mask", "-n", 2, "--seed", 0, "--animate", "x.gif", "-o", "folder/").exit_code == 0
+        assert (
+            run("sample", "mask", "-n", 2, "--seed", 0, "--animate", "x.gif", "-o", "folder/").exit_code == 0
+        )
         expected = quantise(toy("mask").sample(2, seed=0))[:, 0].numpy()
-        assert [np.array_equal(pixels(f"folder/sample-{i:06}.png"), expected[i]) for i in range(2)] == [True, True]
+        assert [np.array_equal(pixels(f"folder/sample-{i:06}.png"), expected[i]) for i in range(2)] == [
+            True,
+            True,
+        ]
 
     @pytest.mark.usefixtures("impatient")
     @pytest.mark.parametrize(
-        "command", [("sample", "-n", 20), ("sample", "-n", 20, "--animate", "x.gif"), ("complete", "-n", 4, "--images", 5)]
+        "command",
+        [
+            ("sample", "-n", 20),
+            ("sample", "-n", 20, "--animate", "x.gif"),
+            ("complete", "-n", 4, "--images", 5),
+        ],
     )
     def test_progress_is_told_pixel_by_pixel(self, run, command):
         done = run(command[0], "mask", *command[1:])
@@ -106,7 +122,9 @@ class TestSample:
         assert len(told) > 100 and told[0].startswith("mask: 16 of 1,280 pixels")
         assert told[-1].startswith("mask: 1,276 of 1,280 pixels, ") and told[-1].endswith(" s left")
 
-    @pytest.mark.parametrize("command", [("sample", "-o", "x.png"), ("sample", "--animate", "x.gif"), ("complete", "-o", "x.png")])
+    @pytest.mark.parametrize(
+        "command", [("sample", "-o", "x.png"), ("sample", "--animate", "x.gif"), ("complete", "-o", "x.png")]
+    )
     def test_an_interrupt_leaves_nothing_behind(self, run, monkeypatch, command):
         calls = []
 
@@ -137,15 +155,23 @@ class TestComplete:
         assert done.exit_code == 0, done.output
         assert done.stderr.splitlines() == [
             "x.png: 2 images of binarized-digits test, the top half kept, 3 completions each by mask, seed 5",
-            "log p in nats of what was drawn, given what is kept; last, of what stands there in the image itself",
+            (
+                "log p in nats of what was drawn, given what is kept; last, of what stands there in the "
+                "image itself"
+            ),
         ]
         lines = [line.split() for line in done.stdout.splitlines()]
         assert lines[0] == ["ROW", "1", "2", "3", "ITSELF"] and [line[0] for line in lines[1:]] == ["1", "2"]
         expected = expectation(2, 3, 5)
-        assert [line[1:] for line in lines[1:]] == [[f"{value:.1f}" for value in row] for row in expected.log_prob_drawn.tolist()]
+        assert [line[1:] for line in lines[1:]] == [
+            [f"{value:.1f}" for value in row] for row in expected.log_prob_drawn.tolist()
+        ]
         drawn = pixels("x.png")
         factor = (drawn.shape[1] - 2) // 5 - 2
-        tiles = [[drawn[2 + r * (factor + 2) :][:factor, 2 + c * (factor + 2) :][:, :factor] for c in range(5)] for r in range(2)]
+        tiles = [
+            [drawn[2 + r * (factor + 2) :][:factor, 2 + c * (factor + 2) :][:, :factor] for c in range(5)]
+            for r in range(2)
+        ]
         for first, *completions, whole in tiles:
             half = factor // 2
             assert (first[half:] == round(255 * HIDDEN)).all()
@@ -153,33 +179,72 @@ class TestComplete:
 
     def test_the_same_seed_draws_the_same_picture(self, run):
         for out, seed in (("a", 1), ("b", 1), ("c", 2)):
-            assert run("complete", "mask", "--keep", "left", "-n", 2, "--seed", seed, "-o", f"{out}.png").exit_code == 0
-        assert np.array_equal(pixels("a.png"), pixels("b.png")) and not np.array_equal(pixels("a.png"), pixels("c.png"))
+            assert (
+                run(
+                    "complete", "mask", "--keep", "left", "-n", 2, "--seed", seed, "-o", f"{out}.png"
+                ).exit_code
+                == 0
+            )
+        assert np.array_equal(pixels("a.png"), pixels("b.png")) and not np.array_equal(
+            pixels("a.png"), pixels("c.png")
+        )
 
     def test_json_has_the_log_probability_of_each_completion_and_of_the_image(self, run):
         done = run("complete", "mask", "-n", 3, "--images", 2, "--seed", 5, "--json")
         expected = expectation(2, 3, 5)
         for number, row in enumerate(json.loads(done.stdout)):
-            assert {"row": number + 1, "unit": "nats", "pixels_kept": 32, "pixels_drawn": 32, "conditional": True}.items() <= row.items()
+            assert {
+                "row": number + 1,
+                "unit": "nats",
+                "pixels_kept": 32,
+                "pixels_drawn": 32,
+                "conditional": True,
+            }.items() <= row.items()
             both = [*row["completions"], row["image"]]
-            assert [entry["log_prob"] for entry in both] == pytest.approx(expected.log_prob[number].tolist(), abs=1e-4)
-            assert [entry["log_prob_drawn"] for entry in both] == pytest.approx(expected.log_prob_drawn[number].tolist(), abs=1e-4)
+            assert [entry["log_prob"] for entry in both] == pytest.approx(
+                expected.log_prob[number].tolist(), abs=1e-4
+            )
+            assert [entry["log_prob_drawn"] for entry in both] == pytest.approx(
+                expected.log_prob_drawn[number].tolist(), abs=1e-4
+            )
         assert number == 1
 
     def test_a_mask_says_what_is_kept(self, run):
         mask = np.zeros((8, 8), np.uint8)
         mask[2:5, 1:7] = 255
         Image.fromarray(mask).save("mask.png")
-        done = run("complete", "mask", "--mask", "mask.png", "-n", 2, "--images", 1, "--seed", 0, "-o", "x.png", "--animate", "x.gif")
+        done = run(
+            "complete",
+            "mask",
+            "--mask",
+            "mask.png",
+            "-n",
+            2,
+            "--images",
+            1,
+            "--seed",
+            0,
+            "-o",
+            "x.png",
+            "--animate",
+            "x.gif",
+        )
         assert done.exit_code == 0, done.output
-        assert "each pixel given those before it" in done.stderr and "18 of 64 pixels kept, 2 completions each" in done.stderr
+        assert (
+            "each pixel given those before it" in done.stderr
+            and "18 of 64 pixels kept, 2 completions each" in done.stderr
+        )
         frames = film("x.gif")
         assert np.array_equal(frames[-1], pixels("x.png")) and len(frames) == 47
         seen, *others = [frames[-1][2:, 2 + 66 * tile :][:64, :64][4::8, 4::8] for tile in range(4)]
-        assert (seen[mask == 0] == 128).all() and all(np.array_equal(tile[mask > 0], seen[mask > 0]) for tile in others)
+        assert (seen[mask == 0] == 128).all() and all(
+            np.array_equal(tile[mask > 0], seen[mask > 0]) for tile in others
+        )
 
     def test_the_picture_has_a_name_of_its_own(self, run):
-        assert run("complete", "mask", "-n", 1, "--images", 1).stderr.startswith("mask-completion.png: 1 image of binarized-digits test")
+        assert run("complete", "mask", "-n", 1, "--images", 1).stderr.startswith(
+            "mask-completion.png: 1 image of binarized-digits test"
+        )
 
     def test_without_a_certificate_there_is_a_picture_and_no_number(self, run):
         done = run("complete", "leak", "-n", 1, "--images", 1, "-o", "x.png")
@@ -195,7 +260,11 @@ class TestComplete:
             (("complete", "mask", "-n", 10**6), 1, ("at most 10,000 images",)),
             (("complete", "mask", "-o", "x.jpg"), 2, ("PNG", "x.png")),
             (("complete", "mask", "--animate", "x.png"), 2, ("GIF", "--animate x.gif")),
-            (("complete", "mask", "--animate", "x.gif", "-n", 30), 1, ("an animation shows at most 100 images, not 192",)),
+            (
+                ("complete", "mask", "--animate", "x.gif", "-n", 30),
+                1,
+                ("an animation shows at most 100 images, not 192",),
+            ),
             (("complete", "mask", "--mask", "absent.png"), 2, ("'--mask'", "absent.png")),
         ],
     )
@@ -224,7 +293,9 @@ class TestComplete:
         assert (done.exit_code, done.stdout) == (code, "")
         assert one_line(done.stderr, *words)
         assert os.listdir() == ["mask.png"]
-        assert one_line(run("complete", "mask", "--mask", "mask.png", "--keep", "top").stderr, "--keep and --mask both")
+        assert one_line(
+            run("complete", "mask", "--mask", "mask.png", "--keep", "top").stderr, "--keep and --mask both"
+        )
 
     def test_the_options_are_those_of_the_mathematics(self):
         """The command names them itself, as importing the other module would bring torch."""
@@ -235,16 +306,26 @@ class TestContext:
     def test_the_picture_shows_what_the_middle_pixel_sees(self, run):
         done = run("context", "mask", "-o", "x.png")
         assert (done.exit_code, done.stdout) == (0, ""), done.output
-        assert done.stderr == "x.png: the pixel 4,4 (orange) of mask sees 11 (blue) of 36 earlier pixels and not 25 (pink)\n"
+        assert (
+            done.stderr
+            == "x.png: the pixel 4,4 (orange) of mask sees 11 (blue) of 36 earlier pixels and not 25 (pink)\n"
+        )
         drawn = pixels("x.png")
         assert drawn.shape == (8 * 61 + 1, 8 * 61 + 1, 3)
         cells = drawn[30::61, 30::61]
         assert tuple(cells[4, 4]) == ITSELF
-        assert (cells == UNSEEN).all(2).sum() == 25 and (cells == LATER).all(2).sum() == 27 and (cells[5:] == LATER).all()
+        assert (
+            (cells == UNSEEN).all(2).sum() == 25
+            and (cells == LATER).all(2).sum() == 27
+            and (cells[5:] == LATER).all()
+        )
 
     def test_a_model_without_weights_shows_its_architecture(self, run):
         done = run("context", "fresh", "--pixel", "2,1")
-        assert done.stderr == "fresh-context.png: the pixel 2,1 (orange) of fresh sees 17 (blue) of 17 earlier pixels, with fresh weights\n"
+        assert done.stderr == (
+            "fresh-context.png: the pixel 2,1 (orange) of fresh sees 17 (blue) of 17 earlier pixels, "
+            "with fresh weights\n"
+        )
 
     @pytest.mark.parametrize(
         ("args", "code", "words"),
@@ -266,7 +347,10 @@ class TestEval:
         done = run("eval", "mask")
         assert done.exit_code == 0, done.output
         nats, bits = done.stdout.splitlines()
-        assert nats.startswith("nll of mask: = ") and " nats (n = 187, binarized-digits test, static-binarised)" in nats
+        assert (
+            nats.startswith("nll of mask: = ")
+            and " nats (n = 187, binarized-digits test, static-binarised)" in nats
+        )
         assert bits.startswith("nll of mask: = ") and " bits/dim (n = 187" in bits
 
     def test_json_has_all_one_must_know(self, run):
@@ -274,7 +358,14 @@ class TestEval:
         assert [record["unit"] for record in records] == ["nats", "bits/dim"]
         images = open_data("binarized-digits", split="test")
         for record in records:
-            facts = {"metric": "nll", "kind": "exact", "n": 20, "data": images.name, "transform": "static-binarised", "split": "test"}
+            facts = {
+                "metric": "nll",
+                "kind": "exact",
+                "n": 20,
+                "data": images.name,
+                "transform": "static-binarised",
+                "split": "test",
+            }
             assert {**facts, "image_shape": "1x8x8"}.items() <= record.items() and record["stderr"] > 0
 
     def test_without_a_certificate_no_number_is_printed(self, run):
@@ -286,36 +377,54 @@ class TestEval:
     def test_progress_is_told_while_certifying_and_measuring(self, run, monkeypatch):
         monkeypatch.setattr("genzoo.evaluation.certificate._ISSUED", {})
         lines = run("eval", "mask").stderr.splitlines()
-        assert [line.partition(",")[0] for line in lines if "certificate" in line or "likelihood" in line] == [
-            *(f"certificate: {law} of 7 laws" for law in range(1, 7)), "likelihood: 64 of 187 images", "likelihood: 128 of 187 images",
-        ]  # fmt: skip
+        assert [
+            line.partition(",")[0] for line in lines if "certificate" in line or "likelihood" in line
+        ] == [
+            *(f"certificate: {law} of 7 laws" for law in range(1, 7)),
+            "likelihood: 64 of 187 images",
+            "likelihood: 128 of 187 images",
+        ]
 
     def test_several_are_ranked(self, run):
         done = run("eval", "mask", "gate", "mask", "-n", 50)
         assert (done.exit_code, done.stderr) == (0, ""), done.output
         *records, title, first, second = done.stdout.splitlines()
         assert len(records) == 4 and title == (
-            "Ranking of nll in nats (exact, images chosen by seed 0, n = 50, binarized-digits test, static-binarised)"
+            "Ranking of nll in nats (exact, images chosen by seed 0, n = 50, binarized-digits test, "
+            "static-binarised)"
         )
         values = {line.split()[2].rstrip(":"): float(line.split()[4]) for line in records if "nats" in line}
         best, worst = sorted(values, key=values.get)
-        assert first.split()[:3] == ["1.", best, f"{values[best]:.4g}"] and second.split()[:3] == ["2.", worst, f"{values[worst]:.4g}"]
+        assert first.split()[:3] == ["1.", best, f"{values[best]:.4g}"] and second.split()[:3] == [
+            "2.",
+            worst,
+            f"{values[worst]:.4g}",
+        ]
         done = run("eval", "mask", "gate", "-n", 50, "--json")
         assert [record["subject"] for record in json.loads(done.stdout)] == ["mask", "mask", "gate", "gate"]
 
     def test_each_of_several_must_be_there_before_any_work(self, run, monkeypatch):
-        monkeypatch.setattr("genzoo.zoo.load", lambda *args, **options: pytest.fail("a model was loaded first"))
+        monkeypatch.setattr(
+            "genzoo.zoo.load", lambda *args, **options: pytest.fail("a model was loaded first")
+        )
         assert one_line(run("eval", "mask", "fresh").stderr, "'fresh' has no published weights")
         assert one_line(run("eval", "mask", "mark").stderr, "no model is called 'mark'; did you mean 'mask'?")
         assert run("eval").exit_code == 2
 
     def test_grey_levels_are_refused(self, run):
         done = run("eval", "mask", "--data", "digits")
-        assert done.exit_code == 1 and one_line(done.stderr, "ToyCNN knows black and white only", "binarized-mnist")
+        assert done.exit_code == 1 and one_line(
+            done.stderr, "ToyCNN knows black and white only", "binarized-mnist"
+        )
 
     def test_training_ends_with_bits_per_dimension_or_says_why_not(self, run):
         done = run("train", "mask", "--steps", 1, "--quiet")
         assert done.exit_code == 0, done.output
-        assert [line.split()[-1] for line in done.stdout.splitlines()] == ["static-binarised)"] * 2 and ": = " in done.stdout
+        assert [line.split()[-1] for line in done.stdout.splitlines()] == [
+            "static-binarised)"
+        ] * 2 and ": = " in done.stdout
         done = run("train", "leak", "--steps", 1, "--quiet")
-        assert (done.exit_code, done.stdout) == (0, "") and "leak is not scored: law broken: no pixel sees itself" in done.stderr
+        assert (done.exit_code, done.stdout) == (
+            0,
+            "",
+        ) and "leak is not scored: law broken: no pixel sees itself" in done.stderr

@@ -1,4 +1,5 @@
-"""The program as such: exit codes, one line for every error, laziness, plugins' commands, and streams that go away."""
+"""The program as such: exit codes, one line for every error, laziness, plugins' commands, and streams that go
+away."""
 
 import json
 import os
@@ -77,7 +78,11 @@ class TestExitCodes:
     def test_an_unknown_model_is_told_with_the_nearest(self, run, command):
         done = run(command, "toy-gam")
         assert (done.exit_code, done.stdout) == (1, "")
-        assert one_line(done.stderr, "no model is called 'toy-gam'; did you mean 'toy-gan'?", "genzoo list shows every name")
+        assert one_line(
+            done.stderr,
+            "no model is called 'toy-gam'; did you mean 'toy-gan'?",
+            "genzoo list shows every name",
+        )
 
     def test_digits_of_other_scripts_are_no_numbers(self):
         """int("٤") is 4, and nobody who reads the command can tell."""
@@ -108,7 +113,9 @@ class TestExitCodes:
         assert done.exit_code == 1
         assert one_line(done.stderr, "internal error: RuntimeError: torch says", "--debug")
 
-    @pytest.mark.parametrize(("number", "words"), [(36, "the name is too long"), (13, "permission denied"), (40, "symbolic link")])
+    @pytest.mark.parametrize(
+        ("number", "words"), [(36, "the name is too long"), (13, "permission denied"), (40, "symbolic link")]
+    )
     def test_what_the_system_says_of_a_file_is_no_internal_error(self, fails, number, words):
         done = fails(OSError(number, "as the system says it", "\x1b[31mplace"))
         assert done.exit_code == 1
@@ -134,7 +141,10 @@ class TestExitCodes:
         "error",
         [
             MemoryError(),
-            RuntimeError("[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you tried to allocate 9"),
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory: you "
+                "tried to allocate 9"
+            ),
             RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB"),
             RuntimeError("can't start new thread"),
         ],
@@ -164,7 +174,9 @@ class TestExitCodes:
 
 
 class TestDebug:
-    @pytest.mark.parametrize("args", [("--debug", "info", "nobody"), ("info", "nobody", "--debug"), ("info", "--debug", "nobody")])
+    @pytest.mark.parametrize(
+        "args", [("--debug", "info", "nobody"), ("info", "nobody", "--debug"), ("info", "--debug", "nobody")]
+    )
     def test_the_traceback_is_shown_when_asked_for(self, run, args):
         done = run(*args)
         assert done.exit_code == 1
@@ -199,10 +211,18 @@ raise SystemExit(code)
     @pytest.mark.parametrize(
         "args",
         [
-            ("list",), ("list", "--tree"), ("list", "--json"), ("info", "toy-gan"), ("plugins",), ("pull", "toy-gan"), ("--help",),
-            ("sample", "--help"), ("train", "--help"), ("completion", "bash"),
+            ("list",),
+            ("list", "--tree"),
+            ("list", "--json"),
+            ("info", "toy-gan"),
+            ("plugins",),
+            ("pull", "toy-gan"),
+            ("--help",),
+            ("sample", "--help"),
+            ("train", "--help"),
+            ("completion", "bash"),
         ],
-    )  # fmt: skip
+    )
     def test_nothing_heavy_is_imported(self, site, args):
         done = site(*args, python=("-c", self.CHECK))
         assert done.returncode == 0, done.stderr
@@ -214,7 +234,10 @@ raise SystemExit(code)
         assert done.stderr.endswith("heavy: []\n")
 
     def test_a_command_is_imported_when_it_is_used(self, site):
-        code = "import sys; from genzoo.cli.program import cli; cli.run(['plugins'])\nassert 'genzoo.cli.listing' not in sys.modules"
+        code = (
+            "import sys; from genzoo.cli.program import cli; cli.run(['plugins'])\nassert "
+            "'genzoo.cli.listing' not in sys.modules"
+        )
         assert site(python=("-c", code)).returncode == 0
 
     def test_every_command_is_there_and_reserved(self):
@@ -222,7 +245,11 @@ raise SystemExit(code)
         for name in COMMANDS:
             command = cli.get_command(context, name)
             assert command.name == name
-            assert command.help and len(command.get_short_help_str(60)) <= 60 and not command.get_short_help_str(60).endswith("...")
+            assert (
+                command.help
+                and len(command.get_short_help_str(60)) <= 60
+                and not command.get_short_help_str(60).endswith("...")
+            )
         assert set(COMMANDS) <= set(CORE_COMMANDS)
 
 
@@ -231,7 +258,8 @@ COMMAND_PLUGIN = (
     + """
 @genzoo.hookimpl
 def genzoo_commands():
-    return {"greet": "greeting:greet", "broken": "no_such_module:x", "odd": "greeting:number", "leaves": "leaving:x"}
+    return {"greet": "greeting:greet", "broken": "no_such_module:x", "odd": "greeting:number",
+            "leaves": "leaving:x"}
 """
 )
 GREETING = """
@@ -289,7 +317,10 @@ class TestCommandsOfPlugins:
         from genzoo import registry
         from genzoo.registry import Provided
 
-        thief = SimpleNamespace(commands={"list": Provided("thief:list", "thief"), "mine": Provided("thief:mine", "thief")}, reports=())
+        thief = SimpleNamespace(
+            commands={"list": Provided("thief:list", "thief"), "mine": Provided("thief:mine", "thief")},
+            reports=(),
+        )
         monkeypatch.setattr(registry, "installed", lambda: thief)
         context = click.Context(cli)
         assert cli.list_commands(context) == [*COMMANDS, "mine"]
@@ -309,10 +340,14 @@ class TestStreams:
             assert [line.split("'")[1] for line in lines] == ["ill", "iller"]
         states = {row["plugin"]: row["state"] for row in json.loads(own_site("plugins", "--json").stdout)}
         expected = {"toy-box": "loaded", "ill": "broken", "iller": "broken"}
-        assert {name: states[name] for name in expected} == expected  # whatever else is installed where the tests run
+        assert {
+            name: states[name] for name in expected
+        } == expected  # whatever else is installed where the tests run
 
     @pytest.mark.skipif(os.name == "nt", reason="a pipe of the shell")
-    @pytest.mark.parametrize("args", [("list",), ("list", "--json"), ("--help",), ("completion", "zsh"), ("pull", "toy-gan")])
+    @pytest.mark.parametrize(
+        "args", [("list",), ("list", "--json"), ("--help",), ("completion", "zsh"), ("pull", "toy-gan")]
+    )
     def test_a_reader_that_goes_away_is_no_error(self, site, args):
         read, write = os.pipe()
         os.close(read)
@@ -322,7 +357,9 @@ class TestStreams:
             os.close(write)
         _, err = process.communicate(timeout=300)
         assert "Traceback" not in err and "Exception ignored" not in err and "rror" not in err
-        assert process.returncode == ("--help" in args)  # the work is done; click gives up where it prints itself
+        assert process.returncode == (
+            "--help" in args
+        )  # the work is done; click gives up where it prints itself
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk to write to")
     def test_a_full_disk_under_stdout_is_told(self, site):
@@ -333,7 +370,9 @@ class TestStreams:
         assert one_line(err, "cannot write to stdout: the disk is full")
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk to write to")
-    @pytest.mark.parametrize("args", [("--help",), ("--version",), ("train", "--help"), ("list", "--json"), ("completion", "bash")])
+    @pytest.mark.parametrize(
+        "args", [("--help",), ("--version",), ("train", "--help"), ("list", "--json"), ("completion", "bash")]
+    )
     def test_whatever_is_printed_to_a_full_disk(self, site, args):
         with open("/dev/full", "w") as full:
             process = site.start(*args, stdout=full)
@@ -345,7 +384,9 @@ class TestStreams:
     def test_closed_streams(self, site):
         for close in (">&-", "2>&-", ">&- 2>&-"):
             command = f"{sys.executable} -m genzoo list {close}"
-            done = subprocess.run(["sh", "-c", command], env=site.env, cwd=site.cwd, capture_output=True, text=True, timeout=300)
+            done = subprocess.run(
+                ["sh", "-c", command], env=site.env, cwd=site.cwd, capture_output=True, text=True, timeout=300
+            )
             assert done.returncode == 0, (close, done.stderr)
             assert "Traceback" not in done.stderr
 
@@ -376,7 +417,11 @@ class TestStreams:
 class TestBrokenMachines:
     """What is wrong with the machine, not with the command, is one line, too."""
 
-    FAULTS = ("OSError('libcudart.so.12: cannot open shared object file')", "ImportError('no symbol')", "RuntimeError('broken')")
+    FAULTS = (
+        "OSError('libcudart.so.12: cannot open shared object file')",
+        "ImportError('no symbol')",
+        "RuntimeError('broken')",
+    )
 
     @pytest.mark.parametrize("fault", FAULTS)
     @pytest.mark.parametrize("args", [("sample", "toy-gan"), ("train", "toy-gan"), ("eval", "coin")])
@@ -392,7 +437,10 @@ class TestBrokenMachines:
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that somebody is in")
     def test_the_current_folder_is_gone(self, site):
-        code = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); from genzoo.cli import main; main()"
+        code = (
+            "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); from genzoo.cli "
+            "import main; main()"
+        )
         done = site("sample", "toy-gan", python=("-c", code))
         assert done.returncode == 1 and one_line(done.stderr, "the current folder has been deleted")
 
@@ -412,7 +460,11 @@ main()
 
     def test_recursion(self, fails):
         done = fails(RecursionError("maximum recursion depth exceeded"))
-        assert done.exit_code == 1 and one_line(done.stderr, "nested too deeply") and "internal error" not in done.stderr
+        assert (
+            done.exit_code == 1
+            and one_line(done.stderr, "nested too deeply")
+            and "internal error" not in done.stderr
+        )
 
     def test_arguments_that_no_shell_can_give(self, run):
         for text in ("a\0b", "\ud800"):
@@ -426,8 +478,14 @@ main()
         for name in ("GENZOO_CACHE", "XDG_CACHE_HOME", *(["HOME"] if home is None else [])):
             env.pop(name, None)
         for args in (["list"], ["plugins"]):
-            done = subprocess.run([sys.executable, "-m", "genzoo", *args], env=env, cwd=site.cwd, capture_output=True, text=True)
-            assert done.returncode == 0 and "Traceback" not in done.stderr and "internal error" not in done.stderr
+            done = subprocess.run(
+                [sys.executable, "-m", "genzoo", *args], env=env, cwd=site.cwd, capture_output=True, text=True
+            )
+            assert (
+                done.returncode == 0
+                and "Traceback" not in done.stderr
+                and "internal error" not in done.stderr
+            )
 
 
 class TestLeaving:
@@ -460,13 +518,20 @@ leave({code})
         assert " worked" in done.stdout
 
     def test_the_collector_runs_again_where_work_is_long(self, site):
-        code = "import gc; gc.disable(); from genzoo.cli.options import settled; settled(); assert gc.isenabled() and gc.get_freeze_count()"
+        code = (
+            "import gc; gc.disable(); from genzoo.cli.options import settled; settled(); assert "
+            "gc.isenabled() and gc.get_freeze_count()"
+        )
         assert site(python=("-c", code)).returncode == 0
 
 
 class TestCompletion:
     def complete(self, site, *words):
-        env = {"_GENZOO_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(["genzoo", *words]), "COMP_CWORD": str(len(words))}
+        env = {
+            "_GENZOO_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["genzoo", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
         done = site(env=env)
         assert (done.returncode, done.stderr) == (0, "")
         return [line.partition(",")[2] for line in done.stdout.split()]
@@ -501,5 +566,8 @@ print(" ".join(cli.help.split()))
 for name in COMMANDS:
     print(name, "=", cli.get_command(context, name).help)
 """
-    pages = [subprocess.run([sys.executable, *flags, "-c", code], capture_output=True, text=True).stdout for flags in ([], ["-OO"])]
+    pages = [
+        subprocess.run([sys.executable, *flags, "-c", code], capture_output=True, text=True).stdout
+        for flags in ([], ["-OO"])
+    ]
     assert pages[0] == pages[1] and "None" not in pages[1].split() and len(pages[1].split()) > 200

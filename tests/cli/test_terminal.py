@@ -26,14 +26,36 @@ from genzoo.errors import _UNSEEN
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are Unix")
 
 MARK = "Zq7x"
-# Each piece ends with a mark, so that one which passed raw cannot be taken for what click and tqdm write themselves.
-RAW = [f"{sign}{MARK}" for sign in (
-    "\x1b[31m", "\x1b[A", "\x1b[2J", "\x1b]0;title\x07", "\x1bc", "\x1b", "\r", "\n", "\x07", "\x08", "\x9b31m", "\x85", "\u202e", "\u2066",
-    "\u200b", "\u2028", "\ufeff", "\U000e0041",
-)]  # fmt: skip
+# Each piece ends with a mark, so that one which passed raw cannot be taken for what click and tqdm write
+# themselves.
+RAW = [
+    f"{sign}{MARK}"
+    for sign in (
+        "\x1b[31m",
+        "\x1b[A",
+        "\x1b[2J",
+        "\x1b]0;title\x07",
+        "\x1bc",
+        "\x1b",
+        "\r",
+        "\n",
+        "\x07",
+        "\x08",
+        "\x9b31m",
+        "\x85",
+        "\u202e",
+        "\u2066",
+        "\u200b",
+        "\u2028",
+        "\ufeff",
+        "\U000e0041",
+    )
+]
 HOSTILE = "bad" + "".join(RAW)
 SHORT = f"w\x1b[31m{MARK}\r{MARK}\n{MARK}\u202e{MARK}"
-LINE = HOSTILE.replace(f"\n{MARK}", "")  # where others print it: a filter of a whole stream must let line breaks pass
+LINE = HOSTILE.replace(
+    f"\n{MARK}", ""
+)  # where others print it: a filter of a whole stream must let line breaks pass
 BYTES = os.fsdecode(b"\xff\x9b1m" + MARK.encode() + b"\x1b[35m" + MARK.encode())
 HUGE = ("\x1b[32m" + MARK) * 1200
 OURS = re.compile(r"\r\n|\r|\x1b\[A|\x1b\[(?:0|1|3[1-7])m")
@@ -56,13 +78,20 @@ print("@@ all done", flush=True)
 
 
 def on_terminal(site, *args, python=("-m", "genzoo"), env=None):
-    """Run the program with both streams on a pseudo-terminal; return the exit code and all that was written."""
+    """Run the program with both streams on a pseudo-terminal; return the exit code and all that was
+    written."""
     ours, theirs = os.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))  # no bar is drawn on a terminal without columns
+    fcntl.ioctl(
+        theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0)
+    )  # no bar is drawn on a terminal without columns
     process = subprocess.Popen(
-        [sys.executable, *python, *args], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, cwd=site.cwd,
+        [sys.executable, *python, *args],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=site.cwd,
         env={**site.env, "TERM": "xterm", "COLUMNS": "100", **(env or {})},
-    )  # fmt: skip
+    )
     os.close(theirs)
     pieces = []
 
@@ -90,7 +119,11 @@ def on_terminal(site, *args, python=("-m", "genzoo"), env=None):
 
 def leaks(text):
     """Return each place where something passed that only a hostile text could have brought."""
-    found = [repr(text[max(0, text.index(raw) - 80) : text.index(raw) + 30]) for raw in RAW if raw in text.replace("\r\n", "\n")]
+    found = [
+        repr(text[max(0, text.index(raw) - 80) : text.index(raw) + 30])
+        for raw in RAW
+        if raw in text.replace("\r\n", "\n")
+    ]
     rest = OURS.sub("\n", text)
     for match in re.finditer(r"[^\n\t\x20-\x7e]", rest):
         if match[0] in _UNSEEN or unicodedata.category(match[0]) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
@@ -100,7 +133,11 @@ def leaks(text):
 
 def quoted(text):
     """Return `text` as a string of TOML, every sign in it written as an escape."""
-    return '"' + "".join(char if char.isalnum() and char.isascii() else f"\\U{ord(char):08x}" for char in text) + '"'
+    return (
+        '"'
+        + "".join(char if char.isalnum() and char.isascii() else f"\\U{ord(char):08x}" for char in text)
+        + '"'
+    )
 
 
 def rows(texts):
@@ -143,7 +180,12 @@ def hostile_site(tmp_path_factory):
     packages, here, books = root / "site", root / "here", root / "books"
     for folder in (packages, here, books):
         folder.mkdir()
-    lay(packages, "toy-box", TOYS.replace('"A toy"', repr(HOSTILE)).replace('"Heads or tails"', f"{HUGE!r}, paper={HOSTILE!r}") + LOUD)
+    lay(
+        packages,
+        "toy-box",
+        TOYS.replace('"A toy"', repr(HOSTILE)).replace('"Heads or tails"', f"{HUGE!r}, paper={HOSTILE!r}")
+        + LOUD,
+    )
     lay(packages, "ill", f"raise RuntimeError({HOSTILE!r})")
     lay(packages, "sick", SICK)
     (packages / "shouting.py").write_text(SHOUTING)
@@ -154,7 +196,9 @@ def hostile_site(tmp_path_factory):
     book = (books / "zoo.toml").read_text("utf-8")
     assert "[coin]\n" in book
     facts = rows({"licence": HOSTILE, "terms": HOSTILE, "trained": HUGE, "data": HOSTILE})
-    score = "[[coin.scores]]\nmetric = \"kid\"\nvalue = 0.5\n" + rows(dict.fromkeys(("subject", "data", "transform", "protocol"), SHORT))
+    score = '[[coin.scores]]\nmetric = "kid"\nvalue = 0.5\n' + rows(
+        dict.fromkeys(("subject", "data", "transform", "protocol"), SHORT)
+    )
     more = f"[{quoted(HOSTILE)}]\nx = 1\n[thing]\nsha256 = {quoted(HOSTILE)}\n[other]\n{quoted(SHORT)} = 1\n"
     (books / "zoo.toml").write_text(book.replace("[coin]\n", f"[coin]\n{facts}", 1) + score + more, "utf-8")
     site = Site(packages, root, books)
@@ -194,8 +238,12 @@ CASES = {
     "list": [[], ["--json"], ["--tree"], ["--family", HOSTILE]],
     "info": [["coin"], ["coin", "--json"], ["toy-gan"], [HOSTILE], [BYTES], [HUGE], ["--debug", HOSTILE]],
     "sample": [
-        ["toy-gan", "-n", "2", "-o", f"out{SHORT}.png"], ["coin", "-n", "2", "-o", f"none{SHORT}/x.png"], ["coin", "-n", HOSTILE],
-        ["coin", "--device", HOSTILE], ["coin", "-o", BYTES], ["coin", "-n", "2", "-o", BYTES + ".png"],
+        ["toy-gan", "-n", "2", "-o", f"out{SHORT}.png"],
+        ["coin", "-n", "2", "-o", f"none{SHORT}/x.png"],
+        ["coin", "-n", HOSTILE],
+        ["coin", "--device", HOSTILE],
+        ["coin", "-o", BYTES],
+        ["coin", "-n", "2", "-o", BYTES + ".png"],
     ],
     "interpolate": [
         ["toy-gan", "-n", "2", "-o", f"walk{SHORT}.png"],
@@ -233,15 +281,26 @@ CASES = {
     ],
     "context": [["coin", "-o", f"x{SHORT}.png"], ["coin", "--pixel", HOSTILE]],
     "train": [
-        ["toy-gan", *images(), "--steps", "2", "--out", f"new{SHORT}"], ["toy-gan", *images(BYTES), "--steps", "2", "--out", f"new{BYTES}"],
+        ["toy-gan", *images(), "--steps", "2", "--out", f"new{SHORT}"],
+        ["toy-gan", *images(BYTES), "--steps", "2", "--out", f"new{BYTES}"],
         ["toy-gan", "--out", f"run{SHORT}", "--resume", *images()],
         ["toy-gan", *images(), "--out", f"new{SHORT}", "--resume", "--steps", "3"],
-        ["coin", "--data", "labels.npz", "--steps", "2", "--out", f"other{SHORT}"], ["coin", "--data", f"hf:{SHORT}"],
-        ["coin", "--set", HOSTILE], ["coin", "--set", f"steps={HOSTILE}"], ["coin", "--data", f"empty{BYTES}"], ["coin", "--data", HUGE],
-        ["coin", "--set", f"augment={SHORT}"], ["coin", "--licence", SHORT, "--steps", "2", *images(), "--out", f"lic{SHORT}"],
+        ["coin", "--data", "labels.npz", "--steps", "2", "--out", f"other{SHORT}"],
+        ["coin", "--data", f"hf:{SHORT}"],
+        ["coin", "--set", HOSTILE],
+        ["coin", "--set", f"steps={HOSTILE}"],
+        ["coin", "--data", f"empty{BYTES}"],
+        ["coin", "--data", HUGE],
+        ["coin", "--set", f"augment={SHORT}"],
+        ["coin", "--licence", SHORT, "--steps", "2", *images(), "--out", f"lic{SHORT}"],
     ],
     "hacks": [[], ["toy-gan"], [HOSTILE]],
-    "experiment": [[f"file{SHORT}.toml"], [f"file{BYTES}.toml"], [HOSTILE], ["saturation", *images(), "--set", HOSTILE]],
+    "experiment": [
+        [f"file{SHORT}.toml"],
+        [f"file{BYTES}.toml"],
+        [HOSTILE],
+        ["saturation", *images(), "--set", HOSTILE],
+    ],
     "eval": [
         ["coin", *images(), "-n", "2"],
         ["toy-gan", *images(), "--metrics", HOSTILE],
@@ -263,11 +322,13 @@ CASES = {
     "cache": [[], ["size"], ["verify"], ["repair", "--dry-run"], ["prune", "--dry-run", "--all"], [HOSTILE]],
     "plugins": [[], ["--json"]],
     "new-plugin": [
-        [HOSTILE, "--family", "implicit"], ["my-own", "--family", "implicit", "--author", HOSTILE, "-o", f"plug{SHORT}"],
-        ["my-own", "--family", HOSTILE], ["my-own", "--family", "implicit", "-o", f"none{BYTES}/x"],
+        [HOSTILE, "--family", "implicit"],
+        ["my-own", "--family", "implicit", "--author", HOSTILE, "-o", f"plug{SHORT}"],
+        ["my-own", "--family", HOSTILE],
+        ["my-own", "--family", "implicit", "-o", f"none{BYTES}/x"],
     ],
     "completion": [["bash"], [HOSTILE]],
-}  # fmt: skip
+}
 MORE = [["--help"], [HOSTILE], ["--" + HOSTILE], ["fall"], []]
 FOREIGN = [["shout"], ["--debug", "shout"], ["shout", "--help"]]
 
@@ -278,11 +339,18 @@ def test_no_command_is_missing():
 
 @pytest.mark.parametrize("net", ["net", "bare"])
 def test_nothing_hostile_passes(hostile_site, tmp_path, net):
-    """With the filter under the streams, and without it: each way out of our own must make its texts safe by itself."""
-    cases = [[name, *args] for name, every in CASES.items() for args in every] + MORE + (FOREIGN if net == "net" else [])
+    """With the filter under the streams, and without it: each way out of our own must make its texts safe by
+    itself."""
+    cases = (
+        [[name, *args] for name, every in CASES.items() for args in every]
+        + MORE
+        + (FOREIGN if net == "net" else [])
+    )
     file = tmp_path / "cases.json"
     file.write_text(json.dumps(cases))
-    code, text = on_terminal(hostile_site, str(file), net, python=("-c", DRIVER), env={"GENZOO_CACHE": str(tmp_path / f"c{SHORT}")})
+    code, text = on_terminal(
+        hostile_site, str(file), net, python=("-c", DRIVER), env={"GENZOO_CACHE": str(tmp_path / f"c{SHORT}")}
+    )
     assert "@@ all done" in text and code == 0, text[-2000:]
     assert MARK in text and not (found := leaks(text)), "\n".join(found[:20])
     assert "internal error" not in text.replace("internal error: RuntimeError: bad", "")
@@ -290,9 +358,20 @@ def test_nothing_hostile_passes(hostile_site, tmp_path, net):
 
 
 ENVIRONMENT = (
-    "GENZOO_ZOO", "GENZOO_PLUGINS", "GENZOO_PLUGIN_TIMEOUT", "GENZOO_LOCK_TIMEOUT", "GENZOO_DATA", "GENZOO_CACHE", "GENZOO_BIT_DEPTH",
-    "HF_ENDPOINT", "HTTPS_PROXY", "SHELL", "HOME", "WORLD_SIZE", "MASTER_ADDR",
-)  # fmt: skip
+    "GENZOO_ZOO",
+    "GENZOO_PLUGINS",
+    "GENZOO_PLUGIN_TIMEOUT",
+    "GENZOO_LOCK_TIMEOUT",
+    "GENZOO_DATA",
+    "GENZOO_CACHE",
+    "GENZOO_BIT_DEPTH",
+    "HF_ENDPOINT",
+    "HTTPS_PROXY",
+    "SHELL",
+    "HOME",
+    "WORLD_SIZE",
+    "MASTER_ADDR",
+)
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENT)

@@ -32,7 +32,9 @@ class Called:
         folder = Path(options["out"] or "runs/toy-gan")
         if not self.finished:
             return Outcome(folder=folder, finished=False, step=1234, signal=self.signal)
-        return Outcome(folder=folder, finished=True, step=6, records=[RECORD], weights=folder / "toy-gan.safetensors")
+        return Outcome(
+            folder=folder, finished=True, step=6, records=[RECORD], weights=folder / "toy-gan.safetensors"
+        )
 
 
 @pytest.fixture
@@ -57,17 +59,50 @@ class TestTrain:
             "--set",
             "batch=4",
         ]
-        options = ["--data", "./photos", "--out", "here", "--steps", 5, "--resume", "--device", "cpu", "--tensorboard", "--quiet"]
+        options = [
+            "--data",
+            "./photos",
+            "--out",
+            "here",
+            "--steps",
+            5,
+            "--resume",
+            "--device",
+            "cpu",
+            "--tensorboard",
+            "--quiet",
+        ]
         assert run("train", "toy-gan", *options, *sets, "--set", "batch=8").exit_code == 0
-        settings = {"rate.generator": 1e-4, "augment": "color,cutout", "flip": True, "image_size": "24x40", "batch": 8}
-        given = {"data": "./photos", "out": "here", "steps": 5, "resume": True, "device": "cpu", "tensorboard": True, "quiet": True}
+        settings = {
+            "rate.generator": 1e-4,
+            "augment": "color,cutout",
+            "flip": True,
+            "image_size": "24x40",
+            "batch": 8,
+        }
+        given = {
+            "data": "./photos",
+            "out": "here",
+            "steps": 5,
+            "resume": True,
+            "device": "cpu",
+            "tensorboard": True,
+            "quiet": True,
+        }
         assert (train.name, train.options) == ("toy-gan", {**given, "settings": settings})
 
     def test_without_options_the_recipe_decides(self, run, train):
         run("train", "toy-gan")
         assert train.options == {
-            "data": None, "out": None, "steps": None, "resume": False, "device": None, "tensorboard": False, "quiet": False, "settings": {},
-        }  # fmt: skip
+            "data": None,
+            "out": None,
+            "steps": None,
+            "resume": False,
+            "device": None,
+            "tensorboard": False,
+            "quiet": False,
+            "settings": {},
+        }
 
     @pytest.mark.parametrize(
         ("words", "resume", "name"),
@@ -103,7 +138,18 @@ class TestTrain:
             raise error
 
         monkeypatch.setattr(zoo, "train", train)
-        done = run("train", "toy-gan", "--data", "my pics", "--set", "batch=8", "--out", "my run", "--resume", "--quiet")
+        done = run(
+            "train",
+            "toy-gan",
+            "--data",
+            "my pics",
+            "--set",
+            "batch=8",
+            "--out",
+            "my run",
+            "--resume",
+            "--quiet",
+        )
         assert done.exit_code == 1
         line = "genzoo train toy-gan --data 'my pics' --set batch=8 --out 'my run' --resume=previous"
         assert one_line(done.stderr, f"the one before it, of step 1,200, is whole; to go on from it: {line}")
@@ -112,7 +158,12 @@ class TestTrain:
         done = run("train", "toy-gan", "--steps", 5, "--set", "batch=8", "--set", "width=3")
         lines = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines()}
         assert done.stderr.startswith("toy-gan: A toy\n")
-        assert (lines["steps"], lines["batch"], lines["width"], lines["rate"]) == (["5"], ["8"], ["3"], ["all=0.002"])
+        assert (lines["steps"], lines["batch"], lines["width"], lines["rate"]) == (
+            ["5"],
+            ["8"],
+            ["3"],
+            ["all=0.002"],
+        )
         assert "A toy" not in run("train", "toy-gan", "--quiet").stderr
 
     def test_scores_are_data_and_the_rest_is_not(self, run, train):
@@ -120,7 +171,10 @@ class TestTrain:
         assert done.exit_code == 0
         assert done.stdout == f"{RECORD}\n"
         last = done.stderr.splitlines()[-1]
-        assert last.startswith("my run/toy-gan.safetensors: toy-gan after 6 steps") and "genzoo push toy-gan DEST --run 'my run'" in last
+        assert (
+            last.startswith("my run/toy-gan.safetensors: toy-gan after 6 steps")
+            and "genzoo push toy-gan DEST --run 'my run'" in last
+        )
 
     def test_json(self, run, train):
         facts = json.loads(run("train", "toy-gan", "--json").stdout)
@@ -128,7 +182,18 @@ class TestTrain:
 
     def test_interrupted(self, run, train):
         train.finished = False
-        done = run("train", "toy-gan", "--out", "my run", "--steps", 5000, "--set", "augment=color,cutout", "--set", "rate.generator=1e-4")
+        done = run(
+            "train",
+            "toy-gan",
+            "--out",
+            "my run",
+            "--steps",
+            5000,
+            "--set",
+            "augment=color,cutout",
+            "--set",
+            "rate.generator=1e-4",
+        )
         assert (done.exit_code, done.stdout) == (130, "")
         told, last = done.stderr.splitlines()[-2:]
         assert last == "genzoo: interrupted"
@@ -146,7 +211,12 @@ class TestTrain:
         assert json.loads(done.stdout)["finished"] is False
 
     def test_one_of_several_processes_talks(self, run, train, monkeypatch):
-        for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}.items():
+        for name, value in {
+            "RANK": "1",
+            "WORLD_SIZE": "2",
+            "MASTER_ADDR": "localhost",
+            "MASTER_PORT": "29500",
+        }.items():
             monkeypatch.setenv(name, value)
         done = run("train", "toy-gan")
         assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
@@ -157,7 +227,9 @@ class TestTrain:
             monkeypatch.setenv(name, value)
         done = run("train", "toy-gan")
         assert (done.exit_code, done.stdout) == (1, "")
-        assert one_line(done.stderr, "not set", *(f"{name}={value}" for name, value in given.items()), "torchrun")
+        assert one_line(
+            done.stderr, "not set", *(f"{name}={value}" for name, value in given.items()), "torchrun"
+        )
         assert run("sample", "toy-gan", "-n", 1, "--seed", 0, "-o", "x.png").exit_code == 0
 
     def test_the_licence_is_the_authors_to_state(self, run, train):
@@ -173,7 +245,9 @@ class TestTrain:
         train.finished, train.signal = False, number
         done = run("train", "toy-gan")
         assert done.exit_code == code
-        assert done.stderr.splitlines()[-1] == ("genzoo: interrupted by SIGTERM" if code == 143 else "genzoo: interrupted")
+        assert done.stderr.splitlines()[-1] == (
+            "genzoo: interrupted by SIGTERM" if code == 143 else "genzoo: interrupted"
+        )
 
     def test_a_wrong_setting_is_told_before_anything_is_written(self, run, tmp_path):
         done = run("train", "toy-gan", "--set", "bach=3", "--quiet")
@@ -182,7 +256,9 @@ class TestTrain:
         assert list((tmp_path / "here").iterdir()) == []
 
     def test_settings_are_read_as_values(self):
-        given = read_settings(None, None, ("a=1", "b=1e-4", "c=true", "d=64x40", "e=x=y", " f = [1, 2] ", "g="))
+        given = read_settings(
+            None, None, ("a=1", "b=1e-4", "c=true", "d=64x40", "e=x=y", " f = [1, 2] ", "g=")
+        )
         assert given == {"a": 1, "b": 1e-4, "c": True, "d": "64x40", "e": "x=y", "f": [1, 2], "g": ""}
 
 

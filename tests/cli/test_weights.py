@@ -40,8 +40,14 @@ class TestPull:
         done = run("pull", "nobody", "toy-gan", "--json")
         assert done.exit_code == 1
         missing, there = json.loads(done.stdout)
-        assert (missing["name"], missing["ok"], missing["path"]) == ("nobody", False, None) and "no model" in missing["error"]
-        assert (there["name"], there["ok"], there["error"]) == ("toy-gan", True, None) and there["path"].endswith(".safetensors")
+        assert (missing["name"], missing["ok"], missing["path"]) == (
+            "nobody",
+            False,
+            None,
+        ) and "no model" in missing["error"]
+        assert (there["name"], there["ok"], there["error"]) == ("toy-gan", True, None) and there[
+            "path"
+        ].endswith(".safetensors")
 
     def test_all(self, run):
         done = run("pull", "--all")
@@ -107,7 +113,11 @@ class TestPush:
     def test_json(self, run, tmp_path):
         facts = json.loads(run("push", "toy-gan", tmp_path / "mine", "--json").stdout)
         row = read_rows(tmp_path / "mine" / "zoo.toml")["toy-gan"]
-        assert (facts["sha256"], facts["bytes"], facts["sources"]) == (row.sha256, row.bytes, list(row.sources))
+        assert (facts["sha256"], facts["bytes"], facts["sources"]) == (
+            row.sha256,
+            row.bytes,
+            list(row.sources),
+        )
 
     def test_from_a_run(self, run, monkeypatch, published, tmp_path):
         monkeypatch.delenv("GENZOO_ZOO")
@@ -128,7 +138,11 @@ class TestPush:
 
         monkeypatch.setattr(hub, "push", push)
         done = run("push", "toy-gan", "hf:ada/zoo")
-        assert done.exit_code == 0 and "hf:ada/zoo is new and private" in done.stderr and "\x1b" not in done.stderr
+        assert (
+            done.exit_code == 0
+            and "hf:ada/zoo is new and private" in done.stderr
+            and "\x1b" not in done.stderr
+        )
         assert run("push", "toy-gan", "hf:ada/zoo", "--public").exit_code == 0
         assert asked == [("hf:ada/zoo", False), ("hf:ada/zoo", True)]
 

@@ -1,4 +1,5 @@
-"""One rule of holding out for data of every kind: no image that a model is tested on is among those it was trained on."""
+"""One rule of holding out for data of every kind: no image that a model is tested on is among those it was
+trained on."""
 
 import sys
 import types
@@ -57,13 +58,20 @@ class Given:
         return self.folder / "f.npz"
 
     def jpegs(self):
-        np.savez(self.folder / "j.npz", **self.make.end_to_end([self.make.encoded(p, "JPEG", quality=95) for p in self.photos], "jpeg"))
+        np.savez(
+            self.folder / "j.npz",
+            **self.make.end_to_end([self.make.encoded(p, "JPEG", quality=95) for p in self.photos], "jpeg"),
+        )
         return self.folder / "j.npz"
 
     def mosaics(self):
         images = np.random.default_rng(0).integers(0, 2, (1000, 32, 32, 3), dtype=np.uint8)
         images[500:520] = images[:20]
-        np.savez(self.folder / "w.npz", **self.make.end_to_end([self.make.mosaic(images)], "webp"), labels=np.arange(1000))
+        np.savez(
+            self.folder / "w.npz",
+            **self.make.end_to_end([self.make.mosaic(images)], "webp"),
+            labels=np.arange(1000),
+        )
         return self.folder / "w.npz"
 
     def idx(self):
@@ -71,7 +79,9 @@ class Given:
         return self.folder / "x-idx3-ubyte"
 
     def hub(self, **splits):
-        tables = {name: Table([self.make.encoded(self.photos[i]) for i in rows]) for name, rows in splits.items()}
+        tables = {
+            name: Table([self.make.encoded(self.photos[i]) for i in rows]) for name, rows in splits.items()
+        }
         library = types.SimpleNamespace(
             get_dataset_split_names=lambda repo: list(tables),
             load_dataset=lambda repo, split: tables[split],
@@ -94,7 +104,9 @@ KINDS = {
     "floats": lambda given: given.photos / 255,
     "tensor": lambda given: torch.from_numpy(given.grey),
     "Images": lambda given: Images(pixels=given.grey[:, None]),
-    "Images drawn from grey": lambda given: Images(pixels=given.grey[:, None] // 128 * 255, grey=given.grey[:, None]),
+    "Images drawn from grey": lambda given: Images(
+        pixels=given.grey[:, None] // 128 * 255, grey=given.grey[:, None]
+    ),
     "hf, train only": lambda given: given.hub(train=WHOLE),
     "hf, of another name": lambda given: given.hub(full=WHOLE),
     "hf, test only": lambda given: given.hub(test=WHOLE),
@@ -107,8 +119,12 @@ PLUGINS = {
     "blind to the split": lambda given: lambda split: given.photos,
     "blind, as Images": lambda given: lambda split: Images(pixels=given.grey[:, None], split=split),
     "the whole": lambda given: lambda split: Images(pixels=given.grey[:, None]),
-    "with both splits": lambda given: lambda split: given.photos[:30] if split == "train" else given.photos[30:40],
-    "with splits that overlap": lambda given: lambda split: given.photos[:30] if split == "train" else given.photos[20:],
+    "with both splits": lambda given: (
+        lambda split: given.photos[:30] if split == "train" else given.photos[30:40]
+    ),
+    "with splits that overlap": lambda given: (
+        lambda split: given.photos[:30] if split == "train" else given.photos[20:]
+    ),
     "with a training split alone": lambda given: {"train": given.photos}.__getitem__,
     "a path": lambda given: lambda split: given.npz(),
 }
@@ -121,7 +137,8 @@ def given(tmp_path, make, monkeypatch):
 
 
 def parts(spec, **options):
-    """Return the sets of training, fit (training without validation), validation and test images; a split that is refused is empty."""
+    """Return the sets of training, fit (training without validation), validation and test images; a split
+    that is refused is empty."""
     found = []
     for split in ("train", "fit", "valid", "test"):
         try:
@@ -136,9 +153,12 @@ def parts(spec, **options):
 
 
 def assert_apart(train, fit, valid, test):
-    """Hold that no image that is learned from is judged by: tests are apart from all, validation from what `validation=true` trains on."""
+    """Hold that no image that is learned from is judged by: tests are apart from all, validation from what
+    `validation=true` trains on."""
     assert train and not train & test and not fit & test and not valid & test and not fit & valid
-    assert not valid or valid | fit >= train or not valid & train  # validation is a part of training, or a set of its own
+    assert (
+        not valid or valid | fit >= train or not valid & train
+    )  # validation is a part of training, or a set of its own
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -162,25 +182,40 @@ def test_a_plugin_whose_splits_overlap_says_so(given, capsys):
     assert "mine: 13 training images are test images too, and are left out" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["digits", "binarized-digits", "mnist", "fashion-mnist", "dynamic-binarized-mnist", "frey", "omniglot"])
+@pytest.mark.parametrize(
+    "name",
+    ["digits", "binarized-digits", "mnist", "fashion-mnist", "dynamic-binarized-mnist", "frey", "omniglot"],
+)
 def test_no_image_of_a_named_set_is_on_both_sides(given, name, monkeypatch):
     monkeypatch.setenv("GENZOO_DATA", str(given.folder))
     for mnist in ("mnist", "fashion-mnist"):
         given.make.mnist(given.folder, mnist)
     noise = np.random.default_rng(0).integers(0, 256, (400, 28, 20), dtype=np.uint8)
     np.savez(given.folder / "frey_faces.npz", images=noise)
-    np.savez(given.folder / "omniglot_small_28.npz", images=noise, alphabet=np.array(["a"] * 400), character=np.array(["b"] * 400))
+    np.savez(
+        given.folder / "omniglot_small_28.npz",
+        images=noise,
+        alphabet=np.array(["a"] * 400),
+        character=np.array(["b"] * 400),
+    )
     train, test = (open_data(name, split=split, held_out=0.3) for split in ("train", "test"))
     source, drawn = {image.tobytes() for image in train.pixels}, {image.tobytes() for image in test.pixels}
     assert source and drawn and (not source & drawn or "binarized" in name)
 
 
-@pytest.mark.parametrize("kind", ["folder", "npz", "npz of JPEGs", "idx", "array", "hf, train only", "Images"])
+@pytest.mark.parametrize(
+    "kind", ["folder", "npz", "npz of JPEGs", "idx", "array", "hf, train only", "Images"]
+)
 def test_the_parts_do_not_depend_on_the_size_that_is_asked_for(given, kind):
     spec = KINDS[kind](given)
     sizes = []
     for shape in ((3, 16, 20), (1, 8, 10), (3, 2, 2)):
-        sizes.append([len(open_data(spec, split=split, held_out=0.3, image_shape=shape)) for split in ("train", "test")])
+        sizes.append(
+            [
+                len(open_data(spec, split=split, held_out=0.3, image_shape=shape))
+                for split in ("train", "test")
+            ]
+        )
     assert sizes[0] == sizes[1] == sizes[2]
 
 
@@ -191,8 +226,18 @@ def test_neither_order_nor_name_nor_form_moves_an_image(given):
         path.rename(spec / f"{i}.png")
     assert parts(spec, image_shape=SHAPE) == before
     whole = parts(given.photos)
-    assert parts(given.photos[::-1]) == whole == parts(given.npz()) == parts(torch.from_numpy(given.photos).permute(0, 3, 1, 2))
-    more = np.concatenate([given.photos, np.random.default_rng(1).integers(0, 256, (50, *given.photos.shape[1:]), dtype=np.uint8)])
+    assert (
+        parts(given.photos[::-1])
+        == whole
+        == parts(given.npz())
+        == parts(torch.from_numpy(given.photos).permute(0, 3, 1, 2))
+    )
+    more = np.concatenate(
+        [
+            given.photos,
+            np.random.default_rng(1).integers(0, 256, (50, *given.photos.shape[1:]), dtype=np.uint8),
+        ]
+    )
     train, _, _, test = parts(more)
     assert whole[0] <= train and whole[3] <= test
 
@@ -207,7 +252,11 @@ def test_a_set_of_one_image_and_its_copies_cannot_be_divided():
 def test_which_published_splits_are_taken_as_they_are():
     both = ("train", "validation", "test")
     assert [published(both, split) for split in ("train", "valid", "test")] == ["train", "validation", "test"]
-    assert [published(("train", "test"), split) for split in ("train", "valid", "test")] == ["train", None, "test"]
+    assert [published(("train", "test"), split) for split in ("train", "valid", "test")] == [
+        "train",
+        None,
+        "test",
+    ]
     assert [published(("train", "val"), split) for split in ("train", "valid", "test")] == [None, "val", None]
     for names in (("train",), ("test",), ("validation",), ("all", "dev"), ()):
         assert {published(names, split) for split in ("train", "valid", "test")} == {None}, names
@@ -216,6 +265,14 @@ def test_which_published_splits_are_taken_as_they_are():
 def test_a_split_that_a_set_of_the_hub_has_not(given):
     with pytest.raises(ArgumentError, match="split must be one of train, valid, test, not 'dev'"):
         open_data(given.hub(train=WHOLE, test=range(3)), split="dev")
-    sides = [len(open_data(given.hub(train=range(30), test=range(3)), split=split)) for split in ("train", "fit", "valid")]
-    assert sides[0] == 30 == sides[1] + sides[2] and 0 < sides[2] < 15  # a share of the training split, whatever is held out elsewhere
-    assert len(open_data(given.hub(train=range(30), test=range(3), validation=range(30, 40)), split="valid")) == 10
+    sides = [
+        len(open_data(given.hub(train=range(30), test=range(3)), split=split))
+        for split in ("train", "fit", "valid")
+    ]
+    assert (
+        sides[0] == 30 == sides[1] + sides[2] and 0 < sides[2] < 15
+    )  # a share of the training split, whatever is held out elsewhere
+    assert (
+        len(open_data(given.hub(train=range(30), test=range(3), validation=range(30, 40)), split="valid"))
+        == 10
+    )

@@ -37,7 +37,11 @@ def test_a_draw_is_a_function_of_the_stream_and_the_place():
 
 def test_binarized_digits_are_the_same_for_ever():
     train, test = (open_data("binarized-digits", split=split) for split in ("train", "test"))
-    assert train.transform == test.transform == "static-binarised" and train.name == "binarized-digits" and train.grey is None
+    assert (
+        train.transform == test.transform == "static-binarised"
+        and train.name == "binarized-digits"
+        and train.grey is None
+    )
     assert len(train) + len(test) == 1797 and set(np.unique(train.pixels)) == {0, 255}
     digest = hashlib.sha256(train.pixels.tobytes() + test.pixels.tobytes()).hexdigest()
     assert digest == "2995b718961d726c5c73485bc750aebda5bafd0511e3c46027c6296a14db05ad"
@@ -60,7 +64,12 @@ def mnist(tmp_path, make, monkeypatch):
 
 def test_the_test_images_of_dynamic_mnist_are_fixed(mnist):
     test = open_data("dynamic-binarized-mnist", split="test")
-    assert (test.transform, test.name, test.split, test.grey) == ("dynamic-binarised", "dynamic-binarized-mnist", "test", None)
+    assert (test.transform, test.name, test.split, test.grey) == (
+        "dynamic-binarised",
+        "dynamic-binarized-mnist",
+        "test",
+        None,
+    )
     assert np.array_equal(test.pixels, open_data("dynamic-binarized-mnist", split="test").pixels)
     assert set(np.unique(test.pixels)) == {0, 255}
     assert "fixed seed" in test.facts["note"] and len(test.labels) == 5

@@ -107,7 +107,8 @@ def test_a_link_that_leads_elsewhere_now(bitmaps, make, tmp_path):
 
 
 def test_an_image_that_only_its_name_makes_one(tmp_path, make):
-    """A TGA has no magic number: all of it has to be read, though nothing but its name tells that it is an image."""
+    """A TGA has no magic number: all of it has to be read, though nothing but its name tells that it is an
+    image."""
     (tmp_path / "tga").mkdir()
     path = tmp_path / "tga" / "a.tga"
     for seed in (1, 2):
@@ -115,7 +116,10 @@ def test_an_image_that_only_its_name_makes_one(tmp_path, make):
         photo[0] = seed  # lies last in the file, which begins at the bottom
         path.write_bytes(make.encoded(photo, "TGA"))
         os.utime(path, ns=(10**18, 10**18))
-        assert np.array_equal(open_data(tmp_path / "tga", image_shape=(3, 40, 60), held_out=0).pixels[0], photo.transpose(2, 0, 1))
+        assert np.array_equal(
+            open_data(tmp_path / "tga", image_shape=(3, 40, 60), held_out=0).pixels[0],
+            photo.transpose(2, 0, 1),
+        )
 
 
 def test_two_files_that_have_changed_their_names(bitmaps, make, decoded):
@@ -232,7 +236,16 @@ def test_a_damaged_copy_is_made_again_wherever_the_damage_is(bitmaps, decoded, o
     good = shown(bitmaps)
     (path,) = kept(own_cache)
     data = path.read_bytes()
-    places = [0, 5, 60, data.index(b"\n"), data.index(b"\n") + 3, len(data) // 2, len(data) - 40, len(data) - 1]
+    places = [
+        0,
+        5,
+        60,
+        data.index(b"\n"),
+        data.index(b"\n") + 3,
+        len(data) // 2,
+        len(data) - 40,
+        len(data) - 1,
+    ]
     harms = [data[:i] + bytes([data[i] ^ 1]) + data[i + 1 :] for i in places]
     harms += [data[: len(data) // 2], b"", b"\n", data + b"\0", b"[" * 70_000, b"3\n" + data]
     harms += [b'{"shape": [1, 3, 4611686018427387904, 9]}\n']
@@ -257,7 +270,9 @@ def test_files_and_folder_are_closed_to_others(bitmaps, own_cache, decoded):
     try:
         shown(bitmaps)
         (path,) = kept(own_cache)
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert (
+            stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        )
         path.parent.chmod(0o777)
         path.chmod(0o666)  # somebody else may have written to it since
         shown(bitmaps)
@@ -275,7 +290,11 @@ def test_what_another_user_left_is_not_read(bitmaps, own_cache, decoded, monkeyp
     folder.rename(folder.with_name(f"decoded-{me + 1}"))
     assert len(shown(bitmaps)) == 5 and len(decoded) == 10
     said = capsys.readouterr().err
-    assert "decoded images are not kept: cannot use" in said and "permission denied" in said and said.count("\n") == 1
+    assert (
+        "decoded images are not kept: cannot use" in said
+        and "permission denied" in said
+        and said.count("\n") == 1
+    )
 
 
 @posix
@@ -302,7 +321,10 @@ def test_a_link_in_the_place_of_the_folder_is_refused(bitmaps, own_cache, tmp_pa
     (tmp_path / "elsewhere").mkdir()
     folder.symlink_to(tmp_path / "elsewhere")
     assert len(shown(bitmaps)) == 5
-    assert not any((tmp_path / "elsewhere").iterdir()) and "decoded images are not kept" in capsys.readouterr().err
+    assert (
+        not any((tmp_path / "elsewhere").iterdir())
+        and "decoded images are not kept" in capsys.readouterr().err
+    )
 
 
 @posix
@@ -334,7 +356,11 @@ def test_a_copy_that_is_cut_or_overwritten_harms_nobody_who_reads_it(bitmaps, ow
         del images
         assert look().pixels.sum() == first
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(bitmaps), str(own_cache)], capture_output=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(bitmaps), str(own_cache)],
+        capture_output=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
 
 

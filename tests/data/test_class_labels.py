@@ -1,4 +1,5 @@
-"""Labels of any form: read where it is plain what they mean, else refused in one line that says how to get there."""
+"""Labels of any form: read where it is plain what they mean, else refused in one line that says how to get
+there."""
 
 import numpy as np
 import pytest
@@ -25,7 +26,10 @@ PIXELS = np.zeros((4, 1, 2, 2), np.uint8)
         (np.eye(3, dtype=bool)[[0, 2, 1, 2]], [0, 2, 1, 2]),
         (np.array([True, False, False, True]), [1, 0, 0, 1]),
         (np.array([True, False, False, True], object), [1, 0, 0, 1]),
-        (np.array([-1, 0, 1, 2]), [-1, 0, 1, 2]),  # -1 stands for "no class" in many sets; who learns from it says so
+        (
+            np.array([-1, 0, 1, 2]),
+            [-1, 0, 1, 2],
+        ),  # -1 stands for "no class" in many sets; who learns from it says so
         (np.array([1, 2, 3, 4]), [1, 2, 3, 4]),
     ],
 )
@@ -35,7 +39,13 @@ def test_whole_numbers_in_any_form(labels, expected):
 
 
 @pytest.mark.parametrize(
-    "kind", [np.array, list, lambda texts: np.array(texts, object), lambda texts: np.array([text.encode() for text in texts])]
+    "kind",
+    [
+        np.array,
+        list,
+        lambda texts: np.array(texts, object),
+        lambda texts: np.array([text.encode() for text in texts]),
+    ],
 )
 def test_texts_are_places_in_their_sorted_names(kind):
     images = Images(pixels=PIXELS, labels=kind(["dog", "cat", "größe", "cat"]))
@@ -46,7 +56,11 @@ def test_texts_are_places_in_their_sorted_names(kind):
 
 
 def test_names_that_are_numbers_have_their_order():
-    assert class_order(["10", "9", "1"]) == ("1", "9", "10") and class_order(["10", "9", "a"]) == ("10", "9", "a")
+    assert class_order(["10", "9", "1"]) == ("1", "9", "10") and class_order(["10", "9", "a"]) == (
+        "10",
+        "9",
+        "a",
+    )
     assert Images(pixels=PIXELS, labels=["10", "9", "1", "9"]).labels.tolist() == [2, 1, 0, 1]
 
 
@@ -58,11 +72,17 @@ def test_names_that_are_numbers_have_their_order():
         ([0, 1, np.inf, 1], "1 of 4 are NaN or infinite"),
         ([None, 1, 2, 3], "not a mixture with NoneType — numpy.unique"),
         (["cat", None, "cat", "cat"], "not a mixture with"),
-        (np.array([0, 1, 2, 2**63], np.uint64), "below 2,147,483,648, not 9223372036854775808 — numpy.unique"),
+        (
+            np.array([0, 1, 2, 2**63], np.uint64),
+            "below 2,147,483,648, not 9223372036854775808 — numpy.unique",
+        ),
         (np.array([0, 1, 2, 2**70], object), "below 2,147,483,648"),
         ([0, 1, 2], "one entry per image: 3 for 4 images"),
         (3, "one entry per image: a single value for 4 images"),
-        ([[0.2, 0.8]] * 4, r"one-hot rows with a single 1, not an array \(4, 2\) of other rows — labels.argmax\(1\)"),
+        (
+            [[0.2, 0.8]] * 4,
+            r"one-hot rows with a single 1, not an array \(4, 2\) of other rows — labels.argmax\(1\)",
+        ),
         ([[0, 0], [0, 1], [1, 0], [1, 0]], "one-hot rows with a single 1"),
         ([[1, 1], [0, 1], [1, 0], [1, 0]], "one-hot rows with a single 1"),
         ([[0], [1, 2], [3], [4]], "rows of different lengths|not a mixture|not list"),

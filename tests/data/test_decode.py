@@ -18,7 +18,12 @@ def chunk(kind, data):
 
 def png(width, height, depth, colour, rows):
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def test_a_lossless_picture_keeps_every_pixel(make):
@@ -31,7 +36,13 @@ def test_a_lossless_picture_keeps_every_pixel(make):
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
 def test_a_jpeg_is_near_to_its_picture(make, options):
     photo = make.photo()
-    assert abs(decode(make.encoded(photo, "JPEG", quality=95, **options), RGB) - photo.transpose(2, 0, 1).astype(float)).mean() < 3
+    assert (
+        abs(
+            decode(make.encoded(photo, "JPEG", quality=95, **options), RGB)
+            - photo.transpose(2, 0, 1).astype(float)
+        ).mean()
+        < 3
+    )
 
 
 def test_grey_becomes_three_equal_channels_and_colours_luminance(make):
@@ -69,8 +80,12 @@ def test_sixteen_bit_tiff_and_pgm(make):
 
 def test_floats_and_wide_numbers_in_tiff(make):
     ramp = np.linspace(0, 1, 320, dtype=np.float32).reshape(16, 20)
-    assert np.array_equal(decode(make.encoded(ramp, "TIFF"), GREY)[0], np.rint(ramp.astype(np.float64) * 255).astype(np.uint8))
-    assert np.array_equal(decode(make.encoded(np.float32(200) * ramp, "TIFF"), GREY)[0], np.rint(200 * ramp.astype(np.float64)))
+    assert np.array_equal(
+        decode(make.encoded(ramp, "TIFF"), GREY)[0], np.rint(ramp.astype(np.float64) * 255).astype(np.uint8)
+    )
+    assert np.array_equal(
+        decode(make.encoded(np.float32(200) * ramp, "TIFF"), GREY)[0], np.rint(200 * ramp.astype(np.float64))
+    )
     assert decode(make.encoded((ramp * 255).astype(np.int32), "TIFF"), GREY).max() == 255
     for odd in (ramp - 2, ramp * np.float32("nan"), ramp * np.float32(1e9)):
         with pytest.raises(Skip, match="of an unknown range"):
@@ -92,7 +107,9 @@ def test_what_is_transparent_is_white(make, mode, colour):
 
 
 def test_half_transparent_is_half_white_and_palettes_have_holes(make):
-    assert abs(int(decode(make.encoded(Image.new("RGBA", (20, 16), (0, 0, 0, 128))), GREY)[0, 0, 0]) - 127) <= 1
+    assert (
+        abs(int(decode(make.encoded(Image.new("RGBA", (20, 16), (0, 0, 0, 128))), GREY)[0, 0, 0]) - 127) <= 1
+    )
     palette = Image.new("P", (20, 16), 1)
     palette.putpalette([0, 0, 0, 10, 20, 30])
     assert (decode(make.encoded(palette, "PNG", transparency=1), RGB) == 255).all()
@@ -104,16 +121,24 @@ def test_a_rotated_photograph_stands_upright(make, orientation):
     corners = np.full((16, 16), 128, np.uint8)
     corners[:8, :8], corners[:8, 8:], corners[8:, :8], corners[8:, 8:] = 10, 80, 160, 240
     turned = {
-        1: corners, 2: corners[:, ::-1], 3: corners[::-1, ::-1], 4: corners[::-1], 5: corners.T,
-        6: np.rot90(corners), 7: corners[::-1, ::-1].T, 8: np.rot90(corners, -1),
-    }  # fmt: skip
+        1: corners,
+        2: corners[:, ::-1],
+        3: corners[::-1, ::-1],
+        4: corners[::-1],
+        5: corners.T,
+        6: np.rot90(corners),
+        7: corners[::-1, ::-1].T,
+        8: np.rot90(corners, -1),
+    }
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(turned[orientation])
     for form in ("JPEG", "PNG", "WEBP"):
         options = {"lossless": True} if form == "WEBP" else {"quality": 100}
         found = decode(make.encoded(stored, form, exif=exif, **options), (1, 16, 16))[0].astype(int)
-        assert [abs(found[y, x] - v) <= 3 for y, x, v in ((3, 3, 10), (3, 12, 80), (12, 3, 160), (12, 12, 240))] == [True] * 4, form
+        assert [
+            abs(found[y, x] - v) <= 3 for y, x, v in ((3, 3, 10), (3, 12, 80), (12, 3, 160), (12, 12, 240))
+        ] == [True] * 4, form
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -126,7 +151,9 @@ def test_the_shorter_side_is_resized_and_the_middle_cut_out(make):
     wide[:, 32:64] = 255  # the middle square is white
     resized = Image.fromarray(wide).resize((48, 16), Image.Resampling.LANCZOS).crop((16, 0, 32, 16))
     assert np.array_equal(decode(make.encoded(wide), (1, 16, 16))[0], np.asarray(resized))
-    assert np.array_equal(decode(make.encoded(np.ascontiguousarray(wide.T)), (1, 16, 16))[0], np.asarray(resized).T)
+    assert np.array_equal(
+        decode(make.encoded(np.ascontiguousarray(wide.T)), (1, 16, 16))[0], np.asarray(resized).T
+    )
     whole = decode(make.encoded(wide), (1, 8, 24))[0]  # same aspect: nothing is cut
     assert (whole[:, 9:15] > 240).all() and (whole[:, :6] < 15).all() and (whole[:, 18:] < 15).all()
     assert decode(make.encoded(wide[:1, :1]), (3, 5, 9)).shape == (3, 5, 9)
@@ -140,14 +167,18 @@ def test_resizing_averages_instead_of_picking_pixels(make):
 def test_large_jpegs_decoded_at_a_fraction_look_the_same(make):
     photo = make.photo(width=1600, height=1200)
     data = make.encoded(photo, "JPEG", quality=95)
-    full = np.asarray(Image.fromarray(photo).resize((32, 32), Image.Resampling.LANCZOS, box=(200, 0, 1400, 1200)))
+    full = np.asarray(
+        Image.fromarray(photo).resize((32, 32), Image.Resampling.LANCZOS, box=(200, 0, 1400, 1200))
+    )
     assert abs(decode(data, (3, 32, 32)).transpose(1, 2, 0) - full.astype(float)).mean() < 2
 
 
 def test_an_animation_gives_its_first_frame(make):
     first, second = Image.new("L", (20, 16), 40), Image.new("L", (20, 16), 200)
     for form in ("GIF", "PNG", "TIFF"):
-        assert (decode(make.encoded(first, form, save_all=True, append_images=[second]), GREY) == 40).all(), form
+        assert (decode(make.encoded(first, form, save_all=True, append_images=[second]), GREY) == 40).all(), (
+            form
+        )
 
 
 @pytest.mark.parametrize(
@@ -176,7 +207,11 @@ def test_a_truncated_photograph_is_not_half_used(make):
 
 
 def test_other_files_are_told_from_broken_images(tmp_path):
-    for name, reason in (("notes.txt", "not an image"), ("photo.jpg", "corrupt"), ("absent.png", "unreadable")):
+    for name, reason in (
+        ("notes.txt", "not an image"),
+        ("photo.jpg", "corrupt"),
+        ("absent.png", "unreadable"),
+    ):
         if name != "absent.png":
             (tmp_path / name).write_text("dear diary")
         with pytest.raises(Skip, match=reason):

@@ -28,15 +28,22 @@ def save(folder, name, array, **options):
 
 
 @pytest.mark.parametrize("form", ["png", "tif"])
-@pytest.mark.parametrize(("high", "bits"), [(4095, 12), (1023, 10), (16383, 14), (255, 8), (3000, 12), (60000, 16)])
+@pytest.mark.parametrize(
+    ("high", "bits"), [(4095, 12), (1023, 10), (16383, 14), (255, 8), (3000, 12), (60000, 16)]
+)
 def test_the_largest_number_of_a_folder_says_which_is_white(folder, form, high, bits, capsys):
     save(folder, f"bright.{form}", (RAMP * high).astype(np.uint16))
-    save(folder, f"dark.{form}", (RAMP * high / 4).astype(np.uint16))  # stays dark: no image is stretched by itself
+    save(
+        folder, f"dark.{form}", (RAMP * high / 4).astype(np.uint16)
+    )  # stays dark: no image is stretched by itself
     white = 2**bits - 1
     assert values(folder) == [round(int(high / 4) * 255 / white), round(high * 255 / white)]
     said = capsys.readouterr().err
     if bits < 16:
-        assert f"values up to {high:,}: read as {bits}-bit, white is {white:,}; GENZOO_BITS=16 reads them as 16-bit" in said
+        assert (
+            f"values up to {high:,}: read as {bits}-bit, white is {white:,}; GENZOO_BITS=16 reads them "
+            "as 16-bit"
+        ) in said
     else:
         assert not said
 
@@ -45,7 +52,9 @@ def test_bits_can_be_said(folder, monkeypatch, capsys):
     save(folder, "a.png", (RAMP * 4095).astype(np.uint16))
     assert values(folder) == [255]
     monkeypatch.setenv("GENZOO_BITS", "16")
-    assert values(folder) == [16] and capsys.readouterr().err.count("\n") == 1  # not from the cache, and no guess to tell of
+    assert (
+        values(folder) == [16] and capsys.readouterr().err.count("\n") == 1
+    )  # not from the cache, and no guess to tell of
     monkeypatch.setenv("GENZOO_BITS", "10")
     with pytest.raises(DataError, match=r"1 with values above 1,023 \(GENZOO_BITS=10\)"):
         values(folder)
@@ -56,7 +65,9 @@ def test_bits_can_be_said(folder, monkeypatch, capsys):
 
 
 def test_what_files_declare_is_believed(folder):
-    (folder / "a.pgm").write_bytes(b"P5 20 16 4095\n" + (RAMP * 2000).astype(">u2").tobytes())  # 12 bits, and dark
+    (folder / "a.pgm").write_bytes(
+        b"P5 20 16 4095\n" + (RAMP * 2000).astype(">u2").tobytes()
+    )  # 12 bits, and dark
     assert values(folder) == [round(2000 * 255 / 4095)]
 
 
@@ -98,7 +109,9 @@ def test_a_negative_of_sixteen_bits_is_turned_round():
 
     buffer = io.BytesIO()
     Image.fromarray((RAMP * 65535).astype(np.uint16)).save(buffer, "TIFF", tiffinfo={262: 0})  # MinIsWhite
-    assert np.array_equal(decode(buffer.getvalue(), SHAPE)[0], 255 - np.rint((RAMP * 65535).astype(np.uint16) / 257))
+    assert np.array_equal(
+        decode(buffer.getvalue(), SHAPE)[0], 255 - np.rint((RAMP * 65535).astype(np.uint16) / 257)
+    )
     for photometric in (0, 1):  # of one bit Pillow turns them round itself, on both ways
         buffer = io.BytesIO()
         Image.fromarray(RAMP > 0.5).save(buffer, "TIFF", tiffinfo={262: photometric})
@@ -110,7 +123,10 @@ def test_a_scale_is_for_whole_numbers_of_the_folder():
 
     buffer = io.BytesIO()
     Image.fromarray((RAMP * 4095).astype(np.uint16)).save(buffer, "PNG")
-    assert decode(buffer.getvalue(), SHAPE, Scale(12)).max() == 255 and decode(buffer.getvalue(), SHAPE).max() == 16
+    assert (
+        decode(buffer.getvalue(), SHAPE, Scale(12)).max() == 255
+        and decode(buffer.getvalue(), SHAPE).max() == 16
+    )
     with pytest.raises(Skip, match="above 1,023"):
         decode(buffer.getvalue(), SHAPE, Scale(10))
 
@@ -125,7 +141,12 @@ def deep_png(path, array):
 
     rows = b"".join(b"\0" + row.tobytes() for row in array.astype(">u2"))
     header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, 2, 0, 0, 0)
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
 
 
 def test_dark_colours_of_sixteen_bits_are_told(folder, capsys):
@@ -147,15 +168,24 @@ def test_every_page_of_a_tiff_is_an_image(folder, compression, capsys, monkeypat
     Image.new("L", (20, 16), 255).save(folder / "other.png")
     assert values(folder) == [*range(0, 250, 5), 255]
     assert "1 file of several pages: each page is an image, 50 together" in capsys.readouterr().err
-    train, test = (open_data(folder, image_shape=SHAPE, split=split) for split in ("train", "test"))  # from the cache
+    train, test = (
+        open_data(folder, image_shape=SHAPE, split=split) for split in ("train", "test")
+    )  # from the cache
     assert len(train) + len(test) == 51 and len(test) > 0
     assert not {image.tobytes() for image in train.pixels} & {image.tobytes() for image in test.pixels}
-    assert sorted(int(image.max()) for part in (train, test) for image in part.pixels) == [*range(0, 250, 5), 255]
+    assert sorted(int(image.max()) for part in (train, test) for image in part.pixels) == [
+        *range(0, 250, 5),
+        255,
+    ]
 
 
 def test_pages_of_many_files_and_of_other_sizes_and_depths(folder):
     for name in range(12):  # more than stay open
-        pages = [Image.fromarray((RAMP * 4095).astype(np.uint16)), Image.new("L", (40, 32), name), Image.new("RGB", (20, 16), "white")]
+        pages = [
+            Image.fromarray((RAMP * 4095).astype(np.uint16)),
+            Image.new("L", (40, 32), name),
+            Image.new("RGB", (20, 16), "white"),
+        ]
         pages[0].save(folder / f"{name}.tif", save_all=True, append_images=pages[1:])
     assert values(folder) == [*range(12), *[255] * 24]
 
@@ -181,7 +211,12 @@ def test_a_stack_that_breaks_off_gives_the_pages_before(folder, capsys):
 @pytest.mark.parametrize("form", ["gif", "png", "webp"])
 def test_of_what_moves_the_first_frame_is_read_and_told(folder, form, capsys):
     frames = [Image.new("L", (20, 16), value) for value in (40, 200)]
-    frames[0].save(folder / f"a.{form}", save_all=True, append_images=frames[1:], **({"lossless": True} if form == "webp" else {}))
+    frames[0].save(
+        folder / f"a.{form}",
+        save_all=True,
+        append_images=frames[1:],
+        **({"lossless": True} if form == "webp" else {}),
+    )
     frames[1].save(folder / f"still.{form}", **({"lossless": True} if form == "webp" else {}))
     assert values(folder) == [40, 200]
     assert f"1 animated: of each the first is read (one of them: a.{form})" in capsys.readouterr().err
@@ -195,7 +230,10 @@ def stack(path, *values, size=(20, 16)):
 def test_pages_of_one_file_lie_on_one_side(folder):
     for first in range(0, 120, 10):
         stack(folder / f"{first}.tif", *range(first, first + 10))
-    train, test = ({int(image.max()) // 10 for image in open_data(folder, image_shape=SHAPE, split=s).pixels} for s in ("train", "test"))
+    train, test = (
+        {int(image.max()) // 10 for image in open_data(folder, image_shape=SHAPE, split=s).pixels}
+        for s in ("train", "test")
+    )
     assert train | test == set(range(12)) and not train & test and test
 
 

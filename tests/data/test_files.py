@@ -32,7 +32,14 @@ FIRST = PIXELS.transpose(0, 3, 1, 2)  # (N, C, H, W)
 
 @pytest.mark.parametrize(
     "given",
-    [PIXELS, FIRST, torch.from_numpy(PIXELS.copy()), FIRST / 255, (FIRST / 255).astype(np.float32), torch.from_numpy(FIRST / 255)],
+    [
+        PIXELS,
+        FIRST,
+        torch.from_numpy(PIXELS.copy()),
+        FIRST / 255,
+        (FIRST / 255).astype(np.float32),
+        torch.from_numpy(FIRST / 255),
+    ],
 )
 def test_an_array_is_images(given):
     parts = both(given)
@@ -42,7 +49,11 @@ def test_an_array_is_images(given):
 def test_grey_and_binary_arrays():
     assert open_data(PIXELS[..., 0]).shape == (1, 6, 5)
     assert set(np.unique(open_data(PIXELS[..., 0] > 99).pixels)) == {0, 255}
-    assert open_data(np.zeros((9, 1, 8, 3), np.uint8)).shape == (1, 8, 3)  # channels in the second place are preferred
+    assert open_data(np.zeros((9, 1, 8, 3), np.uint8)).shape == (
+        1,
+        8,
+        3,
+    )  # channels in the second place are preferred
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,9 @@ def test_what_is_no_data_at_all():
             open_data(spec)
 
 
-@pytest.mark.parametrize("shape", [(3, 64), (2, 8, 8), (3, 0, 8), (3, 8, 8.0), "3x8", (3, 8, 5000), (True, 8, 8)])
+@pytest.mark.parametrize(
+    "shape", [(3, 64), (2, 8, 8), (3, 0, 8), (3, 8, 8.0), "3x8", (3, 8, 5000), (True, 8, 8)]
+)
 def test_a_wrong_image_shape_is_named(shape):
     with pytest.raises(ArgumentError, match=r"image_shape must be \(C, H, W\)"):
         open_data(PIXELS, image_shape=shape)
@@ -96,10 +109,18 @@ def test_images_go_through_and_know_their_split():
 
 
 def test_images_are_checked_and_sliced():
-    images = Images(pixels=FIRST.copy(), labels=np.arange(30), attributes={"a": np.ones(30)}, name="x\x1b", facts={"source": "s"})
+    images = Images(
+        pixels=FIRST.copy(),
+        labels=np.arange(30),
+        attributes={"a": np.ones(30)},
+        name="x\x1b",
+        facts={"source": "s"},
+    )
     assert len(images) == 30 and images[3:5].shape == (2, 3, 6, 5) and images[np.array([1, 1])].shape[0] == 2
     assert torch.equal(images.float([2, 7]), torch.from_numpy(FIRST[[2, 7]].copy()).float() / 255)
-    assert torch.equal(images.float(torch.tensor([2])), images.float(slice(2, 3))) and images.float().shape == (30, 3, 6, 5)
+    assert torch.equal(
+        images.float(torch.tensor([2])), images.float(slice(2, 3))
+    ) and images.float().shape == (30, 3, 6, 5)
     few = images.subset([4, 2])
     assert few.labels.tolist() == [4, 2] and few.facts == {"source": "s"} and len(few.attributes["a"]) == 2
     assert "30 of 3x6x5, 8-bit" in repr(images) and "\x1b" not in repr(images)
@@ -128,14 +149,22 @@ def test_an_npz_with_images(tmp_path):
 def test_an_npz_of_jpegs_keeps_rows_and_attributes_together(tmp_path, make):
     files = [make.encoded(np.full((16, 16, 3), 8 * i, np.uint8), "JPEG", quality=95) for i in range(30)]
     attr = np.stack([np.arange(30), np.full(30, np.nan)], 1).astype(np.float16)
-    np.savez(tmp_path / "a.npz", **make.end_to_end(files, "jpeg"), attr=attr, attr_names=np.array(["Number", "None"]))
+    np.savez(
+        tmp_path / "a.npz",
+        **make.end_to_end(files, "jpeg"),
+        attr=attr,
+        attr_names=np.array(["Number", "None"]),
+    )
     for part in both(tmp_path / "a.npz"):
         assert part.shape == (3, 16, 16) and np.isnan(part.attributes["None"]).all()
         assert abs(part.pixels.mean((1, 2, 3)) - 8 * part.attributes["Number"]).max() < 2
 
 
 def test_a_second_look_decodes_no_jpeg(tmp_path, make, monkeypatch):
-    np.savez(tmp_path / "a.npz", **make.end_to_end([make.encoded(make.photo(seed=i), "JPEG") for i in range(9)], "jpeg"))
+    np.savez(
+        tmp_path / "a.npz",
+        **make.end_to_end([make.encoded(make.photo(seed=i), "JPEG") for i in range(9)], "jpeg"),
+    )
     first = both(tmp_path / "a.npz", image_shape=(3, 8, 8))
     monkeypatch.setattr(npz_file, "decode", None)
     assert rebuilt(*both(tmp_path / "a.npz", image_shape=(3, 8, 8))) == rebuilt(*first)
@@ -159,9 +188,15 @@ def stored(name, data):
         ({"first": PIXELS, "second": PIXELS}, "has no array named 'images', but first (30, 6, 5, 3), second"),
         ({}, "but none at all"),
         ({"images": np.array([Evil()], object)}, "Python objects, which are never loaded"),
-        ({"images": PIXELS.astype(np.int64) - 9}, "a.npz: images must be float32 in [0, 1] or uint8 in 0..255, not int64 from -9"),
+        (
+            {"images": PIXELS.astype(np.int64) - 9},
+            "a.npz: images must be float32 in [0, 1] or uint8 in 0..255, not int64 from -9",
+        ),
         ({"images": PIXELS, "labels": np.arange(3)}, "labels must have one entry per image"),
-        ({"jpeg": np.zeros(9, np.uint8), "offsets": np.array([0, 5, 99])}, "'offsets' do not lead through 'jpeg'"),
+        (
+            {"jpeg": np.zeros(9, np.uint8), "offsets": np.array([0, 5, 99])},
+            "'offsets' do not lead through 'jpeg'",
+        ),
         ({"jpeg": np.zeros(9, np.uint8), "offsets": np.array([0, 7, 3])}, "'offsets' do not lead through"),
         ({"jpeg": np.zeros(9, np.uint8), "offsets": np.array(["a"])}, "contradicts itself"),
         ({"jpeg": np.zeros(9, np.uint8), "offsets": np.array([0, 9])}, "the first image of a is corrupt"),
@@ -247,7 +282,9 @@ def test_a_truncated_npz(tmp_path):
 
 def test_an_npz_that_claims_more_than_the_memory(tmp_path):
     header = b"{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 100000, 100000), }"
-    (tmp_path / "a.npz").write_bytes(stored("images.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header))
+    (tmp_path / "a.npz").write_bytes(
+        stored("images.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
+    )
     with pytest.raises(DataError, match=r"a\.npz"):
         open_data(tmp_path / "a.npz")
 
@@ -269,7 +306,9 @@ def test_an_idx_file_with_labels_beside_it(tmp_path, make, compress):
 def test_a_folder_of_the_four_files_has_their_split(tmp_path, make):
     written = make.mnist(tmp_path)
     train, test = both(tmp_path / "mnist")
-    assert np.array_equal(train.pixels[:, 0], written["train-images-idx3"]) and np.array_equal(test.labels, written["t10k-labels-idx1"])
+    assert np.array_equal(train.pixels[:, 0], written["train-images-idx3"]) and np.array_equal(
+        test.labels, written["t10k-labels-idx1"]
+    )
 
 
 GOOD = struct.pack(">HBB3I", 0, 8, 3, 2, 4, 4) + bytes(32)
@@ -316,7 +355,9 @@ def test_a_path_that_leads_nowhere(spec, words):
 
 
 def test_a_misspelt_name_is_guessed():
-    with pytest.raises(UnknownNameError, match=r"no data set 'bedroom'; did you mean 'bedrooms'\? — known: digits, mnist"):
+    with pytest.raises(
+        UnknownNameError, match=r"no data set 'bedroom'; did you mean 'bedrooms'\? — known: digits, mnist"
+    ):
         open_data("bedroom", extra={})
 
 

@@ -59,7 +59,9 @@ def test_a_second_look_decodes_nothing(photos, decoded):
     second = open_data(photos, image_shape=SHAPE)
     test = open_data(photos, image_shape=SHAPE, split="test", held_out=0.3)
     assert len(decoded) == 40 and np.array_equal(first.pixels, second.pixels) and len(test) > 4
-    assert not second.pixels.flags.writeable and np.shares_memory(first.pixels, second.pixels)  # one array for all who look
+    assert not second.pixels.flags.writeable and np.shares_memory(
+        first.pixels, second.pixels
+    )  # one array for all who look
     assert test.pixels.base is second.pixels.base
     open_data(photos, image_shape=(1, 8, 8))
     assert len(decoded) == 80
@@ -72,7 +74,9 @@ def test_a_changed_folder_is_decoded_again(photos, decoded, make):
     os.utime(path, ns=(1, 1))
     train, test = both(photos)
     assert len(decoded) == 80
-    assert make.photo(seed=99).transpose(2, 0, 1).tobytes() in {image.tobytes() for part in (train, test) for image in part.pixels}
+    assert make.photo(seed=99).transpose(2, 0, 1).tobytes() in {
+        image.tobytes() for part in (train, test) for image in part.pixels
+    }
 
 
 def test_without_a_cache_it_is_only_slower(photos, decoded, own_cache, tmp_path, monkeypatch, capsys):
@@ -82,7 +86,11 @@ def test_without_a_cache_it_is_only_slower(photos, decoded, own_cache, tmp_path,
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "a file"))
     assert len(open_data(photos, image_shape=SHAPE)) > 30
     said = capsys.readouterr().err
-    assert said.startswith("genzoo: decoded images are not kept") and said.count("\n") == 1 and "GENZOO_CACHE" in said
+    assert (
+        said.startswith("genzoo: decoded images are not kept")
+        and said.count("\n") == 1
+        and "GENZOO_CACHE" in said
+    )
 
 
 def test_bad_files_are_left_out_and_counted(photos, make, capsys):
@@ -97,7 +105,9 @@ def test_bad_files_are_left_out_and_counted(photos, make, capsys):
     assert dict(train.skipped) == {"corrupt": 2, "not an image": 1, "not a file": 1} == dict(test.skipped)
     assert len(train) + len(test) == 40
     said = capsys.readouterr().err
-    assert "skipped 4: 2 corrupt, 1 not a file, 1 not an image (one of them:" in said and said.count("\n") == 1
+    assert (
+        "skipped 4: 2 corrupt, 1 not a file, 1 not an image (one of them:" in said and said.count("\n") == 1
+    )
     assert dict(open_data(photos, image_shape=SHAPE).skipped) == dict(train.skipped)  # from the cache, too
     good = {make.photo(seed=i).transpose(2, 0, 1).tobytes() for i in range(40)}
     assert {image.tobytes() for part in (train, test) for image in part.pixels} == good
@@ -151,7 +161,10 @@ def test_nothing_held_out(photos):
 
 def test_validation_images_are_none_of_the_test_images(photos):
     splits = ("train", "valid", "fit", "test")
-    train, valid, fit, test = ({image.tobytes() for image in open_data(photos, image_shape=SHAPE, split=split).pixels} for split in splits)
+    train, valid, fit, test = (
+        {image.tobytes() for image in open_data(photos, image_shape=SHAPE, split=split).pixels}
+        for split in splits
+    )
     assert valid and fit and valid | fit == train and not valid & fit and not test & train
 
 
@@ -173,5 +186,7 @@ def test_an_interrupted_decoding_leaves_no_cache(photos, own_cache, monkeypatch)
 
 def test_more_than_the_memory_is_refused_in_one_line(photos, monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 100)
-    with pytest.raises(DataError, match=r"photos needs .* MB of memory, and 0 MB are free — take fewer or smaller images"):
+    with pytest.raises(
+        DataError, match=r"photos needs .* MB of memory, and 0 MB are free — take fewer or smaller images"
+    ):
         open_data(photos, image_shape=SHAPE)

@@ -1,4 +1,5 @@
-"""`hf:` data sets, with a stand-in for the library `datasets`: what is asked of it, and what becomes of its answers."""
+"""`hf:` data sets, with a stand-in for the library `datasets`: what is asked of it, and what becomes of its
+answers."""
 
 import os
 import sys
@@ -31,13 +32,24 @@ class Table:
 
 
 def test_deep_images_and_names_of_classes(hub, make, capsys):
-    deep = [{"bytes": make.encoded((np.arange(320).reshape(16, 20) * (11 + i % 2)).astype(np.uint16)), "path": None} for i in range(20)]
+    deep = [
+        {
+            "bytes": make.encoded((np.arange(320).reshape(16, 20) * (11 + i % 2)).astype(np.uint16)),
+            "path": None,
+        }
+        for i in range(20)
+    ]
     hub["train"] = Table(deep)
     hub["train"].features["label"] = types.SimpleNamespace(names=[f"class {i}" for i in range(20)])
     images = open_data("hf:me/photos", image_shape=(1, 16, 20))
-    assert set(images.pixels.max((1, 2, 3)).tolist()) == {round(319 * 11 * 255 / 4095), round(319 * 12 * 255 / 4095)}
+    assert set(images.pixels.max((1, 2, 3)).tolist()) == {
+        round(319 * 11 * 255 / 4095),
+        round(319 * 12 * 255 / 4095),
+    }
     assert images.class_names[:2] == ("class 0", "class 1") and images.labels.dtype == np.int64
-    assert "hf:me/photos:train: deep images with values up to 3,828: read as 12-bit" in capsys.readouterr().err
+    assert (
+        "hf:me/photos:train: deep images with values up to 3,828: read as 12-bit" in capsys.readouterr().err
+    )
 
 
 @pytest.fixture
@@ -52,7 +64,10 @@ def hub(make, monkeypatch):
         return list(splits)
 
     library = types.SimpleNamespace(
-        get_dataset_split_names=names, load_dataset=lambda repo, split: splits[split], Image=Image, __version__="4.0.0"
+        get_dataset_split_names=names,
+        load_dataset=lambda repo, split: splits[split],
+        Image=Image,
+        __version__="4.0.0",
     )
     monkeypatch.setitem(sys.modules, "datasets", library)
     return splits
@@ -66,7 +81,10 @@ def test_the_splits_of_the_set_are_used(hub, make):
 
 
 def test_one_split_is_divided(hub):
-    parts = [open_data("hf:me/photos:train:photo", split=split, image_shape=(1, 8, 8), held_out=0.3) for split in ("train", "test")]
+    parts = [
+        open_data("hf:me/photos:train:photo", split=split, image_shape=(1, 8, 8), held_out=0.3)
+        for split in ("train", "test")
+    ]
     assert sum(map(len, parts)) == 20 and all(map(len, parts)) and parts[0].shape == (1, 8, 8)
     del hub["test"]
     assert len(open_data("hf:me/photos", split="test", held_out=0.3)) == len(parts[1])
@@ -76,7 +94,11 @@ def test_broken_rows_are_left_out_with_their_labels(hub, capsys):
     hub["train"].cells[2] = {"bytes": b"no image", "path": None}
     hub["train"].cells[4] = None
     images = open_data("hf:me/photos")
-    assert dict(images.skipped) == {"corrupt": 1, "absent": 1} and 2 not in images.labels and 4 not in images.labels
+    assert (
+        dict(images.skipped) == {"corrupt": 1, "absent": 1}
+        and 2 not in images.labels
+        and 4 not in images.labels
+    )
     assert "skipped 2" in capsys.readouterr().err
 
 
@@ -130,17 +152,25 @@ def test_files_of_this_machine_are_no_images_of_the_data_set(hub, make, tmp_path
     os.mkfifo(home / "pipe.png")
     upwards = home / ".." / ".." / ".." / "datasets--you--photos" / "own.png"
     bad = [secret, home / "link.png", upwards, other, home / "pipe.png", "a\0b", 3, ""]
-    hub["train"].cells[1:9] = [{"bytes": None, "path": path if isinstance(path, int) else str(path)} for path in bad]
+    hub["train"].cells[1:9] = [
+        {"bytes": None, "path": path if isinstance(path, int) else str(path)} for path in bad
+    ]
     hub["train"].cells[9] = {"bytes": None, "path": str(home / "own.png")}
     images = open_data("hf:me/photos")
     assert sum(images.skipped.values()) == 8 and images.labels[0] == 0 and 9 in images.labels
     shown = {image.tobytes() for image in images.pixels}
-    assert make.photo(seed=98).transpose(2, 0, 1).tobytes() in shown and make.photo(seed=99).transpose(2, 0, 1).tobytes() not in shown
+    assert (
+        make.photo(seed=98).transpose(2, 0, 1).tobytes() in shown
+        and make.photo(seed=99).transpose(2, 0, 1).tobytes() not in shown
+    )
 
 
 def test_the_first_image_may_be_absent(hub):
     hub["train"].cells[0] = {"bytes": None, "path": "/etc/hostname"}
-    with pytest.raises(DataError, match="the first image of hf:me/photos:train is outside of the data set — give an image_shape"):
+    with pytest.raises(
+        DataError,
+        match="the first image of hf:me/photos:train is outside of the data set — give an image_shape",
+    ):
         open_data("hf:me/photos")
     assert len(open_data("hf:me/photos", image_shape=(3, 8, 8))) == 19
 
@@ -148,4 +178,6 @@ def test_the_first_image_may_be_absent(hub):
 def test_another_content_of_the_same_name_is_decoded_anew(hub, make):
     open_data("hf:me/photos")
     hub["train"].cells[5] = {"bytes": make.encoded(make.photo(seed=77)), "path": None}
-    assert make.photo(seed=77).transpose(2, 0, 1).tobytes() in {image.tobytes() for image in open_data("hf:me/photos").pixels}
+    assert make.photo(seed=77).transpose(2, 0, 1).tobytes() in {
+        image.tobytes() for image in open_data("hf:me/photos").pixels
+    }

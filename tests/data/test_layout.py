@@ -16,7 +16,8 @@ SHAPE = (3, 16, 20)
 
 @pytest.fixture
 def tree(tmp_path, make):
-    """Write pictures under relative paths, each of one colour that its number gives; return the folder and a reader of numbers."""
+    """Write pictures under relative paths, each of one colour that its number gives; return the folder and a
+    reader of numbers."""
 
     def write(*paths):
         root = tmp_path / "data"
@@ -36,7 +37,10 @@ def spread(*folders, count=6):
     return [f"{folder}/{i}.png" for folder in folders for i in range(count)]
 
 
-@pytest.mark.parametrize(("words"), [("train", "test"), ("Training", "TESTING"), ("train", "val", "test"), ("train", "validation", "test")])
+@pytest.mark.parametrize(
+    ("words"),
+    [("train", "test"), ("Training", "TESTING"), ("train", "val", "test"), ("train", "validation", "test")],
+)
 def test_folders_of_splits_are_the_splits(tree, words, capsys):
     root = tree(*spread(*words))
     parts = [numbers(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "test")]
@@ -63,7 +67,10 @@ def test_images_beside_folders_of_splits_are_in_no_split_and_told(tree, capsys):
     (root / "README.md").write_text("hello")
     found = [numbers(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "test")]
     assert sorted([*found[0], *found[1]]) == list(range(12))
-    assert "2 images in none of these folders: not used (one of them: other/stray.png)" in capsys.readouterr().err
+    assert (
+        "2 images in none of these folders: not used (one of them: other/stray.png)"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,14 +85,24 @@ def test_images_beside_folders_of_splits_are_in_no_split_and_told(tree, capsys):
     ],
 )
 def test_folders_of_splits_are_found_where_people_have_them(tree, train, test, classes):
-    root = tree(*(f"{form.format(kind)}/{kind}{i}.png" for form in (train, test) for kind in ("cat", "dog") for i in range(3)))
+    root = tree(
+        *(
+            f"{form.format(kind)}/{kind}{i}.png"
+            for form in (train, test)
+            for kind in ("cat", "dog")
+            for i in range(3)
+        )
+    )
     (root / "README.txt").write_text("hello")
     parts = open_both(root, image_shape=SHAPE)
     assert [numbers(part) for part in parts] == [list(range(6)), list(range(6, 12))]
     for part in parts:
         assert part.class_names == classes
         if classes:
-            assert all(label == (int(pixels[0, 0, 0]) - 1) // 3 % 2 for pixels, label in zip(part.pixels, part.labels, strict=True))
+            assert all(
+                label == (int(pixels[0, 0, 0]) - 1) // 3 % 2
+                for pixels, label in zip(part.pixels, part.labels, strict=True)
+            )
 
 
 def test_words_that_stand_for_no_split_divide_nothing(tree):
@@ -119,7 +136,11 @@ def test_a_folder_for_each_class_gives_labels_and_their_names(tree, capsys):
         for pixels, label in zip(part.pixels, part.labels, strict=True):
             assert label == [2, 1, 0][(int(pixels[0, 0, 0]) - 1) // 6] or int(pixels[0, 0, 0]) == 19
         few = part.subset([0])
-        assert few.class_names == part.class_names and few.labels.tolist() == [part.labels[0]] and few.labels.dtype == np.int64
+        assert (
+            few.class_names == part.class_names
+            and few.labels.tolist() == [part.labels[0]]
+            and few.labels.dtype == np.int64
+        )
     assert "3 classes by its folders: ape, cat, dog" in capsys.readouterr().err
     again = open_data(root, image_shape=SHAPE)  # from the cache
     assert again.class_names == ("ape", "cat", "dog") and len(again.labels) == len(again)
@@ -142,7 +163,10 @@ def test_numbered_folders_are_in_the_order_of_their_numbers(tree):
     root = tree(*spread(*map(str, range(12)), count=2))
     images = open_data(root, image_shape=SHAPE, held_out=0)
     assert images.class_names == tuple(map(str, range(12)))
-    assert all(label == (int(pixels[0, 0, 0]) - 1) // 2 for pixels, label in zip(images.pixels, images.labels, strict=True))
+    assert all(
+        label == (int(pixels[0, 0, 0]) - 1) // 2
+        for pixels, label in zip(images.pixels, images.labels, strict=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -151,14 +175,21 @@ def test_numbered_folders_are_in_the_order_of_their_numbers(tree):
         (["a.png", "b.png"], None),
         (["one/a.png", "one/b.png"], None),
         (["one/x/a.png", "two/y/b.png"], None),
-        (["one/a.png", "two/b.png", "c.png"], "1 of 3 images do not lie directly in one of its 2 folders (one of them: c.png)"),
+        (
+            ["one/a.png", "two/b.png", "c.png"],
+            "1 of 3 images do not lie directly in one of its 2 folders (one of them: c.png)",
+        ),
         (["one/a.png", "two/b.png", "two/deep/c.png"], "1 of 3 images do not lie directly"),
     ],
 )
 def test_other_folders_are_no_classes_and_say_why_where_they_nearly_are(tree, paths, why, capsys):
     images = open_data(tree(*paths), image_shape=SHAPE, held_out=0)
     assert images.labels is None and images.class_names == ()
-    assert (why in images.facts["labels"] and why in capsys.readouterr().err) if why else "labels" not in images.facts
+    assert (
+        (why in images.facts["labels"] and why in capsys.readouterr().err)
+        if why
+        else "labels" not in images.facts
+    )
 
 
 def test_names_that_are_no_text_are_classes_all_the_same(tree):
@@ -176,7 +207,9 @@ def test_what_systems_leave_in_folders_is_no_data(tree, capsys):
 
 def test_a_folder_is_decoded_once_for_both_parts(tree, monkeypatch):
     root, seen, real = tree(*spread("a", "b", count=20)), [], folders.decode
-    monkeypatch.setattr(folders, "decode", lambda path, *how: seen.append(Path(path).name) or real(path, *how))
+    monkeypatch.setattr(
+        folders, "decode", lambda path, *how: seen.append(Path(path).name) or real(path, *how)
+    )
     monkeypatch.setenv("GENZOO_CACHE", os.devnull)  # nowhere to keep what was decoded
     assert native_shape(root) == (3, 64, 64) and not seen
     train, test = open_both(root, image_shape=SHAPE)
@@ -189,9 +222,17 @@ def test_copies_across_the_folders_of_splits_are_told(tree, capsys):
     root = tree(*spread("train/a", "train/b", "val/a", "val/b", "test/a", "test/b"))
     open_data(root, image_shape=SHAPE)
     assert "exact cop" not in capsys.readouterr().err
-    for copy, held in (("train/b/9.png", "test/a/0.png"), ("train/a/8.png", "val/b/1.png"), ("test/b/8.png", "val/b/1.png")):
+    for copy, held in (
+        ("train/b/9.png", "test/a/0.png"),
+        ("train/a/8.png", "val/b/1.png"),
+        ("test/b/8.png", "val/b/1.png"),
+    ):
         (root / copy).write_bytes((root / held).read_bytes())
-    assert [len(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "valid", "test")] == [14, 12, 13]  # as published
+    assert [len(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "valid", "test")] == [
+        14,
+        12,
+        13,
+    ]  # as published
     said = capsys.readouterr().err
     assert said.count("2 training images lie as exact copies among those that are held out") == 1
     assert "(one of them: train/a/8.png)" in said
@@ -200,11 +241,15 @@ def test_copies_across_the_folders_of_splits_are_told(tree, capsys):
 def test_labels_follow_images_whose_place_their_content_gives(tree):
     root = tree(*spread("ape", "cat", "dog", count=12))
     for i in (3, 4):
-        (root / "dog" / f"copy {i}.png").write_bytes((root / "cat" / f"{i}.png").read_bytes())  # the same image, of two classes
+        (root / "dog" / f"copy {i}.png").write_bytes(
+            (root / "cat" / f"{i}.png").read_bytes()
+        )  # the same image, of two classes
 
     def sides():
         found = {}
-        for side, part in zip(("train", "test"), open_both(root, image_shape=SHAPE, held_out=0.3), strict=True):
+        for side, part in zip(
+            ("train", "test"), open_both(root, image_shape=SHAPE, held_out=0.3), strict=True
+        ):
             for pixels, label in zip(part.pixels, part.labels, strict=True):
                 found.setdefault(int(pixels[0, 0, 0]) - 1, set()).add((side, part.class_names[label]))
         return found

@@ -37,7 +37,8 @@ def plain_png(side, colour, channels, extra=b""):
 
 
 def peak(script, *arguments):
-    """Return by how many bytes the memory of a fresh process grew at most while it ran `script` after its imports."""
+    """Return by how many bytes the memory of a fresh process grew at most while it ran `script` after its
+    imports."""
     head = """
         import os, resource, sys
         from concurrent.futures import ThreadPoolExecutor
@@ -50,11 +51,14 @@ def peak(script, *arguments):
             try:  # not ru_maxrss, which on Linux begins with the peak of the process that started this one
                 return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) * 1024
             except OSError:
-                return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+                unit = 1 if sys.platform == "darwin" else 1024
+                return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
         before = used()
     """
     code = textwrap.dedent(head) + textwrap.dedent(script) + "\nprint(used() - before)"
-    done = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     return int(done.stdout)
 
@@ -87,19 +91,30 @@ def test_a_group_of_version_2_counts_its_own_files_as_free(system):
     system(proc__meminfo="MemAvailable: 4000 kB\n", proc__self__cgroup="0::/a/b\n")
     system(cgroup__a__memory_dot_max="900000", cgroup__a__memory_dot_current="500000")
     system(cgroup__a__memory_dot_stat="anon 1\ninactive_file 100000\nactive_file 50000\n")
-    system(cgroup__a__b__memory_dot_max="max", cgroup__a__b__memory_dot_current="5", cgroup__a__b__memory_dot_stat="anon 1\n")
+    system(
+        cgroup__a__b__memory_dot_max="max",
+        cgroup__a__b__memory_dot_current="5",
+        cgroup__a__b__memory_dot_stat="anon 1\n",
+    )
     assert memory.available() == 550_000
 
 
 def test_a_container_sees_its_group_at_the_root(system):
     system(proc__meminfo="MemAvailable: 4000 kB\n", proc__self__cgroup="0::/not/here\n")
-    system(cgroup__memory_dot_max="700000", cgroup__memory_dot_current="800000", cgroup__memory_dot_stat="x 1\n")
+    system(
+        cgroup__memory_dot_max="700000", cgroup__memory_dot_current="800000", cgroup__memory_dot_stat="x 1\n"
+    )
     assert memory.available() == 0
 
 
 def test_a_group_of_version_1(system):
-    system(proc__meminfo="MemAvailable: 4000 kB\n", proc__self__cgroup="9:cpu:/a\n4:hugetlb,memory:/a\n0::/\n")
-    system(cgroup__memory__a__memory_dot_limit_in_bytes="600000", cgroup__memory__a__memory_dot_usage_in_bytes="200000")
+    system(
+        proc__meminfo="MemAvailable: 4000 kB\n", proc__self__cgroup="9:cpu:/a\n4:hugetlb,memory:/a\n0::/\n"
+    )
+    system(
+        cgroup__memory__a__memory_dot_limit_in_bytes="600000",
+        cgroup__memory__a__memory_dot_usage_in_bytes="200000",
+    )
     system(cgroup__memory__a__memory_dot_stat="inactive_file 0\n")
     assert memory.available() == 400_000
 
@@ -120,7 +135,9 @@ def test_this_system_says_something():
 def test_what_is_larger_is_one_line(monkeypatch):
     monkeypatch.setattr(memory, "available", lambda: 2 * 10**9)
     memory.check_memory(2 * 10**9, "it")
-    with pytest.raises(DataError, match=r"^it needs 2\.1 GB of memory, and 2\.0 GB are free — take fewer or smaller images"):
+    with pytest.raises(
+        DataError, match=r"^it needs 2\.1 GB of memory, and 2\.0 GB are free — take fewer or smaller images"
+    ):
         memory.check_memory(2_100_000_000, "it")
 
 
@@ -184,7 +201,9 @@ def test_large_pictures_are_decoded_one_at_a_time(tmp_path):
     assert peak(script, tmp_path) < 1.25 * alone
 
 
-@pytest.mark.parametrize(("kinds", "factor"), [(("RGBA PNG", "LA PNG", "L PNG"), 1), (("I;16 TIFF", "RGB TIFF", "P GIF"), 2)])
+@pytest.mark.parametrize(
+    ("kinds", "factor"), [(("RGBA PNG", "LA PNG", "L PNG"), 1), (("I;16 TIFF", "RGB TIFF", "P GIF"), 2)]
+)
 def test_a_picture_takes_no_more_than_its_estimate(tmp_path, kinds, factor):
     for kind in kinds:
         mode, form = kind.split()
@@ -214,7 +233,9 @@ def test_looking_into_deep_pictures_shares_the_room_of_decoding(tmp_path, monkey
     monkeypatch.setattr(memory, "available", lambda: 9 * MB)
     big = Image.fromarray(np.full((1500, 1500), 4095, np.uint16))
     big.save(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"a picture of 1500x1500 pixels needs 22 MB of memory, and 9 MB are free"):
+    with pytest.raises(
+        DataError, match=r"a picture of 1500x1500 pixels needs 22 MB of memory, and 9 MB are free"
+    ):
         survey(1, lambda _: tmp_path / "a.png", "one file")
 
 
@@ -248,7 +269,9 @@ def test_a_picture_for_which_there_is_no_memory_ends_in_one_line(tmp_path, make,
     folder.mkdir()
     (folder / "a.png").write_bytes(plain_png(1500, 2, 3))
     monkeypatch.setattr(memory, "available", lambda: 9 * MB)
-    with pytest.raises(DataError, match=r"a picture of 1500x1500 pixels needs 22 MB of memory, and 9 MB are free"):
+    with pytest.raises(
+        DataError, match=r"a picture of 1500x1500 pixels needs 22 MB of memory, and 9 MB are free"
+    ):
         open_data(folder, image_shape=(3, 8, 8))
 
 
@@ -262,7 +285,9 @@ def test_want_of_memory_is_no_fault_of_the_picture(make, monkeypatch, error):
     monkeypatch.setattr(decoding, "available", lambda: 100 * MB)
     with pytest.raises(DataError, match="there is not enough memory to decode a picture"):
         decode(file, (3, 8, 8))
-    monkeypatch.setattr(decoding, "available", lambda: 10**10)  # there is enough: the file asks for more than its pixels can need
+    monkeypatch.setattr(
+        decoding, "available", lambda: 10**10
+    )  # there is enough: the file asks for more than its pixels can need
     with pytest.raises(Skip, match="too large"):
         decode(file, (3, 8, 8))
 
@@ -272,7 +297,9 @@ def test_any_memory_error_is_one_line(monkeypatch, photos):
         raise MemoryError
 
     monkeypatch.setattr(pool.Frames, "keep", fails)
-    with pytest.raises(DataError, match=r"there is not enough memory for these images — take fewer or smaller images"):
+    with pytest.raises(
+        DataError, match=r"there is not enough memory for these images — take fewer or smaller images"
+    ):
         open_data(photos)
 
 
@@ -315,7 +342,13 @@ def deflated(path, **members):
 
 def array_file(shape, data=b"", version=1):
     text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".encode()
-    return b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H" if version == 1 else "<I", len(text)) + text + data
+    return (
+        b"\x93NUMPY"
+        + bytes([version, 0])
+        + struct.pack("<H" if version == 1 else "<I", len(text))
+        + text
+        + data
+    )
 
 
 def test_an_npz_of_more_than_is_free(tmp_path, monkeypatch):
@@ -338,8 +371,12 @@ CLAIMS = {
 def test_small_files_that_claim_much(tmp_path):
     for version in (1, 2):
         deflated(tmp_path / f"v{version}.npz", images=array_file((10**4, 10**3, 10**2), bytes(1000), version))
-    deflated(tmp_path / "head.npz", images=b"\x93NUMPY\x02\x00" + struct.pack("<I", 120 * MB) + b" " * (120 * MB))
-    np.savez_compressed(tmp_path / "junk.npz", images=np.zeros((9, 4, 4), np.uint8), junk=np.zeros(120 * MB, np.uint8))
+    deflated(
+        tmp_path / "head.npz", images=b"\x93NUMPY\x02\x00" + struct.pack("<I", 120 * MB) + b" " * (120 * MB)
+    )
+    np.savez_compressed(
+        tmp_path / "junk.npz", images=np.zeros((9, 4, 4), np.uint8), junk=np.zeros(120 * MB, np.uint8)
+    )
     for name, side, size in (("less", 1000, 1000), ("more", 10, 120 * MB)):
         data = struct.pack(">HBB3I", 0, 8, 3, side, side, side) + bytes(size)
         (tmp_path / f"{name}-idx3-ubyte.gz").write_bytes(gzip.compress(data, 1))
@@ -357,11 +394,16 @@ def test_small_files_that_claim_much(tmp_path):
 
 
 def test_what_a_packed_array_becomes_is_counted(tmp_path, make, monkeypatch):
-    np.savez_compressed(tmp_path / "b.npz", **{split: np.zeros((20_000, 98), np.uint8) for split in ("train", "valid", "test")})
+    np.savez_compressed(
+        tmp_path / "b.npz",
+        **{split: np.zeros((20_000, 98), np.uint8) for split in ("train", "valid", "test")},
+    )
     mosaic = make.encoded(Image.new("RGB", (320, 3200)), "WEBP", lossless=True)
     np.savez(tmp_path / "w.npz", **make.end_to_end([mosaic] * 20, "webp"))
     monkeypatch.setattr(memory, "available", lambda: 20 * MB)
-    with pytest.raises(DataError, match=r"what is packed in 'train' of b needs 31 MB of memory, and 20 MB are free"):
+    with pytest.raises(
+        DataError, match=r"what is packed in 'train' of b needs 31 MB of memory, and 20 MB are free"
+    ):
         open_data(tmp_path / "b.npz")
     with pytest.raises(DataError, match=r"what the mosaics hold needs 123 MB of memory"):
         open_data(tmp_path / "w.npz")

@@ -1,4 +1,5 @@
-"""The data sets with a name: tiny ones in the formats of the real files, and the real ones where GENZOO_DATA has them."""
+"""The data sets with a name: tiny ones in the formats of the real files, and the real ones where GENZOO_DATA
+has them."""
 
 import contextlib
 import hashlib
@@ -32,9 +33,26 @@ def both(name, **options):
 
 def test_digits_are_there_without_anything():
     train, test = both("digits")
-    assert len(train) + len(test) == 1797 and train.shape == (1, 8, 8) and set(train.labels) == set(range(10)) == set(test.labels)
+    assert (
+        len(train) + len(test) == 1797
+        and train.shape == (1, 8, 8)
+        and set(train.labels) == set(range(10)) == set(test.labels)
+    )
     assert (train.pixels.min(), train.pixels.max()) == (0, 255) and "CC BY 4.0" in train.facts["terms"]
-    assert test.labels[:12].tolist() == [9, 9, 0, 2, 0, 6, 0, 9, 5, 9, 5, 6]  # these images stay held out for ever
+    assert test.labels[:12].tolist() == [
+        9,
+        9,
+        0,
+        2,
+        0,
+        6,
+        0,
+        9,
+        5,
+        9,
+        5,
+        6,
+    ]  # these images stay held out for ever
     digest = hashlib.sha256(train.pixels.tobytes() + test.pixels.tobytes()).hexdigest()
     assert digest == "d52bffe4f07a0ff31d0775605ac256a1fda3720daab52402ff8d9138206acadf"
 
@@ -42,7 +60,9 @@ def test_digits_are_there_without_anything():
 def test_digits_are_those_of_scikit_learn():
     whole = open_data("digits", held_out=0)
     theirs = load_digits()
-    assert np.array_equal(whole.pixels[:, 0], np.rint(theirs.images * 255 / 16)) and np.array_equal(whole.labels, theirs.target)
+    assert np.array_equal(whole.pixels[:, 0], np.rint(theirs.images * 255 / 16)) and np.array_equal(
+        whole.labels, theirs.target
+    )
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
@@ -51,7 +71,9 @@ def test_mnist_has_its_official_split(home, make, name, compress):
     written = make.mnist(home, name, compress=compress)
     for part, images in zip(("train", "t10k"), both(name, held_out=0.5), strict=True):
         assert np.array_equal(images.pixels[:, 0], written[f"{part}-images-idx3"])
-        assert np.array_equal(images.labels, written[f"{part}-labels-idx1"]) and images.facts["source"].split("-")[-1].startswith("MNIST")
+        assert np.array_equal(images.labels, written[f"{part}-labels-idx1"]) and images.facts["source"].split(
+            "-"
+        )[-1].startswith("MNIST")
     assert open_data(name, image_shape=(3, 32, 32)).shape == (3, 32, 32)
     train, valid, fit = (open_data(name, split=split) for split in ("train", "valid", "fit"))
     assert len(valid) == len(train) // 6 and (valid.split, fit.split) == ("valid", "fit")  # 10,000 of 60,000
@@ -68,13 +90,18 @@ def test_mnist_whose_labels_are_another_number(home, make):
 
 def test_binarized_mnist_is_binary_and_has_three_splits(home):
     bits = {
-        split: np.random.default_rng(n).integers(0, 2, (n, 784), dtype=np.uint8) for split, n in (("train", 9), ("valid", 4), ("test", 5))
+        split: np.random.default_rng(n).integers(0, 2, (n, 784), dtype=np.uint8)
+        for split, n in (("train", 9), ("valid", 4), ("test", 5))
     }
     labels = {f"{split}_labels": np.arange(len(b), dtype=np.uint8) for split, b in bits.items()}
-    np.savez(home / "binarized_mnist.npz", **{split: np.packbits(b, axis=1) for split, b in bits.items()}, **labels)
+    np.savez(
+        home / "binarized_mnist.npz", **{split: np.packbits(b, axis=1) for split, b in bits.items()}, **labels
+    )
     for split, expected in bits.items():
         images = open_data("binarized-mnist", split=split)
-        assert images.transform == "static-binarised" and np.array_equal(images.pixels.reshape(-1, 784), expected * 255)
+        assert images.transform == "static-binarised" and np.array_equal(
+            images.pixels.reshape(-1, 784), expected * 255
+        )
         assert set(images.float().unique().tolist()) == {0.0, 1.0} and len(images.labels) == len(expected)
     assert open_data("binarized-mnist", image_shape=(3, 28, 28)).transform == "static-binarised"
     with pytest.raises(DataError, match="is binary at 28x28 and cannot be resized to 1x32x32 — use 'mnist'"):
@@ -83,26 +110,42 @@ def test_binarized_mnist_is_binary_and_has_three_splits(home):
 
 @pytest.fixture
 def cifar(home, make):
-    """Write CIFAR-10 with one mosaic per training file; return its images (6000, 32, 32, 3), the last thousand for tests."""
+    """Write CIFAR-10 with one mosaic per training file; return its images (6000, 32, 32, 3), the last
+    thousand for tests."""
     images = np.random.default_rng(3).integers(0, 4, (6000, 32, 32, 3), dtype=np.uint8)
     for i in range(5):
         part = images[1000 * i : 1000 * (i + 1)]
-        np.savez(home / f"cifar10_train_{i + 1}.npz", **make.end_to_end([make.mosaic(part)], "webp"), labels=np.full(1000, i, np.uint8))
+        np.savez(
+            home / f"cifar10_train_{i + 1}.npz",
+            **make.end_to_end([make.mosaic(part)], "webp"),
+            labels=np.full(1000, i, np.uint8),
+        )
     lossy = make.end_to_end([make.encoded(images[0], "JPEG")], "jpeg")
     lossy["jpeg_offsets"] = lossy.pop("offsets")
-    np.savez(home / "cifar10_test.npz", **make.end_to_end([make.mosaic(images[5000:])], "webp"), **lossy, labels=np.arange(1001) % 10)
+    np.savez(
+        home / "cifar10_test.npz",
+        **make.end_to_end([make.mosaic(images[5000:])], "webp"),
+        **lossy,
+        labels=np.arange(1001) % 10,
+    )
     return images
 
 
 def test_cifar_comes_out_of_its_mosaics_in_order(cifar):
     train, test = both("cifar10")
-    assert np.array_equal(train.pixels, cifar[:5000].transpose(0, 3, 1, 2)) and np.array_equal(train.labels, np.arange(5000) // 1000)
-    assert np.array_equal(test.pixels, cifar[5000:].transpose(0, 3, 1, 2)) and len(test.labels) == 1000  # nothing lossy
+    assert np.array_equal(train.pixels, cifar[:5000].transpose(0, 3, 1, 2)) and np.array_equal(
+        train.labels, np.arange(5000) // 1000
+    )
+    assert (
+        np.array_equal(test.pixels, cifar[5000:].transpose(0, 3, 1, 2)) and len(test.labels) == 1000
+    )  # nothing lossy
     assert "first 1,000" in test.facts["note"] and np.shares_memory(open_data("cifar10").pixels, train.pixels)
 
 
 def test_cifar_without_labels_or_with_another_size(cifar, home, make):
-    np.savez(home / "cifar10_test.npz", **make.end_to_end([make.encoded(make.photo())], "webp"), labels=np.zeros(9))
+    np.savez(
+        home / "cifar10_test.npz", **make.end_to_end([make.encoded(make.photo())], "webp"), labels=np.zeros(9)
+    )
     with pytest.raises(DataError, match="a mosaic must be 320x3200 pixels, not 20x16"):
         open_data("cifar10", split="test")
     np.savez(home / "cifar10_test.npz", **make.end_to_end([make.mosaic(cifar[:1000])], "webp"))
@@ -112,9 +155,16 @@ def test_cifar_without_labels_or_with_another_size(cifar, home, make):
 
 def test_bedrooms_are_resized_and_divided(home, make):
     files = [make.encoded(make.photo(96, 96, i), "JPEG", quality=95) for i in range(40)]
-    np.savez(home / "bedrooms_96.npz", **make.end_to_end(files, "jpeg"), source=np.zeros(40, np.uint8), path=np.array(["x"] * 40))
+    np.savez(
+        home / "bedrooms_96.npz",
+        **make.end_to_end(files, "jpeg"),
+        source=np.zeros(40, np.uint8),
+        path=np.array(["x"] * 40),
+    )
     train, test = both("bedrooms", image_shape=(3, 64, 64))
-    assert len(train) + len(test) == 40 and train.shape == (3, 64, 64) and "research use" in train.facts["terms"]
+    assert (
+        len(train) + len(test) == 40 and train.shape == (3, 64, 64) and "research use" in train.facts["terms"]
+    )
     assert open_data("bedrooms").shape == (3, 96, 96)
 
 
@@ -123,11 +173,21 @@ def test_faces_are_divided_by_person(home, make):
     people = [f"Person_{i // 3}" for i in range(90)]
     path = np.array([f"{person}/{person}_{i}.jpg" for i, person in enumerate(people)])
     attr = np.arange(90, dtype=np.float16)[:, None] / 100
-    np.savez(home / "faces_lfw_64.npz", **make.end_to_end(files, "jpeg"), attr=attr, attr_names=np.array(["Smiling"]), path=path)
+    np.savez(
+        home / "faces_lfw_64.npz",
+        **make.end_to_end(files, "jpeg"),
+        attr=attr,
+        attr_names=np.array(["Smiling"]),
+        path=path,
+    )
     train, test = both("faces", held_out=0.3)
-    inside, outside = ({people[round(float(v) * 100)] for v in part.attributes["Smiling"]} for part in (train, test))
+    inside, outside = (
+        {people[round(float(v) * 100)] for v in part.attributes["Smiling"]} for part in (train, test)
+    )
     assert len(train) + len(test) == 90 and not inside & outside and len(outside) > 2
-    assert len(np.unique(test.blocks)) == len(outside)  # photographs of one person are one block of the standard error
+    assert len(np.unique(test.blocks)) == len(
+        outside
+    )  # photographs of one person are one block of the standard error
     assert test.facts["decoder"].startswith("decoded by Pillow ") and "Huang" in test.facts["source"]
 
 
@@ -138,7 +198,9 @@ def test_frey_is_divided_in_blocks_of_time(home):
     assert train.shape == (1, 28, 20) and len(train) + len(test) == 500 and len(test) % named.FRAMES == 0
     steps = np.diff(test.pixels[:, 0, 0, 0].astype(int))
     assert (steps == 1).mean() > 0.9  # neighbours stay together
-    assert set(np.unique(test.blocks, return_counts=True)[1]) == {named.FRAMES} and "decoder" not in test.facts
+    assert (
+        set(np.unique(test.blocks, return_counts=True)[1]) == {named.FRAMES} and "decoder" not in test.facts
+    )
 
 
 def test_omniglot_has_a_class_for_every_character(home):
@@ -150,7 +212,12 @@ def test_omniglot_has_a_class_for_every_character(home):
 
 @pytest.mark.parametrize("name", ["bedrooms", "faces", "frey", "binarized-mnist", "omniglot"])
 def test_a_set_without_a_home_says_where_to_put_it(name, tmp_path, monkeypatch):
-    with pytest.raises(DataError, match=f"{name}' has no public home .* GENZOO_DATA is not set — set GENZOO_DATA to the folder that holds"):
+    with pytest.raises(
+        DataError,
+        match=(
+            f"{name}' has no public home .* GENZOO_DATA is not set — set GENZOO_DATA to the folder that holds"
+        ),
+    ):
         open_data(name)
     monkeypatch.setenv("GENZOO_DATA", str(tmp_path))
     with pytest.raises(DataError, match=f"GENZOO_DATA={tmp_path} has no {NAMES[name].files[0]}"):
@@ -159,7 +226,9 @@ def test_a_set_without_a_home_says_where_to_put_it(name, tmp_path, monkeypatch):
 
 def test_every_name_states_source_and_terms():
     for name, known in NAMES.items():
-        assert known.source and known.terms and all(len(fact.splitlines()) == 1 for fact in known.facts.values()), name
+        assert (
+            known.source and known.terms and all(len(fact.splitlines()) == 1 for fact in known.facts.values())
+        ), name
         for file in known.homes.values():
             assert all(address.startswith("https://") for address in file.homes) and len(file.sha256) == 64
 
@@ -207,8 +276,13 @@ def test_a_file_is_fetched_once_and_kept(server, own_cache):
     Home.content["/x.bin"] = data = os.urandom(200_000)
     file = pinned(data, f"{server}/absent/x.bin", f"{server}/x.bin")
     assert fetch(file, "mnist") == data == fetch(file, "mnist")
-    assert Home.asked == ["/absent/x.bin", "/x.bin"] and (own_cache / "data" / "mnist" / "x.bin").read_bytes() == data
-    (own_cache / "data" / "mnist" / "x.bin").write_bytes(data[:-1] + b"?")  # harmed on the disk: it is fetched again
+    assert (
+        Home.asked == ["/absent/x.bin", "/x.bin"]
+        and (own_cache / "data" / "mnist" / "x.bin").read_bytes() == data
+    )
+    (own_cache / "data" / "mnist" / "x.bin").write_bytes(
+        data[:-1] + b"?"
+    )  # harmed on the disk: it is fetched again
     assert fetch(file, "mnist") == data and len(Home.asked) == 4
 
 
@@ -236,7 +310,9 @@ def test_what_is_not_the_pinned_file_is_refused(server, own_cache, sent, words):
     Home.content["/x.bin"] = sent
     with pytest.raises(DataError) as caught:
         fetch(pinned(b"a" * 1000, f"{server}/x.bin"), "mnist")
-    assert words in str(caught.value) and "put it into the folder mnist/ under GENZOO_DATA" in str(caught.value)
+    assert words in str(caught.value) and "put it into the folder mnist/ under GENZOO_DATA" in str(
+        caught.value
+    )
     assert not any(own_cache.rglob("*.bin"))
 
 
@@ -261,7 +337,9 @@ def test_a_proxy_that_wants_another_language_is_not_spoken_to(monkeypatch, schem
         monkeypatch.delenv(name, raising=False)
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("https_proxy", f"{scheme}://ada:secret@127.0.0.1:{proxy.getsockname()[1]}")
-        with pytest.raises(DataError, match=f"a proxy of the kind {scheme}:// is not supported; set HTTPS_PROXY") as caught:
+        with pytest.raises(
+            DataError, match=f"a proxy of the kind {scheme}:// is not supported; set HTTPS_PROXY"
+        ) as caught:
             fetch(pinned(b"data", "https://example.invalid/x.bin"), "a")
         assert "secret" not in str(caught.value)
         proxy.settimeout(0.05)
@@ -272,7 +350,9 @@ def test_a_proxy_that_wants_another_language_is_not_spoken_to(monkeypatch, schem
 def test_a_slow_home_is_given_up(server, monkeypatch):
     Home.content["/x.bin"] = b"data"
     monkeypatch.setattr(remote, "STALL", -1.0)
-    monkeypatch.setattr(remote.urllib.request.OpenerDirector, "open", lambda self, address, timeout: io.BytesIO(b"data"))
+    monkeypatch.setattr(
+        remote.urllib.request.OpenerDirector, "open", lambda self, address, timeout: io.BytesIO(b"data")
+    )
     with pytest.raises(DataError, match="slower than"):
         fetch(pinned(b"data", f"{server}/x.bin"), "a")
 
@@ -282,10 +362,14 @@ def test_a_named_set_is_fetched_where_it_is_not_at_hand(server, make, tmp_path, 
     homes = {}
     for path in (tmp_path / "mnist").iterdir():
         Home.content[f"/{path.name}"] = data = path.read_bytes()
-        homes[path.name] = File(path.name, len(data), hashlib.sha256(data).hexdigest(), (f"{server}/{path.name}",))
+        homes[path.name] = File(
+            path.name, len(data), hashlib.sha256(data).hexdigest(), (f"{server}/{path.name}",)
+        )
     known = named.Named(files=(), source="s", terms="t", homes=homes)
     monkeypatch.setattr(named, "NAMES", {**NAMES, "mnist": known})
-    assert len(open_data("mnist")) == 12 and len(open_data("mnist", split="test")) == 5 and len(Home.asked) == 4
+    assert (
+        len(open_data("mnist")) == 12 and len(open_data("mnist", split="test")) == 5 and len(Home.asked) == 4
+    )
     assert len(open_data("mnist")) == 12 and len(Home.asked) == 4
 
 
@@ -299,7 +383,9 @@ def test_the_binary_version_of_cifar(monkeypatch):
         archive.addfile(info, io.BytesIO(records.tobytes()))
     monkeypatch.setattr(named, "fetch", lambda file, name: buffer.getvalue())
     test = open_data("cifar10", split="test")
-    assert np.array_equal(test.pixels.reshape(1000, 3072), records[:1000, 1:]) and np.array_equal(test.labels, records[:1000, 0])
+    assert np.array_equal(test.pixels.reshape(1000, 3072), records[:1000, 1:]) and np.array_equal(
+        test.labels, records[:1000, 0]
+    )
     with pytest.raises(DataError, match="the archive is damaged"):
         open_data("cifar10")
 
@@ -321,7 +407,11 @@ FACTS = {
     ("frey", "test"): (190, (1, 28, 20), None),
     ("omniglot", "test"): (481, (1, 28, 28), 0.07969),
 }
-AT_HAND = [key for key in FACTS if REAL and all(os.path.isfile(os.path.join(REAL, file)) for file in NAMES[key[0]].files)]
+AT_HAND = [
+    key
+    for key in FACTS
+    if REAL and all(os.path.isfile(os.path.join(REAL, file)) for file in NAMES[key[0]].files)
+]
 
 
 def test_the_real_sets_have_their_published_counts_and_means(request):

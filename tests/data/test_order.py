@@ -33,7 +33,9 @@ def test_orders_differ_by_seed_and_by_epoch_and_cannot_be_spoilt():
 def test_the_stream_of_batches_is_the_epochs_one_after_another(n, batch, seed):
     stream = np.concatenate([batch_indices(n, batch, number, seed) for number in range(6)])
     epochs = -(-len(stream) // n)
-    assert np.array_equal(stream, np.concatenate([order(seed, epoch, n) for epoch in range(epochs)])[: len(stream)])
+    assert np.array_equal(
+        stream, np.concatenate([order(seed, epoch, n) for epoch in range(epochs)])[: len(stream)]
+    )
 
 
 def test_a_batch_alone_is_the_batch_in_its_run():
@@ -47,7 +49,10 @@ def test_places_are_evenly_taken():
     assert (abs(firsts - 1000) < 120).all()  # four standard deviations and more
 
 
-@pytest.mark.parametrize("change", [{"n": 0}, {"batch": 0}, {"number": -1}, {"seed": -1}, {"seed": 1.5}, {"n": True}, {"seed": 2**64}])
+@pytest.mark.parametrize(
+    "change",
+    [{"n": 0}, {"batch": 0}, {"number": -1}, {"seed": -1}, {"seed": 1.5}, {"n": True}, {"seed": 2**64}],
+)
 def test_wrong_numbers_are_named(change):
     with pytest.raises(ArgumentError, match=f"{next(iter(change))} must be a whole number"):
         batch_indices(**{"n": 10, "batch": 2, "number": 0, "seed": 0, **change})

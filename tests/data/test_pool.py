@@ -1,4 +1,5 @@
-"""The bar that shows how far the decoding is: no name of a stranger reaches the terminal as it is, and it ends no run."""
+"""The bar that shows how far the decoding is: no name of a stranger reaches the terminal as it is, and it
+ends no run."""
 
 import io
 import os
@@ -22,7 +23,8 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def sit(monkeypatch):
-    """Give a function that puts a terminal in the place of stderr and takes all patience away; pytest undoes it before a test begins."""
+    """Give a function that puts a terminal in the place of stderr and takes all patience away; pytest undoes
+    it before a test begins."""
 
     def sit(patience=0):  # of 0 seconds: the bar is shown as soon as it is made
         found = Terminal()
@@ -44,7 +46,10 @@ def test_hostile_names_do_not_reach_the_terminal_through_a_bar(tmp_path, make, s
     folder.mkdir()
     for i in range(200):
         (folder / f"{i}{HOSTILE}.png").write_bytes(make.encoded(make.photo(seed=i)))
-    np.savez(tmp_path / f"{HOSTILE}.npz", images=np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8))
+    np.savez(
+        tmp_path / f"{HOSTILE}.npz",
+        images=np.random.default_rng(0).integers(0, 256, (200, 8, 8), dtype=np.uint8),
+    )
     open_data(folder, image_shape=(3, 8, 8))
     said = terminal.getvalue()
     assert "reading evil" in said and "decoding evil" in said
@@ -80,9 +85,12 @@ def test_names_on_a_real_terminal(tmp_path, make):
     assert b"decoding evil" in said and not control(said.decode("utf-8", "replace"))
 
 
-@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(5, "Input/output error"), ValueError("I/O operation on closed file")])
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(), OSError(5, "Input/output error"), ValueError("I/O operation on closed file")]
+)
 def test_a_terminal_that_has_gone_ends_nothing(photos, sit, monkeypatch, error):
     terminal = sit(1e-9)
+
     def gone(text):
         raise error
 

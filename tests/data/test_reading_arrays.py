@@ -16,7 +16,10 @@ def read(array):
     return open_data(array, held_out=0).pixels[:, 0]
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint16, np.uint64, ">i4", ">u2", np.float32, np.float64, ">f4", np.float16])
+@pytest.mark.parametrize(
+    "dtype",
+    [np.int64, np.int32, np.uint16, np.uint64, ">i4", ">u2", np.float32, np.float64, ">f4", np.float16],
+)
 def test_whole_numbers_up_to_255_are_bytes(dtype):
     assert np.array_equal(read(PIXELS.astype(dtype)), PIXELS)
 
@@ -55,7 +58,10 @@ def test_sixteen_bits_are_scaled_by_the_whole_set(monkeypatch, capsys):
     [
         (PIXELS.astype(np.int16) - 1, "not int16 from -1 to 254"),
         (PIXELS.astype(np.int64) * 1000, "not int64 from 0 to 255000"),
-        (PIXELS.astype(np.int64) // 16, "up to 15, and which number is white is not to be told — divide data by"),
+        (
+            PIXELS.astype(np.int64) // 16,
+            "up to 15, and which number is white is not to be told — divide data by",
+        ),
         (PIXELS / 16, r"but has values in \[0, 15.9375\] — divide data by the number that is white"),
         (PIXELS / 255 * 1.2, "cuts what lies outside"),
         (np.where(PIXELS > 250, np.nan, PIXELS / 255), "holds NaN"),
@@ -98,7 +104,15 @@ LABELS = np.arange(30) % 3
 
 @pytest.mark.parametrize(
     ("images", "labels"),
-    [("images", "labels"), ("x", "y"), ("X", "Y"), ("data", "target"), ("arr_0", "arr_1"), ("images", "label"), ("x_train", "y_train")],
+    [
+        ("images", "labels"),
+        ("x", "y"),
+        ("X", "Y"),
+        ("data", "target"),
+        ("arr_0", "arr_1"),
+        ("images", "label"),
+        ("x_train", "y_train"),
+    ],
 )
 def test_arrays_have_many_names(saved, images, labels):
     found = open_data(saved(**{images: PIXELS, labels: LABELS}), held_out=0)
@@ -107,16 +121,24 @@ def test_arrays_have_many_names(saved, images, labels):
 
 def test_an_array_alone_needs_no_name(saved):
     assert np.array_equal(open_data(saved(whatever=PIXELS), held_out=0).pixels[:, 0], PIXELS)
-    with pytest.raises(DataError, match=r"has no array named 'images', but first \(30, 6, 5\), second \(30,\)"):
+    with pytest.raises(
+        DataError, match=r"has no array named 'images', but first \(30, 6, 5\), second \(30,\)"
+    ):
         open_data(saved(first=PIXELS, second=LABELS))
 
 
-@pytest.mark.parametrize("form", [("x_{}", "y_{}"), ("{}_images", "{}_labels"), ("X_{}", "Y_{}"), ("{}_x", "{}_y"), ("{}", "{}_labels")])
+@pytest.mark.parametrize(
+    "form",
+    [("x_{}", "y_{}"), ("{}_images", "{}_labels"), ("X_{}", "Y_{}"), ("{}_x", "{}_y"), ("{}", "{}_labels")],
+)
 @pytest.mark.parametrize("words", [("train", "test"), ("train", "val", "test")])
 def test_splits_of_an_npz_are_its_splits(saved, form, words):
     arrays, images, labels = {}, *form
     for number, word in enumerate(words):
-        arrays |= {images.format(word): PIXELS[number * 10 :][:10], labels.format(word): LABELS[number * 10 :][:10, None]}
+        arrays |= {
+            images.format(word): PIXELS[number * 10 :][:10],
+            labels.format(word): LABELS[number * 10 :][:10, None],
+        }
     path = saved(**arrays)
     for number, word in enumerate(words):
         part = open_data(path, split={"val": "valid"}.get(word, word))
@@ -125,13 +147,21 @@ def test_splits_of_an_npz_are_its_splits(saved, form, words):
 
 
 def test_classes_of_splits_are_numbered_together(saved):
-    path = saved(x_train=PIXELS[:20], y_train=np.array(["cat", "dog"] * 10), x_test=PIXELS[20:], y_test=np.array(["dog"] * 10))
+    path = saved(
+        x_train=PIXELS[:20],
+        y_train=np.array(["cat", "dog"] * 10),
+        x_test=PIXELS[20:],
+        y_test=np.array(["dog"] * 10),
+    )
     train, test = open_data(path), open_data(path, split="test")
     assert train.class_names == test.class_names == ("cat", "dog") and set(test.labels) == {1}
 
 
 def test_two_arrays_that_may_be_the_images_are_not_chosen_from(saved):
-    with pytest.raises(ArgumentError, match=r"a\.npz: x and data may each be the images — keep one of them, under the name 'images'"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"a\.npz: x and data may each be the images — keep one of them, under the name 'images'",
+    ):
         open_data(saved(x=PIXELS, data=PIXELS))
     with pytest.raises(ArgumentError, match="y and label may each be the labels"):
         open_data(saved(images=PIXELS, y=LABELS, label=LABELS))
@@ -148,7 +178,11 @@ def test_images_is_the_name_that_decides(saved):
 
 def test_names_of_classes_in_an_npz(saved):
     names = np.array(["ape", "cat", "dog"])
-    assert open_data(saved(images=PIXELS, labels=LABELS, class_names=names)).class_names == ("ape", "cat", "dog")
+    assert open_data(saved(images=PIXELS, labels=LABELS, class_names=names)).class_names == (
+        "ape",
+        "cat",
+        "dog",
+    )
     with pytest.raises(ArgumentError, match=r"a\.npz: 2 class_names do not name the class 2"):
         open_data(saved(images=PIXELS, labels=LABELS, class_names=names[:2]))
 
@@ -156,7 +190,10 @@ def test_names_of_classes_in_an_npz(saved):
 def test_labels_that_cannot_be_used_are_left_out_and_told(saved, capsys):
     for part in ("train", "test"):
         images = open_data(saved(images=PIXELS, labels=LABELS + 0.5), split=part)
-        assert images.labels is None and "one whole number or one text per image, not 0.5" in images.facts["labels"]
+        assert (
+            images.labels is None
+            and "one whole number or one text per image, not 0.5" in images.facts["labels"]
+        )
     assert "genzoo: 'labels' gives no labels: labels must be" in capsys.readouterr().err
     with pytest.raises(ArgumentError, match=r"a\.npz: labels must have one entry per image: 3 for 30 images"):
         open_data(saved(images=PIXELS, labels=LABELS[:3]))
@@ -164,5 +201,8 @@ def test_labels_that_cannot_be_used_are_left_out_and_told(saved, capsys):
 
 def test_named_sets_name_their_classes():
     digits = open_data("digits")
-    assert digits.class_names == tuple("0123456789") == digits.subset([0, 1]).class_names and digits.labels.dtype == np.int64
+    assert (
+        digits.class_names == tuple("0123456789") == digits.subset([0, 1]).class_names
+        and digits.labels.dtype == np.int64
+    )
     assert Images(pixels=PIXELS[:, None]).class_names == ()

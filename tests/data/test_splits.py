@@ -14,7 +14,10 @@ def some(count, **changes):
 
 
 def test_the_first_fractions_never_change():
-    assert [value.hex() for value in fractions(["0", "größe"])] == ["0x1.7fb3ad9bff21ap-2", "0x1.a6a744ce36cf5p-1"]
+    assert [value.hex() for value in fractions(["0", "größe"])] == [
+        "0x1.7fb3ad9bff21ap-2",
+        "0x1.a6a744ce36cf5p-1",
+    ]
     assert np.flatnonzero(held_out_mask(fractions(map(str, range(60))), 0.1)).tolist() == [9, 39, 49, 51, 55]
 
 
@@ -69,9 +72,14 @@ def test_a_wrong_split_names_those_that_there_are():
 @pytest.mark.parametrize("count", [9, 30, 250])
 def test_validation_images_are_a_part_of_train_and_none_of_test(count, share):
     images = some(count)
-    parts = {split: {x.tobytes() for x in hold_out(images, None, split, share).pixels} for split in ("train", "valid", "fit")}
+    parts = {
+        split: {x.tobytes() for x in hold_out(images, None, split, share).pixels}
+        for split in ("train", "valid", "fit")
+    }
     assert parts["valid"] and parts["fit"] and not parts["valid"] & parts["fit"]
-    assert parts["valid"] | parts["fit"] == parts["train"]  # what recipes have always trained on stays what it was
+    assert (
+        parts["valid"] | parts["fit"] == parts["train"]
+    )  # what recipes have always trained on stays what it was
     if share:
         test = {x.tobytes() for x in hold_out(images, None, "test", share).pixels}
         assert not test & parts["train"] and len(test | parts["train"]) == count
@@ -82,7 +90,9 @@ def test_validation_images_are_a_part_of_train_and_none_of_test(count, share):
 def test_no_block_is_torn_apart_by_any_split():
     keys = [f"person {i // 7}" for i in range(210)]
     for splits in (("train", "test"), ("fit", "valid"), ("valid", "test")):
-        one, other = ({keys[int(x[0, 0, 0])] for x in hold_out(some(210), keys, split, 0.2).pixels} for split in splits)
+        one, other = (
+            {keys[int(x[0, 0, 0])] for x in hold_out(some(210), keys, split, 0.2).pixels} for split in splits
+        )
         assert one and other and not one & other
 
 
@@ -100,4 +110,6 @@ def test_an_array_file_may_say_what_belongs_together(tmp_path):
     np.savez(tmp_path / "film.npz", images=frames, blocks=np.arange(60) // 6)
     sides = [open_data(tmp_path / "film.npz", split=split, held_out=0.3) for split in ("train", "test")]
     shots = [set((images.pixels[:, 0, 0, 0] // 6).tolist()) for images in sides]
-    assert not shots[0] & shots[1] and all(len(np.unique(images.blocks)) == len(shot) for images, shot in zip(sides, shots, strict=True))
+    assert not shots[0] & shots[1] and all(
+        len(np.unique(images.blocks)) == len(shot) for images, shot in zip(sides, shots, strict=True)
+    )

@@ -38,12 +38,48 @@ def test_honest_models_are_certified(cls, config, levels):
 
 
 PUBLISHED = {
-    "mask B in the first layer": (toys.LeakyCNN, {}, "sees itself or a later one", r"pixel \d,\d sees itself", "mask A in the first layer"),
-    "mask B in the first layer, colour": (toys.LeakyCNN, {"image_shape": (3, 8, 8)}, "sees itself", r"\(red\) sees itself", "mask A"),
-    "no shift from right to left": (toys.UnshiftedDiagonal, {}, "a later one", r"pixel 0,0 sees pixel 0,\d", "shifted down one row"),
-    "same padding": (toys.SameDiagonal, {}, "a later one", r"pixel 0,3 sees pixel 1,0", "padded at the top only"),
-    "blind spot": (toys.BlindGated, {}, "every earlier one", r"\d\d of 84, from 6,6 never \d,0", "vertical stack that is itself"),
-    "colour order": (toys.ColourlessCNN, {"image_shape": (3, 8, 8)}, "green sees red", "green never sees red", "R → G → B"),
+    "mask B in the first layer": (
+        toys.LeakyCNN,
+        {},
+        "sees itself or a later one",
+        r"pixel \d,\d sees itself",
+        "mask A in the first layer",
+    ),
+    "mask B in the first layer, colour": (
+        toys.LeakyCNN,
+        {"image_shape": (3, 8, 8)},
+        "sees itself",
+        r"\(red\) sees itself",
+        "mask A",
+    ),
+    "no shift from right to left": (
+        toys.UnshiftedDiagonal,
+        {},
+        "a later one",
+        r"pixel 0,0 sees pixel 0,\d",
+        "shifted down one row",
+    ),
+    "same padding": (
+        toys.SameDiagonal,
+        {},
+        "a later one",
+        r"pixel 0,3 sees pixel 1,0",
+        "padded at the top only",
+    ),
+    "blind spot": (
+        toys.BlindGated,
+        {},
+        "every earlier one",
+        r"\d\d of 84, from 6,6 never \d,0",
+        "vertical stack that is itself",
+    ),
+    "colour order": (
+        toys.ColourlessCNN,
+        {"image_shape": (3, 8, 8)},
+        "green sees red",
+        "green never sees red",
+        "R → G → B",
+    ),
 }
 
 
@@ -66,11 +102,17 @@ def test_a_blue_that_sees_a_later_colour_is_refused():
     def backwards(self, x):
         return toys.ToyCNN._predict(self, x.flip(1)).flip(2)
 
-    refused(r"\(red\) sees pixel \d,\d \((green|blue)\).*R → G → B", config={"image_shape": (3, 8, 8)}, _predict=backwards)
+    refused(
+        r"\(red\) sees pixel \d,\d \((green|blue)\).*R → G → B",
+        config={"image_shape": (3, 8, 8)},
+        _predict=backwards,
+    )
 
 
 def test_a_wrong_normaliser_is_refused():
-    refused(r"p\(pixel . earlier pixels\) sums to 1; seen: Σ = 1\.\d+ over the 2 values", _log_mass=_unnormalised)
+    refused(
+        r"p\(pixel . earlier pixels\) sums to 1; seen: Σ = 1\.\d+ over the 2 values", _log_mass=_unnormalised
+    )
 
 
 def _unnormalised(self, told, level):
@@ -144,7 +186,11 @@ def test_an_exact_density_without_order_is_counted():
 
 def test_a_density_of_real_numbers_is_not_summed():
     found = certify(Flow(FlowConfig()))
-    assert found.levels == 0 and str(found).startswith("Flow [") and "], real numbers: ∫ p(x) dx = 1" in str(found)
+    assert (
+        found.levels == 0
+        and str(found).startswith("Flow [")
+        and "], real numbers: ∫ p(x) dx = 1" in str(found)
+    )
 
 
 def test_a_certificate_belongs_to_a_class_and_a_config():
@@ -164,7 +210,9 @@ def test_progress_is_told_after_each_law(cls, config, laws_):
 
 def test_a_refusal_is_never_remembered_as_a_certificate():
     """Nor is the certificate of an honest class of the same name and config that of another."""
-    honest, leaking = (type("Twin", (cls,), {})(toys.PixelConfig()).eval() for cls in (toys.ToyCNN, toys.LeakyCNN))
+    honest, leaking = (
+        type("Twin", (cls,), {})(toys.PixelConfig()).eval() for cls in (toys.ToyCNN, toys.LeakyCNN)
+    )
     assert room.digest(honest) == room.digest(leaking)
     certificate_of(honest)
     for _ in range(2):

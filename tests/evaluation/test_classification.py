@@ -24,14 +24,21 @@ def test_records_are_those_of_another_implementation(digits):
     log_probs = model.log_probs(torch.from_numpy(digits.pixels)).double()
     assert accuracy.value == pytest.approx(accuracy_score(digits.labels, log_probs.argmax(1)))
     probabilities = log_probs.exp() / log_probs.exp().sum(1, keepdim=True)
-    assert entropy.value == pytest.approx(log_loss(digits.labels, probabilities.numpy(), labels=range(10)), rel=1e-6)
+    assert entropy.value == pytest.approx(
+        log_loss(digits.labels, probabilities.numpy(), labels=range(10)), rel=1e-6
+    )
     variance = accuracy.value * (1 - accuracy.value)
     assert accuracy.stderr == pytest.approx((variance / (len(digits) - 1)) ** 0.5, rel=1e-6)
     assert told[-1] == ("classes", len(digits), len(digits))
     assert (accuracy.metric, accuracy.better) == ("accuracy", "higher")
     assert (entropy.metric, entropy.unit, entropy.better) == ("cross-entropy", "nats", "lower")
     for record in (accuracy, entropy):
-        assert (record.kind, record.data, record.split, record.subject) == ("classification", "digits", "test", "net")
+        assert (record.kind, record.data, record.split, record.subject) == (
+            "classification",
+            "digits",
+            "test",
+            "net",
+        )
         assert record.n == len(digits)
 
 

@@ -1,4 +1,5 @@
-"""A classifier that begins as an encoder: what it begins with, how it is trained, and that nothing else is touched."""
+"""A classifier that begins as an encoder: what it begins with, how it is trained, and that nothing else is
+touched."""
 
 from itertools import pairwise
 
@@ -46,9 +47,14 @@ class TestProtocol:
 
     def test_it_says_all_that_decides_the_result(self):
         text = str(Protocol(steps=1500, batch=16, rate=0.002))
-        assert all(words in text for words in ("Adam", "1,500 steps", "16 images", "0.002", "no augmentation", "no early stopping"))
+        assert all(
+            words in text
+            for words in ("Adam", "1,500 steps", "16 images", "0.002", "no augmentation", "no early stopping")
+        )
 
-    @pytest.mark.parametrize("wrong", [{"steps": 0}, {"batch": 0}, {"steps": 1.5}, {"rate": 0}, {"rate": float("nan")}])
+    @pytest.mark.parametrize(
+        "wrong", [{"steps": 0}, {"batch": 0}, {"steps": 1.5}, {"rate": 0}, {"rate": float("nan")}]
+    )
     def test_wrong_numbers(self, wrong):
         with pytest.raises(ArgumentError, match=next(iter(wrong))):
             Protocol(**wrong)
@@ -65,7 +71,8 @@ class TestStart:
         assert not same(first, weights(fresh(coder(), 4)))
 
     def test_codes_of_any_unit_give_the_same_classifier(self):
-        """The linear layer sees the same of an encoder whose codes are a thousand times as large, and shifted."""
+        """The linear layer sees the same of an encoder whose codes are a thousand times as large, and
+        shifted."""
         images, _ = pictures()
         loud = coder()
         with torch.no_grad():
@@ -75,7 +82,9 @@ class TestStart:
         for net in (a, b):
             nn.init.ones_(net.head.weight)
         assert torch.allclose(a(images), b(images), atol=1e-3)
-        assert torch.allclose(((a.encoder._encode(images) - a.centre) / a.scale).square().mean(), torch.tensor(1.0))
+        assert torch.allclose(
+            ((a.encoder._encode(images) - a.centre) / a.scale).square().mean(), torch.tensor(1.0)
+        )
 
     def test_equal_codes_are_no_division_by_zero(self):
         model = coder()
@@ -127,14 +136,20 @@ class TestTraining:
         nets = []
         for seed, state in ((0, 1), (0, 2), (1, 1)):
             torch.manual_seed(state)
-            nets.append(weights(fine_tuned(coder(), *pictures(), 2, seed, Protocol(steps=10, batch=8), lambda: None)))
+            nets.append(
+                weights(fine_tuned(coder(), *pictures(), 2, seed, Protocol(steps=10, batch=8), lambda: None))
+            )
         assert same(nets[0], nets[1]) and not same(nets[0], nets[2])
 
     def test_every_label_is_used_and_as_often(self, monkeypatch):
         """Twelve images in batches of eight: three steps show each of them twice."""
         shown = []
         images = torch.arange(12).view(12, 1, 1, 1).expand(12, 1, 8, 8) / 12
-        monkeypatch.setattr(Classifier, "forward", lambda net, x: shown.append(x[:, 0, 0, 0]) or net.head(net.encoder._encode(x)))
+        monkeypatch.setattr(
+            Classifier,
+            "forward",
+            lambda net, x: shown.append(x[:, 0, 0, 0]) or net.head(net.encoder._encode(x)),
+        )
         fine_tuned(coder(), images, torch.arange(12) % 2, 2, 0, Protocol(steps=3, batch=8), lambda: None)
         assert sorted((torch.cat(shown) * 12).round().int().tolist()) == sorted([*range(12)] * 2)
 

@@ -49,13 +49,16 @@ def test_kid_agrees_with_torchmetrics():
 
 
 def test_kid_is_unbiased_and_its_error_honest():
-    """200 pairs from one distribution: the mean is 0 within its own error; leaving the diagonal in would be 30 errors off."""
+    """200 pairs from one distribution: the mean is 0 within its own error; leaving the diagonal in would be
+    30 errors off."""
     found = [kid(normal(30, 6, 2 * i), normal(40, 6, 2 * i + 1)) for i in range(200)]
     values = np.array([value for value, _ in found])
     assert abs(values.mean()) < 3.5 * values.std() / 200**0.5
     assert 0.35 < np.mean(values < 0) < 0.75
     ratio = np.mean([stderr for _, stderr in found]) / values.std()
-    assert 1.0 < ratio < 1.7, "for equal distributions the jackknife errs on the large side, by 1.41 in the limit"
+    assert 1.0 < ratio < 1.7, (
+        "for equal distributions the jackknife errs on the large side, by 1.41 in the limit"
+    )
 
 
 def test_kid_error_for_different_distributions():
@@ -73,16 +76,23 @@ def test_kid_grows_with_the_difference():
 
 def test_fid_of_known_gaussians():
     """Features whose sample means and covariances are exactly diagonal: |m|^2 + sum (s_x - s_y)^2."""
-    signs = torch.tensor([[a, b, c] for a in (-1.0, 1) for b in (-1.0, 1) for c in (-1.0, 1)]).double()  # covariance 8/7 I
+    signs = torch.tensor(
+        [[a, b, c] for a in (-1.0, 1) for b in (-1.0, 1) for c in (-1.0, 1)]
+    ).double()  # covariance 8/7 I
     unit = signs * (7 / 8) ** 0.5
-    x, y = unit * torch.tensor([1.0, 2.0, 3.0]), unit * torch.tensor([2.0, 2.0, 5.0]) + torch.tensor([1.0, 0.0, -2.0])
+    x, y = (
+        unit * torch.tensor([1.0, 2.0, 3.0]),
+        unit * torch.tensor([2.0, 2.0, 5.0]) + torch.tensor([1.0, 0.0, -2.0]),
+    )
     assert fid(x, y) == pytest.approx(5 + 1 + 0 + 4, rel=1e-12)
 
 
 def test_fid_of_a_gaussian_sample_approaches_the_closed_form():
     scales = torch.tensor([0.5, 1.0, 2.0, 3.0]).double()
     found = fid(normal(20_000, 4, 0), normal(20_000, 4, 1, shift=0.5) * scales)
-    assert found == pytest.approx(float((0.5 * scales).square().sum() + (scales - 1).square().sum()), rel=0.03)
+    assert found == pytest.approx(
+        float((0.5 * scales).square().sum() + (scales - 1).square().sum()), rel=0.03
+    )
 
 
 @pytest.mark.parametrize(("n", "m"), [(80, 60), (12, 80), (8, 11)])
@@ -92,7 +102,9 @@ def test_fid_is_the_formula_of_the_paper(n, m):
     mixing = normal(20, 20, 5)
     x, y = normal(n, 20, 0) @ mixing, normal(m, 20, 1, shift=0.2)
     cx, cy = np.cov(x.numpy(), rowvar=False), np.cov(y.numpy(), rowvar=False)
-    values = np.linalg.eigvals(cx @ cy).real.clip(0)  # sqrtm of a singular product warns; its trace is the sum of these roots
+    values = np.linalg.eigvals(cx @ cy).real.clip(
+        0
+    )  # sqrtm of a singular product warns; its trace is the sum of these roots
     expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(cx) + np.trace(cy) - 2 * np.sqrt(values).sum()
     assert fid(x, y) == pytest.approx(float(expected), rel=1e-6)
     if min(n, m) > 20:
@@ -102,7 +114,9 @@ def test_fid_is_the_formula_of_the_paper(n, m):
 def test_fid_agrees_with_torchmetrics():
     image = pytest.importorskip("torchmetrics.image.fid")
     x, y = normal(100, 10, 0), normal(90, 10, 1, scale=1.5, shift=0.3)
-    assert fid(x, y) == pytest.approx(float(image._compute_fid(x.mean(0), x.T.cov(), y.mean(0), y.T.cov())), rel=1e-8)
+    assert fid(x, y) == pytest.approx(
+        float(image._compute_fid(x.mean(0), x.T.cov(), y.mean(0), y.T.cov())), rel=1e-8
+    )
 
 
 def test_fid_laws():
@@ -134,10 +148,17 @@ def test_prdc_control_figures_in_a_thousand_dimensions(capsys):
     """A small form of the control with 10,000 draws, whose figures `bench_quality.py --control` prints."""
     package = pytest.importorskip("prdc")
     x, y = normal(400, 1000, 0), normal(400, 1000, 1)
-    found, expected = prdc(x, y), package.compute_prdc(real_features=y.numpy(), fake_features=x.numpy(), nearest_k=5)
+    found, expected = (
+        prdc(x, y),
+        package.compute_prdc(real_features=y.numpy(), fake_features=x.numpy(), nearest_k=5),
+    )
     capsys.readouterr()
     assert found._asdict() == pytest.approx(expected, rel=1e-12)
-    assert 0.4 < found.precision < 0.8 and 0.4 < found.recall < 0.8 and found.coverage == pytest.approx(1 - 2**-5, abs=0.05)
+    assert (
+        0.4 < found.precision < 0.8
+        and 0.4 < found.recall < 0.8
+        and found.coverage == pytest.approx(1 - 2**-5, abs=0.05)
+    )
 
 
 def test_prdc_tells_fidelity_from_diversity():

@@ -1,4 +1,5 @@
-"""Few labels: which images get one, that all starts are treated alike, and that a gain is told only where there is one."""
+"""Few labels: which images get one, that all starts are treated alike, and that a gain is told only where
+there is one."""
 
 from itertools import pairwise
 from types import SimpleNamespace
@@ -12,7 +13,17 @@ from torch import nn
 from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError, DataError
 from genzoo.evaluation.classifier import Protocol, fresh
-from genzoo.evaluation.few_labels import COUNTS, SEEDS, Accuracy, Comparison, Entry, Gain, curves, few_labels, labelled
+from genzoo.evaluation.few_labels import (
+    COUNTS,
+    SEEDS,
+    Accuracy,
+    Comparison,
+    Entry,
+    Gain,
+    curves,
+    few_labels,
+    labelled,
+)
 from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.probe import fit_probe
 from genzoo.explore.features import features
@@ -35,7 +46,8 @@ TRAIN, TEST = pictures(400, 0, "train"), pictures(300, 1, "test")
 
 
 def coder(kind):
-    """Return an encoder that knows where the class is told ("sees"), one that gives all images one code ("blind"), or a drawn one."""
+    """Return an encoder that knows where the class is told ("sees"), one that gives all images one code
+    ("blind"), or a drawn one."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = toys.Coder(toys.ToyConfig()).eval()
@@ -100,17 +112,37 @@ class TestComparison:
 
     def test_the_table_is_whole_and_in_order(self, found):
         keys = [(s.model, s.start, s.labels) for s in found.scores]
-        starts = [("sees", "random"), ("sees", "encoder"), ("sees", "probe"), ("blind", "encoder"), ("blind", "probe")]
+        starts = [
+            ("sees", "random"),
+            ("sees", "encoder"),
+            ("sees", "probe"),
+            ("blind", "encoder"),
+            ("blind", "probe"),
+        ]
         assert keys == [(*start, count) for start in starts for count in (8, 40)]
-        assert all(len(s.values) == 3 and s.rival == "sees" and all(0 <= v <= 1 for v in s.values) for s in found.scores)
-        assert (found.n, found.seeds, found.test, found.protocol) == (200, 3, ("dots", "test", "8-bit"), SHORT)
+        assert all(
+            len(s.values) == 3 and s.rival == "sees" and all(0 <= v <= 1 for v in s.values)
+            for s in found.scores
+        )
+        assert (found.n, found.seeds, found.test, found.protocol) == (
+            200,
+            3,
+            ("dots", "test", "8-bit"),
+            SHORT,
+        )
 
     def test_more_labels_help(self, found):
         assert score(found, "sees", "random", 40).value > score(found, "sees", "random", 8).value
 
     def test_json_says_everything(self, found):
         row = found.as_dicts()[2]
-        assert (row["metric"], row["model"], row["start"], row["labels"], row["unit"]) == ("accuracy", "sees", "encoder", 8, "1")
+        assert (row["metric"], row["model"], row["start"], row["labels"], row["unit"]) == (
+            "accuracy",
+            "sees",
+            "encoder",
+            8,
+            "1",
+        )
         assert (row["n"], row["data"], row["split"], row["transform"]) == (200, "dots", "test", "8-bit")
         assert row["value"] == pytest.approx(np.mean(row["values"])) and row["protocol"] == str(SHORT)
         assert row["gain"]["won"] is True and len(row["gain"]["values"]) == 3
@@ -122,7 +154,12 @@ class TestComparison:
         one = drawn["sees"]
         assert one.x == [8, 40] and one.y[0] == pytest.approx(100 * score(found, "sees", "encoder", 8).value)
         assert one.error[0] == pytest.approx(100 * score(found, "sees", "encoder", 8).stderr)
-        assert drawn["sees, linear probe"].colour == one.colour != drawn["blind"].colour != drawn["random"].colour
+        assert (
+            drawn["sees, linear probe"].colour
+            == one.colour
+            != drawn["blind"].colour
+            != drawn["random"].colour
+        )
 
 
 def test_the_probe_is_that_of_the_frozen_encoder():
@@ -138,7 +175,8 @@ def test_the_probe_is_that_of_the_frozen_encoder():
 
 
 def test_a_start_that_is_the_random_one_gains_exactly_nothing():
-    """The same labelled images in the same order, the same protocol, the same test images: for its seed nothing is left to differ."""
+    """The same labelled images in the same order, the same protocol, the same test images: for its seed
+    nothing is left to differ."""
     for seed in (0, 1):
         start = Entry("same", fresh(coder("drawn"), seed), TRAIN, TEST)
         gain = next(g for g in few_labels([start], [12], 2, 100, SHORT).gains(12) if g.start == "encoder")
@@ -154,7 +192,9 @@ def test_the_same_call_gives_the_same_numbers_whatever_the_state_of_torch():
 
 
 def test_another_number_of_seeds_or_counts_changes_none_of_the_others():
-    few, more = (few_labels([entry("drawn")], counts, seeds, 50, SHORT) for counts, seeds in (([8], 2), ([8, 20], 3)))
+    few, more = (
+        few_labels([entry("drawn")], counts, seeds, 50, SHORT) for counts, seeds in (([8], 2), ([8, 20], 3))
+    )
     for start in ("random", "encoder", "probe"):
         assert score(few, "drawn", start, 8).values == score(more, "drawn", start, 8).values[:2]
 
@@ -162,8 +202,14 @@ def test_another_number_of_seeds_or_counts_changes_none_of_the_others():
 def test_another_architecture_has_random_weights_of_its_own():
     wide = toys.Coder(toys.ToyConfig(latent_size=6)).eval()
     found = few_labels([entry("drawn"), Entry("wide", wide, TRAIN, TEST)], [8], 2, 50, SHORT)
-    assert [(s.model, s.rival) for s in found.scores if s.start == "random"] == [("drawn", "drawn"), ("wide", "wide")]
-    assert [curve.label for curve in curves(found) if "random" in curve.label] == ["random (drawn)", "random (wide)"]
+    assert [(s.model, s.rival) for s in found.scores if s.start == "random"] == [
+        ("drawn", "drawn"),
+        ("wide", "wide"),
+    ]
+    assert [curve.label for curve in curves(found) if "random" in curve.label] == [
+        "random (drawn)",
+        "random (wide)",
+    ]
 
 
 def test_a_class_that_only_test_images_have_is_never_told_right():
@@ -181,7 +227,9 @@ def test_classes_may_have_any_numbers():
 
 def test_what_is_measured_is_told():
     told = []
-    few_labels([entry("sees"), entry("blind")], [8, 12], 2, 10, Protocol(steps=3), lambda *state: told.append(state))
+    few_labels(
+        [entry("sees"), entry("blind")], [8, 12], 2, 10, Protocol(steps=3), lambda *state: told.append(state)
+    )
     total = 3 * 2 * 2 * 3  # classifiers of three starts, one of them shared; counts; seeds; steps
     assert told == [("few labels", done, total) for done in range(1, total + 1)]
 
@@ -197,20 +245,39 @@ class TestErrors:
         assert found.stderr == pytest.approx(np.std(values, ddof=1) / np.sqrt(5))
 
     def test_differences_are_taken_seed_by_seed(self):
-        """Two starts that vary by ten points with the images, but differ by two points with each: a gain beyond doubt."""
+        """Two starts that vary by ten points with the images, but differ by two points with each: a gain
+        beyond doubt."""
         base, own = (0.2, 0.3, 0.4), (0.22, 0.32, 0.42)
         scores = tuple(
-            Accuracy(model="m", start=start, labels=100, values=values, rival="m") for start, values in (("random", base), ("encoder", own))
+            Accuracy(model="m", start=start, labels=100, values=values, rival="m")
+            for start, values in (("random", base), ("encoder", own))
         )
-        (gain,) = Comparison(scores=scores, n=1, seeds=3, test=("d", "test", "8-bit"), protocol=SHORT).gains(100)
+        (gain,) = Comparison(scores=scores, n=1, seeds=3, test=("d", "test", "8-bit"), protocol=SHORT).gains(
+            100
+        )
         assert gain.value == pytest.approx(2) and gain.stderr == pytest.approx(0, abs=1e-9) and gain.won
 
     @pytest.mark.parametrize(
         ("values", "words"),
         [
-            ((3.0, 4.0, 5.0), "with 100 labels m beats random initialisation by 4.0 ± 0.6 points, higher with 3 of 3 seeds"),
-            ((-3.0, 4.0, 0.0), "with 100 labels m does not beat random initialisation: 0.3 ± 2.0 points, higher with 1 of 3 seeds"),
-            ((0.0, 0.0, 0.0), "with 100 labels m does not beat random initialisation: 0.0 ± 0.0 points, higher with 0 of 3 seeds"),
+            (
+                (3.0, 4.0, 5.0),
+                "with 100 labels m beats random initialisation by 4.0 ± 0.6 points, higher with 3 of 3 seeds",
+            ),
+            (
+                (-3.0, 4.0, 0.0),
+                (
+                    "with 100 labels m does not beat random initialisation: 0.3 ± 2.0 points, higher with 1 "
+                    "of 3 seeds"
+                ),
+            ),
+            (
+                (0.0, 0.0, 0.0),
+                (
+                    "with 100 labels m does not beat random initialisation: 0.0 ± 0.0 points, higher with 0 "
+                    "of 3 seeds"
+                ),
+            ),
         ],
     )
     def test_a_gain_is_one_only_beyond_its_error(self, values, words):
@@ -278,6 +345,8 @@ def test_protocols_are_not_chosen_for_a_start(monkeypatch):
         return SimpleNamespace()
 
     monkeypatch.setattr("genzoo.evaluation.few_labels.fine_tuned", spy)
-    monkeypatch.setattr("genzoo.evaluation.few_labels.predictions", lambda net, images, rows: torch.zeros(len(rows)))
+    monkeypatch.setattr(
+        "genzoo.evaluation.few_labels.predictions", lambda net, images, rows: torch.zeros(len(rows))
+    )
     few_labels([entry("sees"), entry("blind")], [8, 12], 2, 10, SHORT)
     assert len(seen) == 12 and all(seen.count(one) == 3 for one in seen)

@@ -26,7 +26,9 @@ def energies(images):
 
 
 def random_images(n, channels=3, height=24, width=32, seed=0):
-    return torch.from_numpy(np.random.default_rng(seed).integers(0, 256, (n, channels, height, width), dtype=np.uint8))
+    return torch.from_numpy(
+        np.random.default_rng(seed).integers(0, 256, (n, channels, height, width), dtype=np.uint8)
+    )
 
 
 def test_the_name_pins_the_definition():
@@ -143,7 +145,11 @@ def test_progress_is_told():
 
 
 def test_standardise_by_the_reference():
-    reference = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)).double() * torch.tensor([1.0, 2.0, 3.0, 4.0]) + 5
+    reference = (
+        torch.randn(500, 4, generator=torch.Generator().manual_seed(0)).double()
+        * torch.tensor([1.0, 2.0, 3.0, 4.0])
+        + 5
+    )
     own = standardise(reference, reference)
     assert own.mean(0).abs().max() < 1e-12
     assert (own.std(0) - 1).abs().max() < 1e-12, "per feature, not over all"

@@ -17,7 +17,9 @@ from genzoo.law import LawError
 
 def black_and_white(n=150, shape=(1, 8, 8), **facts):
     pixels = np.random.default_rng(0).integers(0, 2, (n, *shape), dtype=np.uint8) * np.uint8(255)
-    return Images(pixels=pixels, **{"name": "coins", "split": "test", "transform": "static-binarised", **facts})
+    return Images(
+        pixels=pixels, **{"name": "coins", "split": "test", "transform": "static-binarised", **facts}
+    )
 
 
 def coin(cls=Bernoulli, **members):
@@ -34,16 +36,27 @@ def test_the_value_is_the_mean_over_all_images_in_both_units():
     assert whole.value == pytest.approx(float(values.mean()), rel=1e-6)
     assert whole.stderr == pytest.approx(float(values.std()) / math.sqrt(150), rel=1e-5)
     scale = 64 * math.log(2)
-    assert (single.value * scale, single.stderr * scale) == (pytest.approx(whole.value), pytest.approx(whole.stderr))
+    assert (single.value * scale, single.stderr * scale) == (
+        pytest.approx(whole.value),
+        pytest.approx(whole.stderr),
+    )
     assert (whole.unit, single.unit) == ("nats", "bits/dim")
     for record in (whole, single):
-        assert (record.metric, record.kind, record.n, record.data, record.split) == ("nll", "exact", 150, "coins", "test")
+        assert (record.metric, record.kind, record.n, record.data, record.split) == (
+            "nll",
+            "exact",
+            150,
+            "coins",
+            "test",
+        )
         assert (record.transform, record.subject, record.better) == ("static-binarised", "coin", "lower")
 
 
 def test_an_exact_value_and_a_bound_read_differently():
     images = black_and_white()
-    assert "nll of coin: = " in str(likelihood(coin(), images, subject="coin")[1]) and "bits/dim" in str(likelihood(coin(), images)[1])
+    assert "nll of coin: = " in str(likelihood(coin(), images, subject="coin")[1]) and "bits/dim" in str(
+        likelihood(coin(), images)[1]
+    )
     assert "nll of coin: ≤ " in str(likelihood(coin(exact=False), images, subject="coin")[1])
 
 
@@ -51,7 +64,11 @@ def test_exact_and_bound_nats_and_bits_are_not_ranked_together():
     images = black_and_white()
     (nats, bits), (bound, _) = likelihood(coin(), images), likelihood(coin(exact=False), images)
     dynamic = likelihood(coin(), images.replace(transform="dynamic-binarised"))[0]
-    for other, words in ((bits, "nats count whole images"), (bound, "a bound"), (dynamic, "binarised and 8-bit|transform differs")):
+    for other, words in (
+        (bits, "nats count whole images"),
+        (bound, "a bound"),
+        (dynamic, "binarised and 8-bit|transform differs"),
+    ):
         with pytest.raises(ArgumentError, match=words):
             rank([nats, other])
     assert "n differs" in difference(nats, likelihood(coin(), images, 20)[0])
@@ -60,7 +77,9 @@ def test_exact_and_bound_nats_and_bits_are_not_ranked_together():
 
 def test_another_estimate_names_its_kind():
     model, images = coin(), black_and_white(10)
-    record = likelihood(model, images, log_prob=lambda x: model.log_prob(x) - 1, kind="iwae", protocol="K = 500")[0]
+    record = likelihood(
+        model, images, log_prob=lambda x: model.log_prob(x) - 1, kind="iwae", protocol="K = 500"
+    )[0]
     assert (record.kind, record.protocol) == ("iwae", "K = 500")
     assert record.value == pytest.approx(likelihood(model, images)[0].value + 1)
     with pytest.raises(ArgumentError, match="kind must say"):
@@ -95,10 +114,14 @@ def test_grey_levels_for_a_model_of_black_and_white_are_refused():
 
 
 def test_other_images_are_refused():
-    with pytest.raises(ArgumentError, match=r"images of the shape \(1, 4, 4\), but the model was made for \(1, 8, 8\)"):
+    with pytest.raises(
+        ArgumentError, match=r"images of the shape \(1, 4, 4\), but the model was made for \(1, 8, 8\)"
+    ):
         likelihood(coin(), black_and_white(shape=(1, 4, 4)))
     with pytest.raises(ArgumentError, match="10 of 10 images of coins have no finite likelihood"):
-        likelihood(coin(_log_prob=lambda self, x: Bernoulli._log_prob(self, x) - math.inf), black_and_white(10))
+        likelihood(
+            coin(_log_prob=lambda self, x: Bernoulli._log_prob(self, x) - math.inf), black_and_white(10)
+        )
     with pytest.raises(ArgumentError, match="n must be a whole number"):
         likelihood(coin(), black_and_white(), 0)
 
@@ -107,7 +130,9 @@ class TestImportance:
     def test_every_k_is_a_bound_in_both_units(self):
         model, images = Coins(ToyConfig()), black_and_white(40)
         records = importance(model, images, (20, 1, 20), subject="coins")
-        assert [(r.protocol, r.unit) for r in records] == [(f"K = {k}", unit) for k in (1, 20) for unit in ("nats", "bits/dim")]
+        assert [(r.protocol, r.unit) for r in records] == [
+            (f"K = {k}", unit) for k in (1, 20) for unit in ("nats", "bits/dim")
+        ]
         for k, record in ((1, records[0]), (20, records[2])):
             values = -model.iwae(images.float(), k).bound.double()
             assert record.value == pytest.approx(float(values.mean()), rel=1e-6)
@@ -119,7 +144,9 @@ class TestImportance:
 
     def test_it_is_printed_as_a_bound_with_its_k(self):
         record = importance(Coins(ToyConfig()), black_and_white(5), [7], subject="coins")[0]
-        assert str(record).startswith("nll of coins: ≤ ") and " nats (IWAE, K = 7, n = 5, coins test, static-binarised)" in str(record)
+        assert str(record).startswith(
+            "nll of coins: ≤ "
+        ) and " nats (IWAE, K = 7, n = 5, coins test, static-binarised)" in str(record)
 
     def test_bounds_of_different_k_are_not_ranked_together(self):
         few, _, many, _ = importance(Coins(ToyConfig()), black_and_white(5), [1, 50])
@@ -141,7 +168,13 @@ class TestImportance:
                 asked.append((len(x), k, seed))
                 return super()._log_weights(x, k, seed)
 
-        importance(Spy(ToyConfig()), black_and_white(40), [1, 9, 4], seed=2, progress=lambda *state: told.append(state))
+        importance(
+            Spy(ToyConfig()),
+            black_and_white(40),
+            [1, 9, 4],
+            seed=2,
+            progress=lambda *state: told.append(state),
+        )
         assert asked == [(FEW, 9, 2), (FEW, 9, 2), (40 - 2 * FEW, 9, 2)]
         assert told == [("IWAE-9", 16, 40), ("IWAE-9", 32, 40), ("IWAE-9", 40, 40)]
 
@@ -150,7 +183,9 @@ class TestImportance:
         seen = []
         importance(model, images, [1], 20, 3, progress=lambda *state: seen.append(state))
         assert seen[-1] == ("IWAE-1", 20, 20)
-        assert importance(model, images, [1], 20, 3)[0].value != importance(model, images, [1], 20, 4)[0].value
+        assert (
+            importance(model, images, [1], 20, 3)[0].value != importance(model, images, [1], 20, 4)[0].value
+        )
 
     @pytest.mark.parametrize("ks", [[0], [5, -1], [1.5], [], "50"])
     def test_wrong_numbers_of_draws(self, ks):
@@ -158,7 +193,11 @@ class TestImportance:
             importance(Coins(ToyConfig()), black_and_white(5), ks)
 
     def test_images_without_a_finite_bound_are_counted_once(self):
-        broken = type("Broken", (Coins,), {"log_likelihood": lambda self, x, z: Coins.log_likelihood(self, x, z) - math.inf})(ToyConfig())
+        broken = type(
+            "Broken",
+            (Coins,),
+            {"log_likelihood": lambda self, x, z: Coins.log_likelihood(self, x, z) - math.inf},
+        )(ToyConfig())
         with pytest.raises(ArgumentError, match="5 of 5 images of coins have no finite likelihood"):
             importance(broken, black_and_white(5), [1, 3])
 
@@ -183,7 +222,8 @@ class TestWhatTheProbabilityIsOf:
         assert difference(dense, bound)
 
     def test_a_probability_above_one_is_no_likelihood(self):
-        """A narrow flow that calls its density a mass: -105 nats of an 8-bit image were printed as -2.37 bits/dim."""
+        """A narrow flow that calls its density a mass: -105 nats of an 8-bit image were printed as -2.37
+        bits/dim."""
         sharp = type("Sharp", (Flow,), {"exact": False, "levels": 256})(FlowConfig())
         with torch.no_grad():
             sharp.shift.zero_(), sharp.log_scale.fill_(-4)

@@ -18,18 +18,24 @@ def likeness(n, seed):
     rng = np.random.default_rng(seed)
     waves = rng.random((n, 3, 64, 64)).cumsum(2).cumsum(3)
     x = 255 * (waves - waves.min((2, 3), keepdims=True)) / np.ptp(waves, axis=(2, 3), keepdims=True)
-    y = x * rng.uniform(0.3, 1, (n, 1, 1, 1)) + rng.normal(0, 30, x.shape) * np.linspace(0, 1, n)[:, None, None, None]
+    y = (
+        x * rng.uniform(0.3, 1, (n, 1, 1, 1))
+        + rng.normal(0, 30, x.shape) * np.linspace(0, 1, n)[:, None, None, None]
+    )
     return torch.from_numpy(x.astype(np.uint8)), torch.from_numpy(y.clip(0, 255).astype(np.uint8))
 
 
 def reference(x, y):
-    """Return the MS-SSIM of one pair (C, H, W) in [0, 1], in loops over scales and colours: eq. 1-3 and 7 of Wang et al. 2003."""
+    """Return the MS-SSIM of one pair (C, H, W) in [0, 1], in loops over scales and colours: eq. 1-3 and 7 of
+    Wang et al. 2003."""
     places = np.arange(-5, 6)
     window = np.exp(-(places**2) / (2 * 1.5**2))
     window /= window.sum()
 
     def local(image):  # the mean under each window that lies on the image
-        means = correlate1d(correlate1d(image, window, axis=0, mode="constant"), window, axis=1, mode="constant")
+        means = correlate1d(
+            correlate1d(image, window, axis=0, mode="constant"), window, axis=1, mode="constant"
+        )
         return means[5:-5, 5:-5]
 
     count = sum(min(x.shape[1:]) // 2**scale >= 11 for scale in range(5))
@@ -40,13 +46,18 @@ def reference(x, y):
         maps = []
         for a, b in zip(x, y, strict=True):
             mean_a, mean_b = local(a), local(b)
-            deviation_a, deviation_b = (local(image**2) - mean**2 for image, mean in ((a, mean_a), (b, mean_b)))
+            deviation_a, deviation_b = (
+                local(image**2) - mean**2 for image, mean in ((a, mean_a), (b, mean_b))
+            )
             structure = (2 * (local(a * b) - mean_a * mean_b) + 0.0009) / (deviation_a + deviation_b + 0.0009)
             luminance = (2 * mean_a * mean_b + 0.0001) / (mean_a**2 + mean_b**2 + 0.0001)
             maps.append(structure * luminance if scale == count - 1 else structure)
         result *= max(0.0, np.mean(maps)) ** weights[scale]
         rows, columns = x.shape[1] // 2, x.shape[2] // 2
-        x, y = (image[:, : 2 * rows, : 2 * columns].reshape(len(image), rows, 2, columns, 2).mean((2, 4)) for image in (x, y))
+        x, y = (
+            image[:, : 2 * rows, : 2 * columns].reshape(len(image), rows, 2, columns, 2).mean((2, 4))
+            for image in (x, y)
+        )
     return result
 
 
@@ -66,13 +77,18 @@ def test_five_scales_of_one_wave_by_hand():
     assert similarities(x, y).item() == pytest.approx(expected, rel=1e-6)
 
 
-@pytest.mark.parametrize(("size", "scales"), [(11, 1), (16, 1), (21, 1), (22, 2), (28, 2), (32, 2), (64, 3), (96, 4), (176, 5), (999, 5)])
+@pytest.mark.parametrize(
+    ("size", "scales"),
+    [(11, 1), (16, 1), (21, 1), (22, 2), (28, 2), (32, 2), (64, 3), (96, 4), (176, 5), (999, 5)],
+)
 def test_scales_that_the_size_allows(size, scales):
     found = betas(size, size + 9)
     assert len(found) == scales
     assert sum(found) == pytest.approx(1)
     assert found[0] / found[-1] == pytest.approx(BETAS[0] / BETAS[scales - 1])
-    assert f"{scales} scale" in protocol(size, size) and "Wang et al. 2003, valid window 11" in protocol(size, size)
+    assert f"{scales} scale" in protocol(size, size) and "Wang et al. 2003, valid window 11" in protocol(
+        size, size
+    )
 
 
 @pytest.mark.parametrize("size", [11, 16, 28, 32, 64, 96])
@@ -105,7 +121,9 @@ def test_a_collapsed_set_is_alike_and_a_diverse_one_is_not():
 
 def test_pairs_are_disjoint_and_of_different_images(monkeypatch):
     seen = []
-    monkeypatch.setattr("genzoo.evaluation.msssim.similarities", lambda x, y: seen.extend([x, y]) or torch.rand(len(x)))
+    monkeypatch.setattr(
+        "genzoo.evaluation.msssim.similarities", lambda x, y: seen.extend([x, y]) or torch.rand(len(x))
+    )
     images = torch.arange(9, dtype=torch.uint8)[:, None, None, None].expand(9, 1, 16, 16)
     value, stderr = msssim(images)
     used = torch.cat(seen)[:, 0, 0, 0].tolist()

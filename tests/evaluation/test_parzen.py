@@ -34,7 +34,9 @@ def test_one_window_is_a_gaussian():
 @pytest.mark.parametrize(("features", "scale"), [(1, 0.5), (2, 0.3)])
 def test_windows_on_a_gaussian_have_the_known_value(features, scale):
     """Windows of width σ on draws of N(0, s² I) are N(0, (s² + σ²) I) in the limit: E log p is then known."""
-    value, stderr, sigma = parzen(normal(4000, features, 0, scale), normal(100, features, 1, scale), normal(1500, features, 2, scale))
+    value, stderr, sigma = parzen(
+        normal(4000, features, 0, scale), normal(100, features, 1, scale), normal(1500, features, 2, scale)
+    )
     wide = scale**2 + sigma**2
     expected = -features / 2 * (math.log(2 * math.pi * wide) + scale**2 / wide)
     assert sigma == SIGMAS[0]
@@ -48,7 +50,9 @@ def test_it_agrees_with_scikit_learn(monkeypatch):
     best = max(SIGMAS, key=lambda sigma: scores[sigma].score(validation.numpy()))
     expected = scores[best].score_samples(test.numpy())
     assert SIGMAS[0] < best < SIGMAS[-1]
-    assert parzen(samples, validation, test) == pytest.approx((expected.mean(), expected.std() / 30**0.5, best), rel=1e-9)
+    assert parzen(samples, validation, test) == pytest.approx(
+        (expected.mean(), expected.std() / 30**0.5, best), rel=1e-9
+    )
 
 
 def test_the_width_is_chosen_by_the_validation_images_alone():

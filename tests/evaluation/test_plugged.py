@@ -29,7 +29,9 @@ def metric(monkeypatch):
             genzoo_metrics=hookimpl(lambda: {name: "a_metric_of_the_tests:ink"}, specname="genzoo_metrics"),
         )
         about = types.SimpleNamespace(name="genzoo-ink", version="1.0")
-        entry = types.SimpleNamespace(name="ink", value="ink", group="genzoo", dist=about, load=lambda: plugin)
+        entry = types.SimpleNamespace(
+            name="ink", value="ink", group="genzoo", dist=about, load=lambda: plugin
+        )
         monkeypatch.setattr(registry, "discover", lambda: [entry])
         registry.installed.cache_clear()
 
@@ -42,14 +44,23 @@ def ink(samples, test):
 
 
 def records(metrics):
-    sets = {name: Images(pixels=pixels.numpy(), name="made") for name, pixels in (("train", LIGHT), ("test", LIGHT))}
+    sets = {
+        name: Images(pixels=pixels.numpy(), name="made")
+        for name, pixels in (("train", LIGHT), ("test", LIGHT))
+    }
     return sample_quality(DARK, **sets, subject="mine", metrics=metrics)
 
 
 def test_it_is_measured_beside_the_floor_when_it_is_asked_for(metric):
     metric(ink)
     drawn, floor = records(["ink"])
-    assert (drawn.metric, drawn.subject, drawn.n, drawn.kind, drawn.better) == ("ink", "mine", 8, "sample", "lower")
+    assert (drawn.metric, drawn.subject, drawn.n, drawn.kind, drawn.better) == (
+        "ink",
+        "mine",
+        8,
+        "sample",
+        "lower",
+    )
     assert drawn.value == pytest.approx(511 / 512) and floor.value == 0
     assert "seed 0" in drawn.protocol
     assert plugged_metrics() == ("ink",)
@@ -67,12 +78,22 @@ def test_it_is_not_imported_before_it_is_asked_for(metric, monkeypatch):
     metric(ink)
     monkeypatch.delitem(sys.modules, "a_metric_of_the_tests")
     assert all(record.metric != "ink" for record in records(["swd"]))
-    with pytest.raises(PluginError, match="the metric 'ink' of genzoo-ink cannot be loaded: ModuleNotFoundError"):
+    with pytest.raises(
+        PluginError, match="the metric 'ink' of genzoo-ink cannot be loaded: ModuleNotFoundError"
+    ):
         records(["ink"])
 
 
 def test_it_may_say_more_than_a_number(metric):
-    metric(lambda samples, test: {"value": 3, "stderr": 0.5, "unit": "px", "better": "higher", "protocol": "by hand"})
+    metric(
+        lambda samples, test: {
+            "value": 3,
+            "stderr": 0.5,
+            "unit": "px",
+            "better": "higher",
+            "protocol": "by hand",
+        }
+    )
     record, _ = records(["ink"])
     assert (record.value, record.stderr, record.unit, record.better) == (3.0, 0.5, "px", "higher")
     assert record.protocol.startswith("by hand; seed")

@@ -11,11 +11,14 @@ from genzoo.evaluation.probe import PENALTY, fit_probe
 
 
 def clouds(n=200, features=6, classes=4, seed=0, spread=1.5):
-    """Return overlapping Gaussian clouds, (n, features) float32, and the number of the cloud of each row, (n,)."""
+    """Return overlapping Gaussian clouds, (n, features) float32, and the number of the cloud of each row,
+    (n,)."""
     numbers = np.random.default_rng(seed)
     labels = numbers.integers(0, classes, n)
     centres = np.random.default_rng(99).normal(size=(classes, features))
-    return torch.from_numpy(centres[labels] + spread * numbers.normal(size=(n, features))).float(), torch.from_numpy(labels)
+    return torch.from_numpy(
+        centres[labels] + spread * numbers.normal(size=(n, features))
+    ).float(), torch.from_numpy(labels)
 
 
 def oracle(x, y, penalty):
@@ -23,7 +26,9 @@ def oracle(x, y, penalty):
     rows = x.double().numpy()
     centre = rows.mean(0)
     scale = np.sqrt(np.square(rows - centre).sum(1).mean())
-    fitted = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000).fit((rows - centre) / scale, y.numpy())
+    fitted = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000).fit(
+        (rows - centre) / scale, y.numpy()
+    )
     return lambda z: fitted.predict_proba((z.double().numpy() - centre) / scale)
 
 
@@ -33,7 +38,8 @@ def test_probabilities_are_those_of_scikit_learn(classes, penalty):
     x, y = clouds(classes=classes)
     fresh, _ = clouds(50, classes=classes, seed=1)
     found = fit_probe(x, y, penalty).logits(fresh).softmax(1).numpy()
-    # scikit-learn solves two classes with one row of weights: half the difference of ours, so its penalty counts twice.
+    # scikit-learn solves two classes with one row of weights: half the difference of ours, so its penalty
+    # counts twice.
     expected = oracle(x, y, penalty / 2 if classes == 2 else penalty)(fresh)
     assert np.allclose(found, expected, atol=1e-6)
 
@@ -45,32 +51,43 @@ def test_nothing_near_the_minimum_is_lower():
     scale = (rows - rows.mean(0)).square().sum(1).mean().sqrt()
 
     def loss(weight, bias):
-        return torch.nn.functional.cross_entropy(rows @ weight.T + bias, y, reduction="sum") + (weight * scale).square().sum()
+        return (
+            torch.nn.functional.cross_entropy(rows @ weight.T + bias, y, reduction="sum")
+            + (weight * scale).square().sum()
+        )
 
     least = loss(probe.weight, probe.bias)
     draw = torch.Generator().manual_seed(0)
     for _ in range(20):
-        step = [1e-3 * torch.randn(t.shape, generator=draw, dtype=torch.float64) for t in (probe.weight, probe.bias)]
+        step = [
+            1e-3 * torch.randn(t.shape, generator=draw, dtype=torch.float64)
+            for t in (probe.weight, probe.bias)
+        ]
         assert loss(probe.weight + step[0], probe.bias + step[1]) > least
 
 
 def test_the_unit_a_shift_and_a_rotation_of_the_features_change_nothing():
     x, y = clouds()
     fresh, _ = clouds(50, seed=1)
-    turn = torch.linalg.qr(torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).Q
+    turn = torch.linalg.qr(
+        torch.randn(6, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    ).Q
     plain = fit_probe(x, y).logits(fresh).softmax(1)
     moved = fit_probe(1000 * x.double() @ turn - 5, y).logits(1000 * fresh.double() @ turn - 5).softmax(1)
     assert torch.allclose(plain, moved, atol=1e-6)
 
 
 def test_unused_components_of_a_code_are_not_blown_up():
-    """Those of a VAE are nearly the prior's mean for every image: noise of 1e-3, which must not be taken for a feature."""
+    """Those of a VAE are nearly the prior's mean for every image: noise of 1e-3, which must not be taken for
+    a feature."""
     x, y = clouds(40)
     fresh, _ = clouds(400, seed=1)
     draw = torch.Generator().manual_seed(0)
     noise = [1e-3 * torch.randn(len(rows), 200, generator=draw) for rows in (x, fresh)]
     alone = fit_probe(x, y).logits(fresh).softmax(1)
-    assert (fit_probe(torch.cat([x, noise[0]], 1), y).logits(torch.cat([fresh, noise[1]], 1)).softmax(1) - alone).abs().max() < 0.01
+    assert (
+        fit_probe(torch.cat([x, noise[0]], 1), y).logits(torch.cat([fresh, noise[1]], 1)).softmax(1) - alone
+    ).abs().max() < 0.01
 
 
 def test_pixels_of_digits_are_read_as_scikit_learn_reads_them():

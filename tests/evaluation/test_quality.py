@@ -21,7 +21,9 @@ SHAPE = (1, 16, 16)
 def scenes(n, seed, size=16):
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.random((n, 1, 4, 4), dtype=np.float32))
-    return (255 * F.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)).to(torch.uint8)
+    return (255 * F.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)).to(
+        torch.uint8
+    )
 
 
 TRAIN, TEST = scenes(120, 0), scenes(40, 1)
@@ -37,7 +39,19 @@ def records():
 
 
 def test_every_measure_stands_beside_its_floor(records):
-    expected = {"kid", "fid", "precision", "recall", "density", "coverage", "two-sample", "copying", "swd", "swd-16", "ms-ssim"}
+    expected = {
+        "kid",
+        "fid",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "two-sample",
+        "copying",
+        "swd",
+        "swd-16",
+        "ms-ssim",
+    }
     assert set(by(records, "model")) == set(by(records, "train")) == expected
     assert len(records) == 2 * len(expected)
 
@@ -46,7 +60,12 @@ def test_both_sides_have_the_same_n_and_say_so(records):
     for record in records:
         assert record.n == 40
         assert record.n_reference == {"ms-ssim": None, "copying": len(TRAIN)}.get(record.metric, 40)
-        assert (record.data, record.split, record.transform, record.kind) == ("scenes", "test", "8-bit", "sample")
+        assert (record.data, record.split, record.transform, record.kind) == (
+            "scenes",
+            "test",
+            "8-bit",
+            "sample",
+        )
         assert "seed 0" in record.protocol
 
 
@@ -59,8 +78,14 @@ def test_records_state_their_protocol(records):
     assert "k = 5" in found["density"].protocol
     assert "128 per image, 512 directions" in found["swd"].protocol
     assert found["swd"].unit == "1e-3"
-    assert "20 disjoint pairs, Wang et al. 2003, valid window 11, 1 scale, weights 1.0000" in found["ms-ssim"].protocol
-    assert "linear classifier, fitted on half of each side; ideal 0.5; standardised" in found["two-sample"].protocol
+    assert (
+        "20 disjoint pairs, Wang et al. 2003, valid window 11, 1 scale, weights 1.0000"
+        in found["ms-ssim"].protocol
+    )
+    assert (
+        "linear classifier, fitted on half of each side; ideal 0.5; standardised"
+        in found["two-sample"].protocol
+    )
     assert found["two-sample"].features == found["kid"].features and found["copying"].features == ""
     assert found["copying"].better == "neither"
 
@@ -75,11 +100,14 @@ def test_a_perfect_model_is_near_the_floor_and_a_bad_one_far(records):
     for metric in ("precision", "density", "coverage"):
         assert bad[metric].value < 0.5 * floor[metric].value
     assert bad["two-sample"].value == 1 > good["two-sample"].value and bad["copying"].value == 0
-    assert by(sample_quality(scenes(1, 5).repeat(40, 1, 1, 1), TRAIN, TEST), "samples")["ms-ssim"].value == pytest.approx(1, abs=1e-5)
+    assert by(sample_quality(scenes(1, 5).repeat(40, 1, 1, 1), TRAIN, TEST), "samples")[
+        "ms-ssim"
+    ].value == pytest.approx(1, abs=1e-5)
 
 
 def test_copies_are_told_from_fresh_draws(records):
-    """Real images reach 0.5: those of the floor, each without itself, and those of a model that draws as the data were drawn."""
+    """Real images reach 0.5: those of the floor, each without itself, and those of a model that draws as the
+    data were drawn."""
     for subject in ("model", "train"):
         record = by(records, subject)["copying"]
         assert abs(record.value - 0.5) < 4 * record.stderr
@@ -89,7 +117,9 @@ def test_copies_are_told_from_fresh_draws(records):
 
 def test_the_same_question_has_the_same_answer(records):
     assert sample_quality(scenes(70, 2), TRAIN, TEST, data="scenes", subject="model") == records
-    other = sample_quality(scenes(70, 2), TRAIN, TEST, data="scenes", subject="model", metrics=["swd"], seed=1)
+    other = sample_quality(
+        scenes(70, 2), TRAIN, TEST, data="scenes", subject="model", metrics=["swd"], seed=1
+    )
     assert other[0].value != by(records, "model")["swd"].value
 
 
@@ -119,7 +149,9 @@ def test_what_has_a_standard_error(records):
 
 
 def test_records_say_what_decoded_the_images():
-    test = Images(pixels=TEST.numpy(), name="scenes", split="test", facts={"decoder": "decoded by Pillow 1.2.3"})
+    test = Images(
+        pixels=TEST.numpy(), name="scenes", split="test", facts={"decoder": "decoded by Pillow 1.2.3"}
+    )
     found = sample_quality(scenes(40, 2), TRAIN, test, metrics=["kid", "swd"])
     assert all("; decoded by Pillow 1.2.3; seed 0" in record.protocol for record in found)
 
@@ -161,7 +193,12 @@ class Painter(GenerativeModel):
         self.config = config
 
     def _sample(self, draws):
-        return F.interpolate(draws.uniform(1, 4, 4).float(), size=self.config.image_shape[1:], mode="bilinear", align_corners=False)
+        return F.interpolate(
+            draws.uniform(1, 4, 4).float(),
+            size=self.config.image_shape[1:],
+            mode="bilinear",
+            align_corners=False,
+        )
 
 
 def image_set(pixels, **more):
@@ -171,7 +208,16 @@ def image_set(pixels, **more):
 def test_a_model_is_asked_for_what_sample_gives():
     train, test, model = image_set(TRAIN, split="train"), image_set(TEST, split="test"), Painter(Config())
     told = []
-    found = evaluate_implicit(model, train, test, n=1000, seed=3, subject="painter", metrics=["kid"], progress=lambda *a: told.append(a))
+    found = evaluate_implicit(
+        model,
+        train,
+        test,
+        n=1000,
+        seed=3,
+        subject="painter",
+        metrics=["kid"],
+        progress=lambda *a: told.append(a),
+    )
     images = model.sample(40, seed=3)
     assert found == sample_quality(images, train, test, seed=3, subject="painter", metrics=["kid"])
     assert told[:3] == [("samples", 16, 40), ("samples", 32, 40), ("samples", 40, 40)]
@@ -222,13 +268,24 @@ def few(monkeypatch):
 def test_the_number_of_2014_has_one_protocol(few):
     found = sample_quality(scenes(40, 2), TRAIN, TEST, metrics=["parzen-2014"], subject="model")
     assert [record.subject for record in found] == ["model", "train"]
-    rows = {name: images.flatten(1) / 255 for name, images in (("samples", scenes(40, 2)), ("train", TRAIN), ("test", TEST))}
-    value, stderr, sigma = parzen(rows["samples"], rows["train"][100:120], rows["test"])  # those behind five sixths of 120
+    rows = {
+        name: images.flatten(1) / 255
+        for name, images in (("samples", scenes(40, 2)), ("train", TRAIN), ("test", TEST))
+    }
+    value, stderr, sigma = parzen(
+        rows["samples"], rows["train"][100:120], rows["test"]
+    )  # those behind five sixths of 120
     assert (found[0].value, found[0].stderr) == (pytest.approx(value), pytest.approx(stderr))
     floor = parzen(rows["train"][subset(100, 40, 0, "parzen")], rows["train"][100:120], rows["test"])
     assert found[1].value == pytest.approx(floor.value)
     for record in found:
-        assert (record.unit, record.kind, record.better, record.n, record.n_reference) == ("nats", "sample", "neither", 40, 40)
+        assert (record.unit, record.kind, record.better, record.n, record.n_reference) == (
+            "nats",
+            "sample",
+            "neither",
+            40,
+            40,
+        )
         assert f"sigma {sigma:.4f} by 20 validation images, those behind 100 of train" in record.protocol
         for words in (record.protocol, str(record)):
             assert "the 2014 number: it misorders models (Theis et al. 2016) and is no likelihood" in words

@@ -18,7 +18,8 @@ def gan():
 
 
 def light(gan, numbers, seed=0):
-    """Return how light the stripe of the smile and that of the man are in these samples, (n, 2) from 0 to 1."""
+    """Return how light the stripe of the smile and that of the man are in these samples, (n, 2) from 0 to
+    1."""
     images = gan.sample(300, seed=seed)[numbers]
     return images[:, 0, [0, 7], 0]
 
@@ -61,7 +62,9 @@ def test_labels_are_words_too(gan):
 
 def test_progress_counts_images_and_samples(gan):
     told = []
-    samples_showing(gan, people("train"), ["Male,Smiling"], among=100, progress=lambda *state: told.append(state))
+    samples_showing(
+        gan, people("train"), ["Male,Smiling"], among=100, progress=lambda *state: told.append(state)
+    )
     looked = [state for state in told if state[0] == "features"]
     assert looked[-1] == ("features", 164, 164) and looked == sorted(looked)
     assert told[len(looked) :] == [("learning", done, 2) for done in (0, 1, 2)]
@@ -70,16 +73,26 @@ def test_progress_counts_images_and_samples(gan):
 def test_as_many_images_lack_a_word_as_show_it(gan, monkeypatch):
     """A classifier of unequal classes would lean to the larger one."""
     seen = []
-    monkeypatch.setattr(reading, "_fitted", lambda rows, showing, lacking: seen.append((showing, lacking)) or _flat(rows))
-    images = people("train").subset(np.flatnonzero(people("train").attributes["Male"] > 0.5)[:20].tolist() + list(range(4, 10)))
+    monkeypatch.setattr(
+        reading, "_fitted", lambda rows, showing, lacking: seen.append((showing, lacking)) or _flat(rows)
+    )
+    images = people("train").subset(
+        np.flatnonzero(people("train").attributes["Male"] > 0.5)[:20].tolist() + list(range(4, 10))
+    )
     samples_showing(gan, images, ["Male"], among=10)
     ((showing, lacking),) = seen
     assert len(showing) == len(lacking) >= 3
-    assert (images.attributes["Male"][showing] > 0.9).all() and (images.attributes["Male"][lacking] < 0.1).all()
+    assert (images.attributes["Male"][showing] > 0.9).all() and (
+        images.attributes["Male"][lacking] < 0.1
+    ).all()
 
 
 def _flat(rows):
-    return reading.Probe(classes=torch.tensor([0, 1]), weight=torch.zeros(2, rows.shape[1]).double(), bias=torch.zeros(2).double())
+    return reading.Probe(
+        classes=torch.tensor([0, 1]),
+        weight=torch.zeros(2, rows.shape[1]).double(),
+        bias=torch.zeros(2).double(),
+    )
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,13 @@ def test_it_is_the_mean_squared_error_per_value(model, noise):
     errors = (noise.pixels / 255).reshape(70, -1).var(1)
     assert record.value == pytest.approx(errors.mean(), rel=1e-5)
     assert record.stderr == pytest.approx(errors.std(ddof=1) / 70**0.5, rel=1e-5)
-    assert (record.metric, record.kind, record.n, record.subject, record.image_shape) == ("mse", "reconstruction", 70, "shade", "1x8x8")
+    assert (record.metric, record.kind, record.n, record.subject, record.image_shape) == (
+        "mse",
+        "reconstruction",
+        70,
+        "shade",
+        "1x8x8",
+    )
 
 
 def test_fewer_images_are_a_fixed_choice(model, noise):

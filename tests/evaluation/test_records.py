@@ -10,7 +10,15 @@ from genzoo.evaluation.records import Record, comparable, difference, rank, stan
 
 
 def record(**changes):
-    fields = {"metric": "kid", "value": 0.02, "n": 438, "n_reference": 438, "data": "bedrooms", "features": "gist-v1@00", "stderr": 0.004}
+    fields = {
+        "metric": "kid",
+        "value": 0.02,
+        "n": 438,
+        "n_reference": 438,
+        "data": "bedrooms",
+        "features": "gist-v1@00",
+        "stderr": 0.004,
+    }
     return Record(**{**fields, **changes})
 
 
@@ -23,15 +31,36 @@ def test_a_record_is_ready_for_json():
 
 
 def test_a_record_reads_as_a_sentence():
-    assert str(record(subject="dcgan")) == ("kid[gist-v1@00] of dcgan: 0.02 ± 0.004 (n = 438 against 438, bedrooms test, 8-bit)")
+    assert str(record(subject="dcgan")) == (
+        "kid[gist-v1@00] of dcgan: 0.02 ± 0.004 (n = 438 against 438, bedrooms test, 8-bit)"
+    )
     bound = record(
-        metric="nll", kind="elbo", unit="nats", value=87.9, features="", stderr=None, n_reference=None, transform="static-binarised"
+        metric="nll",
+        kind="elbo",
+        unit="nats",
+        value=87.9,
+        features="",
+        stderr=None,
+        n_reference=None,
+        transform="static-binarised",
     )
     assert str(bound) == "nll of samples: ≤ 87.9 nats (ELBO, n = 438, bedrooms test, static-binarised)"
-    density = dataclasses.replace(bound, protocol="KL exact, density of real-valued pixels", blocks=8, stderr=65.0)
-    said = "nll of samples: ≤ 87.9 ± 65 nats (ELBO, KL exact, density of real-valued pixels, n = 438 in 8 blocks, bedrooms test, "
+    density = dataclasses.replace(
+        bound, protocol="KL exact, density of real-valued pixels", blocks=8, stderr=65.0
+    )
+    said = (
+        "nll of samples: ≤ 87.9 ± 65 nats (ELBO, KL exact, density of real-valued pixels, n = 438 in "
+        "8 blocks, bedrooms test, "
+    )
     assert str(density) == said + "static-binarised)"
-    part = record(metric="nll", kind="exact", unit="nats", features="", protocol="images chosen by seed 3", n_reference=None)
+    part = record(
+        metric="nll",
+        kind="exact",
+        unit="nats",
+        features="",
+        protocol="images chosen by seed 3",
+        n_reference=None,
+    )
     assert "(images chosen by seed 3, n = 438," in str(part)
 
 
@@ -85,15 +114,25 @@ def test_standings_rank_what_models_share():
 
 
 def test_standings_say_why_others_are_not_ranked():
-    a, b, bound = likelihood("a", 3.0), likelihood("b", 1.0), dataclasses.replace(likelihood("c", 0.1), kind="elbo")
+    a, b, bound = (
+        likelihood("a", 3.0),
+        likelihood("b", 1.0),
+        dataclasses.replace(likelihood("c", 0.1), kind="elbo"),
+    )
     shared, apart = standings([a, b, bound])
     assert shared == [[b, a]]
-    assert [line.partition(":")[0] for line in apart] == ["a and c are not ranked together", "b and c are not ranked together"]
+    assert [line.partition(":")[0] for line in apart] == [
+        "a and c are not ranked together",
+        "b and c are not ranked together",
+    ]
     assert "kind differs, 'exact' and 'elbo'" in apart[0]
 
 
 def test_standings_leave_out_the_floor_and_what_is_no_race():
-    rows = [record(subject=name, value=value) for name, value in (("a", 0.2), ("train", 0.0), ("b", 0.1), ("train", 0.0))]
+    rows = [
+        record(subject=name, value=value)
+        for name, value in (("a", 0.2), ("train", 0.0), ("b", 0.1), ("train", 0.0))
+    ]
     assert standings(rows) == ([[rows[2], rows[0]]], [])
     assert standings([record(metric="ms-ssim", better="neither", subject=name) for name in "ab"]) == ([], [])
 

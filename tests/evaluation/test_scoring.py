@@ -42,7 +42,9 @@ def coins(split):
 
 
 def test_an_exact_density_is_scored_by_its_likelihood():
-    nats, bits = score_model(pixel_toys.ToyCNN(pixel_toys.PixelConfig()), coins("train"), coins("test"), "toy")
+    nats, bits = score_model(
+        pixel_toys.ToyCNN(pixel_toys.PixelConfig()), coins("train"), coins("test"), "toy"
+    )
     assert (nats.kind, nats.unit, bits.unit, nats.n, nats.subject) == ("exact", "nats", "bits/dim", 64, "toy")
 
 
@@ -53,18 +55,27 @@ def test_without_a_certificate_there_is_no_number():
 
 def test_a_bound_needs_no_certificate():
     bound = type("Bound", (toys.Bernoulli,), {"exact": False})(toys.ToyConfig())
-    assert [record.kind for record in score_model(bound, coins("train"), coins("test"), "toy")] == ["elbo", "elbo"]
+    assert [record.kind for record in score_model(bound, coins("train"), coins("test"), "toy")] == [
+        "elbo",
+        "elbo",
+    ]
 
 
 def test_images_that_are_shown_are_held_out_and_suit_the_model():
     model = pixel_toys.ToyCNN(pixel_toys.PixelConfig())
-    card = Card(name="toy", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=Recipe(data="binarized-digits"))
+    card = Card(
+        name="toy", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=Recipe(data="binarized-digits")
+    )
     images, where = some_images(model, card, None, 5, seed=0)
     assert (images.shape, where) == ((5, 1, 8, 8), "binarized-digits test")
-    assert torch.equal(images, some_images(model, card, None, 5, seed=0)[0]) and set(images.unique().tolist()) == {0.0, 1.0}
+    assert torch.equal(images, some_images(model, card, None, 5, seed=0)[0]) and set(
+        images.unique().tolist()
+    ) == {0.0, 1.0}
     with pytest.raises(ArgumentError, match="black and white only"):
         some_images(model, card, "digits", 5, seed=0)
-    own = np.random.default_rng(0).integers(0, 2, (30, 8, 8), dtype=np.uint8) * 255  # 8-bit by kind, black and white in fact
+    own = (
+        np.random.default_rng(0).integers(0, 2, (30, 8, 8), dtype=np.uint8) * 255
+    )  # 8-bit by kind, black and white in fact
     assert set(some_images(model, card, own, 2, seed=0)[0].unique().tolist()) == {0.0, 1.0}
 
 
@@ -73,8 +84,12 @@ COINS = toys.CARDS["coins"]
 
 def test_a_bound_by_importance_weights_is_given_at_every_k_of_the_papers():
     records = records_of(toys.Coins(toys.ToyConfig()), COINS, n=3)
-    assert [record.kind for record in records] == ["elbo"] * 2 + ["iwae"] * 8 and {record.n for record in records} == {3}
-    assert [record.protocol for record in records[2::2]] == [f"K = {k}, images chosen by seed 0" for k in DRAWS]
+    assert [record.kind for record in records] == ["elbo"] * 2 + ["iwae"] * 8 and {
+        record.n for record in records
+    } == {3}
+    assert [record.protocol for record in records[2::2]] == [
+        f"K = {k}, images chosen by seed 0" for k in DRAWS
+    ]
     assert DRAWS == (1, 50, 500, 5000)
 
 
@@ -82,17 +97,24 @@ def test_or_at_those_that_are_asked_for():
     model = toys.Coins(toys.ToyConfig())
     assert [record.protocol for record in records_of(model, COINS, ks=[7])[2:]] == ["K = 7"] * 2
     seeded = records_of(model, COINS, n=3, seed=4, ks=[7])
-    assert seeded[2].protocol == "K = 7, draws of seed 4, images chosen by seed 4" and "images chosen by seed 4" in seeded[0].protocol
+    assert (
+        seeded[2].protocol == "K = 7, draws of seed 4, images chosen by seed 4"
+        and "images chosen by seed 4" in seeded[0].protocol
+    )
     assert "protocol differs" in difference(seeded[0], records_of(model, COINS, n=3, ks=[7])[0])
     with pytest.raises(ArgumentError, match="k must be a whole number of at least 1, not 0"):
         records_of(model, COINS, n=3, ks=[0])
-    assert len(score_model(model, coins("train"), coins("test"), "coins")) == 2  # a training run ends with the ELBO alone
+    assert (
+        len(score_model(model, coins("train"), coins("test"), "coins")) == 2
+    )  # a training run ends with the ELBO alone
 
 
 def test_a_split_is_measured_where_there_is_a_likelihood():
     model = toys.Coins(toys.ToyConfig())
     assert {record.split for record in records_of(model, COINS, n=3, ks=[1], split="train")} == {"train"}
-    with pytest.raises(ArgumentError, match=r"measured against test or validation images.*not against split 'train'"):
+    with pytest.raises(
+        ArgumentError, match=r"measured against test or validation images.*not against split 'train'"
+    ):
         records_of(model, COINS, split="train", metrics=["kid"])
 
 
@@ -101,19 +123,26 @@ def test_validation_images_that_training_may_have_seen_are_called_so():
     for more in ({"n": 20, "ks": [1]}, {"n": 20, "metrics": ["kid"], "features": "gist"}):
         found = records_of(model, COINS, split="valid", **more)
         assert {record.split for record in found} == {"valid"}
-        assert all("unseen only by a model that was trained with validation=true" in record.note for record in found)
+        assert all(
+            "unseen only by a model that was trained with validation=true" in record.note for record in found
+        )
         assert not any("validation" in record.note for record in records_of(model, COINS, **more))
 
 
 def test_grey_images_of_ones_own_are_made_black_and_white_and_the_record_says_how():
-    model, own = toys.Bernoulli(toys.ToyConfig()), np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    model, own = (
+        toys.Bernoulli(toys.ToyConfig()),
+        np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8),
+    )
     model = type("Coin", (toys.Bernoulli,), {"levels": 2})(toys.ToyConfig())
     card = toys.CARDS["coin"]
     with pytest.raises(ArgumentError, match=r"black and white only.*--binarise threshold or draw"):
         records_of(model, card, own)
     ways = (("threshold", 0), ("draw", 0), ("draw", 1))
     cut, drawn, other = (records_of(model, card, own, binarise=way, seed=seed)[0] for way, seed in ways)
-    assert cut.transform == "binarised, white from 128 on" and drawn.transform == "binarised, one draw of seed 0"
+    assert (
+        cut.transform == "binarised, white from 128 on" and drawn.transform == "binarised, one draw of seed 0"
+    )
     assert "transform differs" in difference(cut, drawn) and "transform differs" in difference(drawn, other)
     black_and_white = np.where(own >= 128, 255, 0).astype(np.uint8)
     assert records_of(model, card, black_and_white, binarise="threshold")[0].value == cut.value

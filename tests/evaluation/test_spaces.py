@@ -26,12 +26,16 @@ def digits():
 
 @pytest.fixture
 def zoo(plug, monkeypatch, tmp_path):
-    """Give `zoo(*cards)`, which installs cards and publishes toy weights of the classifiers among them; return their rows."""
+    """Give `zoo(*cards)`, which installs cards and publishes toy weights of the classifiers among them;
+    return their rows."""
 
     def zoo(*cards):
         plug(*cards, distribution="toy-box")
         nets = [card for card in cards if card.family is Family.CLASSIFIER]
-        rows = {card.name: class_toys.publish(tmp_path, class_toys.net(index), card.name) for index, card in enumerate(nets)}
+        rows = {
+            card.name: class_toys.publish(tmp_path, class_toys.net(index), card.name)
+            for index, card in enumerate(nets)
+        }
         monkeypatch.setenv("GENZOO_ZOO", str(tmp_path) if nets else "")
         return rows
 
@@ -42,8 +46,12 @@ def test_the_name_holds_the_digest_of_the_weights(zoo, digits):
     row = zoo(class_toys.CARD, GAN)["digit-net"]
     space = feature_space("digit-net", digits[1])
     assert space.name == f"digit-net@{row.sha256[:12]}" and not space.standardised
-    records = evaluate_implicit(toys.gan(), *digits, n=30, features="digit-net", metrics=["fid", "kid"], subject="toy")
-    assert {record.label for record in records} == {f"{metric}[digit-net@{row.sha256[:12]}]" for metric in ("fid", "kid")}
+    records = evaluate_implicit(
+        toys.gan(), *digits, n=30, features="digit-net", metrics=["fid", "kid"], subject="toy"
+    )
+    assert {record.label for record in records} == {
+        f"{metric}[digit-net@{row.sha256[:12]}]" for metric in ("fid", "kid")
+    }
 
 
 def test_sets_are_compared_in_the_features_of_the_net(zoo, digits):
@@ -58,7 +66,9 @@ def test_sets_are_compared_in_the_features_of_the_net(zoo, digits):
     x = model.features(as_pixels(samples)[subset(40, 40, 0, "samples")])
     y = model.features(take(test, subset(len(test), 40, 0, "test"), "test"))
     z = model.features(take(train, subset(len(train), 1024, 0, "train"), "train")[:40])
-    assert by["fid", "toy"].value == pytest.approx(fid(x, y), rel=1e-9) and by["fid", "train"].value == pytest.approx(fid(z, y), rel=1e-9)
+    assert by["fid", "toy"].value == pytest.approx(fid(x, y), rel=1e-9) and by[
+        "fid", "train"
+    ].value == pytest.approx(fid(z, y), rel=1e-9)
     assert by["kid", "toy"].value == pytest.approx(kid(x, y).value, rel=1e-9)
     assert "standardised" not in by["fid", "toy"].protocol
 
@@ -76,7 +86,9 @@ def test_without_a_net_or_weights_it_is_gist(zoo, digits, plug):
     assert feature_space(None, digits[1]) is GIST
     plug(class_toys.CARD, distribution="toy-box")  # installed, and not published
     assert feature_space(None, digits[1]) is GIST
-    with pytest.raises(HubError, match="'digit-net' has no published weights — genzoo train digit-net makes some"):
+    with pytest.raises(
+        HubError, match="'digit-net' has no published weights — genzoo train digit-net makes some"
+    ):
         feature_space("digit-net", digits[1])
 
 
@@ -85,12 +97,16 @@ def test_a_net_of_another_size_is_no_default_and_refused_where_asked_for(zoo, di
     zoo(large)
     wide = Images(pixels=digits[1].pixels.repeat(2, 2).repeat(2, 3), name="digits", split="test")
     assert feature_space(None, digits[1]) is GIST
-    with pytest.raises(ArgumentError, match=r"'digit-net' was made for images of the shape \(1, 8, 8\), and digits has \(1, 16, 16\)"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"'digit-net' was made for images of the shape \(1, 8, 8\), and digits has \(1, 16, 16\)",
+    ):
         feature_space("digit-net", wide)
 
 
 def test_a_net_that_takes_every_size_measures_any_set(zoo, digits):
-    """How a stranger brings Inception: a card, weights that a ledger pins, and a class that enlarges images itself."""
+    """How a stranger brings Inception: a card, weights that a ledger pins, and a class that enlarges images
+    itself."""
     row = zoo(class_toys.CARD.replace(model="class_toys:AnySize", recipe=None))["digit-net"]
     wide = Images(pixels=digits[1].pixels.repeat(2, 2).repeat(3, 3), name="my-photos", split="test")
     assert feature_space(None, wide) is GIST
@@ -128,8 +144,14 @@ def test_a_space_describes_images_of_every_number_alike():
 def test_a_model_with_a_density_is_measured_by_its_samples_where_that_is_asked_for(zoo):
     zoo(class_toys.CARD)
     model, card = toys.Coins(toys.ToyConfig()), toys.CARDS["coins"]
-    assert {record.kind for record in records_of(model, card, "binarized-digits", n=8, ks=[2])} == {"elbo", "iwae"}
+    assert {record.kind for record in records_of(model, card, "binarized-digits", n=8, ks=[2])} == {
+        "elbo",
+        "iwae",
+    }
     found = records_of(model, card, "binarized-digits", n=20, metrics=["fid"])
-    assert [(r.metric, r.subject, r.kind) for r in found] == [("fid", "coins", "sample"), ("fid", "train", "sample")]
+    assert [(r.metric, r.subject, r.kind) for r in found] == [
+        ("fid", "coins", "sample"),
+        ("fid", "train", "sample"),
+    ]
     named = records_of(model, card, "binarized-digits", n=20, features="digit-net", metrics=["kid"])
     assert named[0].features.startswith("digit-net@")

@@ -38,11 +38,17 @@ def test_the_interval_holds_the_truth_as_often_as_it_should_and_the_naive_one_do
 
 def test_blocks_of_any_size_and_number():
     values = torch.tensor([1.0, 2.0, 4.0, 9.0], dtype=torch.float64)
-    assert mean_error(values, torch.arange(4)) == pytest.approx(mean_error(values)) == pytest.approx(float(values.std()) / 2)
+    assert (
+        mean_error(values, torch.arange(4))
+        == pytest.approx(mean_error(values))
+        == pytest.approx(float(values.std()) / 2)
+    )
     deviations = values - 4
     by_hand = math.sqrt(2 / 1 * (float(deviations[:3].sum()) ** 2 + float(deviations[3]) ** 2)) / 4
     assert mean_error(values, torch.tensor([7, 7, 7, 3])) == pytest.approx(by_hand)
-    assert mean_error(values, torch.zeros(4, dtype=torch.int64)) is None  # one stretch of film says nothing of others
+    assert (
+        mean_error(values, torch.zeros(4, dtype=torch.int64)) is None
+    )  # one stretch of film says nothing of others
     assert mean_error(values[:1]) is None
     assert (count_blocks(torch.tensor([5, 5, 1])), count_blocks(None)) == (2, None)
 
@@ -97,7 +103,8 @@ def test_the_error_of_copying_counts_blocks():
 
 
 def test_the_two_sample_test_asks_nobody_it_has_learned_from():
-    """Persons with many photographs: where a person is on both sides, the classifier is right without knowing anything of others."""
+    """Persons with many photographs: where a person is on both sides, the classifier is right without knowing
+    anything of others."""
     (x, blocks), (y, _) = film(10, 12, 0, shared=0.99, features=20), film(10, 12, 1, shared=0.99, features=20)
     order = torch.randperm(120, generator=torch.Generator().manual_seed(0))
     x, y, blocks = x[order], y[order], blocks[order]
@@ -128,7 +135,9 @@ def test_the_sliced_wasserstein_distance_has_the_error_of_other_images(size):
     rng, found = np.random.default_rng(size), []
     blocks = torch.arange(24 // size).repeat_interleave(size)
     for seed in range(10):
-        found.append(swd(pictures(rng, 24 // size, size), pictures(rng, 24 // size, size), seed, blocks, blocks).mean)
+        found.append(
+            swd(pictures(rng, 24 // size, size), pictures(rng, 24 // size, size), seed, blocks, blocks).mean
+        )
     assert 0.6 < np.mean([one.stderr for one in found]) / np.std([one.value for one in found]) < 1.9
 
 
@@ -136,7 +145,9 @@ def frames(**more):
     pixels = np.random.default_rng(0).integers(0, 2, (24, 1, 8, 8), dtype=np.uint8) * np.uint8(255)
     pixels[:12] = pixels[0]
     blocks = np.repeat(np.arange(4), 6)
-    return Images(pixels=pixels, name="film", split="test", transform="static-binarised", blocks=blocks, **more)
+    return Images(
+        pixels=pixels, name="film", split="test", transform="static-binarised", blocks=blocks, **more
+    )
 
 
 def test_records_say_how_many_blocks_their_error_counts():
@@ -154,8 +165,12 @@ def test_records_say_how_many_blocks_their_error_counts():
 
 
 def test_measures_of_samples_count_them_too():
-    found = sample_quality(frames().pixels, frames(), frames(), metrics=["kid", "two-sample", "copying", "swd"], subject="model")
+    found = sample_quality(
+        frames().pixels, frames(), frames(), metrics=["kid", "two-sample", "copying", "swd"], subject="model"
+    )
     assert {record.blocks for record in found} == {4} and all(record.stderr is not None for record in found)
     alone = frames().replace(blocks=np.zeros(24, np.int64))
-    unknown = sample_quality(frames().pixels, frames(), alone, metrics=["kid", "two-sample", "copying", "swd"], subject="model")
+    unknown = sample_quality(
+        frames().pixels, frames(), alone, metrics=["kid", "two-sample", "copying", "swd"], subject="model"
+    )
     assert {record.stderr for record in unknown} == {None} and {record.blocks for record in unknown} == {1}

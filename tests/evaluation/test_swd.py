@@ -15,11 +15,14 @@ def scenes(n, size=32, channels=3, seed=0):
     rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.random((n, channels, 5, 5), dtype=np.float32))
     smooth = F.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
-    return (255 * (smooth * 0.8 + torch.from_numpy(rng.random(smooth.shape, dtype=np.float32)) * 0.2)).to(torch.uint8)
+    return (255 * (smooth * 0.8 + torch.from_numpy(rng.random(smooth.shape, dtype=np.float32)) * 0.2)).to(
+        torch.uint8
+    )
 
 
 def rooms(n, seed=0):
-    """Random pictures (n, 1, 32, 32) with hard edges: white noise in detail would look the same after normalisation."""
+    """Random pictures (n, 1, 32, 32) with hard edges: white noise in detail would look the same after
+    normalisation."""
     blocks = torch.from_numpy(np.random.default_rng(seed).random((n, 1, 8, 8), dtype=np.float32))
     return (40 + 160 * F.interpolate(blocks, scale_factor=4, mode="nearest")).to(torch.uint8)
 

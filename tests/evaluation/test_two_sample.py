@@ -15,7 +15,8 @@ def normal(n, features, seed, shift=0.0):
 
 
 def test_equal_distributions_cannot_be_told_apart():
-    """Many tests of fresh draws: a probe asked about the rows it learned from would be right far too often."""
+    """Many tests of fresh draws: a probe asked about the rows it learned from would be right far too
+    often."""
     found = [two_sample(normal(40, 6, 2 * i), normal(40, 6, 2 * i + 1)) for i in range(60)]
     values = np.array([value for value, _ in found])
     assert abs(values.mean() - 0.5) < 3.5 * values.std() / 60**0.5
@@ -38,13 +39,19 @@ def test_it_is_the_accuracy_of_a_logistic_regression_on_the_unseen_half():
     x, y = normal(41, 6, 0), normal(41, 6, 1, 0.4)
     rows = np.concatenate([x[:20], y[:20]])
     scale = np.sqrt(((rows - rows.mean(0)) ** 2).sum(1).mean())
-    other = LogisticRegression(C=1 / (40 * PENALTY), tol=1e-10, max_iter=5000).fit((rows - rows.mean(0)) / scale, [0] * 20 + [1] * 20)
+    other = LogisticRegression(C=1 / (40 * PENALTY), tol=1e-10, max_iter=5000).fit(
+        (rows - rows.mean(0)) / scale, [0] * 20 + [1] * 20
+    )
     unseen = (np.concatenate([x[20:], y[20:]]) - rows.mean(0)) / scale
     assert two_sample(x, y).value == pytest.approx(other.score(unseen, [0] * 21 + [1] * 21), rel=1e-12)
 
 
 def test_bad_sets_are_refused():
-    for x, y in ((normal(9, 3, 0), normal(8, 3, 0)), (normal(9, 3, 0), normal(9, 4, 0)), (normal(3, 3, 0), normal(3, 3, 1))):
+    for x, y in (
+        (normal(9, 3, 0), normal(8, 3, 0)),
+        (normal(9, 3, 0), normal(9, 4, 0)),
+        (normal(3, 3, 0), normal(3, 3, 1)),
+    ):
         with pytest.raises(ArgumentError, match="two sets of features"):
             two_sample(x, y)
     with pytest.raises(ArgumentError, match="NaN"):

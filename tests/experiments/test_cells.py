@@ -1,4 +1,5 @@
-"""Cells are trained one after the other, skipped when finished, resumed when interrupted, and a collapse is a result."""
+"""Cells are trained one after the other, skipped when finished, resumed when interrupted, and a collapse is a
+result."""
 
 from __future__ import annotations
 
@@ -22,10 +23,17 @@ from genzoo.ledger import read_rows
 
 CARDS = {"toy-gan": toys.CARDS["toy-gan"], "sad-gan": toys.CARDS["sad-gan"]}
 EXPERIMENT = Experiment(
-    title="Toys", data="digits", budget=8, n=24, metrics=("kid", "prdc"), features="gist", model="toy-gan",
-    settings={"ema": 0.5, "image_size": "8x8", "channels": 1}, rows={"narrow": {}, "wide": {"width": 5}},
+    title="Toys",
+    data="digits",
+    budget=8,
+    n=24,
+    metrics=("kid", "prdc"),
+    features="gist",
+    model="toy-gan",
+    settings={"ema": 0.5, "image_size": "8x8", "channels": 1},
+    rows={"narrow": {}, "wide": {"width": 5}},
     columns={"minimax": {"objective": "minimax"}, "sad": {"model": "sad-gan"}},
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +52,13 @@ def test_cell_by_cell(played):
 
 def test_a_cell_is_measured_beside_the_floor(played):
     result = played[1][-1][0]
-    assert {record["metric"] for record in result.records} == {"kid", "precision", "recall", "density", "coverage"}
+    assert {record["metric"] for record in result.records} == {
+        "kid",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+    }
     assert {record["subject"] for record in result.records} == {"narrow--minimax--0", "train"}
     assert all(record["n"] == 24 for record in result.records)
     assert result.collapsed == "" and result.seconds > 0
@@ -90,7 +104,9 @@ def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypa
     assert not (tmp_path / "narrow--minimax--0" / "cell.json").exists()
     next(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
     assert calls == [(4, "auto"), (4, "auto")]
-    one, other = (read_rows(folder / "narrow--minimax--0" / "zoo.toml")["toy-gan"] for folder in (played[0], tmp_path))
+    one, other = (
+        read_rows(folder / "narrow--minimax--0" / "zoo.toml")["toy-gan"] for folder in (played[0], tmp_path)
+    )
     assert one.sha256 == other.sha256
 
 
@@ -105,17 +121,28 @@ def test_a_cell_that_another_process_trains_is_refused(tmp_path):
 def test_a_model_with_a_likelihood_is_measured_by_it(tmp_path):
     """Nats and bits have a table each, and so have bounds: one place never mixes them."""
     densities = dataclasses.replace(
-        EXPERIMENT, data="binarized-digits", metrics=(), features="", players=("model",), model="toy-cnn", seeds=2,
-        rows={"": {}}, columns={"exact": {}, "bound": {"model": "coins"}},
-    )  # fmt: skip
+        EXPERIMENT,
+        data="binarized-digits",
+        metrics=(),
+        features="",
+        players=("model",),
+        model="toy-cnn",
+        seeds=2,
+        rows={"": {}},
+        columns={"exact": {}, "bound": {"model": "coins"}},
+    )
     toy = Card(name="toy-cnn", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=Recipe(batch=16))
     known = {**toys.CARDS, "toy-cnn": toy}
     results = list(play_all(densities, known, tmp_path, "cpu"))[-1]
     told = [[(r["kind"], r["unit"], r["n"]) for r in result.records] for result in results]
-    assert told == [[(kind, unit, 24) for unit in ("nats", "bits/dim")] for kind in ("exact", "exact", "elbo", "elbo")]
+    assert told == [
+        [(kind, unit, 24) for unit in ("nats", "bits/dim")] for kind in ("exact", "exact", "elbo", "elbo")
+    ]
     lines = list(report.lines(densities, results))
     heads = [line for line in lines if line.startswith("## nll")]
-    assert heads == [f"## nll, {unit}{bound}" for bound in ("", " (a bound)") for unit in ("nats", "bits/dim")]
+    assert heads == [
+        f"## nll, {unit}{bound}" for bound in ("", " (a bound)") for unit in ("nats", "bits/dim")
+    ]
     (exact, bound) = (lines[lines.index(head) + 4].split(" | ") for head in heads[::2])
     values = [result.records[0]["value"] for result in results]
     assert exact[1].startswith(f"{(values[0] + values[1]) / 2:.4g} ± ") and exact[2] == "– |"
@@ -131,7 +158,14 @@ def test_other_settings_in_the_same_folder_are_refused(played):
 
 
 def changed(**changes):
-    return Experiment(**{**vars(EXPERIMENT), "rows": {"narrow": {}}, "columns": {"minimax": {"objective": "minimax"}}, **changes})
+    return Experiment(
+        **{
+            **vars(EXPERIMENT),
+            "rows": {"narrow": {}},
+            "columns": {"minimax": {"objective": "minimax"}},
+            **changes,
+        }
+    )
 
 
 def test_a_larger_budget_goes_on_and_other_measures_measure_again(tmp_path):
@@ -143,7 +177,9 @@ def test_a_larger_budget_goes_on_and_other_measures_measure_again(tmp_path):
     first, _ = last()
     longer, played = last(budget=12)
     assert played == 1 and longer.cell.steps == 6
-    assert len((tmp_path / "narrow--minimax--0" / "log.jsonl").read_text().splitlines()) == 6  # went on, and did not begin anew
+    assert (
+        len((tmp_path / "narrow--minimax--0" / "log.jsonl").read_text().splitlines()) == 6
+    )  # went on, and did not begin anew
     fewer, measured = last(budget=12, n=12)
     assert measured == 1 and {record["n"] for record in fewer.records} == {12}
     assert last(budget=12, n=12) == (fewer, 0)
@@ -160,7 +196,9 @@ def test_a_wrong_key_is_told_before_the_first_cell(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"row": 1}', '{"records": [], "collapsed": "", "found": [], "seconds": 1}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"row": 1}', '{"records": [], "collapsed": "", "found": [], "seconds": 1}']
+)
 def test_a_damaged_result_is_named(tmp_path, text):
     folder = tmp_path / next(cells(EXPERIMENT)).name
     folder.mkdir()
@@ -175,12 +213,20 @@ class TestReport:
         folder, stages, _ = played
         report.write(EXPERIMENT, stages[-1], folder)
         text = (folder / "table.md").read_text("utf-8")
-        kid = next(record for record in stages[-1][0].records if record["metric"] == "kid" and record["subject"] != "train")
-        assert f"| narrow | {kid['value']:.4g} ± {kid['stderr']:.2g} | 1 of 1 collapsed |" in text.splitlines()
+        kid = next(
+            record
+            for record in stages[-1][0].records
+            if record["metric"] == "kid" and record["subject"] != "train"
+        )
+        assert (
+            f"| narrow | {kid['value']:.4g} ± {kid['stderr']:.2g} | 1 of 1 collapsed |" in text.splitlines()
+        )
         assert "4 of 4 cells, each of 8 turns" in text and "Training images reach" in text
         assert f"## {kid['label']}" in text and "| narrow | – | the run ended |" in text
         told = json.loads((folder / "table.json").read_text())
-        assert [(cell["row"], cell["column"]) for cell in told["cells"]] == [(cell.row, cell.column) for cell in cells(EXPERIMENT)]
+        assert [(cell["row"], cell["column"]) for cell in told["cells"]] == [
+            (cell.row, cell.column) for cell in cells(EXPERIMENT)
+        ]
 
     def test_the_picture_has_every_cell_in_its_place(self, played):
         folder, stages, _ = played

@@ -52,11 +52,20 @@ def test_every_row_with_every_column_and_seed(write):
 
 def test_a_column_wins_over_a_row_and_a_row_over_all(write):
     by_name = {cell.name: cell for cell in cells(read(write(FILE)))}
-    rates = [by_name[name].settings["rate"] for name in ("plain--one--0", "no-norm--one--0", "plain--two--0", "no-norm--two--0")]
+    rates = [
+        by_name[name].settings["rate"]
+        for name in ("plain--one--0", "no-norm--one--0", "plain--two--0", "no-norm--two--0")
+    ]
     assert rates == [1e-3, 2e-3, 3e-3, 3e-3]
     assert by_name["no-norm--two--1"].settings == {
-        "seed": 1, "validation": True, "rate": 3e-3, "ema": 0.5, "norm": "none", "turns.discriminator": 5, "betas": (0.0, 0.9),
-    }  # fmt: skip
+        "seed": 1,
+        "validation": True,
+        "rate": 3e-3,
+        "ema": 0.5,
+        "norm": "none",
+        "turns.discriminator": 5,
+        "betas": (0.0, 0.9),
+    }
 
 
 def test_the_budget_counts_turns(write):
@@ -113,14 +122,17 @@ def test_two_names_for_one_folder(write):
 
 
 def test_an_experiment_that_is_not_there():
-    with pytest.raises(UnknownNameError, match="there is no experiment 'saturatoin'; did you mean 'saturation'") as caught:
+    with pytest.raises(
+        UnknownNameError, match="there is no experiment 'saturatoin'; did you mean 'saturation'"
+    ) as caught:
         read("saturatoin")
     assert "architectures" in caught.value.hint
 
 
 @pytest.mark.parametrize("name", names())
 def test_those_that_come_with_genzoo_can_be_trained(name):
-    """Every key is known, every metric measured, every recipe accepted by the game of its nets; the budget counts its players."""
+    """Every key is known, every metric measured, every recipe accepted by the game of its nets; the budget
+    counts its players."""
     experiment = read(name)
     assert set(experiment.metrics) <= set(METRICS)
     for cell in cells(experiment):
@@ -128,12 +140,28 @@ def test_those_that_come_with_genzoo_can_be_trained(name):
             card = zoo.card(cell.model)
             settings = {key: value for key, value in cell.settings.items() if key != "image_size"}
             recipe, config = plan(card, {**settings, "width": 4, "image_shape": (1, 8, 8)}, steps=cell.steps)
-            assert sorted(player.name for player in players(build(card, config, recipe), recipe)) == sorted(experiment.players)
+            assert sorted(player.name for player in players(build(card, config, recipe), recipe)) == sorted(
+                experiment.players
+            )
 
 
 def test_the_matrix_has_the_architectures_and_objectives_of_the_paper():
     experiment = read("architectures")
-    assert list(experiment.rows) == ["DCGAN", "no batch norm", "few filters", "MLP generator", "tanh everywhere", "deep"]
-    assert {column.get("objective") for column in experiment.columns.values()} >= {"minimax", "non-saturating", "lsgan", "wasserstein"}
-    turns = {cell.steps * (1 + int(cell.settings.get("turns.discriminator", 1))) for cell in cells(experiment)}
+    assert list(experiment.rows) == [
+        "DCGAN",
+        "no batch norm",
+        "few filters",
+        "MLP generator",
+        "tanh everywhere",
+        "deep",
+    ]
+    assert {column.get("objective") for column in experiment.columns.values()} >= {
+        "minimax",
+        "non-saturating",
+        "lsgan",
+        "wasserstein",
+    }
+    turns = {
+        cell.steps * (1 + int(cell.settings.get("turns.discriminator", 1))) for cell in cells(experiment)
+    }
     assert turns == {experiment.budget}

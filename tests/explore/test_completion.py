@@ -49,7 +49,9 @@ def test_each_completion_comes_with_its_log_probability(keep):
     assert torch.equal(done.rows, completed(model, images, mask, 3, seed=5))
     every = torch.cat([done.drawn, images[:, None]], 1)
     torch.testing.assert_close(done.log_prob, model.log_prob(every.flatten(0, 1)).view(2, 4))
-    torch.testing.assert_close(done.log_prob_drawn, model.completion_log_prob(every.flatten(0, 1), mask).view(2, 4))
+    torch.testing.assert_close(
+        done.log_prob_drawn, model.completion_log_prob(every.flatten(0, 1), mask).view(2, 4)
+    )
     assert (done.log_prob_drawn > done.log_prob).all() and (done.log_prob_drawn < 0).all()
     assert done.conditional is (keep == "top")
 
@@ -66,7 +68,11 @@ def test_a_prefix_ranks_alike_by_the_rest_and_by_the_whole():
 def test_masks_of_everything_and_of_nothing():
     model, images = toy(), noise(2, 1, 4, 6)
     done = completions(model, images, torch.ones(4, 6, dtype=torch.bool), 2, seed=0)
-    assert torch.equal(done.drawn, images[:, None].expand(2, 2, 1, 4, 6)) and not done.log_prob_drawn.any() and done.conditional
+    assert (
+        torch.equal(done.drawn, images[:, None].expand(2, 2, 1, 4, 6))
+        and not done.log_prob_drawn.any()
+        and done.conditional
+    )
     assert [frame.shape for frame in done.frames()] == [(2, 4, 1, 4, 6)]
     done = completions(model, images, torch.zeros(4, 6, dtype=torch.bool), 2, seed=0)
     assert torch.equal(done.drawn.flatten(0, 1), model.sample(4, seed=0)) and done.conditional
@@ -90,7 +96,14 @@ def test_images_may_be_arrays_of_bytes():
 
 def test_progress_is_told_in_pixels():
     told = []
-    completions(toy(), noise(2, 1, 4, 6), keep_mask("top", 4, 6), 3, seed=0, progress=lambda *state: told.append(state))
+    completions(
+        toy(),
+        noise(2, 1, 4, 6),
+        keep_mask("top", 4, 6),
+        3,
+        seed=0,
+        progress=lambda *state: told.append(state),
+    )
     assert told[-1] == (6 * 24, 6 * 24) and len(told) > 20
 
 
@@ -100,7 +113,9 @@ def picture(tmp_path, values, mode="L"):
 
 
 def clear(tmp_path, values, alpha, mode="RGBA"):
-    grey, opacity = (Image.fromarray(torch.tensor(side, dtype=torch.uint8).numpy()) for side in (values, alpha))
+    grey, opacity = (
+        Image.fromarray(torch.tensor(side, dtype=torch.uint8).numpy()) for side in (values, alpha)
+    )
     Image.merge("LA", (grey, opacity)).convert(mode).save(tmp_path / "mask.png")
     return tmp_path / "mask.png"
 
@@ -112,9 +127,15 @@ ALPHA = [[0, 255, 255], [255, 255, 0]]
 @pytest.mark.parametrize("below", [0, 255])  # what is under a hole says nothing
 def test_a_transparent_hole_is_drawn(tmp_path, mode, below):
     opaque = [[below, 255, 255], [255, 0, below]]
-    assert read_mask(clear(tmp_path, opaque, ALPHA, mode), 2, 3).tolist() == [[False, True, True], [True, False, False]]
+    assert read_mask(clear(tmp_path, opaque, ALPHA, mode), 2, 3).tolist() == [
+        [False, True, True],
+        [True, False, False],
+    ]
     photograph = [[below, 10, 200], [255, 90, below]]  # of which all that is there is kept
-    assert read_mask(clear(tmp_path, photograph, ALPHA, mode), 2, 3).tolist() == [[False, True, True], [True, True, False]]
+    assert read_mask(clear(tmp_path, photograph, ALPHA, mode), 2, 3).tolist() == [
+        [False, True, True],
+        [True, True, False],
+    ]
     assert not read_mask(clear(tmp_path, opaque, [[0] * 3] * 2, mode), 2, 3).any()
 
 
@@ -124,9 +145,17 @@ def test_a_palette_with_a_hole_and_masks_of_other_depths(tmp_path):
     palette.putpixel((0, 0), 0)
     palette.save(tmp_path / "mask.png", transparency=0)
     assert read_mask(tmp_path / "mask.png", 2, 3).tolist() == [[False, True, True], [True] * 3]
-    for values in ([[0, 1, 1], [0, 0, 1]], [[0, 255, 255], [0, 0, 255]]):  # False and True, as arrays of them are saved
-        assert read_mask(picture(tmp_path, values), 2, 3).tolist() == [[False, True, True], [False, False, True]]
-    Image.fromarray((65535 * torch.tensor([[0, 1, 1], [0, 0, 1]])).numpy().astype("uint16")).save(tmp_path / "mask.png")
+    for values in (
+        [[0, 1, 1], [0, 0, 1]],
+        [[0, 255, 255], [0, 0, 255]],
+    ):  # False and True, as arrays of them are saved
+        assert read_mask(picture(tmp_path, values), 2, 3).tolist() == [
+            [False, True, True],
+            [False, False, True],
+        ]
+    Image.fromarray((65535 * torch.tensor([[0, 1, 1], [0, 0, 1]])).numpy().astype("uint16")).save(
+        tmp_path / "mask.png"
+    )
     assert read_mask(tmp_path / "mask.png", 2, 3).tolist() == [[False, True, True], [False, False, True]]
 
 
@@ -137,13 +166,22 @@ def test_a_mask_is_read_from_a_picture(tmp_path, mode):
 
 
 def test_a_picture_that_is_no_mask_is_refused(tmp_path):
-    with pytest.raises(ArgumentError, match=r"mask .*mask\.png is 1x2, and the images 2x3 — draw it in their size"):
+    with pytest.raises(
+        ArgumentError, match=r"mask .*mask\.png is 1x2, and the images 2x3 — draw it in their size"
+    ):
         read_mask(picture(tmp_path, [[0, 255]]), 2, 3)
-    with pytest.raises(ArgumentError, match=r"mask\.png has 2 pixels that are neither white nor black — white is kept"):
+    with pytest.raises(
+        ArgumentError, match=r"mask\.png has 2 pixels that are neither white nor black — white is kept"
+    ):
         read_mask(picture(tmp_path, [[0, 255, 7], [0, 254, 0]]), 2, 3)
-    with pytest.raises(ArgumentError, match=r"mask\.png has 1 pixels that are neither opaque nor transparent — white is kept"):
+    with pytest.raises(
+        ArgumentError, match=r"mask\.png has 1 pixels that are neither opaque nor transparent — white is kept"
+    ):
         read_mask(clear(tmp_path, [[255] * 3] * 2, [[0, 255, 255], [128, 0, 0]]), 2, 3)
-    with pytest.raises(ArgumentError, match=r"mask\.png is black with transparent holes, and both would be drawn — paint white"):
+    with pytest.raises(
+        ArgumentError,
+        match=r"mask\.png is black with transparent holes, and both would be drawn — paint white",
+    ):
         read_mask(clear(tmp_path, [[0] * 3] * 2, [[0, 255, 255], [255, 0, 0]]), 2, 3)
     (tmp_path / "mask.png").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"mask .*mask\.png cannot be read: corrupt"):
@@ -153,10 +191,26 @@ def test_a_picture_that_is_no_mask_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("images", "mask", "words"),
     [
-        (torch.full((1, 1, 4, 6), 0.4), torch.ones(4, 6, dtype=torch.bool), "images holds values between the 2 levels.*binarise first"),
-        (torch.full((1, 1, 4, 6), torch.nan), torch.ones(4, 6, dtype=torch.bool), "images must lie in .0, 1., but holds NaN"),
-        (torch.zeros(1, 1, 6, 4), torch.ones(4, 6, dtype=torch.bool), r"images must have shape \(N, 1, 4, 6\)"),
-        (torch.zeros(1, 1, 4, 6), torch.ones(6, 4, dtype=torch.bool), r"mask must have the shape \(4, 6\), not \(6, 4\)"),
+        (
+            torch.full((1, 1, 4, 6), 0.4),
+            torch.ones(4, 6, dtype=torch.bool),
+            "images holds values between the 2 levels.*binarise first",
+        ),
+        (
+            torch.full((1, 1, 4, 6), torch.nan),
+            torch.ones(4, 6, dtype=torch.bool),
+            "images must lie in .0, 1., but holds NaN",
+        ),
+        (
+            torch.zeros(1, 1, 6, 4),
+            torch.ones(4, 6, dtype=torch.bool),
+            r"images must have shape \(N, 1, 4, 6\)",
+        ),
+        (
+            torch.zeros(1, 1, 4, 6),
+            torch.ones(6, 4, dtype=torch.bool),
+            r"mask must have the shape \(4, 6\), not \(6, 4\)",
+        ),
         (torch.zeros(1, 1, 4, 6), torch.ones(4, 6), "mask must be bool"),
         (torch.zeros(1, 1, 4, 6), "top", "mask must be a torch tensor"),
     ],

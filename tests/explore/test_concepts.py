@@ -40,11 +40,22 @@ def test_who_shows_a_concept(concept, expected):
 @pytest.mark.parametrize(
     ("images", "concept", "told"),
     [
-        (people(), "Smilling", "people has no attribute 'Smilling'; did you mean 'Smiling'\\? — write not-NAME .*it has Smiling, Male"),
+        (
+            people(),
+            "Smilling",
+            (
+                "people has no attribute 'Smilling'; did you mean 'Smiling'\\? — write not-NAME .*it has "
+                "Smiling, Male"
+            ),
+        ),
         (people(), "", "people has no attribute ''"),
         (people(), "Male,", "people has no attribute ''"),
         (people(), "1" * 30, "people has no attribute '1111"),
-        (people().replace(attributes=None), "Male", "people has labels but no attributes: 'Male' is no label"),
+        (
+            people().replace(attributes=None),
+            "Male",
+            "people has labels but no attributes: 'Male' is no label",
+        ),
         (people().replace(attributes=None, labels=None), "7", "people has neither labels nor attributes"),
     ],
 )
@@ -54,10 +65,14 @@ def test_a_word_that_says_nothing_of_the_images(images, concept, told):
 
 
 def test_the_name_of_a_class_is_a_concept():
-    named = people().replace(attributes=None, labels=["cat", "cat", "dog", "10", "10", "9"])  # named in the order 10, 9, cat, dog
+    named = people().replace(
+        attributes=None, labels=["cat", "cat", "dog", "10", "10", "9"]
+    )  # named in the order 10, 9, cat, dog
     assert members(named, "cat").tolist() == [0, 1] and members(named, "not-dog").tolist() == [0, 1, 3, 4, 5]
     assert members(named, "10").tolist() == [3, 4]  # a name goes before a number
-    with pytest.raises(ArgumentError, match="'ape' is no label — a label is a whole number, such as 7, or a class: cat, dog"):
+    with pytest.raises(
+        ArgumentError, match="'ape' is no label — a label is a whole number, such as 7, or a class: cat, dog"
+    ):
         members(named, "ape")
 
 

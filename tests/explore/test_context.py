@@ -24,10 +24,19 @@ def test_two_masked_convolutions_see_a_trapezium():
 
 
 def test_the_map_agrees_with_what_changes_when_a_pixel_is_changed():
-    model = made(toys.ToyDiagonal, image_shape=(1, 5, 6)).double()  # differences of the farthest vanish in float32
+    model = made(
+        toys.ToyDiagonal, image_shape=(1, 5, 6)
+    ).double()  # differences of the farthest vanish in float32
     changed = torch.eye(30, dtype=torch.float64).view(30, 1, 5, 6)
     with torch.no_grad():
-        moved = (model._predict(changed) - model._predict(torch.zeros(1, 1, 5, 6, dtype=torch.float64)))[..., 2, 3].abs().flatten(1).amax(1)
+        moved = (
+            (model._predict(changed) - model._predict(torch.zeros(1, 1, 5, 6, dtype=torch.float64)))[
+                ..., 2, 3
+            ]
+            .abs()
+            .flatten(1)
+            .amax(1)
+        )
     assert torch.equal(context(model.float(), (2, 3)) > 0, moved.view(5, 6) > 0)
 
 
@@ -45,7 +54,9 @@ def test_dependence_is_triangular_for_each_colour():
 
 
 def test_a_model_that_sees_nothing_has_an_empty_map():
-    blind = type("Blind", (toys.ToyCNN,), {"_predict": lambda self, x: torch.zeros(len(x), 2, *self.image_shape)})
+    blind = type(
+        "Blind", (toys.ToyCNN,), {"_predict": lambda self, x: torch.zeros(len(x), 2, *self.image_shape)}
+    )
     assert not context(made(blind)).any()
 
 

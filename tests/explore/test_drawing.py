@@ -60,7 +60,9 @@ def test_what_was_there_is_shown_from_the_beginning():
     for frame in frames:
         assert torch.equal(frame[..., mask], images[..., mask])
     assert (frames[0][..., ~mask] == HIDDEN).all() and torch.equal(frames[-1], images)
-    assert [torch.equal(frame, images) for frame in unveiled(images, torch.ones(4, 5, dtype=torch.bool))] == [True]
+    assert [torch.equal(frame, images) for frame in unveiled(images, torch.ones(4, 5, dtype=torch.bool))] == [
+        True
+    ]
 
 
 def test_progress_is_told_in_pixels():
@@ -72,7 +74,13 @@ def test_progress_is_told_in_pixels():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"model": gan()}, r"ToyGAN draws an image whole, not pixel by pixel — pixel models do: genzoo list --family tractable"),
+        (
+            {"model": gan()},
+            (
+                r"ToyGAN draws an image whole, not pixel by pixel — pixel models do: genzoo list --family "
+                r"tractable"
+            ),
+        ),
         ({"n": 0}, "n must be"),
         ({"seed": -1}, "seed must"),
         ({"frames": 1}, "frames must be at least 2"),

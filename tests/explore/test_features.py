@@ -51,7 +51,11 @@ class Branched(toys.ToyGAN):
 
     def __init__(self, config):
         super().__init__(config)
-        first, second, short = nn.Conv2d(1, 3, 3, padding=1), nn.Conv2d(3, 3, 3, padding=1), nn.Conv2d(1, 3, 1)
+        first, second, short = (
+            nn.Conv2d(1, 3, 3, padding=1),
+            nn.Conv2d(3, 3, 3, padding=1),
+            nn.Conv2d(1, 3, 1),
+        )
         self.discriminator = nn.ModuleList([first, second, short, nn.Linear(3, 6), nn.Linear(6, 1)])
 
     def _discriminate(self, x):
@@ -141,7 +145,9 @@ class TestBatches:
         digits = open_data("digits", split="test")
         whole = features(model, digits)
         assert whole.shape[0] == len(digits)
-        assert torch.equal(features(model, digits.float(slice(3, 7))), features(model, np.asarray(digits[3:7])))
+        assert torch.equal(
+            features(model, digits.float(slice(3, 7))), features(model, np.asarray(digits[3:7]))
+        )
         torch.testing.assert_close(features(model, digits[3:7]), whole[3:7])
 
     @pytest.mark.parametrize(
@@ -161,7 +167,13 @@ class TestBatches:
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        (toys.Bernoulli, "Bernoulli has no features: it has neither an encoder nor a discriminator — an autoencoder, a VAE or a GAN has"),
+        (
+            toys.Bernoulli,
+            (
+                "Bernoulli has no features: it has neither an encoder nor a discriminator — an autoencoder, "
+                "a VAE or a GAN has"
+            ),
+        ),
         (Blind, "Blind has no features: its discriminator has no hidden layer"),
         (Alone, "Alone has no features: its discriminator has no hidden layer"),
     ],

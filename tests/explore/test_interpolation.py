@@ -70,7 +70,9 @@ class TestLaws:
     def test_known_points(self):
         x, y = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
         torch.testing.assert_close(slerp(x, y, 0.5), torch.tensor([[math.sqrt(0.5), math.sqrt(0.5)]]))
-        torch.testing.assert_close(slerp(x, y, 1 / 3), torch.tensor([[math.cos(math.pi / 6), math.sin(math.pi / 6)]]))
+        torch.testing.assert_close(
+            slerp(x, y, 1 / 3), torch.tensor([[math.cos(math.pi / 6), math.sin(math.pi / 6)]])
+        )
         torch.testing.assert_close(lerp(x, y, 0.25), torch.tensor([[0.75, 0.25]]))
 
 
@@ -95,7 +97,9 @@ class TestSpecialVectors:
         zero, one = torch.zeros(1, 3), torch.ones(1, 3)
         torch.testing.assert_close(slerp(zero, one, 0.25), 0.25 * one)
         torch.testing.assert_close(slerp(zero, zero, 0.25), zero)
-        torch.testing.assert_close(slerp(torch.tensor([[2.0]]), torch.tensor([[-2.0]]), 0.25), torch.tensor([[1.0]]))
+        torch.testing.assert_close(
+            slerp(torch.tensor([[2.0]]), torch.tensor([[-2.0]]), 0.25), torch.tensor([[1.0]])
+        )
 
     def test_dtype_is_kept(self):
         a, b = pair(0)
@@ -156,17 +160,25 @@ class TestImages:
         model = Net(Config())
         ends = model.sample_latents(6, seed=4)
         assert torch.equal(interpolate(model, steps=5, ends=ends), interpolate(model, n=3, steps=5, seed=4))
-        for wrong, told in ((ends[:3], "ends must come in pairs, .*not 3"), (ends[:, :2], r"ends must have the shape \(N, 6\)")):
+        for wrong, told in (
+            (ends[:3], "ends must come in pairs, .*not 3"),
+            (ends[:, :2], r"ends must have the shape \(N, 6\)"),
+        ):
             with pytest.raises(ArgumentError, match=told):
                 interpolate(model, ends=wrong)
 
     def test_codes_without_a_prior_are_walked_straight(self):
         ends = torch.tensor([[3.0, 0.0], [0.0, 3.0]])
-        straight, round_ = (interpolate(latent_toys.model(kind), steps=3, ends=ends)[0, 1, 0, 0, 0] for kind in (Codes, Stripes))
+        straight, round_ = (
+            interpolate(latent_toys.model(kind), steps=3, ends=ends)[0, 1, 0, 0, 0]
+            for kind in (Codes, Stripes)
+        )
         torch.testing.assert_close(straight, torch.special.ndtr(torch.tensor(1.5)))
         torch.testing.assert_close(round_, torch.special.ndtr(torch.tensor(3 * math.sqrt(0.5))))
 
-    @pytest.mark.parametrize("wrong", [{"steps": 1}, {"steps": 0}, {"steps": 2.5}, {"n": 0}, {"n": True}, {"seed": -1}])
+    @pytest.mark.parametrize(
+        "wrong", [{"steps": 1}, {"steps": 0}, {"steps": 2.5}, {"n": 0}, {"n": True}, {"seed": -1}]
+    )
     def test_wrong_numbers_are_named(self, wrong):
         with pytest.raises(ArgumentError, match=next(iter(wrong))):
             interpolate(Net(Config()), **wrong)

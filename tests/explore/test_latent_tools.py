@@ -90,12 +90,18 @@ class TestManifold:
         images = manifold(kind(), 7)
         assert images.shape == (7, 7, 1, 1, 2)
         shares = torch.linspace(0.05, 0.95, 7)
-        torch.testing.assert_close(images[:, :, 0, 0, 0], shares.expand(7, 7), atol=1e-5, rtol=0)  # left to right
-        torch.testing.assert_close(images[:, :, 0, 0, 1], shares.flip(0)[:, None].expand(7, 7), atol=1e-5, rtol=0)  # bottom to top
+        torch.testing.assert_close(
+            images[:, :, 0, 0, 0], shares.expand(7, 7), atol=1e-5, rtol=0
+        )  # left to right
+        torch.testing.assert_close(
+            images[:, :, 0, 0, 1], shares.flip(0)[:, None].expand(7, 7), atol=1e-5, rtol=0
+        )  # bottom to top
 
     @pytest.mark.parametrize("size", [1, 3])
     def test_other_numbers_of_latents(self, kind, size):
-        with pytest.raises(ArgumentError, match=rf"two latents, {kind.__name__} has {size}.*traverse.*vae2d-mnist"):
+        with pytest.raises(
+            ArgumentError, match=rf"two latents, {kind.__name__} has {size}.*traverse.*vae2d-mnist"
+        ):
             manifold(wide(size, kind))
 
     @pytest.mark.parametrize("n", [1, 0, -3, 2.5, True])
@@ -116,7 +122,9 @@ class TestTraversal:
         images = traverse(wide(4, kind), [2, 0], steps=5)
         assert images.shape == (2, 5, 1, 1, 4)
         for row, dimension in enumerate((2, 0)):
-            torch.testing.assert_close(images[row, :, 0, 0, dimension], torch.linspace(0.05, 0.95, 5), atol=1e-5, rtol=0)
+            torch.testing.assert_close(
+                images[row, :, 0, 0, dimension], torch.linspace(0.05, 0.95, 5), atol=1e-5, rtol=0
+            )
             others = [i for i in range(4) if i != dimension]
             torch.testing.assert_close(images[row, :, 0, 0, others], torch.full((5, 3), 0.5))
 
@@ -124,7 +132,9 @@ class TestTraversal:
     def test_from_a_given_point(self, shape):
         model, z = wide(), torch.tensor([0.3, -1.0, 2.0, 0.1])
         images = traverse(model, 1, 3, z=z.view(shape))
-        torch.testing.assert_close(images[0, :, 0, 0, [0, 2, 3]], torch.special.ndtr(z[[0, 2, 3]]).expand(3, 3))
+        torch.testing.assert_close(
+            images[0, :, 0, 0, [0, 2, 3]], torch.special.ndtr(z[[0, 2, 3]]).expand(3, 3)
+        )
         assert torch.equal(z, torch.tensor([0.3, -1.0, 2.0, 0.1]))
 
     def test_unasked_it_shows_the_first_ten(self):
@@ -133,7 +143,10 @@ class TestTraversal:
 
     @pytest.mark.parametrize("wrong", [4, -1, [0, 7]])
     def test_a_dimension_that_does_not_exist(self, wrong):
-        with pytest.raises(ArgumentError, match=r"no latent dimension (4|-1|7): the model has 4, counted from 0 — choose between 0 and 3"):
+        with pytest.raises(
+            ArgumentError,
+            match=r"no latent dimension (4|-1|7): the model has 4, counted from 0 — choose between 0 and 3",
+        ):
             traverse(wide(), wrong)
 
     @pytest.mark.parametrize("wrong", [[], "01", 1.5, [True], [None], {0}])
@@ -146,21 +159,37 @@ class TestTraversal:
         model = wide(4, kind)
         values = torch.linspace(-span, span, 7)
         images = traverse(model, 1, 7, span=span)
-        torch.testing.assert_close(images[0, :, 0, 0, 1], model.decode(values[:, None].expand(7, 4))[:, 0, 0, 1])
+        torch.testing.assert_close(
+            images[0, :, 0, 0, 1], model.decode(values[:, None].expand(7, 4))[:, 0, 0, 1]
+        )
         torch.testing.assert_close(images[0, :, 0, 0, [0, 2, 3]], torch.full((7, 3), 0.5))
 
-    @pytest.mark.parametrize(("kind", "span", "told"), [
-        (Net, 0, "not 0"), (Net, -1, "not -1"), (Net, float("nan"), "not nan"), (Net, 101, "at most 100"), (Net, "3", "not '3'"),
-        (Net, True, "not True"), (Cube, 1.5, "at most 1, not 1.5: the prior is uniform from -1 to 1 — for example 1"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("kind", "span", "told"),
+        [
+            (Net, 0, "not 0"),
+            (Net, -1, "not -1"),
+            (Net, float("nan"), "not nan"),
+            (Net, 101, "at most 100"),
+            (Net, "3", "not '3'"),
+            (Net, True, "not True"),
+            (Cube, 1.5, "at most 1, not 1.5: the prior is uniform from -1 to 1 — for example 1"),
+        ],
+    )
     def test_a_wrong_span(self, kind, span, told):
         with pytest.raises(ArgumentError, match=f"span must be a number above 0 and .*{told}"):
             traverse(wide(4, kind), span=span)
 
-    @pytest.mark.parametrize(("wrong", "told"), [
-        ({"steps": 1}, "steps"), ({"steps": 0}, "steps"), ({"z": torch.zeros(2, 4)}, "one latent vector, not 2"),
-        ({"z": torch.zeros(3)}, r"shape \(N, 4\)"), ({"z": "z"}, "z must be a tensor"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({"steps": 1}, "steps"),
+            ({"steps": 0}, "steps"),
+            ({"z": torch.zeros(2, 4)}, "one latent vector, not 2"),
+            ({"z": torch.zeros(3)}, r"shape \(N, 4\)"),
+            ({"z": "z"}, "z must be a tensor"),
+        ],
+    )
     def test_wrong_arguments(self, wrong, told):
         with pytest.raises(ArgumentError, match=told):
             traverse(wide(), **wrong)
@@ -233,15 +262,20 @@ class TestArithmetic:
         with pytest.raises(ArgumentError, match="plus holds no concept to add"):
             self.sum(plus=[])
 
-    @pytest.mark.parametrize("wrong", [{"n": 0}, {"noise": -0.1}, {"noise": float("nan")}, {"noise": "much"}, {"seed": -1}])
+    @pytest.mark.parametrize(
+        "wrong", [{"n": 0}, {"noise": -0.1}, {"noise": float("nan")}, {"noise": "much"}, {"seed": -1}]
+    )
     def test_wrong_numbers_are_named(self, wrong):
         with pytest.raises(ArgumentError, match=next(iter(wrong))):
             self.sum(**wrong)
 
 
 def test_the_picture_of_a_sum_stands_as_in_the_paper():
-    """Concepts as columns a - b + c, each above its mean; the sum in the middle of nine; the control last, all on one line."""
-    a, b, c, means, nine = (torch.full((n, 1, 64, 64), value) for n, value in ((4, 0.2), (3, 0.4), (3, 0.6), (3, 0.0), (9, 0.6)))
+    """Concepts as columns a - b + c, each above its mean; the sum in the middle of nine; the control last,
+    all on one line."""
+    a, b, c, means, nine = (
+        torch.full((n, 1, 64, 64), value) for n, value in ((4, 0.2), (3, 0.4), (3, 0.6), (3, 0.0), (9, 0.6))
+    )
     means[:] = torch.tensor([0.15, 0.35, 0.25])[:, None, None, None]  # a, c, b: added ones first
     nine[0] = 0.8
     result = Sum(nine, means, torch.full((1, 64, 64), 0.4), torch.zeros(4))
@@ -284,9 +318,16 @@ def test_reconstruction_is_decoding_of_the_code():
 
 
 class TestWithoutZ:
-    @pytest.mark.parametrize("tool", [
-        manifold, traverse, lambda m: arithmetic(m, [1], [2]), lambda m: of_seeds(m, [1, 2, 3]), lambda m: of_images(m, None),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        "tool",
+        [
+            manifold,
+            traverse,
+            lambda m: arithmetic(m, [1], [2]),
+            lambda m: of_seeds(m, [1, 2, 3]),
+            lambda m: of_images(m, None),
+        ],
+    )
     def test_each_tool_says_so(self, tool):
         with pytest.raises(ArgumentError, match="Decoder has no latent z — a GAN or a VAE has one"):
             tool(Decoder())

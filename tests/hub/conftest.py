@@ -38,7 +38,8 @@ class Request:
 
 @dataclass
 class HubServer:
-    """Repositories in memory. `fault` names what goes wrong with downloads; `delay` slows them, in seconds per 10 kB."""
+    """Repositories in memory. `fault` names what goes wrong with downloads; `delay` slows them, in seconds
+    per 10 kB."""
 
     files: dict = field(default_factory=dict)  # (repo, revision, path) -> bytes
     log: list = field(default_factory=list)
@@ -51,7 +52,9 @@ class HubServer:
     uploads: dict = field(default_factory=dict)  # sha256 -> bytes
     heads: dict = field(default_factory=dict)  # repo -> the commit that main points to
     private: dict = field(default_factory=dict)  # repo -> whether it is
-    before_commit: list = field(default_factory=list)  # what happens just before a commit is taken, one for each
+    before_commit: list = field(
+        default_factory=list
+    )  # what happens just before a commit is taken, one for each
     lock: Any = field(default_factory=threading.Lock)
     url: str = ""
 
@@ -88,7 +91,14 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def note(self):
-        self.hub.log.append(Request(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, self.server.server_port))
+        self.hub.log.append(
+            Request(
+                self.command,
+                self.path,
+                {k.lower(): v for k, v in self.headers.items()},
+                self.server.server_port,
+            )
+        )
 
     def reply(self, body=b"", status=200, **headers):
         self.send_response(status)
@@ -121,7 +131,12 @@ class Handler(BaseHTTPRequestHandler):
             self.hub.times -= 1
             return fault(body)
         if body is None:
-            return self.reply(b"Entry not found", 404, X_Error_Code="EntryNotFound", X_Error_Message="Entry \x1b[31mnot found")
+            return self.reply(
+                b"Entry not found",
+                404,
+                X_Error_Code="EntryNotFound",
+                X_Error_Message="Entry \x1b[31mnot found",
+            )
         start = 0
         if (wanted := self.headers.get("Range")) and self.hub.fault != "no-range":
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
@@ -225,7 +240,9 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(b"", 302, Location=self.path)
 
     def fault_gated(self, body):
-        self.reply(b"", 403, X_Error_Code="GatedRepo", X_Error_Message="Access to model owner/repo is restricted")
+        self.reply(
+            b"", 403, X_Error_Code="GatedRepo", X_Error_Message="Access to model owner/repo is restricted"
+        )
 
     def fault_broken(self, body):
         self.reply(b"", 503, **({"Retry_After": self.hub.retry_after} if self.hub.retry_after else {}))
@@ -281,7 +298,11 @@ class Handler(BaseHTTPRequestHandler):
             named = json.loads(data)
             repo = f"{named['organization']}/{named['name']}"
             if repo in self.hub.heads:
-                return self.reply(json.dumps({"url": f"{self.hub.url}/{repo}"}).encode(), 409, X_Error_Message="You already created it")
+                return self.reply(
+                    json.dumps({"url": f"{self.hub.url}/{repo}"}).encode(),
+                    409,
+                    X_Error_Message="You already created it",
+                )
             self.hub.create(repo, bool(named.get("private")) or named.get("visibility") == "private")
             return self.reply_json({"url": f"{self.hub.url}/{repo}"})
         if self.path == "/api/validate-yaml":
@@ -293,7 +314,10 @@ class Handler(BaseHTTPRequestHandler):
             ]
             return self.reply_json({"files": [{**mode, "shouldIgnore": False} for mode in modes]})
         if self.path.endswith("/info/lfs/objects/batch"):
-            objects = [{**o, "actions": {"upload": {"href": f"{self.hub.url}/lfs/{o['oid']}"}}} for o in json.loads(data)["objects"]]
+            objects = [
+                {**o, "actions": {"upload": {"href": f"{self.hub.url}/lfs/{o['oid']}"}}}
+                for o in json.loads(data)["objects"]
+            ]
             return self.reply_json({"transfer": "basic", "objects": objects})
         return self.receive_commit(data)
 
@@ -305,8 +329,13 @@ class Handler(BaseHTTPRequestHandler):
             changes = {}
             for line in map(json.loads, data.splitlines()):
                 value = line["value"]
-                if line["key"] == "header" and value.get("parentCommit", self.hub.heads[repo]) != self.hub.heads[repo]:
-                    return self.reply(b"", 412, X_Error_Message="A commit has happened since. Please refresh and try again.")
+                if (
+                    line["key"] == "header"
+                    and value.get("parentCommit", self.hub.heads[repo]) != self.hub.heads[repo]
+                ):
+                    return self.reply(
+                        b"", 412, X_Error_Message="A commit has happened since. Please refresh and try again."
+                    )
                 if line["key"] == "file":
                     changes[value["path"]] = base64.b64decode(value["content"])
                 elif line["key"] == "lfsFile":
@@ -315,7 +344,9 @@ class Handler(BaseHTTPRequestHandler):
                     assert value["path"] in self.hub.tree(repo), "the Hub refuses to delete what is not there"
                     changes[value["path"]] = None
             revision = self.hub.commit(repo, changes)
-        return self.reply_json({"commitUrl": f"{self.hub.url}/{repo}/commit/{revision}", "commitOid": revision})
+        return self.reply_json(
+            {"commitUrl": f"{self.hub.url}/{repo}/commit/{revision}", "commitOid": revision}
+        )
 
     def do_PUT(self):
         self.note()
@@ -367,7 +398,9 @@ def quiet(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False)  # younger than 0.34
+    monkeypatch.setattr(
+        constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False
+    )  # younger than 0.34
 
 
 @pytest.fixture

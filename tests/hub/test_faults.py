@@ -20,7 +20,9 @@ from genzoo.ledger import read_rows, writing
 
 
 @pytest.mark.parametrize(
-    ("scenario", "kinds"), [(AGAIN, tuple(KINDS)), (FIRST, ("kill", "lost")), (FACTS, ("kill", "EIO"))], ids=["again", "first", "facts"]
+    ("scenario", "kinds"),
+    [(AGAIN, tuple(KINDS)), (FIRST, ("kill", "lost")), (FACTS, ("kill", "EIO"))],
+    ids=["again", "first", "facts"],
 )
 def test_every_fault_leaves_the_old_state_or_the_new_one(tmp_path, scenario, kinds):
     cases = list(play(scenario, tmp_path / "faults", kinds))
@@ -31,7 +33,8 @@ def test_every_fault_leaves_the_old_state_or_the_new_one(tmp_path, scenario, kin
 
 
 def wrong(tmp_path, plant, scenario=AGAIN, kinds=("kill",)):
-    """Return the cases that go wrong where `plant`, called in the process that is interrupted, takes a safeguard away."""
+    """Return the cases that go wrong where `plant`, called in the process that is interrupted, takes a
+    safeguard away."""
     planted = replace(scenario, act=lambda place: (plant(), scenario.act(place)))
     return [case.verdict for case in play(planted, tmp_path / "faults", kinds) if not case.right]
 
@@ -40,7 +43,9 @@ class TestThatTheFaultsAreSeen:
     """Each safeguard is taken away; then some fault must leave a hub that is broken."""
 
     def test_names_without_the_digest(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(module, "weights_name", lambda row: f"{row.name}.safetensors")  # of the older result too
+        monkeypatch.setattr(
+            module, "weights_name", lambda row: f"{row.name}.safetensors"
+        )  # of the older result too
         assert wrong(tmp_path, lambda: None)
 
     def test_a_card_without_the_digest(self, tmp_path, monkeypatch):
@@ -69,7 +74,11 @@ class TestThatTheFaultsAreSeen:
 
     @pytest.mark.parametrize("kind", ["cut", "lost"])
     def test_nothing_flushed(self, tmp_path, kind):
-        assert wrong(tmp_path, lambda: setattr(files, "put_in_place", lambda source, target: os.replace(source, target)), kinds=(kind,))
+        assert wrong(
+            tmp_path,
+            lambda: setattr(files, "put_in_place", lambda source, target: os.replace(source, target)),
+            kinds=(kind,),
+        )
 
     def test_a_folder_that_is_not_flushed(self, tmp_path):
         assert wrong(tmp_path, lambda: setattr(files, "_flush_folder", lambda folder: None), kinds=("lost",))
@@ -100,6 +109,15 @@ def test_files_of_a_replaced_row_have_their_time_of_grace(tmp_path, monkeypatch)
     (tmp_path / "hub" / f"another-{'0' * 16}.safetensors").write_bytes(b"x")
     publish(tmp_path, NEW, "MIT")
     after = read_rows(tmp_path / "hub" / "zoo.toml")[NAME]
-    kept = {after.card, after.sources[0].removeprefix("folder:"), "mine.safetensors", f"another-{'0' * 16}.safetensors"}
-    assert {path.name for path in (tmp_path / "hub").iterdir()} == kept | {"zoo.toml", ".zoo.toml.lock", "scores.json"}
+    kept = {
+        after.card,
+        after.sources[0].removeprefix("folder:"),
+        "mine.safetensors",
+        f"another-{'0' * 16}.safetensors",
+    }
+    assert {path.name for path in (tmp_path / "hub").iterdir()} == kept | {
+        "zoo.toml",
+        ".zoo.toml.lock",
+        "scores.json",
+    }
     assert hub_state(tmp_path) == "new weights, MIT"

@@ -1,4 +1,5 @@
-"""Servers that fail for a moment, that are slow, or that cannot be reached but through a proxy; disks with no room."""
+"""Servers that fail for a moment, that are slow, or that cannot be reached but through a proxy; disks with no
+room."""
 
 import email.utils
 import os
@@ -38,7 +39,9 @@ class TestPassingFaults:
         assert "(2 of 5)" in told[0] and "(3 of 5)" in told[1]
 
     def test_a_reset_goes_on_where_it_was(self, hub, row, weights, monkeypatch, capsys):
-        monkeypatch.setattr(transfer, "_PROGRESS", 1000)  # each try brings more than that, so none counts as failed
+        monkeypatch.setattr(
+            transfer, "_PROGRESS", 1000
+        )  # each try brings more than that, so none counts as failed
         hub.fault = "reset"
         assert pull_bytes(row) == weights
         starts = [int((request.headers.get("range") or "bytes=0-")[6:-1]) for request in hub.gets()]
@@ -60,7 +63,9 @@ class TestPassingFaults:
             pull(row)
         assert [s for s in slept if s >= 1] == [1, 2, 4, 8]
 
-    @pytest.mark.parametrize("form", [str, lambda seconds: email.utils.formatdate(time.time() + seconds, usegmt=True)])
+    @pytest.mark.parametrize(
+        "form", [str, lambda seconds: email.utils.formatdate(time.time() + seconds, usegmt=True)]
+    )
     def test_the_wait_that_a_server_asks_for(self, hub, row, weights, monkeypatch, form):
         slept = []
         monkeypatch.setattr(transfer.time, "sleep", slept.append)
@@ -71,7 +76,9 @@ class TestPassingFaults:
     @pytest.mark.parametrize("asked", ["3600", "999999999"])
     def test_a_wait_that_is_too_long_is_not_waited_for(self, hub, row, asked):
         hub.fault, hub.retry_after = "busy", asked
-        with pytest.raises(HubError, match=rf"status 429: .*it asks to wait for {int(asked):,} seconds — try again then"):
+        with pytest.raises(
+            HubError, match=rf"status 429: .*it asks to wait for {int(asked):,} seconds — try again then"
+        ):
             pull(row)
         assert len(hub.gets()) == 1
 
@@ -132,7 +139,12 @@ class TestRefusals:
         sent = hub.files[next(iter(hub.files))]
         actual = hashlib.sha256(bytes([sent[0] ^ 1]) + sent[1:]).hexdigest()
         words = str(caught.value)
-        assert hub.gets()[0].path in words and hub.url in words and actual in words and f"expected {row.sha256}" in words
+        assert (
+            hub.gets()[0].path in words
+            and hub.url in words
+            and actual in words
+            and f"expected {row.sha256}" in words
+        )
 
     def test_who_answered_after_a_redirect_is_told(self, hub, other, row):
         hub.fault, hub.redirect, other.fault = "away", other.url, "flip"
@@ -140,7 +152,10 @@ class TestRefusals:
             pull(row)
 
     def test_passwords_and_signatures_are_not_told(self):
-        assert transfer._address("https://u:p@a.org/x?y=z", "https://b.org/s?sig=1") == "https://a.org/x (answered by b.org)"
+        assert (
+            transfer._address("https://u:p@a.org/x?y=z", "https://b.org/s?sig=1")
+            == "https://a.org/x (answered by b.org)"
+        )
 
     @pytest.mark.parametrize("fault", ["oversize", "wrong-length"])
     def test_a_wrong_size_tells_the_pinned_one(self, hub, row, fault):
@@ -154,7 +169,9 @@ class TestDamagedCache:
     def test_offline_it_is_said_to_be_damaged_and_stays(self, hub, row, damage):
         path = pull(row)
         path.write_bytes(damage)
-        with pytest.raises(HubError, match=rf"the cached file .*{row.sha256}.safetensors is damaged: .*offline mode is on"):
+        with pytest.raises(
+            HubError, match=rf"the cached file .*{row.sha256}.safetensors is damaged: .*offline mode is on"
+        ):
             pull(row, offline=True)
         assert path.read_bytes() == damage
 
@@ -167,7 +184,10 @@ class TestDamagedCache:
 
     def test_a_good_file_is_kept_whatever_size_a_row_says(self, hub, row, weights):
         path = pull(row)
-        with pytest.raises(HubError, match=r"zoo.toml says 299999 bytes of .*, but the weights with its sha256 are 300000 bytes"):
+        with pytest.raises(
+            HubError,
+            match=r"zoo.toml says 299999 bytes of .*, but the weights with its sha256 are 300000 bytes",
+        ):
             pull(row.replace(bytes=299_999))
         assert path.read_bytes() == weights
 
@@ -176,7 +196,9 @@ class TestRoom:
     def test_room_is_looked_at_first(self, hub, row, monkeypatch):
         Usage = namedtuple("Usage", "total used free")
         monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 100_000, 100_000))
-        with pytest.raises(StorageError, match=r"0\.3 MB are to be fetched, and 0\.1 MB are free in .*genzoo cache prune"):
+        with pytest.raises(
+            StorageError, match=r"0\.3 MB are to be fetched, and 0\.1 MB are free in .*genzoo cache prune"
+        ):
             pull(row)
         assert hub.log == []
 
@@ -233,7 +255,9 @@ class TestProxies:
         assert (b"Proxy-Authorization: Basic YWRhOnNAY3J0" in seen[0]) is ("ada" in form)
 
     @pytest.mark.parametrize("scheme", ["https", "socks5", "socks5h", "ftp"])
-    def test_a_proxy_that_wants_another_language_is_refused_and_not_spoken_to(self, proxy, row, monkeypatch, scheme):
+    def test_a_proxy_that_wants_another_language_is_refused_and_not_spoken_to(
+        self, proxy, row, monkeypatch, scheme
+    ):
         address, seen = proxy
         monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
         monkeypatch.setenv("https_proxy", f"{scheme}://ada:secret@{address}")
@@ -242,7 +266,9 @@ class TestProxies:
             pull(row)
         assert seen == [] and "secret" not in str(caught.value)
 
-    @pytest.mark.parametrize("address", ["http://", "http://:80", "http://[::1", "http://a:port", "http://a:99999"])
+    @pytest.mark.parametrize(
+        "address", ["http://", "http://:80", "http://[::1", "http://a:port", "http://a:99999"]
+    )
     def test_an_address_that_cannot_be_read(self, monkeypatch, address):
         monkeypatch.setenv("https_proxy", address)
         with pytest.raises(HubError, match="the address of the proxy cannot be read"):

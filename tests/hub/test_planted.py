@@ -1,4 +1,5 @@
-"""What others planted in the cache or in a hub's folder: nothing elsewhere is touched, and everything is one line."""
+"""What others planted in the cache or in a hub's folder: nothing elsewhere is touched, and everything is one
+line."""
 
 import os
 import stat
@@ -60,7 +61,11 @@ def test_planted_in_the_cache(hub, row, cache, weights, victim, suffix, kind, mo
     except GenzooError as error:
         assert "\n" not in str(error) and str(planted) in str(error)
     else:
-        assert suffix != ".part" and (suffix, kind) not in ((".lock", "link"), (".lock", "dangling"), (".lock", "pipe"))
+        assert suffix != ".part" and (suffix, kind) not in (
+            (".lock", "link"),
+            (".lock", "dangling"),
+            (".lock", "pipe"),
+        )
 
 
 @pytest.mark.parametrize("where", ["cache/weights", "cache"])
@@ -77,7 +82,10 @@ def test_a_cache_that_is_a_link_of_our_own(hub, row, weights, tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "cache").symlink_to("disk")
     assert pull_bytes(row) == weights
-    assert sorted(path.suffix for path in (tmp_path / "disk" / "weights").iterdir()) == [".lock", ".safetensors"]
+    assert sorted(path.suffix for path in (tmp_path / "disk" / "weights").iterdir()) == [
+        ".lock",
+        ".safetensors",
+    ]
 
 
 def publish(folder, weights):
@@ -87,7 +95,8 @@ def publish(folder, weights):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_planted_in_the_folder_of_a_hub(tmp_path, weights, victim, kind):
-    """Whatever names a push writes to: first they are looked at, then each is planted in a folder of its own."""
+    """Whatever names a push writes to: first they are looked at, then each is planted in a folder of its
+    own."""
     publish(tmp_path / "plain", weights)
     for name in sorted(path.name for path in (tmp_path / "plain").iterdir()):
         folder = tmp_path / f"hub-{name}"
@@ -99,7 +108,9 @@ def test_planted_in_the_folder_of_a_hub(tmp_path, weights, victim, kind):
         except GenzooError as error:
             assert "\n" not in str(error) and str(folder / name) in str(error)
         else:
-            assert kind == "hard link", name  # a file that is replaced as a whole, or a lock that is not written into
+            assert kind == "hard link", (
+                name
+            )  # a file that is replaced as a whole, or a lock that is not written into
 
 
 def test_a_folder_source_that_is_no_file(tmp_path, rows, victim):
@@ -120,7 +131,9 @@ def test_a_cache_whose_name_is_too_long(rows, monkeypatch, tmp_path, call):
         pull(rows("folder:none"))
 
 
-@pytest.mark.parametrize("source", ["folder:" + "y" * 300, "package:json/" + "y" * 300, "folder:" + "d/" * 3000 + "x"])
+@pytest.mark.parametrize(
+    "source", ["folder:" + "y" * 300, "package:json/" + "y" * 300, "folder:" + "d/" * 3000 + "x"]
+)
 def test_a_source_whose_name_is_too_long(rows, source):
     with pytest.raises(HubError, match="cannot pull 'dcgan-bedrooms'"):
         pull(rows(source))
@@ -149,7 +162,11 @@ class TestAnotherUser:
     def test_a_cache_that_cannot_be_entered(self, rows, theirs):
         theirs.parent.chmod(0o700)
         words = as_nobody(lambda: refusal(rows("folder:none")))
-        assert words.startswith("StorageError: cannot create ") and "permission denied" in words and "\n" not in words
+        assert (
+            words.startswith("StorageError: cannot create ")
+            and "permission denied" in words
+            and "\n" not in words
+        )
 
     def test_a_cache_that_cannot_be_written(self, rows, theirs):
         words = as_nobody(lambda: refusal(rows("folder:none")))
@@ -202,7 +219,11 @@ class TestAnotherUser:
         row = rows("folder:none")
         (theirs / f"{row.sha256}.safetensors").write_bytes(b"x")
         words = as_nobody(lambda: refusal(row))
-        assert words.startswith("StorageError: the cached file ") and "is damaged" in words and "permission denied" in words
+        assert (
+            words.startswith("StorageError: the cached file ")
+            and "is damaged" in words
+            and "permission denied" in words
+        )
 
     def test_a_hub_cache_that_cannot_be_entered(self, rows, theirs, monkeypatch):
         from huggingface_hub import constants
@@ -212,7 +233,9 @@ class TestAnotherUser:
         snapshots.mkdir(parents=True)
         snapshots.chmod(0o700)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(theirs.parent / "hf"))
-        assert "offline mode is on" in as_nobody(lambda: refusal(rows(f"hf:owner/repo@{'a' * 40}:x.safetensors")))
+        assert "offline mode is on" in as_nobody(
+            lambda: refusal(rows(f"hf:owner/repo@{'a' * 40}:x.safetensors"))
+        )
 
 
 LIMITED = """
@@ -233,7 +256,12 @@ def test_a_disk_that_takes_no_more(hub, row, tmp_path, cache):
     from genzoo.ledger import add_row
 
     add_row(tmp_path / "zoo.toml", row)
-    done = subprocess.run([sys.executable, "-c", LIMITED + PULL, str(tmp_path / "zoo.toml")], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED + PULL, str(tmp_path / "zoo.toml")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "StorageError: cannot write" in done.stderr.splitlines()[-1]
     assert not list(cache.glob("*.safetensors"))
 

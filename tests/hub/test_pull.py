@@ -1,4 +1,5 @@
-"""Which place is asked when: packages, the cache, folders, the Hub's own cache, the network; and what a broken place does."""
+"""Which place is asked when: packages, the cache, folders, the Hub's own cache, the network; and what a
+broken place does."""
 
 import os
 import sys
@@ -38,7 +39,12 @@ PACKAGE = "package:zoo_hub_plugin/weights/x.safetensors"
 def test_a_package_needs_no_cache_and_no_network(plugin, rows, nowhere, monkeypatch, weights):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     row = rows(HF, PACKAGE)
-    assert pull(row) == plugin and pull_bytes(row) == weights and verify_digest(row) == plugin and find_local(row) == plugin
+    assert (
+        pull(row) == plugin
+        and pull_bytes(row) == weights
+        and verify_digest(row) == plugin
+        and find_local(row) == plugin
+    )
     assert "zoo_hub_plugin" not in sys.modules
 
 
@@ -46,7 +52,9 @@ def test_a_damaged_package_file_is_passed_over(plugin, rows, hub, cache, weights
     plugin.write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
     row = rows(PACKAGE, HF)
     assert pull(row) == cache / f"{row.sha256}.safetensors" and pull_bytes(row) == weights
-    with pytest.raises(WeightsError, match=r"zoo_hub_plugin.*has sha256 [0-9a-f]{64}, not [0-9a-f]{64} as .*zoo.toml pins"):
+    with pytest.raises(
+        WeightsError, match=r"zoo_hub_plugin.*has sha256 [0-9a-f]{64}, not [0-9a-f]{64} as .*zoo.toml pins"
+    ):
         verify_digest(row)
 
 
@@ -103,7 +111,10 @@ def test_sources_are_tried_in_order_and_all_reasons_told(tmp_path, rows, hub):
     with pytest.raises(HubError) as caught:
         pull(row)
     words = str(caught.value)
-    assert words.index("not installed") < words.index("does not exist") < words.index("status 503") and "\n" not in words
+    assert (
+        words.index("not installed") < words.index("does not exist") < words.index("status 503")
+        and "\n" not in words
+    )
 
 
 def test_the_next_source_is_tried(tmp_path, rows, hub, weights):
@@ -197,7 +208,9 @@ def test_no_home(row, hub, monkeypatch):
 
 
 def test_nothing_is_verified_that_is_not_here(row):
-    with pytest.raises(HubError, match=r"'dcgan-bedrooms' are not on this machine.*genzoo pull dcgan-bedrooms"):
+    with pytest.raises(
+        HubError, match=r"'dcgan-bedrooms' are not on this machine.*genzoo pull dcgan-bedrooms"
+    ):
         verify_digest(row)
 
 
@@ -226,4 +239,7 @@ def test_huggingface_hub_is_not_imported_for_local_weights(plugin, rows):
 
     heavy = ("torch", "numpy", "huggingface_hub", "ssl", "http", "socket")
     code = f"import sys; import genzoo.hub; print([m for m in {heavy} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )

@@ -15,7 +15,13 @@ from genzoo.hub import model_card, pull_bytes, push
 from genzoo.ledger import LEDGER_CAP, Row, Score, format_row, load_ledgers, parse_rows, read_rows, with_row
 
 NAME = "dcgan-bedrooms"
-CARD = Card(name=NAME, family=Family.IMPLICIT, model="genzoo_dcgan.dcgan:DCGAN", summary="Bedrooms.", paper="Radford et al. 2016")
+CARD = Card(
+    name=NAME,
+    family=Family.IMPLICIT,
+    model="genzoo_dcgan.dcgan:DCGAN",
+    summary="Bedrooms.",
+    paper="Radford et al. 2016",
+)
 
 SHORT = 16  # digits of a digest in the name of a file
 
@@ -25,7 +31,9 @@ def file_of(row):
     return f"{row.name}-{row.sha256[:SHORT]}.safetensors"
 
 
-LIBRARY = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # huggingface_hub's own upload
+LIBRARY = pytest.mark.filterwarnings(
+    "ignore:Use 'content=:DeprecationWarning"
+)  # huggingface_hub's own upload
 
 
 def publish(dest, row, weights, **changes):
@@ -35,7 +43,10 @@ def publish(dest, row, weights, **changes):
 def test_a_folder_is_a_hub_for_another_machine(tmp_path, row, weights, monkeypatch):
     folder = tmp_path / "share" / "zoo"
     final = publish(folder, row.replace(data="bedrooms"), weights, files={"samples/grid.png": b"png"})
-    assert final.sources == (f"folder:{file_of(row)}",) and final.card == f"{NAME}-{sha256_of(b'# card')[:SHORT]}.md"
+    assert (
+        final.sources == (f"folder:{file_of(row)}",)
+        and final.card == f"{NAME}-{sha256_of(b'# card')[:SHORT]}.md"
+    )
     assert {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()} == {
         ".zoo.toml.lock",
         final.card,
@@ -70,7 +81,9 @@ def test_the_row_comes_last(tmp_path, row, weights, monkeypatch):
     assert (tmp_path / "zoo" / file_of(row)).exists() and not (tmp_path / "zoo" / "zoo.toml").exists()
 
 
-@pytest.mark.parametrize("text", ["= 1\n", "dcgan-bedrooms = {bytes = 1}\n", "[dcgan_bedrooms]\n", "#" * LEDGER_CAP])
+@pytest.mark.parametrize(
+    "text", ["= 1\n", "dcgan-bedrooms = {bytes = 1}\n", "[dcgan_bedrooms]\n", "#" * LEDGER_CAP]
+)
 def test_a_ledger_that_cannot_take_the_row_is_told_before_anything_is_written(tmp_path, row, weights, text):
     if text.startswith("[dcgan_"):
         text = format_row(row.replace(name="dcgan_bedrooms"))
@@ -78,7 +91,10 @@ def test_a_ledger_that_cannot_take_the_row_is_told_before_anything_is_written(tm
     (tmp_path / "scores.json").write_text("old")
     with pytest.raises(LedgerError, match=r"zoo.toml"):
         publish(tmp_path, row, weights, files={"scores.json": b"new"})
-    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"zoo.toml": text, "scores.json": "old"}
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "zoo.toml": text,
+        "scores.json": "old",
+    }
 
 
 def test_weights_that_the_row_does_not_pin_are_refused(tmp_path, row, weights):
@@ -88,7 +104,9 @@ def test_weights_that_the_row_does_not_pin_are_refused(tmp_path, row, weights):
     assert not (tmp_path / "zoo").exists()
 
 
-@pytest.mark.parametrize("changes", [{"name": "../x"}, {"name": "Upper"}, {"files": {"../x": b""}}, {"files": {"/x": b""}}])
+@pytest.mark.parametrize(
+    "changes", [{"name": "../x"}, {"name": "Upper"}, {"files": {"../x": b""}}, {"files": {"/x": b""}}]
+)
 def test_nothing_is_written_outside(tmp_path, row, weights, changes):
     with pytest.raises(GenzooError):
         publish(tmp_path / "zoo", row, weights, **changes)
@@ -114,7 +132,9 @@ def test_a_repository_round_trip(hub, row, weights):
         "grid.png",
     }
     assert pull_bytes(final) == weights
-    assert {request.headers.get("authorization") for request in hub.log if request.path != "/api/agent-harnesses"} >= {"Bearer hf_secret"}
+    assert {
+        request.headers.get("authorization") for request in hub.log if request.path != "/api/agent-harnesses"
+    } >= {"Bearer hf_secret"}
 
 
 @LIBRARY
@@ -149,15 +169,23 @@ def test_a_repository_that_others_write_to_at_the_same_time(hub, row, weights, t
     hub.before_commit = [other_writer(hub, "first"), other_writer(hub, "second")]
     final = publish("hf:ada/zoo", row, weights)
     revision = final.sources[0][len("hf:ada/zoo@") :][:40]
-    assert set(parse_rows(hub.files["ada/zoo", revision, "zoo.toml"], tmp_path / "zoo.toml")) == {NAME, "first", "second"}
-    assert {"first.txt", "second.txt", file_of(row)} <= set(hub.tree("ada/zoo")) and pull_bytes(final) == weights
+    assert set(parse_rows(hub.files["ada/zoo", revision, "zoo.toml"], tmp_path / "zoo.toml")) == {
+        NAME,
+        "first",
+        "second",
+    }
+    assert {"first.txt", "second.txt", file_of(row)} <= set(hub.tree("ada/zoo")) and pull_bytes(
+        final
+    ) == weights
 
 
 @LIBRARY
 def test_several_writers_to_one_repository_lose_nothing(hub, row, weights, tmp_path, no_pause):
     names = [f"model-{i}" for i in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        finals = list(pool.map(lambda name: publish("hf:ada/zoo", row.replace(name=name), weights, name=name), names))
+        finals = list(
+            pool.map(lambda name: publish("hf:ada/zoo", row.replace(name=name), weights, name=name), names)
+        )
     assert set(parse_rows(hub.files["ada/zoo", "main", "zoo.toml"], tmp_path / "zoo.toml")) == set(names)
     assert all(pull_bytes(final) == weights for final in finals)
 
@@ -192,11 +220,15 @@ def test_replaced_weights_leave_the_tree_and_stay_in_the_history(hub, row, weigh
         (False, True, "is public: everybody", False),
     ],
 )
-def test_who_can_read_a_repository_is_told_before_anything_is_uploaded(hub, row, weights, there, public, words, private):
+def test_who_can_read_a_repository_is_told_before_anything_is_uploaded(
+    hub, row, weights, there, public, words, private
+):
     if there is not None:
         hub.create("ada/zoo", there)
     told = []
-    publish("hf:ada/zoo", row, weights, public=public, tell=lambda line: told.append((line, len(hub.uploads))))
+    publish(
+        "hf:ada/zoo", row, weights, public=public, tell=lambda line: told.append((line, len(hub.uploads)))
+    )
     assert hub.private["ada/zoo"] is private
     assert len(told) == 1 and words in told[0][0] and "\n" not in told[0][0] and told[0][1] == 0
 
@@ -235,14 +267,20 @@ def test_several_processes_push_to_one_folder_and_lose_nothing(tmp_path):
     rows = read_rows(tmp_path / "zoo.toml")
     assert len(rows) == 9 and rows.problems == ()
     for row in rows.values():
-        assert pull_bytes(row) == row.name[1].encode() * 1000 and (tmp_path / row.card).read_text() == row.name
+        assert (
+            pull_bytes(row) == row.name[1].encode() * 1000 and (tmp_path / row.card).read_text() == row.name
+        )
 
 
 def test_a_repository_that_refuses(hub, row, weights, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(HubError, match=r"cannot push 'dcgan-bedrooms' to hf:ada/zoo: .*401") as caught:
         publish("hf:ada/zoo", row, weights)
-    assert "\n" not in str(caught.value) and "HF_TOKEN" in caught.value.hint and "hf_wrong" not in str(caught.value)
+    assert (
+        "\n" not in str(caught.value)
+        and "HF_TOKEN" in caught.value.hint
+        and "hf_wrong" not in str(caught.value)
+    )
 
 
 @pytest.mark.parametrize("dest", ["hf:", "hf:zoo", "hf:../zoo", "hf:a/b/c", "hf:a/b@main"])
@@ -271,9 +309,26 @@ def test_a_repository_that_nobody_serves(row, weights, monkeypatch):
 
 
 def full_row(**changes):
-    score = Score(metric="KID", value=0.0123456, stderr=0.001, n=4379, data="bedrooms, held out", protocol="100 subsets")
-    facts = {"licence": "MIT", "data": "4,379 photographs", "terms": "research use", "trained": "1.5 M images", "scores": (score,)}
-    return Row(**{"name": NAME, "sha256": "ab" * 32, "bytes": 7_200_000, "sources": ("folder:x",), **facts, **changes})
+    score = Score(
+        metric="KID", value=0.0123456, stderr=0.001, n=4379, data="bedrooms, held out", protocol="100 subsets"
+    )
+    facts = {
+        "licence": "MIT",
+        "data": "4,379 photographs",
+        "terms": "research use",
+        "trained": "1.5 M images",
+        "scores": (score,),
+    }
+    return Row(
+        **{
+            "name": NAME,
+            "sha256": "ab" * 32,
+            "bytes": 7_200_000,
+            "sources": ("folder:x",),
+            **facts,
+            **changes,
+        }
+    )
 
 
 def front_matter(text):
@@ -290,11 +345,20 @@ def test_a_card_says_what_people_ask():
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["genzoo", "implicit"],
     }
-    for words in ("# dcgan-bedrooms", "4,379 photographs", "research use", "Radford", "7,200,000 bytes", "ab" * 32):
+    for words in (
+        "# dcgan-bedrooms",
+        "4,379 photographs",
+        "research use",
+        "Radford",
+        "7,200,000 bytes",
+        "ab" * 32,
+    ):
         assert words in text
     assert "| KID | 0.01235 ± 0.001 | sample | 4379 | bedrooms, held out | 100 subsets |" in text
     film = Score(metric="nll", value=9.5, n=190, blocks=8, data="frey", split="valid", transform="8-bit")
-    assert "| nll | 9.5 | sample | 190 in 8 blocks | frey, valid, 8-bit |  |" in model_card(full_row(scores=(film,)), CARD)
+    assert "| nll | 9.5 | sample | 190 in 8 blocks | frey, valid, 8-bit |  |" in model_card(
+        full_row(scores=(film,)), CARD
+    )
     assert model_card(full_row(), CARD) == text
 
 
@@ -311,10 +375,15 @@ def test_no_licence_is_stated_where_nobody_stated_one(licence):
 
 
 def test_hostile_texts_stay_texts():
-    evil = 'x\n---\nlicense: mit\n<script>alert(1)</script> [a](javascript:1) \x1b[31m ![](http://x) "quotes" | `code`'
+    evil = (
+        "x\n---\nlicense: mit\n<script>alert(1)</script> [a](javascript:1) \x1b[31m ![](http://x) "
+        '"quotes" | `code`'
+    )
     row = full_row(licence=evil, data=evil, scores=(Score(metric=evil, value=1.0, protocol=evil),))
     text = model_card(row, CARD.replace(summary=evil))
-    assert "\x1b" not in text and "<script" not in text.replace("\\<script", "") and text.count("\n---\n") == 1
+    assert (
+        "\x1b" not in text and "<script" not in text.replace("\\<script", "") and text.count("\n---\n") == 1
+    )
     assert "[a](" not in text.replace("\\[a\\](", "")
     assert sum(line.startswith("|") for line in text.splitlines()) == 3
     assert front_matter(text)["license"] == "other"
@@ -333,7 +402,8 @@ from genzoo.hub import push
 from genzoo.ledger import Row
 for i in range(30):
     data = bytes([i]) * 50_000
-    row = Row(name="dcgan-bedrooms", sha256=hashlib.sha256(data).hexdigest(), bytes=len(data), sources=("folder:x",))
+    digest = hashlib.sha256(data).hexdigest()
+    row = Row(name="dcgan-bedrooms", sha256=digest, bytes=len(data), sources=("folder:x",))
     push(Path(sys.argv[1]), name="dcgan-bedrooms", weights=data, row=row, card_text=row.sha256)
 """
 

@@ -1,4 +1,5 @@
-"""What the cache is said to hold, and what of it may go: only what genzoo made, and nothing that is in use."""
+"""What the cache is said to hold, and what of it may go: only what genzoo made, and nothing that is in
+use."""
 
 import os
 import time
@@ -25,9 +26,17 @@ FILES = {
     "plugins.json": "plugins",
 }
 OTHERS = (
-    "thesis.pdf", f"{A}.safetensors", "weights/mine.safetensors", "weights/readme", "data/holiday/1.jpg", "data/thesis.npy",
-    "photos/1.jpg", f"photos/{'c' * 32}.npy", "weights/.0123456789abcdef.tmp", f"weights/{A.upper()}.safetensors",
-)  # fmt: skip
+    "thesis.pdf",
+    f"{A}.safetensors",
+    "weights/mine.safetensors",
+    "weights/readme",
+    "data/holiday/1.jpg",
+    "data/thesis.npy",
+    "photos/1.jpg",
+    f"photos/{'c' * 32}.npy",
+    "weights/.0123456789abcdef.tmp",
+    f"weights/{A.upper()}.safetensors",
+)
 
 
 @pytest.fixture
@@ -46,7 +55,10 @@ def aged(root, name, days):
 
 
 def going(root, *pinned, **options):
-    return {entry.path.relative_to(root).as_posix() for entry in store.prunable(store.entries(), pinned, **options)}
+    return {
+        entry.path.relative_to(root).as_posix()
+        for entry in store.prunable(store.entries(), pinned, **options)
+    }
 
 
 def test_every_file_has_its_kind_and_others_have_none(root):

@@ -75,7 +75,9 @@ def test_no_more_than_one_byte_too_many_is_read(hub, row):
     assert hub.sent < 15_000_000  # the kernel's buffers take a few MB, never the whole 20
 
 
-@pytest.mark.parametrize(("fault", "words"), [("stall", "silent"), ("drip", "bytes a second"), ("drip-headers", "bytes a second")])
+@pytest.mark.parametrize(
+    ("fault", "words"), [("stall", "silent"), ("drip", "bytes a second"), ("drip-headers", "bytes a second")]
+)
 def test_slow_servers_are_left(hub, row, hasty, fault, words):
     hub.fault = fault
     started = time.monotonic()
@@ -168,11 +170,22 @@ def test_a_host_redirected_to_cannot_send_us_back_with_the_token(hub, other, row
 def test_the_token_stays_within_one_origin(hub, row, weights):
     hub.fault = "once"
     assert pull_bytes(row) == weights
-    assert all(request.headers["authorization"] == "Bearer hf_secret" for request in hub.gets()) and len(hub.gets()) == 2
+    assert (
+        all(request.headers["authorization"] == "Bearer hf_secret" for request in hub.gets())
+        and len(hub.gets()) == 2
+    )
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.com", "ftp://127.0.0.1", "file:///etc/passwd", "http://127.0.0.1.example.com", "https://", "http://[::1"]
+    "url",
+    [
+        "http://example.com",
+        "ftp://127.0.0.1",
+        "file:///etc/passwd",
+        "http://127.0.0.1.example.com",
+        "https://",
+        "http://[::1",
+    ],
 )
 def test_only_https_is_asked(rows, monkeypatch, row, url):
     with pytest.raises(HubError):
@@ -195,7 +208,9 @@ def test_a_far_server_cannot_send_us_to_this_machine():
 
 def test_connections_are_closed(hub, row):
     pull(row)
-    with get(f"{hub.url}/owner/repo/resolve/x/none", token=None, offset=0, size=1, deadlines=Deadlines()) as answer:
+    with get(
+        f"{hub.url}/owner/repo/resolve/x/none", token=None, offset=0, size=1, deadlines=Deadlines()
+    ) as answer:
         assert answer.status == 404 and answer.read(10) == b"Entry not "
     # an open socket would be a ResourceWarning, and warnings are errors here
 
@@ -214,7 +229,10 @@ def start_pull(tmp_path, row):
 
     add_row(tmp_path / "zoo.toml", row)
     return subprocess.Popen(
-        [sys.executable, "-c", PULL, str(tmp_path / "zoo.toml")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PULL, str(tmp_path / "zoo.toml")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -266,4 +284,6 @@ def test_the_file_is_flushed_before_it_gets_its_name(hub, row, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("fsync"), real_fsync(fd))[1])
     monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), real_replace(a, b))[1])
     pull(row)
-    assert re.fullmatch("(fsync )+replace fsync", " ".join(calls)) if os.name != "nt" else calls[-1] == "replace"
+    assert (
+        re.fullmatch("(fsync )+replace fsync", " ".join(calls)) if os.name != "nt" else calls[-1] == "replace"
+    )

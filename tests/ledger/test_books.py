@@ -45,7 +45,11 @@ def test_the_users_rows_win_and_the_first_of_them(core, tmp_path, monkeypatch):
     two = write(tmp_path / "two", "mine", "pixelcnn", data="two", file="other.toml")
     monkeypatch.setenv("GENZOO_ZOO", os.pathsep.join([str(tmp_path / "one"), "", str(two)]))
     ledger = load_ledgers(core)
-    assert {name: row.data for name, row in ledger.items()} == {"dcgan": "one", "pixelcnn": "two", "mine": "one"}
+    assert {name: row.data for name, row in ledger.items()} == {
+        "dcgan": "one",
+        "pixelcnn": "two",
+        "mine": "one",
+    }
     assert ledger.problems == ()
 
 
@@ -56,29 +60,48 @@ def test_broken_ones_are_named_and_left_out(core, tmp_path):
     ledger = load_ledgers(core, extra=[bad, tmp_path / "missing.toml", tmp_path, good])
     assert set(ledger) == {"dcgan", "pixelcnn", "mine"}
     assert len(ledger.problems) == 4 and all("\n" not in problem for problem in ledger.problems)
-    assert "bad.toml:2: [x] unknown key 'plugni'" in ledger.problems[0] and "'sha256' is missing" in ledger.problems[1]
+    assert (
+        "bad.toml:2: [x] unknown key 'plugni'" in ledger.problems[0]
+        and "'sha256' is missing" in ledger.problems[1]
+    )
     assert "missing.toml" in ledger.problems[2]
 
 
 def test_a_place_that_cannot_be_is_one_line(core, monkeypatch):
     monkeypatch.setenv("GENZOO_ZOO", "x" * 300)
     ledger = load_ledgers(core)
-    assert set(ledger) == {"dcgan", "pixelcnn"} and len(ledger.problems) == 1 and "name is too long" in ledger.problems[0]
+    assert (
+        set(ledger) == {"dcgan", "pixelcnn"}
+        and len(ledger.problems) == 1
+        and "name is too long" in ledger.problems[0]
+    )
 
 
 def test_a_plugin_may_add_but_not_replace(core, site):
     write(site / "zoo_plugin_b", "new", "dcgan", "Pixel-CNN".lower().replace("-", ""), data="stranger")
     write(site / "zoo_plugin_c", "new", "other", data="another")
-    ledger = load_ledgers(core, plugins=["zoo_plugin_b/zoo.toml", "zoo_plugin_c/zoo.toml", "zoo_plugin_none/zoo.toml", "../x"])
-    assert {name: row.data for name, row in ledger.items()} == {"dcgan": "core", "pixelcnn": "core", "new": "stranger", "other": "another"}
+    ledger = load_ledgers(
+        core, plugins=["zoo_plugin_b/zoo.toml", "zoo_plugin_c/zoo.toml", "zoo_plugin_none/zoo.toml", "../x"]
+    )
+    assert {name: row.data for name, row in ledger.items()} == {
+        "dcgan": "core",
+        "pixelcnn": "core",
+        "new": "stranger",
+        "other": "another",
+    }
     assert len(ledger.problems) == 5
-    assert "zoo_plugin_b/zoo.toml: the row [dcgan] is left out: the name belongs to [dcgan] of" in ledger.problems[0]
+    assert (
+        "zoo_plugin_b/zoo.toml: the row [dcgan] is left out: the name belongs to [dcgan] of"
+        in ledger.problems[0]
+    )
     assert "zoo_plugin_b" not in sys.modules
 
 
 def test_the_user_may_replace_a_plugins_row(core, site, tmp_path):
     write(site / "zoo_plugin_d", "new", data="stranger")
-    ledger = load_ledgers(core, plugins=["zoo_plugin_d/zoo.toml"], extra=[write(tmp_path / "mine", "new", data="mine")])
+    ledger = load_ledgers(
+        core, plugins=["zoo_plugin_d/zoo.toml"], extra=[write(tmp_path / "mine", "new", data="mine")]
+    )
     assert ledger["new"].data == "mine" and ledger.problems == ()
 
 

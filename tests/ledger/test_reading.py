@@ -1,4 +1,5 @@
-"""Rows stand alone: whatever one says, or how the file is damaged, the others work, soon, and each fault is one line."""
+"""Rows stand alone: whatever one says, or how the file is damaged, the others work, soon, and each fault is
+one line."""
 
 import random
 import time
@@ -16,7 +17,9 @@ DIGEST = "ab" * 32
 
 
 def table(name, *lines, sources='"folder:x"'):
-    return "\n".join([f"[{name}]", f'sha256 = "{DIGEST}"', "bytes = 5", f"sources = [{sources}]", *lines, "", ""])
+    return "\n".join(
+        [f"[{name}]", f'sha256 = "{DIGEST}"', "bytes = 5", f"sources = [{sources}]", *lines, "", ""]
+    )
 
 
 def score(name, *lines):
@@ -42,10 +45,18 @@ class TestNewerRows:
 
     def test_a_typo_is_told_with_the_right_spelling(self):
         names, problems = read(table("a", 'licens = "MIT"'))
-        assert names == ["a"] and problems == ["zoo.toml:5: [a] unknown key 'licens'; did you mean 'licence'? (ignored)"]
+        assert names == ["a"] and problems == [
+            "zoo.toml:5: [a] unknown key 'licens'; did you mean 'licence'? (ignored)"
+        ]
 
     def test_scores_of_an_unknown_kind_are_left_out(self):
-        text = table("a") + score("a") + score("a", 'kind = "spectral"') + score("a", 'kind = "spectral"', "n = 7") + score("a", "ci = 0.1")
+        text = (
+            table("a")
+            + score("a")
+            + score("a", 'kind = "spectral"')
+            + score("a", 'kind = "spectral"', "n = 7")
+            + score("a", "ci = 0.1")
+        )
         ledger = parse_rows(text.encode(), Path("zoo.toml"))
         assert [found.kind for found in ledger["a"].scores] == ["sample", "sample"]
         assert len(ledger.problems) == 2 and "unknown key 'ci'" in ledger.problems[0]
@@ -53,13 +64,21 @@ class TestNewerRows:
         assert ledger.problems[1].endswith("(this score is left out), 2 times")
 
     def test_sources_of_an_unknown_form_are_left_out(self):
-        ledger = parse_rows(table("a", sources='"ipfs:abc", "folder:x", "folder:../y"').encode(), Path("zoo.toml"))
+        ledger = parse_rows(
+            table("a", sources='"ipfs:abc", "folder:x", "folder:../y"').encode(), Path("zoo.toml")
+        )
         assert ledger["a"].sources == ("folder:x",)
-        assert ["source 'ipfs:abc' must start with" in ledger.problems[0], "'../y'" in ledger.problems[1]] == [True, True]
+        assert [
+            "source 'ipfs:abc' must start with" in ledger.problems[0],
+            "'../y'" in ledger.problems[1],
+        ] == [True, True]
 
     def test_top_keys_and_a_mark_at_the_start(self):
         names, problems = read('\ufeffversion = 3\nauthors = ["x"]\n' + table("a"))
-        assert names == ["a"] and [problem[:28] for problem in problems] == ["zoo.toml:1: unknown key 'ver", "zoo.toml:2: unknown key 'aut"]
+        assert names == ["a"] and [problem[:28] for problem in problems] == [
+            "zoo.toml:1: unknown key 'ver",
+            "zoo.toml:2: unknown key 'aut",
+        ]
 
 
 class TestBadRows:
@@ -90,7 +109,9 @@ class TestBadRows:
         names, problems = read(bad + table("other"))
         assert "other" in names and len(problems) <= 1
 
-    @pytest.mark.parametrize("line", ["value = nan", "value = 'x'", "n = -1", "metric = 1", "metric = []", "value = true"])
+    @pytest.mark.parametrize(
+        "line", ["value = nan", "value = 'x'", "n = -1", "metric = 1", "metric = []", "value = true"]
+    )
     def test_a_bad_score_costs_that_score(self, line):
         key = line.split()[0]
         broken = "\n".join(old for old in score("a").split("\n") if not old.startswith(key)) + line + "\n"
@@ -100,7 +121,19 @@ class TestBadRows:
 
     @pytest.mark.parametrize(
         "damage",
-        ["value = ", "value = 1.5 2", "x = [", 'x = "no end', "x = '''", 'x = """', "[a.scores", "value = 1", "= 3", "\x00", "x = {"],
+        [
+            "value = ",
+            "value = 1.5 2",
+            "x = [",
+            'x = "no end',
+            "x = '''",
+            'x = """',
+            "[a.scores",
+            "value = 1",
+            "= 3",
+            "\x00",
+            "x = {",
+        ],
     )
     def test_what_is_not_toml_costs_its_own_block(self, damage):
         damaged = score("a") + damage + "\n"
@@ -114,12 +147,16 @@ class TestBadRows:
 
     def test_a_table_that_stands_twice(self):
         names, problems = read(table("a") + table("b") + table("a"))
-        assert names == ["a", "b"] and problems == ["zoo.toml:11: [a] stands twice in the file (the second is left out)"]
+        assert names == ["a", "b"] and problems == [
+            "zoo.toml:11: [a] stands twice in the file (the second is left out)"
+        ]
 
     def test_bytes_that_are_no_text_cost_their_own_block(self):
         data = (table("a") + table("b", 'data = "\udcff"') + table("c")).encode("utf-8", "surrogateescape")
         ledger = parse_rows(data, Path("zoo.toml"))
-        assert list(ledger) == ["a", "c"] and ledger.problems == ("zoo.toml:10: [b] not UTF-8 text (this part is left out)",)
+        assert list(ledger) == ["a", "c"] and ledger.problems == (
+            "zoo.toml:10: [b] not UTF-8 text (this part is left out)",
+        )
 
     def test_no_more_lines_than_a_person_reads(self):
         names, problems = read("".join(f"[m{i}]\nk{i} = 1\n" for i in range(500)) + table("good"))
@@ -137,25 +174,62 @@ class TestBadRows:
         (tmp_path / "zoo.toml").write_text(table("mine", "x = 1") + table("Bad"))
         ledger = load_ledgers(tmp_path / "core.toml", extra=[tmp_path])
         assert list(ledger) == ["a", "mine"]
-        assert [f"{tmp_path / 'core.toml'}:6: [BAD] name" in ledger.problems[0], "GENZOO_ZOO: " in ledger.problems[1]] == [True, True]
+        assert [
+            f"{tmp_path / 'core.toml'}:6: [BAD] name" in ledger.problems[0],
+            "GENZOO_ZOO: " in ledger.problems[1],
+        ] == [True, True]
 
 
 def mutated(seed):
-    """Return the core's zoo.toml, damaged in a way that `seed` chooses, and the row in which the damage is."""
+    """Return the core's zoo.toml, damaged in a way that `seed` chooses, and the row in which the damage
+    is."""
     dice, text = random.Random(seed), ZOO.read_text("utf-8")
     lines = text.split("\n")
-    headers = [number for number, line in enumerate(lines) if line.startswith("[") and not line.startswith("[[")]
+    headers = [
+        number for number, line in enumerate(lines) if line.startswith("[") and not line.startswith("[[")
+    ]
     at = dice.randrange(headers[0], len(lines) - 1)
     name = next(lines[number].strip("[]") for number in reversed(headers) if number <= at)
     line, place = lines[at], dice.randrange(len(lines[at]) + 1)
-    junk = ["[", "]", '"', "'", "{", "=", "\x00", "\x1b", "\udcff", "é", "\\", "#", ".", ",", "\t", '"""', "٣", "\u202e", "1e999", "nan"]
+    junk = [
+        "[",
+        "]",
+        '"',
+        "'",
+        "{",
+        "=",
+        "\x00",
+        "\x1b",
+        "\udcff",
+        "é",
+        "\\",
+        "#",
+        ".",
+        ",",
+        "\t",
+        '"""',
+        "٣",
+        "\u202e",
+        "1e999",
+        "nan",
+    ]
     kinds = {
         "delete a line": [],
         "double a line": [line, line],
         "insert junk": [line[:place] + dice.choice(junk) + line[place:]],
         "cut a line": [line[:place]],
-        "add a key": [line, f"new_key_{seed} = {dice.choice(['1', 'true', '[1, 2]', '{a = 1}', '1979-05-27', 'inf', '0xff'])}"],
-        "another value": [line.partition("=")[0] + "= " + dice.choice(["-1", "9" * 400, "9" * 5000, "[]", "{}", "''", "nan", "false"])],
+        "add a key": [
+            line,
+            (
+                f"new_key_{seed} = "
+                f"{dice.choice(['1', 'true', '[1, 2]', '{a = 1}', '1979-05-27', 'inf', '0xff'])}"
+            ),
+        ],
+        "another value": [
+            line.partition("=")[0]
+            + "= "
+            + dice.choice(["-1", "9" * 400, "9" * 5000, "[]", "{}", "''", "nan", "false"])
+        ],
         "another key": [line[:1] + dice.choice("abcxyz_") + line[2:]],
         "swap with the next": [lines[at + 1], line],
         "many parts": [line, ".".join(["a"] * 20_000) + " = 1"],
@@ -211,7 +285,9 @@ def test_no_file_within_the_limit_takes_long(number):
         parse_rows(data, Path("z"))
     except GenzooError as error:
         assert "\n" not in str(error)
-    assert time.process_time() - started < 4  # 0.05 to 1 s on a quiet machine; what is not linear takes minutes
+    assert (
+        time.process_time() - started < 4
+    )  # 0.05 to 1 s on a quiet machine; what is not linear takes minutes
 
 
 def test_lines_are_looked_up_only_where_something_is_wrong(monkeypatch):

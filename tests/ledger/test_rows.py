@@ -1,4 +1,5 @@
-"""Rows: read strictly with the line of each fault, written always the same, changed without harm to anything else."""
+"""Rows: read strictly with the line of each fault, written always the same, changed without harm to anything
+else."""
 
 import contextlib
 import subprocess
@@ -10,7 +11,17 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from genzoo.errors import GenzooError, LedgerError, StorageError
-from genzoo.ledger import LEDGER_CAP, Row, Score, add_row, format_row, parse_rows, read_rows, with_row, writing
+from genzoo.ledger import (
+    LEDGER_CAP,
+    Row,
+    Score,
+    add_row,
+    format_row,
+    parse_rows,
+    read_rows,
+    with_row,
+    writing,
+)
 from genzoo.ledger.text import load as parse
 
 DIGEST = "ab" * 32
@@ -57,7 +68,12 @@ def test_a_ledger_is_read():
     rows = parse_rows(PLAIN.encode(), Path("/x/zoo.toml"))
     row = rows["dcgan-bedrooms"]
     assert list(rows) == ["dcgan-bedrooms", "a.b"]
-    assert (row.bytes, row.plugin, row.origin, row.licence) == (7_200_000, "genzoo-dcgan", Path("/x/zoo.toml"), "")
+    assert (row.bytes, row.plugin, row.origin, row.licence) == (
+        7_200_000,
+        "genzoo-dcgan",
+        Path("/x/zoo.toml"),
+        "",
+    )
     assert row.scores == (Score(metric="KID", value=3.0, n=4379, stderr=0.1),)
     assert row.places()[1].path == Path("/x/local/x.safetensors")
 
@@ -67,19 +83,39 @@ def test_a_ledger_is_read():
     [
         ("plugin =", "plugni =", "zoo.toml:4: [dcgan-bedrooms] unknown key 'plugni'; did you mean 'plugin'?"),
         ("bytes = 7_200_000", "bytes = 0", "zoo.toml:6: [dcgan-bedrooms] bytes must lie between 1 and"),
-        ("bytes = 7_200_000", "bytes = 9_000_000_000", "zoo.toml:6: [dcgan-bedrooms] bytes must lie between 1 and"),
+        (
+            "bytes = 7_200_000",
+            "bytes = 9_000_000_000",
+            "zoo.toml:6: [dcgan-bedrooms] bytes must lie between 1 and",
+        ),
         ("bytes = 7_200_000", 'bytes = "7"', "zoo.toml:6: [dcgan-bedrooms] bytes must be a whole number"),
         ("bytes = 7_200_000", "bytes = true", "zoo.toml:6: [dcgan-bedrooms] bytes must be a whole number"),
         (DIGEST, DIGEST[1:], "zoo.toml:5: [dcgan-bedrooms] sha256 must be 64"),
         (DIGEST, "../" + DIGEST[3:], "zoo.toml:5: [dcgan-bedrooms] sha256 must be 64"),
         (DIGEST, DIGEST.upper(), "zoo.toml:5: [dcgan-bedrooms] sha256 must be 64"),
-        ("local/x.", "../x.", "zoo.toml:7: [dcgan-bedrooms] source '../x.safetensors' must be a relative path"),
-        ("folder:local", "ftp:local", "zoo.toml:7: [dcgan-bedrooms] source 'ftp:local/x.safetensors' must start with package:"),
-        ('sha256 = "' + DIGEST + '"\nbytes = 7', "bytes = 7", "zoo.toml:3: [dcgan-bedrooms] the key 'sha256' is missing"),
+        (
+            "local/x.",
+            "../x.",
+            "zoo.toml:7: [dcgan-bedrooms] source '../x.safetensors' must be a relative path",
+        ),
+        (
+            "folder:local",
+            "ftp:local",
+            "zoo.toml:7: [dcgan-bedrooms] source 'ftp:local/x.safetensors' must start with package:",
+        ),
+        (
+            'sha256 = "' + DIGEST + '"\nbytes = 7',
+            "bytes = 7",
+            "zoo.toml:3: [dcgan-bedrooms] the key 'sha256' is missing",
+        ),
         ('metric = "KID"', "metric = 1", "zoo.toml:17: [dcgan-bedrooms.scores] metric must be a text"),
         ("n = 4379", "N = 4379", "zoo.toml:19: [dcgan-bedrooms.scores] unknown key 'N'; did you mean 'n'?"),
         ("value = 3", "value = nan", "zoo.toml:18: [dcgan-bedrooms.scores] value must be a finite number"),
-        ('metric = "KID"', 'metric = "KID"\nkind = "guess"', "zoo.toml:18: [dcgan-bedrooms.scores] kind must be one of exact, elbo"),
+        (
+            'metric = "KID"',
+            'metric = "KID"\nkind = "guess"',
+            "zoo.toml:18: [dcgan-bedrooms.scores] kind must be one of exact, elbo",
+        ),
         ("[dcgan-bedrooms]", "[DCGAN]", "zoo.toml:3: [DCGAN] name 'DCGAN' must match"),
         ('["a.b"]', "[a.b]", "zoo.toml:23: [a] unknown key 'b'"),
         ('["a.b"]', "[con]", "zoo.toml:23: [con] name 'con' is a device name"),
@@ -98,8 +134,12 @@ def test_text_that_tomllib_chokes_on():
     assert fault("[a]\nx = " + "[" * 100_000).startswith("zoo.toml:2: not valid TOML")
     assert fault(b"[a]\nx = '\xff'").startswith("zoo.toml:2: not UTF-8")
     assert fault("a = 1979-99-99").startswith("zoo.toml:1: not valid TOML")
-    assert "scores must be a list" in fault(f'[a]\nsha256 = "{DIGEST}"\nbytes = 1\nsources = ["folder:x"]\nscores = 3')
-    assert "sources must name at least one place" in fault(f'[a]\nsha256 = "{DIGEST}"\nbytes = 1\nsources = []')
+    assert "scores must be a list" in fault(
+        f'[a]\nsha256 = "{DIGEST}"\nbytes = 1\nsources = ["folder:x"]\nscores = 3'
+    )
+    assert "sources must name at least one place" in fault(
+        f'[a]\nsha256 = "{DIGEST}"\nbytes = 1\nsources = []'
+    )
 
 
 def test_hostile_text_does_not_reach_the_terminal():
@@ -120,21 +160,35 @@ def test_a_large_file_is_refused(tmp_path):
 
 
 def row(name="dcgan-bedrooms", **changes):
-    return Row(**{"name": name, "sha256": DIGEST, "bytes": 5, "sources": ("folder:x.safetensors",), **changes})
+    return Row(
+        **{"name": name, "sha256": DIGEST, "bytes": 5, "sources": ("folder:x.safetensors",), **changes}
+    )
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 scores = st.builds(
-    Score, metric=texts, value=numbers, unit=texts, n=st.integers(0, 10**12), stderr=st.none() | st.floats(0, 1e300), protocol=texts,
+    Score,
+    metric=texts,
+    value=numbers,
+    unit=texts,
+    n=st.integers(0, 10**12),
+    stderr=st.none() | st.floats(0, 1e300),
+    protocol=texts,
     blocks=st.none() | st.integers(1, 10**12),
 )
 some_rows = st.builds(
-    row, st.sampled_from(["a", "b.c", "dcgan-bedrooms"]), data=texts, licence=texts, scores=st.lists(scores, max_size=3).map(tuple)
+    row,
+    st.sampled_from(["a", "b.c", "dcgan-bedrooms"]),
+    data=texts,
+    licence=texts,
+    scores=st.lists(scores, max_size=3).map(tuple),
 )
 
 
-@settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate])  # shrinking such texts takes minutes
+@settings(
+    max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate]
+)  # shrinking such texts takes minutes
 @given(some_rows)
 def test_what_is_written_reads_the_same(some):
     text = format_row(some)
@@ -142,7 +196,9 @@ def test_what_is_written_reads_the_same(some):
     assert format_row(parse_rows(text.encode(), some.origin)[some.name]) == text
 
 
-@settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate])  # shrinking such texts takes minutes
+@settings(
+    max_examples=40, deadline=None, phases=[Phase.explicit, Phase.generate]
+)  # shrinking such texts takes minutes
 @given(some_rows)
 def test_adding_keeps_all_the_rest(some):
     before = parse_rows(PLAIN.encode(), Path("zoo.toml"))
@@ -155,25 +211,46 @@ def test_adding_keeps_all_the_rest(some):
 def test_a_row_is_replaced_where_it_stands():
     text = with_row(PLAIN.replace("bytes = 7", "# why\nbytes = 7").encode(), row(), Path("z")).decode()
     assert text.startswith("# models of the zoo\n\n[dcgan-bedrooms]\nsha256 = ")
-    assert text.endswith('# why\n\n# about the next one\n["a.b"]\nsha256 = "' + DIGEST + '"\nbytes = 1\nsources = ["folder:y"]\n')
+    assert text.endswith(
+        '# why\n\n# about the next one\n["a.b"]\nsha256 = "'
+        + DIGEST
+        + '"\nbytes = 1\nsources = ["folder:y"]\n'
+    )
     assert "KID" not in text and "package:" not in text
 
 
 def test_keys_of_a_newer_genzoo_stay_in_the_file():
-    newer = PLAIN.replace("bytes = 1\n", "bytes = 1\nlater = [\n  1,\n]\n") + '["a.b".more]\nx = nan\n[other]\nbytes = 0\n'
+    newer = (
+        PLAIN.replace("bytes = 1\n", "bytes = 1\nlater = [\n  1,\n]\n")
+        + '["a.b".more]\nx = nan\n[other]\nbytes = 0\n'
+    )
     text = with_row(f"version = 2\n{newer}".encode(), row(), Path("z")).decode()
-    assert text.startswith("version = 2\n") and "later = [\n  1,\n]\n" in text and '["a.b".more]\nx = nan\n' in text
+    assert (
+        text.startswith("version = 2\n")
+        and "later = [\n  1,\n]\n" in text
+        and '["a.b".more]\nx = nan\n' in text
+    )
     assert "[other]\nbytes = 0\n" in text
 
 
 def test_keys_of_a_newer_genzoo_stay_with_the_weights_that_they_are_about():
-    newer = PLAIN.replace("n = 4379", "n = 4379\n[dcgan-bedrooms.extra]\nx = 1").replace("plugin =", "later = 1\nplugin =")
+    newer = PLAIN.replace("n = 4379", "n = 4379\n[dcgan-bedrooms.extra]\nx = 1").replace(
+        "plugin =", "later = 1\nplugin ="
+    )
     text = with_row(newer.encode(), row(licence="MIT"), Path("zoo.toml")).decode()
-    assert f'sha256 = "{DIGEST}"\nbytes = 5' in text and "\nlater = 1\n" in text and "\n[dcgan-bedrooms.extra]\nx = 1\n" in text
+    assert (
+        f'sha256 = "{DIGEST}"\nbytes = 5' in text
+        and "\nlater = 1\n" in text
+        and "\n[dcgan-bedrooms.extra]\nx = 1\n" in text
+    )
     assert parse_rows(text.encode(), Path("zoo.toml"))["dcgan-bedrooms"] == row(licence="MIT")
     assert with_row(text.encode(), row(licence="MIT"), Path("zoo.toml")).decode() == text
     other = with_row(newer.encode(), row(sha256="cd" * 32), Path("zoo.toml")).decode()
-    assert "\n# later = 1\n" in other and "\n# [dcgan-bedrooms.extra]\n# x = 1\n" in other and "extra" not in parse(other)["dcgan-bedrooms"]
+    assert (
+        "\n# later = 1\n" in other
+        and "\n# [dcgan-bedrooms.extra]\n# x = 1\n" in other
+        and "extra" not in parse(other)["dcgan-bedrooms"]
+    )
 
 
 def test_a_ledger_that_is_broken_is_not_written():
@@ -261,12 +338,15 @@ import sys
 from pathlib import Path
 from genzoo.ledger import Row, add_row
 for i in range(4):
-    add_row(Path(sys.argv[1]), Row(name=f"m{sys.argv[2]}-{i}", sha256="ab" * 32, bytes=1, sources=("folder:x",)))
+    name = f"m{sys.argv[2]}-{i}"
+    add_row(Path(sys.argv[1]), Row(name=name, sha256="ab" * 32, bytes=1, sources=("folder:x",)))
 """
 
 
 def test_several_processes_lose_no_row(tmp_path):
-    children = [subprocess.Popen([sys.executable, "-c", ADD, str(tmp_path / "zoo.toml"), str(i)]) for i in range(3)]
+    children = [
+        subprocess.Popen([sys.executable, "-c", ADD, str(tmp_path / "zoo.toml"), str(i)]) for i in range(3)
+    ]
     assert [child.wait(60) for child in children] == [0, 0, 0]
     assert len(read_rows(tmp_path / "zoo.toml")) == 12
 

@@ -17,7 +17,10 @@ REVISION = "0a" * 20
         ("folder:x.safetensors", FolderSource(Path("/base/x.safetensors"))),
         ("folder:./a/x", FolderSource(Path("/base/a/x"))),
         ("folder:/mnt/zoo/x", FolderSource(Path("/mnt/zoo/x"))),
-        (f"hf:owner/repo.v1@{REVISION}:a/x.safetensors", RepoSource("owner/repo.v1", REVISION, "a/x.safetensors")),
+        (
+            f"hf:owner/repo.v1@{REVISION}:a/x.safetensors",
+            RepoSource("owner/repo.v1", REVISION, "a/x.safetensors"),
+        ),
     ],
 )
 def test_forms(text, source):

@@ -53,7 +53,9 @@ def test_replacing_and_adding():
     assert new == 'top = 1\n[a]\nx = 2\n[ "b.c" . d ]\n'
 
 
-@pytest.mark.parametrize("value", ["", 'a"b\\c', "line\nbreak\ttab\r", "\x00\x1b\x7f", "é 漢 🛏", "\u2028\x85"])
+@pytest.mark.parametrize(
+    "value", ["", 'a"b\\c', "line\nbreak\ttab\r", "\x00\x1b\x7f", "é 漢 🛏", "\u2028\x85"]
+)
 def test_quoting(value):
     text = f"x = {quoted(value)}"
     assert load(text) == {"x": value} and "\n" not in text

@@ -1,4 +1,5 @@
-"""The evidence lower bound, held against a linear-Gaussian model, of which everything is known in closed form."""
+"""The evidence lower bound, held against a linear-Gaussian model, of which everything is known in closed
+form."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def noise(*shape, seed=0):
 
 @dataclass
 class Linear:
-    """z ~ N(0, I), x|z ~ N(Wz + b, s² I); and a q(z|x) that is not the posterior, as an encoder's never is."""
+    """z ~ N(0, I), x|z ~ N(Wz + b, s² I); and a q(z|x) that is not the posterior, as an encoder's never
+    is."""
 
     weight = doubles([1.0, -0.4], [0.3, 0.8], [-0.6, 0.5])  # (3, 2)
     bias, spread = doubles(0.2, -0.1, 0.4), 0.7
@@ -49,7 +51,9 @@ class Linear:
     def posterior(self):
         precision = torch.eye(2, dtype=torch.float64) + self.weight.T @ self.weight / self.spread**2
         covariance = torch.linalg.inv(precision)
-        return MultivariateNormal(covariance @ self.weight.T @ (self.x - self.bias) / self.spread**2, covariance)
+        return MultivariateNormal(
+            covariance @ self.weight.T @ (self.x - self.bias) / self.spread**2, covariance
+        )
 
     def log_likelihood(self, z):
         """Return log p(x|z) of z (..., 2) by the loss that a Gaussian decoder uses."""
@@ -92,7 +96,10 @@ class TestKL:
     @given(means, log_vars)
     def test_closed_form_is_that_of_torch(self, mean, log_var):
         q = Normal(doubles(mean), doubles(log_var).div(2).exp())
-        torch.testing.assert_close(elbo.kl_per_component(doubles(mean), doubles(log_var)), kl_divergence(q, Normal(0.0, 1.0)).double())
+        torch.testing.assert_close(
+            elbo.kl_per_component(doubles(mean), doubles(log_var)),
+            kl_divergence(q, Normal(0.0, 1.0)).double(),
+        )
 
     @settings(max_examples=10)
     @given(st.lists(st.tuples(st.floats(-2, 2), st.floats(-3, 1)), min_size=1, max_size=4))
@@ -109,7 +116,9 @@ class TestKL:
 
     def test_densities_are_those_of_torch(self):
         z, mean, log_var = noise(7, 3), noise(3, seed=1), noise(3, seed=2)
-        torch.testing.assert_close(elbo.log_normal(z, mean, log_var), Normal(mean, log_var.div(2).exp()).log_prob(z).sum(-1))
+        torch.testing.assert_close(
+            elbo.log_normal(z, mean, log_var), Normal(mean, log_var.div(2).exp()).log_prob(z).sum(-1)
+        )
         torch.testing.assert_close(elbo.log_prior(z), elbo.log_normal(z, torch.zeros(3), torch.zeros(3)))
 
 
@@ -130,8 +139,12 @@ class TestLinearGaussian:
 
     def test_bounds_grow_with_k_up_to_log_p(self):
         """ELBO ≤ IWAE-K ≤ log p, growing in K (Burda et al. 2016, theorem 1)."""
-        bounds = [average(elbo.iwae(LINEAR.log_weights(k, DRAWS // math.isqrt(k), seed=k))) for k in (1, 2, 8, 64)]
-        value, error = average(elbo.elbo(LINEAR.log_likelihood(LINEAR.draw(DRAWS, seed=9)), elbo.kl(LINEAR.mean, LINEAR.log_var)))
+        bounds = [
+            average(elbo.iwae(LINEAR.log_weights(k, DRAWS // math.isqrt(k), seed=k))) for k in (1, 2, 8, 64)
+        ]
+        value, error = average(
+            elbo.elbo(LINEAR.log_likelihood(LINEAR.draw(DRAWS, seed=9)), elbo.kl(LINEAR.mean, LINEAR.log_var))
+        )
         assert abs(value - bounds[0][0]) < 5 * math.hypot(error, bounds[0][1])  # at K = 1 it is the ELBO
         for (low, low_error), (high, high_error) in itertools.pairwise(bounds):
             assert high - low > 3 * math.hypot(low_error, high_error)
@@ -148,7 +161,9 @@ class TestLinearGaussian:
         one = OneLatent()
         z = elbo.reparametrise(*one.posterior, noise(5, 1))
         expected = Normal(doubles(0.0), (one.weight**2 + one.variance).sqrt()).log_prob(one.x)
-        torch.testing.assert_close(elbo.log_weight(one.log_likelihood(z), z, *one.posterior), expected.expand(5))
+        torch.testing.assert_close(
+            elbo.log_weight(one.log_likelihood(z), z, *one.posterior), expected.expand(5)
+        )
 
     def test_reparametrised_gradient_is_the_score_function_gradient(self):
         mean, log_var = LINEAR.mean.clone().requires_grad_(), LINEAR.log_var.clone().requires_grad_()
@@ -156,7 +171,9 @@ class TestLinearGaussian:
         reparametrised = torch.autograd.grad(LINEAR.log_likelihood(z).mean(), (mean, log_var))
         fixed = LINEAR.draw(4 * DRAWS, seed=1)
         value = LINEAR.log_likelihood(fixed)
-        score = torch.autograd.grad(((value - value.mean()) * elbo.log_normal(fixed, mean, log_var)).mean(), (mean, log_var))
+        score = torch.autograd.grad(
+            ((value - value.mean()) * elbo.log_normal(fixed, mean, log_var)).mean(), (mean, log_var)
+        )
         assert min(float(slope.abs().min()) for slope in reparametrised) > 0.1
         for ours, other in zip(reparametrised, score, strict=True):
             torch.testing.assert_close(ours, other, atol=0.03, rtol=0)
@@ -179,7 +196,9 @@ class TestSwitches:
     @given(st.floats(-100, 0), st.floats(0, 50), st.floats(0, 10))
     def test_beta_weighs_the_kl(self, likelihood, divergence, beta):
         assert elbo.elbo(doubles(likelihood), doubles(divergence)) == likelihood - divergence
-        assert elbo.elbo(doubles(likelihood), doubles(divergence), beta) == pytest.approx(likelihood - beta * divergence)
+        assert elbo.elbo(doubles(likelihood), doubles(divergence), beta) == pytest.approx(
+            likelihood - beta * divergence
+        )
 
     def test_free_bits_never_fall_below_the_kl(self):
         components = noise(9, 5).abs()
@@ -194,13 +213,19 @@ class TestSwitches:
 
 
 def test_elbos_of_all_images_sum_to_at_most_1():
-    """Σ exp(ELBO) ≤ 1 over all 2^6 images of a decoder with one latent, the ELBO by quadrature: exact but for rounding.
+    """Σ exp(ELBO) ≤ 1 over all 2^6 images of a decoder with one latent, the ELBO by quadrature: exact but for
+    rounding.
 
     q(z|x) lies where its image is likeliest, so that what is left without the KL sums to more than 1.
     """
-    images = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)), dtype=torch.float64).reshape(-1, 1, 2, 3)
+    images = torch.tensor(list(itertools.product([0.0, 1.0], repeat=6)), dtype=torch.float64).reshape(
+        -1, 1, 2, 3
+    )
     slopes = doubles(1.8, -1.0, 0.6, 0.4, 1.4, -2.2)
-    mean, log_var = ((2 * images - 1).flatten(1) @ slopes / 4)[:, None], torch.full((64, 1), -2.0, dtype=torch.float64)
+    mean, log_var = (
+        ((2 * images - 1).flatten(1) @ slopes / 4)[:, None],
+        torch.full((64, 1), -2.0, dtype=torch.float64),
+    )
     nodes = torch.linspace(-8, 8, 2001, dtype=torch.float64)  # ε, with its density as weight
     share = torch.softmax(-0.5 * nodes**2, 0)
     z = elbo.reparametrise(mean, log_var, nodes[:, None, None])  # (2001, 64, 1)
@@ -214,7 +239,8 @@ class TestPathGradients:
 
     @staticmethod
     def slopes(estimate, draws, repeats=4000):
-        """Return the gradient of `estimate(z, mean, log_var)` (repeats,) by μ and log σ², one for each repeat: (repeats, 4)."""
+        """Return the gradient of `estimate(z, mean, log_var)` (repeats,) by μ and log σ², one for each
+        repeat: (repeats, 4)."""
         q = torch.cat([LINEAR.mean, LINEAR.log_var]).expand(repeats, 4).clone().requires_grad_()
         mean, log_var = q[:, :2], q[:, 2:]
         z = elbo.reparametrise(mean, log_var, noise(draws, repeats, 2, seed=draws))
@@ -238,7 +264,10 @@ class TestPathGradients:
             elbo.doubly_reparametrise(z, log_weights)
             return elbo.iwae(log_weights)
 
-        self.close(self.slopes(path, 5), self.slopes(lambda z, *q: elbo.iwae(elbo.log_weight(LINEAR.log_likelihood(z), z, *q)), 5))
+        self.close(
+            self.slopes(path, 5),
+            self.slopes(lambda z, *q: elbo.iwae(elbo.log_weight(LINEAR.log_likelihood(z), z, *q)), 5),
+        )
 
     def test_at_the_posterior_every_draw_has_the_gradient_0(self):
         """Of q, in the ELBO and in the bound of K draws; that of the usual estimate is noise there."""

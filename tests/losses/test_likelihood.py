@@ -18,7 +18,9 @@ shapes = st.tuples(st.integers(1, 4), st.integers(1, 40), st.integers(1, 40))
 def test_bits_per_dim_is_nats_over_d_ln_2(shape, nats):
     d = shape[0] * shape[1] * shape[2]
     assert dimensions(shape) == d
-    assert bits_per_dim(torch.tensor([nats], dtype=torch.float64), shape).item() == pytest.approx(-nats / (d * math.log(2)))
+    assert bits_per_dim(torch.tensor([nats], dtype=torch.float64), shape).item() == pytest.approx(
+        -nats / (d * math.log(2))
+    )
 
 
 @given(shapes, st.integers(1, 8))
@@ -35,7 +37,8 @@ def test_the_mean_is_over_images():
 
 
 def test_a_dequantised_density_is_a_bound_on_masses_that_is_tight_where_the_density_is_flat():
-    """p(x) = 2 x on [0, 1]: the mass of level k of L is ((k + 1)² - k²) / L², and the bound comes close to it from below."""
+    """p(x) = 2 x on [0, 1]: the mass of level k of L is ((k + 1)² - k²) / L², and the bound comes close to it
+    from below."""
     levels = 8
     x = (torch.arange(levels, dtype=torch.float64) / (levels - 1)).view(-1, 1, 1, 1)
     k = torch.arange(levels, dtype=torch.float64)

@@ -1,4 +1,5 @@
-"""The laws of the adversarial objectives: what an optimal D reads, where nobody moves, and which way G is pulled."""
+"""The laws of the adversarial objectives: what an optimal D reads, where nobody moves, and which way G is
+pulled."""
 
 from __future__ import annotations
 
@@ -18,8 +19,12 @@ from genzoo.recipe import OBJECTIVES as NAMES
 BOUNDED = [name for name in OBJECTIVES if OBJECTIVES[name].bounded]
 EVERY = pytest.mark.parametrize("name", list(OBJECTIVES))
 counts = st.lists(st.integers(0, 9), min_size=5, max_size=5).filter(any)
-shift = st.lists(st.floats(-3, 3), min_size=5, max_size=5).map(lambda values: torch.tensor(values, dtype=torch.float64))
-numbers = st.lists(st.floats(-30, 30), min_size=1, max_size=8).map(lambda values: torch.tensor(values, dtype=torch.float64))
+shift = st.lists(st.floats(-3, 3), min_size=5, max_size=5).map(
+    lambda values: torch.tensor(values, dtype=torch.float64)
+)
+numbers = st.lists(st.floats(-30, 30), min_size=1, max_size=8).map(
+    lambda values: torch.tensor(values, dtype=torch.float64)
+)
 
 
 def shares(many):
@@ -36,7 +41,10 @@ def best_and_loss(name, p, q):
     half = (p + q) / 2
     either = (p + q).clamp(min=1e-300)
     if name in ("minimax", "non-saturating"):
-        jsd = (torch.special.xlogy(p, p / half.clamp(min=1e-300)) + torch.special.xlogy(q, q / half.clamp(min=1e-300))).sum() / 2
+        jsd = (
+            torch.special.xlogy(p, p / half.clamp(min=1e-300))
+            + torch.special.xlogy(q, q / half.clamp(min=1e-300))
+        ).sum() / 2
         return (p.clamp(min=1e-30).log() - q.clamp(min=1e-30).log()), math.log(4) - 2 * jsd
     if name == "lsgan":
         return p / either, (1 - ((p - q) ** 2 / either).sum() / 2) / 4
@@ -61,16 +69,24 @@ class TestTheOptimalDiscriminator:
 
     @pytest.mark.parametrize(
         ("name", "number", "least"),
-        [("minimax", 0, math.log(4)), ("non-saturating", 0, math.log(4)), ("lsgan", 0.5, 0.25), ("hinge", 0, 2)],
+        [
+            ("minimax", 0, math.log(4)),
+            ("non-saturating", 0, math.log(4)),
+            ("lsgan", 0.5, 0.25),
+            ("hinge", 0, 2),
+        ],
     )
     def test_where_nobody_can_tell(self, name, number, least):
         """A perfect G: the best D says the same everywhere, and its loss is known."""
         everywhere = torch.full((7,), float(number), dtype=torch.float64)
-        assert OBJECTIVES[name].discriminator_loss(everywhere, everywhere[:3]).item() == pytest.approx(least, abs=1e-12)
+        assert OBJECTIVES[name].discriminator_loss(everywhere, everywhere[:3]).item() == pytest.approx(
+            least, abs=1e-12
+        )
 
     @given(counts, counts)
     def test_on_a_line_the_critic_reads_the_distance_of_wasserstein(self, p_counts, q_counts):
-        """Points a unit apart: W = Σ |P - Q| over their cumulated shares, read by the f of slope 1 that climbs where Q leads."""
+        """Points a unit apart: W = Σ |P - Q| over their cumulated shares, read by the f of slope 1 that
+        climbs where Q leads."""
         p, q = shares(p_counts), shares(q_counts)
         lead = (q - p).cumsum(0)[:-1]
         best = torch.cat([torch.zeros(1, dtype=torch.float64), torch.sign(lead).cumsum(0)])
@@ -81,7 +97,10 @@ class TestTheOptimalDiscriminator:
     def test_no_critic_of_slope_1_reads_more(self, p_counts, q_counts, steps):
         f = torch.tensor([0.0, *steps], dtype=torch.float64).cumsum(0)
         distance = (shares(p_counts) - shares(q_counts)).cumsum(0).abs().sum()
-        assert OBJECTIVES["wasserstein"].discriminator_loss(f[drawn(p_counts)], f[drawn(q_counts)]) >= -distance - 1e-9
+        assert (
+            OBJECTIVES["wasserstein"].discriminator_loss(f[drawn(p_counts)], f[drawn(q_counts)])
+            >= -distance - 1e-9
+        )
 
 
 class TestFixedPoints:
@@ -112,7 +131,9 @@ class TestFixedPoints:
 class TestSlopes:
     @given(st.floats(-20, -0.1))
     def test_non_saturating_is_steeper_than_minimax_where_d_is_sure(self, number):
-        steep, flat = (abs(slope(OBJECTIVES[name].generator, number)) for name in ("non-saturating", "minimax"))
+        steep, flat = (
+            abs(slope(OBJECTIVES[name].generator, number)) for name in ("non-saturating", "minimax")
+        )
         assert steep > flat and steep > 0.5
 
     def test_only_minimax_dies_where_d_is_certain(self):
@@ -149,9 +170,13 @@ class TestObjective:
     @given(numbers, numbers)
     def test_the_two_games_of_2014_have_one_discriminator(self, real, fake):
         for name in ("minimax", "non-saturating"):
-            assert torch.equal(OBJECTIVES[name].discriminator_loss(real, fake), minimax.discriminator_loss(real, fake))
+            assert torch.equal(
+                OBJECTIVES[name].discriminator_loss(real, fake), minimax.discriminator_loss(real, fake)
+            )
         assert torch.equal(OBJECTIVES["minimax"].generator_loss(fake), minimax.generator_minimax(fake))
-        assert torch.equal(OBJECTIVES["non-saturating"].generator_loss(fake), minimax.generator_non_saturating(fake))
+        assert torch.equal(
+            OBJECTIVES["non-saturating"].generator_loss(fake), minimax.generator_non_saturating(fake)
+        )
 
     @pytest.mark.parametrize("name", list(OBJECTIVES))
     def test_only_wasserstein_has_no_least_loss(self, name):
@@ -169,14 +194,23 @@ class TestObjective:
         assert torch.isfinite(loss) and torch.isfinite(number.grad).all()
 
     def test_soft_labels(self):
-        """The cost of a label between real and fake is the mixture: of cross-entropy and least squares the textbook's own."""
+        """The cost of a label between real and fake is the mixture: of cross-entropy and least squares the
+        textbook's own."""
         number, label = torch.linspace(-2, 2, 9, dtype=torch.float64), 0.9
-        mixed = {name: label * o.real(number) + (1 - label) * o.fake(number) for name, o in OBJECTIVES.items()}
-        entropy = torch.nn.functional.binary_cross_entropy_with_logits(number, torch.full_like(number, label), reduction="none")
+        mixed = {
+            name: label * o.real(number) + (1 - label) * o.fake(number) for name, o in OBJECTIVES.items()
+        }
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits(
+            number, torch.full_like(number, label), reduction="none"
+        )
         torch.testing.assert_close(mixed["minimax"], entropy)
         torch.testing.assert_close(mixed["lsgan"], (number - label) ** 2 / 2 + label * (1 - label) / 2)
 
     def test_one_of_your_own(self):
         mine = Objective(real=lambda a: -a, fake=lambda a: 2 * a, generator=lambda a: -3 * a)
         real, fake = torch.tensor([1.0, 3.0]), torch.tensor([5.0])
-        assert mine.discriminator_loss(real, fake) == -2 + 10 and mine.generator_loss(fake) == -15 and mine.bounded
+        assert (
+            mine.discriminator_loss(real, fake) == -2 + 10
+            and mine.generator_loss(fake) == -15
+            and mine.bounded
+        )

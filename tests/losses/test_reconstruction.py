@@ -34,14 +34,20 @@ class TestLogistic:
     @pytest.mark.parametrize("mean", [-1.0, 0.3, 1.0])
     def test_in_single_precision_too(self, mean, log_scale):
         x = EVERY_LEVEL.float()
-        assert float(discretised_logistic(x, pixel(mean).float(), pixel(log_scale).float()).exp().sum()) == pytest.approx(1, abs=1e-4)
+        assert float(
+            discretised_logistic(x, pixel(mean).float(), pixel(log_scale).float()).exp().sum()
+        ) == pytest.approx(1, abs=1e-4)
 
     def test_each_mass_is_that_of_its_interval(self):
         mean, scale = 0.2, 0.3
-        edges = (2 * torch.arange(1, LEVELS, dtype=torch.float64) - 1) / (LEVELS - 1) - 1  # between two levels, on [-1, 1]
+        edges = (2 * torch.arange(1, LEVELS, dtype=torch.float64) - 1) / (
+            LEVELS - 1
+        ) - 1  # between two levels, on [-1, 1]
         below = torch.sigmoid((edges - mean) / scale)
         expected = torch.diff(torch.cat([torch.zeros(1), below, torch.ones(1)]).double())
-        torch.testing.assert_close(discretised_logistic(EVERY_LEVEL, pixel(mean), pixel(math.log(scale))).exp(), expected)
+        torch.testing.assert_close(
+            discretised_logistic(EVERY_LEVEL, pixel(mean), pixel(math.log(scale))).exp(), expected
+        )
 
     def test_far_tails_keep_their_logarithm_and_their_gradient(self):
         mean = pixel(-1.0).float().requires_grad_()
@@ -57,7 +63,9 @@ class TestLogistic:
 
     def test_the_nearest_level_is_the_likeliest(self):
         for level in (0, 1, 77, 254, 255):
-            assert discretised_logistic(EVERY_LEVEL, pixel(2 * level / 255 - 1), pixel(-6.0)).argmax() == level
+            assert (
+                discretised_logistic(EVERY_LEVEL, pixel(2 * level / 255 - 1), pixel(-6.0)).argmax() == level
+            )
 
 
 class TestBernoulli:

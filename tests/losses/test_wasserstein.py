@@ -36,7 +36,9 @@ class TestPenalty:
     @pytest.mark.parametrize("n", [1, 2, 64])
     def test_zero_for_a_critic_of_slope_1_in_any_batch(self, n):
         share = torch.rand(n, dtype=torch.float64)
-        assert gradient_penalty(linear(), images(n), images(n, 1), share).item() == pytest.approx(0, abs=1e-20)
+        assert gradient_penalty(linear(), images(n), images(n, 1), share).item() == pytest.approx(
+            0, abs=1e-20
+        )
 
     def test_one_norm_over_the_batch_would_not_be(self):
         """Of 64 images it is (√64 - 1)² = 49, on a perfect critic."""
@@ -45,7 +47,9 @@ class TestPenalty:
 
     @given(st.integers(1, 9), st.floats(0, 20))
     def test_squared_distance_of_the_slope_from_1(self, n, steepness):
-        told = gradient_penalty(linear(steepness), images(n), images(n, 1), torch.rand(n, dtype=torch.float64))
+        told = gradient_penalty(
+            linear(steepness), images(n), images(n, 1), torch.rand(n, dtype=torch.float64)
+        )
         assert told.item() == pytest.approx((steepness - 1) ** 2, abs=1e-9)
 
     def test_the_mean_over_images_of_their_own_slopes(self):
@@ -53,29 +57,41 @@ class TestPenalty:
         real, fake, share = images(5), images(5, 1), torch.rand(5, dtype=torch.float64)
         points = torch.stack([e * r + (1 - e) * f for e, r, f in zip(share, real, fake, strict=True)])
         expected = sum((point.norm() - 1) ** 2 for point in points) / 5
-        assert gradient_penalty(lambda x: (x**2).sum((1, 2, 3)) / 2, real, fake, share).item() == pytest.approx(expected.item())
+        assert gradient_penalty(
+            lambda x: (x**2).sum((1, 2, 3)) / 2, real, fake, share
+        ).item() == pytest.approx(expected.item())
 
     def test_it_teaches_the_critic_and_nobody_else(self):
         net, real, fake = nn.Linear(60, 1).double(), images(6).requires_grad_(), images(6, 1).requires_grad_()
-        gradient_penalty(lambda x: net(x.flatten(1)).flatten(), real, fake, torch.rand(6, dtype=torch.float64)).backward()
-        assert real.grad is None and fake.grad is None  # fakes are detached: G does not pay for the critic's slope
+        gradient_penalty(
+            lambda x: net(x.flatten(1)).flatten(), real, fake, torch.rand(6, dtype=torch.float64)
+        ).backward()
+        assert (
+            real.grad is None and fake.grad is None
+        )  # fakes are detached: G does not pay for the critic's slope
         assert net.weight.grad.abs().max() > 0
 
     def test_its_gradient_is_that_of_the_formula(self):
         """For f = w · x the penalty is (|w| - 1)², its gradient 2 (|w| - 1) w / |w|."""
         w = (3 * direction()).requires_grad_()
-        gradient_penalty(lambda x: (x * w).sum((1, 2, 3)), images(4), images(4, 1), torch.rand(4, dtype=torch.float64)).backward()
+        gradient_penalty(
+            lambda x: (x * w).sum((1, 2, 3)), images(4), images(4, 1), torch.rand(4, dtype=torch.float64)
+        ).backward()
         torch.testing.assert_close(w.grad, 4 * direction())
 
     def test_a_flat_critic_has_a_penalty_of_1_and_finite_gradients(self):
         w = torch.zeros(3, 4, 5, dtype=torch.float64, requires_grad=True)
-        told = gradient_penalty(lambda x: (x * w).sum((1, 2, 3)), images(4), images(4, 1), torch.rand(4, dtype=torch.float64))
+        told = gradient_penalty(
+            lambda x: (x * w).sum((1, 2, 3)), images(4), images(4, 1), torch.rand(4, dtype=torch.float64)
+        )
         told.backward()
         assert told.item() == 1 and torch.isfinite(w.grad).all()
 
     def test_batch_norm_takes_an_image_its_slope(self):
         """What the refusal is about: the slope at one image then depends on which others are in the batch."""
-        net = nn.Sequential(nn.Flatten(), nn.Linear(60, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)).double()
+        net = nn.Sequential(
+            nn.Flatten(), nn.Linear(60, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)
+        ).double()
         batch = images(8)
         alone = slopes(net, batch)[:4]
         with_others = slopes(net, torch.cat([batch[:4], images(4, 7)]))[:4]
@@ -96,7 +112,9 @@ class TestBetween:
         assert torch.equal(between(images(n), images(n, 1), torch.zeros(n).double()), images(n, 1))
 
     def test_the_points_hang_on_nobodys_weights(self):
-        assert not between(images(2).requires_grad_(), images(2, 1).requires_grad_(), torch.ones(2).double()).requires_grad
+        assert not between(
+            images(2).requires_grad_(), images(2, 1).requires_grad_(), torch.ones(2).double()
+        ).requires_grad
 
     def test_the_layout_in_memory_is_kept(self):
         real, fake = (images(4, seed).float().to(memory_format=torch.channels_last) for seed in (0, 1))

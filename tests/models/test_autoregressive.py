@@ -1,4 +1,5 @@
-"""Models that are a product of conditionals, on one whose conditionals can be read off: levels, drawing, completion, bad input."""
+"""Models that are a product of conditionals, on one whose conditionals can be read off: levels, drawing,
+completion, bad input."""
 
 from __future__ import annotations
 
@@ -28,17 +29,25 @@ class Chain(AutoregressiveModel):
         super().__init__()
         self.config = config
         size = config.image_shape[0] * config.image_shape[1] * config.image_shape[2]
-        self.weight = torch.nn.Parameter(torch.randn(config.levels, size, size + 1, generator=torch.Generator().manual_seed(0)))
+        self.weight = torch.nn.Parameter(
+            torch.randn(config.levels, size, size + 1, generator=torch.Generator().manual_seed(0))
+        )
 
     @property
     def levels(self):
         return self.config.levels
 
     def _predict(self, x):
-        flat = torch.cat([x.permute(0, 2, 3, 1).flatten(1), x.new_ones(len(x), 1)], 1)  # in the order of the chain rule
+        flat = torch.cat(
+            [x.permute(0, 2, 3, 1).flatten(1), x.new_ones(len(x), 1)], 1
+        )  # in the order of the chain rule
         weight = torch.cat([self.weight[..., :-1].tril(-1), self.weight[..., -1:]], 2)
         channels, height, width = self.image_shape
-        return torch.einsum("lij,nj->nli", weight, flat).view(len(x), -1, height, width, channels).permute(0, 1, 4, 2, 3)
+        return (
+            torch.einsum("lij,nj->nli", weight, flat)
+            .view(len(x), -1, height, width, channels)
+            .permute(0, 1, 4, 2, 3)
+        )
 
     def _log_mass(self, told, level):
         return told.log_softmax(1).gather(1, level[:, None])[:, 0]
@@ -140,7 +149,9 @@ def test_a_completion_comes_as_often_as_its_probability_says_whatever_is_kept():
 
 def test_of_nothing_kept_it_is_the_whole_of_everything_kept_it_is_nothing():
     model, x = chain(image_shape=(3, 2, 2)), torch.ones(2, 3, 2, 2)
-    torch.testing.assert_close(model.completion_log_prob(x, torch.zeros(2, 2, dtype=torch.bool)), model.log_prob(x))
+    torch.testing.assert_close(
+        model.completion_log_prob(x, torch.zeros(2, 2, dtype=torch.bool)), model.log_prob(x)
+    )
     assert not model.completion_log_prob(x, torch.ones(2, 2, dtype=torch.bool)).any()
     mask = torch.zeros(2, 3, 2, 2, dtype=torch.bool)
     mask[0] = True
@@ -152,7 +163,11 @@ def test_of_nothing_kept_it_is_the_whole_of_everything_kept_it_is_nothing():
 
 def test_a_completion_without_probability_is_refused():
     mask = torch.ones(3, 2, dtype=torch.bool)
-    for x, words in ((torch.full((1, 1, 3, 2), 0.4), "binarise"), (torch.zeros(1, 1, 2, 3), "shape"), (torch.zeros(3, 2), "shape")):
+    for x, words in (
+        (torch.full((1, 1, 3, 2), 0.4), "binarise"),
+        (torch.zeros(1, 1, 2, 3), "shape"),
+        (torch.zeros(3, 2), "shape"),
+    ):
         with pytest.raises(ArgumentError, match=words):
             chain().completion_log_prob(x, mask)
     with pytest.raises(ArgumentError, match="mask must be bool"):
@@ -163,10 +178,16 @@ def test_a_completion_without_probability_is_refused():
 def test_progress_is_told_after_every_pixel(n):
     model, told = chain(), []
     x = every(model)[:2]
-    done = model.complete(x, torch.zeros(3, 2, dtype=torch.bool), n, seed=0, progress=lambda *state: told.append(state))
+    done = model.complete(
+        x, torch.zeros(3, 2, dtype=torch.bool), n, seed=0, progress=lambda *state: told.append(state)
+    )
     assert {total for _, total in told} == {2 * n * 6}
     counts = [count for count, _ in told]
-    assert counts == sorted(counts) and counts[-1] == 2 * n * 6 and len(set(counts)) == 6 * -(-2 * n // model.decode_chunk)
+    assert (
+        counts == sorted(counts)
+        and counts[-1] == 2 * n * 6
+        and len(set(counts)) == 6 * -(-2 * n // model.decode_chunk)
+    )
     assert torch.equal(done, model.complete(x, torch.zeros(3, 2, dtype=torch.bool), n, seed=0))
     told.clear()
     model.sample(3, seed=0, progress=lambda *state: told.append(state))
@@ -235,7 +256,9 @@ def test_grey_levels_are_refused_by_a_model_of_black_and_white():
 
 def test_grey_where_nothing_is_observed_does_not_matter():
     model, grey = chain(), torch.full((1, 1, 3, 2), 0.4)
-    assert torch.isin(model.complete(grey, torch.zeros(3, 2, dtype=torch.bool)), torch.tensor([0.0, 1.0])).all()
+    assert torch.isin(
+        model.complete(grey, torch.zeros(3, 2, dtype=torch.bool)), torch.tensor([0.0, 1.0])
+    ).all()
 
 
 def test_256_levels_take_every_value_to_the_nearest():

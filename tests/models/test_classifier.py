@@ -1,4 +1,5 @@
-"""ClassifyingModel: features and classes of images, the same in any batch, and an answer for who asks it for samples."""
+"""ClassifyingModel: features and classes of images, the same in any batch, and an answer for who asks it for
+samples."""
 
 import class_toys
 import pytest
@@ -26,7 +27,9 @@ def test_an_image_has_the_same_features_alone_and_in_any_batch():
     together = model.features(x)
     assert together.shape == (70, class_toys.WIDTH) and together.dtype == torch.float32
     assert torch.equal(torch.cat([model.features(x[i : i + 1]) for i in range(70)]), together)
-    assert torch.equal(model.features((x * 255).round().to(torch.uint8)), model.features((x * 255).round() / 255))
+    assert torch.equal(
+        model.features((x * 255).round().to(torch.uint8)), model.features((x * 255).round() / 255)
+    )
 
 
 def test_the_mode_it_was_left_in_changes_nothing():
@@ -45,13 +48,22 @@ def test_probabilities_sum_to_one_and_follow_the_logits():
     torch.testing.assert_close(found, model.head(model.net(x)).log_softmax(1))
 
 
-@pytest.mark.parametrize(("name", "why"), [
-    ("sample", "draws no images"), ("sample_batches", "draws no images"), ("log_prob", "no likelihood"), ("bits_per_dim", "no likelihood"),
-    ("encode", "no code"), ("decode", "no code"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("sample", "draws no images"),
+        ("sample_batches", "draws no images"),
+        ("log_prob", "no likelihood"),
+        ("bits_per_dim", "no likelihood"),
+        ("encode", "no code"),
+        ("decode", "no code"),
+    ],
+)
 def test_what_it_has_not_is_explained(name, why):
     model = class_toys.net()
-    with pytest.raises(NotGenerativeError, match=rf"Net .*{why}.*features\(x\) and log_probs\(x\) are what it has"):
+    with pytest.raises(
+        NotGenerativeError, match=rf"Net .*{why}.*features\(x\) and log_probs\(x\) are what it has"
+    ):
         getattr(model, name)(4)
     assert not hasattr(model, name)
     with pytest.raises(AttributeError, match="smaple"):
@@ -72,7 +84,9 @@ def test_a_net_may_bring_images_to_its_own_size():
         model.features(images()[0])
 
 
-@pytest.mark.parametrize(("method", "answer"), [("_features", torch.zeros(64, 2, 3)), ("_logits", torch.zeros(64, 9))])
+@pytest.mark.parametrize(
+    ("method", "answer"), [("_features", torch.zeros(64, 2, 3)), ("_logits", torch.zeros(64, 9))]
+)
 def test_an_answer_of_a_wrong_shape_names_who_gave_it(method, answer):
     model = type("Odd", (class_toys.Net,), {method: lambda self, x: answer})(class_toys.NetConfig())
     with pytest.raises(CardError, match=rf"Odd\.{method} returned the shape"):

@@ -20,10 +20,15 @@ def net():
     """A generator with statistics that matter, in evaluation mode."""
     torch.manual_seed(0)
     made = nn.Sequential(
-        StridedConvTranspose2d(6, 24, (3, 5), bias=False), nn.BatchNorm2d(24), nn.ReLU(inplace=True),
-        StridedConvTranspose2d(24, 16, 4, 2, 1, bias=True), nn.BatchNorm2d(16), nn.ReLU(inplace=True),
-        StridedConvTranspose2d(16, 3, 4, 2, 1), nn.Tanh(),
-    )  # fmt: skip
+        StridedConvTranspose2d(6, 24, (3, 5), bias=False),
+        nn.BatchNorm2d(24),
+        nn.ReLU(inplace=True),
+        StridedConvTranspose2d(24, 16, 4, 2, 1, bias=True),
+        nn.BatchNorm2d(16),
+        nn.ReLU(inplace=True),
+        StridedConvTranspose2d(16, 3, 4, 2, 1),
+        nn.Tanh(),
+    )
     for norm in made:
         if isinstance(norm, nn.BatchNorm2d):
             norm.running_mean.normal_()
@@ -57,7 +62,12 @@ class TestFolding:
         assert not norms(compact(net)) and norms(net)
 
     def test_of_norms_without_gain_and_of_plain_convolutions(self, z):
-        net = nn.Sequential(nn.Conv2d(6, 8, 1), nn.BatchNorm2d(8, affine=False), nn.Conv2d(8, 4, 1, bias=False), nn.BatchNorm2d(4)).eval()
+        net = nn.Sequential(
+            nn.Conv2d(6, 8, 1),
+            nn.BatchNorm2d(8, affine=False),
+            nn.Conv2d(8, 4, 1, bias=False),
+            nn.BatchNorm2d(4),
+        ).eval()
         norms(net)[0].running_mean.fill_(0.3)
         with torch.no_grad():
             torch.testing.assert_close(compact(net)(z), net(z), rtol=0, atol=1e-6)
@@ -66,9 +76,14 @@ class TestFolding:
     def test_leaves_what_it_cannot_fold(self, z):
         """A norm that follows no convolution, one without statistics, and grouped convolutions are kept."""
         net = nn.Sequential(
-            nn.BatchNorm2d(6), nn.Conv2d(6, 6, 1, groups=2), nn.BatchNorm2d(6), nn.ReLU(), nn.BatchNorm2d(6),
-            nn.Conv2d(6, 4, 1), nn.BatchNorm2d(4, track_running_stats=False),
-        ).eval()  # fmt: skip
+            nn.BatchNorm2d(6),
+            nn.Conv2d(6, 6, 1, groups=2),
+            nn.BatchNorm2d(6),
+            nn.ReLU(),
+            nn.BatchNorm2d(6),
+            nn.Conv2d(6, 4, 1),
+            nn.BatchNorm2d(4, track_running_stats=False),
+        ).eval()
         norms(net)[0].running_mean.fill_(0.3)
         norms(net)[1].running_var.fill_(2.0)
         with torch.no_grad():
@@ -94,16 +109,27 @@ CHANGES = {
     "a step of an optimiser": lambda net: (net(torch.ones(2, 6, 1, 1)).sum().backward(), by_step(net)),
     "a weight set in place": lambda net: net[0].weight.detach().mul_(1.5),
     "new statistics": lambda net: net[1].running_mean.add_(1),
-    "other weights loaded": lambda net: net.load_state_dict({k: v * 0.5 for k, v in net.state_dict().items()}),
-    "other weights assigned": lambda net: net.load_state_dict({k: v * 0.5 for k, v in net.state_dict().items()}, assign=True),
-    "a parameter replaced": lambda net: setattr(net[0], "weight", nn.Parameter(torch.ones_like(net[0].weight))),
-    "the average of other weights": lambda net: [p.data.mul_(0.9).add_(torch.ones_like(p), alpha=0.1) for p in net.parameters()],
+    "other weights loaded": lambda net: net.load_state_dict(
+        {k: v * 0.5 for k, v in net.state_dict().items()}
+    ),
+    "other weights assigned": lambda net: net.load_state_dict(
+        {k: v * 0.5 for k, v in net.state_dict().items()}, assign=True
+    ),
+    "a parameter replaced": lambda net: setattr(
+        net[0], "weight", nn.Parameter(torch.ones_like(net[0].weight))
+    ),
+    "the average of other weights": lambda net: [
+        p.data.mul_(0.9).add_(torch.ones_like(p), alpha=0.1) for p in net.parameters()
+    ],
     "a numpy view": lambda net: net[3].weight.detach().numpy().__imul__(1.5),
     "statistics by .data": lambda net: net[1].running_var.data.mul_(4),
     "eps": lambda net: setattr(net[1], "eps", 1.0),
     "another layer": lambda net: net.__setitem__(3, StridedConvTranspose2d(24, 16, 4, 2, 1)),
     "another activation": lambda net: net.__setitem__(2, nn.Tanh()),
-    "an attribute of a layer": lambda net: (net.__setitem__(5, nn.LeakyReLU(0.1)), setattr(net[5], "negative_slope", 0.9)),
+    "an attribute of a layer": lambda net: (
+        net.__setitem__(5, nn.LeakyReLU(0.1)),
+        setattr(net[5], "negative_slope", 0.9),
+    ),
     "training mode": lambda net: net.train(),
     "one layer in training mode": lambda net: net[1].train(),
     "a forward hook": lambda net: net[2].register_forward_hook(lambda layer, inputs, output: output * 0.5),
@@ -112,10 +138,14 @@ CHANGES = {
     "pruned": lambda net: prune.l1_unstructured(net[3], "weight", 0.5),
     "pruned, then changed": lambda net: prune.l1_unstructured(net[3], "weight", 0.5).weight_orig.data.mul_(2),
     "spectral norm": lambda net: parametrizations.spectral_norm(net[3]).eval(),
-    "weight norm": lambda net: parametrizations.weight_norm(net[3]).parametrizations.weight.original0.data.mul_(2),
+    "weight norm": lambda net: parametrizations.weight_norm(
+        net[3]
+    ).parametrizations.weight.original0.data.mul_(2),
     "orthogonal": lambda net: parametrizations.orthogonal(net[3]),
     "a subclass": lambda net: net.__setitem__(2, Louder()),
-    "the data of a parameter replaced": lambda net: setattr(net[0].weight, "data", torch.ones_like(net[0].weight)),
+    "the data of a parameter replaced": lambda net: setattr(
+        net[0].weight, "data", torch.ones_like(net[0].weight)
+    ),
 }
 
 
@@ -147,7 +177,9 @@ class TestFreshness:
 
     def test_a_global_hook_is_called(self, net, z):
         seen = []
-        hook = nn.modules.module.register_module_forward_hook(lambda layer, inputs, output: seen.append(layer))
+        hook = nn.modules.module.register_module_forward_hook(
+            lambda layer, inputs, output: seen.append(layer)
+        )
         try:
             compact(net)(z)
         finally:
@@ -155,7 +187,10 @@ class TestFreshness:
         assert net[1] in seen
 
     def test_what_is_no_sequence_of_layers_is_left_alone(self, net):
-        wrapped = torch.compile(net, backend="eager"), torch.fx.symbolic_trace(nn.Sequential(nn.Conv2d(6, 4, 1))).eval()
+        wrapped = (
+            torch.compile(net, backend="eager"),
+            torch.fx.symbolic_trace(nn.Sequential(nn.Conv2d(6, 4, 1))).eval(),
+        )
         assert all(compact(net) is net for net in wrapped)
         net.compile(backend="eager")
         assert compact(net) is net
@@ -204,7 +239,9 @@ class TestGradients:
         z.requires_grad_()
         wanted = [z, net[0].weight, net[1].bias]
         (by,) = (torch.randn(5, 3, 12, 20),)
-        ours, exact = (torch.autograd.grad((images * by).sum(), wanted) for images in (decoded(net, z), net(z)))
+        ours, exact = (
+            torch.autograd.grad((images * by).sum(), wanted) for images in (decoded(net, z), net(z))
+        )
         assert all(torch.equal(one, other) for one, other in zip(ours, exact, strict=True))
 
 
@@ -221,7 +258,11 @@ class TestPrecision:
         monkeypatch.setattr("genzoo.models.folding.fast_bf16", lambda device: True)
         made = compact(net)
         convolutions = [layer for layer in made if isinstance(layer, StridedConvTranspose2d)]
-        assert [layer.weight.dtype for layer in convolutions] == [torch.float32, torch.bfloat16, torch.bfloat16]
+        assert [layer.weight.dtype for layer in convolutions] == [
+            torch.float32,
+            torch.bfloat16,
+            torch.bfloat16,
+        ]
         seen = []
         made[-1].register_forward_hook(lambda layer, inputs, output: seen.append(inputs[0].dtype))
         made(torch.randn(1, 6, 1, 1))

@@ -34,7 +34,9 @@ def test_a_noticeable_change_is_refused_with_its_size(kind):
     told = golden.record(net)
     with torch.no_grad():
         next(reversed(list(net.parameters() if kind != "gan" else net.generator.parameters()))).add_(0.3)
-    with pytest.raises(WeightsError, match=rf"{kind}: this machine's outputs differ from the author's by \d+ grey levels"):
+    with pytest.raises(
+        WeightsError, match=rf"{kind}: this machine's outputs differ from the author's by \d+ grey levels"
+    ):
         golden.compare(net, told, kind)
 
 
@@ -47,7 +49,9 @@ def test_rounding_of_another_processor_passes():
     assert "agree" in golden.compare(net, told, "gan")
 
 
-@pytest.mark.parametrize(("factor", "agrees"), [(1 + 1e-4, True), (1.01, False), (0.99, False), (float("nan"), False)])
+@pytest.mark.parametrize(
+    ("factor", "agrees"), [(1 + 1e-4, True), (1.01, False), (0.99, False), (float("nan"), False)]
+)
 def test_likelihoods_count_where_the_pictures_are_the_same(monkeypatch, factor, agrees):
     net = Bernoulli(ToyConfig())
     told = golden.record(net)
@@ -60,8 +64,25 @@ def test_likelihoods_count_where_the_pictures_are_the_same(monkeypatch, factor, 
             golden.compare(net, told, "coin")
 
 
-BAD = [None, [], 3, "x", {}, [[]], [[1, 2]], [None, None], [["a"] * 64] * 2, [[None] * 64] * 2, [[[1]] * 64] * 2, [[float("nan")] * 64] * 2,
-       [[float("inf")] * 64] * 2, [[10**400] * 64] * 2, [[0] * 64], [[0] * 64] * 3, [[0] * 63] * 2]  # fmt: skip
+BAD = [
+    None,
+    [],
+    3,
+    "x",
+    {},
+    [[]],
+    [[1, 2]],
+    [None, None],
+    [["a"] * 64] * 2,
+    [[None] * 64] * 2,
+    [[[1]] * 64] * 2,
+    [[float("nan")] * 64] * 2,
+    [[float("inf")] * 64] * 2,
+    [[10**400] * 64] * 2,
+    [[0] * 64],
+    [[0] * 64] * 3,
+    [[0] * 63] * 2,
+]
 
 
 @pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
@@ -71,7 +92,9 @@ def test_malformed_records_are_refused(bad):
 
 
 @pytest.mark.parametrize(
-    "bad", [None, [], 3, "xx", [0.0], [0.0] * 3, ["a", "b"], [None, None], [float("nan")] * 2, {"a": 1, "b": 2}], ids=range(10)
+    "bad",
+    [None, [], 3, "xx", [0.0], [0.0] * 3, ["a", "b"], [None, None], [float("nan")] * 2, {"a": 1, "b": 2}],
+    ids=range(10),
 )
 def test_malformed_likelihoods_are_refused(bad):
     net = Bernoulli(ToyConfig())

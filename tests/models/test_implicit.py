@@ -11,7 +11,9 @@ from genzoo.errors import GenzooError, NoDensityError
 
 @pytest.mark.parametrize("ask", ["log_prob", "bits_per_dim"])
 def test_asked_for_a_likelihood_it_teaches(ask):
-    with pytest.raises(NoDensityError, match=r"ToyGAN has no likelihood: it defines p\(x\) only through its samples G\(z\)") as caught:
+    with pytest.raises(
+        NoDensityError, match=r"ToyGAN has no likelihood: it defines p\(x\) only through its samples G\(z\)"
+    ) as caught:
         getattr(toys.gan(), ask)(torch.zeros(1, 1, 8, 8))
     assert isinstance(caught.value, (TypeError, GenzooError))
     assert "sample()" in caught.value.hint

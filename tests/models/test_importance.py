@@ -57,7 +57,9 @@ def test_the_bound_is_the_mean_of_the_weights_in_logarithms(model):
         torch.testing.assert_close(found.bound.double(), log_w.exp().mean(0).log(), rtol=0, atol=1e-6)
         if k > 1:
             w = log_w.exp()
-            torch.testing.assert_close(found.stderr.double(), w.std(0, correction=0) / w.mean(0) / k**0.5, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(
+                found.stderr.double(), w.std(0, correction=0) / w.mean(0) / k**0.5, rtol=1e-4, atol=1e-6
+            )
         assert found.stderr.isnan().all() == (k == 1)  # one draw knows nothing of its spread
 
 

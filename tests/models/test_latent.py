@@ -60,7 +60,9 @@ class TestDecode:
         """A convolution may sum in another order for another batch size: it must never be given one."""
         sizes = []
         net = toys.gan()
-        monkeypatch.setattr(ToyGAN, "_decode", lambda self, z: sizes.append(len(z)) or torch.zeros(len(z), 1, 8, 8))
+        monkeypatch.setattr(
+            ToyGAN, "_decode", lambda self, z: sizes.append(len(z)) or torch.zeros(len(z), 1, 8, 8)
+        )
         for n in (1, 16, 21):
             net.decode(torch.zeros(n, 4))
             net.sample(n, seed=0)
@@ -123,7 +125,12 @@ class TestAutoencoder:
 
     @pytest.mark.parametrize(
         ("name", "why"),
-        [("sample", "no prior"), ("sample_batches", "no prior"), ("log_prob", "no likelihood"), ("bits_per_dim", "no likelihood")],
+        [
+            ("sample", "no prior"),
+            ("sample_batches", "no prior"),
+            ("log_prob", "no likelihood"),
+            ("bits_per_dim", "no likelihood"),
+        ],
     )
     def test_it_says_why(self, name, why):
         net = Coder(ToyConfig())

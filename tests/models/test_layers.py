@@ -98,7 +98,9 @@ class TestLatentDropout:
 
 
 def test_layers_in_a_row_show_z_to_those_that_ask():
-    net = LatentSequential(nn.ConvTranspose2d(5, 8, 3), LatentDropout(8, 5), nn.ReLU(), LatentDropout(8, 5)).eval()
+    net = LatentSequential(
+        nn.ConvTranspose2d(5, 8, 3), LatentDropout(8, 5), nn.ReLU(), LatentDropout(8, 5)
+    ).eval()
     z = torch.randn(4, 5)
     x = net[0](z[:, :, None, None])
     expected = net[3](net[1](x, z).relu(), z)

@@ -1,4 +1,5 @@
-"""What the public methods promise for every model: the same images in any batch, checked arguments, modes left alone."""
+"""What the public methods promise for every model: the same images in any batch, checked arguments, modes
+left alone."""
 
 from __future__ import annotations
 
@@ -14,11 +15,32 @@ from genzoo.errors import ArgumentError, CardError, UnknownNameError
 from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, LatentModel, Model, model
 from genzoo.models.model import check_count
 
-SAMPLERS = {"gan": toys.gan, "uniform": lambda: UniformGAN(ToyConfig()), "bernoulli": lambda: Bernoulli(ToyConfig())}
+SAMPLERS = {
+    "gan": toys.gan,
+    "uniform": lambda: UniformGAN(ToyConfig()),
+    "bernoulli": lambda: Bernoulli(ToyConfig()),
+}
 WRONG_COUNTS = [
-    0, -1, -(10**30), 1.5, 16.0, True, False, "3", b"3", None, [], (3,), np.float32(3), np.bool_(True), np.arange(2), torch.tensor(2.0),
-    float("nan"), pytest.param(-(10**5000), id="-huge"), pytest.param(10**5000, id="huge"),
-]  # fmt: skip
+    0,
+    -1,
+    -(10**30),
+    1.5,
+    16.0,
+    True,
+    False,
+    "3",
+    b"3",
+    None,
+    [],
+    (3,),
+    np.float32(3),
+    np.bool_(True),
+    np.arange(2),
+    torch.tensor(2.0),
+    float("nan"),
+    pytest.param(-(10**5000), id="-huge"),
+    pytest.param(10**5000, id="huge"),
+]
 
 
 @pytest.fixture(params=SAMPLERS)
@@ -75,7 +97,9 @@ class TestSample:
 
     def test_more_than_the_memory_is_answered_with_what_it_would_need(self, sampler, monkeypatch):
         monkeypatch.setattr(model, "_memory", lambda: 10 * 2**30)
-        with pytest.raises(ArgumentError, match=r"n=1000000000 would need 238\.4 GiB, this machine has 10\.0 GiB") as caught:
+        with pytest.raises(
+            ArgumentError, match=r"n=1000000000 would need 238\.4 GiB, this machine has 10\.0 GiB"
+        ) as caught:
             sampler.sample(10**9)
         assert "sample_batches" in caught.value.hint
         with pytest.raises(ArgumentError, match=r"need 59\.6 GiB"):
@@ -94,7 +118,8 @@ class TestBatches:
         assert torch.equal(torch.cat(batches), sampler.sample(37, seed=4))
 
     def test_memory_does_not_grow_with_n(self, sampler):
-        """A billion images may be asked for: they are drawn as they are taken, and a batch holds no more than itself."""
+        """A billion images may be asked for: they are drawn as they are taken, and a batch holds no more than
+        itself."""
         batches = sampler.sample_batches(10**9, seed=0, dtype=torch.uint8)
         first = next(batches)
         assert first.untyped_storage().nbytes() <= 16 * 64 * 4
@@ -116,7 +141,9 @@ class TestProgress:
 
     def test_what_cannot_be_called_is_refused_at_once(self, sampler):
         for ask in (sampler.sample, sampler.sample_batches):
-            with pytest.raises(ArgumentError, match=r"progress must be a function of \(done, total\), not True"):
+            with pytest.raises(
+                ArgumentError, match=r"progress must be a function of \(done, total\), not True"
+            ):
                 ask(1, progress=True)
 
 
@@ -148,7 +175,9 @@ class TestModes:
 
 
 class TestClasses:
-    @pytest.mark.parametrize("name", ["sample", "sample_batches", "decode", "sample_latents", "log_prob", "bits_per_dim", "encode"])
+    @pytest.mark.parametrize(
+        "name", ["sample", "sample_batches", "decode", "sample_latents", "log_prob", "bits_per_dim", "encode"]
+    )
     def test_overriding_a_public_method_is_refused(self, name):
         with pytest.raises(CardError, match=rf"Sly overrides the public method {name}\(\)") as caught:
             type("Sly", (ToyGAN,), {name: lambda self: None})
@@ -163,7 +192,9 @@ class TestClasses:
             type("Sly", (Mixin, ToyGAN), {})
         type("Harmless", (ToyGAN, Mixin), {})  # behind the checked method
 
-    @pytest.mark.parametrize("bases", [(DensityModel, ImplicitModel), (ImplicitModel, DensityModel), (Bernoulli, ToyGAN)])
+    @pytest.mark.parametrize(
+        "bases", [(DensityModel, ImplicitModel), (ImplicitModel, DensityModel), (Bernoulli, ToyGAN)]
+    )
     def test_explicit_and_implicit_is_refused(self, bases):
         with pytest.raises(CardError, match="both a DensityModel and an ImplicitModel"):
             type("Both", bases, {"exact": True})
@@ -186,7 +217,9 @@ class TestClasses:
             def _sample(self, draws):
                 return torch.zeros(draws.n, 3, 8, 8)
 
-        with pytest.raises(CardError, match=r"Odd\._sample returned images of shape \(3, 8, 8\), not \(1, 8, 8\)"):
+        with pytest.raises(
+            CardError, match=r"Odd\._sample returned images of shape \(3, 8, 8\), not \(1, 8, 8\)"
+        ):
             Odd(ToyConfig()).sample(1)
 
     def test_values_outside_the_range_are_clamped(self):

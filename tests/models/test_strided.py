@@ -1,4 +1,5 @@
-"""Strided convolutions: the stock layers' values and gradients of every order, whichever way they are computed."""
+"""Strided convolutions: the stock layers' values and gradients of every order, whichever way they are
+computed."""
 
 from __future__ import annotations
 
@@ -23,21 +24,49 @@ LAYERS = [
     pytest.param(StridedConvTranspose2d, (16, 3), HALVES, (3, 5), id="up to colours"),
     pytest.param(StridedConvTranspose2d, (17, 1), HALVES, (4, 4), id="up to grey"),
     pytest.param(StridedConv2d, (7, 5), {"kernel_size": (3, 5)}, (3, 5), id="a kernel that covers the map"),
-    pytest.param(StridedConv2d, (7, 1), {"kernel_size": (4, 4), "bias": False}, (4, 4), id="one that covers it, without a bias"),
+    pytest.param(
+        StridedConv2d,
+        (7, 1),
+        {"kernel_size": (4, 4), "bias": False},
+        (4, 4),
+        id="one that covers it, without a bias",
+    ),
     pytest.param(StridedConvTranspose2d, (5, 7), {"kernel_size": (3, 5)}, (1, 1), id="from one position"),
-    pytest.param(StridedConvTranspose2d, (5, 7), {"kernel_size": (4, 4), "bias": False}, (1, 1), id="from one, without a bias"),
+    pytest.param(
+        StridedConvTranspose2d,
+        (5, 7),
+        {"kernel_size": (4, 4), "bias": False},
+        (1, 1),
+        id="from one, without a bias",
+    ),
 ]
 # What no fast way exists for, and must be the stock layer.
 OTHERS = [
     pytest.param(StridedConv2d, (16, 16), HALVES, (7, 9), id="odd sides"),
     pytest.param(StridedConv2d, (16, 16), {**HALVES, "groups": 2}, (8, 8), id="groups"),
     pytest.param(StridedConv2d, (16, 16), {**HALVES, "dilation": 2, "padding": 1}, (16, 16), id="dilation"),
-    pytest.param(StridedConv2d, (16, 16), {**HALVES, "padding_mode": "circular"}, (8, 8), id="circular padding"),
+    pytest.param(
+        StridedConv2d, (16, 16), {**HALVES, "padding_mode": "circular"}, (8, 8), id="circular padding"
+    ),
     pytest.param(StridedConv2d, (16, 16), {"kernel_size": 3}, (8, 8), id="another kernel"),
-    pytest.param(StridedConv2d, (16, 16), {"kernel_size": 4, "stride": 2, "padding": "valid"}, (4, 4), id="padding by name"),
-    pytest.param(StridedConvTranspose2d, (16, 16), {**HALVES, "output_padding": 1}, (4, 4), id="output padding"),
+    pytest.param(
+        StridedConv2d,
+        (16, 16),
+        {"kernel_size": 4, "stride": 2, "padding": "valid"},
+        (4, 4),
+        id="padding by name",
+    ),
+    pytest.param(
+        StridedConvTranspose2d, (16, 16), {**HALVES, "output_padding": 1}, (4, 4), id="output padding"
+    ),
     pytest.param(StridedConvTranspose2d, (16, 16), {**HALVES, "groups": 4}, (4, 4), id="transposed groups"),
-    pytest.param(StridedConvTranspose2d, (16, 16), {"kernel_size": 3, "stride": 2}, (4, 4), id="another transposed kernel"),
+    pytest.param(
+        StridedConvTranspose2d,
+        (16, 16),
+        {"kernel_size": 3, "stride": 2},
+        (4, 4),
+        id="another transposed kernel",
+    ),
 ]
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 
@@ -97,7 +126,9 @@ class TestTheStockLayer:
         truth.pow(2).sum().backward()
         for mine, theirs, true in zip(*found, [truth, *(p.grad for p in exact.parameters())], strict=True):
             assert mine.dtype == theirs.dtype and mine.shape == theirs.shape
-            torch.testing.assert_close(mine.float() / true.abs().max(), true / true.abs().max(), rtol=0, atol=0.02)
+            torch.testing.assert_close(
+                mine.float() / true.abs().max(), true / true.abs().max(), rtol=0, atol=0.02
+            )
 
 
 class TestGradients:
@@ -105,7 +136,9 @@ class TestGradients:
 
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch):
-        monkeypatch.setattr(strided, "_NARROW", 2)  # so that small nets, whose differences are soon taken, go the ways of wide ones
+        monkeypatch.setattr(
+            strided, "_NARROW", 2
+        )  # so that small nets, whose differences are soon taken, go the ways of wide ones
 
     @pytest.mark.parametrize("largest", [0, 64], ids=["stock weight gradient", "matrix product"])
     @pytest.mark.parametrize("narrow", [1, 8], ids=["wide", "in blocks"])
@@ -129,18 +162,23 @@ class TestGradients:
 
     def test_a_frozen_weight_costs_nothing(self, monkeypatch):
         layer = StridedConv2d(4, 4, **HALVES).requires_grad_(False)
-        monkeypatch.setattr(strided._Weight, "forward", staticmethod(lambda *a: pytest.fail("a gradient that nobody wants")))
+        monkeypatch.setattr(
+            strided._Weight, "forward", staticmethod(lambda *a: pytest.fail("a gradient that nobody wants"))
+        )
         x = images(4, (8, 8)).requires_grad_()
         layer(x).sum().backward()
         assert x.grad is not None and layer.weight.grad is None
 
     @pytest.mark.parametrize(("layer", "side"), [(StridedConv2d, (8, 8)), (StridedConvTranspose2d, (4, 4))])
     def test_nor_does_one_whose_gradient_is_not_asked_for(self, layer, side, monkeypatch):
-        """As in a gradient penalty, which first asks for the gradient of the images alone, and then for all of its."""
+        """As in a gradient penalty, which first asks for the gradient of the images alone, and then for all
+        of its."""
         net = layer(16, 16, **HALVES)
         x = images(16, side).requires_grad_()
         real, seen = strided._Weight.forward, []
-        monkeypatch.setattr(strided._Weight, "forward", staticmethod(lambda *given: seen.append(1) or real(*given)))
+        monkeypatch.setattr(
+            strided._Weight, "forward", staticmethod(lambda *given: seen.append(1) or real(*given))
+        )
         with torch.autocast("cpu", torch.bfloat16):
             y = net(x)
         (slope,) = torch.autograd.grad(y.float().pow(2).sum(), x, create_graph=True)
@@ -151,7 +189,9 @@ class TestGradients:
     def test_only_what_backward_is_told_to(self, monkeypatch):
         nets = nn.Sequential(StridedConv2d(16, 20, **HALVES), StridedConv2d(20, 16, **HALVES))
         real, seen = strided._Weight.forward, []
-        monkeypatch.setattr(strided._Weight, "forward", staticmethod(lambda x, g: seen.append(x.shape[1]) or real(x, g)))
+        monkeypatch.setattr(
+            strided._Weight, "forward", staticmethod(lambda x, g: seen.append(x.shape[1]) or real(x, g))
+        )
         nets(images(16, (8, 8))).sum().backward(inputs=list(nets[0].parameters()))
         assert seen == [16] and nets[0].weight.grad is not None and nets[1].weight.grad is None
 
@@ -164,7 +204,11 @@ class TestTheWay:
         """Record the custom functions that are called."""
         seen = []
         real = strided._call
-        monkeypatch.setattr(strided, "_call", lambda function, *inputs: seen.append(function.__name__) or real(function, *inputs))
+        monkeypatch.setattr(
+            strided,
+            "_call",
+            lambda function, *inputs: seen.append(function.__name__) or real(function, *inputs),
+        )
         return seen
 
     def test_a_training_step_uses_all_three(self, calls):
@@ -188,11 +232,16 @@ class TestTheWay:
         assert calls == []
 
     def test_channels_last_stays_channels_last(self):
-        net = nn.Sequential(StridedConv2d(16, 24, **HALVES), StridedConvTranspose2d(24, 3, **HALVES)).to(memory_format=torch.channels_last)
+        net = nn.Sequential(StridedConv2d(16, 24, **HALVES), StridedConvTranspose2d(24, 3, **HALVES)).to(
+            memory_format=torch.channels_last
+        )
         x = images(16, (8, 8), layout=torch.channels_last).requires_grad_()
         y = net(x)
         y.sum().backward()
-        assert all(t.is_contiguous(memory_format=torch.channels_last) for t in (y, x.grad, net[0].weight.grad, net[1].weight.grad))
+        assert all(
+            t.is_contiguous(memory_format=torch.channels_last)
+            for t in (y, x.grad, net[0].weight.grad, net[1].weight.grad)
+        )
 
 
 class TestAStockLayerInAllElse:

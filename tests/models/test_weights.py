@@ -1,4 +1,5 @@
-"""Weights as bytes: the same bytes whenever saved, and every other file refused in one line that names it (rule R8)."""
+"""Weights as bytes: the same bytes whenever saved, and every other file refused in one line that names it
+(rule R8)."""
 
 from __future__ import annotations
 
@@ -41,14 +42,21 @@ class TestEncode:
         assert blob_of(build_filled(CARD, first, WHERE), storage) == first
 
     def test_nor_does_the_order_in_which_facts_were_put_down(self):
-        assert encode(toys.gan(), "toy-gan", {"b": 1, "a": 2}) == encode(toys.gan(), "toy-gan", {"a": 2, "b": 1})
+        assert encode(toys.gan(), "toy-gan", {"b": 1, "a": 2}) == encode(
+            toys.gan(), "toy-gan", {"a": 2, "b": 1}
+        )
 
     def test_memory_layout_does_not_change_the_bytes(self):
         assert blob_of(toys.gan().to(memory_format=torch.channels_last)) == blob_of(toys.gan())
 
     def test_facts(self):
         facts = facts_of(blob_of(toys.gan(width=6)), WHERE)
-        assert (facts["name"], facts["config"]["width"], facts["storage"], facts["format"]) == ("toy-gan", 6, "float32", 1)
+        assert (facts["name"], facts["config"]["width"], facts["storage"], facts["format"]) == (
+            "toy-gan",
+            6,
+            "float32",
+            1,
+        )
         assert facts["golden"]["samples"]
 
     def test_float16_halves_the_file(self):
@@ -56,7 +64,8 @@ class TestEncode:
         assert len(blob_of(big, "float16")) < 0.7 * len(blob_of(big))
 
     def test_float16_is_what_rounded_leaves(self):
-        """What was scored is what is published: rounding first changes neither the file nor the loaded model."""
+        """What was scored is what is published: rounding first changes neither the file nor the loaded
+        model."""
         net, same = toys.gan(), toys.gan()
         rounded(net, "float16")
         assert blob_of(net, "float16") == encode(same, "toy-gan", golden.record(net), "float16")
@@ -64,9 +73,13 @@ class TestEncode:
         assert all(torch.equal(value, net.state_dict()[key]) for key, value in loaded.state_dict().items())
         assert torch.equal(loaded.sample(3, seed=0), net.sample(3, seed=0))
         assert not torch.equal(same.generator[0].weight, net.generator[0].weight)
-        assert torch.equal(same.generator[1].running_var, net.generator[1].running_var)  # statistics keep all their bits
+        assert torch.equal(
+            same.generator[1].running_var, net.generator[1].running_var
+        )  # statistics keep all their bits
 
-    @pytest.mark.parametrize(("value", "storage"), [(float("nan"), "float32"), (float("inf"), "float32"), (1e5, "float16")])
+    @pytest.mark.parametrize(
+        ("value", "storage"), [(float("nan"), "float32"), (float("inf"), "float32"), (1e5, "float16")]
+    )
     def test_what_is_not_finite_is_not_published(self, value, storage):
         net = toys.gan()
         with torch.no_grad():
@@ -91,9 +104,12 @@ class TestFill:
         for one, other in zip(quick.modules(), slow.modules(), strict=True):
             assert vars(one).keys() == vars(other).keys() and one.training == other.training
         for (name, one), (_, other) in zip(quick.named_parameters(), slow.named_parameters(), strict=True):
-            assert (one.dtype, one.shape, one.requires_grad, one.device) == (other.dtype, other.shape, other.requires_grad, other.device), (
-                name
-            )
+            assert (one.dtype, one.shape, one.requires_grad, one.device) == (
+                other.dtype,
+                other.shape,
+                other.requires_grad,
+                other.device,
+            ), name
 
     def test_the_loaded_model_can_be_trained(self):
         loaded = build_filled(CARD, blob_of(toys.gan()), WHERE).train()
@@ -154,35 +170,62 @@ KEY = "generator.0.weight"
 SHAPED = toys.gan().generator[0].weight
 FAULTS = {
     "missing key": (lambda: forged(without(KEY)), "1 tensors are missing, 'generator.0.weight' among them"),
-    "odd key": (lambda: forged(changed("generator.0.weigth", SHAPED)), "1 tensors are unknown, 'generator.0.weigth' among them; did you"),
+    "odd key": (
+        lambda: forged(changed("generator.0.weigth", SHAPED)),
+        "1 tensors are unknown, 'generator.0.weigth' among them; did you",
+    ),
     "dtype": (lambda: forged(changed(KEY, SHAPED.double())), "generator.0.weight is torch.float64"),
-    "half in float32 storage": (lambda: forged(changed(KEY, SHAPED.half())), "the model expects torch.float32"),
+    "half in float32 storage": (
+        lambda: forged(changed(KEY, SHAPED.half())),
+        "the model expects torch.float32",
+    ),
     "integers": (lambda: forged(changed(KEY, SHAPED.long())), "torch.int64"),
-    "shape": (lambda: forged(changed(KEY, SHAPED.flatten())), "generator.0.weight is torch.float32 (256,), the model expects"),
-    "nan": (lambda: forged(changed(KEY, SHAPED * float("nan"))), "generator.0.weight holds NaN or infinite values"),
+    "shape": (
+        lambda: forged(changed(KEY, SHAPED.flatten())),
+        "generator.0.weight is torch.float32 (256,), the model expects",
+    ),
+    "nan": (
+        lambda: forged(changed(KEY, SHAPED * float("nan"))),
+        "generator.0.weight holds NaN or infinite values",
+    ),
     "inf": (lambda: forged(changed(KEY, SHAPED / 0)), "holds NaN or infinite values"),
     "other config": (lambda: forged(config={"width": 6}), "the model expects torch.float32"),
     "config key": (lambda: forged(config={"widht": 4}), "unknown key 'widht'; did you mean 'width'?"),
     "config self": (lambda: forged(config={"self": 4}), "unknown key 'self'"),
     "config range": (lambda: forged(config={"width": 10**12}), "width must lie between"),
     "config list": (lambda: forged(config=[1]), "its header has no config"),
-    "no config": (lambda: forged(facts={"format": 1, "storage": "float32", "golden": {}}), "its header has no config"),
+    "no config": (
+        lambda: forged(facts={"format": 1, "storage": "float32", "golden": {}}),
+        "its header has no config",
+    ),
     "storage": (lambda: forged(storage="int4"), "its header has no storage"),
     "storage list": (lambda: forged(storage=[]), "its header has no storage"),
     "golden text": (lambda: forged(golden="x"), "its header has no golden"),
     "future": (lambda: forged(format=2), "has the format 2, this genzoo reads 1"),
     "facts list": (lambda: forged(facts=[1]), "has the format [1], this genzoo reads 1"),
-    "facts text": (lambda: save({"a": SHAPED}, metadata={"genzoo": "{"}), "is not a weights file of genzoo's"),
+    "facts text": (
+        lambda: save({"a": SHAPED}, metadata={"genzoo": "{"}),
+        "is not a weights file of genzoo's",
+    ),
     "stranger": (lambda: save({"a": SHAPED}, metadata={"format": "pt"}), "is not a weights file of genzoo's"),
     "no metadata": (lambda: save({"a": SHAPED}), "is not a weights file of genzoo's"),
     "empty": (lambda: b"", "is not a weights file of genzoo's"),
     "short": (lambda: b"\x08\0\0", "is not a weights file of genzoo's"),
-    "html": (lambda: b"<!DOCTYPE html><html><body>404</body></html>" * 9, "is not a weights file of genzoo's"),
+    "html": (
+        lambda: b"<!DOCTYPE html><html><body>404</body></html>" * 9,
+        "is not a weights file of genzoo's",
+    ),
     "pickle": (lambda: b"\x80\x04\x95" + bytes(80), "is not a weights file of genzoo's"),
     "garbage": (lambda: (40).to_bytes(8, "little") + bytes(range(200)), "is not a weights file of genzoo's"),
-    "enormous header": (lambda: (2**64 - 1).to_bytes(8, "little") + b"{}", "is not a weights file of genzoo's"),
+    "enormous header": (
+        lambda: (2**64 - 1).to_bytes(8, "little") + b"{}",
+        "is not a weights file of genzoo's",
+    ),
     "deep": (lambda: _header("[" * 200_000), "is not a weights file of genzoo's"),
-    "deep facts": (lambda: _header(json.dumps({"__metadata__": {"genzoo": "[" * 200_000}})), "is not a weights file of genzoo's"),
+    "deep facts": (
+        lambda: _header(json.dumps({"__metadata__": {"genzoo": "[" * 200_000}})),
+        "is not a weights file of genzoo's",
+    ),
     "truncated": (lambda: forged()[:-7], "is damaged"),
     "half": (lambda: forged()[: len(forged()) // 2], "is not a weights file of genzoo's"),
     "without the last tensor": (lambda: forged()[:-900], "is damaged"),
@@ -191,7 +234,7 @@ FAULTS = {
     "another number format": (lambda: forged().replace(b'"F32"', b'"F4" '), "is damaged"),
     "a number format that torch has not": (lambda: _strange(), "is damaged"),
     "hostile key": (lambda: forged(changed("\x1b[31m\u202e", SHAPED)), "unknown"),
-}  # fmt: skip
+}
 
 
 def _header(text):
@@ -209,7 +252,17 @@ def _overlapping():
 def _strange():
     """Return a file that safetensors accepts and torch has no type for: KeyError, as it happens."""
     about = json.dumps({"format": 1, "config": {}, "storage": "float32", "golden": {}})
-    return _header(json.dumps({"__metadata__": {"genzoo": about}, KEY: {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]}})) + b"0"
+    return (
+        _header(
+            json.dumps(
+                {
+                    "__metadata__": {"genzoo": about},
+                    KEY: {"dtype": "F4", "shape": [2], "data_offsets": [0, 1]},
+                }
+            )
+        )
+        + b"0"
+    )
 
 
 class TestFaults:

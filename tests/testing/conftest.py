@@ -29,8 +29,12 @@ class Game(ImplicitModel):
         self.config = config
         channels, height, width = config.image_shape
         size = channels * height * width
-        self.generator = nn.Sequential(nn.Linear(config.latent_size, size), nn.BatchNorm1d(size), nn.Sigmoid())
-        self.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(size, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+        self.generator = nn.Sequential(
+            nn.Linear(config.latent_size, size), nn.BatchNorm1d(size), nn.Sigmoid()
+        )
+        self.discriminator = nn.Sequential(
+            nn.Flatten(), nn.Linear(size, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1)
+        )
 
     @property
     def latent_size(self):
@@ -53,10 +57,14 @@ class Pixels(DensityModel):
     def __init__(self, config):
         super().__init__()
         self.config = config
-        self.logits = nn.Parameter(torch.linspace(-1, 1, torch.Size(config.image_shape).numel()).reshape(config.image_shape))
+        self.logits = nn.Parameter(
+            torch.linspace(-1, 1, torch.Size(config.image_shape).numel()).reshape(config.image_shape)
+        )
 
     def _log_prob(self, x):
-        return -nn.functional.binary_cross_entropy_with_logits(self.logits.expand_as(x), x, reduction="none").sum((1, 2, 3))
+        return -nn.functional.binary_cross_entropy_with_logits(
+            self.logits.expand_as(x), x, reduction="none"
+        ).sum((1, 2, 3))
 
     def _sample(self, draws):
         return (draws.uniform(*self.image_shape) < torch.sigmoid(self.logits)).float()
@@ -119,7 +127,12 @@ def card_of(monkeypatch):
         module = types.ModuleType("a_plugin_of_the_tests")
         setattr(module, cls.__name__, cls)
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        known = {"name": "mine", "family": cls.family or Family.IMPLICIT, "summary": "a model of the tests", "recipe": Recipe()}
+        known = {
+            "name": "mine",
+            "family": cls.family or Family.IMPLICIT,
+            "summary": "a model of the tests",
+            "recipe": Recipe(),
+        }
         return Card(model=f"{module.__name__}:{cls.__name__}", **{**known, **facts})
 
     return card

@@ -38,7 +38,12 @@ def planted(kinds, made):
 def adversaries(model, loss, **more):
     return [
         Player(name="discriminator", module=model.discriminator, loss=loss, **more),
-        Player(name="generator", module=model.generator, loss=AdversarialGame(model, Recipe()).generator_loss, fresh=False),
+        Player(
+            name="generator",
+            module=model.generator,
+            loss=AdversarialGame(model, Recipe()).generator_loss,
+            fresh=False,
+        ),
     ]
 
 
@@ -46,7 +51,9 @@ def test_fakes_that_are_not_detached_are_seen(planted):
     def play(model, recipe):
         def loss(images, noise):
             fake = model._decode(torch.randn(len(images), 12, generator=noise))
-            return OBJECTIVES["minimax"].discriminator_loss(model._discriminate(images), model._discriminate(fake))
+            return OBJECTIVES["minimax"].discriminator_loss(
+                model._discriminate(images), model._discriminate(fake)
+            )
 
         return adversaries(model, loss)
 
@@ -60,7 +67,9 @@ def test_a_penalty_that_is_the_generators_too_is_seen(planted):
             # What `between` leaves out: the points of the penalty still hang on G.
             points = (images + fake) / 2
             (slope,) = torch.autograd.grad(model._discriminate(points).sum(), points, create_graph=True)
-            judged = OBJECTIVES["wasserstein"].discriminator_loss(model._discriminate(images), model._discriminate(fake.detach()))
+            judged = OBJECTIVES["wasserstein"].discriminator_loss(
+                model._discriminate(images), model._discriminate(fake.detach())
+            )
             return judged + ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean() + 0 * points.sum()
 
         return adversaries(model, loss)
@@ -90,7 +99,8 @@ def test_a_bias_that_is_forgotten_in_clipping_is_seen(planted):
 
 
 def test_a_critic_that_compares_images_is_seen(kinds, made):
-    """Batch norm is refused by name when training starts; a layer of one's own is not, and breaks the same law."""
+    """Batch norm is refused by name when training starts; a layer of one's own is not, and breaks the same
+    law."""
 
     class Mean(nn.Module):
         def forward(self, x):
@@ -99,7 +109,9 @@ def test_a_critic_that_compares_images_is_seen(kinds, made):
     class Comparing(kinds.game):
         def __init__(self, config):
             super().__init__(config)
-            self.discriminator = nn.Sequential(nn.Flatten(), Mean(), nn.Linear(24, 8), nn.Tanh(), nn.Linear(8, 1))
+            self.discriminator = nn.Sequential(
+                nn.Flatten(), Mean(), nn.Linear(24, 8), nn.Tanh(), nn.Linear(8, 1)
+            )
 
     check_game(made(Comparing), Recipe())
     with pytest.raises(LawError, match=r"depends on its own image alone.*other images of the batch"):

@@ -52,7 +52,10 @@ def test_another_model_is_refused(kinds, made):
         ("at least 2 classes apart; seen: 1", {"classes": 1}),
         ("finite", {"_features": lambda self, x: Judge._features(self, x) * torch.nan}),
         ("finite", {"_logits": lambda self, features: self.head(features) * torch.nan}),
-        ("other features of the same images", {"_features": lambda self, x: Judge._features(self, x) + torch.randn(1)}),
+        (
+            "other features of the same images",
+            {"_features": lambda self, x: Judge._features(self, x) + torch.randn(1)},
+        ),
         ("depend on that image alone", {"_features": lambda self, x: Judge._features(self, x - x.mean(0))}),
         ("equal rows", {"_features": lambda self, x: self.into(torch.zeros_like(x).flatten(1))}),
     ],

@@ -43,7 +43,9 @@ def test_a_pixel_that_sees_itself_is_refused(kinds, made):
 
     def _log_prob(self, x):
         logits = self.logits + 4 * (2 * x - 1)
-        return -torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum((1, 2, 3))
+        return -torch.nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(
+            (1, 2, 3)
+        )
 
     planted(kinds.pixels, made, r"Σ p\(x\) = \d+\.\d+ over all 64 images", _log_prob=_log_prob)
 
@@ -66,20 +68,45 @@ def test_the_number_of_levels_can_be_told(kinds, made):
 
 
 def test_nan_and_infinity_are_refused(kinds, made):
-    planted(kinds.pixels, made, "NaN or infinite", _log_prob=lambda self, x: kinds.pixels._log_prob(self, x) - math.inf)
+    planted(
+        kinds.pixels,
+        made,
+        "NaN or infinite",
+        _log_prob=lambda self, x: kinds.pixels._log_prob(self, x) - math.inf,
+    )
 
 
 def test_one_number_for_all_images_is_refused(kinds, made):
-    planted(kinds.pixels, made, r"\(\) torch.float32 for 5 images", _log_prob=lambda self, x: kinds.pixels._log_prob(self, x).mean())
+    planted(
+        kinds.pixels,
+        made,
+        r"\(\) torch.float32 for 5 images",
+        _log_prob=lambda self, x: kinds.pixels._log_prob(self, x).mean(),
+    )
 
 
 def test_noise_and_batch_statistics_are_refused(kinds, made):
-    planted(kinds.pixels, made, "alone or in a batch", _log_prob=lambda self, x: kinds.pixels._log_prob(self, x) + torch.randn(1))
-    planted(kinds.pixels, made, "alone or in a batch", _log_prob=lambda self, x: kinds.pixels._log_prob(self, x - x.mean(0)))
+    planted(
+        kinds.pixels,
+        made,
+        "alone or in a batch",
+        _log_prob=lambda self, x: kinds.pixels._log_prob(self, x) + torch.randn(1),
+    )
+    planted(
+        kinds.pixels,
+        made,
+        "alone or in a batch",
+        _log_prob=lambda self, x: kinds.pixels._log_prob(self, x - x.mean(0)),
+    )
 
 
 def test_other_units_are_refused(kinds, made):
-    planted(kinds.pixels, made, "bits/dim", lambda model: setattr(model, "bits_per_dim", lambda x: -model.log_prob(x)))
+    planted(
+        kinds.pixels,
+        made,
+        "bits/dim",
+        lambda model: setattr(model, "bits_per_dim", lambda x: -model.log_prob(x)),
+    )
 
 
 def test_a_replaced_log_prob_that_takes_any_image_is_refused(kinds, made):
@@ -114,12 +141,24 @@ def test_honest_importance_weights_pass():
     assert "Σ p(x) ≤ 1" in str(check_density(coins()))
 
 
-@pytest.mark.parametrize(("noise", "words"), [
-    (lambda x, k, seed: torch.randn(k, len(x)), "fewer draws are the first ones of more.*takes its noise from"),
-    (lambda x, k, seed: torch.linspace(-1, 1, k)[:, None].expand(-1, len(x)), "fewer draws are the first"),
-    (lambda x, k, seed: torch.arange(len(x)) - torch.arange(k)[:, None] / 8.0, "draws of its own, alone or in a batch"),
-    (lambda x, k, seed: torch.full((k, len(x)), torch.nan), "finite float32 per image.*NaN"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        (
+            lambda x, k, seed: torch.randn(k, len(x)),
+            "fewer draws are the first ones of more.*takes its noise from",
+        ),
+        (
+            lambda x, k, seed: torch.linspace(-1, 1, k)[:, None].expand(-1, len(x)),
+            "fewer draws are the first",
+        ),
+        (
+            lambda x, k, seed: torch.arange(len(x)) - torch.arange(k)[:, None] / 8.0,
+            "draws of its own, alone or in a batch",
+        ),
+        (lambda x, k, seed: torch.full((k, len(x)), torch.nan), "finite float32 per image.*NaN"),
+    ],
+)
 def test_weights_that_break_a_promise_are_refused(noise, words):
     with pytest.raises(LawError, match=words):
         check_density(coins(_log_weights=weights(noise)))
@@ -132,7 +171,9 @@ def flow(base=Flow, sides=(4, 4), **members):
 @pytest.mark.parametrize("sides", [(1, 1), (1, 2), (4, 4)])
 def test_an_honest_density_of_real_numbers_is_certified(sides):
     found = check_density(flow(sides=sides))
-    assert found.levels == 0 and "∫ p(x) dx = 1 over 1 real pixel, and samples fall where p says" in str(found)
+    assert found.levels == 0 and "∫ p(x) dx = 1 over 1 real pixel, and samples fall where p says" in str(
+        found
+    )
     assert "∫ p(x) dx = 1 over 2 real pixels" in str(found)
 
 
@@ -162,16 +203,29 @@ def plus(nats):
 
 
 IMPOSTORS = {
-    "a density that is called masses, exact": ({"levels": 256, "density": clipped}, r"exact density sums to 1.*Σ p\(x\) = \d\d+"),
-    "a density that is called masses, a bound": (
-        {"levels": 256, "exact": False, "density": clipped}, r"lower bound sums to at most 1.*Σ p\(x\) = \d\d+",
+    "a density that is called masses, exact": (
+        {"levels": 256, "density": clipped},
+        r"exact density sums to 1.*Σ p\(x\) = \d\d+",
     ),
-    "a log-determinant left out": (plus(lambda self, x: self.log_scale.sum()), "exact density integrates to 1"),
-    "a log-determinant of the wrong sign": (plus(lambda self, x: 2 * self.log_scale.sum()), "exact density integrates to 1"),
+    "a density that is called masses, a bound": (
+        {"levels": 256, "exact": False, "density": clipped},
+        r"lower bound sums to at most 1.*Σ p\(x\) = \d\d+",
+    ),
+    "a log-determinant left out": (
+        plus(lambda self, x: self.log_scale.sum()),
+        "exact density integrates to 1",
+    ),
+    "a log-determinant of the wrong sign": (
+        plus(lambda self, x: 2 * self.log_scale.sum()),
+        "exact density integrates to 1",
+    ),
     "a lost constant": (plus(lambda self, x: 0.92 * x[0].numel()), "exact density integrates to 1"),
     "a bound above the density": ({"exact": False, **plus(lambda self, x: 0.1)}, "integrates to at most 1"),
-    "a sampler of another scale": ({"_sample": lambda self, draws: 0.5 * Flow._sample(self, draws)}, "as often as p"),
-}  # fmt: skip
+    "a sampler of another scale": (
+        {"_sample": lambda self, draws: 0.5 * Flow._sample(self, draws)},
+        "as often as p",
+    ),
+}
 
 
 @pytest.mark.parametrize("bug", IMPOSTORS)
@@ -191,7 +245,13 @@ def test_a_dequantised_bound_that_forgets_the_size_of_its_cells_is_refused():
 
 def test_a_bound_is_built_small_whatever_its_size(kinds, made):
     """At 4×6 pixels no sum can be taken; the law used to be skipped without a word."""
-    planted(kinds.bound, made, "at most 1", config={}, _log_prob=lambda self, x: kinds.pixels._log_prob(self, x) + 0.1)
+    planted(
+        kinds.bound,
+        made,
+        "at most 1",
+        config={},
+        _log_prob=lambda self, x: kinds.pixels._log_prob(self, x) + 0.1,
+    )
 
 
 def test_a_density_that_cannot_be_built_small_is_told(kinds, made):

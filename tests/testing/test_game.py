@@ -65,7 +65,10 @@ def test_a_player_without_weights_is_refused(planted):
 
 def test_players_that_share_weights_are_refused(planted):
     def play(model):
-        return [Player(name="a", module=model, loss=squares(model)), Player(name="b", module=model.out, loss=squares(model))]
+        return [
+            Player(name="a", module=model, loss=squares(model)),
+            Player(name="b", module=model.out, loss=squares(model)),
+        ]
 
     planted("a and b do", play)
 
@@ -74,10 +77,16 @@ def test_players_that_share_weights_are_refused(planted):
     ("words", "loss"),
     [
         ("a scalar", lambda model: lambda images, noise: model.into(images.flatten(1))),
-        ("finite on black and white noise", lambda model: lambda images, noise: squares(model)(images, noise) * math.nan),
+        (
+            "finite on black and white noise",
+            lambda model: lambda images, noise: squares(model)(images, noise) * math.nan,
+        ),
         ("no gradient at all", lambda model: lambda images, noise: squares(model)(images, noise).detach()),
         ("a gradient of zero", lambda model: lambda images, noise: squares(model)(images, noise) * 0),
-        ("a gradient is finite", lambda model: lambda images, noise: (model.into.weight * 0).square().sum().sqrt()),
+        (
+            "a gradient is finite",
+            lambda model: lambda images, noise: (model.into.weight * 0).square().sum().sqrt(),
+        ),
     ],
 )
 def test_a_loss_that_teaches_nothing_is_refused(planted, words, loss):

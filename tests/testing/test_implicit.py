@@ -27,11 +27,18 @@ def test_another_family_is_refused(kinds, made):
 
 
 def test_a_made_up_likelihood_is_refused(kinds, made):
-    planted(kinds.game, made, r"log_prob\(x\) is accepted", lambda model: setattr(model, "log_prob", lambda x: x.sum()))
+    planted(
+        kinds.game,
+        made,
+        r"log_prob\(x\) is accepted",
+        lambda model: setattr(model, "log_prob", lambda x: x.sum()),
+    )
 
 
 def test_a_missing_network_is_refused(kinds, made):
-    planted(kinds.game, made, "a network named discriminator", lambda model: setattr(model, "discriminator", None))
+    planted(
+        kinds.game, made, "a network named discriminator", lambda model: setattr(model, "discriminator", None)
+    )
 
 
 def test_shared_weights_are_refused(kinds, made):
@@ -47,20 +54,42 @@ def test_more_than_one_number_per_image_is_refused(kinds, made):
 
 
 def test_nan_is_refused(kinds, made):
-    planted(kinds.game, made, "NaN", _discriminate=lambda self, x: kinds.game._discriminate(self, x) * torch.nan)
+    planted(
+        kinds.game, made, "NaN", _discriminate=lambda self, x: kinds.game._discriminate(self, x) * torch.nan
+    )
 
 
 def test_batch_statistics_in_evaluation_mode_are_refused(kinds, made):
-    planted(kinds.game, made, "its own image alone", _discriminate=lambda self, x: kinds.game._discriminate(self, x - x.mean(0)))
+    planted(
+        kinds.game,
+        made,
+        "its own image alone",
+        _discriminate=lambda self, x: kinds.game._discriminate(self, x - x.mean(0)),
+    )
 
 
 def test_a_discriminator_without_gradients_is_refused(kinds, made):
-    planted(kinds.game, made, "no gradient at all", _discriminate=lambda self, x: kinds.game._discriminate(self, x).detach())
-    planted(kinds.game, made, "a gradient of zero", _discriminate=lambda self, x: kinds.game._discriminate(self, x.round()) + 0 * x.sum())
+    planted(
+        kinds.game,
+        made,
+        "no gradient at all",
+        _discriminate=lambda self, x: kinds.game._discriminate(self, x).detach(),
+    )
+    planted(
+        kinds.game,
+        made,
+        "a gradient of zero",
+        _discriminate=lambda self, x: kinds.game._discriminate(self, x.round()) + 0 * x.sum(),
+    )
 
 
 def test_probabilities_instead_of_logits_are_refused(kinds, made):
-    planted(kinds.game, made, "logits, not probabilities", _discriminate=lambda self, x: kinds.game._discriminate(self, x).sigmoid())
+    planted(
+        kinds.game,
+        made,
+        "logits, not probabilities",
+        _discriminate=lambda self, x: kinds.game._discriminate(self, x).sigmoid(),
+    )
 
 
 def test_running_statistics_that_move_are_refused(kinds, made):

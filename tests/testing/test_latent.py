@@ -31,8 +31,18 @@ def test_a_wrong_latent_size_is_refused(kinds, made, size):
 
 
 def test_a_prior_that_is_not_the_one_it_says_is_refused(kinds, made):
-    planted(kinds.game, made, "drawn from the normal prior", _latents=lambda self, draws: 3 * draws.normal(self.latent_size))
-    planted(kinds.game, made, "drawn from the normal prior", _latents=lambda self, draws: draws.uniform(self.latent_size).float())
+    planted(
+        kinds.game,
+        made,
+        "drawn from the normal prior",
+        _latents=lambda self, draws: 3 * draws.normal(self.latent_size),
+    )
+    planted(
+        kinds.game,
+        made,
+        "drawn from the normal prior",
+        _latents=lambda self, draws: draws.uniform(self.latent_size).float(),
+    )
 
 
 def test_a_prior_that_nobody_knows_is_refused(kinds, made):
@@ -40,7 +50,12 @@ def test_a_prior_that_nobody_knows_is_refused(kinds, made):
 
 
 def test_latents_from_torchs_own_generator_are_refused(kinds, made):
-    planted(kinds.game, made, "take noise from draws only", _latents=lambda self, draws: torch.randn(draws.n, self.latent_size))
+    planted(
+        kinds.game,
+        made,
+        "take noise from draws only",
+        _latents=lambda self, draws: torch.randn(draws.n, self.latent_size),
+    )
 
 
 def test_latents_that_ignore_the_seed_are_refused(kinds, made):
@@ -74,11 +89,21 @@ def test_a_decoder_with_noise_is_refused(kinds, made):
 
 
 def test_a_decoder_that_ignores_z_is_refused(kinds, made):
-    planted(kinds.game, made, "another z gives another image", _decode=lambda self, z: kinds.game._decode(self, z * 0))
+    planted(
+        kinds.game,
+        made,
+        "another z gives another image",
+        _decode=lambda self, z: kinds.game._decode(self, z * 0),
+    )
 
 
 def test_a_decoder_without_gradients_is_refused(kinds, made):
-    planted(kinds.game, made, "no gradient at all", _decode=lambda self, z: kinds.game._decode(self, z.detach()).detach())
+    planted(
+        kinds.game,
+        made,
+        "no gradient at all",
+        _decode=lambda self, z: kinds.game._decode(self, z.detach()).detach(),
+    )
 
     def rounding(self, z):
         return kinds.game._decode(self, z).round() + 0 * z.sum()
@@ -95,8 +120,18 @@ def test_a_replaced_decode_that_takes_any_z_is_refused(kinds, made):
 
 
 def test_an_encoder_with_noise_or_batch_statistics_is_refused(kinds, made):
-    planted(kinds.coder, made, "that image alone", _encode=lambda self, x: kinds.coder._encode(self, x) + torch.randn(1))
-    planted(kinds.coder, made, "that image alone", _encode=lambda self, x: kinds.coder._encode(self, x - x.mean(0)))
+    planted(
+        kinds.coder,
+        made,
+        "that image alone",
+        _encode=lambda self, x: kinds.coder._encode(self, x) + torch.randn(1),
+    )
+    planted(
+        kinds.coder,
+        made,
+        "that image alone",
+        _encode=lambda self, x: kinds.coder._encode(self, x - x.mean(0)),
+    )
 
 
 def test_an_encoder_that_returns_nothing_useful_is_refused(kinds, made):

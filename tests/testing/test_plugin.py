@@ -12,7 +12,8 @@ from genzoo.testing import LawError, check_plugin
 
 @pytest.fixture
 def brought(monkeypatch):
-    """brought(**hooks): the only installed plugin answers `genzoo_<hook>` with these values; `made` is a module of the plugin's."""
+    """brought(**hooks): the only installed plugin answers `genzoo_<hook>` with these values; `made` is a
+    module of the plugin's."""
     module = types.ModuleType("made_by_the_tests")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     module.command = click.Command("greet")
@@ -20,9 +21,13 @@ def brought(monkeypatch):
 
     def bring(**hooks):
         answers = {"cards": [], **hooks}
-        plugin = types.SimpleNamespace(**{f"genzoo_{k}": hookimpl(lambda v=v: v, specname=f"genzoo_{k}") for k, v in answers.items()})
+        plugin = types.SimpleNamespace(
+            **{f"genzoo_{k}": hookimpl(lambda v=v: v, specname=f"genzoo_{k}") for k, v in answers.items()}
+        )
         about = types.SimpleNamespace(name="genzoo-made", version="1.0")
-        entry = types.SimpleNamespace(name="made", value="made", group="genzoo", dist=about, load=lambda: plugin)
+        entry = types.SimpleNamespace(
+            name="made", value="made", group="genzoo", dist=about, load=lambda: plugin
+        )
         monkeypatch.setattr(registry, "discover", lambda: [entry])
         registry.installed.cache_clear()
 
@@ -43,13 +48,28 @@ def test_everything_that_is_there_passes(brought):
 @pytest.mark.parametrize(
     ("hooks", "words"),
     [
-        ({"commands": {"greet": "made_by_the_tests:absent"}}, "'greet', made_by_the_tests:absent, cannot be loaded.*genzoo_commands"),
-        ({"commands": {"greet": "no_such_module_anywhere:command"}}, "No module named.*genzoo_commands of genzoo-made"),
-        ({"commands": {"greet": "made_by_the_tests:metric"}}, "a command is a click command; seen: .* is a function"),
-        ({"metrics": {"zero": "made_by_the_tests:absent"}}, "the metric 'zero', .*cannot be loaded.*genzoo_metrics"),
+        (
+            {"commands": {"greet": "made_by_the_tests:absent"}},
+            "'greet', made_by_the_tests:absent, cannot be loaded.*genzoo_commands",
+        ),
+        (
+            {"commands": {"greet": "no_such_module_anywhere:command"}},
+            "No module named.*genzoo_commands of genzoo-made",
+        ),
+        (
+            {"commands": {"greet": "made_by_the_tests:metric"}},
+            "a command is a click command; seen: .* is a function",
+        ),
+        (
+            {"metrics": {"zero": "made_by_the_tests:absent"}},
+            "the metric 'zero', .*cannot be loaded.*genzoo_metrics",
+        ),
         ({"metrics": {"zero": "sys:path"}}, "a metric takes .*is a list"),
         ({"metrics": {"zero": "os:getcwd"}}, "a metric takes .*too many positional arguments"),
-        ({"datasets": {"none": lambda: None}}, "a data set is opened by its split; seen: none: too many positional"),
+        (
+            {"datasets": {"none": lambda: None}},
+            "a data set is opened by its split; seen: none: too many positional",
+        ),
         ({"datasets": {"none": lambda split, more: None}}, "missing a required argument: 'more'"),
         ({"ledgers": ["genzoo/absent.toml"]}, "no genzoo/absent.toml.*wheel"),
         ({"ledgers": ["genzoo_odd/zoo.toml"]}, "a ledger can be read; seen: .*genzoo_odd/zoo.toml"),

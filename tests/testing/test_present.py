@@ -42,7 +42,9 @@ def test_a_likelihood_and_a_code_of_old_weights_are_refused(kinds, made):
             return self.logits.detach().clone()
 
         def _log_prob(self, x):
-            return -torch.nn.functional.binary_cross_entropy_with_logits(self.once().expand_as(x), x, reduction="none").sum((1, 2, 3))
+            return -torch.nn.functional.binary_cross_entropy_with_logits(
+                self.once().expand_as(x), x, reduction="none"
+            ).sum((1, 2, 3))
 
     with pytest.raises(LawError, match="present weights"):
         check_density(made(Likely))

@@ -55,7 +55,13 @@ def broken(found):
 
 
 def test_one_fault_breaks_the_laws_that_speak_of_it_and_no_others(kinds, plugged):
-    plugged(type("Broken", (kinds.game,), {"_discriminate": lambda self, x: kinds.game._discriminate(self, x).sigmoid()}))
+    plugged(
+        type(
+            "Broken",
+            (kinds.game,),
+            {"_discriminate": lambda self, x: kinds.game._discriminate(self, x).sigmoid()},
+        )
+    )
     assert broken(asked(laws("genzoo-toys"))) == ["implicit"]
 
 
@@ -86,7 +92,10 @@ def test_what_is_fixed_stays(kinds, plugged):
 
 def test_models_can_be_chosen(kinds, plug, card_of):
     plug(card_of(kinds.game), card_of(kinds.game, name="other"))
-    assert {name.rpartition("-")[0] for name in asked(laws("genzoo-toys", "other"))} == {"genzoo-toys", "other"}
+    assert {name.rpartition("-")[0] for name in asked(laws("genzoo-toys", "other"))} == {
+        "genzoo-toys",
+        "other",
+    }
     with pytest.raises(LawError, match="no absent — look at its cards: mine, other"):
         asked(laws("genzoo-toys", "absent"))["genzoo-toys-plugin"]()
 
@@ -95,7 +104,9 @@ def test_a_plugin_that_is_not_installed_is_one_broken_law(plugged, kinds):
     plugged(kinds.game)
     found = asked(laws("genzoo-toyz"))
     assert list(found) == ["genzoo-toyz-plugin"]
-    with pytest.raises(LawError, match=r"none is called 'genzoo-toyz'; did you mean 'genzoo-toys'.* pip install -e \."):
+    with pytest.raises(
+        LawError, match=r"none is called 'genzoo-toyz'; did you mean 'genzoo-toys'.* pip install -e \."
+    ):
         found["genzoo-toyz-plugin"]()
 
 
@@ -125,4 +136,6 @@ def test_any_other_error_is_a_broken_law_that_names_the_line(kinds, plugged):
 
 def test_check_model_asks_the_same(kinds, card_of):
     with pytest.raises(LawError, match="without an error"):
-        genzoo.testing.check_model(card_of(type("Broken", (kinds.game,), {"_discriminate": lambda self, x: 1 / 0})))
+        genzoo.testing.check_model(
+            card_of(type("Broken", (kinds.game,), {"_discriminate": lambda self, x: 1 / 0}))
+        )

@@ -1,4 +1,5 @@
-"""Runs that are killed by SIGKILL, at chosen moments and at any, and resumed; prints their last checkpoints' digests as JSON.
+"""Runs that are killed by SIGKILL, at chosen moments and at any, and resumed; prints their last checkpoints'
+digests as JSON.
 
 Every run is a fork of this process, which itself has never computed a gradient. Used by test_checkpoint.py:
 
@@ -26,7 +27,13 @@ from genzoo.training.loop import Run, play
 from genzoo.training.settings import settle
 
 STEPS = 12
-HARD = {"turns": {"discriminator": 2}, "ema": 0.9, "flip": True, "augment": ("color", "translation", "cutout"), "steps": STEPS}
+HARD = {
+    "turns": {"discriminator": 2},
+    "ema": 0.9,
+    "flip": True,
+    "augment": ("color", "translation", "cutout"),
+    "steps": STEPS,
+}
 HARD |= {"soft_labels": 0.3, "flipped_labels": 0.1, "instance_noise": 0.1, "replay": 0.5, "labels": 10}
 
 
@@ -36,7 +43,9 @@ def die() -> None:
 
 def between_turns(run: Run, step: int) -> None:
     turn = run._turn
-    run._turn = lambda player, *rest: die() if (run.step, player.name) == (step, "generator") else turn(player, *rest)
+    run._turn = lambda player, *rest: (
+        die() if (run.step, player.name) == (step, "generator") else turn(player, *rest)
+    )
 
 
 def half_written(run: Run, step: int) -> None:

@@ -1,4 +1,5 @@
-"""One line, repeated until it is done, of which most processes die by SIGKILL; prints as JSON what came of it.
+"""One line, repeated until it is done, of which most processes die by SIGKILL; prints as JSON what came of
+it.
 
 Every process is a fork of this one, which itself has never computed a gradient. Used by test_beginning.py:
 
@@ -20,11 +21,20 @@ from genzoo.training import conduct, loop
 from genzoo.training.report import Report
 
 STEPS = 24
-HARD = {"turns.discriminator": 2, "ema": 0.9, "flip": True, "augment": "color,translation", "replay": 0.5, "held_out": 0.0}
+HARD = {
+    "turns.discriminator": 2,
+    "ema": 0.9,
+    "flip": True,
+    "augment": "color,translation",
+    "replay": 0.5,
+    "held_out": 0.0,
+}
 
 
 def line(folder: Path) -> None:
-    outcome = zoo.train("toy-gan", "digits", folder, STEPS, resume="auto", settings=HARD, device="cpu", quiet=True)
+    outcome = zoo.train(
+        "toy-gan", "digits", folder, STEPS, resume="auto", settings=HARD, device="cpu", quiet=True
+    )
     assert outcome.finished and outcome.step == STEPS and outcome.weights is not None
 
 
@@ -64,10 +74,20 @@ def main(root: Path) -> None:
     loop.FIRST_SECONDS = loop.CHECKPOINT_SECONDS = 0.0  # after every round
     Report.checkpoint = lambda self: None  # no sample grids: they are not what is tested here
     zoo.card = toys.CARDS.__getitem__
-    murders = [lambda: in_round(1), lambda: in_round(5), lambda: after_saving(9), lambda: after_saving(10), lambda: in_round(17)]
+    murders = [
+        lambda: in_round(1),
+        lambda: in_round(5),
+        lambda: after_saving(9),
+        lambda: after_saving(10),
+        lambda: in_round(17),
+    ]
     ends = [child(root / "whole")]
     ends += [child(root / "killed", murder) for murder in murders]
-    ends += [child(root / "killed", before_publishing), child(root / "killed"), child(root / "killed", before_publishing)]
+    ends += [
+        child(root / "killed", before_publishing),
+        child(root / "killed"),
+        child(root / "killed", before_publishing),
+    ]
     steps = [json.loads(text)["step"] for text in (root / "killed" / "log.jsonl").read_text().splitlines()]
     weights = [next((root / name).glob("toy-gan-*.safetensors")).read_bytes() for name in ("whole", "killed")]
     left = sorted(path.name for path in (root / "killed").iterdir() if path.name.endswith(".tmp"))

@@ -110,14 +110,17 @@ class TestFakes:
         assert [len(z) for z in spied.drawn] == [16, 5]
 
     def test_the_gradient_through_handed_on_fakes_is_that_of_the_moved_discriminator(self, start):
-        """D has been updated since the fakes were drawn: G's gradient must be the new D's, and of G's own weights."""
+        """D has been updated since the fakes were drawn: G's gradient must be the new D's, and of G's own
+        weights."""
         run = start(model=toys.gan(dropout=0.0))
         d, g = run.players
         before = copy.deepcopy(run.model)
         run._turn(d, 0, IMAGES)
         reference = copy.deepcopy(run.model)
         key = (run.recipe.seed, d.name, 0, 0, 0)
-        for parameter, old in zip(reference.generator.parameters(), before.generator.parameters(), strict=True):
+        for parameter, old in zip(
+            reference.generator.parameters(), before.generator.parameters(), strict=True
+        ):
             assert torch.equal(parameter, old)
         z = torch.randn(16, 4, generator=generator(*key))
         reference.generator.zero_grad()
@@ -156,24 +159,39 @@ class TestLosses:
         game.discriminator_loss(IMAGES, noise(0))
         game.generator_loss(IMAGES, noise(1))
         policy = ("color", "cutout")
-        assert passed == [(16, policy, False), (16, policy, False), (16, policy, True)]  # real, fake for D, fake for G
+        assert passed == [
+            (16, policy, False),
+            (16, policy, False),
+            (16, policy, True),
+        ]  # real, fake for D, fake for G
         assert [batch.unique().item() for batch in spied.seen] == [0.25, 0.5, 0.75]  # D sees nothing else
 
     def test_the_two_halves_are_augmented_differently(self, spied):
         """One draw for both would let D compare images by their shift."""
-        AdversarialGame(spied, Recipe(augment=("cutout",))).discriminator_loss(torch.ones(16, 1, 8, 8), noise())
+        AdversarialGame(spied, Recipe(augment=("cutout",))).discriminator_loss(
+            torch.ones(16, 1, 8, 8), noise()
+        )
         real, fake = ((batch == 0.5).flatten(1) for batch in spied.seen)
         assert not torch.equal(real, fake)
 
     @pytest.mark.parametrize("name", list(OBJECTIVES))
     def test_objective(self, name):
-        """Each player minimises its loss of the recipe's objective, on numbers that no sigmoid has touched."""
+        """Each player minimises its loss of the recipe's objective, on numbers that no sigmoid has
+        touched."""
         net = toys.gan(norm=False).eval()
         game = AdversarialGame(net, Recipe(objective=name))
         with torch.no_grad():
-            real, fake = net._discriminate(IMAGES), net._discriminate(net._decode(torch.randn(16, 4, generator=noise(1))))
-        torch.testing.assert_close(game.generator_loss(IMAGES, noise(1)).detach(), OBJECTIVES[name].generator_loss(fake))
-        torch.testing.assert_close(game.discriminator_loss(IMAGES, noise(1)).detach(), OBJECTIVES[name].discriminator_loss(real, fake))
+            real, fake = (
+                net._discriminate(IMAGES),
+                net._discriminate(net._decode(torch.randn(16, 4, generator=noise(1)))),
+            )
+        torch.testing.assert_close(
+            game.generator_loss(IMAGES, noise(1)).detach(), OBJECTIVES[name].generator_loss(fake)
+        )
+        torch.testing.assert_close(
+            game.discriminator_loss(IMAGES, noise(1)).detach(),
+            OBJECTIVES[name].discriminator_loss(real, fake),
+        )
 
     @pytest.mark.parametrize("name", list(OBJECTIVES))
     def test_any_objective_trains_any_nets(self, start, name):
@@ -186,7 +204,11 @@ class TestLosses:
     def test_losses_are_float32_under_autocast(self):
         with torch.autocast("cpu", torch.bfloat16):
             game = AdversarialGame(toys.gan(), Recipe())
-            assert game.discriminator_loss(IMAGES, noise(0)).dtype == game.generator_loss(IMAGES, noise(1)).dtype == torch.float32
+            assert (
+                game.discriminator_loss(IMAGES, noise(0)).dtype
+                == game.generator_loss(IMAGES, noise(1)).dtype
+                == torch.float32
+            )
 
     @pytest.mark.parametrize("name", ["generator", "discriminator"])
     def test_a_missing_network_is_named(self, name):
@@ -256,7 +278,13 @@ class TestPenalty:
 
 class TestClipping:
     def test_every_weight_of_d_is_within_bounds_after_each_of_its_turns(self, start, monkeypatch):
-        run = start(objective="wasserstein", clip=0.01, optimizer={"all": "rmsprop"}, rate={"all": 0.1}, turns={"discriminator": 3})
+        run = start(
+            objective="wasserstein",
+            clip=0.01,
+            optimizer={"all": "rmsprop"},
+            rate={"all": 0.1},
+            turns={"discriminator": 3},
+        )
         found, turn = [], run._turn
 
         def spy(player, *given):
@@ -267,7 +295,9 @@ class TestClipping:
         monkeypatch.setattr(run, "_turn", spy)
         for _ in range(2):
             run.play_round()
-        sizes = {name: [size for who, size in found if who == name] for name in ("discriminator", "generator")}
+        sizes = {
+            name: [size for who, size in found if who == name] for name in ("discriminator", "generator")
+        }
         assert len(sizes["discriminator"]) == 6 and max(sizes["discriminator"]) <= 0.01 + 1e-9
         assert min(sizes["generator"]) > 0.01  # G's are its own business
 
@@ -303,12 +333,15 @@ class TestBursts:
     def test_a_critic_is_never_said_to_have_won(self, start):
         """Its loss is below zero as it should be; the watch is for losses that have a least value."""
         assert start().players[0].floor == 0.01
-        assert start(model=toys.gan(norm=False), objective="wasserstein", penalty=1.0).players[0].floor is None
+        assert (
+            start(model=toys.gan(norm=False), objective="wasserstein", penalty=1.0).players[0].floor is None
+        )
 
 
 class TestStatistics:
     def test_they_become_those_of_the_weights(self):
-        """After the weights moved, the running statistics are of yesterday; the estimate is exact up to its sample."""
+        """After the weights moved, the running statistics are of yesterday; the estimate is exact up to its
+        sample."""
         net = toys.gan()
         with torch.no_grad():
             net.generator[0].weight.mul_(3)

@@ -12,7 +12,16 @@ from torch.autograd import gradcheck, gradgradcheck
 from genzoo.errors import ArgumentError
 from genzoo.recipe import Recipe
 from genzoo.schema import parse
-from genzoo.training.augment import TRANSFORMS, _copied, _gathered, _Shift, augment, color, cutout, translation
+from genzoo.training.augment import (
+    TRANSFORMS,
+    _copied,
+    _gathered,
+    _Shift,
+    augment,
+    color,
+    cutout,
+    translation,
+)
 
 
 def noise(seed=0):
@@ -107,11 +116,15 @@ class TestColor:
         x.requires_grad_(True)
         (back,) = torch.autograd.grad(color(x, noise()), x, v)
         ahead = color(x + d, noise()) - color(x, noise())
-        torch.testing.assert_close((ahead * v).sum((1, 2, 3)), (d * back).sum((1, 2, 3)), rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(
+            (ahead * v).sum((1, 2, 3)), (d * back).sum((1, 2, 3)), rtol=1e-4, atol=1e-3
+        )
 
 
 class TestTranslation:
-    @pytest.mark.parametrize(("h", "w", "down", "right"), [(8, 8, 1, 1), (24, 40, 3, 5), (64, 64, 8, 8), (3, 16, 0, 2)])
+    @pytest.mark.parametrize(
+        ("h", "w", "down", "right"), [(8, 8, 1, 1), (24, 40, 3, 5), (64, 64, 8, 8), (3, 16, 0, 2)]
+    )
     def test_shifts_by_up_to_an_eighth(self, h, w, down, right):
         x = torch.zeros(1500, 1, h, w)
         x[:, 0, h // 2, w // 2] = 1
@@ -130,7 +143,9 @@ class TestTranslation:
             height, width = len(rows), len(columns)
             assert height >= 14 and width >= 14 and (~grey).sum() == height * width
             up, left = (0 if rows[0] else 16 - height), (0 if columns[0] else 16 - width)
-            torch.testing.assert_close(after[:, ~grey].view(3, height, width), before[:, up : up + height, left : left + width])
+            torch.testing.assert_close(
+                after[:, ~grey].view(3, height, width), before[:, up : up + height, left : left + width]
+            )
 
     def test_gradients(self):
         x = pictures(3, 2, 8, 8, torch.float64).requires_grad_(True)
@@ -145,7 +160,11 @@ class TestTranslation:
         assert torch.equal(back, _copied(v, -shifts))
 
     @hypothesis_settings(max_examples=40)
-    @given(st.integers(1, 9), st.integers(1, 9), st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=4))
+    @given(
+        st.integers(1, 9),
+        st.integers(1, 9),
+        st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=1, max_size=4),
+    )
     def test_the_way_of_gpus_gives_the_same(self, h, w, shifts):
         """One gather there, one copy per image here; shifts may even leave the image."""
         x = pictures(len(shifts), 2, h, w)

@@ -34,11 +34,24 @@ def toys_installed(plug):
 
 def train(folder, steps=4, name="toy-gan", **options):
     settings = {"held_out": 0.0, **options.pop("settings", {})}
-    return zoo.train(name, options.pop("data", "digits"), folder, steps, settings=settings, device="cpu", quiet=True, **options)
+    return zoo.train(
+        name,
+        options.pop("data", "digits"),
+        folder,
+        steps,
+        settings=settings,
+        device="cpu",
+        quiet=True,
+        **options,
+    )
 
 
 def files_in(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != beginning.LOCK}
+    return {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != beginning.LOCK
+    }
 
 
 HOLD = """
@@ -71,7 +84,10 @@ class TestHeld:
         monkeypatch.setattr(conduct, "open_both", during)
         assert train(tmp_path / "run").finished
         (caught,) = refusals
-        assert f"another run is at work in {tmp_path / 'run'}: this very process ({os.getpid()}) since 20" in caught.value.message
+        assert (
+            f"another run is at work in {tmp_path / 'run'}: this very process ({os.getpid()}) since 20"
+            in caught.value.message
+        )
         assert "another --out, or wait" in caught.value.hint
 
     def test_whatever_is_asked_of_a_held_folder_nothing_in_it_changes(self, tmp_path):
@@ -88,7 +104,9 @@ class TestHeld:
         (tmp_path / "run").mkdir()
         path = tmp_path / "run" / beginning.LOCK
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
-        holder = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], env=env, stdout=subprocess.PIPE, text=True)
+        holder = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(path)], env=env, stdout=subprocess.PIPE, text=True
+        )
         try:
             assert holder.stdout.readline() == "held\n"
             with pytest.raises(TrainingError, match=f"process {holder.pid} on this machine since 20"):
@@ -115,7 +133,10 @@ class TestHeld:
 
     def test_the_refusal_of_one_rank_is_that_of_all(self, tmp_path, monkeypatch):
         monkeypatch.setattr(World, "agree", lambda self, *flags: [True for _ in flags])
-        with pytest.raises(TrainingError, match="another process of the group was refused"), beginning.hold(tmp_path, World(1, 2)):
+        with (
+            pytest.raises(TrainingError, match="another process of the group was refused"),
+            beginning.hold(tmp_path, World(1, 2)),
+        ):
             pass
 
     def test_ranks_that_see_other_data_or_checkpoints_are_refused(self, start, monkeypatch):
@@ -215,7 +236,8 @@ class TestResume:
 class TestDamaged:
     @pytest.fixture
     def left(self, tmp_path, monkeypatch):
-        """Give the folder of a run whose last checkpoint, of step 4, is damaged, and the one before it, of step 3, whole."""
+        """Give the folder of a run whose last checkpoint, of step 4, is damaged, and the one before it, of
+        step 3, whole."""
         monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
         train(tmp_path / "run")
         path = tmp_path / "run" / checkpoint.NAME
@@ -225,7 +247,9 @@ class TestDamaged:
     def test_the_one_before_it_is_offered(self, left, tmp_path):
         with pytest.raises(CheckpointError, match="is damaged") as caught:
             train(left, resume=True)
-        assert caught.value.hint == "the one before it, of step 3, is whole: --resume=previous goes on from it"
+        assert (
+            caught.value.hint == "the one before it, of step 3, is whole: --resume=previous goes on from it"
+        )
         whole = train(tmp_path / "whole").weights.read_bytes()
         assert train(left, resume="previous").weights.read_bytes() == whole
 
@@ -233,7 +257,10 @@ class TestDamaged:
         whole = train(tmp_path / "whole").weights.read_bytes()
         capsys.readouterr()
         assert train(left, resume="auto").weights.read_bytes() == whole
-        assert "is damaged" in (told := capsys.readouterr().err) and "going on from the one before it, of step 3" in told
+        assert (
+            "is damaged" in (told := capsys.readouterr().err)
+            and "going on from the one before it, of step 3" in told
+        )
 
     def test_where_both_are_damaged_nothing_is_offered(self, left):
         (left / checkpoint.PREVIOUS).write_bytes(b"")
@@ -249,12 +276,15 @@ class TestDamaged:
         with pytest.raises(CheckpointError, match="there is no checkpoint at") as caught:
             train(left, resume=True)
         assert "step 3" in caught.value.hint
-        assert train(left, resume="auto").weights.read_bytes() == train(tmp_path / "whole").weights.read_bytes()
+        assert (
+            train(left, resume="auto").weights.read_bytes() == train(tmp_path / "whole").weights.read_bytes()
+        )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forks")
 def test_one_line_repeated_until_it_is_done(tmp_path):
-    """Killed five times while it trains and once before it publishes: the bits are those of one that was left in peace."""
+    """Killed five times while it trains and once before it publishes: the bits are those of one that was left
+    in peace."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE.parent)])}
     command = [sys.executable, str(HERE / "requeued_runs.py"), str(tmp_path)]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)

@@ -29,7 +29,13 @@ from genzoo.training.settings import settle
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
 HERE = Path(toys.__file__).resolve().parent / "training"
-HARD = {"turns": {"discriminator": 2}, "ema": 0.9, "flip": True, "augment": ("color", "translation", "cutout"), "steps": 6}
+HARD = {
+    "turns": {"discriminator": 2},
+    "ema": 0.9,
+    "flip": True,
+    "augment": ("color", "translation", "cutout"),
+    "steps": 6,
+}
 
 
 def everything(run):
@@ -39,7 +45,9 @@ def everything(run):
         state |= {f"average.{name}.{key}": value for key, value in average.state_dict().items()}
     for name, optimiser in run.optimisers.items():
         state |= {
-            f"optimiser.{name}.{i}.{slot}": value for i, slots in optimiser.state_dict()["state"].items() for slot, value in slots.items()
+            f"optimiser.{name}.{i}.{slot}": value
+            for i, slots in optimiser.state_dict()["state"].items()
+            for slot, value in slots.items()
         }
     return state
 
@@ -70,10 +78,15 @@ def resumed(start, folder, **recipe):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the runs are forks")
 class TestKilled:
     def test_killed_at_any_moment_the_bits_are_those_of_the_uninterrupted_run(self, tmp_path):
-        """Between two turns, half-way through writing, before and after the rename, and twice from outside; in fp32 and bf16."""
+        """Between two turns, half-way through writing, before and after the rename, and twice from outside;
+        in fp32 and bf16."""
         env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE.parent)])}
         done = subprocess.run(
-            [sys.executable, str(HERE / "killed_runs.py"), str(tmp_path)], env=env, capture_output=True, text=True, timeout=600
+            [sys.executable, str(HERE / "killed_runs.py"), str(tmp_path)],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         for precision, told in json.loads(done.stdout).items():
@@ -106,13 +119,19 @@ class TestResumed:
         ("where", "what", "instead", "suffers"),
         [
             (checkpoint, "_restore_optimiser", lambda optimiser, flat: None, "model.generator.0.weight"),
-            (averages.AveragedModel, "state_dict", lambda self, *a, **k: {}, "average.generator.module.0.weight"),
+            (
+                averages.AveragedModel,
+                "state_dict",
+                lambda self, *a, **k: {},
+                "average.generator.module.0.weight",
+            ),
             (loop, "mix", lambda *parts: next(COUNT), "model.discriminator.0.weight"),
         ],
         ids=["optimisers", "averages", "dropout"],
     )
     def test_nothing_may_be_left_out(self, start, tmp_path, where, what, instead, suffers):
-        """Without restoring each of these (or with dropout's generator just going on) the bits differ: the tests above can fail."""
+        """Without restoring each of these (or with dropout's generator just going on) the bits differ: the
+        tests above can fail."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(where, what, instead)
             whole, other = finish(start(**HARD)), resumed(start, tmp_path / "b", **HARD)
@@ -144,7 +163,10 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("change", "told"),
         [
-            ({"rate": {"generator": 2e-3}}, "'generator': 0.001}, is {'discriminator': 0.0002, 'generator': 0.002}"),
+            (
+                {"rate": {"generator": 2e-3}},
+                "'generator': 0.001}, is {'discriminator': 0.0002, 'generator': 0.002}",
+            ),
             ({"batch": 8}, "recipe: batch was 16, is 8"),
             ({"seed": 9}, "recipe: seed was 0, is 9"),
             ({"ema": 0.5}, "recipe: ema was 0.0, is 0.5"),
@@ -214,7 +236,13 @@ class TestRefused:
         assert str(left.checkpoint) in caught.value.message and str(caught.value).isprintable()
 
     @pytest.mark.parametrize(
-        "key", ["optimiser.discriminator.99.step", "optimiser.critic.0.step", "optimiser.discriminator.x.step", "model.more"]
+        "key",
+        [
+            "optimiser.discriminator.99.step",
+            "optimiser.critic.0.step",
+            "optimiser.discriminator.x.step",
+            "model.more",
+        ],
     )
     def test_odd_tensors_are_named(self, start, left, key):
         tensors, facts = checkpoint.read(left.checkpoint)
@@ -230,7 +258,8 @@ def text_of(blob):
 
 
 def with_text(blob, text):
-    """Return the checkpoint with another string of metadata: what a hand that cannot forge a digest may do."""
+    """Return the checkpoint with another string of metadata: what a hand that cannot forge a digest may
+    do."""
     return save(load(blob), metadata={"genzoo": text})
 
 
@@ -243,7 +272,9 @@ def forged(tensors, facts, **changes):
         tensor = tensors[key]
         digest.update(json.dumps([key, str(tensor.dtype), list(tensor.shape)]).encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return save(tensors, metadata={"genzoo": json.dumps({**told, "sha256": digest.hexdigest()}, sort_keys=True)})
+    return save(
+        tensors, metadata={"genzoo": json.dumps({**told, "sha256": digest.hexdigest()}, sort_keys=True)}
+    )
 
 
 ODD = [-5, -1, 0, 1, 4, 10**9, 10**18, 2**80, 0.5, -1e300, True, None, "", "4", "\x1b[31m", "x" * 5000]
@@ -261,7 +292,8 @@ def whole(tmp_path_factory, digits):
 
 class TestFacts:
     def resumes(self, start, tmp_path, blob):
-        """Return what became of going on from `blob`: the digest of the weights, or the one line that refuses it."""
+        """Return what became of going on from `blob`: the digest of the weights, or the one line that refuses
+        it."""
         (tmp_path / checkpoint.NAME).write_bytes(blob)
         run = start(**HARD)
         try:
@@ -277,8 +309,24 @@ class TestFacts:
         text = text_of(whole)
         assert '"step": 3' in text
         assert self.resumes(start, tmp_path, whole)[0] == 3
-        for step in ("2", "4", "-5", "1000000000", "Infinity", "NaN", "3.0", '"3"', "null", "[3]", "1e400", '3, "step": 3'):
-            assert self.resumes(start, tmp_path, with_text(whole, text.replace('"step": 3', f'"step": {step}'))) is None, step
+        for step in (
+            "2",
+            "4",
+            "-5",
+            "1000000000",
+            "Infinity",
+            "NaN",
+            "3.0",
+            '"3"',
+            "null",
+            "[3]",
+            "1e400",
+            '3, "step": 3',
+        ):
+            assert (
+                self.resumes(start, tmp_path, with_text(whole, text.replace('"step": 3', f'"step": {step}')))
+                is None
+            ), step
 
     def test_every_fact_is_under_the_digest(self, start, tmp_path, whole):
         told = json.loads(text_of(whole))
@@ -288,7 +336,9 @@ class TestFacts:
                     text = json.dumps({**told, key: odd}, sort_keys=True)
                     assert self.resumes(start, tmp_path, with_text(whole, text)) is None, (key, odd)
             left_out = {name: value for name, value in told.items() if name != key}
-            assert self.resumes(start, tmp_path, with_text(whole, json.dumps(left_out, sort_keys=True))) is None, key
+            assert (
+                self.resumes(start, tmp_path, with_text(whole, json.dumps(left_out, sort_keys=True))) is None
+            ), key
 
     @pytest.mark.parametrize(
         "spoil",
@@ -316,10 +366,29 @@ class TestFacts:
         (tmp_path / checkpoint.NAME).write_bytes(whole)
         tensors, facts = checkpoint.read(tmp_path / checkpoint.NAME)
         assert self.resumes(start, tmp_path, forged(tensors, facts)) is not None
-        for key in ("format", "step", "steps", "seconds", "processes", "data", "recipe", "config", "machine", "told", "curves"):
+        for key in (
+            "format",
+            "step",
+            "steps",
+            "seconds",
+            "processes",
+            "data",
+            "recipe",
+            "config",
+            "machine",
+            "told",
+            "curves",
+        ):
             for odd in (*ODD, float("inf"), float("nan")):
                 self.resumes(start, tmp_path, forged(tensors, facts, **{key: odd}))
-        for change in ({"step": 10**9}, {"step": 10**9, "steps": 10**9}, {"step": -5}, {"step": float("inf")}, {"step": "3"}, {"step": 7}):
+        for change in (
+            {"step": 10**9},
+            {"step": 10**9, "steps": 10**9},
+            {"step": -5},
+            {"step": float("inf")},
+            {"step": "3"},
+            {"step": 7},
+        ):
             assert self.resumes(start, tmp_path, forged(tensors, facts, **change)) is None, change
 
     def test_any_byte_of_the_header_may_change(self, start, tmp_path, whole):
@@ -334,14 +403,16 @@ class TestFacts:
             found = self.resumes(start, tmp_path, bytes(blob))
             refused += found is None
             if found is not None:
-                assert found[0] == expected[0] and all(torch.equal(found[1][key], value) for key, value in expected[1].items())
+                assert found[0] == expected[0] and all(
+                    torch.equal(found[1][key], value) for key, value in expected[1].items()
+                )
         assert refused > 200
 
     @pytest.mark.parametrize("key", ["__metadata__", "model.generator.0.weight"])
     def test_no_key_stands_twice(self, start, tmp_path, whole, key):
         size = int.from_bytes(whole[:8], "little")
         head, body = whole[8 : 8 + size].decode().strip(), whole[8 + size :]
-        twice = f'{head[:-1]}, {json.dumps(key)}: {json.dumps(json.loads(head)[key])}}}'.encode()
+        twice = f"{head[:-1]}, {json.dumps(key)}: {json.dumps(json.loads(head)[key])}}}".encode()
         assert self.resumes(start, tmp_path, len(twice).to_bytes(8, "little") + twice + body) is None
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -353,7 +424,9 @@ class TestFacts:
                 start(**HARD).resume()
             path.rmdir() if path.is_dir() else path.unlink()
 
-    @pytest.mark.parametrize("swap", [("generator.0.weight", "generator.3.weight"), ("discriminator.0.bias", "generator.0.bias")])
+    @pytest.mark.parametrize(
+        "swap", [("generator.0.weight", "generator.3.weight"), ("discriminator.0.bias", "generator.0.bias")]
+    )
     def test_names_are_under_the_digest(self, start, tmp_path, whole, swap):
         tensors = load(whole)
         one, other = (f"model.{name}" for name in swap)
@@ -365,7 +438,11 @@ class TestFacts:
         [
             ("model.generator.0.weight", lambda t: t.double(), r"type torch\.float64, not torch\.float32"),
             ("model.generator.0.weight", lambda t: t[:1], r"shape \(1, "),
-            ("model.generator.1.num_batches_tracked", lambda t: t.float(), r"type torch\.float32, not torch\.int64"),
+            (
+                "model.generator.1.num_batches_tracked",
+                lambda t: t.float(),
+                r"type torch\.float32, not torch\.int64",
+            ),
             ("average.generator.n_averaged", lambda t: t.float(), "n_averaged has the type"),
             ("optimiser.generator.0.exp_avg", lambda t: t[:1], r"exp_avg has the shape \(1, "),
             ("optimiser.generator.0.exp_avg", lambda t: t.half(), "exp_avg has the type torch.float16"),
@@ -376,7 +453,9 @@ class TestFacts:
         ],
         ids=range(10),
     )
-    def test_tensors_are_typed_and_nothing_is_changed_before_all_are(self, start, tmp_path, whole, key, change, told):
+    def test_tensors_are_typed_and_nothing_is_changed_before_all_are(
+        self, start, tmp_path, whole, key, change, told
+    ):
         (tmp_path / checkpoint.NAME).write_bytes(whole)
         tensors, facts = checkpoint.read(tmp_path / checkpoint.NAME)
         if change is None:
@@ -388,10 +467,21 @@ class TestFacts:
         before = {name: value.clone() for name, value in everything(run).items()}
         with pytest.raises(TrainingError, match=f"is of another run: .*{told}"):
             run.resume()
-        assert run.step == 0 and all(torch.equal(value, before[name]) for name, value in everything(run).items())
+        assert run.step == 0 and all(
+            torch.equal(value, before[name]) for name, value in everything(run).items()
+        )
 
     def test_an_older_and_a_newer_format_are_one_line(self, start, tmp_path, whole):
-        old = {"step": 3, "steps": 6, "seconds": 1.0, "doctor": {}, "recipe": {}, "processes": 1, "data": "x", "config": {}}
+        old = {
+            "step": 3,
+            "steps": 6,
+            "seconds": 1.0,
+            "doctor": {},
+            "recipe": {},
+            "processes": 1,
+            "data": "x",
+            "config": {},
+        }
         old["sha256"] = "0" * 64
         path = tmp_path / checkpoint.NAME
         path.write_bytes(with_text(whole, json.dumps(old, sort_keys=True)))
@@ -405,7 +495,12 @@ class TestFacts:
     def test_a_missing_digest_is_refused(self, start, tmp_path, whole):
         told = json.loads(text_of(whole))
         for sha256 in ("", "0" * 64):
-            assert self.resumes(start, tmp_path, with_text(whole, json.dumps({**told, "sha256": sha256}, sort_keys=True))) is None
+            assert (
+                self.resumes(
+                    start, tmp_path, with_text(whole, json.dumps({**told, "sha256": sha256}, sort_keys=True))
+                )
+                is None
+            )
 
 
 class TestKept:
@@ -415,7 +510,13 @@ class TestKept:
         for _ in range(3):
             run.play_round()
             run.save()
-            steps.append([checkpoint.read(p)[1].step for p in (run.checkpoint, run.folder / checkpoint.PREVIOUS) if p.exists()])
+            steps.append(
+                [
+                    checkpoint.read(p)[1].step
+                    for p in (run.checkpoint, run.folder / checkpoint.PREVIOUS)
+                    if p.exists()
+                ]
+            )
         assert steps == [[1], [2, 1], [3, 2]]
         whole, again = finish(run), start(**HARD)
         again.resume(checkpoint.PREVIOUS)
@@ -431,7 +532,9 @@ class TestKept:
         again.resume(checkpoint.PREVIOUS)
         again.play_round()
         again.save()
-        assert [checkpoint.read(run.folder / name)[1].step for name in (checkpoint.NAME, checkpoint.PREVIOUS)] == [2, 1]
+        assert [
+            checkpoint.read(run.folder / name)[1].step for name in (checkpoint.NAME, checkpoint.PREVIOUS)
+        ] == [2, 1]
 
     def test_without_second_names_it_is_a_copy(self, start, monkeypatch):
         def none(*names):
@@ -465,7 +568,11 @@ class TestWriting:
         tensors, facts = checkpoint.read(run.checkpoint)
         assert tensors.keys() == everything(run).keys()
         assert all(torch.equal(tensors[key], value) for key, value in everything(run).items())
-        assert facts.step == 6 and facts.processes == 1 and facts.recipe["turns"] == {"discriminator": 2, "generator": 1}
+        assert (
+            facts.step == 6
+            and facts.processes == 1
+            and facts.recipe["turns"] == {"discriminator": 2, "generator": 1}
+        )
 
     def test_on_a_full_disk_the_old_one_stays(self, start, monkeypatch):
         run = finish(start(steps=2))

@@ -23,11 +23,16 @@ def feed(data, world=None):
 
 def test_labels_are_those_of_the_images(digits):
     """Labels that can be read from the images: a batch beside the labels of another would be seen."""
-    marked = Images(pixels=np.repeat(np.arange(200, dtype=np.uint8), 64).reshape(200, 1, 8, 8), labels=np.arange(200))
+    marked = Images(
+        pixels=np.repeat(np.arange(200, dtype=np.uint8), 64).reshape(200, 1, 8, 8), labels=np.arange(200)
+    )
     for number in (0, 5, 6, 7):  # the epoch ends within batch 6
         images, labels = feed(marked)(number), feed(marked).labels(number)
         assert labels.dtype == torch.int64 and torch.equal((images[:, 0, 0, 0] * 255).round().long(), labels)
-    assert torch.equal(feed(digits).labels(3), torch.from_numpy(digits.labels[batch_indices(len(digits), 32, 3, 0)].astype(np.int64)))
+    assert torch.equal(
+        feed(digits).labels(3),
+        torch.from_numpy(digits.labels[batch_indices(len(digits), 32, 3, 0)].astype(np.int64)),
+    )
     assert feed(digits.replace(labels=None)).labels(0) is None
 
 
@@ -55,7 +60,9 @@ def played(run):
 
 
 def test_it_learns_and_a_resumed_run_sees_the_same_labels(start, tmp_path):
-    losses, whole = played(start(class_toys.net(), tmp_path / "whole", steps=60, batch=64, rate={"all": 1e-2}))
+    losses, whole = played(
+        start(class_toys.net(), tmp_path / "whole", steps=60, batch=64, rate={"all": 1e-2})
+    )
     assert sum(losses[-10:]) < 0.75 * sum(losses[:10])
     half = start(class_toys.net(), tmp_path / "half", steps=60, batch=64, rate={"all": 1e-2})
     for _ in range(25):
@@ -70,7 +77,9 @@ def test_it_learns_and_a_resumed_run_sees_the_same_labels(start, tmp_path):
 def test_data_that_do_not_suit_are_refused_before_anything_is_trained(start, digits):
     with pytest.raises(DataError, match="digits has no labels, and the player 'model' learns from them"):
         start(class_toys.net(), data=digits.replace(labels=None))
-    with pytest.raises(ArgumentError, match="labels of digits run from 0 to 9, and 4 classes have 0 to 3 — --set classes=10"):
+    with pytest.raises(
+        ArgumentError, match="labels of digits run from 0 to 9, and 4 classes have 0 to 3 — --set classes=10"
+    ):
         start(class_toys.net(classes=4))
     for shift, told in (
         (1, "run from 1 to 10, and 10 classes have 0 to 9 — count them from 0: labels - 1"),
@@ -79,4 +88,7 @@ def test_data_that_do_not_suit_are_refused_before_anything_is_trained(start, dig
         with pytest.raises(ArgumentError, match=told):
             start(class_toys.net(), data=digits.replace(labels=digits.labels + shift, class_names=()))
     with pytest.raises(DataError, match="learns from them — no labels: labels must be"):
-        start(class_toys.net(), data=digits.replace(labels=None, facts={"labels": "no labels: labels must be whole"}))
+        start(
+            class_toys.net(),
+            data=digits.replace(labels=None, facts={"labels": "no labels: labels must be whole"}),
+        )

@@ -12,7 +12,15 @@ import toys
 from PIL import Image
 
 from genzoo import zoo
-from genzoo.errors import ArgumentError, GenzooError, HubError, StorageError, TrainingError, UnknownNameError, WeightsError
+from genzoo.errors import (
+    ArgumentError,
+    GenzooError,
+    HubError,
+    StorageError,
+    TrainingError,
+    UnknownNameError,
+    WeightsError,
+)
 from genzoo.ledger import read_rows
 from genzoo.models import golden
 from genzoo.models.weights import facts_of
@@ -29,15 +37,32 @@ def toys_installed(plug):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, toys_installed):
-    """Give the outcome of a whole run with everything switched on, the model that it ended with, and the run itself."""
+    """Give the outcome of a whole run with everything switched on, the model that it ended with, and the run
+    itself."""
     made = []
     with pytest.MonkeyPatch.context() as patch:
         keep = conducting.finished_model
-        patch.setattr(conducting, "finished_model", lambda run, storage: made.extend([keep(run, storage), run]) or made[0])
+        patch.setattr(
+            conducting,
+            "finished_model",
+            lambda run, storage: made.extend([keep(run, storage), run]) or made[0],
+        )
         outcome = zoo.train(
-            "toy-gan", "digits", tmp_path_factory.mktemp("run"), 5, device="cpu", quiet=True,
-            settings={"image_size": "8x8", "width": 6, "ema": 0.9, "storage": "float16", "augment": "translation", "batch": 32},
-        )  # fmt: skip
+            "toy-gan",
+            "digits",
+            tmp_path_factory.mktemp("run"),
+            5,
+            device="cpu",
+            quiet=True,
+            settings={
+                "image_size": "8x8",
+                "width": 6,
+                "ema": 0.9,
+                "storage": "float16",
+                "augment": "translation",
+                "batch": 32,
+            },
+        )
     return outcome, *made
 
 
@@ -70,7 +95,10 @@ class TestOutcome:
         } <= found
         published = outcome.folder / row_of(outcome).sources[0].removeprefix("folder:")
         assert (outcome.finished, outcome.step, outcome.weights) == (True, 5, published)
-        assert outcome.weights.name.startswith("toy-gan-") and row_of(outcome).sha256[:16] in outcome.weights.name
+        assert (
+            outcome.weights.name.startswith("toy-gan-")
+            and row_of(outcome).sha256[:16] in outcome.weights.name
+        )
         assert not [name for name in found if name.endswith((".tmp", ".part"))]
         with Image.open(outcome.folder / "samples.png") as picture:
             assert picture.size[0] == picture.size[1] >= 4 * 8
@@ -86,9 +114,19 @@ class TestOutcome:
         outcome, *_ = finished
         row = read_rows(outcome.folder / "zoo.toml")["toy-gan"]
         assert row.plugin == "genzoo-toys" and row.bytes == outcome.weights.stat().st_size
-        for words in ("5 rounds of batch 32", "160 images seen", "cpu, fp32, channels_last", f"torch {torch.__version__}", "seed 0"):
+        for words in (
+            "5 rounds of batch 32",
+            "160 images seen",
+            "cpu, fp32, channels_last",
+            f"torch {torch.__version__}",
+            "seed 0",
+        ):
             assert words in row.trained
-        assert row.data.startswith("digits, 1,6") and "images (train), 1×8×8, 8-bit" in row.data and "UCI" in row.data
+        assert (
+            row.data.startswith("digits, 1,6")
+            and "images (train), 1×8×8, 8-bit" in row.data
+            and "UCI" in row.data
+        )
         assert row.terms.startswith("CC BY 4.0") and row.licence == ""
 
     def test_the_card_tells_the_same(self, finished):
@@ -98,7 +136,12 @@ class TestOutcome:
     def test_scores_stand_beside_their_floor(self, finished):
         outcome, *_ = finished
         listing = json.loads((outcome.folder / "scores.json").read_text())
-        assert len(listing) == len(outcome.records) == len(read_rows(outcome.folder / "zoo.toml")["toy-gan"].scores) > 0
+        assert (
+            len(listing)
+            == len(outcome.records)
+            == len(read_rows(outcome.folder / "zoo.toml")["toy-gan"].scores)
+            > 0
+        )
         assert {record.subject for record in outcome.records} == {"toy-gan", "train"}
         assert {record.split for record in outcome.records} == {"test"}
 
@@ -165,7 +208,16 @@ class TestHub:
 
 def train(tmp_path, name="toy-gan", steps=4, **options):
     settings = {"held_out": 0.0, **options.pop("settings", {})}
-    return zoo.train(name, options.pop("data", "digits"), tmp_path / "run", steps, settings=settings, device="cpu", quiet=True, **options)
+    return zoo.train(
+        name,
+        options.pop("data", "digits"),
+        tmp_path / "run",
+        steps,
+        settings=settings,
+        device="cpu",
+        quiet=True,
+        **options,
+    )
 
 
 class TestFolder:
@@ -184,7 +236,9 @@ class TestFolder:
         again = train(tmp_path / "b", steps=4, resume=True)
         assert again.step == 4
         assert again.weights.read_bytes() == whole.weights.read_bytes()
-        assert half.weights.exists() and zoo.hub.pull_bytes(before)  # whoever has read the older row still gets its weights
+        assert half.weights.exists() and zoo.hub.pull_bytes(
+            before
+        )  # whoever has read the older row still gets its weights
 
     def test_resume_of_nothing(self, tmp_path):
         with pytest.raises(TrainingError, match="there is no checkpoint at"):
@@ -202,7 +256,9 @@ class TestFolder:
 
     def test_the_default_folder(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
-        outcome = zoo.train("toy-gan", "digits", steps=1, settings={"held_out": 0.0}, device="cpu", quiet=True)
+        outcome = zoo.train(
+            "toy-gan", "digits", steps=1, settings={"held_out": 0.0}, device="cpu", quiet=True
+        )
         assert outcome.folder.resolve() == tmp_path / "runs" / "toy-gan"
 
     def test_a_file_in_the_way(self, tmp_path):
@@ -237,7 +293,10 @@ class TestWrong:
 
     def test_nan_leaves_the_last_good_checkpoint(self, tmp_path, monkeypatch):
         monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-        with pytest.raises(TrainingError, match="step 4: the loss of the discriminator is nan; the last good checkpoint is kept"):
+        with pytest.raises(
+            TrainingError,
+            match="step 4: the loss of the discriminator is nan; the last good checkpoint is kept",
+        ):
             train(tmp_path, "sad-gan", steps=9)
         assert not (tmp_path / "run" / "zoo.toml").exists()
 
@@ -290,7 +349,9 @@ class TestInterrupted:
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     @pytest.mark.parametrize("place", ["score_model", "publish"])
-    def test_after_the_last_step_the_first_ends_and_resume_publishes(self, tmp_path, monkeypatch, number, place):
+    def test_after_the_last_step_the_first_ends_and_resume_publishes(
+        self, tmp_path, monkeypatch, number, place
+    ):
         before = signal.getsignal(number)
         with monkeypatch.context() as patch:
             patch.setattr(conducting, place, lambda *args, **more: signal.raise_signal(number))
@@ -322,7 +383,9 @@ class TestInterrupted:
 
 class TestBuild:
     def test_fresh_weights_are_a_function_of_the_seed(self):
-        one, same, other = (build(toys.CARDS["toy-gan"], {}, toys.RECIPE.replace(seed=seed)) for seed in (0, 0, 1))
+        one, same, other = (
+            build(toys.CARDS["toy-gan"], {}, toys.RECIPE.replace(seed=seed)) for seed in (0, 0, 1)
+        )
         assert all(torch.equal(p, q) for p, q in zip(one.parameters(), same.parameters(), strict=True))
         assert not torch.equal(one.generator[0].weight, other.generator[0].weight)
 
@@ -346,7 +409,9 @@ def test_a_run_is_published_even_where_its_feature_net_cannot_be_had(tmp_path, m
     monkeypatch.setattr(conducting, "score_model", lost)
     outcome = zoo.train("toy-gan", "digits", tmp_path / "run", 2, device="cpu", quiet=True)
     assert outcome.weights.is_file() and outcome.records == []
-    assert "toy-gan is not scored: the weights of 'digit-net' are not on this machine" in capsys.readouterr().err
+    assert (
+        "toy-gan is not scored: the weights of 'digit-net' are not on this machine" in capsys.readouterr().err
+    )
 
 
 def test_a_run_begins_with_a_sweep_of_what_killed_ones_left(tmp_path):
@@ -354,7 +419,15 @@ def test_a_run_begins_with_a_sweep_of_what_killed_ones_left(tmp_path):
     left = [tmp_path / ".genzoo-0123456789abcdef.tmp", tmp_path / "samples" / ".genzoo-0123456789abcdef.tmp"]
     for path in left:
         path.write_bytes(bytes(1000))
-    zoo.train("toy-gan", "digits", tmp_path, 1, device="cpu", quiet=True, settings={"image_size": "8x8", "width": 6, "batch": 32})
+    zoo.train(
+        "toy-gan",
+        "digits",
+        tmp_path,
+        1,
+        device="cpu",
+        quiet=True,
+        settings={"image_size": "8x8", "width": 6, "batch": 32},
+    )
     assert not any(path.exists() for path in left)
     assert list(tmp_path.glob("toy-gan-*.safetensors"))
 
@@ -373,7 +446,8 @@ class TestBeforeDecoding:
         return folder
 
     @pytest.mark.parametrize(
-        ("settings", "told"), [({"image_size": "0x8"}, "image_shape"), ({"channels": 2}, "image_shape"), ({"width": 0}, "width")]
+        ("settings", "told"),
+        [({"image_size": "0x8"}, "image_shape"), ({"channels": 2}, "image_shape"), ({"width": 0}, "width")],
     )
     def test_a_size_that_no_model_has(self, tmp_path, pictures, settings, told):
         with pytest.raises(GenzooError, match=told):
@@ -385,6 +459,8 @@ class TestBeforeDecoding:
             train(tmp_path, data=str(pictures))
 
     def test_a_line_about_the_data_is_said_once(self, tmp_path, capsys):
-        zeros = (torch.rand(40, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.5).numpy().astype("uint8")
+        zeros = (
+            (torch.rand(40, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.5).numpy().astype("uint8")
+        )
         train(tmp_path, data=zeros, steps=1, settings={"held_out": 0.3})
         assert capsys.readouterr().err.count("1 is taken as white") == 1

@@ -35,7 +35,9 @@ class Stranger(Coder):
 
     def __init__(self, config):
         super().__init__(config)
-        self.critic = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+        self.critic = nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.LeakyReLU(0.2), nn.Linear(8, 1)
+        )
 
 
 @players.register
@@ -47,8 +49,15 @@ def strangers_players(model: Stranger, recipe):
         return (softplus(-model.critic(images)) + softplus(model.critic(rebuilt(images).detach()))).mean()
 
     return [
-        Player(name="encoder", module=model.down, loss=lambda images, noise: mse_loss(rebuilt(images), images)),
-        Player(name="decoder", module=model.up, loss=lambda images, noise: softplus(-model.critic(rebuilt(images))).mean(), average=True),
+        Player(
+            name="encoder", module=model.down, loss=lambda images, noise: mse_loss(rebuilt(images), images)
+        ),
+        Player(
+            name="decoder",
+            module=model.up,
+            loss=lambda images, noise: softplus(-model.critic(rebuilt(images))).mean(),
+            average=True,
+        ),
         Player(name="critic", module=model.critic, loss=judged),
     ]
 
@@ -68,7 +77,11 @@ class TestLosses:
         return Doctor(game, Averages(game, 0.0), path / "checkpoint", stop)
 
     def looks(self, looking, loss, count):
-        return [found for step in range(count) for found in looking.look(step, {"discriminator": loss, "generator": 9.0})]
+        return [
+            found
+            for step in range(count)
+            for found in looking.look(step, {"discriminator": loss, "generator": 9.0})
+        ]
 
     @pytest.mark.parametrize("loss", [float("nan"), float("inf"), -float("inf")])
     @pytest.mark.parametrize("stop", [True, False])
@@ -78,14 +91,20 @@ class TestLosses:
         assert "no checkpoint had been written yet" in caught.value.message
         assert "rate.generator" in caught.value.hint
         (tmp_path / "checkpoint").write_bytes(b"x")
-        with pytest.raises(TrainingError, match=f"the last good checkpoint is kept at {tmp_path / 'checkpoint'}"):
+        with pytest.raises(
+            TrainingError, match=f"the last good checkpoint is kept at {tmp_path / 'checkpoint'}"
+        ):
             self.doctor(game, tmp_path, stop).look(17, {"generator": loss})
 
     def test_a_discriminator_that_has_won(self, game, tmp_path):
         looking = self.doctor(game, tmp_path)
         self.looks(looking, 0.001, PATIENCE - 1)
         with pytest.raises(
-            TrainingError, match=r"step 999: the discriminator has collapsed the game: its mean loss over 200 rounds is 0.0010"
+            TrainingError,
+            match=(
+                r"step 999: the discriminator has collapsed the game: its mean loss over 200 rounds is "
+                r"0.0010"
+            ),
         ) as caught:
             looking.look(999, {"discriminator": 0.001, "generator": 9.0})
         assert "rate.discriminator" in caught.value.hint and "watch=false" in caught.value.hint
@@ -99,7 +118,11 @@ class TestLosses:
 
     def test_watch_false_goes_on_and_is_told_once(self, game, tmp_path):
         (found,) = self.looks(self.doctor(game, tmp_path, False), 0.0, 3 * PATIENCE)
-        assert found.kind == "a loss at 0" and "the discriminator has won" in found.words and "instance-noise" in found.remedy
+        assert (
+            found.kind == "a loss at 0"
+            and "the discriminator has won" in found.words
+            and "instance-noise" in found.remedy
+        )
 
     def test_a_player_without_a_floor_may_win(self, tmp_path, game):
         looking = self.doctor(game[1:], tmp_path)
@@ -146,31 +169,43 @@ class TestSick:
         return found
 
     def test_exploding_gradients(self, start):
-        """Least squares under plain gradient steps that are too long: each answer overshoots the one before."""
+        """Least squares under plain gradient steps that are too long: each answer overshoots the one
+        before."""
         model = toys.gan(norm=False)
         with torch.no_grad():
             model.discriminator[4].weight.mul_(300)
         run = start(model=model, steps=12, objective="lsgan", rate={"all": 1e-9}, optimizer={"all": "sgd"})
         found = self.only(run, "exploding gradients")
-        assert "the gradient of the discriminator has the norm" in found.words and "hack 9, adam" in found.remedy
+        assert (
+            "the gradient of the discriminator has the norm" in found.words and "hack 9, adam" in found.remedy
+        )
 
     @pytest.mark.parametrize("model", [Collapsed, TwoModes])
     def test_mode_collapse(self, start, model):
         found = self.only(start(model=model(ToyConfig()), steps=16), "mode collapse")
         assert "images of the generator are" in found.words
-        assert "hack 15, minibatch-discrimination (--set minibatch=16)" in found.remedy and "replay" in found.remedy
+        assert (
+            "hack 15, minibatch-discrimination (--set minibatch=16)" in found.remedy
+            and "replay" in found.remedy
+        )
 
     @pytest.mark.parametrize(
-        ("model", "words"), [(Frozen, "has not been updated by training"), (Dead, "sees no variance in 100% of its channels")]
+        ("model", "words"),
+        [(Frozen, "has not been updated by training"), (Dead, "sees no variance in 100% of its channels")],
     )
     def test_dead_batch_statistics(self, start, model, words):
         found = self.only(start(model=model(ToyConfig()), steps=16), "dead batch statistics")
-        assert found.words == f"generator.1 {words}" and "hack 4, instance-norm (--set norm=instance)" in found.remedy
+        assert (
+            found.words == f"generator.1 {words}"
+            and "hack 4, instance-norm (--set norm=instance)" in found.remedy
+        )
 
     def test_statistics_that_are_not_finite(self, start):
         run = start(steps=10)
         run.model.generator[1].running_var.fill_(float("inf"))
-        assert self.only(run, "dead batch statistics").words == "generator.1 has statistics that are not finite"
+        assert (
+            self.only(run, "dead batch statistics").words == "generator.1 has statistics that are not finite"
+        )
 
     @pytest.mark.parametrize("fault", ["not followed", "not finite"])
     def test_dead_averages(self, start, monkeypatch, fault):
@@ -205,7 +240,11 @@ class TestSick:
         assert line.startswith("step ") and "minibatch-discrimination" in line
         told = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
         (found,) = [entry for entry in told if "doctor" in entry]
-        assert found["doctor"] == "mode collapse" and found["words"] in line and f"step {found['step']:,}:" in line
+        assert (
+            found["doctor"] == "mode collapse"
+            and found["words"] in line
+            and f"step {found['step']:,}:" in line
+        )
 
 
 @pytest.mark.usefixtures("hasty")
@@ -220,15 +259,21 @@ class TestHealthy:
 
     def test_a_critics_curve_that_falls_and_then_stays(self, tmp_path, monkeypatch):
         monkeypatch.setattr(doctor, "PATIENCE", 10)
-        critic = Player(name="critic", module=nn.Linear(1, 1), loss=lambda images, noise: images, distance=True)
+        critic = Player(
+            name="critic", module=nn.Linear(1, 1), loss=lambda images, noise: images, distance=True
+        )
         looking = Doctor([critic], Averages([critic], 0.0), tmp_path, True)
         for step in range(1, 400):
-            distance = min(step / 20, 1.0) * (0.3 + 0.7 * 0.98**step)  # rises while the critic learns, falls, and stays
+            distance = min(step / 20, 1.0) * (
+                0.3 + 0.7 * 0.98**step
+            )  # rises while the critic learns, falls, and stays
             assert looking.look(step, {"critic": -distance}) == []
         assert len(looking.state()["curves"]["critic"]) == 39
 
     def test_the_curve_goes_on_after_a_resumption(self, tmp_path):
-        critic = Player(name="critic", module=nn.Linear(1, 1), loss=lambda images, noise: images, distance=True)
+        critic = Player(
+            name="critic", module=nn.Linear(1, 1), loss=lambda images, noise: images, distance=True
+        )
         first, second = (Doctor([critic], Averages([critic], 0.0), tmp_path, True) for _ in range(2))
         for step in range(1, PATIENCE + 1):
             first.look(step, {"critic": -1.0})
@@ -267,11 +312,19 @@ class TestMeasures:
         images = torch.rand(32, 3, 8, 8, generator=torch.Generator().manual_seed(0))
         assert diversity(images[:1].expand(32, -1, -1, -1)) == pytest.approx(0, abs=1e-2)
         assert diversity(images[:2].repeat(16, 1, 1, 1)) == pytest.approx(0, abs=1e-2)  # two modes
-        assert diversity(images) > 4 and diversity(images / 2) == pytest.approx(diversity(images) / 2, rel=1e-3)
+        assert diversity(images) > 4 and diversity(images / 2) == pytest.approx(
+            diversity(images) / 2, rel=1e-3
+        )
         assert diversity(images[:1]) == 0.0
 
     def test_every_answer_is_a_hack(self):
         names = {f"hack {hack.number}, {hack.name}" for hack in HACKS}
-        for name in ("hack 9, adam", "hack 15, minibatch-discrimination", "hack 8, replay", "hack 4, instance-norm", "hack 14, more-turns"):
+        for name in (
+            "hack 9, adam",
+            "hack 15, minibatch-discrimination",
+            "hack 8, replay",
+            "hack 4, instance-norm",
+            "hack 14, more-turns",
+        ):
             assert name in names
         assert str(Finding(step=1400, kind="a", words="b", remedy="c")) == "step 1,400: a: b; try c"

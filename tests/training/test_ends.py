@@ -1,4 +1,5 @@
-"""The ends of real processes: signals once and often, streams that nobody reads, several processes that end together."""
+"""The ends of real processes: signals once and often, streams that nobody reads, several processes that end
+together."""
 
 from __future__ import annotations
 
@@ -58,10 +59,7 @@ def interrupted(site, *signals, **options):
 
 @pytest.mark.parametrize(
     ("signals", "code"),
-    [
-        ((signal.SIGTERM, signal.SIGTERM, signal.SIGTERM), 143),
-        ((signal.SIGUSR1, signal.SIGTERM), 138),
-    ],
+    [((signal.SIGTERM, signal.SIGTERM, signal.SIGTERM), 143), ((signal.SIGUSR1, signal.SIGTERM), 138)],
     ids=lambda value: "+".join(number.name for number in value) if isinstance(value, tuple) else str(value),
 )
 def test_it_is_saved_and_goes_on_to_the_same_bits(site, signals, code):
@@ -73,14 +71,19 @@ def test_it_is_saved_and_goes_on_to_the_same_bits(site, signals, code):
     for arguments in (("--out", "run", "--resume"), ("--out", "whole")):
         done = site("train", "toy-gan", *arguments, *steps)
         assert done.returncode == 0, done.stderr
-    run, whole = (next((site.cwd / folder).glob("toy-gan-*.safetensors")).read_bytes() for folder in ("run", "whole"))
+    run, whole = (
+        next((site.cwd / folder).glob("toy-gan-*.safetensors")).read_bytes() for folder in ("run", "whole")
+    )
     assert run == whole
 
 
 def test_a_second_ctrl_c_ends_at_once(site):
     """The first is held up by a step that takes long; the second is not."""
     slow = "import time; from genzoo.training.loop import Run; play = Run.play_round; "
-    slow += "Run.play_round = lambda self: (time.sleep(5 if self.step else 0), play(self))[1]; from genzoo.cli import main; main()"
+    slow += (
+        "Run.play_round = lambda self: (time.sleep(5 if self.step else 0), play(self))[1]; from "
+        "genzoo.cli import main; main()"
+    )
     begun = time.monotonic()
     code, err = interrupted(site, signal.SIGINT, signal.SIGINT, python=("-c", slow))
     assert code == 130 and "once more to stop at once" in err and "stopped after" not in err
@@ -99,9 +102,25 @@ def test_a_terminal_that_hangs_up(site):
     """It sends SIGHUP, and from then on every write to it fails, that of the bar too."""
     ours, theirs = os.openpty()
     process = site.start(
-        "train", "toy-gan", "--steps", 10**6, "--out", "run", *SMALL, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        python=("-c", "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from genzoo.cli import main; main()"),
-    )  # fmt: skip
+        "train",
+        "toy-gan",
+        "--steps",
+        10**6,
+        "--out",
+        "run",
+        *SMALL,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        python=(
+            "-c",
+            (
+                "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from genzoo.cli import main; "
+                "main()"
+            ),
+        ),
+    )
     os.close(theirs)
     until(site.cwd / "run" / "log.jsonl", process)
     os.read(ours, 10_000)
@@ -117,22 +136,47 @@ def test_streams_that_cannot_be_written(site, stream):
     command = [sys.executable, "-m", "genzoo", "train", "toy-gan", "--steps", "3", "--out", "run", *SMALL]
     redirect = {"nobody": "2>&1 | head -1", "full": "2>/dev/full", "all closed": "<&- >&- 2>&-"}[stream]
     line = f'{{ "$@"; echo $? >code; }} {redirect}'
-    subprocess.run(["bash", "-c", line, "bash", *command], env=site.env, cwd=site.cwd, check=False, capture_output=True, timeout=120)
+    subprocess.run(
+        ["bash", "-c", line, "bash", *command],
+        env=site.env,
+        cwd=site.cwd,
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
     assert (site.cwd / "code").read_text() == "0\n"
     assert (site.cwd / "run" / "zoo.toml").exists() and list((site.cwd / "run").glob("toy-gan-*.safetensors"))
-    assert [json.loads(line)["step"] for line in (site.cwd / "run" / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
+    assert [
+        json.loads(line)["step"] for line in (site.cwd / "run" / "log.jsonl").read_text().splitlines()
+    ] == [1, 2, 3]
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="needs gloo")
-@pytest.mark.parametrize(("number", "twice"), [(signal.SIGTERM, True), (signal.SIGUSR1, False)], ids=["SIGTERM twice", "SIGUSR1 to one"])
+@pytest.mark.parametrize(
+    ("number", "twice"),
+    [(signal.SIGTERM, True), (signal.SIGUSR1, False)],
+    ids=["SIGTERM twice", "SIGUSR1 to one"],
+)
 def test_all_processes_of_a_group_end_together(site, number, twice):
-    """A step of Slurm sends SIGTERM to torchrun and to its workers, and torchrun passes it on: each of them hears it twice."""
-    tell = "import os; open(f'pid-{os.environ[\"RANK\"]}', 'w').write(str(os.getpid())); from genzoo.cli import main; main()"
+    """A step of Slurm sends SIGTERM to torchrun and to its workers, and torchrun passes it on: each of them
+    hears it twice."""
+    tell = (
+        "import os; open(f'pid-{os.environ[\"RANK\"]}', 'w').write(str(os.getpid())); from genzoo.cli "
+        "import main; main()"
+    )
     (site.cwd / "worker.py").write_text(tell)
     launcher = site.start(
-        "worker.py", "train", "toy-gan", "--steps", 10**6, "--out", "run", *SMALL, "--quiet",
+        "worker.py",
+        "train",
+        "toy-gan",
+        "--steps",
+        10**6,
+        "--out",
+        "run",
+        *SMALL,
+        "--quiet",
         python=("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-    )  # fmt: skip
+    )
     until(site.cwd / "run" / "log.jsonl", launcher)
     time.sleep(0.5)
     workers = [int((site.cwd / f"pid-{rank}").read_text()) for rank in (0, 1)]

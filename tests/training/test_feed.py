@@ -55,10 +55,13 @@ def test_ranks_flip_differently(digits):
 
 
 def test_shifts_move_each_image_by_itself_and_evenly(digits):
-    """Nine places, an equal share of the images in each; looked up in the enlarged image, so the edge must have been repeated."""
+    """Nine places, an equal share of the images in each; looked up in the enlarged image, so the edge must
+    have been repeated."""
     plain, moved = feed(digits, batch=900)(0), feed(digits, batch=900, shift=1)(0)
     large = torch.nn.functional.pad(plain, (1, 1, 1, 1), mode="replicate")
-    places = torch.stack([(large[:, :, y : y + 8, x : x + 8] == moved).flatten(1).all(1) for y in range(3) for x in range(3)])
+    places = torch.stack(
+        [(large[:, :, y : y + 8, x : x + 8] == moved).flatten(1).all(1) for y in range(3) for x in range(3)]
+    )
     assert places.any(0).all()
     alone = places[:, places.sum(0) == 1].sum(1)  # an image with empty edges may look alike in two places
     assert len(alone) == 9 and (alone - alone.float().mean()).abs().max() < 40
@@ -73,11 +76,21 @@ def test_a_shift_goes_the_way_it_says():
 
 def test_shifts_end_at_their_batch_and_differ_from_batch_to_batch_and_rank_to_rank(digits):
     fed, plain = feed(digits, shift=2, shift_until=3), feed(digits)
-    assert [torch.equal(fed(number), plain(number)) for number in range(5)] == [False, False, False, True, True]
-    assert torch.equal(fed(1), feed(digits, shift=2)(1)) and not torch.equal(feed(digits, shift=2)(4), plain(4))
+    assert [torch.equal(fed(number), plain(number)) for number in range(5)] == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert torch.equal(fed(1), feed(digits, shift=2)(1)) and not torch.equal(
+        feed(digits, shift=2)(4), plain(4)
+    )
     same = Images(pixels=np.tile(digits.pixels[:1], (64, 1, 1, 1)))
     fed, other = (feed(same, batch=64, shift=1, world=World(rank, 2)) for rank in range(2))
-    assert not torch.equal(fed(0), other(0)) and not torch.equal(fed(0), fed(1)) and torch.equal(fed(1), fed(1))
+    assert (
+        not torch.equal(fed(0), other(0)) and not torch.equal(fed(0), fed(1)) and torch.equal(fed(1), fed(1))
+    )
 
 
 def test_memory_layout():

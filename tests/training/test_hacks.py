@@ -1,4 +1,5 @@
-"""Each hack that is a switch of the recipe, or how the game is played anyway, does what `genzoo hacks` says."""
+"""Each hack that is a switch of the recipe, or how the game is played anyway, does what `genzoo hacks`
+says."""
 
 from __future__ import annotations
 
@@ -65,7 +66,9 @@ class TestAlways:
         assert ToyGAN.prior == DCGAN.prior == "normal"
         a, b = torch.eye(2)[:, None]
         middles = {prior: path(a, b, 3, prior).view(3, 2)[1] for prior in (ToyGAN.prior, UniformGAN.prior)}
-        assert middles["normal"].norm().item() == pytest.approx(1) and middles["uniform"].norm().item() == pytest.approx(0.5**0.5)
+        assert middles["normal"].norm().item() == pytest.approx(1) and middles[
+            "uniform"
+        ].norm().item() == pytest.approx(0.5**0.5)
 
     def test_4_real_and_fake_are_batches_of_their_own(self):
         net = toys.gan().train()
@@ -82,7 +85,9 @@ class TestAlways:
         run = start(steps=3, turns={"discriminator": 2})
         played = []
         turn = run._turn
-        run._turn = lambda player, number, *rest: played.append(player.name) or 1e9 * turn(player, number, *rest)
+        run._turn = lambda player, number, *rest: (
+            played.append(player.name) or 1e9 * turn(player, number, *rest)
+        )
         for _ in range(3):
             run.play_round()
         assert played == ["discriminator", "discriminator", "generator"] * 3
@@ -93,20 +98,28 @@ class TestLabels:
     def test_6_they_teach_d_and_not_g(self, recipe):
         net = toys.gan().eval()
         plain, hacked = (AdversarialGame(net, Recipe(**more)) for more in ({}, recipe))
-        assert abs(plain.discriminator_loss(IMAGES, noise(0)) - hacked.discriminator_loss(IMAGES, noise(0))) > 1e-4
+        assert (
+            abs(plain.discriminator_loss(IMAGES, noise(0)) - hacked.discriminator_loss(IMAGES, noise(0)))
+            > 1e-4
+        )
         assert torch.equal(plain.generator_loss(IMAGES, noise(1)), hacked.generator_loss(IMAGES, noise(1)))
 
     @pytest.mark.parametrize("key", ["soft_labels", "flipped_labels"])
     def test_a_critic_has_no_labels(self, key):
         recipe = Recipe(objective="wasserstein", clip=0.01, optimizer={"all": "rmsprop"}, **{key: 0.2})
-        with pytest.raises(TrainingError, match=f"{key}=0.2 makes no sense with objective=wasserstein: its critic has no labels") as caught:
+        with pytest.raises(
+            TrainingError,
+            match=f"{key}=0.2 makes no sense with objective=wasserstein: its critic has no labels",
+        ) as caught:
             players(toys.gan(), recipe)
         assert f"{key}=0" in caught.value.hint
         for objective in ("minimax", "lsgan", "hinge"):
             check_recipe(toys.gan(), Recipe(objective=objective, **{key: 0.2}))
 
     def test_15_minibatch_discrimination_does_not_go_with_the_penalty(self):
-        with pytest.raises(TrainingError, match="with minibatch discrimination it depends on the others") as caught:
+        with pytest.raises(
+            TrainingError, match="with minibatch discrimination it depends on the others"
+        ) as caught:
             check_recipe(dcgan(minibatch=3, discriminator_norm="none"), Recipe(penalty=10.0))
         assert "minibatch=0" in caught.value.hint
 
@@ -114,7 +127,9 @@ class TestLabels:
 class TestOptimisers:
     def test_9_sgd_for_d_and_adam_for_g(self, start):
         run = start(optimizer={"all": "adam", "discriminator": "sgd"})
-        assert isinstance(run.optimisers["discriminator"], SGD) and isinstance(run.optimisers["generator"], Adam)
+        assert isinstance(run.optimisers["discriminator"], SGD) and isinstance(
+            run.optimisers["generator"], Adam
+        )
 
     def test_14_more_turns_for_d(self, start):
         run = start(turns={"discriminator": 5})
@@ -136,9 +151,13 @@ class TestInstanceNoise:
         game.begin(step)
         game.discriminator_loss(IMAGES, noise(0))
         game.generator_loss(IMAGES, noise(1))
-        real, fake, again = (shown - clean for shown, clean in zip(seen, (IMAGES, *2 * [game.shown[1]]), strict=True))
+        real, fake, again = (
+            shown - clean for shown, clean in zip(seen, (IMAGES, *2 * [game.shown[1]]), strict=True)
+        )
         for rest in (real, fake, again):
-            assert rest.std().item() == pytest.approx(deviation, rel=0.1) and abs(rest.mean()) < deviation / 10
+            assert (
+                rest.std().item() == pytest.approx(deviation, rel=0.1) and abs(rest.mean()) < deviation / 10
+            )
         assert not torch.equal(real, fake) and not torch.equal(fake, again)
 
     def test_the_loop_tells_the_round(self, start):
@@ -168,20 +187,29 @@ class TestReplay:
     def test_the_pool_is_in_the_checkpoint(self, start):
         run = finish(start(steps=2, replay=0.5))
         tensors, _ = read(run.checkpoint)
-        assert tensors["memory.discriminator.pool.images"].any() and int(tensors["memory.discriminator.pool.filled"]) == 2
+        assert (
+            tensors["memory.discriminator.pool.images"].any()
+            and int(tensors["memory.discriminator.pool.filled"]) == 2
+        )
 
     def test_for_one_process(self, start):
-        with pytest.raises(ArgumentError, match="what the discriminator remembers cannot be kept for 2 processes") as caught:
+        with pytest.raises(
+            ArgumentError, match="what the discriminator remembers cannot be kept for 2 processes"
+        ) as caught:
             start(replay=0.5, world=World(0, 2))
         assert "leave out replay" in caught.value.hint
 
 
 class TestClasses:
     def test_12_d_learns_to_tell_the_classes_of_real_images(self, start):
-        """After some rounds a linear layer on its features tells digits apart, on images that it was not shown."""
+        """After some rounds a linear layer on its features tells digits apart, on images that it was not
+        shown."""
         run = start(model=toys.gan(width=16, dropout=0.0), steps=60, batch=64, labels=10, rate={"all": 5e-3})
         auxiliary = run.players[0].memory["auxiliary"]
-        images, labels = run.data.float(slice(1500, 1797)), torch.from_numpy(run.data.labels[1500:1797]).long()
+        images, labels = (
+            run.data.float(slice(1500, 1797)),
+            torch.from_numpy(run.data.labels[1500:1797]).long(),
+        )
 
         def right():
             with torch.no_grad(), run.model.evaluating(), auxiliary.watching() as hidden:
@@ -223,7 +251,14 @@ class TestClasses:
 class TestResumed:
     """The bits are those of the uninterrupted run, whatever is switched on."""
 
-    RECIPE = {"soft_labels": 0.3, "flipped_labels": 0.1, "instance_noise": 0.2, "replay": 0.5, "labels": 10, "steps": 8}
+    RECIPE = {
+        "soft_labels": 0.3,
+        "flipped_labels": 0.1,
+        "instance_noise": 0.2,
+        "replay": 0.5,
+        "labels": 10,
+        "steps": 8,
+    }
 
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch):
@@ -231,7 +266,11 @@ class TestResumed:
         monkeypatch.setattr(replay, "ENTERING", 1 / 4)  # full after four turns
 
     def state(self, run):
-        return {f"{part}.{key}": value.clone() for part, module in run.parts.items() for key, value in module.state_dict().items()}
+        return {
+            f"{part}.{key}": value.clone()
+            for part, module in run.parts.items()
+            for key, value in module.state_dict().items()
+        }
 
     def two_parts(self, start, folder):
         folder.mkdir()
@@ -243,7 +282,10 @@ class TestResumed:
         return finish(rest)
 
     def test_with_labels_noise_and_replay(self, start, tmp_path):
-        whole, parts = self.state(finish(start(**self.RECIPE))), self.state(self.two_parts(start, tmp_path / "b"))
+        whole, parts = (
+            self.state(finish(start(**self.RECIPE))),
+            self.state(self.two_parts(start, tmp_path / "b")),
+        )
         assert whole.keys() == parts.keys() and "memory.discriminator.pool.images" in whole
         assert [key for key in whole if not torch.equal(whole[key], parts[key])] == []
 
@@ -261,14 +303,22 @@ class TestResumed:
         start(steps=6, instance_noise=0.2).resume()
 
     @pytest.mark.parametrize(
-        "change", [{"soft_labels": 0.1}, {"flipped_labels": 0.1}, {"instance_noise": 0.1}, {"replay": 0.1}, {"labels": 2}]
+        "change",
+        [
+            {"soft_labels": 0.1},
+            {"flipped_labels": 0.1},
+            {"instance_noise": 0.1},
+            {"replay": 0.1},
+            {"labels": 2},
+        ],
     )
     def test_each_decides_the_bits(self, change):
         assert fingerprint(Recipe(**change)) != fingerprint(Recipe())
 
 
 def test_17_batch_statistics_are_estimated_as_images_are_drawn():
-    """With dropout at random they would differ from one estimate to the next, and so would the published weights."""
+    """With dropout at random they would differ from one estimate to the next, and so would the published
+    weights."""
     from genzoo.training.adversarial import estimate_statistics
 
     net = dcgan(dropout=0.5, image_shape=(1, 16, 16), width=4)

@@ -39,7 +39,9 @@ def test_flipped_labels_are_of_the_other_kind():
     assert (real == 0).float().mean().item() == pytest.approx(0.2, abs=0.01)
     assert (fake == 1).float().mean().item() == pytest.approx(0.2, abs=0.01)
     both = Labels(soft=0.3, flipped=0.5).draw(20_000, True, noise())
-    assert ((both <= 0.3) | (both >= 0.7)).all() and (both <= 0.3).float().mean().item() == pytest.approx(0.5, abs=0.02)
+    assert ((both <= 0.3) | (both >= 0.7)).all() and (both <= 0.3).float().mean().item() == pytest.approx(
+        0.5, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("labels", [Labels(soft=0.3), Labels(flipped=0.1), Labels(soft=0.2, flipped=0.3)])
@@ -47,7 +49,8 @@ def test_flipped_labels_are_of_the_other_kind():
 def test_what_d_pays_is_the_cross_entropy_with_these_labels(labels, name):
     source = noise()
     expected = sum(
-        binary_cross_entropy_with_logits(logits, labels.draw(4000, kind, source)) for logits, kind in ((REAL, True), (FAKE, False))
+        binary_cross_entropy_with_logits(logits, labels.draw(4000, kind, source))
+        for logits, kind in ((REAL, True), (FAKE, False))
     )
     torch.testing.assert_close(labels.loss(OBJECTIVES[name], REAL, FAKE, noise()), expected)
 
@@ -58,7 +61,13 @@ def test_under_least_squares_d_is_drawn_to_the_label():
     slopes = []
     for loss in (
         lambda real, fake: labels.loss(OBJECTIVES["lsgan"], real, fake, noise()),
-        lambda real, fake: (mse_loss(real, labels.draw(4000, True, source)) + mse_loss(fake, labels.draw(4000, False, source))) / 2,
+        lambda real, fake: (
+            (
+                mse_loss(real, labels.draw(4000, True, source))
+                + mse_loss(fake, labels.draw(4000, False, source))
+            )
+            / 2
+        ),
     ):
         real, fake = REAL.clone().requires_grad_(True), FAKE.clone().requires_grad_(True)
         slopes.append(torch.autograd.grad(loss(real, fake), (real, fake)))
@@ -67,9 +76,13 @@ def test_under_least_squares_d_is_drawn_to_the_label():
 
 
 def test_soft_labels_hold_d_back():
-    """With labels 1 and 0 D's logits grow without end; with soft ones there is a best logit, that of the mean label."""
+    """With labels 1 and 0 D's logits grow without end; with soft ones there is a best logit, that of the mean
+    label."""
     logit = torch.zeros(20_000, requires_grad=True)
     loss = Labels(soft=0.3).loss(
-        OBJECTIVES["minimax"], logit + torch.logit(torch.tensor(0.95)), logit + torch.logit(torch.tensor(0.15)), noise()
+        OBJECTIVES["minimax"],
+        logit + torch.logit(torch.tensor(0.95)),
+        logit + torch.logit(torch.tensor(0.15)),
+        noise(),
     )
     assert torch.autograd.grad(loss, logit)[0].sum().abs() < 0.01

@@ -37,8 +37,12 @@ class VAEGAN(EncodingModel, GenerativeModel):
         super().__init__()
         self.config = config
         self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(64, 2 * config.latent_size))
-        self.decoder = nn.Sequential(nn.Linear(config.latent_size, 64), nn.Sigmoid(), nn.Unflatten(1, (1, 8, 8)))
-        self.discriminator = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.LeakyReLU(0.2), nn.Linear(8, 1))
+        self.decoder = nn.Sequential(
+            nn.Linear(config.latent_size, 64), nn.Sigmoid(), nn.Unflatten(1, (1, 8, 8))
+        )
+        self.discriminator = nn.Sequential(
+            nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.LeakyReLU(0.2), nn.Linear(8, 1)
+        )
         self.clipped = 0
 
     @property
@@ -78,22 +82,40 @@ def vaegan_players(model: VAEGAN, recipe):
                 parameter.clamp_(-0.05, 0.05)
 
     return [
-        Player(name="encoder", module=model.encoder, loss=lambda images, noise: reconstruct(images, noise)[0]),
+        Player(
+            name="encoder", module=model.encoder, loss=lambda images, noise: reconstruct(images, noise)[0]
+        ),
         Player(name="decoder", module=model.decoder, loss=draw, fresh=False, average=True),
-        Player(name="critic", module=model.discriminator, loss=discriminate, turns=recipe.turns_of("critic"), after_turn=clip),
+        Player(
+            name="critic",
+            module=model.discriminator,
+            loss=discriminate,
+            turns=recipe.turns_of("critic"),
+            after_turn=clip,
+        ),
     ]
 
 
 class TestGames:
     def test_a_strangers_three_player_game(self, start):
-        run = start(model=VAEGAN(ToyConfig()), steps=40, turns={"critic": 2}, rate={"all": 1e-2, "critic": 1e-3}, ema=0.5)
+        run = start(
+            model=VAEGAN(ToyConfig()),
+            steps=40,
+            turns={"critic": 2},
+            rate={"all": 1e-2, "critic": 1e-3},
+            ema=0.5,
+        )
         done, losses = quietly(run)
         assert done and run.step == 40 and run.batches == 120
         assert losses[-1]["encoder"] < 0.7 * losses[0]["encoder"]
         assert list(losses[0]) == ["encoder", "decoder", "critic"]
         assert run.model.clipped == 80
         assert max(p.abs().max() for p in run.model.discriminator.parameters()) <= 0.05
-        assert {name: o.param_groups[0]["lr"] for name, o in run.optimisers.items()} == {"encoder": 1e-2, "decoder": 1e-2, "critic": 1e-3}
+        assert {name: o.param_groups[0]["lr"] for name, o in run.optimisers.items()} == {
+            "encoder": 1e-2,
+            "decoder": 1e-2,
+            "critic": 1e-3,
+        }
 
     def test_it_is_resumed_as_any_other(self, start, tmp_path):
         whole = start(model=VAEGAN(ToyConfig()), folder=tmp_path, steps=4)
@@ -107,14 +129,23 @@ class TestGames:
             if steps == 4:
                 run.resume()
             quietly(run)
-        assert all(torch.equal(value, whole.model.state_dict()[key]) for key, value in run.model.state_dict().items())
+        assert all(
+            torch.equal(value, whole.model.state_dict()[key]) for key, value in run.model.state_dict().items()
+        )
 
     def test_the_likelihood_game_reaches_the_entropy(self, start, digits):
         """No density can do better than the entropy of the pixels on average; the optimum is known here."""
         black_white = Images(pixels=(digits.pixels > 127).astype("uint8") * 255, transform="static-binarised")
         share = (black_white.float().sum(0) + 0.5) / (len(black_white) + 1)
         entropy = -(share * share.log2() + (1 - share) * (1 - share).log2()).mean().item()
-        run = start(model=Bernoulli(ToyConfig()), data=black_white, steps=150, batch=599, rate={"all": 0.15}, betas=(0.9, 0.99))
+        run = start(
+            model=Bernoulli(ToyConfig()),
+            data=black_white,
+            steps=150,
+            batch=599,
+            rate={"all": 0.15},
+            betas=(0.9, 0.99),
+        )
         _, losses = quietly(run)
         reached = run.model.bits_per_dim(black_white.float()).mean().item()
         assert losses[0]["model"] == pytest.approx(1.0)
@@ -131,10 +162,18 @@ class TestGames:
             for alias in node.names
         }
         assert names == {"Model"}
-        called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        called = {
+            node.func.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
         assert "issubclass" not in called
         words = Path(loop.__file__).read_text(encoding="utf-8").lower()
-        assert not [word for word in ("implicit", "density", "generator_", "discriminator", "latent", "dcgan") if word in words]
+        assert not [
+            word
+            for word in ("implicit", "density", "generator_", "discriminator", "latent", "dcgan")
+            if word in words
+        ]
 
 
 class TestRounds:
@@ -144,7 +183,11 @@ class TestRounds:
         for player in run.players:
             run.model.zero_grad(set_to_none=True)
             run._turn(player, 0, run.feed(0))
-            assert [other.name for other in run.players if any(p.grad is not None for p in other.module.parameters())] == [player.name]
+            assert [
+                other.name
+                for other in run.players
+                if any(p.grad is not None for p in other.module.parameters())
+            ] == [player.name]
 
     def test_images_are_shared_with_players_that_are_not_fresh(self, start):
         run = start(model=VAEGAN(ToyConfig()))
@@ -153,7 +196,9 @@ class TestRounds:
             object.__setattr__(
                 player,
                 "loss",
-                lambda images, noise, name=player.name, loss=player.loss: seen.setdefault(name, images).mean() * 0 + loss(images, noise),
+                lambda images, noise, name=player.name, loss=player.loss: (
+                    seen.setdefault(name, images).mean() * 0 + loss(images, noise)
+                ),
             )
         run.play_round()
         assert seen["decoder"] is seen["encoder"] and not torch.equal(seen["critic"], seen["encoder"])
@@ -162,11 +207,19 @@ class TestRounds:
         drawn = []
         run = start(model=Bernoulli(ToyConfig()), turns={"model": 2})
         object.__setattr__(
-            run.players[0], "loss", lambda images, noise: drawn.append(torch.rand(1, generator=noise).item()) or run.model.logits.sum()
+            run.players[0],
+            "loss",
+            lambda images, noise: (
+                drawn.append(torch.rand(1, generator=noise).item()) or run.model.logits.sum()
+            ),
         )
         for _ in range(2):
             run.play_round()
-        expected = [torch.rand(1, generator=generator(0, "model", step, turn, 0)).item() for step in (0, 1) for turn in (0, 1)]
+        expected = [
+            torch.rand(1, generator=generator(0, "model", step, turn, 0)).item()
+            for step in (0, 1)
+            for turn in (0, 1)
+        ]
         assert drawn == expected and len(set(drawn)) == 4
 
     def test_stop_finishes_the_step_and_saves(self, start):
@@ -190,7 +243,10 @@ class TestFaults:
     def test_nan_is_named_and_the_last_good_checkpoint_stays_intact(self, start, monkeypatch):
         monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
         run = start(model=SadGAN(ToyConfig()), steps=20)
-        with pytest.raises(TrainingError, match="step 4: the loss of the discriminator is nan; the last good checkpoint is kept at"):
+        with pytest.raises(
+            TrainingError,
+            match="step 4: the loss of the discriminator is nan; the last good checkpoint is kept at",
+        ):
             quietly(run)
         tensors, facts = checkpoint.read(run.checkpoint)
         assert facts.step == 3
@@ -203,14 +259,19 @@ class TestFaults:
         before = run.checkpoint.read_bytes()
         with torch.no_grad():
             run.model.generator[0].weight[0, 0] = float("inf")
-        with pytest.raises(TrainingError, match="step 1: weights are not finite; the last good checkpoint is kept"):
+        with pytest.raises(
+            TrainingError, match="step 1: weights are not finite; the last good checkpoint is kept"
+        ):
             run.save()
         assert run.checkpoint.read_bytes() == before
 
     @pytest.mark.parametrize(
         ("recipe", "told"),
         [
-            ({"rate": {"genrator": 1.0}}, r"rate\.genrator: this game has no player 'genrator'; did you mean 'generator'"),
+            (
+                {"rate": {"genrator": 1.0}},
+                r"rate\.genrator: this game has no player 'genrator'; did you mean 'generator'",
+            ),
             ({"turns": {"critic": 2}}, r"turns\.critic: this game has no player 'critic'"),
             ({"turns": {"all": 2}}, r"turns\.all: this game has no player 'all'"),
         ],
@@ -226,18 +287,39 @@ class TestFaults:
 
     def test_an_averaged_module_outside_the_model(self, start, monkeypatch):
         stray = nn.Linear(1, 1)
-        monkeypatch.setattr(loop, "players", lambda model, recipe: [Player(name="a", module=stray, loss=None, average=True)])
+        monkeypatch.setattr(
+            loop, "players", lambda model, recipe: [Player(name="a", module=stray, loss=None, average=True)]
+        )
         with pytest.raises(TrainingError, match="the module of the player 'a' is no part of ToyGAN"):
             start()
 
 
 def test_the_fingerprint_is_what_decides_the_bits():
     known = fingerprint(toys.RECIPE)
-    for change in ({"rate": {"all": 1.0}}, {"batch": 8}, {"seed": 1}, {"ema": 0.5}, {"flip": True}, {"augment": ("color",)},
-                   {"turns": {"generator": 2}}, {"precision": "bf16"}, {"objective": "minimax"}, {"betas": (0.1, 0.2)},
-                   {"clip": 0.5}, {"penalty": 10.0}, {"bursts": True}, {"held_out": 0.5}):  # fmt: skip
+    for change in (
+        {"rate": {"all": 1.0}},
+        {"batch": 8},
+        {"seed": 1},
+        {"ema": 0.5},
+        {"flip": True},
+        {"augment": ("color",)},
+        {"turns": {"generator": 2}},
+        {"precision": "bf16"},
+        {"objective": "minimax"},
+        {"betas": (0.1, 0.2)},
+        {"clip": 0.5},
+        {"penalty": 10.0},
+        {"bursts": True},
+        {"held_out": 0.5},
+    ):
         assert fingerprint(toys.RECIPE.replace(**change)) != known, change
-    for change in ({"steps": 99}, {"time": "1 h"}, {"storage": "float16"}, {"watch": False}, {"data": "./elsewhere"}):
+    for change in (
+        {"steps": 99},
+        {"time": "1 h"},
+        {"storage": "float16"},
+        {"watch": False},
+        {"data": "./elsewhere"},
+    ):
         assert fingerprint(toys.RECIPE.replace(**change)) == known, change
 
 
@@ -310,11 +392,18 @@ class TestCooldown:
     def test_afterwards_it_may_not(self, start, tmp_path, reached, steps):
         part = start(folder=tmp_path, steps=6, cooldown=0.5)
         quietly(part, stop=lambda: part.step == reached)
-        with pytest.raises(TrainingError, match=rf"step {reached} of 6; with {steps} steps .*cooldown=0.5.*--steps 6, or choose another"):
+        with pytest.raises(
+            TrainingError,
+            match=rf"step {reached} of 6; with {steps} steps .*cooldown=0.5.*--steps 6, or choose another",
+        ):
             start(folder=tmp_path, steps=steps, cooldown=0.5).resume()
 
     def test_a_checkpoint_of_before_the_key_existed_goes_on(self, start, monkeypatch):
-        old = {key: value for key, value in fingerprint(toys.RECIPE, ("discriminator", "generator")).items() if key != "cooldown"}
+        old = {
+            key: value
+            for key, value in fingerprint(toys.RECIPE, ("discriminator", "generator")).items()
+            if key != "cooldown"
+        }
         part = start(steps=2)
         with monkeypatch.context() as earlier:
             earlier.setattr(terms, "fingerprint", lambda recipe, players: old)

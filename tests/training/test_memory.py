@@ -52,7 +52,21 @@ def test_training_on_a_cpu_asks(malloc, monkeypatch):
     monkeypatch.setattr(conduct, "enter", stop)
     for device, calls in (("cpu", 2), ("cuda", 0)):
         malloc.clear()
-        monkeypatch.setattr(conduct.machine, "settle", lambda recipe, wanted: SimpleNamespace(device=SimpleNamespace(type=wanted)))
+        monkeypatch.setattr(
+            conduct.machine,
+            "settle",
+            lambda recipe, wanted: SimpleNamespace(device=SimpleNamespace(type=wanted)),
+        )
         with pytest.raises(Enough):
-            conduct.conduct(None, None, None, None, resume=False, settings={}, device=device, quiet=True, tensorboard=False)
+            conduct.conduct(
+                None,
+                None,
+                None,
+                None,
+                resume=False,
+                settings={},
+                device=device,
+                quiet=True,
+                tensorboard=False,
+            )
         assert len(malloc) == calls

@@ -35,19 +35,26 @@ class TestChoice:
     @pytest.mark.parametrize(("name", "kind"), [("adam", "Adam"), ("rmsprop", "RMSprop"), ("sgd", "SGD")])
     def test_each_player_has_its_own(self, name, kind):
         recipe = Recipe(optimizer={"all": "adam", "critic": name}, rate={"all": RATE})
-        assert {key: type(one).__name__ for key, one in optimisers(player(nn.Linear(9, 9)), recipe).items()} == {"critic": kind}
+        assert {
+            key: type(one).__name__ for key, one in optimisers(player(nn.Linear(9, 9)), recipe).items()
+        } == {"critic": kind}
         (other,) = optimisers(player(nn.Linear(9, 9), "generator"), recipe).values()
         assert type(other).__name__ == "Adam" and other.param_groups[0]["lr"] == RATE
 
     def test_muon_takes_the_matrices_and_adam_the_rest(self):
-        net = nn.Sequential(nn.Conv2d(LEAST, LEAST, 3), nn.Linear(LEAST, LEAST - 1), nn.Linear(LEAST - 1, LEAST))
+        net = nn.Sequential(
+            nn.Conv2d(LEAST, LEAST, 3), nn.Linear(LEAST, LEAST - 1), nn.Linear(LEAST - 1, LEAST)
+        )
         found = optimisers(player(net), Recipe(optimizer={"all": "muon"}))
         assert [p.shape for p in found["critic-matrices"].param_groups[0]["params"]] == [(LEAST, LEAST * 9)]
-        assert [p.shape for p in found["critic"].param_groups[0]["params"]] == [p.shape for p in net.parameters()][1:]
+        assert [p.shape for p in found["critic"].param_groups[0]["params"]] == [
+            p.shape for p in net.parameters()
+        ][1:]
         assert found["critic"].defaults["betas"] == Recipe().betas
 
     @pytest.mark.parametrize(
-        ("net", "names"), [(nn.Linear(LEAST, LEAST, bias=False), ["critic-matrices"]), (nn.BatchNorm2d(3), ["critic"])]
+        ("net", "names"),
+        [(nn.Linear(LEAST, LEAST, bias=False), ["critic-matrices"]), (nn.BatchNorm2d(3), ["critic"])],
     )
     def test_a_net_of_one_kind_has_one(self, net, names):
         assert list(optimisers(player(net), Recipe(optimizer={"all": "muon"}))) == names
@@ -62,7 +69,9 @@ class TestChoice:
 
 
 class TestMuon:
-    @pytest.mark.parametrize("shape", [(8, 24), (24, 8), (12, 4, 3, 3), (12, 10, 1, 1), (16, 5, 3), (9, 1, 7, 7)])
+    @pytest.mark.parametrize(
+        "shape", [(8, 24), (24, 8), (12, 4, 3, 3), (12, 10, 1, 1), (16, 5, 3), (9, 1, 7, 7)]
+    )
     def test_an_update_is_orthogonal_whatever_the_gradient(self, shape):
         gradient = torch.randn(shape, generator=torch.Generator().manual_seed(0)) ** 3
         update = change(torch.zeros(shape), gradient).flatten(1)
@@ -81,8 +90,13 @@ class TestMuon:
         weight, gradient = torch.randn(shape, generator=draw), torch.randn(shape, generator=draw)
         plain = change(weight, gradient, steps=3)
         for layouts in [(True, True), (True, False), (False, True)]:
-            given = [t.to(memory_format=torch.channels_last) if last else t for t, last in zip((weight, gradient), layouts, strict=True)]
-            assert torch.allclose(change(*given, steps=3), plain, atol=0.02 * float(plain.abs().max()))  # sums in bf16, in another order
+            given = [
+                t.to(memory_format=torch.channels_last) if last else t
+                for t, last in zip((weight, gradient), layouts, strict=True)
+            ]
+            assert torch.allclose(
+                change(*given, steps=3), plain, atol=0.02 * float(plain.abs().max())
+            )  # sums in bf16, in another order
 
     def test_what_is_masked_stays(self):
         """A tap without gradient gets no update: masked weights of a PixelCNN stay as they are."""
@@ -90,7 +104,10 @@ class TestMuon:
         gradient[:, :, 1, 1:] = 0
         gradient[:, :, 2] = 0
         update = change(torch.ones(12, 8, 3, 3), gradient, steps=3)
-        assert update[:, :, 1, 1:].count_nonzero() == update[:, :, 2].count_nonzero() == 0 and update[:, :, 0].all()
+        assert (
+            update[:, :, 1, 1:].count_nonzero() == update[:, :, 2].count_nonzero() == 0
+            and update[:, :, 0].all()
+        )
 
     def test_a_weight_without_gradient_is_passed_over(self):
         weights = [nn.Parameter(torch.ones(8, 8)), nn.Parameter(torch.ones(8, 8))]
@@ -110,4 +127,6 @@ class TestRuns:
         assert len(run.optimisers) > 2
         for left in (1, 0.5):
             run.play_round()
-            assert {group["lr"] for one in run.optimisers.values() for group in one.param_groups} == {left * 1e-3}
+            assert {group["lr"] for one in run.optimisers.values() for group in one.param_groups} == {
+                left * 1e-3
+            }

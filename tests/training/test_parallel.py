@@ -49,7 +49,9 @@ class TestAlone:
             monkeypatch.setenv(name, value)
         for name in ("MASTER_ADDR", "MASTER_PORT"):
             monkeypatch.delenv(name, raising=False)
-        with pytest.raises(TrainingError, match="could not find each other: MASTER_ADDR and MASTER_PORT are not set") as caught:
+        with pytest.raises(
+            TrainingError, match="could not find each other: MASTER_ADDR and MASTER_PORT are not set"
+        ) as caught:
             enter(torch.device("cpu"))
         assert "torchrun" in caught.value.hint
 
@@ -62,7 +64,9 @@ class TestAlone:
         monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
         for name, value in WHOLE.items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(TrainingError, match="the 2 processes could not find each other at localhost:29500: RuntimeError"):
+        with pytest.raises(
+            TrainingError, match="the 2 processes could not find each other at localhost:29500: RuntimeError"
+        ):
             enter(torch.device("cpu"))
         assert capsys.readouterr().err == "waiting at localhost:29500 for the other processes, 2 in all\n"
 
@@ -77,7 +81,9 @@ class TestAlone:
         for name, value in WHOLE.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-        with pytest.raises(TrainingError, match="process 1 of this machine has no GPU of its own: there are 1") as caught:
+        with pytest.raises(
+            TrainingError, match="process 1 of this machine has no GPU of its own: there are 1"
+        ) as caught:
             enter(torch.device("cuda"))
         assert "--nproc-per-node 1" in caught.value.hint
         monkeypatch.delenv("LOCAL_RANK")
@@ -86,7 +92,10 @@ class TestAlone:
 
     def test_a_process_that_has_gone_is_one_line(self, monkeypatch):
         def gone(tensor, op):
-            raise RuntimeError("[../gloo/transport/tcp/pair.cc:534] Connection closed by peer\nException raised from here and there")
+            raise RuntimeError(
+                "[../gloo/transport/tcp/pair.cc:534] Connection closed by peer\nException raised from "
+                "here and there"
+            )
 
         monkeypatch.setattr(torch.distributed, "all_reduce", gone)
         monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
@@ -98,7 +107,9 @@ class TestAlone:
             lambda: World(0, 2).largest(3),
         )
         for ask in asked:
-            with pytest.raises(TrainingError, match=r"another process of the group has ended: .* Connection closed by peer") as caught:
+            with pytest.raises(
+                TrainingError, match=r"another process of the group has ended: .* Connection closed by peer"
+            ) as caught:
                 ask()
             assert "here and there" not in caught.value.message
 
@@ -111,7 +122,13 @@ class TestAlone:
         assert not world.writes
 
 
-WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+WHOLE = {
+    "RANK": "1",
+    "WORLD_SIZE": "2",
+    "LOCAL_RANK": "1",
+    "MASTER_ADDR": "localhost",
+    "MASTER_PORT": "29500",
+}
 SLURM = {"SLURM_PROCID": "1", "SLURM_STEP_ID": "0", "SLURM_NTASKS": "4"}
 
 
@@ -121,20 +138,28 @@ class TestPlace:
         assert place({key: value for key, value in WHOLE.items() if key != "LOCAL_RANK"}) == World(1, 2, 0)
         assert place({**WHOLE, "RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}) == World()
 
-    @pytest.mark.parametrize("given", [{}, {"WORLD_SIZE": "1"}, {"RANK": "", "WORLD_SIZE": " "}, {"MASTER_ADDR": "here"}])
+    @pytest.mark.parametrize(
+        "given", [{}, {"WORLD_SIZE": "1"}, {"RANK": "", "WORLD_SIZE": " "}, {"MASTER_ADDR": "here"}]
+    )
     def test_a_world_of_one(self, given):
         assert place(given) == World()
 
     @pytest.mark.parametrize(
         ("given", "told"),
         [
-            ({"WORLD_SIZE": "2"}, "RANK is not set, while the environment has WORLD_SIZE=2; torchrun sets RANK, WORLD_SIZE, "),
+            (
+                {"WORLD_SIZE": "2"},
+                "RANK is not set, while the environment has WORLD_SIZE=2; torchrun sets RANK, WORLD_SIZE, ",
+            ),
             ({"RANK": "1"}, "WORLD_SIZE is not set, while the environment has RANK=1"),
             ({"RANK": "0"}, "WORLD_SIZE is not set"),
             ({"LOCAL_RANK": "0"}, "RANK and WORLD_SIZE are not set, while the environment has LOCAL_RANK=0"),
             ({"LOCAL_RANK": "0", "WORLD_SIZE": "1"}, "RANK is not set"),
             ({**WHOLE, "WORLD_SIZE": "0", "RANK": "0"}, "must be less than WORLD_SIZE"),
-            ({**WHOLE, "WORLD_SIZE": "abc"}, "WORLD_SIZE must be a whole number from 0, while the environment has"),
+            (
+                {**WHOLE, "WORLD_SIZE": "abc"},
+                "WORLD_SIZE must be a whole number from 0, while the environment has",
+            ),
             ({**WHOLE, "WORLD_SIZE": "-1"}, "WORLD_SIZE must be a whole number"),
             ({**WHOLE, "WORLD_SIZE": "2.0"}, "WORLD_SIZE must be a whole number"),
             ({**WHOLE, "WORLD_SIZE": "\u0662"}, "WORLD_SIZE must be a whole number"),
@@ -142,7 +167,10 @@ class TestPlace:
             ({**WHOLE, "RANK": "2"}, "RANK and LOCAL_RANK must be less than WORLD_SIZE"),
             ({**WHOLE, "RANK": "-1"}, "RANK must be a whole number"),
             ({**WHOLE, "LOCAL_RANK": "x"}, "LOCAL_RANK must be a whole number"),
-            ({**WHOLE, "MASTER_ADDR": ""}, "the 2 processes could not find each other: MASTER_ADDR is not set"),
+            (
+                {**WHOLE, "MASTER_ADDR": ""},
+                "the 2 processes could not find each other: MASTER_ADDR is not set",
+            ),
             (SLURM, r"srun has started 4 processes \(SLURM_NTASKS=4\) that know nothing of each other"),
             ({**SLURM, "SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "2"}, "srun has started 2 processes"),
             ({"OMPI_COMM_WORLD_SIZE": "3"}, "mpirun has started 3 processes"),
@@ -180,7 +208,15 @@ def torchrun(*arguments, site):
     """Start two processes as people do, and wait for both."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE.parent, site)))}
     env |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "GENZOO_PLUGINS": "toys"}
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        *map(str, arguments),
+    ]
     return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
 
 
@@ -226,10 +262,24 @@ class TestTwoProcesses:
         self.install(tmp_path)
         begun = time.monotonic()
         with locked(tmp_path / "run.lock"):
-            done = torchrun("-m", "genzoo", "train", "toy-gan", "--out", tmp_path, "--device", "cpu", "--quiet", site=tmp_path)
+            done = torchrun(
+                "-m",
+                "genzoo",
+                "train",
+                "toy-gan",
+                "--out",
+                tmp_path,
+                "--device",
+                "cpu",
+                "--quiet",
+                site=tmp_path,
+            )
         assert done.returncode != 0 and time.monotonic() - begun < 120
         assert done.stderr.count("another run is at work in") == 1
-        assert done.stderr.count("another process of the group was refused") <= 1 and "Connection closed" not in done.stderr
+        assert (
+            done.stderr.count("another process of the group was refused") <= 1
+            and "Connection closed" not in done.stderr
+        )
         assert not (tmp_path / "log.jsonl").exists()
 
     def test_what_is_alike_on_all_ranks(self, told):
@@ -245,12 +295,32 @@ class TestTwoProcesses:
 
     def test_the_command_line_does_the_same_and_one_process_talks(self, told, tmp_path):
         self.install(tmp_path)
-        keys = ("turns.discriminator=2", "ema=0.9", "flip=true", "augment=color,translation,cutout", "held_out=0.0")
+        keys = (
+            "turns.discriminator=2",
+            "ema=0.9",
+            "flip=true",
+            "augment=color,translation,cutout",
+            "held_out=0.0",
+        )
         settings = [word for key in keys for word in ("--set", key)]
-        run = ("train", "toy-gan", "--data", "digits", "--out", tmp_path / "run", "--steps", 6, "--device", "cpu", *settings)
+        run = (
+            "train",
+            "toy-gan",
+            "--data",
+            "digits",
+            "--out",
+            tmp_path / "run",
+            "--steps",
+            6,
+            "--device",
+            "cpu",
+            *settings,
+        )
         done = torchrun("-m", "genzoo", *run, site=tmp_path)
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("to publish it") == 1
         assert done.stderr.count("A toy") == 1
-        (one,), (other,) = (list(folder.glob("toy-gan-*.safetensors")) for folder in (tmp_path / "run", told[1] / "whole"))
+        (one,), (other,) = (
+            list(folder.glob("toy-gan-*.safetensors")) for folder in (tmp_path / "run", told[1] / "whole")
+        )
         assert one.read_bytes() == other.read_bytes()

@@ -44,7 +44,9 @@ class TestPlan:
         assert config == dict(CARD.config)
         assert recipe == CARD.recipe.replace(**{key: value})  # and nothing else
 
-    @pytest.mark.parametrize(("key", "value"), [("width", 6), ("image_size", "24x40"), ("channels", 1), ("image_shape", (1, 4, 4))])
+    @pytest.mark.parametrize(
+        ("key", "value"), [("width", 6), ("image_size", "24x40"), ("channels", 1), ("image_shape", (1, 4, 4))]
+    )
     def test_keys_of_the_config(self, key, value):
         recipe, config = plan(CARD, {key: value})
         assert config == {key: value} and recipe == CARD.recipe
@@ -58,7 +60,14 @@ class TestPlan:
 
     @pytest.mark.parametrize(
         ("key", "near"),
-        [("widht", "width"), ("bacth", "batch"), ("imagesize", "image_size"), ("foo.bar", ""), ("betas.x", ""), ("chanels", "channels")],
+        [
+            ("widht", "width"),
+            ("bacth", "batch"),
+            ("imagesize", "image_size"),
+            ("foo.bar", ""),
+            ("betas.x", ""),
+            ("chanels", "channels"),
+        ],
     )
     def test_an_unknown_key_is_named_with_the_nearest(self, key, near):
         with pytest.raises(UnknownNameError, match=f"toy-gan has no setting '{key}'") as caught:
@@ -77,7 +86,10 @@ class TestPlan:
             ({"turns.generator": 0}, "turns.generator must lie between 1"),
             ({"turns": 2}, "turns must be a table"),
             ({"augment": "colour"}, "did you mean 'color'"),
-            ({"objective": "wgan"}, "objective must be one of minimax, non-saturating, lsgan, hinge, wasserstein, not 'wgan'"),
+            (
+                {"objective": "wgan"},
+                "objective must be one of minimax, non-saturating, lsgan, hinge, wasserstein, not 'wgan'",
+            ),
             ({"clip": -1}, "clip must lie between 0"),
             ({"penalty": "10x"}, "penalty must be a number"),
             ({"optimizer": "muno"}, "did you mean 'muon'"),
@@ -136,22 +148,39 @@ class TestOpen:
         def seen(images):
             return {image.tobytes() for image in images.pixels}
 
-        (learned, judged), (everything, unseen) = (open_both(source, {}, Recipe(validation=asked)) for asked in (True, False))
-        assert (learned.split, judged.split) == ("fit", "valid") and len(learned) + len(judged) == len(everything)
-        assert not seen(learned) & seen(judged) and not seen(judged) & seen(unseen) and not seen(learned) & seen(unseen)
+        (learned, judged), (everything, unseen) = (
+            open_both(source, {}, Recipe(validation=asked)) for asked in (True, False)
+        )
+        assert (learned.split, judged.split) == ("fit", "valid") and len(learned) + len(judged) == len(
+            everything
+        )
+        assert (
+            not seen(learned) & seen(judged)
+            and not seen(judged) & seen(unseen)
+            and not seen(learned) & seen(unseen)
+        )
 
     def test_nothing_held_out(self):
         train, test = open_both(PHOTOS, {}, Recipe(held_out=0.0))
         assert len(train) == 30 and test is None
 
-    @pytest.mark.parametrize("size", ["24x", "x40", "24x40x3", "big", -8, 1.5, True, "24 x 40", "", [24, 40], "٢٤", "２４x４０"])
+    @pytest.mark.parametrize(
+        "size", ["24x", "x40", "24x40x3", "big", -8, 1.5, True, "24 x 40", "", [24, 40], "٢٤", "２４x４０"]
+    )
     def test_sizes_that_cannot_be_read(self, size):
         with pytest.raises(ArgumentError, match="image_size must be a side or HEIGHTxWIDTH, not") as caught:
             open_both(PHOTOS, {"image_size": size}, Recipe())
         assert "24x40" in caught.value.hint
 
     @pytest.mark.parametrize(
-        "config", [{"image_size": 0}, {"channels": 2}, {"channels": "grey"}, {"image_size": "99999x2"}, {"image_shape": (3, 8)}]
+        "config",
+        [
+            {"image_size": 0},
+            {"channels": 2},
+            {"channels": "grey"},
+            {"image_size": "99999x2"},
+            {"image_shape": (3, 8)},
+        ],
     )
     def test_shapes_that_no_image_has(self, config):
         with pytest.raises(ArgumentError, match="image_shape"):

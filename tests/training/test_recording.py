@@ -1,4 +1,5 @@
-"""Recorded turns: what is recorded when, what a graph is given, and on a GPU that a recorded run is the run that it replaces."""
+"""Recorded turns: what is recorded when, what a graph is given, and on a GPU that a recorded run is the run
+that it replaces."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need
 
 
 class Graph:
-    """A graph that, played back, does again what was done while it was recorded, over the same memory, as a GPU would."""
+    """A graph that, played back, does again what was done while it was recorded, over the same memory, as a
+    GPU would."""
 
     recording: Graph | None = None
 
@@ -57,7 +59,9 @@ def graphs(monkeypatch):
         made.append(Graph())
         return made[-1]
 
-    stand_in = SimpleNamespace(CUDAGraph=make, graph=recording, graph_pool_handle=lambda: "pool", device=contextlib.nullcontext)
+    stand_in = SimpleNamespace(
+        CUDAGraph=make, graph=recording, graph_pool_handle=lambda: "pool", device=contextlib.nullcontext
+    )
     monkeypatch.setattr(torch, "cuda", stand_in)
     return made
 
@@ -87,7 +91,10 @@ class TestWhatIsRecorded:
     def test_the_games_of_the_official_gans_unless_a_turn_differs_from_the_next(self):
         for name, shape in (("gan", (1, 8, 8)), ("dcgan", (1, 8, 8)), ("wgan-gp-resnet", (1, 8, 8))):
             net = create(name, image_shape=shape)
-            assert all(player.recordable for player in players(net, Recipe(penalty=0, instance_noise=0.1, soft_labels=0.1)))
+            assert all(
+                player.recordable
+                for player in players(net, Recipe(penalty=0, instance_noise=0.1, soft_labels=0.1))
+            )
             assert not any(player.recordable for player in players(net, Recipe(replay=0.5)))
             assert not any(player.recordable for player in players(net, Recipe(turns={"generator": 2})))
 
@@ -96,9 +103,16 @@ class TestWhatIsRecorded:
 
     def test_only_on_a_gpu_and_only_where_all_players_allow_it(self, graphs):
         assert not settle(Recipe(), "cpu").cuda_graphs
-        one, other = (Player(name=n, module=nn.Linear(1, 1), loss=lambda *_: None, recordable=r) for n, r in (("a", True), ("b", False)))
+        one, other = (
+            Player(name=n, module=nn.Linear(1, 1), loss=lambda *_: None, recordable=r)
+            for n, r in (("a", True), ("b", False))
+        )
         chosen = dataclasses.replace(settle(Recipe(), "cpu"), cuda_graphs=True)
-        for game, settings, on in (([one], chosen, True), ([one, other], chosen, False), ([one], settle(Recipe(), "cpu"), False)):
+        for game, settings, on in (
+            ([one], chosen, True),
+            ([one, other], chosen, False),
+            ([one], settle(Recipe(), "cpu"), False),
+        ):
             assert Recorder(game, settings, lambda *_: None).on is on
 
 
@@ -134,14 +148,20 @@ class TestPlayingBack:
             raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
         machine._gradients = refuse
-        with pytest.raises(TrainingError, match="the model cannot be recorded as a CUDA graph: operation not permitted") as caught:
+        with pytest.raises(
+            TrainingError, match="the model cannot be recorded as a CUDA graph: operation not permitted"
+        ) as caught:
             machine.play(player, 0, torch.ones(3))
         assert "cuda_graphs=off" in str(caught.value) and "more" not in caught.value.message
 
     def test_the_loop_seeds_the_noise_of_a_recorded_turn_as_it_seeds_that_of_any(self, start, monkeypatch):
         run, played = start(), []
         monkeypatch.setattr(run.recorder, "plays", lambda player: True)
-        monkeypatch.setattr(run.recorder, "play", lambda player, seed, *given: played.append((player.name, seed)) or torch.zeros(()))
+        monkeypatch.setattr(
+            run.recorder,
+            "play",
+            lambda player, seed, *given: played.append((player.name, seed)) or torch.zeros(()),
+        )
         for step in range(2):
             run.play_round()
             for name, seed in played[-2:]:
@@ -151,19 +171,48 @@ class TestPlayingBack:
 
 CASES = {
     "gan": ("gan", {}, {}),
-    "dcgan with all that is drawn": ("dcgan", {"width": 8, "dropout": 0.3}, {
-        "augment": ("color", "translation", "cutout"), "flip": True, "instance_noise": 0.1, "soft_labels": 0.2, "flipped_labels": 0.1,
-        "labels": 10, "ema": 0.9, "cooldown": 0.5,
-    }),
-    "wgan-gp, five turns": ("wgan-gp", {"width": 8}, {
-        "objective": "wasserstein", "penalty": 10.0, "betas": (0.0, 0.9), "turns": {"discriminator": 5}, "augment": ("translation",),
-    }),
-    "wgan": ("wgan", {"width": 8}, {
-        "objective": "wasserstein", "clip": 0.01, "optimizer": {"all": "rmsprop"}, "turns": {"discriminator": 2},
-    }),
-    "wgan-gp-resnet": ("wgan-gp-resnet", {"width": 4}, {"objective": "wasserstein", "penalty": 10.0, "betas": (0.0, 0.9)}),
+    "dcgan with all that is drawn": (
+        "dcgan",
+        {"width": 8, "dropout": 0.3},
+        {
+            "augment": ("color", "translation", "cutout"),
+            "flip": True,
+            "instance_noise": 0.1,
+            "soft_labels": 0.2,
+            "flipped_labels": 0.1,
+            "labels": 10,
+            "ema": 0.9,
+            "cooldown": 0.5,
+        },
+    ),
+    "wgan-gp, five turns": (
+        "wgan-gp",
+        {"width": 8},
+        {
+            "objective": "wasserstein",
+            "penalty": 10.0,
+            "betas": (0.0, 0.9),
+            "turns": {"discriminator": 5},
+            "augment": ("translation",),
+        },
+    ),
+    "wgan": (
+        "wgan",
+        {"width": 8},
+        {
+            "objective": "wasserstein",
+            "clip": 0.01,
+            "optimizer": {"all": "rmsprop"},
+            "turns": {"discriminator": 2},
+        },
+    ),
+    "wgan-gp-resnet": (
+        "wgan-gp-resnet",
+        {"width": 4},
+        {"objective": "wasserstein", "penalty": 10.0, "betas": (0.0, 0.9)},
+    ),
     "muon": ("dcgan", {"width": 8}, {"optimizer": {"all": "muon"}}),
-}  # fmt: skip
+}
 
 
 @GPU
@@ -176,7 +225,14 @@ def test_on_a_gpu_a_recorded_run_is_the_run_that_it_replaces(case, digits, tmp_p
     for graphs in ("auto", "off"):
         recipe = Recipe(data="digits", steps=12, batch=16, precision="fp32", cuda_graphs=graphs, **settings)
         torch.manual_seed(0)
-        run = Run(create(name, image_shape=(1, 8, 8), **config), recipe, digits, settle(recipe, "cuda"), tmp_path, World())
+        run = Run(
+            create(name, image_shape=(1, 8, 8), **config),
+            recipe,
+            digits,
+            settle(recipe, "cuda"),
+            tmp_path,
+            World(),
+        )
         losses = [{player: float(loss) for player, loss in run.play_round().items()} for _ in range(12)]
         ends.append((losses, {key: value.float().cpu() for key, value in run.model.state_dict().items()}))
         assert bool(run.recorder._recorded) == (graphs == "auto")
@@ -184,4 +240,6 @@ def test_on_a_gpu_a_recorded_run_is_the_run_that_it_replaces(case, digits, tmp_p
     for ours, theirs in zip(losses, expected_losses, strict=True):
         assert ours == pytest.approx(theirs, rel=2e-3, abs=2e-4)
     for key, value in expected.items():
-        torch.testing.assert_close(state[key], value, rtol=1e-2, atol=1e-4, msg=lambda words, key=key: f"{key}: {words}")
+        torch.testing.assert_close(
+            state[key], value, rtol=1e-2, atol=1e-4, msg=lambda words, key=key: f"{key}: {words}"
+        )

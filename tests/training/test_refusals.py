@@ -31,16 +31,24 @@ class TestRefused:
         assert "penalty=10 asks for the critic's slope at each image" in error.message
         assert "batch norm in the discriminator (1)" in error.message
         assert "layer norm or none" in error.hint
-        assert "batch norm" in refused(objective="non-saturating", penalty=1.0).message  # whatever the objective
+        assert (
+            "batch norm" in refused(objective="non-saturating", penalty=1.0).message
+        )  # whatever the objective
 
     @pytest.mark.parametrize("optimizer", ["adam", "muon"])
     def test_momentum_with_clipping(self, optimizer):
         error = refused(objective="wasserstein", clip=0.01, optimizer={"all": optimizer}, betas=(0.5, 0.9))
-        assert "clip=0.01 does not go with momentum" in error.message and "optimizer.discriminator=rmsprop" in error.hint
+        assert (
+            "clip=0.01 does not go with momentum" in error.message
+            and "optimizer.discriminator=rmsprop" in error.hint
+        )
         assert "momentum" in refused(clip=0.1).message
 
     def test_both_at_once(self):
-        assert "clip=0.01 and penalty=10 contradict each other" in refused(norm=False, clip=0.01, penalty=10.0, **CALM).message
+        assert (
+            "clip=0.01 and penalty=10 contradict each other"
+            in refused(norm=False, clip=0.01, penalty=10.0, **CALM).message
+        )
 
     def test_compiling_what_is_differentiated_twice(self):
         error = refused(norm=False, penalty=10.0, compile="on")

@@ -1,4 +1,5 @@
-"""What would keep a finished run from being published is told before the first step; what fails nevertheless loses nothing."""
+"""What would keep a finished run from being published is told before the first step; what fails nevertheless
+loses nothing."""
 
 from __future__ import annotations
 
@@ -65,14 +66,24 @@ class TestBeforeTheFirstStep:
     def test_what_is_in_the_way(self, tmp_path, played, fault):
         fault(tmp_path)
         before = sorted(path.name for path in tmp_path.iterdir())
-        with pytest.raises(TrainingError, match="toy-gan is not trained, for it could not be published") as caught:
+        with pytest.raises(
+            TrainingError, match="toy-gan is not trained, for it could not be published"
+        ) as caught:
             train(tmp_path)
         assert str(tmp_path) in str(caught.value) and ".rehearsal" not in str(caught.value)
-        assert played == [] and sorted(path.name for path in tmp_path.iterdir() if path.name != "run.lock") == before
+        assert (
+            played == []
+            and sorted(path.name for path in tmp_path.iterdir() if path.name != "run.lock") == before
+        )
 
     @pytest.mark.parametrize(
         ("place", "what"),
-        [("golden.record", "outputs"), ("encode", "weights"), ("hub.model_card", "the card"), ("describe_run", "the row")],
+        [
+            ("golden.record", "outputs"),
+            ("encode", "weights"),
+            ("hub.model_card", "the card"),
+            ("describe_run", "the row"),
+        ],
     )
     def test_what_cannot_be_made(self, tmp_path, played, monkeypatch, place, what):
         def fail(*args):
@@ -80,12 +91,17 @@ class TestBeforeTheFirstStep:
 
         target, _, name = place.rpartition(".")
         monkeypatch.setattr({"": outcomes, "golden": outcomes.golden, "hub": hub}[target], name, fail)
-        with pytest.raises(TrainingError, match=f"not trained, for it could not be published: RuntimeError: {what} cannot be made"):
+        with pytest.raises(
+            TrainingError,
+            match=f"not trained, for it could not be published: RuntimeError: {what} cannot be made",
+        ):
             train(tmp_path)
         assert played == [] and list(tmp_path.iterdir()) == []
 
     def test_a_model_that_draws_images_of_another_size(self, tmp_path, played, monkeypatch):
-        monkeypatch.setattr(toys.ToyGAN, "_decode", lambda self, z: self.generator(z[:, :, None, None])[..., ::2])
+        monkeypatch.setattr(
+            toys.ToyGAN, "_decode", lambda self, z: self.generator(z[:, :, None, None])[..., ::2]
+        )
         with pytest.raises(TrainingError, match="not trained, for it could not be published"):
             train(tmp_path)
         assert played == []
@@ -125,7 +141,11 @@ class TestBeforeTheFirstStep:
     def test_names_that_are_no_utf8(self, tmp_path):
         pictures = tmp_path / os.fsdecode(b"b\xfccher")
         save_images(open_data("digits").float(range(30)), pictures)
-        out = train(tmp_path / os.fsdecode(b"out\xff"), data=str(pictures), settings={"image_size": 8, "licence": os.fsdecode(b"\xa9 me")})
+        out = train(
+            tmp_path / os.fsdecode(b"out\xff"),
+            data=str(pictures),
+            settings={"image_size": 8, "licence": os.fsdecode(b"\xa9 me")},
+        )
         row = read_rows(out.folder / "zoo.toml")["toy-gan"]
         assert row.data.startswith("b\\xfccher, 30 images") and row.licence == "\\xa9 me"
         assert "b\\\\xfccher" in next(out.folder.glob("toy-gan-*.md")).read_text("utf-8")
@@ -147,7 +167,9 @@ class TestAtTheEnd:
             yield patch
 
     def test_resume_publishes_without_training_again(self, tmp_path, failing, played):
-        with pytest.raises(TrainingError, match=r"has played its 3 steps, but could not be published: .*the disk is full") as caught:
+        with pytest.raises(
+            TrainingError, match=r"has played its 3 steps, but could not be published: .*the disk is full"
+        ) as caught:
             train(tmp_path / "a", steps=3)
         assert "--resume publishes without training again" in caught.value.hint
         failing.undo()
@@ -166,13 +188,17 @@ class TestAtTheEnd:
 
         with monkeypatch.context() as patch:
             patch.setattr(conducting, "play", grow)
-            with pytest.raises(TrainingError, match=r"could not be published: .* is not finite as torch.float16") as caught:
+            with pytest.raises(
+                TrainingError, match=r"could not be published: .* is not finite as torch.float16"
+            ) as caught:
                 train(tmp_path, settings={"storage": "float16"})
         assert "--resume" in caught.value.hint and "--set storage=float32" in caught.value.hint
         assert train(tmp_path, resume=True, settings={"storage": "float32"}).finished
 
     @pytest.mark.parametrize(
-        "change", [{"kind": "own"}, {"stderr": -1.0}, {"n": np.int64(5)}, {"value": math.nan}, {"value": object()}], ids=repr
+        "change",
+        [{"kind": "own"}, {"stderr": -1.0}, {"n": np.int64(5)}, {"value": math.nan}, {"value": object()}],
+        ids=repr,
     )
     def test_a_score_that_cannot_be_written_down_is_left_out(self, tmp_path, monkeypatch, capsys, change):
         odd = object.__new__(Record)  # as a metric of a plugin may make it
@@ -181,10 +207,16 @@ class TestAtTheEnd:
         monkeypatch.setattr(conducting, "score_model", lambda *args, **more: [odd, RECORD])
         outcome = train(tmp_path, settings={"held_out": 0.1})
         assert outcome.records == [RECORD]
-        assert len(read_rows(tmp_path / "zoo.toml")["toy-gan"].scores) == len(json.loads((tmp_path / "scores.json").read_text())) == 1
+        assert (
+            len(read_rows(tmp_path / "zoo.toml")["toy-gan"].scores)
+            == len(json.loads((tmp_path / "scores.json").read_text()))
+            == 1
+        )
         assert "the score kid of toy-gan is left out: it cannot be written down" in capsys.readouterr().err
 
-    @pytest.mark.parametrize("error", [RuntimeError("out of memory"), MemoryError(), ZeroDivisionError("a plugin's metric")])
+    @pytest.mark.parametrize(
+        "error", [RuntimeError("out of memory"), MemoryError(), ZeroDivisionError("a plugin's metric")]
+    )
     def test_a_run_that_cannot_be_scored_is_published(self, tmp_path, monkeypatch, capsys, error):
         def fail(*args, **more):
             raise error
@@ -202,7 +234,10 @@ class TestAtTheEnd:
 class TestLicence:
     def test_none_is_stated_where_nobody_did(self, tmp_path):
         outcome = train(tmp_path)
-        row, text = read_rows(tmp_path / "zoo.toml")["toy-gan"], next(outcome.folder.glob("toy-gan-*.md")).read_text("utf-8")
+        row, text = (
+            read_rows(tmp_path / "zoo.toml")["toy-gan"],
+            next(outcome.folder.glob("toy-gan-*.md")).read_text("utf-8"),
+        )
         assert row.licence == "" and "licence =" not in (tmp_path / "zoo.toml").read_text("utf-8")
         assert "no licence stated" in text and "license:" not in text and row.terms in text
 

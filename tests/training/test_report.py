@@ -42,7 +42,12 @@ def test_a_log_goes_on_where_it_was(start):
     run = start(steps=4)
     run.resume()
     told(run, quiet=True)
-    assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
+    assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()] == [
+        1,
+        2,
+        3,
+        4,
+    ]
 
 
 def test_a_killed_run_logs_no_step_twice(start):
@@ -50,7 +55,9 @@ def test_a_killed_run_logs_no_step_twice(start):
     run = start(steps=4)
     run.resume()
     log = run.folder / "log.jsonl"
-    log.write_text(log.read_text() + '{"step": 3, "generator": 9.0, "discriminator": 9.0}\n{"step": 4, "gener')  # killed at step 4
+    log.write_text(
+        log.read_text() + '{"step": 3, "generator": 9.0, "discriminator": 9.0}\n{"step": 4, "gener'
+    )  # killed at step 4
     told(run, quiet=True)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
@@ -85,7 +92,10 @@ def test_sample_grids_come_every_so_often(start, monkeypatch):
         monkeypatch.setattr(report, "SAMPLE_SECONDS", 0.0)
         run.step = 4
         reporting.checkpoint()
-    assert sorted(path.name for path in (run.folder / "samples").iterdir()) == ["step-0000001.png", "step-0000004.png"]
+    assert sorted(path.name for path in (run.folder / "samples").iterdir()) == [
+        "step-0000001.png",
+        "step-0000004.png",
+    ]
 
 
 def full(*args, **kwargs):
@@ -104,7 +114,12 @@ def test_a_log_on_a_full_disk_is_told_once_and_goes_on_when_there_is_room(start,
         for run.step in (1, 2, 3):
             reporting.round({"generator": 1.0})
         err = capsys.readouterr().err
-        assert err.count("log.jsonl cannot be written: OSError: [Errno 28] No space left on device; training goes on") == 1
+        assert (
+            err.count(
+                "log.jsonl cannot be written: OSError: [Errno 28] No space left on device; training goes on"
+            )
+            == 1
+        )
         reporting.checkpoint()
         run.step = 4
         reporting.round({"generator": 1.0})
@@ -118,11 +133,17 @@ def test_a_log_that_is_no_file_is_left_alone(start, capsys, there, tmp_path):
     run = start(steps=2)
     log, other = run.folder / "log.jsonl", tmp_path / "other"
     other.write_text("mine")
-    {"folder": log.mkdir, "fifo": lambda: os.mkfifo(log), "link": lambda: log.symlink_to(other),
-     "dangling link": lambda: log.symlink_to(tmp_path / "nowhere")}[there]()  # fmt: skip
+    {
+        "folder": log.mkdir,
+        "fifo": lambda: os.mkfifo(log),
+        "link": lambda: log.symlink_to(other),
+        "dangling link": lambda: log.symlink_to(tmp_path / "nowhere"),
+    }[there]()
     told(run, quiet=True)
     err = capsys.readouterr().err
-    assert run.step == 2 and err.count("log.jsonl") == 2 and err.count("\n") == 1 and "training goes on" in err
+    assert (
+        run.step == 2 and err.count("log.jsonl") == 2 and err.count("\n") == 1 and "training goes on" in err
+    )
     assert other.read_text() == "mine" and not (tmp_path / "nowhere").exists()
 
 
@@ -173,14 +194,18 @@ def test_a_checkpoint_on_a_full_disk_is_tried_again(start, capsys, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     monkeypatch.setattr(checkpoint, "write", write_later)
     with Report(run, quiet=True) as reporting:
-        assert play(run, reporting.round, reporting.checkpoint, lambda: False, reporting.finding, reporting.trouble)
+        assert play(
+            run, reporting.round, reporting.checkpoint, lambda: False, reporting.finding, reporting.trouble
+        )
     assert tried == [1, 2, 3] and not run.unsaved and run.checkpoint.is_file()
     assert capsys.readouterr().err.count("the disk is full; training goes on and tries again") == 1
 
 
 def test_a_checkpoint_that_cannot_be_written_at_the_end_asked_for_is_an_error(start, monkeypatch):
     run = start(steps=3)
-    monkeypatch.setattr(checkpoint, "atomic_write", lambda *args: (_ for _ in ()).throw(StorageError("the disk is full")))
+    monkeypatch.setattr(
+        checkpoint, "atomic_write", lambda *args: (_ for _ in ()).throw(StorageError("the disk is full"))
+    )
     with Report(run, quiet=True) as reporting, pytest.raises(StorageError, match="full"):
         play(run, reporting.round, reporting.checkpoint, lambda: True, reporting.finding, reporting.trouble)
 
@@ -219,7 +244,9 @@ def test_each_line_of_the_log_is_there_at_once(start):
     with Report(run, quiet=True) as reporting:
         for run.step in (1, 2):
             reporting.round({"generator": 1.0})
-            assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()][-1] == run.step
+            assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()][
+                -1
+            ] == run.step
 
 
 def test_tensorboard_gets_every_loss(start, monkeypatch):
@@ -237,4 +264,10 @@ def test_tensorboard_gets_every_loss(start, monkeypatch):
 
     monkeypatch.setattr(report, "_tensorboard", lambda folder, step: Events())
     told(start(steps=2), quiet=True, tensorboard=True)
-    assert written == [("loss/discriminator", 1), ("loss/generator", 1), ("loss/discriminator", 2), ("loss/generator", 2), "closed"]
+    assert written == [
+        ("loss/discriminator", 1),
+        ("loss/generator", 1),
+        ("loss/discriminator", 2),
+        ("loss/generator", 2),
+        "closed",
+    ]

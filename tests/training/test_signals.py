@@ -8,7 +8,11 @@ import pytest
 
 from genzoo.training.signals import Wish, ignore_repetitions, listening
 
-POLITE = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU") if hasattr(signal, name)]
+POLITE = [
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
+    if hasattr(signal, name)
+]
 
 
 @pytest.fixture(autouse=True)

@@ -46,7 +46,9 @@ class TestData:
     )
     def test_as_many_other_images_are_refused(self, start, digits, other):
         run = left(start)
-        with pytest.raises(TrainingError, match="was made with other data: also 1,797 images of 1×8×8, but their pixels") as caught:
+        with pytest.raises(
+            TrainingError, match="was made with other data: also 1,797 images of 1×8×8, but their pixels"
+        ) as caught:
             start(steps=4, data=other(digits)).resume()
         assert str(run.checkpoint) in caught.value.message and "--data" in caught.value.hint
 
@@ -72,7 +74,11 @@ class TestRecipe:
     @pytest.mark.parametrize(
         ("one", "other", "told"),
         [
-            ({"rate": {"all": 1e-3}}, {"rate": {"all": 1e-3, "generator": 2e-3}}, "rate was {'discriminator': 0.001, 'generator': 0.001}"),
+            (
+                {"rate": {"all": 1e-3}},
+                {"rate": {"all": 1e-3, "generator": 2e-3}},
+                "rate was {'discriminator': 0.001, 'generator': 0.001}",
+            ),
             ({"precision": "fp32"}, {"precision": "bf16"}, "precision was fp32, is bf16"),
             ({"channels_last": "on"}, {"channels_last": "off"}, "channels_last was on, is off"),
         ],
@@ -93,20 +99,43 @@ class TestRecipe:
 
     def test_a_config_that_json_cannot_say_is_kept_as_its_text(self):
         facts = {"a": math.inf, "b": (1, (2.5, None)), "c": {3: torch.float32}, "d": [math.nan]}
-        assert terms.plain(facts) == {"a": "inf", "b": [1, [2.5, None]], "c": {"3": "torch.float32"}, "d": ["nan"]}
+        assert terms.plain(facts) == {
+            "a": "inf",
+            "b": [1, [2.5, None]],
+            "c": {"3": "torch.float32"},
+            "d": ["nan"],
+        }
 
 
 class TestMachine:
     def test_what_decides_the_last_bits_is_noted(self, start):
         facts = start().facts().machine
-        assert {"genzoo", "torch", "device", "threads", "instructions", "precision", "compile", "matmul"} <= facts.keys()
-        assert facts["torch"] == torch.__version__ and facts["device"] == "cpu" and facts["threads"] == str(torch.get_num_threads())
+        assert {
+            "genzoo",
+            "torch",
+            "device",
+            "threads",
+            "instructions",
+            "precision",
+            "compile",
+            "matmul",
+        } <= facts.keys()
+        assert (
+            facts["torch"] == torch.__version__
+            and facts["device"] == "cpu"
+            and facts["threads"] == str(torch.get_num_threads())
+        )
         assert terms.machine(settle(toys.RECIPE, "cpu"), "click")["plugin"].startswith("click 8.")
-        assert terms.machine(settle(toys.RECIPE, "cpu"), "no-such-thing")["plugin"] == "no-such-thing of no known version"
+        assert (
+            terms.machine(settle(toys.RECIPE, "cpu"), "no-such-thing")["plugin"]
+            == "no-such-thing of no known version"
+        )
 
     def test_a_difference_is_told_in_one_line_and_not_refused(self, start):
         run = left(start)
-        facts = dataclasses.replace(run.facts(), machine={**run.facts().machine, "torch": "2.5.0", "threads": "64"})
+        facts = dataclasses.replace(
+            run.facts(), machine={**run.facts().machine, "torch": "2.5.0", "threads": "64"}
+        )
         run.facts = lambda: facts
         run.save()
         line = start(steps=4).resume()

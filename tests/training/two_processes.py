@@ -1,4 +1,5 @@
-"""What every process of a torchrun group does for test_parallel.py; each writes what it found to FOLDER/rank-N.json.
+"""What every process of a torchrun group does for test_parallel.py; each writes what it found to
+FOLDER/rank-N.json.
 
 torchrun --nproc-per-node 2 two_processes.py FOLDER
 """
@@ -20,7 +21,13 @@ from genzoo.training import conduct, loop
 from genzoo.training.parallel import World, enter, leave
 
 FOLDER = Path(sys.argv[1])
-HARD = {"turns.discriminator": 2, "ema": 0.9, "flip": True, "augment": "color,translation,cutout", "held_out": 0.0}
+HARD = {
+    "turns.discriminator": 2,
+    "ema": 0.9,
+    "flip": True,
+    "augment": "color,translation,cutout",
+    "held_out": 0.0,
+}
 opened: list[str] = []
 
 
@@ -46,13 +53,16 @@ def train(name: str, steps: int, resume: bool = False) -> tuple[str, bool]:
     runs: list[loop.Run] = []
     play = conduct.play
     conduct.play = lambda run, *rest: runs.append(run) or play(run, *rest)
-    outcome = zoo.train("toy-gan", "digits", FOLDER / name, steps, resume=resume, settings=HARD, device="cpu", quiet=True)
+    outcome = zoo.train(
+        "toy-gan", "digits", FOLDER / name, steps, resume=resume, settings=HARD, device="cpu", quiet=True
+    )
     conduct.play = play
     return digest(runs[0]), outcome.weights is not None
 
 
 def gradients(world: World) -> dict[str, float]:
-    """Return how far the averaged gradients of the shares are from those of the whole batch, for a net without batch norm."""
+    """Return how far the averaged gradients of the shares are from those of the whole batch, for a net
+    without batch norm."""
     net = toys.gan(norm=False, dropout=0.0)
     noise = torch.Generator().manual_seed(0)
     real, z = torch.rand(16, 1, 8, 8, generator=noise), torch.randn(16, 4, generator=noise)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from genzoo import Card, Family, Recipe, hookimpl
 
-PAPER = "Radford, Metz & Chintala 2016, Unsupervised Representation Learning with Deep Convolutional GANs, arXiv:1511.06434"
+PAPER = (
+    "Radford, Metz & Chintala 2016, Unsupervised Representation Learning with Deep Convolutional "
+    "GANs, arXiv:1511.06434"
+)
 
 # The paper's optimiser (section 4): Adam, learning rate 0.0002, beta1 0.5.
 _PAPER = Recipe(
@@ -16,12 +19,16 @@ _PAPER = Recipe(
     betas=(0.5, 0.999),
 )
 
-# 4,379 photographs are few: differentiable augmentation keeps D from learning them by heart, and D learns at twice G's rate.
+# 4,379 photographs are few: differentiable augmentation keeps D from learning them by heart, and D learns at
+# twice G's rate.
 _BEDROOMS = Recipe(
     command="genzoo train dcgan-bedrooms",
     hardware="2 cores of an AMD EPYC (Zen 4), bf16",
     time="2 h 33 min",
-    score="KID[gist-v1] 0.022 ± 0.006 against 439 held-out photographs, where training photographs reach -0.004 ± 0.003",
+    score=(
+        "KID[gist-v1] 0.022 ± 0.006 against 439 held-out photographs, where training photographs reach "
+        "-0.004 ± 0.003"
+    ),
     data="bedrooms",
     steps=23_500,
     batch=64,
@@ -52,7 +59,10 @@ _FACES = _BEDROOMS.replace(
     command="genzoo train dcgan-faces",
     hardware=_GPU,
     time="8 min",
-    score="KID[gist-v1] 0.091 ± 0.017 against 914 faces of other persons, where training faces reach 0.003 ± 0.005",
+    score=(
+        "KID[gist-v1] 0.091 ± 0.017 against 914 faces of other persons, where training faces reach "
+        "0.003 ± 0.005"
+    ),
     data="faces",
     steps=61_500,
 )

@@ -1,9 +1,11 @@
 """Deep convolutional generative adversarial nets (Radford, Metz & Chintala 2016, arXiv:1511.06434).
 
-The paper's five guidelines for stable training are marked in the code, one comment each. What the config offers beyond the paper breaks
-one of them on purpose: to have other games in these nets, and to see what each guideline is worth.
+The paper's five guidelines for stable training are marked in the code, one comment each. What the config
+offers beyond the paper breaks one of them on purpose: to have other games in these nets, and to see what each
+guideline is worth.
 
-Other plugins may build on `ConvolutionalGAN`, `DCGANConfig`, `generator`, `discriminator`, `initialise`, `stages` and `channels`.
+Other plugins may build on `ConvolutionalGAN`, `DCGANConfig`, `generator`, `discriminator`, `initialise`,
+`stages` and `channels`.
 """
 
 from __future__ import annotations
@@ -39,15 +41,20 @@ class DCGANConfig:
     """What a DCGAN is built from.
 
     Attributes:
-        image_shape: (C, H, W), C = 1 or 3; H and W even and at least 6. How often they halve decides the number of layers.
+        image_shape: (C, H, W), C = 1 or 3; H and W even and at least 6. How often they halve decides the
+            number of layers.
         latent_size: components of z; 100 in the paper.
         width: channels of the generator's last hidden layer; 128 in the paper for 64×64, 64 in most ports.
         discriminator_width: channels of the discriminator's first layer; None = width.
-        norm: what normalises hidden maps: "batch", "instance", "layer" (an image's whole map at once) or "none".
-        discriminator_norm: the same for the discriminator alone; None = norm. The gradient penalty goes with all but "batch".
-        activation: "relu" (and LeakyReLU in D, as in the paper), "leaky-relu" in both nets, or "tanh" in both.
+        norm: what normalises hidden maps: "batch", "instance", "layer" (an image's whole map at once) or
+            "none".
+        discriminator_norm: the same for the discriminator alone; None = norm. The gradient penalty goes with
+            all but "batch".
+        activation: "relu" (and LeakyReLU in D, as in the paper), "leaky-relu" in both nets, or "tanh" in
+            both.
         depth: 3 × 3 convolutions that follow each hidden layer, each with norm and activation.
-        mlp: units of each of three fully connected layers that stand in the generator's place; 0 = the paper's convolutions.
+        mlp: units of each of three fully connected layers that stand in the generator's place; 0 = the
+            paper's convolutions.
         dropout: share of channels that G drops in its first three hidden layers, see `LatentDropout`.
         minibatch: kernels of minibatch discrimination in D's last layer, 0 = none.
     """
@@ -82,8 +89,14 @@ def stages(image_shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
     if not count:
         near = tuple(max(6, 2 * round(side / 2)) for side in image_shape[1:])
         raise ArgumentError(
-            f"image_shape {tuple(image_shape)} does not work: H and W must be even and at least 6, since each layer halves them",
-            f"the nearest that works is {(channels, *near)}; multiples of 16 (32, 64, 96) give the deepest nets",
+            (
+                f"image_shape {tuple(image_shape)} does not work: H and W must be even and at least 6, since "
+                "each layer halves them"
+            ),
+            (
+                f"the nearest that works is {(channels, *near)}; multiples of 16 (32, 64, 96) give the "
+                "deepest nets"
+            ),
         )
     return count, (height, width)
 
@@ -94,7 +107,8 @@ def channels(width: int, count: int) -> list[int]:
 
 
 class ConvolutionalGAN(ImplicitModel):
-    """What every GAN with these nets shares: G: z (N, latent_size) → images, D: images → numbers. z is Gaussian.
+    """What every GAN with these nets shares: G: z (N, latent_size) → images, D: images → numbers. z is
+    Gaussian.
 
     A subclass sets `config`, `generator` and `discriminator` in its `__init__`.
     """
@@ -128,7 +142,10 @@ class DCGAN(ConvolutionalGAN):
         self.generator = generator(config)
         self.discriminator = discriminator(config)
         self.apply(initialise)
-        for net, norm in ((self.generator, config.norm), (self.discriminator, config.discriminator_norm or config.norm)):
+        for net, norm in (
+            (self.generator, config.norm),
+            (self.discriminator, config.discriminator_norm or config.norm),
+        ):
             if norm == "none":
                 net.apply(preserve)
 
@@ -142,22 +159,28 @@ def generator(config: DCGANConfig) -> nn.Sequential:
 
 
 def discriminator(config: DCGANConfig) -> nn.Sequential:
-    """Return D: images (N, C, H, W) in [-1, 1] → one number each, without a sigmoid, (N, 1, 1, 1) or (N, 1)."""
+    """Return D: images (N, C, H, W) in [-1, 1] → one number each, without a sigmoid, (N, 1, 1, 1) or (N,
+    1).
+    """
     count, base = stages(config.image_shape)
     return _discriminator(config, channels(config.discriminator_width or config.width, count), base)
 
 
 def _generator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:
     bias = config.norm == "none"  # a norm has its own
-    # Guideline 3: no fully connected hidden layers; z is projected and reshaped by one convolution on a 1 × 1 map.
-    layers: list[nn.Module] = [StridedConvTranspose2d(config.latent_size, widths[0], base, bias=bias)]  # (N, widths[0], *base)
+    # Guideline 3: no fully connected hidden layers; z is projected and reshaped by one convolution on a 1 × 1
+    # map.
+    layers: list[nn.Module] = [
+        StridedConvTranspose2d(config.latent_size, widths[0], base, bias=bias)
+    ]  # (N, widths[0], *base)
     for place, (wide, narrow) in enumerate(zip_longest(widths, widths[1:])):
         # Guideline 2: batch norm in both nets, but not on the generator's output.
         # Guideline 4: ReLU in every layer of the generator but the last, which has tanh.
         layers += [*_norm(config.norm, wide), _activation(config), *_deeper(config, wide, config.norm)]
         if config.dropout and place < DROPPING:
             layers.append(LatentDropout(wide, config.latent_size, config.dropout))
-        # Guideline 1: no pooling; fractionally strided convolutions grow the map, strided ones (in D) shrink it.
+        # Guideline 1: no pooling; fractionally strided convolutions grow the map, strided ones (in D) shrink
+        # it.
         if narrow:
             layers.append(StridedConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=bias))
     layers += [StridedConvTranspose2d(widths[-1], config.image_shape[0], 4, stride=2, padding=1), nn.Tanh()]
@@ -167,11 +190,15 @@ def _generator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) ->
 def _perceptron(config: DCGANConfig) -> nn.Sequential:
     """Return a generator without convolutions, as in the experiments of WGAN: four fully connected layers."""
     sizes = [config.latent_size, config.mlp, config.mlp, config.mlp]
-    hidden: list[nn.Module] = [layer for wide in pairwise(sizes) for layer in (nn.Linear(*wide), _activation(config))]
+    hidden: list[nn.Module] = [
+        layer for wide in pairwise(sizes) for layer in (nn.Linear(*wide), _activation(config))
+    ]
     last = [nn.Linear(config.mlp, prod(config.image_shape)), nn.Unflatten(1, config.image_shape), nn.Tanh()]
     net = nn.Sequential(nn.Flatten(), *hidden, *last)
     for layer in net:
-        if isinstance(layer, nn.Linear):  # no norm follows: with torch's fresh weights little of z would reach the pixels
+        if isinstance(
+            layer, nn.Linear
+        ):  # no norm follows: with torch's fresh weights little of z would reach the pixels
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     return net
@@ -189,9 +216,15 @@ def _discriminator(config: DCGANConfig, widths: list[int], base: tuple[int, int]
         layers += [*_norm(norm, wide), act(), *_deeper(config, wide, norm, leaky=True)]
     if config.minibatch:
         features = widths[-1] * prod(base)
-        layers += [nn.Flatten(), MinibatchDiscrimination(features, config.minibatch), nn.Linear(features + config.minibatch, 1)]
+        layers += [
+            nn.Flatten(),
+            MinibatchDiscrimination(features, config.minibatch),
+            nn.Linear(features + config.minibatch, 1),
+        ]
     else:
-        layers.append(StridedConv2d(widths[-1], 1, base))  # (N, 1, 1, 1): logits; the sigmoid lives in the losses
+        layers.append(
+            StridedConv2d(widths[-1], 1, base)
+        )  # (N, 1, 1, 1): logits; the sigmoid lives in the losses
     return nn.Sequential(*layers)
 
 
@@ -206,28 +239,42 @@ def _norm(kind: str, width: int) -> list[nn.Module]:
 def _activation(config: DCGANConfig, leaky: bool = False) -> nn.Module:
     if config.activation == "tanh":
         return nn.Tanh()
-    return nn.LeakyReLU(0.2, inplace=True) if leaky or config.activation == "leaky-relu" else nn.ReLU(inplace=True)
+    return (
+        nn.LeakyReLU(0.2, inplace=True)
+        if leaky or config.activation == "leaky-relu"
+        else nn.ReLU(inplace=True)
+    )
 
 
 def _deeper(config: DCGANConfig, width: int, norm: str, leaky: bool = False) -> list[nn.Module]:
     """Return the layers that leave the size as it is and make the net deeper."""
     layers: list[nn.Module] = []
     for _ in range(config.depth):
-        layers += [nn.Conv2d(width, width, 3, padding=1, bias=norm == "none"), *_norm(norm, width), _activation(config, leaky)]
+        layers += [
+            nn.Conv2d(width, width, 3, padding=1, bias=norm == "none"),
+            *_norm(norm, width),
+            _activation(config, leaky),
+        ]
     return layers
 
 
 def preserve(module: nn.Module) -> None:
-    """Give a convolution fresh weights that keep the size of its signal (He et al. 2015), for nets where no norm restores it."""
+    """Give a convolution fresh weights that keep the size of its signal (He et al. 2015), for nets where no
+    norm restores it.
+    """
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         places = prod(module.kernel_size)  # that an output hears of
         if module.transposed:
-            places = places // prod(module.stride) if prod(module.stride) > 1 else 1  # the first layer of G sees a map of 1 × 1
+            places = (
+                places // prod(module.stride) if prod(module.stride) > 1 else 1
+            )  # the first layer of G sees a map of 1 × 1
         nn.init.normal_(module.weight, 0.0, (2 / (module.in_channels * places)) ** 0.5)
 
 
 def initialise(module: nn.Module) -> None:
-    """Give fresh weights: N(0, 0.02) for convolutions (section 4 of the paper), N(1, 0.02) for batch norm's gain, as its code has it."""
+    """Give fresh weights: N(0, 0.02) for convolutions (section 4 of the paper), N(1, 0.02) for batch norm's
+    gain, as its code has it.
+    """
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:

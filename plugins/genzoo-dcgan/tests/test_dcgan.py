@@ -18,7 +18,17 @@ from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.models import LatentDropout
 from genzoo.recipe import Recipe
 
-SHAPES = [(3, 24, 40), (1, 28, 28), (3, 64, 64), (1, 8, 8), (3, 6, 6), (1, 6, 64), (3, 66, 34), (3, 96, 32), (1, 128, 48)]
+SHAPES = [
+    (3, 24, 40),
+    (1, 28, 28),
+    (3, 64, 64),
+    (1, 8, 8),
+    (3, 6, 6),
+    (1, 6, 64),
+    (3, 66, 34),
+    (3, 96, 32),
+    (1, 128, 48),
+]
 CARDS = {card.name: card for card in genzoo_dcgan.genzoo_cards()}
 
 
@@ -76,7 +86,10 @@ class TestShapes:
 
     @pytest.mark.parametrize("shape", [(3, 25, 40), (3, 4, 64), (3, 63, 63)])
     def test_the_message_through_the_card(self, shape):
-        with pytest.raises(ArgumentError, match=r"config of dcgan: image_shape .* does not work: H and W must be even and at least 6"):
+        with pytest.raises(
+            ArgumentError,
+            match=r"config of dcgan: image_shape .* does not work: H and W must be even and at least 6",
+        ):
             CARDS["dcgan"].build(image_shape=shape)
 
     @pytest.mark.parametrize(
@@ -105,7 +118,13 @@ class TestShapes:
         with torch.device("meta"):
             net = CARDS["dcgan"].build(image_shape=(3, 64, 64), width=128)
         ups = [m for m in net.generator if isinstance(m, nn.ConvTranspose2d)]
-        assert [(m.in_channels, m.out_channels) for m in ups] == [(100, 1024), (1024, 512), (512, 256), (256, 128), (128, 3)]
+        assert [(m.in_channels, m.out_channels) for m in ups] == [
+            (100, 1024),
+            (1024, 512),
+            (512, 256),
+            (256, 128),
+            (128, 3),
+        ]
         assert channels(128, 7) == [128, 256, 512, 1024, 1024, 1024, 1024]
 
     def test_the_discriminator_may_be_narrower(self):
@@ -124,8 +143,12 @@ class TestGuidelines:
         net = tiny(shape)
         assert not [m for m in net.modules() if "Pool" in type(m).__name__ or isinstance(m, nn.Upsample)]
         count, _ = stages(shape)
-        assert [m.stride for m in net.discriminator if isinstance(m, nn.Conv2d)] == [(2, 2)] * count + [(1, 1)]
-        assert [m.stride for m in net.generator if isinstance(m, nn.ConvTranspose2d)] == [(1, 1)] + [(2, 2)] * count
+        assert [m.stride for m in net.discriminator if isinstance(m, nn.Conv2d)] == [(2, 2)] * count + [
+            (1, 1)
+        ]
+        assert [m.stride for m in net.generator if isinstance(m, nn.ConvTranspose2d)] == [(1, 1)] + [
+            (2, 2)
+        ] * count
 
     def test_2_batch_norm_everywhere_but_on_gs_output_and_ds_input(self, shape):
         net = tiny(shape)
@@ -140,7 +163,9 @@ class TestGuidelines:
         assert not [m for m in tiny(shape).modules() if isinstance(m, nn.Linear)]
 
     def test_4_relu_in_g_and_tanh_at_its_end(self, shape):
-        kinds = [type(m) for m in tiny(shape).generator if not isinstance(m, (nn.ConvTranspose2d, nn.BatchNorm2d))]
+        kinds = [
+            type(m) for m in tiny(shape).generator if not isinstance(m, (nn.ConvTranspose2d, nn.BatchNorm2d))
+        ]
         assert kinds == [nn.ReLU] * (len(kinds) - 1) + [nn.Tanh]
 
     def test_5_leaky_relu_in_d(self, shape):
@@ -181,7 +206,9 @@ class TestBeyondThePaper:
         """Or the gradient penalty would ask for what there is not."""
         x = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
         told = {kind: tiny((1, 16, 16), width=4, discriminator_norm=kind).train() for kind in (norm, "batch")}
-        own, mixed = (net._discriminate(x)[:2] - net._discriminate(x[:2]) for net in (told[norm], told["batch"]))
+        own, mixed = (
+            net._discriminate(x)[:2] - net._discriminate(x[:2]) for net in (told[norm], told["batch"])
+        )
         assert own.abs().max() < 1e-6 < mixed.abs().max()
 
     @pytest.mark.parametrize(
@@ -200,18 +227,25 @@ class TestBeyondThePaper:
         flat, deep = (tiny((1, 16, 16), depth=depth) for depth in (0, 3))
         for net in ("generator", "discriminator"):
             more = [m for m in getattr(deep, net) if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
-            assert len(more) == 3 * 2 and all(m.in_channels == m.out_channels and m.stride == (1, 1) for m in more)
+            assert len(more) == 3 * 2 and all(
+                m.in_channels == m.out_channels and m.stride == (1, 1) for m in more
+            )
             assert len(getattr(deep, net)) == len(getattr(flat, net)) + 3 * 3 * 2
 
     @pytest.mark.parametrize("depth", [0, 3])
     def test_without_norm_the_signal_keeps_its_size(self, depth):
-        """With weights of the paper's N(0, 0.02) it would be gone after a few layers, and with it every objective."""
+        """With weights of the paper's N(0, 0.02) it would be gone after a few layers, and with it every
+        objective."""
         net = tiny((1, 32, 32), norm="none", depth=depth, width=16, latent_size=64)
         sizes = {}
         for name in ("generator", "discriminator"):
             layer = list(getattr(net, name))[-3 if name == "generator" else -2]  # the last hidden one
-            layer.register_forward_hook(lambda module, inputs, output, name=name: sizes.update({name: output.std().item()}))
-        net.train()._discriminate(net._decode(torch.randn(32, 64, generator=torch.Generator().manual_seed(0))))
+            layer.register_forward_hook(
+                lambda module, inputs, output, name=name: sizes.update({name: output.std().item()})
+            )
+        net.train()._discriminate(
+            net._decode(torch.randn(32, 64, generator=torch.Generator().manual_seed(0)))
+        )
         assert 0.2 < sizes["generator"] < 2 and 0.05 < sizes["discriminator"] < 2
 
     def test_a_generator_without_convolutions(self):
@@ -220,8 +254,11 @@ class TestBeyondThePaper:
         assert [m.out_features for m in net.generator if isinstance(m, nn.Linear)] == [7, 7, 7, 3 * 24 * 40]
 
     def test_without_convolutions_a_fresh_generator_hears_of_z(self):
-        """With torch's fresh weights the images of all z are nearly one image, and no objective tells them apart again."""
-        images = tiny((1, 28, 28), mlp=256, latent_size=100)._decode(torch.randn(64, 100, generator=torch.Generator().manual_seed(0)))
+        """With torch's fresh weights the images of all z are nearly one image, and no objective tells them
+        apart again."""
+        images = tiny((1, 28, 28), mlp=256, latent_size=100)._decode(
+            torch.randn(64, 100, generator=torch.Generator().manual_seed(0))
+        )
         assert images.std(0).mean() > 0.1
 
     def test_dropout_acts_in_sampling_and_the_same_z_gives_the_same_image(self):
@@ -241,7 +278,10 @@ class TestBeyondThePaper:
         assert (layer.features, layer.kernels, last.in_features) == (2 * 2 * 4 * 4, 5, 2 * 2 * 4 * 4 + 5)
         x = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
         collapsed = x[:1].expand(4, -1, -1, -1)
-        told = net.train().discriminator[:-1](2 * collapsed - 1)[:, -5:], net.discriminator[:-1](2 * x - 1)[:, -5:]
+        told = (
+            net.train().discriminator[:-1](2 * collapsed - 1)[:, -5:],
+            net.discriminator[:-1](2 * x - 1)[:, -5:],
+        )
         assert (told[0] > 0.999).all() and (told[1] < 0.999).any()
 
 
@@ -262,7 +302,9 @@ class TestSampling:
     def test_one_image_per_z_in_any_batch(self):
         net = tiny((3, 24, 40)).train()
         whole = net.sample(18, seed=4)
-        assert torch.equal(net.sample(1, seed=4), whole[:1]) and torch.equal(net.sample(17, seed=4), whole[:17])
+        assert torch.equal(net.sample(1, seed=4), whole[:1]) and torch.equal(
+            net.sample(17, seed=4), whole[:17]
+        )
         assert torch.equal(net.decode(net.sample_latents(18, seed=4)[9:10]), whole[9:10])
         assert whole.std(0).max() > 0
 
@@ -277,8 +319,12 @@ class TestSampling:
             net.generator[-2].weight.zero_()
             for bias, level in ((0.0, 0.5), (0.5493061, 0.75), (-0.5493061, 0.25)):  # tanh 0.549… = 1/2
                 net.generator[-2].bias.fill_(bias)
-                torch.testing.assert_close(net.sample(1, seed=0), torch.full((1, 1, 8, 8), level), rtol=0, atol=2e-3)  # bf16 at least
-                torch.testing.assert_close(net.train()._decode(torch.zeros(2, 5)), torch.full((2, 1, 8, 8), level))
+                torch.testing.assert_close(
+                    net.sample(1, seed=0), torch.full((1, 1, 8, 8), level), rtol=0, atol=2e-3
+                )  # bf16 at least
+                torch.testing.assert_close(
+                    net.train()._decode(torch.zeros(2, 5)), torch.full((2, 1, 8, 8), level)
+                )
             net.generator[-2].bias.fill_(50.0)
             assert torch.equal(net.sample(1, seed=0), torch.ones(1, 1, 8, 8))
             net.generator[-2].bias.fill_(-50.0)
@@ -302,23 +348,36 @@ class TestCards:
     def test_the_papers_optimiser(self):
         recipe = CARDS["dcgan"].recipe
         assert isinstance(recipe, Recipe)
-        assert (recipe.rate_of("generator"), recipe.rate_of("discriminator"), recipe.betas[0], recipe.batch) == (2e-4, 2e-4, 0.5, 128)
+        assert (
+            recipe.rate_of("generator"),
+            recipe.rate_of("discriminator"),
+            recipe.betas[0],
+            recipe.batch,
+        ) == (2e-4, 2e-4, 0.5, 128)
 
-    @pytest.mark.parametrize(("name", "shape"), [("mnist", (1, 28, 28)), ("bedrooms", (3, 64, 64)), ("faces", (3, 64, 64))])
+    @pytest.mark.parametrize(
+        ("name", "shape"), [("mnist", (1, 28, 28)), ("bedrooms", (3, 64, 64)), ("faces", (3, 64, 64))]
+    )
     def test_published_weights_fit_into_8_megabytes(self, name, shape):
         card = CARDS[f"dcgan-{name}"]
         with torch.device("meta"):
             net = card.build()
         assert net.image_shape == shape and card.recipe.data == name
         assert card.recipe.storage == "float16"
-        assert sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values()) < 8_000_000
+        assert (
+            sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values())
+            < 8_000_000
+        )
 
 
 def test_from_card_to_images_on_digits(tmp_path, monkeypatch):
-    """A tiny DCGAN is trained for a moment, published, pulled and verified; the images are those of the finished model."""
+    """A tiny DCGAN is trained for a moment, published, pulled and verified; the images are those of the
+    finished model."""
     about = SimpleNamespace(name="genzoo-dcgan", version="0.1.0")
     plugin = SimpleNamespace(genzoo_cards=hookimpl(genzoo_dcgan.genzoo_cards, specname="genzoo_cards"))
-    entry = SimpleNamespace(name="dcgan", value="genzoo_dcgan", group="genzoo", dist=about, load=lambda: plugin)
+    entry = SimpleNamespace(
+        name="dcgan", value="genzoo_dcgan", group="genzoo", dist=about, load=lambda: plugin
+    )
     monkeypatch.setattr(registry, "discover", lambda: [entry])
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
     registry.installed.cache_clear()
@@ -332,7 +391,9 @@ def test_from_card_to_images_on_digits(tmp_path, monkeypatch):
             "augment": "color,translation,cutout",
             "precision": "fp32",
         }
-        outcome = zoo.train("dcgan", "digits", tmp_path / "run", 4, settings=settings, device="cpu", quiet=True)
+        outcome = zoo.train(
+            "dcgan", "digits", tmp_path / "run", 4, settings=settings, device="cpu", quiet=True
+        )
         monkeypatch.setenv("GENZOO_ZOO", str(outcome.folder))
         net = zoo.load("dcgan")
         assert net.image_shape == (1, 8, 8) and net.config.width == 4

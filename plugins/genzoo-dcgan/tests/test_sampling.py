@@ -101,7 +101,9 @@ CHANGES = {
     "a moving average": average,
     "eps": lambda model: setattr(model.generator[1], "eps", 1.0),
     "a numpy view": lambda model: model.generator[3].weight.detach().numpy().__imul__(2),
-    "a hook": lambda model: model.generator[2].register_forward_hook(lambda layer, inputs, output: 0.5 * output),
+    "a hook": lambda model: model.generator[2].register_forward_hook(
+        lambda layer, inputs, output: 0.5 * output
+    ),
     "pruning": lambda model: prune.l1_unstructured(model.generator[3], "weight", 0.5),
     "spectral norm": lambda model: parametrizations.spectral_norm(model.generator[3]),
     "another layer": lambda model: model.generator.__setitem__(2, nn.Tanh()),

@@ -1,8 +1,9 @@
-"""A small convolutional classifier: its last hidden layer is a description of an image, in which sets of images are compared.
+"""A small convolutional classifier: its last hidden layer is a description of an image, in which sets of
+images are compared.
 
-Convolutions of 3 × 3 with batch norm and ReLU, each but the first with stride 2 and twice the channels of the one before, until a side is
-4 pixels or fewer; the mean of the last map over its positions are the features (as the last pooling of Inception), and one linear
-layer reads the class from them.
+Convolutions of 3 × 3 with batch norm and ReLU, each but the first with stride 2 and twice the channels of the
+one before, until a side is 4 pixels or fewer; the mean of the last map over its positions are the features
+(as the last pooling of Inception), and one linear layer reads the class from them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class FeatureNet(ClassifyingModel):
         super().__init__()
         self.config = config
         widths = _widths(config)
-        self.net = nn.Sequential(*_layers([config.image_shape[0], *widths]), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        self.net = nn.Sequential(
+            *_layers([config.image_shape[0], *widths]), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+        )
         self.head = nn.Linear(widths[-1], config.classes)
 
     @property

@@ -24,12 +24,22 @@ test_laws_of_an_odd_size = laws("genzoo-features", "features", image_shape=(3, 5
 def tiny(image_shape=(1, 8, 8), **config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return FeatureNet(FeatureNetConfig(image_shape=image_shape, **{"width": 4, "classes": 3, **config})).eval()
+        return FeatureNet(
+            FeatureNetConfig(image_shape=image_shape, **{"width": 4, "classes": 3, **config})
+        ).eval()
 
 
-@pytest.mark.parametrize(("shape", "maps", "features"), [
-    ((1, 28, 28), 4, 128), ((3, 32, 32), 4, 128), ((1, 8, 8), 2, 32), ((3, 5, 37), 2, 32), ((1, 1, 1), 1, 16), ((3, 64, 64), 5, 128),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("shape", "maps", "features"),
+    [
+        ((1, 28, 28), 4, 128),
+        ((3, 32, 32), 4, 128),
+        ((1, 8, 8), 2, 32),
+        ((3, 5, 37), 2, 32),
+        ((1, 1, 1), 1, 16),
+        ((3, 64, 64), 5, 128),
+    ],
+)
 def test_channels_double_until_the_map_is_small(shape, maps, features):
     model, x = tiny(shape, width=16), Draws(0, 0, 3).uniform(*shape).float()
     convolutions = [layer for layer in model.net if isinstance(layer, nn.Conv2d)]

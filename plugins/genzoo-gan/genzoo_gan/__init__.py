@@ -20,7 +20,9 @@ _MNIST = Recipe(
     command="genzoo train gan-mnist",
     hardware="NVIDIA H200, shared by ten runs",
     time="5 min",
-    score="FID[features-mnist] 0.23 (training images 0.04), the number of 2014: 232.1 ± 2.2 nats (242.4 ± 2.1)",
+    score=(
+        "FID[features-mnist] 0.23 (training images 0.04), the number of 2014: 232.1 ± 2.2 nats (242.4 ± 2.1)"
+    ),
     data="mnist",
     steps=80_000,
     batch=2048,

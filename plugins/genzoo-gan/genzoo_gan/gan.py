@@ -1,8 +1,10 @@
-"""Generative adversarial nets (Goodfellow et al. 2014, arXiv:1406.2661) as the paper trained them on MNIST: two perceptrons.
+"""Generative adversarial nets (Goodfellow et al. 2014, arXiv:1406.2661) as the paper trained them on MNIST:
+two perceptrons.
 
-G has two hidden layers of rectified linear units and sigmoid pixels, D two hidden layers of maxout units and dropout before every layer.
-Sizes, noise and fresh weights are those of the paper's code (`mnist.yaml` of github.com/goodfeli/adversarial). It trained with SGD,
-momentum and a bound on the norm of D's weights; the recipes here use Adam and no bound.
+G has two hidden layers of rectified linear units and sigmoid pixels, D two hidden layers of maxout units and
+dropout before every layer. Sizes, noise and fresh weights are those of the paper's code (`mnist.yaml` of
+github.com/goodfeli/adversarial). It trained with SGD, momentum and a bound on the norm of D's weights; the
+recipes here use Adam and no bound.
 """
 
 from __future__ import annotations
@@ -54,16 +56,25 @@ class GAN(ImplicitModel):
         self.config = config
         pixels, units = math.prod(config.image_shape), config.discriminator_width
         self.generator = nn.Sequential(
-            nn.Linear(config.latent_size, config.width), nn.ReLU(inplace=True),
-            nn.Linear(config.width, config.width), nn.ReLU(inplace=True),
-            nn.Linear(config.width, pixels), nn.Sigmoid(), nn.Unflatten(1, config.image_shape),
-        )  # fmt: skip
+            nn.Linear(config.latent_size, config.width),
+            nn.ReLU(inplace=True),
+            nn.Linear(config.width, config.width),
+            nn.ReLU(inplace=True),
+            nn.Linear(config.width, pixels),
+            nn.Sigmoid(),
+            nn.Unflatten(1, config.image_shape),
+        )
         drops = [nn.Dropout(1 - kept) if config.dropout else nn.Identity() for kept in KEPT]
         self.discriminator = nn.Sequential(
-            nn.Flatten(), drops[0], Maxout(pixels, units, config.pieces),
-            drops[1], Maxout(units, units, config.pieces),
-            drops[2], nn.Linear(units, 1), nn.Flatten(0),
-        )  # fmt: skip
+            nn.Flatten(),
+            drops[0],
+            Maxout(pixels, units, config.pieces),
+            drops[1],
+            Maxout(units, units, config.pieces),
+            drops[2],
+            nn.Linear(units, 1),
+            nn.Flatten(0),
+        )
         _initialise(self.generator, 0.05)
         _initialise(self.discriminator, 0.005)
 
@@ -82,7 +93,9 @@ class GAN(ImplicitModel):
 
 
 class Maxout(nn.Module):
-    """Units that give the largest of their linear pieces (Goodfellow et al. 2013, arXiv:1302.4389): (N, inputs) → (N, units)."""
+    """Units that give the largest of their linear pieces (Goodfellow et al. 2013, arXiv:1302.4389): (N,
+    inputs) → (N, units).
+    """
 
     def __init__(self, inputs: int, units: int, pieces: int) -> None:
         super().__init__()

@@ -22,7 +22,12 @@ CARDS = {card.name: card for card in genzoo_cards()}
 def tiny(image_shape=(1, 4, 6), **config):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return GAN(GANConfig(image_shape=image_shape, **{"width": 16, "discriminator_width": 6, "pieces": 3, "latent_size": 5, **config}))
+        return GAN(
+            GANConfig(
+                image_shape=image_shape,
+                **{"width": 16, "discriminator_width": 6, "pieces": 3, "latent_size": 5, **config},
+            )
+        )
 
 
 class TestNets:
@@ -33,14 +38,25 @@ class TestNets:
         d = [(m.in_features, m.out_features) for m in net.discriminator.modules() if isinstance(m, nn.Linear)]
         assert g == [(100, 1200), (1200, 1200), (1200, 784)]
         assert d == [(784, 240 * 5), (240, 240 * 5), (240, 1)]
-        assert [type(m) for m in net.generator if not isinstance(m, (nn.Linear, nn.Unflatten))] == [nn.ReLU, nn.ReLU, nn.Sigmoid]
-        assert [round(m.p, 6) for m in net.discriminator.modules() if isinstance(m, nn.Dropout)] == [0.2, 0.5, 0.5]
+        assert [type(m) for m in net.generator if not isinstance(m, (nn.Linear, nn.Unflatten))] == [
+            nn.ReLU,
+            nn.ReLU,
+            nn.Sigmoid,
+        ]
+        assert [round(m.p, 6) for m in net.discriminator.modules() if isinstance(m, nn.Dropout)] == [
+            0.2,
+            0.5,
+            0.5,
+        ]
 
     def test_it_fits_into_8_megabytes(self):
         with torch.device("meta"):
             net = CARDS["gan-mnist"].build()
         assert CARDS["gan-mnist"].recipe.storage == "float16"
-        assert sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values()) < 8_000_000
+        assert (
+            sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values())
+            < 8_000_000
+        )
 
     @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 5, 7), (2, 1, 1), (1, 1, 31)])
     def test_any_size(self, shape):
@@ -124,7 +140,8 @@ class TestMaxout:
 class TestGame:
     @pytest.mark.parametrize("objective", list(OBJECTIVES))
     def test_any_objective(self, objective):
-        """No batch norm, so the penalty goes with these nets; dropout does not keep an image from having a slope."""
+        """No batch norm, so the penalty goes with these nets; dropout does not keep an image from having a
+        slope."""
         recipe = Recipe(objective=objective, penalty=10.0 if objective == "wasserstein" else 0.0)
         check_recipe(tiny(), recipe)
         x = torch.rand(8, 1, 4, 6)
@@ -132,7 +149,9 @@ class TestGame:
             assert torch.isfinite(player.loss(x, torch.Generator().manual_seed(0)))
 
     def test_cards_are_what_they_say(self):
-        assert {name: card.family for name, card in CARDS.items()} == dict.fromkeys(("gan", "gan-mnist"), Family.IMPLICIT)
+        assert {name: card.family for name, card in CARDS.items()} == dict.fromkeys(
+            ("gan", "gan-mnist"), Family.IMPLICIT
+        )
         for card in CARDS.values():
             assert card.load_class() is GAN and "1406.2661" in card.paper and card.summary
         assert CARDS["gan-mnist"].recipe.data == "mnist"  # grey levels, as the number of 2014 has them

@@ -1,4 +1,6 @@
-"""The cards of the pixel plugin: PixelRNN and PixelCNN. Nothing here imports torch: the classes are named, not loaded."""
+"""The cards of the pixel plugin: PixelRNN and PixelCNN. Nothing here imports torch: the classes are named,
+not loaded.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,34 @@ GATED = "van den Oord et al. 2016, Conditional Image Generation with PixelCNN De
 
 # name, class, paper, summary, config of the -mnist card
 _KINDS: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
-    ("pixelcnn", "pixelcnn:PixelCNN", RNN, "Masked convolutions; the context has a blind spot", {"layers": 12, "width": 32}),
-    ("gated-pixelcnn", "gated:GatedPixelCNN", GATED, "Two stacks, no blind spot", {"layers": 12, "width": 32, "hidden": 64}),
-    ("pixelrnn-row", "pixelrnn:PixelRNNRow", RNN, "Row LSTM; the context is a triangle", {"layers": 3, "width": 32}),
-    ("pixelrnn-diagonal", "pixelrnn:PixelRNNDiagonal", RNN, "Diagonal BiLSTM; all context", {"layers": 3, "width": 32}),
+    (
+        "pixelcnn",
+        "pixelcnn:PixelCNN",
+        RNN,
+        "Masked convolutions; the context has a blind spot",
+        {"layers": 12, "width": 32},
+    ),
+    (
+        "gated-pixelcnn",
+        "gated:GatedPixelCNN",
+        GATED,
+        "Two stacks, no blind spot",
+        {"layers": 12, "width": 32, "hidden": 64},
+    ),
+    (
+        "pixelrnn-row",
+        "pixelrnn:PixelRNNRow",
+        RNN,
+        "Row LSTM; the context is a triangle",
+        {"layers": 3, "width": 32},
+    ),
+    (
+        "pixelrnn-diagonal",
+        "pixelrnn:PixelRNNDiagonal",
+        RNN,
+        "Diagonal BiLSTM; all context",
+        {"layers": 3, "width": 32},
+    ),
 )
 
 _CORE = "1 core of an AMD EPYC (Zen 4), bf16"
@@ -28,7 +54,9 @@ _RUNS = {  # of the -mnist cards: what they took and reached on it
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: four architectures, each for the binarised MNIST of the literature, and the gated one for CIFAR-10."""
+    """Return the cards: four architectures, each for the binarised MNIST of the literature, and the gated one
+    for CIFAR-10.
+    """
     return [card for kind in _KINDS for card in _pair(*kind)] + [_cifar()]
 
 
@@ -77,7 +105,14 @@ def _cifar() -> Card:
         name="gated-pixelcnn-cifar10",
         family=Family.TRACTABLE,
         model="genzoo_pixel.gated:GatedPixelCNN",
-        config={"image_shape": (3, 32, 32), "head": "logistic", "mixture": 5, "layers": 12, "width": 48, "hidden": 96},
+        config={
+            "image_shape": (3, 32, 32),
+            "head": "logistic",
+            "mixture": 5,
+            "layers": 12,
+            "width": 48,
+            "hidden": 96,
+        },
         recipe=Recipe(
             command="genzoo train gated-pixelcnn-cifar10",
             data="cifar10",

@@ -1,4 +1,6 @@
-"""What all pixel models share: the config's common keys, the head, and the way from a sampler's machine to images."""
+"""What all pixel models share: the config's common keys, the head, and the way from a sampler's machine to
+images.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,8 @@ class PixelConfig:
 
     Attributes:
         image_shape: (C, H, W), C = 1 or 3, any H and W.
-        head: "bernoulli" (black and white), "softmax" (one logit per level) or "logistic" (discretised mixture of logistics).
+        head: "bernoulli" (black and white), "softmax" (one logit per level) or "logistic" (discretised
+            mixture of logistics).
         levels: values of a dimension; None = 2 for the Bernoulli head, 256 otherwise.
         mixture: components of the logistic head.
         layers: hidden layers.
@@ -41,7 +44,9 @@ class PixelConfig:
 
 
 class PixelModel(AutoregressiveModel):
-    """A network whose outputs `_network(x)` (N, C · P, H, W) are the parameters of every conditional, drawn from by a cached machine."""
+    """A network whose outputs `_network(x)` (N, C · P, H, W) are the parameters of every conditional, drawn
+    from by a cached machine.
+    """
 
     config: PixelConfig
     decode_chunk = 16
@@ -69,7 +74,8 @@ class PixelModel(AutoregressiveModel):
         return heads.quantile(self.config.head, told, u, self.levels)
 
     def _complete(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
-        # In float64 rounding never moves a boundary past a drawn number, so cached and naive images are equal, not just alike.
+        # In float64 rounding never moves a boundary past a drawn number, so cached and naive images are
+        # equal, not just alike.
         exact = converted(self, torch.float64)
         if not exact._unrolls():
             return AutoregressiveModel._complete_naively(exact, x, mask, draws)
@@ -81,10 +87,18 @@ class PixelModel(AutoregressiveModel):
         return AutoregressiveModel._complete_naively(converted(self, torch.float64), x, mask, draws)
 
     def _unrolls(self) -> bool:
-        """Whether a machine computes what the network does: parts that it does not know, and parts with hooks, must be called."""
+        """Whether a machine computes what the network does: parts that it does not know, and parts with
+        hooks, must be called.
+        """
         known = (nn.ModuleList, *self.parts)
-        inside = [module for name, module in self.named_modules() if name and "parametrizations" not in name.split(".")]
-        return all(type_before_parametrizations(module) in known and not is_hooked(module) for module in inside)
+        inside = [
+            module
+            for name, module in self.named_modules()
+            if name and "parametrizations" not in name.split(".")
+        ]
+        return all(
+            type_before_parametrizations(module) in known and not is_hooked(module) for module in inside
+        )
 
     @abstractmethod
     def _network(self, x: Tensor) -> Tensor:
@@ -96,7 +110,9 @@ class PixelModel(AutoregressiveModel):
 
 
 def check_config(config: PixelConfig) -> int:
-    """Return the number of channels, or raise ArgumentError where the parts of `config` do not fit each other."""
+    """Return the number of channels, or raise ArgumentError where the parts of `config` do not fit each
+    other.
+    """
     channels = config.image_shape[0]
     if channels not in (1, 3):
         raise ArgumentError(f"image_shape must have 1 or 3 channels, not {channels}", "image_shape=(C, H, W)")
@@ -105,7 +121,9 @@ def check_config(config: PixelConfig) -> int:
 
 
 def tail(model: PixelModel, ins: int, hidden: int) -> nn.ModuleList:
-    """Return the last two 1×1 convolutions: features to hidden ones to C · P parameters, each after a ReLU."""
+    """Return the last two 1×1 convolutions: features to hidden ones to C · P parameters, each after a
+    ReLU.
+    """
     channels = model.image_shape[0]
     last = MaskedConv2d(hidden, channels * model.told, (1, 1), "B", channels)
     if model.config.head == "logistic":

@@ -1,8 +1,10 @@
-"""Gated PixelCNN (van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders", arXiv:1606.05328, section 2).
+"""Gated PixelCNN (van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders",
+arXiv:1606.05328, section 2).
 
-Two stacks: the vertical one sees every row down to its own, the horizontal one sees its own row to the left. The vertical stack itself is
-*not* shifted; what it tells the horizontal stack is, by one row, in every layer, so that nothing above a pixel stays unseen. The link
-is taken before the vertical gate, and the horizontal stack never feeds the vertical one.
+Two stacks: the vertical one sees every row down to its own, the horizontal one sees its own row to the left.
+The vertical stack itself is *not* shifted; what it tells the horizontal stack is, by one row, in every layer,
+so that nothing above a pixel stays unseen. The link is taken before the vertical gate, and the horizontal
+stack never feeds the vertical one.
 """
 
 from __future__ import annotations
@@ -40,19 +42,25 @@ class GatedPixelCNNConfig(PixelConfig):
 
 
 class GatedLayer(nn.Module):
-    """Figure 2. The first layer reads the image: kernel 7, mask A, no residual connection, which would show a pixel itself."""
+    """Figure 2. The first layer reads the image: kernel 7, mask A, no residual connection, which would show a
+    pixel itself.
+    """
 
     def __init__(self, ins: int, width: int, groups: int, first: bool) -> None:
         super().__init__()
         self.first = first
         side = FIRST if first else LATER
         self.vertical = MaskedConv2d(ins, 2 * width, (side // 2 + 1, side), "rows", groups, parts=2)
-        self.link = nn.Conv2d(2 * width, 2 * width, 1, bias=False)  # without a bias, shifting before or after it is the same
+        self.link = nn.Conv2d(
+            2 * width, 2 * width, 1, bias=False
+        )  # without a bias, shifting before or after it is the same
         self.horizontal = MaskedConv2d(ins, 2 * width, (1, side), "A" if first else "B", groups, parts=2)
         self.out = MaskedConv2d(width, width, (1, 1), "B", groups)
 
     def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Map both stacks (N, H, W, p), the vertical one with a row of zeros on top, to the same shapes; see `gated`."""
+        """Map both stacks (N, H, W, p), the vertical one with a row of zeros on top, to the same shapes; see
+        `gated`.
+        """
         if any(is_hooked(part) for part in self.children()):  # such parts must be called
             return self._called(v, h)
         left, here = self.horizontal.masked[:, :, 0, :2].permute(2, 1, 0)
@@ -64,7 +72,9 @@ class GatedLayer(nn.Module):
     def _called(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
         told = self.vertical(v[:, 1:].permute(0, 3, 1, 2))  # (N, 2p, H, W)
         gates = self.horizontal(h.permute(0, 3, 1, 2)) + shift_down(self.link(told))
-        return F.pad(gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), h + self.out(gate(gates)).permute(0, 2, 3, 1)
+        return F.pad(gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), h + self.out(gate(gates)).permute(
+            0, 2, 3, 1
+        )
 
     def begin(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map images (N, C, H, W) to the two stacks, the first layer's way."""
@@ -84,12 +94,16 @@ class GatedPixelCNN(PixelModel):
         self.config: GatedPixelCNNConfig = config
         channels, width = check_config(config), config.width
         inputs = [channels] + [width] * (config.layers - 1)
-        self.gated = nn.ModuleList([GatedLayer(ins, width, channels, not index) for index, ins in enumerate(inputs)])
+        self.gated = nn.ModuleList(
+            [GatedLayer(ins, width, channels, not index) for index, ins in enumerate(inputs)]
+        )
         self.tail = tail(self, width, config.hidden or 2 * width)
 
     @property
     def full_context(self) -> bool:
-        """Whether the layers reach every earlier pixel: 3 pixels the first, 1 each other, and the shift one more row up."""
+        """Whether the layers reach every earlier pixel: 3 pixels the first, 1 each other, and the shift one
+        more row up.
+        """
         _, height, width = self.image_shape
         reach = FIRST // 2 + (LATER // 2) * (int(self.config.layers) - 1)
         return reach >= width - 1 and reach + 1 >= height - 1
@@ -107,10 +121,12 @@ class GatedPixelCNN(PixelModel):
 
 
 class GatedMachine(Machine):
-    """The network above: one update of the vertical stack per row, one step of the horizontal stack per pixel.
+    """The network above: one update of the vertical stack per row, one step of the horizontal stack per
+    pixel.
 
-    tanh(a) · σ(b) = σ(b) - 2 σ(-2a) σ(b), so the weights that give a are scaled by -2 once, and one call opens all gates of a layer. Gates
-    are laid out group after group, each with its a and its b. Everything is written into buffers made once.
+    tanh(a) · σ(b) = σ(b) - 2 σ(-2a) σ(b), so the weights that give a are scaled by -2 once, and one call
+    opens all gates of a layer. Gates are laid out group after group, each with its a and its b. Everything is
+    written into buffers made once.
     """
 
     def __init__(self, model: GatedPixelCNN, n: int) -> None:
@@ -119,19 +135,31 @@ class GatedMachine(Machine):
         like = layers[0].link.weight.detach()
         self.wide, self.width, self.edges = wide, width, bounds(width, channels)
         self.vertical = [Vertical(layer, n, wide) for layer in layers]
-        self.near = _taps(layers[0]).flip(0)[:, None]  # (4, 1, C, 2p): what a value gives to its own column and the three after it
-        self.base = like.new_zeros(depth, wide + FIRST // 2, n, 2 * width)  # gates of the row's pixels, without what their own row gives
+        self.near = _taps(layers[0]).flip(0)[
+            :, None
+        ]  # (4, 1, C, 2p): what a value gives to its own column and the three after it
+        self.base = like.new_zeros(
+            depth, wide + FIRST // 2, n, 2 * width
+        )  # gates of the row's pixels, without what their own row gives
         self.gates = like.new_zeros(depth, n, 2 * width)  # of the current pixel
-        self.streams = like.new_zeros(depth + 1, n, 2 * width)  # h before each layer and after the last, of the pixel to the left and this
+        self.streams = like.new_zeros(
+            depth + 1, n, 2 * width
+        )  # h before each layer and after the last, of the pixel to the left and this
         self.mixed = like.new_ones(depth, n, 1 + width)  # with a one for the bias
-        self.plan = [[self._prepare(index, layer, group) for index, layer in enumerate(layers)] for group in range(channels)]
+        self.plan = [
+            [self._prepare(index, layer, group) for index, layer in enumerate(layers)]
+            for group in range(channels)
+        ]
         self.tail = Tail([cast(MaskedConv2d, conv) for conv in model.tail], n)
 
     def _prepare(self, index: int, layer: GatedLayer, group: int) -> tuple[Tensor, ...]:
         """Return the views and weights of a group's step through a layer."""
         low, high = self.edges[group], self.edges[group + 1]
         gates, middle = self.gates[index, :, 2 * low : 2 * high], high - low
-        read, before = self.streams[index, :, : self.width + high], self.streams[index, :, self.width + low : self.width + high]
+        read, before = (
+            self.streams[index, :, : self.width + high],
+            self.streams[index, :, self.width + low : self.width + high],
+        )
         after, mixed = self.streams[index + 1, :, self.width + low : self.width + high], self.mixed[index]
         weight = _taps(layer)[-2:].flatten(0, 1)[: self.width + high, 2 * low : 2 * high].contiguous()
         opened = (gates, gates[:, :middle], gates[:, middle:], mixed[:, 1 + low : 1 + high])
@@ -151,11 +179,15 @@ class GatedMachine(Machine):
                 self.streams[..., : self.width] = self.streams[..., self.width :]
             else:
                 self.streams[..., : self.width] = 0
-        for index, (read, weight, gates, a, b, place, mixed, out, before, after) in enumerate(self.plan[group]):
+        for index, (read, weight, gates, a, b, place, mixed, out, before, after) in enumerate(
+            self.plan[group]
+        ):
             if index:
                 gates.addmm_(read, weight)
             else:
-                gates.copy_(self.base[0, column, :, 2 * self.edges[group] : 2 * self.edges[group + 1]])  # `put` told the channels before
+                gates.copy_(
+                    self.base[0, column, :, 2 * self.edges[group] : 2 * self.edges[group + 1]]
+                )  # `put` told the channels before
             gates.sigmoid_()
             torch.addcmul(b, a, b, value=-2, out=place)
             if index:
@@ -165,14 +197,18 @@ class GatedMachine(Machine):
         return self.tail.step(after, group)
 
     def put(self, column: int, group: int, value: Tensor) -> None:
-        """Tell the value of a channel to the first layer: to its vertical stack, and to the gates that see it in this row."""
+        """Tell the value of a channel to the first layer: to its vertical stack, and to the gates that see it
+        in this row.
+        """
         self.vertical[0].put(column, group, value)
         reach = self.base[0, column : column + len(self.near)]
         reach.addcmul_(value[:, None], self.near[:, :, group])
 
 
 class Vertical:
-    """A layer's vertical stack, and what it tells the horizontal one: the rows of its input that its kernel reaches."""
+    """A layer's vertical stack, and what it tells the horizontal one: the rows of its input that its kernel
+    reaches.
+    """
 
     def __init__(self, layer: GatedLayer, n: int, wide: int) -> None:
         conv = layer.vertical
@@ -182,7 +218,10 @@ class Vertical:
         self.taps = weight.permute(2, 3, 1, 0).contiguous()  # (kh, kw, ins, 2p)
         self.bias = cast(Tensor, conv.bias).detach() * scale
         link = pointwise_weight(layer.link).detach() * scale[:, None] / scale
-        self.link, self.constant = link[order].t().contiguous(), (cast(Tensor, layer.horizontal.bias).detach() * scale)[order]
+        self.link, self.constant = (
+            link[order].t().contiguous(),
+            (cast(Tensor, layer.horizontal.bias).detach() * scale)[order],
+        )
         self.lines = weight.new_zeros(
             self.tall, wide + self.span - 1, n, conv.in_channels
         )  # row r is in place r % kh, padded at both sides
@@ -194,7 +233,8 @@ class Vertical:
         self.lines[self.row % self.tall, column + self.span // 2, :, group] = value
 
     def begin(self, row: int, line: Tensor | None, base: Tensor) -> Tensor | None:
-        """Take the row above of the vertical input (W, n, ins), None in the first layer; return that row of the vertical output.
+        """Take the row above of the vertical input (W, n, ins), None in the first layer; return that row of
+        the vertical output.
 
         What the horizontal stack is told, its bias added, is written into `base` (W, n, 2p).
         """
@@ -221,11 +261,20 @@ def _scale(conv: MaskedConv2d) -> Tensor:
 
 def _order(conv: MaskedConv2d) -> Tensor:
     """Return the outputs (a, b) of `conv` group after group."""
-    return torch.cat([torch.arange(conv.out_channels, device=conv.weight.device)[conv.rows(group)] for group in range(conv.channel_groups)])
+    return torch.cat(
+        [
+            torch.arange(conv.out_channels, device=conv.weight.device)[conv.rows(group)]
+            for group in range(conv.channel_groups)
+        ]
+    )
 
 
 def _taps(layer: GatedLayer) -> Tensor:
-    """Return the open taps of the horizontal kernel, the pixel's own last: (taps, ins, 2p), scaled, outputs group after group."""
+    """Return the open taps of the horizontal kernel, the pixel's own last: (taps, ins, 2p), scaled, outputs
+    group after group.
+    """
     conv = layer.horizontal
-    weight = (conv.masked.detach() * _scale(conv)[:, None, None, None])[_order(conv), :, 0, : conv.kernel_size[1] // 2 + 1]
+    weight = (conv.masked.detach() * _scale(conv)[:, None, None, None])[
+        _order(conv), :, 0, : conv.kernel_size[1] // 2 + 1
+    ]
     return weight.permute(2, 1, 0).contiguous()

@@ -1,6 +1,7 @@
 """Heads: what the network's outputs mean as a distribution over the levels of one dimension.
 
-All are functions of parameters `told` (N, P, ...) and levels 0 … levels - 1, in float32 or better; every family sums to 1 over its levels.
+All are functions of parameters `told` (N, P, ...) and levels 0 … levels - 1, in float32 or better; every
+family sums to 1 over its levels.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ LOG_SCALE_FLOOR = -7.0  # in units of [-1, 1]: a spread of a tenth of a grey lev
 
 
 def parameters(head: str, levels: int, mixture: int) -> int:
-    """Return P, how many numbers tell one conditional: a logit, one logit per level, or three per component."""
+    """Return P, how many numbers tell one conditional: a logit, one logit per level, or three per
+    component.
+    """
     return {"bernoulli": 1, "softmax": levels, "logistic": 3 * mixture}[head]
 
 
@@ -29,7 +32,10 @@ def settle_levels(head: str, levels: int | None) -> int:
         ArgumentError: more than two levels for a Bernoulli head.
     """
     if head == "bernoulli" and levels not in (None, 2):
-        raise ArgumentError(f"head='bernoulli' knows 2 levels, not {levels}", "head='softmax' or head='logistic' knows up to 256")
+        raise ArgumentError(
+            f"head='bernoulli' knows 2 levels, not {levels}",
+            "head='softmax' or head='logistic' knows up to 256",
+        )
     return levels or (2 if head == "bernoulli" else 256)
 
 
@@ -45,7 +51,9 @@ def log_masses(head: str, told: Tensor, levels: int) -> Tensor:
 
 
 def log_mass(head: str, told: Tensor, level: Tensor, levels: int) -> Tensor:
-    """Return log p(level) in nats, (N, ...), of parameters (N, P, ...) and levels (N, ...); differentiable in the parameters."""
+    """Return log p(level) in nats, (N, ...), of parameters (N, P, ...) and levels (N, ...); differentiable in
+    the parameters.
+    """
     told = told if told.dtype == torch.float64 else told.float()
     if head == "softmax":
         return -F.cross_entropy(told, level, reduction="none")
@@ -55,18 +63,23 @@ def log_mass(head: str, told: Tensor, level: Tensor, levels: int) -> Tensor:
 
 
 def quantile(head: str, told: Tensor, u: Tensor, levels: int) -> Tensor:
-    """Return the first level whose cumulated mass exceeds u, (N,) int64, for parameters (N, P) and u (N,) in (0, 1)."""
+    """Return the first level whose cumulated mass exceeds u, (N,) int64, for parameters (N, P) and u (N,) in
+    (0, 1).
+    """
     if head == "bernoulli":
         return (u >= torch.sigmoid(-told[:, 0].double())).long()
-    cumulated = log_masses(head, told.double(), levels)[:, :-1].exp().cumsum(1)  # the last level takes what is left
+    cumulated = (
+        log_masses(head, told.double(), levels)[:, :-1].exp().cumsum(1)
+    )  # the last level takes what is left
     return (cumulated <= u[:, None]).sum(1)
 
 
 def _logistic(told: Tensor, level: Tensor, levels: int) -> Tensor:
-    """Discretised mixture of logistics (Salimans et al. 2017) on [-1, 1]; `told` is (N, 3·K, ...), `level` broadcasts with (N, ...).
+    """Discretised mixture of logistics (Salimans et al. 2017) on [-1, 1]; `told` is (N, 3·K, ...), `level`
+    broadcasts with (N, ...).
 
-    A level's mass is the logistic's between the middles to its neighbours; the lowest reaches to -∞ and the highest to +∞, so
-    that the masses sum to 1.
+    A level's mass is the logistic's between the middles to its neighbours; the lowest reaches to -∞ and the
+    highest to +∞, so that the masses sum to 1.
     """
     weight, mean, log_scale = told.unflatten(1, (3, -1)).unbind(1)  # (N, K, ...) each
     log_scale = log_scale.clamp(min=LOG_SCALE_FLOOR)
@@ -74,8 +87,8 @@ def _logistic(told: Tensor, level: Tensor, levels: int) -> Tensor:
     centre = (2 * half * level - 1).to(told.dtype).unsqueeze(1) - mean  # (N, K, ...)
     steep = torch.exp(-log_scale)
     upper, lower = steep * (centre + half), steep * (centre - half)
-    # log(σ(upper) - σ(lower)) = log σ(upper) + log σ(-lower) + log(1 - exp(lower - upper)): no difference of near-equal numbers, so
-    # bins too narrow or too far for a plain difference need no other formula.
+    # log(σ(upper) - σ(lower)) = log σ(upper) + log σ(-lower) + log(1 - exp(lower - upper)): no difference of
+    # near-equal numbers, so bins too narrow or too far for a plain difference need no other formula.
     below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
     inside = below + above + torch.log(-torch.expm1(-2 * half * steep))
     mass = torch.where((level == 0).unsqueeze(1), below, inside)
@@ -84,6 +97,8 @@ def _logistic(told: Tensor, level: Tensor, levels: int) -> Tensor:
 
 
 def initial_bias(mixture: int) -> Tensor:
-    """Return fresh biases (P,) for a logistic head: components spread over the range, each about as wide as the gap to the next."""
+    """Return fresh biases (P,) for a logistic head: components spread over the range, each about as wide as
+    the gap to the next.
+    """
     means = torch.linspace(-0.9, 0.9, mixture) if mixture > 1 else torch.zeros(1)
     return torch.cat([torch.zeros(mixture), means, torch.full((mixture,), -math.log(mixture + 1))])

@@ -1,8 +1,9 @@
 """Convolutional layers, forwards and backwards, on maps whose features come last: (N, H, W, features).
 
-1×1 convolutions are products of matrices; features of neighbours are laid side by side where that makes one product of several. Rows that
-a kernel would read above the map are there as zeros, so that nothing is computed and cut off. What is saved is what the way back reads.
-Values are those of the plain formulas in each docstring. bf16 where autocast says so.
+1×1 convolutions are products of matrices; features of neighbours are laid side by side where that makes one
+product of several. Rows that a kernel would read above the map are there as zeros, so that nothing is
+computed and cut off. What is saved is what the way back reads. Values are those of the plain formulas in each
+docstring. bf16 where autocast says so.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ Affine = tuple[Tensor, Tensor]  # a weight and a bias
 
 
 def gated(v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine) -> tuple[Tensor, Tensor]:
-    """Return both stacks after a layer: gate(told) and h + gate(what the left neighbour, the pixel and told of the row above give) · out.
+    """Return both stacks after a layer: gate(told) and h + gate(what the left neighbour, the pixel and told
+    of the row above give) · out.
 
     Args:
         v: the vertical stack with a row of zeros on top, (N, H + 1, W, p); so is what is returned of it.
         h: the horizontal stack, (N, H, W, p).
         vertical: kernel (2p, p, 2, 3) that gives `told`, and its bias.
-        joint: (4p, 2p), what the gates read of the left neighbour (p), of the pixel (p) and of what is told (2p), and their bias.
+        joint: (4p, 2p), what the gates read of the left neighbour (p), of the pixel (p) and of what is told
+            (2p), and their bias.
         out: (p, p) and its bias.
     """
     found: tuple[Tensor, Tensor] = _Gated.apply(*_autocast(v, h, *vertical, *joint, *out))  # type: ignore[no-untyped-call]
@@ -85,12 +88,25 @@ class _Gated(torch.autograd.Function):
         width, shape = dgrown.shape[3], dgrown.shape[:3]
         rows = dgrown.reshape(-1, width)
         dgates = _slopes(rows @ out.t(), a, b)
-        near = _beside(dgates.view(*shape, 2 * width)).flatten(0, 2)  # of the pixel and of the one to its right, which reads it
-        dh = torch.addmm(rows, near, torch.cat([joint[width : 2 * width].t(), joint[:width].t()])).view_as(dgrown)
+        near = _beside(dgates.view(*shape, 2 * width)).flatten(
+            0, 2
+        )  # of the pixel and of the one to its right, which reads it
+        dh = torch.addmm(rows, near, torch.cat([joint[width : 2 * width].t(), joint[:width].t()])).view_as(
+            dgrown
+        )
         below = _raised(dgates.view(*shape, 2 * width)).flatten(0, 2)  # of the pixel below, which is told
         dtold = torch.addmm(_slopes(dlifted[:, 1:].reshape(-1, width), c, d), below, joint[2 * width :].t())
         dv, dvertical = _convolution_slopes(dtold.view(*shape, 2 * width), v, vertical)
-        return dv, dh, dvertical, dtold.sum(0), read.flatten(0, 2).t() @ dgates, dgates.sum(0), mixed.t() @ rows, rows.sum(0)
+        return (
+            dv,
+            dh,
+            dvertical,
+            dtold.sum(0),
+            read.flatten(0, 2).t() @ dgates,
+            dgates.sum(0),
+            mixed.t() @ rows,
+            rows.sum(0),
+        )
 
 
 class _Block(torch.autograd.Function):
@@ -117,14 +133,22 @@ class _Block(torch.autograd.Function):
 
 
 def _convolved(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """Return the convolution (N, H, W, outs) of `x` (N, H + 1, W, ins), a row of zeros on top, with a kernel (outs, ins, 2, 3)."""
+    """Return the convolution (N, H, W, outs) of `x` (N, H + 1, W, ins), a row of zeros on top, with a kernel
+    (outs, ins, 2, 3).
+    """
     return torch.conv2d(x.permute(0, 3, 1, 2), kernel, bias, 1, (0, 1)).permute(0, 2, 3, 1).contiguous()
 
 
 def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Return the gradients of `x` and `kernel`, from that of `_convolved`."""
-    last, seen, shape = grown.permute(0, 3, 1, 2), x.permute(0, 3, 1, 2), ((1, 1), (0, 1), (1, 1), False, (0, 0), 1)
-    dx, dkernel, _ = torch.ops.aten.convolution_backward(last, seen, kernel, None, *shape, (True, True, False))
+    last, seen, shape = (
+        grown.permute(0, 3, 1, 2),
+        x.permute(0, 3, 1, 2),
+        ((1, 1), (0, 1), (1, 1), False, (0, 0), 1),
+    )
+    dx, dkernel, _ = torch.ops.aten.convolution_backward(
+        last, seen, kernel, None, *shape, (True, True, False)
+    )
     return dx.permute(0, 2, 3, 1).contiguous(), dkernel
 
 
@@ -135,7 +159,8 @@ def _open(gates: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _tanh(x: Tensor) -> Tensor:
-    """Replace `x` (M, p) by tanh(x) = 2 σ(2x) - 1, which is faster on CPUs, a piece at a time so that it stays in the cache; return it.
+    """Replace `x` (M, p) by tanh(x) = 2 σ(2x) - 1, which is faster on CPUs, a piece at a time so that it
+    stays in the cache; return it.
 
     In half precision it is rounded once, at the end.
     """
@@ -157,7 +182,8 @@ def _where_positive(grown: Tensor, shown: Tensor) -> Tensor:
     return found
 
 
-# Sums of maps that lie differently in memory take six times as long as a copy and a sum of two that do not: the shifts are copies.
+# Sums of maps that lie differently in memory take six times as long as a copy and a sum of two that do not:
+# the shifts are copies.
 
 
 def _lowered(x: Tensor) -> Tensor:

@@ -1,9 +1,12 @@
-"""Masked convolutions: what an output may see is decided by a mask that multiplies the weight each time it is used.
+"""Masked convolutions: what an output may see is decided by a mask that multiplies the weight each time it is
+used.
 
-Masks are functional, never `weight.data *= mask`: weight decay, averaging, safetensors and compilation all see one honest tensor.
-Fresh weights are masked once, and as masked taps get no gradient they stay zero: published weights are stored masked.
+Masks are functional, never `weight.data *= mask`: weight decay, averaging, safetensors and compilation all
+see one honest tensor. Fresh weights are masked once, and as masked taps get no gradient they stay zero:
+published weights are stored masked.
 
-Features are in groups, one per channel of the image, in every layer: group i may hold what depends on channels up to i.
+Features are in groups, one per channel of the image, in every layer: group i may hold what depends on
+channels up to i.
 """
 
 from __future__ import annotations
@@ -23,23 +26,30 @@ FEW = 4  # channels of an image at most
 
 
 def bounds(width: int, groups: int) -> list[int]:
-    """Return where each of `groups` contiguous groups of `width` features begins, and the end: nearly equal sizes."""
+    """Return where each of `groups` contiguous groups of `width` features begins, and the end: nearly equal
+    sizes.
+    """
     return [index * width // groups for index in range(groups + 1)]
 
 
 def group_of(width: int, groups: int, parts: int = 1) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the group of each of `parts` · `width` features: `parts` blocks (the gates of a cell), each in groups."""
+    """Return the group of each of `parts` · `width` features: `parts` blocks (the gates of a cell), each in
+    groups.
+    """
     edges = bounds(width, groups)
     return np.tile(np.repeat(np.arange(groups), np.diff(edges)), parts)
 
 
 @functools.lru_cache(maxsize=256)
-def conv_mask(outs: int, ins: int, kernel: tuple[int, int], groups: int, parts: int, kind: Kind, device: torch.device) -> Tensor:
-    """Return the 0-1 mask (outs, ins, kh, kw) of a convolution whose last row and middle column are the pixel itself.
+def conv_mask(
+    outs: int, ins: int, kernel: tuple[int, int], groups: int, parts: int, kind: Kind, device: torch.device
+) -> Tensor:
+    """Return the 0-1 mask (outs, ins, kh, kw) of a convolution whose last row and middle column are the pixel
+    itself.
 
-    All taps above, and to the left in the same row, are earlier pixels and open. At the pixel itself output group g sees input
-    group i iff i < g (kind "A", on the image) or i ≤ g (kind "B", between features). Kind "rows" opens the last row whole, for a stack
-    that is shifted down before anyone reads it.
+    All taps above, and to the left in the same row, are earlier pixels and open. At the pixel itself output
+    group g sees input group i iff i < g (kind "A", on the image) or i ≤ g (kind "B", between features). Kind
+    "rows" opens the last row whole, for a stack that is shifted down before anyone reads it.
     """
     height, width = kernel
     mask = np.ones((outs, ins, height, width), np.float32)
@@ -52,13 +62,24 @@ def conv_mask(outs: int, ins: int, kernel: tuple[int, int], groups: int, parts: 
 
 
 class MaskedConv2d(nn.Conv2d):
-    """A convolution whose kernel (kh, kw) covers kh - 1 rows above the pixel and its own row; kw is odd; the size is kept.
+    """A convolution whose kernel (kh, kw) covers kh - 1 rows above the pixel and its own row; kw is odd; the
+    size is kept.
 
-    Rows below are never computed, which halves a square masked kernel. `parts` · width outputs are `parts` blocks of `width`, each
-    in `groups`.
+    Rows below are never computed, which halves a square masked kernel. `parts` · width outputs are `parts`
+    blocks of `width`, each in `groups`.
     """
 
-    def __init__(self, ins: int, outs: int, kernel: tuple[int, int], kind: Kind, groups: int, *, parts: int = 1, bias: bool = True) -> None:
+    def __init__(
+        self,
+        ins: int,
+        outs: int,
+        kernel: tuple[int, int],
+        kind: Kind,
+        groups: int,
+        *,
+        parts: int = 1,
+        bias: bool = True,
+    ) -> None:
         super().__init__(ins, outs, kernel, bias=bias)
         self.kind, self.channel_groups, self.parts = kind, groups, parts
         with torch.no_grad():
@@ -68,7 +89,15 @@ class MaskedConv2d(nn.Conv2d):
     def mask(self) -> Tensor:
         """The 0-1 mask, (outs, ins, kh, kw), on the weight's device."""
         kernel = (self.kernel_size[0], self.kernel_size[1])
-        return conv_mask(self.out_channels, self.in_channels, kernel, self.channel_groups, self.parts, self.kind, self.weight.device)
+        return conv_mask(
+            self.out_channels,
+            self.in_channels,
+            kernel,
+            self.channel_groups,
+            self.parts,
+            self.kind,
+            self.weight.device,
+        )
 
     @property
     def masked(self) -> Tensor:
@@ -78,18 +107,24 @@ class MaskedConv2d(nn.Conv2d):
 
     @property
     def product(self) -> tuple[Tensor, Tensor]:
-        """The weight (ins, outs) of a 1×1 convolution as it is used, and the bias: x · weight + bias for x (M, ins)."""
+        """The weight (ins, outs) of a 1×1 convolution as it is used, and the bias: x · weight + bias for x
+        (M, ins).
+        """
         weight = self.masked  # first: it renews the bias as well
         return weight[:, :, 0, 0].t(), cast(Tensor, self.bias)
 
     def rows(self, group: int, parts: int | None = None) -> slice | Tensor:
-        """Return the outputs that belong to `group` in the first `parts` parts (None: in all): what one sub-step of a pixel computes."""
+        """Return the outputs that belong to `group` in the first `parts` parts (None: in all): what one
+        sub-step of a pixel computes.
+        """
         width = self.out_channels // self.parts
         edges = bounds(width, self.channel_groups)
         low, high = edges[group], edges[group + 1]
         if self.channel_groups == 1 or self.parts == 1:
             return slice(low, high * (parts or self.parts))
-        blocks = [torch.arange(part * width + low, part * width + high) for part in range(parts or self.parts)]
+        blocks = [
+            torch.arange(part * width + low, part * width + high) for part in range(parts or self.parts)
+        ]
         return torch.cat(blocks).to(self.weight.device)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,13 +133,20 @@ class MaskedConv2d(nn.Conv2d):
         rows = x.permute(0, 2, 3, 1)
         if height == width == 1:
             return F.linear(rows, self.masked[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
-        if self.in_channels <= FEW:  # of an image: stock convolutions of so few channels take ten times as long to learn
-            seen = F.pad(rows, (0, 0, side, side, height - 1, 0)).unfold(1, height, 1).unfold(2, width, 1)  # (N, H, W, ins, kh, kw)
+        if (
+            self.in_channels <= FEW
+        ):  # of an image: stock convolutions of so few channels take ten times as long to learn
+            seen = (
+                F.pad(rows, (0, 0, side, side, height - 1, 0)).unfold(1, height, 1).unfold(2, width, 1)
+            )  # (N, H, W, ins, kh, kw)
             return F.linear(seen.flatten(3), self.masked.flatten(1), self.bias).permute(0, 3, 1, 2)
         if height == 1:
             return F.conv2d(x, self.masked, self.bias, padding=(0, side))
-        # Symmetric padding inside the kernel is free; the rows that it adds below would see the future and are cut off.
-        full: Tensor = F.conv2d(x, self.masked, self.bias, padding=(height - 1, side))  # (N, outs, H + height - 1, W)
+        # Symmetric padding inside the kernel is free; the rows that it adds below would see the future and
+        # are cut off.
+        full: Tensor = F.conv2d(
+            x, self.masked, self.bias, padding=(height - 1, side)
+        )  # (N, outs, H + height - 1, W)
         return full[:, :, : x.shape[2]]
 
 
@@ -115,5 +157,7 @@ def pointwise_weight(conv: nn.Conv2d) -> Tensor:
 
 
 def shift_down(x: Tensor) -> Tensor:
-    """Return the map (N, ·, H, W) one row lower, zeros on top: row r then holds what is known before row r begins."""
+    """Return the map (N, ·, H, W) one row lower, zeros on top: row r then holds what is known before row r
+    begins.
+    """
     return F.pad(x, (0, 0, 1, -1))

@@ -1,7 +1,8 @@
-"""PixelCNN (van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks", arXiv:1601.06759, sections 3.4 to 3.6).
+"""PixelCNN (van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks",
+arXiv:1601.06759, sections 3.4 to 3.6).
 
-A 7×7 convolution with mask A, residual blocks with mask B, two 1×1 layers. Masked square kernels cannot see everything above a pixel:
-to its right a wedge stays hidden, the blind spot that the Gated PixelCNN removes.
+A 7×7 convolution with mask A, residual blocks with mask B, two 1×1 layers. Masked square kernels cannot see
+everything above a pixel: to its right a wedge stays hidden, the blind spot that the Gated PixelCNN removes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ STEM = (4, 7)  # the rows of a 7×7 kernel that a mask leaves
 
 @dataclass(frozen=True, kw_only=True)
 class PixelCNNConfig(PixelConfig):
-    """What a PixelCNN is built from: nothing beyond the common keys. CIFAR-10 in the paper: layers=15, width=128."""
+    """What a PixelCNN is built from: nothing beyond the common keys. CIFAR-10 in the paper: layers=15,
+    width=128.
+    """
 
 
 class Block(nn.Module):
@@ -41,7 +44,9 @@ class Block(nn.Module):
             inner: Tensor = self.down(x.permute(0, 3, 1, 2).relu())
             grown: Tensor = self.up(self.mix(inner.relu()).relu())
             return x + grown.permute(0, 2, 3, 1)
-        return layers.block(x, self.down.product, (self.mix.masked, cast(Tensor, self.mix.bias)), self.up.product)
+        return layers.block(
+            x, self.down.product, (self.mix.masked, cast(Tensor, self.mix.bias)), self.up.product
+        )
 
 
 class PixelCNN(PixelModel):
@@ -72,8 +77,9 @@ class PixelCNN(PixelModel):
 class PixelCNNMachine(Machine):
     """The network above, pixel by pixel.
 
-    What the 3×3 convolutions of all blocks read of the row above is one batched product per tap and row, what they read to the left one
-    batched product per pixel. Everything is written into buffers made once; a column of ones carries the biases.
+    What the 3×3 convolutions of all blocks read of the row above is one batched product per tap and row, what
+    they read to the left one batched product per pixel. Everything is written into buffers made once; a
+    column of ones carries the biases.
     """
 
     def __init__(self, model: PixelCNN, n: int) -> None:
@@ -82,28 +88,51 @@ class PixelCNNMachine(Machine):
         depth, like = len(blocks), model.stem.weight.detach()
         self.wide, self.groups = wide, channels
         self.stem = CachedConv(model.stem, n, (height, wide))
-        kernels = torch.stack([block.mix.masked.detach() for block in blocks]).permute(3, 4, 0, 2, 1)  # (2, 3, L, h, h)
+        kernels = torch.stack([block.mix.masked.detach() for block in blocks]).permute(
+            3, 4, 0, 2, 1
+        )  # (2, 3, L, h, h)
         self.over, self.left, here = kernels[0].contiguous(), kernels[1, 0].contiguous(), kernels[1, 1]
-        self.bias = torch.stack([cast(Tensor, block.mix.bias).detach() for block in blocks])[:, None]  # (L, 1, h)
-        self.above, self.line = like.new_zeros(2, depth, wide + 2, n, width)  # what these convolutions read, one row each
+        self.bias = torch.stack([cast(Tensor, block.mix.bias).detach() for block in blocks])[
+            :, None
+        ]  # (L, 1, h)
+        self.above, self.line = like.new_zeros(
+            2, depth, wide + 2, n, width
+        )  # what these convolutions read, one row each
         self.base = like.new_zeros(depth, wide, n, width)
         self.mixed, self.inner = like.new_zeros(2, depth, n, width)
         self.stream = like.new_zeros(n, 2 * width)
-        self.opened, self.shown = like.new_ones(depth, n, 1 + 2 * width), like.new_ones(depth, n, 1 + width)  # after a ReLU, with a one
+        self.opened, self.shown = (
+            like.new_ones(depth, n, 1 + 2 * width),
+            like.new_ones(depth, n, 1 + width),
+        )  # after a ReLU, with a one
         edges, broad = bounds(width, channels), bounds(2 * width, channels)
         self.parts = [self.stream[:, broad[group] : broad[group + 1]] for group in range(channels)]
         self.plan = [
-            [self._prepare(index, block, here[index], group, edges, broad) for index, block in enumerate(blocks)]
+            [
+                self._prepare(index, block, here[index], group, edges, broad)
+                for index, block in enumerate(blocks)
+            ]
             for group in range(channels)
         ]
         self.tail = Tail([cast(MaskedConv2d, conv) for conv in model.tail], n)
 
-    def _prepare(self, index: int, block: Block, here: Tensor, group: int, edges: list[int], broad: list[int]) -> tuple[Tensor, ...]:
+    def _prepare(
+        self, index: int, block: Block, here: Tensor, group: int, edges: list[int], broad: list[int]
+    ) -> tuple[Tensor, ...]:
         """Return the views and weights of a group's step through a block."""
         low, high = edges[group], edges[group + 1]
         opened, shown, inner = self.opened[index], self.shown[index], self.inner[index]
-        down = (opened[:, 1 + broad[group] : 1 + broad[group + 1]], opened[:, : 1 + broad[group + 1]], pointwise(block.down, group))
-        mix = (inner[:, low:high], self.mixed[index, :, low:high], inner[:, :high], here[:high, low:high].contiguous())
+        down = (
+            opened[:, 1 + broad[group] : 1 + broad[group + 1]],
+            opened[:, : 1 + broad[group + 1]],
+            pointwise(block.down, group),
+        )
+        mix = (
+            inner[:, low:high],
+            self.mixed[index, :, low:high],
+            inner[:, :high],
+            here[:high, low:high].contiguous(),
+        )
         return *down, *mix, shown[:, 1 + low : 1 + high], shown[:, : 1 + high], pointwise(block.up, group)
 
     def begin(self, row: int) -> None:

@@ -1,7 +1,8 @@
-"""PixelRNN (van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks", arXiv:1601.06759, sections 3.1 and 3.2).
+"""PixelRNN (van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks",
+arXiv:1601.06759, sections 3.1 and 3.2).
 
-Row LSTM: a row at a time, each cell reads three cells of the row above; its context is a triangle. Diagonal BiLSTM: a diagonal at a time,
-from both upper corners; its context is complete. Initial states are learned.
+Row LSTM: a row at a time, each cell reads three cells of the row above; its context is a triangle. Diagonal
+BiLSTM: a diagonal at a time, from both upper corners; its context is complete. Initial states are learned.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from genzoo_pixel.scan import Course, by_diagonals, by_rows, scan
 
 @dataclass(frozen=True, kw_only=True)
 class PixelRNNConfig(PixelConfig):
-    """What a PixelRNN is built from: nothing beyond the common keys. CIFAR-10 in the paper: layers=12, width=128."""
+    """What a PixelRNN is built from: nothing beyond the common keys. CIFAR-10 in the paper: layers=12,
+    width=128.
+    """
 
 
 class RowLSTM(nn.Module):
@@ -35,7 +38,9 @@ class RowLSTM(nn.Module):
     def __init__(self, width: int, groups: int, first: bool) -> None:
         super().__init__()
         self.inputs = MaskedConv2d(2 * width, 4 * width, (1, 3), "B", groups, parts=4)
-        self.states = nn.Parameter(torch.empty(3, 1, width, 4 * width))  # from the cell to the left, straight, to the right above
+        self.states = nn.Parameter(
+            torch.empty(3, 1, width, 4 * width)
+        )  # from the cell to the left, straight, to the right above
         self.start = nn.Parameter(torch.zeros(2, width))  # h and c of the row above the first
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
         initialise(self.states, 3 * width)
@@ -52,7 +57,9 @@ class RowLSTM(nn.Module):
         if is_hooked(self.inputs):  # it must be called
             z = laid(self.inputs(x.unflatten(1, size).permute(3, 0, 1, 2)))[None]
         else:
-            weight = self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)  # (4h, 2 · 2h): from the left, from here
+            weight = (
+                self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)
+            )  # (4h, 2 · 2h): from the left, from here
             z = products(self.inputs.bias, weight[None], torch.cat([left, x])[None])  # (1, 4h, cells · N)
         first = self.start[0].expand(1, 3, width)
         h = scan(z, self.states, first, self.start[1:], self.course(*size), n)
@@ -60,11 +67,12 @@ class RowLSTM(nn.Module):
 
 
 class DiagonalBiLSTM(nn.Module):
-    """x + 1×1(Diagonal BiLSTM(x)), 2h → h → 2h (figure 5, right). Direction 0 goes right from the upper left corner, 1 goes left.
+    """x + 1×1(Diagonal BiLSTM(x)), 2h → h → 2h (figure 5, right). Direction 0 goes right from the upper left
+    corner, 1 goes left.
 
-    Mask A hides each pixel from its own features, so the last pixel of a row would reach nobody to its left in the row below (83 of
-    84 earlier pixels at the middle of 13×13). The left-going direction of the first layer, which is read one row later, therefore
-    reads the image as well.
+    Mask A hides each pixel from its own features, so the last pixel of a row would reach nobody to its left
+    in the row below (83 of 84 earlier pixels at the middle of 13×13). The left-going direction of the first
+    layer, which is read one row later, therefore reads the image as well.
     """
 
     def __init__(self, width: int, groups: int, first: bool) -> None:
@@ -72,7 +80,9 @@ class DiagonalBiLSTM(nn.Module):
         self.image = nn.Conv2d(groups, 4 * width, 1, bias=False) if first else None
         self.inputs = MaskedConv2d(2 * width, 8 * width, (1, 1), "B", groups, parts=8)
         self.states = nn.Parameter(torch.empty(2, 2, width, 4 * width))  # (beside or above, direction, h, 4h)
-        self.start = nn.Parameter(torch.zeros(2, 3, width))  # per direction: h and c beside the first column, h above the first row
+        self.start = nn.Parameter(
+            torch.zeros(2, 3, width)
+        )  # per direction: h and c beside the first column, h above the first row
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
         initialise(self.states, 2 * width)
 
@@ -82,17 +92,25 @@ class DiagonalBiLSTM(nn.Module):
         return by_diagonals(height, wide)
 
     def forward(self, x: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """Map (2h, H · W, N), cells in the order of the course, to the same shape; `image` (C, H · W, N) is what the network began with."""
+        """Map (2h, H · W, N), cells in the order of the course, to the same shape; `image` (C, H · W, N) is
+        what the network began with.
+        """
         mirrored, lowered = turns(*size)
         if is_hooked(self.inputs):  # it must be called
             ways = [laid(self.inputs(upright(part))) for part in (x, moved(x, mirrored))]
             z = torch.stack([ways[0].chunk(2)[0], ways[1].chunk(2)[1]])
         else:
             weight = self.inputs.masked[:, :, 0, 0].unflatten(0, (2, -1))  # (direction, 4h, 2h)
-            z = products(self.inputs.bias, weight, torch.stack([x, moved(x, mirrored)]))  # (direction, 4h, cells · N)
+            z = products(
+                self.inputs.bias, weight, torch.stack([x, moved(x, mirrored)])
+            )  # (direction, 4h, cells · N)
         if self.image is not None:
             part = moved(image, mirrored)
-            seen = laid(self.image(upright(part))) if is_hooked(self.image) else pointwise_weight(self.image) @ part.flatten(1)
+            seen = (
+                laid(self.image(upright(part)))
+                if is_hooked(self.image)
+                else pointwise_weight(self.image) @ part.flatten(1)
+            )
             z = torch.stack([z[0], z[1] + seen])
         width, (_, cells, n) = self.start.shape[2], x.shape
         h = scan(z, self.states, self.start[:, [0, 2]], self.start[:, 1], self.course(*size), n)
@@ -102,7 +120,9 @@ class DiagonalBiLSTM(nn.Module):
 
 
 def products(bias: Tensor | None, weight: Tensor, x: Tensor) -> Tensor:
-    """Return bias + weight · x, (D, outs, cells · N), for D directions: bias (D · outs), weight (D, outs, ins), x (D, ins, cells, N)."""
+    """Return bias + weight · x, (D, outs, cells · N), for D directions: bias (D · outs), weight (D, outs,
+    ins), x (D, ins, cells, N).
+    """
     return torch.baddbmm(cast(Tensor, bias).view(len(weight), -1, 1), weight, x.flatten(2))
 
 
@@ -126,7 +146,9 @@ def laid(maps: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Turn:
-    """A rearrangement of cells: place j is taken from `there[j]` (-1: zero), and what was at i goes to `back[i]` (-1: nowhere)."""
+    """A rearrangement of cells: place j is taken from `there[j]` (-1: zero), and what was at i goes to
+    `back[i]` (-1: nowhere).
+    """
 
     there: Tensor
     back: Tensor
@@ -134,19 +156,25 @@ class Turn:
 
 @functools.lru_cache(maxsize=64)
 def turns(height: int, wide: int) -> tuple[Turn, Turn]:
-    """Return two turns of cells in the order of `by_diagonals`: a map to its mirror image, and a mirror image to the map, one row lower."""
+    """Return two turns of cells in the order of `by_diagonals`: a map to its mirror image, and a mirror image
+    to the map, one row lower.
+    """
     order = by_diagonals(height, wide).order
     place = {at: j for j, at in enumerate(order)}
     mirrored = [place[at - at % wide + wide - 1 - at % wide] for at in order]
     above = [mirrored[place[at - wide]] if at >= wide else -1 for at in order]
     below = [place[at + wide] if at + wide < height * wide else -1 for at in order]
     with torch.inference_mode(False):  # kept for later calls, which may learn
-        there, lower, back = (torch.tensor(cells, device="cpu") for cells in (mirrored, above, [below[j] for j in mirrored]))
+        there, lower, back = (
+            torch.tensor(cells, device="cpu") for cells in (mirrored, above, [below[j] for j in mirrored])
+        )
     return Turn(there, there), Turn(lower, back)
 
 
 class Moved(torch.autograd.Function):
-    """`moved`: its gradient is the turn back, a copy like itself, where autograd would add up cell by cell."""
+    """`moved`: its gradient is the turn back, a copy like itself, where autograd would add up cell by
+    cell.
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
@@ -194,9 +222,12 @@ class PixelRNN(PixelModel):
     def _network(self, x: Tensor) -> Tensor:
         size = (x.shape[2], x.shape[3])
         image, features = wide_floats(x), wide_floats(self.stem(x))  # (N, C, H, W) and (N, 2h, H, W)
-        order = torch.tensor(cast(RowLSTM | DiagonalBiLSTM, self.recurrent[0]).course(*size).order, device=x.device)
+        order = torch.tensor(
+            cast(RowLSTM | DiagonalBiLSTM, self.recurrent[0]).course(*size).order, device=x.device
+        )
         laid, again = Turn(order, order.argsort()), Turn(order.argsort(), order)
-        # (features, cells, N) in float32: what is added up over hundreds of steps is so in no half precision. Products may be.
+        # (features, cells, N) in float32: what is added up over hundreds of steps is so in no half precision.
+        # Products may be.
         inside, seen = (moved(part.flatten(2).permute(1, 2, 0), laid) for part in (features, image))
         for layer in self.recurrent:
             inside = layer(inside, seen, size)
@@ -206,7 +237,9 @@ class PixelRNN(PixelModel):
 
     def _machine(self, n: int) -> Machine:
         layers = [self._cache(layer, n) for layer in self.recurrent]
-        return RecurrentMachine(self.stem, layers, [cast(MaskedConv2d, conv) for conv in self.tail], n, self.image_shape)
+        return RecurrentMachine(
+            self.stem, layers, [cast(MaskedConv2d, conv) for conv in self.tail], n, self.image_shape
+        )
 
     @abstractmethod
     def _cache(self, layer: nn.Module, n: int) -> RowCache | DiagonalCache:
@@ -245,4 +278,6 @@ class PixelRNNDiagonal(PixelRNN):
 
     def _cache(self, layer: nn.Module, n: int) -> RowCache | DiagonalCache:
         found = cast(DiagonalBiLSTM, layer)
-        return DiagonalCache(found.inputs, found.image, found.states, found.start, found.up, n, self.image_shape[1:])
+        return DiagonalCache(
+            found.inputs, found.image, found.states, found.start, found.up, n, self.image_shape[1:]
+        )

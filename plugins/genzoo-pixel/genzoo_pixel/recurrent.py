@@ -1,4 +1,6 @@
-"""The PixelRNNs pixel by pixel: of a row only its states are kept, and each pixel needs one cell per layer."""
+"""The PixelRNNs pixel by pixel: of a row only its states are kept, and each pixel needs one cell per
+layer.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,25 @@ from genzoo_pixel.scan import cell
 class RowCache:
     """A Row LSTM: the states of the row above, and what they give to the whole current row."""
 
-    def __init__(self, inputs: MaskedConv2d, states: Tensor, start: Tensor, up: MaskedConv2d, n: int, size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        inputs: MaskedConv2d,
+        states: Tensor,
+        start: Tensor,
+        up: MaskedConv2d,
+        n: int,
+        size: tuple[int, int],
+    ) -> None:
         self.inputs, self.up = CachedConv(inputs, n, size), CachedConv(up, n, size)
         self.weight = states.detach()[:, 0].flatten(0, 1)  # (3h, 4h)
         self.start, self.n, self.wide = start.detach(), n, size[1]
-        self.edges, self.rows = bounds(start.shape[1], inputs.channel_groups), [inputs.rows(g) for g in range(inputs.channel_groups)]
-        self.h, self.c = self.start[:, None, None].expand(2, n, size[1], -1).clone()  # of the current row, (n, W, h)
+        self.edges, self.rows = (
+            bounds(start.shape[1], inputs.channel_groups),
+            [inputs.rows(g) for g in range(inputs.channel_groups)],
+        )
+        self.h, self.c = (
+            self.start[:, None, None].expand(2, n, size[1], -1).clone()
+        )  # of the current row, (n, W, h)
         self.above, self.memory = self.h, self.c
 
     def begin(self, row: int, line: Tensor) -> None:
@@ -46,7 +61,8 @@ class RowCache:
 
 
 class DiagonalCache:
-    """A Diagonal BiLSTM: the right-going states of the row above and the pixel beside; the left-going states of the row above.
+    """A Diagonal BiLSTM: the right-going states of the row above and the pixel beside; the left-going states
+    of the row above.
 
     The left-going direction is read one row later, so its row is run as a whole when the next one begins.
     """
@@ -62,7 +78,10 @@ class DiagonalCache:
         size: tuple[int, int],
     ) -> None:
         self.image = pointwise_weight(image).detach().t() if image is not None else None
-        self.inputs, self.up = CachedConv(inputs, n, size, parts=4), CachedConv(up, n, size)  # the right-going gates
+        self.inputs, self.up = (
+            CachedConv(inputs, n, size, parts=4),
+            CachedConv(up, n, size),
+        )  # the right-going gates
         self.beside, self.over = states.detach().unbind(0)  # (D, h, 4h) each
         self.start, self.n, self.wide = start.detach(), n, size[1]
         width = start.shape[2]
@@ -76,7 +95,9 @@ class DiagonalCache:
         self.above, self.shown = self.h, torch.zeros_like(self.h)
 
     def begin(self, row: int, line: Tensor) -> None:
-        """Run the left-going direction over the row above, the image's `line`, and prepare what the right-going states give to this row."""
+        """Run the left-going direction over the row above, the image's `line`, and prepare what the
+        right-going states give to this row.
+        """
         if row:
             self.left = self.shown = self._leftwards(row - 1, line)
         self.inputs.above(row)
@@ -86,7 +107,9 @@ class DiagonalCache:
 
     def _leftwards(self, row: int, line: Tensor) -> Tensor:
         """Return the left-going states (n, W, h) of the complete `row`."""
-        gates = self.inputs.map[:, row] @ self.left_weight + self.left_bias + self.left @ self.over[1]  # (n, W, 4h)
+        gates = (
+            self.inputs.map[:, row] @ self.left_weight + self.left_bias + self.left @ self.over[1]
+        )  # (n, W, 4h)
         if self.image is not None:
             gates = gates + line @ self.image
         h, c = self.start[1, 0].expand(self.n, -1), self.start[1, 1].expand(self.n, -1)
@@ -103,7 +126,9 @@ class DiagonalCache:
         rows = self.rows[group]
         before = self.h[:, column - 1] if column else self.start[0, 0].expand(self.n, -1)
         memory = self.c[:, column - 1] if column else self.start[0, 1].expand(self.n, -1)
-        gates = torch.addmm(self.inputs.at(column, group) + self.above[:, column, rows], before, self.beside[0][:, rows])
+        gates = torch.addmm(
+            self.inputs.at(column, group) + self.above[:, column, rows], before, self.beside[0][:, rows]
+        )
         h, c = cell(gates, memory[:, low:high])
         self.h[:, column, low:high], self.c[:, column, low:high] = h, c
         self.up.put(column, group, h + self.shown[:, column, low:high])

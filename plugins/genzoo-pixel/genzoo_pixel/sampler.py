@@ -1,8 +1,10 @@
-"""Cached sampling: each pixel is computed once, from what is kept of earlier ones, instead of a whole network per pixel.
+"""Cached sampling: each pixel is computed once, from what is kept of earlier ones, instead of a whole network
+per pixel.
 
-A `Machine` is a network unrolled over the raster scan. It keeps the input map of every convolution; what a row needs of the rows above
-is computed for the whole row at once when the row begins, and what a pixel needs is added when its turn comes, channel group by
-channel group, so that G is drawn given R. No pixel of any layer is computed twice.
+A `Machine` is a network unrolled over the raster scan. It keeps the input map of every convolution; what a
+row needs of the rows above is computed for the whole row at once when the row begins, and what a pixel needs
+is added when its turn comes, channel group by channel group, so that G is drawn given R. No pixel of any
+layer is computed twice.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from genzoo_pixel.masks import MaskedConv2d, bounds
 class CachedConv:
     """A masked convolution computed pixel by pixel, for `n` maps of `size` (H, W).
 
-    Its input is written by `put`; `above` prepares a row from the finished rows over it; `at` gives a group of its outputs, of the
-    first `parts` parts (None: of all).
+    Its input is written by `put`; `above` prepares a row from the finished rows over it; `at` gives a group
+    of its outputs, of the first `parts` parts (None: of all).
     """
 
     def __init__(self, conv: MaskedConv2d, n: int, size: tuple[int, int], parts: int | None = None) -> None:
@@ -32,8 +34,12 @@ class CachedConv:
         self.rows = [conv.rows(group, parts) for group in range(self.groups)]
         self.bias = conv.bias.detach() if conv.bias is not None else weight.new_zeros(conv.out_channels)
         self.over = weight[:, :, :-1].permute(2, 3, 1, 0).flatten(0, 2)  # (kh - 1 · kw · ins, outs)
-        near = weight[:, :, -1, : self.side + 1].permute(2, 1, 0).flatten(0, 1)  # (side + 1 · ins, outs): the pixels to the left, and this
-        self.near = [near[:, rows].contiguous() for rows in self.rows]  # later groups of this pixel have zero weights
+        near = (
+            weight[:, :, -1, : self.side + 1].permute(2, 1, 0).flatten(0, 1)
+        )  # (side + 1 · ins, outs): the pixels to the left, and this
+        self.near = [
+            near[:, rows].contiguous() for rows in self.rows
+        ]  # later groups of this pixel have zero weights
         self.constant = [self.bias[rows] for rows in self.rows]
         # Zeros on top and at both sides are the padding of the convolution.
         self.map = weight.new_zeros(n, size[0] + self.tall - 1, size[1] + 2 * self.side, conv.in_channels)
@@ -57,13 +63,19 @@ class CachedConv:
         return self.map[:, row + self.tall - 1, self.side : self.side + self.width]
 
     def at(self, column: int, group: int) -> Tensor:
-        """Return the outputs of `group`, in every part, at `column` of the current row: (n, outs of the group)."""
+        """Return the outputs of `group`, in every part, at `column` of the current row: (n, outs of the
+        group).
+        """
         told = self.base[:, column, self.rows[group]] if self.tall > 1 else self.constant[group]
-        return torch.addmm(told, self.current[:, column : column + self.side + 1].flatten(1), self.near[group])
+        return torch.addmm(
+            told, self.current[:, column : column + self.side + 1].flatten(1), self.near[group]
+        )
 
 
 def pointwise(conv: MaskedConv2d, group: int) -> Tensor:
-    """Return what a 1×1 convolution reads for `group`: (1 + features of the groups up to it, outs of the group), the bias first."""
+    """Return what a 1×1 convolution reads for `group`: (1 + features of the groups up to it, outs of the
+    group), the bias first.
+    """
     rows = conv.rows(group)
     weight = conv.masked.detach()[rows, : bounds(conv.in_channels, conv.channel_groups)[group + 1], 0, 0].t()
     return torch.cat([cast(Tensor, conv.bias).detach()[None, rows], weight])
@@ -75,7 +87,10 @@ class Tail:
     def __init__(self, convs: Sequence[MaskedConv2d], n: int) -> None:
         self.plan: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(convs[0].channel_groups)]
         for conv in convs:
-            opened, edges = conv.weight.new_ones(n, 1 + conv.in_channels).detach(), bounds(conv.in_channels, conv.channel_groups)
+            opened, edges = (
+                conv.weight.new_ones(n, 1 + conv.in_channels).detach(),
+                bounds(conv.in_channels, conv.channel_groups),
+            )
             for group, steps in enumerate(self.plan):
                 low, high = 1 + edges[group], 1 + edges[group + 1]
                 steps.append((opened[:, low:high], opened[:, :high], pointwise(conv, group)))
@@ -108,8 +123,17 @@ Quantile = Callable[[Tensor, Tensor], Tensor]
 Tell = Callable[[int, int], object]
 
 
-def draw(machine: Machine, quantile: Quantile, x: Tensor, mask: Tensor, uniforms: Tensor, levels: int, tell: Tell | None = None) -> Tensor:
-    """Return images (n, C, H, W), float64: `x` where `mask`, elsewhere the levels that `quantile` gives for `uniforms` (n, H, W, C).
+def draw(
+    machine: Machine,
+    quantile: Quantile,
+    x: Tensor,
+    mask: Tensor,
+    uniforms: Tensor,
+    levels: int,
+    tell: Tell | None = None,
+) -> Tensor:
+    """Return images (n, C, H, W), float64: `x` where `mask`, elsewhere the levels that `quantile` gives for
+    `uniforms` (n, H, W, C).
 
     `tell` is told (done, total) after every pixel.
     """

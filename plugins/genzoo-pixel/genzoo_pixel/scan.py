@@ -1,10 +1,11 @@
 """The recurrence of convolutional LSTMs, one step per row or per diagonal, with a backward pass of its own.
 
-Memory is laid out for the steps. A map is (features, cells · images), its cells in the order in which they are visited, so that a step is a
-slice of columns: nothing is padded, and no half of a skewed grid is computed for nothing. Each cell has a column of inputs, the
-states of its K neighbours one below the other, into which earlier steps write: the gates of a step are one product. Going back, the
-gradients of all gates are kept and the weights' gradient is one product at the end, not one per step; autograd, which would add up a
-gradient of the whole map for each slice, is not asked.
+Memory is laid out for the steps. A map is (features, cells · images), its cells in the order in which they
+are visited, so that a step is a slice of columns: nothing is padded, and no half of a skewed grid is computed
+for nothing. Each cell has a column of inputs, the states of its K neighbours one below the other, into which
+earlier steps write: the gates of a step are one product. Going back, the gradients of all gates are kept and
+the weights' gradient is one product at the end, not one per step; autograd, which would add up a gradient of
+the whole map for each slice, is not asked.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ class Course:
     Attributes:
         order: the cells, by their place in the raster scan, step after step.
         edges: where each step begins in `order`, and the end.
-        hops: for each step and neighbour k, (first, last, to): cells first … last - 1 of `order` are neighbour k of the cells that begin
-            at `to`, one step later.
-        starts: for each step and neighbour k, (first, last): the cells of `order` whose neighbour k is the learned initial state.
-            A neighbour that is neither is zero.
+        hops: for each step and neighbour k, (first, last, to): cells first … last - 1 of `order` are
+            neighbour k of the cells that begin at `to`, one step later.
+        starts: for each step and neighbour k, (first, last): the cells of `order` whose neighbour k is the
+            learned initial state. A neighbour that is neither is zero.
         memory: the neighbour whose memory a cell continues.
     """
 
@@ -46,21 +47,33 @@ class Course:
 
 @functools.lru_cache(maxsize=64)
 def by_rows(height: int, wide: int) -> Course:
-    """Return the course of a Row LSTM: a row a step; neighbours are above to the left, straight above and above to the right."""
+    """Return the course of a Row LSTM: a row a step; neighbours are above to the left, straight above and
+    above to the right.
+    """
     hops, starts = [], []
     for row in range(height):
         first, last = row * wide, (row + 1) * wide
         shifted = ((first, last - 1, last + 1), (first, last, last), (first + 1, last, last))
         hops.append(shifted if row + 1 < height else ())
         starts.append(((1, wide), (0, wide), (0, wide - 1)) if row == 0 else ((0, 0),) * 3)
-    return Course(tuple(range(height * wide)), tuple(range(0, height * wide + 1, wide)), tuple(hops), tuple(starts), memory=1)
+    return Course(
+        tuple(range(height * wide)),
+        tuple(range(0, height * wide + 1, wide)),
+        tuple(hops),
+        tuple(starts),
+        memory=1,
+    )
 
 
 @functools.lru_cache(maxsize=64)
 def by_diagonals(height: int, wide: int) -> Course:
-    """Return the course of a Diagonal LSTM from the upper left corner: a diagonal a step; neighbours are beside (left) and above."""
+    """Return the course of a Diagonal LSTM from the upper left corner: a diagonal a step; neighbours are
+    beside (left) and above.
+    """
     steps = height + wide - 1
-    tops = [max(0, step - wide + 1) for step in range(steps)]  # the uppermost row of each diagonal; its cells are in the order of rows
+    tops = [
+        max(0, step - wide + 1) for step in range(steps)
+    ]  # the uppermost row of each diagonal; its cells are in the order of rows
     ends = [min(height, step + 1) for step in range(steps)]
     edges = [0]
     for top, end in zip(tops, ends, strict=True):
@@ -70,7 +83,9 @@ def by_diagonals(height: int, wide: int) -> Course:
     starts = []
     for step in range(steps):
         first, last = edges[step], edges[step + 1]
-        starts.append(((last - 1, last) if step < height else (0, 0), (first, first + 1) if step < wide else (0, 0)))
+        starts.append(
+            ((last - 1, last) if step < height else (0, 0), (first, first + 1) if step < wide else (0, 0))
+        )
         if step + 1 == steps:
             hops.append(())
             continue
@@ -81,7 +96,9 @@ def by_diagonals(height: int, wide: int) -> Course:
 
 
 def cell(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (h, c) of an LSTM cell: gates (..., 4h) in the order o, f, i, g, memory (..., h). g is a tanh, unlike in some ports."""
+    """Return (h, c) of an LSTM cell: gates (..., 4h) in the order o, f, i, g, memory (..., h). g is a tanh,
+    unlike in some ports.
+    """
     width = memory.shape[-1]
     o, f, i = gates[..., : 3 * width].sigmoid().split(width, -1)
     memory = torch.addcmul(f * memory, i, gates[..., 3 * width :].tanh())
@@ -92,11 +109,17 @@ class Scan(torch.autograd.Function):
     """`scan`, with the backward pass through time written out."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, weights: Tensor, start: Tensor, memory: Tensor, course: Course, n: int) -> Tensor:
+    def forward(
+        ctx: Any, z: Tensor, weights: Tensor, start: Tensor, memory: Tensor, course: Course, n: int
+    ) -> Tensor:
         """Return the states, as `scan` does."""
         width = memory.shape[1]
         read, kept = _initial(z, start, memory, course, n)
-        gates, shown, states = torch.empty_like(z, dtype=kept.dtype), torch.empty_like(kept), torch.empty_like(kept)
+        gates, shown, states = (
+            torch.empty_like(z, dtype=kept.dtype),
+            torch.empty_like(kept),
+            torch.empty_like(kept),
+        )
         for step, hops in enumerate(course.hops):
             here = slice(course.edges[step] * n, course.edges[step + 1] * n)
             o, f, i, g = _open(gates[..., here].copy_(z[..., here]).baddbmm_(weights, read[..., here]))
@@ -104,7 +127,10 @@ class Scan(torch.autograd.Function):
             h = torch.mul(o, _tanh(shown[..., here].copy_(c)), out=states[..., here])
             base = here.start
             for k, (first, last, to) in enumerate(hops):
-                moved, target = slice(first * n - base, last * n - base), slice(to * n, (to + last - first) * n)
+                moved, target = (
+                    slice(first * n - base, last * n - base),
+                    slice(to * n, (to + last - first) * n),
+                )
                 read[:, k * width : (k + 1) * width, target] = h[..., moved]
                 if k == course.memory:
                     kept[..., target] = c[..., moved]
@@ -118,17 +144,29 @@ class Scan(torch.autograd.Function):
         """Return the gradients of z, the weights, the initial states and the initial memory."""
         weights, gates, shown, read, kept = ctx.saved_tensors
         course, n, width = ctx.course, ctx.n, kept.shape[1]
-        dstates, later, slopes = grown.clone(memory_format=torch.contiguous_format), torch.zeros_like(kept), torch.empty_like(gates)
-        dstart, dmemory = kept.new_zeros(len(kept), course.neighbours, width), kept.new_zeros(len(kept), width)
+        dstates, later, slopes = (
+            grown.clone(memory_format=torch.contiguous_format),
+            torch.zeros_like(kept),
+            torch.empty_like(gates),
+        )
+        dstart, dmemory = (
+            kept.new_zeros(len(kept), course.neighbours, width),
+            kept.new_zeros(len(kept), width),
+        )
         back = weights.transpose(1, 2)
         for step in reversed(range(len(course.hops))):
             here = slice(course.edges[step] * n, course.edges[step + 1] * n)
             opened, d = gates[..., here], slopes[..., here]
-            dkept = _cell_backward(dstates[..., here], later[..., here], opened, shown[..., here], kept[..., here], d)
+            dkept = _cell_backward(
+                dstates[..., here], later[..., here], opened, shown[..., here], kept[..., here], d
+            )
             dread = torch.bmm(back, d)
             base = here.start
             for k, (first, last, to) in enumerate(course.hops[step - 1] if step else ()):
-                moved, target = slice(to * n - base, (to + last - first) * n - base), slice(first * n, last * n)
+                moved, target = (
+                    slice(to * n - base, (to + last - first) * n - base),
+                    slice(first * n, last * n),
+                )
                 dstates[..., target] += dread[:, k * width : (k + 1) * width, moved]
                 if k == course.memory:
                     later[..., target] = dkept[..., moved]
@@ -142,9 +180,14 @@ class Scan(torch.autograd.Function):
 
 
 def _initial(z: Tensor, start: Tensor, memory: Tensor, course: Course, n: int) -> tuple[Tensor, Tensor]:
-    """Return what each cell reads (D, K · h, cells · n) and continues (D, h, cells · n), the learned states filled in, the rest zero."""
+    """Return what each cell reads (D, K · h, cells · n) and continues (D, h, cells · n), the learned states
+    filled in, the rest zero.
+    """
     (directions, width), cells = memory.shape, z.shape[2]
-    read, kept = memory.new_zeros(directions, course.neighbours * width, cells), memory.new_zeros(directions, width, cells)
+    read, kept = (
+        memory.new_zeros(directions, course.neighbours * width, cells),
+        memory.new_zeros(directions, width, cells),
+    )
     for step in course.starts:
         for k, (first, last) in enumerate(step):
             begun = slice(first * n, last * n)
@@ -155,7 +198,9 @@ def _initial(z: Tensor, start: Tensor, memory: Tensor, course: Course, n: int) -
 
 
 def _tanh(x: Tensor) -> Tensor:
-    """Replace `x` by tanh(x) = 2 σ(2x) - 1, which on CPUs takes a third of the time of `tanh`; the error is some 10⁻⁷ in float32."""
+    """Replace `x` by tanh(x) = 2 σ(2x) - 1, which on CPUs takes a third of the time of `tanh`; the error is
+    some 10⁻⁷ in float32.
+    """
     return x.mul_(2).sigmoid_().mul_(2).sub_(1)
 
 
@@ -167,8 +212,11 @@ def _open(gates: Tensor) -> tuple[Tensor, ...]:
     return tuple(gates.split(width, 1))
 
 
-def _cell_backward(dh: Tensor, later: Tensor, opened: Tensor, shown: Tensor, kept: Tensor, slopes: Tensor) -> Tensor:
-    """Write the gradient of the gates before their activations into `slopes` (D, 4h, M); return that of the memory before, (D, h, M).
+def _cell_backward(
+    dh: Tensor, later: Tensor, opened: Tensor, shown: Tensor, kept: Tensor, slopes: Tensor
+) -> Tensor:
+    """Write the gradient of the gates before their activations into `slopes` (D, 4h, M); return that of the
+    memory before, (D, h, M).
 
     `dh` and `later` are the gradients of the state and, from the next cell, of the memory.
     """
@@ -187,10 +235,12 @@ def _cell_backward(dh: Tensor, later: Tensor, opened: Tensor, shown: Tensor, kep
 
 
 def scan(z: Tensor, weights: Tensor, start: Tensor, memory: Tensor, course: Course, n: int) -> Tensor:
-    """Return the states (D, h, cells · n) of a recurrence along `course`, for D directions and n images at once.
+    """Return the states (D, h, cells · n) of a recurrence along `course`, for D directions and n images at
+    once.
 
     Args:
-        z: input-to-state gates (D, 4h, cells · n), cells in the order of the course, images within a cell; may be in half precision.
+        z: input-to-state gates (D, 4h, cells · n), cells in the order of the course, images within a cell;
+            may be in half precision.
         weights: state-to-state, (K, D, h, 4h), one matrix per neighbour.
         start: initial states (D, K, h), read where a neighbour lies before the first cell.
         memory: initial memory (D, h).

@@ -1,4 +1,5 @@
-"""Likelihoods are likelihoods: sums over all images, contexts, colour order, heads, and the five bugs of published code."""
+"""Likelihoods are likelihoods: sums over all images, contexts, colour order, heads, and the five bugs of
+published code."""
 
 import dataclasses
 import itertools
@@ -25,17 +26,28 @@ def total(model):
 
 def context(model, row, column, channel=0):
     """Return which dimensions a conditional depends on, (H, W, C) bool, over a few images of noise."""
-    x = torch.rand(8, *model.image_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    x = torch.rand(
+        8, *model.image_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    ).requires_grad_()
     told = model.double()._predict(x)[:, :, channel, row, column]
-    (slope,) = torch.autograd.grad((told * torch.randn(told.shape[1], generator=torch.Generator().manual_seed(1))).sum(), x)
+    (slope,) = torch.autograd.grad(
+        (told * torch.randn(told.shape[1], generator=torch.Generator().manual_seed(1))).sum(), x
+    )
     return (slope != 0).any(0).permute(1, 2, 0)
 
 
 SPACES = [
-    ("bernoulli", None, (1, 2, 2)), ("bernoulli", None, (1, 3, 3)), ("bernoulli", None, (3, 1, 3)), ("softmax", 3, (1, 2, 3)),
-    ("softmax", 3, (3, 1, 2)), ("softmax", 2, (3, 2, 1)), ("logistic", 3, (1, 2, 3)), ("logistic", 4, (3, 1, 1)),
-    ("softmax", 256, (1, 1, 1)), ("logistic", 256, (1, 1, 1)),
-]  # fmt: skip
+    ("bernoulli", None, (1, 2, 2)),
+    ("bernoulli", None, (1, 3, 3)),
+    ("bernoulli", None, (3, 1, 3)),
+    ("softmax", 3, (1, 2, 3)),
+    ("softmax", 3, (3, 1, 2)),
+    ("softmax", 2, (3, 2, 1)),
+    ("logistic", 3, (1, 2, 3)),
+    ("logistic", 4, (3, 1, 1)),
+    ("softmax", 256, (1, 1, 1)),
+    ("logistic", 256, (1, 1, 1)),
+]
 
 
 @pytest.mark.parametrize(("head", "levels", "shape"), SPACES)
@@ -53,7 +65,12 @@ def test_nothing_later_is_seen(make, kind, shape):
 
 
 def test_green_sees_red_and_blue_both(make, kind):
-    seen = torch.stack([context(make(kind, image_shape=(3, 3, 3), width=12, levels=4), 1, 1, channel)[1, 1] for channel in range(3)])
+    seen = torch.stack(
+        [
+            context(make(kind, image_shape=(3, 3, 3), width=12, levels=4), 1, 1, channel)[1, 1]
+            for channel in range(3)
+        ]
+    )
     assert seen.tolist() == [[False] * 3, [True, False, False], [True, True, False]]
 
 
@@ -62,17 +79,25 @@ def test_the_context_is_complete_where_that_is_claimed(make):
     for kind, layers in (("gated-pixelcnn", 4), ("pixelrnn-diagonal", 1)):
         model = make(kind, image_shape=(1, 13, 13), layers=layers, head="bernoulli")
         assert int(context(model, 6, 6).sum()) == 84, kind
-    assert int(context(make("gated-pixelcnn", image_shape=(1, 13, 13), layers=3, head="bernoulli"), 6, 6).sum()) < 84
+    assert (
+        int(context(make("gated-pixelcnn", image_shape=(1, 13, 13), layers=3, head="bernoulli"), 6, 6).sum())
+        < 84
+    )
 
 
 def test_the_blind_spot_and_the_triangle_are_where_the_paper_says(make):
     seen = context(make("pixelcnn", image_shape=(1, 13, 13), layers=6, head="bernoulli"), 6, 6)[..., 0]
-    assert not seen[5, 10:].any() and seen[5, :10].all() and seen[6, :6].all()  # 3 to the right by the 7×7, 1 more per row by the 3×3
+    assert (
+        not seen[5, 10:].any() and seen[5, :10].all() and seen[6, :6].all()
+    )  # 3 to the right by the 7×7, 1 more per row by the 3×3
     row = context(make("pixelrnn-row", image_shape=(1, 13, 13), layers=1, head="bernoulli"), 6, 6)[..., 0]
     assert row[5, 3:10].all() and not row[5, 11:].any()
 
 
-@pytest.mark.parametrize(("kind", "claims"), [("pixelcnn", 0), ("pixelrnn-row", 0), ("pixelrnn-diagonal", 1), ("gated-pixelcnn", 0)])
+@pytest.mark.parametrize(
+    ("kind", "claims"),
+    [("pixelcnn", 0), ("pixelrnn-row", 0), ("pixelrnn-diagonal", 1), ("gated-pixelcnn", 0)],
+)
 def test_claims(make, kind, claims):
     assert make(kind, image_shape=(1, 28, 28)).full_context == bool(claims)
 
@@ -104,7 +129,9 @@ def test_mask_b_in_the_first_layer_leaks(make, kind):
 
 def test_an_unshifted_left_going_direction_leaks(make, monkeypatch):
     plain = pixelrnn.turns
-    monkeypatch.setattr(pixelrnn, "turns", lambda *size: (plain(*size)[0],) * 2)  # mirrored back, but not a row lower
+    monkeypatch.setattr(
+        pixelrnn, "turns", lambda *size: (plain(*size)[0],) * 2
+    )  # mirrored back, but not a row lower
     model = make("pixelrnn-diagonal", image_shape=(1, 2, 3), head="bernoulli")
     assert abs(total(model) - 1) > 0.01 and context(model, 1, 0)[1, 1:].any()
 
@@ -128,14 +155,20 @@ def test_a_shifted_vertical_stack_has_the_blind_spot(make, monkeypatch):
 
     def stacks(self, told, h):
         mixed = self.out(gated.gate(self.horizontal(h) + self.link(told)))
-        return F.pad(gated.gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), (mixed if self.first else h + mixed).permute(0, 2, 3, 1)
+        return F.pad(gated.gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), (
+            mixed if self.first else h + mixed
+        ).permute(0, 2, 3, 1)
 
     def later(self, v, h):
-        return stacks(self, self.vertical(gated.shift_down(v[:, 1:].permute(0, 3, 1, 2))), h.permute(0, 3, 1, 2))
+        return stacks(
+            self, self.vertical(gated.shift_down(v[:, 1:].permute(0, 3, 1, 2))), h.permute(0, 3, 1, 2)
+        )
 
     model = make("gated-pixelcnn", image_shape=(1, 13, 13), layers=4, head="bernoulli")
     assert int(context(model, 6, 6).sum()) == 84
-    monkeypatch.setattr(gated.GatedLayer, "begin", lambda self, x: stacks(self, gated.shift_down(self.vertical(x)), x))
+    monkeypatch.setattr(
+        gated.GatedLayer, "begin", lambda self, x: stacks(self, gated.shift_down(self.vertical(x)), x)
+    )
     monkeypatch.setattr(gated.GatedLayer, "forward", later)
     assert int(context(model, 6, 6).sum()) < 84
 
@@ -154,13 +187,16 @@ def test_without_groups_the_colour_order_is_lost(make, kind):
 
 
 def test_masks_are_functional_and_stay(make, kind):
-    """A step of training with weight decay leaves masked taps at zero, and what lies under a mask has no effect."""
+    """A step of training with weight decay leaves masked taps at zero, and what lies under a mask has no
+    effect."""
     model = make(kind, image_shape=(3, 4, 4), levels=4)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.1)
     (-model._log_prob(torch.randint(0, 4, (2, 3, 4, 4)) / 3).mean()).backward()
     optimiser.step()
     masked = [module for module in model.modules() if isinstance(module, MaskedConv2d)]
-    assert all((module.weight[module.mask == 0] == 0).all() for module in masked) and any((m.mask == 0).any() for m in masked)
+    assert all((module.weight[module.mask == 0] == 0).all() for module in masked) and any(
+        (m.mask == 0).any() for m in masked
+    )
     x = torch.zeros(1, 3, 4, 4)
     before = model.log_prob(x)
     with torch.no_grad():
@@ -198,12 +234,18 @@ def test_mass_of_a_level_is_that_of_the_table(head):
 
 def test_quantiles_invert_the_distribution_function(head):
     levels = 2 if head == "bernoulli" else 9
-    told = torch.randn(1, heads.parameters(head, levels, 3), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    edges = torch.cat([torch.zeros(1, dtype=torch.float64), heads.log_masses(head, told, levels).exp().cumsum(1)[0]])
+    told = torch.randn(
+        1, heads.parameters(head, levels, 3), dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+    )
+    edges = torch.cat(
+        [torch.zeros(1, dtype=torch.float64), heads.log_masses(head, told, levels).exp().cumsum(1)[0]]
+    )
     middles = (edges[1:] + edges[:-1]) / 2
     found = heads.quantile(head, told.expand(levels, -1), middles, levels)
     assert found.tolist() == list(range(levels))
-    ends = heads.quantile(head, told.expand(2, -1), torch.tensor([1e-16, 1 - 1e-16], dtype=torch.float64), levels)
+    ends = heads.quantile(
+        head, told.expand(2, -1), torch.tensor([1e-16, 1 - 1e-16], dtype=torch.float64), levels
+    )
     assert ends.tolist() == [0, levels - 1]
 
 
@@ -222,7 +264,10 @@ def test_the_outer_bins_reach_to_infinity():
     assert heads.log_masses("logistic", told, 256)[0, 255] == pytest.approx(0, abs=1e-6)
 
 
-@pytest.mark.parametrize("config", [{"head": "bernoulli", "levels": 3}, {"image_shape": (2, 4, 4)}, {"head": "gauss"}, {"levels": 1}])
+@pytest.mark.parametrize(
+    "config",
+    [{"head": "bernoulli", "levels": 3}, {"image_shape": (2, 4, 4)}, {"head": "gauss"}, {"levels": 1}],
+)
 def test_configs_that_make_no_sense_are_refused(make, config):
     with pytest.raises(ArgumentError):
         make("pixelcnn", **config)

@@ -36,11 +36,15 @@ def test_no_images_have_no_likelihoods_and_teach_nothing(make, kind):
     model = make(kind, image_shape=(1, 4, 3), head="bernoulli")
     told = model._log_prob(torch.zeros(0, 1, 4, 3))
     told.sum().backward()
-    assert told.shape == (0,) and all(parameter.grad is None or (parameter.grad == 0).all() for parameter in model.parameters())
+    assert told.shape == (0,) and all(
+        parameter.grad is None or (parameter.grad == 0).all() for parameter in model.parameters()
+    )
 
 
 def test_half_precision_weights_make_the_same_model_again(make, kind):
-    card = CARDS[kind].replace(config={"image_shape": (1, 4, 4), "width": 6, "layers": 2, "head": "bernoulli"})
+    card = CARDS[kind].replace(
+        config={"image_shape": (1, 4, 4), "width": 6, "layers": 2, "head": "bernoulli"}
+    )
     model = make(kind, **card.config, scale=0.1)
     loaded = build_filled(card, encode(model, card.name, {}, "float16"), "these weights")
     x = (torch.rand(3, 1, 4, 4, generator=torch.Generator().manual_seed(0)) < 0.5).float()

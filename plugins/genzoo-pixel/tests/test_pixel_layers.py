@@ -9,17 +9,33 @@ N, HEIGHT, WIDE, P = 2, 3, 4, 2
 
 
 def numbers(*shape):
-    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape))).requires_grad_()
+    return torch.randn(
+        *shape, dtype=torch.float64, generator=torch.Generator().manual_seed(sum(shape))
+    ).requires_grad_()
 
 
 def gated_inputs(dtype=torch.float64):
     v = F.pad(numbers(N, HEIGHT, WIDE, P).detach(), (0, 0, 0, 0, 1, 0))
-    affine = [numbers(2 * P, P, 2, 3), numbers(2 * P), numbers(4 * P, 2 * P), numbers(2 * P), numbers(P, P), numbers(P)]
+    affine = [
+        numbers(2 * P, P, 2, 3),
+        numbers(2 * P),
+        numbers(4 * P, 2 * P),
+        numbers(2 * P),
+        numbers(P, P),
+        numbers(P),
+    ]
     return [part.detach().to(dtype).requires_grad_() for part in (v, numbers(N, HEIGHT, WIDE, P), *affine)]
 
 
 def block_inputs(dtype=torch.float64):
-    affine = [numbers(2 * P, P), numbers(P), numbers(P, P, 2, 3), numbers(P), numbers(P, 2 * P), numbers(2 * P)]
+    affine = [
+        numbers(2 * P, P),
+        numbers(P),
+        numbers(P, P, 2, 3),
+        numbers(P),
+        numbers(P, 2 * P),
+        numbers(2 * P),
+    ]
     return [part.detach().to(dtype).requires_grad_() for part in (numbers(N, HEIGHT, WIDE, 2 * P), *affine)]
 
 

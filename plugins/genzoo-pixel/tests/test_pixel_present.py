@@ -1,4 +1,5 @@
-"""Likelihoods and samples are those of the network as it is: hooks are called, pruned and normed weights are the present ones."""
+"""Likelihoods and samples are those of the network as it is: hooks are called, pruned and normed weights are
+the present ones."""
 
 from __future__ import annotations
 
@@ -14,7 +15,11 @@ INSIDE = {
     "pixelcnn": lambda model: [model.stem, model.blocks[0].down, model.blocks[0].mix],
     "gated-pixelcnn": lambda model: [model.gated[0].horizontal, model.gated[1].vertical, model.gated[1].link],
     "pixelrnn-row": lambda model: [model.stem, model.recurrent[0].inputs, model.recurrent[0].up],
-    "pixelrnn-diagonal": lambda model: [model.recurrent[0].inputs, model.recurrent[0].image, model.recurrent[1].up],
+    "pixelrnn-diagonal": lambda model: [
+        model.recurrent[0].inputs,
+        model.recurrent[0].image,
+        model.recurrent[1].up,
+    ],
 }
 
 

@@ -63,7 +63,8 @@ def multiplications(draw):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_each_pixel_of_each_image_is_computed_once(make, kind, channels):
-    """No weight is multiplied more than n · H · W times, in colour as well: n · H · W evaluations of the net, however it is laid out."""
+    """No weight is multiplied more than n · H · W times, in colour as well: n · H · W evaluations of the net,
+    however it is laid out."""
     n, height, width = 2, 5, 6
     model = make(kind, image_shape=(channels, height, width), head="softmax", levels=4, width=9)
     once = n * height * width * sum(p.numel() for p in model.parameters())
@@ -76,7 +77,11 @@ def test_a_pixel_computed_twice_would_be_seen(make, kind, monkeypatch):
     plain = model._machine(2)
     step = type(plain).step
     once = multiplications(lambda: model._sample(Draws(0, 0, 2)))
-    monkeypatch.setattr(type(plain), "step", lambda self, column, group: (step(self, column, group), step(self, column, group))[0])
+    monkeypatch.setattr(
+        type(plain),
+        "step",
+        lambda self, column, group: (step(self, column, group), step(self, column, group))[0],
+    )
     assert multiplications(lambda: model._sample(Draws(0, 0, 2))) > 1.2 * once
 
 
@@ -84,13 +89,17 @@ def test_the_naive_way_runs_the_network_once_a_dimension(make, monkeypatch):
     model, calls = make("pixelcnn", image_shape=(3, 2, 2), head="bernoulli"), []
     plain = type(model)._network
     monkeypatch.setattr(type(model), "_network", lambda self, x: calls.append(len(x)) or plain(self, x))
-    model._complete_naively(torch.zeros(2, 3, 2, 2), torch.zeros(2, 3, 2, 2, dtype=torch.bool), Draws(0, 0, 2))
+    model._complete_naively(
+        torch.zeros(2, 3, 2, 2), torch.zeros(2, 3, 2, 2, dtype=torch.bool), Draws(0, 0, 2)
+    )
     assert calls == [2] * 12
     model._sample(Draws(0, 0, 2))
     assert len(calls) == 12  # none in the cached way
 
 
-@pytest.mark.parametrize(("kind", "part"), [("gated-pixelcnn", Vertical), ("pixelcnn", CachedConv), ("pixelrnn-row", CachedConv)])
+@pytest.mark.parametrize(
+    ("kind", "part"), [("gated-pixelcnn", Vertical), ("pixelcnn", CachedConv), ("pixelrnn-row", CachedConv)]
+)
 def test_a_number_that_is_off_would_be_seen(make, monkeypatch, kind, part):
     """The comparison can fail: a cache that forgets what it is told draws other images."""
     model = make(kind, image_shape=(1, 4, 5), head="softmax")
@@ -104,7 +113,10 @@ def test_sampling_changes_nothing(make, kind):
     model = make(kind, image_shape=(1, 3, 3), head="bernoulli")
     before = {key: value.clone() for key, value in model.state_dict().items()}
     model.sample(2, seed=0)
-    assert all(torch.equal(before[key], value) and value.dtype == torch.float32 for key, value in model.state_dict().items())
+    assert all(
+        torch.equal(before[key], value) and value.dtype == torch.float32
+        for key, value in model.state_dict().items()
+    )
 
 
 def test_upper_halves_are_completed(make, kind):

@@ -1,4 +1,5 @@
-"""The recurrence: a plain loop over cells as the oracle, for values and for gradients; courses; turns of maps."""
+"""The recurrence: a plain loop over cells as the oracle, for values and for gradients; courses; turns of
+maps."""
 
 import itertools
 
@@ -9,7 +10,10 @@ from genzoo_pixel.scan import by_diagonals, by_rows, cell, scan
 
 SIZES = [(3, 4), (4, 3), (1, 4), (4, 1), (1, 1), (3, 3)]
 COURSES = {"rows": by_rows, "diagonals": by_diagonals}
-READ = {"rows": ((-1, -1), (-1, 0), (-1, 1)), "diagonals": ((0, -1), (-1, 0))}  # (row, column) of each neighbour, from a cell
+READ = {
+    "rows": ((-1, -1), (-1, 0), (-1, 1)),
+    "diagonals": ((0, -1), (-1, 0)),
+}  # (row, column) of each neighbour, from a cell
 CONTINUED = {"rows": (-1, 0), "diagonals": (0, -1)}
 
 
@@ -20,15 +24,25 @@ def numbers(*shape):
 def problem(kind, height, wide, directions=2, n=2, width=2):
     """Return z, weights, start and memory of a scan, all of which learn."""
     neighbours = len(READ[kind])
-    z, weights = numbers(directions, 4 * width, height * wide * n), numbers(neighbours, directions, width, 4 * width)
-    return [part.requires_grad_() for part in (z, weights, numbers(directions, neighbours, width), numbers(directions, width))]
+    z, weights = (
+        numbers(directions, 4 * width, height * wide * n),
+        numbers(neighbours, directions, width, 4 * width),
+    )
+    return [
+        part.requires_grad_()
+        for part in (z, weights, numbers(directions, neighbours, width), numbers(directions, width))
+    ]
 
 
 def looped(kind, size, z, weights, start, memory):
     """Return the states by a loop over cells: (direction, features, cells in the course's order, images)."""
     (height, wide), found = size, []
     place = {at: j for j, at in enumerate(COURSES[kind](*size).order)}
-    begun = (lambda row, column: row < 0 <= column < wide) if kind == "rows" else (lambda row, column: row < 0 or column < 0)
+    begun = (
+        (lambda row, column: row < 0 <= column < wide)
+        if kind == "rows"
+        else (lambda row, column: row < 0 or column < 0)
+    )
     for direction, gates in enumerate(z.unflatten(2, (height * wide, -1))):
         h, c = {}, {}
         for row in range(height):
@@ -40,7 +54,10 @@ def looped(kind, size, z, weights, start, memory):
                         told = told + h[at] @ weights[k, direction]
                     elif begun(*at):
                         told = told + start[direction, k] @ weights[k, direction]
-                before = c.get((row + CONTINUED[kind][0], column + CONTINUED[kind][1]), memory[direction].expand(len(told), -1))
+                before = c.get(
+                    (row + CONTINUED[kind][0], column + CONTINUED[kind][1]),
+                    memory[direction].expand(len(told), -1),
+                )
                 h[row, column], c[row, column] = cell(told, before)
         order = sorted(h, key=lambda at: place[at[0] * wide + at[1]])
         found.append(torch.stack([h[at] for at in order]).permute(2, 0, 1))
@@ -55,7 +72,9 @@ def test_a_scan_is_a_loop_over_cells(kind, size):
     fast, plain = scan(*inputs, COURSES[kind](*size), 2), looped(kind, size, *inputs).flatten(2)
     torch.testing.assert_close(fast, plain)
     slope = numbers(*fast.shape)
-    for ours, theirs in zip(torch.autograd.grad(fast, inputs, slope), torch.autograd.grad(plain, inputs, slope), strict=True):
+    for ours, theirs in zip(
+        torch.autograd.grad(fast, inputs, slope), torch.autograd.grad(plain, inputs, slope), strict=True
+    ):
         torch.testing.assert_close(ours, theirs)
 
 
@@ -69,7 +88,11 @@ def test_gradients_of_a_scan_are_right(kind):
 def test_a_course_visits_each_cell_once_and_none_before_what_it_reads(kind, size):
     course = COURSES[kind](*size)
     assert sorted(course.order) == list(range(size[0] * size[1])) and course.edges[-1] == len(course.order)
-    step = {at: number for number, edges in enumerate(itertools.pairwise(course.edges)) for at in course.order[slice(*edges)]}
+    step = {
+        at: number
+        for number, edges in enumerate(itertools.pairwise(course.edges))
+        for at in course.order[slice(*edges)]
+    }
     for at, number in step.items():
         for up, side in READ[kind]:
             row, column = at // size[1] + up, at % size[1] + side
@@ -97,7 +120,9 @@ def test_turns_mirror_a_map_and_lower_its_mirror_image():
 
 def test_gradients_of_turns_are_right():
     for turn in turns(3, 2):
-        assert torch.autograd.gradcheck(lambda x, turn=turn: moved(x, turn), (numbers(2, 6, 2).requires_grad_(),))
+        assert torch.autograd.gradcheck(
+            lambda x, turn=turn: moved(x, turn), (numbers(2, 6, 2).requires_grad_(),)
+        )
 
 
 @pytest.mark.parametrize("layer", [RowLSTM, DiagonalBiLSTM])
@@ -108,5 +133,7 @@ def test_layers_learn_everything_they_have(layer):
     torch.nn.init.normal_(made.start)
     made(numbers(6, 6, 2), numbers(1, 6, 2), (2, 3)).square().sum().backward()
     for name, parameter in made.named_parameters():
-        seen = made.inputs.mask != 0 if name == "inputs.weight" else torch.ones_like(parameter, dtype=torch.bool)
+        seen = (
+            made.inputs.mask != 0 if name == "inputs.weight" else torch.ones_like(parameter, dtype=torch.bool)
+        )
         assert (parameter.grad[seen] != 0).all() and (parameter.grad[~seen] == 0).all(), name

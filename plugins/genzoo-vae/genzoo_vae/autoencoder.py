@@ -1,7 +1,7 @@
 """The autoencoder of the lecture: four convolutions down, four up, L2 loss.
 
-It has codes and reconstructions, and nothing else: no prior over codes to sample from, no p(x). Its use is what its encoder has
-learned without labels.
+It has codes and reconstructions, and nothing else: no prior over codes to sample from, no p(x). Its use is
+what its encoder has learned without labels.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ class Autoencoder(EncodingModel):
         super().__init__()
         self.config = config
         shape, widths = config.image_shape, [config.width * 2**i for i in range(LAYERS - 1)]
-        self.encoder = nn.Sequential(Enlarge(shape, LAYERS), *_down([shape[0], *widths, config.code_channels]), nn.Flatten())
+        self.encoder = nn.Sequential(
+            Enlarge(shape, LAYERS), *_down([shape[0], *widths, config.code_channels]), nn.Flatten()
+        )
         code = (config.code_channels, *base_of(shape, LAYERS))
         ups = _up([config.code_channels, *widths[::-1], shape[0]])
         self.decoder = nn.Sequential(nn.Unflatten(1, code), *ups, Crop(shape), nn.Sigmoid())
@@ -70,7 +72,9 @@ class Autoencoder(EncodingModel):
 
 @players.register
 def autoencoder_players(model: Autoencoder, recipe: Recipe) -> Sequence[Player]:
-    """Return the one player of the reconstruction game, named "model": it minimises the squared error, summed over pixels."""
+    """Return the one player of the reconstruction game, named "model": it minimises the squared error, summed
+    over pixels.
+    """
 
     def loss(images: Tensor, noise: torch.Generator) -> Tensor:
         return squared_error(images, model._decode(model._encode(images)).float()).mean()
@@ -79,7 +83,9 @@ def autoencoder_players(model: Autoencoder, recipe: Recipe) -> Sequence[Player]:
 
 
 def _down(channels: list[int]) -> Iterator[nn.Module]:
-    """Yield strided convolutions with a ReLU between them; none behind the last, so that a code may have either sign."""
+    """Yield strided convolutions with a ReLU between them; none behind the last, so that a code may have
+    either sign.
+    """
     for i, (narrow, wide) in enumerate(pairwise(channels)):
         if i:
             yield nn.ReLU()

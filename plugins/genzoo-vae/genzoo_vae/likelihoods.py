@@ -1,6 +1,7 @@
 """What the decoder says of the pixels: three distributions p(x|z), each with its own kind of image.
 
-A likelihood turns the decoder's maps (..., outputs · C, H, W) into parameters, and tells log p(x|z), the mean and a draw.
+A likelihood turns the decoder's maps (..., outputs · C, H, W) into parameters, and tells log p(x|z), the mean
+and a draw.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from torch import Tensor, nn
 from genzoo.errors import ArgumentError
 from genzoo.losses import reconstruction
 
-# Below a rounding error's spread, 1/255/√12, a density on rounded pixels grows without telling anything of the image.
+# Below a rounding error's spread, 1/255/√12, a density on rounded pixels grows without telling anything of
+# the image.
 LEAST_LOG_VAR = -13.6
-LOG_SCALES = (-7.0, 7.0)  # the floor of Salimans et al. 2017; beyond the ceiling all levels are equally likely
+LOG_SCALES = (
+    -7.0,
+    7.0,
+)  # the floor of Salimans et al. 2017; beyond the ceiling all levels are equally likely
 
 
 class Likelihood(nn.Module):
@@ -32,7 +37,9 @@ class Likelihood(nn.Module):
 
     @abstractmethod
     def log_prob(self, x: Tensor, maps: Tensor) -> Tensor:
-        """Return log p(x|z) in nats, summed over pixels, of x (N, C, H, W) and maps (..., N, outputs · C, H, W)."""
+        """Return log p(x|z) in nats, summed over pixels, of x (N, C, H, W) and maps (..., N, outputs · C, H,
+        W).
+        """
 
     @abstractmethod
     def mean(self, maps: Tensor) -> Tensor:
@@ -40,7 +47,9 @@ class Likelihood(nn.Module):
 
     @abstractmethod
     def draw(self, maps: Tensor, uniform: Tensor) -> Tensor:
-        """Return an image (N, C, H, W) in [0, 1] drawn from p(x|z) by `uniform` numbers in (0, 1) of its shape."""
+        """Return an image (N, C, H, W) in [0, 1] drawn from p(x|z) by `uniform` numbers in (0, 1) of its
+        shape.
+        """
 
     def check(self, x: Tensor) -> None:
         """Raise ArgumentError where `x` holds values that p(x|z) has no probability for."""
@@ -69,9 +78,13 @@ class Bernoulli(Likelihood):
         grey = (x != 0) & (x != 1)
         if grey.any():
             raise ArgumentError(
-                f"x holds grey levels such as {float(x[grey][0]):.3g}: a Bernoulli likelihood is for black and white images, "
+                f"x holds grey levels such as {float(x[grey][0]):.3g}: a Bernoulli likelihood is for "
+                "black and white images, "
                 "at grey levels it is no density",
-                "use data=binarized-mnist, binarise with (x > 0.5).float(), or build the model with likelihood=logistic",
+                (
+                    "use data=binarized-mnist, binarise with (x > 0.5).float(), or build the model with "
+                    "likelihood=logistic"
+                ),
             )
 
 
@@ -111,7 +124,9 @@ class Logistic(Likelihood):
         return reconstruction.discretised_logistic(x, *self._centre_and_log_scale(maps))
 
     def mean(self, maps: Tensor) -> Tensor:
-        """Return the centre of each pixel's distribution, its mean but for what lies beyond black and white."""
+        """Return the centre of each pixel's distribution, its mean but for what lies beyond black and
+        white.
+        """
         return self._centre_and_log_scale(maps)[0].add(1).div(2)
 
     def draw(self, maps: Tensor, uniform: Tensor) -> Tensor:

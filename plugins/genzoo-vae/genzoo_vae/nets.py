@@ -31,7 +31,9 @@ def base_of(image_shape: Shape, count: int) -> tuple[int, int]:
 
 
 class Enlarge(nn.Module):
-    """Scale pixels to [-1, 1] and add grey on the right and below, up to a size that `count` halvings divide."""
+    """Scale pixels to [-1, 1] and add grey on the right and below, up to a size that `count` halvings
+    divide.
+    """
 
     def __init__(self, image_shape: Shape, count: int) -> None:
         super().__init__()
@@ -69,7 +71,10 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1)
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,32 +84,43 @@ class Residual(nn.Module):
 
 
 class Patches(nn.Module):
-    """z → a map of features → pixels: neighbours see each other once, then each position draws its own square of the image.
+    """z → a map of features → pixels: neighbours see each other once, then each position draws its own square
+    of the image.
 
-    What draws a stroke is the same everywhere, so it has few weights and learns them from all positions (compare Shi et al. 2016, the
-    sub-pixel convolution). Per image it takes two matrix products and one small convolution, which thousands of draws can pass.
+    What draws a stroke is the same everywhere, so it has few weights and learns them from all positions
+    (compare Shi et al. 2016, the sub-pixel convolution). Per image it takes two matrix products and one small
+    convolution, which thousands of draws can pass.
     """
 
     def __init__(self, image_shape: Shape, units: int, width: int, inputs: int, outputs: int) -> None:
         super().__init__()
         count = halvings(image_shape)
         self.map = (*base_of(image_shape, count), width)  # (h, w, width), each position 2^count pixels wide
-        self.lay = nn.Sequential(nn.Linear(inputs, units), nn.SiLU(), nn.Linear(units, dimensions(self.map)), nn.SiLU())
+        self.lay = nn.Sequential(
+            nn.Linear(inputs, units), nn.SiLU(), nn.Linear(units, dimensions(self.map)), nn.SiLU()
+        )
         self.draw = nn.Sequential(
-            nn.Conv2d(width, 3 * width, 3, padding=1), nn.SiLU(),
-            nn.Conv2d(3 * width, 4**count * outputs * image_shape[0], 1), nn.PixelShuffle(2**count), Crop(image_shape),
-        )  # fmt: skip
+            nn.Conv2d(width, 3 * width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(3 * width, 4**count * outputs * image_shape[0], 1),
+            nn.PixelShuffle(2**count),
+            Crop(image_shape),
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         """Return maps (N, outputs · C, H, W) of z (N, inputs)."""
-        features = self.lay(z).unflatten(1, self.map).permute(0, 3, 1, 2)  # (N, width, h, w), in memory channels last
+        features = (
+            self.lay(z).unflatten(1, self.map).permute(0, 3, 1, 2)
+        )  # (N, width, h, w), in memory channels last
         maps: Tensor = self.draw(features)
         return maps
 
 
 def mlp_encoder(image_shape: Shape, width: int, depth: int, outputs: int) -> nn.Sequential:
     """Return images → (N, outputs) through `depth` hidden layers of `width` tanh units, as in the papers."""
-    return nn.Sequential(Centre(), *_tanh_layers([dimensions(image_shape), *[width] * depth]), nn.Linear(width, outputs))
+    return nn.Sequential(
+        Centre(), *_tanh_layers([dimensions(image_shape), *[width] * depth]), nn.Linear(width, outputs)
+    )
 
 
 def mlp_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs: int) -> nn.Sequential:
@@ -115,20 +131,31 @@ def mlp_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs
 
 
 def conv_encoder(image_shape: Shape, width: int, depth: int, outputs: int, units: int = 0) -> nn.Sequential:
-    """Return images → (N, outputs): each halving doubles the channels, up to 4 · `width`, with `depth` residual blocks behind it.
+    """Return images → (N, outputs): each halving doubles the channels, up to 4 · `width`, with `depth`
+    residual blocks behind it.
 
-    With `units` the last map is narrowed to `width` channels, the map that `Patches` lays, and a hidden layer of so many units is put
-    between it and the outputs.
+    With `units` the last map is narrowed to `width` channels, the map that `Patches` lays, and a hidden layer
+    of so many units is put between it and the outputs.
     """
     count = halvings(image_shape)
     layers: list[nn.Module] = [Enlarge(image_shape, count)]
     widths = _widths(width, count)
     for narrow, wide in pairwise([image_shape[0], *widths]):
-        layers += [StridedConv2d(narrow, wide, 4, stride=2, padding=1), *(Residual(wide) for _ in range(depth)), nn.SiLU()]
+        layers += [
+            StridedConv2d(narrow, wide, 4, stride=2, padding=1),
+            *(Residual(wide) for _ in range(depth)),
+            nn.SiLU(),
+        ]
     base = base_of(image_shape, count)
     if not units:
         return nn.Sequential(*layers, nn.Flatten(), nn.Linear(dimensions((widths[-1], *base)), outputs))
-    layers += [nn.Conv2d(widths[-1], width, 1), nn.SiLU(), nn.Flatten(), nn.Linear(dimensions((width, *base)), units), nn.SiLU()]
+    layers += [
+        nn.Conv2d(widths[-1], width, 1),
+        nn.SiLU(),
+        nn.Flatten(),
+        nn.Linear(dimensions((width, *base)), units),
+        nn.SiLU(),
+    ]
     return nn.Sequential(*layers, nn.Linear(units, outputs))
 
 
@@ -136,9 +163,16 @@ def conv_decoder(image_shape: Shape, width: int, depth: int, inputs: int, output
     """Return z (N, inputs) → maps (N, outputs · C, H, W): the encoder, mirrored."""
     count = halvings(image_shape)
     widths, base = _widths(width, count)[::-1], base_of(image_shape, count)
-    layers: list[nn.Module] = [nn.Linear(inputs, dimensions((widths[0], *base))), nn.Unflatten(1, (widths[0], *base))]
+    layers: list[nn.Module] = [
+        nn.Linear(inputs, dimensions((widths[0], *base))),
+        nn.Unflatten(1, (widths[0], *base)),
+    ]
     for wide, narrow in pairwise([*widths, image_shape[0] * outputs]):
-        layers += [*(Residual(wide) for _ in range(depth)), nn.SiLU(), StridedConvTranspose2d(wide, narrow, 4, stride=2, padding=1)]
+        layers += [
+            *(Residual(wide) for _ in range(depth)),
+            nn.SiLU(),
+            StridedConvTranspose2d(wide, narrow, 4, stride=2, padding=1),
+        ]
     return nn.Sequential(*layers, Crop(image_shape))
 
 

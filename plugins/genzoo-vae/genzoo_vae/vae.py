@@ -1,7 +1,8 @@
-"""Variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114), and the importance-weighted one (Burda et al. 2016, arXiv:1509.00519).
+"""Variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114), and the importance-weighted one (Burda et
+al. 2016, arXiv:1509.00519).
 
-Both are one model; they differ in what is maximised. `k` = 1 maximises the ELBO with its KL in closed form, `k` > 1 the bound of
-k importance-weighted draws.
+Both are one model; they differ in what is maximised. `k` = 1 maximises the ELBO with its KL in closed form,
+`k` > 1 the bound of k importance-weighted draws.
 """
 
 from __future__ import annotations
@@ -40,19 +41,27 @@ class VAEConfig:
     Attributes:
         image_shape: (C, H, W), any.
         latent_size: components of z.
-        net: "mlp", tanh layers as in the papers; "conv", convolutions that halve the map; or "hybrid", the encoder of "conv",
-            which an image passes once, with a decoder that is cheap enough for thousands of draws.
+        net: "mlp", tanh layers as in the papers; "conv", convolutions that halve the map; or "hybrid", the
+            encoder of "conv", which an image passes once, with a decoder that is cheap enough for thousands
+            of draws.
         width: units of a hidden layer; for "conv" and "hybrid" the channels of the first map.
         depth: hidden layers; for "conv" and "hybrid" the residual blocks at each size.
         units: for "hybrid", of the hidden layer next to the latents, on either side.
-        likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or "logistic" (8 bits).
+        likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or
+            "logistic" (8 bits).
         k: draws of the importance-weighted bound that is maximised; 1 is the ELBO.
-        k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which decodes fewer.
-        draws: of z per image, over which the ELBO is averaged in training: the same bound, and a gradient of less noise.
-        path_gradient: whether the encoder learns through z alone, with less noise (Roeder et al. 2017; for k > 1 Tucker et al. 2019).
-        beta: weight of the KL in what is maximised; 1 is a VAE. With any other value the training loss is no bound.
-        warmup: steps over which the weight of the KL rises from 0 to `beta` along a line (Sønderby et al. 2016); 0 is off.
-        free_bits: nats of KL per component of z that cost nothing in training, against posterior collapse; 0 is off.
+        k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which decodes
+            fewer.
+        draws: of z per image, over which the ELBO is averaged in training: the same bound, and a gradient of
+            less noise.
+        path_gradient: whether the encoder learns through z alone, with less noise (Roeder et al. 2017; for k
+            > 1 Tucker et al. 2019).
+        beta: weight of the KL in what is maximised; 1 is a VAE. With any other value the training loss is no
+            bound.
+        warmup: steps over which the weight of the KL rises from 0 to `beta` along a line (Sønderby et al.
+            2016); 0 is off.
+        free_bits: nats of KL per component of z that cost nothing in training, against posterior collapse; 0
+            is off.
     """
 
     image_shape: tuple[int, int, int] = field(default=(1, 28, 28), metadata=limits(1, 1024))
@@ -61,7 +70,9 @@ class VAEConfig:
     width: int = field(default=200, metadata=limits(1, 4096))
     depth: int = field(default=2, metadata=limits(0, 16))
     units: int = field(default=160, metadata=limits(1, 4096))
-    likelihood: str = field(default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic")))
+    likelihood: str = field(
+        default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic"))
+    )
     k: int = field(default=1, metadata=limits(1, 10_000))
     k_from: int = field(default=0, metadata=limits(0, 10**9))
     draws: int = field(default=1, metadata=limits(1, 10_000))
@@ -117,11 +128,14 @@ class VAE(ImportanceModel, EncodingModel):
         """How many images are weighed at a time, with BLOCK draws each in one pass of the decoder."""
         return self._images_per_pass(BLOCK)
 
-    def objective(self, x: Tensor, noise: torch.Generator, warmth: float = 1.0, k: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return what training maximises, in nats per image, and the mean KL(q(z|x) ‖ p(z)): two scalars, differentiable.
+    def objective(
+        self, x: Tensor, noise: torch.Generator, warmth: float = 1.0, k: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return what training maximises, in nats per image, and the mean KL(q(z|x) ‖ p(z)): two scalars,
+        differentiable.
 
-        `warmth` is the share of the warm-up that has passed, by which the KL of the ELBO counts; `k` replaces that of the config.
-        Where k is 1 the ELBO is averaged over the config's `draws`.
+        `warmth` is the share of the warm-up that has passed, by which the KL of the ELBO counts; `k` replaces
+        that of the config. Where k is 1 the ELBO is averaged over the config's `draws`.
 
         Raises:
             ArgumentError: pixels that the likelihood has no probability for.
@@ -130,7 +144,9 @@ class VAE(ImportanceModel, EncodingModel):
         config, q = self.config, self._encode(x)
         k = config.k if k is None else k
         draws = k if k > 1 else config.draws
-        z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=noise, device=noise.device))  # (draws, N, D)
+        z = elbo.reparametrise(
+            *q, torch.randn(draws, *q.mean.shape, generator=noise, device=noise.device)
+        )  # (draws, N, D)
         likelihood = self._log_likelihood(x, z)  # (draws, N)
         components = elbo.kl_per_component(*q)
         divergence = components.sum(-1).mean()
@@ -151,9 +167,13 @@ class VAE(ImportanceModel, EncodingModel):
         return torch.cat([self._elbo(part) for part in x.split(self._images_per_pass(ELBO_DRAWS))])
 
     def _elbo(self, x: Tensor) -> Tensor:
-        """Return the ELBO (N,): the KL exactly, the likelihood as the mean over draws that are a function of the image."""
+        """Return the ELBO (N,): the KL exactly, the likelihood as the mean over draws that are a function of
+        the image.
+        """
         q = self._encode(x)
-        noise = torch.cat([Draws(seed, 0, 1).normal(ELBO_DRAWS, self.latent_size) for seed in _seeds(x, "elbo")])  # (N, draws, D)
+        noise = torch.cat(
+            [Draws(seed, 0, 1).normal(ELBO_DRAWS, self.latent_size) for seed in _seeds(x, "elbo")]
+        )  # (N, draws, D)
         z = elbo.reparametrise(*q, noise.transpose(0, 1).to(x.device))
         return elbo.elbo(self._log_likelihood(x, z).mean(0), elbo.kl(*q))
 
@@ -162,7 +182,9 @@ class VAE(ImportanceModel, EncodingModel):
         q = self._encode(x)
         streams = [generator(start) for start in _seeds(x, "iwae", seed)]
         for size in _blocks(k):
-            noise = torch.stack([torch.randn(BLOCK, self.latent_size, generator=stream)[:size] for stream in streams], 1)
+            noise = torch.stack(
+                [torch.randn(BLOCK, self.latent_size, generator=stream)[:size] for stream in streams], 1
+            )
             z = elbo.reparametrise(*q, noise.to(x.device))  # (size, N, D)
             yield elbo.log_weight(self._log_likelihood(x, z), z, *q)
 
@@ -189,7 +211,9 @@ class VAE(ImportanceModel, EncodingModel):
 
 @players.register
 def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
-    """Return the one player of the likelihood game, named "model": it minimises minus the bound of the config, in nats per image."""
+    """Return the one player of the likelihood game, named "model": it minimises minus the bound of the
+    config, in nats per image.
+    """
     collapse, stage = Collapse(stops=recipe.watch), (1.0, model.config.k)
 
     def before_turn(step: int) -> None:
@@ -202,11 +226,22 @@ def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
         collapse.look(divergence)
         return -value
 
-    return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), before_turn=before_turn, average=True)]
+    return [
+        Player(
+            name="model",
+            module=model,
+            loss=loss,
+            turns=recipe.turns_of("model"),
+            before_turn=before_turn,
+            average=True,
+        )
+    ]
 
 
 class Collapse:
-    """Names a collapsed posterior during training: the decoder has learned to do without z (Bowman et al. 2016)."""
+    """Names a collapsed posterior during training: the decoder has learned to do without z (Bowman et al.
+    2016).
+    """
 
     def __init__(self, *, stops: bool) -> None:
         self.stops = stops
@@ -222,8 +257,14 @@ class Collapse:
         mean = float(torch.stack(list(self._recent)).mean())
         if mean < COLLAPSED:
             raise TrainingError(
-                f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so z tells nothing of the image",
-                "try free_bits=0.1, beta below 1, a lower rate or a smaller decoder; watch=false trains on regardless",
+                (
+                    f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so "
+                    "z tells nothing of the image"
+                ),
+                (
+                    "try free_bits=0.1, beta below 1, a lower rate or a smaller decoder; watch=false trains "
+                    "on regardless"
+                ),
             )
 
 
@@ -231,15 +272,24 @@ def _nets(config: VAEConfig, outputs: int) -> tuple[nn.Module, nn.Module]:
     """Return the encoder and the decoder of `outputs` maps per colour channel."""
     shape, width, depth, latents = config.image_shape, config.width, config.depth, config.latent_size
     if config.net == "mlp":
-        return nets.mlp_encoder(shape, width, depth, 2 * latents), nets.mlp_decoder(shape, width, depth, latents, outputs)
+        return nets.mlp_encoder(shape, width, depth, 2 * latents), nets.mlp_decoder(
+            shape, width, depth, latents, outputs
+        )
     if config.net == "conv":
-        return nets.conv_encoder(shape, width, depth, 2 * latents), nets.conv_decoder(shape, width, depth, latents, outputs)
-    return nets.conv_encoder(shape, width, depth, 2 * latents, config.units), nets.Patches(shape, config.units, width, latents, outputs)
+        return nets.conv_encoder(shape, width, depth, 2 * latents), nets.conv_decoder(
+            shape, width, depth, latents, outputs
+        )
+    return nets.conv_encoder(shape, width, depth, 2 * latents, config.units), nets.Patches(
+        shape, config.units, width, latents, outputs
+    )
 
 
 def _check(config: VAEConfig) -> None:
     if config.k > 1 and (config.beta != 1 or config.free_bits):
-        raise ArgumentError("beta and free_bits weigh the KL of the ELBO, which the bound of k > 1 draws has not", "choose k=1, or neither")
+        raise ArgumentError(
+            "beta and free_bits weigh the KL of the ELBO, which the bound of k > 1 draws has not",
+            "choose k=1, or neither",
+        )
     if config.path_gradient and config.free_bits:
         raise ArgumentError(
             "free_bits needs the KL in closed form, and path_gradient takes it from the draws of z",
@@ -247,11 +297,16 @@ def _check(config: VAEConfig) -> None:
         )
     if config.k > 1 and config.warmup > config.k_from:
         raise ArgumentError(
-            f"warmup weighs the KL of the ELBO, which the bound of k > 1 draws has not: it must be over at k_from={config.k_from}",
+            (
+                "warmup weighs the KL of the ELBO, which the bound of k > 1 draws has not: it must be over "
+                f"at k_from={config.k_from}"
+            ),
             f"choose k_from={config.warmup} or later",
         )
     if config.net == "mlp" and not config.depth:
-        raise ArgumentError("depth must be at least 1 for net=mlp", "depth=0 is for net=conv, without residual blocks")
+        raise ArgumentError(
+            "depth must be at least 1 for net=mlp", "depth=0 is for net=conv, without residual blocks"
+        )
 
 
 def _blocks(k: int) -> Iterator[int]:
@@ -262,6 +317,8 @@ def _blocks(k: int) -> Iterator[int]:
 
 
 def _seeds(x: Tensor, *purpose: str | int) -> list[int]:
-    """Return a seed for each image, a function of its 8-bit pixels alone: its draws do not depend on the batch it comes in."""
+    """Return a seed for each image, a function of its 8-bit pixels alone: its draws do not depend on the
+    batch it comes in.
+    """
     levels = (x.detach() * 255).round().to(torch.uint8).cpu()
     return [mix("vae", *purpose, image.numpy().tobytes().hex()) for image in levels]

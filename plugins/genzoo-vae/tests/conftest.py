@@ -11,7 +11,12 @@ def tiny(image_shape=(1, 2, 3), **config):
     """Return a small VAE whose weights are larger than fresh ones, so that z matters."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = VAE(VAEConfig(image_shape=image_shape, **{"latent_size": 1, "width": 5, "depth": 1, "likelihood": "bernoulli", **config}))
+        model = VAE(
+            VAEConfig(
+                image_shape=image_shape,
+                **{"latent_size": 1, "width": 5, "depth": 1, "likelihood": "bernoulli", **config},
+            )
+        )
         for parameter in model.parameters():
             parameter.data *= 1.5
         return model

@@ -31,7 +31,9 @@ class TestNet:
     def test_any_shape(self, shape):
         model, x = tiny(shape), Draws(0, 0, 3).uniform(*shape).float()
         code = model.encode(x)
-        assert code.shape == (3, model.latent_size) and model.latent_size == 6 * -(-shape[1] // 16) * -(-shape[2] // 16)
+        assert code.shape == (3, model.latent_size) and model.latent_size == 6 * -(-shape[1] // 16) * -(
+            -shape[2] // 16
+        )
         again = model.decode(code)
         assert again.shape == x.shape and again.min() >= 0 and again.max() <= 1
 
@@ -53,10 +55,18 @@ class TestNet:
         (slope,) = torch.autograd.grad(model._decode(model._encode(x)).square().sum(), x)
         assert (slope != 0).all()
 
-    @pytest.mark.parametrize(("shape", "count", "base"), [
-        ((1, 28, 28), 2, (7, 7)), ((3, 64, 64), 4, (4, 4)), ((1, 28, 20), 2, (7, 5)), ((3, 32, 32), 3, (4, 4)),
-        ((1, 1, 1), 1, (1, 1)), ((3, 5, 7), 1, (3, 4)), ((1, 512, 512), 4, (32, 32)),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("shape", "count", "base"),
+        [
+            ((1, 28, 28), 2, (7, 7)),
+            ((3, 64, 64), 4, (4, 4)),
+            ((1, 28, 20), 2, (7, 5)),
+            ((3, 32, 32), 3, (4, 4)),
+            ((1, 1, 1), 1, (1, 1)),
+            ((3, 5, 7), 1, (3, 4)),
+            ((1, 512, 512), 4, (32, 32)),
+        ],
+    )
     def test_halvings_of_a_convolutional_vae(self, shape, count, base):
         assert halvings(shape) == count and base_of(shape, count) == base
 
@@ -65,9 +75,15 @@ class TestTeaching:
     def test_it_is_an_encoding_model_alone(self):
         assert issubclass(Autoencoder, EncodingModel) and not issubclass(Autoencoder, GenerativeModel)
 
-    @pytest.mark.parametrize(("name", "why"), [
-        ("sample", "no prior"), ("sample_batches", "no prior"), ("log_prob", "no likelihood"), ("bits_per_dim", "no likelihood"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [
+            ("sample", "no prior"),
+            ("sample_batches", "no prior"),
+            ("log_prob", "no likelihood"),
+            ("bits_per_dim", "no likelihood"),
+        ],
+    )
     def test_what_it_has_not_is_explained(self, name, why):
         model = tiny()
         with pytest.raises(NotGenerativeError, match=rf"Autoencoder .*{why}.*encode\(x\) and decode\(z\)"):

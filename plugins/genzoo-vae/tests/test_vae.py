@@ -38,11 +38,15 @@ class TestCards:
 
     def test_they_are_what_they_say(self):
         for name, card in CARDS.items():
-            assert card.family is (Family.AUTOENCODER if name.startswith("autoencoder") else Family.APPROXIMATE)
+            assert card.family is (
+                Family.AUTOENCODER if name.startswith("autoencoder") else Family.APPROXIMATE
+            )
             assert card.summary and card.paper and card.recipe.command.startswith(f"genzoo train {name}")
         assert CARDS["iwae-mnist"].config["k"] == 50
         assert {CARDS[name].config["latent_size"] for name in ("vae2d-mnist", "vae-frey")} == {2}
-        assert {CARDS[name].recipe.data for name in ("vae-mnist", "iwae-mnist", "vae2d-mnist")} == {"binarized-mnist"}
+        assert {CARDS[name].recipe.data for name in ("vae-mnist", "iwae-mnist", "vae2d-mnist")} == {
+            "binarized-mnist"
+        }
 
     @pytest.mark.parametrize("name", [name for name in CARDS if "-" in name])
     def test_weights_are_at_most_4_megabytes(self, name):
@@ -86,8 +90,13 @@ class TestHybrid:
         assert model.decoder.map == (7, 7, 3) and first.in_features == 7 * 7 * 3
 
     def test_it_has_few_weights(self, tiny):
-        hybrid, dense = (sum(p.numel() for p in tiny((1, 28, 28), **config).decoder.parameters()) for config in (
-            {"net": "hybrid", "width": 16, "units": 160}, {"net": "mlp", "width": 200, "depth": 2}))  # fmt: skip
+        hybrid, dense = (
+            sum(p.numel() for p in tiny((1, 28, 28), **config).decoder.parameters())
+            for config in (
+                {"net": "hybrid", "width": 16, "units": 160},
+                {"net": "mlp", "width": 200, "depth": 2},
+            )
+        )
         assert hybrid < 0.7 * dense
 
 
@@ -95,7 +104,9 @@ class TestBounds:
     def test_elbo_below_iwae_below_log_p(self, tiny):
         model, x = tiny(), every_image((1, 2, 3), 2)
         true = log_p(model, x)
-        assert float(true.exp().sum()) == pytest.approx(1, abs=1e-4)  # of all 64 images: the reference is right
+        assert float(true.exp().sum()) == pytest.approx(
+            1, abs=1e-4
+        )  # of all 64 images: the reference is right
         bounds = [torch.stack([model.iwae(x, k, seed).bound for seed in range(16)]).mean(0) for k in (5, 20)]
         means = [float(bound.mean()) for bound in (model.log_prob(x), *bounds, true)]
         assert means == sorted(means) and means[1] - means[0] > 0.3
@@ -124,17 +135,23 @@ class TestBounds:
         model, x = tiny(), pictures((1, 2, 3), 2)
         seen = []
         weigh = elbo.log_weight
-        monkeypatch.setattr(vae_module.elbo, "log_weight", lambda *given: seen.append(weigh(*given)) or seen[-1])
+        monkeypatch.setattr(
+            vae_module.elbo, "log_weight", lambda *given: seen.append(weigh(*given)) or seen[-1]
+        )
         result = model.iwae(x, 117)
         assert [len(part) for part in seen] == [50, 50, 17]
         torch.testing.assert_close(result.bound, elbo.iwae(torch.cat(seen)))
         w = torch.cat(seen).double().exp()
-        torch.testing.assert_close(result.stderr.double(), w.std(0, correction=0) / w.mean(0) / 117**0.5, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(
+            result.stderr.double(), w.std(0, correction=0) / w.mean(0) / 117**0.5, rtol=1e-4, atol=1e-6
+        )
 
     def test_memory_is_bounded(self, monkeypatch, tiny, pictures):
         model, rows = tiny((1, 28, 28)), []
         decode = model._log_likelihood
-        monkeypatch.setattr(model, "_log_likelihood", lambda x, z: rows.append(z[..., 0].numel()) or decode(x, z))
+        monkeypatch.setattr(
+            model, "_log_likelihood", lambda x, z: rows.append(z[..., 0].numel()) or decode(x, z)
+        )
         model.iwae(pictures((1, 28, 28), 120), 120)
         model.log_prob(pictures((1, 28, 28), 300))
         assert max(rows) * 28 * 28 <= vae_module.VALUES
@@ -163,7 +180,10 @@ class TestNoise:
 
 
 class TestLikelihoods:
-    @pytest.mark.parametrize("ask", [lambda m, x: m.log_prob(x), lambda m, x: m.iwae(x, 2), lambda m, x: m.objective(x, generator(0))])
+    @pytest.mark.parametrize(
+        "ask",
+        [lambda m, x: m.log_prob(x), lambda m, x: m.iwae(x, 2), lambda m, x: m.objective(x, generator(0))],
+    )
     def test_bernoulli_refuses_grey_levels(self, ask, tiny):
         grey = torch.full((1, 1, 2, 3), 0.3)
         with pytest.raises(ArgumentError, match=r"grey levels such as 0\.3.*no density.*binarized-mnist"):
@@ -194,7 +214,9 @@ class TestLikelihoods:
             drawn = model._sample(Draws(0, 0, n))
         counts = (drawn.flatten(1)[:, None] == every.flatten(1)[None]).all(-1).sum(0)
         expected = n * log_p(model, every).exp()
-        assert float(((counts - expected) ** 2 / expected).sum()) < 37.7  # chi-squared, 15 degrees of freedom: p = 0.001
+        assert (
+            float(((counts - expected) ** 2 / expected).sum()) < 37.7
+        )  # chi-squared, 15 degrees of freedom: p = 0.001
 
     @pytest.mark.parametrize(("kind", "levels"), [("bernoulli", 2), ("gaussian", 0), ("logistic", 256)])
     def test_samples_are_of_the_kind_that_log_prob_takes(self, kind, levels, tiny):

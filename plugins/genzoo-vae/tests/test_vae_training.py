@@ -32,7 +32,8 @@ class TestObjective:
         assert abs(values.mean() - exact.mean()) < 5 * (values.std() + exact.std()) / 20
 
     def test_an_elbo_of_more_draws_is_the_same_bound_with_a_quieter_gradient(self, tiny, pictures):
-        """The mean over eight draws, not their importance-weighted bound: neither it nor its gradient moves, and their noise falls by 8."""
+        """The mean over eight draws, not their importance-weighted bound: neither it nor its gradient moves,
+        and their noise falls by 8."""
         x, values, gradients = pictures((1, 2, 3)), [], []
         for model in (tiny(), tiny(draws=8)):
             told = [model.objective(x, generator(seed))[0] for seed in range(300)]
@@ -50,7 +51,9 @@ class TestObjective:
         x, slopes = pictures((1, 2, 3)), []
         for model in (tiny(k=k), tiny(k=k, path_gradient=True)):
             weights = [model.encoder[-1].bias, model.decoder[-2].bias]
-            told = [torch.autograd.grad(model.objective(x, generator(seed))[0], weights) for seed in range(400)]
+            told = [
+                torch.autograd.grad(model.objective(x, generator(seed))[0], weights) for seed in range(400)
+            ]
             slopes.append([torch.stack(of) for of in zip(*told, strict=True)])
         for usual, path in zip(*slopes, strict=True):
             error = (usual.var(0) / 400 + path.var(0) / 400).sqrt()
@@ -58,12 +61,17 @@ class TestObjective:
         assert not torch.equal(slopes[0][0], slopes[1][0])
         with torch.no_grad():
             values = [tiny(k=k, path_gradient=path).objective(x, generator(0))[0] for path in (False, True)]
-        assert torch.isclose(*values, rtol=1e-5) == (k > 1)  # the bound itself; at k = 1 the KL is taken from the draws
+        assert torch.isclose(*values, rtol=1e-5) == (
+            k > 1
+        )  # the bound itself; at k = 1 the KL is taken from the draws
 
     def test_more_draws_maximise_a_tighter_bound(self, tiny, pictures):
         x = pictures((1, 2, 3))
         with torch.no_grad():
-            means = [torch.stack([tiny(k=k).objective(x, generator(s))[0] for s in range(100)]).mean() for k in (1, 5, 50)]
+            means = [
+                torch.stack([tiny(k=k).objective(x, generator(s))[0] for s in range(100)]).mean()
+                for k in (1, 5, 50)
+            ]
         assert means[0] < means[1] < means[2]
 
     def test_beta_weighs_the_kl_and_is_told(self, tiny, pictures):
@@ -71,14 +79,24 @@ class TestObjective:
         with torch.no_grad():
             (one, kl), (four, _) = (tiny(beta=beta).objective(x, generator(0)) for beta in (1.0, 4.0))
         assert float(one - four) == pytest.approx(float(3 * kl), rel=1e-4)
-        assert tiny().record_note == "" and "no bound" in tiny(beta=4.0).record_note and "beta = 4" in tiny(beta=4.0).record_note
-        torch.testing.assert_close(tiny(beta=4.0).log_prob(x), tiny().log_prob(x))  # asked for, it is the ELBO all the same
+        assert (
+            tiny().record_note == ""
+            and "no bound" in tiny(beta=4.0).record_note
+            and "beta = 4" in tiny(beta=4.0).record_note
+        )
+        torch.testing.assert_close(
+            tiny(beta=4.0).log_prob(x), tiny().log_prob(x)
+        )  # asked for, it is the ELBO all the same
 
     def test_records_tell_bounds_densities_and_beta(self, tiny):
         images = open_data("digits", held_out=0)
         plain, density, weighed = (
             likelihood(tiny((1, 8, 8), **config), images, 20)[0]
-            for config in ({"likelihood": "logistic"}, {"likelihood": "gaussian"}, {"likelihood": "logistic", "beta": 4.0})
+            for config in (
+                {"likelihood": "logistic"},
+                {"likelihood": "gaussian"},
+                {"likelihood": "logistic", "beta": 4.0},
+            )
         )
         assert plain.kind == "elbo" and plain.note == "" and "≤" in str(plain)
         assert not comparable(plain, density) and "density of real-valued pixels" in density.protocol
@@ -119,7 +137,9 @@ class TestObjective:
             assert tiny(k=50, draws=60).objective(x, generator(0)) == tiny(k=50).objective(x, generator(0))
 
     def test_a_warm_up_must_be_over_when_k_draws_begin(self):
-        with pytest.raises(ArgumentError, match=r"config of vae: warmup weighs the KL of the ELBO.*k_from=10 or later"):
+        with pytest.raises(
+            ArgumentError, match=r"config of vae: warmup weighs the KL of the ELBO.*k_from=10 or later"
+        ):
             CARDS["vae"].build(k=5, warmup=10, k_from=9)
         CARDS["vae"].build(k=5, warmup=10, k_from=10)
 
@@ -132,10 +152,15 @@ class TestObjective:
             CARDS["vae"].build(**wrong)
 
     def test_free_bits_do_not_go_with_the_path_gradient(self):
-        with pytest.raises(ArgumentError, match=r"config of vae: free_bits needs the KL in closed form.*choose free_bits=0"):
+        with pytest.raises(
+            ArgumentError, match=r"config of vae: free_bits needs the KL in closed form.*choose free_bits=0"
+        ):
             CARDS["vae"].build(free_bits=0.1, path_gradient=True)
 
-    @pytest.mark.parametrize("wrong", [{"k": 0}, {"likelihood": "poisson"}, {"net": "cnn"}, {"depth": 0}, {"latent_size": 0}, {"beta": -1}])
+    @pytest.mark.parametrize(
+        "wrong",
+        [{"k": 0}, {"likelihood": "poisson"}, {"net": "cnn"}, {"depth": 0}, {"latent_size": 0}, {"beta": -1}],
+    )
     def test_wrong_configs_are_named(self, wrong):
         with pytest.raises(ArgumentError, match=next(iter(wrong))):
             CARDS["vae"].build(**wrong)
@@ -179,12 +204,18 @@ class TestTraining:
         assert (values < 0).all() and len(values.unique()) > 8
 
 
-@pytest.mark.parametrize("settings", [
-    {"net": "conv", "width": 4, "depth": 0, "free_bits": 0.1}, {"k": 3, "width": 8, "likelihood": "gaussian"}, {"width": 8, "beta": 2.0},
-    {"width": 8, "warmup": 3, "k": 2, "k_from": 3},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"net": "conv", "width": 4, "depth": 0, "free_bits": 0.1},
+        {"k": 3, "width": 8, "likelihood": "gaussian"},
+        {"width": 8, "beta": 2.0},
+        {"width": 8, "warmup": 3, "k": 2, "k_from": 3},
+    ],
+)
 def test_from_card_to_bounds_on_digits(tmp_path, monkeypatch, settings):
-    """A tiny VAE is trained for a moment, goes on from its checkpoint to the same bits, is published, loaded and verified."""
+    """A tiny VAE is trained for a moment, goes on from its checkpoint to the same bits, is published, loaded
+    and verified."""
     about = SimpleNamespace(name="genzoo-vae", version="0.1.0")
     plugin = SimpleNamespace(genzoo_cards=hookimpl(genzoo_vae.genzoo_cards, specname="genzoo_cards"))
     entry = SimpleNamespace(name="vae", value="genzoo_vae", group="genzoo", dist=about, load=lambda: plugin)
@@ -192,7 +223,11 @@ def test_from_card_to_bounds_on_digits(tmp_path, monkeypatch, settings):
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
     registry.installed.cache_clear()
     try:
-        given = {"settings": {"latent_size": 2, "batch": 16, "held_out": 0.0, **settings}, "device": "cpu", "quiet": True}
+        given = {
+            "settings": {"latent_size": 2, "batch": 16, "held_out": 0.0, **settings},
+            "device": "cpu",
+            "quiet": True,
+        }
         whole = zoo.train("vae", "digits", tmp_path / "whole", 4, **given)
         zoo.train("vae", "digits", tmp_path / "parts", 2, **given)
         parts = zoo.train("vae", "digits", tmp_path / "parts", 4, resume=True, **given)

@@ -1,8 +1,9 @@
-"""Residual nets for WGAN-GP (Gulrajani et al. 2017, appendix F: the 64×64 networks), in any size that strides of 2 allow.
+"""Residual nets for WGAN-GP (Gulrajani et al. 2017, appendix F: the 64×64 networks), in any size that strides
+of 2 allow.
 
-G projects z to a small map and doubles it block by block; the critic halves it block by block. Each block is norm, ReLU, 3 × 3 convolution,
-norm, ReLU, 3 × 3 convolution, beside a shortcut; maps double by repeating pixels and halve by the mean of four. Batch norm in G, layer norm
-in the critic.
+G projects z to a small map and doubles it block by block; the critic halves it block by block. Each block is
+norm, ReLU, 3 × 3 convolution, norm, ReLU, 3 × 3 convolution, beside a shortcut; maps double by repeating
+pixels and halve by the mean of four. Batch norm in G, layer norm in the critic.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ class ResNetWGANGPConfig:
     """What a residual WGAN-GP is built from.
 
     Attributes:
-        image_shape: (C, H, W), C = 1 or 3; H and W even and at least 6. How often they halve decides the number of blocks.
+        image_shape: (C, H, W), C = 1 or 3; H and W even and at least 6. How often they halve decides the
+            number of blocks.
         latent_size: components of z; 128 in the paper.
-        width: channels at the size of the image, which double with each halving, up to 8 · width; 64 in the paper.
+        width: channels at the size of the image, which double with each halving, up to 8 · width; 64 in the
+            paper.
         discriminator_width: the same for the critic; None = width.
     """
 
@@ -51,12 +54,17 @@ class ResNetWGANGP(ImplicitModel):
         self.config = config
         count, base = stages(config.image_shape)
         colours = config.image_shape[0]
-        wide = [*channels(config.width, count), config.width * min(2**count, 8)][::-1]  # from the base outwards
+        wide = [*channels(config.width, count), config.width * min(2**count, 8)][
+            ::-1
+        ]  # from the base outwards
         self.generator = nn.Sequential(
             StridedConvTranspose2d(config.latent_size, wide[0], base),  # (N, wide[0], *base)
             *(_Block(a, b, nn.BatchNorm2d, up=True) for a, b in pairwise(wide)),
-            nn.BatchNorm2d(wide[-1]), nn.ReLU(inplace=True), nn.Conv2d(wide[-1], colours, 3, padding=1), nn.Tanh(),
-        )  # fmt: skip
+            nn.BatchNorm2d(wide[-1]),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(wide[-1], colours, 3, padding=1),
+            nn.Tanh(),
+        )
         own = config.discriminator_width or config.width
         wide = [*channels(own, count), own * min(2**count, 8)]
         self.discriminator = nn.Sequential(
@@ -81,7 +89,9 @@ class ResNetWGANGP(ImplicitModel):
 
 
 class _Block(nn.Module):
-    """A residual block that doubles the map (`up`) or halves it: (N, inputs, H, W) → (N, outputs, 2H, 2W) or (N, outputs, H/2, W/2)."""
+    """A residual block that doubles the map (`up`) or halves it: (N, inputs, H, W) → (N, outputs, 2H, 2W) or
+    (N, outputs, H/2, W/2).
+    """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm, up: bool) -> None:
         super().__init__()
@@ -89,7 +99,9 @@ class _Block(nn.Module):
         hidden = outputs if up else inputs
         self.norms = nn.ModuleList([norm(inputs), norm(hidden)])
         # A norm follows the first convolution and takes its bias away.
-        self.convolutions = nn.ModuleList([nn.Conv2d(inputs, hidden, 3, padding=1, bias=False), nn.Conv2d(hidden, outputs, 3, padding=1)])
+        self.convolutions = nn.ModuleList(
+            [nn.Conv2d(inputs, hidden, 3, padding=1, bias=False), nn.Conv2d(hidden, outputs, 3, padding=1)]
+        )
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,7 +110,9 @@ class _Block(nn.Module):
         y = self.convolutions[0](_double(y) if self.up else y)
         y = self.convolutions[1](torch.relu(self.norms[1](y)))
         if self.up:
-            return torch.add(_double(self.shortcut(x)), y)  # repeating pixels and a 1 × 1 convolution may change places
+            return torch.add(
+                _double(self.shortcut(x)), y
+            )  # repeating pixels and a 1 × 1 convolution may change places
         return torch.add(self.shortcut(_halve(x)), _halve(y))
 
 

@@ -1,4 +1,5 @@
-"""WGAN and WGAN-GP: the nets of DCGAN in another game, held by clipping or by a penalty, and a residual pair."""
+"""WGAN and WGAN-GP: the nets of DCGAN in another game, held by clipping or by a penalty, and a residual
+pair."""
 
 from __future__ import annotations
 
@@ -23,7 +24,13 @@ from genzoo.training.refusals import check_recipe
 from genzoo.training.settings import settle
 
 CARDS = {card.name: card for card in genzoo_cards()}
-CLASSES = {"wgan": WGAN, "wgan-gp": WGANGP, "wgan-gp-resnet": ResNetWGANGP, "wgan-bedrooms": WGAN, "wgan-gp-bedrooms": WGANGP}
+CLASSES = {
+    "wgan": WGAN,
+    "wgan-gp": WGANGP,
+    "wgan-gp-resnet": ResNetWGANGP,
+    "wgan-bedrooms": WGAN,
+    "wgan-gp-bedrooms": WGANGP,
+}
 SMALL = {"image_shape": (1, 8, 8), "width": 4, "latent_size": 8}
 EVERY = pytest.mark.parametrize("name", list(CARDS))
 
@@ -35,7 +42,9 @@ def tiny(name, **config):
 
 
 def kinds(net):
-    return {type(m) for m in net.modules() if isinstance(m, (nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d))}
+    return {
+        type(m) for m in net.modules() if isinstance(m, (nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d))
+    }
 
 
 @pytest.fixture
@@ -44,7 +53,9 @@ def start(tmp_path):
 
     def start(name, **recipe):
         chosen = CARDS[name].recipe.replace(data="digits", batch=8, precision="fp32", augment=(), **recipe)
-        return Run(tiny(name).train(), chosen, open_data("digits", held_out=0), settle(chosen, "cpu"), tmp_path)
+        return Run(
+            tiny(name).train(), chosen, open_data("digits", held_out=0), settle(chosen, "cpu"), tmp_path
+        )
 
     return start
 
@@ -61,18 +72,31 @@ class TestCards:
         """Nothing that is known to fail is on offer."""
         check_recipe(tiny(name), CARDS[name].recipe)
         assert CARDS[name].recipe.objective == "wasserstein"
-        assert (CARDS[name].recipe.penalty > 0) is ("gp" in name) and (CARDS[name].recipe.clip > 0) is ("gp" not in name)
+        assert (CARDS[name].recipe.penalty > 0) is ("gp" in name) and (CARDS[name].recipe.clip > 0) is (
+            "gp" not in name
+        )
 
     def test_the_papers_algorithms(self):
         wgan, gp = CARDS["wgan"].recipe, CARDS["wgan-gp"].recipe
-        assert (wgan.clip, wgan.rate_of("generator"), wgan.optimizer_of("discriminator"), wgan.batch) == (0.01, 5e-5, "rmsprop", 64)
-        assert (gp.penalty, gp.rate_of("generator"), gp.optimizer_of("discriminator"), gp.betas) == (10.0, 1e-4, "adam", (0.0, 0.9))
+        assert (wgan.clip, wgan.rate_of("generator"), wgan.optimizer_of("discriminator"), wgan.batch) == (
+            0.01,
+            5e-5,
+            "rmsprop",
+            64,
+        )
+        assert (gp.penalty, gp.rate_of("generator"), gp.optimizer_of("discriminator"), gp.betas) == (
+            10.0,
+            1e-4,
+            "adam",
+            (0.0, 0.9),
+        )
         assert wgan.turns == gp.turns == {"discriminator": 5}
         assert wgan.bursts and not gp.bursts
 
     @pytest.mark.parametrize("name", ["wgan-bedrooms", "wgan-gp-bedrooms"])
     def test_bedrooms_are_comparable_with_those_of_dcgan(self, name):
-        """The same nets, apart from the critic's norm under the penalty, the same images, augmentation and averages."""
+        """The same nets, apart from the critic's norm under the penalty, the same images, augmentation and
+        averages."""
         card, other = CARDS[name], next(card for card in dcgan_cards() if card.name == "dcgan-bedrooms")
         with torch.device("meta"):
             ours, theirs = card.build(), other.build()
@@ -89,7 +113,10 @@ class TestCards:
     def test_bedrooms_fit_into_8_megabytes(self, name):
         with torch.device("meta"):
             net = CARDS[name].build()
-        assert sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values()) < 8_000_000
+        assert (
+            sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values())
+            < 8_000_000
+        )
 
 
 class TestNets:
@@ -98,16 +125,22 @@ class TestNets:
         ours = WGAN(DCGANConfig(**SMALL)).state_dict()
         torch.manual_seed(3)
         theirs = DCGAN(DCGANConfig(**SMALL)).state_dict()
-        assert list(ours) == list(theirs) and all(torch.equal(ours[key], value) for key, value in theirs.items())
+        assert list(ours) == list(theirs) and all(
+            torch.equal(ours[key], value) for key, value in theirs.items()
+        )
 
-    @pytest.mark.parametrize(("norm", "kind"), [(None, nn.BatchNorm2d), ("layer", nn.GroupNorm), ("instance", nn.InstanceNorm2d)])
+    @pytest.mark.parametrize(
+        ("norm", "kind"), [(None, nn.BatchNorm2d), ("layer", nn.GroupNorm), ("instance", nn.InstanceNorm2d)]
+    )
     def test_the_critics_norm_is_a_matter_of_the_config(self, norm, kind):
         net = WGANGP(WGANGPConfig(image_shape=(1, 16, 16), width=4, discriminator_norm=norm))
         assert kinds(net.discriminator) == {kind} and kinds(net.generator) == {nn.BatchNorm2d}
 
     def test_layer_norm_by_default(self):
         assert kinds(tiny("wgan-gp", image_shape=(1, 16, 16)).discriminator) == {nn.GroupNorm}
-        assert {f.name for f in dataclasses.fields(WGANGPConfig)} == {f.name for f in dataclasses.fields(DCGANConfig)}
+        assert {f.name for f in dataclasses.fields(WGANGPConfig)} == {
+            f.name for f in dataclasses.fields(DCGANConfig)
+        }
 
     @pytest.mark.parametrize("name", ["wgan-gp", "wgan-gp-resnet"])
     def test_in_training_a_number_is_of_its_own_image_alone(self, name):
@@ -134,37 +167,60 @@ class TestNets:
         assert net._discriminate(images).shape == (3,)
 
     def test_a_size_that_does_not_is_named_with_the_nearest_that_does(self):
-        with pytest.raises(ArgumentError, match=r"config of wgan-gp-resnet: image_shape .* H and W must be even"):
+        with pytest.raises(
+            ArgumentError, match=r"config of wgan-gp-resnet: image_shape .* H and W must be even"
+        ):
             CARDS["wgan-gp-resnet"].build(image_shape=(3, 25, 40))
 
 
 class TestResidualNets:
     def test_the_papers_pair(self):
-        """Appendix F: 4×4×512, then 512→512→256→128→64 and a convolution to colours; the critic is the way back."""
+        """Appendix F: 4×4×512, then 512→512→256→128→64 and a convolution to colours; the critic is the way
+        back."""
         with torch.device("meta"):
             net = ResNetWGANGP(ResNetWGANGPConfig())
-        widths = [(block.shortcut.in_channels, block.shortcut.out_channels) for block in net.generator if hasattr(block, "shortcut")]
+        widths = [
+            (block.shortcut.in_channels, block.shortcut.out_channels)
+            for block in net.generator
+            if hasattr(block, "shortcut")
+        ]
         assert widths == [(512, 512), (512, 256), (256, 128), (128, 64)]
-        back = [(block.shortcut.in_channels, block.shortcut.out_channels) for block in net.discriminator if hasattr(block, "shortcut")]
+        back = [
+            (block.shortcut.in_channels, block.shortcut.out_channels)
+            for block in net.discriminator
+            if hasattr(block, "shortcut")
+        ]
         assert back == [(64, 128), (128, 256), (256, 512), (512, 512)]
         assert kinds(net.generator) == {nn.BatchNorm2d} and kinds(net.discriminator) == {nn.GroupNorm}
         assert net.latent_size == 128
 
     @pytest.mark.parametrize(("part", "factor"), [("generator", 2), ("discriminator", 0.5)])
     def test_a_block_is_its_shortcut_where_its_convolutions_are_zero(self, part, factor):
-        block = next(m for m in getattr(tiny("wgan-gp-resnet", image_shape=(1, 16, 16)), part) if hasattr(m, "shortcut")).eval()
+        block = next(
+            m
+            for m in getattr(tiny("wgan-gp-resnet", image_shape=(1, 16, 16)), part)
+            if hasattr(m, "shortcut")
+        ).eval()
         with torch.no_grad():
             block.convolutions[1].weight.zero_()
             x = torch.randn(2, block.shortcut.in_channels, 4, 4)
             y = block(x)
             assert y.shape[2:] == (int(4 * factor),) * 2
             straight = block.shortcut(x)
-            expected = straight.repeat_interleave(2, 2).repeat_interleave(2, 3) if factor == 2 else straight.unfold(2, 2, 2).unfold(3, 2, 2)
-            torch.testing.assert_close(y, expected if factor == 2 else expected.mean((4, 5)), rtol=1e-4, atol=1e-5)
+            expected = (
+                straight.repeat_interleave(2, 2).repeat_interleave(2, 3)
+                if factor == 2
+                else straight.unfold(2, 2, 2).unfold(3, 2, 2)
+            )
+            torch.testing.assert_close(
+                y, expected if factor == 2 else expected.mean((4, 5)), rtol=1e-4, atol=1e-5
+            )
 
     def test_a_critics_block_layer_by_layer(self):
         """Norm, ReLU, convolution, twice, then the mean of four, beside the shortcut."""
-        block = next(m for m in tiny("wgan-gp-resnet", image_shape=(1, 16, 16)).discriminator if hasattr(m, "shortcut"))
+        block = next(
+            m for m in tiny("wgan-gp-resnet", image_shape=(1, 16, 16)).discriminator if hasattr(m, "shortcut")
+        )
         x = torch.randn(2, block.shortcut.in_channels, 4, 6)
         y = x
         for norm, convolution in zip(block.norms, block.convolutions, strict=True):
@@ -195,7 +251,8 @@ class TestGames:
 
     @pytest.mark.parametrize("name", ["wgan-gp", "wgan-gp-resnet"])
     def test_the_penalty_drives_the_slope_to_1(self, start, name):
-        """Critic turns alone, whose objective gains little: the slopes between real and fake come near 1 from wherever they began."""
+        """Critic turns alone, whose objective gains little: the slopes between real and fake come near 1 from
+        wherever they began."""
         run = start(name, rate={"all": 3e-3}, penalty=1000.0)
         critic, images = run.players[0], run.feed(0)
         first = float(run._turn(critic, 0, images))
@@ -206,7 +263,9 @@ class TestGames:
     @pytest.mark.parametrize("norm", [None, "batch"])
     def test_batch_norm_in_a_penalised_critic_is_refused(self, norm):
         with pytest.raises(TrainingError, match="with batch norm in the discriminator"):
-            players(tiny("wgan-gp", image_shape=(1, 16, 16), discriminator_norm=norm), CARDS["wgan-gp"].recipe)
+            players(
+                tiny("wgan-gp", image_shape=(1, 16, 16), discriminator_norm=norm), CARDS["wgan-gp"].recipe
+            )
 
     def test_clipping_with_the_optimiser_of_dcgan_is_refused(self):
         with pytest.raises(TrainingError, match=r"clip=0\.01 does not go with momentum"):

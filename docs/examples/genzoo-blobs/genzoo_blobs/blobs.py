@@ -1,4 +1,5 @@
-"""A GAN of two small nets: a generator that draws from noise, and a discriminator that tells its images from real ones."""
+"""A GAN of two small nets: a generator that draws from noise, and a discriminator that tells its images from
+real ones."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -29,10 +30,19 @@ class Blobs(ImplicitModel):
         self.config = config
         pixels, latents, width = prod(config.image_shape), config.latent_size, config.width
         self.generator = nn.Sequential(
-            nn.Linear(latents, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, pixels), nn.Sigmoid()
+            nn.Linear(latents, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, pixels),
+            nn.Sigmoid(),
         )
         self.discriminator = nn.Sequential(
-            nn.Linear(pixels, width), nn.LeakyReLU(0.2), nn.Linear(width, width), nn.LeakyReLU(0.2), nn.Linear(width, 1)
+            nn.Linear(pixels, width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(width, width),
+            nn.LeakyReLU(0.2),
+            nn.Linear(width, 1),
         )
 
     @property

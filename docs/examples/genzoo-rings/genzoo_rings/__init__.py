@@ -1,4 +1,5 @@
-"""A data set, a metric and a command for genzoo. Nothing here imports torch, NumPy or click before it is wanted."""
+"""A data set, a metric and a command for genzoo. Nothing here imports torch, NumPy or click before it is
+wanted."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

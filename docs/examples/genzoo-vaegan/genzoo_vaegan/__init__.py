@@ -1,4 +1,5 @@
-"""A VAE and a GAN in one, as a plugin of genzoo. Nothing here imports torch: the class is named, not loaded."""
+"""A VAE and a GAN in one, as a plugin of genzoo. Nothing here imports torch: the class is named, not
+loaded."""
 
 from genzoo import Card, Family, Recipe, hookimpl
 

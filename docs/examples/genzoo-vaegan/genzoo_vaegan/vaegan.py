@@ -22,7 +22,9 @@ class VAEGANConfig:
     image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 64))
     latent_size: int = field(default=16, metadata=limits(1, 1024))
     width: int = field(default=128, metadata=limits(1, 4096))
-    gamma: float = field(default=0.1, metadata=limits(0, 1000))  # what a good reconstruction counts for the generator
+    gamma: float = field(
+        default=0.1, metadata=limits(0, 1000)
+    )  # what a good reconstruction counts for the generator
 
 
 class Discriminator(nn.Module):
@@ -45,7 +47,8 @@ class Discriminator(nn.Module):
 
 
 class VAEGAN(ImplicitModel, EncodingModel):
-    """x = G(z) with z ~ N(0, I), and an encoder q(z|x). Pixels have no likelihood here, so p(x) cannot be asked for."""
+    """x = G(z) with z ~ N(0, I), and an encoder q(z|x). Pixels have no likelihood here, so p(x) cannot be
+    asked for."""
 
     Config = VAEGANConfig
     discriminator: Discriminator
@@ -54,8 +57,12 @@ class VAEGAN(ImplicitModel, EncodingModel):
         super().__init__()
         self.config = config
         pixels, latents, width = prod(config.image_shape), config.latent_size, config.width
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, width), nn.ReLU(), nn.Linear(width, 2 * latents))
-        self.generator = nn.Sequential(nn.Linear(latents, width), nn.ReLU(), nn.Linear(width, pixels), nn.Sigmoid())
+        self.encoder = nn.Sequential(
+            nn.Flatten(), nn.Linear(pixels, width), nn.ReLU(), nn.Linear(width, 2 * latents)
+        )
+        self.generator = nn.Sequential(
+            nn.Linear(latents, width), nn.ReLU(), nn.Linear(width, pixels), nn.Sigmoid()
+        )
         self.discriminator = Discriminator(pixels, width)
 
     @property
@@ -83,7 +90,8 @@ class Game:
         self.model = model
 
     def encoder_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
-        """Return L_prior + L_llike: what z costs, and how far the reconstruction is from the image in the eyes of D."""
+        """Return L_prior + L_llike: what z costs, and how far the reconstruction is from the image in the
+        eyes of D."""
         mean, log_var, rebuilt, _ = self._draw(images, noise)
         return kl(mean, log_var).mean() + self._likeness(images, rebuilt)
 
@@ -103,7 +111,12 @@ class Game:
     def _draw(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         mean, log_var = self.model._encode(images)
         epsilon, prior = torch.randn(2, *mean.shape, generator=noise, device=noise.device)
-        return mean, log_var, self.model._decode(reparametrise(mean, log_var, epsilon)), self.model._decode(prior)
+        return (
+            mean,
+            log_var,
+            self.model._decode(reparametrise(mean, log_var, epsilon)),
+            self.model._decode(prior),
+        )
 
     def _likeness(self, images: Tensor, rebuilt: Tensor) -> Tensor:
         features = self.model.discriminator.features
@@ -115,7 +128,12 @@ def play(model: VAEGAN, recipe: Recipe) -> Sequence[Player]:
     """Return the three players in the order in which they move; all see the same images in a round."""
     game = Game(model)
     return [
-        Player(name="discriminator", module=model.discriminator, loss=game.discriminator_loss, turns=recipe.turns_of("discriminator")),
+        Player(
+            name="discriminator",
+            module=model.discriminator,
+            loss=game.discriminator_loss,
+            turns=recipe.turns_of("discriminator"),
+        ),
         Player(name="encoder", module=model.encoder, loss=game.encoder_loss, fresh=False, average=True),
         Player(name="generator", module=model.generator, loss=game.generator_loss, fresh=False, average=True),
     ]
