@@ -40,9 +40,8 @@ class Family(enum.Enum):
     APPROXIMATE = "approximate"  # explicit density, bounded: VAE
     IMPLICIT = "implicit"  # no density, only samples: GAN
     AUTOENCODER = "autoencoder"  # codes and reconstructions, neither density nor samples
-    CLASSIFIER = (
-        "classifier"  # no model of images at all: its features are what samples of the others are measured in
-    )
+    # no model of images at all: its features are what samples of the others are measured in
+    CLASSIFIER = "classifier"
 
     @property
     def words(self) -> str:

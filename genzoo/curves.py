@@ -30,13 +30,12 @@ INK, FAINT, PAPER = "#222222", "#E4E4E4", "#FFFFFF"
 SIZE = (1000, 560)
 LARGEST = 8192  # pixels of a side
 _FINE = 4  # times as large is what is drawn
-_TEXT, _LINE, _MARK, _CAP, _GAP = (
-    15,
-    2,
-    5,
-    5,
-    10,
-)  # pixels: letters, lines, markers, ends of error bars, free space
+# pixels: letters, lines, markers, ends of error bars, free space
+_TEXT = 15
+_LINE = 2
+_MARK = 5
+_CAP = 5
+_GAP = 10
 _ASIDE = 4  # pixels between the error bars of curves that were measured at the same x
 _TICKS = 6  # about so many on an axis
 
@@ -246,9 +245,8 @@ def _style(curve: Curve, index: int) -> tuple[str, str]:
 
 def _draw(page: _Page, curve: Curve, style: tuple[str, str], across: Axis, up: Axis, aside: float) -> None:
     colour, kind = style
-    bars = [
-        (across.at(x) + aside, up.at(y), up.at(low), up.at(high)) for x, y, low, high in curve.bars
-    ]  # in pixels
+    # in pixels
+    bars = [(across.at(x) + aside, up.at(y), up.at(low), up.at(high)) for x, y, low, high in curve.bars]
     for x, _, low, high in bars:
         if low != high:
             page.line([(x, low), (x, high)], colour)

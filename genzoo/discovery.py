@@ -133,9 +133,8 @@ def _one_by_one() -> Iterator[Any]:
 
 
 def _distributions() -> Iterator[importlib.metadata.Distribution]:
-    with contextlib.suppress(
-        Exception
-    ):  # a foreign finder on sys.meta_path failed: what came before it still counts
+    # a foreign finder on sys.meta_path failed: what came before it still counts
+    with contextlib.suppress(Exception):
         yield from importlib.metadata.distributions()
 
 

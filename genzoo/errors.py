@@ -15,9 +15,8 @@ from collections.abc import Iterable
 _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNSEEN = _BIDI + "\u200b\u200c\u200d\u2028\u2029\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\u034f\u180e"
 _PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
-_COLOURS = re.compile(
-    r"(\x1b\[(?:0|1|3[1-7]|9[0-7])m)"
-)  # as `click.style` writes them; 30, black, would hide a text
+# as `click.style` writes them; 30, black, would hide a text
+_COLOURS = re.compile(r"(\x1b\[(?:0|1|3[1-7]|9[0-7])m)")
 _ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\-_])")
 
 

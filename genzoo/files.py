@@ -73,9 +73,8 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
         check_replaceable(target)
         temporary, handle = _new_temporary(target.parent)
         try:
-            with os.fdopen(
-                handle, "wb"
-            ) as file:  # open, and so locked, until it has its name: `sweep` takes it for alive
+            # open, and so locked, until it has its name: `sweep` takes it for alive
+            with os.fdopen(handle, "wb") as file:
                 if callable(data):
                     data(file)
                 else:
@@ -175,9 +174,8 @@ def put_in_place(source: Path, target: Path) -> None:
     power cut, all or nothing.
     """
     with storage("write", target):
-        handle = open_to_write(
-            source, create=False, own=False
-        )  # some network disks give what we make to another user
+        # some network disks give what we make to another user
+        handle = open_to_write(source, create=False, own=False)
         try:
             os.fsync(handle)
         finally:

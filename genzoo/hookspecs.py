@@ -37,9 +37,8 @@ T = TypeVar("T")
 
 API_VERSION = 1  # raised when a signature below changes in a way that plugins must follow
 OLDEST_API = 1  # the oldest version that plugins may still be made for
-CHANGES: Mapping[int, str] = MappingProxyType(
-    {}
-)  # version -> what a plugin of the version before must change, one line each
+# version -> what a plugin of the version before must change, one line each
+CHANGES: Mapping[int, str] = MappingProxyType({})
 MOST_ITEMS = 10_000  # per hook: a generator that never ends must not eat the memory
 
 hookspec = pluggy.HookspecMarker("genzoo")

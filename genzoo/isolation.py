@@ -201,9 +201,8 @@ class Interrupt:
 def _stdout_closed() -> Iterator[None]:
     """Send file descriptor 1 to stderr: `redirect_stdout` cannot stop C code and child processes."""
     saved = -1
-    with contextlib.suppress(
-        OSError, ValueError, AttributeError
-    ):  # no stdout, or a closed one: nothing to protect
+    # no stdout, or a closed one: nothing to protect
+    with contextlib.suppress(OSError, ValueError, AttributeError):
         sys.__stdout__.flush()  # type: ignore[union-attr]
         saved = os.dup(1)
         os.dup2(2, 1)

@@ -24,11 +24,12 @@ from genzoo.safe_open import check_own, open_to_lock, storage
 # take
 WAIT = 3600.0
 PATIENCE = 2.0  # seconds of waiting in silence
+# EBADF: NFS locks no file that is open for reading only
 _LOCKLESS = {
     getattr(errno, name)
     for name in ("ENOLCK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS", "EBADF", "EINVAL")
     if hasattr(errno, name)
-}  # EBADF: NFS locks no file that is open for reading only
+}
 _HOLDER = re.compile(r"([1-9][0-9]{0,9}) ([A-Za-z0-9._-]{1,253})\n", re.ASCII)
 _WINDOWS_BYTE = 1 << 30  # the byte that Windows locks: far behind the text, which others could not read else
 _told_lockless: set[int] = set()  # devices
@@ -103,9 +104,8 @@ def _acquire(path: Path, limit: float) -> int:
                     told = True
                     tell(f"waiting for {path}, which is locked by {_holder(handle)}")
                 time.sleep(min(0.02 if waited < 1 else 0.2, max(limit - waited, 0.001)))
-            if _is_still_there(
-                handle, path
-            ):  # else somebody removed it, and the next one would lock another file
+            # else somebody removed it, and the next one would lock another file
+            if _is_still_there(handle, path):
                 _sign(handle)
                 return handle
             os.close(handle)

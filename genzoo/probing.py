@@ -98,9 +98,8 @@ def child() -> None:
     for number, identity in enumerate(wanted):
         plugin = here.get(tuple(identity))
         if plugin is not None:
-            with contextlib.suppress(
-                BaseException
-            ):  # why it fails is found out where it is loaded in earnest
+            # why it fails is found out where it is loaded in earnest
+            with contextlib.suppress(BaseException):
                 read_plugin(plugin.load())
         print(number, file=lines, flush=True)
     os._exit(0)  # whatever threads were left behind
@@ -213,9 +212,8 @@ def _state(plugin: Plugin) -> str:
     without importing it.
     """
     newest = size = 0
-    with contextlib.suppress(
-        Exception
-    ):  # a broken finder, a name that is none: the verdict then stands for the version alone
+    # a broken finder, a name that is none: the verdict then stands for the version alone
+    with contextlib.suppress(Exception):
         spec = importlib.util.find_spec(plugin.value.partition(":")[0].partition(".")[0])
         for path in _files(spec):
             facts = path.stat()

@@ -85,12 +85,8 @@ def undisturbed() -> Iterator[None]:
     """Be `neutral`, able to learn whatever mode the caller is in, and leave his generators as they were:
     torch's, NumPy's, Python's.
     """
-    with (
-        neutral(),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-        _kept_generators(),
-    ):  # in this order: the second ends inference
+    # in this order: the second ends inference
+    with neutral(), torch.inference_mode(False), torch.enable_grad(), _kept_generators():
         yield
 
 
@@ -106,10 +102,8 @@ def seed_global(seed: int, device: torch.device) -> None:
 
 @contextlib.contextmanager
 def _kept_generators() -> Iterator[None]:
-    on_cpu, on_gpus = (
-        torch.get_rng_state(),
-        torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
-    )
+    on_cpu = torch.get_rng_state()
+    on_gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     of_numpy, of_python = np.random.get_state(), random.getstate()
     try:
         yield

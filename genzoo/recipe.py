@@ -34,81 +34,63 @@ class Recipe:
     score: str = ""
 
     data: str = ""  #: what `genzoo train --data` takes
-    held_out: float = field(
-        default=0.1, metadata=limits(0, 0.9)
-    )  #: share kept for scores where a set has no official test split
-    # : keep the validation images out of training and score on them, not on the test images: to choose
-    # settings
+    #: share kept for scores where a set has no official test split
+    held_out: float = field(default=0.1, metadata=limits(0, 0.9))
+    #: keep the validation images out of training and score on them, not on the test images: to choose
+    #: settings
     validation: bool = False
-    steps: int = field(
-        default=10_000, metadata=limits(1, 10**9)
-    )  #: rounds of the game: every player has had its turns
+    #: rounds of the game: every player has had its turns
+    steps: int = field(default=10_000, metadata=limits(1, 10**9))
     batch: int = field(default=64, metadata=limits(1, 65_536))  #: images per turn, over all processes
     seed: int = field(default=0, metadata=limits(0, 2**63 - 1))
 
-    rate: Mapping[str, float] = field(
-        default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10)
-    )  #: learning rate per player
-    cooldown: float = field(
-        default=0.0, metadata=limits(0, 1)
-    )  #: last share of the steps, over which all rates fall linearly to 0
-    turns: Mapping[str, int] = field(
-        default_factory=dict, metadata=limits(1, 1000)
-    )  #: turns per round and player, 1 where absent
+    #: learning rate per player
+    rate: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))
+    #: last share of the steps, over which all rates fall linearly to 0
+    cooldown: float = field(default=0.0, metadata=limits(0, 1))
+    #: turns per round and player, 1 where absent
+    turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))
+    #: per player
     optimizer: Mapping[str, str] = field(
         default_factory=lambda: {"all": "adam"}, metadata=limits(choices=OPTIMIZERS)
-    )  #: per player
+    )
     betas: tuple[float, float] = field(default=(0.9, 0.999), metadata=limits(0, 0.999999, size=2))  #: of Adam
 
-    objective: str = field(
-        default="non-saturating", metadata=limits(choices=OBJECTIVES)
-    )  #: of the adversarial game
-    clip: float = field(
-        default=0.0, metadata=limits(0, 100)
-    )  #: bound c of D's weights after each of its turns, |w| <= c; 0 = none
+    #: of the adversarial game
+    objective: str = field(default="non-saturating", metadata=limits(choices=OBJECTIVES))
+    #: bound c of D's weights after each of its turns, |w| <= c; 0 = none
+    clip: float = field(default=0.0, metadata=limits(0, 100))
     penalty: float = field(default=0.0, metadata=limits(0, 1e6))  #: λ of D's gradient penalty, 0 = none
     bursts: bool = False  #: 100 turns of D in the first 25 rounds and in every 500th
-    soft_labels: float = field(
-        default=0.0, metadata=limits(0, 0.5)
-    )  #: D's labels: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes
+    #: D's labels: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes
+    soft_labels: float = field(default=0.0, metadata=limits(0, 0.5))
     flipped_labels: float = field(default=0.0, metadata=limits(0, 0.5))  #: share of D's labels that are wrong
-    instance_noise: float = field(
-        default=0.0, metadata=limits(0, 1)
-    )  #: deviation of noise on what D sees, falling to 0 along the run
-    labels: int = field(
-        default=0, metadata=limits(0, 10_000)
-    )  #: classes of the data, which D then also tells apart; 0 = labels unused
-    replay: float = field(
-        default=0.0, metadata=limits(0, 1)
-    )  #: share of the fakes shown to D that are old ones
+    #: deviation of noise on what D sees, falling to 0 along the run
+    instance_noise: float = field(default=0.0, metadata=limits(0, 1))
+    #: classes of the data, which D then also tells apart; 0 = labels unused
+    labels: int = field(default=0, metadata=limits(0, 10_000))
+    #: share of the fakes shown to D that are old ones
+    replay: float = field(default=0.0, metadata=limits(0, 1))
 
-    flip: bool = (
-        False  #: mirror left and right at random: only where a mirrored image is as good as the image
-    )
-    shift: int = field(
-        default=0, metadata=limits(0, 1024)
-    )  #: move each image by up to so many pixels either way, edges repeated
-    shift_until: int = field(
-        default=0, metadata=limits(0, 10**9)
-    )  #: batch of the run from which images stay in place; 0 = never
-    augment: tuple[str, ...] = field(
-        default=(), metadata=limits(choices=("color", "translation", "cutout"))
-    )  #: differentiable
+    #: mirror left and right at random: only where a mirrored image is as good as the image
+    flip: bool = False
+    #: move each image by up to so many pixels either way, edges repeated
+    shift: int = field(default=0, metadata=limits(0, 1024))
+    #: batch of the run from which images stay in place; 0 = never
+    shift_until: int = field(default=0, metadata=limits(0, 10**9))
+    #: differentiable
+    augment: tuple[str, ...] = field(default=(), metadata=limits(choices=("color", "translation", "cutout")))
     ema: float = field(default=0.0, metadata=limits(0, 0.999999))  #: decay of the averaged weights, 0 = off
 
-    precision: str = field(
-        default=AUTO, metadata=limits(choices=(AUTO, "fp32", "bf16"))
-    )  #: auto: bf16 where it is fast
-    channels_last: str = field(
-        default=AUTO, metadata=limits(choices=SWITCH)
-    )  #: memory layout of images and weights
+    #: auto: bf16 where it is fast
+    precision: str = field(default=AUTO, metadata=limits(choices=(AUTO, "fp32", "bf16")))
+    #: memory layout of images and weights
+    channels_last: str = field(default=AUTO, metadata=limits(choices=SWITCH))
     compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: torch.compile; auto: off
-    cuda_graphs: str = field(
-        default=AUTO, metadata=limits(choices=(AUTO, "off"))
-    )  #: auto: a GPU records turns where the game allows it
-    storage: str = field(
-        default="float32", metadata=limits(choices=("float32", "float16"))
-    )  #: of the published weights
+    #: auto: a GPU records turns where the game allows it
+    cuda_graphs: str = field(default=AUTO, metadata=limits(choices=(AUTO, "off")))
+    #: of the published weights
+    storage: str = field(default="float32", metadata=limits(choices=("float32", "float16")))
     licence: str = ""  #: of the published weights, as their author states it; "" = none is stated
     watch: bool = True  #: stop when a player has collapsed, instead of burning hours
 

@@ -27,9 +27,8 @@ from genzoo.show import tell
 
 T = TypeVar("T")
 
-TIMEOUT = (
-    5.0  # seconds a plugin may take; it leaves torch alone while it is loaded, so it needs a fraction of one
-)
+# seconds a plugin may take; it leaves torch alone while it is loaded, so it needs a fraction of one
+TIMEOUT = 5.0
 COMPLETING = "_GENZOO_COMPLETE"  # set by a shell that asks for completions and must not wait
 _COMPLETION_BUDGET = 1.0  # seconds then, for all that was not seen before
 
@@ -127,9 +126,8 @@ _OWNERS = {
 _LOCK = threading.RLock()
 _loading: list[str] = []  # the plugin being loaded now, guarded by _LOCK
 _told: set[str] = set()
-left_behind: weakref.WeakSet[threading.Thread] = (
-    weakref.WeakSet()
-)  # threads of plugins that were begun at import: nobody waits for them
+# threads of plugins that were begun at import: nobody waits for them
+left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _KINDS = ("cards", "datasets", "ledgers", "commands", "metrics")
 
 

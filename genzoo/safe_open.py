@@ -27,9 +27,8 @@ from typing import BinaryIO
 
 from genzoo.errors import StorageError
 
-NOWHERE = (
-    Path(os.devnull) / "genzoo"
-)  # stands for the cache of someone who has no home: even root cannot make a folder there
+# stands for the cache of someone who has no home: even root cannot make a folder there
+NOWHERE = Path(os.devnull) / "genzoo"
 
 _LONGEST_CHAIN = 40  # links that lead to one file, as in Linux
 _HARMLESS = (
@@ -256,9 +255,8 @@ def real_path(path: Path | str) -> Path:
 def _check_link(link: Path, status: os.stat_result, *, is_folder: bool) -> None:
     if not hasattr(os, "geteuid"):  # Windows, where only administrators make links
         return
-    made_by_admin = (
-        is_folder and status.st_uid == 0 != os.geteuid()
-    )  # as /projects/lab/data -> /lustre/…: nobody can forge it
+    # as /projects/lab/data -> /lustre/…: nobody can forge it
+    made_by_admin = is_folder and status.st_uid == 0 != os.geteuid()
     if made_by_admin or (is_ours(status) and not _is_shared(os.stat(link.parent))):
         return
     raise UnfitFileError(

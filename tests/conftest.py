@@ -14,9 +14,8 @@ from hypothesis import settings
 
 from genzoo.card import Card
 
-os.environ["OMP_NUM_THREADS"] = (
-    "1"  # read when torch is loaded, here and in child processes: the tests' nets are smaller than a thread
-)
+# read when torch is loaded, here and in child processes: the tests' nets are smaller than a thread
+os.environ["OMP_NUM_THREADS"] = "1"
 sys.path.insert(0, str(Path(__file__).parent))  # so that tests may import `toys`, and its cards may name it
 
 # Whoever runs the tests in the background (`&`, nohup) has these ignored, and so would every process that a

@@ -122,20 +122,17 @@ def damaged_headers(blob: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"header bytes {number}", bytes(data)
     for _ in range(120):
         damaged = json.loads(json.dumps(header))
-        key, what, odd = (
-            dice.choice(tensors),
-            dice.choice(("dtype", "shape", "data_offsets")),
-            dice.choice(ODD),
-        )
+        key = dice.choice(tensors)
+        what = dice.choice(("dtype", "shape", "data_offsets"))
+        odd = dice.choice(ODD)
         damaged[key][what] = odd
         yield f"{key} {what} {odd!r:.30}", _file(damaged, body)
     facts = json.loads(header["__metadata__"]["genzoo"])
     for key in ("format", "config", "storage", "golden"):
         for odd in ODD:
             told = json.dumps({**facts, key: odd})
-            if facts[key] != odd and not (
-                key == "golden" and odd == {}
-            ):  # no golden check is a lack, not a fault
+            # no golden check is a lack, not a fault
+            if facts[key] != odd and not (key == "golden" and odd == {}):
                 yield f"fact {key} {odd!r:.30}", _file({**header, "__metadata__": {"genzoo": told}}, body)
     text = json.dumps(header)
     for key in (tensors[0], "__metadata__"):
@@ -218,10 +215,8 @@ def ledgers(folder: Path) -> Iterator[Case]:
         row = max(index for index, at in enumerate(heads) if at <= place)
         for at in range(place, min(place + dice.choice((1, 1, 1, 3, 40)), [*heads, len(text)][row + 1])):
             data[at] = dice.choice(b"\x00\x1b[]{}'\"=#\\\n.,abc\xff\xe9 019")
-        yield (
-            f"bytes {number}",
-            partial(_others_stay, bytes(data), {names[row], names[max(row - 1, 0)]}),
-        )  # a lost header joins two rows
+        # a lost header joins two rows
+        yield (f"bytes {number}", partial(_others_stay, bytes(data), {names[row], names[max(row - 1, 0)]}))
     for number, bad in enumerate(reading.hostile()):
         data = bad.encode("utf-8", "surrogateescape")[: 10**6]
         yield (

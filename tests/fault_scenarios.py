@@ -334,9 +334,8 @@ def _train(folder: Path, steps: int, out: str = "run") -> None:
     with MonkeyPatch.context() as patch:  # the scenarios are also played in the process of the tests
         patch.setattr(loop, "FIRST_SECONDS", 0.0)  # a checkpoint after every round
         patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-        patch.setattr(
-            Report, "checkpoint", lambda self: None
-        )  # no sample grids: they are not what is tested here
+        # no sample grids: they are not what is tested here
+        patch.setattr(Report, "checkpoint", lambda self: None)
         conduct(
             toys.CARDS["toy-gan"],
             data,

@@ -147,9 +147,8 @@ def asked(work: Callable[[], str]) -> str:
     """Return what `work` returns in a forked process; "killed" where that died."""
     read, write = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # threads of the test run do not matter to the child
+        # threads of the test run do not matter to the child
+        warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if child == 0:
         answer = "wrong: no answer"
@@ -188,9 +187,8 @@ class _Disk:
     done: list[str] = field(default_factory=list)
     full: bool = False
     dirty: dict[tuple[int, int], int] = field(default_factory=dict)  # inode -> a descriptor of it
-    renames: collections.deque[tuple[Path, bytes | None]] = field(
-        default_factory=collections.deque
-    )  # not flushed: target, what was there
+    # not flushed: target, what was there
+    renames: collections.deque[tuple[Path, bytes | None]] = field(default_factory=collections.deque)
 
     def patch(self) -> None:
         os.write, os.fsync, os.replace, os.rename = self.write, self.fsync, self.rename, self.rename

@@ -34,9 +34,8 @@ class Flow(DensityModel):
         y = torch.atanh(2 * x - 1)
         e = (y - self.shift) * torch.exp(-self.log_scale)
         base = -0.5 * e**2 - 0.5 * log(2 * pi)
-        return (base - self.log_scale - torch.log(2 * x * (1 - x))).sum(
-            (1, 2, 3)
-        )  # dy/dx = 1 / (2 x (1 - x))
+        # dy/dx = 1 / (2 x (1 - x))
+        return (base - self.log_scale - torch.log(2 * x * (1 - x))).sum((1, 2, 3))
 
     def _log_prob(self, x):
         return self.density(x)

@@ -68,10 +68,8 @@ class ToyCNN(PixelToy):
     first, second = "A", "B"
 
     def build(self, channels, width, levels):
-        self.into, self.out = (
-            weights(channels * width, channels, 3, 3),
-            weights(channels * levels, channels * width, 3, 3),
-        )
+        self.into = weights(channels * width, channels, 3, 3)
+        self.out = weights(channels * levels, channels * width, 3, 3)
 
     def _network(self, x):
         channels = self.image_shape[0]
@@ -127,19 +125,16 @@ class ToyDiagonal(PixelToy):
     down, padding = True, (1, 0)
 
     def build(self, channels, width, levels):
-        self.into, self.state, self.out = (
-            weights(2, width, channels),
-            weights(2, width, width, 2),
-            weights(levels * channels, width),
-        )
+        self.into = weights(2, width, channels)
+        self.state = weights(2, width, width, 2)
+        self.out = weights(levels * channels, width)
 
     def scan(self, x, into, state):
         """Return states (N, F, H, W): column by column of the skewed map, each row one step behind the row
         above it."""
         height, width = x.shape[2:]
-        skewed = torch.stack(
-            [pad(x[:, :, row], (row, height - 1 - row)) for row in range(height)], 2
-        )  # (N, C, H, W + H - 1)
+        # (N, C, H, W + H - 1)
+        skewed = torch.stack([pad(x[:, :, row], (row, height - 1 - row)) for row in range(height)], 2)
         before, columns = x.new_zeros(len(x), len(into), height), []
         for t in range(width + height - 1):
             around = nn.functional.conv1d(pad(before, self.padding), state)

@@ -26,16 +26,8 @@ from genzoo import zoo
 from genzoo.ledger import Row, Score, add_row, read_rows
 
 LEDGER = Path(__file__).resolve().parents[1] / "zoo.toml"
-BIASED = (
-    "fid",
-    "precision",
-    "recall",
-    "density",
-    "coverage",
-    "swd",
-    "parzen-2014",
-    "two-sample",
-)  # their values depend on n
+# their values depend on n
+BIASED = ("fid", "precision", "recall", "density", "coverage", "swd", "parzen-2014", "two-sample")
 TIGHT, BARE, ERRORS = 0.1, 1e-3, 4.0  # of a standard error; of a value without one; standard errors of a part
 
 

@@ -69,9 +69,8 @@ def in_process(monkeypatch, tmp_path, packages, plugin, published):
     monkeypatch.setenv("GENZOO_PLUGINS", plugin)
     monkeypatch.setenv("GENZOO_ZOO", str(published))
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv(
-        "GENZOO_PLUGIN_TIMEOUT", "0"
-    )  # no child process to load the plugin in first: it imports torch
+    # no child process to load the plugin in first: it imports torch
+    monkeypatch.setenv("GENZOO_PLUGIN_TIMEOUT", "0")
     monkeypatch.delenv("GENZOO_DEBUG", raising=False)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

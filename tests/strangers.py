@@ -15,9 +15,8 @@ def as_nobody(work):
 
     reading, writing = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # threads of other tests' servers may still be alive
+        # threads of other tests' servers may still be alive
+        warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
         code = 1

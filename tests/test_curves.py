@@ -89,11 +89,8 @@ class TestPlot:
         area = places[places[:, 1] < 800]  # without the legend
         (bottom, left), (top, right) = area[area[:, 1].argmin()], area[area[:, 1].argmax()]
         assert top < bottom - 300 and right > left + 500
-        for share in (
-            0.25,
-            0.5,
-            0.75,
-        ):  # of the way: also for 30, which lies at a quarter on a logarithmic axis (0.239)
+        # of the way: also for 30, which lies at a quarter on a logarithmic axis (0.239)
+        for share in (0.25, 0.5, 0.75):
             middle = left + share * (right - left)
             column = area[np.abs(area[:, 1] - middle) < 3][:, 0].mean()
             assert column == pytest.approx(bottom + share * (top - bottom), abs=12)
@@ -115,9 +112,8 @@ class TestPlot:
         bar = rows[rows[:, 1] < 300]
         without = near(plot([Curve(label="a", x=[1, 1], y=[0, 10])], size=(600, 400)), COLOURS[0])
         ends = without[without[:, 1] < 300]
-        assert bar[:, 0].min() == pytest.approx(
-            ends[:, 0].min() + 6, abs=3
-        )  # a marker is larger than the end of a bar
+        # a marker is larger than the end of a bar
+        assert bar[:, 0].min() == pytest.approx(ends[:, 0].min() + 6, abs=3)
         assert bar[:, 0].max() == pytest.approx(ends[:, 0].max() - 6, abs=3)
 
     def test_bars_at_one_place_stand_beside_each_other(self):

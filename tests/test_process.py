@@ -229,9 +229,8 @@ class TestAnswers:
             rows = gist(pixels)
             distance = kid(rows[:10], rows[10:])
             told = certify(coin, 2)
-        assert torch.equal(rows, expected) and torch.equal(
-            gist(pixels), expected
-        )  # what was kept on the way serves afterwards
+        # what was kept on the way serves afterwards
+        assert torch.equal(rows, expected) and torch.equal(gist(pixels), expected)
         assert distance == kid(expected[:10], expected[10:])
         assert told == certify(coin, 2)
 

@@ -180,12 +180,8 @@ def test_every_likelihood_of_a_published_model_is_claimed_by_its_card(name):
     assert FIGURE.search(told)
 
 
-PART = {
-    "nll": 64,
-    "mse": 200,
-    "accuracy": 1000,
-    "cross-entropy": 1000,
-}  # images; samples: all that there are, up to 500
+# images; samples: all that there are, up to 500
+PART = {"nll": 64, "mse": 200, "accuracy": 1000, "cross-entropy": 1000}
 FEW = [1, 50]  # K of the bounds that are measured again: 5,000 draws take minutes
 SAMPLES = ["kid", "ms-ssim", "copying"]  # what does not depend on n
 

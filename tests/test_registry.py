@@ -912,9 +912,8 @@ class TestProcess:
         chosen = {"GENZOO_PLUGINS": "aaa-slow,bbb-good", "_GENZOO_COMPLETE": "bash_complete"}
         begun = time.monotonic()
         assert ask(tmp_path, code, **chosen).stdout == "[]\n"
-        assert (
-            time.monotonic() - begun < 20
-        )  # of which one second is waiting, whatever else this machine does
+        # of which one second is waiting, whatever else this machine does
+        assert time.monotonic() - begun < 20
         ask(tmp_path, code, GENZOO_PLUGINS="bbb-good")
         assert ask(tmp_path, code, **chosen).stdout == "['good']\n"
 

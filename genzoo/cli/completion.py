@@ -29,7 +29,6 @@ def completion_command(shell: str | None) -> None:
     if kind is None:
         raise click.UsageError(f"which shell? one of {', '.join(INSTALL)}", click.get_current_context())
     completer = kind(cli, {}, "genzoo", COMPLETE)
-    say(
-        completer.source_template % completer.source_vars()
-    )  # source() would first start bash to ask for its version
+    # source() would first start bash to ask for its version
+    say(completer.source_template % completer.source_vars())
     note(f"to install, {INSTALL[name]}")

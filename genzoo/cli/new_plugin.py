@@ -108,10 +108,9 @@ def new_plugin_command(name: str, family: str, licence: str, author: str, out: P
         out or Path(PREFIX + model.replace(".", "-").replace("_", "-")),
     )
     say(safe_text(folder, 1000))
-    tested, where = (
-        shlex.quote(f"{folder}[test]"),
-        shlex.quote(str(folder)),
-    )  # its tests need pytest, which genzoo does not bring
+    # its tests need pytest, which genzoo does not bring
+    tested = shlex.quote(f"{folder}[test]")
+    where = shlex.quote(str(folder))
     note(
         safe_text(
             (

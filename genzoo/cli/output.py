@@ -27,9 +27,8 @@ from genzoo.show import is_terminal as _is_terminal
 
 PATIENCE = 2.0  # seconds before a bar appears
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
-_UNITS = MappingProxyType(
-    {"certificate": "laws", "learning": "words"}
-)  # what is counted in tasks that count something of their own
+# what is counted in tasks that count something of their own
+_UNITS = MappingProxyType({"certificate": "laws", "learning": "words"})
 _NARROWEST = 12  # columns that are left to the last cell of a row, however narrow the terminal
 
 
@@ -162,9 +161,8 @@ class Progress:
     def __init__(self, what: str, unit: str = "B") -> None:
         self._what, self._unit, self._own = what, unit, unit
         self._begun = self._line = time.monotonic()
-        self._start: tuple[float, int] | None = (
-            None  # of this task: when it was first told, and what was done then
-        )
+        # of this task: when it was first told, and what was done then
+        self._start: tuple[float, int] | None = None
         self._bar: Bar | None = None
 
     def __enter__(self) -> Progress:

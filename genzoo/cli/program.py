@@ -142,9 +142,8 @@ def report(error: BaseException, debug: bool = False) -> int:
     code.
     """
     if debug:
-        for piece in traceback.format_exception(
-            error
-        ):  # a place and its line of code, or what the error says: one line then
+        # a place and its line of code, or what the error says: one line then
+        for piece in traceback.format_exception(error):
             for line in piece.splitlines() if piece.startswith("  File ") else [piece]:
                 indent = len(line) - len(line.lstrip(" "))
                 note(" " * indent + safe_text(line, 2000))

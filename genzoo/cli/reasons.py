@@ -36,9 +36,8 @@ def _foreign(error: BaseException) -> str:
             f"the package {package} cannot be imported: {describe(error)} — install it again: pip "
             f"install --force-reinstall {package}"
         )
-    if (
-        isinstance(error, OSError) and error.filename is not None
-    ):  # `Path.is_file` raises for names that are too long, for example
+    # `Path.is_file` raises for names that are too long, for example
+    if isinstance(error, OSError) and error.filename is not None:
         return str(storage_error("use", os.fsdecode(error.filename), error))
     if isinstance(error, OSError) and error.errno is not None:
         why, remedy = reason(error)

@@ -133,9 +133,8 @@ def train_command(
     settled()
     talks = place().writes  # of the processes that torchrun starts, one
     settings |= {} if licence is None else {"licence": licence}
-    plan(
-        card, settings, steps=options["steps"]
-    )  # a wrong key or value is told before a page of recipe, not after it
+    # a wrong key or value is told before a page of recipe, not after it
+    plan(card, settings, steps=options["steps"])
     if talks and not quiet:
         introduce(
             card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings}

@@ -74,9 +74,8 @@ def traverse_command(
         if image is None
         else codes(model, read_image(image, model.image_shape))
     )
-    images = torch.cat(
-        [traverse(model, rows, n, point, span) for point in points]
-    )  # (starts · rows, n, C, H, W)
+    # (starts · rows, n, C, H, W)
+    images = torch.cat([traverse(model, rows, n, point, span) for point in points])
     save_grid(images.flatten(0, 1), path, columns=n)
     ends = "from the 5 % to the 95 % quantile of the prior" if span is None else f"from {-span:g} to {span:g}"
     whence = (

@@ -130,9 +130,8 @@ def cached(
     return decoded
 
 
-_alive: dict[
-    str, tuple[weakref.ref[Array], Decoded]
-] = {}  # the Decoded without its pixels, which live as long as somebody uses them
+# the Decoded without its pixels, which live as long as somebody uses them
+_alive: dict[str, tuple[weakref.ref[Array], Decoded]] = {}
 
 
 def _share(key: str | None, decoded: Decoded) -> Decoded:
@@ -161,9 +160,8 @@ def _load(key: str, what: str, place: str) -> Decoded | None:
     folder = _folder()
     paths = [folder / _name(place, key)]
     with contextlib.suppress(OSError):
-        paths += sorted(
-            path for path in folder.glob(f"*-{key}.images") if path not in paths
-        )  # of a folder that was moved or copied
+        # of a folder that was moved or copied
+        paths += sorted(path for path in folder.glob(f"*-{key}.images") if path not in paths)
     for path in paths:
         found = read_sealed(path, what)
         if found is None or found.about.get("key") != key:

@@ -200,9 +200,8 @@ def _tile(image: Image.Image) -> int:
     the picture is.
     """
     try:
-        across, down = (
-            int(getattr(image, "tag_v2", {}).get(tag, 0)) for tag in (322, 323)
-        )  # TileWidth, TileLength
+        # TileWidth, TileLength
+        across, down = (int(getattr(image, "tag_v2", {}).get(tag, 0)) for tag in (322, 323))
     except Exception as error:  # see `decode`
         raise Skip("corrupt") from error
     return across * down
@@ -213,9 +212,8 @@ def _decoder_bytes(image: Image.Image) -> int:
     pixels = max(image.width * image.height, _tile(image))
     if image.format in ("WEBP", "AVIF", "TIFF", "GIF"):
         return PER_PIXEL * pixels  # frames, planes or strips of their own
-    return (
-        6 * pixels if image.info.get("progressive") else 0
-    )  # the coefficients of a JPEG, which draft does not make fewer
+    # the coefficients of a JPEG, which draft does not make fewer
+    return 6 * pixels if image.info.get("progressive") else 0
 
 
 def _without_memory(need: int) -> Skip | DataError:

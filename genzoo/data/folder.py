@@ -61,9 +61,8 @@ class Folder:
     path: Path
     decoded: Decoded
     names: Sequence[str]  # of the images: relative paths with /, and #2 for the second page of a file
-    keys: Sequence[
-        str
-    ]  # of the images: the content of their files, so that copies, and the pages of one file, lie on one side
+    # of the images: the content of their files, so that copies, and the pages of one file, lie on one side
+    keys: Sequence[str]
     layout: Layout
 
     def part(self, split: str, held_out: float) -> Images:
@@ -112,9 +111,8 @@ class Folder:
             ],
             bool,
         )
-        if (
-            split not in self.layout.splits
-        ):  # a share of the training images, where no validation images lie apart
+        # a share of the training images, where no validation images lie apart
+        if split not in self.layout.splits:
             own[own] = split_mask(
                 fractions(key for key, ours in zip(self.keys, own, strict=True) if ours), split, 0.0
             )
@@ -157,10 +155,8 @@ def read_folder(
     digests = digest_files([folder / path for path, _ in files], folder.name)
     contents = [digest or path for digest, (path, _) in zip(digests, files, strict=True)]
     decoded = _decode(folder, files, contents, shape or DEFAULT, cache, progress)
-    names, keys = (
-        [_name(files, row) for row in decoded.rows],
-        [contents[row // PAGES] for row in decoded.rows],
-    )
+    names = [_name(files, row) for row in decoded.rows]
+    keys = [contents[row // PAGES] for row in decoded.rows]
     return Folder(folder, decoded, names, keys, layout_of(path for path, _ in files))
 
 

@@ -28,13 +28,8 @@ SUFFIXES = (
     ".jpx",
     ".tga",
 )
-OPTIONAL = {
-    ".avif": "AVIF",
-    ".jp2": "JPEG2000",
-    ".j2k": "JPEG2000",
-    ".jpx": "JPEG2000",
-    ".webp": "WEBP",
-}  # as Pillow was built
+# as Pillow was built
+OPTIONAL = {".avif": "AVIF", ".jp2": "JPEG2000", ".j2k": "JPEG2000", ".jpx": "JPEG2000", ".webp": "WEBP"}
 
 _PICTURE = "convert to JPEG or PNG"
 _ARRAY = "save the images as an array: numpy.savez(path, images=...)"

@@ -52,9 +52,8 @@ def open_huggingface(
         raise DataError(f"{spec!r} does not name a data set of the Hugging Face Hub", f"write {FORM}")
     table, taken, whole, tested = _table(repo, part, split)
     images, contents = _images(table, f"hf:{repo}:{taken}", column, shape, cache, progress)
-    share = (
-        0.0 if tested else held_out
-    )  # where test images lie apart, only validation images are taken from the training split
+    # where test images lie apart, only validation images are taken from the training split
+    share = 0.0 if tested else held_out
     return images.replace(split=split) if whole else hold_out(images, contents, split, share)
 
 
@@ -82,9 +81,8 @@ def _table(repo: str, part: str, split: str) -> tuple[Any, str, bool, bool]:
     library = _library()
     try:
         names = list(library.get_dataset_split_names(repo))
-        kept_apart = (
-            split == FIT and published(names, "valid") is not None
-        )  # then all of train may be learned from
+        # then all of train may be learned from
+        kept_apart = split == FIT and published(names, "valid") is not None
         own = None if part else published(names, "train" if kept_apart else split)
         wanted = part or own or next((name for name in names if name == "train"), names[0])
         if wanted not in names:
@@ -115,9 +113,8 @@ def _images(
         named = f"{column!r} of images" if column else "of images"
         raise DataError(f"{spec} has no column {named}", f"columns: {', '.join(table.features)}")
     chosen = column or pictures[0]
-    cells = table.cast_column(chosen, library.Image(decode=False))[
-        chosen
-    ]  # we decode ourselves, with our list of formats
+    # we decode ourselves, with our list of formats
+    cells = table.cast_column(chosen, library.Image(decode=False))[chosen]
     if not len(cells):
         raise DataError(f"{spec} holds no images")
     home = _home(spec)

@@ -31,9 +31,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
         "testing": "test",
     }
 )
-_FOLDER = re.compile(
-    rf"({'|'.join(WORDS)})(?:[_ -]?(?:set|images|imgs|data|split|\d{{4}}))?"
-)  # also test_set, val2017
+# also test_set, val2017
+_FOLDER = re.compile(rf"({'|'.join(WORDS)})(?:[_ -]?(?:set|images|imgs|data|split|\d{{4}}))?")
 _DEEPEST = 2  # folders above those of the splits: one may stand for each class, or for each kind of object
 
 

@@ -17,9 +17,8 @@ R = TypeVar("R")
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 IN_FLIGHT = 512 * 10**6  # bytes of pictures at once, by estimate; a larger one is decoded alone
-SMALL = (
-    8 * 10**6
-)  # bytes of a picture for which nobody asks how much is free: that takes a tenth of a millisecond
+# bytes of a picture for which nobody asks how much is free: that takes a tenth of a millisecond
+SMALL = 8 * 10**6
 
 
 def available() -> int | None:
@@ -106,9 +105,8 @@ def _machine() -> int | None:
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf(
-            "SC_PAGE_SIZE"
-        )  # macOS tells what there is, not what is free
+        # macOS tells what there is, not what is free
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None  # Windows: numpy will say it
 
@@ -139,9 +137,8 @@ def _left(folder: Path, most: str, used: str) -> int | None:
         limit = int((folder / f"memory.{most}").read_text())  # "max" is no number
         usage = int((folder / f"memory.{used}").read_text())
         facts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        kept = int(facts.get("inactive_file", 0)) + int(
-            facts.get("active_file", 0)
-        )  # of files: given up when it is needed
+        # of files: given up when it is needed
+        kept = int(facts.get("inactive_file", 0)) + int(facts.get("active_file", 0))
     except (OSError, ValueError):
         return None
     return limit - usage + min(kept, usage)

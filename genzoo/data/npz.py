@@ -142,9 +142,8 @@ def open_npz(
     name = name or path.stem
     try:
         if set(SPLITS) <= set(arrays) and all(arrays[part].ndim == 2 for part in SPLITS):
-            own = (
-                "train" if split == FIT else check_split(split, SPLITS, name)
-            )  # these validation images lie apart
+            # these validation images lie apart
+            own = "train" if split == FIT else check_split(split, SPLITS, name)
             return conform(_binary(arrays, name, own), shape, cache, progress)
         contents = None
         if parts := found_parts(arrays):
@@ -280,9 +279,8 @@ def _labels(
     """Return the labels of the split `chosen` and the names of the classes, or None, () and why the labels
     cannot be used.
     """
-    if {"alphabet", "character"} <= set(
-        arrays
-    ) and chosen == "all":  # Omniglot: a class is a character of an alphabet
+    # Omniglot: a class is a character of an alphabet
+    if {"alphabet", "character"} <= set(arrays) and chosen == "all":
         pairs = zip(arrays["alphabet"], arrays["character"], strict=True)
         return *read_labels(
             [f"{alphabet}/{character}" for alphabet, character in pairs], len(arrays["alphabet"])
@@ -312,9 +310,8 @@ def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
         raise ValueError(
             f"{split!r} must be packed bits (N, {BINARY_SIDE**2 // 8}), not {arrays[split].shape}"
         )
-    check_memory(
-        16 * arrays[split].size, f"what is packed in {split!r} of {name}"
-    )  # a byte each, and once more as pixels
+    # a byte each, and once more as pixels
+    check_memory(16 * arrays[split].size, f"what is packed in {split!r} of {name}")
     bits = np.unpackbits(arrays[split], axis=1)
     pixels = (bits * np.uint8(255)).reshape(-1, 1, BINARY_SIDE, BINARY_SIDE)  # (N, 1, 28, 28)
     return Images(
@@ -406,9 +403,8 @@ def mosaics(arrays: Mapping[str, Array]) -> Array:
     """
     whole = (3, ROWS * SIDE, TILES * SIDE)
     files, parts = Slices(arrays, "webp"), []
-    check_memory(
-        2 * len(files) * math.prod(whole), "what the mosaics hold"
-    )  # a mosaic of one colour has 200 bytes
+    # a mosaic of one colour has 200 bytes
+    check_memory(2 * len(files) * math.prod(whole), "what the mosaics hold")
     for file in files:
         try:
             with faults(), open_image(file) as image, room(image):
@@ -420,9 +416,8 @@ def mosaics(arrays: Mapping[str, Array]) -> Array:
                 pixels = fit(image, whole).reshape(3, ROWS, SIDE, TILES, SIDE)
         except Skip as error:
             raise DataError("a mosaic cannot be read", "fetch the file again") from error
-        parts.append(
-            pixels.transpose(1, 3, 0, 2, 4).reshape(ROWS * TILES, 3, SIDE, SIDE)
-        )  # (1000, 3, 32, 32)
+        # (1000, 3, 32, 32)
+        parts.append(pixels.transpose(1, 3, 0, 2, 4).reshape(ROWS * TILES, 3, SIDE, SIDE))
     return np.concatenate(parts)
 
 

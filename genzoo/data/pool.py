@@ -45,9 +45,8 @@ def decode_all(
             reasons[row] = str(skip)
 
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # libraries grumble about strangers' files; we count what is wrong with them
+        # libraries grumble about strangers' files; we count what is wrong with them
+        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         in_parallel(count, work, f"decoding {what}", progress)
     return (
@@ -78,9 +77,8 @@ def in_parallel(
             _report(threads.map(several, range(0, count, CHUNK)), count, title, progress)
         except BaseException as error:
             threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for the rest
-            if "can't start new thread" in str(
-                error
-            ):  # what Python says where memory or the number of threads is limited
+            # what Python says where memory or the number of threads is limited
+            if "can't start new thread" in str(error):
                 raise short_of_memory(f"{title}: the system gives no more threads") from error
             raise
 

@@ -81,9 +81,8 @@ class _Look:
     def __init__(self, source: Callable[[int], Path | bytes], every_page: bool) -> None:
         self._source, self._every_page = source, every_page
         self.numbers: list[Numbers] = []
-        self.colours: list[
-            int
-        ] = []  # the largest byte of each colour file of 16 bits, of which Pillow keeps the upper 8
+        # the largest byte of each colour file of 16 bits, of which Pillow keeps the upper 8
+        self.colours: list[int] = []
         self.animations: list[int] = []
         self._bits = asked_bits()
         self._full = False  # whether some file needs all 16 bits: then no other has to be measured
@@ -117,11 +116,8 @@ class _Look:
 
     def _tiff(self, source: Path | bytes) -> tuple[int, ...]:
         pages = []
-        with (
-            open_image(source) as image,
-            contextlib.suppress(Skip),
-            faults(),
-        ):  # what breaks further on spoils no page before it
+        # what breaks further on spoils no page before it
+        with open_image(source) as image, contextlib.suppress(Skip), faults():
             for page in range(min(int(getattr(image, "n_frames", 1)), PAGES)):
                 if page:
                     image.seek(page)
@@ -138,9 +134,8 @@ class _Look:
         """Remember the range of `image` where it is deep, or a colour image of 16 bits."""
         if is_deep(image):
             declared = _bits(image) if 8 < _bits(image) < 16 else 0
-            if image.mode != "F" and (
-                self._full or self._bits or declared
-            ):  # its values need not be looked at
+            # its values need not be looked at
+            if image.mode != "F" and (self._full or self._bits or declared):
                 self.numbers.append(Numbers(True, 0, 2.0 ** (declared or 16) - 1, declared))
                 return
             with room(image):

@@ -27,10 +27,9 @@ from genzoo.process import undisturbed
 
 M = TypeVar("M", bound=DensityModel)
 MOST_IMAGES = 1024  # that are enumerated here
-MIDDLING, WIDE = (
-    (5, 6),
-    (13, 13),
-)  # heights and widths: for the order of pixels, and for what the middle one sees
+# heights and widths: for the order of pixels, and for what the middle one sees
+MIDDLING = (5, 6)
+WIDE = (13, 13)
 TINY = ((3, 3), (2, 4), (2, 3), (2, 2), (1, 2), (1, 1))  # for enumeration, the first that is small enough
 STIR = 0.3  # standard deviation given to what was filled with one value
 _ISSUED: dict[tuple[type[Any], str, int], Certificate] = {}

@@ -48,9 +48,8 @@ def nearest_distances(
         if progress is not None:
             progress("neighbours", int(rows[-1]) + 1, total)
     found = to_float(take(train, places, "train")).flatten(1)
-    exact: Tensor = (found.double() - x.double()).norm(
-        dim=1
-    )  # without the rounding of the matrix product: a copy is at 0
+    # without the rounding of the matrix product: a copy is at 0
+    exact: Tensor = (found.double() - x.double()).norm(dim=1)
     return exact
 
 

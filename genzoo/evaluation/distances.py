@@ -56,9 +56,8 @@ def kid(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks = None) 
 
     mean_x, mean_y = sum_x / (n * (n - 1)), sum_y / (m * (m - 1))
     value = mean_x + mean_y - 2 * across / (n * m)
-    left_x, own_x, apart_x = _without(
-        x, within_x, across_x, x_blocks
-    )  # (G,) rows left, sums of kernels without a block
+    # (G,) rows left, sums of kernels without a block
+    left_x, own_x, apart_x = _without(x, within_x, across_x, x_blocks)
     left_y, own_y, apart_y = _without(y, within_y, across_y, y_blocks)
     if min(len(left_x), len(left_y)) < 2 or min(float(left_x.min()), float(left_y.min())) < 2:
         return Estimate(float(value), None)

@@ -91,9 +91,8 @@ def _describe(pixels: Tensor) -> Tensor:
         response = torch.fft.ifft2(spectrum * gabor)[:, :, top : top + height, left : left + width]
         energies.append(F.adaptive_avg_pool2d(response.abs(), GRID))
     colours = F.adaptive_avg_pool2d(x / 255, GRID)
-    return torch.cat(
-        [torch.stack(energies, 1).flatten(1), colours.flatten(1)], 1
-    ).double()  # (B, 32 C 16 + C 16)
+    # (B, 32 C 16 + C 16)
+    return torch.cat([torch.stack(energies, 1).flatten(1), colours.flatten(1)], 1).double()
 
 
 def _prefilter(x: Tensor, side: int) -> Tensor:

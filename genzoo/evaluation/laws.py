@@ -23,11 +23,10 @@ SUM_ERROR = 1e-3  # of Σ p(x), from float32 logarithms
 CHUNK = 256  # images asked at a time
 NOISE = 32  # images of noise
 SURPRISE = 20.0  # nats that chance gives a true density on noise with probability e^-20
-SAMPLES, FEWEST, DOUBT = (
-    4000,
-    5,
-    1e-4,
-)  # of the chi-square test: samples, expected in a bin, probability of an honest model's refusal
+# of the chi-square test: samples, expected in a bin, probability of an honest model's refusal
+SAMPLES = 4000
+FEWEST = 5
+DOUBT = 1e-4
 COLOURS = ("red", "green", "blue")
 _UNNORMALISED = "the normaliser of the head, or its edge bins; or a pixel that sees itself"
 _RAISED = "mask A in the first layer, B afterwards: B in the first lets a pixel see itself"
@@ -80,10 +79,8 @@ def check_noise(model: DensityModel, levels: int, look: str) -> None:
     """
     values = model.log_prob(noise(model, levels, NOISE, stream=11)).double()
     entropy = math.prod(model.image_shape) * math.log(levels or 1)
-    law, seen = (
-        "noise is never coded below its entropy",
-        f"{float(-values.mean()):.1f} nats an image, its entropy is {entropy:.1f}",
-    )
+    law = "noise is never coded below its entropy"
+    seen = f"{float(-values.mean()):.1f} nats an image, its entropy is {entropy:.1f}"
     hold(
         float((values + entropy).sum()) < SURPRISE,
         law,
@@ -97,10 +94,8 @@ def check_terms(model: AutoregressiveModel, levels: int, look: str) -> None:
     images = noise(model, levels, 4)
     with model.asking() as asked:
         terms = in_order(asked._log_conditionals(images))
-    law, size = (
-        "log p(x) is the sum of log p(x_i | earlier), one for each dimension",
-        math.prod(model.image_shape),
-    )
+    law = "log p(x) is the sum of log p(x_i | earlier), one for each dimension"
+    size = math.prod(model.image_shape)
     hold(terms.shape == (4, size), law, f"{tuple(terms.shape)} terms for 4 images of {size} dimensions", look)
     whole = model.log_prob(images)
     seen = f"{float(terms.sum(1)[0]):.4f} and {float(whole[0]):.4f} nats"

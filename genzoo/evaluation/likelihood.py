@@ -161,10 +161,8 @@ def _check_masses(model: DensityModel, values: Tensor) -> None:
     """Hold that no image has a probability above 1, where `values` (n,) are the -log p of masses."""
     least = float(values.min())
     seen = f"p(x) = e^{-least:.4g} of an image, by a model that says levels = {model.levels}"
-    law, look = (
-        "no image is more probable than 1",
-        f"{type(model).__name__}: a density of real numbers says levels = 0",
-    )
+    law = "no image is more probable than 1"
+    look = f"{type(model).__name__}: a density of real numbers says levels = 0"
     hold(not model.levels or least > -SURE, law, seen, look)
 
 

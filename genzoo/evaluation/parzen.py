@@ -26,10 +26,8 @@ from genzoo.process import neutral
 
 SAMPLES, VALIDATION = 10_000, 1_000
 SIGMAS: tuple[float, ...] = tuple(np.logspace(-1, 0, 10).tolist())
-VALIDATION_FROM = (
-    5,
-    6,
-)  # MNIST's validation images are the last 10,000 of 60,000: those behind five sixths, here of every set
+# MNIST's validation images are the last 10,000 of 60,000: those behind five sixths, here of every set
+VALIDATION_FROM = (5, 6)
 CHUNK = 500  # images asked at a time
 
 

@@ -90,9 +90,8 @@ def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
             f"penalty must be a number above 0, not {safe_repr(penalty)}", f"for example {PENALTY}"
         )
     centre = rows.mean(0)  # (F,)
-    scale = (
-        float((rows - centre).square().sum(1).mean().sqrt()) or 1.0
-    )  # where all rows are the same, they stay 0
+    # where all rows are the same, they stay 0
+    scale = float((rows - centre).square().sum(1).mean().sqrt()) or 1.0
     weight, bias = _minimise((rows - centre) / scale, targets, len(classes), penalty)
     return Probe(classes=classes, weight=weight / scale, bias=bias - weight @ centre / scale)
 

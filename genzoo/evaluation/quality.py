@@ -216,11 +216,9 @@ def _sides(
             (test, n, "test"),
         )
     )
-    chosen, reference, held_out = (
-        take(samples, own, "samples"),
-        take(train, learned, "train"),
-        take(test, unseen, "test"),
-    )
+    chosen = take(samples, own, "samples")
+    reference = take(train, learned, "train")
+    held_out = take(test, unseen, "test")
     check_alike(chosen, held_out, "samples", "test images")
     check_alike(reference, held_out, "train images", "test images")
     judged = {subject: chosen, FLOOR: reference[:n]}
@@ -354,9 +352,8 @@ def _parzen(sides: _Sides, progress: Progress | None) -> Iterator[Record]:
         needed = f"{PARZEN} takes {SAMPLES:,} samples, as many test images and 12,000 training images or more"
         raise ArgumentError(f"{needed}, {came}", "leave it out: the number of 2014 has one protocol")
     validation = _rows(take(sides.train, torch.arange(first, first + VALIDATION), "train"))
-    real = take(
-        sides.train, subset(first, SAMPLES, sides.seed, "parzen"), "train"
-    )  # none of those that choose the width
+    # none of those that choose the width
+    real = take(sides.train, subset(first, SAMPLES, sides.seed, "parzen"), "train")
     test = _rows(sides.test)
     for subject, images in {**sides.judged, FLOOR: real}.items():
         value, stderr, sigma = parzen(_rows(images), validation, test, progress)

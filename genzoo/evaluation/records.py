@@ -109,9 +109,8 @@ class Record:
         unit = "" if self.unit == "1" else f" {self.unit}"
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"
         bound = {"elbo": "ELBO", "iwae": "IWAE"}.get(self.kind, "")
-        said = (
-            self.protocol if self.kind != "sample" else ""
-        )  # of samples, what all measures share: `genzoo eval --json` tells it
+        # of samples, what all measures share: `genzoo eval --json` tells it
+        said = self.protocol if self.kind != "sample" else ""
         how = "".join(f"{words}, " for words in (bound, said) if words)
         count = f"n = {self.n:,}" + ("" if self.blocks is None else f" in {self.blocks:,} blocks")
         where = f"{how}{count}{against}, {self.data} {self.split}, {self.transform}"

@@ -127,9 +127,8 @@ def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple
     """
     test = held_in(model, card, data, "test")
     images = test.float(subset(len(test), min(n, len(test)), seed, "shown"))
-    if isinstance(model, DensityModel) and bool(
-        ((images > 0) & (images < 1)).any()
-    ):  # black and white suit every model
+    # black and white suit every model
+    if isinstance(model, DensityModel) and bool(((images > 0) & (images < 1)).any()):
         check_suited(model, test)
     return images, f"{test.name} {test.split}"
 

@@ -17,9 +17,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-Blocks: TypeAlias = (
-    "Tensor | None"  # (n,) int64, equal numbers for images that belong together; None: all are independent
-)
+# (n,) int64, equal numbers for images that belong together; None: all are independent
+Blocks: TypeAlias = "Tensor | None"
 
 
 def count_blocks(blocks: Blocks) -> int | None:

@@ -173,9 +173,8 @@ def _distances(patches: list[Tensor], directions: Tensor) -> list[Tensor]:
         target = _sorted(some @ reference.T)  # (64, patches)
         for own, rows in zip(found, sets, strict=True):
             values = _sorted(some @ rows.T)
-            fewer = min(
-                values.shape[1], target.shape[1]
-            )  # blocks may have left one side more images than the other
+            # blocks may have left one side more images than the other
+            fewer = min(values.shape[1], target.shape[1])
             own.append(
                 torch.from_numpy(
                     np.abs(_at(values, fewer) - _at(target, fewer)).mean(axis=1, dtype=np.float64)
@@ -200,9 +199,8 @@ def _sorted(projections: Tensor) -> Rows:
 def _patches(images: Tensor, level: int, seed: int) -> Tensor:
     """Return the patches (N, P, C, 49) float32 of one level of the pyramids of `images`."""
     per_image = patches_per_image(len(images))
-    places = Draws(mix("swd", "places", seed, level), 0, 1).uniform(len(images), per_image, 2)[
-        0
-    ]  # (N, P, 2) in (0, 1)
+    # (N, P, 2) in (0, 1)
+    places = Draws(mix("swd", "places", seed, level), 0, 1).uniform(len(images), per_image, 2)[0]
     parts = []
     for chunk, place in zip(torch.split(images, CHUNK), torch.split(places, CHUNK), strict=True):
         parts.append(_cut(_pyramid_level(chunk.float(), level), place))

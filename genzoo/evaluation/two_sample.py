@@ -50,9 +50,8 @@ def two_sample(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks =
             f"the two-sample test needs two sets of features (N, F) of one shape, N at least {FEWEST}, "
             f"not {came}"
         )
-    known = [
-        None if count_blocks(blocks) == 1 else blocks for blocks in (x_blocks, y_blocks)
-    ]  # one block cannot be divided
+    # one block cannot be divided
+    known = [None if count_blocks(blocks) == 1 else blocks for blocks in (x_blocks, y_blocks)]
     found = []
     for number in range(DIVISIONS):
         learned = [_first_half(len(x), blocks, number, side) for side, blocks in enumerate(known)]

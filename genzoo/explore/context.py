@@ -18,11 +18,10 @@ from genzoo.models.model import Model
 from genzoo.noise import Draws, mix
 from genzoo.process import neutral, undisturbed
 
-UNSEEN, LATER, ITSELF = (
-    (250, 190, 170),
-    (238, 238, 238),
-    (230, 85, 13),
-)  # RGB: a blind spot, the future, the pixel that looks
+# RGB: a blind spot, the future, the pixel that looks
+UNSEEN = (250, 190, 170)
+LATER = (238, 238, 238)
+ITSELF = (230, 85, 13)
 FAINT, STRONG = (198, 219, 239), (8, 48, 107)  # of what is seen: the ends of its scale
 _DECADES = 3.0  # of gradient that the scale shows
 
@@ -121,9 +120,10 @@ def picture(seen: Tensor, pixel: tuple[int, int]) -> Tensor:
     Blue is what is seen, the darker the stronger; pink a blind spot, grey what comes later, orange the pixel
     itself.
     """
+    # (H, W, 1) in [0, 1]
     strength = (
         (seen / seen.max().clamp_min(1e-30)).clamp_min(10**-_DECADES).log10().div(_DECADES).add(1)[..., None]
-    )  # (H, W, 1) in [0, 1]
+    )
     colours = torch.tensor(FAINT) * (1 - strength) + torch.tensor(STRONG) * strength  # (H, W, 3)
     earlier = torch.arange(seen.numel()).view(seen.shape) < pixel[0] * seen.shape[1] + pixel[1]
     empty = torch.where(earlier[..., None], torch.tensor(UNSEEN), torch.tensor(LATER))

@@ -103,9 +103,8 @@ def _hidden(model: Any, x: Tensor) -> Tensor:
 
     def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         mine = threading.get_ident() == here  # another thread may be asking the same model
-        if mine and not any(
-            inputs[0] is earlier for earlier in shown
-        ):  # a shortcut reads what another layer reads
+        # a shortcut reads what another layer reads
+        if mine and not any(inputs[0] is earlier for earlier in shown):
             shown.append(inputs[0])
             pooled.append(_pool(inputs[0]))  # at once: the net may go on to change it in place
 

@@ -8,12 +8,8 @@ from PIL import Image, ImageDraw
 
 GAP = 8  # pixels between two blocks; images of one block are 2 apart
 _ARM, _STROKE = 9, 2  # pixels: half the length of a sign's line, and half its thickness
-_LINES = {
-    "-": ((1, 0, 0),),
-    "+": ((1, 0, 0), (0, 1, 0)),
-    "=": ((1, 0, -5), (1, 0, 5)),
-    " ": (),
-}  # (across, down, shift down)
+# (across, down, shift down)
+_LINES = {"-": ((1, 0, 0),), "+": ((1, 0, 0), (0, 1, 0)), "=": ((1, 0, -5), (1, 0, 5)), " ": ()}
 
 
 def beside(*pictures: Image.Image, gap: int = GAP) -> Image.Image:

@@ -58,9 +58,8 @@ def interpolate(
     pairs = points.reshape(-1, 2, model.latent_size)  # (n, 2, D)
     way = model.prior if isinstance(model, GenerativeModel) else "uniform"
     latents = path(pairs[:, 0], pairs[:, 1], steps, way)  # (n, steps, D)
-    return model.decode(latents.flatten(0, 1)).reshape(
-        len(pairs), steps, *model.image_shape
-    )  # (n, steps, C, H, W)
+    # (n, steps, C, H, W)
+    return model.decode(latents.flatten(0, 1)).reshape(len(pairs), steps, *model.image_shape)
 
 
 @neutral()

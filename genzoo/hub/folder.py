@@ -47,9 +47,8 @@ def publish_to_folder(
         origin=folder / "zoo.toml",
     )
     before = _ledger(final.origin)
-    with_row(
-        before, final, final.origin
-    )  # a ledger that cannot take the row is told before anything is written
+    # a ledger that cannot take the row is told before anything is written
+    with_row(before, final, final.origin)
     _write_once(folder / weights_name(row), weights)
     _write_once(folder / final.card, card)
     for path in _ours(folder, row.name):

@@ -27,12 +27,8 @@ from genzoo.hub.deadlines import Deadlines, TransientError
 
 MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
-_DROPPED = (
-    ConnectionResetError,
-    ConnectionAbortedError,
-    BrokenPipeError,
-    http.client.IncompleteRead,
-)  # the server hung up
+# the server hung up
+_DROPPED = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, http.client.IncompleteRead)
 _URL_SIGNS = "!#$%&'()*+,/:;=?@[]~"
 
 

@@ -136,9 +136,8 @@ def _metadata(row: Row, card: Card) -> list[str]:
         else "unconditional-image-generation",
         "tags": ["genzoo", card.family.value],
     }
-    return [
-        f"{key}: {json.dumps(value)}" for key, value in values.items()
-    ]  # JSON is YAML, whatever the text holds
+    # JSON is YAML, whatever the text holds
+    return [f"{key}: {json.dumps(value)}" for key, value in values.items()]
 
 
 def _slug(text: str) -> str:

@@ -46,9 +46,8 @@ class Stream:
     where: str = ""  # for messages: the address, without what may be secret in it
 
 
-Opener = Callable[
-    [int], contextlib.AbstractContextManager[Stream]
-]  # takes the offset that is wanted; may start at 0 instead
+# takes the offset that is wanted; may start at 0 instead
+Opener = Callable[[int], contextlib.AbstractContextManager[Stream]]
 
 
 def receive(open_source: Opener, row: Row, part: Path, final: Path, progress: Progress | None) -> None:
@@ -230,9 +229,8 @@ def open_folder(path: Path, row: Row, offset: int) -> Iterator[Stream]:
     with reading(path):
         if not os.path.lexists(path):
             raise HubError(f"{path} does not exist", "check the folder, or mount it")
-        file = open_to_read(
-            path
-        )  # closed below: what the caller does in between must not be taken for a fault of this file
+        # closed below: what the caller does in between must not be taken for a fault of this file
+        file = open_to_read(path)
     with file:
         size = os.fstat(file.fileno()).st_size
         if size != row.bytes:

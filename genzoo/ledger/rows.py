@@ -15,9 +15,8 @@ from genzoo.ledger.sources import Source, parse_source
 from genzoo.schema import limits
 
 LARGEST = 1 << 31  # bytes of weights: they are read into memory as a whole (rule R8)
-LEDGER_CAP = (
-    1 << 20
-)  # bytes of a zoo.toml: some 600 rows with all their scores, read in a fraction of a second
+# bytes of a zoo.toml: some 600 rows with all their scores, read in a fraction of a second
+LEDGER_CAP = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +32,8 @@ class Score:
     )
     n: int = field(default=0, metadata=limits(0, 10**12))  # images measured, 0 where that has no meaning
     stderr: float | None = field(default=None, metadata=limits(0))
-    blocks: int | None = field(
-        default=None, metadata=limits(1, 10**12)
-    )  # independent groups of images that stderr counts
+    # independent groups of images that stderr counts
+    blocks: int | None = field(default=None, metadata=limits(1, 10**12))
     subject: str = ""  # whose images: the model's name, or "train" for the floor that real images reach
     data: str = ""
     split: str = ""

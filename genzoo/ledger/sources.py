@@ -77,18 +77,16 @@ def _package(text: str, rest: str) -> PackageSource:
 
 
 def _folder(text: str, rest: str, base: Path) -> Path:
-    if re.match(
-        r"[/\\]{2}", rest
-    ):  # Windows would send the user's name and a hash of the password to that host
+    # Windows would send the user's name and a hash of the password to that host
+    if re.match(r"[/\\]{2}", rest):
         raise LedgerError(
             f"source {text!r} names another host or a device", "mount the share, and name a path in it"
         )
     if PurePosixPath(rest).is_absolute() or PureWindowsPath(rest).is_absolute():
         if ".." in re.split(r"[/\\]", rest) or "\0" in rest:
             raise LedgerError(f"source {text!r} must not contain '..'")
-        return (
-            Path(rest) if Path(rest).is_absolute() else base / rest
-        )  # never in the folder where somebody happens to work
+        # never in the folder where somebody happens to work
+        return Path(rest) if Path(rest).is_absolute() else base / rest
     return base.joinpath(*relative_parts(rest, "source"))
 
 

@@ -161,10 +161,9 @@ def replace_table(text: str, name: str, block: str) -> str:
     Every other line stays. Of the table that goes, the comments that have a line to themselves are kept below
     the new block.
     """
-    lines, spans = (
-        text.split("\n"),
-        _spans(text, name),
-    )  # not splitlines: inside a string it would break at other signs too
+    # not splitlines: inside a string it would break at other signs too
+    lines = text.split("\n")
+    spans = _spans(text, name)
     kept = [line for first, last in spans for line in lines[first:last] if line.lstrip().startswith("#")]
     new = [*block.rstrip("\n").split("\n"), *kept]
     if not spans:
@@ -248,9 +247,8 @@ def _part(part: str) -> str:
         return part
     if part[0] == '"' and "\\" in part:
         try:
-            return str(
-                json.loads(part)
-            )  # the escapes of TOML are those of JSON, but for \U, which no name of ours needs
+            # the escapes of TOML are those of JSON, but for \U, which no name of ours needs
+            return str(json.loads(part))
         except ValueError:
             pass
     return part[1:-1]

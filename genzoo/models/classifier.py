@@ -30,9 +30,8 @@ class ClassifyingModel(Model):
     no part of it.
     """
 
-    any_size: ClassVar[bool] = (
-        False  # True: `_features` takes images of every size and brings them to its own
-    )
+    # True: `_features` takes images of every size and brings them to its own
+    any_size: ClassVar[bool] = False
 
     @classmethod
     def _place(cls) -> Family | None:

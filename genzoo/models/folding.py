@@ -183,14 +183,11 @@ def _with(layer: Any, norm: Any) -> nn.Module:
     """Return a copy of the convolution `layer` that is `layer` followed by `norm` in evaluation mode."""
     scale = torch.rsqrt(norm.running_var + norm.eps) * (1 if norm.weight is None else norm.weight)
     shift = (0 if norm.bias is None else norm.bias) - norm.running_mean * scale
-    of_outputs = (
-        (-1, 1, 1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1, 1, 1)
-    )  # the axis of the output channels
+    # the axis of the output channels
+    of_outputs = (-1, 1, 1) if isinstance(layer, nn.ConvTranspose2d) else (-1, 1, 1, 1)
     new = copy.copy(layer)
-    weight, bias = (
-        layer.weight * scale.view(of_outputs),
-        shift if layer.bias is None else layer.bias * scale + shift,
-    )
+    weight = layer.weight * scale.view(of_outputs)
+    bias = shift if layer.bias is None else layer.bias * scale + shift
     new._parameters = {"weight": nn.Parameter(weight), "bias": nn.Parameter(bias)}
     return new  # type: ignore[no-any-return]
 

@@ -23,9 +23,8 @@ _ABSENT |= {"sample_batches": _ABSENT["sample"], "bits_per_dim": _ABSENT["log_pr
 class LatentModel(Model):
     """A model that decodes a latent vector z into an image."""
 
-    prior: ClassVar[str] = (
-        "normal"  # "normal": z ~ N(0, I), interpolated on the sphere; "uniform": z ~ U(-1, 1), along a line
-    )
+    # "normal": z ~ N(0, I), interpolated on the sphere; "uniform": z ~ U(-1, 1), along a line
+    prior: ClassVar[str] = "normal"
 
     @property
     @abstractmethod
@@ -37,11 +36,10 @@ class LatentModel(Model):
         """Return `n` latent vectors (n, latent_size) float32 from the prior; vector i of a seed does not
         depend on n.
         """
-        count, start, step = (
-            check_count(n),
-            check_seed(seed),
-            1024,
-        )  # streams cost more memory than what is drawn from them
+        # streams cost more memory than what is drawn from them
+        count = check_count(n)
+        start = check_seed(seed)
+        step = 1024
         check_memory(count, 4 * self.latent_size)
         firsts = range(0, count, step)
         return torch.cat(

@@ -76,9 +76,8 @@ class LatentDropout(nn.Module):
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Return the map x (N, channels, …) of z (N, latent_size), what is kept scaled by 1 / (1 - rate)."""
         if self.training:
-            keep = (
-                torch.rand(len(x), x.shape[1], device=x.device) >= self.rate
-            )  # from the global generator, which the loop seeds
+            # from the global generator, which the loop seeds
+            keep = torch.rand(len(x), x.shape[1], device=x.device) >= self.rate
         else:
             keep = z.float() @ self.directions.T > self.threshold  # (N, channels)
         scale = keep.to(x.dtype) / (1 - self.rate)

@@ -69,9 +69,8 @@ class Model(nn.Module, ABC):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         for name, owners in _FINAL.items():
-            owner = next(
-                (base for base in cls.__mro__ if name in vars(base)), None
-            )  # a mixin that comes first overrides as well
+            # a mixin that comes first overrides as well
+            owner = next((base for base in cls.__mro__ if name in vars(base)), None)
             if owner is not None and f"{owner.__module__}.{owner.__qualname__}" not in owners:
                 raise CardError(
                     f"class {cls.__name__} overrides the public method {name}()",
@@ -166,9 +165,8 @@ class GenerativeModel(Model):
             math.prod(self.image_shape) * dtype.itemsize,
             "ask for fewer, or take them a few at a time with sample_batches(n)",
         )
-        images = torch.empty(
-            count, *self.image_shape, dtype=dtype, device=self.device
-        )  # once, not every batch and then their sum
+        # once, not every batch and then their sum
+        images = torch.empty(count, *self.image_shape, dtype=dtype, device=self.device)
         for place, batch in zip(images.split(self.decode_chunk), batches, strict=True):
             place.copy_(batch)
         return images
@@ -193,10 +191,8 @@ class GenerativeModel(Model):
 
     def _batches(self, n: int, seed: int, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
         for first in range(0, n, self.decode_chunk):
-            with (
-                neutral(),
-                folding_once(anew=False),
-            ):  # not across the yield, where the process is the caller's and weights may change
+            # not across the yield, where the process is the caller's and weights may change
+            with neutral(), folding_once(anew=False):
                 images = self._batch(n, seed, first, progress)
                 batch = quantise(images) if dtype == torch.uint8 else images.clone()
             yield batch

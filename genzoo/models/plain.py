@@ -13,15 +13,11 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-Forwards = Mapping[
-    type[nn.Module], Callable[..., Any]
-]  # the `forward` of each class, since a class can be patched as well
+# the `forward` of each class, since a class can be patched as well
+Forwards = Mapping[type[nn.Module], Callable[..., Any]]
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-_RENEWING = (
-    BasePruningMethod,
-    SpectralNorm,
-    WeightNorm,
-)  # hooks that set a weight from others before each call
+# hooks that set a weight from others before each call
+_RENEWING = (BasePruningMethod, SpectralNorm, WeightNorm)
 
 
 def is_plain(module: nn.Module, known: Forwards) -> bool:

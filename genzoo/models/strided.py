@@ -32,9 +32,8 @@ from torch.nn.functional import pad
 
 _KERNEL, _STRIDE, _PADDING = (4, 4), (2, 2), (1, 1)
 _NARROW = 16  # channels below which a matrix product of patches is too slim to pay
-_LARGEST = (
-    64  # positions of the smaller map up to which it pays: beyond, unfolding costs what the product gains
-)
+# positions of the smaller map up to which it pays: beyond, unfolding costs what the product gains
+_LARGEST = 64
 
 
 class StridedConv2d(nn.Conv2d):
@@ -67,9 +66,8 @@ class StridedConvTranspose2d(nn.ConvTranspose2d):
         x, weight, bias = _cast(input, self.weight, self.bias)
         if not projects:
             return _call(_Up, x, weight, bias)
-        y: Tensor = (x.flatten(1) @ _rows(weight)).unflatten(
-            1, (*self.kernel_size, self.out_channels)
-        )  # (N, rows, columns, out)
+        # (N, rows, columns, out)
+        y: Tensor = (x.flatten(1) @ _rows(weight)).unflatten(1, (*self.kernel_size, self.out_channels))
         return (y if bias is None else y + bias).permute(0, 3, 1, 2)
 
 
@@ -100,9 +98,8 @@ def _asked(ctx: Any) -> list[bool]:
     """Return for x, weight and bias whether the backward pass in progress is on its way to something through
     their gradient.
     """
-    nodes = [
-        node for node, _ in ctx.next_functions
-    ]  # of tensors alone; a bias that is None comes last and has no node
+    # of tensors alone; a bias that is None comes last and has no node
+    nodes = [node for node, _ in ctx.next_functions]
     return [
         *(needed and _leads_on(node) for needed, node in zip(ctx.needs_input_grad, nodes, strict=False)),
         False,
@@ -240,10 +237,8 @@ def _up_by_blocks(y: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         .reshape(4 * channels, maps, 3, 3)
         .contiguous(memory_format=torch.channels_last)
     )
-    blocks = torch.conv2d(
-        y, kernel, None if bias is None else bias.repeat(4), 1, 1
-    )  # (N, 4·C, h, w), channels in the order a, b, c
-    rows = (
-        blocks.permute(0, 2, 3, 1).reshape(n, height, width, 2, 2 * channels).transpose(2, 3)
-    )  # (N, h, a, w, b·C)
+    # (N, 4·C, h, w), channels in the order a, b, c
+    blocks = torch.conv2d(y, kernel, None if bias is None else bias.repeat(4), 1, 1)
+    # (N, h, a, w, b·C)
+    rows = blocks.permute(0, 2, 3, 1).reshape(n, height, width, 2, 2 * channels).transpose(2, 3)
     return rows.reshape(n, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)

@@ -26,13 +26,8 @@ from genzoo.process import undisturbed
 
 FORMAT = 1
 STORAGE = {"float32": torch.float32, "float16": torch.float16}
-_DRAWS = (
-    "normal_",
-    "uniform_",
-    "random_",
-    "bernoulli_",
-    "exponential_",
-)  # methods of a tensor that fill it at random
+# methods of a tensor that fill it at random
+_DRAWS = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")
 
 
 def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "float32") -> bytes:

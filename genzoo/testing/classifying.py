@@ -32,10 +32,8 @@ def check_classifying(model: ClassifyingModel) -> None:
     hold(known, "a classifier tells at least 2 classes apart", repr(model.classes), f"{name}.classes")
     with untouched(model, f"{name}._features"):
         _check_features(model, name)
-    law, look = (
-        "wrong images are an ArgumentError",
-        f"{name}.features: write _features and leave features alone",
-    )
+    law = "wrong images are an ArgumentError"
+    look = f"{name}.features: write _features and leave features alone"
     channels, height, width = model.image_shape
     wrong: dict[str, Any] = {
         "no batch": torch.zeros(channels, height, width),
@@ -55,10 +53,8 @@ def _check_features(model: ClassifyingModel, name: str) -> None:
         rows, told = model.features(images), model.log_probs(images)
     with fresh_noise(2):
         again = model.features(images), model.features(images[1:2])
-    law, look = (
-        "the features of an image depend on that image alone",
-        f"noise or batch statistics in {name}._features",
-    )
+    law = "the features of an image depend on that image alone"
+    look = f"noise or batch statistics in {name}._features"
     finite = bool(torch.isfinite(rows).all()) and bool(torch.isfinite(told).all())
     hold(
         finite,

@@ -151,10 +151,8 @@ def _check_same(one: Tensor, other: Tensor, law: str, look: str) -> None:
 
 def _check_arguments(model: DensityModel, name: str) -> None:
     channels, height, width = model.image_shape
-    law, look = (
-        "wrong images are an ArgumentError",
-        f"{name}.log_prob: write _log_prob and leave log_prob alone",
-    )
+    law = "wrong images are an ArgumentError"
+    look = f"{name}.log_prob: write _log_prob and leave log_prob alone"
     wrong: dict[str, Any] = {
         "another shape": torch.zeros(1, channels, height, width + 1),
         "no batch": torch.zeros(channels, height, width),

@@ -36,9 +36,8 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
             "rate, optimizer and turns of the recipe",
         )
     _check_apart(found, look)
-    images = (
-        (Draws(0, 0, 4).uniform(*model.image_shape) < 0.5).float().to(model.device)
-    )  # black and white: every model takes these
+    # black and white: every model takes these
+    images = (Draws(0, 0, 4).uniform(*model.image_shape) < 0.5).float().to(model.device)
     modes = {module: module.training for module in model.modules()}
     state = {key: value.clone() for key, value in model.state_dict().items()}
     try:

@@ -108,10 +108,8 @@ def _check_samples(model: GenerativeModel, look: str) -> None:
 
 
 def _check_arguments(model: GenerativeModel, name: str) -> None:
-    law, look = (
-        "a wrong n or seed is an ArgumentError",
-        f"{name}.sample: write _sample and leave sample to its base class",
-    )
+    law = "a wrong n or seed is an ArgumentError"
+    look = f"{name}.sample: write _sample and leave sample to its base class"
     for n in BAD_COUNTS:
         refuses(lambda n=n: model.sample(n, seed=0), ArgumentError, law, f"sample({n!r})", look)  # type: ignore[misc]
     for seed in BAD_SEEDS:

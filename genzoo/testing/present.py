@@ -35,10 +35,8 @@ def check_present(model: M, answer: Callable[[M], Tensor], look: str) -> None:
         parameter.data.mul_(SHRINKING)
     now, expected = answer(changed), answer(_rebuilt(changed))
     off = float((now - expected).detach().abs().max()) / max(float(expected.detach().abs().max()), 1e-6)
-    law, seen = (
-        "a model answers from its present weights",
-        f"an answer that is off by {off:.2g} after they changed by parameter.data",
-    )
+    law = "a model answers from its present weights"
+    seen = f"an answer that is off by {off:.2g} after they changed by parameter.data"
     hold(
         off < CLOSE,
         law,

@@ -123,10 +123,8 @@ def check_weights(card: Card, model: Model) -> None:
     except Exception as error:
         seen = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
         raise LawError("a model can be loaded from its own weights", seen, look) from error
-    law, hidden = (
-        "a loaded model gives the outputs of the saved one",
-        f"state of {type(model).__name__} that is no parameter or buffer",
-    )
+    law = "a loaded model gives the outputs of the saved one"
+    hidden = f"state of {type(model).__name__} that is no parameter or buffer"
     hold(golden.record(loaded) == first, law, "other numbers", hidden)
 
 
@@ -177,10 +175,8 @@ class _Builds:
 
 
 def _builds(card: Card, config: dict[str, Any]) -> bool:
-    with (
-        contextlib.suppress(Exception),
-        torch.device("meta"),
-    ):  # no memory, no time: only whether it is allowed
+    # no memory, no time: only whether it is allowed
+    with contextlib.suppress(Exception), torch.device("meta"):
         card.replace(config={}).build(**config)
         return True
     return False

@@ -34,11 +34,10 @@ _REMEDY = (
     f"try a lower rate.discriminator, augment=color,translation,cutout, {hack('instance-noise')}, "
     f"or {hack('soft-labels')}"
 )
-HEAD_START, BURST, EVERY = (
-    25,
-    100,
-    500,
-)  # rounds at the start, turns of D, rounds from one burst to the next (the WGAN code)
+# rounds at the start, turns of D, rounds from one burst to the next (the WGAN code)
+HEAD_START = 25
+BURST = 100
+EVERY = 500
 
 
 @players.register
@@ -122,9 +121,8 @@ class AdversarialGame:
         self.auxiliary = Auxiliary(model, recipe.labels, recipe.seed) if recipe.labels else None
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
         self._noise_at, self._noisy = recipe.noise, recipe.instance_noise > 0
-        self._deviation = torch.zeros(
-            (), device=model.device
-        )  # a tensor, since a recorded turn reads memory, not Python's numbers
+        # a tensor, since a recorded turn reads memory, not Python's numbers
+        self._deviation = torch.zeros((), device=model.device)
         self._handed_on: Tensor | None = None
 
     @property
@@ -234,10 +232,8 @@ def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> Non
     norms = [m for m in model.generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
-    noise, modes = (
-        generator("batch statistics", device=model.device),
-        {m: m.training for m in model.generator.modules()},
-    )
+    noise = generator("batch statistics", device=model.device)
+    modes = {m: m.training for m in model.generator.modules()}
     momenta = {norm: norm.momentum for norm in norms}
     for norm in norms:
         norm.reset_running_stats()

@@ -54,9 +54,8 @@ def translation(images: Tensor, noise: torch.Generator, share: float = 1 / 8) ->
 
 def cutout(images: Tensor, noise: torch.Generator, share: float = 1 / 2) -> Tensor:
     """Paint a grey box, half as high and wide as the image, at a random place (partly outside, at times)."""
-    keep = ~(
-        _band(images, 2, share, noise)[:, :, None] & _band(images, 3, share, noise)[:, None, :]
-    )  # (N, H, W)
+    # (N, H, W)
+    keep = ~(_band(images, 2, share, noise)[:, :, None] & _band(images, 3, share, noise)[:, None, :])
     return torch.where(keep[:, None], images, images.new_full((), GREY))
 
 

@@ -30,9 +30,8 @@ class Auxiliary(nn.Module):
     def __init__(self, model: ImplicitModel, classes: int, seed: int) -> None:
         super().__init__()
         leaves = [layer for layer in model.discriminator.modules() if not list(layer.children())]
-        self._last = [layer for layer in leaves if any(p.ndim > 1 for p in layer.parameters())][
-            -1:
-        ]  # in a list: D's, not ours
+        # in a list: D's, not ours
+        self._last = [layer for layer in leaves if any(p.ndim > 1 for p in layer.parameters())][-1:]
         with torch.no_grad(), model.evaluating(), self.watching() as hidden:
             model._discriminate(torch.zeros(1, *model.image_shape, device=model.device))
         with torch.random.fork_rng(devices=[]):

@@ -80,9 +80,8 @@ def _take(stack: contextlib.ExitStack, folder: Path) -> None:
     except HeldError as error:
         since = ""
         with contextlib.suppress(OSError):
-            since = time.strftime(
-                " since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime)
-            )  # when its holder signed it
+            # when its holder signed it
+            since = time.strftime(" since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime))
         raise TrainingError(
             f"another run is at work in {folder}: {error.holder}{since}",
             "choose another --out, or wait until that run has ended",
@@ -148,9 +147,8 @@ def seal(run: Run, weights: Path) -> None:
     """Note that the run is finished and published, and from which checkpoint, so that it need not be done
     again.
     """
-    with contextlib.suppress(
-        GenzooError
-    ):  # everything is published; without the note it would be done once more
+    # everything is published; without the note it would be done once more
+    with contextlib.suppress(GenzooError):
         atomic_write(run.folder / SEAL, json.dumps(_told(run, weights), indent=2, sort_keys=True).encode())
 
 

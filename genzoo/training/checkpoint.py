@@ -107,9 +107,8 @@ def write(
             }
     blob = encode(tensors, facts)
     if keep:
-        with contextlib.suppress(
-            OSError, GenzooError
-        ):  # an earlier one is a comfort; the new one must not fail for its sake
+        # an earlier one is a comfort; the new one must not fail for its sake
+        with contextlib.suppress(OSError, GenzooError):
             _keep(path)
     atomic_write(path, blob)
 
@@ -142,9 +141,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
         facts = parse(Facts, told, "its facts")
         if facts.step > facts.steps:
             raise ValueError(f"step {facts.step:,} of {facts.steps:,}")
-        if (
-            facts.sha256 != _digest(tensors, facts) or _text(facts) != text
-        ):  # a key twice, another spelling: nothing that was not written
+        # a key twice, another spelling: nothing that was not written
+        if facts.sha256 != _digest(tensors, facts) or _text(facts) != text:
             raise ValueError("its bytes are not those that were written")
     except (CheckpointError, StorageError):
         raise

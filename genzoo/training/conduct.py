@@ -60,10 +60,8 @@ def conduct(
         keep_freed_memory()
     world = enter(chosen.device)
     folder = Path(out or Path("runs") / card.name).expanduser()
-    with (
-        hold(folder, world),
-        prepared(folder) if world.writes else nullcontext(),
-    ):  # before anything is decoded
+    # before anything is decoded
+    with hold(folder, world), prepared(folder) if world.writes else nullcontext():
         source = data if data is not None else recipe.data
         with once():
             settle_shape(source, config)

@@ -25,9 +25,8 @@ from genzoo.hacks import hack
 from genzoo.training.averages import Averages
 from genzoo.training.players import Player
 
-PATIENCE = (
-    200  # rounds over which a mean loss must stay below a player's floor, and of one mean of a critic's curve
-)
+# rounds over which a mean loss must stay below a player's floor, and of one mean of a critic's curve
+PATIENCE = 200
 EXAMINED = 50  # rounds from one examination to the next
 # norm of a player's gradient; hack 10 says 100, which healthy nets with batch norm and small weights pass for
 # long
@@ -70,9 +69,8 @@ class Doctor:
         self._curves: dict[str, list[float]] = {
             name: [] for name, player in self.players.items() if player.distance
         }
-        self._seen: dict[
-            str, Tensor
-        ] = {}  # by the name of what was examined: a few numbers of the examination before
+        # by the name of what was examined: a few numbers of the examination before
+        self._seen: dict[str, Tensor] = {}
 
     def look(self, step: int, losses: Mapping[str, float]) -> list[Finding]:
         """Return what is newly found after round `step` - 1 with these losses.

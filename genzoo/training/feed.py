@@ -75,9 +75,8 @@ def moved(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
     edge is repeated.
     """
     height, width = images.shape[2:]
-    rows = (torch.arange(height, device=images.device) - down).clamp(
-        0, height - 1
-    )  # (N, H): the row each pixel comes from
+    # (N, H): the row each pixel comes from
+    rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)
     columns = (torch.arange(width, device=images.device) - right).clamp(0, width - 1)  # (N, W)
     numbers = torch.arange(len(images), device=images.device)[:, None, None]
     return images.permute(0, 2, 3, 1)[numbers, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -135,9 +135,8 @@ class Run:
         self, player: Player, turn: int, images: torch.Tensor, *labels: torch.Tensor | None
     ) -> torch.Tensor:
         key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
-        seed_global(
-            mix("modules", *key), self.settings.device
-        )  # dropout inside a network draws from the global generator
+        # dropout inside a network draws from the global generator
+        seed_global(mix("modules", *key), self.settings.device)
         if player.before_turn is not None:
             player.before_turn(self.step)
         if self.recorder.plays(player):

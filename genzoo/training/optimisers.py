@@ -42,9 +42,8 @@ def _make(kind: str, parameters: list[torch.nn.Parameter], rate: float, recipe: 
         return RMSprop(parameters, lr=rate, foreach=True)
     if kind == "sgd":
         return SGD(parameters, lr=rate, fused=True)
-    return Adam(
-        parameters, lr=rate, betas=recipe.betas, fused=True
-    )  # fused: one pass over memory instead of a dozen
+    # fused: one pass over memory instead of a dozen
+    return Adam(parameters, lr=rate, betas=recipe.betas, fused=True)
 
 
 class Muon(torch.optim.Muon):

@@ -239,9 +239,8 @@ def leave(exit_code: int) -> None:
     if not (dist.is_available() and dist.is_initialized()):
         return
     if exit_code == 0:
-        with contextlib.suppress(
-            RuntimeError
-        ):  # the others have gone, or are still at work on what this one has no part in
+        # the others have gone, or are still at work on what this one has no part in
+        with contextlib.suppress(RuntimeError):
             dist.barrier()
             dist.destroy_process_group()
     for stream in (sys.stdout, sys.stderr):

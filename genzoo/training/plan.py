@@ -32,9 +32,8 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
     config_keys = {f.name for f in dataclasses.fields(card.load_class().Config)}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     config: dict[str, Any] = dict(card.config)
-    for key, value in sorted(
-        settings.items(), key=lambda item: "." in item[0]
-    ):  # "rate" for all, then "rate.generator" for one
+    # "rate" for all, then "rate.generator" for one
+    for key, value in sorted(settings.items(), key=lambda item: "." in item[0]):
         table, dot, player = key.partition(".")
         if dot and table in _TABLES:
             changes[table] = {**changes.get(table, getattr(base, table)), player: value}

@@ -24,9 +24,8 @@ from genzoo.training.settings import Settings
 # state
 WARM = 3
 
-Gradients = Callable[
-    ..., Tensor
-]  # of (player, noise, images, *labels): computes the gradients and returns the loss
+# of (player, noise, images, *labels): computes the gradients and returns the loss
+Gradients = Callable[..., Tensor]
 
 
 @dataclass
@@ -78,14 +77,11 @@ class Recorder:
     def _record(self, player: Player, given: list[Tensor | None]) -> _Recorded:
         inputs = [None if tensor is None else tensor.clone() for tensor in given]
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(
-            self._noise
-        )  # dropout's generator, the default one, is registered by torch
+        # dropout's generator, the default one, is registered by torch
+        graph.register_generator_state(self._noise)
         try:
-            with (
-                torch.cuda.device(self._device),
-                torch.cuda.graph(graph, pool=self._pool),
-            ):  # which may be the second GPU
+            # which may be the second GPU
+            with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool):
                 loss = self._gradients(player, self._noise, *inputs)  # nothing is computed yet
         except RuntimeError as error:
             reason = str(error).splitlines()[0]

@@ -13,12 +13,8 @@ from genzoo.show import tell
 
 # A person, and what schedulers send before they kill. Windows has but some of them.
 _ALWAYS = ("SIGINT", "SIGTERM", "SIGBREAK")
-_UNLESS_HANDLED = (
-    "SIGHUP",
-    "SIGUSR1",
-    "SIGUSR2",
-    "SIGXCPU",
-)  # a program that calls us may have plans of its own for these
+# a program that calls us may have plans of its own for these
+_UNLESS_HANDLED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 
 
 class Wish:

@@ -21,19 +21,10 @@ from genzoo.recipe import FACTS, Recipe
 from genzoo.training.checkpoint import Facts
 from genzoo.training.settings import Settings
 
-SWITCHES = (
-    "precision",
-    "channels_last",
-    "compile",
-    "cuda_graphs",
-)  # "auto" is the machine's choice; what came of it is compared
-_ELSEWHERE = (
-    "data",
-    "steps",
-    "storage",
-    "watch",
-    "licence",
-)  # keys that decide no bits, or are compared in another way
+# "auto" is the machine's choice; what came of it is compared
+SWITCHES = ("precision", "channels_last", "compile", "cuda_graphs")
+# keys that decide no bits, or are compared in another way
+_ELSEWHERE = ("data", "steps", "storage", "watch", "licence")
 
 
 def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:

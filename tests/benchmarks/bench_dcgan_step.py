@@ -154,10 +154,8 @@ def main() -> None:
     seconds = {name: median(results[name], "seconds") for name in results}
     rows = [(name, args.batch / value, value) for name, value in seconds.items()]
     nets = f"64 × 64, widths {args.width}/{args.discriminator_width}, batch {args.batch}"
-    title, columns = (
-        f"DCGAN step, {nets}: {ratio:.2f} times the usual loop",
-        ("loop", "images/s", "seconds a step"),
-    )
+    title = f"DCGAN step, {nets}: {ratio:.2f} times the usual loop"
+    columns = ("loop", "images/s", "seconds a step")
     report(title, machine(args.device), columns, rows, {"ratio": ratio, "rounds": results})
 
 

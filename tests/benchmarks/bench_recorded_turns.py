@@ -42,9 +42,8 @@ def milliseconds(name: str, graphs: str, args: argparse.Namespace) -> float:
         settle(recipe, args.device),
         Path(tempfile.mkdtemp()),
     )
-    wait = (
-        torch.cuda.synchronize if args.device != "cpu" else lambda: None
-    )  # a CPU records nothing: both columns are alike
+    # a CPU records nothing: both columns are alike
+    wait = torch.cuda.synchronize if args.device != "cpu" else lambda: None
     for _ in range(args.warm):
         run.play_round()
     wait()

@@ -152,10 +152,8 @@ def main() -> None:
         f"64 × 64, widths {args.width}/{args.discriminator_width}, {args.norm} norm, batch "
         f"{args.batch}, {args.critic} critic update(s)"
     )
-    title, columns = (
-        f"WGAN-GP step, {nets}: {ratio:.2f} times the usual loop",
-        ("loop", "images/s", "seconds a step"),
-    )
+    title = f"WGAN-GP step, {nets}: {ratio:.2f} times the usual loop"
+    columns = ("loop", "images/s", "seconds a step")
     report(title, machine(args.device), columns, rows, {"ratio": ratio, "rounds": results})
 
 

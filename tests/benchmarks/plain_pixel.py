@@ -96,10 +96,8 @@ class RowLSTM(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
-        self.inputs, self.states = (
-            MaskedConv(2 * width, 4 * width, (1, 3), "B"),
-            nn.Conv1d(width, 4 * width, 3, padding=1, bias=False),
-        )
+        self.inputs = MaskedConv(2 * width, 4 * width, (1, 3), "B")
+        self.states = nn.Conv1d(width, 4 * width, 3, padding=1, bias=False)
         self.up = nn.Conv2d(width, 2 * width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -118,10 +116,8 @@ class DiagonalLSTM(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
-        self.inputs, self.states = (
-            nn.Conv2d(2 * width, 4 * width, 1),
-            nn.Conv1d(width, 4 * width, 2, bias=False),
-        )
+        self.inputs = nn.Conv2d(2 * width, 4 * width, 1)
+        self.states = nn.Conv1d(width, 4 * width, 2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         height, wide = x.shape[2:]
@@ -139,11 +135,9 @@ class DiagonalLSTM(nn.Module):
 class DiagonalBiLSTM(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.right, self.left, self.up = (
-            DiagonalLSTM(width),
-            DiagonalLSTM(width),
-            nn.Conv2d(width, 2 * width, 1),
-        )
+        self.right = DiagonalLSTM(width)
+        self.left = DiagonalLSTM(width)
+        self.up = nn.Conv2d(width, 2 * width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         left = self.left(x.flip(3)).flip(3)

@@ -94,9 +94,8 @@ class TestList:
             Score(value=v, kind="iwae", stderr=0.2, protocol=f"K = {k}", **about)
             for v, k in ((84.6, 50), (83.4, 5000))
         )
-        fewer = Score(
-            **{**about, "n": 3}, value=80.0, kind="iwae", protocol="K = 1"
-        )  # of other images: no rival
+        # of other images: no rival
+        fewer = Score(**{**about, "n": 3}, value=80.0, kind="iwae", protocol="K = 1")
         bits = Score(**{**about, "unit": "bits/dim"}, value=0.1, kind="iwae")
         assert leading_words(scored(elbo, bits, loose, tight, fewer)) == "nll ≤ 83.4 ± 0.2 nats, K = 5000"
         assert leading_words(scored(elbo, bits)) == "nll ≤ 90.1 nats"

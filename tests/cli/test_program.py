@@ -340,9 +340,8 @@ class TestStreams:
             assert [line.split("'")[1] for line in lines] == ["ill", "iller"]
         states = {row["plugin"]: row["state"] for row in json.loads(own_site("plugins", "--json").stdout)}
         expected = {"toy-box": "loaded", "ill": "broken", "iller": "broken"}
-        assert {
-            name: states[name] for name in expected
-        } == expected  # whatever else is installed where the tests run
+        # whatever else is installed where the tests run
+        assert {name: states[name] for name in expected} == expected
 
     @pytest.mark.skipif(os.name == "nt", reason="a pipe of the shell")
     @pytest.mark.parametrize(
@@ -357,9 +356,8 @@ class TestStreams:
             os.close(write)
         _, err = process.communicate(timeout=300)
         assert "Traceback" not in err and "Exception ignored" not in err and "rror" not in err
-        assert process.returncode == (
-            "--help" in args
-        )  # the work is done; click gives up where it prints itself
+        # the work is done; click gives up where it prints itself
+        assert process.returncode == ("--help" in args)
 
     @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a full disk to write to")
     def test_a_full_disk_under_stdout_is_told(self, site):

@@ -53,9 +53,8 @@ RAW = [
 ]
 HOSTILE = "bad" + "".join(RAW)
 SHORT = f"w\x1b[31m{MARK}\r{MARK}\n{MARK}\u202e{MARK}"
-LINE = HOSTILE.replace(
-    f"\n{MARK}", ""
-)  # where others print it: a filter of a whole stream must let line breaks pass
+# where others print it: a filter of a whole stream must let line breaks pass
+LINE = HOSTILE.replace(f"\n{MARK}", "")
 BYTES = os.fsdecode(b"\xff\x9b1m" + MARK.encode() + b"\x1b[35m" + MARK.encode())
 HUGE = ("\x1b[32m" + MARK) * 1200
 OURS = re.compile(r"\r\n|\r|\x1b\[A|\x1b\[(?:0|1|3[1-7])m")
@@ -81,9 +80,8 @@ def on_terminal(site, *args, python=("-m", "genzoo"), env=None):
     """Run the program with both streams on a pseudo-terminal; return the exit code and all that was
     written."""
     ours, theirs = os.openpty()
-    fcntl.ioctl(
-        theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0)
-    )  # no bar is drawn on a terminal without columns
+    # no bar is drawn on a terminal without columns
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     process = subprocess.Popen(
         [sys.executable, *python, *args],
         stdin=subprocess.DEVNULL,

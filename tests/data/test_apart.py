@@ -156,9 +156,8 @@ def assert_apart(train, fit, valid, test):
     """Hold that no image that is learned from is judged by: tests are apart from all, validation from what
     `validation=true` trains on."""
     assert train and not train & test and not fit & test and not valid & test and not fit & valid
-    assert (
-        not valid or valid | fit >= train or not valid & train
-    )  # validation is a part of training, or a set of its own
+    # validation is a part of training, or a set of its own
+    assert not valid or valid | fit >= train or not valid & train
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -269,9 +268,8 @@ def test_a_split_that_a_set_of_the_hub_has_not(given):
         len(open_data(given.hub(train=range(30), test=range(3)), split=split))
         for split in ("train", "fit", "valid")
     ]
-    assert (
-        sides[0] == 30 == sides[1] + sides[2] and 0 < sides[2] < 15
-    )  # a share of the training split, whatever is held out elsewhere
+    # a share of the training split, whatever is held out elsewhere
+    assert sides[0] == 30 == sides[1] + sides[2] and 0 < sides[2] < 15
     assert (
         len(open_data(given.hub(train=range(30), test=range(3), validation=range(30, 40)), split="valid"))
         == 10

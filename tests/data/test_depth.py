@@ -33,9 +33,8 @@ def save(folder, name, array, **options):
 )
 def test_the_largest_number_of_a_folder_says_which_is_white(folder, form, high, bits, capsys):
     save(folder, f"bright.{form}", (RAMP * high).astype(np.uint16))
-    save(
-        folder, f"dark.{form}", (RAMP * high / 4).astype(np.uint16)
-    )  # stays dark: no image is stretched by itself
+    # stays dark: no image is stretched by itself
+    save(folder, f"dark.{form}", (RAMP * high / 4).astype(np.uint16))
     white = 2**bits - 1
     assert values(folder) == [round(int(high / 4) * 255 / white), round(high * 255 / white)]
     said = capsys.readouterr().err
@@ -52,9 +51,8 @@ def test_bits_can_be_said(folder, monkeypatch, capsys):
     save(folder, "a.png", (RAMP * 4095).astype(np.uint16))
     assert values(folder) == [255]
     monkeypatch.setenv("GENZOO_BITS", "16")
-    assert (
-        values(folder) == [16] and capsys.readouterr().err.count("\n") == 1
-    )  # not from the cache, and no guess to tell of
+    # not from the cache, and no guess to tell of
+    assert values(folder) == [16] and capsys.readouterr().err.count("\n") == 1
     monkeypatch.setenv("GENZOO_BITS", "10")
     with pytest.raises(DataError, match=r"1 with values above 1,023 \(GENZOO_BITS=10\)"):
         values(folder)
@@ -65,9 +63,8 @@ def test_bits_can_be_said(folder, monkeypatch, capsys):
 
 
 def test_what_files_declare_is_believed(folder):
-    (folder / "a.pgm").write_bytes(
-        b"P5 20 16 4095\n" + (RAMP * 2000).astype(">u2").tobytes()
-    )  # 12 bits, and dark
+    # 12 bits, and dark
+    (folder / "a.pgm").write_bytes(b"P5 20 16 4095\n" + (RAMP * 2000).astype(">u2").tobytes())
     assert values(folder) == [round(2000 * 255 / 4095)]
 
 
@@ -168,9 +165,8 @@ def test_every_page_of_a_tiff_is_an_image(folder, compression, capsys, monkeypat
     Image.new("L", (20, 16), 255).save(folder / "other.png")
     assert values(folder) == [*range(0, 250, 5), 255]
     assert "1 file of several pages: each page is an image, 50 together" in capsys.readouterr().err
-    train, test = (
-        open_data(folder, image_shape=SHAPE, split=split) for split in ("train", "test")
-    )  # from the cache
+    # from the cache
+    train, test = (open_data(folder, image_shape=SHAPE, split=split) for split in ("train", "test"))
     assert len(train) + len(test) == 51 and len(test) > 0
     assert not {image.tobytes() for image in train.pixels} & {image.tobytes() for image in test.pixels}
     assert sorted(int(image.max()) for part in (train, test) for image in part.pixels) == [

@@ -49,11 +49,8 @@ def test_an_array_is_images(given):
 def test_grey_and_binary_arrays():
     assert open_data(PIXELS[..., 0]).shape == (1, 6, 5)
     assert set(np.unique(open_data(PIXELS[..., 0] > 99).pixels)) == {0, 255}
-    assert open_data(np.zeros((9, 1, 8, 3), np.uint8)).shape == (
-        1,
-        8,
-        3,
-    )  # channels in the second place are preferred
+    # channels in the second place are preferred
+    assert open_data(np.zeros((9, 1, 8, 3), np.uint8)).shape == (1, 8, 3)
 
 
 @pytest.mark.parametrize(

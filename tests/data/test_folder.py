@@ -59,9 +59,8 @@ def test_a_second_look_decodes_nothing(photos, decoded):
     second = open_data(photos, image_shape=SHAPE)
     test = open_data(photos, image_shape=SHAPE, split="test", held_out=0.3)
     assert len(decoded) == 40 and np.array_equal(first.pixels, second.pixels) and len(test) > 4
-    assert not second.pixels.flags.writeable and np.shares_memory(
-        first.pixels, second.pixels
-    )  # one array for all who look
+    # one array for all who look
+    assert not second.pixels.flags.writeable and np.shares_memory(first.pixels, second.pixels)
     assert test.pixels.base is second.pixels.base
     open_data(photos, image_shape=(1, 8, 8))
     assert len(decoded) == 80

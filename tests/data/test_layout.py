@@ -228,11 +228,12 @@ def test_copies_across_the_folders_of_splits_are_told(tree, capsys):
         ("test/b/8.png", "val/b/1.png"),
     ):
         (root / copy).write_bytes((root / held).read_bytes())
+    # as published
     assert [len(open_data(root, image_shape=SHAPE, split=split)) for split in ("train", "valid", "test")] == [
         14,
         12,
         13,
-    ]  # as published
+    ]
     said = capsys.readouterr().err
     assert said.count("2 training images lie as exact copies among those that are held out") == 1
     assert "(one of them: train/a/8.png)" in said
@@ -241,9 +242,8 @@ def test_copies_across_the_folders_of_splits_are_told(tree, capsys):
 def test_labels_follow_images_whose_place_their_content_gives(tree):
     root = tree(*spread("ape", "cat", "dog", count=12))
     for i in (3, 4):
-        (root / "dog" / f"copy {i}.png").write_bytes(
-            (root / "cat" / f"{i}.png").read_bytes()
-        )  # the same image, of two classes
+        # the same image, of two classes
+        (root / "dog" / f"copy {i}.png").write_bytes((root / "cat" / f"{i}.png").read_bytes())
 
     def sides():
         found = {}

@@ -285,9 +285,8 @@ def test_want_of_memory_is_no_fault_of_the_picture(make, monkeypatch, error):
     monkeypatch.setattr(decoding, "available", lambda: 100 * MB)
     with pytest.raises(DataError, match="there is not enough memory to decode a picture"):
         decode(file, (3, 8, 8))
-    monkeypatch.setattr(
-        decoding, "available", lambda: 10**10
-    )  # there is enough: the file asks for more than its pixels can need
+    # there is enough: the file asks for more than its pixels can need
+    monkeypatch.setattr(decoding, "available", lambda: 10**10)
     with pytest.raises(Skip, match="too large"):
         decode(file, (3, 8, 8))
 

@@ -39,20 +39,8 @@ def test_digits_are_there_without_anything():
         and set(train.labels) == set(range(10)) == set(test.labels)
     )
     assert (train.pixels.min(), train.pixels.max()) == (0, 255) and "CC BY 4.0" in train.facts["terms"]
-    assert test.labels[:12].tolist() == [
-        9,
-        9,
-        0,
-        2,
-        0,
-        6,
-        0,
-        9,
-        5,
-        9,
-        5,
-        6,
-    ]  # these images stay held out for ever
+    # these images stay held out for ever
+    assert test.labels[:12].tolist() == [9, 9, 0, 2, 0, 6, 0, 9, 5, 9, 5, 6]
     digest = hashlib.sha256(train.pixels.tobytes() + test.pixels.tobytes()).hexdigest()
     assert digest == "d52bffe4f07a0ff31d0775605ac256a1fda3720daab52402ff8d9138206acadf"
 
@@ -136,9 +124,8 @@ def test_cifar_comes_out_of_its_mosaics_in_order(cifar):
     assert np.array_equal(train.pixels, cifar[:5000].transpose(0, 3, 1, 2)) and np.array_equal(
         train.labels, np.arange(5000) // 1000
     )
-    assert (
-        np.array_equal(test.pixels, cifar[5000:].transpose(0, 3, 1, 2)) and len(test.labels) == 1000
-    )  # nothing lossy
+    # nothing lossy
+    assert np.array_equal(test.pixels, cifar[5000:].transpose(0, 3, 1, 2)) and len(test.labels) == 1000
     assert "first 1,000" in test.facts["note"] and np.shares_memory(open_data("cifar10").pixels, train.pixels)
 
 
@@ -185,9 +172,8 @@ def test_faces_are_divided_by_person(home, make):
         {people[round(float(v) * 100)] for v in part.attributes["Smiling"]} for part in (train, test)
     )
     assert len(train) + len(test) == 90 and not inside & outside and len(outside) > 2
-    assert len(np.unique(test.blocks)) == len(
-        outside
-    )  # photographs of one person are one block of the standard error
+    # photographs of one person are one block of the standard error
+    assert len(np.unique(test.blocks)) == len(outside)
     assert test.facts["decoder"].startswith("decoded by Pillow ") and "Huang" in test.facts["source"]
 
 
@@ -280,9 +266,8 @@ def test_a_file_is_fetched_once_and_kept(server, own_cache):
         Home.asked == ["/absent/x.bin", "/x.bin"]
         and (own_cache / "data" / "mnist" / "x.bin").read_bytes() == data
     )
-    (own_cache / "data" / "mnist" / "x.bin").write_bytes(
-        data[:-1] + b"?"
-    )  # harmed on the disk: it is fetched again
+    # harmed on the disk: it is fetched again
+    (own_cache / "data" / "mnist" / "x.bin").write_bytes(data[:-1] + b"?")
     assert fetch(file, "mnist") == data and len(Home.asked) == 4
 
 

@@ -77,9 +77,8 @@ def test_validation_images_are_a_part_of_train_and_none_of_test(count, share):
         for split in ("train", "valid", "fit")
     }
     assert parts["valid"] and parts["fit"] and not parts["valid"] & parts["fit"]
-    assert (
-        parts["valid"] | parts["fit"] == parts["train"]
-    )  # what recipes have always trained on stays what it was
+    # what recipes have always trained on stays what it was
+    assert parts["valid"] | parts["fit"] == parts["train"]
     if share:
         test = {x.tobytes() for x in hold_out(images, None, "test", share).pixels}
         assert not test & parts["train"] and len(test | parts["train"]) == count

@@ -76,14 +76,11 @@ def test_kid_grows_with_the_difference():
 
 def test_fid_of_known_gaussians():
     """Features whose sample means and covariances are exactly diagonal: |m|^2 + sum (s_x - s_y)^2."""
-    signs = torch.tensor(
-        [[a, b, c] for a in (-1.0, 1) for b in (-1.0, 1) for c in (-1.0, 1)]
-    ).double()  # covariance 8/7 I
+    # covariance 8/7 I
+    signs = torch.tensor([[a, b, c] for a in (-1.0, 1) for b in (-1.0, 1) for c in (-1.0, 1)]).double()
     unit = signs * (7 / 8) ** 0.5
-    x, y = (
-        unit * torch.tensor([1.0, 2.0, 3.0]),
-        unit * torch.tensor([2.0, 2.0, 5.0]) + torch.tensor([1.0, 0.0, -2.0]),
-    )
+    x = unit * torch.tensor([1.0, 2.0, 3.0])
+    y = unit * torch.tensor([2.0, 2.0, 5.0]) + torch.tensor([1.0, 0.0, -2.0])
     assert fid(x, y) == pytest.approx(5 + 1 + 0 + 4, rel=1e-12)
 
 
@@ -102,9 +99,8 @@ def test_fid_is_the_formula_of_the_paper(n, m):
     mixing = normal(20, 20, 5)
     x, y = normal(n, 20, 0) @ mixing, normal(m, 20, 1, shift=0.2)
     cx, cy = np.cov(x.numpy(), rowvar=False), np.cov(y.numpy(), rowvar=False)
-    values = np.linalg.eigvals(cx @ cy).real.clip(
-        0
-    )  # sqrtm of a singular product warns; its trace is the sum of these roots
+    # sqrtm of a singular product warns; its trace is the sum of these roots
+    values = np.linalg.eigvals(cx @ cy).real.clip(0)
     expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(cx) + np.trace(cy) - 2 * np.sqrt(values).sum()
     assert fid(x, y) == pytest.approx(float(expected), rel=1e-6)
     if min(n, m) > 20:
@@ -148,10 +144,8 @@ def test_prdc_control_figures_in_a_thousand_dimensions(capsys):
     """A small form of the control with 10,000 draws, whose figures `bench_quality.py --control` prints."""
     package = pytest.importorskip("prdc")
     x, y = normal(400, 1000, 0), normal(400, 1000, 1)
-    found, expected = (
-        prdc(x, y),
-        package.compute_prdc(real_features=y.numpy(), fake_features=x.numpy(), nearest_k=5),
-    )
+    found = prdc(x, y)
+    expected = package.compute_prdc(real_features=y.numpy(), fake_features=x.numpy(), nearest_k=5)
     capsys.readouterr()
     assert found._asdict() == pytest.approx(expected, rel=1e-12)
     assert (

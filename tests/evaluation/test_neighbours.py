@@ -72,14 +72,12 @@ class TestMirrored:
 
     def test_against_brute_force(self):
         samples, train = images(5), images(12, seed=1)
-        train[3] = (
-            (train[3].float() + train[3].flip(2).float()).div(2).to(torch.uint8)
-        )  # near either way, and yet shown once
+        # near either way, and yet shown once
+        train[3] = (train[3].float() + train[3].flip(2).float()).div(2).to(torch.uint8)
         found = nearest_images(samples, train, k=6, mirrored=True)
         ways = [nearest_images(samples, way, k=12) for way in (train, train.flip(3))]
-        table = torch.stack(
-            [way.distances.gather(1, way.indices.argsort(1)) for way in ways]
-        )  # (2, 5, 12), by image
+        # (2, 5, 12), by image
+        table = torch.stack([way.distances.gather(1, way.indices.argsort(1)) for way in ways])
         least, way = table.min(0)
         expected, order = least.sort(dim=1)
         assert torch.allclose(found.distances, expected[:, :6], rtol=1e-12)

@@ -272,9 +272,8 @@ def test_the_number_of_2014_has_one_protocol(few):
         name: images.flatten(1) / 255
         for name, images in (("samples", scenes(40, 2)), ("train", TRAIN), ("test", TEST))
     }
-    value, stderr, sigma = parzen(
-        rows["samples"], rows["train"][100:120], rows["test"]
-    )  # those behind five sixths of 120
+    # those behind five sixths of 120
+    value, stderr, sigma = parzen(rows["samples"], rows["train"][100:120], rows["test"])
     assert (found[0].value, found[0].stderr) == (pytest.approx(value), pytest.approx(stderr))
     floor = parzen(rows["train"][subset(100, 40, 0, "parzen")], rows["train"][100:120], rows["test"])
     assert found[1].value == pytest.approx(floor.value)

@@ -114,11 +114,9 @@ def test_standings_rank_what_models_share():
 
 
 def test_standings_say_why_others_are_not_ranked():
-    a, b, bound = (
-        likelihood("a", 3.0),
-        likelihood("b", 1.0),
-        dataclasses.replace(likelihood("c", 0.1), kind="elbo"),
-    )
+    a = likelihood("a", 3.0)
+    b = likelihood("b", 1.0)
+    bound = dataclasses.replace(likelihood("c", 0.1), kind="elbo")
     shared, apart = standings([a, b, bound])
     assert shared == [[b, a]]
     assert [line.partition(":")[0] for line in apart] == [

@@ -73,9 +73,8 @@ def test_images_that_are_shown_are_held_out_and_suit_the_model():
     ) == {0.0, 1.0}
     with pytest.raises(ArgumentError, match="black and white only"):
         some_images(model, card, "digits", 5, seed=0)
-    own = (
-        np.random.default_rng(0).integers(0, 2, (30, 8, 8), dtype=np.uint8) * 255
-    )  # 8-bit by kind, black and white in fact
+    # 8-bit by kind, black and white in fact
+    own = np.random.default_rng(0).integers(0, 2, (30, 8, 8), dtype=np.uint8) * 255
     assert set(some_images(model, card, own, 2, seed=0)[0].unique().tolist()) == {0.0, 1.0}
 
 
@@ -104,9 +103,8 @@ def test_or_at_those_that_are_asked_for():
     assert "protocol differs" in difference(seeded[0], records_of(model, COINS, n=3, ks=[7])[0])
     with pytest.raises(ArgumentError, match="k must be a whole number of at least 1, not 0"):
         records_of(model, COINS, n=3, ks=[0])
-    assert (
-        len(score_model(model, coins("train"), coins("test"), "coins")) == 2
-    )  # a training run ends with the ELBO alone
+    # a training run ends with the ELBO alone
+    assert len(score_model(model, coins("train"), coins("test"), "coins")) == 2
 
 
 def test_a_split_is_measured_where_there_is_a_likelihood():
@@ -130,10 +128,8 @@ def test_validation_images_that_training_may_have_seen_are_called_so():
 
 
 def test_grey_images_of_ones_own_are_made_black_and_white_and_the_record_says_how():
-    model, own = (
-        toys.Bernoulli(toys.ToyConfig()),
-        np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8),
-    )
+    model = toys.Bernoulli(toys.ToyConfig())
+    own = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
     model = type("Coin", (toys.Bernoulli,), {"levels": 2})(toys.ToyConfig())
     card = toys.CARDS["coin"]
     with pytest.raises(ArgumentError, match=r"black and white only.*--binarise threshold or draw"):

@@ -46,9 +46,8 @@ def test_blocks_of_any_size_and_number():
     deviations = values - 4
     by_hand = math.sqrt(2 / 1 * (float(deviations[:3].sum()) ** 2 + float(deviations[3]) ** 2)) / 4
     assert mean_error(values, torch.tensor([7, 7, 7, 3])) == pytest.approx(by_hand)
-    assert (
-        mean_error(values, torch.zeros(4, dtype=torch.int64)) is None
-    )  # one stretch of film says nothing of others
+    # one stretch of film says nothing of others
+    assert mean_error(values, torch.zeros(4, dtype=torch.int64)) is None
     assert mean_error(values[:1]) is None
     assert (count_blocks(torch.tensor([5, 5, 1])), count_blocks(None)) == (2, None)
 

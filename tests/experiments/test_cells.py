@@ -177,9 +177,8 @@ def test_a_larger_budget_goes_on_and_other_measures_measure_again(tmp_path):
     first, _ = last()
     longer, played = last(budget=12)
     assert played == 1 and longer.cell.steps == 6
-    assert (
-        len((tmp_path / "narrow--minimax--0" / "log.jsonl").read_text().splitlines()) == 6
-    )  # went on, and did not begin anew
+    # went on, and did not begin anew
+    assert len((tmp_path / "narrow--minimax--0" / "log.jsonl").read_text().splitlines()) == 6
     fewer, measured = last(budget=12, n=12)
     assert measured == 1 and {record["n"] for record in fewer.records} == {12}
     assert last(budget=12, n=12) == (fewer, 0)

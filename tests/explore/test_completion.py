@@ -145,10 +145,8 @@ def test_a_palette_with_a_hole_and_masks_of_other_depths(tmp_path):
     palette.putpixel((0, 0), 0)
     palette.save(tmp_path / "mask.png", transparency=0)
     assert read_mask(tmp_path / "mask.png", 2, 3).tolist() == [[False, True, True], [True] * 3]
-    for values in (
-        [[0, 1, 1], [0, 0, 1]],
-        [[0, 255, 255], [0, 0, 255]],
-    ):  # False and True, as arrays of them are saved
+    # False and True, as arrays of them are saved
+    for values in ([[0, 1, 1], [0, 0, 1]], [[0, 255, 255], [0, 0, 255]]):
         assert read_mask(picture(tmp_path, values), 2, 3).tolist() == [
             [False, True, True],
             [False, False, True],

@@ -65,9 +65,8 @@ def test_a_word_that_says_nothing_of_the_images(images, concept, told):
 
 
 def test_the_name_of_a_class_is_a_concept():
-    named = people().replace(
-        attributes=None, labels=["cat", "cat", "dog", "10", "10", "9"]
-    )  # named in the order 10, 9, cat, dog
+    # named in the order 10, 9, cat, dog
+    named = people().replace(attributes=None, labels=["cat", "cat", "dog", "10", "10", "9"])
     assert members(named, "cat").tolist() == [0, 1] and members(named, "not-dog").tolist() == [0, 1, 3, 4, 5]
     assert members(named, "10").tolist() == [3, 4]  # a name goes before a number
     with pytest.raises(

@@ -24,9 +24,8 @@ def test_two_masked_convolutions_see_a_trapezium():
 
 
 def test_the_map_agrees_with_what_changes_when_a_pixel_is_changed():
-    model = made(
-        toys.ToyDiagonal, image_shape=(1, 5, 6)
-    ).double()  # differences of the farthest vanish in float32
+    # differences of the farthest vanish in float32
+    model = made(toys.ToyDiagonal, image_shape=(1, 5, 6)).double()
     changed = torch.eye(30, dtype=torch.float64).view(30, 1, 5, 6)
     with torch.no_grad():
         moved = (

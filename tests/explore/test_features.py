@@ -51,11 +51,9 @@ class Branched(toys.ToyGAN):
 
     def __init__(self, config):
         super().__init__(config)
-        first, second, short = (
-            nn.Conv2d(1, 3, 3, padding=1),
-            nn.Conv2d(3, 3, 3, padding=1),
-            nn.Conv2d(1, 3, 1),
-        )
+        first = nn.Conv2d(1, 3, 3, padding=1)
+        second = nn.Conv2d(3, 3, 3, padding=1)
+        short = nn.Conv2d(1, 3, 1)
         self.discriminator = nn.ModuleList([first, second, short, nn.Linear(3, 6), nn.Linear(6, 1)])
 
     def _discriminate(self, x):

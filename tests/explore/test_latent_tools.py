@@ -90,12 +90,12 @@ class TestManifold:
         images = manifold(kind(), 7)
         assert images.shape == (7, 7, 1, 1, 2)
         shares = torch.linspace(0.05, 0.95, 7)
-        torch.testing.assert_close(
-            images[:, :, 0, 0, 0], shares.expand(7, 7), atol=1e-5, rtol=0
-        )  # left to right
+        # left to right
+        torch.testing.assert_close(images[:, :, 0, 0, 0], shares.expand(7, 7), atol=1e-5, rtol=0)
+        # bottom to top
         torch.testing.assert_close(
             images[:, :, 0, 0, 1], shares.flip(0)[:, None].expand(7, 7), atol=1e-5, rtol=0
-        )  # bottom to top
+        )
 
     @pytest.mark.parametrize("size", [1, 3])
     def test_other_numbers_of_latents(self, kind, size):

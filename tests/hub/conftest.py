@@ -52,9 +52,8 @@ class HubServer:
     uploads: dict = field(default_factory=dict)  # sha256 -> bytes
     heads: dict = field(default_factory=dict)  # repo -> the commit that main points to
     private: dict = field(default_factory=dict)  # repo -> whether it is
-    before_commit: list = field(
-        default_factory=list
-    )  # what happens just before a commit is taken, one for each
+    # what happens just before a commit is taken, one for each
+    before_commit: list = field(default_factory=list)
     lock: Any = field(default_factory=threading.Lock)
     url: str = ""
 
@@ -398,9 +397,8 @@ def quiet(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf"))
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setattr(
-        constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False
-    )  # younger than 0.34
+    # younger than 0.34
+    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "harnesses.json"), raising=False)
 
 
 @pytest.fixture

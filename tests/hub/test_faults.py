@@ -43,9 +43,8 @@ class TestThatTheFaultsAreSeen:
     """Each safeguard is taken away; then some fault must leave a hub that is broken."""
 
     def test_names_without_the_digest(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(
-            module, "weights_name", lambda row: f"{row.name}.safetensors"
-        )  # of the older result too
+        # of the older result too
+        monkeypatch.setattr(module, "weights_name", lambda row: f"{row.name}.safetensors")
         assert wrong(tmp_path, lambda: None)
 
     def test_a_card_without_the_digest(self, tmp_path, monkeypatch):

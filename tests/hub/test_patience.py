@@ -39,9 +39,8 @@ class TestPassingFaults:
         assert "(2 of 5)" in told[0] and "(3 of 5)" in told[1]
 
     def test_a_reset_goes_on_where_it_was(self, hub, row, weights, monkeypatch, capsys):
-        monkeypatch.setattr(
-            transfer, "_PROGRESS", 1000
-        )  # each try brings more than that, so none counts as failed
+        # each try brings more than that, so none counts as failed
+        monkeypatch.setattr(transfer, "_PROGRESS", 1000)
         hub.fault = "reset"
         assert pull_bytes(row) == weights
         starts = [int((request.headers.get("range") or "bytes=0-")[6:-1]) for request in hub.gets()]

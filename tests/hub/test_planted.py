@@ -108,9 +108,8 @@ def test_planted_in_the_folder_of_a_hub(tmp_path, weights, victim, kind):
         except GenzooError as error:
             assert "\n" not in str(error) and str(folder / name) in str(error)
         else:
-            assert kind == "hard link", (
-                name
-            )  # a file that is replaced as a whole, or a lock that is not written into
+            # a file that is replaced as a whole, or a lock that is not written into
+            assert kind == "hard link", name
 
 
 def test_a_folder_source_that_is_no_file(tmp_path, rows, victim):

@@ -31,9 +31,8 @@ def file_of(row):
     return f"{row.name}-{row.sha256[:SHORT]}.safetensors"
 
 
-LIBRARY = pytest.mark.filterwarnings(
-    "ignore:Use 'content=:DeprecationWarning"
-)  # huggingface_hub's own upload
+# huggingface_hub's own upload
+LIBRARY = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 
 def publish(dest, row, weights, **changes):

@@ -285,9 +285,8 @@ def test_no_file_within_the_limit_takes_long(number):
         parse_rows(data, Path("z"))
     except GenzooError as error:
         assert "\n" not in str(error)
-    assert (
-        time.process_time() - started < 4
-    )  # 0.05 to 1 s on a quiet machine; what is not linear takes minutes
+    # 0.05 to 1 s on a quiet machine; what is not linear takes minutes
+    assert time.process_time() - started < 4
 
 
 def test_lines_are_looked_up_only_where_something_is_wrong(monkeypatch):

@@ -222,10 +222,8 @@ def test_elbos_of_all_images_sum_to_at_most_1():
         -1, 1, 2, 3
     )
     slopes = doubles(1.8, -1.0, 0.6, 0.4, 1.4, -2.2)
-    mean, log_var = (
-        ((2 * images - 1).flatten(1) @ slopes / 4)[:, None],
-        torch.full((64, 1), -2.0, dtype=torch.float64),
-    )
+    mean = ((2 * images - 1).flatten(1) @ slopes / 4)[:, None]
+    log_var = torch.full((64, 1), -2.0, dtype=torch.float64)
     nodes = torch.linspace(-8, 8, 2001, dtype=torch.float64)  # ε, with its density as weight
     share = torch.softmax(-0.5 * nodes**2, 0)
     z = elbo.reparametrise(mean, log_var, nodes[:, None, None])  # (2001, 64, 1)

@@ -38,9 +38,8 @@ class TestValue:
         """On a discrete space: D*(x) = p / (p + q), and V(D*) = 2 JSD(p, q) - log 4; every other D is
         below."""
         q_counts = data.draw(st.lists(st.integers(1, 9), min_size=len(p_counts), max_size=len(p_counts)))
-        real = torch.repeat_interleave(
-            torch.arange(len(p_counts)), torch.tensor(p_counts)
-        )  # x ~ p, each as often as it should be
+        # x ~ p, each as often as it should be
+        real = torch.repeat_interleave(torch.arange(len(p_counts)), torch.tensor(p_counts))
         fake = torch.repeat_interleave(torch.arange(len(q_counts)), torch.tensor(q_counts))
         p, q = (torch.tensor(c, dtype=torch.float64) / sum(c) for c in (p_counts, q_counts))
         best = p.log() - q.log()  # the logit of D*

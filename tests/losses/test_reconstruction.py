@@ -40,9 +40,8 @@ class TestLogistic:
 
     def test_each_mass_is_that_of_its_interval(self):
         mean, scale = 0.2, 0.3
-        edges = (2 * torch.arange(1, LEVELS, dtype=torch.float64) - 1) / (
-            LEVELS - 1
-        ) - 1  # between two levels, on [-1, 1]
+        # between two levels, on [-1, 1]
+        edges = (2 * torch.arange(1, LEVELS, dtype=torch.float64) - 1) / (LEVELS - 1) - 1
         below = torch.sigmoid((edges - mean) / scale)
         expected = torch.diff(torch.cat([torch.zeros(1), below, torch.ones(1)]).double())
         torch.testing.assert_close(

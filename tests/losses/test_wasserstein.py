@@ -66,9 +66,8 @@ class TestPenalty:
         gradient_penalty(
             lambda x: net(x.flatten(1)).flatten(), real, fake, torch.rand(6, dtype=torch.float64)
         ).backward()
-        assert (
-            real.grad is None and fake.grad is None
-        )  # fakes are detached: G does not pay for the critic's slope
+        # fakes are detached: G does not pay for the critic's slope
+        assert real.grad is None and fake.grad is None
         assert net.weight.grad.abs().max() > 0
 
     def test_its_gradient_is_that_of_the_formula(self):

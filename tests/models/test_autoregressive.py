@@ -38,9 +38,8 @@ class Chain(AutoregressiveModel):
         return self.config.levels
 
     def _predict(self, x):
-        flat = torch.cat(
-            [x.permute(0, 2, 3, 1).flatten(1), x.new_ones(len(x), 1)], 1
-        )  # in the order of the chain rule
+        # in the order of the chain rule
+        flat = torch.cat([x.permute(0, 2, 3, 1).flatten(1), x.new_ones(len(x), 1)], 1)
         weight = torch.cat([self.weight[..., :-1].tril(-1), self.weight[..., -1:]], 2)
         channels, height, width = self.image_shape
         return (

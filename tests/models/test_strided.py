@@ -136,9 +136,8 @@ class TestGradients:
 
     @pytest.fixture(autouse=True)
     def _small(self, monkeypatch):
-        monkeypatch.setattr(
-            strided, "_NARROW", 2
-        )  # so that small nets, whose differences are soon taken, go the ways of wide ones
+        # so that small nets, whose differences are soon taken, go the ways of wide ones
+        monkeypatch.setattr(strided, "_NARROW", 2)
 
     @pytest.mark.parametrize("largest", [0, 64], ids=["stock weight gradient", "matrix product"])
     @pytest.mark.parametrize("narrow", [1, 8], ids=["wide", "in blocks"])

@@ -73,9 +73,8 @@ class TestEncode:
         assert all(torch.equal(value, net.state_dict()[key]) for key, value in loaded.state_dict().items())
         assert torch.equal(loaded.sample(3, seed=0), net.sample(3, seed=0))
         assert not torch.equal(same.generator[0].weight, net.generator[0].weight)
-        assert torch.equal(
-            same.generator[1].running_var, net.generator[1].running_var
-        )  # statistics keep all their bits
+        # statistics keep all their bits
+        assert torch.equal(same.generator[1].running_var, net.generator[1].running_var)
 
     @pytest.mark.parametrize(
         ("value", "storage"), [(float("nan"), "float32"), (float("inf"), "float32"), (1e5, "float16")]

@@ -159,11 +159,8 @@ class TestLosses:
         game.discriminator_loss(IMAGES, noise(0))
         game.generator_loss(IMAGES, noise(1))
         policy = ("color", "cutout")
-        assert passed == [
-            (16, policy, False),
-            (16, policy, False),
-            (16, policy, True),
-        ]  # real, fake for D, fake for G
+        # real, fake for D, fake for G
+        assert passed == [(16, policy, False), (16, policy, False), (16, policy, True)]
         assert [batch.unique().item() for batch in spied.seen] == [0.25, 0.5, 0.75]  # D sees nothing else
 
     def test_the_two_halves_are_augmented_differently(self, spied):
@@ -181,10 +178,8 @@ class TestLosses:
         net = toys.gan(norm=False).eval()
         game = AdversarialGame(net, Recipe(objective=name))
         with torch.no_grad():
-            real, fake = (
-                net._discriminate(IMAGES),
-                net._discriminate(net._decode(torch.randn(16, 4, generator=noise(1)))),
-            )
+            real = net._discriminate(IMAGES)
+            fake = net._discriminate(net._decode(torch.randn(16, 4, generator=noise(1))))
         torch.testing.assert_close(
             game.generator_loss(IMAGES, noise(1)).detach(), OBJECTIVES[name].generator_loss(fake)
         )

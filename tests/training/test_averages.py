@@ -61,9 +61,8 @@ def test_the_finished_model_is_a_settled_copy(game):
     average = averages.modules["generator"].module.state_dict()
     assert torch.equal(state["generator.0.weight"], average["0.weight"])
     assert torch.equal(state["discriminator.0.weight"], before["discriminator.0.weight"])
-    assert not torch.equal(
-        state["generator.1.running_mean"], average["1.running_mean"]
-    )  # estimated anew for the average
+    # estimated anew for the average
+    assert not torch.equal(state["generator.1.running_mean"], average["1.running_mean"])
     with torch.no_grad():
         finished.generator[0].weight.zero_()
     assert net.generator[0].weight.abs().sum() > 0

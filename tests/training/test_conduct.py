@@ -236,9 +236,8 @@ class TestFolder:
         again = train(tmp_path / "b", steps=4, resume=True)
         assert again.step == 4
         assert again.weights.read_bytes() == whole.weights.read_bytes()
-        assert half.weights.exists() and zoo.hub.pull_bytes(
-            before
-        )  # whoever has read the older row still gets its weights
+        # whoever has read the older row still gets its weights
+        assert half.weights.exists() and zoo.hub.pull_bytes(before)
 
     def test_resume_of_nothing(self, tmp_path):
         with pytest.raises(TrainingError, match="there is no checkpoint at"):

@@ -264,9 +264,8 @@ class TestHealthy:
         )
         looking = Doctor([critic], Averages([critic], 0.0), tmp_path, True)
         for step in range(1, 400):
-            distance = min(step / 20, 1.0) * (
-                0.3 + 0.7 * 0.98**step
-            )  # rises while the critic learns, falls, and stays
+            # rises while the critic learns, falls, and stays
+            distance = min(step / 20, 1.0) * (0.3 + 0.7 * 0.98**step)
             assert looking.look(step, {"critic": -distance}) == []
         assert len(looking.state()["curves"]["critic"]) == 39
 

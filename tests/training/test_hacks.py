@@ -206,10 +206,8 @@ class TestClasses:
         shown."""
         run = start(model=toys.gan(width=16, dropout=0.0), steps=60, batch=64, labels=10, rate={"all": 5e-3})
         auxiliary = run.players[0].memory["auxiliary"]
-        images, labels = (
-            run.data.float(slice(1500, 1797)),
-            torch.from_numpy(run.data.labels[1500:1797]).long(),
-        )
+        images = run.data.float(slice(1500, 1797))
+        labels = torch.from_numpy(run.data.labels[1500:1797]).long()
 
         def right():
             with torch.no_grad(), run.model.evaluating(), auxiliary.watching() as hidden:
@@ -282,10 +280,8 @@ class TestResumed:
         return finish(rest)
 
     def test_with_labels_noise_and_replay(self, start, tmp_path):
-        whole, parts = (
-            self.state(finish(start(**self.RECIPE))),
-            self.state(self.two_parts(start, tmp_path / "b")),
-        )
+        whole = self.state(finish(start(**self.RECIPE)))
+        parts = self.state(self.two_parts(start, tmp_path / "b"))
         assert whole.keys() == parts.keys() and "memory.discriminator.pool.images" in whole
         assert [key for key in whole if not torch.equal(whole[key], parts[key])] == []
 

@@ -94,9 +94,8 @@ class TestMuon:
                 t.to(memory_format=torch.channels_last) if last else t
                 for t, last in zip((weight, gradient), layouts, strict=True)
             ]
-            assert torch.allclose(
-                change(*given, steps=3), plain, atol=0.02 * float(plain.abs().max())
-            )  # sums in bf16, in another order
+            # sums in bf16, in another order
+            assert torch.allclose(change(*given, steps=3), plain, atol=0.02 * float(plain.abs().max()))
 
     def test_what_is_masked_stays(self):
         """A tap without gradient gets no update: masked weights of a PixelCNN stay as they are."""

@@ -234,10 +234,8 @@ class TestAtTheEnd:
 class TestLicence:
     def test_none_is_stated_where_nobody_did(self, tmp_path):
         outcome = train(tmp_path)
-        row, text = (
-            read_rows(tmp_path / "zoo.toml")["toy-gan"],
-            next(outcome.folder.glob("toy-gan-*.md")).read_text("utf-8"),
-        )
+        row = read_rows(tmp_path / "zoo.toml")["toy-gan"]
+        text = next(outcome.folder.glob("toy-gan-*.md")).read_text("utf-8")
         assert row.licence == "" and "licence =" not in (tmp_path / "zoo.toml").read_text("utf-8")
         assert "no licence stated" in text and "license:" not in text and row.terms in text
 

@@ -55,9 +55,10 @@ def test_a_killed_run_logs_no_step_twice(start):
     run = start(steps=4)
     run.resume()
     log = run.folder / "log.jsonl"
+    # killed at step 4
     log.write_text(
         log.read_text() + '{"step": 3, "generator": 9.0, "discriminator": 9.0}\n{"step": 4, "gener'
-    )  # killed at step 4
+    )
     told(run, quiet=True)
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]

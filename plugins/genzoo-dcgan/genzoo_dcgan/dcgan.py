@@ -170,9 +170,8 @@ def _generator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) ->
     bias = config.norm == "none"  # a norm has its own
     # Guideline 3: no fully connected hidden layers; z is projected and reshaped by one convolution on a 1 × 1
     # map.
-    layers: list[nn.Module] = [
-        StridedConvTranspose2d(config.latent_size, widths[0], base, bias=bias)
-    ]  # (N, widths[0], *base)
+    # (N, widths[0], *base)
+    layers: list[nn.Module] = [StridedConvTranspose2d(config.latent_size, widths[0], base, bias=bias)]
     for place, (wide, narrow) in enumerate(zip_longest(widths, widths[1:])):
         # Guideline 2: batch norm in both nets, but not on the generator's output.
         # Guideline 4: ReLU in every layer of the generator but the last, which has tanh.
@@ -196,9 +195,8 @@ def _perceptron(config: DCGANConfig) -> nn.Sequential:
     last = [nn.Linear(config.mlp, prod(config.image_shape)), nn.Unflatten(1, config.image_shape), nn.Tanh()]
     net = nn.Sequential(nn.Flatten(), *hidden, *last)
     for layer in net:
-        if isinstance(
-            layer, nn.Linear
-        ):  # no norm follows: with torch's fresh weights little of z would reach the pixels
+        # no norm follows: with torch's fresh weights little of z would reach the pixels
+        if isinstance(layer, nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
     return net
@@ -222,9 +220,8 @@ def _discriminator(config: DCGANConfig, widths: list[int], base: tuple[int, int]
             nn.Linear(features + config.minibatch, 1),
         ]
     else:
-        layers.append(
-            StridedConv2d(widths[-1], 1, base)
-        )  # (N, 1, 1, 1): logits; the sigmoid lives in the losses
+        # (N, 1, 1, 1): logits; the sigmoid lives in the losses
+        layers.append(StridedConv2d(widths[-1], 1, base))
     return nn.Sequential(*layers)
 
 
@@ -265,9 +262,8 @@ def preserve(module: nn.Module) -> None:
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         places = prod(module.kernel_size)  # that an output hears of
         if module.transposed:
-            places = (
-                places // prod(module.stride) if prod(module.stride) > 1 else 1
-            )  # the first layer of G sees a map of 1 × 1
+            # the first layer of G sees a map of 1 × 1
+            places = places // prod(module.stride) if prod(module.stride) > 1 else 1
         nn.init.normal_(module.weight, 0.0, (2 / (module.in_channels * places)) ** 0.5)
 
 

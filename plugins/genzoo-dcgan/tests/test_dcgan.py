@@ -319,9 +319,10 @@ class TestSampling:
             net.generator[-2].weight.zero_()
             for bias, level in ((0.0, 0.5), (0.5493061, 0.75), (-0.5493061, 0.25)):  # tanh 0.549… = 1/2
                 net.generator[-2].bias.fill_(bias)
+                # bf16 at least
                 torch.testing.assert_close(
                     net.sample(1, seed=0), torch.full((1, 1, 8, 8), level), rtol=0, atol=2e-3
-                )  # bf16 at least
+                )
                 torch.testing.assert_close(
                     net.train()._decode(torch.zeros(2, 5)), torch.full((2, 1, 8, 8), level)
                 )

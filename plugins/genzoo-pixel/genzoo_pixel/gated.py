@@ -51,9 +51,8 @@ class GatedLayer(nn.Module):
         self.first = first
         side = FIRST if first else LATER
         self.vertical = MaskedConv2d(ins, 2 * width, (side // 2 + 1, side), "rows", groups, parts=2)
-        self.link = nn.Conv2d(
-            2 * width, 2 * width, 1, bias=False
-        )  # without a bias, shifting before or after it is the same
+        # without a bias, shifting before or after it is the same
+        self.link = nn.Conv2d(2 * width, 2 * width, 1, bias=False)
         self.horizontal = MaskedConv2d(ins, 2 * width, (1, side), "A" if first else "B", groups, parts=2)
         self.out = MaskedConv2d(width, width, (1, 1), "B", groups)
 
@@ -135,16 +134,13 @@ class GatedMachine(Machine):
         like = layers[0].link.weight.detach()
         self.wide, self.width, self.edges = wide, width, bounds(width, channels)
         self.vertical = [Vertical(layer, n, wide) for layer in layers]
-        self.near = _taps(layers[0]).flip(0)[
-            :, None
-        ]  # (4, 1, C, 2p): what a value gives to its own column and the three after it
-        self.base = like.new_zeros(
-            depth, wide + FIRST // 2, n, 2 * width
-        )  # gates of the row's pixels, without what their own row gives
+        # (4, 1, C, 2p): what a value gives to its own column and the three after it
+        self.near = _taps(layers[0]).flip(0)[:, None]
+        # gates of the row's pixels, without what their own row gives
+        self.base = like.new_zeros(depth, wide + FIRST // 2, n, 2 * width)
         self.gates = like.new_zeros(depth, n, 2 * width)  # of the current pixel
-        self.streams = like.new_zeros(
-            depth + 1, n, 2 * width
-        )  # h before each layer and after the last, of the pixel to the left and this
+        # h before each layer and after the last, of the pixel to the left and this
+        self.streams = like.new_zeros(depth + 1, n, 2 * width)
         self.mixed = like.new_ones(depth, n, 1 + width)  # with a one for the bias
         self.plan = [
             [self._prepare(index, layer, group) for index, layer in enumerate(layers)]
@@ -156,10 +152,8 @@ class GatedMachine(Machine):
         """Return the views and weights of a group's step through a layer."""
         low, high = self.edges[group], self.edges[group + 1]
         gates, middle = self.gates[index, :, 2 * low : 2 * high], high - low
-        read, before = (
-            self.streams[index, :, : self.width + high],
-            self.streams[index, :, self.width + low : self.width + high],
-        )
+        read = self.streams[index, :, : self.width + high]
+        before = self.streams[index, :, self.width + low : self.width + high]
         after, mixed = self.streams[index + 1, :, self.width + low : self.width + high], self.mixed[index]
         weight = _taps(layer)[-2:].flatten(0, 1)[: self.width + high, 2 * low : 2 * high].contiguous()
         opened = (gates, gates[:, :middle], gates[:, middle:], mixed[:, 1 + low : 1 + high])
@@ -185,9 +179,8 @@ class GatedMachine(Machine):
             if index:
                 gates.addmm_(read, weight)
             else:
-                gates.copy_(
-                    self.base[0, column, :, 2 * self.edges[group] : 2 * self.edges[group + 1]]
-                )  # `put` told the channels before
+                # `put` told the channels before
+                gates.copy_(self.base[0, column, :, 2 * self.edges[group] : 2 * self.edges[group + 1]])
             gates.sigmoid_()
             torch.addcmul(b, a, b, value=-2, out=place)
             if index:
@@ -218,13 +211,10 @@ class Vertical:
         self.taps = weight.permute(2, 3, 1, 0).contiguous()  # (kh, kw, ins, 2p)
         self.bias = cast(Tensor, conv.bias).detach() * scale
         link = pointwise_weight(layer.link).detach() * scale[:, None] / scale
-        self.link, self.constant = (
-            link[order].t().contiguous(),
-            (cast(Tensor, layer.horizontal.bias).detach() * scale)[order],
-        )
-        self.lines = weight.new_zeros(
-            self.tall, wide + self.span - 1, n, conv.in_channels
-        )  # row r is in place r % kh, padded at both sides
+        self.link = link[order].t().contiguous()
+        self.constant = (cast(Tensor, layer.horizontal.bias).detach() * scale)[order]
+        # row r is in place r % kh, padded at both sides
+        self.lines = weight.new_zeros(self.tall, wide + self.span - 1, n, conv.in_channels)
         self.told = weight.new_zeros(wide * n, conv.out_channels)
         self.half, self.row = conv.out_channels // 2, 0
 

@@ -68,9 +68,8 @@ def quantile(head: str, told: Tensor, u: Tensor, levels: int) -> Tensor:
     """
     if head == "bernoulli":
         return (u >= torch.sigmoid(-told[:, 0].double())).long()
-    cumulated = (
-        log_masses(head, told.double(), levels)[:, :-1].exp().cumsum(1)
-    )  # the last level takes what is left
+    # the last level takes what is left
+    cumulated = log_masses(head, told.double(), levels)[:, :-1].exp().cumsum(1)
     return (cumulated <= u[:, None]).sum(1)
 
 

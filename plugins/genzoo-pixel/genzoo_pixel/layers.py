@@ -88,9 +88,8 @@ class _Gated(torch.autograd.Function):
         width, shape = dgrown.shape[3], dgrown.shape[:3]
         rows = dgrown.reshape(-1, width)
         dgates = _slopes(rows @ out.t(), a, b)
-        near = _beside(dgates.view(*shape, 2 * width)).flatten(
-            0, 2
-        )  # of the pixel and of the one to its right, which reads it
+        # of the pixel and of the one to its right, which reads it
+        near = _beside(dgates.view(*shape, 2 * width)).flatten(0, 2)
         dh = torch.addmm(rows, near, torch.cat([joint[width : 2 * width].t(), joint[:width].t()])).view_as(
             dgrown
         )
@@ -141,11 +140,9 @@ def _convolved(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
 
 def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Return the gradients of `x` and `kernel`, from that of `_convolved`."""
-    last, seen, shape = (
-        grown.permute(0, 3, 1, 2),
-        x.permute(0, 3, 1, 2),
-        ((1, 1), (0, 1), (1, 1), False, (0, 0), 1),
-    )
+    last = grown.permute(0, 3, 1, 2)
+    seen = x.permute(0, 3, 1, 2)
+    shape = ((1, 1), (0, 1), (1, 1), False, (0, 0), 1)
     dx, dkernel, _ = torch.ops.aten.convolution_backward(
         last, seen, kernel, None, *shape, (True, True, False)
     )

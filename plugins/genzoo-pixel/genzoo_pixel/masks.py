@@ -133,20 +133,17 @@ class MaskedConv2d(nn.Conv2d):
         rows = x.permute(0, 2, 3, 1)
         if height == width == 1:
             return F.linear(rows, self.masked[:, :, 0, 0], self.bias).permute(0, 3, 1, 2)
-        if (
-            self.in_channels <= FEW
-        ):  # of an image: stock convolutions of so few channels take ten times as long to learn
-            seen = (
-                F.pad(rows, (0, 0, side, side, height - 1, 0)).unfold(1, height, 1).unfold(2, width, 1)
-            )  # (N, H, W, ins, kh, kw)
+        # of an image: stock convolutions of so few channels take ten times as long to learn
+        if self.in_channels <= FEW:
+            # (N, H, W, ins, kh, kw)
+            seen = F.pad(rows, (0, 0, side, side, height - 1, 0)).unfold(1, height, 1).unfold(2, width, 1)
             return F.linear(seen.flatten(3), self.masked.flatten(1), self.bias).permute(0, 3, 1, 2)
         if height == 1:
             return F.conv2d(x, self.masked, self.bias, padding=(0, side))
         # Symmetric padding inside the kernel is free; the rows that it adds below would see the future and
         # are cut off.
-        full: Tensor = F.conv2d(
-            x, self.masked, self.bias, padding=(height - 1, side)
-        )  # (N, outs, H + height - 1, W)
+        # (N, outs, H + height - 1, W)
+        full: Tensor = F.conv2d(x, self.masked, self.bias, padding=(height - 1, side))
         return full[:, :, : x.shape[2]]
 
 

@@ -88,23 +88,19 @@ class PixelCNNMachine(Machine):
         depth, like = len(blocks), model.stem.weight.detach()
         self.wide, self.groups = wide, channels
         self.stem = CachedConv(model.stem, n, (height, wide))
-        kernels = torch.stack([block.mix.masked.detach() for block in blocks]).permute(
-            3, 4, 0, 2, 1
-        )  # (2, 3, L, h, h)
+        # (2, 3, L, h, h)
+        kernels = torch.stack([block.mix.masked.detach() for block in blocks]).permute(3, 4, 0, 2, 1)
         self.over, self.left, here = kernels[0].contiguous(), kernels[1, 0].contiguous(), kernels[1, 1]
-        self.bias = torch.stack([cast(Tensor, block.mix.bias).detach() for block in blocks])[
-            :, None
-        ]  # (L, 1, h)
-        self.above, self.line = like.new_zeros(
-            2, depth, wide + 2, n, width
-        )  # what these convolutions read, one row each
+        # (L, 1, h)
+        self.bias = torch.stack([cast(Tensor, block.mix.bias).detach() for block in blocks])[:, None]
+        # what these convolutions read, one row each
+        self.above, self.line = like.new_zeros(2, depth, wide + 2, n, width)
         self.base = like.new_zeros(depth, wide, n, width)
         self.mixed, self.inner = like.new_zeros(2, depth, n, width)
         self.stream = like.new_zeros(n, 2 * width)
-        self.opened, self.shown = (
-            like.new_ones(depth, n, 1 + 2 * width),
-            like.new_ones(depth, n, 1 + width),
-        )  # after a ReLU, with a one
+        # after a ReLU, with a one
+        self.opened = like.new_ones(depth, n, 1 + 2 * width)
+        self.shown = like.new_ones(depth, n, 1 + width)
         edges, broad = bounds(width, channels), bounds(2 * width, channels)
         self.parts = [self.stream[:, broad[group] : broad[group + 1]] for group in range(channels)]
         self.plan = [

@@ -38,9 +38,8 @@ class RowLSTM(nn.Module):
     def __init__(self, width: int, groups: int, first: bool) -> None:
         super().__init__()
         self.inputs = MaskedConv2d(2 * width, 4 * width, (1, 3), "B", groups, parts=4)
-        self.states = nn.Parameter(
-            torch.empty(3, 1, width, 4 * width)
-        )  # from the cell to the left, straight, to the right above
+        # from the cell to the left, straight, to the right above
+        self.states = nn.Parameter(torch.empty(3, 1, width, 4 * width))
         self.start = nn.Parameter(torch.zeros(2, width))  # h and c of the row above the first
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
         initialise(self.states, 3 * width)
@@ -57,9 +56,8 @@ class RowLSTM(nn.Module):
         if is_hooked(self.inputs):  # it must be called
             z = laid(self.inputs(x.unflatten(1, size).permute(3, 0, 1, 2)))[None]
         else:
-            weight = (
-                self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)
-            )  # (4h, 2 · 2h): from the left, from here
+            # (4h, 2 · 2h): from the left, from here
+            weight = self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)
             z = products(self.inputs.bias, weight[None], torch.cat([left, x])[None])  # (1, 4h, cells · N)
         first = self.start[0].expand(1, 3, width)
         h = scan(z, self.states, first, self.start[1:], self.course(*size), n)
@@ -80,9 +78,8 @@ class DiagonalBiLSTM(nn.Module):
         self.image = nn.Conv2d(groups, 4 * width, 1, bias=False) if first else None
         self.inputs = MaskedConv2d(2 * width, 8 * width, (1, 1), "B", groups, parts=8)
         self.states = nn.Parameter(torch.empty(2, 2, width, 4 * width))  # (beside or above, direction, h, 4h)
-        self.start = nn.Parameter(
-            torch.zeros(2, 3, width)
-        )  # per direction: h and c beside the first column, h above the first row
+        # per direction: h and c beside the first column, h above the first row
+        self.start = nn.Parameter(torch.zeros(2, 3, width))
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
         initialise(self.states, 2 * width)
 
@@ -101,9 +98,8 @@ class DiagonalBiLSTM(nn.Module):
             z = torch.stack([ways[0].chunk(2)[0], ways[1].chunk(2)[1]])
         else:
             weight = self.inputs.masked[:, :, 0, 0].unflatten(0, (2, -1))  # (direction, 4h, 2h)
-            z = products(
-                self.inputs.bias, weight, torch.stack([x, moved(x, mirrored)])
-            )  # (direction, 4h, cells · N)
+            # (direction, 4h, cells · N)
+            z = products(self.inputs.bias, weight, torch.stack([x, moved(x, mirrored)]))
         if self.image is not None:
             part = moved(image, mirrored)
             seen = (

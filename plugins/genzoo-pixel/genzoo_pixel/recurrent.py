@@ -29,13 +29,10 @@ class RowCache:
         self.inputs, self.up = CachedConv(inputs, n, size), CachedConv(up, n, size)
         self.weight = states.detach()[:, 0].flatten(0, 1)  # (3h, 4h)
         self.start, self.n, self.wide = start.detach(), n, size[1]
-        self.edges, self.rows = (
-            bounds(start.shape[1], inputs.channel_groups),
-            [inputs.rows(g) for g in range(inputs.channel_groups)],
-        )
-        self.h, self.c = (
-            self.start[:, None, None].expand(2, n, size[1], -1).clone()
-        )  # of the current row, (n, W, h)
+        self.edges = bounds(start.shape[1], inputs.channel_groups)
+        self.rows = [inputs.rows(g) for g in range(inputs.channel_groups)]
+        # of the current row, (n, W, h)
+        self.h, self.c = self.start[:, None, None].expand(2, n, size[1], -1).clone()
         self.above, self.memory = self.h, self.c
 
     def begin(self, row: int, line: Tensor) -> None:
@@ -78,10 +75,9 @@ class DiagonalCache:
         size: tuple[int, int],
     ) -> None:
         self.image = pointwise_weight(image).detach().t() if image is not None else None
-        self.inputs, self.up = (
-            CachedConv(inputs, n, size, parts=4),
-            CachedConv(up, n, size),
-        )  # the right-going gates
+        # the right-going gates
+        self.inputs = CachedConv(inputs, n, size, parts=4)
+        self.up = CachedConv(up, n, size)
         self.beside, self.over = states.detach().unbind(0)  # (D, h, 4h) each
         self.start, self.n, self.wide = start.detach(), n, size[1]
         width = start.shape[2]
@@ -107,9 +103,8 @@ class DiagonalCache:
 
     def _leftwards(self, row: int, line: Tensor) -> Tensor:
         """Return the left-going states (n, W, h) of the complete `row`."""
-        gates = (
-            self.inputs.map[:, row] @ self.left_weight + self.left_bias + self.left @ self.over[1]
-        )  # (n, W, 4h)
+        # (n, W, 4h)
+        gates = self.inputs.map[:, row] @ self.left_weight + self.left_bias + self.left @ self.over[1]
         if self.image is not None:
             gates = gates + line @ self.image
         h, c = self.start[1, 0].expand(self.n, -1), self.start[1, 1].expand(self.n, -1)

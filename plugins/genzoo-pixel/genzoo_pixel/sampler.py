@@ -34,12 +34,10 @@ class CachedConv:
         self.rows = [conv.rows(group, parts) for group in range(self.groups)]
         self.bias = conv.bias.detach() if conv.bias is not None else weight.new_zeros(conv.out_channels)
         self.over = weight[:, :, :-1].permute(2, 3, 1, 0).flatten(0, 2)  # (kh - 1 · kw · ins, outs)
-        near = (
-            weight[:, :, -1, : self.side + 1].permute(2, 1, 0).flatten(0, 1)
-        )  # (side + 1 · ins, outs): the pixels to the left, and this
-        self.near = [
-            near[:, rows].contiguous() for rows in self.rows
-        ]  # later groups of this pixel have zero weights
+        # (side + 1 · ins, outs): the pixels to the left, and this
+        near = weight[:, :, -1, : self.side + 1].permute(2, 1, 0).flatten(0, 1)
+        # later groups of this pixel have zero weights
+        self.near = [near[:, rows].contiguous() for rows in self.rows]
         self.constant = [self.bias[rows] for rows in self.rows]
         # Zeros on top and at both sides are the padding of the convolution.
         self.map = weight.new_zeros(n, size[0] + self.tall - 1, size[1] + 2 * self.side, conv.in_channels)
@@ -87,10 +85,8 @@ class Tail:
     def __init__(self, convs: Sequence[MaskedConv2d], n: int) -> None:
         self.plan: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(convs[0].channel_groups)]
         for conv in convs:
-            opened, edges = (
-                conv.weight.new_ones(n, 1 + conv.in_channels).detach(),
-                bounds(conv.in_channels, conv.channel_groups),
-            )
+            opened = conv.weight.new_ones(n, 1 + conv.in_channels).detach()
+            edges = bounds(conv.in_channels, conv.channel_groups)
             for group, steps in enumerate(self.plan):
                 low, high = 1 + edges[group], 1 + edges[group + 1]
                 steps.append((opened[:, low:high], opened[:, :high], pointwise(conv, group)))

@@ -71,9 +71,8 @@ def by_diagonals(height: int, wide: int) -> Course:
     beside (left) and above.
     """
     steps = height + wide - 1
-    tops = [
-        max(0, step - wide + 1) for step in range(steps)
-    ]  # the uppermost row of each diagonal; its cells are in the order of rows
+    # the uppermost row of each diagonal; its cells are in the order of rows
+    tops = [max(0, step - wide + 1) for step in range(steps)]
     ends = [min(height, step + 1) for step in range(steps)]
     edges = [0]
     for top, end in zip(tops, ends, strict=True):
@@ -115,11 +114,9 @@ class Scan(torch.autograd.Function):
         """Return the states, as `scan` does."""
         width = memory.shape[1]
         read, kept = _initial(z, start, memory, course, n)
-        gates, shown, states = (
-            torch.empty_like(z, dtype=kept.dtype),
-            torch.empty_like(kept),
-            torch.empty_like(kept),
-        )
+        gates = torch.empty_like(z, dtype=kept.dtype)
+        shown = torch.empty_like(kept)
+        states = torch.empty_like(kept)
         for step, hops in enumerate(course.hops):
             here = slice(course.edges[step] * n, course.edges[step + 1] * n)
             o, f, i, g = _open(gates[..., here].copy_(z[..., here]).baddbmm_(weights, read[..., here]))
@@ -127,10 +124,8 @@ class Scan(torch.autograd.Function):
             h = torch.mul(o, _tanh(shown[..., here].copy_(c)), out=states[..., here])
             base = here.start
             for k, (first, last, to) in enumerate(hops):
-                moved, target = (
-                    slice(first * n - base, last * n - base),
-                    slice(to * n, (to + last - first) * n),
-                )
+                moved = slice(first * n - base, last * n - base)
+                target = slice(to * n, (to + last - first) * n)
                 read[:, k * width : (k + 1) * width, target] = h[..., moved]
                 if k == course.memory:
                     kept[..., target] = c[..., moved]
@@ -144,15 +139,11 @@ class Scan(torch.autograd.Function):
         """Return the gradients of z, the weights, the initial states and the initial memory."""
         weights, gates, shown, read, kept = ctx.saved_tensors
         course, n, width = ctx.course, ctx.n, kept.shape[1]
-        dstates, later, slopes = (
-            grown.clone(memory_format=torch.contiguous_format),
-            torch.zeros_like(kept),
-            torch.empty_like(gates),
-        )
-        dstart, dmemory = (
-            kept.new_zeros(len(kept), course.neighbours, width),
-            kept.new_zeros(len(kept), width),
-        )
+        dstates = grown.clone(memory_format=torch.contiguous_format)
+        later = torch.zeros_like(kept)
+        slopes = torch.empty_like(gates)
+        dstart = kept.new_zeros(len(kept), course.neighbours, width)
+        dmemory = kept.new_zeros(len(kept), width)
         back = weights.transpose(1, 2)
         for step in reversed(range(len(course.hops))):
             here = slice(course.edges[step] * n, course.edges[step + 1] * n)
@@ -163,10 +154,8 @@ class Scan(torch.autograd.Function):
             dread = torch.bmm(back, d)
             base = here.start
             for k, (first, last, to) in enumerate(course.hops[step - 1] if step else ()):
-                moved, target = (
-                    slice(to * n - base, (to + last - first) * n - base),
-                    slice(first * n, last * n),
-                )
+                moved = slice(to * n - base, (to + last - first) * n - base)
+                target = slice(first * n, last * n)
                 dstates[..., target] += dread[:, k * width : (k + 1) * width, moved]
                 if k == course.memory:
                     later[..., target] = dkept[..., moved]
@@ -184,10 +173,8 @@ def _initial(z: Tensor, start: Tensor, memory: Tensor, course: Course, n: int) -
     filled in, the rest zero.
     """
     (directions, width), cells = memory.shape, z.shape[2]
-    read, kept = (
-        memory.new_zeros(directions, course.neighbours * width, cells),
-        memory.new_zeros(directions, width, cells),
-    )
+    read = memory.new_zeros(directions, course.neighbours * width, cells)
+    kept = memory.new_zeros(directions, width, cells)
     for step in course.starts:
         for k, (first, last) in enumerate(step):
             begun = slice(first * n, last * n)

@@ -87,9 +87,8 @@ def test_the_context_is_complete_where_that_is_claimed(make):
 
 def test_the_blind_spot_and_the_triangle_are_where_the_paper_says(make):
     seen = context(make("pixelcnn", image_shape=(1, 13, 13), layers=6, head="bernoulli"), 6, 6)[..., 0]
-    assert (
-        not seen[5, 10:].any() and seen[5, :10].all() and seen[6, :6].all()
-    )  # 3 to the right by the 7×7, 1 more per row by the 3×3
+    # 3 to the right by the 7×7, 1 more per row by the 3×3
+    assert not seen[5, 10:].any() and seen[5, :10].all() and seen[6, :6].all()
     row = context(make("pixelrnn-row", image_shape=(1, 13, 13), layers=1, head="bernoulli"), 6, 6)[..., 0]
     assert row[5, 3:10].all() and not row[5, 11:].any()
 
@@ -129,9 +128,8 @@ def test_mask_b_in_the_first_layer_leaks(make, kind):
 
 def test_an_unshifted_left_going_direction_leaks(make, monkeypatch):
     plain = pixelrnn.turns
-    monkeypatch.setattr(
-        pixelrnn, "turns", lambda *size: (plain(*size)[0],) * 2
-    )  # mirrored back, but not a row lower
+    # mirrored back, but not a row lower
+    monkeypatch.setattr(pixelrnn, "turns", lambda *size: (plain(*size)[0],) * 2)
     model = make("pixelrnn-diagonal", image_shape=(1, 2, 3), head="bernoulli")
     assert abs(total(model) - 1) > 0.01 and context(model, 1, 0)[1, 1:].any()
 

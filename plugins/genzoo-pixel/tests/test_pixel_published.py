@@ -29,9 +29,8 @@ def test_no_conditional_changes_with_what_comes_later(model):
         for _ in range(2)
     )
     size = images[0].numel()
-    order = (
-        scan(torch.arange(size).view(model.image_shape)).argsort().view(model.image_shape)
-    )  # place of each value in the scan
+    # place of each value in the scan
+    order = scan(torch.arange(size).view(model.image_shape)).argsort().view(model.image_shape)
     with torch.no_grad():
         told = scan(model._predict(images))
         for first in (int(share * size) for share in PLACES):
@@ -44,9 +43,8 @@ def test_samples_are_what_the_conditionals_say(model):
     """A sample, asked about in one pass of the network, has at each place the quantile of that place's random
     number."""
     samples = model.sample(3, seed=4)
-    uniforms = (
-        Draws(4, 0, 3).uniform(*model.image_shape[1:], model.image_shape[0]).flatten(1)
-    )  # (3, D) in the order of the scan
+    # (3, D) in the order of the scan
+    uniforms = Draws(4, 0, 3).uniform(*model.image_shape[1:], model.image_shape[0]).flatten(1)
     told = scan(model.double()._predict(samples.double()))  # (3, P, D)
     values = torch.stack(
         [model._quantile(told[:, :, place], uniforms[:, place]) for place in range(uniforms.shape[1])], 1

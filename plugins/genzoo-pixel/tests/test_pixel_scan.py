@@ -10,10 +10,8 @@ from genzoo_pixel.scan import by_diagonals, by_rows, cell, scan
 
 SIZES = [(3, 4), (4, 3), (1, 4), (4, 1), (1, 1), (3, 3)]
 COURSES = {"rows": by_rows, "diagonals": by_diagonals}
-READ = {
-    "rows": ((-1, -1), (-1, 0), (-1, 1)),
-    "diagonals": ((0, -1), (-1, 0)),
-}  # (row, column) of each neighbour, from a cell
+# (row, column) of each neighbour, from a cell
+READ = {"rows": ((-1, -1), (-1, 0), (-1, 1)), "diagonals": ((0, -1), (-1, 0))}
 CONTINUED = {"rows": (-1, 0), "diagonals": (0, -1)}
 
 
@@ -24,10 +22,8 @@ def numbers(*shape):
 def problem(kind, height, wide, directions=2, n=2, width=2):
     """Return z, weights, start and memory of a scan, all of which learn."""
     neighbours = len(READ[kind])
-    z, weights = (
-        numbers(directions, 4 * width, height * wide * n),
-        numbers(neighbours, directions, width, 4 * width),
-    )
+    z = numbers(directions, 4 * width, height * wide * n)
+    weights = numbers(neighbours, directions, width, 4 * width)
     return [
         part.requires_grad_()
         for part in (z, weights, numbers(directions, neighbours, width), numbers(directions, width))

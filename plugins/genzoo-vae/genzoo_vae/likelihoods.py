@@ -18,10 +18,8 @@ from genzoo.losses import reconstruction
 # Below a rounding error's spread, 1/255/√12, a density on rounded pixels grows without telling anything of
 # the image.
 LEAST_LOG_VAR = -13.6
-LOG_SCALES = (
-    -7.0,
-    7.0,
-)  # the floor of Salimans et al. 2017; beyond the ceiling all levels are equally likely
+# the floor of Salimans et al. 2017; beyond the ceiling all levels are equally likely
+LOG_SCALES = (-7.0, 7.0)
 
 
 class Likelihood(nn.Module):

@@ -109,9 +109,8 @@ class Patches(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Return maps (N, outputs · C, H, W) of z (N, inputs)."""
-        features = (
-            self.lay(z).unflatten(1, self.map).permute(0, 3, 1, 2)
-        )  # (N, width, h, w), in memory channels last
+        # (N, width, h, w), in memory channels last
+        features = self.lay(z).unflatten(1, self.map).permute(0, 3, 1, 2)
         maps: Tensor = self.draw(features)
         return maps
 

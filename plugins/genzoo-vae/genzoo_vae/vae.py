@@ -144,9 +144,8 @@ class VAE(ImportanceModel, EncodingModel):
         config, q = self.config, self._encode(x)
         k = config.k if k is None else k
         draws = k if k > 1 else config.draws
-        z = elbo.reparametrise(
-            *q, torch.randn(draws, *q.mean.shape, generator=noise, device=noise.device)
-        )  # (draws, N, D)
+        # (draws, N, D)
+        z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=noise, device=noise.device))
         likelihood = self._log_likelihood(x, z)  # (draws, N)
         components = elbo.kl_per_component(*q)
         divergence = components.sum(-1).mean()
@@ -171,9 +170,10 @@ class VAE(ImportanceModel, EncodingModel):
         the image.
         """
         q = self._encode(x)
+        # (N, draws, D)
         noise = torch.cat(
             [Draws(seed, 0, 1).normal(ELBO_DRAWS, self.latent_size) for seed in _seeds(x, "elbo")]
-        )  # (N, draws, D)
+        )
         z = elbo.reparametrise(*q, noise.transpose(0, 1).to(x.device))
         return elbo.elbo(self._log_likelihood(x, z).mean(0), elbo.kl(*q))
 

@@ -104,9 +104,8 @@ class TestBounds:
     def test_elbo_below_iwae_below_log_p(self, tiny):
         model, x = tiny(), every_image((1, 2, 3), 2)
         true = log_p(model, x)
-        assert float(true.exp().sum()) == pytest.approx(
-            1, abs=1e-4
-        )  # of all 64 images: the reference is right
+        # of all 64 images: the reference is right
+        assert float(true.exp().sum()) == pytest.approx(1, abs=1e-4)
         bounds = [torch.stack([model.iwae(x, k, seed).bound for seed in range(16)]).mean(0) for k in (5, 20)]
         means = [float(bound.mean()) for bound in (model.log_prob(x), *bounds, true)]
         assert means == sorted(means) and means[1] - means[0] > 0.3
@@ -214,9 +213,8 @@ class TestLikelihoods:
             drawn = model._sample(Draws(0, 0, n))
         counts = (drawn.flatten(1)[:, None] == every.flatten(1)[None]).all(-1).sum(0)
         expected = n * log_p(model, every).exp()
-        assert (
-            float(((counts - expected) ** 2 / expected).sum()) < 37.7
-        )  # chi-squared, 15 degrees of freedom: p = 0.001
+        # chi-squared, 15 degrees of freedom: p = 0.001
+        assert float(((counts - expected) ** 2 / expected).sum()) < 37.7
 
     @pytest.mark.parametrize(("kind", "levels"), [("bernoulli", 2), ("gaussian", 0), ("logistic", 256)])
     def test_samples_are_of_the_kind_that_log_prob_takes(self, kind, levels, tiny):

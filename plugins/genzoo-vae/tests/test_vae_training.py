@@ -61,9 +61,8 @@ class TestObjective:
         assert not torch.equal(slopes[0][0], slopes[1][0])
         with torch.no_grad():
             values = [tiny(k=k, path_gradient=path).objective(x, generator(0))[0] for path in (False, True)]
-        assert torch.isclose(*values, rtol=1e-5) == (
-            k > 1
-        )  # the bound itself; at k = 1 the KL is taken from the draws
+        # the bound itself; at k = 1 the KL is taken from the draws
+        assert torch.isclose(*values, rtol=1e-5) == (k > 1)
 
     def test_more_draws_maximise_a_tighter_bound(self, tiny, pictures):
         x = pictures((1, 2, 3))
@@ -84,9 +83,8 @@ class TestObjective:
             and "no bound" in tiny(beta=4.0).record_note
             and "beta = 4" in tiny(beta=4.0).record_note
         )
-        torch.testing.assert_close(
-            tiny(beta=4.0).log_prob(x), tiny().log_prob(x)
-        )  # asked for, it is the ELBO all the same
+        # asked for, it is the ELBO all the same
+        torch.testing.assert_close(tiny(beta=4.0).log_prob(x), tiny().log_prob(x))
 
     def test_records_tell_bounds_densities_and_beta(self, tiny):
         images = open_data("digits", held_out=0)

@@ -54,9 +54,8 @@ class ResNetWGANGP(ImplicitModel):
         self.config = config
         count, base = stages(config.image_shape)
         colours = config.image_shape[0]
-        wide = [*channels(config.width, count), config.width * min(2**count, 8)][
-            ::-1
-        ]  # from the base outwards
+        # from the base outwards
+        wide = [*channels(config.width, count), config.width * min(2**count, 8)][::-1]
         self.generator = nn.Sequential(
             StridedConvTranspose2d(config.latent_size, wide[0], base),  # (N, wide[0], *base)
             *(_Block(a, b, nn.BatchNorm2d, up=True) for a, b in pairwise(wide)),
@@ -110,9 +109,8 @@ class _Block(nn.Module):
         y = self.convolutions[0](_double(y) if self.up else y)
         y = self.convolutions[1](torch.relu(self.norms[1](y)))
         if self.up:
-            return torch.add(
-                _double(self.shortcut(x)), y
-            )  # repeating pixels and a 1 × 1 convolution may change places
+            # repeating pixels and a 1 × 1 convolution may change places
+            return torch.add(_double(self.shortcut(x)), y)
         return torch.add(self.shortcut(_halve(x)), _halve(y))
 
 

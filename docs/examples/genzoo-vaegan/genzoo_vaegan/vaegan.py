@@ -22,9 +22,8 @@ class VAEGANConfig:
     image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 64))
     latent_size: int = field(default=16, metadata=limits(1, 1024))
     width: int = field(default=128, metadata=limits(1, 4096))
-    gamma: float = field(
-        default=0.1, metadata=limits(0, 1000)
-    )  # what a good reconstruction counts for the generator
+    # what a good reconstruction counts for the generator
+    gamma: float = field(default=0.1, metadata=limits(0, 1000))
 
 
 class Discriminator(nn.Module):
