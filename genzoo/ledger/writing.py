@@ -9,6 +9,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -123,9 +124,7 @@ def add_row(path: Path, row: Row) -> None:
             before = _content(path)
             new = with_row(before, row, path)
             with contextlib.suppress(_ChangedError):
-                atomic_write(
-                    path, lambda file, new=new, before=before: _write_unless_changed(file, new, path, before)
-                )  # type: ignore[misc]
+                atomic_write(path, partial(_write_unless_changed, new=new, path=path, before=before))
                 if parse_rows(_content(path), path).get(row.name) == row.replace(origin=path):
                     return
     raise LedgerError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -34,12 +35,8 @@ def check_implicit(model: ImplicitModel) -> None:
     for method in ("log_prob", "bits_per_dim"):
         law = "an implicit model says why it has no likelihood"
         refuses(
-            lambda method=method: getattr(model, method)(noise),
-            NoDensityError,
-            law,
-            f"{method}(x)",
-            f"{name}.{method}",
-        )  # type: ignore[misc]
+            partial(getattr(model, method), noise), NoDensityError, law, f"{method}(x)", f"{name}.{method}"
+        )
     _check_networks(model, name)
     with untouched(model, f"{name}._discriminate"), model.evaluating():
         _check_discriminate(model, noise, f"{name}._discriminate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -136,12 +137,12 @@ def _check_arguments(model: LatentModel, name: str) -> None:
     }
     for what, z in wrong.items():
         refuses(
-            lambda z=z: model.decode(z),
+            partial(model.decode, z),
             ArgumentError,
             law,
             what,
             f"{name}.decode: write _decode and leave decode alone",
-        )  # type: ignore[misc]
+        )
 
 
 def _check_encode(model: EncodingModel, look: str) -> None:
