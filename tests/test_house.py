@@ -21,7 +21,7 @@ from genzoo import hookspecs
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
-    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
+    ("errors", "synonyms", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
     ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves", "process"),
     ("registry", "losses"),
     ("ledger", "data"),
@@ -32,6 +32,7 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = (
     "errors",
+    "synonyms",
     "schema",
     "recipe",
     "hacks",
