@@ -442,6 +442,13 @@ def test_the_tests_are_at_least_as_long_as_the_code():
     assert sum(source.code_lines() for source in TESTS) >= sum(source.code_lines() for source in EVERYTHING)
 
 
+@pytest.mark.parametrize("folder", plugins(), ids=lambda folder: folder.name)
+def test_the_tests_of_a_plugin_are_at_least_as_long_as_its_code(folder):
+    tests = [Source(path.name, path.read_text("utf-8")) for path in folder.rglob("tests/**/*.py")]
+    code = [source for source in PLUGINS if source.name.partition(".")[0] == folder.name.replace("-", "_")]
+    assert code and sum(s.code_lines() for s in tests) >= sum(s.code_lines() for s in code)
+
+
 # Words
 
 
