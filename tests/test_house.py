@@ -21,7 +21,21 @@ from genzoo import hookspecs
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
-    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
+    (
+        "errors",
+        "whole",
+        "schema",
+        "metrics",
+        "record",
+        "request",
+        "recipe",
+        "hacks",
+        "card",
+        "safe_open",
+        "locks",
+        "files",
+        "show",
+    ),
     ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves", "process"),
     ("registry", "losses"),
     ("ledger", "data"),
@@ -32,7 +46,11 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = (
     "errors",
+    "whole",
     "schema",
+    "metrics",
+    "record",
+    "request",
     "recipe",
     "hacks",
     "card",
@@ -57,6 +75,7 @@ PUBLIC_FACE = (
     "genzoo.data",
     "genzoo.errors",
     "genzoo.evaluation",
+    "genzoo.evaluation.measures",
     "genzoo.images",
     "genzoo.losses",
     "genzoo.models",
