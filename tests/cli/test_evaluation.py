@@ -108,6 +108,8 @@ def run(monkeypatch, tmp_path, hub_folder):
     monkeypatch.syspath_prepend(tmp_path)
     for key, value in (("PLUGINS", "coin-box"), ("ZOO", hub_folder), ("CACHE", tmp_path / "cache")):
         monkeypatch.setenv(f"GENZOO_{key}", str(value))
+    # no child process to load the plugin in first: it imports torch
+    monkeypatch.setenv("GENZOO_PLUGIN_TIMEOUT", "0")
     registry.installed.cache_clear()
     yield lambda *args: CliRunner().invoke(cli, [str(arg) for arg in args])
     registry.installed.cache_clear()
@@ -241,7 +243,7 @@ class TestAnotherFamily:
         nets = importlib.import_module("counter_nets")
         for name, kind in (("abacus", nets.Abacus), ("mute", nets.Mute)):
             publish(tmp_path / "hub", name, kind(nets.Config()).eval(), "counter-box")
-        with in_process(monkeypatch, tmp_path / "work", tmp_path, "counter-box", tmp_path / "hub") as run:
+        with in_process(monkeypatch, tmp_path, tmp_path, "counter-box", tmp_path / "hub") as run:
             yield run
         sys.modules.pop("counter_nets")
 
