@@ -41,11 +41,11 @@ def records_of(model: Model, card: Card, request: Request, progress: Progress | 
     learned = FIT if request.split == "valid" else "train"
     with once():
         train, test = (held_in(model, card, request.data, part) for part in (learned, request.split))
-        whole = held_in(model, card, request.data, "train") if learned == FIT else train
+        seen = learned == FIT and len(train) < len(held_in(model, card, request.data, "train"))
     if request.binarise is not None:
         train, test = (made_binary(images, request.binarise, request.seed) for images in (train, test))
     found = score_model(model, train, test, request, subject=card.name, progress=progress)
-    if len(train) == len(whole):
+    if not seen:
         return found
     return [
         dataclasses.replace(record, note="; ".join(filter(None, (record.note, SEEN)))) for record in found
