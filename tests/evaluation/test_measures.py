@@ -8,6 +8,7 @@ import torch
 import toys
 
 import genzoo
+from genzoo.data import open_data
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.classification import measure_classifier
 from genzoo.evaluation.likelihood import measure_bounds, measure_density
@@ -61,6 +62,24 @@ def test_codes_are_measured_only_where_there_is_nothing_else(base, turned):
     assert other_measure(toys.Coder) is None
 
 
+class Coded(EncodingModel, toys.Bernoulli):
+    """Has a likelihood too, and names its codes first."""
+
+    latent_size = 4
+
+    def _encode(self, x):
+        return x.flatten(1)[:, :4]
+
+    def _decode(self, z):
+        return self.logits.sigmoid().expand(len(z), -1, -1, -1)
+
+
+def test_a_likelihood_says_more_than_reconstructions_whichever_base_comes_first():
+    images = open_data("binarized-digits", image_shape=(1, 8, 8), split="test")
+    found = list(measures(Coded(toys.ToyConfig()), images, images, Request(n=3), subject="coded"))
+    assert [(record.metric, record.unit) for record in found] == [("nll", "nats"), ("nll", "bits/dim")]
+
+
 def test_a_class_without_measures_is_told_where_they_are_registered():
     class Painter(GenerativeModel):
         def _sample(self, draws):
@@ -72,7 +91,7 @@ def test_a_class_without_measures_is_told_where_they_are_registered():
 
 
 def test_bounds_come_behind_the_likelihood_as_they_are_asked_for():
-    images = genzoo.data.open_data("binarized-digits", image_shape=(1, 8, 8), split="test")
+    images = open_data("binarized-digits", image_shape=(1, 8, 8), split="test")
     model = toys.Coins(toys.ToyConfig())
     found = {
         draws: [
