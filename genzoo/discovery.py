@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import importlib.util
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from genzoo import __version__
 from genzoo.card import fold
 from genzoo.errors import PluginError
+from genzoo.files import read_capped
 
 GROUP = "genzoo"
+_STATED = re.compile(r"^[ \t]*genzoo_api[ \t]*(?::[^=\n]*)?=[ \t]*([0-9]{1,9})\b", re.MULTILINE | re.ASCII)
+_CAP = 1 << 20  # bytes of a plugin's source
 _ENTRY = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\])?\s*")
 
 
@@ -59,6 +65,30 @@ class Plugin:
                 f"its entry point {self.value!r} must read 'package.module' or 'package.module:object'"
             )
         return self.entry.load()
+
+    def stated_interface(self) -> int | None:
+        """Return the number after `genzoo_api =` in the plugin's source, without importing it; 0 where the
+        source never speaks of it, None where that cannot be told.
+        """
+        text = self._source()
+        if text is None:
+            return None
+        found = _STATED.search(text)
+        return int(found[1]) if found else None if "genzoo_api" in text else 0
+
+    def _source(self) -> str | None:
+        top, *inner = self.value.partition(":")[0].strip().split(".")
+        # a broken finder, a name that is none, a file that cannot be read
+        with contextlib.suppress(Exception):
+            spec = importlib.util.find_spec(top)
+            if spec is None or not spec.origin:
+                return None
+            places = [Path(spec.origin)] if not inner else []
+            for folder in spec.submodule_search_locations or () if inner else ():
+                path = Path(folder, *inner)
+                places += [path.with_suffix(".py"), path / "__init__.py"]
+            return next(read_capped(place, _CAP).decode() for place in places if os.path.isfile(place))
+        return None
 
     def _check_requirement(self) -> None:
         """Refuse a plugin whose own metadata asks for another genzoo; pip checks that, a copied folder or

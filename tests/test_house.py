@@ -21,8 +21,31 @@ from genzoo import hookspecs
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
-    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
-    ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves", "process"),
+    (
+        "errors",
+        "schema",
+        "recipe",
+        "hacks",
+        "card",
+        "datasets",
+        "names",
+        "safe_open",
+        "locks",
+        "files",
+        "show",
+    ),
+    (
+        "hookspecs",
+        "discovery",
+        "isolation",
+        "probing",
+        "loading",
+        "images",
+        "noise",
+        "law",
+        "curves",
+        "process",
+    ),
     ("registry", "losses"),
     ("ledger", "data"),
     ("hub", "models"),
@@ -43,6 +66,9 @@ CATALOGUE = (
     "discovery",
     "isolation",
     "probing",
+    "datasets",
+    "names",
+    "loading",
     "registry",
     "ledger",
     "hub",
@@ -325,8 +351,9 @@ def test_the_door_gives_the_functions_of_the_zoo_not_the_modules_of_the_same_nam
         "import genzoo; genzoo.cards()",
         "import genzoo.testing",
         (
-            "import genzoo.cli.program, importlib; [importlib.import_module(f'genzoo.cli.{m}') for m in "
-            "genzoo.cli.program.COMMANDS.values()]"
+            "import genzoo.cli.program, genzoo.names, importlib; "
+            "[importlib.import_module(f'genzoo.cli.{m}') for m in "
+            "genzoo.names.COMMANDS.values()]"
         ),
     ],
 )

@@ -22,6 +22,7 @@ from genzoo.models.weights import encode
 
 BOX = """
 import class_toys, genzoo, toys
+genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
     return [class_toys.CARD, toys.CARDS["toy-gan"], toys.CARDS["coins"]]
