@@ -24,6 +24,8 @@ from genzoo.files import read_capped
 
 GROUP = "genzoo"
 _STATED = re.compile(r"^[ \t]*genzoo_api[ \t]*(?::[^=\n]*)?=[ \t]*([0-9]{1,9})\b", re.MULTILINE | re.ASCII)
+_BOUND = r"\s*(?:>=|<)\s*[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}\s*"
+_BOUNDS = re.compile(rf"\s*genzoo\s*(?:{_BOUND}(?:,{_BOUND}){{0,3}})?", re.ASCII | re.IGNORECASE)
 _CAP = 1 << 20  # bytes of a plugin's source
 _ENTRY = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\])?\s*")
 
@@ -95,6 +97,8 @@ class Plugin:
         `--no-deps` do not.
         """
         for text in _requirements(getattr(self.entry, "dist", None)):
+            if _plainly_met(text):
+                continue
             from packaging.requirements import InvalidRequirement, Requirement
 
             with contextlib.suppress(InvalidRequirement):
@@ -123,6 +127,25 @@ def _requirements(about: Any) -> Iterator[str]:
     except Exception:  # noqa: BLE001
         return
     yield from (str(line) for line in lines if re.match(r"\s*genzoo\s*([^\w.-]|$)", str(line), re.IGNORECASE))
+
+
+def _plainly_met(text: str) -> bool:
+    """Say whether a requirement is met that only holds bounds, such as `genzoo>=0.1,<0.2`; all others
+    are left to `packaging`, whose import takes a fourth of the time of `genzoo list`.
+    """
+    if not _BOUNDS.fullmatch(text) or not re.fullmatch(r"[0-9.]+", __version__, re.ASCII):
+        return False
+    here = _release(__version__)
+    bounds = re.findall(r"(>=|<)\s*([0-9.]+)", text)
+    return all((here >= _release(bound)) == (sign == ">=") for sign, bound in bounds)
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """Return "1.10.0" as (1, 10): noughts at the end say nothing."""
+    parts = [int(part) for part in text.split(".") if part]
+    while parts and not parts[-1]:
+        parts.pop()
+    return tuple(parts)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ FLOORS = (
     ),
     ("registry", "losses"),
     ("ledger", "data"),
-    ("hub", "models"),
+    ("hub", "models", "catalogue"),
     ("zoo", "training", "explore", "evaluation", "experiments"),
     ("cli", "testing", "__main__"),
 )
@@ -72,6 +72,7 @@ CATALOGUE = (
     "registry",
     "ledger",
     "hub",
+    "catalogue",
     "show",
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
@@ -255,9 +256,13 @@ _DOOR_NAMES = {
     "load",
     "create",
     "cards",
+    "evaluate",
+    "info",
+    "list_models",
     "pull",
     "push",
     "train",
+    "verify",
     "grid",
     "save_grid",
 }
@@ -335,10 +340,14 @@ def test_a_lazy_import_of_torch_is_seen():
     assert heavy(planted("import torchlight")) == []
 
 
-def test_the_door_gives_the_functions_of_the_zoo_not_the_modules_of_the_same_name():
+def test_no_name_of_the_door_hides_a_module_and_none_is_hidden_by_one():
+    """`import genzoo.card` gives the module, whatever was imported before."""
     code = (
-        "import genzoo, genzoo.card, genzoo.testing, genzoo.zoo; from genzoo import card; assert card "
-        "is genzoo.card is genzoo.zoo.card"
+        "import sys, types, genzoo, genzoo.card as module, genzoo.testing, genzoo.zoo\n"
+        "assert isinstance(module, types.ModuleType) and module is genzoo.card\n"
+        "wrong = [name for name in genzoo.__all__ if f'genzoo.{name}' in sys.modules]\n"
+        "wrong += [name for name in genzoo.__all__ if isinstance(getattr(genzoo, name), types.ModuleType)]\n"
+        "sys.exit(bool(wrong))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -54,7 +54,7 @@ def test_cards_know_whether_they_have_weights(hub):
     )
     published(hub, blob_of(toys.gan()))
     assert {card.name for card in genzoo.cards() if card.has_weights} == {"toy-gan"}
-    card = genzoo.card("toy-gan")
+    card = genzoo.info("toy-gan")
     assert (card.has_weights, card.plugin, card.family) == (True, "genzoo-toys", Family.IMPLICIT)
     assert [card.family for card in genzoo.cards()] == sorted(
         (card.family for card in genzoo.cards()), key=list(Family).index
@@ -86,7 +86,7 @@ def test_load_gives_the_published_model(hub):
 @pytest.mark.parametrize(
     "ask",
     [
-        genzoo.card,
+        genzoo.info,
         genzoo.create,
         genzoo.load,
         genzoo.pull,

@@ -401,7 +401,7 @@ def test_from_card_to_images_on_digits(tmp_path, monkeypatch):
         net = zoo.load("dcgan")
         assert net.image_shape == (1, 8, 8) and net.config.width == 4
         assert "agree within 0 grey levels" in zoo.verify("dcgan")
-        assert zoo.card("dcgan").has_weights
+        assert zoo.info("dcgan").has_weights
         assert torch.equal(net.sample(5, seed=1), zoo.load("dcgan").sample(5, seed=1))
     finally:
         registry.installed.cache_clear()
