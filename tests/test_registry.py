@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 import genzoo
 from genzoo import discovery, registry
@@ -1021,6 +1022,43 @@ class TestProcess:
         )
         reason = ask(tmp_path, code, GENZOO_PLUGINS="asks").stdout.strip()
         assert words in reason if words else reason == ""
+
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            "genzoo",
+            "Genzoo",
+            "genzoo>=0.1",
+            "genzoo >= 0.1.0",
+            "genzoo<0.2,>=0.1",
+            "genzoo>=0.1,<0.1",
+            "genzoo>=0.10",
+            "genzoo<0.10",
+            "genzoo>=1",
+            "genzoo<0.1.0",
+            "genzoo<0.1.0.1",
+            "genzoo>=0.1.0.1",
+            "genzoo>=0.1rc1",
+            "genzoo==0.1.*",
+            "genzoo[extra]>=0.1",
+            "genzoo>=0.1; python_version > '3'",
+            "genzoo-dcgan>=0.1",
+        ],
+    )
+    @pytest.mark.parametrize("version", ["0.1.0", "0.10", "1.0", "0.2.0rc1", "0.1.0+local"])
+    def test_what_is_plainly_met_is_met(
+        self, monkeypatch: pytest.MonkeyPatch, wanted: str, version: str
+    ) -> None:
+        monkeypatch.setattr(discovery, "__version__", version)
+        asked = Requirement(wanted)
+        met = fold(asked.name) == "genzoo" and asked.specifier.contains(version, prereleases=True)
+        plain = version.replace(".", "").isdigit() and set(wanted) <= set("Ggenzoo0123456789.,<>= ")
+        assert discovery._plainly_met(wanted) == (met and plain)
+
+    def test_the_bounds_of_official_plugins_need_no_packaging(self) -> None:
+        code = "import sys; from genzoo.registry import installed; installed(); print('packaging' in sys.modules)"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert done.stdout == "False\n", done.stderr
 
     def test_a_cache_that_cannot_be_used_costs_only_time(self, tmp_path: Path) -> None:
         install(tmp_path, "good", GOOD.format(name="good"))
