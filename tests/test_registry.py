@@ -1056,7 +1056,10 @@ class TestProcess:
         assert discovery._plainly_met(wanted) == (met and plain)
 
     def test_the_bounds_of_official_plugins_need_no_packaging(self) -> None:
-        code = "import sys; from genzoo.registry import installed; installed(); print('packaging' in sys.modules)"
+        code = (
+            "import sys; from genzoo.registry import installed; installed()\n"
+            "print('packaging' in sys.modules)"
+        )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
         assert done.stdout == "False\n", done.stderr
 

@@ -6,6 +6,7 @@ writing.py  from a row to text, and into a zoo.toml
 sources.py  where weights may come from
 books.py    the core's ledger with those of plugins and of the user
 text.py     TOML with line numbers and limits
+canonical.py the fast reader of the form that writing.py gives
 """
 
 from genzoo.ledger.books import find_ledger, ledger_files, load_ledgers

@@ -1,4 +1,4 @@
-"""Read a zoo.toml in the form that `genzoo.ledger.writing` gives it, seven times as fast as TOML is read.
+"""Read a zoo.toml in the form that `genzoo.ledger.writing` gives it, five times as fast as TOML is read.
 
 `genzoo list` reads every published score, and most of its time would go into the many forms of TOML. Whatever
 is not in this one form is left to the TOML reader, so that no file means anything else here than there.
