@@ -17,7 +17,7 @@ from genzoo.recipe import Recipe
 if TYPE_CHECKING:
     from genzoo.hookspecs import hookimpl
     from genzoo.images import grid, save_grid
-    from genzoo.zoo import card, cards, create, load, pull, push, train, verify
+    from genzoo.zoo import cards, create, evaluate, info, list_models, load, pull, push, train, verify
 
 __version__ = "0.1.0"
 
@@ -26,11 +26,13 @@ __all__ = [
     "Family",
     "GenzooError",
     "Recipe",
-    "card",
     "cards",
     "create",
+    "evaluate",
     "grid",
     "hookimpl",
+    "info",
+    "list_models",
     "load",
     "pull",
     "push",
@@ -39,24 +41,23 @@ __all__ = [
     "verify",
 ]
 
-_ROOMS = {
+_LAZY = {
     "hookimpl": "genzoo.hookspecs",
     "grid": "genzoo.images",
     "save_grid": "genzoo.images",
-    **dict.fromkeys(("card", "cards", "create", "load", "pull", "push", "train", "verify"), "genzoo.zoo"),
+    **dict.fromkeys(
+        ("cards", "create", "evaluate", "info", "list_models", "load", "pull", "push", "train", "verify"),
+        "genzoo.zoo",
+    ),
 }
-
-# Importing the module genzoo.card has left its name here, where people expect the function of the zoo:
-# `genzoo.card("dcgan")`.
-globals().pop("card", None)
 
 
 def __getattr__(name: str) -> Any:
-    room = _ROOMS.get(name)
-    if room is None:
+    module = _LAZY.get(name)
+    if module is None:
         raise AttributeError(f"module 'genzoo' has no attribute {name!r}")
-    return getattr(importlib.import_module(room), name)
+    return getattr(importlib.import_module(module), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_ROOMS])
+    return sorted([*globals(), *_LAZY])

@@ -124,6 +124,16 @@ class PluginError(GenzooError):
     """A plugin that could not be loaded; everything else goes on working."""
 
 
+class OutdatedPluginError(PluginError):
+    """A plugin made for an older plugin interface; `changes` holds what its author must change, one line
+    each.
+    """
+
+    def __init__(self, message: object, hint: object = "", changes: Iterable[str] = ()) -> None:
+        super().__init__(message, hint)
+        self.changes = tuple(safe_text(change) for change in changes)
+
+
 class LedgerError(GenzooError):
     """A zoo.toml that cannot be read or holds a row that breaks the rules."""
 

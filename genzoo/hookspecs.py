@@ -5,16 +5,18 @@ A plugin is a module (or an object) that an entry point of the group `genzoo` na
     [project.entry-points.genzoo]
     mine = "my_package.plugin"
 
-with one required function, and nothing that imports torch at its top:
+with the version of the interface and one required function, and nothing that imports torch at its top:
+
+    genzoo_api = 2
 
     @genzoo.hookimpl
     def genzoo_cards():
         return [genzoo.Card(name="mine", family=genzoo.Family.IMPLICIT, model="my_package.net:Mine")]
 
 An implementation may take fewer arguments than its specification, so a later genzoo can offer more without
-breaking it. A plugin says with `genzoo_api = 1` (where it says nothing, that is meant) for which version of
-this interface it was made; where that is another one than this genzoo knows, it is refused with what to
-change, not with a riddle.
+breaking it. A plugin says with `genzoo_api = 2` for which version of this interface it was made; one that
+says nothing was made for version 1. A version that this genzoo does not know is refused, and the error holds
+what its author must change.
 """
 
 from __future__ import annotations
@@ -31,14 +33,28 @@ from typing import Any, TypeVar
 import pluggy
 
 from genzoo.card import Card, check_name, fold
-from genzoo.errors import PluginError, suggest
+from genzoo.errors import OutdatedPluginError, PluginError, suggest
 
 T = TypeVar("T")
 
-API_VERSION = 1  # raised when a signature below changes in a way that plugins must follow
-OLDEST_API = 1  # the oldest version that plugins may still be made for
+API_VERSION = 2  # raised when the hooks, or the classes that plugins subclass, change under them
+OLDEST_API = 2  # the oldest version that plugins may still be made for
+UNSTATED_API = 1  # that of a plugin without genzoo_api
 # version -> what a plugin of the version before must change, one line each
-CHANGES: Mapping[int, str] = MappingProxyType({})
+CHANGES: Mapping[int, tuple[str, ...]] = MappingProxyType(
+    {
+        2: (
+            "a player's loss takes (batch, rng): images are batch.images, classes are batch.labels",
+            "a GAN subclasses AdversarialModel: ImplicitModel has neither a latent z nor a discriminator",
+            "the adversarial options of a Recipe go into Recipe(game=Adversarial(...))",
+            "_encode returns a tensor or Posterior(mean, log_var)",
+            "Recipe keys are renamed: rate -> lr, batch -> batch_size, cooldown -> lr_decay, "
+            "penalty -> gp_weight, clip -> weight_clip, held_out -> val_split, storage -> save_dtype",
+            "genzoo.evaluation.Record is genzoo.record.Record",
+            "the plugin says genzoo_api = 2",
+        )
+    }
+)
 MOST_ITEMS = 10_000  # per hook: a generator that never ends must not eat the memory
 
 hookspec = pluggy.HookspecMarker("genzoo")
@@ -104,6 +120,7 @@ def read_plugin(plugin: object) -> Offer:
     """Call every hook of `plugin` and return its checked answers.
 
     Raises:
+        OutdatedPluginError: an older interface, with what to change.
         PluginError: an interface from the future, an unknown, unmarked or missing hook, a wrong signature or
             answer, a name that breaks rule R5 or comes twice. Whatever the plugin's own code raises comes
             through as it is.
@@ -123,11 +140,11 @@ def read_plugin(plugin: object) -> Offer:
 def _check_api(plugin: object) -> None:
     if isinstance(plugin, type):
         raise PluginError(f"its entry point names the class {plugin.__name__}", "name a module or an object")
-    made_for = getattr(plugin, "genzoo_api", 1)
+    made_for = getattr(plugin, "genzoo_api", UNSTATED_API)
     if not isinstance(made_for, int) or isinstance(made_for, bool) or made_for < 1:
         raise PluginError(
             f"genzoo_api must be a whole number from 1 to {API_VERSION}, not {made_for!r}",
-            "write genzoo_api = 1",
+            f"write genzoo_api = {API_VERSION}",
         )
     if made_for > API_VERSION:
         raise PluginError(
@@ -135,13 +152,19 @@ def _check_api(plugin: object) -> None:
             "pip install --upgrade genzoo",
         )
     if made_for < OLDEST_API:
-        changes = "; ".join(
-            f"{version}: {CHANGES[version]}" for version in sorted(CHANGES) if version > made_for
-        )
-        raise PluginError(
-            f"it was made for plugin interface {made_for}, and this genzoo needs {OLDEST_API} or later",
-            f"upgrade it, or change in it ({changes}) and write genzoo_api = {API_VERSION}",
-        )
+        raise outdated(made_for)
+
+
+def outdated(made_for: int, fault: str = "") -> OutdatedPluginError:
+    """Return the error for a plugin of interface `made_for`, which is older than `OLDEST_API`; `fault` is
+    what ended its import, if anything did.
+    """
+    seen = f" (its import ends with {fault})" if fault else ""
+    return OutdatedPluginError(
+        f"it was made for plugin interface {made_for}, and this genzoo needs {OLDEST_API} or later{seen}",
+        "upgrade it, or run genzoo plugins to see what its author must change",
+        [line for version in sorted(CHANGES) if version > made_for for line in CHANGES[version]],
+    )
 
 
 def _register(plugin: object) -> pluggy.PluginManager:

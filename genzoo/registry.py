@@ -10,8 +10,6 @@ from __future__ import annotations
 import functools
 import math
 import os
-import threading
-import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -20,101 +18,29 @@ from typing import Any, Generic, TextIO, TypeVar
 from genzoo import metrics
 from genzoo.card import Card, Family, fold
 from genzoo.discovery import Plugin, discover
-from genzoo.errors import ArgumentError, PluginError, UnknownNameError, safe_text, suggest
-from genzoo.hookspecs import Offer, read_plugin
-from genzoo.isolation import Interrupt, TooSlowError, describe, isolated
-from genzoo.probing import CHILD, PATIENCE, can_probe, probe
+from genzoo.errors import (
+    ArgumentError,
+    OutdatedPluginError,
+    PluginError,
+    UnknownNameError,
+    safe_text,
+    suggest,
+)
+from genzoo.hookspecs import Offer
+from genzoo.loading import TIMEOUT, load, one_at_a_time, verdicts
+from genzoo.names import CORE_COMMANDS, CORE_DATASETS, OFFICIAL
+from genzoo.probing import CHILD
 from genzoo.show import tell
 
 T = TypeVar("T")
 
-# seconds a plugin may take; it leaves torch alone while it is loaded, so it needs a fraction of one
-TIMEOUT = 5.0
-COMPLETING = "_GENZOO_COMPLETE"  # set by a shell that asks for completions and must not wait
-_COMPLETION_BUDGET = 1.0  # seconds then, for all that was not seen before
-
-# Who may use the names that people trust, in any load order and whether or not the owner is installed.
-OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "genzoo-pixel": (
-            "pixelcnn",
-            "pixelcnn-mnist",
-            "gated-pixelcnn",
-            "gated-pixelcnn-mnist",
-            "gated-pixelcnn-cifar10",
-            "pixelrnn-row",
-            "pixelrnn-row-mnist",
-            "pixelrnn-diagonal",
-            "pixelrnn-diagonal-mnist",
-        ),
-        "genzoo-vae": (
-            "autoencoder",
-            "autoencoder-cifar10",
-            "vae",
-            "vae-mnist",
-            "iwae",
-            "iwae-mnist",
-            "vae2d-mnist",
-            "vae-frey",
-            "vae-faces",
-        ),
-        "genzoo-gan": ("gan", "gan-mnist"),
-        "genzoo-dcgan": ("dcgan", "dcgan-bedrooms", "dcgan-mnist", "dcgan-faces"),
-        "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms", "wgan-gp-resnet"),
-        "genzoo-features": ("features", "features-mnist", "features-cifar10"),
-    }
-)
-CORE_DATASETS = (
-    "mnist",
-    "binarized-mnist",
-    "fashion-mnist",
-    "cifar10",
-    "bedrooms",
-    "faces",
-    "frey",
-    "omniglot",
-    "digits",
-    "hf",
-)
-CORE_COMMANDS = (
-    "list",
-    "info",
-    "pull",
-    "push",
-    "verify",
-    "sample",
-    "train",
-    "eval",
-    "complete",
-    "interpolate",
-    "traverse",
-    "manifold",
-    "arithmetic",
-    "reconstruct",
-    "neighbours",
-    "features",
-    "few-labels",
-    "context",
-    "experiment",
-    "hacks",
-    "plugins",
-    "new-plugin",
-    "cache",
-    "completion",
-    "help",
-    "version",
-)
 _OWNERS = {
     **{("cards", fold(name)): owner for owner, names in OFFICIAL.items() for name in names},
     **{("datasets", fold(name)): "genzoo" for name in CORE_DATASETS},
     **{("commands", fold(name)): "genzoo" for name in CORE_COMMANDS},
     **{("metrics", fold(name)): "genzoo" for name in metrics.NAMES},
 }
-_LOCK = threading.RLock()
-_loading: list[str] = []  # the plugin being loaded now, guarded by _LOCK
 _told: set[str] = set()
-# threads of plugins that were begun at import: nobody waits for them
-left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _KINDS = ("cards", "datasets", "ledgers", "commands", "metrics")
 
 
@@ -129,6 +55,7 @@ class PluginReport:
     reason: str = ""
     cards: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()  # what its author must change where it was made for an older interface
     wanted: bool = True  # False: left out by GENZOO_PLUGINS, which is nobody's fault
 
     @property
@@ -263,39 +190,17 @@ def load_registry(
     distribution and name, and the first keeps a name. Installed plugins that were not seen before are loaded
     in a child process first, see `genzoo.probing`; `again` asks those that hung once more.
     """
-    with _LOCK:  # two threads in `isolated` would each restore the other's stdout
-        if _loading:
-            raise PluginError(
-                f"the plugin {_loading[0]!r} asks for the models while it is being loaded",
-                "move that call into a function",
-            )
+    with one_at_a_time():
         shelf = _Shelf()
         plugins = sorted(map(Plugin.of, entry_points), key=_turn)
-        verdicts = _verdicts([plugin for plugin in plugins if _wanted(plugin, allowed)], timeout, again)
+        seen = verdicts([plugin for plugin in plugins if _wanted(plugin, allowed)], timeout, again)
         for plugin in plugins:
-            shelf.take(plugin, allowed, timeout, verdicts)
+            shelf.take(plugin, allowed, timeout, seen)
         return shelf.registry(allowed or ())
 
 
 def _wanted(plugin: Plugin, allowed: Collection[str] | None) -> bool:
     return allowed is None or bool({fold(plugin.name), fold(plugin.distribution)} & set(map(fold, allowed)))
-
-
-def _verdicts(plugins: list[Plugin], timeout: float, again: bool) -> dict[Plugin, str]:
-    """Return why each plugin cannot be loaded here, as far as a child can tell; "" where it can."""
-    asked = [plugin for plugin in plugins if can_probe(plugin)] if timeout else []
-    if not os.environ.get(COMPLETING):
-        return probe(asked, timeout, _tell_slow, again)
-    found = probe(asked, _COMPLETION_BUDGET, lambda plugin: None, budget=_COMPLETION_BUDGET)
-    return {
-        **dict.fromkeys(asked, "it was not seen before, and a shell that completes does not wait"),
-        **found,
-    }
-
-
-def _tell_slow(plugin: Plugin) -> None:
-    """Say on stderr whose loading people are waiting for."""
-    tell(f"genzoo: still loading the plugin {plugin.name!r} of {plugin.distribution} {plugin.version} …")
 
 
 def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
@@ -312,32 +217,6 @@ def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
             tell(line, stream)
 
 
-def _load(plugin: Plugin, timeout: float) -> Offer:
-    """Import the plugin and read its hooks; whatever happens comes out as PluginError, but for a person's
-    Ctrl-C.
-    """
-    _loading.append(plugin.name)
-    patience = threading.Timer(PATIENCE, _tell_slow, [plugin])
-    patience.daemon = True
-    patience.start()
-    before, interrupt = set(threading.enumerate()), Interrupt()
-    try:
-        with interrupt, isolated(timeout):
-            return read_plugin(plugin.load())
-    except TooSlowError:
-        raise PluginError(
-            f"it did not load within {timeout:g} s", "GENZOO_PLUGIN_TIMEOUT=SECONDS gives it longer"
-        ) from None
-    except BaseException as error:  # a plugin may raise SystemExit, KeyboardInterrupt, or a kind of its own
-        if isinstance(error, KeyboardInterrupt) and interrupt.sent:
-            raise
-        raise PluginError(describe(error)) from error
-    finally:
-        patience.cancel()
-        left_behind.update(thread for thread in threading.enumerate() if thread not in before)
-        _loading.clear()
-
-
 @dataclass
 class _Shelf:
     """The registry while it is being filled: who has which name, and the offers that were taken."""
@@ -348,7 +227,7 @@ class _Shelf:
     seen: set[str] = field(default_factory=set)
 
     def take(
-        self, plugin: Plugin, allowed: Collection[str] | None, timeout: float, verdicts: Mapping[Plugin, str]
+        self, plugin: Plugin, allowed: Collection[str] | None, timeout: float, seen: Mapping[Plugin, str]
     ) -> None:
         """Load `plugin` and give it its names, all or none, and write down how it went."""
         self.seen |= {plugin.name, plugin.distribution}
@@ -358,12 +237,13 @@ class _Shelf:
             )
             return
         try:
-            if verdicts.get(plugin):
-                raise PluginError(verdicts[plugin])
-            offer = _load(plugin, timeout)
+            if seen.get(plugin):
+                raise PluginError(seen[plugin])
+            offer = load(plugin, timeout)
             self._claim(plugin, offer)
         except PluginError as error:
-            self.reports.append(_report(plugin, loaded=False, reason=safe_text(error, 600)))
+            changes = error.changes if isinstance(error, OutdatedPluginError) else ()
+            self.reports.append(_report(plugin, loaded=False, reason=safe_text(error, 600), changes=changes))
             return
         self.offers.append((plugin, offer))
         self.reports.append(_report(plugin, loaded=True, cards=tuple(offer.cards), hooks=offer.hooks))

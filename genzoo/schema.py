@@ -45,34 +45,59 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
         UnknownNameError: a key that `cls` has not.
         ArgumentError: a missing key, a wrong type or a value out of range.
     """
-    fields, hints = _schema(cls)  # type: ignore[arg-type]  # a class is hashable, whatever T is
+    form = _schema(cls)  # type: ignore[arg-type]  # a class is hashable, whatever T is
     for key in values:
-        if key not in fields:
+        if key not in form.fields:
             raise UnknownNameError(
-                f"{where}: unknown key {str(key)!r}{suggest(str(key), fields)}",
-                f"known keys: {', '.join(fields)}",
+                f"{where}: unknown key {str(key)!r}{suggest(str(key), form.fields)}",
+                f"known keys: {', '.join(form.fields)}",
             )
-    for name, field in fields.items():
-        absent = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        if absent and name not in values:
+    for name in form.required:
+        if name not in values:
             raise ArgumentError(f"{where}: the key {name!r} is missing")
     checked = {
-        key: check_value(value, hints[key], fields[key].metadata, f"{where}: {key}")
+        key: value
+        if type(value) is str and key in form.texts  # most values of a ledger, which has thousands
+        else check_value(value, form.hints[key], form.fields[key].metadata, f"{where}: {key}")
         for key, value in values.items()
     }
     return cls(**checked)
 
 
+class _Schema(typing.NamedTuple):
+    """What is asked of the fields of a class, found out once."""
+
+    fields: dict[str, dataclasses.Field[Any]]
+    hints: dict[str, Any]
+    required: tuple[str, ...]
+    texts: set[str]  # those that take any text
+
+
 @functools.cache  # evaluating the hints costs more than checking a row against them
-def _schema(cls: Any) -> tuple[dict[str, dataclasses.Field[Any]], dict[str, Any]]:
-    return {f.name: f for f in dataclasses.fields(cls) if f.init}, typing.get_type_hints(cls)
+def _schema(cls: Any) -> _Schema:
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}
+    hints = typing.get_type_hints(cls)
+    missing = dataclasses.MISSING
+    required = (n for n, f in fields.items() if f.default is missing and f.default_factory is missing)
+    texts = {name for name, f in fields.items() if hints[name] is str and not f.metadata.get("choices")}
+    return _Schema(fields, hints, tuple(required), texts)
+
+
+_SCALARS = (int, float, str, bool)
+
+
+@functools.cache
+def _form(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return typing.get_origin(kind), typing.get_args(kind)
 
 
 def check_value(value: Any, kind: Any, rules: Mapping[str, Any], where: str) -> Any:
     """Return `value` as `kind` within `rules` (see `limits`), or raise ArgumentError that opens with
     `where`.
     """
-    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if kind in _SCALARS:
+        return _check_scalar(value, kind, rules, where)
+    origin, inner = _form(kind)
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in inner:
             return None

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo import hub
-from genzoo.card import Card
-from genzoo.errors import ArgumentError, HubError, LedgerError, UnknownNameError, legible
-from genzoo.ledger import Ledger, Row, load_ledgers
-from genzoo.registry import installed
+from genzoo.card import Card, Family
+from genzoo.catalogue import Entry, catalogue, matching
+from genzoo.errors import ArgumentError, LedgerError, UnknownNameError, legible, safe_repr, suggest
+from genzoo.ledger import Row, load_ledgers
 from genzoo.request import Progress, Request
 
 if TYPE_CHECKING:
@@ -21,64 +21,67 @@ if TYPE_CHECKING:
     from genzoo.training.outcome import Outcome
 
 
-def ledger() -> Ledger:
-    """Return every row of published weights: the core's zoo.toml, the plugins' and those that GENZOO_ZOO
-    names.
-    """
-    return load_ledgers(plugins=installed().ledgers)
-
-
 def cards() -> list[Card]:
     """Return the cards of every installed model, official and third-party, in the order of the taxonomy.
 
-    Classifiers are left out, as by `genzoo list`: they measure models and are none. `card(name)` knows them
+    Classifiers are left out, as by `genzoo list`: they measure models and are none. `info(name)` knows them
     too.
     """
-    return [card for card in _every_card() if not card.family.is_instrument]
+    return [card for card, _ in catalogue().values() if not card.family.is_instrument]
 
 
-def _every_card() -> list[Card]:
-    rows = ledger()
-    return [card.replace(has_weights=card.name in rows) for card in installed().cards.values()]
+def list_models(pattern: str = "*", *, family: Family | str | None = None) -> list[str]:
+    """Return the names of the installed models that fit `pattern`, such as `"*mnist*"`, in the order of
+    `cards()`; with `family` only those of it, and only so classifiers.
+
+    Raises:
+        ArgumentError: the pattern is not a text, or there is no such family.
+    """
+    found = catalogue()
+    if family is None:
+        chosen = {name: entry for name, entry in found.items() if not entry.card.family.is_instrument}
+    else:
+        wanted = _family(family)
+        chosen = {name: entry for name, entry in found.items() if entry.card.family is wanted}
+    return matching(pattern, chosen)
 
 
-def card(name: str) -> Card:
-    """Return the card of `name`.
+def _family(family: Family | str) -> Family:
+    try:
+        return Family(family)
+    except ValueError:
+        known = [member.value for member in Family]
+        raise ArgumentError(
+            f"family must be one of {', '.join(known)}, not {safe_repr(family)}{suggest(str(family), known)}"
+        ) from None
+
+
+def info(name: str) -> Card:
+    """Return the card of `name`: family, config, recipe, paper, and whether it has published weights.
 
     Raises:
         UnknownNameError: no installed plugin has it; the message holds the nearest name.
     """
-    return installed().find(name).replace(has_weights=name in ledger())
+    return find(name).card
 
 
-def row(name: str) -> Row:
-    """Return the ledger's row of the published weights of `name`.
+def find(name: str | Entry) -> Entry:
+    """Return the entry of `name`; an entry is its own. Raises as `info`."""
+    return name if isinstance(name, Entry) else catalogue().find(name)
+
+
+def row(name: str | Entry) -> Row:
+    """Return the ledger's row of the published weights of `name`, whether its plugin is installed or not.
 
     Raises:
         UnknownNameError: an unknown name.
         HubError: a model without published weights.
     """
-    rows = ledger()
-    if not isinstance(name, str) or name not in rows:
-        known = card(name)
-        if spoilt := next(
-            (problem for problem in rows.problems if f"[{name}]" in problem and "left out" in problem), ""
-        ):
-            raise HubError(
-                f"the row of {name!r} cannot be used: {spoilt}", "mend it, or ask who keeps this ledger"
-            )
-        trained = [c.name for c in _every_card() if c.has_weights and c.model == known.model]
-        own = (
-            [f"genzoo train {name} makes some, and GENZOO_ZOO=runs/{name} lets them be found"]
-            if known.recipe
-            else []
-        )
-        ways = [f"{trained[0]!r} has", *own] if trained else [*own, f"genzoo.create({name!r}) has fresh ones"]
-        raise HubError(f"{name!r} has no published weights", "; ".join(ways))
-    return rows[name]
+    found = catalogue()
+    return found.row_of(name) if isinstance(name, Entry) else found.published(name)
 
 
-def pull(name: str, progress: hub.Progress | None = None) -> Path:
+def pull(name: str | Entry, progress: hub.Progress | None = None) -> Path:
     """Return the path of the verified safetensors file of `name`, fetching it where it is not at hand.
 
     Raises:
@@ -87,7 +90,7 @@ def pull(name: str, progress: hub.Progress | None = None) -> Path:
     return hub.pull(row(name), progress=progress)
 
 
-def create(name: str, *, seed: int | None = None, **config: Any) -> Model:
+def create(name: str | Entry, *, seed: int | None = None, **config: Any) -> Model:
     """Return the architecture `name` with fresh weights; keywords replace keys of its config, such as
     `image_shape=(3, 24, 40)`.
 
@@ -97,23 +100,25 @@ def create(name: str, *, seed: int | None = None, **config: Any) -> Model:
     Raises:
         UnknownNameError, ArgumentError, CardError: a name, key, value or seed that is not right.
     """
-    known = card(name)
+    known = find(name).card
     from genzoo.models.weights import build_fresh
 
     return build_fresh(known.replace(config={**known.config, **config}), seed)
 
 
-def load(name: str, device: torch.device | str | None = None, progress: hub.Progress | None = None) -> Model:
+def load(
+    name: str | Entry, device: torch.device | str | None = None, progress: hub.Progress | None = None
+) -> Model:
     """Return the model `name` with its published weights, in evaluation mode, on `device` (None: the CPU).
 
     Raises:
         UnknownNameError, HubError, WeightsError, CardError: one line each, see genzoo.errors.
     """
-    known, published = card(name), row(name)
-    blob = hub.pull_bytes(published, progress=progress)
+    entry = find(name)
+    blob = hub.pull_bytes(row(entry), progress=progress)
     from genzoo.models.weights import build_filled
 
-    model = build_filled(known, blob, f"the weights file of {name!r}")
+    model = build_filled(entry.card, blob, f"the weights file of {entry.card.name!r}")
     if device is None:
         return model
     from genzoo.training.settings import find_device
@@ -121,7 +126,7 @@ def load(name: str, device: torch.device | str | None = None, progress: hub.Prog
     return model.to(find_device(device))
 
 
-def verify(name: str) -> str:
+def verify(name: str | Entry) -> str:
     """Check the digest of the weights of `name` and that this machine draws what the author's machine drew;
     return one line.
 
@@ -135,14 +140,13 @@ def verify(name: str) -> str:
     from genzoo.models.weights import build_filled, facts_of
 
     where = str(path)
-    agreement = golden.compare(
-        build_filled(card(name), blob, where), facts_of(blob, where).get("golden", {}), name
-    )
+    model = build_filled(find(name).card, blob, where)
+    agreement = golden.compare(model, facts_of(blob, where).get("golden", {}), published.name)
     return f"sha256 {published.sha256[:12]}… is right, {agreement}"
 
 
 def push(
-    name: str,
+    name: str | Entry,
     dest: str | Path,
     run: str | Path | None = None,
     *,
@@ -157,30 +161,33 @@ def push(
     is what their author states of the weights; None leaves what the row says. A repository that is made for
     this is private unless `public`; `tell` is told in one line who can read it.
     """
-    known = card(name)
-    if run is None:
-        published = row(name)
-    else:
-        rows = load_ledgers(Path(run) / "zoo.toml", extra=())
-        if name not in rows:
-            if rows.problems:
-                raise LedgerError(
-                    f"the run in {run} has no row of {name!r} that can be used: {rows.problems[0]}",
-                    "mend its zoo.toml",
-                )
-            raise UnknownNameError(
-                f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}"
-            )
-        published = rows[name]
+    entry = find(name)
+    published = row(entry) if run is None else _row_of_run(entry.card.name, Path(run))
     if licence is not None:
         published = published.replace(licence=legible(licence))
     weights = hub.pull_bytes(published)
-    text = hub.model_card(published, known)
-    return hub.push(dest, name=name, weights=weights, row=published, card_text=text, public=public, tell=tell)
+    text = hub.model_card(published, entry.card)
+    return hub.push(
+        dest, name=published.name, weights=weights, row=published, card_text=text, public=public, tell=tell
+    )
+
+
+def _row_of_run(name: str, run: Path) -> Row:
+    rows = load_ledgers(run / "zoo.toml", extra=())
+    if name in rows:
+        return rows[name]
+    if rows.problems:
+        raise LedgerError(
+            f"the run in {run} has no row of {name!r} that can be used: {rows.problems[0]}",
+            "mend its zoo.toml",
+        )
+    raise UnknownNameError(
+        f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}"
+    )
 
 
 def train(
-    name: str,
+    name: str | Entry,
     data: Any = None,
     out: str | Path | None = None,
     steps: int | None = None,
@@ -219,7 +226,7 @@ def train(
     from genzoo.training.conduct import conduct
 
     return conduct(
-        card(name),
+        find(name).card,
         data,
         out,
         steps,
@@ -232,7 +239,7 @@ def train(
 
 
 def evaluate(
-    name: str, request: Request | None = None, *, progress: Progress | None = None, **asked: Any
+    name: str | Entry, request: Request | None = None, *, progress: Progress | None = None, **asked: Any
 ) -> list[Record]:
     """Return the records of the published model `name`: likelihoods, or sample quality beside its floor.
 
@@ -253,9 +260,9 @@ def evaluate(
             f"evaluate was given a request and {', '.join(asked)} beside it", "give one or the other"
         )
     wanted = Request(**asked) if request is None else request
-    model, known = load(name), card(name)
+    entry = find(name)
     from genzoo.evaluation.scoring import records_of
     from genzoo.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    return records_of(model, known, wanted, progress)
+    return records_of(load(entry), entry.card, wanted, progress)

@@ -48,11 +48,14 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def plug() -> Iterator[Callable[..., None]]:
     """Give a function that makes cards those of the only installed plugin, until the module's last test."""
     from genzoo import hookimpl, registry
+    from genzoo.hookspecs import API_VERSION
 
     with pytest.MonkeyPatch.context() as patch:
 
         def plug(*cards: Card, distribution: str = "genzoo-toys") -> None:
-            plugin = SimpleNamespace(genzoo_cards=hookimpl(lambda: list(cards), specname="genzoo_cards"))
+            plugin = SimpleNamespace(
+                genzoo_api=API_VERSION, genzoo_cards=hookimpl(lambda: list(cards), specname="genzoo_cards")
+            )
             about = SimpleNamespace(name=distribution, version="1.0")
             entry = SimpleNamespace(
                 name="toys", value="toys", group="genzoo", dist=about, load=lambda: plugin

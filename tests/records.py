@@ -129,7 +129,7 @@ def main() -> int:
         parser.error("records are of all images: leave -n out")
     rows, differ = read_rows(LEDGER), 0
     for name in asked.names or rows:
-        print(f"{genzoo.card(name).name}{'published':>72} {'measured':>22}"[:200], flush=True)
+        print(f"{genzoo.info(name).name}{'published':>72} {'measured':>22}"[:200], flush=True)
         found = measured(rows[name], asked.n, metrics=asked.metrics.split(",") if asked.metrics else None)
         again = {key(one): one for one in found}
         for pair in pairs(rows[name], found, asked.n is None):

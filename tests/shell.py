@@ -24,6 +24,7 @@ HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\n\r\tline two \u202eesrever\u200b"
 TOYS = """
 import genzoo
 from genzoo import Card, Family, Recipe
+genzoo_api = 2
 RECIPE = Recipe(data="digits", steps=6, batch=16, precision="fp32", rate={"all": 2e-3}, betas=(0.5, 0.9))
 @genzoo.hookimpl
 def genzoo_cards():

@@ -11,7 +11,8 @@ import click
 import pytest
 
 import genzoo
-from genzoo.cli.program import COMMANDS, cli
+from genzoo.cli.program import cli
+from genzoo.names import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "lecture.md"

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROWS = read_rows(ROOT / "zoo.toml")
 DATA = os.environ.get("GENZOO_DATA")  # before the tests' own environment has none
 LARGEST = 8 * 2**20  # bytes: the weights travel inside the plugins
-GANS = [name for name in ROWS if genzoo.card(name).family is Family.IMPLICIT]
+GANS = [name for name in ROWS if genzoo.info(name).family is Family.IMPLICIT]
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -33,7 +33,7 @@ def test_digest_and_golden_outputs_agree(name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_it_tells_how_it_was_made_and_what_it_is_worth(name):
-    row, recipe = ROWS[name], genzoo.card(name).recipe
+    row, recipe = ROWS[name], genzoo.info(name).recipe
     assert row.bytes <= LARGEST and row.licence and row.data and row.terms and row.scores
     assert recipe.command == f"genzoo train {name}"
     assert all((recipe.hardware, recipe.time, recipe.score))
@@ -83,7 +83,7 @@ def in_two_units(row):
 
     A density of real-valued pixels has nats alone.
     """
-    scale = math.prod(genzoo.card(row.name).config["image_shape"]) * math.log(2)
+    scale = math.prod(genzoo.info(row.name).config["image_shape"]) * math.log(2)
     bits = {(score.kind, score.protocol): score for score in row.scores if score.unit == "bits/dim"}
     nats = {
         (score.kind, score.protocol): score
@@ -145,7 +145,7 @@ def all_wrong(rows):
     cards = [
         problem
         for name, row in rows.items()
-        for problem in in_two_units(row) + in_words(row, genzoo.card(name).recipe.score)
+        for problem in in_two_units(row) + in_words(row, genzoo.info(name).recipe.score)
     ]
     return cards + in_documents(rows)
 
@@ -176,7 +176,7 @@ def test_a_wrong_figure_is_noticed_wherever_it_stands():
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_likelihood_of_a_published_model_is_claimed_by_its_card(name):
-    told = genzoo.card(name).recipe.score
+    told = genzoo.info(name).recipe.score
     assert FIGURE.search(told)
 
 

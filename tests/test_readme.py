@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 import pytest
 
-from genzoo.cli.program import COMMANDS, cli
+from genzoo.cli.program import cli
+from genzoo.names import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(

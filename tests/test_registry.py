@@ -21,14 +21,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
 import genzoo
 from genzoo import discovery, registry
 from genzoo.card import Card, Family, fold
 from genzoo.errors import ArgumentError, PluginError, UnknownNameError
-from genzoo.hookspecs import API_VERSION, HOOKS, hookimpl, hookspec
+from genzoo.hookspecs import API_VERSION, CHANGES, HOOKS, hookimpl, hookspec
 from genzoo.isolation import TooSlowError, deadline, describe, isolated
-from genzoo.registry import OFFICIAL, Registry, load_registry, warn_broken
+from genzoo.names import OFFICIAL
+from genzoo.registry import Registry, load_registry, warn_broken
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
 HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\n\r\tline two \u202eesrever\u200b"
@@ -36,6 +38,7 @@ HOSTILE = "\x1b[31mred\x1b]0;title\x07\x9b2J\n\r\tline two \u202eesrever\u200b"
 HEAD = """
 import genzoo
 from genzoo import Card, Family
+genzoo_api = 2
 def card(name, **more):
     return Card(name=name, family=Family.IMPLICIT, model="nowhere:Net", **more)
 """
@@ -104,8 +107,8 @@ FAULTS: dict[str, tuple[str, str]] = {
         "gives the name 'a.b' after 'a-b'",
     ),
     "future": (
-        "genzoo_api = 2\n" + GOOD.format(name="ok-2"),
-        "plugin interface 2, and this genzoo knows 1 — pip install --upgrade genzoo",
+        "genzoo_api = 3\n" + GOOD.format(name="ok-2"),
+        "plugin interface 3, and this genzoo knows 2 — pip install --upgrade genzoo",
     ),
     "future-text": ("genzoo_api = '1'\n" + GOOD.format(name="ok-3"), "genzoo_api must be a whole number"),
     "past": ("genzoo_api = 0\n" + GOOD.format(name="ok-4"), "genzoo_api must be a whole number"),
@@ -121,6 +124,16 @@ FAULTS: dict[str, tuple[str, str]] = {
     "core-dataset": (
         GOOD.format(name="ok-6") + HOOK + "def genzoo_datasets():\n    return {'mnist': print}",
         "'mnist', a name of genzoo",
+    ),
+    "core-dataset-dynamic": (
+        GOOD.format(name="ok-15")
+        + HOOK
+        + "def genzoo_datasets():\n    return {'dynamic-binarized-mnist': print}",
+        "'dynamic-binarized-mnist', a name of genzoo",
+    ),
+    "core-dataset-digits": (
+        GOOD.format(name="ok-16") + HOOK + "def genzoo_datasets():\n    return {'binarized_digits': print}",
+        "'binarized_digits', a name of genzoo",
     ),
     "command-type": (
         GOOD.format(name="ok-7") + HOOK + "def genzoo_commands():\n    return {'x': print}",
@@ -323,6 +336,75 @@ class TestHangs:
         assert "it ends the program while it is loaded (exit code " in row["reason"] and not row["loaded"]
 
 
+OLD = """
+from genzoo import Card, Family, Recipe, hookimpl
+RECIPE = Recipe(data="digits", steps=4_000, batch=64, rate={"all": 2e-4}, a_key_of_interface_1=0.1)
+@hookimpl
+def genzoo_cards():
+    return [Card(name="old", family=Family.IMPLICIT, model="nowhere:Net", recipe=RECIPE)]
+"""
+WELL = OLD.replace("RECIPE = ", "# ").replace(", recipe=RECIPE", "")  # imports nothing that has changed
+OLD_WORDS = "it was made for plugin interface 1, and this genzoo needs 2 or later"
+ADVICE = " — upgrade it, or run genzoo plugins to see what its author must change"
+
+
+class TestInterface1:
+    """A plugin of interface 1 is refused with what its author must change, however it meets this genzoo."""
+
+    def lay(self, folder: Path, source: str, entry: str = "mod_old") -> None:
+        install(folder, "old", "", entry=f"[genzoo]\nold = {entry}\n")
+        (folder / "mod_old.py").write_text(source, encoding="utf-8")
+
+    @pytest.mark.parametrize("says", ["", "genzoo_api = 1\n", "genzoo_api: int = 1\n", "x = 1\n"])
+    def test_one_that_fails_on_a_name_that_has_changed(self, tmp_path: Path, says: str) -> None:
+        self.lay(tmp_path, OLD + says)
+        found, said = run(tmp_path, GENZOO_PLUGINS="old", GENZOO_CACHE=str(tmp_path / "cache"))
+        (row,) = [row for row in found["reports"] if row["name"] == "old"]
+        assert row["reason"].startswith(f"{OLD_WORDS} (its import ends with TypeError: ")
+        assert row["reason"].endswith(ADVICE) and tuple(row["changes"]) == CHANGES[2]
+        assert len(said.splitlines()) == 1 and "genzoo plugins" in said
+
+    def test_one_that_still_loads(self, tmp_path: Path) -> None:
+        self.lay(tmp_path, WELL)
+        found, _ = run(tmp_path, GENZOO_PLUGINS="old", GENZOO_CACHE=str(tmp_path / "cache"))
+        (row,) = [row for row in found["reports"] if row["name"] == "old"]
+        assert row["reason"] == OLD_WORDS + ADVICE and tuple(row["changes"]) == CHANGES[2]
+
+    @pytest.mark.parametrize(
+        "says", ["genzoo_api = 2\n", "from other import genzoo_api\n", "VERSION = 2\ngenzoo_api = VERSION\n"]
+    )
+    def test_the_fault_of_one_that_is_not_known_to_be_old_is_told_as_it_is(
+        self, tmp_path: Path, says: str
+    ) -> None:
+        self.lay(tmp_path, OLD + says)
+        found, _ = run(tmp_path, GENZOO_PLUGINS="old", GENZOO_CACHE=str(tmp_path / "cache"))
+        (row,) = [row for row in found["reports"] if row["name"] == "old"]
+        assert row["reason"].startswith("TypeError: ") and row["changes"] == []
+
+    def test_a_module_inside_a_package_is_read_without_importing_it(self, tmp_path: Path) -> None:
+        (tmp_path / "pack").mkdir()
+        (tmp_path / "pack" / "__init__.py").write_text(OLD, encoding="utf-8")
+        (tmp_path / "pack" / "inner.py").write_text("genzoo_api = 1", encoding="utf-8")
+        install(tmp_path, "old", "", entry="[genzoo]\nold = pack.inner:plugin\n")
+        found, _ = run(tmp_path, GENZOO_PLUGINS="old", GENZOO_CACHE=str(tmp_path / "cache"))
+        (row,) = [row for row in found["reports"] if row["name"] == "old"]
+        assert row["reason"].startswith(OLD_WORDS)
+
+    def test_memory_of_the_genzoo_before_does_not_hide_it(self, tmp_path: Path) -> None:
+        self.lay(tmp_path, WELL)
+        code = (
+            "from genzoo import hookspecs; hookspecs.API_VERSION = hookspecs.OLDEST_API = 1\n"
+            "from genzoo import probing; probing.API_VERSION = 1\n"
+            "from genzoo.registry import installed\n"
+            "print(*(r.loaded for r in installed().reports if r.wanted))"
+        )
+        cache = str(tmp_path / "cache")
+        assert ask(tmp_path, code, GENZOO_PLUGINS="old").stdout == "True\n"
+        assert "old" in (tmp_path / "cache" / "plugins.json").read_text()
+        found, _ = run(tmp_path, GENZOO_PLUGINS="old", GENZOO_CACHE=cache)
+        assert [row["reason"][: len(OLD_WORDS)] for row in found["reports"] if row["wanted"]] == [OLD_WORDS]
+
+
 class TestMetadata:
     def test_broken_metadata_is_named_and_hides_nobody(self, tmp_path: Path) -> None:
         install(tmp_path, "good", GOOD.format(name="good"))
@@ -383,6 +465,7 @@ class Entry:
     def __init__(self, name: str, cards: Any = (), dist: str = "", **hooks: Any) -> None:
         self.name, self.value, self.group, self.dist = name, "module", "genzoo", Dist(dist or name)
         self.plugin = types.ModuleType(name)
+        self.plugin.genzoo_api = API_VERSION  # type: ignore[attr-defined]
         answers = {"genzoo_cards": [make(c) for c in cards], **hooks}
         for hook, answer in answers.items():
             setattr(self.plugin, hook, hookimpl(lambda answer=answer: answer, specname=hook))
@@ -680,6 +763,8 @@ class TestRegistry:
 
     def test_hooks_may_come_from_an_object(self) -> None:
         class Plugin:
+            genzoo_api = API_VERSION
+
             @hookimpl
             def genzoo_cards(self) -> list[Card]:
                 return [make("from-object")]
@@ -794,7 +879,7 @@ class TestHookspecs:
     def test_specs_and_marks(self) -> None:
         from genzoo import hookspecs
 
-        assert API_VERSION == 1
+        assert API_VERSION == 2
         assert [name for name in vars(hookspecs) if hasattr(getattr(hookspecs, name), "genzoo_spec")] == list(
             HOOKS
         )
@@ -935,6 +1020,46 @@ class TestProcess:
         )
         reason = ask(tmp_path, code, GENZOO_PLUGINS="asks").stdout.strip()
         assert words in reason if words else reason == ""
+
+    @pytest.mark.parametrize(
+        "wanted",
+        [
+            "genzoo",
+            "Genzoo",
+            "genzoo>=0.1",
+            "genzoo >= 0.1.0",
+            "genzoo<0.2,>=0.1",
+            "genzoo>=0.1,<0.1",
+            "genzoo>=0.10",
+            "genzoo<0.10",
+            "genzoo>=1",
+            "genzoo<0.1.0",
+            "genzoo<0.1.0.1",
+            "genzoo>=0.1.0.1",
+            "genzoo>=0.1rc1",
+            "genzoo==0.1.*",
+            "genzoo[extra]>=0.1",
+            "genzoo>=0.1; python_version > '3'",
+            "genzoo-dcgan>=0.1",
+        ],
+    )
+    @pytest.mark.parametrize("version", ["0.1.0", "0.10", "1.0", "0.2.0rc1", "0.1.0+local"])
+    def test_what_is_plainly_met_is_met(
+        self, monkeypatch: pytest.MonkeyPatch, wanted: str, version: str
+    ) -> None:
+        monkeypatch.setattr(discovery, "__version__", version)
+        asked = Requirement(wanted)
+        met = fold(asked.name) == "genzoo" and asked.specifier.contains(version, prereleases=True)
+        plain = version.replace(".", "").isdigit() and set(wanted) <= set("Ggenzoo0123456789.,<>= ")
+        assert discovery._plainly_met(wanted) == (met and plain)
+
+    def test_the_bounds_of_official_plugins_need_no_packaging(self) -> None:
+        code = (
+            "import sys; from genzoo.registry import installed; installed()\n"
+            "print('packaging' in sys.modules)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert done.stdout == "False\n", done.stderr
 
     def test_a_cache_that_cannot_be_used_costs_only_time(self, tmp_path: Path) -> None:
         install(tmp_path, "good", GOOD.format(name="good"))

@@ -8,6 +8,7 @@ import toys
 
 import genzoo
 from genzoo import Family, zoo
+from genzoo.catalogue import catalogue
 from genzoo.errors import ArgumentError, HubError, UnknownNameError, WeightsError
 from genzoo.files import sha256_of
 from genzoo.ledger import Row, add_row
@@ -54,11 +55,47 @@ def test_cards_know_whether_they_have_weights(hub):
     )
     published(hub, blob_of(toys.gan()))
     assert {card.name for card in genzoo.cards() if card.has_weights} == {"toy-gan"}
-    card = genzoo.card("toy-gan")
+    card = genzoo.info("toy-gan")
     assert (card.has_weights, card.plugin, card.family) == (True, "genzoo-toys", Family.IMPLICIT)
     assert [card.family for card in genzoo.cards()] == sorted(
         (card.family for card in genzoo.cards()), key=list(Family).index
     )
+
+
+class TestListModels:
+    def test_all_in_the_order_of_the_cards(self):
+        assert genzoo.list_models() == [card.name for card in genzoo.cards()]
+
+    def test_those_that_fit_a_pattern(self):
+        assert genzoo.list_models("toy-*") == ["toy-gan", "toy-twin"]
+        assert genzoo.list_models("*COIN") == ["coin"]
+        assert genzoo.list_models("toy") == []
+
+    def test_those_of_a_family(self):
+        implicit = [card.name for card in genzoo.cards() if card.family is Family.IMPLICIT]
+        assert genzoo.list_models(family=Family.IMPLICIT) == genzoo.list_models(family="implicit") == implicit
+        assert genzoo.list_models("*twin", family="implicit") == ["toy-twin"]
+
+    @pytest.mark.parametrize("wrong", ["implict", 3, ["implicit"]])
+    def test_a_family_that_is_none(self, wrong):
+        with pytest.raises(ArgumentError, match="family must be one of tractable, approximate, implicit"):
+            genzoo.list_models(family=wrong)
+
+    def test_a_pattern_is_a_text(self):
+        with pytest.raises(ArgumentError, match="a pattern must be a text"):
+            genzoo.list_models(3)
+
+
+def test_evaluate_is_at_the_door():
+    assert genzoo.evaluate is zoo.evaluate and {"evaluate", "info", "list_models"} <= set(genzoo.__all__)
+
+
+def test_an_entry_is_as_good_as_its_name(hub):
+    published(hub, blob_of(toys.gan(width=6)))
+    entry = catalogue()["toy-gan"]
+    assert torch.equal(genzoo.load(entry).sample(2, seed=0), genzoo.load("toy-gan").sample(2, seed=0))
+    assert genzoo.pull(entry) == genzoo.pull("toy-gan") and genzoo.verify(entry) == genzoo.verify("toy-gan")
+    assert genzoo.create(entry, seed=1).config == genzoo.create("toy-gan", seed=1).config
 
 
 def test_create_has_fresh_weights_and_takes_any_key_of_the_config():
@@ -86,7 +123,7 @@ def test_load_gives_the_published_model(hub):
 @pytest.mark.parametrize(
     "ask",
     [
-        genzoo.card,
+        genzoo.info,
         genzoo.create,
         genzoo.load,
         genzoo.pull,

@@ -119,7 +119,8 @@ def arithmetic_command(
     Left, samples of each and the image of their mean; then the sum in the middle of its neighbours; last, the
     control: the sum over pixels.
     """
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     if not plus and not plus_seeds:
         context = click.get_current_context()
         raise click.UsageError(
@@ -127,7 +128,7 @@ def arithmetic_command(
         )
     path = target(out, card, "arithmetic")
     start = drawn(seed)
-    model = loaded(card, device)
+    model = loaded(entry, device)
     from genzoo.explore.arithmetic import arithmetic, picture
     from genzoo.images import save_picture
 

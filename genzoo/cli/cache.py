@@ -73,10 +73,10 @@ def cache_command(
 
 def _rows() -> dict[str, Row]:
     """Return every row of the ledgers by its digest; the first of several names stands for a digest."""
-    from genzoo import zoo
+    from genzoo.catalogue import catalogue
 
     rows: dict[str, Row] = {}
-    for row in zoo.ledger().values():
+    for row in catalogue().ledger.values():
         rows.setdefault(row.sha256, row)
     return rows
 

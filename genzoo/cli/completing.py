@@ -86,7 +86,8 @@ def complete_command(
         raise click.UsageError(
             "--keep and --mask both say what is kept; give one of them", click.get_current_context()
         )
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     check_in_order(card, "draws images whole and cannot complete one")
     check_grid(rows * (n + 2))
     if animate is not None:
@@ -95,7 +96,7 @@ def complete_command(
     film = check_file(animate, "GIF") if animate is not None else None
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     with Progress(card.name) as progress:
-        model: Any = zoo.load(card.name, device=device, progress=progress)
+        model: Any = zoo.load(entry, device=device, progress=progress)
     from genzoo.evaluation import certificate_of
     from genzoo.evaluation.scoring import some_images
     from genzoo.explore.completion import completions

@@ -9,6 +9,7 @@ from click.shell_completion import get_completion_class
 
 from genzoo.cli.options import command
 from genzoo.cli.output import note, say
+from genzoo.names import COMPLETE
 
 # Shell -> the line that installs its script.
 INSTALL = {
@@ -22,7 +23,7 @@ INSTALL = {
 @click.argument("shell", type=click.Choice(list(INSTALL)), required=False)
 def completion_command(shell: str | None) -> None:
     """Print the completion script of your shell."""
-    from genzoo.cli.program import COMPLETE, cli
+    from genzoo.cli.program import cli
 
     name = shell or os.path.basename(os.environ.get("SHELL", ""))
     kind = get_completion_class(name) if name in INSTALL else None

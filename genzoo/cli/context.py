@@ -45,15 +45,14 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
     """
     from genzoo import zoo
 
-    card, row = find(name)
+    entry = find(name)
+    card, row = entry
     check_in_order(card, "has no order of pixels to look through")
     path = check_file(out) if out is not None else free_file(f"{card.name}-context")
     with Progress(card.name) as progress:
         # What can be seen is a matter of the architecture: a model without weights shows it as well.
         model: Any = (
-            zoo.load(card.name, device=device, progress=progress)
-            if row is not None
-            else zoo.create(card.name)
+            zoo.load(entry, device=device, progress=progress) if row is not None else zoo.create(entry)
         )
     from genzoo.explore.context import context, count, picture, place
     from genzoo.images import save_grid

@@ -114,20 +114,21 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """
     from genzoo import zoo
 
-    cards = [find(name)[0] for name in dict.fromkeys(names)]
-    for card in cards:
-        zoo.row(card.name)  # before torch is loaded
+    entries = [find(name) for name in dict.fromkeys(names)]
+    for entry in entries:
+        zoo.row(entry)  # before torch is loaded
     check_metrics(asked["metrics"] or ())
     settled()
     request = Request(**asked)
     every: list[Record] = []
     failed = False
-    for card in cards:
+    for entry in entries:
+        card = entry.card
         try:
             with Progress(card.name, "images") as progress:
-                records = zoo.evaluate(card.name, request, progress=progress)
+                records = zoo.evaluate(entry, request, progress=progress)
         except GenzooError as error:
-            if len(cards) == 1:
+            if len(entries) == 1:
                 raise
             failed = True  # the others are measured all the same
             note(f"{click.style('genzoo:', fg='red')} {safe_text(card.name, 100)}: {safe_text(error, 2000)}")

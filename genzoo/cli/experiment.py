@@ -71,7 +71,7 @@ def experiment_command(
     from genzoo.experiments.plan import cells, read
 
     experiment = read(source, changes)
-    cards = {name: find(name)[0] for name in dict.fromkeys(cell.model for cell in cells(experiment))}
+    cards = {name: find(name).card for name in dict.fromkeys(cell.model for cell in cells(experiment))}
     folder = Path(out or Path("runs") / Path(source).stem)
     from genzoo.experiments import report, saturation
     from genzoo.experiments.cells import play_all

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from genzoo.card import Card
+from genzoo.catalogue import Entry
 from genzoo.cli.options import FRESH_SEEDS, F, settled
 from genzoo.cli.output import Progress
 from genzoo.cli.pictures import check_file, free_file
@@ -39,12 +40,12 @@ def drawn(seed: int | None) -> int:
     return secrets.randbelow(FRESH_SEEDS) if seed is None else seed
 
 
-def loaded(card: Card, device: str | None) -> Any:
-    """Return the model of `card` with its published weights."""
+def loaded(entry: Entry, device: str | None) -> Any:
+    """Return the model of `entry` with its published weights."""
     from genzoo import zoo
 
-    with Progress(card.name) as progress:
-        model = zoo.load(card.name, device=device, progress=progress)
+    with Progress(entry.card.name) as progress:
+        model = zoo.load(entry, device=device, progress=progress)
     settled()
     return model
 

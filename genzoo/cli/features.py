@@ -51,9 +51,10 @@ def features_command(
     Codes of an encoder, means of q(z|x), or the hidden layers of a discriminator. The file holds features (N,
     F) float32, held_out (N,) bool, and labels (N,) int64 where the data have them.
     """
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     path = check_array_file(out) if out is not None else _free_file(card)
-    model = loaded(card, device)
+    model = loaded(entry, device)
     from genzoo.evaluation.scoring import held_in
     from genzoo.explore.features import features, source
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from genzoo.card import Card
+from genzoo.catalogue import Entry as Known
 from genzoo.cli.options import (
     catalogue,
     command,
@@ -88,9 +89,10 @@ def few_labels_command(
     is, and a classifier of the same architecture that begins with random weights. All see the same labelled
     images and are trained alike.
     """
-    cards = _cards(names)
+    chosen = _chosen(names)
+    cards = [known.card for known in chosen]
     path = check_file(out) if out is not None else free_file(f"{cards[0].name}-few-labels")
-    entries = _entries(cards, _source(cards, data), device)
+    entries = _entries(chosen, _source(cards, data), device)
     from genzoo.curves import save_plot
     from genzoo.evaluation.classifier import Protocol
     from genzoo.evaluation.few_labels import curves, few_labels
@@ -118,18 +120,17 @@ def few_labels_command(
     )
 
 
-def _cards(names: tuple[str, ...]) -> list[Card]:
-    """Return the cards of `names`, once it is known that they have weights; torch is not loaded."""
+def _chosen(names: tuple[str, ...]) -> list[Known]:
+    """Return what is known of `names`, once it is certain that they have weights; torch is not loaded."""
     from genzoo import zoo
-    from genzoo.registry import installed
 
-    catalogue()
-    cards = [installed().find(name) for name in names]
-    for card in cards:
-        if names.count(card.name) > 1:
-            raise ArgumentError(f"{card.name} is named twice", "name each model once")
-        zoo.row(card.name)
-    return cards
+    known = catalogue()
+    found = [known.find(name) for name in names]
+    for entry in found:
+        if names.count(entry.card.name) > 1:
+            raise ArgumentError(f"{entry.card.name} is named twice", "name each model once")
+        zoo.row(entry)
+    return found
 
 
 def _source(cards: list[Card], data: str | None) -> str | None:
@@ -145,7 +146,7 @@ def _source(cards: list[Card], data: str | None) -> str | None:
     return data
 
 
-def _entries(cards: list[Card], source: str | None, device: str | None) -> list[Any]:
+def _entries(chosen: list[Known], source: str | None, device: str | None) -> list[Any]:
     """Load the models, and the data in the shape of each; all are split as the first model's recipe says."""
     from genzoo import zoo
     from genzoo.evaluation.few_labels import Entry
@@ -153,15 +154,16 @@ def _entries(cards: list[Card], source: str | None, device: str | None) -> list[
     from genzoo.models import EncodingModel
 
     found = []
-    for card in cards:
+    for known in chosen:
+        card = known.card
         if not issubclass(card.load_class(), EncodingModel):
             raise ArgumentError(
                 f"{card.name} has no encoder to begin a classifier with",
                 f"models that have one: {_encoders()}",
             )
         with Progress(card.name) as progress:
-            model: Any = zoo.load(card.name, device=device, progress=progress)
-        sides = [held_in(model, cards[0], source, split) for split in ("train", "test")]
+            model: Any = zoo.load(known, device=device, progress=progress)
+        sides = [held_in(model, chosen[0].card, source, split) for split in ("train", "test")]
         found.append(Entry(card.name, model, *sides))
     return found
 

@@ -56,7 +56,7 @@ def line(hack: Hack, card: Card | None) -> list[str]:
 
 
 def _adversarial(name: str) -> Card:
-    card, _ = find(name)
+    card = find(name).card
     if card.family is not Family.IMPLICIT:
         raise ArgumentError(
             f"{card.name!r} plays no adversarial game, and the hacks are for those",

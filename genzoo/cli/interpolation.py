@@ -50,7 +50,8 @@ def interpolate_command(
     Round the sphere where the prior is Gaussian, straight where it is uniform. Between two images of your
     own, these stand at the ends of the row, outside their reconstructions.
     """
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     if (first is None) != (last is None):
         raise click.UsageError(
             "--from and --to go together: the two ends of a walk", click.get_current_context()
@@ -65,7 +66,7 @@ def interpolate_command(
         check_samples(card)
     path = target(out, card, "interpolation")
     start = drawn(seed)
-    model = loaded(card, device)
+    model = loaded(entry, device)
     if first is not None:
         _between(model, first, str(last), steps, path)
         note(

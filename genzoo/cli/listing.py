@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from genzoo.card import Card, Family
+from genzoo.catalogue import Entry
 from genzoo.cli.options import catalogue, command, json_option
 from genzoo.cli.output import human_size, note, say, say_json, say_table
 from genzoo.errors import safe_text
-from genzoo.ledger import Ledger, Row
+from genzoo.ledger import Row
 from genzoo.record import BOUNDS, Record
 
 # The taxonomy of the lecture (Goodfellow 2016): heading, then families or further headings.
@@ -46,18 +47,15 @@ def list_command(tree: bool, family: str | None, as_json: bool) -> None:
     Classifiers, whose features the samples of models are measured in, are no models of images: --tree and
     --family classifier show them.
     """
-    cards, rows = catalogue()
-    chosen = [card for card in cards if _shown(card, family, tree and not as_json)]
+    known = catalogue()
+    chosen = [entry for entry in known.values() if _shown(entry.card, family, tree and not as_json)]
     if as_json:
-        say_json([entry(card, rows.get(card.name)) for card in chosen])
+        say_json([facts(card, row) for card, row in chosen])
     elif tree:
-        say("\n".join(draw(chosen, rows)))
+        say("\n".join(draw(chosen)))
     else:
-        say_table(
-            ["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"],
-            [line(card, rows.get(card.name)) for card in chosen],
-        )
-    if not cards:
+        say_table(["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"], [line(card, row) for card, row in chosen])
+    if not known:
         note("no models are installed; for the bedrooms: pip install genzoo-dcgan")
     elif not chosen:
         note(
@@ -76,7 +74,7 @@ def line(card: Card, row: Row | None) -> list[str]:
     return [card.name, card.family.value, card.plugin, size(row), leading_words(row)]
 
 
-def entry(card: Card, row: Row | None) -> dict[str, Any]:
+def facts(card: Card, row: Row | None) -> dict[str, Any]:
     """Return what JSON says of a model in a list."""
     leading = leading_score(row)
     return {
@@ -133,35 +131,31 @@ def score_words(score: Record) -> str:
     return f"{score.label} {sign}{score.value:.4g}{spread}{unit}".rstrip()
 
 
-def draw(cards: Sequence[Card], rows: Ledger) -> Iterator[str]:
+def draw(entries: Sequence[Entry]) -> Iterator[str]:
     """Yield the lines of the taxonomy with the models in their places."""
     signs = ("├─ ", "└─ ", "│  ", "   ")
     try:
         "".join(signs).encode(getattr(sys.stdout, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         signs = ("|- ", "`- ", "|  ", "   ")
-    seen = {card.family for card in cards}
+    seen = {entry.card.family for entry in entries}
     for heading, content in (TREE, *BESIDE):
         if content is not Family.CLASSIFIER or content in seen:
             yield heading
-            yield from _branch(content, "", cards, rows, signs)
+            yield from _branch(content, "", entries, signs)
 
 
-def _branch(
-    content: Any, indent: str, cards: Sequence[Card], rows: Ledger, signs: Sequence[str]
-) -> Iterator[str]:
+def _branch(content: Any, indent: str, entries: Sequence[Entry], signs: Sequence[str]) -> Iterator[str]:
     fork, last, rail, space = signs
     if isinstance(content, Family):
-        leaves = [_leaf(card, rows.get(card.name)) for card in cards if card.family is content] or [
-            "(none installed)"
-        ]
+        leaves = [_leaf(card, row) for card, row in entries if card.family is content] or ["(none installed)"]
         for index, leaf in enumerate(leaves):
             yield indent + (last if index == len(leaves) - 1 else fork) + leaf
         return
     for index, (heading, inner) in enumerate(content):
         final = index == len(content) - 1
         yield indent + (last if final else fork) + heading
-        yield from _branch(inner, indent + (space if final else rail), cards, rows, signs)
+        yield from _branch(inner, indent + (space if final else rail), entries, signs)
 
 
 def _leaf(card: Card, row: Row | None) -> str:

@@ -28,11 +28,12 @@ def manifold_command(name: str, n: int, out: str | None, device: str | None) -> 
 
     The first latent grows from left to right and the second upwards, each cell as likely as any other.
     """
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     check_samples(card)
     check_grid(n * n)
     path = target(out, card, "manifold")
-    model = loaded(card, device)
+    model = loaded(entry, device)
     from genzoo.explore.manifold import manifold
     from genzoo.images import save_grid
 

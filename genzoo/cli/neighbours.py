@@ -92,7 +92,8 @@ def neighbours_command(
     Has the model learned or copied? In each row a sample and, nearest first, training images. Beside their
     distances stands how far images that the model has never seen are from the training images.
     """
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     if features is not None and space != "feature":
         raise click.UsageError(
             f"--features says in whose features near is, and --space {space} uses none: type --space feature"
@@ -101,7 +102,7 @@ def neighbours_command(
     check_grid(n * (k + 1))
     path = target(out, card, "neighbours")
     start = drawn(seed)
-    model = loaded(card, device)
+    model = loaded(entry, device)
     from genzoo.explore.figure import beside
     from genzoo.images import grid, save_picture
 

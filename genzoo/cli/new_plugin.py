@@ -26,7 +26,8 @@ from genzoo.cli.output import note, say
 from genzoo.errors import ArgumentError, StorageError, safe_text
 from genzoo.files import make_folder, storage
 from genzoo.hookspecs import API_VERSION
-from genzoo.registry import OFFICIAL, installed
+from genzoo.names import OFFICIAL
+from genzoo.registry import installed
 
 PREFIX = "genzoo-"
 LICENCES = ("MIT", "BSD-3-Clause", "Apache-2.0", "none")

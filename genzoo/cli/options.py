@@ -11,16 +11,17 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from genzoo.card import Card
 from genzoo.cli.output import note
 from genzoo.errors import GenzooError, safe_text
-from genzoo.ledger import Ledger, Row
 from genzoo.whole import LARGEST_SEED as LARGEST_SEED
+
+if TYPE_CHECKING:
+    from genzoo.catalogue import Catalogue, Entry
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -159,29 +160,23 @@ def data_option(function: F) -> F:
     return click.option("--data", type=click.Path(), help=text)(function)
 
 
-def catalogue() -> tuple[list[Card], Ledger]:
-    """Return every installed card and the ledger; what had to be left out is told on stderr, one line
-    each.
-    """
-    from genzoo import zoo
+def catalogue() -> Catalogue:
+    """Return the catalogue; what had to be left out is told on stderr, one line each."""
+    from genzoo import catalogue as module
     from genzoo.registry import installed, warn_broken
 
     warn_broken(installed())
-    rows = zoo.ledger()
-    for problem in rows.problems:
+    found = module.catalogue()
+    for problem in found.problems:
         note(safe_text(f"genzoo: {problem}", 800))
-    return [card.replace(has_weights=card.name in rows) for card in installed().cards.values()], rows
+    return found
 
 
-def find(name: str) -> tuple[Card, Row | None]:
-    """Return the card of `name` and the row of its published weights, if any; UnknownNameError holds the
-    nearest name.
+def find(name: str) -> Entry:
+    """Return the entry of `name`: its card and the row of its published weights, if any; UnknownNameError
+    holds the nearest name.
     """
-    from genzoo.registry import installed
-
-    _, rows = catalogue()
-    card = installed().find(name)
-    return card.replace(has_weights=card.name in rows), rows.get(card.name)
+    return catalogue().find(name)
 
 
 def settled() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from genzoo.cli.options import command, json_option
-from genzoo.cli.output import note, say_json, say_table
+from genzoo.cli.output import note, say, say_json, say_table
+from genzoo.errors import safe_text
+from genzoo.hookspecs import API_VERSION
 from genzoo.registry import PluginReport, look_again
 
 
@@ -20,6 +22,10 @@ def plugins_command(as_json: bool) -> None:
         say_json([entry(report) for report in reports])
         return
     say_table(["PLUGIN", "DISTRIBUTION", "VERSION", "STATE", "MODELS, OR THE REASON"], map(line, reports))
+    for report in reports:
+        if report.changes:
+            say(f"\n{report.name}: to move to plugin interface {API_VERSION}, its author must change:")
+            say("\n".join(f"  - {safe_text(change)}" for change in report.changes))
     if not reports:
         note("no plugins are installed; for the bedrooms: pip install genzoo-dcgan")
 
@@ -51,4 +57,5 @@ def entry(report: PluginReport) -> dict[str, Any]:
         "reason": report.reason,
         "cards": list(report.cards),
         "hooks": list(report.hooks),
+        "changes": list(report.changes),
     }

@@ -12,7 +12,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NoReturn
 
 import click
@@ -22,38 +21,7 @@ from genzoo.cli.options import Session, debug_option, debug_wanted
 from genzoo.cli.output import colour, mute_stdout, note
 from genzoo.cli.reasons import words_of
 from genzoo.errors import PluginError, safe_text, suggest
-
-COMPLETE = "_GENZOO_COMPLETE"  # the variable by which a shell asks for completions
-
-# Command -> module of genzoo.cli; the order is that of the help page. Importing one of them imports no torch.
-COMMANDS: Mapping[str, str] = MappingProxyType(
-    {
-        "list": "listing",
-        "info": "info",
-        "sample": "sampling",
-        "interpolate": "interpolation",
-        "traverse": "traversal",
-        "manifold": "manifold",
-        "arithmetic": "arithmetic",
-        "reconstruct": "reconstruction",
-        "neighbours": "neighbours",
-        "features": "features",
-        "complete": "completing",
-        "context": "context",
-        "train": "training",
-        "hacks": "hacks",
-        "experiment": "experiment",
-        "eval": "evaluation",
-        "few-labels": "few_labels",
-        "pull": "weights",
-        "verify": "weights",
-        "push": "weights",
-        "cache": "cache",
-        "plugins": "plugins",
-        "new-plugin": "new_plugin",
-        "completion": "completion",
-    }
-)
+from genzoo.names import COMMANDS, COMPLETE
 
 
 class Program(click.Group):
@@ -229,8 +197,8 @@ def _at_work(thread: threading.Thread) -> bool:
     """Say whether `thread` must be waited for: not the main one, no daemon, and none that a plugin left
     behind while it was loaded.
     """
-    registry = sys.modules.get("genzoo.registry")
-    foreign = registry is not None and thread in registry.left_behind
+    loading = sys.modules.get("genzoo.loading")
+    foreign = loading is not None and thread in loading.left_behind
     return thread is not threading.main_thread() and not thread.daemon and not foreign
 
 

@@ -39,11 +39,12 @@ def reconstruct_command(
     Below each image its reconstruction: encoded, then decoded. The mean squared error per value in [0, 1] is
     printed.
     """
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     check_grid(2 * n)
     path = target(out, card, "reconstruct")
     start = drawn(seed)
-    model = loaded(card, device)
+    model = loaded(entry, device)
     from genzoo.evaluation.inputs import subset
     from genzoo.evaluation.reconstruction import error_record
     from genzoo.evaluation.scoring import held_in

@@ -64,14 +64,15 @@ def sample_command(
     """
     from genzoo import zoo
 
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     check_samples(card)
     film = _film(card, n, animate)
     target = _target(card, n, out) if out is not None or film is None else None
     write = write_single if out is not None and is_folder(out) else write_grid
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     with Progress(card.name) as progress:
-        model = zoo.load(card.name, device=device, progress=progress)
+        model = zoo.load(entry, device=device, progress=progress)
     settled()
     with Progress(card.name, _unit(model)) as progress:
         batches: Iterable[Tensor] = _batches(model, n, start, progress)

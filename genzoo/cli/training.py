@@ -123,7 +123,8 @@ def train_command(
     """
     from genzoo import zoo
 
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     import genzoo.training.conduct  # noqa: F401 - before the collector is on again
     from genzoo.training.checkpoint import CheckpointError
     from genzoo.training.parallel import place
@@ -140,7 +141,7 @@ def train_command(
             card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings}
         )
     try:
-        outcome = zoo.train(card.name, settings=settings, quiet=quiet, **options)
+        outcome = zoo.train(entry, settings=settings, quiet=quiet, **options)
     except CheckpointError as error:
         if error.earlier is None:
             raise

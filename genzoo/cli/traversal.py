@@ -51,7 +51,8 @@ def traverse_command(
     device: str | None,
 ) -> None:
     """What each latent stands for: it varies, the others stay."""
-    card, _ = find(name)
+    entry = find(name)
+    card = entry.card
     check_samples(card)
     if image is not None and (seed is not None or starts != 1):
         raise click.UsageError(
@@ -60,7 +61,7 @@ def traverse_command(
     check_grid(n * starts * max(1, len(dimensions)))
     path = target(out, card, "traverse")
     start = drawn(seed)
-    model = loaded(card, device)
+    model = loaded(entry, device)
     import torch
 
     from genzoo.explore.latents import check_latent_model, codes, read_image

@@ -103,10 +103,10 @@ def _chosen(names: Sequence[str], every: bool) -> list[str]:
         raise click.UsageError(
             "give the names of models, or --all" + ", not both" * every, click.get_current_context()
         )
-    cards, _ = catalogue()
+    known = catalogue()
     if not every:
         return list(dict.fromkeys(names))
-    return [card.name for card in cards if card.has_weights]
+    return [name for name, entry in known.items() if entry.row is not None]
 
 
 def _each(names: Sequence[str], work: Callable[[str], str], key: str, as_json: bool) -> int:

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from genzoo.data.collection import Images
 from genzoo.data.identity import identity
-from genzoo.data.named import NAMES
 from genzoo.data.opening import open_data
 from genzoo.data.order import batch_indices, order
+from genzoo.datasets import NAMES
 
 __all__ = ["NAMES", "Images", "batch_indices", "identity", "open_data", "order"]

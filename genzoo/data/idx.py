@@ -19,13 +19,13 @@ import numpy as np
 from genzoo.data.collection import Images
 from genzoo.data.memory import check_memory, short_of_memory
 from genzoo.data.splits import check_split, last_of
+from genzoo.datasets import IDX_FILES
 from genzoo.errors import DataError
 from genzoo.files import open_to_read
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 PARTS = {"train": "train", "valid": "train", "fit": "train", "test": "t10k"}
-FILES = tuple(f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1"))
 BLOCK = 1 << 20  # bytes unpacked at a time
 _UNSIGNED_BYTES = 8
 
@@ -94,7 +94,7 @@ def find(folder: Path, file: str) -> Path | None:
 
 def is_pair(folder: Path) -> bool:
     """Return whether `folder` holds the four files of MNIST under their own names."""
-    return all(find(folder, file) for file in FILES)
+    return all(find(folder, file) for file in IDX_FILES)
 
 
 def images_of(pixels: Array, labels: Array, name: str, split: str) -> Images:

@@ -20,10 +20,11 @@ from genzoo.data.folder import DEFAULT, open_folder, read_folder
 from genzoo.data.formats import HEAD, SUFFIXES, foreign, remedy
 from genzoo.data.huggingface import open_huggingface
 from genzoo.data.memory import told
-from genzoo.data.named import NAMES, open_named
+from genzoo.data.named import open_named
 from genzoo.data.notes import note, once
 from genzoo.data.pool import Progress
 from genzoo.data.splits import FIT, check_share, check_split, hold_out
+from genzoo.datasets import NAMES
 from genzoo.errors import ArgumentError, DataError, GenzooError, MemoryShortError, UnknownNameError, suggest
 from genzoo.registry import installed
 

@@ -14,11 +14,11 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from genzoo.data.notes import note
+from genzoo.datasets import File
 from genzoo.errors import DataError, StorageError
 from genzoo.files import atomic_write, cache_dir, make_folder, read_capped, sha256_of, storage
 
@@ -26,16 +26,6 @@ STALL = 20.0  # seconds without a byte
 SLOWEST = 50_000  # bytes a second, below which the whole takes too long
 BLOCK = 1 << 16
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-@dataclass(frozen=True)
-class File:
-    """A file of a public data set: where it may be had, and what it must be."""
-
-    name: str
-    size: int
-    sha256: str
-    homes: tuple[str, ...]
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

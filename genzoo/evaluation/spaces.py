@@ -17,14 +17,14 @@ from torch import Tensor
 
 from genzoo import hub
 from genzoo.card import Card
+from genzoo.catalogue import Catalogue, catalogue
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, HubError
 from genzoo.evaluation.gist import FEATURES, gist
 from genzoo.evaluation.inputs import Progress, as_pixels
-from genzoo.ledger import Ledger, load_ledgers
+from genzoo.ledger import Row
 from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.weights import build_filled
-from genzoo.registry import installed
 
 GIST_NAME = "gist"
 DIGITS = 12  # of a sha256 in a record
@@ -62,30 +62,24 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     """
     if name == GIST_NAME:
         return GIST
-    rows = load_ledgers(plugins=installed().ledgers)
+    known_models = catalogue()
     if name is None:
-        own = next(_nets_of(images, rows), None)
-        return GIST if own is None else _loaded(own, rows)
-    card = installed().find(name)
+        own = next(_nets_of(images, known_models), None)
+        return GIST if own is None else _loaded(*own)
+    card, row = known_models.find(name)
     if not card.family.is_instrument:
-        known = [
-            GIST_NAME,
-            *(
-                other.name
-                for other in installed().cards.values()
-                if other.family.is_instrument and other.name in rows
-            ),
-        ]
+        nets = (other for other, _ in known_models.values() if other.family.is_instrument)
+        known = [GIST_NAME, *(other.name for other in nets if other.has_weights)]
         raise ArgumentError(
             f"{name!r} is no classifier whose features samples could be measured in",
             f"choose one of {', '.join(known)}",
         )
-    if name not in rows:
+    if row is None:
         raise HubError(
             f"{name!r} has no published weights",
             f"genzoo train {name} makes some; GENZOO_ZOO=runs/{name} lets them be found",
         )
-    return _loaded(card, rows, images)
+    return _loaded(card, row, images)
 
 
 def space_of(model: ClassifyingModel, name: str) -> FeatureSpace:
@@ -102,19 +96,18 @@ def space_of(model: ClassifyingModel, name: str) -> FeatureSpace:
     return FeatureSpace(name=name, describe=describe)
 
 
-def _nets_of(images: Images, rows: Ledger) -> Iterator[Card]:
+def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:
     """Yield the published feature nets that were trained on the set of `images`, in its own size; official
     ones come first.
     """
-    for card in installed().cards.values():
+    for card, row in known.values():
         trained = card.recipe.data if card.recipe is not None else ""
         fits = tuple(card.config.get("image_shape", images.shape)) == images.shape
-        if card.family.is_instrument and trained == images.name and fits and card.name in rows:
-            yield card
+        if card.family.is_instrument and trained == images.name and fits and row is not None:
+            yield card, row
 
 
-def _loaded(card: Card, rows: Ledger, images: Images | None = None) -> FeatureSpace:
-    row = rows[card.name]
+def _loaded(card: Card, row: Row, images: Images | None = None) -> FeatureSpace:
     model = build_filled(card, hub.pull_bytes(row), f"the weights file of {card.name!r}")
     if not isinstance(model, ClassifyingModel):
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")

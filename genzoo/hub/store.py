@@ -46,7 +46,7 @@ class Entry:
 @functools.lru_cache(maxsize=1)
 def _forms() -> Mapping[str, re.Pattern[str]]:
     """Return for each kind which paths inside the cache it has; the first that fits counts."""
-    from genzoo.registry import CORE_DATASETS  # imported here: a pull needs none of it
+    from genzoo.names import CORE_DATASETS  # imported here: a pull needs none of it
 
     forms = {
         "left-over": r"(?:[^/]+/){0,3}\.genzoo-[0-9a-f]{16}\.tmp",

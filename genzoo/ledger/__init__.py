@@ -7,9 +7,10 @@ writing.py  from a row to text, and into a zoo.toml
 sources.py  where weights may come from
 books.py    the core's ledger with those of plugins and of the user
 text.py     TOML with line numbers and limits
+canonical.py the fast reader of the form that writing.py gives
 """
 
-from genzoo.ledger.books import find_ledger, load_ledgers
+from genzoo.ledger.books import find_ledger, ledger_files, load_ledgers
 from genzoo.ledger.reading import parse_rows, read_rows
 from genzoo.ledger.rows import LEDGER_CAP, Ledger, Row
 from genzoo.ledger.sources import FolderSource, PackageSource, RepoSource, Source, parse_source
@@ -26,6 +27,7 @@ __all__ = [
     "add_row",
     "find_ledger",
     "format_row",
+    "ledger_files",
     "load_ledgers",
     "parse_rows",
     "parse_source",

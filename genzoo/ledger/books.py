@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from genzoo.card import fold
@@ -54,10 +55,9 @@ def load_ledgers(
     for resource in plugins:
         for row in _tried(_read_resource, resource, f"ledger {resource}", problems).values():
             _add(rows, row, f"ledger {resource}", problems)
-    chosen = extra if extra is not None else filter(None, os.environ.get("GENZOO_ZOO", "").split(os.pathsep))
     mine: dict[str, Row] = {}
-    for place in chosen:
-        for row in _tried(_read_place, str(place), "GENZOO_ZOO", problems).values():
+    for place in _chosen(extra):
+        for row in _tried(_read_place, place, "GENZOO_ZOO", problems).values():
             first = mine.get(fold(row.name))
             if first is None or first.name != row.name:
                 _add(mine, row, f"GENZOO_ZOO: {row.origin}", problems)
@@ -66,6 +66,32 @@ def load_ledgers(
             del rows[fold(row.name)]
         _add(rows, row, f"GENZOO_ZOO: {row.origin}", problems)
     return Ledger({row.name: row for row in rows.values()}, problems)
+
+
+def ledger_files(*, plugins: Iterable[str] = (), extra: Iterable[str | Path] | None = None) -> Iterator[Path]:
+    """Yield the paths that `load_ledgers` reads; one of `extra` may not be there.
+
+    Raises:
+        LedgerError: the core's ledger is missing.
+    """
+    yield find_ledger()
+    for resource in plugins:
+        with contextlib.suppress(GenzooError):  # a name that is none: told when it is read
+            found = find_resource(resource)
+            if isinstance(found, Path):  # inside an archive nothing changes
+                yield found
+    yield from map(_path, _chosen(extra))
+
+
+def _chosen(extra: Iterable[str | Path] | None) -> list[str]:
+    if extra is not None:
+        return list(map(str, extra))
+    return list(filter(None, os.environ.get("GENZOO_ZOO", "").split(os.pathsep)))
+
+
+def _path(place: str) -> Path:
+    path = Path(os.path.expanduser(place))
+    return path / FILE if os.path.isdir(path) else path
 
 
 def _tried(read: Callable[[str], Ledger], place: str, label: str, problems: list[str]) -> Ledger:
@@ -86,8 +112,7 @@ def _read_resource(resource: str) -> Ledger:
 
 
 def _read_place(place: str) -> Ledger:
-    path = Path(os.path.expanduser(place))
-    return read_rows(path / FILE if os.path.isdir(path) else path)
+    return read_rows(_path(place))
 
 
 def _add(rows: dict[str, Row], row: Row, label: str, problems: list[str]) -> None:

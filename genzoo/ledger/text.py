@@ -15,6 +15,8 @@ from collections import Counter
 from collections.abc import Container, Iterator
 from typing import Any
 
+from genzoo.ledger import canonical
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -56,6 +58,8 @@ def load(text: str) -> dict[str, Any]:
         ValueError: it is not valid TOML, or nested deeper than `DEEPEST`, or has a key of more than
             `MOST_PARTS` parts.
     """
+    if text.count("\n[") <= MOST_TABLES and (plain := canonical.read(text)) is not None:
+        return plain
     _check_limits(text)
     try:
         tables: dict[str, Any] = tomllib.loads(text)

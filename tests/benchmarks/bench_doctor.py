@@ -40,7 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(1)
-    card = zoo.card(given.name)
+    card = zoo.info(given.name)
     recipe, config = plan(card, {}, data=given.data)
     train, _ = open_both(recipe.data, config, recipe.replace(held_out=0.0))
     with tempfile.TemporaryDirectory() as folder:

@@ -30,7 +30,7 @@ def milliseconds(name: str, graphs: str, args: argparse.Namespace) -> float:
     from genzoo.training.loop import Run
     from genzoo.training.settings import settle
 
-    card = genzoo.card(name)
+    card = genzoo.info(name)
     turns = {"turns": {"discriminator": args.turns}} if args.turns else {}
     recipe = card.recipe.replace(cuda_graphs=graphs, **turns)
     pixels = np.random.default_rng(0).integers(0, 256, (2048, *card.config["image_shape"]), np.uint8)

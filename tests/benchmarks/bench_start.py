@@ -26,12 +26,12 @@ GENZOO = (sys.executable, "-m", "genzoo")
 def stand_in(folder: Path) -> None:
     """Write fresh weights and their row to `folder`, and let GENZOO_ZOO name it, where the model has no
     published ones."""
-    from genzoo import card, create, hub
+    from genzoo import create, hub, info
     from genzoo.files import sha256_of
     from genzoo.ledger import Row
     from genzoo.models.weights import encode
 
-    known = card(NAME)
+    known = info(NAME)
     if known.has_weights:
         return
     weights = encode(create(NAME).eval(), NAME, {}, known.recipe.storage)

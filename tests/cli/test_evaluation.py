@@ -18,6 +18,7 @@ from genzoo.models.weights import encode
 
 COINS = """
 import genzoo, toys
+genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
     return [toys.CARDS["coins"], toys.CARDS["toy-gan"]]

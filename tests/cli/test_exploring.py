@@ -38,6 +38,7 @@ from genzoo import Card, Family, Recipe
 def card(name, family, model, **facts):
     recipe = Recipe(data="digits", steps=2, batch=16, precision="fp32", flip=name == "flipped")
     return Card(name=name, family=family, model=model, recipe=recipe, summary="A toy", **facts)
+genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
     return [

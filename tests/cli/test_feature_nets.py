@@ -22,6 +22,7 @@ from genzoo.models.weights import encode
 
 BOX = """
 import class_toys, genzoo, toys
+genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
     return [class_toys.CARD, toys.CARDS["toy-gan"], toys.CARDS["coins"]]
@@ -84,7 +85,7 @@ class TestListing:
         )
 
     def test_it_is_known_by_its_name(self, run):
-        assert genzoo.card("digit-net").has_weights and genzoo.load("digit-net").classes == 10
+        assert genzoo.info("digit-net").has_weights and genzoo.load("digit-net").classes == 10
         assert "classifier: features to measure with, no model of images" in run("info", "digit-net").stdout
         assert run("pull", "--all").exit_code == 0
         done = run("verify", "--all", "--json")

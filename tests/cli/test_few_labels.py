@@ -15,6 +15,7 @@ from genzoo.evaluation.classifier import Protocol
 TOYS = """
 import genzoo
 from genzoo import Card, Family, Recipe
+genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
     digits, binary = (Recipe(data=data, steps=2, batch=16) for data in ("digits", "binarized-digits"))

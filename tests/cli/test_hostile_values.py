@@ -19,7 +19,8 @@ import toys
 from PIL import Image
 from shell import TOYS, in_process, lay, one_line, publish
 
-from genzoo.cli.program import COMMANDS, cli
+from genzoo.cli.program import cli
+from genzoo.names import COMMANDS
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="FIFOs, sockets and devices")
 

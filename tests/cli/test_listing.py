@@ -4,8 +4,9 @@ import json
 import math
 
 import pytest
-from shell import HOSTILE, TOYS, lay
+from shell import HOSTILE, TOYS, lay, one_line
 
+from genzoo import hookspecs
 from genzoo.cli.info import setting_words
 from genzoo.cli.listing import leading_score, leading_words, score_words
 from genzoo.ledger import Row, read_rows
@@ -205,7 +206,7 @@ def test_json_keeps_what_a_plugin_says(hostile):
 class TestPlugins:
     def test_table(self, own_site):
         lay(own_site.packages, "toy-box", TOYS)
-        lay(own_site.packages, "ill", "raise ValueError('boom')")
+        lay(own_site.packages, "ill", "genzoo_api = 2\nraise ValueError('boom')")
         own_site.env["GENZOO_PLUGINS"] = "toy-box,ill,absent"
         lay(own_site.packages, "unwanted", TOYS)
         done = own_site("plugins")
@@ -215,6 +216,20 @@ class TestPlugins:
         assert "broken" in rows["ill"] and "ValueError: boom" in rows["ill"]
         assert "left out by GENZOO_PLUGINS" in rows["unwanted"]
         assert "broken" in rows["absent"]
+
+    def test_what_the_author_of_an_older_plugin_must_change(self, own_site):
+        lay(own_site.packages, "older", TOYS.replace("genzoo_api = 2", "genzoo_api = 1"))
+        own_site.env["GENZOO_PLUGINS"] = "older"
+        done = own_site("plugins")
+        assert done.returncode == 0
+        title, *lines = done.stdout.partition("\nolder: ")[2].splitlines()
+        assert title == "to move to plugin interface 2, its author must change:"
+        assert lines == [f"  - {line}" for line in hookspecs.CHANGES[2]]
+        (row,) = (row for row in json.loads(own_site("plugins", "--json").stdout) if row["plugin"] == "older")
+        assert row["changes"] == list(hookspecs.CHANGES[2])
+        done = own_site("list")
+        refusal, _ = done.stderr.splitlines()
+        assert one_line(refusal, "needs 2 or later", "genzoo plugins")
 
     def test_none(self, own_site):
         done = own_site("plugins", env={"GENZOO_PLUGINS": ""})

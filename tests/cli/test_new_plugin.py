@@ -159,7 +159,7 @@ class TestText:
 
     def test_it_asks_for_the_genzoo_that_wrote_it(self):
         assert '"genzoo>=0.1,<0.2"' in render("my-gan", Family.IMPLICIT)["pyproject.toml"]
-        assert "genzoo_api = 1" in render("my-gan", Family.IMPLICIT)["genzoo_my_gan/__init__.py"]
+        assert "genzoo_api = 2" in render("my-gan", Family.IMPLICIT)["genzoo_my_gan/__init__.py"]
 
     def test_the_example_of_the_guide_is_what_it_writes(self):
         folder = ROOT / "docs" / "examples" / "genzoo-blobs"

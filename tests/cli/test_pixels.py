@@ -22,6 +22,7 @@ CLASSES = {"mask": "ToyCNN", "gate": "ToyGated", "leak": "LeakyCNN", "fresh": "T
 PIXELS = f"""
 import genzoo
 from genzoo import Card, Family, Recipe
+genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
     recipe = Recipe(data="binarized-digits", steps=2, batch=16, precision="fp32")

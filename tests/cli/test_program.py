@@ -3,18 +3,21 @@ away."""
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from shell import HOSTILE, TOYS, lay, one_line
 
+from genzoo.cli import options
 from genzoo.cli.context import read_pixel
 from genzoo.cli.few_labels import read_counts
-from genzoo.cli.program import COMMANDS, cli
+from genzoo.cli.program import cli
 from genzoo.errors import GenzooError
-from genzoo.registry import CORE_COMMANDS
+from genzoo.names import COMMANDS, CORE_COMMANDS
 
 
 @pytest.fixture
@@ -250,7 +253,12 @@ raise SystemExit(code)
                 and len(command.get_short_help_str(60)) <= 60
                 and not command.get_short_help_str(60).endswith("...")
             )
-        assert set(COMMANDS) <= set(CORE_COMMANDS)
+        written = {
+            name
+            for path in Path(options.__file__).parent.glob("*.py")
+            for name in re.findall(r'^@command\("([a-z-]+)"', path.read_text("utf-8"), re.MULTILINE)
+        }
+        assert set(COMMANDS) == written and set(CORE_COMMANDS) == written | {"help", "version"}
 
 
 COMMAND_PLUGIN = (
@@ -558,7 +566,8 @@ class TestCompletion:
 def test_help_pages_keep_their_words_where_python_strips_docstrings():
     code = """
 import click
-from genzoo.cli.program import COMMANDS, cli
+from genzoo.cli.program import cli
+from genzoo.names import COMMANDS
 context = click.Context(cli, info_name="genzoo")
 print(" ".join(cli.help.split()))
 for name in COMMANDS:

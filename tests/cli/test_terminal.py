@@ -165,6 +165,7 @@ def shout():
 """
 SICK = f"""
 import genzoo
+genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
     return [genzoo.Card(name={HOSTILE!r}, family=genzoo.Family.IMPLICIT, model={HOSTILE!r})]

@@ -15,8 +15,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from genzoo.data import NAMES, named, open_data, remote
-from genzoo.data.remote import File, fetch
+from genzoo.data.remote import fetch
+from genzoo.datasets import FRAMES, Dataset, File
 from genzoo.errors import DataError
+from genzoo.names import CORE_DATASETS
 
 REAL = os.environ.get("GENZOO_DATA", "")
 
@@ -43,6 +45,10 @@ def test_digits_are_there_without_anything():
     assert test.labels[:12].tolist() == [9, 9, 0, 2, 0, 6, 0, 9, 5, 9, 5, 6]
     digest = hashlib.sha256(train.pixels.tobytes() + test.pixels.tobytes()).hexdigest()
     assert digest == "d52bffe4f07a0ff31d0775605ac256a1fda3720daab52402ff8d9138206acadf"
+
+
+def test_the_names_that_no_plugin_may_claim_are_those_that_open():
+    assert set(CORE_DATASETS) == {*NAMES, "hf"}
 
 
 def test_digits_are_those_of_scikit_learn():
@@ -181,12 +187,10 @@ def test_frey_is_divided_in_blocks_of_time(home):
     frames = (np.arange(500)[:, None, None] % 250 + np.zeros((1, 28, 20))).astype(np.uint8)
     np.savez(home / "frey_faces.npz", images=frames)
     train, test = both("frey", held_out=0.3)
-    assert train.shape == (1, 28, 20) and len(train) + len(test) == 500 and len(test) % named.FRAMES == 0
+    assert train.shape == (1, 28, 20) and len(train) + len(test) == 500 and len(test) % FRAMES == 0
     steps = np.diff(test.pixels[:, 0, 0, 0].astype(int))
     assert (steps == 1).mean() > 0.9  # neighbours stay together
-    assert (
-        set(np.unique(test.blocks, return_counts=True)[1]) == {named.FRAMES} and "decoder" not in test.facts
-    )
+    assert set(np.unique(test.blocks, return_counts=True)[1]) == {FRAMES} and "decoder" not in test.facts
 
 
 def test_omniglot_has_a_class_for_every_character(home):
@@ -350,7 +354,7 @@ def test_a_named_set_is_fetched_where_it_is_not_at_hand(server, make, tmp_path, 
         homes[path.name] = File(
             path.name, len(data), hashlib.sha256(data).hexdigest(), (f"{server}/{path.name}",)
         )
-    known = named.Named(files=(), source="s", terms="t", homes=homes)
+    known = Dataset(files=(), source="s", terms="t", homes=homes)
     monkeypatch.setattr(named, "NAMES", {**NAMES, "mnist": known})
     assert (
         len(open_data("mnist")) == 12 and len(open_data("mnist", split="test")) == 5 and len(Home.asked) == 4

@@ -26,6 +26,7 @@ def metric(monkeypatch):
     def bring(function, name="ink"):
         module.ink = function
         plugin = types.SimpleNamespace(
+            genzoo_api=2,
             genzoo_cards=hookimpl(lambda: [*()], specname="genzoo_cards"),
             genzoo_metrics=hookimpl(lambda: {name: "a_metric_of_the_tests:ink"}, specname="genzoo_metrics"),
         )

@@ -137,7 +137,7 @@ def test_those_that_come_with_genzoo_can_be_trained(name):
     assert set(experiment.metrics) <= set(METRICS)
     for cell in cells(experiment):
         if cell.seed == 0:
-            card = zoo.card(cell.model)
+            card = zoo.info(cell.model)
             settings = {key: value for key, value in cell.settings.items() if key != "image_size"}
             recipe, config = plan(card, {**settings, "width": 4, "image_shape": (1, 8, 8)}, steps=cell.steps)
             assert sorted(player.name for player in players(build(card, config, recipe), recipe)) == sorted(

@@ -17,6 +17,7 @@ from pathlib import Path
 import toys
 
 from genzoo import zoo
+from genzoo.catalogue import Entry
 from genzoo.training import conduct, loop
 from genzoo.training.report import Report
 
@@ -73,7 +74,7 @@ def child(folder: Path, murder=lambda: None) -> int:
 def main(root: Path) -> None:
     loop.FIRST_SECONDS = loop.CHECKPOINT_SECONDS = 0.0  # after every round
     Report.checkpoint = lambda self: None  # no sample grids: they are not what is tested here
-    zoo.card = toys.CARDS.__getitem__
+    zoo.find = lambda name: Entry(toys.CARDS[name], None)
     murders = [
         lambda: in_round(1),
         lambda: in_round(5),

@@ -157,7 +157,7 @@ class TestHub:
         """What is pulled from it draws the very images of the model that was trained."""
         loaded = zoo.load("toy-gan")
         assert torch.equal(loaded.sample(20, seed=3), finished[1].sample(20, seed=3))
-        assert zoo.card("toy-gan").has_weights and not zoo.card("coin").has_weights
+        assert zoo.info("toy-gan").has_weights and not zoo.info("coin").has_weights
         assert zoo.pull("toy-gan").read_bytes() == finished[0].weights.read_bytes()
 
     def test_verify(self, hub):

@@ -198,6 +198,8 @@ class TestPlace:
 PLUGIN = """
 import genzoo, toys
 
+genzoo_api = 2
+
 @genzoo.hookimpl
 def genzoo_cards():
     return list(toys.CARDS.values())

@@ -16,6 +16,7 @@ import torch
 import toys
 
 from genzoo import zoo
+from genzoo.catalogue import Entry
 from genzoo.losses.minimax import discriminator_loss
 from genzoo.training import conduct, loop
 from genzoo.training.parallel import World, enter, leave
@@ -81,7 +82,7 @@ def gradients(world: World) -> dict[str, float]:
 
 def main() -> None:
     conduct.Report.checkpoint = lambda self: None  # no sample grids: they are not what is tested here
-    zoo.card = toys.CARDS.__getitem__
+    zoo.find = lambda name: Entry(toys.CARDS[name], None)
     sys.addaudithook(listen)
     world = enter(torch.device("cpu"))
     told = {"rank": world.rank, "world": world.size, "gradients": gradients(world)}

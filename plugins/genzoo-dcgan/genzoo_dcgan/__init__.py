@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from genzoo import Card, Family, Recipe, hookimpl
 
+genzoo_api = 2  # the plugin interface that this package was made for
+
 PAPER = (
     "Radford, Metz & Chintala 2016, Unsupervised Representation Learning with Deep Convolutional "
     "GANs, arXiv:1511.06434"

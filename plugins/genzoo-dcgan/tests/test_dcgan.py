@@ -375,7 +375,9 @@ def test_from_card_to_images_on_digits(tmp_path, monkeypatch):
     """A tiny DCGAN is trained for a moment, published, pulled and verified; the images are those of the
     finished model."""
     about = SimpleNamespace(name="genzoo-dcgan", version="0.1.0")
-    plugin = SimpleNamespace(genzoo_cards=hookimpl(genzoo_dcgan.genzoo_cards, specname="genzoo_cards"))
+    plugin = SimpleNamespace(
+        genzoo_api=2, genzoo_cards=hookimpl(genzoo_dcgan.genzoo_cards, specname="genzoo_cards")
+    )
     entry = SimpleNamespace(
         name="dcgan", value="genzoo_dcgan", group="genzoo", dist=about, load=lambda: plugin
     )
@@ -399,7 +401,7 @@ def test_from_card_to_images_on_digits(tmp_path, monkeypatch):
         net = zoo.load("dcgan")
         assert net.image_shape == (1, 8, 8) and net.config.width == 4
         assert "agree within 0 grey levels" in zoo.verify("dcgan")
-        assert zoo.card("dcgan").has_weights
+        assert zoo.info("dcgan").has_weights
         assert torch.equal(net.sample(5, seed=1), zoo.load("dcgan").sample(5, seed=1))
     finally:
         registry.installed.cache_clear()

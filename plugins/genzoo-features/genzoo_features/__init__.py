@@ -6,6 +6,8 @@ from typing import Any
 
 from genzoo import Card, Family, Recipe, hookimpl
 
+genzoo_api = 2  # the plugin interface that this package was made for
+
 PAPER = (
     "Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule, arXiv:1706.08500; a net of "
     "the data set in Inception's place"

@@ -65,7 +65,7 @@ def test_cards_are_instruments_with_recipes_of_their_data():
 
 @pytest.mark.parametrize("name", [name for name in CARDS if name != "features"])
 def test_published_weights_are_what_the_data_set_is_measured_in(name):
-    card = genzoo.card(name)
+    card = genzoo.info(name)
     assert card.has_weights and name not in {other.name for other in genzoo.cards()}
     model = genzoo.load(name)
     images = Draws(0, 0, 4).uniform(*model.image_shape).mul(255).to(torch.uint8)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from genzoo import Card, Family, Recipe, hookimpl
 
+genzoo_api = 2  # the plugin interface that this package was made for
+
 PAPER = "Goodfellow et al. 2014, Generative Adversarial Nets, arXiv:1406.2661"
 
 _DIGITS = Recipe(

@@ -8,6 +8,8 @@ from typing import Any
 
 from genzoo import Card, Family, Recipe, hookimpl
 
+genzoo_api = 2  # the plugin interface that this package was made for
+
 RNN = "van den Oord, Kalchbrenner & Kavukcuoglu 2016, Pixel Recurrent Neural Networks, arXiv:1601.06759"
 GATED = "van den Oord et al. 2016, Conditional Image Generation with PixelCNN Decoders, arXiv:1606.05328"
 

@@ -7,7 +7,7 @@ from genzoo_pixel import genzoo_cards
 import genzoo
 from genzoo.noise import Draws
 
-PUBLISHED = [card.name for card in genzoo_cards() if genzoo.card(card.name).has_weights]
+PUBLISHED = [card.name for card in genzoo_cards() if genzoo.info(card.name).has_weights]
 PLACES = (0.0, 0.3, 0.55, 0.9)  # of the scan, as shares of it
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from genzoo import Card, Family, Recipe, hookimpl
 
+genzoo_api = 2  # the plugin interface that this package was made for
+
 AUTOENCODER = (
     "Hinton & Salakhutdinov 2006, Reducing the Dimensionality of Data with Neural Networks, "
     "Science 313:504-507"

@@ -215,7 +215,9 @@ def test_from_card_to_bounds_on_digits(tmp_path, monkeypatch, settings):
     """A tiny VAE is trained for a moment, goes on from its checkpoint to the same bits, is published, loaded
     and verified."""
     about = SimpleNamespace(name="genzoo-vae", version="0.1.0")
-    plugin = SimpleNamespace(genzoo_cards=hookimpl(genzoo_vae.genzoo_cards, specname="genzoo_cards"))
+    plugin = SimpleNamespace(
+        genzoo_api=2, genzoo_cards=hookimpl(genzoo_vae.genzoo_cards, specname="genzoo_cards")
+    )
     entry = SimpleNamespace(name="vae", value="genzoo_vae", group="genzoo", dist=about, load=lambda: plugin)
     monkeypatch.setattr(registry, "discover", lambda: [entry])
     monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "cache"))

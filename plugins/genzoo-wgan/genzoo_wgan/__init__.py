@@ -7,6 +7,8 @@ from typing import Any
 
 from genzoo import Card, Family, Recipe, hookimpl
 
+genzoo_api = 2  # the plugin interface that this package was made for
+
 WGAN_PAPER = "Arjovsky, Chintala & Bottou 2017, Wasserstein GAN, arXiv:1701.07875"
 GP_PAPER = "Gulrajani et al. 2017, Improved Training of Wasserstein GANs, arXiv:1704.00028"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from genzoo import Card, hookimpl
 
-genzoo_api = 1  # the plugin interface that this package was made for
+genzoo_api = 2  # the plugin interface that this package was made for
 
 
 @hookimpl

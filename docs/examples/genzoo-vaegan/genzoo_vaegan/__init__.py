@@ -3,7 +3,7 @@ loaded."""
 
 from genzoo import Card, Family, Recipe, hookimpl
 
-genzoo_api = 1  # the plugin interface that this package was made for
+genzoo_api = 2  # the plugin interface that this package was made for
 
 
 @hookimpl

@@ -1,0 +1,186 @@
+"""The data sets that genzoo knows by name: where their files lie, where they come from, and what may be done
+with them. Facts only: `genzoo.data` reads the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+FRAMES = 25  # of a film that stay together: neighbours are nearly equal
+IDX_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a public data set: where it may be had, and what it must be."""
+
+    name: str
+    size: int
+    sha256: str
+    homes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A data set with a name: its files under GENZOO_DATA, its public home, its facts."""
+
+    files: tuple[str, ...]
+    source: str
+    terms: str
+    note: str = ""
+    homes: Mapping[str, File] = field(default_factory=dict)
+    grouped: str = ""  # what is never cut by a split, where there is no official one: "person" or "block"
+    classes: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Return source, terms and note, one line each."""
+        facts = {"source": self.source, "terms": self.terms, "note": self.note}
+        return {key: text for key, text in facts.items() if text}
+
+
+def _idx_homes(folders: tuple[str, ...], sizes: tuple[int, ...], digests: tuple[str, ...]) -> dict[str, File]:
+    names = [f"{file}.gz" for file in IDX_FILES]
+    return {
+        name: File(name, size, sha256, tuple(f"{folder}/{name}" for folder in folders))
+        for name, size, sha256 in zip(names, sizes, digests, strict=True)
+    }
+
+
+_MNIST = _idx_homes(
+    ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist"),
+    (9_912_422, 28_881, 1_648_877, 4_542),
+    (
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    ),
+)
+_FASHION = _idx_homes(
+    ("https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",),
+    (26_421_880, 29_515, 4_422_102, 5_148),
+    (
+        "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    ),
+)
+_CIFAR = File(
+    "cifar-10-binary.tar.gz",
+    170_052_171,
+    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+    ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
+)
+
+_NUMERALS = tuple("0123456789")
+_GARMENTS = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+_OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+NAMES: Mapping[str, Dataset] = MappingProxyType(
+    {
+        "digits": Dataset(
+            files=(),
+            source=(
+                "Optical Recognition of Handwritten Digits (Alpaydin and Kaynak, UCI 1998), the 1,797 "
+                "scans of scikit-learn"
+            ),
+            terms="CC BY 4.0 (UCI); scikit-learn's copy: BSD",
+            classes=_NUMERALS,
+        ),
+        "mnist": Dataset(
+            files=tuple(f"mnist/{name}" for name in _MNIST),
+            source="MNIST handwritten digits (LeCun, Cortes, Burges)",
+            terms="no licence stated by the authors; free to use in research",
+            homes=_MNIST,
+            classes=_NUMERALS,
+        ),
+        "fashion-mnist": Dataset(
+            files=tuple(f"fashion-mnist/{name}" for name in _FASHION),
+            source="Fashion-MNIST (Xiao, Rasul, Vollgraf 2017)",
+            terms="MIT License, Zalando SE",
+            homes=_FASHION,
+            classes=_GARMENTS,
+        ),
+        "binarized-mnist": Dataset(
+            files=("binarized_mnist.npz",),
+            source="MNIST, binarised once (Larochelle and Murray 2011; Salakhutdinov and Murray 2008)",
+            terms="MNIST: no licence stated by the authors; this copy: MIT License (Yin, Zhou 2018)",
+            note="the official split of 50,000, 10,000 and 10,000; the test images are sorted by class",
+        ),
+        "dynamic-binarized-mnist": Dataset(
+            files=tuple(f"mnist/{name}" for name in _MNIST),
+            source=(
+                "MNIST, binarised dynamically: each pixel is white with the probability that its grey "
+                "level says"
+            ),
+            terms="no licence stated by the authors; free to use in research",
+            note="test: one draw with a fixed seed; training draws anew for every batch",
+            homes=_MNIST,
+            classes=_NUMERALS,
+        ),
+        "binarized-digits": Dataset(
+            files=(),
+            source="Optical Recognition of Handwritten Digits (see digits), binarised once with a fixed seed",
+            terms="CC BY 4.0 (UCI); scikit-learn's copy: BSD",
+            classes=_NUMERALS,
+        ),
+        "cifar10": Dataset(
+            files=(*(f"cifar10_train_{i}.npz" for i in range(1, 6)), "cifar10_test.npz"),
+            source="CIFAR-10 (Krizhevsky 2009)",
+            terms="no licence stated; cite the technical report",
+            note=(
+                "test: the first 1,000 of the official 10,000 images, the part of which lossless pixels "
+                "are at hand everywhere"
+            ),
+            homes={_CIFAR.name: _CIFAR},
+            classes=_OBJECTS,
+        ),
+        "bedrooms": Dataset(
+            files=("bedrooms_96.npz",),
+            source=(
+                "4,379 bedroom photographs from Places365 and the Houses data set (Ahmed and Moustafa 2016)"
+            ),
+            terms="research use; the copyright of the images belongs to their owners; do not publish them",
+        ),
+        "faces": Dataset(
+            files=("faces_lfw_64.npz",),
+            source="Labeled Faces in the Wild, deep-funnelled (Huang et al. 2007, 2012)",
+            terms="research use; news photographs of public figures; do not publish them",
+            note="attributes are predictions of a classifier, not human labels; nobody is in both splits",
+            grouped="person",
+        ),
+        "frey": Dataset(
+            files=("frey_faces.npz",),
+            source="Frey faces (Roweis and Frey)",
+            terms="no terms stated",
+            note=f"frames of a film: held out in blocks of {FRAMES}",
+            grouped="block",
+        ),
+        "omniglot": Dataset(
+            files=("omniglot_small_28.npz",),
+            source="a part of Omniglot (Lake, Salakhutdinov, Tenenbaum 2015) at 28x28",
+            terms="MIT License, Brenden Lake",
+            note="not the 28x28 set of Burda et al. 2015: likelihoods are not comparable with theirs",
+        ),
+    }
+)

@@ -1,0 +1,76 @@
+"""Names that belong to genzoo: only their owner may claim one, in any load order and whether or not the owner
+is installed.
+
+Each list stands here once, or in the table that this module imports; all others are derived from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from genzoo.datasets import NAMES
+
+OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "genzoo-pixel": (
+            "pixelcnn",
+            "pixelcnn-mnist",
+            "gated-pixelcnn",
+            "gated-pixelcnn-mnist",
+            "gated-pixelcnn-cifar10",
+            "pixelrnn-row",
+            "pixelrnn-row-mnist",
+            "pixelrnn-diagonal",
+            "pixelrnn-diagonal-mnist",
+        ),
+        "genzoo-vae": (
+            "autoencoder",
+            "autoencoder-cifar10",
+            "vae",
+            "vae-mnist",
+            "iwae",
+            "iwae-mnist",
+            "vae2d-mnist",
+            "vae-frey",
+            "vae-faces",
+        ),
+        "genzoo-gan": ("gan", "gan-mnist"),
+        "genzoo-dcgan": ("dcgan", "dcgan-bedrooms", "dcgan-mnist", "dcgan-faces"),
+        "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms", "wgan-gp-resnet"),
+        "genzoo-features": ("features", "features-mnist", "features-cifar10"),
+    }
+)
+COMPLETE = "_GENZOO_COMPLETE"  # the variable by which a shell asks for completions, and must not wait
+
+# Command -> module of genzoo.cli; the order is that of the help page. Importing one of them imports no torch.
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "list": "listing",
+        "info": "info",
+        "sample": "sampling",
+        "interpolate": "interpolation",
+        "traverse": "traversal",
+        "manifold": "manifold",
+        "arithmetic": "arithmetic",
+        "reconstruct": "reconstruction",
+        "neighbours": "neighbours",
+        "features": "features",
+        "complete": "completing",
+        "context": "context",
+        "train": "training",
+        "hacks": "hacks",
+        "experiment": "experiment",
+        "eval": "evaluation",
+        "few-labels": "few_labels",
+        "pull": "weights",
+        "verify": "weights",
+        "push": "weights",
+        "cache": "cache",
+        "plugins": "plugins",
+        "new-plugin": "new_plugin",
+        "completion": "completion",
+    }
+)
+CORE_COMMANDS = (*COMMANDS, "help", "version")  # the last two are options, and must mean nothing else
+CORE_DATASETS = (*NAMES, "hf")  # hf: opens the sets of Hugging Face
