@@ -31,7 +31,7 @@ CLAIMS = {
     "docs/experiments.md": [
         "the better likelihood, {gated-pixelcnn-mnist exact .2f} against {pixelcnn-mnist exact .2f} nats"
     ],
-    "docs/few-labels.md": ["{autoencoder-cifar10 mse .4f}) does not put classes apart"],
+    "docs/few-labels.md": ["{autoencoder-cifar10 mse .4f}) does not separate the classes"],
     "docs/comparing.md": ["on real training images reach {gan-mnist floor:parzen-2014 .1f ±} (the floor"],
     "plugins/genzoo-vae/README.md": [
         "mean squared error {autoencoder-cifar10 mse .4f} on test images",
