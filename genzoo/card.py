@@ -142,10 +142,8 @@ class Card:
             found = getattr(importlib.import_module(module), attribute)
         except Exception as error:
             raise CardError(
-                (
-                    f"card {self.name!r} names {self.model}, which cannot be imported: "
-                    f"{type(error).__name__}: {error}"
-                ),
+                f"card {self.name!r} names {self.model}, which cannot be imported: "
+                f"{type(error).__name__}: {error}",
                 f"reinstall the plugin {self.plugin}" if self.plugin else "check the card's 'model'",
             ) from error
         family = getattr(found, "family", None)

@@ -77,10 +77,8 @@ class Plugin:
                 ):
                     raise PluginError(
                         f"it asks for genzoo{wanted.specifier}, and this is genzoo {__version__}",
-                        (
-                            f"pip install 'genzoo{wanted.specifier}', or a version of {self.distribution} "
-                            "made for this one"
-                        ),
+                        f"pip install 'genzoo{wanted.specifier}', or a version of {self.distribution} "
+                        "made for this one",
                     )
 
 

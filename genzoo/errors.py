@@ -84,7 +84,12 @@ def safe_repr(value: object) -> str:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the nearest of `known`, or an empty string."""
+    """Return `"; did you mean 'x'?"` for what of `known` is nearest or is called `word` elsewhere, or ""."""
+    from genzoo.synonyms import meant
+
+    known = list(known)
+    if name := meant(_words(word)[:100], known):
+        return f"; did you mean {name!r}?"
     by_fold = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(_words(word)[:100].casefold(), list(by_fold), n=1, cutoff=0.5)
     return f"; did you mean {by_fold[near[0]]!r}?" if near else ""

@@ -1,4 +1,8 @@
-"""What is only for show: lines and bars on stderr, and the filter under both standard streams of the program.
+"""Messages and progress bars, and the filter under both standard streams of the program.
+
+The command line writes messages on stderr. Imported as a library, genzoo logs them instead, with the logger
+"genzoo" of `logging`: warnings reach stderr unless the application says otherwise, information does not
+(`logging.basicConfig(level="INFO")` shows it). Bars appear in terminals and notebooks.
 
 Nothing here ever ends the work that it tells of: stderr may be closed, a pipe that nobody reads, a full disk,
 a terminal that has hung up, or None. Then the words are lost, and that is all.
@@ -21,6 +25,9 @@ from genzoo.errors import safe_lines, safe_text
 # RuntimeError: a signal's handler that prints may have interrupted a print. AttributeError: a stream that is
 # none.
 _LOST = (OSError, ValueError, RuntimeError, AttributeError)
+
+
+_is_program = False
 
 
 class Filtered:
@@ -79,14 +86,29 @@ def unfiltered(stream: Any) -> Any:
     return stream._stream if isinstance(stream, Filtered) else stream
 
 
-def tell(text: object, stream: TextIO | None = None) -> None:
-    """Print `text` as one safe line on stderr (or `stream`); where nobody can read it, nothing happens."""
-    out = stream if stream is not None else sys.stderr
-    if out is None:  # `print` would take stdout, which is for data
-        return
+def write_messages() -> None:
+    """Let `tell` write on stderr from now on, as a program does, instead of logging."""
+    global _is_program
+    _is_program = True
+
+
+def tell(text: object, stream: TextIO | None = None, *, level: str = "WARNING") -> None:
+    """Show `text` as one safe line; where nobody can read it, nothing happens.
+
+    It goes to `stream` where one is given; otherwise to stderr in the program, and in a library to the logger
+    "genzoo" with the `level` "INFO" or "WARNING".
+    """
+    line = safe_text(text, 2000)
     with contextlib.suppress(*_LOST):
-        out.write(f"{safe_text(text, 2000)}\n")
-        out.flush()
+        if stream is None and not _is_program:
+            import logging
+
+            logging.getLogger("genzoo").log(getattr(logging, level), "%s", line)
+            return
+        out = stream if stream is not None else sys.stderr
+        if out is not None:  # `print` would take stdout, which is for data
+            out.write(f"{line}\n")
+            out.flush()
 
 
 def is_terminal(stream: Any) -> bool:
@@ -98,7 +120,7 @@ def is_terminal(stream: Any) -> bool:
 
 
 class Bar:
-    """A progress bar where stderr is a terminal, nothing elsewhere; given up as soon as it cannot be drawn.
+    """A progress bar in a terminal or a notebook, nothing elsewhere; given up as soon as it cannot be drawn.
 
     Attributes:
         total, n: what there is to do, and how much of it is done.
@@ -107,18 +129,17 @@ class Bar:
     def __init__(self, total: int, *, desc: str = "", initial: int = 0, **options: Any) -> None:
         self.total, self.n = total, initial
         self._bar: Any = None
-        if is_terminal(sys.stderr):
-            try:
-                from tqdm import tqdm
-
-                options |= {
-                    "desc": safe_text(desc, 100) or None,
-                    "dynamic_ncols": True,
-                    "file": unfiltered(sys.stderr),
-                }
+        notebook = "ipykernel" in sys.modules
+        if notebook or is_terminal(sys.stderr):
+            options["desc"] = safe_text(desc, 100) or None
+            if not notebook:
+                options |= {"dynamic_ncols": True, "file": unfiltered(sys.stderr)}
+            with contextlib.suppress(Exception):  # whatever is wrong with a bar, the work goes on
+                if notebook:
+                    from tqdm.auto import tqdm  # loads asyncio, which a terminal does not need
+                else:
+                    from tqdm import tqdm
                 self._bar = tqdm(total=total, initial=initial, **options)
-            except Exception:  # noqa: BLE001 - whatever is wrong with a bar, the work goes on
-                self._bar = None
 
     def __enter__(self) -> Bar:
         return self

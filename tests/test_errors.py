@@ -24,6 +24,7 @@ from genzoo.errors import (
     safe_text,
     suggest,
 )
+from genzoo.synonyms import SYNONYMS, meant
 
 EVERY = [cls for cls in vars(errors).values() if isinstance(cls, type) and issubclass(cls, GenzooError)]
 HOSTILE = st.text(
@@ -180,3 +181,37 @@ class TestErrors:
 
     def test_without_a_hint(self) -> None:
         assert str(GenzooError("only this")) == "only this"
+
+
+class TestSynonyms:
+    """Who comes from another library types its words, and is answered with ours."""
+
+    KEYS = ("lr", "lr.PLAYER", "batch_size", "betas", "latent_size", "turns.PLAYER", "steps", "width")
+
+    @pytest.mark.parametrize(
+        ("word", "name"),
+        [
+            ("learning_rate", "lr"),
+            ("learning-rate", "lr"),
+            ("--Learning_Rate", "lr"),
+            ("batch", "batch_size"),
+            ("n_critic", "turns.discriminator"),
+            ("beta1", "betas"),
+            ("nz", "latent_size"),
+            ("epochs", "steps"),
+            ("d_lr", "lr.discriminator"),
+        ],
+    )
+    def test_keys(self, word, name):
+        assert suggest(word, self.KEYS) == f"; did you mean {name!r}?"
+
+    def test_only_what_is_known_there(self):
+        assert meant("n_critic", ("lr", "steps")) == "" and meant("generate", self.KEYS) == ""
+        assert meant("generate", ("sample", "train")) == "sample"
+
+    def test_the_nearest_spelling_is_still_found(self):
+        assert suggest("bathc_size", self.KEYS) == "; did you mean 'batch_size'?"
+        assert suggest("xyzzy", self.KEYS) == ""
+
+    def test_words_are_written_as_they_are_looked_up(self):
+        assert all(word == word.casefold() and "-" not in word for word in SYNONYMS)

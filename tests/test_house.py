@@ -21,7 +21,7 @@ from genzoo import hookspecs
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
-    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
+    ("errors", "synonyms", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
     ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves", "process"),
     ("registry", "losses"),
     ("ledger", "data"),
@@ -32,6 +32,7 @@ FLOORS = (
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = (
     "errors",
+    "synonyms",
     "schema",
     "recipe",
     "hacks",
@@ -439,6 +440,13 @@ def test_lines_of_code_are_counted_without_words():
 
 def test_the_tests_are_at_least_as_long_as_the_code():
     assert sum(source.code_lines() for source in TESTS) >= sum(source.code_lines() for source in EVERYTHING)
+
+
+@pytest.mark.parametrize("folder", plugins(), ids=lambda folder: folder.name)
+def test_the_tests_of_a_plugin_are_at_least_as_long_as_its_code(folder):
+    tests = [Source(path.name, path.read_text("utf-8")) for path in folder.rglob("tests/**/*.py")]
+    code = [source for source in PLUGINS if source.name.partition(".")[0] == folder.name.replace("-", "_")]
+    assert code and sum(s.code_lines() for s in tests) >= sum(s.code_lines() for s in code)
 
 
 # Words

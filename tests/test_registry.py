@@ -878,10 +878,8 @@ class TestProcess:
         install(tmp_path, "threads", source + GOOD.format(name="t"))
         done = ask(
             tmp_path,
-            (
-                "import sys; sys.argv[1:] = ['list']; import runpy; runpy.run_module('genzoo', "
-                "run_name='__main__')"
-            ),
+            "import sys; sys.argv[1:] = ['list']; import runpy; runpy.run_module('genzoo', "
+            "run_name='__main__')",
         )
         assert done.returncode == 0 and "\nt " in done.stdout
 

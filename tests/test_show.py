@@ -3,6 +3,7 @@
 import errno
 import io
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -131,3 +132,46 @@ def test_what_a_bar_says_is_safe(monkeypatch):
         bar.move_to(3, "loss\x1b]0;title\x07")
     assert "what" in stream.getvalue() and "loss" in stream.getvalue()
     assert not {"\x1b", "\u202e", "\x07"} & set(stream.getvalue().replace("\x1b[A", ""))
+
+
+class TestLibrary:
+    """Imported as a library, genzoo logs."""
+
+    @staticmethod
+    def run(code):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        return done.stderr
+
+    def test_warnings_reach_stderr_and_information_does_not(self):
+        code = "from genzoo.show import tell; tell('3 files skipped'); tell('step 1', level='INFO')"
+        assert self.run(code) == "3 files skipped\n"
+
+    def test_an_application_decides(self):
+        code = (
+            "import logging; logging.basicConfig(level='INFO', format='%(name)s %(levelname)s %(message)s')\n"
+            "from genzoo.show import tell; tell('3 files skipped'); tell('step 1 of 9%s', level='INFO')"
+        )
+        assert self.run(code) == "genzoo WARNING 3 files skipped\ngenzoo INFO step 1 of 9%s\n"
+
+    def test_an_application_may_want_silence(self):
+        silence = "import logging; logging.getLogger('genzoo').setLevel('ERROR')\n"
+        assert self.run(silence + "from genzoo.show import tell; tell('x')") == ""
+
+    def test_the_program_writes_both(self):
+        code = "from genzoo.show import tell, write_messages; write_messages(); "
+        assert (
+            self.run(code + "tell('3 files skipped'); tell('step 1', level='INFO')")
+            == "3 files skipped\nstep 1\n"
+        )
+
+    def test_escapes_are_made_safe_in_both(self):
+        code = "from genzoo.show import tell; tell('a\\x1b[2Jb')"
+        assert "\x1b" not in self.run(code) and self.run(code).startswith("a")
+
+    def test_a_notebook_has_a_bar_without_a_terminal(self, monkeypatch, capsys):
+        monkeypatch.setitem(sys.modules, "ipykernel", object())
+        with Bar(10, desc="decoding") as bar:
+            bar.move_to(10)
+            assert bar.drawn
+        assert "decoding" in capsys.readouterr().err

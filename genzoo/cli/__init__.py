@@ -14,7 +14,7 @@ import os
 import sys
 from typing import NoReturn
 
-from genzoo.show import filter_streams, tell
+from genzoo.show import filter_streams, tell, write_messages
 
 __all__ = ["main"]
 
@@ -28,6 +28,7 @@ def main() -> NoReturn:
     try:
         _open_closed_streams()
         filter_streams()
+        write_messages()
         os.getcwd()
         from genzoo.cli.program import cli, leave
 

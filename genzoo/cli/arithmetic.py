@@ -146,10 +146,8 @@ def arithmetic_command(
     )
     note(
         safe_text(
-            (
-                f"{path}: {formula} by {card.name}, amid noise of ± {noise:g}, and the same over pixels; "
-                f"seed {start}"
-            ),
+            f"{path}: {formula} by {card.name}, amid noise of ± {noise:g}, and the same over pixels; "
+            f"seed {start}",
             1500,
         )
     )

@@ -112,10 +112,8 @@ def complete_command(
     count = f"{len(images):,} image{'s' * (len(images) != 1)} of {where}"
     note(
         safe_text(
-            (
-                f"{path}: {count}, {words} kept, {n:,} completion{'s' * (n != 1)} each by {card.name}, seed "
-                f"{start}"
-            ),
+            f"{path}: {count}, {words} kept, {n:,} completion{'s' * (n != 1)} each by {card.name}, seed "
+            f"{start}",
             1000,
         )
     )

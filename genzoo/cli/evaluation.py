@@ -172,10 +172,8 @@ def say_standings(records: list[Record], as_json: bool) -> None:
         how = f", {best.protocol}" if best.protocol else ""
         say(
             safe_text(
-                (
-                    f"Ranking of {best.label}{unit} ({best.kind}{how}, n = {best.n:,}, {best.data} "
-                    f"{best.split}, {best.transform})"
-                ),
+                f"Ranking of {best.label}{unit} ({best.kind}{how}, n = {best.n:,}, {best.data} "
+                f"{best.split}, {best.transform})",
                 1000,
             )
         )

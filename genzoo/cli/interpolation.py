@@ -70,10 +70,8 @@ def interpolate_command(
         _between(model, first, str(last), steps, path)
         note(
             safe_text(
-                (
-                    f"{path}: a walk of {steps} steps through the latent space of {card.name} from {first} "
-                    f"to {last}"
-                ),
+                f"{path}: a walk of {steps} steps through the latent space of {card.name} from {first} "
+                f"to {last}",
                 1000,
             )
         )
@@ -84,10 +82,8 @@ def interpolate_command(
     save_grid(interpolate(model, walks, steps, start).flatten(0, 1), path, columns=steps)
     note(
         safe_text(
-            (
-                f"{path}: {several(walks, 'walk')} of {steps} steps through the latent space of {card.name}, "
-                f"seed {start}"
-            ),
+            f"{path}: {several(walks, 'walk')} of {steps} steps through the latent space of {card.name}, "
+            f"seed {start}",
             1000,
         )
     )

@@ -39,10 +39,8 @@ def manifold_command(name: str, n: int, out: str | None, device: str | None) -> 
     save_grid(manifold(model, n).flatten(0, 1), path, columns=n, padding=0)
     note(
         safe_text(
-            (
-                f"{path}: the two latents of {card.name}, each from the 5 % to the 95 % quantile of the "
-                f"prior in {n} steps"
-            ),
+            f"{path}: the two latents of {card.name}, each from the 5 % to the 95 % quantile of the "
+            f"prior in {n} steps",
             1000,
         )
     )

@@ -48,28 +48,22 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
             "A masked network with an exact likelihood",
             "Germain et al. 2015, arXiv:1502.03509",
             'steps=1_500, batch=64, rate={"all": 2e-3}, cooldown=0.5',
-            (
-                "Write your own network into `_predict`: entry (c, h, w) of its answer may depend on earlier "
-                "pixels only. The laws see to it."
-            ),
+            "Write your own network into `_predict`: entry (c, h, w) of its answer may depend on earlier "
+            "pixels only. The laws see to it.",
         ),
         Family.APPROXIMATE: Kind(
             "A small variational autoencoder",
             "Kingma & Welling 2014, arXiv:1312.6114",
             'steps=3_000, batch=64, rate={"all": 1e-3}, cooldown=0.5',
-            (
-                "Write your own networks into `__init__`, and another likelihood of the pixels into `bound`. "
-                "The laws see to it."
-            ),
+            "Write your own networks into `__init__`, and another likelihood of the pixels into `bound`. "
+            "The laws see to it.",
         ),
         Family.IMPLICIT: Kind(
             "A GAN of two small nets",
             "Goodfellow et al. 2014, arXiv:1406.2661",
             'steps=4_000, batch=64, rate={"all": 2e-4}, betas=(0.5, 0.999)',
-            (
-                "Write your own networks into `__init__`. Another game than the GAN's is registered beside "
-                "the class."
-            ),
+            "Write your own networks into `__init__`. Another game than the GAN's is registered beside "
+            "the class.",
         ),
     }
 )
@@ -113,10 +107,8 @@ def new_plugin_command(name: str, family: str, licence: str, author: str, out: P
     where = shlex.quote(str(folder))
     note(
         safe_text(
-            (
-                f"install and test it: pip install -e {tested} && python -m pytest {where}; then: genzoo "
-                f"train {model}"
-            ),
+            f"install and test it: pip install -e {tested} && python -m pytest {where}; then: genzoo "
+            f"train {model}",
             2000,
         )
     )

@@ -195,10 +195,8 @@ def conform(
         wanted = "x".join(map(str, shape))
         source = images.name.removeprefix("binarized-")
         raise DataError(
-            (
-                f"{images.name} is binary at {images.shape[1]}x{images.shape[2]} and cannot be resized to "
-                f"{wanted}"
-            ),
+            f"{images.name} is binary at {images.shape[1]}x{images.shape[2]} and cannot be resized to "
+            f"{wanted}",
             f"use {source!r}",
         )
 

@@ -219,8 +219,6 @@ def check_suited(model: DensityModel, images: Images) -> None:
             f"{type(model).__name__} knows black and white only, and {images.name} is 8-bit: rounding or "
             "drawing its pixels would "
             "each give another likelihood",
-            (
-                "choose a binarisation: --binarise threshold or draw; of MNIST, --data binarized-mnist "
-                "(static) or dynamic-binarized-mnist"
-            ),
+            "choose a binarisation: --binarise threshold or draw; of MNIST, --data binarized-mnist "
+            "(static) or dynamic-binarized-mnist",
         )

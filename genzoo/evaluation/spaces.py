@@ -120,10 +120,8 @@ def _loaded(card: Card, rows: Ledger, images: Images | None = None) -> FeatureSp
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")
     if images is not None and not model.any_size and model.image_shape != images.shape:
         raise ArgumentError(
-            (
-                f"{card.name!r} was made for images of the shape {model.image_shape}, and {images.name} has "
-                f"{images.shape}"
-            ),
+            f"{card.name!r} was made for images of the shape {model.image_shape}, and {images.name} has "
+            f"{images.shape}",
             f"--features {GIST_NAME} suits every shape",
         )
     return space_of(model, f"{card.name}@{row.sha256[:DIGITS]}")

@@ -93,10 +93,8 @@ def check_size(size: int, name: str) -> None:
     if size < FEWEST:
         found = "is empty" if not size else f"has {size}"
         raise ArgumentError(
-            (
-                f"{name} {found}: a concept is the mean of at least {FEWEST}, as a single z carries its own "
-                "accidents"
-            ),
+            f"{name} {found}: a concept is the mean of at least {FEWEST}, as a single z carries its own "
+            "accidents",
             "choose more seeds by their images, or take a label that more images have",
         )
 

@@ -205,10 +205,8 @@ def _damage(kept: Path, row: Row, error: HubError) -> str:
         return f"the cached file cannot be used: {unread.message}"
     if actual == row.sha256:
         raise WeightsError(
-            (
-                f"{row.origin} says {row.bytes} bytes of {row.name!r}, but the weights with its sha256 are "
-                f"{size} bytes"
-            ),
+            f"{row.origin} says {row.bytes} bytes of {row.name!r}, but the weights with its sha256 are "
+            f"{size} bytes",
             "mend the row, or ask who keeps this ledger",
         )
     return (

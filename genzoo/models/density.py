@@ -72,14 +72,10 @@ class DensityModel(GenerativeModel):
         """
         if not self.levels:
             raise ArgumentError(
-                (
-                    f"{type(self).__name__} tells a density of real-valued pixels: bits per dimension are of "
-                    "probabilities"
-                ),
-                (
-                    "log_prob(x) is the density in nats; genzoo.losses.likelihood.dequantised makes a bound "
-                    "for 8-bit images of it"
-                ),
+                f"{type(self).__name__} tells a density of real-valued pixels: bits per dimension are of "
+                "probabilities",
+                "log_prob(x) is the density in nats; genzoo.losses.likelihood.dequantised makes a bound "
+                "for 8-bit images of it",
             )
         return bits_per_dim(self.log_prob(x), self.image_shape)
 

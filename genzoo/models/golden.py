@@ -66,10 +66,8 @@ def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
             f"{name}: this machine's outputs differ from the author's by {worst_pixel} grey levels and "
             f"{worst_nats:.1e} of log p "
             f"(allowed: {PIXEL_TOLERANCE} and {NATS_TOLERANCE:.0e})",
-            (
-                "the digest is right, so the code has changed: compare the versions of genzoo, the plugin "
-                "and torch"
-            ),
+            "the digest is right, so the code has changed: compare the versions of genzoo, the plugin "
+            "and torch",
         )
     parts = [f"{worst_pixel} grey levels"] if {"samples", "decoded"} & set(ours) else []
     return (

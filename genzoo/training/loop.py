@@ -321,9 +321,7 @@ def _check_labels(data: Images, game: Sequence[Player]) -> None:
             else:
                 hint = f"--set classes={high + 1}, or labels={high + 1} of a GAN"
             raise ArgumentError(
-                (
-                    f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have "
-                    f"0 to {player.classes - 1}"
-                ),
+                f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have "
+                f"0 to {player.classes - 1}",
                 hint,
             )

@@ -222,10 +222,8 @@ def _check_launcher(environment: Mapping[str, str]) -> None:
         if re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 1:
             alone = "SLURM_PROCID" if launcher == "srun" else name
             raise TrainingError(
-                (
-                    f"{launcher} has started {count} processes ({name}={count}) that know nothing of each "
-                    "other: each would train by itself"
-                ),
+                f"{launcher} has started {count} processes ({name}={count}) that know nothing of each "
+                "other: each would train by itself",
                 f"{_START}; for runs of their own, each with its own --out: env -u {alone} genzoo train …",
             )
 

@@ -88,9 +88,7 @@ def players(model: Model, recipe: Recipe) -> Sequence[Player]:
         TrainingError: nobody registered a game for the model's class.
     """
     raise TrainingError(
-        (
-            f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an "
-            "ImplicitModel"
-        ),
+        f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an "
+        "ImplicitModel",
         "register its game with genzoo.training.players.register, beside the class",
     )

@@ -78,10 +78,8 @@ def rehearse(run: Run, card: Card) -> None:
         except Exception as error:  # whatever a plugin's model or a disk does
             reason = getattr(error, "message", "") or describe(error)
             raise TrainingError(
-                (
-                    f"{card.name} is not trained, for it could not be published: "
-                    f"{reason.replace(os.sep + aside.name, '')}"
-                ),
+                f"{card.name} is not trained, for it could not be published: "
+                f"{reason.replace(os.sep + aside.name, '')}",
                 getattr(error, "hint", "") or "mend that first",
             ) from error
 

@@ -117,10 +117,8 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
     _check_equal(path, "data", theirs.images, ours.images, data)
     if theirs.data != ours.data:
         raise TrainingError(
-            (
-                f"the checkpoint {path} was made with other data: also {theirs.images}, but their pixels, "
-                "labels, order or split are others"
-            ),
+            f"the checkpoint {path} was made with other data: also {theirs.images}, but their pixels, "
+            "labels, order or split are others",
             data,
         )
     _check_equal(path, "config", configs[0], configs[1], settings)

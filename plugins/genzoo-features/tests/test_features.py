@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from genzoo_features import genzoo_cards
@@ -72,3 +74,52 @@ def test_published_weights_are_what_the_data_set_is_measured_in(name):
     assert space.name == f"{name}@{genzoo.zoo.row(name).sha256[:12]}"
     assert torch.equal(space.describe(images, None), model.features(images).double())
     assert genzoo.verify(name).endswith("of log p")
+
+
+class TestClassifying:
+    def test_probabilities_of_the_classes_sum_to_1(self):
+        model, x = tiny(), Draws(0, 0, 5).uniform(1, 8, 8).float()
+        torch.testing.assert_close(model.log_probs(x).exp().sum(1), torch.ones(5))
+
+    def test_features_do_not_depend_on_other_images(self):
+        model, x = tiny(), Draws(0, 0, 5).uniform(1, 8, 8).float()
+        torch.testing.assert_close(model.features(x)[3:4], model.features(x[3:4]))
+
+    def test_channels_stop_at_eight_times_the_first(self):
+        widths = [layer.out_channels for layer in tiny((3, 1024, 1024)).net if isinstance(layer, nn.Conv2d)]
+        assert widths == [4, 8, 16, *[32] * 6]
+
+    def test_the_shorter_side_decides_how_often_it_halves(self):
+        for shape in ((1, 8, 512), (1, 512, 8)):
+            assert sum(isinstance(layer, nn.Conv2d) for layer in tiny(shape).net) == 2
+
+    def test_every_pixel_counts(self):
+        model, x = tiny(), Draws(0, 0, 1).uniform(1, 8, 8).float().requires_grad_()
+        model._features(x).pow(2).sum().backward()
+        assert x.grad.ne(0).all()
+
+    def test_pixels_are_centred_before_the_first_convolution(self):
+        model, seen = tiny(), []
+        model.net[0].register_forward_hook(lambda layer, given, found: seen.append(given[0]))
+        grey = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1, 1).expand(3, 1, 8, 8)
+        model.features(grey)
+        assert torch.equal(seen[0][:3], 2 * grey - 1)  # images are described in chunks of one size
+
+    def test_the_head_is_linear(self):
+        model, x = tiny(), Draws(0, 0, 2).uniform(4, 8).float()
+        sides = model._logits(x[:1]) + model._logits(x[1:]), 2 * model._logits(x.mean(0, keepdim=True))
+        torch.testing.assert_close(*sides)
+
+    @pytest.mark.parametrize(
+        ("wrong", "words"),
+        [({"classes": 1}, "classes"), ({"width": 0}, "width"), ({"image_shape": (1, 0, 8)}, "image_shape")],
+    )
+    def test_wrong_configs_are_named(self, wrong, words):
+        with pytest.raises(genzoo.GenzooError, match=words):
+            genzoo.create("features", **wrong)
+
+
+def test_it_learns_to_tell_classes_apart(tmp_path):
+    genzoo.train("features", "digits", tmp_path, 60, settings={"image_size": 8, "channels": 1}, quiet=True)
+    scores = {score["metric"]: score["value"] for score in json.loads((tmp_path / "scores.json").read_text())}
+    assert scores["accuracy"] > 0.5  # by chance 0.1

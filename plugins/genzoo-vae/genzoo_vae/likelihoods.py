@@ -79,10 +79,8 @@ class Bernoulli(Likelihood):
                 f"x holds grey levels such as {float(x[grey][0]):.3g}: a Bernoulli likelihood is for "
                 "black and white images, "
                 "at grey levels it is no density",
-                (
-                    "use data=binarized-mnist, binarise with (x > 0.5).float(), or build the model with "
-                    "likelihood=logistic"
-                ),
+                "use data=binarized-mnist, binarise with (x > 0.5).float(), or build the model with "
+                "likelihood=logistic",
             )
 
 

@@ -257,14 +257,10 @@ class Collapse:
         mean = float(torch.stack(list(self._recent)).mean())
         if mean < COLLAPSED:
             raise TrainingError(
-                (
-                    f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so "
-                    "z tells nothing of the image"
-                ),
-                (
-                    "try free_bits=0.1, beta below 1, a lower rate or a smaller decoder; watch=false trains "
-                    "on regardless"
-                ),
+                f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so "
+                "z tells nothing of the image",
+                "try free_bits=0.1, beta below 1, a lower rate or a smaller decoder; watch=false trains "
+                "on regardless",
             )
 
 
@@ -297,10 +293,8 @@ def _check(config: VAEConfig) -> None:
         )
     if config.k > 1 and config.warmup > config.k_from:
         raise ArgumentError(
-            (
-                "warmup weighs the KL of the ELBO, which the bound of k > 1 draws has not: it must be over "
-                f"at k_from={config.k_from}"
-            ),
+            "warmup weighs the KL of the ELBO, which the bound of k > 1 draws has not: it must be over "
+            f"at k_from={config.k_from}",
             f"choose k_from={config.warmup} or later",
         )
     if config.net == "mlp" and not config.depth:
