@@ -9,8 +9,6 @@ guarantees: image i of seed s owns the block of 2^128 counters that starts at (i
 from __future__ import annotations
 
 import hashlib
-import operator
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -18,40 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo.errors import ArgumentError, safe_repr
+from genzoo.whole import LARGEST_SEED as LARGEST_SEED
+from genzoo.whole import check_seed as check_seed
+from genzoo.whole import whole as whole
 
-LARGEST_SEED = 2**63 - 1
 _BLOCK = 4  # words of 64 bits that Philox makes of one counter
-
-
-def check_seed(seed: object) -> int:
-    """Return `seed`, or a fresh one where it is None; raise ArgumentError for anything but a whole number in
-    [0, 2^63).
-    """
-    if seed is None:
-        return secrets.randbits(63)
-    value = whole(seed)
-    if value is None:
-        raise ArgumentError(
-            f"seed must be a whole number or None, not {safe_repr(seed)}", "for example seed=0"
-        )
-    if not 0 <= value <= LARGEST_SEED:
-        raise ArgumentError(
-            f"seed must lie between 0 and {LARGEST_SEED}, not {safe_repr(value)}", "for example seed=0"
-        )
-    return value
-
-
-def whole(value: object) -> int | None:
-    """Return `value` as an int, or None where it is no whole number; NumPy's integers are, booleans and 3.0
-    are not.
-    """
-    if isinstance(value, bool | np.bool_):
-        return None
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
 
 
 def mix(*parts: int | str) -> int:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Generic, TextIO, TypeVar
 
+from genzoo import metrics
 from genzoo.card import Card, Family, fold
 from genzoo.discovery import Plugin, discover
 from genzoo.errors import ArgumentError, PluginError, UnknownNameError, safe_text, suggest
@@ -75,20 +76,6 @@ CORE_DATASETS = (
     "digits",
     "hf",
 )
-CORE_METRICS = (
-    "kid",
-    "fid",
-    "prdc",
-    "precision",
-    "recall",
-    "two-sample",
-    "copying",
-    "swd",
-    "ms-ssim",
-    "parzen-2014",
-    "nll",
-    "mse",
-)
 CORE_COMMANDS = (
     "list",
     "info",
@@ -121,7 +108,7 @@ _OWNERS = {
     **{("cards", fold(name)): owner for owner, names in OFFICIAL.items() for name in names},
     **{("datasets", fold(name)): "genzoo" for name in CORE_DATASETS},
     **{("commands", fold(name)): "genzoo" for name in CORE_COMMANDS},
-    **{("metrics", fold(name)): "genzoo" for name in CORE_METRICS},
+    **{("metrics", fold(name)): "genzoo" for name in metrics.NAMES},
 }
 _LOCK = threading.RLock()
 _loading: list[str] = []  # the plugin being loaded now, guarded by _LOCK

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genzoo import hub
 from genzoo.card import Card
-from genzoo.errors import HubError, LedgerError, UnknownNameError, legible
+from genzoo.errors import ArgumentError, HubError, LedgerError, UnknownNameError, legible
 from genzoo.ledger import Ledger, Row, load_ledgers
 from genzoo.registry import installed
+from genzoo.request import Progress, Request
 
 if TYPE_CHECKING:
     import torch
 
-    from genzoo.evaluation.records import Record
     from genzoo.models import Model
+    from genzoo.record import Record
     from genzoo.training.outcome import Outcome
 
 
@@ -231,44 +232,30 @@ def train(
 
 
 def evaluate(
-    name: str,
-    data: Any = None,
-    n: int | None = None,
-    seed: int = 0,
-    progress: Any = None,
-    ks: Sequence[int] | None = None,
-    features: str | None = None,
-    metrics: Sequence[str] | None = None,
-    split: str = "test",
-    binarise: str | None = None,
+    name: str, request: Request | None = None, *, progress: Progress | None = None, **asked: Any
 ) -> list[Record]:
-    """Return the records of the published model `name` on `data` (None: its recipe's): likelihoods, or sample
-    quality beside its floor.
+    """Return the records of the published model `name`: likelihoods, or sample quality beside its floor.
 
     Args:
         name: a model with published weights.
-        data: see `genzoo.data.open_data`.
-        n: how many images.
-        seed: of the samples and of every choice.
+        request: what is asked, see `genzoo.request.Request`; or give its attributes as keywords:
+            `evaluate("vae-mnist", n=500, draws=(1, 50))`.
         progress: told (what, done, total).
-        ks: numbers of draws for which a VAE's importance-weighted bound is told, by default 1, 50, 500 and
-            5,000.
-        features: in what samples are compared: "gist" or a published feature net; by default the data set's
-            own.
-        metrics: some of `genzoo.evaluation.METRICS`. Features or metrics have samples measured where there is
-            a density too.
-        split: the images that are measured: "test"; "valid", to choose settings by; "train", to see how much
-            a likelihood overfits.
-        binarise: "threshold" or "draw" makes grey images black and white, for models that know no other; the
-            records' transform says so.
+        asked: attributes of a request.
 
     Raises:
-        ArgumentError: no data named, neither here nor in the recipe; `ks`, `features` or `metrics` for a
-            model that has none; a split that the data has not, or "train" of a model that is measured by its
-            samples.
+        ArgumentError: a value that no measurement can have; no data named, neither here nor in the recipe;
+            `draws`, `features` or `metrics` for a model that has none; a split that the data has not, or
+            "train" of a model that is measured by its samples; a request and keywords beside it.
     """
+    if request is not None and asked:
+        raise ArgumentError(
+            f"evaluate was given a request and {', '.join(asked)} beside it", "give one or the other"
+        )
+    wanted = Request(**asked) if request is None else request
+    model, known = load(name), card(name)
     from genzoo.evaluation.scoring import records_of
     from genzoo.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    return records_of(load(name), card(name), data, n, seed, progress, ks, features, metrics, split, binarise)
+    return records_of(model, known, wanted, progress)

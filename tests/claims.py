@@ -116,6 +116,6 @@ def found(row, measure):
         likelihood = score.metric == "nll" and score.unit == unit
         draws = score.kind == "iwae" and score.protocol.partition(",")[0] == measure.replace("=", " = ")
         named = likelihood and (draws or score.kind == ("exact" if measure == "bits" else measure))
-        if score.subject == subject and (named or score.metric.partition("[")[0] == measure):
+        if score.subject == subject and (named or score.metric == measure):
             return score
     raise LookupError(f"{row.name} has no {measure} of {subject}")

@@ -23,7 +23,8 @@ from pathlib import Path
 
 import genzoo
 from genzoo import zoo
-from genzoo.ledger import Row, Score, add_row, read_rows
+from genzoo.ledger import Row, add_row, read_rows
+from genzoo.record import Record
 
 LEDGER = Path(__file__).resolve().parents[1] / "zoo.toml"
 # their values depend on n
@@ -35,8 +36,8 @@ TIGHT, BARE, ERRORS = 0.1, 1e-3, 4.0  # of a standard error; of a value without 
 class Pair:
     """A published score and what was measured now; None where there is no such record any more."""
 
-    published: Score
-    measured: Score | None
+    published: Record
+    measured: Record | None
     whole: bool
 
     @property
@@ -63,19 +64,17 @@ class Pair:
 
 def measured(
     row: Row, n: int | None = None, ks: list[int] | None = None, metrics: list[str] | None = None
-) -> list[Score]:
+) -> list[Record]:
     """Return the scores of a published model as they are measured now, of all images or of `n`."""
-    from genzoo.training.outcome import score
-
     known = [int(found[1]) for found in (re.match(r"K = (\d+)", one.protocol) for one in row.scores) if found]
-    draws = {"ks": ks or sorted(set(known))} if known else {}
+    draws = {"draws": ks or sorted(set(known))} if known else {}
     return [
-        score(record)
+        record.legible()
         for record in zoo.evaluate(row.name, n=n, split=row.scores[0].split, metrics=metrics, **draws)
     ]
 
 
-def pairs(row: Row, found: list[Score], whole: bool) -> Iterator[Pair]:
+def pairs(row: Row, found: list[Record], whole: bool) -> Iterator[Pair]:
     """Yield every published score beside the one of the same metric, unit, kind and subject (and K)."""
     by_key = {key(one): one for one in found}
     for published in row.scores:
@@ -83,10 +82,10 @@ def pairs(row: Row, found: list[Score], whole: bool) -> Iterator[Pair]:
             yield Pair(published, by_key.get(key(published)), whole)
 
 
-def key(score: Score) -> tuple[str, ...]:
+def key(score: Record) -> tuple[str, ...]:
     """Return what tells the scores of one model apart."""
     draws = re.match(r"K = \d+", score.protocol)
-    return score.metric, score.unit, score.kind, score.subject, draws[0] if draws else ""
+    return score.label, score.unit, score.kind, score.subject, draws[0] if draws else ""
 
 
 def told(pair: Pair) -> str:
@@ -94,7 +93,14 @@ def told(pair: Pair) -> str:
     one, now = pair.published, pair.measured
     label = " ".join(
         filter(
-            None, (one.metric, one.unit, one.kind, *re.findall(r"K = \d+", one.protocol), f"of {one.subject}")
+            None,
+            (
+                one.label,
+                "" if one.unit == "1" else one.unit,
+                one.kind,
+                *re.findall(r"K = \d+", one.protocol),
+                f"of {one.subject}",
+            ),
         )
     )
     return (
@@ -103,7 +109,7 @@ def told(pair: Pair) -> str:
     ).rstrip()
 
 
-def _amount(score: Score) -> str:
+def _amount(score: Record) -> str:
     return f"{score.value:.6g}" + ("" if score.stderr is None else f" ± {score.stderr:.2g}")
 
 

@@ -21,7 +21,22 @@ from genzoo import hookspecs
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
-    ("errors", "synonyms", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
+    (
+        "errors",
+        "synonyms",
+        "whole",
+        "schema",
+        "metrics",
+        "record",
+        "request",
+        "recipe",
+        "hacks",
+        "card",
+        "safe_open",
+        "locks",
+        "files",
+        "show",
+    ),
     ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves", "process"),
     ("registry", "losses"),
     ("ledger", "data"),
@@ -33,7 +48,11 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = (
     "errors",
     "synonyms",
+    "whole",
     "schema",
+    "metrics",
+    "record",
+    "request",
     "recipe",
     "hacks",
     "card",
@@ -58,6 +77,7 @@ PUBLIC_FACE = (
     "genzoo.data",
     "genzoo.errors",
     "genzoo.evaluation",
+    "genzoo.evaluation.measures",
     "genzoo.images",
     "genzoo.losses",
     "genzoo.models",

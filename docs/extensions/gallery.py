@@ -142,7 +142,7 @@ def entry(card, facts, drawn):
 
 def score_line(score, name):
     """Return one measurement as a row; the floor that real images reach is said to be one."""
-    metric = re.sub(r"@[0-9a-f]+(?=\])", "", score.metric) + (
+    metric = re.sub(r"@[0-9a-f]+(?=\])", "", score.label) + (
         "" if score.subject in (name, "") else f" of {score.subject} images"
     )
     where = ", ".join(part for part in (score.data, score.split, score.transform) if part)
@@ -153,7 +153,7 @@ def amount(score):
     """Return a value with its error and unit: `=` where it is exact, `≤` where it is a bound."""
     sign = {"exact": "= ", "elbo": "≤ ", "iwae": "≤ "}.get(score.kind, "")
     spread = "" if score.stderr is None else f" ± {score.stderr:.2g}"
-    unit = f" × {score.unit}" if score.unit[:1].isdigit() else f" {score.unit}"
+    unit = "" if score.unit == "1" else f" × {score.unit}" if score.unit[:1].isdigit() else f" {score.unit}"
     return f"{sign}{score.value:.4g}{spread}{unit}".rstrip()
 
 
@@ -218,10 +218,8 @@ def likelihood(scores, unit):
 
 def kid(scores, subject):
     """Return the kernel distance of `subject` and the features it was measured in, or a dash."""
-    found = next(
-        (score for score in scores if score.metric.startswith("kid") and score.subject == subject), None
-    )
-    return f"{amount(found)} ({re.sub(r'^kid.|@.*$', '', found.metric)})" if found else "–"
+    found = next((score for score in scores if score.metric == "kid" and score.subject == subject), None)
+    return f"{amount(found)} ({found.features.partition('@')[0]})" if found else "–"
 
 
 def setup(app):

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from genzoo import Card, Family
-from genzoo.ledger import Row, Score
+from genzoo.ledger import Row
+from genzoo.record import Record
 
 DOCS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DOCS / "extensions"))
@@ -130,11 +131,11 @@ def published(name, family, *scores):
 
 def test_a_model_that_is_published_stands_on_the_scoreboard_by_itself():
     about = {"data": "moons", "transform": "8-bit", "n": 10, "stderr": 0.1, "metric": "nll", "unit": "nats"}
-    exact = published("new", Family.TRACTABLE, Score(value=80.0, kind="exact", **about))
+    exact = published("new", Family.TRACTABLE, Record(value=80.0, kind="exact", **about))
     bounds = [
-        Score(value=value, kind="iwae", protocol=f"K = {k}", **about) for value, k in ((91.0, 1), (90.0, 50))
+        Record(value=value, kind="iwae", protocol=f"K = {k}", **about) for value, k in ((91.0, 1), (90.0, 50))
     ]
-    bound = published("other", Family.APPROXIMATE, Score(value=92.0, kind="elbo", **about), *bounds)
+    bound = published("other", Family.APPROXIMATE, Record(value=92.0, kind="elbo", **about), *bounds)
     drawn = {name: {"rate": 12.3, "latent": "–"} for name in ("new", "other")}
     text = gallery.scoreboard([exact, bound], drawn)
     assert text.startswith("## moons, 8-bit\n")
@@ -143,12 +144,12 @@ def test_a_model_that_is_published_stands_on_the_scoreboard_by_itself():
 
 
 def test_kid_names_its_features_and_the_floor_stands_below():
-    about = {"data": "moons", "transform": "8-bit", "n": 10, "metric": "kid[gist-v1@0123]"}
+    about = {"data": "moons", "transform": "8-bit", "n": 10, "metric": "kid", "features": "gist-v1@0123"}
     gan = published(
         "gan",
         Family.IMPLICIT,
-        Score(value=0.5, subject="gan", **about),
-        Score(value=0.1, subject="train", **about),
+        Record(value=0.5, subject="gan", **about),
+        Record(value=0.1, subject="train", **about),
     )
     text = gallery.scoreboard([gan], {"gan": {"rate": None, "latent": "decodes"}})
     assert "| no density | – | – | no samples | decodes | 0.5 (gist-v1) |" in text

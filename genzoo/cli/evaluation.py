@@ -5,17 +5,17 @@ reach.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
+from genzoo import metrics
 from genzoo.cli.options import LARGEST_SEED, command, complete_name, data_option, find, json_option, settled
 from genzoo.cli.output import Progress, note, say, say_facts, say_json
-from genzoo.errors import GenzooError, UnknownNameError, safe_text, suggest
-
-if TYPE_CHECKING:
-    from genzoo.evaluation.records import Record
+from genzoo.errors import GenzooError, safe_text
+from genzoo.record import Record, standings
+from genzoo.request import DRAWS, SPLITS, WAYS, Request
 
 
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -51,15 +51,9 @@ def read_draws(
 def check_metrics(names: Sequence[str]) -> None:
     """Raise UnknownNameError for a measure that nobody has, before any sample is drawn."""
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
-    from genzoo.evaluation.plugged import plugged_metrics
-    from genzoo.evaluation.quality import METRICS
+    from genzoo.evaluation.plugged import every_metric
 
-    known = (*METRICS, *plugged_metrics())
-    for name in names:
-        if name not in known:
-            raise UnknownNameError(
-                f"unknown metric {name!r}{suggest(name, known)}", f"the metrics are {', '.join(known)}"
-            )
+    metrics.chosen(names, every_metric())
 
 
 @command("eval")
@@ -68,11 +62,11 @@ def check_metrics(names: Sequence[str]) -> None:
 @click.option("-n", "n", type=click.IntRange(min=1), help="How many images to measure.")
 @click.option(
     "--k",
-    "ks",
+    "draws",
     metavar="K[,K]...",
     multiple=True,
     callback=read_draws,
-    help="Draws of a VAE's importance-weighted bound. By default 1,50,500,5000.",
+    help=f"Draws of a VAE's importance-weighted bound. By default {','.join(map(str, DRAWS))}.",
 )
 @click.option(
     "--features",
@@ -88,34 +82,29 @@ def check_metrics(names: Sequence[str]) -> None:
     metavar="M[,M]...",
     multiple=True,
     callback=read_metrics,
-    help=(
-        "Of samples: kid, fid, prdc, two-sample, copying, swd, ms-ssim, parzen-2014. By default all "
-        "that the images allow."
-    ),
+    help=f"Of samples: {', '.join(metrics.METRICS)}. By default all that the images allow.",
 )
 @click.option(
     "--split",
-    type=click.Choice(("test", "valid", "train")),
-    default="test",
+    type=click.Choice(SPLITS),
+    default=Request.split,
     show_default=True,
     help="Images that are measured. Choose settings by valid; train shows how much a likelihood overfits.",
 )
 @click.option(
     "--binarise",
-    type=click.Choice(("threshold", "draw")),
+    type=click.Choice(WAYS),
     help="Make grey images black and white: white from level 128 on, or one draw by their levels.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, LARGEST_SEED),
-    default=0,
+    default=Request.seed,
     show_default=True,
     help="Seed of the samples and of every choice.",
 )
 @json_option
-def eval_command(
-    names: tuple[str, ...], data: str | None, n: int | None, seed: int, as_json: bool, **asked: Any
-) -> None:
+def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """Measure a model, or several and rank them.
 
     Each number comes with what one must know to compare it, and two that cannot be compared are not ranked
@@ -130,15 +119,13 @@ def eval_command(
         zoo.row(card.name)  # before torch is loaded
     check_metrics(asked["metrics"] or ())
     settled()
-    wanted = {
-        key: value for key, value in asked.items() if value is not None and (key, value) != ("split", "test")
-    }
+    request = Request(**asked)
     every: list[Record] = []
     failed = False
     for card in cards:
         try:
             with Progress(card.name, "images") as progress:
-                records = zoo.evaluate(card.name, data, n, seed, progress, **wanted)
+                records = zoo.evaluate(card.name, request, progress=progress)
         except GenzooError as error:
             if len(cards) == 1:
                 raise
@@ -163,8 +150,6 @@ def say_standings(records: list[Record], as_json: bool) -> None:
     """Print a ranking of every measure that models share, and on stderr why others are not ranked
     together.
     """
-    from genzoo.evaluation.records import standings
-
     shared, apart = standings(records)
     for rows in shared if not as_json else ():
         best = rows[0]

@@ -11,8 +11,9 @@ from genzoo.cli.listing import score_words
 from genzoo.cli.options import command, find, json_option, name_argument
 from genzoo.cli.output import human_size, say, say_facts, say_json
 from genzoo.errors import safe_text
-from genzoo.ledger import Row, Score
+from genzoo.ledger import Row
 from genzoo.recipe import Recipe
+from genzoo.record import Record
 
 
 @command("info")
@@ -35,7 +36,9 @@ def info_command(name: str, as_json: bool) -> None:
 
 def facts(card: Card, row: Row | None) -> dict[str, Any]:
     """Return the card and the ledger's row as one JSON object; what is not published is null."""
-    published = dataclasses.asdict(row) if row else {field.name: None for field in dataclasses.fields(Row)}
+    published: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(Row))
+    if row is not None:
+        published = {**dataclasses.asdict(row), "scores": [score.as_dict() for score in row.scores]}
     about = {
         "name": card.name,
         "family": card.family.value,
@@ -120,7 +123,7 @@ def _say_weights(card: Card, row: Row | None) -> None:
             say(f"  {_score_line(score)}")
 
 
-def _score_line(score: Score) -> str:
+def _score_line(score: Record) -> str:
     count = (f"n = {score.n:,}" if score.n else "") + (f" in {score.blocks:,} blocks" if score.blocks else "")
     what = ", ".join(
         filter(None, (score.kind, score.subject, score.data, score.split, score.transform, count))

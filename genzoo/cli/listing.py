@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,9 +13,8 @@ from genzoo.card import Card, Family
 from genzoo.cli.options import catalogue, command, json_option
 from genzoo.cli.output import human_size, note, say, say_json, say_table
 from genzoo.errors import safe_text
-from genzoo.ledger import Ledger, Row, Score
-
-BOUNDS = ("elbo", "iwae")  # those of genzoo.evaluation.records, whose package would bring torch
+from genzoo.ledger import Ledger, Row
+from genzoo.record import BOUNDS, Record
 
 # The taxonomy of the lecture (Goodfellow 2016): heading, then families or further headings.
 TREE: tuple[Any, ...] = (
@@ -87,7 +85,7 @@ def entry(card: Card, row: Row | None) -> dict[str, Any]:
         "plugin": card.plugin,
         "weights": row is not None,
         "bytes": row.bytes if row else None,
-        "score": dataclasses.asdict(leading) if leading else None,
+        "score": leading.as_dict() if leading else None,
         "summary": card.summary,
         "paper": card.paper,
     }
@@ -98,7 +96,7 @@ def size(row: Row | None) -> str:
     return human_size(row.bytes) if row else "-"
 
 
-def leading_score(row: Row | None) -> Score | None:
+def leading_score(row: Row | None) -> Record | None:
     """Return the first measured score of a row, None without one; of bounds on one likelihood the tightest,
     which says most about it.
     """
@@ -127,12 +125,12 @@ def leading_words(row: Row | None) -> str:
     return re.sub(r"@[0-9a-f]+(?=\])", "", score_words(score)) + draws
 
 
-def score_words(score: Score) -> str:
+def score_words(score: Record) -> str:
     """Return a score in a few words: `fid[gist-v1@…] 31.2 ± 0.4`; a bound is written with ≤."""
     sign = "≤ " if score.kind in BOUNDS else ""
     spread = f" ± {score.stderr:.2g}" if score.stderr is not None else ""
-    unit = f" × {score.unit}" if score.unit[:1].isdigit() else f" {score.unit}"
-    return f"{score.metric} {sign}{score.value:.4g}{spread}{unit}".rstrip()
+    unit = "" if score.unit == "1" else f" × {score.unit}" if score.unit[:1].isdigit() else f" {score.unit}"
+    return f"{score.label} {sign}{score.value:.4g}{spread}{unit}".rstrip()
 
 
 def draw(cards: Sequence[Card], rows: Ledger) -> Iterator[str]:

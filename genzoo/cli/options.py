@@ -20,10 +20,10 @@ from genzoo.card import Card
 from genzoo.cli.output import note
 from genzoo.errors import GenzooError, safe_text
 from genzoo.ledger import Ledger, Row
+from genzoo.whole import LARGEST_SEED as LARGEST_SEED
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LARGEST_SEED = 2**63 - 1
 FRESH_SEEDS = 10**9  # those drawn for people: short enough to be typed again
 
 

@@ -7,12 +7,16 @@ are described by, in spaces.
 
 from __future__ import annotations
 
+from genzoo.evaluation import classification, reconstruction  # what they measure is registered
 from genzoo.evaluation.certificate import Certificate, certificate_of, certify
 from genzoo.evaluation.likelihood import importance, likelihood
 from genzoo.evaluation.neighbours import Neighbours, nearest_images
-from genzoo.evaluation.quality import METRICS, evaluate_implicit, sample_quality
-from genzoo.evaluation.records import Record, comparable, difference, rank
+from genzoo.evaluation.quality import sample_quality
+from genzoo.evaluation.scoring import score_model
 from genzoo.evaluation.spaces import GIST, FeatureSpace, feature_space
+from genzoo.metrics import METRICS
+from genzoo.record import Record, comparable, difference, rank
+from genzoo.request import Request
 
 __all__ = [
     "GIST",
@@ -21,15 +25,18 @@ __all__ = [
     "FeatureSpace",
     "Neighbours",
     "Record",
+    "Request",
     "certificate_of",
     "certify",
+    "classification",
     "comparable",
     "difference",
-    "evaluate_implicit",
     "feature_space",
     "importance",
     "likelihood",
     "nearest_images",
     "rank",
+    "reconstruction",
     "sample_quality",
+    "score_model",
 ]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.inputs import Progress, blocks_of, choose, decoder_of, joined
-from genzoo.evaluation.records import Record
+from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
+from genzoo.evaluation.measures import measures
 from genzoo.evaluation.standard_errors import count_blocks, mean_error
 from genzoo.images import to_float
+from genzoo.metrics import better_of
 from genzoo.models.classifier import ClassifyingModel
 from genzoo.process import undisturbed
+from genzoo.record import Record
+from genzoo.request import Progress, Request
 
 CHUNK = 256  # images asked at a time
 
@@ -42,6 +47,52 @@ def classification(
         ArgumentError: images of another shape, without labels or with labels that the model does not know; n
             below 1.
     """
+    labels = _labels(model, images)
+    rows, chosen = choose(len(images), n, seed, "classification")
+    log_probs, wanted = _log_probs(model, images, rows, progress), labels[rows]  # (n, K), (n,)
+    right = (log_probs.argmax(1) == wanted).double()
+    nats = -log_probs.gather(1, wanted[:, None])[:, 0]
+    blocks = blocks_of(images, rows)
+    about: dict[str, Any] = {
+        "kind": "classification",
+        "subject": subject or type(model).__name__,
+        "n": len(rows),
+        "data": images.name,
+        "split": images.split,
+        "transform": images.transform,
+        "image_shape": "x".join(map(str, images.shape)),
+        "protocol": joined(chosen, decoder_of(images)),
+        "blocks": count_blocks(blocks),
+    }
+    return [
+        Record(
+            metric=metric,
+            value=float(values.mean()),
+            unit=unit,
+            stderr=mean_error(values, blocks),
+            better=better_of(metric),
+            **about,
+        )
+        for metric, unit, values in (("accuracy", "1", right), ("cross-entropy", "nats", nats))
+    ]
+
+
+@measures.register
+def measure_classifier(
+    model: ClassifyingModel,
+    train: Images,
+    test: Images,
+    request: Request,
+    *,
+    subject: str,
+    progress: Progress | None = None,
+) -> Iterator[Record]:
+    """Yield how well the model tells the images of `test` apart."""
+    yield from classification(model, test, request.n, request.seed, subject=subject, progress=progress)
+
+
+def _labels(model: ClassifyingModel, images: Images) -> Tensor:
+    """Return the labels (N,) of `images`, which the model must know."""
     if images.labels is None:
         why = images.facts.get("labels") or "mnist, cifar10 and digits have"
         raise ArgumentError(f"{images.name} has no labels that a classifier could be held to", why)
@@ -50,37 +101,14 @@ def classification(
     if not 0 <= low <= high < model.classes:
         known = f"{type(model).__name__} knows {model.classes} classes, counted from 0"
         raise ArgumentError(f"{images.name} has labels from {low} up to {high}, and {known}")
-    rows, chosen = choose(len(images), n, seed, "classification")
-    blocks = blocks_of(images, rows)
+    return labels
+
+
+def _log_probs(model: ClassifyingModel, images: Images, rows: Tensor, progress: Progress | None) -> Tensor:
+    """Return log p(label | x) (n, K) of the images at `rows`, asked a few at a time."""
     parts = []
     for part in rows.split(CHUNK):
         parts.append(model.log_probs(to_float(images[part.numpy()])).double().cpu())
         if progress is not None:
             progress("classes", sum(map(len, parts)), len(rows))
-    log_probs, wanted = torch.cat(parts), labels[rows]  # (n, K), (n,)
-    right, nats = (log_probs.argmax(1) == wanted).double(), -log_probs.gather(1, wanted[:, None])[:, 0]
-    shape = "x".join(map(str, images.shape))
-    about: dict[str, Any] = {
-        "data": images.name,
-        "split": images.split,
-        "transform": images.transform,
-        "image_shape": shape,
-    }
-    about |= {"kind": "classification", "subject": subject or type(model).__name__, "n": len(rows)}
-    about |= {"protocol": joined(chosen, decoder_of(images)), "blocks": count_blocks(blocks)}
-    return [
-        Record(
-            metric="accuracy",
-            value=float(right.mean()),
-            stderr=mean_error(right, blocks),
-            better="higher",
-            **about,
-        ),
-        Record(
-            metric="cross-entropy",
-            value=float(nats.mean()),
-            unit="nats",
-            stderr=mean_error(nats, blocks),
-            **about,
-        ),
-    ]
+    return torch.cat(parts)

@@ -105,6 +105,7 @@ def fine_tuned(
     classes: int,
     seed: int,
     protocol: Protocol,
+    *,
     tell: Callable[[], None],
 ) -> Classifier:
     """Return the classifier that began as the encoder of `start` and was trained on `images` (N, C, H, W) in

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
@@ -14,9 +13,9 @@ from genzoo.evaluation.standard_errors import Blocks
 from genzoo.images import Pixels, as_tensor, check_images, quantise
 from genzoo.models.model import check_count
 from genzoo.noise import Draws, check_seed, mix
+from genzoo.request import Progress as Progress
 
 ImageSet: TypeAlias = "Pixels | Images"
-Progress: TypeAlias = Callable[[str, int, int], None]  # (what is being done, done, total)
 
 SMALLEST = 8  # pixels on the shorter side: below it neither patches nor a 4x4 grid make sense
 

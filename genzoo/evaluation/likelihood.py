@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -14,15 +14,19 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.inputs import Progress, blocks_of, choose, decoder_of, joined
-from genzoo.evaluation.records import Record
+from genzoo.evaluation.certificate import certificate_of
+from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
+from genzoo.evaluation.measures import measures
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, mean_error
 from genzoo.images import to_float
 from genzoo.law import hold
 from genzoo.losses.likelihood import dimensions
 from genzoo.models.density import DensityModel
-from genzoo.models.importance import ImportanceModel, check_draws
+from genzoo.models.importance import ImportanceModel
 from genzoo.process import undisturbed
+from genzoo.record import Record
+from genzoo.request import DRAWS, Progress, Request
+from genzoo.whole import check_draws
 
 CHUNK, FEW = 64, 16  # images asked at a time; few where each takes thousands of draws
 GREY, BINARY = "8-bit", 2  # the transform, and the number of levels, that do not go together
@@ -116,6 +120,45 @@ def importance(
         told = joined(f"K = {k}", drawn, _of_reals(model), chosen, decoder_of(images))
         records += _in_units(model, row, {**about, "protocol": told}, blocks_of(images, rows))
     return records
+
+
+@measures.register
+def measure_density(
+    model: DensityModel,
+    train: Images,
+    test: Images,
+    request: Request,
+    *,
+    subject: str,
+    progress: Progress | None = None,
+) -> Iterator[Record]:
+    """Yield the likelihood of `test` by a model that has a certificate.
+
+    Raises:
+        LawError: a density that breaks a law of its certificate.
+        ArgumentError: images that the model gives no probability to.
+    """
+    check_suited(model, test)
+    certificate_of(model, progress)  # a number that is no likelihood is not printed
+    yield from likelihood(model, test, request.n, request.seed, subject=subject, progress=progress)
+
+
+@measures.register
+def measure_bounds(
+    model: ImportanceModel,
+    train: Images,
+    test: Images,
+    request: Request,
+    *,
+    subject: str,
+    progress: Progress | None = None,
+) -> Iterator[Record]:
+    """Yield the likelihood as of every density, and the tighter bounds of the draws that are asked for."""
+    yield from measure_density(model, train, test, request, subject=subject, progress=progress)
+    draws = DRAWS if request.draws is None else request.draws
+    if draws:
+        more: dict[str, Any] = {"subject": subject, "progress": progress}
+        yield from importance(model, test, draws, request.n, request.seed, **more)
 
 
 @undisturbed()

@@ -4,27 +4,43 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from genzoo.errors import GenzooError, PluginError
+from genzoo.evaluation.sides import Sides
 from genzoo.images import to_float
 from genzoo.isolation import describe, import_target, isolated
+from genzoo.metrics import METRICS, PAIR, Metric
+from genzoo.record import Record
 from genzoo.registry import installed
 
 FIELDS = ("value", "stderr", "unit", "better", "protocol", "note")  # of a Record, which a metric may fill
 
 
-def plugged_metrics() -> tuple[str, ...]:
-    """Return the names of the metrics of all installed plugins."""
-    return tuple(installed().metrics)
+def every_metric() -> dict[str, Metric]:
+    """Return the metrics of genzoo and of all installed plugins by name."""
+    brought = installed().metrics.items()
+    return {
+        **METRICS,
+        **{
+            name: Metric(name=name, on=PAIR, target=provided.value, owner=provided.plugin)
+            for name, provided in brought
+        },
+    }
 
 
-def measure(name: str, images: Tensor, test: Tensor) -> dict[str, Any]:
-    """Return what the plugin's metric `name` says of `images` beside `test`, as fields of a Record, "value"
-    among them.
+def measure_pair(metric: Metric, sides: Sides) -> Iterator[Record]:
+    """Yield what the metric of a plugin says of every subject beside the held-out images."""
+    for subject, images in sides.judged.items():
+        yield sides.record(metric, subject, **ask(metric, images, sides.test))
+
+
+def ask(metric: Metric, images: Tensor, test: Tensor) -> dict[str, Any]:
+    """Return what a plugin's metric says of `images` beside `test`, as fields of a Record, "value" among
+    them.
 
     Both sides are uint8 (n, C, H, W), as many here as there; the metric is given them as float32 in [0, 1].
     It answers with a number, of which less is better, or with a mapping of FIELDS.
@@ -32,9 +48,8 @@ def measure(name: str, images: Tensor, test: Tensor) -> dict[str, Any]:
     Raises:
         PluginError: the metric cannot be imported, fails, or answers with something else.
     """
-    provided = installed().metrics[name]
-    what = f"the metric {name!r} of {provided.plugin}"
-    function = import_target(provided.value, what)
+    what = f"the metric {metric.name!r} of {metric.owner}"
+    function = import_target(metric.target, what)
     try:
         with isolated():
             found = function(to_float(images), to_float(test))

@@ -38,6 +38,7 @@ def samples_showing(
     concepts: Sequence[str],
     n: int = FEWEST,
     seed: int = 0,
+    *,
     among: int = AMONG,
     progress: Progress | None = None,
 ) -> list[list[int]]:

@@ -4,18 +4,21 @@ of anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from genzoo.data.collection import Images
-from genzoo.evaluation.inputs import Progress, blocks_of, choose, decoder_of, joined
-from genzoo.evaluation.records import Record
+from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
+from genzoo.evaluation.measures import measures
 from genzoo.evaluation.standard_errors import count_blocks, mean_error
 from genzoo.explore.latents import reconstruct
 from genzoo.losses.reconstruction import squared_error
-from genzoo.models.latent import EncodingModel
+from genzoo.models import EncodingModel, Model
 from genzoo.process import undisturbed
+from genzoo.record import Record
+from genzoo.request import Progress, Request
 
 CHUNK = 64  # images asked at a time
 
@@ -53,6 +56,36 @@ def reconstruction(
         if progress is not None:
             progress("reconstructions", first + len(part), len(rows))
     return error_record(errors, images, subject or type(model).__name__, rows, chosen)
+
+
+@measures.register
+def measure_reconstructions(
+    model: EncodingModel,
+    train: Images,
+    test: Images,
+    request: Request,
+    *,
+    subject: str,
+    progress: Progress | None = None,
+) -> Iterator[Record]:
+    """Yield the error of reconstructions of a model that has codes and nothing else."""
+    other = other_measure(type(model))
+    if other is not None:
+        yield from other(model, train, test, request, subject=subject, progress=progress)
+        return
+    yield reconstruction(model, test, request.n, request.seed, subject=subject, progress=progress)
+
+
+def other_measure(kind: type[Model]) -> Callable[..., Iterator[Record]] | None:
+    """Return what the bases of a class are measured by beside their codes, None where there is nothing: a
+    likelihood or samples say more, whichever of its bases a class names first.
+    """
+    unknown = measures.dispatch(object)
+    for base in kind.__mro__:
+        measure = measures.dispatch(base)
+        if measure is not unknown and not issubclass(base, EncodingModel):
+            return measure
+    return None
 
 
 def error_record(

@@ -1,9 +1,8 @@
-"""Which records a model is given: what can be asked of it decides."""
+"""Scoring: from a model and a request to its records."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
@@ -14,97 +13,85 @@ from genzoo.data.binary import made_binary
 from genzoo.data.notes import once
 from genzoo.data.splits import FIT
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.certificate import certificate_of
-from genzoo.evaluation.classification import classification
-from genzoo.evaluation.inputs import Progress, subset
-from genzoo.evaluation.likelihood import check_suited, importance, likelihood
-from genzoo.evaluation.quality import evaluate_implicit
-from genzoo.evaluation.reconstruction import reconstruction
-from genzoo.evaluation.records import Record
-from genzoo.models import (
-    ClassifyingModel,
-    DensityModel,
-    EncodingModel,
-    GenerativeModel,
-    ImplicitModel,
-    ImportanceModel,
-    Model,
-)
+from genzoo.evaluation.inputs import subset
+from genzoo.evaluation.likelihood import check_suited
+from genzoo.evaluation.measures import measures
+from genzoo.evaluation.quality import measure_samples
+from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
 from genzoo.process import undisturbed
+from genzoo.record import Record
+from genzoo.request import Progress, Request
 
-SAMPLES = 10_000  # drawn at most; never more than there are held-out images
 SEEN = (
     "validation images are a part of the training images: unseen only by a model that was trained "
     "with validation=true"
 )
-DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
 
 
 @undisturbed()
-def records_of(
-    model: Model,
-    card: Card,
-    data: Any = None,
-    n: int | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    ks: Sequence[int] | None = None,
-    features: str | None = None,
-    metrics: Sequence[str] | None = None,
-    split: str = "test",
-    binarise: str | None = None,
-) -> list[Record]:
-    """Return the records of `model` on the `split` of `data` (None: the recipe's), by default the held-out
-    part.
-
-    `binarise`, "threshold" or "draw", makes grey images black and white first, and stands in the records'
-    transform.
-
-    `ks` are the numbers of draws of the importance-weighted bounds, None for the usual ones; only an
-    ImportanceModel has them. `features` and `metrics` are those of `evaluate_implicit`; with either of them a
-    model that has a density is measured by its samples instead.
+def records_of(model: Model, card: Card, request: Request, progress: Progress | None = None) -> list[Record]:
+    """Return the records of `model` that `request` asks for, on the data of its card where it names none.
 
     Raises:
-        ArgumentError: as `score_model`; `ks` for a model without such bounds, `features` or `metrics` for one
-            without samples; split "train" where samples are measured, which are compared with unseen images
-            and, beside them, with training images.
+        ArgumentError: as `score_model`; what the model has not: importance-weighted bounds or samples; split
+            "train" where samples are measured, which are compared with unseen images and, beside them, with
+            training images.
     """
-    by_samples = features is not None or metrics is not None
-    if by_samples and not isinstance(model, GenerativeModel):
+    _check_able(model, card.name, request)
+    learned = FIT if request.split == "valid" else "train"
+    with once():
+        train, test = (held_in(model, card, request.data, part) for part in (learned, request.split))
+        seen = learned == FIT and len(train) < len(held_in(model, card, request.data, "train"))
+    if request.binarise is not None:
+        train, test = (made_binary(images, request.binarise, request.seed) for images in (train, test))
+    found = score_model(model, train, test, request, subject=card.name, progress=progress)
+    if not seen:
+        return found
+    return [
+        dataclasses.replace(record, note="; ".join(filter(None, (record.note, SEEN)))) for record in found
+    ]
+
+
+@undisturbed()
+def score_model(
+    model: Model,
+    train: Images,
+    test: Images,
+    request: Request,
+    *,
+    subject: str,
+    progress: Progress | None = None,
+) -> list[Record]:
+    """Return the records of `model` against `test`: those of `measures` for its class or, where the request
+    names metrics or features, those of its samples.
+
+    Raises:
+        LawError: a density that breaks a law of its certificate.
+        ArgumentError: nobody knows how to measure the model; images that it gives no probability to; a record
+            that does not say of which images it is.
+    """
+    measure = measure_samples if request.of_samples else measures
+    found = measure(model, train, test, request, subject=subject, progress=progress)
+    return [record.check_measured() for record in found]
+
+
+def _check_able(model: Model, name: str, request: Request) -> None:
+    """Raise ArgumentError where the request asks for what `model` has not."""
+    if request.of_samples and not isinstance(model, GenerativeModel):
         raise ArgumentError(
-            f"{card.name!r} draws no samples that could be measured", "leave features and metrics out"
+            f"{name!r} draws no samples that could be measured", "leave features and metrics out"
         )
-    if ks is not None and not isinstance(model, ImportanceModel):
+    if request.draws is not None and not isinstance(model, ImportanceModel):
         raise ArgumentError(
-            f"{card.name!r} has no importance-weighted bound to take k draws for",
+            f"{name!r} has no importance-weighted bound to take k draws for",
             "leave k out; VAEs have one: genzoo list --tree",
         )
-    if split == "train" and (by_samples or isinstance(model, ImplicitModel)):
+    if request.split == "train" and (request.of_samples or isinstance(model, ImplicitModel)):
         raise ArgumentError(
-            f"samples of {card.name!r} are measured against test or validation images, with training "
-            "images beside them, not against split "
-            f"{split!r}",
+            f"samples of {name!r} are measured against test or validation images, with training "
+            f"images beside them, not against split {request.split!r}",
             "leave split out",
         )
-    learned = FIT if split == "valid" else "train"
-    with once():
-        train, test = (held_in(model, card, data, part) for part in (learned, split))
-        note = SEEN if split == "valid" and len(train) < len(held_in(model, card, data, "train")) else ""
-    if binarise is not None:
-        train, test = (made_binary(images, binarise, seed) for images in (train, test))
-    if by_samples and isinstance(model, GenerativeModel):
-        chosen: dict[str, Any] = {
-            "subject": card.name,
-            "metrics": metrics,
-            "features": features,
-            "progress": progress,
-        }
-        found = evaluate_implicit(model, train, test, SAMPLES if n is None else n, seed, **chosen)
-    else:
-        found = score_model(model, train, test, card.name, n, seed, progress, DRAWS if ks is None else ks)
-    return [
-        dataclasses.replace(record, note="; ".join(filter(None, (record.note, note)))) for record in found
-    ]
 
 
 def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
@@ -131,40 +118,3 @@ def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple
     if isinstance(model, DensityModel) and bool(((images > 0) & (images < 1)).any()):
         check_suited(model, test)
     return images, f"{test.name} {test.split}"
-
-
-@undisturbed()
-def score_model(
-    model: Model,
-    train: Any,
-    test: Any,
-    name: str,
-    n: int | None = None,
-    seed: int = 0,
-    progress: Progress | None = None,
-    ks: Sequence[int] = (),
-) -> list[Record]:
-    """Return the records of `model` against `test`; an empty list where nothing can be measured of its kind.
-
-    An ImportanceModel is also given those of the bounds with each number of draws in `ks`.
-
-    Raises:
-        LawError: a density that breaks a law of its certificate.
-        ArgumentError: images that the model gives no probability to, or a wrong n.
-    """
-    if isinstance(model, DensityModel):
-        check_suited(model, test)
-        certificate_of(model, progress)  # a number that is no likelihood is not printed
-        found = likelihood(model, test, n, seed, subject=name, progress=progress)
-        if isinstance(model, ImportanceModel) and len(ks):
-            found += importance(model, test, ks, n, seed, subject=name, progress=progress)
-        return found
-    if isinstance(model, ImplicitModel) and isinstance(model, GenerativeModel):
-        return evaluate_implicit(
-            model, train, test, SAMPLES if n is None else n, seed, subject=name, progress=progress
-        )
-    if isinstance(model, ClassifyingModel):
-        return classification(model, test, n, seed, subject=name, progress=progress)
-    if isinstance(model, EncodingModel):
-        return [reconstruction(model, test, n, seed, subject=name, progress=progress)]
-    return []

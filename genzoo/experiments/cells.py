@@ -17,11 +17,9 @@ import torch
 from genzoo.card import Card
 from genzoo.data.splits import FIT
 from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingError
-from genzoo.evaluation.quality import evaluate_implicit
 from genzoo.evaluation.scoring import held_in, score_model
 from genzoo.experiments.plan import Cell, Experiment, cells
 from genzoo.files import atomic_write, make_folder, read_capped
-from genzoo.models import ImplicitModel
 from genzoo.models.weights import build_filled
 from genzoo.training import checkpoint
 from genzoo.training.conduct import conduct
@@ -183,11 +181,7 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
         for part in (FIT if cell.split == "valid" else "train", cell.split)
     )
     with torch.no_grad():
-        if isinstance(model, ImplicitModel) or cell.metrics or cell.features:
-            chosen: dict[str, Any] = {"metrics": cell.metrics or None, "features": cell.features or None}
-            found = evaluate_implicit(model, train, test, cell.n, 0, subject=cell.name, **chosen)
-        else:
-            found = score_model(model, train, test, cell.name, cell.n)
+        found = score_model(model, train, test, cell.request, subject=cell.name)
     return [record.as_dict() for record in found]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from genzoo.errors import ArgumentError, UnknownNameError, suggest
 from genzoo.files import read_capped
+from genzoo.request import Request
 from genzoo.schema import limits, parse
 
 if sys.version_info >= (3, 11):
@@ -40,7 +41,7 @@ class Experiment:
         split: which images the cells are measured on: "valid", which are then kept out of training, or
             "test", once all is chosen.
         n: images that are measured.
-        metrics: which, see `genzoo.evaluation.METRICS`; none = all, or of a model that has a likelihood that.
+        metrics: which, see `genzoo.metrics.METRICS`; none = all, or of a model that has a likelihood that.
         features: what images are described by, "gist" or a published feature net; "" = the data set's own.
         seeds: runs of each cell; their spread is told.
         model: the card that a cell trains, where its row or column names no other (`model = "..."`).
@@ -90,6 +91,20 @@ class Cell:
         return "--".join(
             re.sub(r"[^a-z0-9]+", "-", part.lower()).strip("-") or "all"
             for part in (self.row, self.column, str(self.seed))
+        )
+
+    @property
+    def request(self) -> Request:
+        """What is measured of the trained cell: its likelihood, without tighter bounds, if it has one and
+        neither metrics nor features are named.
+        """
+        return Request(
+            data=self.data,
+            split=self.split,
+            n=self.n,
+            draws=(),
+            metrics=self.metrics or None,
+            features=self.features or None,
         )
 
 

@@ -15,11 +15,11 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from genzoo.evaluation.records import BOUNDS, FLOOR
 from genzoo.experiments.cells import Result
 from genzoo.experiments.plan import Experiment, cells
 from genzoo.explore.figure import GAP
 from genzoo.files import atomic_write
+from genzoo.record import BOUNDS, FLOOR
 
 TABLE, DATA, PICTURE = "table.md", "table.json", "samples.png"
 JUDGES = {"valid": "validation", "test": "test"}

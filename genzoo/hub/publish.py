@@ -13,7 +13,8 @@ from genzoo.errors import ArgumentError, WeightsError, safe_text
 from genzoo.files import relative_parts, sha256_of
 from genzoo.hub.folder import publish_to_folder
 from genzoo.hub.upload import Tell, publish_to_repo
-from genzoo.ledger import Row, Score
+from genzoo.ledger import Row
+from genzoo.record import Record
 
 # What a model card shows to be called: most models draw, an autoencoder has codes, a classifier features.
 _CALLS = {Family.AUTOENCODER: "encode(images)", Family.CLASSIFIER: "features(images)"}
@@ -144,16 +145,16 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60] or "unknown"
 
 
-def _score_line(score: Score) -> str:
+def _score_line(score: Record) -> str:
     value = (
         f"{score.value:.4g}"
         + (f" ± {score.stderr:.2g}" if score.stderr is not None else "")
-        + f" {_plain(score.unit)}"
+        + ("" if score.unit == "1" else f" {_plain(score.unit)}")
     )
     data = ", ".join(filter(None, (score.data, score.split, score.transform)))
     count = f"{score.n}" + (f" in {score.blocks} blocks" if score.blocks else "")
     return (
-        f"| {_plain(score.metric)} | {value.strip()} | {score.kind} | {count} | {_plain(data)} | "
+        f"| {_plain(score.label)} | {value} | {score.kind} | {count} | {_plain(data)} | "
         f"{_plain(score.protocol)} |"
     )
 

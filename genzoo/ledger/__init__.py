@@ -1,6 +1,7 @@
 """The ledger: zoo.toml, one row for each published set of weights.
 
-rows.py     Row, Score, Ledger: what a zoo.toml says
+rows.py     Row, Ledger: what a zoo.toml says
+scores.py   the records of a row, and the keys that hold one
 reading.py  from the text of a zoo.toml to its rows, each by itself
 writing.py  from a row to text, and into a zoo.toml
 sources.py  where weights may come from
@@ -10,7 +11,7 @@ text.py     TOML with line numbers and limits
 
 from genzoo.ledger.books import find_ledger, load_ledgers
 from genzoo.ledger.reading import parse_rows, read_rows
-from genzoo.ledger.rows import LEDGER_CAP, Ledger, Row, Score
+from genzoo.ledger.rows import LEDGER_CAP, Ledger, Row
 from genzoo.ledger.sources import FolderSource, PackageSource, RepoSource, Source, parse_source
 from genzoo.ledger.writing import add_row, format_row, with_row
 
@@ -21,7 +22,6 @@ __all__ = [
     "PackageSource",
     "RepoSource",
     "Row",
-    "Score",
     "Source",
     "add_row",
     "find_ledger",

@@ -19,15 +19,20 @@ from typing import Any
 from genzoo.card import check_name, fold
 from genzoo.errors import ArgumentError, GenzooError, LedgerError, safe_text, suggest
 from genzoo.files import read_capped
-from genzoo.ledger.rows import LEDGER_CAP, Facts, Ledger, Row, Score
+from genzoo.ledger.rows import LEDGER_CAP, Facts, Ledger, Row
+from genzoo.ledger.scores import KEYS, read_score
 from genzoo.ledger.sources import parse_source
 from genzoo.ledger.text import KeyPath, blocks, load, locate
+from genzoo.record import Record
 from genzoo.schema import parse
 
 MOST_PROBLEMS = 20  # lines told of one file
 _MOST_SOURCES = 32  # of one row
 _MOST_SCORES = 5_000  # of one file
-_KEYS = {kind: tuple(f.name for f in dataclasses.fields(kind)) for kind in (Facts, Score)}
+_KEYS: Mapping[type[Any], tuple[str, ...]] = {
+    Facts: tuple(f.name for f in dataclasses.fields(Facts)),
+    Record: KEYS,
+}
 
 
 def read_rows(path: Path) -> Ledger:
@@ -178,7 +183,9 @@ class _Reader:
             line = raw.part.line((raw.name,))
             return self.fault(line, row.name, f"clashes with [{clash}] (this row is left out)")
         self._folds[fold(row.name)] = row.name
-        self.rows[row.name] = row if not raw.scores else row.replace(scores=tuple(self._scores(raw)))
+        self.rows[row.name] = (
+            row if not raw.scores else row.replace(scores=tuple(self._scores(raw, row.data)))
+        )
         return None
 
     def _row(self, raw: _Raw) -> Row | None:
@@ -219,7 +226,7 @@ class _Reader:
             self._blame(reason, raw.table, raw.part, (raw.name,), raw.name, "this source is left out")
         return usable
 
-    def _scores(self, raw: _Raw) -> Iterator[Score]:
+    def _scores(self, raw: _Raw, trained_on: str) -> Iterator[Record]:
         label, most = f"{raw.name}.scores", self._scores_left
         self._scores_left = max(0, most - len(raw.scores))
         if len(raw.scores) > most:
@@ -232,7 +239,7 @@ class _Reader:
             try:
                 if not isinstance(values, dict):
                     raise ArgumentError(f"scores must be a list of tables, written [[{label}]]")
-                yield parse(Score, self._known(Score, values, part, path, label), "")
+                yield read_score(self._known(Record, values, part, path, label), trained_on)
             except GenzooError as error:
                 self._blame(error, values, part, path, label, "this score is left out")
 
@@ -285,7 +292,7 @@ def _times(count: int) -> str:
 def _blamed(words: str, values: Any) -> str:
     """Return the key of `values` that a message of the checker is about, or an empty text."""
     keys = (
-        [key for key in values if key in _KEYS[Facts] or key in _KEYS[Score]]
+        [key for key in values if key in _KEYS[Facts] or key in _KEYS[Record]]
         if isinstance(values, dict)
         else []
     )

@@ -12,33 +12,12 @@ from genzoo.card import check_name
 from genzoo.errors import LedgerError
 from genzoo.files import is_digest
 from genzoo.ledger.sources import Source, parse_source
+from genzoo.record import Record
 from genzoo.schema import limits
 
 LARGEST = 1 << 31  # bytes of weights: they are read into memory as a whole (rule R8)
 # bytes of a zoo.toml: some 600 rows with all their scores, read in a fraction of a second
 LEDGER_CAP = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True)
-class Score:
-    """One measurement, with all that is needed to know what it may be compared with."""
-
-    metric: str
-    value: float
-    unit: str = ""
-    kind: str = field(
-        default="sample",
-        metadata=limits(choices=("exact", "elbo", "iwae", "sample", "reconstruction", "classification")),
-    )
-    n: int = field(default=0, metadata=limits(0, 10**12))  # images measured, 0 where that has no meaning
-    stderr: float | None = field(default=None, metadata=limits(0))
-    # independent groups of images that stderr counts
-    blocks: int | None = field(default=None, metadata=limits(1, 10**12))
-    subject: str = ""  # whose images: the model's name, or "train" for the floor that real images reach
-    data: str = ""
-    split: str = ""
-    transform: str = ""  # of the data: 8-bit, static or dynamic binarisation
-    protocol: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +33,7 @@ class Facts:
     data: str = ""  # what it was trained on, one line
     terms: str = ""  # of the data, such as research use
     trained: str = ""  # steps, images, time, hardware, one line
-    scores: tuple[Score, ...] = ()
+    scores: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from genzoo.errors import LedgerError
 from genzoo.files import atomic_write, locked, read_capped
 from genzoo.ledger.reading import broken, load_text, parse_rows
-from genzoo.ledger.rows import LEDGER_CAP, Facts, Row, Score
+from genzoo.ledger.rows import LEDGER_CAP, Facts, Row
+from genzoo.ledger.scores import write_score
 from genzoo.ledger.text import foreign, quoted, replace_table
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -30,14 +31,15 @@ def format_row(row: Row, keys: Sequence[str] = (), tables: Sequence[str] = ()) -
     `keys` and `tables` are lines of further keys and sub-tables of the row.
     """
     head = row.name if _BARE.fullmatch(row.name) else quoted(row.name)
-    lines = [f"[{head}]", *_pairs(row, Facts), *keys]
+    lines = [f"[{head}]", *_pairs(row), *keys]
     for score in row.scores:
-        lines += ["", f"[[{head}.scores]]", *_pairs(score, Score)]
+        pairs = write_score(score, row.data).items()
+        lines += ["", f"[[{head}.scores]]", *(f"{key} = {_value(value)}" for key, value in pairs)]
     return "\n".join([*lines, *([""] if tables else []), *tables]) + "\n"
 
 
-def _pairs(values: Any, kind: type[Any]) -> list[str]:
-    found = [(f, getattr(values, f.name)) for f in dataclasses.fields(kind) if f.name != "scores"]
+def _pairs(row: Row) -> list[str]:
+    found = [(f, getattr(row, f.name)) for f in dataclasses.fields(Facts) if f.name != "scores"]
     return [
         f"{f.name} = {_value(value)}"
         for f, value in found

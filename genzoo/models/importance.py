@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
-from genzoo.errors import ArgumentError, safe_repr
+from genzoo.errors import ArgumentError
 from genzoo.models.density import DensityModel
 from genzoo.models.model import public
-from genzoo.noise import check_seed, whole
+from genzoo.whole import check_draws, check_seed
 
 
 class Importance(NamedTuple):
@@ -81,25 +81,6 @@ class ImportanceModel(DensityModel):
         The draws of an image must be a function of the image and the seed, and the first of many draws those
         of few.
         """
-
-
-def check_draws(ks: Any) -> list[int]:
-    """Return `ks` as a list of whole numbers, or raise ArgumentError where it is empty or holds anything
-    below 1.
-    """
-    found = list(ks) if isinstance(ks, Iterable) and not isinstance(ks, str) else []
-    counts = [whole(k) for k in found]
-    if not counts:
-        raise ArgumentError(
-            f"ks must be a list of numbers of draws, not {safe_repr(ks)}", "for example ks=(1, 50)"
-        )
-    for k, count in zip(found, counts, strict=True):
-        if count is None or count < 1:
-            raise ArgumentError(
-                f"k must be a whole number of at least 1, not {safe_repr(k)}",
-                "k=1 is one draw; 5000 is what papers report",
-            )
-    return [count for count in counts if count is not None]
 
 
 def _bounds(blocks: Iterator[Tensor], ks: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:

@@ -24,14 +24,14 @@ from genzoo.images import check_images, quantise
 from genzoo.models.folding import folding_once
 from genzoo.models.modes import in_evaluation
 from genzoo.models.precision import in_float32
-from genzoo.noise import Draws, check_seed, whole
+from genzoo.noise import Draws, check_seed
 from genzoo.process import neutral
+from genzoo.whole import check_count as check_count
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound="Model")
 Progress: TypeAlias = Callable[[int, int], object]  # (pixels drawn so far, of how many)
 _FINAL: dict[str, set[str]] = {}
-_MOST = 2**63 - 1  # of anything that is counted
 
 
 def public(method: F) -> F:
@@ -225,16 +225,6 @@ class GenerativeModel(Model):
         """Return `draws.n` images (n, C, H, W) in [0, 1]; all randomness comes from `draws`, one stream per
         image.
         """
-
-
-def check_count(n: Any, what: str = "n") -> int:
-    """Return `n` as an int ≥ 1, or raise ArgumentError that says what came."""
-    value = whole(n)
-    if value is None or not 1 <= value <= _MOST:
-        raise ArgumentError(
-            f"{what} must be a whole number of at least 1, not {safe_repr(n)}", f"for example {what}=16"
-        )
-    return value
 
 
 def check_progress(progress: Any) -> Progress | None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.errors import ArgumentError, GenzooError, TrainingError, suggest
-from genzoo.evaluation.records import Record
 from genzoo.files import atomic_write, locked, make_folder, read_capped, sha256_of, sweep
 from genzoo.locks import HeldError
+from genzoo.record import Record
 from genzoo.show import tell
 from genzoo.training import checkpoint
 from genzoo.training.checkpoint import CheckpointError

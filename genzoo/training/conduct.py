@@ -13,7 +13,6 @@ import torch
 from genzoo.card import Card
 from genzoo.data import Images
 from genzoo.data.notes import once
-from genzoo.evaluation.records import Record
 from genzoo.evaluation.scoring import score_model
 from genzoo.isolation import describe
 from genzoo.models import Model
@@ -21,6 +20,8 @@ from genzoo.models.weights import build_fresh
 from genzoo.noise import mix
 from genzoo.process import undisturbed
 from genzoo.recipe import Recipe
+from genzoo.record import Record
+from genzoo.request import Request
 from genzoo.show import tell
 from genzoo.training import settings as machine
 from genzoo.training.beginning import begin, finished_before, hold, how, seal
@@ -120,7 +121,7 @@ def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bo
         if not quiet:
             tell(f"measuring {card.name} against {len(test):,} held-out images …")
         try:
-            records = score_model(model, train, test, card.name, seed=0)
+            records = score_model(model, train, test, Request(draws=()), subject=card.name)
         except Exception as error:  # noqa: BLE001 - hours of training are not lost to it
             tell(f"{card.name} is not scored: {describe(error)}")
     return publish(run, model, card, records, run.recipe.storage)

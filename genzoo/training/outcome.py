@@ -16,13 +16,13 @@ from genzoo import hub
 from genzoo.card import Card
 from genzoo.data import Images
 from genzoo.errors import LedgerError, TrainingError, legible
-from genzoo.evaluation.records import Record
 from genzoo.files import sha256_of
 from genzoo.images import grid
 from genzoo.isolation import describe
-from genzoo.ledger import Row, Score, with_row
+from genzoo.ledger import Row, with_row
 from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.weights import encode, rounded
+from genzoo.record import Record
 from genzoo.show import tell
 from genzoo.training.loop import Run
 
@@ -108,7 +108,7 @@ def published(
         data=legible(describe_data(run.data)),
         terms=legible(run.data.facts.get("terms", "")),
         trained=legible(describe_run(run)),
-        scores=tuple(score(record) for record in records),
+        scores=tuple(record.legible() for record in records),
     )
     files = {**_listing(records), **(_picture(run.folder, model) if picture else {})}
     return {
@@ -127,7 +127,9 @@ def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
     kept = []
     for record in records:
         try:
-            row = Row(name=name, sha256="0" * 64, bytes=1, sources=("folder:none",), scores=(score(record),))
+            row = Row(
+                name=name, sha256="0" * 64, bytes=1, sources=("folder:none",), scores=(record.legible(),)
+            )
             with_row(b"", row, Path("zoo.toml"))
             _listing([record])
         except Exception as error:  # noqa: BLE001
@@ -136,15 +138,6 @@ def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
             continue
         kept.append(record)
     return kept
-
-
-def score(record: Record) -> Score:
-    """Return the ledger's form of a record."""
-    facts: dict[str, Any] = {"metric": record.label, "unit": "" if record.unit == "1" else record.unit}
-    kept = ("value", "kind", "n", "stderr", "blocks", "subject", "data", "split", "transform", "protocol")
-    facts |= {key: getattr(record, key) for key in kept}
-    facts = {key: legible(value) if isinstance(value, str) else value for key, value in facts.items()}
-    return Score(**facts)
 
 
 def describe_data(data: Images) -> str:

@@ -7,9 +7,10 @@ from shell import TOYS, Site, in_process, lay
 
 from genzoo import hub
 from genzoo.files import sha256_of
-from genzoo.ledger import Row, Score
+from genzoo.ledger import Row
 from genzoo.models import golden
 from genzoo.models.weights import encode
+from genzoo.record import Record
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +27,9 @@ def published(tmp_path_factory):
     folder = tmp_path_factory.mktemp("published")
     net = toys.gan()
     blob = encode(net, "toy-gan", golden.record(net))
-    score = Score(
-        metric="kid[toy@0123456789ab]",
+    score = Record(
+        metric="kid",
+        features="toy@0123456789ab",
         value=0.0123,
         stderr=0.001,
         n=100,

@@ -1,11 +1,13 @@
 """`genzoo eval` of a model with a bound: -ELBO and IWAE-K, and which K are told."""
 
+import importlib
 import json
+import sys
 
 import pytest
 import toys
 from click.testing import CliRunner
-from shell import lay, one_line
+from shell import in_process, lay, one_line, publish
 
 from genzoo import hub, registry, zoo
 from genzoo.cli.program import cli
@@ -19,6 +21,64 @@ import genzoo, toys
 @genzoo.hookimpl
 def genzoo_cards():
     return [toys.CARDS["coins"], toys.CARDS["toy-gan"]]
+"""
+
+
+# A family that the core knows nothing of: models that say how many images they have seen.
+COUNTER = """
+import genzoo
+from genzoo import Card, Family
+
+@genzoo.hookimpl
+def genzoo_cards():
+    recipe = genzoo.Recipe(data="digits")
+    known, unknown = (
+        Card(name=name, family=Family.IMPLICIT, model=f"counter_nets:{kind}", recipe=recipe)
+        for name, kind in (("abacus", "Abacus"), ("mute", "Mute"))
+    )
+    return [known, unknown]
+"""
+NETS = """
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import nn
+
+from genzoo import Family
+from genzoo.evaluation import Record, Request
+from genzoo.evaluation.measures import measures
+from genzoo.models import GenerativeModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    image_shape: tuple[int, int, int] = (1, 8, 8)
+
+
+class Mute(GenerativeModel):
+    Config = Config
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.scale = nn.Linear(1, 1)
+
+    @classmethod
+    def _place(cls):
+        return Family.IMPLICIT
+
+    def _sample(self, draws):
+        return draws.uniform(1, 8, 8).float()
+
+
+class Abacus(Mute):
+    pass
+
+
+@measures.register
+def count(model: Abacus, train, test, request: Request, *, subject, progress=None) -> Iterator[Record]:
+    about = {"data": test.name, "split": test.split, "subject": subject}
+    yield Record(metric="beads", value=len(train) / len(test), n=request.n or len(test), **about)
 """
 
 
@@ -48,6 +108,8 @@ def run(monkeypatch, tmp_path, hub_folder):
     monkeypatch.syspath_prepend(tmp_path)
     for key, value in (("PLUGINS", "coin-box"), ("ZOO", hub_folder), ("CACHE", tmp_path / "cache")):
         monkeypatch.setenv(f"GENZOO_{key}", str(value))
+    # no child process to load the plugin in first: it imports torch
+    monkeypatch.setenv("GENZOO_PLUGIN_TIMEOUT", "0")
     registry.installed.cache_clear()
     yield lambda *args: CliRunner().invoke(cli, [str(arg) for arg in args])
     registry.installed.cache_clear()
@@ -168,3 +230,36 @@ def test_one_that_fails_does_not_stop_the_others(run):
     assert done.stderr.count("\n") == 1 and done.stderr.startswith(
         "genzoo: toy-gan: 'toy-gan' has no importance-weighted bound"
     )
+
+
+class TestAnotherFamily:
+    """What a stranger's class is measured by stands beside the class, and the core stays untouched."""
+
+    @pytest.fixture
+    def count(self, monkeypatch, tmp_path):
+        lay(tmp_path, "counter-box", COUNTER)
+        (tmp_path / "counter_nets.py").write_text(NETS, "utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        nets = importlib.import_module("counter_nets")
+        for name, kind in (("abacus", nets.Abacus), ("mute", nets.Mute)):
+            publish(tmp_path / "hub", name, kind(nets.Config()).eval(), "counter-box")
+        with in_process(monkeypatch, tmp_path, tmp_path, "counter-box", tmp_path / "hub") as run:
+            yield run
+        sys.modules.pop("counter_nets")
+
+    def test_is_measured_as_it_says_and_the_core_is_asked_for_its_samples_only_by_name(self, count):
+        done = count("eval", "abacus", "-n", 9, "--json")
+        assert done.exit_code == 0, done.stderr
+        (record,) = json.loads(done.stdout)
+        facts = {"metric": "beads", "n": 9, "data": "digits", "split": "test", "subject": "abacus"}
+        assert facts.items() <= record.items() and record["value"] == 1610 / 187
+        done = count("eval", "abacus", "mute", "--metrics", "swd", "-n", 9, "--json")
+        assert {(r["subject"], r["metric"]) for r in json.loads(done.stdout)} == {
+            (subject, metric) for subject in ("abacus", "mute", "train") for metric in ("swd", "swd-8")
+        }
+
+    def test_that_registered_nothing_is_told_in_one_line_what_to_do(self, count):
+        done = count("eval", "mute")
+        assert (done.exit_code, done.stdout) == (1, "")
+        words = ("nobody knows how Mute is measured", "genzoo.evaluation.measures.register, beside the class")
+        assert one_line(done.stderr, *words)

@@ -7,9 +7,9 @@ import pytest
 from shell import HOSTILE, TOYS, lay
 
 from genzoo.cli.info import setting_words
-from genzoo.cli.listing import BOUNDS, leading_score, leading_words, score_words
-from genzoo.evaluation import records
-from genzoo.ledger import Row, Score, read_rows
+from genzoo.cli.listing import leading_score, leading_words, score_words
+from genzoo.ledger import Row, read_rows
+from genzoo.record import Record
 
 
 class TestList:
@@ -71,11 +71,10 @@ class TestList:
 
     def test_a_bound_is_written_as_one(self):
         assert (
-            score_words(Score(metric="nll", value=1.23456, unit="bits/dim", kind="elbo"))
+            score_words(Record(metric="nll", value=1.23456, unit="bits/dim", kind="elbo"))
             == "nll ≤ 1.235 bits/dim"
         )
-        assert score_words(Score(metric="swd", value=12.0, unit="1e-3", stderr=0.5)) == "swd 12 ± 0.5 × 1e-3"
-        assert BOUNDS == records.BOUNDS
+        assert score_words(Record(metric="swd", value=12.0, unit="1e-3", stderr=0.5)) == "swd 12 ± 0.5 × 1e-3"
 
     def test_of_several_bounds_on_one_likelihood_the_tightest_leads(self):
         def scored(*scores):
@@ -89,18 +88,18 @@ class TestList:
             )
 
         about = {"metric": "nll", "unit": "nats", "n": 9, "subject": "x"}
-        elbo = Score(value=90.1, kind="elbo", protocol="16 draws", **about)
+        elbo = Record(value=90.1, kind="elbo", protocol="16 draws", **about)
         loose, tight = (
-            Score(value=v, kind="iwae", stderr=0.2, protocol=f"K = {k}", **about)
+            Record(value=v, kind="iwae", stderr=0.2, protocol=f"K = {k}", **about)
             for v, k in ((84.6, 50), (83.4, 5000))
         )
         # of other images: no rival
-        fewer = Score(**{**about, "n": 3}, value=80.0, kind="iwae", protocol="K = 1")
-        bits = Score(**{**about, "unit": "bits/dim"}, value=0.1, kind="iwae")
+        fewer = Record(**{**about, "n": 3}, value=80.0, kind="iwae", protocol="K = 1")
+        bits = Record(**{**about, "unit": "bits/dim"}, value=0.1, kind="iwae")
         assert leading_words(scored(elbo, bits, loose, tight, fewer)) == "nll ≤ 83.4 ± 0.2 nats, K = 5000"
         assert leading_words(scored(elbo, bits)) == "nll ≤ 90.1 nats"
-        kid = Score(metric="kid[gist-v1@0123456789ab]", value=0.5)
-        assert leading_words(scored(kid, Score(metric="fid", value=0.1))) == "kid[gist-v1] 0.5"
+        kid = Record(metric="kid", features="gist-v1@0123456789ab", value=0.5)
+        assert leading_words(scored(kid, Record(metric="fid", value=0.1))) == "kid[gist-v1] 0.5"
         assert leading_score(None) is None and leading_words(scored()) == ""
 
 

@@ -13,8 +13,9 @@ from shell import one_line
 from genzoo import zoo
 from genzoo.cli.program import cli
 from genzoo.cli.training import read_settings
-from genzoo.evaluation.records import Record
 from genzoo.ledger import read_rows
+from genzoo.record import Record
+from genzoo.request import Request
 from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.outcome import Outcome
 
@@ -302,8 +303,8 @@ class TestEval:
     def evaluate(self, monkeypatch, run):
         asked = []
 
-        def evaluate(name, data=None, n=None, seed=0, progress=None):
-            asked.append((name, data, n, seed))
+        def evaluate(name, request, *, progress):
+            asked.append((name, request))
             progress("features", 1, 2)
             return [RECORD, RECORD]
 
@@ -316,15 +317,15 @@ class TestEval:
         records = json.loads(done.stdout)
         assert len(records) == 2
         assert {"metric", "value", "unit", "kind", "n", "stderr", "data", "transform"} <= set(records[0])
-        assert evaluate == [("toy-gan", "digits", 10, 3)]
+        assert evaluate == [("toy-gan", Request(data="digits", n=10, seed=3))]
 
     def test_lines(self, run, evaluate):
         done = run("eval", "toy-gan")
         assert (done.exit_code, done.stdout, done.stderr) == (0, f"{RECORD}\n" * 2, "")
-        assert evaluate == [("toy-gan", None, None, 0)]
+        assert evaluate == [("toy-gan", Request())]
 
     def test_nothing_to_measure(self, run, monkeypatch):
-        monkeypatch.setattr(zoo, "evaluate", lambda *args: [])
+        monkeypatch.setattr(zoo, "evaluate", lambda *args, **more: [])
         assert run("eval", "toy-gan", "--json").stdout == "[]\n"
         assert "nothing can be measured" in run("eval", "toy-gan").stderr
 

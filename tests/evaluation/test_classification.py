@@ -10,6 +10,7 @@ from genzoo.data import open_data
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.classification import classification
 from genzoo.evaluation.scoring import records_of, score_model
+from genzoo.request import Request
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,10 @@ def test_some_images_are_a_choice_by_seed(digits):
 def test_a_classifier_is_scored_so(digits):
     model = class_toys.net()
     expected = [record.value for record in classification(model, digits)]
-    assert [record.value for record in score_model(model, None, digits, "net")] == expected
-    assert [record.value for record in records_of(model, class_toys.CARD)] == expected
+    assert [
+        record.value for record in score_model(model, digits, digits, Request(), subject="net")
+    ] == expected
+    assert [record.value for record in records_of(model, class_toys.CARD, Request())] == expected
 
 
 def test_images_without_labels_or_with_others_are_refused(digits):
@@ -66,7 +69,7 @@ def test_images_without_labels_or_with_others_are_refused(digits):
     with pytest.raises(ArgumentError, match=r"must have shape \(N, 1, 16, 16\)"):
         classification(class_toys.net(image_shape=(1, 16, 16)), digits)
     with pytest.raises(ArgumentError, match="'digit-net' draws no samples that could be measured"):
-        records_of(class_toys.net(), class_toys.CARD, features="gist")
+        records_of(class_toys.net(), class_toys.CARD, Request(features="gist"))
 
 
 def test_a_perfect_classifier_is_right_and_sure(digits):

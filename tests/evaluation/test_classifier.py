@@ -90,7 +90,9 @@ class TestStart:
         model = coder()
         nn.init.zeros_(model.down.weight)
         images, targets = pictures()
-        assert torch.isfinite(fine_tuned(model, images, targets, 2, 0, SHORT, lambda: None)(images)).all()
+        assert torch.isfinite(
+            fine_tuned(model, images, targets, 2, 0, SHORT, tell=lambda: None)(images)
+        ).all()
 
     def test_of_a_posterior_the_mean_is_taken(self):
         class Posterior(toys.Coder):
@@ -113,7 +115,7 @@ class TestTraining:
         start = coder()
         before = weights(start)
         told = []
-        net = fine_tuned(start, *pictures(), 2, 0, Protocol(steps=100), lambda: told.append(1))
+        net = fine_tuned(start, *pictures(), 2, 0, Protocol(steps=100), tell=lambda: told.append(1))
         images, targets = pictures(200, seed=1)
         assert (net(images).argmax(1) == targets).float().mean() > 0.9
         assert same(before, weights(start)) and not start.training and not net.training
@@ -121,14 +123,14 @@ class TestTraining:
 
     def test_encoder_and_head_are_trained_and_the_decoder_is_left_alone(self):
         start = coder()
-        net = fine_tuned(start, *pictures(), 2, 0, SHORT, lambda: None)
+        net = fine_tuned(start, *pictures(), 2, 0, SHORT, tell=lambda: None)
         assert not torch.equal(net.encoder.down.weight, start.down.weight)
         assert net.head.weight.abs().sum() > 0
         assert torch.equal(net.encoder.up.weight, start.up.weight)
 
     def test_frozen_weights_are_thawed(self):
         start = coder().requires_grad_(False)
-        net = fine_tuned(start, *pictures(), 2, 0, SHORT, lambda: None)
+        net = fine_tuned(start, *pictures(), 2, 0, SHORT, tell=lambda: None)
         assert not torch.equal(net.encoder.down.weight, start.down.weight)
         assert not start.down.weight.requires_grad
 
@@ -137,7 +139,9 @@ class TestTraining:
         for seed, state in ((0, 1), (0, 2), (1, 1)):
             torch.manual_seed(state)
             nets.append(
-                weights(fine_tuned(coder(), *pictures(), 2, seed, Protocol(steps=10, batch=8), lambda: None))
+                weights(
+                    fine_tuned(coder(), *pictures(), 2, seed, Protocol(steps=10, batch=8), tell=lambda: None)
+                )
             )
         assert same(nets[0], nets[1]) and not same(nets[0], nets[2])
 
@@ -150,13 +154,13 @@ class TestTraining:
             "forward",
             lambda net, x: shown.append(x[:, 0, 0, 0]) or net.head(net.encoder._encode(x)),
         )
-        fine_tuned(coder(), images, torch.arange(12) % 2, 2, 0, Protocol(steps=3, batch=8), lambda: None)
+        fine_tuned(coder(), images, torch.arange(12) % 2, 2, 0, Protocol(steps=3, batch=8), tell=lambda: None)
         assert sorted((torch.cat(shown) * 12).round().int().tolist()) == sorted([*range(12)] * 2)
 
 
 def test_predictions_do_not_depend_on_how_images_are_dealt_out():
     images, targets = pictures(300)
-    net = fine_tuned(coder(), *pictures(), 2, 0, SHORT, lambda: None)
+    net = fine_tuned(coder(), *pictures(), 2, 0, SHORT, tell=lambda: None)
     data = Images(pixels=(images * 255).round().to(torch.uint8).numpy(), labels=targets.numpy())
     rows = torch.arange(299, -1, -2)
     found = predictions(net, data, rows)

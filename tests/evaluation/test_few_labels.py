@@ -13,17 +13,8 @@ from torch import nn
 from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError, DataError
 from genzoo.evaluation.classifier import Protocol, fresh
-from genzoo.evaluation.few_labels import (
-    COUNTS,
-    SEEDS,
-    Accuracy,
-    Comparison,
-    Entry,
-    Gain,
-    curves,
-    few_labels,
-    labelled,
-)
+from genzoo.evaluation.few_labels import COUNTS, SEEDS, Entry, curves, few_labels, labelled
+from genzoo.evaluation.gains import Accuracy, Comparison, Gain
 from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.probe import fit_probe
 from genzoo.explore.features import features

@@ -1,5 +1,6 @@
 """Sample quality: every measure beside its floor, equal numbers on both sides, the same answer every time."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,13 +8,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from genzoo.card import fold
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, UnknownNameError
-from genzoo.evaluation import METRICS, evaluate_implicit, quality, sample_quality
+from genzoo.evaluation import METRICS, msssim, quality, sample_quality
+from genzoo.evaluation import parzen as windows
 from genzoo.evaluation.inputs import as_pixels, subset, take
+from genzoo.evaluation.metrics import MEASURES
 from genzoo.evaluation.parzen import parzen
-from genzoo.evaluation.records import rank
+from genzoo.evaluation.quality import measure_samples
+from genzoo.metrics import LEAST_SIDE, NAMES, PARZEN, better_of, metric_of
 from genzoo.models.model import GenerativeModel, Model
+from genzoo.record import rank
+from genzoo.registry import _OWNERS
+from genzoo.request import Request
 
 SHAPE = (1, 16, 16)
 
@@ -208,21 +216,15 @@ def image_set(pixels, **more):
 def test_a_model_is_asked_for_what_sample_gives():
     train, test, model = image_set(TRAIN, split="train"), image_set(TEST, split="test"), Painter(Config())
     told = []
-    found = evaluate_implicit(
-        model,
-        train,
-        test,
-        n=1000,
-        seed=3,
-        subject="painter",
-        metrics=["kid"],
-        progress=lambda *a: told.append(a),
+    asked = Request(n=1000, seed=3, metrics=["kid"])
+    found = list(
+        measure_samples(model, train, test, asked, subject="painter", progress=lambda *a: told.append(a))
     )
     images = model.sample(40, seed=3)
     assert found == sample_quality(images, train, test, seed=3, subject="painter", metrics=["kid"])
     assert told[:3] == [("samples", 16, 40), ("samples", 32, 40), ("samples", 40, 40)]
-    assert evaluate_implicit(model, train, test, n=20, metrics=["fid"])[0].n == 20
-    assert evaluate_implicit(model, train, test, n=20, metrics=["fid"])[0].subject == "Painter"
+    few = Request(n=20, metrics=["fid"])
+    assert next(measure_samples(model, train, test, few, subject="painter")).n == 20
 
 
 class Autoencoder(Model):
@@ -232,11 +234,10 @@ class Autoencoder(Model):
 def test_only_what_can_be_sampled_is_evaluated():
     train, test = image_set(TRAIN), image_set(TEST)
     with pytest.raises(ArgumentError, match="cannot be sampled"):
-        evaluate_implicit(Autoencoder(), train, test)
+        next(measure_samples(Autoencoder(), train, test, Request(), subject="coder"))
     with pytest.raises(ArgumentError, match="the train images have the shape"):
-        evaluate_implicit(Painter(Config(image_shape=(1, 24, 24))), train, test)
-    with pytest.raises(ArgumentError, match="n must be a whole number of at least 1"):
-        evaluate_implicit(Painter(Config()), train, test, n=0)
+        large = Painter(Config(image_shape=(1, 24, 24)))
+        next(measure_samples(large, train, test, Request(), subject="painter"))
 
 
 def test_a_subset_is_a_function_of_size_seed_and_role():
@@ -255,14 +256,30 @@ def test_floats_are_rounded_as_a_saved_picture_would_be():
 
 
 def test_all_metrics_have_a_name():
-    assert METRICS == ("kid", "fid", "prdc", "two-sample", "copying", "swd", "ms-ssim", "parzen-2014")
+    names = ("kid", "fid", "prdc", "two-sample", "copying", "swd", "ms-ssim", "parzen-2014")
+    assert tuple(METRICS) == tuple(MEASURES) == names
+    assert METRICS[PARZEN].only == ("mnist", windows.SAMPLES) and LEAST_SIDE == msssim.WINDOW
+
+
+def test_the_table_says_what_records_there_are_and_which_end_of_them_is_better(records):
+    """What a plugin may not claim, and what a ledger need not say, is known without torch."""
+    assert {fold(name) for name in NAMES} == {name for kind, name in _OWNERS if kind == "metrics"}
+    assert {metric.partition("-16")[0] for metric in by(records, "model")} == {
+        name for metric in METRICS.values() for name in metric.records
+    } - {PARZEN}
+    for record in records:
+        metric = metric_of(record.metric)
+        assert (record.better, record.unit) == (better_of(record.metric), metric.unit)
+        assert (record.n_reference == record.n) == metric.paired or record.metric == "copying"
 
 
 @pytest.fixture
 def few(monkeypatch):
     """Take 40 samples and 20 validation images for the protocol of 2014."""
-    monkeypatch.setattr(quality, "SAMPLES", 40)
-    monkeypatch.setattr(quality, "VALIDATION", 20)
+    monkeypatch.setattr(windows, "SAMPLES", 40)
+    monkeypatch.setattr(windows, "VALIDATION", 20)
+    few = dataclasses.replace(METRICS[PARZEN], only=("mnist", 40))
+    monkeypatch.setattr(quality, "METRICS", {**METRICS, PARZEN: few})
 
 
 def test_the_number_of_2014_has_one_protocol(few):

@@ -10,6 +10,7 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.reconstruction import reconstruction
 from genzoo.evaluation.scoring import score_model
 from genzoo.models import EncodingModel
+from genzoo.request import Request
 
 
 class Shade(EncodingModel):
@@ -77,7 +78,7 @@ def test_a_model_without_an_encoder(noise):
 
 
 def test_an_autoencoder_is_scored_by_it(model, noise):
-    assert [record.metric for record in score_model(model, noise, noise, "shade")] == ["mse"]
+    assert [record.metric for record in score_model(model, noise, noise, Request(), subject="a")] == ["mse"]
 
 
 def test_codes_that_tell_nothing_are_worse(model, noise, monkeypatch):

@@ -9,11 +9,12 @@ from genzoo.card import Family
 from genzoo.data import open_data
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, HubError, UnknownNameError
-from genzoo.evaluation import GIST, evaluate_implicit, feature_space, sample_quality
+from genzoo.evaluation import GIST, feature_space, sample_quality, score_model
 from genzoo.evaluation.distances import fid, kid
-from genzoo.evaluation.records import difference
 from genzoo.evaluation.scoring import records_of
 from genzoo.evaluation.spaces import space_of
+from genzoo.record import difference
+from genzoo.request import Request
 
 GAN = toys.CARDS["toy-gan"]
 ELSEWHERE = class_toys.CARD.replace(name="other-net", recipe=class_toys.RECIPE.replace(data="mnist"))
@@ -46,9 +47,8 @@ def test_the_name_holds_the_digest_of_the_weights(zoo, digits):
     row = zoo(class_toys.CARD, GAN)["digit-net"]
     space = feature_space("digit-net", digits[1])
     assert space.name == f"digit-net@{row.sha256[:12]}" and not space.standardised
-    records = evaluate_implicit(
-        toys.gan(), *digits, n=30, features="digit-net", metrics=["fid", "kid"], subject="toy"
-    )
+    asked = Request(n=30, features="digit-net", metrics=["fid", "kid"])
+    records = score_model(toys.gan(), *digits, asked, subject="toy")
     assert {record.label for record in records} == {
         f"{metric}[digit-net@{row.sha256[:12]}]" for metric in ("fid", "kid")
     }
@@ -126,8 +126,8 @@ def test_other_names_are_refused(zoo, digits):
 
 def test_records_in_two_spaces_are_not_compared(zoo, digits):
     zoo(class_toys.CARD)
-    chosen = {"n": 20, "metrics": ["fid"], "subject": "toy"}
-    one, two = (evaluate_implicit(toys.gan(), *digits, features=name, **chosen)[0] for name in ("gist", None))
+    asked = [Request(n=20, metrics=["fid"], features=name) for name in ("gist", None)]
+    one, two = (score_model(toys.gan(), *digits, request, subject="toy")[0] for request in asked)
     assert "a distance means nothing without the features it was measured in" in difference(one, two)
 
 
@@ -144,14 +144,15 @@ def test_a_space_describes_images_of_every_number_alike():
 def test_a_model_with_a_density_is_measured_by_its_samples_where_that_is_asked_for(zoo):
     zoo(class_toys.CARD)
     model, card = toys.Coins(toys.ToyConfig()), toys.CARDS["coins"]
-    assert {record.kind for record in records_of(model, card, "binarized-digits", n=8, ks=[2])} == {
-        "elbo",
-        "iwae",
-    }
-    found = records_of(model, card, "binarized-digits", n=20, metrics=["fid"])
+    assert {
+        record.kind for record in records_of(model, card, Request(data="binarized-digits", n=8, draws=[2]))
+    } == {"elbo", "iwae"}
+    found = records_of(model, card, Request(data="binarized-digits", n=20, metrics=["fid"]))
     assert [(r.metric, r.subject, r.kind) for r in found] == [
         ("fid", "coins", "sample"),
         ("fid", "train", "sample"),
     ]
-    named = records_of(model, card, "binarized-digits", n=20, features="digit-net", metrics=["kid"])
+    named = records_of(
+        model, card, Request(data="binarized-digits", n=20, features="digit-net", metrics=["kid"])
+    )
     assert named[0].features.startswith("digit-net@")

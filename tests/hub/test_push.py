@@ -12,7 +12,8 @@ from genzoo.card import Card, Family
 from genzoo.errors import ArgumentError, GenzooError, HubError, LedgerError, StorageError, WeightsError
 from genzoo.files import sha256_of
 from genzoo.hub import model_card, pull_bytes, push
-from genzoo.ledger import LEDGER_CAP, Row, Score, format_row, load_ledgers, parse_rows, read_rows, with_row
+from genzoo.ledger import LEDGER_CAP, Row, format_row, load_ledgers, parse_rows, read_rows, with_row
+from genzoo.record import Record
 
 NAME = "dcgan-bedrooms"
 CARD = Card(
@@ -308,8 +309,15 @@ def test_a_repository_that_nobody_serves(row, weights, monkeypatch):
 
 
 def full_row(**changes):
-    score = Score(
-        metric="KID", value=0.0123456, stderr=0.001, n=4379, data="bedrooms, held out", protocol="100 subsets"
+    score = Record(
+        metric="KID",
+        value=0.0123456,
+        stderr=0.001,
+        n=4379,
+        data="bedrooms, held out",
+        split="",
+        transform="",
+        protocol="100 subsets",
     )
     facts = {
         "licence": "MIT",
@@ -354,7 +362,7 @@ def test_a_card_says_what_people_ask():
     ):
         assert words in text
     assert "| KID | 0.01235 ± 0.001 | sample | 4379 | bedrooms, held out | 100 subsets |" in text
-    film = Score(metric="nll", value=9.5, n=190, blocks=8, data="frey", split="valid", transform="8-bit")
+    film = Record(metric="nll", value=9.5, n=190, blocks=8, data="frey", split="valid", transform="8-bit")
     assert "| nll | 9.5 | sample | 190 in 8 blocks | frey, valid, 8-bit |  |" in model_card(
         full_row(scores=(film,)), CARD
     )
@@ -378,7 +386,7 @@ def test_hostile_texts_stay_texts():
         "x\n---\nlicense: mit\n<script>alert(1)</script> [a](javascript:1) \x1b[31m ![](http://x) "
         '"quotes" | `code`'
     )
-    row = full_row(licence=evil, data=evil, scores=(Score(metric=evil, value=1.0, protocol=evil),))
+    row = full_row(licence=evil, data=evil, scores=(Record(metric=evil, value=1.0, protocol=evil),))
     text = model_card(row, CARD.replace(summary=evil))
     assert (
         "\x1b" not in text and "<script" not in text.replace("\\<script", "") and text.count("\n---\n") == 1

@@ -11,18 +11,9 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from genzoo.errors import GenzooError, LedgerError, StorageError
-from genzoo.ledger import (
-    LEDGER_CAP,
-    Row,
-    Score,
-    add_row,
-    format_row,
-    parse_rows,
-    read_rows,
-    with_row,
-    writing,
-)
+from genzoo.ledger import LEDGER_CAP, Row, add_row, format_row, parse_rows, read_rows, with_row, writing
 from genzoo.ledger.text import load as parse
+from genzoo.record import BETTER, KINDS, Record
 
 DIGEST = "ab" * 32
 PLAIN = f"""# models of the zoo
@@ -74,7 +65,8 @@ def test_a_ledger_is_read():
         Path("/x/zoo.toml"),
         "",
     )
-    assert row.scores == (Score(metric="KID", value=3.0, n=4379, stderr=0.1),)
+    bare = {"subject": "", "split": "", "transform": ""}
+    assert row.scores == (Record(metric="KID", value=3.0, n=4379, stderr=0.1, **bare),)
     assert row.places()[1].path == Path("/x/local/x.safetensors")
 
 
@@ -166,12 +158,20 @@ def row(name="dcgan-bedrooms", **changes):
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
+said = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 scores = st.builds(
-    Score,
-    metric=texts,
+    Record,
+    metric=said | st.sampled_from(["kid", "swd-16", "ms-ssim", "accuracy", "a[b]"]),
     value=numbers,
-    unit=texts,
+    unit=said,
+    kind=st.sampled_from(KINDS),
+    features=texts,
+    data=texts,
+    image_shape=texts | st.just("1x28x28"),
+    n_reference=st.none() | st.integers(1, 10**12),
+    better=st.sampled_from(BETTER),
+    note=texts,
     n=st.integers(0, 10**12),
     stderr=st.none() | st.floats(0, 1e300),
     protocol=texts,
@@ -180,7 +180,7 @@ scores = st.builds(
 some_rows = st.builds(
     row,
     st.sampled_from(["a", "b.c", "dcgan-bedrooms"]),
-    data=texts,
+    data=texts | st.just("mnist, 60,000 images (train), 1×28×28, 8-bit"),
     licence=texts,
     scores=st.lists(scores, max_size=3).map(tuple),
 )

@@ -16,9 +16,9 @@ import toys
 from genzoo import hub, zoo
 from genzoo.data import open_data
 from genzoo.errors import GenzooError, StorageError, TrainingError
-from genzoo.evaluation.records import Record
 from genzoo.images import save_images
 from genzoo.ledger import read_rows
+from genzoo.record import Record
 from genzoo.training import conduct as conducting
 from genzoo.training import outcome as outcomes
 from genzoo.training import rehearsal

@@ -14,7 +14,7 @@ from genzoo import hookimpl, registry, zoo
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.evaluation.likelihood import likelihood
-from genzoo.evaluation.records import comparable
+from genzoo.record import comparable
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.testing.density import every_image

@@ -1,5 +1,6 @@
-"""Record: a measured number together with everything one must know before comparing it with another; no torch
-in here.
+"""Record: a measured number together with everything one must know before comparing it with another.
+
+Evaluation makes records, and a ledger keeps them. No torch in here.
 """
 
 from __future__ import annotations
@@ -7,14 +8,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
-from genzoo.errors import ArgumentError
+from genzoo.errors import ArgumentError, legible
+from genzoo.schema import limits
 
 FLOOR = "train"  # the subject of measures of real images
 KINDS = ("exact", "elbo", "iwae", "sample", "reconstruction", "classification")
 BOUNDS = ("elbo", "iwae")  # of them
 BETTER = ("lower", "higher", "neither")
+_MOST = 10**12  # of anything that a record counts
 
 # Field -> why a difference in it forbids a comparison. In the order in which reasons are given.
 _MUST_AGREE = {
@@ -43,8 +47,9 @@ class Record:
         kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of
             sample quality, "reconstruction" for one of what an encoder and a decoder leave of images,
             "classification" for one of how well a classifier tells them apart.
-        n: images that were measured.
-        data, split, transform: against which images: the set's name, its part, and "8-bit" or a binarisation.
+        n: images that were measured, 0 where a ledger does not say.
+        data, split, transform: against which images: the set's name, its part, and "8-bit" or a binarisation;
+            "" where a ledger does not say.
         image_shape: of which size, as "1x28x28", or "" where it was not noted.
         subject: whose images were measured: a model's name, "samples", or "train" for the floor that real
             images reach.
@@ -61,19 +66,19 @@ class Record:
     metric: str
     value: float
     unit: str = "1"
-    kind: str = "sample"
-    n: int
-    data: str
+    kind: str = field(default="sample", metadata=limits(choices=KINDS))
+    n: int = field(default=0, metadata=limits(0, _MOST))
+    data: str = ""
     split: str = "test"
     transform: str = "8-bit"
     image_shape: str = ""
     subject: str = "samples"
-    n_reference: int | None = None
-    stderr: float | None = None
-    blocks: int | None = None
+    n_reference: int | None = field(default=None, metadata=limits(1, _MOST))
+    stderr: float | None = field(default=None, metadata=limits(0))
+    blocks: int | None = field(default=None, metadata=limits(1, _MOST))
     features: str = ""
     protocol: str = ""
-    better: str = "lower"
+    better: str = field(default="lower", metadata=limits(choices=BETTER))
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -81,12 +86,33 @@ class Record:
             raise ArgumentError(f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         if self.better not in BETTER:
             raise ArgumentError(f"better must be one of {', '.join(BETTER)}, not {self.better!r}")
-        if not self.metric or not self.unit or not self.data:
-            raise ArgumentError("a record without metric, unit or data says nothing")
+        if not self.metric or not self.unit:
+            raise ArgumentError("a record without metric or unit says nothing")
         if not math.isfinite(self.value) or (self.stderr is not None and not 0 <= self.stderr < math.inf):
             raise ArgumentError(f"{self.metric} came out as {self.value} ± {self.stderr}: not a measurement")
+        if self.n < 0:
+            raise ArgumentError(f"n must be at least 0, not {self.n}")
+
+    def check_measured(self) -> Record:
+        """Return the record itself, which a measurement has made: it must say of how many images, and of
+        which.
+
+        Raises:
+            ArgumentError: it says neither.
+        """
+        if not self.data:
+            raise ArgumentError(f"a record of {self.metric} without data says nothing")
         if self.n < 1:
-            raise ArgumentError(f"n must be at least 1, not {self.n}")
+            raise ArgumentError(f"n must be at least 1 in a record of {self.metric}, not {self.n}")
+        return self
+
+    def legible(self) -> Record:
+        """Return the record with texts that every file can hold; see `genzoo.errors.legible`."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        texts: dict[str, Any] = {
+            name: legible(value) for name, value in values.items() if isinstance(value, str)
+        }
+        return replace(self, **texts)
 
     @property
     def label(self) -> str:
@@ -121,6 +147,9 @@ class Record:
 
 def difference(a: Record, b: Record) -> str:
     """Return in one line why `a` and `b` cannot be compared, or an empty string where they can."""
+    for record in (a, b):
+        if not record.data or not record.n:
+            return f"of {record.label} of {record.subject} nobody noted on which images it was measured"
     for name, reason in _MUST_AGREE.items():
         if getattr(a, name) != getattr(b, name):
             return f"{name} differs, {getattr(a, name)!r} and {getattr(b, name)!r}: {reason}"
@@ -143,8 +172,9 @@ def standings(records: Iterable[Record]) -> tuple[list[list[Record]], list[str]]
     first: dict[str, Record] = {}
     for record in records:
         if record.subject != FLOOR and record.better != "neither" and record.unit != "bits/dim":
-            classes.setdefault(tuple(getattr(record, name) for name in _MUST_AGREE), []).append(record)
             first.setdefault(record.subject, record)
+            if record.data and record.n:
+                classes.setdefault(tuple(getattr(record, name) for name in _MUST_AGREE), []).append(record)
     shared = [rank(rows) for rows in classes.values() if len({row.subject for row in rows}) > 1]
     together = [{row.subject for row in rows} for rows in shared]
     apart = [
@@ -163,11 +193,11 @@ def rank(records: Iterable[Record]) -> list[Record]:
             says why.
     """
     rows = list(records)
-    for row in rows:
+    for place, row in enumerate(rows):
         if row.better == "neither":
             raise ArgumentError(
                 f"{row.metric} is not ranked: the aim is the value of real images", "compare with the floor"
             )
-        if why := difference(rows[0], row):
+        if place and (why := difference(rows[0], row)):
             raise ArgumentError(f"{rows[0].subject} and {row.subject} are not ranked together: {why}")
     return sorted(rows, key=lambda row: row.value, reverse=bool(rows) and rows[0].better == "higher")

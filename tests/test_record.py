@@ -6,7 +6,7 @@ import json
 import pytest
 
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.records import Record, comparable, difference, rank, standings
+from genzoo.record import Record, comparable, difference, rank, standings
 
 
 def record(**changes):
@@ -147,17 +147,31 @@ def test_diversity_is_not_a_race():
         {"better": "bigger"},
         {"metric": ""},
         {"unit": ""},
-        {"data": ""},
         {"value": float("nan")},
         {"value": float("inf")},
         {"stderr": -0.1},
         {"stderr": float("nan")},
-        {"n": 0},
+        {"n": -1},
     ],
 )
 def test_no_record_without_a_measurement(wrong):
     with pytest.raises(ArgumentError):
         record(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"data": ""}, {"n": 0}])
+def test_a_record_of_unknown_images_is_none_of_a_measurement_and_is_compared_with_nothing(wrong):
+    """A ledger that was written by hand may hold one."""
+    known, unknown = record(), record(**wrong)
+    with pytest.raises(ArgumentError, match="a record of kid"):
+        unknown.check_measured()
+    assert known.check_measured() is known
+    words = "of kid[gist-v1@00] of samples nobody noted on which images it was measured"
+    assert difference(known, unknown) == difference(unknown, unknown) == words
+    other = dataclasses.replace(unknown, subject="other")
+    assert standings([unknown, other]) == ([], [f"samples and other are not ranked together: {words}"])
+    with pytest.raises(ArgumentError, match="not ranked together: of kid"):
+        rank([unknown, other])
 
 
 def test_records_cannot_be_changed():

@@ -1,0 +1,48 @@
+"""Measures: what is measured of a model is decided by its class.
+
+`measures(model, train, test, request)` gives the records. It is a `functools.singledispatch` on the model's
+class: the core registers those of `DensityModel` (its likelihood), `ImportanceModel` (and tighter bounds),
+`ImplicitModel` (its samples), `ClassifyingModel` and `EncodingModel`, each beside its mathematics; a plugin
+registers its own with `measures.register`, beside the class, and `genzoo eval` stays untouched.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from genzoo.data.collection import Images
+from genzoo.errors import ArgumentError
+from genzoo.models import Model
+from genzoo.record import Record
+from genzoo.request import Progress, Request
+
+
+@functools.singledispatch
+def measures(
+    model: Model,
+    train: Images,
+    test: Images,
+    request: Request,
+    *,
+    subject: str,
+    progress: Progress | None = None,
+) -> Iterator[Record]:
+    """Yield the records of `model`.
+
+    Args:
+        model: its class decides.
+        train: the images that it has learned from, of its shape.
+        test: the images that it is measured on, of its shape.
+        request: how many of them, the seed and all else that was asked.
+        subject: the model's name, for the records.
+        progress: told (what, done, total).
+
+    Raises:
+        ArgumentError: nobody registered measures for the model's class.
+    """
+    raise ArgumentError(
+        f"nobody knows how {type(model).__name__} is measured: it is no DensityModel, ImplicitModel, "
+        "ClassifyingModel or EncodingModel",
+        "register its measures with genzoo.evaluation.measures.register, beside the class",
+    )

@@ -1,0 +1,137 @@
+"""Sides: the images that a measure of samples compares, and what all of its records say of them.
+
+Both sides always have the same number of images n, the fewest of samples, test and train images: distances
+shrink as n grows, and only equal n compare. Each measure is taken twice: samples against held-out images, and
+training images against the same held-out images: the second is the floor, about what a perfect model would be
+given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from torch import Tensor
+
+from genzoo.errors import ArgumentError
+from genzoo.evaluation.gist import standardise
+from genzoo.evaluation.inputs import ImageSet, blocks_of, check_alike, count, decoder_of, subset, take
+from genzoo.evaluation.spaces import FeatureSpace
+from genzoo.evaluation.standard_errors import Blocks, count_blocks
+from genzoo.metrics import Metric
+from genzoo.record import FLOOR, Record
+from genzoo.request import Progress
+
+REFERENCE = 1024  # training images whose mean and deviation standardise the features
+NEIGHBOUR = 5  # the k of precision, recall, density and coverage, for which more images are needed
+HELD_OUT = ""  # the name of the test images among the subjects
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """The images compared, all uint8 (n, C, H, W).
+
+    Attributes:
+        judged: subject → images: the samples, and the floor.
+        test: held-out images.
+        train: all training images.
+        reference: (M, C, H, W) of them, the floor's first: the features are standardised by the first 1,024.
+        blocks: subject → which images belong together; HELD_OUT are the test images.
+        about: fields that every record has.
+        decoder: what decoded the files of the test images.
+        space: what images are described by.
+        seed: of every choice.
+        progress: told (what, done, total).
+    """
+
+    judged: Mapping[str, Tensor]
+    test: Tensor
+    train: ImageSet
+    reference: Tensor
+    blocks: Mapping[str, Blocks]
+    about: Mapping[str, Any]
+    decoder: str
+    space: FeatureSpace
+    seed: int
+    progress: Progress | None
+
+    @cached_property
+    def features(self) -> dict[str, Tensor]:
+        """Subject → features (n, F) float64, in the order of `judged` with HELD_OUT last; described once."""
+        described = self.space.describe(self.reference, self.progress)
+        found = {
+            subject: self.space.describe(images, self.progress)
+            for subject, images in self.judged.items()
+            if subject != FLOOR
+        }
+        found[FLOOR] = described[: len(self.test)]
+        found[HELD_OUT] = self.space.describe(self.test, self.progress)
+        if not self.space.standardised:
+            return found
+        return {subject: standardise(rows, described[:REFERENCE]) for subject, rows in found.items()}
+
+    @property
+    def scale(self) -> str:
+        """What the features are standardised by, for a record's protocol."""
+        few = min(len(self.reference), REFERENCE)
+        return f"standardised by {few:,} training images" if self.space.standardised else ""
+
+    def tell(self, what: str, done: int, total: int = 1) -> None:
+        """Tell `progress`, where there is one."""
+        if self.progress is not None:
+            self.progress(what, done, total)
+
+    def record(self, of: Metric, subject: str, value: float, protocol: str = "", **more: Any) -> Record:
+        """Return the record of one measured value; `more` are fields in which it differs from the others."""
+        said = "; ".join(filter(None, (protocol, self.decoder, f"seed {self.seed}")))
+        fields = {
+            "metric": of.name,
+            "better": of.better,
+            "unit": of.unit,
+            "n": len(self.test),
+            "n_reference": len(self.test),
+            "blocks": count_blocks(self.blocks[HELD_OUT]),
+            **self.about,
+            **more,
+        }
+        return Record(subject=subject, value=value, protocol=said, **fields)
+
+
+def sides_of(
+    samples: ImageSet, train: ImageSet, test: ImageSet, *, subject: str, seed: int, **more: Any
+) -> Sides:
+    """Return what is compared, a choice by `seed` where a side has more images than another; `more` are the
+    other attributes of Sides: about, space, progress.
+
+    Raises:
+        ArgumentError: images refused by `as_pixels`, of different shapes, or too few on a side.
+    """
+    n = min(count(samples, "samples"), count(train, "train"), count(test, "test"))
+    if n <= NEIGHBOUR:
+        raise ArgumentError(
+            f"sample quality needs more than {NEIGHBOUR} images on every side, not {n}", "give more images"
+        )
+    own = subset(len(samples), n, seed, "samples")
+    learned = subset(len(train), max(n, REFERENCE), seed, "train")
+    unseen = subset(len(test), n, seed, "test")
+    chosen = take(samples, own, "samples")
+    reference = take(train, learned, "train")
+    held_out = take(test, unseen, "test")
+    check_alike(chosen, held_out, "samples", "test images")
+    check_alike(reference, held_out, "train images", "test images")
+    return Sides(
+        judged={subject: chosen, FLOOR: reference[:n]},
+        test=held_out,
+        train=train,
+        reference=reference,
+        blocks={
+            subject: blocks_of(samples, own),
+            FLOOR: blocks_of(train, learned[:n]),
+            HELD_OUT: blocks_of(test, unseen),
+        },
+        decoder=decoder_of(test),
+        seed=seed,
+        **more,
+    )

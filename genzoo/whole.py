@@ -1,0 +1,72 @@
+"""Whole numbers that people give: counts, seeds, numbers of draws. One check and one message for each."""
+
+from __future__ import annotations
+
+import operator
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from genzoo.errors import ArgumentError, safe_repr
+
+LARGEST = 2**63 - 1  # of anything that is counted
+LARGEST_SEED = 2**63 - 1
+
+
+def whole(value: object) -> int | None:
+    """Return `value` as an int, or None where it is no whole number; NumPy's integers are, booleans and 3.0
+    are not.
+    """
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def check_count(n: Any, what: str = "n") -> int:
+    """Return `n` as an int ≥ 1, or raise ArgumentError that says what came."""
+    value = whole(n)
+    if value is None or not 1 <= value <= LARGEST:
+        raise ArgumentError(
+            f"{what} must be a whole number of at least 1, not {safe_repr(n)}", f"for example {what}=16"
+        )
+    return value
+
+
+def check_seed(seed: object) -> int:
+    """Return `seed`, or a fresh one where it is None; raise ArgumentError for anything but a whole number in
+    [0, 2^63).
+    """
+    if seed is None:
+        return secrets.randbits(63)
+    value = whole(seed)
+    if value is None:
+        raise ArgumentError(
+            f"seed must be a whole number or None, not {safe_repr(seed)}", "for example seed=0"
+        )
+    if not 0 <= value <= LARGEST_SEED:
+        raise ArgumentError(
+            f"seed must lie between 0 and {LARGEST_SEED}, not {safe_repr(value)}", "for example seed=0"
+        )
+    return value
+
+
+def check_draws(ks: Any) -> list[int]:
+    """Return `ks` as a list of whole numbers, or raise ArgumentError where it is empty or holds anything
+    below 1.
+    """
+    found = list(ks) if isinstance(ks, Iterable) and not isinstance(ks, str) else []
+    counts = [whole(k) for k in found]
+    if not counts:
+        raise ArgumentError(
+            f"ks must be a list of numbers of draws, not {safe_repr(ks)}", "for example ks=(1, 50)"
+        )
+    for k, count in zip(found, counts, strict=True):
+        if count is None or count < 1:
+            raise ArgumentError(
+                f"k must be a whole number of at least 1, not {safe_repr(k)}",
+                "k=1 is one draw; 5000 is what papers report",
+            )
+    return [count for count in counts if count is not None]
