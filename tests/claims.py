@@ -31,7 +31,7 @@ CLAIMS = {
     "docs/experiments.md": [
         "the better likelihood, {gated-pixelcnn-mnist exact .2f} against {pixelcnn-mnist exact .2f} nats"
     ],
-    "docs/few-labels.md": ["{autoencoder-cifar10 mse .4f}) does not put classes apart"],
+    "docs/few-labels.md": ["{autoencoder-cifar10 mse .4f}) does not separate the classes"],
     "docs/comparing.md": ["on real training images reach {gan-mnist floor:parzen-2014 .1f ±} (the floor"],
     "plugins/genzoo-vae/README.md": [
         "mean squared error {autoencoder-cifar10 mse .4f} on test images",
@@ -56,8 +56,8 @@ CLAIMS = {
         "{gan-mnist floor:coverage .2f})",
         "(`copying` {gan-mnist copying .2f} where training images have {gan-mnist floor:copying .2f})",
         (
-            "tells {gan-mnist two-sample .0%} of them from real digits (training images {gan-mnist "
-            "floor:two-sample .0%})"
+            "separates them from real digits with {gan-mnist two-sample .0%} accuracy (training images "
+            "{gan-mnist floor:two-sample .0%})"
         ),
     ],
     "plugins/genzoo-dcgan/README.md": [
@@ -90,9 +90,8 @@ CLAIMS = {
         "the floor | | | {wgan-bedrooms floor:kid .3f ±} | {wgan-bedrooms floor:swd .1f ±} | "
         "{wgan-bedrooms floor:ms-ssim .3f ±} | "
         "{wgan-bedrooms floor:precision .2f} | {wgan-bedrooms floor:recall .2f} |",
-        "classifier tells {wgan-gp-bedrooms two-sample .0%} of them from photographs, of the DCGAN's "
-        "{dcgan-bedrooms two-sample .0%} "
-        "and of clipping's {wgan-bedrooms two-sample .0%}.",
+        "separates its samples from photographs with {wgan-gp-bedrooms two-sample .0%} accuracy, the DCGAN's "
+        "with {dcgan-bedrooms two-sample .0%} and clipping's with {wgan-bedrooms two-sample .0%}.",
         "({wgan-bedrooms swd-64 .0f} against {wgan-bedrooms floor:swd-64 .0f} of",
     ],
 }

@@ -21,6 +21,33 @@ PAGES = sorted(
     for path in (ROOT / folder).glob("*.md")
     if path.is_file()
 )
+# Pages that people read to learn and to look things up: CONTRIBUTING.md says how they are written.
+PROSE = sorted(
+    path
+    for pattern in ("README.md", "docs/*.md", "docs/api/*.md", "docs/tutorials/*.md", "plugins/*/README.md")
+    for path in ROOT.glob(pattern)
+)
+# What a native speaker stumbles over, as a pattern, and what to write instead.
+AVOIDED = {
+    r"(is|are|was|were) told": "reports, prints, says",
+    r"tells? (them |it |you )?apart": "separate, distinguish",
+    r"tells? p\(x\)": "computes p(x)",
+    r"lies? (in|inside|on|beside|below|above)": "is in",
+    r"stands? (in|beside|below|above|there)": "is in, is next to",
+    r"mended": "fixed",
+    r"whence": "from which",
+    r"strangers?('s)?": "third party, someone else's",
+    r"(the|this|our) house": "the project",
+    r"by heart": "memorised",
+    r"anew": "again",
+    r"go(es)? on (to|with|as|from)": "continue, resume",
+    r"as it comes": "by default",
+    r"forth and back": "forward and backward",
+    r"held to|holds that": "checked against, checks that",
+    r"(is|was) in the way": "exists already",
+    r"seed by seed": "paired by seed",
+    r"(not|none|never) chosen": "hand-picked",
+}
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")
 FIRST = "pip install -r requirements.txt && genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png"
@@ -139,3 +166,30 @@ def test_every_law_stands_in_the_guide():
 
     laws = [name for name in genzoo.testing.__all__ if name.startswith("check_")]
     assert [name for name in laws if f"`{name}" not in GUIDE] == []
+
+
+def avoided(text):
+    """Yield each phrase of AVOIDED in the prose of a page, with what to write instead; code is not prose."""
+    prose = re.sub(r"^(```+).*?^\1|`[^`\n]+`|\]\([^)]*\)", " ", text, flags=re.MULTILINE | re.DOTALL)
+    prose = " ".join(prose.split())
+    for pattern, instead in AVOIDED.items():
+        for found in re.finditer(rf"\b({pattern})(?!\w)", prose, re.IGNORECASE):
+            around = prose[max(0, found.start() - 40) : found.end() + 40]
+            yield f"{found[0]!r} in {around!r}: {instead}"
+
+
+@pytest.mark.parametrize("path", PROSE, ids=[path.relative_to(ROOT).as_posix() for path in PROSE])
+def test_a_page_has_no_phrase_that_we_avoid(path):
+    assert list(avoided(path.read_text("utf-8"))) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The weights lie inside the plugin.", "What came out is\ntold at the end.", "A stranger's plugin."],
+)
+def test_a_phrase_that_we_avoid_is_seen(text):
+    assert len(list(avoided(text))) == 1
+
+
+def test_code_may_use_any_word():
+    assert list(avoided("`told` and\n```python\nanew = stranger\n```\n[it](house/anew.md) is fine")) == []
