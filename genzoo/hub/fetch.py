@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
+from genzoo.deadlines import PATIENT, Deadlines
 from genzoo.errors import HubError, StorageError, WeightsError, safe_text
 from genzoo.files import (
     cache_dir,
@@ -26,7 +27,6 @@ from genzoo.files import (
     sha256_of,
     tell,
 )
-from genzoo.hub.deadlines import PATIENT, Deadlines
 from genzoo.hub.repo import endpoint, file_url, in_hub_cache, is_offline, token_for_reading
 from genzoo.hub.store import part_of, sweep_parts
 from genzoo.hub.transfer import Opener, Progress, Stream, describe, open_folder, open_url, reading, receive
