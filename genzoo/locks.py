@@ -3,10 +3,10 @@
 The library `filelock` locks the open file (`lock_descriptor`). Its class `FileLock` is not used, because it
 
 - does not call back while it waits, so nobody could be told who holds the lock;
-- opens the path itself: for writing only, which fails on the lock file of another user of a shared cache (newer
-  versions refuse such a file outright), and without the checks of links that `safe_open` makes;
-- falls back to marker files where the system answers ENOSYS, which outlive a killed process, and fails where a
-  file system answers ENOLCK.
+- opens the path itself: for writing only, which fails on the lock file of another user of a shared cache
+  (newer versions refuse such a file outright), and without the checks of links that `safe_open` makes;
+- falls back to marker files where the system answers ENOSYS, which outlive a killed process, and fails where
+  a file system answers ENOLCK.
 
 So opening, waiting, the note of who holds the lock and file systems without locks are handled here.
 """

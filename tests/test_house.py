@@ -21,7 +21,7 @@ from genzoo import hookspecs
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
-    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
+    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show", "units"),
     (
         "hookspecs",
         "discovery",
