@@ -73,21 +73,27 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
         check_replaceable(target)
         temporary, handle = _new_temporary(target.parent)
         try:
-            # open, and so locked, until it has its name: `sweep` takes it for alive
-            with os.fdopen(handle, "wb") as file:
-                if callable(data):
-                    data(file)
-                else:
-                    file.write(data)
-                file.flush()
-                if sys.platform == "win32":  # which renames no open file
-                    file.close()
-                put_in_place(temporary, target)
+            _fill(temporary, handle, data, target)
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
     return Path(path)
+
+
+def _fill(temporary: Path, handle: int, data: bytes | Callable[[BinaryIO], object], target: Path) -> None:
+    """Write `data` and rename the file, which is open, and so locked, until it has its name: `sweep` takes it
+    for alive.
+    """
+    with os.fdopen(handle, "wb") as file:
+        if callable(data):
+            data(file)
+        else:
+            file.write(data)
+        file.flush()
+        if sys.platform == "win32":  # which renames no open file
+            file.close()
+        put_in_place(temporary, target)
 
 
 def _new_temporary(folder: Path) -> tuple[Path, int]:

@@ -309,7 +309,11 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
             f"pictures are written as PNG, not as {target.suffix!r}: {target}",
             f"write to {target.with_suffix('.png').name}",
         )
+    return atomic_write(target, png(picture))
+
+
+def png(picture: Image.Image) -> bytes:
+    """Return `picture` as the bytes of a PNG file."""
     buffer = io.BytesIO()
     picture.save(buffer, "PNG")
-    atomic_write(target, buffer.getvalue())
-    return target
+    return buffer.getvalue()

@@ -1,8 +1,14 @@
 """Locks between processes: the system frees them when a holder dies, and who waits says for whom.
 
-`flock` itself, not the library filelock: its versions differ in whether they empty the file, open one of
-another user, or fall back to marker files, which outlive a killed holder; none writes down who holds a lock,
-or knows file systems that answer ENOLCK.
+The library `filelock` locks the open file (`lock_descriptor`). Its class `FileLock` is not used, because it
+
+- does not call back while it waits, so nobody could be told who holds the lock;
+- opens the path itself: for writing only, which fails on the lock file of another user of a shared cache
+  (newer versions refuse such a file outright), and without the checks of links that `safe_open` makes;
+- falls back to marker files where the system answers ENOSYS, which outlive a killed process, and fails where
+  a file system answers ENOLCK.
+
+So opening, waiting, the note of who holds the lock and file systems without locks are handled here.
 """
 
 from __future__ import annotations
@@ -31,7 +37,8 @@ _LOCKLESS = {
     if hasattr(errno, name)
 }
 _HOLDER = re.compile(r"([1-9][0-9]{0,9}) ([A-Za-z0-9._-]{1,253})\n", re.ASCII)
-_WINDOWS_BYTE = 1 << 30  # the byte that Windows locks: far behind the text, which others could not read else
+# Windows locks the first byte, which no other process can read then
+_NOTE_AT = 1 if sys.platform == "win32" else 0
 _told_lockless: set[int] = set()  # devices
 
 
@@ -90,29 +97,34 @@ def _patience() -> float:
 
 
 def _acquire(path: Path, limit: float) -> int:
-    """Return the handle of the locked file; one that was removed while we waited for it is opened anew."""
-    begun, told = time.monotonic(), False
+    """Return the handle of the locked file."""
+    begun = time.monotonic()
     while True:
         with storage("lock", path):
             handle = open_to_lock(path)
         try:
-            while not _take(handle, path):
-                waited = time.monotonic() - begun
-                if waited >= limit:
-                    raise _held(handle, path)
-                if waited >= PATIENCE and not told:
-                    told = True
-                    tell(f"waiting for {path}, which is locked by {_holder(handle)}")
-                time.sleep(min(0.02 if waited < 1 else 0.2, max(limit - waited, 0.001)))
-            # else somebody removed it, and the next one would lock another file
+            _wait(handle, path, begun, limit)
             if _is_still_there(handle, path):
                 _sign(handle)
                 return handle
-            os.close(handle)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.close(handle)
             raise
+        os.close(handle)  # somebody removed the file while we waited, and the next one would lock another
+
+
+def _wait(handle: int, path: Path, begun: float, limit: float) -> None:
+    """Lock the open file, and wait until `limit` seconds after `begun` while somebody else holds it."""
+    told = False
+    while not _take(handle, path):
+        waited = time.monotonic() - begun
+        if waited >= limit:
+            raise _held(handle, path)
+        if waited >= PATIENCE and not told:
+            told = True
+            tell(f"waiting for {path}, which is locked by {_holder(handle)}")
+        time.sleep(min(0.02 if waited < 1 else 0.2, max(limit - waited, 0.001)))
 
 
 def _held(handle: int, path: Path) -> HeldError:
@@ -150,35 +162,27 @@ def try_lock(handle: int) -> bool:
         LocklessError: the file system has no locks.
         OSError: anything else that went wrong.
     """
+    from filelock import lock_descriptor
+
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            os.lseek(handle, _WINDOWS_BYTE, os.SEEK_SET)
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
+        return lock_descriptor(handle, blocking=False)
+    except PermissionError:  # what some systems answer where another process holds the lock
         return False
     except OSError as error:
         if error.errno in _LOCKLESS:
             raise LocklessError from error
         raise
-    return True
 
 
 def _release(handle: int) -> None:
     """Unlock and close: a child that was forked meanwhile has the handle too, and would hold the lock on."""
+    from filelock import unlock_descriptor
+
     with contextlib.suppress(OSError):
         check_own(os.fstat(handle))
         os.ftruncate(handle, 0)
     with contextlib.suppress(OSError):
-        if sys.platform != "win32":
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_UN)
+        unlock_descriptor(handle)
     os.close(handle)
 
 
@@ -187,7 +191,7 @@ def _sign(handle: int) -> None:
     with contextlib.suppress(OSError):
         check_own(os.fstat(handle))
         os.ftruncate(handle, 0)
-        os.lseek(handle, 0, os.SEEK_SET)
+        os.lseek(handle, _NOTE_AT, os.SEEK_SET)
         os.write(handle, f"{os.getpid()} {_host()}\n".encode("ascii", "replace"))
         if hasattr(os, "fchmod"):
             os.fchmod(handle, os.fstat(handle).st_mode & 0o777 | 0o444)
@@ -199,7 +203,7 @@ def _host() -> str:
 
 def _read_holder(handle: int) -> tuple[int, str] | None:
     with contextlib.suppress(OSError):
-        os.lseek(handle, 0, os.SEEK_SET)
+        os.lseek(handle, _NOTE_AT, os.SEEK_SET)
         found = _HOLDER.fullmatch(os.read(handle, 300).decode("ascii", "replace"))
         return (int(found[1]), found[2]) if found else None
     return None

@@ -29,8 +29,8 @@ def words(text) -> tuple[str, ...]:
 FLOORS = tuple(
     words(line)
     for line in """
-        errors synonyms whole schema metrics record request recipe hacks card datasets names safe_open locks files show
-        hookspecs discovery isolation probing loading images noise law curves process
+        errors synonyms whole schema metrics record request recipe hacks card datasets names safe_open locks files show units
+        hookspecs discovery isolation probing loading images noise law plots process deadlines http
         registry losses
         ledger data
         hub models catalogue
@@ -42,7 +42,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = words(
     """
     errors synonyms whole schema metrics record request recipe hacks card datasets names safe_open locks files
-    hookspecs discovery isolation probing loading registry ledger hub catalogue show
+    hookspecs discovery isolation probing loading deadlines http registry ledger hub catalogue show
     """
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
@@ -65,7 +65,7 @@ PUBLIC_FACE = (
     "genzoo.training.players",
 )
 
-MODULE_LINES, FUNCTION_LINES = 250, 40
+MODULE_LINES, FUNCTION_LINES, DEPTH = 250, 40, 3
 BY_NAME = {  # who may import a module by a text: the bridge, lazy doors, and what a plugin's hooks name
     "genzoo",
     "genzoo.card",
@@ -436,6 +436,53 @@ def test_functions_stay_small():
     assert {name: size for name, size in sizes.items() if size > FUNCTION_LINES} == {}
     assert statistics.median(sizes.values()) <= 7
     assert statistics.quantiles(sizes.values(), n=10)[-1] < 30
+
+
+NESTING = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+APART = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)  # counted for themselves
+
+
+def nesting(node) -> int:
+    """Return how many control structures lie inside each other in a function; an elif is none of its own."""
+    deepest = 0
+    for name, children in ast.iter_fields(node):
+        inner = children if isinstance(children, list) else [children]
+        for child in inner:
+            if not isinstance(child, ast.AST) or isinstance(child, APART):
+                continue
+            chained = isinstance(node, ast.If) and name == "orelse" and isinstance(child, ast.If)
+            own = isinstance(child, NESTING) and not (chained and len(inner) == 1)
+            deepest = max(deepest, own + nesting(child))
+    return deepest
+
+
+def too_deep(sources) -> dict[str, int]:
+    """Return the functions that nest deeper than DEPTH, and how deep."""
+    found = {f"{s.name}.{f.name}": nesting(f) for s in sources for f in s.functions()}
+    return {name: depth for name, depth in found.items() if depth > DEPTH}
+
+
+def test_control_structures_are_nested_three_deep_at_most():
+    assert too_deep(EVERYTHING) == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "depth"),
+    [
+        ("for a in b:\n while c:\n  with d:\n   if e:\n    f()", 4),
+        ("try:\n f()\nexcept E:\n for a in b:\n  if c:\n   with d: f()", 4),
+        ("match a:\n case 1:\n  if b:\n   for c in d:\n    try: f()\n    finally: g()", 4),
+        ("async with a:\n async for b in c:\n  if d: f()", 3),
+        ("for a in b:\n if c: f()\n elif d: g()\n elif e: h()\n else:\n  with i: j()", 3),
+        ("if a: f()\nelse:\n if b: g()\n for c in d: h()", 2),
+        ("for a in b:\n with c:\n  def g():\n   for d in e:\n    if f: h()", 2),
+        ("return [a for b in c for d in e if f if g if h]", 0),
+    ],
+)
+def test_nesting_is_counted(body, depth):
+    source = planted(f"async def f():\n{textwrap.indent(body, ' ')}")
+    assert nesting(next(source.functions())) == depth
+    assert too_deep([source]) == ({"genzoo.planted.f": depth} if depth > DEPTH else {})
 
 
 def test_lines_of_code_are_counted_without_words():

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock, Timeout
 from strangers import as_nobody
 
 from genzoo import files, locks
@@ -74,6 +75,21 @@ def test_waiting_is_told_after_two_seconds_and_ends_with_the_holder(tmp_path, ho
     timer.join()
     assert capsys.readouterr().err.count("waiting for") == 1
     assert (tmp_path / "l").read_bytes() == b""
+
+
+def test_other_programs_that_use_filelock_are_kept_out(tmp_path):
+    """As `huggingface_hub` is, which locks its own cache with the class FileLock."""
+    path = tmp_path / "l"
+    theirs = FileLock(path)
+    with files.locked(path), pytest.raises(Timeout):
+        theirs.acquire(timeout=0)
+    with theirs, pytest.raises(StorageError, match="is locked by"), files.locked(path, 0):
+        pass
+
+
+def test_the_library_is_loaded_when_a_lock_is_taken():
+    code = "import sys, genzoo.files; sys.exit('filelock' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_short_wait_is_silent(tmp_path, capsys):

@@ -139,19 +139,18 @@ def arithmetic_command(
         model, [concept.z for concept in added], [concept.z for concept in taken], noise=noise, seed=start
     )
     save_picture(picture(result, [concept.samples for concept in (*added, *taken)], len(taken)), path)
-    first, *rest = added
-    formula = (
-        first.words
-        + "".join(f" - {concept.words}" for concept in taken)
-        + "".join(f" + {concept.words}" for concept in rest)
-    )
+    formula = f"{_formula(added, taken)} by {card.name}"
     note(
         safe_text(
-            f"{path}: {formula} by {card.name}, amid noise of ± {noise:g}, and the same over pixels; "
-            f"seed {start}",
-            1500,
+            f"{path}: {formula}, amid noise of ± {noise:g}, and the same over pixels; seed {start}", 1500
         )
     )
+
+
+def _formula(added: Sequence[Concept], taken: Sequence[Concept]) -> str:
+    first, *rest = added
+    minus = "".join(f" - {concept.words}" for concept in taken)
+    return first.words + minus + "".join(f" + {concept.words}" for concept in rest)
 
 
 def _named(

@@ -5,13 +5,13 @@ each row of the picture.
 from __future__ import annotations
 
 import math
-import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from genzoo.cli.exploring import drawn, loaded, out_option, several, target
 from genzoo.cli.options import (
-    FRESH_SEEDS,
     command,
     data_option,
     device_option,
@@ -19,10 +19,9 @@ from genzoo.cli.options import (
     json_option,
     name_argument,
     seed_option,
-    settled,
 )
 from genzoo.cli.output import Progress, note, say_json, say_table
-from genzoo.cli.pictures import check_animation, check_file, check_grid, check_in_order, free_file
+from genzoo.cli.pictures import check_animation, check_file, check_grid, check_in_order
 from genzoo.errors import ArgumentError, safe_text
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ _READABLE = click.Path(exists=True, dir_okay=False)
     help="How many images, one in each row.",
 )
 @seed_option
-@click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-completion.png.")
+@out_option("completion")
 @click.option(
     "--animate", type=click.Path(), metavar="GIF", help="Also show how they are drawn, pixel by pixel."
 )
@@ -80,8 +79,6 @@ def complete_command(
     In each row: what is kept, the completions, and the image itself. Printed are log-probabilities of what
     was drawn, in nats.
     """
-    from genzoo import zoo
-
     if keep and mask:
         raise click.UsageError(
             "--keep and --mask both say what is kept; give one of them", click.get_current_context()
@@ -90,37 +87,42 @@ def complete_command(
     card = entry.card
     check_in_order(card, "draws images whole and cannot complete one")
     check_grid(rows * (n + 2))
-    if animate is not None:
-        check_animation(rows * (n + 2))
-    path = check_file(out) if out is not None else free_file(f"{card.name}-completion")
-    film = check_file(animate, "GIF") if animate is not None else None
-    start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
-    with Progress(card.name) as progress:
-        model: Any = zoo.load(entry, device=device, progress=progress)
+    path = target(out, card, "completion")
+    film = _film(animate, rows * (n + 2))
+    start = drawn(seed)
+    model = loaded(entry, device)
     from genzoo.evaluation import certificate_of
     from genzoo.evaluation.scoring import some_images
     from genzoo.explore.completion import completions
-    from genzoo.images import save_animation, save_grid
 
-    settled()
     kept, words = _kept(model, keep or "top", mask)
     images, where = some_images(model, card, data, rows, start)
     with Progress(card.name, "pixels") as progress:
         done = completions(model, images, kept, n, start, progress)
-    save_grid(done.rows.flatten(0, 1), path, columns=n + 2)
-    if film is not None:
-        save_animation((frame.flatten(0, 1) for frame in done.frames()), film, columns=n + 2)
-    count = f"{len(images):,} image{'s' * (len(images) != 1)} of {where}"
-    note(
-        safe_text(
-            f"{path}: {count}, {words} kept, {n:,} completion{'s' * (n != 1)} each by {card.name}, seed "
-            f"{start}",
-            1000,
-        )
-    )
+    _save(done, path, film)
+    count = f"{several(len(images), 'image')} of {where}"
+    each = f"{several(n, 'completion')} each by {card.name}"
+    note(safe_text(f"{path}: {count}, {words} kept, {each}, seed {start}", 1000))
     with Progress(card.name, "laws") as progress:
         certificate_of(model, progress)  # a number that is no likelihood is not printed
     tell(done, as_json)
+
+
+def _save(done: Completions, path: Path, film: Path | None) -> None:
+    from genzoo.images import save_animation, save_grid
+
+    columns = done.rows.shape[1]
+    save_grid(done.rows.flatten(0, 1), path, columns=columns)
+    if film is not None:
+        save_animation((frame.flatten(0, 1) for frame in done.frames()), film, columns=columns)
+
+
+def _film(animate: str | None, count: int) -> Path | None:
+    """Return the path of the animation of `count` images, if one is wanted, checked before any work."""
+    if animate is None:
+        return None
+    check_animation(count)
+    return check_file(animate, "GIF")
 
 
 def _kept(model: Any, keep: str, mask: str | None) -> tuple[Tensor, str]:

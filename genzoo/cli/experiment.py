@@ -75,7 +75,10 @@ def experiment_command(
     folder = Path(out or Path("runs") / Path(source).stem)
     from genzoo.experiments import report, saturation
     from genzoo.experiments.cells import play_all
+    from genzoo.plots import check_plots
 
+    if experiment.figure == "saturation":
+        check_plots()
     settled()
     tell = None if quiet else lambda words: note(safe_text(words))
     results, written = [], []

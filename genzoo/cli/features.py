@@ -65,27 +65,23 @@ def features_command(
     with Progress(card.name, "images") as progress:
         rows = [features(model, side, progress) for side in sides]
     if probe and rows[0].numel() > LONG:
-        note(
-            f"fitting a linear classifier to {len(rows[0]):,} x {rows[0].shape[1]:,} features, which "
-            "takes a while"
-        )
+        size = f"{len(rows[0]):,} x {rows[0].shape[1]:,}"
+        note(f"fitting a linear classifier to {size} features, which takes a while")
     records = [_probed(card, kind, sides, rows)] if probe else []
     arrays = _arrays(sides, rows)
     write(path, arrays)
-    count, size = arrays["features"].shape
+    count, width = arrays["features"].shape
     if as_json:
-        about = {
-            "name": card.name,
-            "file": str(path),
-            "features": kind,
-            "shape": [count, size],
-            "data": sides[0].name,
-        }
-        say_json({**about, "labels": "labels" in arrays, "records": [record.as_dict() for record in records]})
-    for record in [] if as_json else records:
-        say(safe_text(record, 1000))
+        about = {"name": card.name, "file": str(path), "features": kind, "shape": [count, width]}
+        found = {"labels": "labels" in arrays, "records": [record.as_dict() for record in records]}
+        say_json({**about, "data": sides[0].name, **found})
+    else:
+        for record in records:
+            say(safe_text(record, 1000))
     guess = f"; always saying the commonest label is right for {_commonest(sides):.3g}" if probe else ""
-    which = f"{count:,} x {size:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
+    which = (
+        f"{count:,} x {width:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
+    )
     note(safe_text(f"{path}: {which}{', with labels' if 'labels' in arrays else ''}{guess}", 1000))
 
 

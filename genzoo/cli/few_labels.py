@@ -91,9 +91,11 @@ def few_labels_command(
     """
     chosen = _chosen(names)
     cards = [known.card for known in chosen]
+    from genzoo.plots import Plot, check_plots
+
+    check_plots()
     path = check_file(out) if out is not None else free_file(f"{cards[0].name}-few-labels")
     entries = _entries(chosen, _source(cards, data), device)
-    from genzoo.curves import save_plot
     from genzoo.evaluation.classifier import Protocol
     from genzoo.evaluation.few_labels import curves, few_labels
 
@@ -101,14 +103,12 @@ def few_labels_command(
     with Progress("few labels", "steps") as progress:
         found = few_labels(entries, counts, seeds, n, Protocol(steps=steps), progress)
     where = f"{found.n:,} test images of {found.test[0]}"
-    save_plot(
-        curves(found),
-        path,
-        title=f"Few labels: {found.test[0]}",
+    Plot(
+        panels={"accuracy, %": curves(found)},
         x_label="labelled images",
-        y_label=f"accuracy on {found.n:,} test images, %; mean and standard error over {found.seeds} seeds",
+        title=f"Accuracy on {where}, mean ± standard error over {found.seeds} seeds",
         log_x=True,
-    )
+    ).save(path)
     if as_json:
         say_json(found.as_dicts())
     else:

@@ -52,14 +52,7 @@ def interpolate_command(
     """
     entry = find(name)
     card = entry.card
-    if (first is None) != (last is None):
-        raise click.UsageError(
-            "--from and --to go together: the two ends of a walk", click.get_current_context()
-        )
-    if first is not None and (n is not None or seed is not None):
-        raise click.UsageError(
-            "--from and --to are the one walk: leave out -n and --seed", click.get_current_context()
-        )
+    _check_ends(first, last, chosen=n is not None or seed is not None)
     walks = n if n is not None else WALKS
     check_grid(walks * steps)
     if first is None:
@@ -69,25 +62,24 @@ def interpolate_command(
     model = loaded(entry, device)
     if first is not None:
         _between(model, first, str(last), steps, path)
-        note(
-            safe_text(
-                f"{path}: a walk of {steps} steps through the latent space of {card.name} from {first} "
-                f"to {last}",
-                1000,
-            )
-        )
+        where = f"the latent space of {card.name} from {first} to {last}"
+        note(safe_text(f"{path}: a walk of {steps} steps through {where}", 1000))
         return
     from genzoo.explore.interpolation import interpolate
     from genzoo.images import save_grid
 
     save_grid(interpolate(model, walks, steps, start).flatten(0, 1), path, columns=steps)
-    note(
-        safe_text(
-            f"{path}: {several(walks, 'walk')} of {steps} steps through the latent space of {card.name}, "
-            f"seed {start}",
-            1000,
-        )
-    )
+    where = f"the latent space of {card.name}, seed {start}"
+    note(safe_text(f"{path}: {several(walks, 'walk')} of {steps} steps through {where}", 1000))
+
+
+def _check_ends(first: str | None, last: str | None, *, chosen: bool) -> None:
+    """Raise UsageError unless both ends are given or none; given ends leave nothing to be `chosen`."""
+    context = click.get_current_context()
+    if (first is None) != (last is None):
+        raise click.UsageError("--from and --to go together: the two ends of a walk", context)
+    if first is not None and chosen:
+        raise click.UsageError("--from and --to are the one walk: leave out -n and --seed", context)
 
 
 def _between(model: Any, first: str, last: str, steps: int, path: Any) -> None:

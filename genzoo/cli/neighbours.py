@@ -118,18 +118,15 @@ def neighbours_command(
             ["SAMPLE", "NEAREST"],
             [[row, ", ".join(_words(near) for near in _near(search, row))] for row in range(n)],
         )
-    pool = (
-        f"{len(search.train):,} training images of "
-        f"{search.train.name}{' and their mirror images' if search.mirrored else ''}"
-    )
-    usual = (
-        f"{several(search.held_out, 'held-out image is', 'held-out images are')} {search.usual:.4g} "
-        "from theirs (median)"
-    )
-    what = (
-        f"{several(n, 'sample')} of {card.name}, seed {start}, beside the nearest of {pool} by {search.space}"
-    )
-    note(safe_text(f"{path}: {what}; {usual}", 1500))
+    note(safe_text(f"{path}: {several(n, 'sample')} of {card.name}, seed {start}, {_beside(search)}", 1500))
+
+
+def _beside(search: Any) -> str:
+    """Return in words beside what the samples stand, and how far images that are not copied are from it."""
+    mirrored = " and their mirror images" if search.mirrored else ""
+    pool = f"{len(search.train):,} training images of {search.train.name}{mirrored}"
+    usual = f"{several(search.held_out, 'held-out image is', 'held-out images are')} {search.usual:.4g}"
+    return f"beside the nearest of {pool} by {search.space}; {usual} from theirs (median)"
 
 
 def _search(

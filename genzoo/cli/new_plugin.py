@@ -123,13 +123,7 @@ def check_free(name: str) -> str:
     """
     check_name(name)
     words = words_of(name)
-    taken = any(keyword.iskeyword(words[key]) for key in ("module", "class_name"))
-    if taken or not name[0].isalpha():
-        why = "is a word of Python's own" if taken else "does not begin with a letter"
-        raise ArgumentError(
-            f"the name {name!r} {why}, and the package has a module and a class of that name",
-            f"for example my-{name}",
-        )
+    _check_words(name, words)
     owner = next(
         (
             owner
@@ -161,6 +155,17 @@ def check_free(name: str) -> str:
             f"a package {words['package']!r} can be imported already", "choose another name, or uninstall it"
         )
     return name
+
+
+def _check_words(name: str, words: Mapping[str, str]) -> None:
+    """Raise ArgumentError unless Python takes the names of the module and the class."""
+    taken = any(keyword.iskeyword(words[key]) for key in ("module", "class_name"))
+    if taken or not name[0].isalpha():
+        why = "is a word of Python's own" if taken else "does not begin with a letter"
+        raise ArgumentError(
+            f"the name {name!r} {why}, and the package has a module and a class of that name",
+            f"for example my-{name}",
+        )
 
 
 def words_of(name: str) -> dict[str, str]:

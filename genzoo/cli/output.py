@@ -24,6 +24,7 @@ import click
 from genzoo.errors import StorageError, safe_lines, safe_text
 from genzoo.show import Bar, unfiltered
 from genzoo.show import is_terminal as _is_terminal
+from genzoo.units import human_time
 
 PATIENCE = 2.0  # seconds before a bar appears
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
@@ -140,14 +141,6 @@ def human_size(count: int) -> str:
         return f"{count} bytes"
     power = min((len(str(count)) - 1) // 3, 4)
     return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
-
-
-def human_time(seconds: float) -> str:
-    """Return a length of time in words: 8 s, 3 min, 1 h 05 min."""
-    if seconds < 99.5:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 class Progress:

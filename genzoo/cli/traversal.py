@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from genzoo.cli.exploring import drawn, loaded, out_option, read_numbers, several, target
@@ -70,19 +72,22 @@ def traverse_command(
 
     check_latent_model(model)
     rows = check_dimensions(dimensions or None, model.latent_size)
-    points = (
-        model.sample_latents(starts, start)
-        if image is None
-        else codes(model, read_image(image, model.image_shape))
-    )
+    if image is None:
+        points = model.sample_latents(starts, start)
+        whence = f"{several(starts, 'point')} of the prior, seed {start}"
+    else:
+        points = codes(model, read_image(image, model.image_shape))
+        whence = f"the code of {image}"
     # (starts · rows, n, C, H, W)
     images = torch.cat([traverse(model, rows, n, point, span) for point in points])
     save_grid(images.flatten(0, 1), path, columns=n)
-    ends = "from the 5 % to the 95 % quantile of the prior" if span is None else f"from {-span:g} to {span:g}"
-    whence = (
-        f"the code of {image}"
-        if image is not None
-        else f"{several(starts, 'point')} of the prior, seed {start}"
-    )
-    which = f"latent{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}"
-    note(safe_text(f"{path}: {which} of {card.name}, {ends} in {n} steps, departing from {whence}", 1000))
+    what = f"{_which(rows)} of {card.name}, {_ends(span)} in {n} steps"
+    note(safe_text(f"{path}: {what}, departing from {whence}", 1000))
+
+
+def _which(rows: Sequence[int]) -> str:
+    return f"latent{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}"
+
+
+def _ends(span: float | None) -> str:
+    return "from the 5 % to the 95 % quantile of the prior" if span is None else f"from {-span:g} to {span:g}"

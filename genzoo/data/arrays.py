@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -13,14 +12,13 @@ from torch import Tensor
 from genzoo.data.cache import Loaded, cached, key_of
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_arrays
-from genzoo.data.decode import Shape, decoder, fit
+from genzoo.data.decode import decoder, fit
 from genzoo.data.depth import VARIABLE, asked_bits, bits_of
 from genzoo.data.notes import note
 from genzoo.data.pool import Progress, decode_all
+from genzoo.data.types import Array, Shape
 from genzoo.errors import ArgumentError, DataError
 from genzoo.images import as_tensor, check_images, quantise
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 BLOCK = 4096  # images converted at a time: floats take four times the room
 DARK = 32  # of 255: a whole set that stays below it is nearly black

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import PIL
@@ -29,11 +29,10 @@ from genzoo.data.decode import UNREADABLE, VERSION, openers
 from genzoo.data.memory import check_memory
 from genzoo.data.notes import note
 from genzoo.data.sealed import own_folder, read_sealed, sweep, write_sealed
+from genzoo.data.types import Array, Shape
 from genzoo.errors import StorageError
 from genzoo.files import cache_dir
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Shape: TypeAlias = "tuple[int, int, int]"
 Loaded: TypeAlias = "tuple[Frames, Sequence[int], Mapping[str, int]]"
 
 LIBRARIES = ("jpg", "libjpeg_turbo", "zlib", "webp", "libtiff", "avif", "jpg_2000")

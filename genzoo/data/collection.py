@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from genzoo.data.labels import check_names, read_labels
+from genzoo.data.types import Array
 from genzoo.errors import ArgumentError
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
 Indices: TypeAlias = "slice | Sequence[int] | Array | Tensor"
 
 

@@ -12,15 +12,14 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from genzoo.data.decode import recognised
 from genzoo.data.pool import in_parallel
+from genzoo.data.types import Array
 from genzoo.safe_open import open_to_read
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 BLOCK = 1 << 20  # bytes read at a time
 HEAD = 4096  # bytes read of a file that is no image: a film or an archive among the images is not read whole

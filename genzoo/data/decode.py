@@ -12,7 +12,6 @@ import io
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 import PIL
@@ -21,11 +20,9 @@ from PIL import Image, UnidentifiedImageError, features
 from genzoo.data.depth import STRIP, Scale, scaled
 from genzoo.data.formats import FORMATS, HEAD, OPTIONAL, SUFFIXES, foreign, is_raw, reason
 from genzoo.data.memory import PICTURES, available, short_of_memory, size_words
+from genzoo.data.types import Array, Shape
 from genzoo.errors import DataError, GenzooError
 from genzoo.safe_open import check_regular
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
-Shape: TypeAlias = "tuple[int, int, int]"
 
 VERSION = 3  # of everything in this module: part of the cache's key
 UNREADABLE = "unreadable"

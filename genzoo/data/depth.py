@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 
+from genzoo.data.types import Array
 from genzoo.errors import ArgumentError
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 VARIABLE = "GENZOO_BITS"
 BITS = (8, 10, 12, 14, 16)  # those that sensors have

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from genzoo.data import idx
 from genzoo.data.cache import Decoded, Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.contents import digest_files
-from genzoo.data.decode import Shape, Skip, decode, decoder
+from genzoo.data.decode import Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.formats import FORMATS, LEFT_BEHIND
 from genzoo.data.layout import SPLITS, Layout, check, layout_of
@@ -23,9 +23,8 @@ from genzoo.data.notes import note
 from genzoo.data.pool import Progress, decode_all
 from genzoo.data.splits import fractions, nothing_held_out, split_mask
 from genzoo.data.survey import PAGES, Stacks, Survey, survey
+from genzoo.data.types import Array, Shape
 from genzoo.errors import DataError
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 DEFAULT: Shape = (3, 64, 64)
 FACTS = {"source": "a folder of images", "terms": "those of the images"}
@@ -269,32 +268,36 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Yield relative path (with /) and status of every file that is not hidden; links are followed, but no
     folder twice.
     """
-    seen = set()
+    seen: set[tuple[int, int]] = set()
     todo = [""]
     while todo:
-        inside = todo.pop()
-        try:
-            here = os.stat(folder / inside)
-            if (here.st_dev, here.st_ino) in seen:
-                continue
-            seen.add((here.st_dev, here.st_ino))
-            entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
-        except OSError as error:
-            if not inside:
-                raise DataError(
-                    f"the folder {folder} cannot be read: {error.strerror}", "check its permissions"
-                ) from error
-            note(f"{folder / inside} cannot be read: {error.strerror}")
-            continue
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower() in LEFT_BEHIND:
-                continue
-            path = f"{inside}/{entry.name}" if inside else entry.name
-            try:
-                status = entry.stat()
-            except OSError:
-                continue  # a link to nowhere
+        for path, status in _listed(folder, todo.pop(), seen):
             if stat.S_ISDIR(status.st_mode):
                 todo.append(path)
             else:
                 yield path, status
+
+
+def _listed(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield relative path and status of what lies in `inside`, unless that folder is among those `seen`."""
+    try:
+        here = os.stat(folder / inside)
+        if (here.st_dev, here.st_ino) in seen:
+            return
+        seen.add((here.st_dev, here.st_ino))
+        entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
+    except OSError as error:
+        if not inside:
+            raise DataError(
+                f"the folder {folder} cannot be read: {error.strerror}", "check its permissions"
+            ) from error
+        note(f"{folder / inside} cannot be read: {error.strerror}")
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name.lower() in LEFT_BEHIND:
+            continue
+        try:
+            status = entry.stat()
+        except OSError:
+            continue  # a link to nowhere
+        yield f"{inside}/{entry.name}" if inside else entry.name, status

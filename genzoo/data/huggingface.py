@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
@@ -14,13 +15,14 @@ from typing import Any
 from genzoo.data import npz
 from genzoo.data.cache import Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
-from genzoo.data.decode import Shape, Skip, decode, decoder
+from genzoo.data.decode import Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.labels import usable_labels
 from genzoo.data.notes import note
 from genzoo.data.pool import Progress, decode_all, in_parallel
 from genzoo.data.splits import FIT, hold_out, published
 from genzoo.data.survey import survey
+from genzoo.data.types import Shape
 from genzoo.errors import DataError, suggest
 
 FORM = "hf:owner/dataset, hf:owner/dataset:split or hf:owner/dataset:split:column"
@@ -107,41 +109,15 @@ def _images(
     table: Any, spec: str, column: str, shape: Shape | None, cache: bool, progress: Progress | None
 ) -> tuple[Images, list[str]]:
     """Return the images of a table, and the sha256 of each as it was given."""
-    library = _library()
-    pictures = [name for name, feature in table.features.items() if isinstance(feature, library.Image)]
-    if not pictures or (column and column not in pictures):
-        named = f"{column!r} of images" if column else "of images"
-        raise DataError(f"{spec} has no column {named}", f"columns: {', '.join(table.features)}")
-    chosen = column or pictures[0]
+    chosen = _column(table, spec, column)
     # we decode ourselves, with our list of formats
-    cells = table.cast_column(chosen, library.Image(decode=False))[chosen]
+    cells = table.cast_column(chosen, _library().Image(decode=False))[chosen]
     if not len(cells):
         raise DataError(f"{spec} holds no images")
     home = _home(spec)
-    contents = [""] * len(cells)
-
-    def read(row: int) -> None:
-        with contextlib.suppress(Skip):
-            contents[row] = hashlib.sha256(_content(cells[row], home)).hexdigest()
-
-    in_parallel(len(cells), read, f"reading {spec}")
+    contents = _digests(cells, home, spec)
     target = shape or npz.native(_first(cells, home, spec), spec)
-
-    def make() -> Loaded:
-        seen = survey(len(cells), lambda row: _content(cells[row], home), spec, every_page=False)
-
-        def load(row: int) -> Any:
-            return decode(_content(cells[row], home), target, seen.scale)
-
-        frames, rows, skipped = decode_all(len(cells), load, target, spec, progress)
-        if not rows:
-            raise DataError(f"{spec} holds no readable image; {skipped_text(skipped)}")
-        if skipped:
-            note(f"{spec}: {skipped_text(skipped)}")
-        for line in seen.notes:
-            note(f"{spec}: {line}")
-        return frames, rows, skipped
-
+    make = functools.partial(_decoded, cells, home, spec, target, progress)
     key = key_of("hf", target, tuple(contents), asked_bits()) if cache else None
     decoded = cached(key, make, spec, place_of("hf", spec, chosen, target))
     labels, names = _labels(table, decoded.rows, spec)
@@ -159,6 +135,45 @@ def _images(
         skipped=decoded.skipped,
     )
     return images, [contents[row] for row in decoded.rows]
+
+
+def _column(table: Any, spec: str, column: str) -> str:
+    """Return `column`, or the first column of images; DataError if there is none."""
+    kind = _library().Image
+    pictures = [name for name, feature in table.features.items() if isinstance(feature, kind)]
+    if not pictures or (column and column not in pictures):
+        named = f"{column!r} of images" if column else "of images"
+        raise DataError(f"{spec} has no column {named}", f"columns: {', '.join(table.features)}")
+    return column or pictures[0]
+
+
+def _digests(cells: Any, home: Path | None, spec: str) -> list[str]:
+    """Return the sha256 of each image as it was given, "" where there is none."""
+    contents = [""] * len(cells)
+
+    def read(row: int) -> None:
+        with contextlib.suppress(Skip):
+            contents[row] = hashlib.sha256(_content(cells[row], home)).hexdigest()
+
+    in_parallel(len(cells), read, f"reading {spec}")
+    return contents
+
+
+def _decoded(cells: Any, home: Path | None, spec: str, target: Shape, progress: Progress | None) -> Loaded:
+    """Decode all images; DataError if none can be read."""
+    seen = survey(len(cells), lambda row: _content(cells[row], home), spec, every_page=False)
+
+    def load(row: int) -> Any:
+        return decode(_content(cells[row], home), target, seen.scale)
+
+    frames, rows, skipped = decode_all(len(cells), load, target, spec, progress)
+    if not rows:
+        raise DataError(f"{spec} holds no readable image; {skipped_text(skipped)}")
+    if skipped:
+        note(f"{spec}: {skipped_text(skipped)}")
+    for line in seen.notes:
+        note(f"{spec}: {line}")
+    return frames, rows, skipped
 
 
 def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str, ...]]:

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from genzoo.data.collection import Images
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
+from genzoo.data.types import Array
 
 _BLOCK = 1 << 24  # bytes of pixels hashed at a time: what is not contiguous is never copied as a whole
 

@@ -12,18 +12,17 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO
 
 import numpy as np
 
 from genzoo.data.collection import Images
 from genzoo.data.memory import check_memory, short_of_memory
 from genzoo.data.splits import check_split, last_of
+from genzoo.data.types import Array
 from genzoo.datasets import IDX_FILES
 from genzoo.errors import DataError
 from genzoo.files import open_to_read
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 PARTS = {"train": "train", "valid": "train", "fit": "train", "test": "t10k"}
 BLOCK = 1 << 20  # bytes unpacked at a time

@@ -5,15 +5,13 @@ classes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
 
 import numpy as np
 from torch import Tensor
 
 from genzoo.data.notes import note
+from genzoo.data.types import Array
 from genzoo.errors import ArgumentError
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 MOST = 2**31 - 1  # no set has so many classes: a label above is a date, a price or an identifier
 MUST = "labels must be one whole number or one text per image"

@@ -8,15 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any, TypeAlias
 
 import numpy as np
 
 from genzoo.data.formats import SUFFIXES
 from genzoo.data.labels import class_order
 from genzoo.data.splits import FIT, check_split
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
+from genzoo.data.types import Array
 
 SPLITS = ("test", "valid", "train")  # the order in which they lie in memory
 WORDS: Mapping[str, str] = MappingProxyType(

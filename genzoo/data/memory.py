@@ -120,16 +120,20 @@ def _groups() -> Iterator[int]:
             _, kinds, inside = line.split(":", 2)
             if kinds and "memory" not in kinds.split(","):
                 continue
-            root = CGROUPS / "memory" if kinds else CGROUPS
-            path = root / inside.lstrip("/")
-            for folder in (path, *(parent for parent in path.parents if parent.is_relative_to(root))):
-                left = (
-                    _left(folder, "limit_in_bytes", "usage_in_bytes")
-                    if kinds
-                    else _left(folder, "max", "current")
-                )
-                if left is not None:
-                    yield left
+            yield from _limits(kinds, inside)
+
+
+def _limits(kinds: str, inside: str) -> Iterator[int]:
+    """Yield what is left in the control group `inside` and in those above it; `kinds` is empty in version
+    2.
+    """
+    root = CGROUPS / "memory" if kinds else CGROUPS
+    files = ("limit_in_bytes", "usage_in_bytes") if kinds else ("max", "current")
+    path = root / inside.lstrip("/")
+    for folder in (path, *(parent for parent in path.parents if parent.is_relative_to(root))):
+        left = _left(folder, *files)
+        if left is not None:
+            yield left
 
 
 def _left(folder: Path, most: str, used: str) -> int | None:

@@ -18,7 +18,6 @@ import tarfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -28,14 +27,12 @@ from genzoo.data.binary import binarised
 from genzoo.data.cache import Loaded, cached, kept_frames, key_of, place_of
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_arrays
-from genzoo.data.decode import Shape
 from genzoo.data.pool import Progress
 from genzoo.data.remote import fetch
 from genzoo.data.splits import FIT, check_split, hold_out, last_of, range_keys
+from genzoo.data.types import Array, Shape
 from genzoo.datasets import FRAMES, NAMES
 from genzoo.errors import DataError
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 CIFAR_VALID = 5000  # the last of the training images
 CIFAR_TEST = 1000  # images that are lossless everywhere; see the note of cifar10
@@ -84,7 +81,9 @@ def open_named(
         path = Path(__file__).with_name("digits.npz") if name == "digits" else _local(known.files[0])
         if path is None:
             raise _homeless(name)
-        images = npz.open_npz(path, shape, split, held_out, cache, progress, name, _KEYS[known.grouped])
+        images = npz.open_npz(
+            path, shape, split, held_out, cache=cache, progress=progress, name=name, keys=_KEYS[known.grouped]
+        )
     classes = () if images.labels is None else known.classes or images.class_names
     return images.replace(name=name, facts={**images.facts, **known.facts}, class_names=classes)
 

@@ -22,40 +22,25 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from genzoo.data.arrays import conform, standard
+from genzoo.data.arrays import conform
 from genzoo.data.cache import Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.contents import digest_rows
-from genzoo.data.decode import Shape, Skip, decode, decoder, faults, fit, open_image, room
-from genzoo.data.labels import read_labels, usable_labels
-from genzoo.data.layout import WORDS, check
+from genzoo.data.decode import Skip, decode, decoder, faults, fit, open_image, room
+from genzoo.data.keys import OTHERS, found_parts, meaning, part_of
 from genzoo.data.memory import check_memory, short_of_memory
 from genzoo.data.pool import Progress, decode_all
 from genzoo.data.splits import FIT, SPLITS, check_split, hold_out
-from genzoo.errors import ArgumentError, DataError, GenzooError
+from genzoo.data.types import Array, Shape
+from genzoo.errors import DataError, GenzooError
 from genzoo.safe_open import check_regular
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
 Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
 
-IMAGES = ("images", "image", "imgs", "x", "data", "samples", "arr_0")
-LABELS = ("labels", "label", "y", "targets", "target", "classes", "arr_1")
-OTHERS = {
-    "blocks",
-    "alphabet",
-    "character",
-    "jpeg",
-    "webp",
-    "offsets",
-    "attr",
-    "attr_names",
-    "path",
-    "class_names",
-}
 HEAD = 1 << 16  # bytes of an array's header, at most
 BINARY_SIDE = 28
 TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image
@@ -73,7 +58,7 @@ def read(path: Path) -> dict[str, Array]:
         check_regular(path)  # a pipe would hang
         with zipfile.ZipFile(path) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-            known = [key for key in members if key in OTHERS or _meaning(key)[1] or len(members) == 1]
+            known = [key for key in members if key in OTHERS or meaning(key)[1] or len(members) == 1]
             check_memory(sum(_claim(archive, members[key])[1] for key in known), str(path))
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files if key in known}
@@ -127,6 +112,7 @@ def open_npz(
     shape: Shape | None,
     split: str,
     held_out: float,
+    *,
     cache: bool = True,
     progress: Progress | None = None,
     name: str = "",
@@ -140,98 +126,54 @@ def open_npz(
     """
     arrays = read(path)
     name = name or path.stem
-    try:
+    with _told_with(path):
         if set(SPLITS) <= set(arrays) and all(arrays[part].ndim == 2 for part in SPLITS):
             # these validation images lie apart
             own = "train" if split == FIT else check_split(split, SPLITS, name)
             return conform(_binary(arrays, name, own), shape, cache, progress)
+        parts = found_parts(arrays)
+        if len(parts) > 1:
+            return conform(part_of(arrays, parts, name, split), shape, cache, progress)
         contents = None
-        if parts := found_parts(arrays):
-            found = _part(arrays, parts, name, split)
-            if len(parts) > 1:
-                return conform(found, shape, cache, progress)
+        if parts:
+            found = part_of(arrays, parts, name, split)
         elif {"jpeg", "offsets"} <= set(arrays):
             files = Slices(arrays, "jpeg")
             contents = digest_rows(files)
-            found = _jpeg(
-                arrays,
-                files,
-                name,
-                shape,
-                (tuple(contents), str(path.resolve())) if cache else None,
-                progress,
-            )
+            known = (tuple(contents), str(path.resolve())) if cache else None
+            found = _jpeg(arrays, files, name, shape, known, progress)
         elif {"webp", "offsets"} <= set(arrays):
             found = _mosaic(arrays, name)
         else:
             hint = "numpy.savez(path, images=..., labels=...) names them"
             raise DataError(f"{path} has no array named 'images', but {_names(path)}", hint)
-        together = (
-            keys(arrays)
-            if keys is not None
-            else [str(block) for block in arrays["blocks"]]
-            if "blocks" in arrays
-            else None
-        )
-        part = hold_out(
+        together = _groups(arrays, keys)
+        held = hold_out(
             found, contents if together is None else together, split, held_out, together=together is not None
         )
-        return conform(part, shape, cache, progress)
+        return conform(held, shape, cache, progress)
+
+
+def _groups(arrays: Mapping[str, Array], keys: Keys | None) -> list[str] | None:
+    """Return what each image belongs to, or None: images of one group are held out together."""
+    if keys is not None:
+        return keys(arrays)
+    return [str(block) for block in arrays["blocks"]] if "blocks" in arrays else None
+
+
+@contextlib.contextmanager
+def _told_with(path: Path) -> Iterator[None]:
+    """Name `path` in the errors of the block, and make a DataError of arrays that contradict each other."""
+    try:
+        yield
+    except GenzooError as error:
+        if not isinstance(error, (KeyError, ValueError, IndexError, TypeError)):
+            raise
+        raise type(error)(f"{path}: {error.message}", error.hint) from error
     except (KeyError, ValueError, IndexError, TypeError) as error:
-        if isinstance(error, GenzooError):
-            raise type(error)(f"{path}: {error.message}", error.hint) from error
         raise DataError(
             f"{path} contradicts itself: {error}", "the keys are described in genzoo.data.npz"
         ) from error
-
-
-def found_parts(arrays: Mapping[str, Array]) -> dict[str, tuple[str, str]]:
-    """Return split -> the keys of its images and of its labels ("" for none); a set that is not split has the
-    one split "all".
-
-    Raises:
-        ArgumentError: two arrays that may each be the images, or the labels.
-    """
-    found: dict[tuple[str, str], list[str]] = {}
-    for key in arrays:
-        split, kind = _meaning(key)
-        if kind:
-            found.setdefault((split, kind), []).append(key)
-    if "images" in arrays:  # the name that decides
-        found[("all", "images")] = ["images"]
-    for (_, kind), names in found.items():
-        if len(names) > 1:
-            raise ArgumentError(
-                f"{' and '.join(names)} may each be the {kind}", f"keep one of them, under the name {kind!r}"
-            )
-    keys = {place: names[0] for place, names in found.items()}
-    if "images" in arrays:
-        return {"all": ("images", keys.get(("all", "labels"), ""))}
-    parts = {
-        split: (key, keys.get((split, "labels"), ""))
-        for (split, kind), key in keys.items()
-        if kind == "images"
-    }
-    named = {split: part for split, part in parts.items() if split != "all"}
-    if "train" in named and len(named) > 1:
-        return named
-    if len(parts) == 1:
-        return {"all": next(iter(parts.values()))}
-    if len(arrays) == 1 and not keys:
-        key, array = next(iter(arrays.items()))
-        return {"all": (key, "")} if array.ndim in (3, 4) else {}
-    return {}
-
-
-def _meaning(key: str) -> tuple[str, str]:
-    """Return the split ("all" for none) and the kind of what people keep under `key`: "images", "labels", or
-    "" for neither.
-    """
-    words = key.lower().split("_")
-    splits = [WORDS[word] for word in words if word in WORDS]
-    what = "_".join(word for word in words if word not in WORDS)
-    kind = "labels" if what in LABELS else "images" if what in IMAGES or (splits and not what) else ""
-    return splits[0] if splits else "all", kind if len(splits) < 2 else ""
 
 
 def _names(path: Path) -> str:
@@ -254,55 +196,6 @@ def _words(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
     ):
         return f"{name} {_claim(archive, member)[0]}"
     return name
-
-
-def _part(arrays: Mapping[str, Array], parts: Mapping[str, tuple[str, str]], name: str, split: str) -> Images:
-    """Return the images of a split, of all where the set is not split; classes are those of the whole
-    file.
-    """
-    chosen = check(split, parts, name) if len(parts) > 1 else next(iter(parts))
-    key = parts[chosen][0]
-    labels, names, why = _labels(arrays, parts, chosen)
-    return Images(
-        pixels=standard(arrays[key], key, last=True),
-        name=name,
-        split=chosen,
-        labels=labels,
-        class_names=names,
-        facts={"labels": why} if why else {},
-    )
-
-
-def _labels(
-    arrays: Mapping[str, Array], parts: Mapping[str, tuple[str, str]], chosen: str
-) -> tuple[Array | None, tuple[str, ...], str]:
-    """Return the labels of the split `chosen` and the names of the classes, or None, () and why the labels
-    cannot be used.
-    """
-    # Omniglot: a class is a character of an alphabet
-    if {"alphabet", "character"} <= set(arrays) and chosen == "all":
-        pairs = zip(arrays["alphabet"], arrays["character"], strict=True)
-        return *read_labels(
-            [f"{alphabet}/{character}" for alphabet, character in pairs], len(arrays["alphabet"])
-        ), ""
-    if not parts[chosen][1]:
-        return None, (), ""
-    known = {split: part for split, part in parts.items() if part[1]}
-    for images, labels in known.values():
-        if arrays[labels].shape[:1] != arrays[images].shape[:1]:
-            counts = f"{len(np.atleast_1d(arrays[labels])):,} for {len(arrays[images]):,} images"
-            raise ArgumentError(
-                f"{labels} must have one entry per image: {counts}", "pass as many labels as images"
-            )
-    whole = [arrays[labels] for _, labels in known.values()]
-    found, names, why = usable_labels(np.concatenate(whole), sum(map(len, whole)), repr(parts[chosen][1]))
-    if found is None:
-        return None, (), why
-    start = sum(len(arrays[known[split][1]]) for split in list(known)[: list(known).index(chosen)])
-    given = arrays.get("class_names")
-    if given is not None and not names:
-        names = tuple(str(text) for text in given.ravel().tolist())
-    return found[start : start + len(arrays[known[chosen][1]])], names, ""
 
 
 def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
@@ -402,23 +295,26 @@ def mosaics(arrays: Mapping[str, Array]) -> Array:
         DataError: a mosaic that is not readable, or of another size.
     """
     whole = (3, ROWS * SIDE, TILES * SIDE)
-    files, parts = Slices(arrays, "webp"), []
+    files = Slices(arrays, "webp")
     # a mosaic of one colour has 200 bytes
     check_memory(2 * len(files) * math.prod(whole), "what the mosaics hold")
-    for file in files:
-        try:
-            with faults(), open_image(file) as image, room(image):
-                if image.size != (TILES * SIDE, ROWS * SIDE):
-                    raise DataError(
-                        f"a mosaic must be {TILES * SIDE}x{ROWS * SIDE} pixels, not "
-                        f"{image.width}x{image.height}"
-                    )
-                pixels = fit(image, whole).reshape(3, ROWS, SIDE, TILES, SIDE)
-        except Skip as error:
-            raise DataError("a mosaic cannot be read", "fetch the file again") from error
-        # (1000, 3, 32, 32)
-        parts.append(pixels.transpose(1, 3, 0, 2, 4).reshape(ROWS * TILES, 3, SIDE, SIDE))
+    parts = [_tiles(file, whole) for file in files]
     return np.concatenate(parts)
+
+
+def _tiles(file: bytes, whole: Shape) -> Array:
+    """Return the images of one mosaic of the shape `whole`, (1000, 3, 32, 32)."""
+    try:
+        with faults(), open_image(file) as image, room(image):
+            if image.size != (TILES * SIDE, ROWS * SIDE):
+                raise DataError(
+                    f"a mosaic must be {TILES * SIDE}x{ROWS * SIDE} pixels, not {image.width}x{image.height}"
+                )
+            pixels = fit(image, whole).reshape(3, ROWS, SIDE, TILES, SIDE)
+    except Skip as error:
+        raise DataError("a mosaic cannot be read", "fetch the file again") from error
+    tiles: Array = pixels.transpose(1, 3, 0, 2, 4).reshape(ROWS * TILES, 3, SIDE, SIDE)
+    return tiles
 
 
 def _mosaic(arrays: Mapping[str, Array], name: str) -> Images:

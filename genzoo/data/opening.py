@@ -15,7 +15,6 @@ from genzoo.data import idx, npz
 from genzoo.data.arrays import conform, standard
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_rows
-from genzoo.data.decode import Shape
 from genzoo.data.folder import DEFAULT, open_folder, read_folder
 from genzoo.data.formats import HEAD, SUFFIXES, foreign, remedy
 from genzoo.data.huggingface import open_huggingface
@@ -24,11 +23,11 @@ from genzoo.data.named import open_named
 from genzoo.data.notes import note, once
 from genzoo.data.pool import Progress
 from genzoo.data.splits import FIT, check_share, check_split, hold_out
+from genzoo.data.types import Array, Shape
 from genzoo.datasets import NAMES
 from genzoo.errors import ArgumentError, DataError, GenzooError, MemoryShortError, UnknownNameError, suggest
 from genzoo.registry import installed
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
 Source: TypeAlias = "str | os.PathLike[str] | Array | Tensor | Images"
 Extra: TypeAlias = "Mapping[str, Callable[[str], object]]"
 
@@ -184,7 +183,7 @@ def _open_path(
     if os.path.isdir(path):
         return conform(open_folder(path, shape, split, held_out, cache, progress), shape, cache, progress)
     if path.suffix.lower() == ".npz":
-        opened = npz.open_npz(path, shape, split, held_out, cache, progress)
+        opened = npz.open_npz(path, shape, split, held_out, cache=cache, progress=progress)
         return opened.replace(facts={**opened.facts, **_facts("an .npz file")})
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"{path} is one image, not a folder of images", "give the folder that holds it")

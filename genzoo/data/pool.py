@@ -10,18 +10,17 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
 from PIL import Image
 
 from genzoo.data.cache import Frames, Loaded
-from genzoo.data.decode import Shape, Skip
+from genzoo.data.decode import Skip
 from genzoo.data.memory import short_of_memory
+from genzoo.data.types import Array, Shape
 from genzoo.errors import safe_text
 from genzoo.show import Bar
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
 Progress: TypeAlias = "Callable[[int, int], None]"
 
 CHUNK = 64  # images per task: large enough that the queue costs nothing

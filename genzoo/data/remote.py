@@ -1,47 +1,19 @@
 """Fetching the few public data sets that genzoo knows: size and sha256 are pinned here, before a byte is
-asked for (rule R1).
-
-https only, and plain http from this machine alone; at most three redirects; one deadline for each wait and
-one for the whole.
+asked for (rule R1), and the client is the one of the hub (rule R11).
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from pathlib import Path
-from typing import IO
+from urllib.parse import urlsplit
 
 from genzoo.data.notes import note
 from genzoo.datasets import File
-from genzoo.errors import DataError, StorageError
-from genzoo.files import atomic_write, cache_dir, make_folder, read_capped, sha256_of, storage
-
-STALL = 20.0  # seconds without a byte
-SLOWEST = 50_000  # bytes a second, below which the whole takes too long
-BLOCK = 1 << 16
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
-
-
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    max_redirections = 3
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        _check_address(newurl)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
+from genzoo.deadlines import PATIENT
+from genzoo.errors import DataError, HubError, StorageError
+from genzoo.files import CHUNK, atomic_write, cache_dir, make_folder, read_capped, sha256_of, storage
 
 
 def fetch(file: File, name: str) -> bytes:
@@ -60,18 +32,11 @@ def fetch(file: File, name: str) -> bytes:
     for home in file.homes:
         try:
             data = _download(home, file)
-        except (
-            OSError,
-            http.client.HTTPException,
-            ValueError,
-        ) as error:  # URLError and timeouts are OSErrors
-            reasons.append(f"{urllib.parse.urlsplit(home).hostname}: {error}")
+        except HubError as error:
+            reasons.append(f"{urlsplit(home).hostname}: {error}")
             continue
-        wrong = _wrong(file, data)
-        if not wrong:
-            _keep(kept, data)
-            return data
-        reasons.append(f"{urllib.parse.urlsplit(home).hostname}: {wrong}")
+        _keep(kept, data)
+        return data
     raise DataError(
         f"{name}: {file.name} could not be fetched ({'; '.join(reasons)})",
         f"put it into the folder {name}/ under GENZOO_DATA",
@@ -79,39 +44,22 @@ def fetch(file: File, name: str) -> bytes:
 
 
 def _download(address: str, file: File) -> bytes:
-    _check_address(address)
-    _check_proxy(address)
+    """Return the pinned bytes; HubError says why `address` did not give them."""
+    from genzoo.http import get
+
     note(f"fetching {address} ({file.size / 1e6:.1f} MB)")
-    end = time.monotonic() + STALL + file.size / SLOWEST
     parts = []
     left = file.size + 1
-    with urllib.request.build_opener(_Redirects).open(address, timeout=STALL) as answer:
-        while left > 0 and (block := answer.read1(min(BLOCK, left))):
+    with get(address, token=None, offset=0, size=file.size, deadlines=PATIENT) as answer:
+        if answer.status != 200:
+            raise HubError(f"answered with status {answer.status}")
+        while left > 0 and (block := answer.read(min(CHUNK, left))):
             parts.append(block)
             left -= len(block)
-            if time.monotonic() > end:
-                raise TimeoutError(f"slower than {SLOWEST // 1000} kB/s")
-    return b"".join(parts)
-
-
-def _check_address(address: str) -> None:
-    parts = urllib.parse.urlsplit(address)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise urllib.error.URLError(f"{address} is not https")
-
-
-def _check_proxy(address: str) -> None:
-    """Refuse a proxy that wants TLS or SOCKS: urllib would speak to it in clear, its password included."""
-    proxy = urllib.request.getproxies().get(urllib.parse.urlsplit(address).scheme, "")
-    scheme = urllib.parse.urlsplit(proxy if "://" in proxy else f"http://{proxy}").scheme
-    if (
-        proxy
-        and scheme != "http"
-        and not urllib.request.proxy_bypass(urllib.parse.urlsplit(address).hostname or "")
-    ):
-        raise urllib.error.URLError(
-            f"a proxy of the kind {scheme}:// is not supported; set HTTPS_PROXY to an http:// proxy"
-        )
+    data = b"".join(parts)
+    if wrong := _wrong(file, data):
+        raise HubError(wrong)
+    return data
 
 
 def _wrong(file: File, data: bytes) -> str:

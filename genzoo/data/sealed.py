@@ -18,15 +18,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from genzoo import files
 from genzoo.data.memory import check_memory
+from genzoo.data.types import Array
 from genzoo.files import atomic_write, make_folder, storage
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 HEAD = 1 << 16  # bytes of the first line, at most
 _WHOLE = hashlib.sha256().digest_size

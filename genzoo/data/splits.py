@@ -17,15 +17,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
 
 import numpy as np
 
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_rows
+from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, DataError
 
-Array: TypeAlias = "np.ndarray[Any, Any]"
 SPLITS = ("train", "valid", "test")
 FIT = "fit"  # the training images less the validation images
 VALID = 0.1  # share of the training images that validation takes, where a set has no official one

@@ -12,18 +12,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from genzoo.data.decode import Shape, Skip, check_size, eight_bit, faults, fit, is_deep, open_image, room
+from genzoo.data.decode import Skip, check_size, eight_bit, faults, fit, is_deep, open_image, room
 from genzoo.data.depth import FULL, VARIABLE, Numbers, Scale, asked_bits, scale_of
 from genzoo.data.formats import HEAD, is_raw
 from genzoo.data.pool import in_parallel
+from genzoo.data.types import Array, Shape
 from genzoo.safe_open import open_to_read
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 PAGES = 1 << 20  # of one file at most
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -119,10 +118,8 @@ class _Look:
         # what breaks further on spoils no page before it
         with open_image(source) as image, contextlib.suppress(Skip), faults():
             for page in range(min(int(getattr(image, "n_frames", 1)), PAGES)):
-                if page:
-                    image.seek(page)
-                    if int(_tag(image, _SUBFILE, 0)) & (_REDUCED | _MASK):
-                        continue
+                if page and _is_side_page(image, page):
+                    continue
                 pages.append(page)
                 with contextlib.suppress(Skip), faults():
                     check_size(image)
@@ -225,6 +222,12 @@ def _animated(source: Path | bytes, head: bytes) -> bool:
     moving_webp = head[:4] == b"RIFF" and head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & 2)
     moving_png = head[:4] == b"\x89PNG" and b"acTL" in head
     return moving_webp or moving_png or head[8:12] == b"avis"
+
+
+def _is_side_page(image: Image.Image, page: int) -> bool:
+    """Go to `page`, and return whether it is a smaller copy or a mask of another."""
+    image.seek(page)
+    return bool(int(_tag(image, _SUBFILE, 0)) & (_REDUCED | _MASK))
 
 
 def _tag(image: Image.Image, number: int, default: Any) -> Any:

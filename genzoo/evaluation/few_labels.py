@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo.curves import Curve
 from genzoo.data import Images, order
 from genzoo.errors import ArgumentError, DataError
 from genzoo.evaluation.classifier import Protocol, fine_tuned, fresh, predictions
@@ -28,6 +27,7 @@ from genzoo.explore.features import features
 from genzoo.models import EncodingModel, Model
 from genzoo.models.model import check_count
 from genzoo.noise import mix
+from genzoo.plots import Curve
 from genzoo.process import undisturbed
 
 Array: TypeAlias = "np.ndarray[Any, Any]"

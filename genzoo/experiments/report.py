@@ -19,6 +19,7 @@ from genzoo.experiments.cells import Result
 from genzoo.experiments.plan import Experiment, cells
 from genzoo.explore.figure import GAP
 from genzoo.files import atomic_write
+from genzoo.images import save_picture
 from genzoo.record import BOUNDS, FLOOR
 
 TABLE, DATA, PICTURE = "table.md", "table.json", "samples.png"
@@ -32,7 +33,7 @@ def write(experiment: Experiment, results: Sequence[Result], folder: Path) -> li
     facts = {key: getattr(experiment, key) for key in ("title", "data", "split", "budget", "n", "seeds")}
     told = {**facts, "cells": [result.as_dict() for result in results]}
     atomic_write(folder / DATA, json.dumps(told, indent=2).encode())
-    picture(experiment, folder).save(folder / PICTURE, optimize=True)
+    save_picture(picture(experiment, folder), folder / PICTURE)
     return [folder / name for name in (TABLE, DATA, PICTURE)]
 
 

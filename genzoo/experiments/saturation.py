@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from genzoo.curves import Curve, save_plot
 from genzoo.losses.minimax import minimax, non_saturating
+from genzoo.plots import Curve, Plot
 
 POINTS = 33
 EDGE = 0.01  # D is drawn from this to 1 - this
@@ -28,11 +28,4 @@ def curves() -> list[Curve]:
 
 def save(path: Path) -> Path:
     """Write the figure to `path` as PNG and return the path."""
-    title = "What the generator minimises"
-    return save_plot(
-        curves(),
-        path,
-        title=title,
-        x_label="D(G(z)): how real D finds the fake",
-        y_label="what G pays for it, nats",
-    )
+    return Plot(panels={"loss of G, nats": curves()}, x_label="D(G(z))").save(path)

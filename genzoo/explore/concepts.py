@@ -6,20 +6,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from genzoo.data import Images
+from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, safe_repr, suggest
 from genzoo.explore.latents import check_encoder, check_latent_model, codes
 from genzoo.models.latent import EncodingModel, LatentModel
 from genzoo.noise import Draws, check_seed, mix, whole
 from genzoo.process import neutral
-
-Array: TypeAlias = "np.ndarray[Any, Any]"
 
 FEWEST = 3  # images of a concept
 # probability from which an attribute counts as there; below 1 - CLEAR it counts as absent, between as neither

@@ -3,7 +3,6 @@ ledger pins (rule R1).
 
 fetch.py     pull, pull_bytes, verify_digest: the order in which places are tried, the cache and its lock
 transfer.py  from a source into one file, with resume
-http.py      one GET under deadlines, imported when the network is asked
 store.py     what lies in the cache, what of it may go, and the sweep of what was left behind
 repo.py      Hugging Face repositories, as `huggingface_hub` names them
 publish.py   push and the model card
@@ -11,7 +10,7 @@ folder.py    a folder as a hub, where readers and crashes never meet half a stat
 upload.py    commits to a Hugging Face repository
 """
 
-from genzoo.hub.deadlines import Deadlines
+from genzoo.deadlines import Deadlines
 from genzoo.hub.fetch import find_local, pull, pull_bytes, verify_digest
 from genzoo.hub.publish import model_card, push
 from genzoo.hub.transfer import Progress

@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
+from genzoo.deadlines import PATIENT, Deadlines
 from genzoo.errors import HubError, StorageError, WeightsError, safe_text
 from genzoo.files import (
     cache_dir,
@@ -26,7 +27,6 @@ from genzoo.files import (
     sha256_of,
     tell,
 )
-from genzoo.hub.deadlines import PATIENT, Deadlines
 from genzoo.hub.repo import endpoint, file_url, in_hub_cache, is_offline, token_for_reading
 from genzoo.hub.store import part_of, sweep_parts
 from genzoo.hub.transfer import Opener, Progress, Stream, describe, open_folder, open_url, reading, receive
@@ -175,18 +175,26 @@ def _fetch(
             reasons.append(HubError(damage))
     for source in row.places():
         with _collected(reasons, source):
-            if isinstance(source, RepoSource) and (found := in_hub_cache(source)):
-                with contextlib.suppress(WeightsError):
-                    return take(found, row)
+            if (taken := _from_hub_cache(source, row, take)) is not None:
+                return taken
             opener = _opener(source, row, offline, deadlines)
-            if opener is not None:
-                receive(opener, row, part_of(kept), kept, progress)
-                if damage:
-                    tell(f"{damage}; the weights of {row.name!r} have been fetched anew")
-                return take(kept, row)
+            if opener is None:
+                continue
+            receive(opener, row, part_of(kept), kept, progress)
+            if damage:
+                tell(f"{damage}; the weights of {row.name!r} have been fetched anew")
+            return take(kept, row)
     told = "; ".join(safe_text(reason.message, 700) for reason in reasons)
     hint = next((reason.hint for reason in reversed(reasons) if reason.hint), "")
     raise HubError(f"cannot pull {row.name!r}: {told}", hint or "check the sources in zoo.toml")
+
+
+def _from_hub_cache(source: Source, row: Row, take: _Take[T]) -> T | None:
+    """Return the weights from the cache of `huggingface_hub`, None where it has none that are right."""
+    found = in_hub_cache(source) if isinstance(source, RepoSource) else None
+    with contextlib.suppress(WeightsError):
+        return take(found, row) if found else None
+    return None
 
 
 def _damage(kept: Path, row: Row, error: HubError) -> str:

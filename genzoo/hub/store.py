@@ -91,17 +91,15 @@ def _entry(root: Path, path: Path) -> Entry | None:
     inside = path.relative_to(root).as_posix()
     for kind, form in _forms().items():
         if match := form.fullmatch(inside):
-            with contextlib.suppress(OSError):
-                status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode):
-                    return Entry(
-                        kind,
-                        path,
-                        status.st_size,
-                        max(status.st_atime, status.st_mtime),
-                        match[1] if match.lastindex else "",
-                    )
-            return None
+            return _looked_at(kind, path, match[1] if match.lastindex else "")
+    return None
+
+
+def _looked_at(kind: str, path: Path, digest: str) -> Entry | None:
+    with contextlib.suppress(OSError):
+        status = os.lstat(path)
+        if stat.S_ISREG(status.st_mode):
+            return Entry(kind, path, status.st_size, max(status.st_atime, status.st_mtime), digest)
     return None
 
 
@@ -203,7 +201,12 @@ def sweep_parts(folder: Path, digest: str) -> int:
     with contextlib.suppress(OSError):
         for path in list(folder.glob("*.part")):
             entry = _entry(folder.parent, path)
-            if entry and entry.digest != digest and entry.age > _PART_DAYS and _is_idle(entry):
-                with contextlib.suppress(StorageError):
-                    freed += remove(entry)
+            if entry and entry.digest != digest and entry.age > _PART_DAYS:
+                freed += _removed_if_idle(entry)
     return freed
+
+
+def _removed_if_idle(entry: Entry) -> int:
+    with contextlib.suppress(StorageError):
+        return remove(entry) if _is_idle(entry) else 0
+    return 0

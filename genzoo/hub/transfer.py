@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from genzoo.deadlines import TRY_AGAIN, Deadlines, TransientError
 from genzoo.errors import HubError, StorageError, WeightsError, safe_text
 from genzoo.files import CHUNK, open_to_read, open_to_write, put_in_place, sha256_of, storage, tell
-from genzoo.hub.deadlines import Deadlines, TransientError
 from genzoo.ledger import Row
 
 if TYPE_CHECKING:
-    from genzoo.hub.http import Answer
+    from genzoo.http import Answer
 
 TRIES = 5  # of one source, while its faults look as if they would pass
 PAUSE = 1.0  # seconds before the second try; each further one waits twice as long
@@ -119,9 +119,10 @@ def _so_far(part: Path, row: Row) -> Iterator[None]:
     except HubError as error:
         done = _length(part, row.bytes)
         told = f"{error.message}, after {done} of {row.bytes} bytes" if done else error.message
+        hint = f"{TRY_AGAIN}: what has arrived is kept" if done and error.hint == TRY_AGAIN else error.hint
         if isinstance(error, TransientError):
-            raise TransientError(told, error.hint, error.after) from error
-        raise HubError(told, error.hint) from error
+            raise TransientError(told, hint, error.after) from error
+        raise HubError(told, hint) from error
 
 
 def _check_room(part: Path, missing: int) -> None:
@@ -261,7 +262,7 @@ def open_url(url: str, token: str | None, row: Row, offset: int, deadlines: Dead
     """Open `url` from `offset` on. A server that ignores the range, or sends another one, is read from the
     start; one that announces another size is refused.
     """
-    from genzoo.hub.http import get
+    from genzoo.http import get
 
     with get(url, token=token, offset=offset, size=row.bytes, deadlines=deadlines) as answer:
         where = _address(url, answer.url)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genzoo.deadlines import PATIENT
 from genzoo.errors import GenzooError, HubError, LedgerError
-from genzoo.hub.deadlines import PATIENT
 from genzoo.hub.folder import weights_name
 from genzoo.hub.repo import endpoint, is_offline
 from genzoo.ledger import LEDGER_CAP, FolderSource, Row, parse_rows, with_row
@@ -51,7 +51,7 @@ def publish_to_repo(
         raise HubError(f"cannot push to hf:{repo} while offline mode is on", "unset HF_HUB_OFFLINE")
     from huggingface_hub import HfApi
 
-    from genzoo.hub.http import check_url
+    from genzoo.http import check_url
 
     at = endpoint()
     check_url(at)
@@ -156,7 +156,7 @@ def _published_ledger(at: str, repo: str, revision: str | None) -> bytes:
     """Return the zoo.toml of the repository at `revision`, so that rows of other models in it are kept."""
     from huggingface_hub import get_token, hf_hub_url
 
-    from genzoo.hub.http import get
+    from genzoo.http import get
 
     url = hf_hub_url(repo, str(_LEDGER), revision=revision, endpoint=at)
     with get(url, token=get_token(), offset=0, size=LEDGER_CAP, deadlines=PATIENT) as answer:

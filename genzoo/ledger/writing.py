@@ -123,15 +123,22 @@ def add_row(path: Path, row: Row) -> None:
     """
     with locked(path.with_name(f".{path.name}.lock")):
         for _ in range(_TRIES):
-            before = _content(path)
-            new = with_row(before, row, path)
-            with contextlib.suppress(_ChangedError):
-                atomic_write(path, partial(_write_unless_changed, new=new, path=path, before=before))
-                if parse_rows(_content(path), path).get(row.name) == row.replace(origin=path):
-                    return
+            if _is_written(path, row):
+                return
     raise LedgerError(
         f"{path}: others keep writing to it, and the row [{row.name}] is lost each time", "try again later"
     )
+
+
+def _is_written(path: Path, row: Row) -> bool:
+    """Write `row`, and return whether it stands there: somebody without a lock may have written as well."""
+    before = _content(path)
+    new = with_row(before, row, path)
+    try:
+        atomic_write(path, partial(_write_unless_changed, new=new, path=path, before=before))
+    except _ChangedError:
+        return False
+    return parse_rows(_content(path), path).get(row.name) == row.replace(origin=path)
 
 
 def _content(path: Path) -> bytes:

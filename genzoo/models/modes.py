@@ -21,6 +21,17 @@ class _Visitors:
         self.threads: list[int] = []
         self.owed: dict[nn.Module, bool] = {}
 
+    def leave(self, thread: int, changed: dict[nn.Module, bool]) -> None:
+        """Put back the modes that `thread` has changed, or leave that to the last of the other threads."""
+        self.threads.remove(thread)
+        owed = {**changed, **self.owed}
+        if any(other != thread for other in self.threads):
+            self.owed = owed
+            return
+        for module, mode in owed.items():
+            module.training = mode
+        self.owed = {}
+
 
 _VISITORS: WeakKeyDictionary[nn.Module, _Visitors] = WeakKeyDictionary()
 
@@ -41,10 +52,4 @@ def in_evaluation(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         with _LOCK:
-            visitors.threads.remove(here)
-            if any(thread != here for thread in visitors.threads):
-                visitors.owed = {**changed, **visitors.owed}
-            else:
-                for module, mode in {**changed, **visitors.owed}.items():
-                    module.training = mode
-                visitors.owed = {}
+            visitors.leave(here, changed)

@@ -4,7 +4,6 @@ hub.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from genzoo.card import Card
 from genzoo.data import Images
 from genzoo.errors import LedgerError, TrainingError, legible
 from genzoo.files import sha256_of
-from genzoo.images import grid
+from genzoo.images import grid, png
 from genzoo.isolation import describe
 from genzoo.ledger import Row, with_row
 from genzoo.models import GenerativeModel, Model, golden
@@ -25,6 +24,7 @@ from genzoo.models.weights import encode, rounded
 from genzoo.record import Record
 from genzoo.show import tell
 from genzoo.training.loop import Run
+from genzoo.units import human_time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +159,7 @@ def describe_run(run: Run) -> str:
     settings = run.settings.words() + (", CUDA graphs" if run.recorder.on else "")
     return (
         f"{run.step:,} rounds of batch {run.recipe.batch}, {images:,} images seen, "
-        f"{_duration(run.seconds)} on "
+        f"{human_time(run.seconds)} on "
         f"{_hardware(run)}{processes} ({settings}), torch {torch.__version__}, seed {run.recipe.seed}"
     )
 
@@ -176,27 +176,14 @@ def _picture(folder: Path, model: Model) -> dict[str, bytes]:
     """
     if not isinstance(model, GenerativeModel):
         return {}
-    picture = io.BytesIO()
     if os.path.isdir(folder / "samples.png"):
         tell(f"samples.png cannot be written: a folder of that name is in {folder}")
         return {}
     try:
-        grid(model.sample(16, seed=0)).save(picture, format="PNG")
+        return {"samples.png": png(grid(model.sample(16, seed=0)))}
     except Exception as error:  # noqa: BLE001
         tell(f"samples.png cannot be drawn: {describe(error)}")
         return {}
-    return {"samples.png": picture.getvalue()}
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    return (
-        f"{minutes // 60} h {minutes % 60:02d} min"
-        if minutes >= 60
-        else f"{minutes} min"
-        if minutes
-        else f"{seconds:.0f} s"
-    )
 
 
 def _hardware(run: Run) -> str:

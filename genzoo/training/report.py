@@ -21,6 +21,7 @@ from genzoo.models import GenerativeModel
 from genzoo.show import Bar, tell
 from genzoo.training.doctor import Finding
 from genzoo.training.loop import Run
+from genzoo.units import human_time
 
 T = TypeVar("T")
 
@@ -155,14 +156,7 @@ class Report:
     def _left(self) -> str:
         rounds = max(self.run.step - self._first, 1)
         seconds = (self.run.recipe.steps - self.run.step) * (time.monotonic() - self._begun) / rounds
-        minutes = round(seconds / 60)
-        return (
-            f"{minutes // 60} h {minutes % 60:02d} min"
-            if minutes >= 60
-            else f"{minutes} min"
-            if minutes
-            else f"{seconds:.0f} s"
-        )
+        return human_time(seconds)
 
 
 def _log_of(run: Run) -> TextIO:

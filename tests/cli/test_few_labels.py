@@ -1,7 +1,9 @@
 """`genzoo few-labels`: what is printed, drawn and refused."""
 
+import importlib.util
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,6 +30,7 @@ def genzoo_cards():
         Card(name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=digits),
     ]
 """
+EXPERIMENT = "toys.toml"
 QUICK = ("--labels", "10,20", "--seeds", 2, "-n", 50, "--steps", 3)
 
 
@@ -68,7 +71,21 @@ def test_a_table_a_verdict_and_a_figure(run):
         "2 seeds",
         "Adam, 3 steps of 32 images",
     )
-    assert np.asarray(Image.open("x.png")).shape == (560, 1000, 3)
+    assert np.asarray(Image.open("x.png")).shape[:2] == (640, 1200)
+
+
+@pytest.mark.parametrize("line", [("few-labels", "coder", *QUICK), ("experiment", EXPERIMENT)])
+def test_without_matplotlib_nothing_is_trained(run, monkeypatch, line):
+    Path(EXPERIMENT).write_text(
+        'title = "t"\ndata = "digits"\nmodel = "toy-gan"\nfigure = "saturation"\nseeds = 1\nbudget = 2\n'
+    )
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "matplotlib" else found(name)
+    )
+    done = run(*line)
+    assert done.exit_code == 1 and one_line(done.stderr, "plots need matplotlib", "'genzoo[plots]'")
+    assert os.listdir() == [EXPERIMENT]
 
 
 def test_json_holds_every_seed(run):

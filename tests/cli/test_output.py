@@ -9,7 +9,8 @@ from shell import HOSTILE
 from tqdm import tqdm
 
 from genzoo.cli import output
-from genzoo.cli.output import Progress, cut, fact_lines, human_size, human_time, say_table, width
+from genzoo.cli.output import Progress, cut, fact_lines, human_size, say_table, width
+from genzoo.units import human_time
 
 
 class TestTables:

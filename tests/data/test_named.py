@@ -9,6 +9,7 @@ import os
 import socket
 import tarfile
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from sklearn.datasets import load_digits
 from genzoo.data import NAMES, named, open_data, remote
 from genzoo.data.remote import fetch
 from genzoo.datasets import FRAMES, Dataset, File
+from genzoo.deadlines import Deadlines
 from genzoo.errors import DataError
 from genzoo.names import CORE_DATASETS
 
@@ -229,6 +231,7 @@ def test_every_name_states_source_and_terms():
 class Home(http.server.BaseHTTPRequestHandler):
     content: dict[str, bytes] = {}
     asked: list[str] = []
+    gone = threading.Event()
 
     def do_GET(self):
         self.asked.append(self.path)
@@ -236,6 +239,14 @@ class Home(http.server.BaseHTTPRequestHandler):
             self.send_response(302)
             self.send_header("Location", self.path.removeprefix("/to/"))
             self.end_headers()
+            return
+        if self.path.startswith("/slow/"):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                self.wfile.write(b"d")
+                self.gone.wait(2)
+                self.wfile.write(b"ata")
             return
         data = self.content.get(self.path)
         self.send_response(404 if data is None else 200)
@@ -249,11 +260,12 @@ class Home(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    Home.content, Home.asked = {}, []
+    Home.content, Home.asked, Home.gone = {}, [], threading.Event()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Home) as found:
         thread = threading.Thread(target=found.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         yield f"http://127.0.0.1:{found.server_port}"
+        Home.gone.set()
         found.shutdown()
         thread.join()
 
@@ -309,11 +321,11 @@ def test_redirects_keep_to_https_and_end(server):
     Home.content["/x.bin"] = data = b"data"
     assert fetch(pinned(data, f"{server}/to//x.bin"), "a") == data
     for address, words in (
-        (f"{server}/to/http://example.org/x.bin", "http://example.org/x.bin is not https"),
-        (f"{server}/to/file:///etc/hostname", "file:///etc/hostname"),
-        (f"{server}/to//to//to//to//to//x.bin", "redirect"),
-        ("http://example.org/x.bin", "not https"),
-        ("ftp://example.org/x.bin", "not https"),
+        (f"{server}/to/http://example.org/x.bin", "'http://example.org/x.bin' refused: only https"),
+        (f"{server}/to/file:///etc/hostname", "'file:///etc/hostname' refused: only https"),
+        (f"{server}/to//to//to//to//to//x.bin", "redirected more than 3 times"),
+        ("http://example.org/x.bin", "only https"),
+        ("ftp://example.org/x.bin", "only https"),
     ):
         with pytest.raises(DataError) as caught:
             fetch(pinned(data, address), "b")
@@ -327,7 +339,7 @@ def test_a_proxy_that_wants_another_language_is_not_spoken_to(monkeypatch, schem
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("https_proxy", f"{scheme}://ada:secret@127.0.0.1:{proxy.getsockname()[1]}")
         with pytest.raises(
-            DataError, match=f"a proxy of the kind {scheme}:// is not supported; set HTTPS_PROXY"
+            DataError, match=f"the proxy {scheme}://127.0.0.1 is not supported — set HTTPS_PROXY"
         ) as caught:
             fetch(pinned(b"data", "https://example.invalid/x.bin"), "a")
         assert "secret" not in str(caught.value)
@@ -336,14 +348,24 @@ def test_a_proxy_that_wants_another_language_is_not_spoken_to(monkeypatch, schem
             proxy.accept()
 
 
-def test_a_slow_home_is_given_up(server, monkeypatch):
-    Home.content["/x.bin"] = b"data"
-    monkeypatch.setattr(remote, "STALL", -1.0)
-    monkeypatch.setattr(
-        remote.urllib.request.OpenerDirector, "open", lambda self, address, timeout: io.BytesIO(b"data")
-    )
-    with pytest.raises(DataError, match="slower than"):
-        fetch(pinned(b"data", f"{server}/x.bin"), "a")
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Deadlines(stall=0.3), "is silent"),
+        (Deadlines(stall=5, window=0.3, slowest=10_000), "less than 10000 bytes a second"),
+        (Deadlines(stall=5, total=0.4, pace=1e9), "took too long as a whole"),
+    ],
+)
+def test_a_home_that_goes_silent_is_given_up_for_the_next(server, monkeypatch, limits, words):
+    """A deadline for each read alone would wait for a byte now and then for ever."""
+    monkeypatch.setattr(remote, "PATIENT", limits)
+    Home.content["/x.bin"] = data = b"data"
+    begun = time.monotonic()
+    assert fetch(pinned(data, f"{server}/slow/x.bin", f"{server}/x.bin"), "a") == data
+    assert time.monotonic() - begun < 4
+    with pytest.raises(DataError, match=words) as caught:
+        fetch(pinned(data, f"{server}/slow/x.bin"), "b")
+    assert "kept" not in str(caught.value)  # of data nothing is
 
 
 def test_a_named_set_is_fetched_where_it_is_not_at_hand(server, make, tmp_path, monkeypatch):

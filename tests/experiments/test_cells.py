@@ -259,4 +259,4 @@ class TestReport:
         rise = [abs((curve.y[1] - curve.y[0]) / (curve.x[1] - curve.x[0])) for curve in (minimax, steep)]
         assert rise[1] > 40 * rise[0]  # where G begins, D ≈ 0
         with Image.open(saturation.save(tmp_path / "a.png")) as figure:
-            assert figure.width == 1000
+            assert figure.width == 1200

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from genzoo.errors import HubError, StorageError
+from genzoo.http import check_url, get
 from genzoo.hub import Deadlines, pull, pull_bytes, transfer
-from genzoo.hub.http import check_url, get
 
 
 def refused(row, words, **options):

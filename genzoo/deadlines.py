@@ -24,6 +24,7 @@ class Deadlines:
 
 
 PATIENT = Deadlines()
+TRY_AGAIN = "try again"  # the hint of what may pass by itself
 
 
 class TransientError(HubError):

@@ -1,4 +1,4 @@
-"""One GET that can neither hang nor be led astray (rule R11).
+"""One GET that can neither hang nor be led astray (rule R11), for weights and for data.
 
 https only, loopback excepted; at most three redirects; the token goes to the origin it belongs to and to no
 other; every single read from the socket, headers included, stands under four deadlines. The usual clients
@@ -22,13 +22,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
+from genzoo.deadlines import TRY_AGAIN, Deadlines, TransientError
 from genzoo.errors import HubError
-from genzoo.hub.deadlines import Deadlines, TransientError
 
 MAX_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 # the server hung up
 _DROPPED = (ConnectionResetError, ConnectionAbortedError, BrokenPipeError, http.client.IncompleteRead)
+_CHECK_ADDRESS = "check the address, and HF_ENDPOINT if it is set"
 _URL_SIGNS = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -65,7 +66,7 @@ class _Clock:
         """
         now = time.monotonic()
         if now >= self._end:
-            raise HubError("took too long as a whole", "try again: what has arrived is kept")
+            raise HubError("took too long as a whole", TRY_AGAIN)
         return max(min(self._end, since + self._limits.stall, self._mark + self._limits.window) - now, 1e-3)
 
     def silent(self, since: float) -> None:
@@ -82,10 +83,7 @@ class _Clock:
         if now - self._mark < self._limits.window:
             return
         if self._count < self._limits.slowest * self._limits.window:
-            raise HubError(
-                f"sent less than {self._limits.slowest:.0f} bytes a second",
-                "try again: what has arrived is kept",
-            )
+            raise HubError(f"sent less than {self._limits.slowest:.0f} bytes a second", TRY_AGAIN)
         self._mark, self._count = now, 0
 
 
@@ -142,7 +140,7 @@ def check_url(url: str, local: bool = True) -> SplitResult:
     except ValueError as error:
         raise HubError(f"{url!r} is not a URL: {error}") from error
     if not host or not (parts.scheme == "https" or (parts.scheme == "http" and local and is_loopback(host))):
-        raise HubError(f"{url!r} refused: only https is allowed", "check HF_ENDPOINT")
+        raise HubError(f"{url!r} refused: only https is allowed", _CHECK_ADDRESS)
     return parts
 
 
@@ -177,7 +175,7 @@ def get(url: str, *, token: str | None, offset: int, size: int, deadlines: Deadl
                 return
         url = urljoin(url, answer.headers.get("location", ""))
         parts = check_url(url, local=is_loopback(first.hostname or ""))
-    raise HubError(f"redirected more than {MAX_REDIRECTS} times", "check HF_ENDPOINT")
+    raise HubError(f"redirected more than {MAX_REDIRECTS} times", _CHECK_ADDRESS)
 
 
 def _headers(token: str | None, offset: int) -> dict[str, str]:
@@ -262,11 +260,9 @@ def _spoken(url: str) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise HubError(f"{host} is silent", "try again: what has arrived is kept") from error
+        raise HubError(f"{host} is silent", TRY_AGAIN) from error
     except (*_DROPPED, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-        raise TransientError(
-            f"{host}: {type(error).__name__}: {error}", "try again: what has arrived is kept"
-        ) from error
+        raise TransientError(f"{host}: {type(error).__name__}: {error}", TRY_AGAIN) from error
     except ssl.SSLError as error:
         raise HubError(
             f"{host}: no secure connection: {error.reason or error}",
