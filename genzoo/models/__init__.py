@@ -16,6 +16,7 @@ from genzoo.models.latent import EncodingModel, LatentModel
 from genzoo.models.layers import LatentDropout, LatentSequential, MinibatchDiscrimination
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.models.plain import is_hooked, renew
+from genzoo.models.posterior import Posterior
 from genzoo.models.precision import converted
 from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
 
@@ -33,6 +34,7 @@ __all__ = [
     "LatentSequential",
     "MinibatchDiscrimination",
     "Model",
+    "Posterior",
     "StridedConv2d",
     "StridedConvTranspose2d",
     "compact",

@@ -90,40 +90,28 @@ def _check_values(model: DensityModel, look: str) -> None:
     with fresh_noise(2):
         alone = model.log_prob(images[:1])
     law = "log_prob returns one finite float32 per image, in nats"
-    hold(
-        values.shape == (5,) and values.dtype == torch.float32,
-        law,
-        f"{tuple(values.shape)} {values.dtype} for 5 images",
-        look,
-    )
+    seen = f"{tuple(values.shape)} {values.dtype} for 5 images"
+    hold(values.shape == (5,) and values.dtype == torch.float32, law, seen, look)
     hold(torch.isfinite(values).all(), law, "NaN or infinite values", look)
     same = torch.allclose(values[:1], alone, rtol=1e-4, atol=1e-4)
     seen = f"{float(values[0]):.6g} among five, {float(alone[0]):.6g} alone"
-    hold(
-        same,
-        "the same image has the same log p, alone or in a batch",
-        seen,
-        f"noise or batch statistics in {look}",
-    )
-    law = "bits/dim are -log p(x) / (C·H·W·ln 2)"
+    law = "the same image has the same log p, alone or in a batch"
+    hold(same, law, seen, f"noise or batch statistics in {look}")
+    _check_bits(model, images, values, look)
+
+
+def _check_bits(model: DensityModel, images: Tensor, values: Tensor, look: str) -> None:
+    """Hold bits/dim to log p, `values` (N,) in nats: refused where p(x) is a density of real numbers."""
     if not model.levels:
-        refuses(
-            lambda: model.bits_per_dim(images),
-            ArgumentError,
-            "a density of real numbers has no bits/dim",
-            "bits_per_dim",
-            look,
-        )
+        law = "a density of real numbers has no bits/dim"
+        refuses(lambda: model.bits_per_dim(images), ArgumentError, law, "bits_per_dim", look)
         return
     with fresh_noise(1):
         bits = model.bits_per_dim(images)
     expected = -values / (math.prod(model.image_shape) * math.log(2))
-    hold(
-        torch.allclose(bits, expected, rtol=1e-5),
-        law,
-        f"{bits[0]:.4g}, not {expected[0]:.4g}",
-        "who replaced bits_per_dim",
-    )
+    law = "bits/dim are -log p(x) / (C·H·W·ln 2)"
+    seen = f"{bits[0]:.4g}, not {expected[0]:.4g}"
+    hold(torch.allclose(bits, expected, rtol=1e-5), law, seen, "who replaced bits_per_dim")
 
 
 def _check_weights(model: ImportanceModel, name: str) -> None:

@@ -117,11 +117,6 @@ class ConvolutionalGAN(ImplicitModel):
     decode_chunk = 64  # the throughput of 16 is two thirds as high; more buys nothing
     recordable = True
 
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
-
     def _decode(self, z: Tensor) -> Tensor:
         images = decoded(self.generator, z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
         return images.add(1).div(2)

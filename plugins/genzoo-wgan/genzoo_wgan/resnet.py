@@ -73,11 +73,6 @@ class ResNetWGANGP(ImplicitModel):
         )
         self.apply(_initialise)
 
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
-
     def _decode(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(z[:, :, None, None])  # (N, C, H, W) in [-1, 1]
         return images.add(1).div(2)

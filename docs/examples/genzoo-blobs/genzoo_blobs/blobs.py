@@ -45,11 +45,6 @@ class Blobs(ImplicitModel):
             nn.Linear(width, 1),
         )
 
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
-
     def _decode(self, z: Tensor) -> Tensor:  # (N, latent_size)
         images: Tensor = self.generator(z).unflatten(1, self.config.image_shape)
         return images  # (N, C, H, W) in [0, 1]
