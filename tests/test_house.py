@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLOORS = (
     ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
     ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves", "process"),
-    ("registry", "losses"),
+    ("registry", "losses", "layers"),
     ("ledger", "data"),
     ("hub", "models"),
     ("zoo", "training", "explore", "evaluation", "experiments"),
@@ -58,6 +58,7 @@ PUBLIC_FACE = (
     "genzoo.errors",
     "genzoo.evaluation",
     "genzoo.images",
+    "genzoo.layers",
     "genzoo.losses",
     "genzoo.models",
     "genzoo.noise",

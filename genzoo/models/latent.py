@@ -59,7 +59,7 @@ class LatentModel(Model):
 
         The same z gives the same image, alone or in a batch, with gradients or without. Differentiable where
         z asks for gradients: these are of the network in float32, also where the image is computed faster
-        (see `genzoo.models.compact`).
+        (see `genzoo.layers.compact`).
 
         Raises:
             ArgumentError: z of a wrong shape or type, or not finite.

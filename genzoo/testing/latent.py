@@ -105,7 +105,7 @@ def _check_slope(model: LatentModel, z: Tensor, images: Tensor, look: str) -> No
         images,
         images,
         "the same z gives the same image, with gradients and without",
-        f"{look}: see models.decoded",
+        f"{look}: see layers.decoded",
     )
     (slope,) = torch.autograd.grad(result.sum(), asked)
     hold(torch.isfinite(slope).all() and slope.abs().max() > 0, law, "a gradient of zero", look)

@@ -18,8 +18,7 @@ from math import prod
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
-from genzoo.models import (
-    ImplicitModel,
+from genzoo.layers import (
     LatentDropout,
     LatentSequential,
     MinibatchDiscrimination,
@@ -27,6 +26,7 @@ from genzoo.models import (
     StridedConvTranspose2d,
     decoded,
 )
+from genzoo.models import ImplicitModel
 from genzoo.schema import limits
 
 SMALLEST_BASE = 3  # the generator starts from a map of at least 3 × 3 positions

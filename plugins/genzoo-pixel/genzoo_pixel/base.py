@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
 from genzoo.errors import ArgumentError
-from genzoo.models import AutoregressiveModel, converted, is_hooked
+from genzoo.layers import converted, is_hooked
+from genzoo.models import AutoregressiveModel
 from genzoo.noise import Draws
 from genzoo.schema import limits
 from genzoo_pixel import heads

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genzoo.models import is_hooked
+from genzoo.layers import is_hooked
 from genzoo.schema import limits
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
 from genzoo_pixel.layers import gate, gated

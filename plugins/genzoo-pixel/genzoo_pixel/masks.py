@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genzoo.models import renew
+from genzoo.layers import renew
 
 Kind = Literal["A", "B", "rows"]
 FEW = 4  # channels of an image at most

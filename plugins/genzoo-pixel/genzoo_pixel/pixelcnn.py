@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from genzoo.models import is_hooked
+from genzoo.layers import is_hooked
 from genzoo_pixel import layers
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
 from genzoo_pixel.masks import MaskedConv2d, bounds

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genzoo.models import is_hooked
+from genzoo.layers import is_hooked
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
 from genzoo_pixel.masks import MaskedConv2d, pointwise_weight
 from genzoo_pixel.pixelcnn import STEM

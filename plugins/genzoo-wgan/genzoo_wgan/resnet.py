@@ -17,7 +17,8 @@ from genzoo_dcgan.dcgan import channels, stages
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from genzoo.models import ImplicitModel, StridedConv2d, StridedConvTranspose2d
+from genzoo.layers import StridedConv2d, StridedConvTranspose2d
+from genzoo.models import ImplicitModel
 from genzoo.schema import limits
 
 Norm = Callable[[int], nn.Module]
