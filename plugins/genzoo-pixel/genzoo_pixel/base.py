@@ -59,20 +59,20 @@ class PixelModel(AutoregressiveModel):
         return heads.settle_levels(self.config.head, self.config.levels)
 
     @property
-    def told(self) -> int:
-        """P, the numbers that tell one conditional."""
+    def outputs(self) -> int:
+        """P, the number of parameters of one conditional."""
         return heads.parameters(self.config.head, self.levels, self.config.mixture)
 
     def _predict(self, x: Tensor) -> Tensor:
         outputs = self._network(2 * x - 1)  # (N, C · P, H, W), channels outermost: the groups of the masks
-        told: Tensor = outputs.unflatten(1, (self.image_shape[0], self.told)).transpose(1, 2)
-        return told
+        params: Tensor = outputs.unflatten(1, (self.image_shape[0], self.outputs)).transpose(1, 2)
+        return params
 
-    def _log_mass(self, told: Tensor, level: Tensor) -> Tensor:
-        return heads.log_mass(self.config.head, told, level, self.levels)
+    def _log_mass(self, params: Tensor, level: Tensor) -> Tensor:
+        return heads.log_mass(self.config.head, params, level, self.levels)
 
-    def _quantile(self, told: Tensor, u: Tensor) -> Tensor:
-        return heads.quantile(self.config.head, told, u, self.levels)
+    def _quantile(self, params: Tensor, u: Tensor) -> Tensor:
+        return heads.quantile(self.config.head, params, u, self.levels)
 
     def _complete(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
         # In float64 rounding never moves a boundary past a drawn number, so cached and naive images are
@@ -126,7 +126,7 @@ def tail(model: PixelModel, ins: int, hidden: int) -> nn.ModuleList:
     ReLU.
     """
     channels = model.image_shape[0]
-    last = MaskedConv2d(hidden, channels * model.told, (1, 1), "B", channels)
+    last = MaskedConv2d(hidden, channels * model.outputs, (1, 1), "B", channels)
     if model.config.head == "logistic":
         with torch.no_grad():
             last.bias.copy_(heads.initial_bias(model.config.mixture).repeat(channels))  # type: ignore[union-attr]

@@ -141,8 +141,8 @@ def draw(
         machine.begin(row)
         for column in range(width):
             for channel in range(channels):
-                told = machine.step(column, channel)
-                value = quantile(told, numbers[row, column, channel]).double() / (levels - 1)
+                params = machine.step(column, channel)
+                value = quantile(params, numbers[row, column, channel]).double() / (levels - 1)
                 here = (slice(None), channel, row, column)
                 if observed[channel][row][column]:
                     value = torch.where(mask[here], kept[here], value)

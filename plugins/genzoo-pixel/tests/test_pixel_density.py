@@ -29,9 +29,9 @@ def context(model, row, column, channel=0):
     x = torch.rand(
         8, *model.image_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     ).requires_grad_()
-    told = model.double()._predict(x)[:, :, channel, row, column]
+    params = model.double()._predict(x)[:, :, channel, row, column]
     (slope,) = torch.autograd.grad(
-        (told * torch.randn(told.shape[1], generator=torch.Generator().manual_seed(1))).sum(), x
+        (params * torch.randn(params.shape[1], generator=torch.Generator().manual_seed(1))).sum(), x
     )
     return (slope != 0).any(0).permute(1, 2, 0)
 
@@ -217,32 +217,32 @@ def test_centre_taps():
 
 def test_masses_sum_to_one_for_wild_parameters(head):
     levels, noise = (2 if head == "bernoulli" else 256), torch.Generator().manual_seed(0)
-    told = 8 * torch.randn(50, heads.parameters(head, levels, 5), generator=noise)
-    masses = heads.log_masses(head, told, levels).double().exp()
+    params = 8 * torch.randn(50, heads.parameters(head, levels, 5), generator=noise)
+    masses = heads.log_masses(head, params, levels).double().exp()
     torch.testing.assert_close(masses.sum(1), torch.ones(50, dtype=torch.float64), rtol=0, atol=2e-5)
 
 
 def test_mass_of_a_level_is_that_of_the_table(head):
     levels, noise = (2 if head == "bernoulli" else 7), torch.Generator().manual_seed(0)
-    told = torch.randn(6, heads.parameters(head, levels, 3), 2, 3, generator=noise)
+    params = torch.randn(6, heads.parameters(head, levels, 3), 2, 3, generator=noise)
     level = torch.randint(0, levels, (6, 2, 3), generator=noise)
-    table = heads.log_masses(head, told, levels).gather(1, level[:, None])[:, 0]
-    torch.testing.assert_close(heads.log_mass(head, told, level, levels), table)
+    table = heads.log_masses(head, params, levels).gather(1, level[:, None])[:, 0]
+    torch.testing.assert_close(heads.log_mass(head, params, level, levels), table)
 
 
 def test_quantiles_invert_the_distribution_function(head):
     levels = 2 if head == "bernoulli" else 9
-    told = torch.randn(
+    params = torch.randn(
         1, heads.parameters(head, levels, 3), dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     )
     edges = torch.cat(
-        [torch.zeros(1, dtype=torch.float64), heads.log_masses(head, told, levels).exp().cumsum(1)[0]]
+        [torch.zeros(1, dtype=torch.float64), heads.log_masses(head, params, levels).exp().cumsum(1)[0]]
     )
     middles = (edges[1:] + edges[:-1]) / 2
-    found = heads.quantile(head, told.expand(levels, -1), middles, levels)
+    found = heads.quantile(head, params.expand(levels, -1), middles, levels)
     assert found.tolist() == list(range(levels))
     ends = heads.quantile(
-        head, told.expand(2, -1), torch.tensor([1e-16, 1 - 1e-16], dtype=torch.float64), levels
+        head, params.expand(2, -1), torch.tensor([1e-16, 1 - 1e-16], dtype=torch.float64), levels
     )
     assert ends.tolist() == [0, levels - 1]
 
@@ -250,16 +250,16 @@ def test_quantiles_invert_the_distribution_function(head):
 def test_narrow_logistics_stay_finite_and_have_a_floor():
     level = torch.tensor([0, 100, 255])
     narrow, floor = (torch.tensor([[0.0], [0.2], [scale]]).T.expand(3, 3) for scale in (-50.0, -7.0))
-    told = heads.log_mass("logistic", narrow, level, 256)
-    assert torch.isfinite(told).all() and torch.equal(told, heads.log_mass("logistic", floor, level, 256))
+    params = heads.log_mass("logistic", narrow, level, 256)
+    assert torch.isfinite(params).all() and torch.equal(params, heads.log_mass("logistic", floor, level, 256))
     grown = narrow.clone().requires_grad_()
     heads.log_mass("logistic", grown, level, 256).sum().backward()
     assert torch.isfinite(grown.grad).all()
 
 
 def test_the_outer_bins_reach_to_infinity():
-    told = torch.tensor([[0.0, 30.0, 0.0]])  # its mean lies far beyond white
-    assert heads.log_masses("logistic", told, 256)[0, 255] == pytest.approx(0, abs=1e-6)
+    params = torch.tensor([[0.0, 30.0, 0.0]])  # its mean lies far beyond white
+    assert heads.log_masses("logistic", params, 256)[0, 255] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(
