@@ -7,9 +7,9 @@ import math
 
 import pytest
 import torch
-from genzoo_pixel import gated, heads, pixelrnn
+from genzoo_pixel import gated, heads
+from genzoo_pixel.fast import rnn
 from genzoo_pixel.masks import MaskedConv2d, conv_mask
-from torch.nn import functional as F
 
 from genzoo.errors import ArgumentError
 
@@ -127,23 +127,23 @@ def test_mask_b_in_the_first_layer_leaks(make, kind):
 
 
 def test_an_unshifted_left_going_direction_leaks(make, monkeypatch):
-    plain = pixelrnn.turns
+    plain = rnn.turns
     # mirrored back, but not a row lower
-    monkeypatch.setattr(pixelrnn, "turns", lambda *size: (plain(*size)[0],) * 2)
+    monkeypatch.setattr(rnn, "turns", lambda *size: (plain(*size)[0],) * 2)
     model = make("pixelrnn-diagonal", image_shape=(1, 2, 3), head="bernoulli")
     assert abs(total(model) - 1) > 0.01 and context(model, 1, 0)[1, 1:].any()
 
 
 def test_same_padding_on_the_diagonal_leaks(make, monkeypatch):
     """An even kernel padded below reads the row under a pixel instead of the one above it."""
-    plain = pixelrnn.by_diagonals
+    plain = rnn.by_diagonals
 
     def below(height, width):
         course = plain(height, width)
         wrong = [((first, last, to), (first + 1, last, to)) for (first, last, to), _ in course.hops[:-1]]
         return dataclasses.replace(course, hops=(*wrong, ()))
 
-    monkeypatch.setattr(pixelrnn, "by_diagonals", below)
+    monkeypatch.setattr(rnn, "by_diagonals", below)
     model = make("pixelrnn-diagonal", image_shape=(1, 3, 3), head="bernoulli")
     assert any(context(model, 0, column)[1:].any() for column in range(3))
 
@@ -151,23 +151,14 @@ def test_same_padding_on_the_diagonal_leaks(make, monkeypatch):
 def test_a_shifted_vertical_stack_has_the_blind_spot(make, monkeypatch):
     """Every vertical layer moved down, and no link: what a well-known repository does."""
 
-    def stacks(self, told, h):
-        mixed = self.out(gated.gate(self.horizontal(h) + self.link(told)))
-        return F.pad(gated.gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), (
-            mixed if self.first else h + mixed
-        ).permute(0, 2, 3, 1)
-
-    def later(self, v, h):
-        return stacks(
-            self, self.vertical(gated.shift_down(v[:, 1:].permute(0, 3, 1, 2))), h.permute(0, 3, 1, 2)
-        )
+    def shifted(self, v, h):
+        gates = gated.shift_down(self.vertical(v))
+        mixed = self.out(gated.gate(self.horizontal(h) + self.link(gates)))
+        return gated.gate(gates), mixed if self.first else h + mixed
 
     model = make("gated-pixelcnn", image_shape=(1, 13, 13), layers=4, head="bernoulli")
     assert int(context(model, 6, 6).sum()) == 84
-    monkeypatch.setattr(
-        gated.GatedLayer, "begin", lambda self, x: stacks(self, gated.shift_down(self.vertical(x)), x)
-    )
-    monkeypatch.setattr(gated.GatedLayer, "forward", later)
+    monkeypatch.setattr(gated.GatedLayer, "forward", shifted)
     assert int(context(model, 6, 6).sum()) < 84
 
 
@@ -205,11 +196,11 @@ def test_masks_are_functional_and_stay(make, kind):
 
 def test_centre_taps():
     device = torch.device("cpu")
-    a, b = (conv_mask(6, 3, (2, 3), 3, 1, kind, device) for kind in "AB")
+    a, b = (conv_mask(6, 3, (2, 3), groups=3, parts=1, kind=kind, device=device) for kind in "AB")
     assert a[:, :, 0].all() and a[:, :, 1, 0].all() and not a[:, :, 1, 2].any()
     assert a[::2, :, 1, 1].tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0]]
     assert b[::2, :, 1, 1].tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
-    assert conv_mask(2, 2, (2, 3), 1, 1, "rows", device).all()
+    assert conv_mask(2, 2, (2, 3), groups=1, parts=1, kind="rows", device=device).all()
 
 
 # Heads

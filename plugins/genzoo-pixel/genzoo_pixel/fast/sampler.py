@@ -125,13 +125,14 @@ def draw(
     x: Tensor,
     mask: Tensor,
     uniforms: Tensor,
+    *,
     levels: int,
     tell: Tell | None = None,
 ) -> Tensor:
     """Return images (n, C, H, W), float64: `x` where `mask`, elsewhere the levels that `quantile` gives for
     `uniforms` (n, H, W, C).
 
-    `tell` is told (done, total) after every pixel.
+    `tell(done, total)` is called after every pixel.
     """
     images = torch.where(mask, x, 0).double()
     kept, observed = images.clone(), mask.any(0).tolist()
