@@ -1,5 +1,7 @@
-"""A GAN of two small nets, as a plugin of genzoo. Nothing here imports torch: the class is named, not
-loaded."""
+"""A GAN of two small nets, as a plugin of genzoo.
+
+Nothing here imports torch: the class is named, not loaded.
+"""
 
 from genzoo import Card, Family, Recipe, hookimpl
 

@@ -1,5 +1,4 @@
-"""A GAN of two small nets: a generator that draws from noise, and a discriminator that tells its images from
-real ones."""
+"""A GAN of two small nets: a generator draws images from noise, a discriminator tells them from real ones."""
 
 from dataclasses import dataclass, field
 from math import prod
