@@ -15,7 +15,7 @@ class PixelChainConfig:
     """What the model is built from."""
 
     image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 64))
-    levels: int = field(default=16, metadata=limits(2, 256))
+    levels: int = field(default=256, metadata=limits(2, 256))
 
 
 class PixelChain(AutoregressiveModel):
