@@ -84,7 +84,7 @@ def run(tmp_path):
 def test_a_strangers_run_is_left_alone(run):
     out = run(STRANGER)
     assert "1 failed, 1 passed" in out
-    assert "assert (1 + 1) == 3" in out and "test_it.py:11: AssertionError" in out
+    assert "assert (1 + 1) == 3" in out and "test_it.py:12: AssertionError" in out
 
 
 def test_a_broken_law_is_three_lines(run):
