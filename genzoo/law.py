@@ -16,26 +16,26 @@ class LawError(GenzooError, AssertionError):
     Attributes:
         law: the law, one sentence.
         seen: what was seen instead.
-        look: where its author should look.
+        where: where its author should look.
     """
 
-    def __init__(self, law: str, seen: object, look: str) -> None:
-        super().__init__(f"law broken: {law}; seen: {seen}", f"look at {look}")
-        self.law, self.seen, self.look = law, str(seen), look
+    def __init__(self, law: str, seen: object, where: str) -> None:
+        super().__init__(f"law broken: {law}; seen: {seen}", f"look at {where}")
+        self.law, self.seen, self.where = law, str(seen), where
 
 
-def hold(kept: object, law: str, seen: object, look: str) -> None:
+def hold(kept: object, law: str, seen: object, where: str) -> None:
     """Raise LawError unless `kept`."""
     if not kept:
-        raise LawError(law, seen, look)
+        raise LawError(law, seen, where)
 
 
-def refuses(call: Callable[[], Any], error: type[Exception], law: str, what: str, look: str) -> None:
+def refuses(call: Callable[[], Any], error: type[Exception], law: str, what: str, where: str) -> None:
     """Raise LawError unless `call()` raises `error`; `what` says in a few words what was called."""
     try:
         call()
     except error:
         return
     except Exception as other:
-        raise LawError(law, f"{what} raises {type(other).__name__}: {other}", look) from other
-    raise LawError(law, f"{what} is accepted", look)
+        raise LawError(law, f"{what} raises {type(other).__name__}: {other}", where) from other
+    raise LawError(law, f"{what} is accepted", where)

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from genzoo.data import Images
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel
+from genzoo.models import DensityModel, EncodingModel, ImplicitModel, Posterior
 from genzoo.noise import Draws
 from genzoo.schema import limits
 
@@ -20,11 +19,6 @@ from genzoo.schema import limits
 class StripesConfig:
     image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 64))
     latent_size: int = field(default=2, metadata=limits(1, 8))
-
-
-class Moments(NamedTuple):
-    mean: Tensor
-    log_var: Tensor
 
 
 class Codes(EncodingModel):
@@ -37,10 +31,6 @@ class Codes(EncodingModel):
         super().__init__()
         self.config = config
         self.shift = nn.Parameter(torch.zeros(config.latent_size))
-
-    @property
-    def latent_size(self):
-        return self.config.latent_size
 
     def _decode(self, z):
         shares = torch.special.ndtr(z + self.shift)  # (N, D)
@@ -61,7 +51,7 @@ class Stripes(DensityModel, Codes):
 
     def _encode(self, x):
         mean = super()._encode(x)
-        return Moments(mean, torch.full_like(mean, -9.0))
+        return Posterior(mean, torch.full_like(mean, -9.0))
 
     def _log_prob(self, x):
         return -(x - 0.5).square().flatten(1).sum(1)
@@ -108,10 +98,6 @@ class Faces(ImplicitModel):
             nn.Conv2d(12, 1, 4),
             nn.Flatten(0),
         )
-
-    @property
-    def latent_size(self):
-        return self.config.latent_size
 
     def _decode(self, z):
         shares = torch.special.ndtr(z)  # (N, D)

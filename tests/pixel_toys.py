@@ -39,11 +39,11 @@ class PixelToy(AutoregressiveModel):
     def _predict(self, x):
         return self._network(2 * x - 1).unflatten(1, (self.image_shape[0], self.levels)).transpose(1, 2)
 
-    def _log_mass(self, told, level):
-        return told.log_softmax(1).gather(1, level[:, None])[:, 0]
+    def _log_mass(self, params, level):
+        return params.log_softmax(1).gather(1, level[:, None])[:, 0]
 
-    def _quantile(self, told, u):
-        return (told.double().softmax(1).cumsum(1)[:, :-1] < u[:, None]).sum(1)
+    def _quantile(self, params, u):
+        return (params.double().softmax(1).cumsum(1)[:, :-1] < u[:, None]).sum(1)
 
 
 def weights(*shape, size=0.6):

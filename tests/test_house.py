@@ -31,7 +31,7 @@ FLOORS = tuple(
     for line in """
         errors synonyms whole schema metrics record request recipe hacks card datasets names safe_open locks files show units
         hookspecs discovery isolation probing loading images noise law plots process deadlines http
-        registry losses
+        registry losses layers
         ledger data
         hub models catalogue
         zoo training explore evaluation experiments
@@ -56,6 +56,7 @@ PUBLIC_FACE = (
     "genzoo.evaluation",
     "genzoo.evaluation.measures",
     "genzoo.images",
+    "genzoo.layers",
     "genzoo.losses",
     "genzoo.models",
     "genzoo.noise",
@@ -421,6 +422,65 @@ def test_an_undeclared_acquaintance_is_seen():
     assert acquaintances([planted("import genzoo_dcgan", "genzoo.planted")], {}) == [
         "genzoo.planted imports genzoo_dcgan"
     ]
+
+
+# Public methods check, the underscored ones do not: who asks a model calls the public one
+
+
+UNDERSCORED = {
+    "_decode",
+    "_discriminate",
+    "_encode",
+    "_features",
+    "_latents",
+    "_log_conditionals",
+    "_log_prob",
+    "_log_weights",
+    "_logits",
+    "_predict",
+    "_sample",
+}
+INSIDE = (  # who needs gradients, or what comes before the checks; plugins call their own
+    "genzoo.models",
+    "genzoo.training",
+    "genzoo.testing",
+    "genzoo.explore",
+    "genzoo.evaluation.classifier",  # it learns through `_encode`
+    "genzoo.evaluation.integrals",
+    "genzoo.evaluation.laws",
+)
+
+
+def trespasses(source) -> list[str]:
+    """Return each use of an underscored method of a model other than `self` in a module outside INSIDE."""
+    if any(f"{source.name}.".startswith(f"{name}.") for name in INSIDE):
+        return []
+    return [
+        f"{source.name}: {ast.unparse(node)}"
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr in UNDERSCORED
+        and ast.unparse(node.value) not in ("self", "cls", "super()")
+    ]
+
+
+def test_only_named_modules_call_the_underscored_methods_of_a_model():
+    assert [found for source in CORE for found in trespasses(source)] == []
+
+
+def test_those_named_are_there_and_need_it():
+    for name in INSIDE:
+        sources = [s for s in CORE if f"{s.name}.".startswith(f"{name}.")]
+        assert any(trespasses(planted(source.text)) for source in sources), name
+
+
+@pytest.mark.parametrize(
+    "code", ["def f(model):\n    return model._decode(z)", "decode = a.net._log_prob", "nets[0]._encode(x)"]
+)
+def test_a_call_of_an_underscored_method_is_seen(code):
+    assert len(trespasses(planted(code, "genzoo.evaluation.planted"))) == 1
+    assert trespasses(planted(code, "genzoo.explore.planted")) == []
+    assert trespasses(planted("class A:\n    def f(self):\n        return self._decode(1)")) == []
 
 
 # Sizes

@@ -51,10 +51,6 @@ class ToyGAN(ImplicitModel):
             nn.Flatten(0),
         )
 
-    @property
-    def latent_size(self):
-        return self.config.latent_size
-
     def _decode(self, z):
         return self.generator(z[:, :, None, None])
 
@@ -138,10 +134,6 @@ class Coder(EncodingModel):
         self.config = config
         pixels = config.image_shape[0] * config.image_shape[1] * config.image_shape[2]
         self.down, self.up = nn.Linear(pixels, config.latent_size), nn.Linear(config.latent_size, pixels)
-
-    @property
-    def latent_size(self):
-        return self.config.latent_size
 
     def _encode(self, x):
         return self.down(x.flatten(1))

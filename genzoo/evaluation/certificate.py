@@ -91,7 +91,7 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
         LawError: the first law that is broken, or no build is small enough to see it.
     """
     name, known = type(model).__name__, model.levels if levels is None else levels
-    look = f"{name}._log_prob"
+    where = f"{name}._log_prob"
     checked: list[str] = []
     seen = possible = None
     builds, number = list(_tiny(model, known) if known else _reals(model)), itertools.count(1)
@@ -107,7 +107,7 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
         seen, possible = _context(model, f"{name}._predict")
         kept()
         checked.append(f"a pixel sees {seen} of {possible} earlier ones")
-    checked += _counted(model, builds, look, kept) if known else _integrated(model, builds, look, kept)
+    checked += _counted(model, builds, where, kept) if known else _integrated(model, builds, where, kept)
     law = (
         "a density can be built so small that its total, Σ p(x) or ∫ p(x) dx, is seen to be 1 (at most "
         "1 for a bound)"
@@ -129,10 +129,10 @@ def digest(model: DensityModel) -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
-def _in_order(model: AutoregressiveModel, levels: int, look: str, kept: Callable[[], None]) -> list[str]:
+def _in_order(model: AutoregressiveModel, levels: int, where: str, kept: Callable[[], None]) -> list[str]:
     small = _small(model, MIDDLING) or model
     for check in (laws.check_order, laws.check_terms, laws.check_conditionals, laws.check_noise):
-        check(small, levels, look)
+        check(small, levels, where)
         kept()
     colours = ", R → G → B" if small.image_shape[0] == len(laws.COLOURS) else ""
     return [
@@ -142,20 +142,20 @@ def _in_order(model: AutoregressiveModel, levels: int, look: str, kept: Callable
     ]
 
 
-def _context(model: AutoregressiveModel, look: str) -> tuple[int, int]:
+def _context(model: AutoregressiveModel, where: str) -> tuple[int, int]:
     wide = _small(model, WIDE) or model
-    return laws.check_context(wide, wide.full_context, look)
+    return laws.check_context(wide, wide.full_context, where)
 
 
 def _counted(
-    model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]
+    model: DensityModel, builds: list[tuple[DensityModel, int]], where: str, kept: Callable[[], None]
 ) -> list[str]:
     """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; of a bound Σ p(x) ≤
     1.
     """
     said = []
     for tiny, values in builds:
-        images = laws.check_sum(tiny, values, look)
+        images = laws.check_sum(tiny, values, where)
         kept()
         over = f"over {images:,} images of {'×'.join(map(str, tiny.image_shape))} with {values} levels"
         if not model.exact:
@@ -168,14 +168,14 @@ def _counted(
 
 
 def _integrated(
-    model: DensityModel, builds: list[tuple[DensityModel, int]], look: str, kept: Callable[[], None]
+    model: DensityModel, builds: list[tuple[DensityModel, int]], where: str, kept: Callable[[], None]
 ) -> list[str]:
     """Integrate builds of one and two real pixels: ∫ p(x) dx = 1, and samples where p says; of a bound ∫ p(x)
     dx ≤ 1.
     """
     said = []
     for tiny, size in builds:
-        integrals.check_integral(tiny, look)
+        integrals.check_integral(tiny, where)
         kept()
         over, sampled = f"over {size} real pixel{'s' if size > 1 else ''}", model.exact and size == 1
         if sampled:

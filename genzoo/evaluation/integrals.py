@@ -23,7 +23,7 @@ _CELLS = {1: (500, 1000, 500), 2: (24, 96, 24)}  # per dimension below, within a
 _BINS = 20  # of [0, 1], in which samples are counted
 
 
-def check_integral(model: DensityModel, look: str) -> float:
+def check_integral(model: DensityModel, where: str) -> float:
     """Hold that ∫ p(x) dx over all x is 1, at most 1 for a bound, and return it; `model` has one dimension or
     two.
 
@@ -36,7 +36,7 @@ def check_integral(model: DensityModel, look: str) -> float:
     seen = f"∫ p(x) dx = {total:.4f} over {size} real pixel{'s' if size > 1 else ''}"
     if model.exact:
         law = "an exact density integrates to 1"
-        where = f"{look}: the log-determinant of each layer, the constants of the base density"
+        where = f"{where}: the log-determinant of each layer, the constants of the base density"
         hold(
             abs(total - 1) < INTEGRAL_ERROR,
             law,
@@ -44,12 +44,12 @@ def check_integral(model: DensityModel, look: str) -> float:
             f"{where}; for probabilities of 8-bit pixels say levels = 256",
         )
     else:
-        where = f"{look}: the sign of the KL term, a lost normaliser"
+        where = f"{where}: the sign of the KL term, a lost normaliser"
         hold(total < 1 + INTEGRAL_ERROR, "a lower bound integrates to at most 1", seen, where)
     return total
 
 
-def check_places(model: DensityModel, look: str) -> None:
+def check_places(model: DensityModel, where: str) -> None:
     """Hold by a chi-square test that samples of one pixel fall where an exact p(x) says; what lies beyond [0,
     1] is drawn at its edge.
 
@@ -63,7 +63,7 @@ def check_places(model: DensityModel, look: str) -> None:
     masses = _density(model, points) * widths
     expected = torch.zeros(_BINS, dtype=torch.float64).index_add(0, bins, masses / masses.sum()) * SAMPLES
     found = torch.bincount((drawn * _BINS).long().clamp(max=_BINS - 1), minlength=_BINS).double()
-    check_fit(found, expected, look)
+    check_fit(found, expected, where)
 
 
 def _density(model: DensityModel, points: Tensor) -> Tensor:

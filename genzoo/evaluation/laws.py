@@ -1,7 +1,7 @@
 """The laws that make a number a likelihood, each on one model: Σ p(x) = 1, the order of the chain rule,
 noise, samples.
 
-Every function raises LawError with the law, what was seen and where to look.
+Every function raises LawError with the law, what was seen and where to where.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNNORMALISED = "the normaliser of the head, or its edge bins; or a pixel that s
 _RAISED = "mask A in the first layer, B afterwards: B in the first lets a pixel see itself"
 
 
-def check_sum(model: DensityModel, levels: int, look: str) -> int:
+def check_sum(model: DensityModel, levels: int, where: str) -> int:
     """Hold that Σ p(x) over every image is 1, at most 1 for a bound; return the number of images."""
     images = every_image(model.image_shape, levels)
     total = float(torch.cat([model.log_prob(part) for part in images.split(CHUNK)]).double().exp().sum())
@@ -42,11 +42,14 @@ def check_sum(model: DensityModel, levels: int, look: str) -> int:
             abs(total - 1) < SUM_ERROR,
             "an exact density sums to 1",
             seen,
-            f"{look}: a pixel that sees itself, or a wrong normaliser",
+            f"{where}: a pixel that sees itself, or a wrong normaliser",
         )
     else:
         hold(
-            total < 1 + SUM_ERROR, "a lower bound sums to at most 1", seen, f"{look}: the sign of the KL term"
+            total < 1 + SUM_ERROR,
+            "a lower bound sums to at most 1",
+            seen,
+            f"{where}: the sign of the KL term",
         )
     return len(images)
 
@@ -70,7 +73,7 @@ def noise(model: DensityModel, levels: int, n: int, stream: int = 0) -> Tensor:
     return (steps / (levels - 1)).float().to(model.device)
 
 
-def check_noise(model: DensityModel, levels: int, look: str) -> None:
+def check_noise(model: DensityModel, levels: int, where: str) -> None:
     """Hold that noise is not coded below its entropy: E_noise[p(x) · levels^D] = 1, so Σ log(p · levels^D)
     over all images stays small.
 
@@ -85,36 +88,38 @@ def check_noise(model: DensityModel, levels: int, look: str) -> None:
         float((values + entropy).sum()) < SURPRISE,
         law,
         seen,
-        f"{look}: pixels that see themselves or later ones",
+        f"{where}: pixels that see themselves or later ones",
     )
 
 
-def check_terms(model: AutoregressiveModel, levels: int, look: str) -> None:
+def check_terms(model: AutoregressiveModel, levels: int, where: str) -> None:
     """Hold that log p(x) is the sum of its terms, one for each dimension."""
     images = noise(model, levels, 4)
     with model.asking() as asked:
         terms = in_order(asked._log_conditionals(images))
     law = "log p(x) is the sum of log p(x_i | earlier), one for each dimension"
     size = math.prod(model.image_shape)
-    hold(terms.shape == (4, size), law, f"{tuple(terms.shape)} terms for 4 images of {size} dimensions", look)
+    hold(
+        terms.shape == (4, size), law, f"{tuple(terms.shape)} terms for 4 images of {size} dimensions", where
+    )
     whole = model.log_prob(images)
     seen = f"{float(terms.sum(1)[0]):.4f} and {float(whole[0]):.4f} nats"
-    hold(torch.allclose(terms.sum(1).float(), whole, rtol=1e-4, atol=1e-3), law, seen, look)
+    hold(torch.allclose(terms.sum(1).float(), whole, rtol=1e-4, atol=1e-3), law, seen, where)
 
 
-def check_order(model: AutoregressiveModel, levels: int, look: str) -> None:
+def check_order(model: AutoregressiveModel, levels: int, where: str) -> None:
     """Hold that no conditional depends on itself or a later dimension, and that in a pixel green sees red,
     and blue red and green.
     """
     needs = torch.stack([dependence(model, image) for image in noise(model, levels, 2, stream=3)]).amax(0)
-    hold(torch.isfinite(needs).all(), "gradients are finite", "NaN or infinite gradients", look)
+    hold(torch.isfinite(needs).all(), "gradients are finite", "NaN or infinite gradients", where)
     later = (needs.triu(1).nonzero().tolist() or needs.triu().nonzero().tolist())[:1]
     for i, j in later:
         seen = (
             f"{_name(model, i)} sees {_name(model, j) if i != j else 'itself'}, gradient "
             f"{float(needs[i, j]):.3g}"
         )
-        hold(False, "no pixel sees itself or a later one", seen, f"{look}: {_suspect(model, i, j)}")
+        hold(False, "no pixel sees itself or a later one", seen, f"{where}: {_suspect(model, i, j)}")
     if model.image_shape[0] == len(COLOURS):
         for i, j in ((1, 0), (2, 0), (2, 1)):
             blind = not needs[i::3, j::3].diagonal().any()
@@ -123,11 +128,11 @@ def check_order(model: AutoregressiveModel, levels: int, look: str) -> None:
                 not blind,
                 law,
                 f"{COLOURS[i]} never sees {COLOURS[j]}",
-                f"{look}: the colour groups of the centre tap, R → G → B",
+                f"{where}: the colour groups of the centre tap, R → G → B",
             )
 
 
-def check_conditionals(model: AutoregressiveModel, levels: int, look: str) -> None:
+def check_conditionals(model: AutoregressiveModel, levels: int, where: str) -> None:
     """Hold that Σ_v p(x_i = v | earlier) = 1, where x_i itself is replaced by each value: a pixel that sees
     itself cannot pass.
     """
@@ -143,11 +148,11 @@ def check_conditionals(model: AutoregressiveModel, levels: int, look: str) -> No
             abs(total - 1) < SUM_ERROR,
             "p(pixel | earlier pixels) sums to 1",
             seen,
-            f"{look}: {_UNNORMALISED}",
+            f"{where}: {_UNNORMALISED}",
         )
 
 
-def check_context(model: AutoregressiveModel, claimed: bool, look: str) -> tuple[int, int]:
+def check_context(model: AutoregressiveModel, claimed: bool, where: str) -> tuple[int, int]:
     """Return how many earlier pixels the middle pixel sees and how many there are; where all are `claimed`,
     hold it.
     """
@@ -162,11 +167,11 @@ def check_context(model: AutoregressiveModel, claimed: bool, look: str) -> tuple
             "a vertical stack that is itself shifted (shift only its link to the horizontal one), or "
             "too few layers"
         )
-        hold(False, "a pixel sees every earlier one, as claimed", words, f"{look}: {where}")
+        hold(False, "a pixel sees every earlier one, as claimed", words, f"{where}: {where}")
     return found, possible
 
 
-def check_frequencies(model: DensityModel, levels: int, look: str) -> None:
+def check_frequencies(model: DensityModel, levels: int, where: str) -> None:
     """Hold by a chi-square test that samples come as often as p(x) says, on a model whose every image can be
     counted.
     """
@@ -177,16 +182,16 @@ def check_frequencies(model: DensityModel, levels: int, look: str) -> None:
         off < 1e-3 * levels,
         "samples have the levels of the model",
         f"values between its {levels} levels",
-        look,
+        where,
     )
     weights = levels ** torch.arange(images.shape[1] - 1, -1, -1, dtype=torch.float64)
     found = torch.bincount((images.round() @ weights).long(), minlength=levels ** images.shape[1]).double()
     every = every_image(model.image_shape, levels)
     expected = torch.cat([model.log_prob(part) for part in every.split(CHUNK)]).double().cpu().exp() * SAMPLES
-    check_fit(found, expected, look)
+    check_fit(found, expected, where)
 
 
-def check_fit(found: Tensor, expected: Tensor, look: str) -> None:
+def check_fit(found: Tensor, expected: Tensor, where: str) -> None:
     """Hold by a chi-square test that counts `found` (bins,) are those that p(x) lets expect."""
     rare = expected < FEWEST  # in one bin together
     bins = [torch.cat([side[~rare], side[rare].sum()[None]]) for side in (found, expected)]
@@ -196,7 +201,7 @@ def check_fit(found: Tensor, expected: Tensor, look: str) -> None:
         chance > DOUBT,
         "samples come as often as p(x) says",
         seen,
-        f"{look}: what sampling and log_prob compute differently",
+        f"{where}: what sampling and log_prob compute differently",
     )
 
 

@@ -37,9 +37,9 @@ def mixed(model: AutoregressiveModel, x: Tensor) -> Tensor:
 
     Their plain sum could stay the same while they change, as that of logits does.
     """
-    told = model._predict(x)  # (N, P, C, H, W)
-    weights = Draws(mix("context"), 0, 1, x.device).normal(told.shape[1])[0].to(told.dtype)  # (P,)
-    return in_order(torch.einsum("npchw,p->nchw", told, weights))
+    params = model._predict(x)  # (N, P, C, H, W)
+    weights = Draws(mix("context"), 0, 1, x.device).normal(params.shape[1])[0].to(params.dtype)  # (P,)
+    return in_order(torch.einsum("npchw,p->nchw", params, weights))
 
 
 @undisturbed()
@@ -84,8 +84,8 @@ def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4,
     row, column = place(pixel, height, width)
     x = Draws(seed, 0, images).uniform(*model.image_shape).float().to(model.device).requires_grad_(True)
     with torch.enable_grad(), model.asking(gradients=True) as asked:
-        told = mixed(asked, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
-        slopes = [_slope_of(x, told[:, channel]) for channel in range(told.shape[1])]
+        params = mixed(asked, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
+        slopes = [_slope_of(x, params[:, channel]) for channel in range(params.shape[1])]
     seen = torch.stack(slopes).amax((0, 1, 2))  # (H, W)
     seen[row, column] = 0
     return seen

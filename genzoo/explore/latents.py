@@ -11,7 +11,7 @@ from torch import Tensor
 from genzoo.data.decode import Skip, decode
 from genzoo.errors import ArgumentError, DataError
 from genzoo.images import to_float
-from genzoo.models.latent import EncodingModel, LatentModel
+from genzoo.models import EncodingModel, LatentModel, Posterior
 from genzoo.process import neutral
 
 
@@ -37,16 +37,11 @@ def codes(model: EncodingModel, images: Any) -> Tensor:
     """Return the code (N, latent_size) of each image (N, C, H, W): the encoder's, or the mean of q(z|x).
 
     Raises:
-        ArgumentError: a model that cannot encode, or an encoder whose answer names no mean.
+        ArgumentError: a model that cannot encode, wrong images, or an `_encode` that returns something else.
     """
     check_encoder(model)
     found = model.encode(images)
-    code = found if isinstance(found, Tensor) else getattr(found, "mean", None)
-    if not isinstance(code, Tensor):
-        raise ArgumentError(
-            f"{type(model).__name__}.encode returns a {type(found).__name__} without a tensor `mean`"
-        )
-    return model.check_latents(code, "the code")
+    return found.mean if isinstance(found, Posterior) else found
 
 
 @neutral()

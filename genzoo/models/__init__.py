@@ -9,15 +9,11 @@ no generative model, and its features are what samples are measured in.
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.density import DensityModel
-from genzoo.models.folding import compact, decoded
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.importance import Importance, ImportanceModel
 from genzoo.models.latent import EncodingModel, LatentModel
-from genzoo.models.layers import LatentDropout, LatentSequential, MinibatchDiscrimination
 from genzoo.models.model import GenerativeModel, Model
-from genzoo.models.plain import is_hooked, renew
-from genzoo.models.precision import converted
-from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
+from genzoo.models.posterior import Posterior
 
 __all__ = [
     "AutoregressiveModel",
@@ -28,16 +24,7 @@ __all__ = [
     "ImplicitModel",
     "Importance",
     "ImportanceModel",
-    "LatentDropout",
     "LatentModel",
-    "LatentSequential",
-    "MinibatchDiscrimination",
     "Model",
-    "StridedConv2d",
-    "StridedConvTranspose2d",
-    "compact",
-    "converted",
-    "decoded",
-    "is_hooked",
-    "renew",
+    "Posterior",
 ]

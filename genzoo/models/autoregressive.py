@@ -206,8 +206,8 @@ class AutoregressiveModel(DensityModel):
         for row in range(height):
             for column in range(width):
                 for channel in range(channels):
-                    told = self._predict(images)[:, :, channel, row, column]
-                    value = self._quantile(told, uniforms[:, row, column, channel]).to(images.dtype) / (
+                    params = self._predict(images)[:, :, channel, row, column]
+                    value = self._quantile(params, uniforms[:, row, column, channel]).to(images.dtype) / (
                         self.levels - 1
                     )
                     here = (slice(None), channel, row, column)
@@ -223,13 +223,13 @@ class AutoregressiveModel(DensityModel):
         """
 
     @abstractmethod
-    def _log_mass(self, told: Tensor, level: Tensor) -> Tensor:
-        """Return log p(level) in nats, (N, C, H, W), under the parameters `told` (N, P, C, H, W);
+    def _log_mass(self, params: Tensor, level: Tensor) -> Tensor:
+        """Return log p(level) in nats, (N, C, H, W), under the parameters `params` (N, P, C, H, W);
         differentiable in them.
         """
 
     @abstractmethod
-    def _quantile(self, told: Tensor, u: Tensor) -> Tensor:
+    def _quantile(self, params: Tensor, u: Tensor) -> Tensor:
         """Return the level (N,) at which the distribution function first exceeds `u` (N,), under the
-        parameters `told` (N, P).
+        parameters `params` (N, P).
         """

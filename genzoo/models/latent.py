@@ -11,6 +11,7 @@ from torch import Tensor
 from genzoo.card import Family
 from genzoo.errors import ArgumentError, NotGenerativeError
 from genzoo.models.model import Model, check_count, check_memory, in_chunks, public
+from genzoo.models.posterior import Posterior, checked
 from genzoo.noise import Draws, check_seed
 
 _ABSENT = {
@@ -27,9 +28,15 @@ class LatentModel(Model):
     prior: ClassVar[str] = "normal"
 
     @property
-    @abstractmethod
     def latent_size(self) -> int:
-        """The number of components of z."""
+        """The number of components of z: `config.latent_size`, unless the class replaces this property."""
+        size = getattr(self.config, "latent_size", None)
+        if size is None:
+            raise ArgumentError(
+                f"{type(self).__name__} has no latent_size",
+                f"add the key latent_size to {type(self.config).__name__}, or write the property latent_size",
+            )
+        return int(size)
 
     @public
     def sample_latents(self, n: int, seed: int | None = None) -> Tensor:
@@ -52,7 +59,7 @@ class LatentModel(Model):
 
         The same z gives the same image, alone or in a batch, with gradients or without. Differentiable where
         z asks for gradients: these are of the network in float32, also where the image is computed faster
-        (see `genzoo.models.compact`).
+        (see `genzoo.layers.compact`).
 
         Raises:
             ArgumentError: z of a wrong shape or type, or not finite.
@@ -111,12 +118,19 @@ class EncodingModel(LatentModel):
         return super().__getattr__(name)
 
     @public
-    def encode(self, x: Any) -> Any:
-        """Return the parameters of q(z|x) (or the code) of images (N, C, H, W) in [0, 1]."""
+    def encode(self, x: Any) -> Tensor | Posterior:
+        """Return the codes (N, latent_size) of images (N, C, H, W) in [0, 1], or q(z|x) as a `Posterior`.
+
+        All tensors are float32. The code of an image does not depend on the images that it comes with.
+
+        Raises:
+            ArgumentError: images of a wrong shape, type or range; an `_encode` that returns something else.
+        """
         images = self.check_images(x)
         with self.asking() as model:
-            return model._encode(images)
+            found = model._encode(images)
+        return checked(found, (len(images), self.latent_size), f"{type(self).__name__}._encode")
 
     @abstractmethod
-    def _encode(self, x: Tensor) -> Any:
-        """Return the parameters of q(z|x), or the code itself, of checked images; differentiable."""
+    def _encode(self, x: Tensor) -> Tensor | Posterior:
+        """Return the codes (N, latent_size), or q(z|x), of checked images; differentiable."""

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from genzoo.card import Family
 from genzoo.errors import ArgumentError, CardError, safe_repr
 from genzoo.images import check_images, quantise
-from genzoo.models.folding import folding_once
+from genzoo.layers.folding import folding_once
+from genzoo.layers.precision import in_float32
 from genzoo.models.modes import in_evaluation
-from genzoo.models.precision import in_float32
 from genzoo.noise import Draws, check_seed
 from genzoo.process import neutral
 from genzoo.whole import check_count as check_count

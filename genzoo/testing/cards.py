@@ -84,19 +84,19 @@ def _imported_with(package: str) -> str:
 
 def _check_config(card: Card, found: type[Any]) -> None:
     config = getattr(found, "Config", None)
-    look = f"class Config of {card.model}"
+    where = f"class Config of {card.model}"
     # untyped in typeshed
     frozen = dataclasses.is_dataclass(config) and getattr(config, "__dataclass_params__").frozen  # noqa: B009
-    hold(frozen, "a model has a frozen dataclass Config", repr(config), look)
+    hold(frozen, "a model has a frozen dataclass Config", repr(config), where)
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, config))}
-    hold("image_shape" in fields, "Config has the field image_shape", f"fields {', '.join(fields)}", look)
+    hold("image_shape" in fields, "Config has the field image_shape", f"fields {', '.join(fields)}", where)
     for field in fields.values():
-        hold(field.kw_only, "the fields of Config are keyword-only", f"{field.name} is positional", look)
+        hold(field.kw_only, "the fields of Config are keyword-only", f"{field.name} is positional", where)
         hold(
             _bounded(config, field),
             "every number of Config has limits",
             f"{field.name} may be anything",
-            f"limits(low, high) in {look}",
+            f"limits(low, high) in {where}",
         )
     try:
         parse(typing.cast(Any, config), card.config, f"config of {card.name}")

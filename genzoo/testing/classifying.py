@@ -33,7 +33,7 @@ def check_classifying(model: ClassifyingModel) -> None:
     with untouched(model, f"{name}._features"):
         _check_features(model, name)
     law = "wrong images are an ArgumentError"
-    look = f"{name}.features: write _features and leave features alone"
+    where = f"{name}.features: write _features and leave features alone"
     channels, height, width = model.image_shape
     wrong: dict[str, Any] = {
         "no batch": torch.zeros(channels, height, width),
@@ -41,7 +41,7 @@ def check_classifying(model: ClassifyingModel) -> None:
     }
     wrong |= {} if model.any_size else {"another shape": torch.zeros(1, channels, height, width + 1)}
     for what, x in wrong.items():
-        refuses(lambda x=x: model.features(x), ArgumentError, law, what, look)  # type: ignore[misc]
+        refuses(lambda x=x: model.features(x), ArgumentError, law, what, where)  # type: ignore[misc]
     with untouched(model, f"{name}._features"):
         noise = suited_noise(model, 3)
         check_present(model, lambda changed: changed.log_probs(noise), f"{name}._features")
@@ -54,7 +54,7 @@ def _check_features(model: ClassifyingModel, name: str) -> None:
     with fresh_noise(2):
         again = model.features(images), model.features(images[1:2])
     law = "the features of an image depend on that image alone"
-    look = f"noise or batch statistics in {name}._features"
+    where = f"noise or batch statistics in {name}._features"
     finite = bool(torch.isfinite(rows).all()) and bool(torch.isfinite(told).all())
     hold(
         finite,
@@ -62,8 +62,8 @@ def _check_features(model: ClassifyingModel, name: str) -> None:
         "NaN or infinite values",
         f"{name}._features and _logits",
     )
-    hold(torch.equal(rows, again[0]), law, "other features of the same images", look)
-    near(again[1], rows[1:2], rows, law, look)
+    hold(torch.equal(rows, again[0]), law, "other features of the same images", where)
+    near(again[1], rows[1:2], rows, law, where)
     hold(
         rows.std(0).max() > 0,
         "images have different features",

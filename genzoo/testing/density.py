@@ -72,62 +72,50 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
         return certify(model, known)
 
 
-def _check_total(model: DensityModel, levels: int, look: str) -> None:
+def _check_total(model: DensityModel, levels: int, where: str) -> None:
     """Hold the model itself, with the weights that it has, to Σ p(x) or ∫ p(x) dx where it is small
     enough.
     """
     size = math.prod(model.image_shape)
     if levels and levels**size <= MOST_IMAGES:
-        check_sum(model, levels, look)
+        check_sum(model, levels, where)
     if not levels and size <= integrals.MOST:
-        integrals.check_integral(model, look)
+        integrals.check_integral(model, where)
 
 
-def _check_values(model: DensityModel, look: str) -> None:
+def _check_values(model: DensityModel, where: str) -> None:
     images = suited_noise(model, 5)
     with fresh_noise(1):
         values = model.log_prob(images)
     with fresh_noise(2):
         alone = model.log_prob(images[:1])
     law = "log_prob returns one finite float32 per image, in nats"
-    hold(
-        values.shape == (5,) and values.dtype == torch.float32,
-        law,
-        f"{tuple(values.shape)} {values.dtype} for 5 images",
-        look,
-    )
-    hold(torch.isfinite(values).all(), law, "NaN or infinite values", look)
+    seen = f"{tuple(values.shape)} {values.dtype} for 5 images"
+    hold(values.shape == (5,) and values.dtype == torch.float32, law, seen, where)
+    hold(torch.isfinite(values).all(), law, "NaN or infinite values", where)
     same = torch.allclose(values[:1], alone, rtol=1e-4, atol=1e-4)
     seen = f"{float(values[0]):.6g} among five, {float(alone[0]):.6g} alone"
-    hold(
-        same,
-        "the same image has the same log p, alone or in a batch",
-        seen,
-        f"noise or batch statistics in {look}",
-    )
-    law = "bits/dim are -log p(x) / (C·H·W·ln 2)"
+    law = "the same image has the same log p, alone or in a batch"
+    hold(same, law, seen, f"noise or batch statistics in {where}")
+    _check_bits(model, images, values, where)
+
+
+def _check_bits(model: DensityModel, images: Tensor, values: Tensor, where: str) -> None:
+    """Hold bits/dim to log p, `values` (N,) in nats: refused where p(x) is a density of real numbers."""
     if not model.levels:
-        refuses(
-            lambda: model.bits_per_dim(images),
-            ArgumentError,
-            "a density of real numbers has no bits/dim",
-            "bits_per_dim",
-            look,
-        )
+        law = "a density of real numbers has no bits/dim"
+        refuses(lambda: model.bits_per_dim(images), ArgumentError, law, "bits_per_dim", where)
         return
     with fresh_noise(1):
         bits = model.bits_per_dim(images)
     expected = -values / (math.prod(model.image_shape) * math.log(2))
-    hold(
-        torch.allclose(bits, expected, rtol=1e-5),
-        law,
-        f"{bits[0]:.4g}, not {expected[0]:.4g}",
-        "who replaced bits_per_dim",
-    )
+    law = "bits/dim are -log p(x) / (C·H·W·ln 2)"
+    seen = f"{bits[0]:.4g}, not {expected[0]:.4g}"
+    hold(torch.allclose(bits, expected, rtol=1e-5), law, seen, "who replaced bits_per_dim")
 
 
 def _check_weights(model: ImportanceModel, name: str) -> None:
-    images, look = suited_noise(model, 3), f"{name}._log_weights"
+    images, where = suited_noise(model, 3), f"{name}._log_weights"
     with fresh_noise(1):
         few, many = model.iwae_bounds(images, (2, 7))
     with fresh_noise(2):
@@ -137,22 +125,22 @@ def _check_weights(model: ImportanceModel, name: str) -> None:
         many.bound.shape == (3,) and many.bound.dtype == torch.float32,
         law,
         f"{tuple(many.bound.shape)} {many.bound.dtype}",
-        look,
+        where,
     )
-    hold(torch.isfinite(many.bound).all(), law, "NaN or infinite values", look)
-    _check_same(few.bound[:1], again.bound[:1], "fewer draws are the first ones of more", look)
-    _check_same(many.bound[1:2], alone.bound, "an image has draws of its own, alone or in a batch", look)
+    hold(torch.isfinite(many.bound).all(), law, "NaN or infinite values", where)
+    _check_same(few.bound[:1], again.bound[:1], "fewer draws are the first ones of more", where)
+    _check_same(many.bound[1:2], alone.bound, "an image has draws of its own, alone or in a batch", where)
 
 
-def _check_same(one: Tensor, other: Tensor, law: str, look: str) -> None:
+def _check_same(one: Tensor, other: Tensor, law: str, where: str) -> None:
     seen = f"bounds of {float(one):.6g} and {float(other):.6g} nats for the same image"
-    hold(torch.allclose(one, other, rtol=1e-4, atol=1e-4), law, seen, f"where {look} takes its noise from")
+    hold(torch.allclose(one, other, rtol=1e-4, atol=1e-4), law, seen, f"where {where} takes its noise from")
 
 
 def _check_arguments(model: DensityModel, name: str) -> None:
     channels, height, width = model.image_shape
     law = "wrong images are an ArgumentError"
-    look = f"{name}.log_prob: write _log_prob and leave log_prob alone"
+    where = f"{name}.log_prob: write _log_prob and leave log_prob alone"
     wrong: dict[str, Any] = {
         "another shape": torch.zeros(1, channels, height, width + 1),
         "no batch": torch.zeros(channels, height, width),
@@ -162,4 +150,4 @@ def _check_arguments(model: DensityModel, name: str) -> None:
         "a text": "x",
     }
     for what, x in wrong.items():
-        refuses(lambda x=x: model.log_prob(x), ArgumentError, law, what, look)  # type: ignore[misc]
+        refuses(lambda x=x: model.log_prob(x), ArgumentError, law, what, where)  # type: ignore[misc]

@@ -46,19 +46,19 @@ def check_generative(model: GenerativeModel) -> None:
         check_present(model, lambda changed: changed.sample(2, seed=0), f"{name}._sample")
 
 
-def _check_raw(model: GenerativeModel, look: str) -> None:
+def _check_raw(model: GenerativeModel, where: str) -> None:
     """What the author's method returns, before `sample` clamps it: clamping hides a range of [-1, 1]."""
     many = model._sample(Draws(0, 0, 5, model.device))
-    check_pixels(many, (5, *model.image_shape), f"{look} returns images in [0, 1]", look)
+    check_pixels(many, (5, *model.image_shape), f"{where} returns images in [0, 1]", where)
     same = torch.equal(many, model._sample(Draws(0, 0, 5, model.device)))
-    hold(same, "the same draws give the same images", "other images", f"{look}: take noise from draws only")
+    hold(same, "the same draws give the same images", "other images", f"{where}: take noise from draws only")
     alone = model._sample(Draws(0, 0, 1, model.device))
     near(
         alone,
         many[:1],
         many,
         "an image does not depend on the others in its batch",
-        f"batch statistics in {look}",
+        f"batch statistics in {where}",
     )
     later = model._sample(Draws(0, 1, 4, model.device))
     near(
@@ -66,30 +66,30 @@ def _check_raw(model: GenerativeModel, look: str) -> None:
         many[1:],
         many,
         "image i of a seed depends on seed and i alone",
-        f"{look}: take noise from draws only",
+        f"{where}: take noise from draws only",
     )
 
 
-def _check_samples(model: GenerativeModel, look: str) -> None:
+def _check_samples(model: GenerativeModel, where: str) -> None:
     chunk = model.decode_chunk
     with fresh_noise(1):
         images = model.sample(chunk + 2, seed=0)
     with fresh_noise(2):
         few = model.sample(2, seed=0)
         other = model.sample(chunk + 2, seed=1)
-    check_pixels(images, (chunk + 2, *model.image_shape), "sample returns images in [0, 1]", look)
-    hold(images.dtype == torch.float32, "sample returns float32", images.dtype, look)
+    check_pixels(images, (chunk + 2, *model.image_shape), "sample returns images in [0, 1]", where)
+    hold(images.dtype == torch.float32, "sample returns float32", images.dtype, where)
     hold(
         torch.equal(images[:2], few),
         "the same seed gives the same images, however many",
         "other images",
-        f"{look}: take noise from draws only",
+        f"{where}: take noise from draws only",
     )
     hold(
         not torch.equal(images, other),
         "another seed gives other images",
         "the same images",
-        f"{look}: use draws",
+        f"{where}: use draws",
     )
     # A whole chunk of equal images is no accident even for the smallest binary model; a single pair might be.
     same = all(torch.equal(image, images[0]) for image in images)
@@ -97,7 +97,7 @@ def _check_samples(model: GenerativeModel, look: str) -> None:
         not same,
         "images of one seed differ",
         f"{len(images)} equal images",
-        f"{look}: use draws.uniform or draws.normal",
+        f"{where}: use draws.uniform or draws.normal",
     )
     bytes_ = model.sample(2, seed=0, dtype=torch.uint8)
     hold(
@@ -110,47 +110,47 @@ def _check_samples(model: GenerativeModel, look: str) -> None:
 
 def _check_arguments(model: GenerativeModel, name: str) -> None:
     law = "a wrong n or seed is an ArgumentError"
-    look = f"{name}.sample: write _sample and leave sample to its base class"
+    where = f"{name}.sample: write _sample and leave sample to its base class"
     # what is passed is wrong on purpose
     sample: Callable[..., Tensor] = model.sample
     for n in BAD_COUNTS:
-        refuses(partial(sample, n, seed=0), ArgumentError, law, f"sample({n!r})", look)
+        refuses(partial(sample, n, seed=0), ArgumentError, law, f"sample({n!r})", where)
     for seed in BAD_SEEDS:
-        refuses(partial(sample, 1, seed=seed), ArgumentError, law, f"sample(1, seed={seed!r})", look)
+        refuses(partial(sample, 1, seed=seed), ArgumentError, law, f"sample(1, seed={seed!r})", where)
     refuses(
         lambda: model.sample(10**15, seed=0),
         ArgumentError,
         "an n beyond the memory is an ArgumentError",
         "sample(10**15)",
-        look,
+        where,
     )
 
 
-def check_pixels(images: Tensor, shape: tuple[int, ...], law: str, look: str) -> None:
+def check_pixels(images: Tensor, shape: tuple[int, ...], law: str, where: str) -> None:
     """Hold `images` to `shape`, finite values and the range [0, 1]."""
     hold(
         isinstance(images, Tensor) and tuple(images.shape) == shape,
         law,
         f"the shape {tuple(getattr(images, 'shape', ()))}, not {shape}",
-        look,
+        where,
     )
-    hold(torch.isfinite(images).all(), law, "NaN or infinite values", look)
+    hold(torch.isfinite(images).all(), law, "NaN or infinite values", where)
     low, high = float(images.min()), float(images.max())
     hold(
         low >= -1e-6 and high <= 1 + 1e-6,
         law,
         f"values between {low:.3g} and {high:.3g}",
-        f"{look}: a tanh needs (x + 1) / 2",
+        f"{where}: a tanh needs (x + 1) / 2",
     )
 
 
-def near(ones: Tensor, others: Tensor, among: Tensor, law: str, look: str) -> None:
+def near(ones: Tensor, others: Tensor, among: Tensor, law: str, where: str) -> None:
     """Hold `ones` to equal `others` but for rounding: to CLOSE standard deviations of `among`, whatever its
     scale.
     """
     spread = max(float(among.detach().float().std()), 1e-6)
     distance = float((ones - others).detach().abs().max()) / spread
-    hold(distance < CLOSE, law, f"a difference of {distance:.3g} standard deviations", look)
+    hold(distance < CLOSE, law, f"a difference of {distance:.3g} standard deviations", where)
 
 
 @contextmanager
@@ -162,7 +162,7 @@ def fresh_noise(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def untouched(model: Model, look: str) -> Iterator[None]:
+def untouched(model: Model, where: str) -> Iterator[None]:
     """Hold that nothing in the block changes the model's weights or statistics, or torch's global
     generator.
     """
@@ -174,12 +174,12 @@ def untouched(model: Model, look: str) -> Iterator[None]:
         not changed,
         "asking a model leaves no trace in it",
         f"{', '.join(changed[:3])} changed",
-        f"{look}: running statistics in evaluation mode",
+        f"{where}: running statistics in evaluation mode",
     )
     same = torch.equal(noise, torch.get_rng_state())
     hold(
         same,
         "asking a model leaves torch's own generator alone",
         "its state changed",
-        f"{look}: take noise from draws only",
+        f"{where}: take noise from draws only",
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,9 +9,10 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
-from genzoo.models import EncodingModel, LatentModel
+from genzoo.explore.latents import codes
+from genzoo.models import EncodingModel, LatentModel, Posterior
 from genzoo.testing.generative import check_pixels, fresh_noise, near, untouched
-from genzoo.testing.law import hold, refuses
+from genzoo.testing.law import LawError, hold, refuses
 from genzoo.testing.present import check_present, suited_noise
 
 
@@ -41,7 +40,7 @@ def check_latent(model: LatentModel) -> None:
             _check_encode(model, f"{name}._encode")
 
 
-def _check_prior(model: LatentModel, look: str) -> None:
+def _check_prior(model: LatentModel, where: str) -> None:
     rows = max(32, 8192 // model.latent_size)
     with fresh_noise(1):
         z = model.sample_latents(rows, seed=0)
@@ -52,16 +51,16 @@ def _check_prior(model: LatentModel, look: str) -> None:
         z.shape == (rows, model.latent_size) and z.dtype == torch.float32,
         law,
         f"{tuple(z.shape)} {z.dtype}",
-        look,
+        where,
     )
-    hold(torch.isfinite(z).all(), law, "NaN or infinite values", look)
+    hold(torch.isfinite(z).all(), law, "NaN or infinite values", where)
     hold(
         torch.equal(z[:2], few),
         "the same seed gives the same z, however many",
         "other vectors",
-        f"{look}: take noise from draws only",
+        f"{where}: take noise from draws only",
     )
-    hold(not torch.equal(z, other), "another seed gives other z", "the same vectors", f"{look}: use draws")
+    hold(not torch.equal(z, other), "another seed gives other z", "the same vectors", f"{where}: use draws")
     hold(
         model.prior in ("normal", "uniform"),
         "prior is 'normal' or 'uniform'",
@@ -75,54 +74,41 @@ def _check_prior(model: LatentModel, look: str) -> None:
         abs(mean) < 0.1 and abs(spread - expected) < 0.1,
         f"z is drawn from the {model.prior} prior",
         seen,
-        look,
+        where,
     )
 
 
-def _check_decode(model: LatentModel, look: str) -> None:
+def _check_decode(model: LatentModel, where: str) -> None:
     z = model.sample_latents(5, seed=0)
     with torch.no_grad(), model.evaluating():
         many = model._decode(z)
-        check_pixels(many, (5, *model.image_shape), f"{look} returns images in [0, 1]", look)
-        near(
-            model._decode(z[:1]),
-            many[:1],
-            many,
-            "an image depends on its own z alone",
-            f"batch statistics in {look}",
-        )
+        check_pixels(many, (5, *model.image_shape), f"{where} returns images in [0, 1]", where)
+        alone = model._decode(z[:1])
+    near(alone, many[:1], many, "an image depends on its own z alone", f"batch statistics in {where}")
     with fresh_noise(1):
         images = model.decode(z)
     with fresh_noise(2):
-        hold(
-            torch.equal(model.decode(z[2:3]), images[2:3]),
-            "the same z gives the same image",
-            "another image",
-            f"{look}: no noise in it",
-        )
-    hold(not torch.equal(images[0], images[1]), "another z gives another image", "equal images", look)
+        again = torch.equal(model.decode(z[2:3]), images[2:3])
+    hold(again, "the same z gives the same image", "another image", f"{where}: no noise in it")
+    hold(not torch.equal(images[0], images[1]), "another z gives another image", "equal images", where)
+    _check_slope(model, z, images, where)
+
+
+def _check_slope(model: LatentModel, z: Tensor, images: Tensor, where: str) -> None:
+    """Hold that asking for gradients changes no image, and that they reach `z`."""
     asked = z.clone().requires_grad_(True)
     result = model.decode(asked)
-    hold(
-        result.requires_grad,
-        "gradients flow from the image to z",
-        "no gradient at all",
-        f"{look}: no_grad, detach or numpy in it",
-    )
+    law = "gradients flow from the image to z"
+    hold(result.requires_grad, law, "no gradient at all", f"{where}: no_grad, detach or numpy in it")
     near(
         result,
         images,
         images,
         "the same z gives the same image, with gradients and without",
-        f"{look}: see models.decoded",
+        f"{where}: see layers.decoded",
     )
     (slope,) = torch.autograd.grad(result.sum(), asked)
-    hold(
-        torch.isfinite(slope).all() and slope.abs().max() > 0,
-        "gradients flow from the image to z",
-        "a gradient of zero",
-        look,
-    )
+    hold(torch.isfinite(slope).all() and slope.abs().max() > 0, law, "a gradient of zero", where)
 
 
 def _check_arguments(model: LatentModel, name: str) -> None:
@@ -145,39 +131,31 @@ def _check_arguments(model: LatentModel, name: str) -> None:
         )
 
 
-def _check_encode(model: EncodingModel, look: str) -> None:
+def _check_encode(model: EncodingModel, where: str) -> None:
     images = suited_noise(model, 3)
     with fresh_noise(1):
-        codes = list(tensors(model.encode(images)))
+        many = _encoded(model, images, where)
     with fresh_noise(2):
-        again = list(tensors(model.encode(images[:1])))
-    hold(codes, "encode returns tensors", "none", look)
-    for code, alone in zip(codes, again, strict=True):
-        hold(len(code) == 3, "encode returns one row per image", f"the shape {tuple(code.shape)}", look)
-        hold(torch.isfinite(code).all(), "encode returns finite values", "NaN or infinite values", look)
+        alone = _encoded(model, images[:1], where)
+    for code, one in zip(many, alone, strict=True):
         near(
             code[:1],
-            alone,
+            one,
             code,
             "the code of an image depends on that image alone",
-            f"noise or batch statistics in {look}",
+            f"noise or batch statistics in {where}",
         )
-    check_present(
-        model,
-        lambda changed: torch.cat([code.float().flatten() for code in tensors(changed.encode(images))]),
-        look,
-    )
+    check_present(model, lambda changed: torch.cat(_encoded(changed, images, where), 1), where)
+    found = codes(model, images)
+    law = "codes(model, x) returns one row of latent_size numbers per image"
+    hold(found.shape == (3, model.latent_size), law, f"the shape {tuple(found.shape)}", where)
 
 
-def tensors(value: Any) -> Iterator[Tensor]:
-    """Yield every tensor in `value`: a tensor, or a sequence, mapping or dataclass of them."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from (found for item in value.values() for found in tensors(item))
-    elif isinstance(value, (list, tuple)):
-        yield from (found for item in value for found in tensors(item))
-    elif dataclasses.is_dataclass(value):
-        yield from (
-            found for field in dataclasses.fields(value) for found in tensors(getattr(value, field.name))
-        )
+def _encoded(model: EncodingModel, images: Tensor, where: str) -> tuple[Tensor, ...]:
+    """Return the codes of images, or the mean and the log-variance of q(z|x), each (N, latent_size)."""
+    try:
+        found = model.encode(images)
+    except ArgumentError as error:
+        law = "encode returns codes (N, latent_size) or a Posterior of such tensors, all finite"
+        raise LawError(law, error.message, where) from error
+    return tuple(found) if isinstance(found, Posterior) else (found,)

@@ -31,27 +31,27 @@ def check_plugin(plugin: str) -> None:
     owner = report_of(plugin).distribution
     known = installed()
     for name, command in _theirs(known.commands, owner):
-        look = f"genzoo_commands of {owner}"
-        found = _import(command, f"the command {name!r}", look)
+        where = f"genzoo_commands of {owner}"
+        found = _import(command, f"the command {name!r}", where)
         hold(
             isinstance(found, click.Command),
             "a command is a click command",
             f"{command} is a {type(found).__name__}",
-            look,
+            where,
         )
     for name, metric in _theirs(known.metrics, owner):
-        look = f"genzoo_metrics of {owner}"
-        measure = _import(metric, f"the metric {name!r}", look)
-        _takes(measure, 2, "a metric takes the drawn images and the held-out ones", metric, look)
+        where = f"genzoo_metrics of {owner}"
+        measure = _import(metric, f"the metric {name!r}", where)
+        _takes(measure, 2, "a metric takes the drawn images and the held-out ones", metric, where)
     for name, opened in _theirs(known.datasets, owner):
         _takes(opened, 1, "a data set is opened by its split", name, f"genzoo_datasets of {owner}")
     for resource, _ in _theirs(known.ledgers, owner):
-        look = f"genzoo_ledgers of {owner}, and the files that its wheel holds"
+        where = f"genzoo_ledgers of {owner}, and the files that its wheel holds"
         hold(
             find_resource(resource) is not None,
             "a ledger is a file of the plugin's package",
             f"no {resource}",
-            look,
+            where,
         )
         problems = [
             problem
@@ -92,19 +92,19 @@ def _theirs(table: Mapping[str, Provided[Any]], owner: str) -> Iterator[tuple[st
             yield name, provided.value
 
 
-def _import(target: str, what: str, look: str) -> Any:
+def _import(target: str, what: str, where: str) -> Any:
     try:
         return import_target(target, f"{what}, {target},")
     except PluginError as error:
-        raise LawError("what a hook names can be imported", error.message, look) from error
+        raise LawError("what a hook names can be imported", error.message, where) from error
 
 
-def _takes(function: Callable[..., Any], count: int, law: str, name: str, look: str) -> None:
+def _takes(function: Callable[..., Any], count: int, law: str, name: str, where: str) -> None:
     """Hold that `function` can be called with `count` positional arguments."""
-    hold(callable(function), law, f"{name} is a {type(function).__name__}", look)
+    hold(callable(function), law, f"{name} is a {type(function).__name__}", where)
     try:
         inspect.signature(function).bind(*range(count))
     except TypeError as error:
-        raise LawError(law, f"{name}: {error}", look) from error
+        raise LawError(law, f"{name}: {error}", where) from error
     except ValueError:  # a function of C tells no signature
         return

@@ -20,7 +20,7 @@ SHRINKING = 0.5  # what weights are multiplied by, so that nothing of them stays
 CLOSE = 1e-3  # of the largest value: the same computation twice
 
 
-def check_present(model: M, answer: Callable[[M], Tensor], look: str) -> None:
+def check_present(model: M, answer: Callable[[M], Tensor], where: str) -> None:
     """Hold that `answer` of a model whose weights were changed is that of another model that was built with
     these weights.
 
@@ -41,7 +41,7 @@ def check_present(model: M, answer: Callable[[M], Tensor], look: str) -> None:
         off < CLOSE,
         law,
         seen,
-        f"{look}: what is prepared from weights and kept (in attributes, dictionaries or lru_cache)",
+        f"{where}: what is prepared from weights and kept (in attributes, dictionaries or lru_cache)",
     )
 
 

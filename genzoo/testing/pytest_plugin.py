@@ -27,7 +27,7 @@ class BrokenLaw:
 
     def __str__(self) -> str:
         error, cause = self._error, self._error.__cause__
-        lines = [f"law broken: {error.law}", f"      seen: {error.seen}", f"   look at: {error.look}"]
+        lines = [f"law broken: {error.law}", f"      seen: {error.seen}", f"   look at: {error.where}"]
         if cause is not None and not isinstance(cause, GenzooError):
             lines += ["", *"".join(traceback.format_exception(cause)).splitlines()]
         return "\n".join(lines)

@@ -38,7 +38,10 @@ from genzoo.testing.law import LawError, hold
 
 SMALL = 8  # what whole numbers of a config are brought down to, where the model takes it
 SIDES = (8, 16, 32)  # of images, tried in this order
-_OURS = (Path(torch.__file__).parent, Path(__file__).parent.parent)  # where an author has nothing to look for
+_OURS = (
+    Path(torch.__file__).parent,
+    Path(__file__).parent.parent,
+)  # where an author has nothing to where for
 
 
 def check_model(card: Card, **config: Any) -> None:
@@ -107,7 +110,7 @@ def check_weights(card: Card, model: Model) -> None:
     Raises:
         LawError: the law that is broken.
     """
-    look = f"buffers and names of {type(model).__name__}"
+    where = f"buffers and names of {type(model).__name__}"
     first = golden.record(model)
     with fresh_noise(1):
         hold(
@@ -117,12 +120,12 @@ def check_weights(card: Card, model: Model) -> None:
             f"noise in {type(model).__name__}",
         )
     blob = encode(model, card.name, first)
-    hold(encode(model, card.name, first) == blob, "saving twice gives the same bytes", "other bytes", look)
+    hold(encode(model, card.name, first) == blob, "saving twice gives the same bytes", "other bytes", where)
     try:
         loaded = build_filled(card, blob, f"the weights of {card.name!r}")
     except Exception as error:
         seen = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
-        raise LawError("a model can be loaded from its own weights", seen, look) from error
+        raise LawError("a model can be loaded from its own weights", seen, where) from error
     law = "a loaded model gives the outputs of the saved one"
     hidden = f"state of {type(model).__name__} that is no parameter or buffer"
     hold(golden.record(loaded) == first, law, "other numbers", hidden)
@@ -169,8 +172,8 @@ class _Builds:
             try:
                 model: Model = self.small.build()
             except GenzooError as error:
-                seen, look = error.message, f"the card {self.card.name!r} and {self.card.model}"
-                raise LawError("a card's model can be built", seen, look) from error
+                seen, where = error.message, f"the card {self.card.name!r} and {self.card.model}"
+                raise LawError("a card's model can be built", seen, where) from error
         return model.eval()
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from torch import nn
 
 from genzoo.errors import TrainingError
+from genzoo.layers import MinibatchDiscrimination
 from genzoo.losses.objectives import OBJECTIVES
-from genzoo.models import ImplicitModel, MinibatchDiscrimination
+from genzoo.models import ImplicitModel
 from genzoo.recipe import Recipe
 
 

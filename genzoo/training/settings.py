@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from genzoo.errors import ArgumentError
-from genzoo.models.folding import fast_bf16
+from genzoo.layers.folding import fast_bf16
 from genzoo.recipe import AUTO, Recipe
 
 

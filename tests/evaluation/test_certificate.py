@@ -88,7 +88,7 @@ def test_every_published_bug_is_refused_with_law_sight_and_place(bug):
     cls, config, law, seen, look = PUBLISHED[bug]
     with pytest.raises(LawError, match=seen) as caught:
         certify(made(cls, **config))
-    assert law in caught.value.law and look in caught.value.look
+    assert law in caught.value.law and look in caught.value.where
     with pytest.raises(LawError, match=seen):
         check_density(made(cls, **{**config, "image_shape": (config.get("image_shape", (1,))[0], 5, 5)}))
 

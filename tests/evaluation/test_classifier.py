@@ -11,6 +11,7 @@ from torch import nn
 from genzoo.data import Images
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.classifier import Classifier, Protocol, fine_tuned, fresh, predictions
+from genzoo.models import Posterior
 
 SHORT = Protocol(steps=30)
 
@@ -95,14 +96,14 @@ class TestStart:
         ).all()
 
     def test_of_a_posterior_the_mean_is_taken(self):
-        class Posterior(toys.Coder):
+        class Variational(toys.Coder):
             def _encode(self, x):
                 mean = super()._encode(x)
-                return torch.distributions.Normal(mean, torch.ones_like(mean))
+                return Posterior(mean, torch.ones_like(mean))
 
         images, _ = pictures()
         plain = coder()
-        model = Posterior(plain.config)
+        model = Variational(plain.config)
         model.load_state_dict(plain.state_dict())
         nets = [Classifier(m, 2, images) for m in (plain, model)]
         for net in nets:

@@ -1,19 +1,17 @@
 """Features: codes of encoders, hidden layers of discriminators, and models that have neither."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 import toys
-from torch import Tensor, nn
+from torch import nn
 
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError
 from genzoo.explore import features as module
 from genzoo.explore.features import features, source
-from genzoo.models import DensityModel
+from genzoo.models import DensityModel, Posterior
 
 
 def images(n=5, seed=0, channels=1, size=8):
@@ -25,11 +23,6 @@ def coder():
     return toys.Coder(toys.ToyConfig())
 
 
-class Moments(NamedTuple):
-    mean: Tensor
-    log_var: Tensor
-
-
 class Variational(DensityModel, toys.Coder):
     """A coder with a density: its encoder gives moments."""
 
@@ -37,7 +30,7 @@ class Variational(DensityModel, toys.Coder):
 
     def _encode(self, x):
         mean = super()._encode(x)
-        return Moments(mean, mean - 9)
+        return Posterior(mean, mean - 9)
 
     def _log_prob(self, x):
         return -x.flatten(1).sum(1)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, DataError
@@ -19,7 +18,7 @@ from genzoo.explore.latents import codes, read_image, reconstruct
 from genzoo.explore.manifold import manifold, quantiles
 from genzoo.explore.traversal import traverse
 from genzoo.images import save_image
-from genzoo.models import EncodingModel
+from genzoo.models import EncodingModel, Posterior
 
 
 @dataclass(frozen=True)
@@ -56,21 +55,16 @@ class Cube(Net):
         return ((z + 1) / 2)[:, None, None]
 
 
-class Moments(NamedTuple):
-    mean: Tensor
-    log_var: Tensor
-
-
 class Uncertain(Net):
     """Its encoder names a mean and a variance."""
 
     def _encode(self, x):
         mean = super()._encode(x)
-        return Moments(mean, torch.full_like(mean, -9.0))
+        return Posterior(mean, torch.full_like(mean, -9.0))
 
 
 class Silent(Net):
-    """Its encoder names no mean."""
+    """Its encoder returns what is no code."""
 
     def _encode(self, x):
         return {"code": x}
@@ -338,6 +332,6 @@ class TestWithoutZ:
         with pytest.raises(ArgumentError, match="ToyGAN decodes z but encodes no images — choose seeds"):
             of_images(toys.gan(), torch.zeros(3, 1, 8, 8))
 
-    def test_an_encoder_without_a_mean(self):
-        with pytest.raises(ArgumentError, match=r"Silent\.encode returns a dict without"):
+    def test_an_encoder_that_returns_something_else(self):
+        with pytest.raises(ArgumentError, match=r"Silent\._encode returned a dict, not a tensor of codes"):
             codes(wide(kind=Silent), torch.full((3, 1, 1, 4), 0.5))

@@ -48,11 +48,11 @@ class Chain(AutoregressiveModel):
             .permute(0, 1, 4, 2, 3)
         )
 
-    def _log_mass(self, told, level):
-        return told.log_softmax(1).gather(1, level[:, None])[:, 0]
+    def _log_mass(self, params, level):
+        return params.log_softmax(1).gather(1, level[:, None])[:, 0]
 
-    def _quantile(self, told, u):
-        return (told.double().softmax(1).cumsum(1)[:, :-1] <= u[:, None]).sum(1)
+    def _quantile(self, params, u):
+        return (params.double().softmax(1).cumsum(1)[:, :-1] <= u[:, None]).sum(1)
 
 
 def chain(**config):

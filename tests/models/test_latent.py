@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import toys
 from toys import Coder, ToyConfig, ToyGAN, UniformGAN
 
 from genzoo.errors import ArgumentError, GenzooError, NotGenerativeError
-from genzoo.models import model
+from genzoo.models import Posterior, model
 from genzoo.models.model import in_chunks
 
 
@@ -144,3 +146,27 @@ class TestAutoencoder:
         with pytest.raises(AttributeError, match="upp") as caught:
             net.upp
         assert not isinstance(caught.value, GenzooError)
+
+
+class TestLatentSize:
+    def test_it_is_that_of_the_config(self):
+        assert Coder(ToyConfig(latent_size=3)).latent_size == 3
+
+    def test_a_config_without_it_is_told(self):
+        net = Coder(ToyConfig())
+        net.config = SimpleNamespace(image_shape=(1, 8, 8))
+        with pytest.raises(ArgumentError, match="Coder has no latent_size — add the key latent_size to"):
+            net.latent_size
+
+
+class TestPosterior:
+    def test_encode_returns_it_in_float32_without_gradients(self):
+        class Variational(Coder):
+            def _encode(self, x):
+                mean = super()._encode(x)
+                return Posterior(mean, (mean - 9).double())
+
+        q = Variational(ToyConfig()).encode(torch.rand(3, 1, 8, 8))
+        assert type(q) is Posterior
+        assert all(part.shape == (3, 4) and part.dtype == torch.float32 for part in q)
+        assert not q.mean.requires_grad

@@ -233,7 +233,7 @@ class TestClasses:
 class TestBuild:
     def test_forgotten_methods_are_named(self):
         card = Card(name="x", family=Family.IMPLICIT, model=f"{__name__}:Forgetful")
-        with pytest.raises(CardError, match="does not define _decode, _discriminate, latent_size"):
+        with pytest.raises(CardError, match="does not define _decode, _discriminate —"):
             _with_class(card, type("Forgetful", (ImplicitModel,), {"Config": ToyConfig}))
 
     def test_family_and_class_must_agree(self):

@@ -36,10 +36,6 @@ class Game(ImplicitModel):
             nn.Flatten(), nn.Linear(size, 8), nn.LeakyReLU(0.2), nn.Linear(8, 1)
         )
 
-    @property
-    def latent_size(self):
-        return self.config.latent_size
-
     def _decode(self, z):
         return self.generator(z).unflatten(1, self.config.image_shape)
 
@@ -89,10 +85,6 @@ class Coder(EncodingModel):
         self.config = config
         size = torch.Size(config.image_shape).numel()
         self.into, self.out = nn.Linear(size, config.latent_size), nn.Linear(config.latent_size, size)
-
-    @property
-    def latent_size(self):
-        return self.config.latent_size
 
     def _encode(self, x):
         return self.into(x.flatten(1))

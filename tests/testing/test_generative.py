@@ -27,7 +27,7 @@ def test_a_range_of_minus_one_to_one_is_refused(kinds, made):
         return 2 * draws.uniform(*self.image_shape) - 1
 
     error = planted(kinds.game, made, r"values between -0\.\d+", _sample=_sample)
-    assert "(x + 1) / 2" in error.look
+    assert "(x + 1) / 2" in error.where
 
 
 def test_another_shape_is_refused(kinds, made):

@@ -1,10 +1,8 @@
-from dataclasses import dataclass
-
 import pytest
 import torch
 
+from genzoo.models import Posterior
 from genzoo.testing import LawError, check_latent
-from genzoo.testing.latent import tensors
 
 
 def test_honest_models_pass(kinds, made):
@@ -134,18 +132,41 @@ def test_an_encoder_with_noise_or_batch_statistics_is_refused(kinds, made):
     )
 
 
-def test_an_encoder_that_returns_nothing_useful_is_refused(kinds, made):
-    planted(kinds.coder, made, "encode returns tensors", _encode=lambda self, x: None)
-    planted(kinds.coder, made, "one row per image", _encode=lambda self, x: kinds.coder._encode(self, x)[:1])
-    planted(kinds.coder, made, "finite", _encode=lambda self, x: kinds.coder._encode(self, x) / 0)
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda z: None, r"_encode returned a NoneType, not a tensor of codes or a Posterior"),
+        (lambda z: (z, z), r"_encode returned a tuple, not a tensor of codes or a Posterior"),
+        (lambda z: {"mean": z}, r"_encode returned a dict, not"),
+        (lambda z: Posterior(z, None), r"_encode returned a NoneType, not"),
+        (lambda z: z[:1], r"_encode returned the shape \(1, \d+\), not \(3, \d+\)"),
+        (lambda z: z[:, 1:], r"_encode returned the shape \(3, \d+\), not \(3, \d+\)"),
+        (lambda z: Posterior(z, z[:, 1:]), r"_encode returned the shape"),
+        (lambda z: z.round().long(), r"_encode returned torch\.int64, not floating-point"),
+        (lambda z: z / 0, r"_encode returned NaN or infinite values"),
+        (lambda z: Posterior(z, z / 0), r"_encode returned NaN or infinite values"),
+    ],
+)
+def test_an_encoder_that_returns_something_else_is_refused(kinds, made, answer, words):
+    planted(kinds.coder, made, words, _encode=lambda self, x: answer(kinds.coder._encode(self, x)))
 
 
-def test_every_tensor_of_an_answer_is_seen():
-    @dataclass
-    class Gaussian:
-        mean: torch.Tensor
-        scale: torch.Tensor
+def test_a_posterior_is_held_in_both_of_its_parts(kinds, made):
+    def noisy(self, x):
+        mean = kinds.coder._encode(self, x)
+        return Posterior(mean, mean - x.mean())
 
-    one = torch.ones(1)
-    assert len(list(tensors(Gaussian(one, one)))) == 2
-    assert len(list(tensors({"a": (one, [one]), "b": "text"}))) == 2
+    check_latent(
+        made(
+            type(
+                "Honest",
+                (kinds.coder,),
+                {
+                    "_encode": lambda self, x: Posterior(
+                        kinds.coder._encode(self, x), kinds.coder._encode(self, x) - 3
+                    )
+                },
+            )
+        )
+    )
+    planted(kinds.coder, made, "that image alone", _encode=noisy)

@@ -13,7 +13,7 @@ def test_a_broken_law_says_law_seen_and_place():
     with pytest.raises(LawError) as caught:
         hold(False, "a density sums to 1", "Σ p(x) = 2", "Mine._log_prob")
     error = caught.value
-    assert (error.law, error.seen, error.look) == ("a density sums to 1", "Σ p(x) = 2", "Mine._log_prob")
+    assert (error.law, error.seen, error.where) == ("a density sums to 1", "Σ p(x) = 2", "Mine._log_prob")
     assert all(part in str(error) for part in ("a density sums to 1", "Σ p(x) = 2", "Mine._log_prob"))
 
 

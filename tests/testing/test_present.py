@@ -6,7 +6,8 @@ from weakref import WeakKeyDictionary
 import pytest
 import torch
 
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel, decoded
+from genzoo.layers import decoded
+from genzoo.models import DensityModel, EncodingModel, ImplicitModel
 from genzoo.testing import LawError, check_density, check_generative, check_latent
 from genzoo.testing.present import check_present
 

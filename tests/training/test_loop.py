@@ -15,7 +15,7 @@ from toys import Bernoulli, SadGAN, ToyConfig
 
 from genzoo.data import Images
 from genzoo.errors import ArgumentError, TrainingError
-from genzoo.models import EncodingModel, GenerativeModel
+from genzoo.models import EncodingModel, GenerativeModel, Posterior
 from genzoo.noise import generator
 from genzoo.training import Player, checkpoint, loop, players, terms
 from genzoo.training.loop import play
@@ -45,12 +45,8 @@ class VAEGAN(EncodingModel, GenerativeModel):
         )
         self.clipped = 0
 
-    @property
-    def latent_size(self):
-        return self.config.latent_size
-
     def _encode(self, x):
-        return self.encoder(x).chunk(2, 1)
+        return Posterior(*self.encoder(x).chunk(2, 1))
 
     def _decode(self, z):
         return self.decoder(z)

@@ -18,8 +18,7 @@ from math import prod
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
-from genzoo.models import (
-    ImplicitModel,
+from genzoo.layers import (
     LatentDropout,
     LatentSequential,
     MinibatchDiscrimination,
@@ -27,6 +26,7 @@ from genzoo.models import (
     StridedConvTranspose2d,
     decoded,
 )
+from genzoo.models import ImplicitModel
 from genzoo.schema import limits
 
 SMALLEST_BASE = 3  # the generator starts from a map of at least 3 × 3 positions
@@ -112,11 +112,6 @@ class ConvolutionalGAN(ImplicitModel):
     generator: nn.Sequential
     decode_chunk = 64  # the throughput of 16 is two thirds as high; more buys nothing
     recordable = True
-
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
 
     def _decode(self, z: Tensor) -> Tensor:
         images = decoded(self.generator, z[:, :, None, None])  # (N, C, H, W) in [-1, 1]

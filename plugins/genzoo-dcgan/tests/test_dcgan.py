@@ -15,7 +15,7 @@ from torch import nn
 
 from genzoo import Family, hookimpl, registry, zoo
 from genzoo.errors import ArgumentError, UnknownNameError
-from genzoo.models import LatentDropout
+from genzoo.layers import LatentDropout
 from genzoo.recipe import Recipe
 
 SHAPES = [

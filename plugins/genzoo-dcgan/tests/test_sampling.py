@@ -10,7 +10,7 @@ from genzoo_dcgan.dcgan import DCGAN, DCGANConfig
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from genzoo.models import StridedConv2d, StridedConvTranspose2d, folding
+from genzoo.layers import StridedConv2d, StridedConvTranspose2d, folding
 
 
 @pytest.fixture

@@ -78,11 +78,6 @@ class GAN(ImplicitModel):
         _initialise(self.generator, 0.05)
         _initialise(self.discriminator, 0.005)
 
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
-
     def _decode(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(SPREAD * z)  # (N, C, H, W) in [0, 1]
         return images

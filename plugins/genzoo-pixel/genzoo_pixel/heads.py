@@ -1,6 +1,6 @@
 """Heads: what the network's outputs mean as a distribution over the levels of one dimension.
 
-All are functions of parameters `told` (N, P, ...) and levels 0 … levels - 1, in float32 or better; every
+All are functions of parameters `params` (N, P, ...) and levels 0 … levels - 1, in float32 or better; every
 family sums to 1 over its levels.
 """
 
@@ -19,7 +19,7 @@ LOG_SCALE_FLOOR = -7.0  # in units of [-1, 1]: a spread of a tenth of a grey lev
 
 
 def parameters(head: str, levels: int, mixture: int) -> int:
-    """Return P, how many numbers tell one conditional: a logit, one logit per level, or three per
+    """Return P, how many parameters one conditional has: a logit, one logit per level, or three per
     component.
     """
     return {"bernoulli": 1, "softmax": levels, "logistic": 3 * mixture}[head]
@@ -39,51 +39,51 @@ def settle_levels(head: str, levels: int | None) -> int:
     return levels or (2 if head == "bernoulli" else 256)
 
 
-def log_masses(head: str, told: Tensor, levels: int) -> Tensor:
+def log_masses(head: str, params: Tensor, levels: int) -> Tensor:
     """Return log p of every level, (N, levels, ...), of parameters (N, P, ...)."""
-    told = told if told.dtype == torch.float64 else told.float()
+    params = params if params.dtype == torch.float64 else params.float()
     if head == "softmax":
-        return told.log_softmax(1)
+        return params.log_softmax(1)
     if head == "bernoulli":
-        return torch.cat([F.logsigmoid(-told), F.logsigmoid(told)], 1)
-    every = torch.arange(levels, device=told.device).view(1, levels, *[1] * (told.ndim - 2))
-    return _logistic(told[:, :, None], every, levels)
+        return torch.cat([F.logsigmoid(-params), F.logsigmoid(params)], 1)
+    every = torch.arange(levels, device=params.device).view(1, levels, *[1] * (params.ndim - 2))
+    return _logistic(params[:, :, None], every, levels)
 
 
-def log_mass(head: str, told: Tensor, level: Tensor, levels: int) -> Tensor:
+def log_mass(head: str, params: Tensor, level: Tensor, levels: int) -> Tensor:
     """Return log p(level) in nats, (N, ...), of parameters (N, P, ...) and levels (N, ...); differentiable in
     the parameters.
     """
-    told = told if told.dtype == torch.float64 else told.float()
+    params = params if params.dtype == torch.float64 else params.float()
     if head == "softmax":
-        return -F.cross_entropy(told, level, reduction="none")
+        return -F.cross_entropy(params, level, reduction="none")
     if head == "bernoulli":
-        return F.logsigmoid(told[:, 0] * (2 * level - 1))
-    return _logistic(told, level, levels)
+        return F.logsigmoid(params[:, 0] * (2 * level - 1))
+    return _logistic(params, level, levels)
 
 
-def quantile(head: str, told: Tensor, u: Tensor, levels: int) -> Tensor:
+def quantile(head: str, params: Tensor, u: Tensor, levels: int) -> Tensor:
     """Return the first level whose cumulated mass exceeds u, (N,) int64, for parameters (N, P) and u (N,) in
     (0, 1).
     """
     if head == "bernoulli":
-        return (u >= torch.sigmoid(-told[:, 0].double())).long()
+        return (u >= torch.sigmoid(-params[:, 0].double())).long()
     # the last level takes what is left
-    cumulated = log_masses(head, told.double(), levels)[:, :-1].exp().cumsum(1)
+    cumulated = log_masses(head, params.double(), levels)[:, :-1].exp().cumsum(1)
     return (cumulated <= u[:, None]).sum(1)
 
 
-def _logistic(told: Tensor, level: Tensor, levels: int) -> Tensor:
-    """Discretised mixture of logistics (Salimans et al. 2017) on [-1, 1]; `told` is (N, 3·K, ...), `level`
+def _logistic(params: Tensor, level: Tensor, levels: int) -> Tensor:
+    """Discretised mixture of logistics (Salimans et al. 2017) on [-1, 1]; `params` is (N, 3·K, ...), `level`
     broadcasts with (N, ...).
 
     A level's mass is the logistic's between the middles to its neighbours; the lowest reaches to -∞ and the
     highest to +∞, so that the masses sum to 1.
     """
-    weight, mean, log_scale = told.unflatten(1, (3, -1)).unbind(1)  # (N, K, ...) each
+    weight, mean, log_scale = params.unflatten(1, (3, -1)).unbind(1)  # (N, K, ...) each
     log_scale = log_scale.clamp(min=LOG_SCALE_FLOOR)
     half = 1 / (levels - 1)
-    centre = (2 * half * level - 1).to(told.dtype).unsqueeze(1) - mean  # (N, K, ...)
+    centre = (2 * half * level - 1).to(params.dtype).unsqueeze(1) - mean  # (N, K, ...)
     steep = torch.exp(-log_scale)
     upper, lower = steep * (centre + half), steep * (centre - half)
     # log(σ(upper) - σ(lower)) = log σ(upper) + log σ(-lower) + log(1 - exp(lower - upper)): no difference of

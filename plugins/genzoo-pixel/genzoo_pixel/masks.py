@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genzoo.models import renew
+from genzoo.layers import renew
 
 Kind = Literal["A", "B", "rows"]
 FEW = 4  # channels of an image at most
@@ -42,7 +42,7 @@ def group_of(width: int, groups: int, parts: int = 1) -> np.ndarray[Any, np.dtyp
 
 @functools.lru_cache(maxsize=256)
 def conv_mask(
-    outs: int, ins: int, kernel: tuple[int, int], groups: int, parts: int, kind: Kind, device: torch.device
+    outs: int, ins: int, kernel: tuple[int, int], *, groups: int, parts: int, kind: Kind, device: torch.device
 ) -> Tensor:
     """Return the 0-1 mask (outs, ins, kh, kw) of a convolution whose last row and middle column are the pixel
     itself.
@@ -93,10 +93,10 @@ class MaskedConv2d(nn.Conv2d):
             self.out_channels,
             self.in_channels,
             kernel,
-            self.channel_groups,
-            self.parts,
-            self.kind,
-            self.weight.device,
+            groups=self.channel_groups,
+            parts=self.parts,
+            kind=self.kind,
+            device=self.weight.device,
         )
 
     @property

@@ -7,22 +7,21 @@ BiLSTM: a diagonal at a time, from both upper corners; its context is complete. 
 
 from __future__ import annotations
 
-import functools
-from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genzoo.models import is_hooked
 from genzoo_pixel.base import PixelConfig, PixelModel, check_config, tail
-from genzoo_pixel.masks import MaskedConv2d, pointwise_weight
+from genzoo_pixel.equations import cell
+from genzoo_pixel.fast import rnn
+from genzoo_pixel.fast.recurrent import DiagonalCache, RecurrentMachine, RowCache
+from genzoo_pixel.fast.sampler import Machine
+from genzoo_pixel.fast.swap import faster
+from genzoo_pixel.masks import MaskedConv2d, shift_down
 from genzoo_pixel.pixelcnn import STEM
-from genzoo_pixel.recurrent import DiagonalCache, RecurrentMachine, RowCache
-from genzoo_pixel.sampler import Machine
-from genzoo_pixel.scan import Course, by_diagonals, by_rows, scan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,24 +43,19 @@ class RowLSTM(nn.Module):
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
         initialise(self.states, 3 * width)
 
-    @staticmethod
-    def course(height: int, wide: int) -> Course:
-        """Return the order of the cells: row by row."""
-        return by_rows(height, wide)
-
-    def forward(self, x: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """Map (2h, H · W, N), cells in the order of the course, to the same shape; the image is not read."""
-        width, (_, cells, n) = self.start.shape[1], x.shape
-        left = F.pad(x.unflatten(1, size), (0, 0, 1, -1)).flatten(1, 2)  # what lies to the left of each cell
-        if is_hooked(self.inputs):  # it must be called
-            z = laid(self.inputs(x.unflatten(1, size).permute(3, 0, 1, 2)))[None]
-        else:
-            # (4h, 2 · 2h): from the left, from here
-            weight = self.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)
-            z = products(self.inputs.bias, weight[None], torch.cat([left, x])[None])  # (1, 4h, cells · N)
-        first = self.start[0].expand(1, 3, width)
-        h = scan(z, self.states, first, self.start[1:], self.course(*size), n)
-        return residual(x, self.up, h[0].view(width, cells, n))
+    @faster(rnn.row)
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        """Map (N, 2h, H, W) to the same shape, one row after the other; the image is not read."""
+        z = self.inputs(x).permute(2, 0, 3, 1)  # (H, N, W, 4h), input-to-state
+        h, c = self.start[:, None, None].expand(2, *z.shape[1:3], -1)  # (N, W, h) each
+        weight = self.states.flatten(0, 2)  # (3 · h, 4h)
+        rows = []
+        for gates in z:
+            above = F.pad(h, (0, 0, 1, 1))  # (N, W + 2, h)
+            seen = torch.cat([above[:, :-2], above[:, 1:-1], above[:, 2:]], 2)  # (N, W, 3 · h)
+            h, c = cell(gates + seen @ weight, c)
+            rows.append(h)
+        return x + cast(Tensor, self.up(torch.stack(rows).permute(1, 3, 0, 2)))
 
 
 class DiagonalBiLSTM(nn.Module):
@@ -83,120 +77,32 @@ class DiagonalBiLSTM(nn.Module):
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
         initialise(self.states, 2 * width)
 
-    @staticmethod
-    def course(height: int, wide: int) -> Course:
-        """Return the order of the cells: diagonal by diagonal from the upper left corner."""
-        return by_diagonals(height, wide)
-
-    def forward(self, x: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """Map (2h, H · W, N), cells in the order of the course, to the same shape; `image` (C, H · W, N) is
-        what the network began with.
-        """
-        mirrored, lowered = turns(*size)
-        if is_hooked(self.inputs):  # it must be called
-            ways = [laid(self.inputs(upright(part))) for part in (x, moved(x, mirrored))]
-            z = torch.stack([ways[0].chunk(2)[0], ways[1].chunk(2)[1]])
-        else:
-            weight = self.inputs.masked[:, :, 0, 0].unflatten(0, (2, -1))  # (direction, 4h, 2h)
-            # (direction, 4h, cells · N)
-            z = products(self.inputs.bias, weight, torch.stack([x, moved(x, mirrored)]))
+    @faster(rnn.diagonal)
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        """Map (N, 2h, H, W) to the same shape; `image` (N, C, H, W) is what the network began with."""
+        right, left = self.inputs(x).chunk(2, 1)  # input-to-state, (N, 4h, H, W) each
         if self.image is not None:
-            part = moved(image, mirrored)
-            seen = (
-                laid(self.image(upright(part)))
-                if is_hooked(self.image)
-                else pointwise_weight(self.image) @ part.flatten(1)
-            )
-            z = torch.stack([z[0], z[1] + seen])
-        width, (_, cells, n) = self.start.shape[2], x.shape
-        h = scan(z, self.states, self.start[:, [0, 2]], self.start[:, 1], self.course(*size), n)
-        right, left = h.view(2, width, cells, n)
-        # A pixel may not see what lies to its right in its own row: the left-going map is read one row later.
-        return residual(x, self.up, right + moved(left, lowered))
+            left = left + self.image(image)
+        # A pixel may not see what lies to its right in its own row: the left-going map is read one row lower.
+        h = self._going(0, right) + shift_down(self._going(1, left.flip(3)).flip(3))
+        return x + cast(Tensor, self.up(h))
 
-
-def products(bias: Tensor | None, weight: Tensor, x: Tensor) -> Tensor:
-    """Return bias + weight · x, (D, outs, cells · N), for D directions: bias (D · outs), weight (D, outs,
-    ins), x (D, ins, cells, N).
-    """
-    return torch.baddbmm(cast(Tensor, bias).view(len(weight), -1, 1), weight, x.flatten(2))
-
-
-def residual(x: Tensor, up: MaskedConv2d, h: Tensor) -> Tensor:
-    """Return x + up(h) for x (2h, cells, N) and h (h, cells, N)."""
-    if is_hooked(up):  # it must be called
-        return x + laid(up(upright(h))).view_as(x)
-    weight = up.masked[:, :, 0, 0]
-    return x + torch.addmm(cast(Tensor, up.bias)[:, None], weight, h.flatten(1)).view_as(x)
-
-
-def upright(x: Tensor) -> Tensor:
-    """Return `x` (features, cells, N) as a map (N, features, cells, 1)."""
-    return x.permute(2, 0, 1)[..., None]
-
-
-def laid(maps: Tensor) -> Tensor:
-    """Return maps (N, features, ·, ·) as (features, cells · N)."""
-    return maps.flatten(2).permute(1, 2, 0).flatten(1)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """A rearrangement of cells: place j is taken from `there[j]` (-1: zero), and what was at i goes to
-    `back[i]` (-1: nowhere).
-    """
-
-    there: Tensor
-    back: Tensor
-
-
-@functools.lru_cache(maxsize=64)
-def turns(height: int, wide: int) -> tuple[Turn, Turn]:
-    """Return two turns of cells in the order of `by_diagonals`: a map to its mirror image, and a mirror image
-    to the map, one row lower.
-    """
-    order = by_diagonals(height, wide).order
-    place = {at: j for j, at in enumerate(order)}
-    mirrored = [place[at - at % wide + wide - 1 - at % wide] for at in order]
-    above = [mirrored[place[at - wide]] if at >= wide else -1 for at in order]
-    below = [place[at + wide] if at + wide < height * wide else -1 for at in order]
-    with torch.inference_mode(False):  # kept for later calls, which may learn
-        there, lower, back = (
-            torch.tensor(cells, device="cpu") for cells in (mirrored, above, [below[j] for j in mirrored])
-        )
-    return Turn(there, there), Turn(lower, back)
-
-
-class Moved(torch.autograd.Function):
-    """`moved`: its gradient is the turn back, a copy like itself, where autograd would add up cell by
-    cell.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
-        """Return `x` (features, cells, N) rearranged."""
-        ctx.save_for_backward(there, back)
-        taken = x.index_select(1, there.clamp(min=0))
-        if bool((there < 0).any()):
-            taken[:, there < 0] = 0
-        return taken
-
-    @staticmethod
-    def backward(ctx: Any, grown: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradient of `x`."""
-        there, back = ctx.saved_tensors
-        return Moved.apply(grown, back, there), None, None  # type: ignore[no-untyped-call]
-
-
-def moved(x: Tensor, turn: Turn) -> Tensor:
-    """Return `x` (features, cells, N) rearranged."""
-    found: Tensor = Moved.apply(x, turn.there.to(x.device), turn.back.to(x.device))  # type: ignore[no-untyped-call]
-    return found
-
-
-def wide_floats(x: Tensor) -> Tensor:
-    """Return `x` in float32 or better."""
-    return x if x.dtype == torch.float64 else x.float()
+    def _going(self, direction: int, z: Tensor) -> Tensor:
+        """Return the states (N, h, H, W) of one direction, of gates z (N, 4h, H, W), from the upper left
+        corner: each cell reads the one beside it, to the left, and the one above.
+        """
+        n, _, height, wide = z.shape
+        first, memory, top = (part.expand(n, -1) for part in self.start[direction])  # (N, h) each
+        states: list[list[Tensor]] = []
+        for row in range(height):
+            beside, c = first, memory
+            states.append([])
+            for column in range(wide):
+                above = states[row - 1][column] if row else top
+                read = beside @ self.states[0, direction] + above @ self.states[1, direction]
+                beside, c = cell(z[:, :, row, column] + read, c)
+                states[row].append(beside)
+        return torch.stack([torch.stack(line, 2) for line in states], 2)
 
 
 def initialise(states: nn.Parameter, fan: int) -> None:
@@ -208,6 +114,7 @@ class PixelRNN(PixelModel):
     """A 7×7 convolution with mask A, recurrent layers with residual connections, two 1×1 layers."""
 
     parts = (MaskedConv2d, nn.Conv2d, RowLSTM, DiagonalBiLSTM)
+    goes: ClassVar[str]  # along "rows" or "diagonals"
 
     def _lay(self, config: PixelRNNConfig, layer: type[RowLSTM] | type[DiagonalBiLSTM]) -> None:
         channels, width = check_config(config), config.width
@@ -215,52 +122,34 @@ class PixelRNN(PixelModel):
         self.recurrent = nn.ModuleList([layer(width, channels, not index) for index in range(config.layers)])
         self.tail = tail(self, 2 * width, 2 * width)
 
+    @faster(rnn.network)
     def _network(self, x: Tensor) -> Tensor:
-        size = (x.shape[2], x.shape[3])
-        image, features = wide_floats(x), wide_floats(self.stem(x))  # (N, C, H, W) and (N, 2h, H, W)
-        order = torch.tensor(
-            cast(RowLSTM | DiagonalBiLSTM, self.recurrent[0]).course(*size).order, device=x.device
-        )
-        laid, again = Turn(order, order.argsort()), Turn(order.argsort(), order)
-        # (features, cells, N) in float32: what is added up over hundreds of steps is so in no half precision.
-        # Products may be.
-        inside, seen = (moved(part.flatten(2).permute(1, 2, 0), laid) for part in (features, image))
+        features = self.stem(x)  # (N, 2h, H, W)
         for layer in self.recurrent:
-            inside = layer(inside, seen, size)
-        features = moved(inside, again).permute(2, 0, 1).unflatten(2, size)
-        told: Tensor = self.tail[1](self.tail[0](features.relu()).relu())
-        return told
+            features = layer(features, x)
+        return self.outputs_of(features)
 
     def _machine(self, n: int) -> Machine:
-        layers = [self._cache(layer, n) for layer in self.recurrent]
-        return RecurrentMachine(
-            self.stem, layers, [cast(MaskedConv2d, conv) for conv in self.tail], n, self.image_shape
-        )
-
-    @abstractmethod
-    def _cache(self, layer: nn.Module, n: int) -> RowCache | DiagonalCache:
-        """Return the pixel by pixel form of a recurrent layer for `n` images."""
+        return RecurrentMachine(self, n, RowCache if self.goes == "rows" else DiagonalCache)
 
 
 class PixelRNNRow(PixelRNN):
     """Exact p(x) by Row LSTMs; the context is a triangle above the pixel."""
 
     Config = PixelRNNConfig
+    goes = "rows"
 
     def __init__(self, config: PixelRNNConfig) -> None:
         super().__init__()
         self.config = config
         self._lay(config, RowLSTM)
 
-    def _cache(self, layer: nn.Module, n: int) -> RowCache | DiagonalCache:
-        found = cast(RowLSTM, layer)
-        return RowCache(found.inputs, found.states, found.start, found.up, n, self.image_shape[1:])
-
 
 class PixelRNNDiagonal(PixelRNN):
     """Exact p(x) by Diagonal BiLSTMs; every pixel sees all earlier ones."""
 
     Config = PixelRNNConfig
+    goes = "diagonals"
 
     def __init__(self, config: PixelRNNConfig) -> None:
         super().__init__()
@@ -271,9 +160,3 @@ class PixelRNNDiagonal(PixelRNN):
     def full_context(self) -> bool:
         """True: the two directions cover both sides of everything above, whatever the size."""
         return True
-
-    def _cache(self, layer: nn.Module, n: int) -> RowCache | DiagonalCache:
-        found = cast(DiagonalBiLSTM, layer)
-        return DiagonalCache(
-            found.inputs, found.image, found.states, found.start, found.up, n, self.image_shape[1:]
-        )

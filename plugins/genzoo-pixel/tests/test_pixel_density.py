@@ -7,9 +7,9 @@ import math
 
 import pytest
 import torch
-from genzoo_pixel import gated, heads, pixelrnn
+from genzoo_pixel import gated, heads
+from genzoo_pixel.fast import rnn
 from genzoo_pixel.masks import MaskedConv2d, conv_mask
-from torch.nn import functional as F
 
 from genzoo.errors import ArgumentError
 
@@ -29,9 +29,9 @@ def context(model, row, column, channel=0):
     x = torch.rand(
         8, *model.image_shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     ).requires_grad_()
-    told = model.double()._predict(x)[:, :, channel, row, column]
+    params = model.double()._predict(x)[:, :, channel, row, column]
     (slope,) = torch.autograd.grad(
-        (told * torch.randn(told.shape[1], generator=torch.Generator().manual_seed(1))).sum(), x
+        (params * torch.randn(params.shape[1], generator=torch.Generator().manual_seed(1))).sum(), x
     )
     return (slope != 0).any(0).permute(1, 2, 0)
 
@@ -127,23 +127,23 @@ def test_mask_b_in_the_first_layer_leaks(make, kind):
 
 
 def test_an_unshifted_left_going_direction_leaks(make, monkeypatch):
-    plain = pixelrnn.turns
+    plain = rnn.turns
     # mirrored back, but not a row lower
-    monkeypatch.setattr(pixelrnn, "turns", lambda *size: (plain(*size)[0],) * 2)
+    monkeypatch.setattr(rnn, "turns", lambda *size: (plain(*size)[0],) * 2)
     model = make("pixelrnn-diagonal", image_shape=(1, 2, 3), head="bernoulli")
     assert abs(total(model) - 1) > 0.01 and context(model, 1, 0)[1, 1:].any()
 
 
 def test_same_padding_on_the_diagonal_leaks(make, monkeypatch):
     """An even kernel padded below reads the row under a pixel instead of the one above it."""
-    plain = pixelrnn.by_diagonals
+    plain = rnn.by_diagonals
 
     def below(height, width):
         course = plain(height, width)
         wrong = [((first, last, to), (first + 1, last, to)) for (first, last, to), _ in course.hops[:-1]]
         return dataclasses.replace(course, hops=(*wrong, ()))
 
-    monkeypatch.setattr(pixelrnn, "by_diagonals", below)
+    monkeypatch.setattr(rnn, "by_diagonals", below)
     model = make("pixelrnn-diagonal", image_shape=(1, 3, 3), head="bernoulli")
     assert any(context(model, 0, column)[1:].any() for column in range(3))
 
@@ -151,23 +151,14 @@ def test_same_padding_on_the_diagonal_leaks(make, monkeypatch):
 def test_a_shifted_vertical_stack_has_the_blind_spot(make, monkeypatch):
     """Every vertical layer moved down, and no link: what a well-known repository does."""
 
-    def stacks(self, told, h):
-        mixed = self.out(gated.gate(self.horizontal(h) + self.link(told)))
-        return F.pad(gated.gate(told).permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), (
-            mixed if self.first else h + mixed
-        ).permute(0, 2, 3, 1)
-
-    def later(self, v, h):
-        return stacks(
-            self, self.vertical(gated.shift_down(v[:, 1:].permute(0, 3, 1, 2))), h.permute(0, 3, 1, 2)
-        )
+    def shifted(self, v, h):
+        gates = gated.shift_down(self.vertical(v))
+        mixed = self.out(gated.gate(self.horizontal(h) + self.link(gates)))
+        return gated.gate(gates), mixed if self.first else h + mixed
 
     model = make("gated-pixelcnn", image_shape=(1, 13, 13), layers=4, head="bernoulli")
     assert int(context(model, 6, 6).sum()) == 84
-    monkeypatch.setattr(
-        gated.GatedLayer, "begin", lambda self, x: stacks(self, gated.shift_down(self.vertical(x)), x)
-    )
-    monkeypatch.setattr(gated.GatedLayer, "forward", later)
+    monkeypatch.setattr(gated.GatedLayer, "forward", shifted)
     assert int(context(model, 6, 6).sum()) < 84
 
 
@@ -205,11 +196,11 @@ def test_masks_are_functional_and_stay(make, kind):
 
 def test_centre_taps():
     device = torch.device("cpu")
-    a, b = (conv_mask(6, 3, (2, 3), 3, 1, kind, device) for kind in "AB")
+    a, b = (conv_mask(6, 3, (2, 3), groups=3, parts=1, kind=kind, device=device) for kind in "AB")
     assert a[:, :, 0].all() and a[:, :, 1, 0].all() and not a[:, :, 1, 2].any()
     assert a[::2, :, 1, 1].tolist() == [[0, 0, 0], [1, 0, 0], [1, 1, 0]]
     assert b[::2, :, 1, 1].tolist() == [[1, 0, 0], [1, 1, 0], [1, 1, 1]]
-    assert conv_mask(2, 2, (2, 3), 1, 1, "rows", device).all()
+    assert conv_mask(2, 2, (2, 3), groups=1, parts=1, kind="rows", device=device).all()
 
 
 # Heads
@@ -217,32 +208,32 @@ def test_centre_taps():
 
 def test_masses_sum_to_one_for_wild_parameters(head):
     levels, noise = (2 if head == "bernoulli" else 256), torch.Generator().manual_seed(0)
-    told = 8 * torch.randn(50, heads.parameters(head, levels, 5), generator=noise)
-    masses = heads.log_masses(head, told, levels).double().exp()
+    params = 8 * torch.randn(50, heads.parameters(head, levels, 5), generator=noise)
+    masses = heads.log_masses(head, params, levels).double().exp()
     torch.testing.assert_close(masses.sum(1), torch.ones(50, dtype=torch.float64), rtol=0, atol=2e-5)
 
 
 def test_mass_of_a_level_is_that_of_the_table(head):
     levels, noise = (2 if head == "bernoulli" else 7), torch.Generator().manual_seed(0)
-    told = torch.randn(6, heads.parameters(head, levels, 3), 2, 3, generator=noise)
+    params = torch.randn(6, heads.parameters(head, levels, 3), 2, 3, generator=noise)
     level = torch.randint(0, levels, (6, 2, 3), generator=noise)
-    table = heads.log_masses(head, told, levels).gather(1, level[:, None])[:, 0]
-    torch.testing.assert_close(heads.log_mass(head, told, level, levels), table)
+    table = heads.log_masses(head, params, levels).gather(1, level[:, None])[:, 0]
+    torch.testing.assert_close(heads.log_mass(head, params, level, levels), table)
 
 
 def test_quantiles_invert_the_distribution_function(head):
     levels = 2 if head == "bernoulli" else 9
-    told = torch.randn(
+    params = torch.randn(
         1, heads.parameters(head, levels, 3), dtype=torch.float64, generator=torch.Generator().manual_seed(0)
     )
     edges = torch.cat(
-        [torch.zeros(1, dtype=torch.float64), heads.log_masses(head, told, levels).exp().cumsum(1)[0]]
+        [torch.zeros(1, dtype=torch.float64), heads.log_masses(head, params, levels).exp().cumsum(1)[0]]
     )
     middles = (edges[1:] + edges[:-1]) / 2
-    found = heads.quantile(head, told.expand(levels, -1), middles, levels)
+    found = heads.quantile(head, params.expand(levels, -1), middles, levels)
     assert found.tolist() == list(range(levels))
     ends = heads.quantile(
-        head, told.expand(2, -1), torch.tensor([1e-16, 1 - 1e-16], dtype=torch.float64), levels
+        head, params.expand(2, -1), torch.tensor([1e-16, 1 - 1e-16], dtype=torch.float64), levels
     )
     assert ends.tolist() == [0, levels - 1]
 
@@ -250,16 +241,16 @@ def test_quantiles_invert_the_distribution_function(head):
 def test_narrow_logistics_stay_finite_and_have_a_floor():
     level = torch.tensor([0, 100, 255])
     narrow, floor = (torch.tensor([[0.0], [0.2], [scale]]).T.expand(3, 3) for scale in (-50.0, -7.0))
-    told = heads.log_mass("logistic", narrow, level, 256)
-    assert torch.isfinite(told).all() and torch.equal(told, heads.log_mass("logistic", floor, level, 256))
+    params = heads.log_mass("logistic", narrow, level, 256)
+    assert torch.isfinite(params).all() and torch.equal(params, heads.log_mass("logistic", floor, level, 256))
     grown = narrow.clone().requires_grad_()
     heads.log_mass("logistic", grown, level, 256).sum().backward()
     assert torch.isfinite(grown.grad).all()
 
 
 def test_the_outer_bins_reach_to_infinity():
-    told = torch.tensor([[0.0, 30.0, 0.0]])  # its mean lies far beyond white
-    assert heads.log_masses("logistic", told, 256)[0, 255] == pytest.approx(0, abs=1e-6)
+    params = torch.tensor([[0.0, 30.0, 0.0]])  # its mean lies far beyond white
+    assert heads.log_masses("logistic", params, 256)[0, 255] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize(

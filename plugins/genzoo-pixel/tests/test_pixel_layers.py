@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from genzoo_pixel.layers import block, gate, gated
+from genzoo_pixel.equations import gate
+from genzoo_pixel.fast.layers import block, gated
 from torch.nn import functional as F
 
 N, HEIGHT, WIDE, P = 2, 3, 4, 2

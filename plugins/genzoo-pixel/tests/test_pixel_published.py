@@ -32,11 +32,11 @@ def test_no_conditional_changes_with_what_comes_later(model):
     # place of each value in the scan
     order = scan(torch.arange(size).view(model.image_shape)).argsort().view(model.image_shape)
     with torch.no_grad():
-        told = scan(model._predict(images))
+        params = scan(model._predict(images))
         for first in (int(share * size) for share in PLACES):
             changed = scan(model._predict(torch.where(order < first, images, others)))
-            assert torch.equal(changed[..., : first + 1], told[..., : first + 1])
-            assert not torch.equal(changed[..., first + 1 :], told[..., first + 1 :])
+            assert torch.equal(changed[..., : first + 1], params[..., : first + 1])
+            assert not torch.equal(changed[..., first + 1 :], params[..., first + 1 :])
 
 
 def test_samples_are_what_the_conditionals_say(model):
@@ -45,9 +45,9 @@ def test_samples_are_what_the_conditionals_say(model):
     samples = model.sample(3, seed=4)
     # (3, D) in the order of the scan
     uniforms = Draws(4, 0, 3).uniform(*model.image_shape[1:], model.image_shape[0]).flatten(1)
-    told = scan(model.double()._predict(samples.double()))  # (3, P, D)
+    params = scan(model.double()._predict(samples.double()))  # (3, P, D)
     values = torch.stack(
-        [model._quantile(told[:, :, place], uniforms[:, place]) for place in range(uniforms.shape[1])], 1
+        [model._quantile(params[:, :, place], uniforms[:, place]) for place in range(uniforms.shape[1])], 1
     )
     model.float()
     assert torch.equal(values, (scan(samples) * (model.levels - 1)).round().long())

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from genzoo_pixel import sampler
-from genzoo_pixel.gated import Vertical
-from genzoo_pixel.sampler import CachedConv
+from genzoo_pixel.fast import sampler
+from genzoo_pixel.fast.gated import Vertical
+from genzoo_pixel.fast.sampler import CachedConv
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from genzoo.noise import Draws
@@ -146,5 +146,7 @@ def test_the_driver_draws_each_channel_given_the_one_before(monkeypatch):
             seen.append(("put", column, group))
 
     x = torch.zeros(1, 3, 1, 1)
-    sampler.draw(Told(), lambda told, u: (u > 0.5).long(), x, x.bool(), torch.full((1, 1, 1, 3), 0.7), 2)
+    sampler.draw(
+        Told(), lambda told, u: (u > 0.5).long(), x, x.bool(), torch.full((1, 1, 1, 3), 0.7), levels=2
+    )
     assert seen == [("row", 0), *((what, 0, c) for c in range(3) for what in ("step", "put"))]

@@ -5,8 +5,11 @@ import itertools
 
 import pytest
 import torch
-from genzoo_pixel.pixelrnn import DiagonalBiLSTM, RowLSTM, moved, turns
-from genzoo_pixel.scan import by_diagonals, by_rows, cell, scan
+from genzoo_pixel.equations import cell
+from genzoo_pixel.fast import rnn
+from genzoo_pixel.fast.scan import by_diagonals, by_rows, scan
+from genzoo_pixel.fast.turns import moved, turns
+from genzoo_pixel.pixelrnn import DiagonalBiLSTM, RowLSTM
 
 SIZES = [(3, 4), (4, 3), (1, 4), (4, 1), (1, 1), (3, 3)]
 COURSES = {"rows": by_rows, "diagonals": by_diagonals}
@@ -121,13 +124,13 @@ def test_gradients_of_turns_are_right():
         )
 
 
-@pytest.mark.parametrize("layer", [RowLSTM, DiagonalBiLSTM])
-def test_layers_learn_everything_they_have(layer):
+@pytest.mark.parametrize(("layer", "way"), [(RowLSTM, rnn.row), (DiagonalBiLSTM, rnn.diagonal)])
+def test_layers_learn_everything_they_have(layer, way):
     """No weight is cut off: each gets a gradient, but for what a mask hides."""
     torch.manual_seed(0)
     made = layer(3, 1, True).double()
     torch.nn.init.normal_(made.start)
-    made(numbers(6, 6, 2), numbers(1, 6, 2), (2, 3)).square().sum().backward()
+    way(made, numbers(6, 6, 2), numbers(1, 6, 2), (2, 3)).square().sum().backward()
     for name, parameter in made.named_parameters():
         seen = (
             made.inputs.mask != 0 if name == "inputs.weight" else torch.ones_like(parameter, dtype=torch.bool)

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from genzoo import Recipe
+from genzoo.layers import StridedConv2d, StridedConvTranspose2d
 from genzoo.losses.likelihood import dimensions
 from genzoo.losses.reconstruction import squared_error
-from genzoo.models import EncodingModel, StridedConv2d, StridedConvTranspose2d
+from genzoo.models import EncodingModel
 from genzoo.schema import limits
 from genzoo.training import Player, players
 from genzoo_vae.nets import Crop, Enlarge, base_of

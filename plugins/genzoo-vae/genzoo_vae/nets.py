@@ -8,8 +8,8 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from genzoo.layers import StridedConv2d, StridedConvTranspose2d
 from genzoo.losses.likelihood import dimensions
-from genzoo.models import StridedConv2d, StridedConvTranspose2d
 
 Shape = tuple[int, int, int]
 MOST_HALVINGS = 4

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ from genzoo import Recipe
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.losses import elbo
 from genzoo.losses.likelihood import dimensions
-from genzoo.models import EncodingModel, ImportanceModel
+from genzoo.models import EncodingModel, ImportanceModel, Posterior
 from genzoo.noise import Draws, generator, mix
 from genzoo.schema import limits
 from genzoo.training import Player, players, warmth
@@ -82,13 +81,6 @@ class VAEConfig:
     free_bits: float = field(default=0.0, metadata=limits(0, 100))
 
 
-class Posterior(NamedTuple):
-    """q(z|x) = N(mean, diag exp(log_var)), both (N, latent_size)."""
-
-    mean: Tensor
-    log_var: Tensor
-
-
 class VAE(ImportanceModel, EncodingModel):
     """p(x) = ∫ p(x|z) p(z) dz with z ~ N(0, I); `log_prob` is the ELBO, `iwae` a tighter bound."""
 
@@ -100,11 +92,6 @@ class VAE(ImportanceModel, EncodingModel):
         self.config = config
         self.likelihood: Likelihood = KINDS[config.likelihood]()
         self.encoder, self.decoder = _nets(config, self.likelihood.outputs)
-
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
 
     @property
     def levels(self) -> int:

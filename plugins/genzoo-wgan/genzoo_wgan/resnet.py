@@ -17,7 +17,8 @@ from genzoo_dcgan.dcgan import channels, stages
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from genzoo.models import ImplicitModel, StridedConv2d, StridedConvTranspose2d
+from genzoo.layers import StridedConv2d, StridedConvTranspose2d
+from genzoo.models import ImplicitModel
 from genzoo.schema import limits
 
 Norm = Callable[[int], nn.Module]
@@ -72,11 +73,6 @@ class ResNetWGANGP(ImplicitModel):
             StridedConv2d(wide[-1], 1, base),  # (N, 1, 1, 1)
         )
         self.apply(_initialise)
-
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
 
     def _decode(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(z[:, :, None, None])  # (N, C, H, W) in [-1, 1]

@@ -1,5 +1,4 @@
-"""A GAN of two small nets: a generator that draws from noise, and a discriminator that tells its images from
-real ones."""
+"""A GAN of two small nets: a generator draws images from noise, a discriminator tells them from real ones."""
 
 from dataclasses import dataclass, field
 from math import prod
@@ -44,11 +43,6 @@ class Blobs(ImplicitModel):
             nn.LeakyReLU(0.2),
             nn.Linear(width, 1),
         )
-
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
 
     def _decode(self, z: Tensor) -> Tensor:  # (N, latent_size)
         images: Tensor = self.generator(z).unflatten(1, self.config.image_shape)

@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 from genzoo import Recipe
 from genzoo.losses.elbo import kl, reparametrise
-from genzoo.models import EncodingModel, ImplicitModel
+from genzoo.models import EncodingModel, ImplicitModel, Posterior
 from genzoo.schema import limits
 from genzoo.training import Player, players
 
@@ -64,14 +64,9 @@ class VAEGAN(ImplicitModel, EncodingModel):
         )
         self.discriminator = Discriminator(pixels, width)
 
-    @property
-    def latent_size(self) -> int:
-        """The number of components of z."""
-        return int(self.config.latent_size)
-
-    def _encode(self, x: Tensor) -> tuple[Tensor, Tensor]:  # (N, C, H, W)
+    def _encode(self, x: Tensor) -> Posterior:  # (N, C, H, W)
         mean, log_var = self.encoder(2 * x - 1).chunk(2, 1)
-        return mean, log_var.clamp(-12, 12)  # both (N, latent_size): q(z|x) = N(mean, diag exp(log_var))
+        return Posterior(mean, log_var.clamp(-12, 12))  # both (N, latent_size)
 
     def _decode(self, z: Tensor) -> Tensor:  # (N, latent_size)
         images: Tensor = self.generator(z).unflatten(1, self.config.image_shape)

@@ -4,28 +4,24 @@ layer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from genzoo_pixel.equations import cell
+from genzoo_pixel.fast.sampler import CachedConv, Machine
 from genzoo_pixel.masks import MaskedConv2d, bounds, pointwise_weight
-from genzoo_pixel.sampler import CachedConv, Machine
-from genzoo_pixel.scan import cell
+
+if TYPE_CHECKING:
+    from genzoo_pixel.pixelrnn import DiagonalBiLSTM, PixelRNN, RowLSTM
 
 
 class RowCache:
     """A Row LSTM: the states of the row above, and what they give to the whole current row."""
 
-    def __init__(
-        self,
-        inputs: MaskedConv2d,
-        states: Tensor,
-        start: Tensor,
-        up: MaskedConv2d,
-        n: int,
-        size: tuple[int, int],
-    ) -> None:
+    def __init__(self, layer: RowLSTM, n: int, size: tuple[int, int]) -> None:
+        inputs, up, states, start = layer.inputs, layer.up, layer.states, layer.start
         self.inputs, self.up = CachedConv(inputs, n, size), CachedConv(up, n, size)
         self.weight = states.detach()[:, 0].flatten(0, 1)  # (3h, 4h)
         self.start, self.n, self.wide = start.detach(), n, size[1]
@@ -64,17 +60,9 @@ class DiagonalCache:
     The left-going direction is read one row later, so its row is run as a whole when the next one begins.
     """
 
-    def __init__(
-        self,
-        inputs: MaskedConv2d,
-        image: nn.Conv2d | None,
-        states: Tensor,
-        start: Tensor,
-        up: MaskedConv2d,
-        n: int,
-        size: tuple[int, int],
-    ) -> None:
-        self.image = pointwise_weight(image).detach().t() if image is not None else None
+    def __init__(self, layer: DiagonalBiLSTM, n: int, size: tuple[int, int]) -> None:
+        inputs, up, states, start = layer.inputs, layer.up, layer.states, layer.start
+        self.image = pointwise_weight(layer.image).detach().t() if layer.image is not None else None
         # the right-going gates
         self.inputs = CachedConv(inputs, n, size, parts=4)
         self.up = CachedConv(up, n, size)
@@ -133,16 +121,11 @@ class DiagonalCache:
 class RecurrentMachine(Machine):
     """A PixelRNN: stem, recurrent layers, two 1×1 layers."""
 
-    def __init__(
-        self,
-        stem: MaskedConv2d,
-        layers: Sequence[RowCache | DiagonalCache],
-        tail: Sequence[MaskedConv2d],
-        n: int,
-        image_shape: tuple[int, int, int],
-    ) -> None:
-        self.stem, self.layers = CachedConv(stem, n, image_shape[1:]), layers
-        self.tail = [CachedConv(conv, n, image_shape[1:]) for conv in tail]
+    def __init__(self, model: PixelRNN, n: int, cache: type[RowCache] | type[DiagonalCache]) -> None:
+        size = model.image_shape[1:]
+        self.stem = CachedConv(model.stem, n, size)
+        self.layers = [cache(cast(Any, layer), n, size) for layer in model.recurrent]
+        self.tail = [CachedConv(cast(MaskedConv2d, conv), n, size) for conv in model.tail]
 
     def begin(self, row: int) -> None:
         """Prepare what each layer needs of the rows above."""

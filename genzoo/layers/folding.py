@@ -21,8 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genzoo.models.plain import Forwards, is_plain
-from genzoo.models.strided import StridedConv2d, StridedConvTranspose2d
+from genzoo.layers.plain import Forwards, is_plain
+from genzoo.layers.strided import StridedConv2d, StridedConvTranspose2d
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, StridedConv2d, StridedConvTranspose2d)
 # Layers whose every attribute is known, in evaluation mode. A net that holds any other, a subclass of these
@@ -73,7 +73,7 @@ def compact(net: nn.Module) -> nn.Module:
     itself where that is not known.
 
     Known are `nn.Sequential`s in evaluation mode, on one device and in float32, of torch's own layers and the
-    strided ones of `genzoo.models`: no subclasses, hooks, compiled modules or reparametrised weights. Call it
+    strided ones of `genzoo.layers`: no subclasses, hooks, compiled modules or reparametrised weights. Call it
     each time: inside a public method of a model the work is done once, elsewhere always anew.
     """
     made = _MADE.get()

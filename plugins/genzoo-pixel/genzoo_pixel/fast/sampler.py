@@ -125,13 +125,14 @@ def draw(
     x: Tensor,
     mask: Tensor,
     uniforms: Tensor,
+    *,
     levels: int,
     tell: Tell | None = None,
 ) -> Tensor:
     """Return images (n, C, H, W), float64: `x` where `mask`, elsewhere the levels that `quantile` gives for
     `uniforms` (n, H, W, C).
 
-    `tell` is told (done, total) after every pixel.
+    `tell(done, total)` is called after every pixel.
     """
     images = torch.where(mask, x, 0).double()
     kept, observed = images.clone(), mask.any(0).tolist()
@@ -141,8 +142,8 @@ def draw(
         machine.begin(row)
         for column in range(width):
             for channel in range(channels):
-                told = machine.step(column, channel)
-                value = quantile(told, numbers[row, column, channel]).double() / (levels - 1)
+                params = machine.step(column, channel)
+                value = quantile(params, numbers[row, column, channel]).double() / (levels - 1)
                 here = (slice(None), channel, row, column)
                 if observed[channel][row][column]:
                     value = torch.where(mask[here], kept[here], value)

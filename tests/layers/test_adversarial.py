@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from genzoo.errors import ArgumentError
-from genzoo.models import LatentDropout, LatentSequential, MinibatchDiscrimination
+from genzoo.layers import LatentDropout, LatentSequential, MinibatchDiscrimination
 
 
 @pytest.fixture(autouse=True)

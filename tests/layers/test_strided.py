@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from genzoo.models import StridedConv2d, StridedConvTranspose2d, strided
+from genzoo.layers import StridedConv2d, StridedConvTranspose2d, strided
 
 STOCK = {StridedConv2d: nn.Conv2d, StridedConvTranspose2d: nn.ConvTranspose2d}
 HALVES = {"kernel_size": 4, "stride": 2, "padding": 1}

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from genzoo.models import StridedConvTranspose2d, compact, decoded
-from genzoo.models.folding import fast_bf16, folding_once
+from genzoo.layers import StridedConvTranspose2d, compact, decoded
+from genzoo.layers.folding import fast_bf16, folding_once
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def net():
 @pytest.fixture
 def exact(monkeypatch):
     """A processor that computes in float32."""
-    monkeypatch.setattr("genzoo.models.folding.fast_bf16", lambda device: False)
+    monkeypatch.setattr("genzoo.layers.folding.fast_bf16", lambda device: False)
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ class TestFreshness:
 class TestGradients:
     @pytest.fixture(autouse=True)
     def bf16(self, monkeypatch):
-        monkeypatch.setattr("genzoo.models.folding.fast_bf16", lambda device: True)
+        monkeypatch.setattr("genzoo.layers.folding.fast_bf16", lambda device: True)
 
     def test_the_image_is_the_same_with_gradients_and_without(self, net, z):
         with torch.no_grad():
@@ -247,7 +247,7 @@ class TestGradients:
 
 class TestPrecision:
     def test_bf16_stays_within_two_grey_levels(self, net, z, monkeypatch):
-        monkeypatch.setattr("genzoo.models.folding.fast_bf16", lambda device: True)
+        monkeypatch.setattr("genzoo.layers.folding.fast_bf16", lambda device: True)
         with torch.no_grad():
             ours, exact = compact(net)(z), net(z)
         assert ours.dtype == torch.float32
@@ -255,7 +255,7 @@ class TestPrecision:
 
     def test_z_and_the_pixels_keep_theirs(self, net, monkeypatch):
         """Only what lies between the first and the last convolution is rounded."""
-        monkeypatch.setattr("genzoo.models.folding.fast_bf16", lambda device: True)
+        monkeypatch.setattr("genzoo.layers.folding.fast_bf16", lambda device: True)
         made = compact(net)
         convolutions = [layer for layer in made if isinstance(layer, StridedConvTranspose2d)]
         assert [layer.weight.dtype for layer in convolutions] == [
@@ -269,7 +269,7 @@ class TestPrecision:
         assert seen == [torch.float32]
 
     def test_one_convolution_has_nothing_between(self, z, monkeypatch):
-        monkeypatch.setattr("genzoo.models.folding.fast_bf16", lambda device: True)
+        monkeypatch.setattr("genzoo.layers.folding.fast_bf16", lambda device: True)
         net = nn.Sequential(nn.Conv2d(6, 4, 1), nn.Tanh())
         with torch.no_grad():
             assert torch.equal(compact(net)(z), net(z))

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from genzoo.models.plain import renew
+from genzoo.layers.plain import renew
 
 M = TypeVar("M", bound=nn.Module)
 _HALVES = {torch.float16, torch.bfloat16}
