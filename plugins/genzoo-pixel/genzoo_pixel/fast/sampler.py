@@ -9,6 +9,7 @@ layer is computed twice.
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import cast
@@ -140,15 +141,14 @@ def draw(
     numbers = uniforms.permute(1, 2, 3, 0).contiguous()  # (H, W, C, n)
     for row in range(height):
         machine.begin(row)
-        for column in range(width):
-            for channel in range(channels):
-                params = machine.step(column, channel)
-                value = quantile(params, numbers[row, column, channel]).double() / (levels - 1)
-                here = (slice(None), channel, row, column)
-                if observed[channel][row][column]:
-                    value = torch.where(mask[here], kept[here], value)
-                images[here] = value
-                machine.put(column, channel, 2 * value - 1)
-            if tell is not None:
+        for column, channel in itertools.product(range(width), range(channels)):
+            params = machine.step(column, channel)
+            value = quantile(params, numbers[row, column, channel]).double() / (levels - 1)
+            here = (slice(None), channel, row, column)
+            if observed[channel][row][column]:
+                value = torch.where(mask[here], kept[here], value)
+            images[here] = value
+            machine.put(column, channel, 2 * value - 1)
+            if tell is not None and channel == channels - 1:
                 tell(row * width + column + 1, height * width)
     return images

@@ -152,11 +152,12 @@ class Scan(torch.autograd.Function):
                 if k == course.memory:
                     later[..., target] = dkept[..., moved]
             for k, (first, last) in enumerate(course.starts[step]):
-                if first < last:
-                    begun = slice(first * n - base, last * n - base)
-                    dstart[:, k] += dread[:, k * width : (k + 1) * width, begun].sum(2)
-                    if k == course.memory:
-                        dmemory += dkept[..., begun].sum(2)
+                if first >= last:
+                    continue
+                begun = slice(first * n - base, last * n - base)
+                dstart[:, k] += dread[:, k * width : (k + 1) * width, begun].sum(2)
+                if k == course.memory:
+                    dmemory += dkept[..., begun].sum(2)
         return slopes.to(ctx.dtype), torch.bmm(slopes, read.transpose(1, 2)), dstart, dmemory, None, None
 
 
