@@ -4,7 +4,7 @@ critic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -13,30 +13,32 @@ from genzoo.models import ImplicitModel
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.testing.law import hold
-from genzoo.training import Player
+from genzoo.training import Batch, Player
 
 
-def check_adversaries(model: ImplicitModel, game: Sequence[Player], recipe: Recipe, images: Tensor) -> None:
-    """Hold the players of a GAN to the laws of their game. `model` is in training mode; its weights and
-    statistics may change.
+def check_adversaries(
+    model: ImplicitModel, game: Sequence[Player], recipe: Recipe, batches: Mapping[str, Batch]
+) -> None:
+    """Hold the players of a GAN to the laws of their game, each on its own of `batches`, by name. `model` is
+    in training mode; its weights and statistics may change.
 
     Raises:
         LawError: the first law that is broken.
     """
     for player in game:
         if player.module is model.discriminator:
-            _check_detached(model, player, images)
+            _check_detached(model, player, batches[player.name])
             if recipe.clip:
                 _check_clipped(player, recipe.clip)
     if recipe.penalty:
-        _check_alone(model, images)
+        _check_alone(model, batches[game[0].name].images)
 
 
-def _check_detached(model: ImplicitModel, player: Player, images: Tensor) -> None:
+def _check_detached(model: ImplicitModel, player: Player, batch: Batch) -> None:
     """The discriminator's turn asks nothing of the generator: its fakes are detached, in the loss and in the
     penalty.
     """
-    loss = player.loss(images, generator("laws", "detached", device=images.device))
+    loss = player.loss(batch, generator("laws", "detached", device=batch.images.device))
     weights = [parameter for parameter in model.generator.parameters() if parameter.requires_grad]
     slopes = torch.autograd.grad(loss, weights, allow_unused=True)
     reached = sum(slope is not None for slope in slopes)

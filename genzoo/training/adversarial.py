@@ -25,10 +25,11 @@ from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.training.augment import augment
 from genzoo.training.auxiliary import Auxiliary
-from genzoo.training.labels import Labels
+from genzoo.training.batch import Batch
 from genzoo.training.players import Player, players
 from genzoo.training.refusals import check_recipe
 from genzoo.training.replay import Pool
+from genzoo.training.targets import Targets
 
 _REMEDY = (
     f"try a lower rate.discriminator, augment=color,translation,cutout, {hack('instance-noise')}, "
@@ -63,6 +64,7 @@ def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player
             name="discriminator",
             module=game.learning,
             loss=game.discriminator_loss,
+            needs=frozenset({"labels"}) if recipe.labels else frozenset(),
             classes=recipe.labels,
             turns=turns,
             turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
@@ -81,7 +83,7 @@ def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player
             turns=recipe.turns_of("generator"),
             fresh=False,
             average=True,
-            settle=estimate_statistics,
+            finish=estimate_statistics,
             shown=lambda: game.shown,
             recordable=recordable,
         ),
@@ -114,7 +116,7 @@ class AdversarialGame:
         self.policy = recipe.augment
         self.objective = OBJECTIVES[recipe.objective]
         self.penalty = recipe.penalty
-        self.labels = Labels(recipe.soft_labels, recipe.flipped_labels)
+        self.targets = Targets(recipe.soft_labels, recipe.flipped_labels)
         self.pool = (
             Pool(model.image_shape, recipe.batch, recipe.replay, model.device) if recipe.replay else None
         )
@@ -145,20 +147,19 @@ class AdversarialGame:
         """Take note of the round: the instance noise falls along the run."""
         self._deviation.fill_(self._noise_at(step))
 
-    def discriminator_loss(
-        self, images: Tensor, noise: torch.Generator, labels: Tensor | None = None
-    ) -> Tensor:
-        """Return the objective's loss of D on `images` and as many fakes, and what it pays besides; no
+    def discriminator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
+        """Return the objective's loss of D on the images and as many fakes, and what it pays besides; no
         gradient reaches G.
 
-        `labels` (N,) of the images are given where the recipe's `labels` asks for them.
+        The batch has labels where the recipe's `labels` asks for them.
         """
-        fake = self._fake(len(images), noise)
+        images = batch.images
+        fake = self._fake(len(batch), noise)
         self._handed_on, self.shown = fake, (images, fake.detach())
         shown = fake.detach() if self.pool is None else self.pool(fake.detach(), noise)
         seen, seen_fake = self._augmented(images, noise), self._augmented(shown, noise)
-        real, classified = self._judged(seen, labels)
-        loss = classified + self.labels.loss(self.objective, real, self._logits(seen_fake), noise)
+        real, classified = self._judged(seen, batch.labels)
+        loss = classified + self.targets.loss(self.objective, real, self._logits(seen_fake), noise)
         if not self.penalty:
             return loss
         # D's slope where D looks, between augmented images: through the augmentation it would be the slope of
@@ -166,13 +167,13 @@ class AdversarialGame:
         share = torch.rand(len(seen), generator=noise, device=noise.device)
         return loss + self.penalty * gradient_penalty(self._logits, seen, seen_fake, share)
 
-    def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def generator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved
         since, so D looks anew.
         """
         fake, self._handed_on = self._handed_on, None
-        if fake is None or len(fake) != len(images):
-            fake = self._fake(len(images), noise)
+        if fake is None or len(fake) != len(batch):
+            fake = self._fake(len(batch), noise)
         with _frozen(self.model.discriminator):
             logits = self._logits(self._augmented(fake, noise))
         return self.objective.generator_loss(logits)

@@ -12,13 +12,15 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
-from genzoo.errors import TrainingError
+from genzoo.errors import TrainingError, suggest
 from genzoo.models import Model
 from genzoo.recipe import Recipe
+from genzoo.training.batch import COLUMNS, Batch
 
-Loss = Callable[..., Tensor]  # of (images, noise), and of labels where the player is shown them
+Loss = Callable[[Batch, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +30,10 @@ class Player:
     Attributes:
         name: how the recipe addresses it: `--set rate.NAME=…`, `--set turns.NAME=…`.
         module: its parameters; a turn changes these and no others.
-        loss: images (N, C, H, W) in [0, 1] and the turn's source of noise → the scalar that the player
-            minimises.
-        classes: above 0 the loss is also given the labels of the images, (N,) int64, whole numbers below
-            this; the data must have them.
+        loss: a batch and the turn's source of noise → the scalar that the player minimises.
+        needs: fields of `Batch` that its loss reads besides the images, for example "labels"; data that lack
+            one are refused before the first round.
+        classes: of a player that needs labels: they are whole numbers from 0 and below this.
         turns: how often it moves in one round.
         turns_at: the number of the round, 0, 1, …, → how often it moves in it, where that changes along the
             run.
@@ -40,7 +42,7 @@ class Player:
         before_turn: told the number of the round before each turn, for what changes along the run, as a
             warm-up does.
         after_turn: called after each update, for example to clip weights.
-        settle: called once on the finished model, for example to estimate batch statistics of the averaged
+        finish: called once on the finished model, for example to estimate batch statistics of the averaged
             weights.
         floor: a mean loss below this over many rounds means that this player has won and the others learn
             nothing.
@@ -60,6 +62,7 @@ class Player:
     name: str
     module: nn.Module
     loss: Loss
+    needs: frozenset[str] = frozenset()
     classes: int = 0
     turns: int = 1
     turns_at: Callable[[int], int] | None = None
@@ -67,13 +70,28 @@ class Player:
     average: bool = False
     before_turn: Callable[[int], None] | None = None
     after_turn: Callable[[], None] | None = None
-    settle: Callable[[Model], None] | None = None
+    finish: Callable[[Model], None] | None = None
     floor: float | None = None
     remedy: str = ""
     shown: Callable[[], tuple[Tensor, Tensor] | None] | None = None
     distance: bool = False
     recordable: bool = False
     memory: nn.Module | None = None
+
+    def __post_init__(self) -> None:
+        unknown = sorted(self.needs.difference(COLUMNS))
+        if unknown:
+            raise TrainingError(
+                f"the player {self.name!r} needs {unknown[0]!r}, which no batch has"
+                f"{suggest(unknown[0], COLUMNS)}",
+                f"what a player can need: {', '.join(COLUMNS)}",
+            )
+        if ("labels" in self.needs) != (self.classes > 0):
+            raise TrainingError(
+                f"the player {self.name!r} needs {', '.join(sorted(self.needs)) or 'no labels'} and has "
+                f"classes={self.classes}",
+                'a player that learns from labels has needs=frozenset({"labels"}) and the number of classes',
+            )
 
     def turns_in(self, step: int) -> int:
         """Return how often it moves in the round `step`."""

@@ -49,7 +49,8 @@ def adversaries(model, loss, **more):
 
 def test_fakes_that_are_not_detached_are_seen(planted):
     def play(model, recipe):
-        def loss(images, noise):
+        def loss(batch, noise):
+            images = batch.images
             fake = model._decode(torch.randn(len(images), 12, generator=noise))
             return OBJECTIVES["minimax"].discriminator_loss(
                 model._discriminate(images), model._discriminate(fake)
@@ -62,7 +63,8 @@ def test_fakes_that_are_not_detached_are_seen(planted):
 
 def test_a_penalty_that_is_the_generators_too_is_seen(planted):
     def play(model, recipe):
-        def loss(images, noise):
+        def loss(batch, noise):
+            images = batch.images
             fake = model._decode(torch.randn(len(images), 12, generator=noise))
             # What `between` leaves out: the points of the penalty still hang on G.
             points = (images + fake) / 2

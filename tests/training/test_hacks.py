@@ -16,7 +16,7 @@ from genzoo import Recipe
 from genzoo.errors import ArgumentError, DataError, TrainingError
 from genzoo.explore.interpolation import path
 from genzoo.noise import generator
-from genzoo.training import replay
+from genzoo.training import Batch, replay
 from genzoo.training.adversarial import AdversarialGame
 from genzoo.training.checkpoint import read
 from genzoo.training.loop import play
@@ -73,7 +73,7 @@ class TestAlways:
     def test_4_real_and_fake_are_batches_of_their_own(self):
         net = toys.gan().train()
         seen = seen_by(net)
-        AdversarialGame(net, Recipe()).discriminator_loss(IMAGES, noise())
+        AdversarialGame(net, Recipe()).discriminator_loss(Batch(IMAGES), noise())
         assert len(seen) == 2 and torch.equal(seen[0], IMAGES) and not torch.equal(seen[1], IMAGES)
 
     def test_5_no_pooling_and_leaky_relu_in_d(self):
@@ -99,10 +99,15 @@ class TestLabels:
         net = toys.gan().eval()
         plain, hacked = (AdversarialGame(net, Recipe(**more)) for more in ({}, recipe))
         assert (
-            abs(plain.discriminator_loss(IMAGES, noise(0)) - hacked.discriminator_loss(IMAGES, noise(0)))
+            abs(
+                plain.discriminator_loss(Batch(IMAGES), noise(0))
+                - hacked.discriminator_loss(Batch(IMAGES), noise(0))
+            )
             > 1e-4
         )
-        assert torch.equal(plain.generator_loss(IMAGES, noise(1)), hacked.generator_loss(IMAGES, noise(1)))
+        assert torch.equal(
+            plain.generator_loss(Batch(IMAGES), noise(1)), hacked.generator_loss(Batch(IMAGES), noise(1))
+        )
 
     @pytest.mark.parametrize("key", ["soft_labels", "flipped_labels"])
     def test_a_critic_has_no_labels(self, key):
@@ -149,8 +154,8 @@ class TestInstanceNoise:
         seen = seen_by(net)
         game = AdversarialGame(net, Recipe(steps=10, instance_noise=0.4))
         game.begin(step)
-        game.discriminator_loss(IMAGES, noise(0))
-        game.generator_loss(IMAGES, noise(1))
+        game.discriminator_loss(Batch(IMAGES), noise(0))
+        game.generator_loss(Batch(IMAGES), noise(1))
         real, fake, again = (
             shown - clean for shown, clean in zip(seen, (IMAGES, *2 * [game.shown[1]]), strict=True)
         )
@@ -177,8 +182,8 @@ class TestReplay:
         game = AdversarialGame(net, Recipe(batch=16, replay=0.5))
         game.pool.images.fill_(255)
         game.pool.filled.fill_(len(game.pool.images))
-        game.discriminator_loss(IMAGES, noise(0))
-        game.generator_loss(IMAGES, noise(1))
+        game.discriminator_loss(Batch(IMAGES), noise(0))
+        game.generator_loss(Batch(IMAGES), noise(1))
         white = [(shown == 1).all((1, 2, 3)).sum().item() for shown in seen]
         assert white == [0, 8, 0]
         assert torch.equal(seen[2], game.shown[1])  # handed on whole
@@ -222,10 +227,14 @@ class TestClasses:
         net = toys.gan().eval()
         labels = torch.arange(16) % 10
         plain, told = AdversarialGame(net, Recipe()), AdversarialGame(net, Recipe(labels=10))
-        more = told.discriminator_loss(IMAGES, noise(0), labels) - plain.discriminator_loss(IMAGES, noise(0))
+        more = told.discriminator_loss(Batch(IMAGES, labels), noise(0)) - plain.discriminator_loss(
+            Batch(IMAGES), noise(0)
+        )
         assert more.item() == pytest.approx(torch.tensor(10.0).log().item(), abs=0.5)  # nothing learned yet
         assert torch.autograd.grad(more, net.discriminator[0].weight)[0].abs().max() > 0
-        assert torch.equal(told.generator_loss(IMAGES, noise(1)), plain.generator_loss(IMAGES, noise(1)))
+        assert torch.equal(
+            told.generator_loss(Batch(IMAGES), noise(1)), plain.generator_loss(Batch(IMAGES), noise(1))
+        )
 
     def test_the_classifier_is_ds_player_and_no_part_of_the_model(self, start):
         run = start(labels=10, steps=2)

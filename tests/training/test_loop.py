@@ -61,18 +61,20 @@ class VAEGAN(EncodingModel, GenerativeModel):
 
 @players.register
 def vaegan_players(model: VAEGAN, recipe):
-    def reconstruct(images, noise):
+    def reconstruct(batch, noise):
+        images = batch.images
         mean, log_variance = model._encode(images)
         z = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=noise)
         kl = (mean**2 + log_variance.exp() - 1 - log_variance).sum(1).mean() / 2
         return kl / 64 + mse_loss(model._decode(z), images), z
 
-    def discriminate(images, noise):
-        fake = model._decode(reconstruct(images, noise)[1]).detach()
+    def discriminate(batch, noise):
+        images = batch.images
+        fake = model._decode(reconstruct(batch, noise)[1]).detach()
         return (softplus(-model.discriminator(images)) + softplus(model.discriminator(fake))).mean()
 
-    def draw(images, noise):
-        loss, z = reconstruct(images, noise)
+    def draw(batch, noise):
+        loss, z = reconstruct(batch, noise)
         return loss + 0.01 * softplus(-model.discriminator(model._decode(z))).mean()
 
     def clip():
@@ -82,9 +84,7 @@ def vaegan_players(model: VAEGAN, recipe):
                 parameter.clamp_(-0.05, 0.05)
 
     return [
-        Player(
-            name="encoder", module=model.encoder, loss=lambda images, noise: reconstruct(images, noise)[0]
-        ),
+        Player(name="encoder", module=model.encoder, loss=lambda batch, noise: reconstruct(batch, noise)[0]),
         Player(name="decoder", module=model.decoder, loss=draw, fresh=False, average=True),
         Player(
             name="critic",
@@ -196,8 +196,8 @@ class TestRounds:
             object.__setattr__(
                 player,
                 "loss",
-                lambda images, noise, name=player.name, loss=player.loss: (
-                    seen.setdefault(name, images).mean() * 0 + loss(images, noise)
+                lambda batch, noise, name=player.name, loss=player.loss: (
+                    seen.setdefault(name, batch.images).mean() * 0 + loss(batch, noise)
                 ),
             )
         run.play_round()
@@ -209,7 +209,7 @@ class TestRounds:
         object.__setattr__(
             run.players[0],
             "loss",
-            lambda images, noise: (
+            lambda batch, noise: (
                 drawn.append(torch.rand(1, generator=noise).item()) or run.model.logits.sum()
             ),
         )

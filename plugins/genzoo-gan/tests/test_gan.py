@@ -13,7 +13,7 @@ from torch import nn
 from genzoo import Family, Recipe
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.losses.objectives import OBJECTIVES
-from genzoo.training import players
+from genzoo.training import Batch, players
 from genzoo.training.refusals import check_recipe
 
 CARDS = {card.name: card for card in genzoo_cards()}
@@ -146,7 +146,7 @@ class TestGame:
         check_recipe(tiny(), recipe)
         x = torch.rand(8, 1, 4, 6)
         for player in players(tiny().train(), recipe):
-            assert torch.isfinite(player.loss(x, torch.Generator().manual_seed(0)))
+            assert torch.isfinite(player.loss(Batch(x), torch.Generator().manual_seed(0)))
 
     def test_cards_are_what_they_say(self):
         assert {name: card.family for name, card in CARDS.items()} == dict.fromkeys(

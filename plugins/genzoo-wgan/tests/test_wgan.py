@@ -18,7 +18,7 @@ from torch import nn
 from genzoo import Family, Recipe
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, TrainingError
-from genzoo.training import players
+from genzoo.training import Batch, players
 from genzoo.training.loop import Run
 from genzoo.training.refusals import check_recipe
 from genzoo.training.settings import settle
@@ -275,4 +275,4 @@ class TestGames:
     def test_the_nets_play_other_games(self, objective):
         x = torch.rand(4, 1, 8, 8)
         for player in players(tiny("wgan").train(), Recipe(objective=objective)):
-            assert torch.isfinite(player.loss(x, torch.Generator().manual_seed(0)))
+            assert torch.isfinite(player.loss(Batch(x), torch.Generator().manual_seed(0)))

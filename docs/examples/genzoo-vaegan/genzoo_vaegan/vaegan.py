@@ -12,7 +12,7 @@ from genzoo import Recipe
 from genzoo.losses.elbo import kl, reparametrise
 from genzoo.models import EncodingModel, ImplicitModel
 from genzoo.schema import limits
-from genzoo.training import Player, players
+from genzoo.training import Batch, Player, players
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,24 +88,24 @@ class Game:
     def __init__(self, model: VAEGAN) -> None:
         self.model = model
 
-    def encoder_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def encoder_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return L_prior + L_llike: what z costs, and how far the reconstruction is from the image in the
         eyes of D."""
-        mean, log_var, rebuilt, _ = self._draw(images, noise)
-        return kl(mean, log_var).mean() + self._likeness(images, rebuilt)
+        mean, log_var, rebuilt, _ = self._draw(batch.images, noise)
+        return kl(mean, log_var).mean() + self._likeness(batch.images, rebuilt)
 
-    def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def generator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return γ L_llike, and what D says of reconstructions and of images drawn from the prior."""
-        *_, rebuilt, drawn = self._draw(images, noise)
+        *_, rebuilt, drawn = self._draw(batch.images, noise)
         fooled = softplus(-self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
-        return float(self.model.config.gamma) * self._likeness(images, rebuilt) + fooled
+        return float(self.model.config.gamma) * self._likeness(batch.images, rebuilt) + fooled
 
-    def discriminator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def discriminator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return -L_GAN: real images against reconstructions and images drawn from the prior."""
         with torch.no_grad():
-            *_, rebuilt, drawn = self._draw(images, noise)
+            *_, rebuilt, drawn = self._draw(batch.images, noise)
         caught = softplus(self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
-        return softplus(-self.model._discriminate(images)).mean() + caught
+        return softplus(-self.model._discriminate(batch.images)).mean() + caught
 
     def _draw(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         mean, log_var = self.model._encode(images)
