@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from genzoo import Card, Family, Recipe
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel, ImportanceModel
+from genzoo.models import AdversarialModel, DensityModel, EncodingModel, ImportanceModel
 from genzoo.noise import Draws, generator
 from genzoo.schema import limits
 
@@ -25,7 +25,7 @@ class ToyConfig:
     dropout: float = field(default=0.3, metadata=limits(0, 1))
 
 
-class ToyGAN(ImplicitModel):
+class ToyGAN(AdversarialModel):
     """Everything that makes resuming hard: convolutions, batch norm in both nets, dropout in D."""
 
     Config = ToyConfig

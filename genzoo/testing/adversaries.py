@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from genzoo.models import ImplicitModel
+from genzoo.models import AdversarialModel
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.testing.law import hold
@@ -17,7 +17,7 @@ from genzoo.training import Batch, Player
 
 
 def check_adversaries(
-    model: ImplicitModel, game: Sequence[Player], recipe: Recipe, batches: Mapping[str, Batch]
+    model: AdversarialModel, game: Sequence[Player], recipe: Recipe, batches: Mapping[str, Batch]
 ) -> None:
     """Hold the players of a GAN to the laws of their game, each on its own of `batches`, by name. `model` is
     in training mode; its weights and statistics may change.
@@ -34,7 +34,7 @@ def check_adversaries(
         _check_alone(model, batches[game[0].name].images)
 
 
-def _check_detached(model: ImplicitModel, player: Player, batch: Batch) -> None:
+def _check_detached(model: AdversarialModel, player: Player, batch: Batch) -> None:
     """The discriminator's turn asks nothing of the generator: its fakes are detached, in the loss and in the
     penalty.
     """
@@ -64,7 +64,7 @@ def _check_clipped(player: Player, bound: float) -> None:
     )
 
 
-def _check_alone(model: ImplicitModel, images: Tensor) -> None:
+def _check_alone(model: AdversarialModel, images: Tensor) -> None:
     """Under the penalty a number must be of its own image alone, in training as well, or there is no slope at
     an image.
     """

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from genzoo.models import ImplicitModel, Model
+from genzoo.models import AdversarialModel, Model
 from genzoo.noise import Draws, generator
 from genzoo.recipe import Recipe
 from genzoo.testing.adversaries import check_adversaries
@@ -42,7 +42,7 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
             if "labels" in player.needs:
                 _check_labels(model, lambda: players(model, chosen), player, batch_for(player, images))
         model.train()
-        if isinstance(model, ImplicitModel):
+        if isinstance(model, AdversarialModel):
             check_adversaries(model, found, chosen, {p.name: batch_for(p, images) for p in found})
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +21,8 @@ from genzoo.errors import TrainingError
 from genzoo.hacks import hack
 from genzoo.losses.objectives import OBJECTIVES
 from genzoo.losses.wasserstein import clip, gradient_penalty
-from genzoo.models import ImplicitModel, Model
-from genzoo.noise import generator
+from genzoo.models import AdversarialModel, Model
+from genzoo.noise import BatchDraws, generator
 from genzoo.recipe import Recipe
 from genzoo.training.augment import augment
 from genzoo.training.auxiliary import Auxiliary
@@ -42,7 +43,7 @@ EVERY = 500
 
 
 @players.register
-def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player]:
+def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Player]:
     """Return the discriminator and the generator, in this order; k is the recipe's `turns.discriminator`.
 
     Raises:
@@ -111,7 +112,7 @@ class AdversarialGame:
     them detached.
     """
 
-    def __init__(self, model: ImplicitModel, recipe: Recipe) -> None:
+    def __init__(self, model: AdversarialModel, recipe: Recipe) -> None:
         self.model = model
         self.policy = recipe.augment
         self.objective = OBJECTIVES[recipe.objective]
@@ -154,7 +155,7 @@ class AdversarialGame:
         The batch has labels where the recipe's `labels` asks for them.
         """
         images = batch.images
-        fake = self._fake(len(batch), noise)
+        fake = drawn(self.model, len(batch), noise)
         self._handed_on, self.shown = fake, (images, fake.detach())
         shown = fake.detach() if self.pool is None else self.pool(fake.detach(), noise)
         seen, seen_fake = self._augmented(images, noise), self._augmented(shown, noise)
@@ -173,7 +174,7 @@ class AdversarialGame:
         """
         fake, self._handed_on = self._handed_on, None
         if fake is None or len(fake) != len(batch):
-            fake = self._fake(len(batch), noise)
+            fake = drawn(self.model, len(batch), noise)
         with _frozen(self.model.discriminator):
             logits = self._logits(self._augmented(fake, noise))
         return self.objective.generator_loss(logits)
@@ -185,14 +186,6 @@ class AdversarialGame:
         with self.auxiliary.watching() as hidden:
             logits = self._logits(images)
         return logits, self.auxiliary(hidden[0], labels)
-
-    def _fake(self, n: int, noise: torch.Generator) -> Tensor:
-        shape = (n, self.model.latent_size)
-        if self.model.prior == "uniform":
-            z = torch.rand(shape, generator=noise, device=noise.device) * 2 - 1
-        else:
-            z = torch.randn(shape, generator=noise, device=noise.device)
-        return self.model._decode(z)  # (N, C, H, W) in [0, 1]
 
     def _augmented(self, images: Tensor, noise: torch.Generator) -> Tensor:
         images = augment(images, self.policy, noise)
@@ -228,25 +221,36 @@ def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> Non
     average. Sampling uses these exact statistics, never those of the batch, so that an image depends on its z
     alone.
     """
-    if not isinstance(model, ImplicitModel):
+    if not isinstance(model, AdversarialModel):
         return
     norms = [m for m in model.generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
     noise = generator("batch statistics", device=model.device)
-    modes = {m: m.training for m in model.generator.modules()}
+    with _gathering(model.generator, norms), torch.no_grad():
+        for _ in range(batches):
+            drawn(model, batch, noise)
+
+
+def drawn(model: AdversarialModel, n: int, noise: torch.Generator) -> Tensor:
+    """Return `n` images of the generator, (n, C, H, W) in [0, 1], of latents from `noise`."""
+    return model._decode(model._latents(BatchDraws(n, noise)))
+
+
+@contextlib.contextmanager
+def _gathering(network: nn.Module, norms: Sequence[Any]) -> Iterator[None]:
+    """Let the batch norms of `network` average over all that is shown to it in the block; the rest is as it
+    will be when images are drawn (dropout, for one).
+    """
+    modes = {module: module.training for module in network.modules()}
     momenta = {norm: norm.momentum for norm in norms}
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
-    model.generator.train()
-    for module in model.generator.modules():
-        if not list(module.children()) and module not in norms:
-            module.eval()  # dropout, for one, is as it will be when images are drawn
-    game = AdversarialGame(model, Recipe())
-    with torch.no_grad():
-        for _ in range(batches):
-            game._fake(batch, noise)
+    for module in modes:
+        leaf = not list(module.children())
+        module.training = module in momenta or not leaf
+    yield
     for norm, momentum in momenta.items():
         norm.momentum = momentum
     for module, mode in modes.items():

@@ -1,8 +1,8 @@
 """Players: a model's training is a game, and one loop plays every game.
 
 `players(model, recipe)` says who plays. It is a `functools.singledispatch` on the model's class: the core
-registers the games of `DensityModel` (one player, likelihood), `ImplicitModel` (two players, adversarial) and
-`ClassifyingModel` (one player, with labels); a plugin registers its own with `players.register`, and the loop
+registers the games of `DensityModel` (one player, likelihood), `AdversarialModel` (two players, adversarial)
+and `ClassifyingModel` (one player, with labels); a plugin registers its own with `players.register`, and the loop
 stays untouched.
 """
 
@@ -108,7 +108,7 @@ def players(model: Model, recipe: Recipe) -> Sequence[Player]:
     raise TrainingError(
         (
             f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an "
-            "ImplicitModel"
+            "AdversarialModel"
         ),
         "register its game with genzoo.training.players.register, beside the class",
     )

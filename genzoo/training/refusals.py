@@ -10,11 +10,11 @@ from torch import nn
 
 from genzoo.errors import TrainingError
 from genzoo.losses.objectives import OBJECTIVES
-from genzoo.models import ImplicitModel, MinibatchDiscrimination
+from genzoo.models import AdversarialModel, MinibatchDiscrimination
 from genzoo.recipe import Recipe
 
 
-def check_recipe(model: ImplicitModel, recipe: Recipe) -> None:
+def check_recipe(model: AdversarialModel, recipe: Recipe) -> None:
     """Raise where the game of `model` under `recipe` is known to fail.
 
     Raises:
@@ -24,7 +24,7 @@ def check_recipe(model: ImplicitModel, recipe: Recipe) -> None:
         raise TrainingError(reason, instead)
 
 
-def _reasons(model: ImplicitModel, recipe: Recipe) -> Iterator[tuple[str, str]]:
+def _reasons(model: AdversarialModel, recipe: Recipe) -> Iterator[tuple[str, str]]:
     clipped, penalised = recipe.clip > 0, recipe.penalty > 0
     if not OBJECTIVES[recipe.objective].bounded and not (clipped or penalised):
         yield (

@@ -84,9 +84,7 @@ def test_labels_that_are_not_heeded_are_seen(check):
         d, g = game_of(model)
         return [dataclasses.replace(d, loss=lambda batch, noise: model._discriminate(batch.images).mean()), g]
 
-    with pytest.raises(
-        LawError, match="a player that needs labels learns from them"
-    ):
+    with pytest.raises(LawError, match="a player that needs labels learns from them"):
         check(deaf)
 
 

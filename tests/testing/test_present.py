@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 import pytest
 import torch
 
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel, decoded
+from genzoo.models import AdversarialModel, DensityModel, EncodingModel, decoded
 from genzoo.testing import LawError, check_density, check_generative, check_latent
 from genzoo.testing.present import check_present
 
@@ -76,7 +76,7 @@ def test_honest_models_pass(kinds, made):
             return decoded(self.generator, z).unflatten(1, self.image_shape)
 
     for cls in (kinds.game, Folded):
-        assert issubclass(cls, ImplicitModel)
+        assert issubclass(cls, AdversarialModel)
         check_latent(made(cls))
     assert issubclass(kinds.pixels, DensityModel) and issubclass(kinds.coder, EncodingModel)
     check_latent(made(kinds.coder))

@@ -133,12 +133,12 @@ class TestFakes:
     def test_priors(self):
         normal = AdversarialGame(toys.gan(), Recipe())
         uniform = AdversarialGame(UniformGAN(ToyConfig()), Recipe())
-        drawn = {}
+        latents = {}
         for name, game in (("normal", normal), ("uniform", uniform)):
-            game.model._decode = lambda z, name=name: drawn.setdefault(name, z)
-            game._fake(2000, noise())
-        assert drawn["normal"].abs().max() > 2.5
-        assert drawn["uniform"].abs().max() <= 1 and abs(drawn["uniform"].var() - 1 / 3) < 0.02
+            game.model._decode = lambda z, name=name: latents.setdefault(name, z)
+            drawn(game.model, 2000, noise())
+        assert latents["normal"].abs().max() > 2.5
+        assert latents["uniform"].abs().max() <= 1 and abs(latents["uniform"].var() - 1 / 3) < 0.02
 
 
 class TestLosses:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
 from genzoo.models import (
-    ImplicitModel,
+    AdversarialModel,
     LatentDropout,
     LatentSequential,
     MinibatchDiscrimination,
@@ -106,7 +106,7 @@ def channels(width: int, count: int) -> list[int]:
     return [width * min(2**i, WIDEST) for i in range(count)]
 
 
-class ConvolutionalGAN(ImplicitModel):
+class ConvolutionalGAN(AdversarialModel):
     """What every GAN with these nets shares: G: z (N, latent_size) → images, D: images → numbers. z is
     Gaussian.
 

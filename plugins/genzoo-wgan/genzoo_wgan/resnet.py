@@ -17,7 +17,7 @@ from genzoo_dcgan.dcgan import channels, stages
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
-from genzoo.models import ImplicitModel, StridedConv2d, StridedConvTranspose2d
+from genzoo.models import AdversarialModel, StridedConv2d, StridedConvTranspose2d
 from genzoo.schema import limits
 
 Norm = Callable[[int], nn.Module]
@@ -42,7 +42,7 @@ class ResNetWGANGPConfig:
     discriminator_width: int | None = field(default=None, metadata=limits(1, 512))
 
 
-class ResNetWGANGP(ImplicitModel):
+class ResNetWGANGP(AdversarialModel):
     """G: z (N, latent_size) → images; the critic: images → numbers. z is Gaussian."""
 
     Config = ResNetWGANGPConfig

@@ -10,7 +10,7 @@ from torch.nn.functional import softplus
 
 from genzoo import Recipe
 from genzoo.losses.elbo import kl, reparametrise
-from genzoo.models import EncodingModel, ImplicitModel
+from genzoo.models import AdversarialModel, EncodingModel
 from genzoo.schema import limits
 from genzoo.training import Batch, Player, players
 
@@ -45,7 +45,7 @@ class Discriminator(nn.Module):
         return logits.flatten()
 
 
-class VAEGAN(ImplicitModel, EncodingModel):
+class VAEGAN(AdversarialModel, EncodingModel):
     """x = G(z) with z ~ N(0, I), and an encoder q(z|x). Pixels have no likelihood here, so p(x) cannot be
     asked for."""
 
