@@ -21,7 +21,7 @@ from genzoo import hookspecs
 ROOT = Path(__file__).resolve().parent.parent
 
 FLOORS = (
-    ("errors", "schema", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
+    ("errors", "schema", "games", "recipe", "hacks", "card", "safe_open", "locks", "files", "show"),
     ("hookspecs", "discovery", "isolation", "probing", "images", "noise", "law", "curves", "process"),
     ("registry", "losses"),
     ("ledger", "data"),
@@ -33,6 +33,7 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = (
     "errors",
     "schema",
+    "games",
     "recipe",
     "hacks",
     "card",
@@ -49,7 +50,7 @@ CATALOGUE = (
     "show",
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
-DOOR = ("card", "errors", "recipe")  # what `import genzoo` may load at once
+DOOR = ("card", "errors", "games", "recipe")  # what `import genzoo` may load at once
 
 # What a plugin may use: ours take no door that a stranger's has not.
 PUBLIC_FACE = (

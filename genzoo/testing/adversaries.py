@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from genzoo.games import Adversarial
 from genzoo.models import AdversarialModel
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
@@ -25,12 +26,14 @@ def check_adversaries(
     Raises:
         LawError: the first law that is broken.
     """
+    # a game with options of its own has its own ways to hold a critic
+    options = recipe.game if isinstance(recipe.game, Adversarial) else Adversarial()
     for player in game:
         if player.module is model.discriminator:
             _check_detached(model, player, batches[player.name])
-            if recipe.clip:
-                _check_clipped(player, recipe.clip)
-    if recipe.penalty:
+            if options.clip:
+                _check_clipped(player, options.clip)
+    if options.penalty:
         _check_alone(model, batches[game[0].name].images)
 
 

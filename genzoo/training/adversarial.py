@@ -18,17 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
+from genzoo.games import Adversarial
 from genzoo.hacks import hack
-from genzoo.losses.objectives import OBJECTIVES
-from genzoo.losses.wasserstein import clip, gradient_penalty
+from genzoo.losses.wasserstein import PENALTIES, clip
 from genzoo.models import AdversarialModel, Model
 from genzoo.noise import BatchDraws, generator
 from genzoo.recipe import Recipe
-from genzoo.training.augment import augment
+from genzoo.training.augment import TRANSFORMS, augment
 from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.batch import Batch
+from genzoo.training.own import find
 from genzoo.training.players import Player, players
-from genzoo.training.refusals import check_recipe
+from genzoo.training.refusals import check_recipe, objective_of
 from genzoo.training.replay import Pool
 from genzoo.training.targets import Targets
 
@@ -42,7 +43,7 @@ BURST = 100
 EVERY = 500
 
 
-@players.register
+@players.register(options=Adversarial)
 def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Player]:
     """Return the discriminator and the generator, in this order; k is the recipe's `turns.discriminator`.
 
@@ -55,21 +56,22 @@ def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Pla
                 f"{type(model).__name__} has no network named {name!r}", f"set self.{name} in its __init__"
             )
     check_recipe(model, recipe)
+    options = recipe.options(Adversarial)
     game = AdversarialGame(model, recipe)
     turns = recipe.turns_of("discriminator")
     # Replay branches on how full its pool is, and a second turn of G in a round would find the fakes of D's
     # last turn used up.
-    recordable = model.recordable and not recipe.replay and recipe.turns_of("generator") == 1
+    recordable = model.recordable and not options.replay and recipe.turns_of("generator") == 1
     return [
         Player(
             name="discriminator",
             module=game.learning,
             loss=game.discriminator_loss,
-            needs=frozenset({"labels"}) if recipe.labels else frozenset(),
-            classes=recipe.labels,
+            needs=frozenset({"labels"}) if options.labels else frozenset(),
+            classes=options.labels,
             turns=turns,
-            turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
-            after_turn=_clipping(model.discriminator, recipe.clip) if recipe.clip else None,
+            turns_at=functools.partial(burst_turns, turns) if options.bursts else None,
+            after_turn=_clipping(model.discriminator, options.clip) if options.clip else None,
             before_turn=game.begin,
             floor=0.01 if game.objective.bounded else None,
             remedy=_REMEDY,
@@ -114,16 +116,19 @@ class AdversarialGame:
 
     def __init__(self, model: AdversarialModel, recipe: Recipe) -> None:
         self.model = model
-        self.policy = recipe.augment
-        self.objective = OBJECTIVES[recipe.objective]
-        self.penalty = recipe.penalty
-        self.targets = Targets(recipe.soft_labels, recipe.flipped_labels)
+        options = recipe.options(Adversarial)
+        self.policy = [find(name, TRANSFORMS, "transform") for name in options.augment]
+        self.objective = objective_of(options)
+        self.penalty = options.penalty
+        self._penalty_of = find(options.penalty_kind, PENALTIES, "penalty")
+        self.targets = Targets(options.soft_labels, options.flipped_labels)
         self.pool = (
-            Pool(model.image_shape, recipe.batch, recipe.replay, model.device) if recipe.replay else None
+            Pool(model.image_shape, recipe.batch, options.replay, model.device) if options.replay else None
         )
-        self.auxiliary = Auxiliary(model, recipe.labels, recipe.seed) if recipe.labels else None
+        self.auxiliary = Auxiliary(model, options.labels, recipe.seed) if options.labels else None
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
-        self._noise_at, self._noisy = recipe.noise, recipe.instance_noise > 0
+        self._noise_at = functools.partial(options.noise, steps=recipe.steps)
+        self._noisy = options.instance_noise > 0
         # a tensor, since a recorded turn reads memory, not Python's numbers
         self._deviation = torch.zeros((), device=model.device)
         self._handed_on: Tensor | None = None
@@ -166,7 +171,7 @@ class AdversarialGame:
         # D's slope where D looks, between augmented images: through the augmentation it would be the slope of
         # both together.
         share = torch.rand(len(seen), generator=noise, device=noise.device)
-        return loss + self.penalty * gradient_penalty(self._logits, seen, seen_fake, share)
+        return loss + self.penalty * self._penalty_of(self._logits, seen, seen_fake, share)
 
     def generator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved

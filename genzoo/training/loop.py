@@ -60,6 +60,7 @@ class Run:
             )
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
         self.model.train()
+        self.recipe = players.completed(self.model, self.recipe)
         self.players: Sequence[Player] = players(self.model, self.recipe)
         check_fit(self.model, self.recipe, self.data, self.world, self.players)
         self.optimisers_of: dict[str, dict[str, Optimizer]] = {

@@ -1,6 +1,6 @@
 """Players: a model's training is a game, and one loop plays every game.
 
-`players(model, recipe)` says who plays. It is a `functools.singledispatch` on the model's class: the core
+`players(model, recipe)` says who plays. It dispatches on the model's class, as `functools.singledispatch` does: the core
 registers the games of `DensityModel` (one player, likelihood), `AdversarialModel` (two players, adversarial)
 and `ClassifyingModel` (one player, with labels); a plugin registers its own with `players.register`, and the loop
 stays untouched.
@@ -9,13 +9,16 @@ stays untouched.
 from __future__ import annotations
 
 import functools
+import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError, suggest
+from genzoo.games import GameOptions
 from genzoo.models import Model
 from genzoo.recipe import Recipe
 from genzoo.training.batch import COLUMNS, Batch
@@ -98,13 +101,74 @@ class Player:
         return self.turns if self.turns_at is None else self.turns_at(step)
 
 
-@functools.singledispatch
-def players(model: Model, recipe: Recipe) -> Sequence[Player]:
-    """Return the players of the model's game in the order in which they move.
+Game = Callable[..., Sequence[Player]]  # (model, recipe) → its players, in the order in which they move
 
-    Raises:
-        TrainingError: nobody registered a game for the model's class.
+
+class Games:
+    """`players(model, recipe)`: the players of a model's game, in the order in which they move. A class's
+    game is the one registered for it, or for the nearest of its bases.
     """
+
+    def __init__(self) -> None:
+        self._game_of = functools.singledispatch(_nobody)
+        self._options: dict[Game, type[GameOptions]] = {}
+
+    def register(
+        self, kind: Any = None, game: Game | None = None, *, options: type[GameOptions] | None = None
+    ) -> Any:
+        """Register the game of a class, as `functools.singledispatch` does: by the type of a function's first
+        argument (`@players.register`), or with the class named (`@players.register(Kind)`).
+
+        `options` is the class of what a recipe says to this game alone: `@players.register(options=Mine)`.
+        Where a recipe says nothing, the game is given its defaults.
+        """
+        if game is not None:
+            if options is not None:
+                self._options[game] = options
+            return self._game_of.register(kind, game)
+        if kind is None or isinstance(kind, type):
+            typed = kind is None
+            return lambda game: self.register(_first(game) if typed else kind, game, options=options)
+        return self.register(_first(kind), kind, options=options)
+
+    def options_of(self, kind: type[Model]) -> type[GameOptions] | None:
+        """Return the class of the options that the game of a model's class has, None where it has none."""
+        return self._options.get(self._game_of.dispatch(kind))
+
+    def completed(self, model: Model, recipe: Recipe) -> Recipe:
+        """Return `recipe` with the options of the model's game, which are its defaults where there are none.
+
+        Raises:
+            TrainingError: it has the options of another game.
+        """
+        options = self.options_of(type(model))
+        if recipe.game is not None and (options is None or not isinstance(recipe.game, options)):
+            raise TrainingError(
+                f"the recipe has the options {type(recipe.game).__name__}, and the game of "
+                f"{type(model).__name__} has {options.__name__ if options else 'none'}",
+                f"write game={options.__name__}(...) in the card"
+                if options
+                else "leave the recipe's game out",
+            )
+        return recipe if options is None or recipe.game is not None else recipe.replace(game=options())
+
+    def __call__(self, model: Model, recipe: Recipe) -> Sequence[Player]:
+        """Return the players of the model's game under `recipe`.
+
+        Raises:
+            TrainingError: nobody registered a game for the model's class, or the recipe has the options of
+                another game.
+        """
+        found: Sequence[Player] = self._game_of(model, self.completed(model, recipe))
+        return found
+
+
+def _first(game: Game) -> Any:
+    """Return the type of the first argument of `game`."""
+    return next(iter(typing.get_type_hints(game).values()))
+
+
+def _nobody(model: Model, recipe: Recipe) -> Sequence[Player]:
     raise TrainingError(
         (
             f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an "
@@ -112,3 +176,6 @@ def players(model: Model, recipe: Recipe) -> Sequence[Player]:
         ),
         "register its game with genzoo.training.players.register, beside the class",
     )
+
+
+players = Games()

@@ -130,7 +130,7 @@ def test_any_other_error_is_a_broken_law_that_names_the_line(kinds, plugged):
     plugged(type("Broken", (kinds.game,), {"_discriminate": lambda self, x: self.discriminator(x[:, :, :1])}))
     words = r"asked about its adversarial without an error.* RuntimeError: .*test_suite\.py:\d+, in <lambda>"
     with pytest.raises(LawError, match=words) as caught:
-        asked(laws("genzoo-toys"))["mine-implicit"]()
+        asked(laws("genzoo-toys"))["mine-adversarial"]()
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 

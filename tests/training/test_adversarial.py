@@ -15,7 +15,7 @@ from genzoo.losses.minimax import generator_non_saturating
 from genzoo.losses.objectives import OBJECTIVES
 from genzoo.noise import generator
 from genzoo.training import Batch, adversarial
-from genzoo.training.adversarial import AdversarialGame, burst_turns, estimate_statistics
+from genzoo.training.adversarial import AdversarialGame, burst_turns, drawn, estimate_statistics
 from genzoo.training.feed import Feed
 from genzoo.training.players import players
 

@@ -13,17 +13,16 @@ from genzoo.losses.elbo import kl, reparametrise
 from genzoo.models import AdversarialModel, EncodingModel
 from genzoo.schema import limits
 from genzoo.training import Batch, Player, players
+from genzoo_vaegan.options import VAEGANOptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class VAEGANConfig:
-    """What the model is built from, and how its game is weighed."""
+    """What the model is built from."""
 
     image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 64))
     latent_size: int = field(default=16, metadata=limits(1, 1024))
     width: int = field(default=128, metadata=limits(1, 4096))
-    # what a good reconstruction counts for the generator
-    gamma: float = field(default=0.1, metadata=limits(0, 1000))
 
 
 class Discriminator(nn.Module):
@@ -85,8 +84,8 @@ class VAEGAN(AdversarialModel, EncodingModel):
 class Game:
     """The three losses of algorithm 1; the generator minimises -log D, as in every GAN that learns."""
 
-    def __init__(self, model: VAEGAN) -> None:
-        self.model = model
+    def __init__(self, model: VAEGAN, options: VAEGANOptions) -> None:
+        self.model, self.options = model, options
 
     def encoder_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return L_prior + L_llike: what z costs, and how far the reconstruction is from the image in the
@@ -98,7 +97,7 @@ class Game:
         """Return γ L_llike, and what D says of reconstructions and of images drawn from the prior."""
         *_, rebuilt, drawn = self._draw(batch.images, noise)
         fooled = softplus(-self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
-        return float(self.model.config.gamma) * self._likeness(batch.images, rebuilt) + fooled
+        return self.options.gamma * self._likeness(batch.images, rebuilt) + fooled
 
     def discriminator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return -L_GAN: real images against reconstructions and images drawn from the prior."""
@@ -122,10 +121,10 @@ class Game:
         return 0.5 * (features(images) - features(rebuilt)).square().sum(1).mean()
 
 
-@players.register
+@players.register(options=VAEGANOptions)
 def play(model: VAEGAN, recipe: Recipe) -> Sequence[Player]:
     """Return the three players in the order in which they move; all see the same images in a round."""
-    game = Game(model)
+    game = Game(model, recipe.options(VAEGANOptions))
     return [
         Player(
             name="discriminator",
