@@ -133,10 +133,10 @@ def _check_scalar(value: Any, kind: Any, rules: Mapping[str, Any], where: str) -
         span = f"{low if low is not None else '-∞'} and {high if high is not None else '∞'}"
         raise ArgumentError(f"{where} must lie between {span}, not {safe_repr(value)}")
     if choices and value not in choices and not (rules.get("own") and is_reference(value)):
-        own = " or package.module:name of one's own" if rules.get("own") else ""
         raise ArgumentError(
-            f"{where} must be one of {', '.join(choices)}{own}, not "
-            f"{safe_repr(value)}{suggest(str(value), choices)}"
+            f"{where} must be one of {', '.join(choices)}, not "
+            f"{safe_repr(value)}{suggest(str(value), choices)}",
+            "or one of your own, as package.module:name" if rules.get("own") else "",
         )
     return value
 

@@ -1,9 +1,9 @@
 """Players: a model's training is a game, and one loop plays every game.
 
-`players(model, recipe)` says who plays. It dispatches on the model's class, as `functools.singledispatch` does: the core
-registers the games of `DensityModel` (one player, likelihood), `AdversarialModel` (two players, adversarial)
-and `ClassifyingModel` (one player, with labels); a plugin registers its own with `players.register`, and the loop
-stays untouched.
+`players(model, recipe)` says who plays. It dispatches on the model's class, as `functools.singledispatch`
+does: the core registers the games of `DensityModel` (one player, likelihood), `AdversarialModel` (two
+players, adversarial) and `ClassifyingModel` (one player, with labels); a plugin registers its own with
+`players.register`, and the loop stays untouched.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import functools
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import torch
 from torch import Tensor, nn
@@ -101,7 +101,9 @@ class Player:
         return self.turns if self.turns_at is None else self.turns_at(step)
 
 
-Game = Callable[..., Sequence[Player]]  # (model, recipe) → its players, in the order in which they move
+# (model, recipe) → its players, in the order in which they move
+Game = Callable[..., Sequence[Player]]
+G = TypeVar("G", bound=Game)
 
 
 class Games:
@@ -113,8 +115,16 @@ class Games:
         self._game_of = functools.singledispatch(_nobody)
         self._options: dict[Game, type[GameOptions]] = {}
 
+    @overload
+    def register(self, kind: type[Any], game: G, *, options: type[GameOptions] | None = None) -> G: ...
+    @overload
     def register(
-        self, kind: Any = None, game: Game | None = None, *, options: type[GameOptions] | None = None
+        self, kind: type[Any] | None = None, *, options: type[GameOptions] | None = None
+    ) -> Callable[[G], G]: ...
+    @overload
+    def register(self, kind: G) -> G: ...
+    def register(
+        self, kind: Any = None, game: Any = None, *, options: type[GameOptions] | None = None
     ) -> Any:
         """Register the game of a class, as `functools.singledispatch` does: by the type of a function's first
         argument (`@players.register`), or with the class named (`@players.register(Kind)`).
@@ -127,8 +137,7 @@ class Games:
                 self._options[game] = options
             return self._game_of.register(kind, game)
         if kind is None or isinstance(kind, type):
-            typed = kind is None
-            return lambda game: self.register(_first(game) if typed else kind, game, options=options)
+            return lambda game: self.register(kind or _first(game), game, options=options)
         return self.register(_first(kind), kind, options=options)
 
     def options_of(self, kind: type[Model]) -> type[GameOptions] | None:

@@ -142,7 +142,7 @@ def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
     begin = min(recipe.bound_from, recipe.replace(steps=steps).bound_from)
     if steps != recipe.steps and step > begin:
         falling = {"cooldown": recipe.cooldown, **(recipe.game.falling if recipe.game else {})}
-        what = " and ".join(falling) if len(falling) > 1 else "rates"
+        what = "noise" if "instance_noise" in falling else "rates"
         raise TrainingError(
             f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps its "
             f"{what} would "

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.functional import softplus
+from toys import recipe_of
 
 from genzoo import Recipe
 from genzoo.testing import LawError, check_game
@@ -89,4 +90,4 @@ def test_labels_that_are_not_heeded_are_seen(check):
 
 
 def test_labels_that_teach_the_discriminator_alone_keep_the_laws(kinds, made):
-    check_game(made(kinds.game), Recipe(labels=CLASSES))
+    check_game(made(kinds.game), recipe_of(labels=CLASSES))

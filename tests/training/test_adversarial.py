@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 import toys
-from toys import ToyConfig, ToyGAN, UniformGAN
+from toys import ToyConfig, ToyGAN, UniformGAN, recipe_of
 
 from genzoo import Recipe
 from genzoo.errors import TrainingError
@@ -16,6 +16,7 @@ from genzoo.losses.objectives import OBJECTIVES
 from genzoo.noise import generator
 from genzoo.training import Batch, adversarial
 from genzoo.training.adversarial import AdversarialGame, burst_turns, drawn, estimate_statistics
+from genzoo.training.augment import color, cutout
 from genzoo.training.feed import Feed
 from genzoo.training.players import players
 
@@ -85,7 +86,7 @@ class TestTurns:
 
 class TestFakes:
     def game(self, net, **recipe):
-        return AdversarialGame(net, Recipe(**recipe))
+        return AdversarialGame(net, recipe_of(**recipe))
 
     def test_the_last_fakes_of_d_are_handed_on_once(self, spied):
         game = self.game(spied)
@@ -155,17 +156,17 @@ class TestLosses:
             return images * 0 + 0.25 * len(passed)
 
         monkeypatch.setattr(adversarial, "augment", mark)
-        game = AdversarialGame(spied, Recipe(augment=("color", "cutout")))
+        game = AdversarialGame(spied, recipe_of(augment=("color", "cutout")))
         game.discriminator_loss(Batch(IMAGES), noise(0))
         game.generator_loss(Batch(IMAGES), noise(1))
-        policy = ("color", "cutout")
+        policy = [color, cutout]
         # real, fake for D, fake for G
         assert passed == [(16, policy, False), (16, policy, False), (16, policy, True)]
         assert [batch.unique().item() for batch in spied.seen] == [0.25, 0.5, 0.75]  # D sees nothing else
 
     def test_the_two_halves_are_augmented_differently(self, spied):
         """One draw for both would let D compare images by their shift."""
-        AdversarialGame(spied, Recipe(augment=("cutout",))).discriminator_loss(
+        AdversarialGame(spied, recipe_of(augment=("cutout",))).discriminator_loss(
             Batch(torch.ones(16, 1, 8, 8)), noise()
         )
         real, fake = ((batch == 0.5).flatten(1) for batch in spied.seen)
@@ -176,7 +177,7 @@ class TestLosses:
         """Each player minimises its loss of the recipe's objective, on numbers that no sigmoid has
         touched."""
         net = toys.gan(norm=False).eval()
-        game = AdversarialGame(net, Recipe(objective=name))
+        game = AdversarialGame(net, recipe_of(objective=name))
         with torch.no_grad():
             real = net._discriminate(IMAGES)
             fake = net._discriminate(net._decode(torch.randn(16, 4, generator=noise(1))))
@@ -225,7 +226,7 @@ class LinearGAN(ToyGAN):
 
 class TestPenalty:
     def loss(self, net, penalty, seed=0, **recipe):
-        return AdversarialGame(net, Recipe(penalty=penalty, **recipe)).discriminator_loss(
+        return AdversarialGame(net, recipe_of(penalty=penalty, **recipe)).discriminator_loss(
             Batch(IMAGES), noise(seed)
         )
 

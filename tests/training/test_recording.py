@@ -11,6 +11,7 @@ import pytest
 import torch
 import toys
 from torch import nn
+from toys import recipe_of
 
 from genzoo import Recipe, create
 from genzoo.errors import TrainingError
@@ -94,10 +95,10 @@ class TestWhatIsRecorded:
             net = create(name, image_shape=shape)
             assert all(
                 player.recordable
-                for player in players(net, Recipe(penalty=0, instance_noise=0.1, soft_labels=0.1))
+                for player in players(net, recipe_of(penalty=0, instance_noise=0.1, soft_labels=0.1))
             )
-            assert not any(player.recordable for player in players(net, Recipe(replay=0.5)))
-            assert not any(player.recordable for player in players(net, Recipe(turns={"generator": 2})))
+            assert not any(player.recordable for player in players(net, recipe_of(replay=0.5)))
+            assert not any(player.recordable for player in players(net, recipe_of(turns={"generator": 2})))
 
     def test_a_stranger_s_only_if_it_says_so(self):
         assert not any(player.recordable for player in players(toys.gan(), toys.RECIPE))
@@ -224,7 +225,9 @@ def test_on_a_gpu_a_recorded_run_is_the_run_that_it_replaces(case, digits, tmp_p
     name, config, settings = CASES[case]
     ends = []
     for graphs in ("auto", "off"):
-        recipe = Recipe(data="digits", steps=12, batch=16, precision="fp32", cuda_graphs=graphs, **settings)
+        recipe = recipe_of(
+            data="digits", steps=12, batch=16, precision="fp32", cuda_graphs=graphs, **settings
+        )
         torch.manual_seed(0)
         run = Run(
             create(name, image_shape=(1, 8, 8), **config),
