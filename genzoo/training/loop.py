@@ -26,7 +26,7 @@ from genzoo.training.doctor import Doctor, Finding, kept
 from genzoo.training.feed import Feed
 from genzoo.training.optimisers import optimisers
 from genzoo.training.parallel import World
-from genzoo.training.players import Player, players
+from genzoo.training.players import Player, completed, players
 from genzoo.training.recording import Recorder
 from genzoo.training.settings import Settings
 
@@ -60,7 +60,7 @@ class Run:
             )
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
         self.model.train()
-        self.recipe = players.completed(self.model, self.recipe)
+        self.recipe = completed(self.model, self.recipe)
         self.players: Sequence[Player] = players(self.model, self.recipe)
         check_fit(self.model, self.recipe, self.data, self.world, self.players)
         self.optimisers_of: dict[str, dict[str, Optimizer]] = {

@@ -188,3 +188,4 @@ def _nobody(model: Model, recipe: Recipe) -> Sequence[Player]:
 
 
 players = Games()
+completed = players.completed

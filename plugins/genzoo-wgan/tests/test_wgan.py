@@ -82,20 +82,20 @@ class TestCards:
 
     def test_the_papers_algorithms(self):
         wgan, gp = CARDS["wgan"].recipe, CARDS["wgan-gp"].recipe
-        assert (wgan.clip, wgan.rate_of("generator"), wgan.optimizer_of("discriminator"), wgan.batch) == (
-            0.01,
-            5e-5,
-            "rmsprop",
-            64,
-        )
-        assert (gp.penalty, gp.rate_of("generator"), gp.optimizer_of("discriminator"), gp.betas) == (
+        assert (
+            wgan.game.clip,
+            wgan.rate_of("generator"),
+            wgan.optimizer_of("discriminator"),
+            wgan.batch,
+        ) == (0.01, 5e-5, "rmsprop", 64)
+        assert (gp.game.penalty, gp.rate_of("generator"), gp.optimizer_of("discriminator"), gp.betas) == (
             10.0,
             1e-4,
             "adam",
             (0.0, 0.9),
         )
         assert wgan.turns == gp.turns == {"discriminator": 5}
-        assert wgan.bursts and not gp.bursts
+        assert wgan.game.bursts and not gp.game.bursts
 
     @pytest.mark.parametrize("name", ["wgan-bedrooms", "wgan-gp-bedrooms"])
     def test_bedrooms_are_comparable_with_those_of_dcgan(self, name):
@@ -110,8 +110,9 @@ class TestCards:
         assert [word for word in layers.split() if word.split("(")[0] in same] == [
             word for word in str(theirs.discriminator).split() if word.split("(")[0] in same
         ]
-        for key in ("data", "flip", "augment", "ema", "storage", "batch"):
+        for key in ("data", "flip", "ema", "storage", "batch"):
             assert getattr(card.recipe, key) == getattr(other.recipe, key), key
+        assert card.recipe.game.augment == other.recipe.game.augment
 
     @pytest.mark.parametrize("name", ["wgan-bedrooms", "wgan-gp-bedrooms"])
     def test_bedrooms_fit_into_8_megabytes(self, name):
