@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from genzoo.card import Card, Family
 from genzoo.errors import GenzooError
+from genzoo.games import Adversarial, GameOptions
 from genzoo.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adversarial",
     "Card",
     "Family",
+    "GameOptions",
     "GenzooError",
     "Recipe",
     "cards",

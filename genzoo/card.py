@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Any
 
 from genzoo.errors import ArgumentError, CardError
+from genzoo.games import Adversarial, GameOptions
 from genzoo.recipe import Recipe
 from genzoo.schema import parse
 
@@ -126,6 +127,14 @@ class Card:
         """
         facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return _unpacked, (type(self), {**facts, "config": dict(self.config)})
+
+    @property
+    def game(self) -> GameOptions | None:
+        """The options of its game: the recipe's, or the defaults of the adversarial game where it is of that
+        family; None where its game has none.
+        """
+        own = None if self.recipe is None else self.recipe.game
+        return own or (Adversarial() if self.family is Family.IMPLICIT else None)
 
     def replace(self, **changes: Any) -> Card:
         """Return a copy with `changes`."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from genzoo.games import Adversarial
 from genzoo.recipe import Recipe
 
 SOURCE = "https://github.com/soumith/ganhacks"
@@ -62,6 +63,10 @@ class Hack:
         return f"hack {self.number}, {self.name}" + (f" ({self.switch})" if self.key else "")
 
 
+def _game(recipe: Recipe) -> Adversarial:
+    return recipe.game if isinstance(recipe.game, Adversarial) else Adversarial()
+
+
 def _config(key: str, off: Any) -> State:
     return lambda recipe, config: bool(config.get(key, off) != off)
 
@@ -93,7 +98,7 @@ HACKS: tuple[Hack, ...] = (
             "slope where D is sure"
         ),
         source="Goodfellow et al. 2014, section 3",
-        is_on=lambda recipe, config: recipe.objective != "minimax",
+        is_on=lambda recipe, config: _game(recipe).objective != "minimax",
     ),
     Hack(
         number=3,
@@ -154,7 +159,7 @@ HACKS: tuple[Hack, ...] = (
             "from 0 to s (0.3: 0.7-1.2 and 0-0.3)"
         ),
         source="Salimans et al. 2016, arXiv:1606.03498",
-        is_on=lambda recipe, config: recipe.soft_labels > 0,
+        is_on=lambda recipe, config: _game(recipe).soft_labels > 0,
     ),
     Hack(
         number=6,
@@ -164,7 +169,7 @@ HACKS: tuple[Hack, ...] = (
         default="0",
         on="0.05",
         words="this share of D's labels is wrong, chosen at random for each image",
-        is_on=lambda recipe, config: recipe.flipped_labels > 0,
+        is_on=lambda recipe, config: _game(recipe).flipped_labels > 0,
     ),
     Hack(
         number=7,
@@ -188,7 +193,7 @@ HACKS: tuple[Hack, ...] = (
             "checkpoint keeps"
         ),
         source="Pfau & Vinyals 2016; Shrivastava et al. 2017, arXiv:1612.07828",
-        is_on=lambda recipe, config: recipe.replay > 0,
+        is_on=lambda recipe, config: _game(recipe).replay > 0,
     ),
     Hack(
         number=9,
@@ -242,7 +247,7 @@ HACKS: tuple[Hack, ...] = (
             "hidden one that is then left behind"
         ),
         source="Odena et al. 2017, arXiv:1610.09585",
-        is_on=lambda recipe, config: recipe.labels > 0,
+        is_on=lambda recipe, config: _game(recipe).labels > 0,
     ),
     Hack(
         number=13,
@@ -256,7 +261,7 @@ HACKS: tuple[Hack, ...] = (
             "none at the last step"
         ),
         source="Sønderby et al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017",
-        is_on=lambda recipe, config: recipe.instance_noise > 0,
+        is_on=lambda recipe, config: _game(recipe).instance_noise > 0,
     ),
     Hack(
         number=13,

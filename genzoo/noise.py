@@ -91,3 +91,21 @@ class Draws:
             raw[i] = self._philox.random_raw(skip + size)
         self._drawn += size
         return raw[:, skip:]
+
+
+class BatchDraws(Draws):
+    """The random numbers of `n` images of a training batch, all from one `noise`: what is fast where an image
+    need not be the same in another batch.
+    """
+
+    def __init__(self, n: int, noise: torch.Generator) -> None:
+        self.n, self.device, self._watch = n, noise.device, None
+        self._noise = noise
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return (n, *shape) float32 in [0, 1)."""
+        return torch.rand((self.n, *shape), generator=self._noise, device=self.device)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return (n, *shape) float32, standard normal."""
+        return torch.randn((self.n, *shape), generator=self._noise, device=self.device)

@@ -11,13 +11,17 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+from genzoo.errors import ArgumentError, safe_repr
+from genzoo.games import GameOptions
 from genzoo.schema import limits
+
+G = TypeVar("G", bound=GameOptions)
 
 AUTO = "auto"
 SWITCH = (AUTO, "on", "off")
 OPTIMIZERS = ("adam", "rmsprop", "sgd", "muon")
-OBJECTIVES = ("minimax", "non-saturating", "lsgan", "hinge", "wasserstein")  # of the adversarial game
 FACTS = ("command", "hardware", "time", "score")  # keys that tell of the official run and decide nothing
 
 
@@ -52,25 +56,9 @@ class Recipe:
     turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))
     #: per player
     optimizer: Mapping[str, str] = field(
-        default_factory=lambda: {"all": "adam"}, metadata=limits(choices=OPTIMIZERS)
+        default_factory=lambda: {"all": "adam"}, metadata=limits(choices=OPTIMIZERS, own=True)
     )
     betas: tuple[float, float] = field(default=(0.9, 0.999), metadata=limits(0, 0.999999, size=2))  #: of Adam
-
-    #: of the adversarial game
-    objective: str = field(default="non-saturating", metadata=limits(choices=OBJECTIVES))
-    #: bound c of D's weights after each of its turns, |w| <= c; 0 = none
-    clip: float = field(default=0.0, metadata=limits(0, 100))
-    penalty: float = field(default=0.0, metadata=limits(0, 1e6))  #: λ of D's gradient penalty, 0 = none
-    bursts: bool = False  #: 100 turns of D in the first 25 rounds and in every 500th
-    #: D's labels: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes
-    soft_labels: float = field(default=0.0, metadata=limits(0, 0.5))
-    flipped_labels: float = field(default=0.0, metadata=limits(0, 0.5))  #: share of D's labels that are wrong
-    #: deviation of noise on what D sees, falling to 0 along the run
-    instance_noise: float = field(default=0.0, metadata=limits(0, 1))
-    #: classes of the data, which D then also tells apart; 0 = labels unused
-    labels: int = field(default=0, metadata=limits(0, 10_000))
-    #: share of the fakes shown to D that are old ones
-    replay: float = field(default=0.0, metadata=limits(0, 1))
 
     #: mirror left and right at random: only where a mirrored image is as good as the image
     flip: bool = False
@@ -78,8 +66,6 @@ class Recipe:
     shift: int = field(default=0, metadata=limits(0, 1024))
     #: batch of the run from which images stay in place; 0 = never
     shift_until: int = field(default=0, metadata=limits(0, 10**9))
-    #: differentiable
-    augment: tuple[str, ...] = field(default=(), metadata=limits(choices=("color", "translation", "cutout")))
     ema: float = field(default=0.0, metadata=limits(0, 0.999999))  #: decay of the averaged weights, 0 = off
 
     #: auto: bf16 where it is fast
@@ -93,6 +79,35 @@ class Recipe:
     storage: str = field(default="float32", metadata=limits(choices=("float32", "float16")))
     licence: str = ""  #: of the published weights, as their author states it; "" = none is stated
     watch: bool = True  #: stop when a player has collapsed, instead of burning hours
+    game: GameOptions | None = None  #: options of the model's own game; None = its defaults, or it has none
+
+    def __post_init__(self) -> None:
+        if self.game is None:
+            return
+        if not isinstance(self.game, GameOptions):
+            raise ArgumentError(f"a recipe's game must be GameOptions, not {safe_repr(self.game)}")
+        twice = {f.name for f in dataclasses.fields(self)} & {f.name for f in dataclasses.fields(self.game)}
+        if twice:
+            raise ArgumentError(
+                f"{type(self.game).__name__} has the option {min(twice)!r}, which is a key of every recipe",
+                "name it otherwise",
+            )
+
+    def options(self, kind: type[G]) -> G:
+        """Return the options of the game, which are of `kind`; its defaults where the recipe has none.
+
+        Raises:
+            ArgumentError: the recipe has those of another game.
+        """
+        if self.game is None:
+            return kind()
+        if not isinstance(self.game, kind):
+            raise ArgumentError(
+                f"this game has the options {kind.__name__}, and its recipe those of "
+                f"{type(self.game).__name__}",
+                f"write game={kind.__name__}(...) in the card",
+            )
+        return self.game
 
     def rate_of(self, player: str) -> float:
         """Return the learning rate of `player`."""
@@ -110,21 +125,17 @@ class Recipe:
     @property
     def bound_from(self) -> float:
         """Return the step from which the bits of a run depend on how many steps it has: the rates fall, or
-        the instance noise.
+        what its game lets fall.
         """
-        return 0.0 if self.instance_noise else self.cooling_from if self.cooldown else math.inf
+        if self.game is not None and self.game.falling:
+            return 0.0
+        return self.cooling_from if self.cooldown else math.inf
 
     def shift_of(self, batch: int) -> int:
         """Return by how many pixels the images of batch number `batch` = 0, 1, … of the run are moved at
         most.
         """
         return self.shift if batch < self.shift_until or not self.shift_until else 0
-
-    def noise(self, step: int) -> float:
-        """Return the deviation of the instance noise at `step` = 0, 1, …: it falls linearly from the first
-        step to 0 after the last.
-        """
-        return self.instance_noise * max(0.0, 1 - step / self.steps)
 
     def warmth(self, step: int) -> float:
         """Return what the rates are multiplied with at `step` = 0, 1, …: 1 until the cooldown, then falling
@@ -140,3 +151,12 @@ class Recipe:
     def replace(self, **changes: object) -> Recipe:
         """Return a copy with `changes`; unchecked, see `genzoo.schema.parse`."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+
+def keys_of(recipe: Recipe, game: GameOptions | None = None) -> dict[str, Any]:
+    """Return every key of `recipe` with its value, and those of its game's options, or of `game` where it has
+    none: what `--set key=value` can change.
+    """
+    keys = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.name != "game"}
+    options = recipe.game or game
+    return keys | ({f.name: getattr(options, f.name) for f in dataclasses.fields(options)} if options else {})

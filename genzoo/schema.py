@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import re
 import types
 import typing
 import warnings
@@ -22,6 +23,7 @@ from typing import Any, TypeVar
 from genzoo.errors import ArgumentError, UnknownNameError, safe_repr, suggest
 
 T = TypeVar("T")
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 def limits(
@@ -29,11 +31,12 @@ def limits(
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
     size: int | None = None,
+    own: bool = False,
 ) -> dict[str, Any]:
     """Return the metadata of a field: inclusive range of a number (or of every item), the choices of a
-    string, length of a tuple.
+    string, length of a tuple; with `own` also the name of anything else, as "package.module:name".
     """
-    return {"low": low, "high": high, "choices": choices, "size": size}
+    return {"low": low, "high": high, "choices": choices, "size": size, "own": own}
 
 
 def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
@@ -154,12 +157,18 @@ def _check_scalar(value: Any, kind: Any, rules: Mapping[str, Any], where: str) -
     ):
         span = f"{low if low is not None else '-∞'} and {high if high is not None else '∞'}"
         raise ArgumentError(f"{where} must lie between {span}, not {safe_repr(value)}")
-    if choices and value not in choices:
+    if choices and value not in choices and not (rules.get("own") and is_reference(value)):
         raise ArgumentError(
             f"{where} must be one of {', '.join(choices)}, not "
-            f"{safe_repr(value)}{suggest(str(value), choices)}"
+            f"{safe_repr(value)}{suggest(str(value), choices)}",
+            "or one of your own, as package.module:name" if rules.get("own") else "",
         )
     return value
+
+
+def is_reference(value: object) -> bool:
+    """Return whether `value` reads "package.module:name"."""
+    return isinstance(value, str) and _REFERENCE.fullmatch(value) is not None
 
 
 def _words(kind: Any) -> str:

@@ -34,7 +34,7 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from genzoo.data import open_data
-from genzoo.training import loop
+from genzoo.training import Batch, loop
 from genzoo.training.conduct import conduct
 from genzoo.training.players import Player, players
 from genzoo.training.report import Report
@@ -62,7 +62,8 @@ class Denoiser(toys.Coder):
 def denoiser_players(model: Denoiser, recipe: Any) -> Sequence[Player]:
     """Return the one player that learns to take noise away."""
 
-    def loss(images: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+    def loss(batch: Batch, noise: torch.Generator) -> torch.Tensor:
+        images = batch.images
         spoilt = images + 0.1 * torch.randn(images.shape, generator=noise)
         return mse_loss(model._decode(model.drop(model._encode(spoilt))), images)
 

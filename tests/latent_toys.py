@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from genzoo.data import Images
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel, Posterior
+from genzoo.models import AdversarialModel, DensityModel, EncodingModel, Posterior
 from genzoo.noise import Draws
 from genzoo.schema import limits
 
@@ -80,7 +80,7 @@ def people(split) -> Images:
     return Images(pixels=pixels, name="people", split=split, attributes=shares)
 
 
-class Faces(ImplicitModel):
+class Faces(AdversarialModel):
     """A GAN that draws stripes, as `Codes` does; its discriminator is as random weights have it."""
 
     Config = StripesConfig

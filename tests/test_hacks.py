@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from genzoo_dcgan.dcgan import DCGANConfig
 
-from genzoo import Recipe
+from genzoo import Adversarial, Recipe
 from genzoo.cli.info import setting_words
 from genzoo.hacks import HACKS, WHERE, hack
+from genzoo.recipe import keys_of
 from genzoo.schema import literal, parse
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "hacks.md"
@@ -20,14 +21,19 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "hacks.md"
 def by_key(recipe, key):
     """Return the value of a recipe at `turns.discriminator`, `optimizer`, `watch`, …"""
     table, _, player = key.partition(".")
-    value = getattr(recipe, table)
+    value = keys_of(recipe, Adversarial())[table]
     return value.get(player or "all", value.get("all", 1)) if isinstance(value, Mapping) else value
 
 
 def with_key(key, value):
     table, _, player = key.partition(".")
     held = {"all": value} if table == "optimizer" and not player else {player: value} if player else value
-    return parse(Recipe, {table: held}, "recipe")
+    of_game = table in {field.name for field in dataclasses.fields(Adversarial)}
+    return (
+        Recipe(game=parse(Adversarial, {table: held}, "recipe"))
+        if of_game
+        else parse(Recipe, {table: held}, "recipe")
+    )
 
 
 def test_all_seventeen_are_there_in_order_under_names_of_their_own():
@@ -64,7 +70,7 @@ def test_a_switch_of_the_recipe(each):
 @pytest.mark.parametrize(
     ("name", "off"),
     [
-        ("non-saturating", {"objective": "minimax"}),
+        ("non-saturating", {"game": Adversarial(objective="minimax")}),
         ("watch", {"watch": False}),
         ("adam", {"optimizer": {"all": "sgd"}}),
     ],

@@ -29,7 +29,7 @@ def words(text) -> tuple[str, ...]:
 FLOORS = tuple(
     words(line)
     for line in """
-        errors synonyms whole schema metrics record request recipe hacks card datasets names safe_open locks files show units
+        errors synonyms whole schema metrics record request games recipe hacks card datasets names safe_open locks files show units
         hookspecs discovery isolation probing loading images noise law plots process deadlines http
         registry losses layers
         ledger data
@@ -41,12 +41,13 @@ FLOORS = tuple(
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = words(
     """
-    errors synonyms whole schema metrics record request recipe hacks card datasets names safe_open locks files
+    errors synonyms whole schema metrics record request games recipe hacks card datasets names safe_open locks
+    files
     hookspecs discovery isolation probing loading deadlines http registry ledger hub catalogue show
     """
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
-DOOR = ("card", "errors", "recipe")  # what `import genzoo` may load at once
+DOOR = ("card", "errors", "games", "recipe")  # what `import genzoo` may load at once
 
 # What a plugin may use: ours take no door that a stranger's has not.
 PUBLIC_FACE = (
@@ -67,7 +68,9 @@ PUBLIC_FACE = (
 )
 
 MODULE_LINES, FUNCTION_LINES, DEPTH = 250, 40, 3
-BY_NAME = {  # who may import a module by a text: the bridge, lazy doors, and what a plugin's hooks name
+# who may import a module by a text: the bridge, lazy doors, and what a plugin's hooks and recipes name
+BY_NAME = {
+    "genzoo.training.own",
     "genzoo",
     "genzoo.card",
     "genzoo.cli.program",

@@ -246,7 +246,7 @@ class TestRecipe:
                 {"flip": "yes"},
             ),
             *({"rate": {"all": -1}}, {"turns": {"d": 0}}, {"betas": [0.5]}, {"betas": [0.5, 1]}),
-            *({"objective": "wgan"}, {"augment": ["colour"]}, {"precision": "fp16"}),
+            {"precision": "fp16"},
         ],
     )
     def test_refused(self, values: dict[str, Any]) -> None:

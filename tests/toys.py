@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from genzoo import Card, Family, Recipe
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel, ImportanceModel
+from genzoo import Adversarial, Card, Family, Recipe
+from genzoo.models import AdversarialModel, DensityModel, EncodingModel, ImportanceModel
 from genzoo.noise import Draws, generator
 from genzoo.schema import limits
 
@@ -25,7 +26,7 @@ class ToyConfig:
     dropout: float = field(default=0.3, metadata=limits(0, 1))
 
 
-class ToyGAN(ImplicitModel):
+class ToyGAN(AdversarialModel):
     """Everything that makes resuming hard: convolutions, batch norm in both nets, dropout in D."""
 
     Config = ToyConfig
@@ -140,6 +141,16 @@ class Coder(EncodingModel):
 
     def _decode(self, z):
         return self.up(z).sigmoid().view(-1, *self.image_shape)
+
+
+def recipe_of(base=None, **keys) -> Recipe:
+    """Return `base` with these keys, of the recipe and of the adversarial game alike."""
+    base = base or Recipe()
+    of_game = {f.name for f in dataclasses.fields(Adversarial)} & set(keys)
+    game = {key: keys.pop(key) for key in of_game}
+    if game:
+        keys["game"] = dataclasses.replace(base.game or Adversarial(), **game)
+    return base.replace(**keys)
 
 
 RECIPE = Recipe(data="digits", steps=6, batch=16, precision="fp32", rate={"all": 2e-3}, betas=(0.5, 0.9))

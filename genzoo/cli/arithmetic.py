@@ -164,9 +164,9 @@ def _named(
     from genzoo.evaluation.reading import samples_showing
     from genzoo.evaluation.scoring import held_in
     from genzoo.explore.latents import check_encoder
-    from genzoo.models import ImplicitModel
+    from genzoo.models import AdversarialModel
 
-    if not isinstance(model, ImplicitModel):
+    if not isinstance(model, AdversarialModel):
         check_encoder(model, "choose images by their seeds: --plus-seeds 3,14,15")
         images = held_in(model, card, data, "train")
         return [_of_words(model, images, words, n or MOST, seed) for words in concepts]

@@ -12,7 +12,7 @@ from genzoo.cli.options import command, find, json_option, name_argument
 from genzoo.cli.output import human_size, say, say_facts, say_json
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
-from genzoo.recipe import Recipe
+from genzoo.recipe import keys_of
 from genzoo.record import Record
 
 
@@ -30,7 +30,7 @@ def info_command(name: str, as_json: bool) -> None:
         return
     say_facts(_about(card))
     _say_settings("Config", dict(card.config))
-    _say_settings("Recipe", recipe_keys(card.recipe))
+    _say_settings("Recipe", recipe_keys(card))
     _say_weights(card, row)
 
 
@@ -47,7 +47,7 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
         "summary": card.summary,
         "paper": card.paper,
         "config": _plain(card.config),
-        "recipe": _plain(recipe_keys(card.recipe)) if card.recipe else None,
+        "recipe": _plain(recipe_keys(card)) if card.recipe else None,
         "weights": row is not None,
     }
     kept = ("sha256", "bytes", "sources", "licence", "data", "terms", "trained")
@@ -58,9 +58,9 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
     }
 
 
-def recipe_keys(recipe: Recipe | None) -> dict[str, Any]:
-    """Return every key of a recipe, in its order."""
-    return {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)} if recipe else {}
+def recipe_keys(card: Card) -> dict[str, Any]:
+    """Return every key of a card's recipe and of its game's options, in their order."""
+    return keys_of(card.recipe, card.game) if card.recipe else {}
 
 
 def setting_words(value: Any) -> str:

@@ -162,7 +162,7 @@ def introduce(card: Card, changes: Mapping[str, Any]) -> None:
     this run.
     """
     note(safe_text(f"{card.name}: {card.summary or card.family.words}", 300))
-    values = {**card.config, **recipe_keys(card.recipe), **changes}
+    values = {**card.config, **recipe_keys(card), **changes}
     note(
         "\n".join(
             fact_lines(

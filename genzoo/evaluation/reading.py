@@ -21,7 +21,7 @@ from genzoo.evaluation.inputs import Progress
 from genzoo.evaluation.probe import Probe, fit_probe
 from genzoo.explore.concepts import FEWEST, NOT, check_size, members
 from genzoo.explore.features import features
-from genzoo.models.implicit import ImplicitModel
+from genzoo.models.adversarial import AdversarialModel
 from genzoo.models.model import check_count
 from genzoo.noise import Draws, mix
 from genzoo.process import undisturbed
@@ -33,7 +33,7 @@ AXES = 256  # principal axes of the hidden layers that are read: what ten thousa
 
 @undisturbed()
 def samples_showing(
-    model: ImplicitModel,
+    model: AdversarialModel,
     images: Images,
     concepts: Sequence[str],
     n: int = FEWEST,

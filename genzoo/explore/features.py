@@ -21,9 +21,9 @@ from genzoo.data import Images
 from genzoo.errors import ArgumentError
 from genzoo.explore.latents import codes
 from genzoo.images import as_tensor
+from genzoo.models.adversarial import AdversarialModel
 from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.density import DensityModel
-from genzoo.models.implicit import ImplicitModel
 from genzoo.models.latent import EncodingModel
 from genzoo.models.model import Model, in_chunks
 from genzoo.process import neutral
@@ -72,7 +72,7 @@ def source(model: Model) -> str:
         return "features of the classifier"
     if isinstance(model, EncodingModel):
         return "means of q(z|x)" if isinstance(model, DensityModel) else "codes of the encoder"
-    if not isinstance(model, ImplicitModel):
+    if not isinstance(model, AdversarialModel):
         raise ArgumentError(
             f"{type(model).__name__} has no features: it has neither an encoder nor a discriminator",
             "an autoencoder, a VAE or a GAN has: genzoo list --tree",

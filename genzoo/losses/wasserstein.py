@@ -11,7 +11,7 @@ the critic, of any shape.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -77,3 +77,8 @@ def clip(weights: Iterable[Tensor], bound: float) -> None:
     with torch.no_grad():
         for weight in weights:
             weight.clamp_(-bound, bound)
+
+
+# of (critic, real images, fakes, a share in [0, 1] for each pair) → a scalar
+Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Tensor], Tensor]
+PENALTIES: Mapping[str, Penalty] = {"gradient": gradient_penalty}

@@ -16,6 +16,7 @@ cards.py       check_card: the card and the class it names
 generative.py  check_generative: samples
 latent.py      check_latent: the space of z
 implicit.py    check_implicit: models that can only be sampled
+adversarial.py check_adversarial: models that are trained against a discriminator
 density.py     check_density: models that tell p(x)
 classifying.py check_classifying: models that tell images apart
 game.py        check_game: training
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.testing.law import LawError
 
 if TYPE_CHECKING:
+    from genzoo.testing.adversarial import check_adversarial
     from genzoo.testing.cards import check_card
     from genzoo.testing.classifying import check_classifying
     from genzoo.testing.density import check_density
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LawError",
+    "check_adversarial",
     "check_card",
     "check_classifying",
     "check_density",
@@ -60,6 +63,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "check_adversarial": "adversarial",
     "check_card": "cards",
     "check_classifying": "classifying",
     "check_density": "density",

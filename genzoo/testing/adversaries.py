@@ -4,39 +4,44 @@ critic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-from genzoo.models import ImplicitModel
+from genzoo.games import Adversarial
+from genzoo.models import AdversarialModel
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.testing.law import hold
-from genzoo.training import Player
+from genzoo.training import Batch, Player
 
 
-def check_adversaries(model: ImplicitModel, game: Sequence[Player], recipe: Recipe, images: Tensor) -> None:
-    """Hold the players of a GAN to the laws of their game. `model` is in training mode; its weights and
-    statistics may change.
+def check_adversaries(
+    model: AdversarialModel, game: Sequence[Player], recipe: Recipe, batches: Mapping[str, Batch]
+) -> None:
+    """Hold the players of a GAN to the laws of their game, each on its own of `batches`, by name. `model` is
+    in training mode; its weights and statistics may change.
 
     Raises:
         LawError: the first law that is broken.
     """
+    # a game with options of its own has its own ways to hold a critic
+    options = recipe.game if isinstance(recipe.game, Adversarial) else Adversarial()
     for player in game:
         if player.module is model.discriminator:
-            _check_detached(model, player, images)
-            if recipe.clip:
-                _check_clipped(player, recipe.clip)
-    if recipe.penalty:
-        _check_alone(model, images)
+            _check_detached(model, player, batches[player.name])
+            if options.clip:
+                _check_clipped(player, options.clip)
+    if options.penalty:
+        _check_alone(model, batches[game[0].name].images)
 
 
-def _check_detached(model: ImplicitModel, player: Player, images: Tensor) -> None:
+def _check_detached(model: AdversarialModel, player: Player, batch: Batch) -> None:
     """The discriminator's turn asks nothing of the generator: its fakes are detached, in the loss and in the
     penalty.
     """
-    loss = player.loss(images, generator("laws", "detached", device=images.device))
+    loss = player.loss(batch, generator("laws", "detached", device=batch.images.device))
     weights = [parameter for parameter in model.generator.parameters() if parameter.requires_grad]
     slopes = torch.autograd.grad(loss, weights, allow_unused=True)
     reached = sum(slope is not None for slope in slopes)
@@ -62,7 +67,7 @@ def _check_clipped(player: Player, bound: float) -> None:
     )
 
 
-def _check_alone(model: ImplicitModel, images: Tensor) -> None:
+def _check_alone(model: AdversarialModel, images: Tensor) -> None:
     """Under the penalty a number must be of its own image alone, in training as well, or there is no slope at
     an image.
     """

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
 import torch
 from torch import Tensor
 
-from genzoo.models import ImplicitModel, Model
+from genzoo.models import AdversarialModel, Model
 from genzoo.noise import Draws, generator
 from genzoo.recipe import Recipe
 from genzoo.testing.adversaries import check_adversaries
 from genzoo.testing.law import hold
-from genzoo.training import Player, players
+from genzoo.training import Batch, Player, players
+
+ROWS = 4  # of the batch that a game is tried on
 
 
 def check_game(model: Model, recipe: Recipe | None = None) -> None:
     """Hold the game of `model` under `recipe` to its laws: names, weights of each player, losses with
-    gradients. Nothing is trained.
+    gradients, labels that count for their own image. Nothing is trained.
 
     Raises:
         LawError: the first law that is broken.
@@ -23,49 +29,77 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
     """
     chosen = recipe or Recipe()
     found = list(players(model, chosen))
-    name = type(model).__name__
-    look = f"the game registered for {name}"
-    hold(found, "a game has players", "none", look)
-    names = [player.name for player in found]
-    hold(len(set(names)) == len(names), "players have different names", ", ".join(names), look)
-    for key in (*chosen.rate, *chosen.optimizer, *chosen.turns):
-        hold(
-            key == "all" or key in names,
-            "a recipe speaks of the game's players",
-            f"{key!r}; players: {', '.join(names)}",
-            "rate, optimizer and turns of the recipe",
-        )
+    look = f"the game registered for {type(model).__name__}"
+    _check_players(found, chosen, look)
     _check_apart(found, look)
     # black and white: every model takes these
-    images = (Draws(0, 0, 4).uniform(*model.image_shape) < 0.5).float().to(model.device)
+    images = (Draws(0, 0, ROWS).uniform(*model.image_shape) < 0.5).float().to(model.device)
+    with _as_it_was(model):
+        model.train()
+        for player in found:
+            _check_loss(player, batch_for(player, images))
+        for player in found:
+            if "labels" in player.needs:
+                _check_labels(model, lambda: players(model, chosen), player, batch_for(player, images))
+        model.train()
+        if isinstance(model, AdversarialModel):
+            check_adversaries(model, found, chosen, {p.name: batch_for(p, images) for p in found})
+
+
+def batch_for(player: Player, images: Tensor) -> Batch:
+    """Return `images` with all that `player` needs to know of them."""
+    if "labels" not in player.needs:
+        return Batch(images)
+    return Batch(images, torch.arange(len(images), device=images.device) % player.classes)
+
+
+@contextlib.contextmanager
+def _as_it_was(model: Model) -> Iterator[None]:
+    """Give the model its weights, statistics and modes back at the end of the block."""
     modes = {module: module.training for module in model.modules()}
     state = {key: value.clone() for key, value in model.state_dict().items()}
     try:
-        model.train()
-        for player in found:
-            _check_loss(player, images)
-        if isinstance(model, ImplicitModel):
-            check_adversaries(model, found, chosen, images)
+        yield
     finally:
         model.load_state_dict(state)
         for module, mode in modes.items():
             module.training = mode
 
 
+def _check_players(found: list[Player], recipe: Recipe, look: str) -> None:
+    hold(found, "a game has players", "none", look)
+    names = [player.name for player in found]
+    hold(len(set(names)) == len(names), "players have different names", ", ".join(names), look)
+    for key in (*recipe.rate, *recipe.optimizer, *recipe.turns):
+        hold(
+            key == "all" or key in names,
+            "a recipe speaks of the game's players",
+            f"{key!r}; players: {', '.join(names)}",
+            "rate, optimizer and turns of the recipe",
+        )
+
+
 def _check_apart(found: list[Player], look: str) -> None:
     owner: dict[int, str] = {}
     for player in found:
-        weights = [parameter for parameter in player.module.parameters() if parameter.requires_grad]
+        weights = _learning(player)
         hold(weights, "a player has weights to learn", f"{player.name} has none", look)
         for parameter in weights:
             other = owner.setdefault(id(parameter), player.name)
             hold(other == player.name, "no two players share weights", f"{other} and {player.name} do", look)
 
 
-def _check_loss(player: Player, images: Tensor) -> None:
+def _learning(player: Player) -> list[Tensor]:
+    return [parameter for parameter in player.module.parameters() if parameter.requires_grad]
+
+
+def _loss(player: Player, batch: Batch) -> Tensor:
+    return player.loss(batch, generator("laws", player.name, device=batch.images.device))
+
+
+def _check_loss(player: Player, batch: Batch) -> None:
     look = f"the loss of the player {player.name}"
-    labels = [torch.arange(len(images), device=images.device) % player.classes] if player.classes else []
-    loss = player.loss(images, generator("laws", player.name, device=images.device), *labels)
+    loss = _loss(player, batch)
     hold(
         isinstance(loss, Tensor) and loss.ndim == 0,
         "a loss is a scalar",
@@ -79,8 +113,7 @@ def _check_loss(player: Player, images: Tensor) -> None:
         "no gradient at all",
         f"{look}: detach or no_grad in it",
     )
-    weights = [parameter for parameter in player.module.parameters() if parameter.requires_grad]
-    slopes = [slope for slope in torch.autograd.grad(loss, weights, allow_unused=True) if slope is not None]
+    slopes = _slopes(loss, _learning(player))
     finite = all(torch.isfinite(slope).all() for slope in slopes)
     hold(finite, "a gradient is finite", "NaN or infinite values", look)
     moved = any(slope.abs().max() > 0 for slope in slopes)
@@ -90,3 +123,38 @@ def _check_loss(player: Player, images: Tensor) -> None:
         "a gradient of zero",
         f"{look}: detach or no_grad in it",
     )
+
+
+def _slopes(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
+    return [slope for slope in torch.autograd.grad(loss, of, allow_unused=True) if slope is not None]
+
+
+def _check_labels(model: Model, anew: Callable[[], Sequence[Player]], player: Player, batch: Batch) -> None:
+    """A label counts, and for its own image alone: with another label in one row, the loss changes, but not
+    its gradient in the images of other rows.
+
+    In evaluation mode, where no layer compares the rows; each time in a game made anew, since a game may
+    remember what it was shown.
+    """
+    if player.classes < 2:
+        return
+    model.eval()
+    labels = batch.get("labels")
+    other = labels.clone()
+    other[0] = (other[0] + 1) % player.classes
+    losses, slopes = [], []
+    for told in (labels, other):
+        images = batch.images.clone().requires_grad_(True)
+        again = next(each for each in anew() if each.name == player.name)
+        loss = _loss(again, dataclasses.replace(batch, images=images, labels=told))
+        losses.append(loss.detach())
+        slopes += _slopes(loss, [images])
+    look = f"the loss of the player {player.name}"
+    law = "a player that needs labels learns from them"
+    hold(not torch.equal(*losses), law, "the same loss with another label", look)
+    if slopes:
+        before, after = slopes
+        apart = (before - after)[1:].abs().max()
+        law = "a label counts for the image of its own row alone"
+        seen = "another label in one row changes what the images of other rows count for"
+        hold(apart <= 1e-5 * before.abs().max(), law, seen, f"{look}: rows of images and labels in one order")

@@ -17,6 +17,7 @@ from genzoo.card import Card
 from genzoo.errors import GenzooError
 from genzoo.isolation import describe
 from genzoo.models import (
+    AdversarialModel,
     ClassifyingModel,
     DensityModel,
     GenerativeModel,
@@ -27,6 +28,7 @@ from genzoo.models import (
 )
 from genzoo.models.weights import build_filled, encode
 from genzoo.process import undisturbed
+from genzoo.testing.adversarial import check_adversarial
 from genzoo.testing.cards import check_card
 from genzoo.testing.classifying import check_classifying
 from genzoo.testing.density import check_density
@@ -63,7 +65,8 @@ class Law:
     broken.
 
     Attributes:
-        name: "card", "samples", "latents", "implicit", "density", "classes", "game" or "weights".
+        name: "card", "samples", "latents", "implicit", "adversarial", "density", "classes", "game" or
+            "weights".
         check: the laws themselves.
     """
 
@@ -207,6 +210,7 @@ _KINDS: tuple[tuple[str, type[Any], Any], ...] = (
     ("samples", GenerativeModel, check_generative),
     ("latents", LatentModel, check_latent),
     ("implicit", ImplicitModel, check_implicit),
+    ("adversarial", AdversarialModel, check_adversarial),
     ("density", DensityModel, check_density),
     ("classes", ClassifyingModel, check_classifying),
 )

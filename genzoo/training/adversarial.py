@@ -12,23 +12,26 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
+from genzoo.games import Adversarial
 from genzoo.hacks import hack
-from genzoo.losses.objectives import OBJECTIVES
-from genzoo.losses.wasserstein import clip, gradient_penalty
-from genzoo.models import ImplicitModel, Model
-from genzoo.noise import generator
+from genzoo.losses.wasserstein import PENALTIES, clip
+from genzoo.models import AdversarialModel, Model
+from genzoo.noise import BatchDraws, generator
 from genzoo.recipe import Recipe
-from genzoo.training.augment import augment
+from genzoo.training.augment import TRANSFORMS, augment
 from genzoo.training.auxiliary import Auxiliary
-from genzoo.training.labels import Labels
+from genzoo.training.batch import Batch
+from genzoo.training.own import find
 from genzoo.training.players import Player, players
-from genzoo.training.refusals import check_recipe
+from genzoo.training.refusals import check_recipe, objective_of
 from genzoo.training.replay import Pool
+from genzoo.training.targets import Targets
 
 _REMEDY = (
     f"try a lower rate.discriminator, augment=color,translation,cutout, {hack('instance-noise')}, "
@@ -40,8 +43,8 @@ BURST = 100
 EVERY = 500
 
 
-@players.register
-def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player]:
+@players.register(options=Adversarial)
+def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Player]:
     """Return the discriminator and the generator, in this order; k is the recipe's `turns.discriminator`.
 
     Raises:
@@ -53,20 +56,22 @@ def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player
                 f"{type(model).__name__} has no network named {name!r}", f"set self.{name} in its __init__"
             )
     check_recipe(model, recipe)
+    options = recipe.options(Adversarial)
     game = AdversarialGame(model, recipe)
     turns = recipe.turns_of("discriminator")
     # Replay branches on how full its pool is, and a second turn of G in a round would find the fakes of D's
     # last turn used up.
-    recordable = model.recordable and not recipe.replay and recipe.turns_of("generator") == 1
+    recordable = model.recordable and not options.replay and recipe.turns_of("generator") == 1
     return [
         Player(
             name="discriminator",
             module=game.learning,
             loss=game.discriminator_loss,
-            classes=recipe.labels,
+            needs=frozenset({"labels"}) if options.labels else frozenset(),
+            classes=options.labels,
             turns=turns,
-            turns_at=functools.partial(burst_turns, turns) if recipe.bursts else None,
-            after_turn=_clipping(model.discriminator, recipe.clip) if recipe.clip else None,
+            turns_at=functools.partial(burst_turns, turns) if options.bursts else None,
+            after_turn=_clipping(model.discriminator, options.clip) if options.clip else None,
             before_turn=game.begin,
             floor=0.01 if game.objective.bounded else None,
             remedy=_REMEDY,
@@ -81,7 +86,7 @@ def adversarial_players(model: ImplicitModel, recipe: Recipe) -> Sequence[Player
             turns=recipe.turns_of("generator"),
             fresh=False,
             average=True,
-            settle=estimate_statistics,
+            finish=estimate_statistics,
             shown=lambda: game.shown,
             recordable=recordable,
         ),
@@ -109,18 +114,21 @@ class AdversarialGame:
     them detached.
     """
 
-    def __init__(self, model: ImplicitModel, recipe: Recipe) -> None:
+    def __init__(self, model: AdversarialModel, recipe: Recipe) -> None:
         self.model = model
-        self.policy = recipe.augment
-        self.objective = OBJECTIVES[recipe.objective]
-        self.penalty = recipe.penalty
-        self.labels = Labels(recipe.soft_labels, recipe.flipped_labels)
+        options = recipe.options(Adversarial)
+        self.policy = [find(name, TRANSFORMS, "transform") for name in options.augment]
+        self.objective = objective_of(options)
+        self.penalty = options.penalty
+        self._penalty_of = find(options.penalty_kind, PENALTIES, "penalty")
+        self.targets = Targets(options.soft_labels, options.flipped_labels)
         self.pool = (
-            Pool(model.image_shape, recipe.batch, recipe.replay, model.device) if recipe.replay else None
+            Pool(model.image_shape, recipe.batch, options.replay, model.device) if options.replay else None
         )
-        self.auxiliary = Auxiliary(model, recipe.labels, recipe.seed) if recipe.labels else None
+        self.auxiliary = Auxiliary(model, options.labels, recipe.seed) if options.labels else None
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
-        self._noise_at, self._noisy = recipe.noise, recipe.instance_noise > 0
+        self._noise_at = functools.partial(options.noise, steps=recipe.steps)
+        self._noisy = options.instance_noise > 0
         # a tensor, since a recorded turn reads memory, not Python's numbers
         self._deviation = torch.zeros((), device=model.device)
         self._handed_on: Tensor | None = None
@@ -145,34 +153,33 @@ class AdversarialGame:
         """Take note of the round: the instance noise falls along the run."""
         self._deviation.fill_(self._noise_at(step))
 
-    def discriminator_loss(
-        self, images: Tensor, noise: torch.Generator, labels: Tensor | None = None
-    ) -> Tensor:
-        """Return the objective's loss of D on `images` and as many fakes, and what it pays besides; no
+    def discriminator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
+        """Return the objective's loss of D on the images and as many fakes, and what it pays besides; no
         gradient reaches G.
 
-        `labels` (N,) of the images are given where the recipe's `labels` asks for them.
+        The batch has labels where the recipe's `labels` asks for them.
         """
-        fake = self._fake(len(images), noise)
+        images = batch.images
+        fake = drawn(self.model, len(batch), noise)
         self._handed_on, self.shown = fake, (images, fake.detach())
         shown = fake.detach() if self.pool is None else self.pool(fake.detach(), noise)
         seen, seen_fake = self._augmented(images, noise), self._augmented(shown, noise)
-        real, classified = self._judged(seen, labels)
-        loss = classified + self.labels.loss(self.objective, real, self._logits(seen_fake), noise)
+        real, classified = self._judged(seen, batch.labels)
+        loss = classified + self.targets.loss(self.objective, real, self._logits(seen_fake), noise)
         if not self.penalty:
             return loss
         # D's slope where D looks, between augmented images: through the augmentation it would be the slope of
         # both together.
         share = torch.rand(len(seen), generator=noise, device=noise.device)
-        return loss + self.penalty * gradient_penalty(self._logits, seen, seen_fake, share)
+        return loss + self.penalty * self._penalty_of(self._logits, seen, seen_fake, share)
 
-    def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def generator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved
         since, so D looks anew.
         """
         fake, self._handed_on = self._handed_on, None
-        if fake is None or len(fake) != len(images):
-            fake = self._fake(len(images), noise)
+        if fake is None or len(fake) != len(batch):
+            fake = drawn(self.model, len(batch), noise)
         with _frozen(self.model.discriminator):
             logits = self._logits(self._augmented(fake, noise))
         return self.objective.generator_loss(logits)
@@ -184,14 +191,6 @@ class AdversarialGame:
         with self.auxiliary.watching() as hidden:
             logits = self._logits(images)
         return logits, self.auxiliary(hidden[0], labels)
-
-    def _fake(self, n: int, noise: torch.Generator) -> Tensor:
-        shape = (n, self.model.latent_size)
-        if self.model.prior == "uniform":
-            z = torch.rand(shape, generator=noise, device=noise.device) * 2 - 1
-        else:
-            z = torch.randn(shape, generator=noise, device=noise.device)
-        return self.model._decode(z)  # (N, C, H, W) in [0, 1]
 
     def _augmented(self, images: Tensor, noise: torch.Generator) -> Tensor:
         images = augment(images, self.policy, noise)
@@ -227,25 +226,36 @@ def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> Non
     average. Sampling uses these exact statistics, never those of the batch, so that an image depends on its z
     alone.
     """
-    if not isinstance(model, ImplicitModel):
+    if not isinstance(model, AdversarialModel):
         return
     norms = [m for m in model.generator.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     if not norms:
         return
     noise = generator("batch statistics", device=model.device)
-    modes = {m: m.training for m in model.generator.modules()}
+    with _gathering(model.generator, norms), torch.no_grad():
+        for _ in range(batches):
+            drawn(model, batch, noise)
+
+
+def drawn(model: AdversarialModel, n: int, noise: torch.Generator) -> Tensor:
+    """Return `n` images of the generator, (n, C, H, W) in [0, 1], of latents from `noise`."""
+    return model._decode(model._latents(BatchDraws(n, noise)))
+
+
+@contextlib.contextmanager
+def _gathering(network: nn.Module, norms: Sequence[Any]) -> Iterator[None]:
+    """Let the batch norms of `network` average over all that is shown to it in the block; the rest is as it
+    will be when images are drawn (dropout, for one).
+    """
+    modes = {module: module.training for module in network.modules()}
     momenta = {norm: norm.momentum for norm in norms}
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # cumulative average
-    model.generator.train()
-    for module in model.generator.modules():
-        if not list(module.children()) and module not in norms:
-            module.eval()  # dropout, for one, is as it will be when images are drawn
-    game = AdversarialGame(model, Recipe())
-    with torch.no_grad():
-        for _ in range(batches):
-            game._fake(batch, noise)
+    for module in modes:
+        leaf = not list(module.children())
+        module.training = module in momenta or not leaf
+    yield
     for norm, momentum in momenta.items():
         norm.momentum = momentum
     for module, mode in modes.items():

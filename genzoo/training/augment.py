@@ -9,21 +9,21 @@ of brightness are half as large and "black" fill is grey 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+Transform = Callable[[Tensor, torch.Generator], Tensor]  # differentiable; of images (N, C, H, W)
+
 GREY = 0.5
 
 
-def augment(images: Tensor, policy: Sequence[str], noise: torch.Generator) -> Tensor:
-    """Return `images` (N, C, H, W) after each transform that `policy` names: "color", "translation",
-    "cutout".
-    """
-    for name in policy:
-        images = TRANSFORMS[name](images, noise)
+def augment(images: Tensor, policy: Iterable[Transform], noise: torch.Generator) -> Tensor:
+    """Return `images` (N, C, H, W) after each transform of `policy`."""
+    for transform in policy:
+        images = transform(images, noise)
     return images
 
 
@@ -119,4 +119,4 @@ def _overlap(shift: int, size: int) -> tuple[slice, slice]:
     return slice(max(shift, 0), size + min(shift, 0)), slice(max(-shift, 0), size - max(shift, 0))
 
 
-TRANSFORMS = {"color": color, "translation": translation, "cutout": cutout}
+TRANSFORMS: Mapping[str, Transform] = {"color": color, "translation": translation, "cutout": cutout}

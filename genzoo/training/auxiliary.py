@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from genzoo.models import ImplicitModel
+from genzoo.models import AdversarialModel
 from genzoo.noise import mix
 
 
@@ -27,7 +27,7 @@ class Auxiliary(nn.Module):
         seed: of the run; the same seed gives the same fresh weights.
     """
 
-    def __init__(self, model: ImplicitModel, classes: int, seed: int) -> None:
+    def __init__(self, model: AdversarialModel, classes: int, seed: int) -> None:
         super().__init__()
         leaves = [layer for layer in model.discriminator.modules() if not list(layer.children())]
         # in a list: D's, not ours

@@ -53,8 +53,8 @@ class Averages:
             average = self.modules.get(player.name)
             if average is not None:
                 _copy_state(average.module, _same_part(model, player.module, finished))
-            if player.settle is not None:
-                player.settle(finished)
+            if player.finish is not None:
+                player.finish(finished)
         return finished.eval()
 
 

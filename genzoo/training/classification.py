@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from genzoo.models import ClassifyingModel
 from genzoo.recipe import Recipe
+from genzoo.training.batch import Batch
 from genzoo.training.players import Player, players
 
 
@@ -19,8 +20,8 @@ def classification_players(model: ClassifyingModel, recipe: Recipe) -> Sequence[
     images.
     """
 
-    def loss(images: Tensor, noise: torch.Generator, labels: Tensor) -> Tensor:
-        return cross_entropy(model._logits(model._features(images)).float(), labels)
+    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
+        return cross_entropy(model._logits(model._features(batch.images)).float(), batch.get("labels"))
 
     return [
         Player(
@@ -29,6 +30,7 @@ def classification_players(model: ClassifyingModel, recipe: Recipe) -> Sequence[
             loss=loss,
             turns=recipe.turns_of("model"),
             average=True,
+            needs=frozenset({"labels"}),
             classes=model.classes,
         )
     ]

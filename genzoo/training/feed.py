@@ -4,6 +4,8 @@ would have seen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from genzoo.data import Images, batch_indices
 from genzoo.data.order import Order
 from genzoo.noise import generator
 from genzoo.recipe import Recipe
+from genzoo.training.batch import Batch
 from genzoo.training.parallel import World
 from genzoo.training.settings import Settings
 
@@ -21,20 +24,27 @@ class Feed:
     """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored and moved at random
     where the recipe says so.
 
+    Labels come along where they are among the `needs` (names of fields of `Batch`) and the data have them.
     Images that are binarised dynamically (`Images.grey`) are drawn anew for every batch.
     """
 
-    def __init__(self, data: Images, recipe: Recipe, world: World, settings: Settings) -> None:
+    def __init__(
+        self, data: Images, recipe: Recipe, world: World, settings: Settings, needs: Iterable[str] = ()
+    ) -> None:
         self.data, self.recipe, self.world, self.settings = data, recipe, world, settings
+        self.needs = frozenset(needs)
         self.drawn = data.grey is not None
         if data.grey is not None:
             self.data = data.replace(pixels=data.grey)
         resident = settings.device.type == "cuda" and data.pixels.nbytes <= _ON_DEVICE
         self._pixels = torch.tensor(self.data.pixels, device=settings.device) if resident else None
 
-    def __call__(self, number: int) -> Tensor:
+    def __call__(self, number: int) -> Batch:
         """Return this rank's share of batch `number`."""
         indices = self._rows(number)
+        return Batch(self._images(number, indices), self._labels(indices) if "labels" in self.needs else None)
+
+    def _images(self, number: int, indices: Order) -> Tensor:
         if self._pixels is not None:
             images = self._pixels[self._sent(torch.from_numpy(indices))].float().div_(255)
         else:
@@ -52,11 +62,10 @@ class Feed:
             images = moved(images, *self._sent(shifts))
         return images.contiguous(memory_format=self.settings.memory_format)
 
-    def labels(self, number: int) -> Tensor | None:
-        """Return the labels (n,) int64 of the images of batch `number`, None where the data have none."""
+    def _labels(self, indices: Order) -> Tensor | None:
         if self.data.labels is None:
             return None
-        return self._sent(torch.from_numpy(self.data.labels[self._rows(number)]))
+        return self._sent(torch.from_numpy(self.data.labels[indices]))
 
     def _sent(self, tensor: Tensor) -> Tensor:
         """Return `tensor` on the run's device, without waiting for what a GPU still has to do."""

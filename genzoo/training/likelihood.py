@@ -10,6 +10,7 @@ from torch import Tensor
 from genzoo.losses.likelihood import mean_bits_per_dim
 from genzoo.models import DensityModel
 from genzoo.recipe import Recipe
+from genzoo.training.batch import Batch
 from genzoo.training.players import Player, players
 
 
@@ -17,7 +18,7 @@ from genzoo.training.players import Player, players
 def likelihood_players(model: DensityModel, recipe: Recipe) -> Sequence[Player]:
     """Return the one player of maximum likelihood, named "model"."""
 
-    def loss(images: Tensor, noise: torch.Generator) -> Tensor:
-        return mean_bits_per_dim(model._log_prob(images), model.image_shape)
+    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
+        return mean_bits_per_dim(model._log_prob(batch.images), model.image_shape)
 
     return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True)]

@@ -15,7 +15,10 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
+from genzoo.errors import ArgumentError
 from genzoo.recipe import Recipe
+from genzoo.schema import is_reference
+from genzoo.training.own import find
 from genzoo.training.players import Player
 
 LEAST = 8  # rows and columns from which a weight counts as a matrix
@@ -42,8 +45,21 @@ def _make(kind: str, parameters: list[torch.nn.Parameter], rate: float, recipe: 
         return RMSprop(parameters, lr=rate, foreach=True)
     if kind == "sgd":
         return SGD(parameters, lr=rate, fused=True)
+    if is_reference(kind):
+        return _own(kind, parameters, rate)
     # fused: one pass over memory instead of a dozen
     return Adam(parameters, lr=rate, betas=recipe.betas, fused=True)
+
+
+def _own(name: str, parameters: list[torch.nn.Parameter], rate: float) -> Optimizer:
+    make: Callable[..., Any] = find(name, {}, "optimizer")
+    made = make(parameters, lr=rate)
+    if not isinstance(made, Optimizer):
+        raise ArgumentError(
+            f"optimizer={name} makes no torch.optim.Optimizer, but {type(made).__name__}",
+            "name a class of optimisers, or a function of (parameters, lr) that returns one",
+        )
+    return made
 
 
 class Muon(torch.optim.Muon):

@@ -12,8 +12,10 @@ from genzoo.data import Images
 from genzoo.data import opening as data
 from genzoo.data.opening import native_shape
 from genzoo.errors import ArgumentError, UnknownNameError, suggest
-from genzoo.recipe import FACTS, Recipe
+from genzoo.games import GameOptions
+from genzoo.recipe import FACTS, Recipe, keys_of
 from genzoo.schema import parse
+from genzoo.training.own import check_own
 
 _TABLES = ("rate", "optimizer", "turns")
 _SIZES = ("image_size", "channels")
@@ -24,13 +26,16 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
     `given`.
 
     Raises:
-        UnknownNameError: a key that is neither in the recipe nor in the config.
+        UnknownNameError: a key that is neither in the recipe, nor in its game's options, nor in the config.
         ArgumentError: a value that does not fit.
     """
     base = card.recipe or Recipe()
-    recipe_keys = {f.name for f in dataclasses.fields(Recipe)} - set(FACTS)
+    held = keys_of(base)
+    recipe_keys = set(held) - set(FACTS) - _names_of(base.game)
+    options = card.game
     config_keys = {f.name for f in dataclasses.fields(card.load_class().Config)}
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    of_game: dict[str, Any] = {}
     config: dict[str, Any] = dict(card.config)
     # "rate" for all, then "rate.generator" for one
     for key, value in sorted(settings.items(), key=lambda item: "." in item[0]):
@@ -40,16 +45,32 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
         elif key in ("rate", "optimizer"):
             changes[key] = {"all": value}
         elif key in recipe_keys:
-            changes[key] = _listed(value) if key in ("augment", "betas") else value
+            changes[key] = _listed(value) if isinstance(held[key], tuple) else value
+        elif key in _names_of(options):
+            of_game[key] = _listed(value) if isinstance(getattr(options, key), tuple) else value
         elif key in config_keys or key in _SIZES:
             config[key] = value
         else:
-            known = sorted(recipe_keys | config_keys | {*_SIZES, *(f"{table}.PLAYER" for table in _TABLES)})
+            known = sorted(
+                recipe_keys
+                | config_keys
+                | _names_of(options)
+                | {*_SIZES, *(f"{table}.PLAYER" for table in _TABLES)}
+            )
             raise UnknownNameError(
                 f"{card.name} has no setting {key!r}{suggest(key, known)}", f"settings: {', '.join(known)}"
             )
+    if of_game and options is not None:
+        told = {**dataclasses.asdict(options), **of_game}
+        changes["game"] = parse(type(options), told, f"recipe of {card.name}")
     values = {f.name: getattr(base, f.name) for f in dataclasses.fields(Recipe)}
-    return parse(Recipe, {**values, **changes}, f"recipe of {card.name}"), config
+    recipe = parse(Recipe, {**values, **changes}, f"recipe of {card.name}")
+    check_own(recipe)
+    return recipe, config
+
+
+def _names_of(options: GameOptions | None) -> set[str]:
+    return set() if options is None else {f.name for f in dataclasses.fields(options)}
 
 
 def settle_shape(source: Any, config: dict[str, Any]) -> None:

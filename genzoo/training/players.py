@@ -1,24 +1,29 @@
 """Players: a model's training is a game, and one loop plays every game.
 
-`players(model, recipe)` says who plays. It is a `functools.singledispatch` on the model's class: the core
-registers the games of `DensityModel` (one player, likelihood), `ImplicitModel` (two players, adversarial) and
-`ClassifyingModel` (one player, with labels); a plugin registers its own with `players.register`, and the loop
-stays untouched.
+`players(model, recipe)` says who plays. It dispatches on the model's class, as `functools.singledispatch`
+does: the core registers the games of `DensityModel` (one player, likelihood), `AdversarialModel` (two
+players, adversarial) and `ClassifyingModel` (one player, with labels); a plugin registers its own with
+`players.register`, and the loop stays untouched.
 """
 
 from __future__ import annotations
 
 import functools
+import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar, overload
 
+import torch
 from torch import Tensor, nn
 
-from genzoo.errors import TrainingError
+from genzoo.errors import TrainingError, suggest
+from genzoo.games import GameOptions
 from genzoo.models import Model
 from genzoo.recipe import Recipe
+from genzoo.training.batch import COLUMNS, Batch
 
-Loss = Callable[..., Tensor]  # of (images, noise), and of labels where the player is shown them
+Loss = Callable[[Batch, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,10 +33,10 @@ class Player:
     Attributes:
         name: how the recipe addresses it: `--set rate.NAME=…`, `--set turns.NAME=…`.
         module: its parameters; a turn changes these and no others.
-        loss: images (N, C, H, W) in [0, 1] and the turn's source of noise → the scalar that the player
-            minimises.
-        classes: above 0 the loss is also given the labels of the images, (N,) int64, whole numbers below
-            this; the data must have them.
+        loss: a batch and the turn's source of noise → the scalar that the player minimises.
+        needs: fields of `Batch` that its loss reads besides the images, for example "labels"; data that lack
+            one are refused before the first round.
+        classes: of a player that needs labels: they are whole numbers from 0 and below this.
         turns: how often it moves in one round.
         turns_at: the number of the round, 0, 1, …, → how often it moves in it, where that changes along the
             run.
@@ -40,7 +45,7 @@ class Player:
         before_turn: told the number of the round before each turn, for what changes along the run, as a
             warm-up does.
         after_turn: called after each update, for example to clip weights.
-        settle: called once on the finished model, for example to estimate batch statistics of the averaged
+        finish: called once on the finished model, for example to estimate batch statistics of the averaged
             weights.
         floor: a mean loss below this over many rounds means that this player has won and the others learn
             nothing.
@@ -60,6 +65,7 @@ class Player:
     name: str
     module: nn.Module
     loss: Loss
+    needs: frozenset[str] = frozenset()
     classes: int = 0
     turns: int = 1
     turns_at: Callable[[int], int] | None = None
@@ -67,7 +73,7 @@ class Player:
     average: bool = False
     before_turn: Callable[[int], None] | None = None
     after_turn: Callable[[], None] | None = None
-    settle: Callable[[Model], None] | None = None
+    finish: Callable[[Model], None] | None = None
     floor: float | None = None
     remedy: str = ""
     shown: Callable[[], tuple[Tensor, Tensor] | None] | None = None
@@ -75,20 +81,109 @@ class Player:
     recordable: bool = False
     memory: nn.Module | None = None
 
+    def __post_init__(self) -> None:
+        unknown = sorted(self.needs.difference(COLUMNS))
+        if unknown:
+            raise TrainingError(
+                f"the player {self.name!r} needs {unknown[0]!r}, which no batch has"
+                f"{suggest(unknown[0], COLUMNS)}",
+                f"what a player can need: {', '.join(COLUMNS)}",
+            )
+        if ("labels" in self.needs) != (self.classes > 0):
+            raise TrainingError(
+                f"the player {self.name!r} needs {', '.join(sorted(self.needs)) or 'no labels'} and has "
+                f"classes={self.classes}",
+                'a player that learns from labels has needs=frozenset({"labels"}) and the number of classes',
+            )
+
     def turns_in(self, step: int) -> int:
         """Return how often it moves in the round `step`."""
         return self.turns if self.turns_at is None else self.turns_at(step)
 
 
-@functools.singledispatch
-def players(model: Model, recipe: Recipe) -> Sequence[Player]:
-    """Return the players of the model's game in the order in which they move.
+# (model, recipe) → its players, in the order in which they move
+Game = Callable[..., Sequence[Player]]
+G = TypeVar("G", bound=Game)
 
-    Raises:
-        TrainingError: nobody registered a game for the model's class.
+
+class Games:
+    """`players(model, recipe)`: the players of a model's game, in the order in which they move. A class's
+    game is the one registered for it, or for the nearest of its bases.
     """
+
+    def __init__(self) -> None:
+        self._game_of = functools.singledispatch(_nobody)
+        self._options: dict[Game, type[GameOptions]] = {}
+
+    @overload
+    def register(self, kind: type[Any], game: G, *, options: type[GameOptions] | None = None) -> G: ...
+    @overload
+    def register(
+        self, kind: type[Any] | None = None, *, options: type[GameOptions] | None = None
+    ) -> Callable[[G], G]: ...
+    @overload
+    def register(self, kind: G) -> G: ...
+    def register(
+        self, kind: Any = None, game: Any = None, *, options: type[GameOptions] | None = None
+    ) -> Any:
+        """Register the game of a class, as `functools.singledispatch` does: by the type of a function's first
+        argument (`@players.register`), or with the class named (`@players.register(Kind)`).
+
+        `options` is the class of what a recipe says to this game alone: `@players.register(options=Mine)`.
+        Where a recipe says nothing, the game is given its defaults.
+        """
+        if game is not None:
+            if options is not None:
+                self._options[game] = options
+            return self._game_of.register(kind, game)
+        if kind is None or isinstance(kind, type):
+            return lambda game: self.register(kind or _first(game), game, options=options)
+        return self.register(_first(kind), kind, options=options)
+
+    def options_of(self, kind: type[Model]) -> type[GameOptions] | None:
+        """Return the class of the options that the game of a model's class has, None where it has none."""
+        return self._options.get(self._game_of.dispatch(kind))
+
+    def completed(self, model: Model, recipe: Recipe) -> Recipe:
+        """Return `recipe` with the options of the model's game, which are its defaults where there are none.
+
+        Raises:
+            TrainingError: it has the options of another game.
+        """
+        options = self.options_of(type(model))
+        if recipe.game is not None and (options is None or not isinstance(recipe.game, options)):
+            raise TrainingError(
+                f"the recipe has the options {type(recipe.game).__name__}, and the game of "
+                f"{type(model).__name__} has {options.__name__ if options else 'none'}",
+                f"write game={options.__name__}(...) in the card"
+                if options
+                else "leave the recipe's game out",
+            )
+        return recipe if options is None or recipe.game is not None else recipe.replace(game=options())
+
+    def __call__(self, model: Model, recipe: Recipe) -> Sequence[Player]:
+        """Return the players of the model's game under `recipe`.
+
+        Raises:
+            TrainingError: nobody registered a game for the model's class, or the recipe has the options of
+                another game.
+        """
+        found: Sequence[Player] = self._game_of(model, self.completed(model, recipe))
+        return found
+
+
+def _first(game: Game) -> Any:
+    """Return the type of the first argument of `game`."""
+    return next(iter(typing.get_type_hints(game).values()))
+
+
+def _nobody(model: Model, recipe: Recipe) -> Sequence[Player]:
     raise TrainingError(
         f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an "
-        "ImplicitModel",
+        "AdversarialModel",
         "register its game with genzoo.training.players.register, beside the class",
     )
+
+
+players = Games()
+completed = players.completed

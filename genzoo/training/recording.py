@@ -3,7 +3,8 @@ played back in every later round.
 
 Small nets keep a GPU waiting for Python, which launches some hundred kernels a turn; a graph launches them
 all at once. A graph is the same operations on the same memory, so only a game whose players say so
-(`Player.recordable`) is recorded: images and labels are copied to where the graph reads them, and its noise
+(`Player.recordable`) is recorded: every tensor of the batch is copied to where the graph reads it, and its
+noise
 is seeded anew before each turn, with the seed that the turn would have had, so that it draws the numbers it
 would have drawn. Averages of gradients, optimisers and everything else stay outside.
 """
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import TrainingError
+from genzoo.training.batch import Batch
 from genzoo.training.players import Player
 from genzoo.training.settings import Settings
 
@@ -24,14 +26,14 @@ from genzoo.training.settings import Settings
 # state
 WARM = 3
 
-# of (player, noise, images, *labels): computes the gradients and returns the loss
-Gradients = Callable[..., Tensor]
+# computes the gradients of a player's turn and returns its loss
+Gradients = Callable[[Player, torch.Generator, Batch], Tensor]
 
 
 @dataclass
 class _Recorded:
     graph: torch.cuda.CUDAGraph
-    inputs: list[Tensor | None]
+    inputs: Batch
     loss: Tensor
 
 
@@ -59,30 +61,28 @@ class Recorder:
         """Return whether the next turn of `player` is a recorded one."""
         return self.on and self._rounds > WARM
 
-    def play(self, player: Player, seed: int, images: Tensor, *labels: Tensor | None) -> Tensor:
+    def play(self, player: Player, seed: int, batch: Batch) -> Tensor:
         """Compute the gradients of a turn, whose noise has `seed`, and return its loss, detached; it is
         overwritten by the next turn.
         """
-        given = [images, *labels]
         recorded = self._recorded.get(player.name)
         if recorded is None:
-            recorded = self._recorded[player.name] = self._record(player, given)
-        for target, source in zip(recorded.inputs, given, strict=True):
-            if target is not None and source is not None:
-                target.copy_(source)
+            recorded = self._recorded[player.name] = self._record(player, batch)
+        for name, tensor in recorded.inputs.tensors.items():
+            tensor.copy_(batch.tensors[name])
         self._noise.manual_seed(seed)
         recorded.graph.replay()
         return recorded.loss
 
-    def _record(self, player: Player, given: list[Tensor | None]) -> _Recorded:
-        inputs = [None if tensor is None else tensor.clone() for tensor in given]
+    def _record(self, player: Player, batch: Batch) -> _Recorded:
+        inputs = batch.map(torch.clone)
         graph = torch.cuda.CUDAGraph()
         # dropout's generator, the default one, is registered by torch
         graph.register_generator_state(self._noise)
         try:
             # which may be the second GPU
             with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool):
-                loss = self._gradients(player, self._noise, *inputs)  # nothing is computed yet
+                loss = self._gradients(player, self._noise, inputs)  # nothing is computed yet
         except RuntimeError as error:
             reason = str(error).splitlines()[0]
             raise TrainingError(

@@ -9,7 +9,6 @@ import importlib.metadata
 import math
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ import torch
 
 from genzoo.data import Images
 from genzoo.errors import TrainingError
-from genzoo.recipe import FACTS, Recipe
+from genzoo.recipe import FACTS, Recipe, keys_of
 from genzoo.training.checkpoint import Facts
 from genzoo.training.settings import Settings
 
@@ -34,7 +33,7 @@ def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:
     Tables are resolved for the named `players`: `rate=1e-3` and `rate.generator=1e-3 rate.discriminator=1e-3`
     are one recipe. The name of the data is no part of it: data are known by their content.
     """
-    facts = asdict(recipe)
+    facts = keys_of(recipe)
     for key in (*FACTS, *_ELSEWHERE):
         facts.pop(key)
     if players:
@@ -105,7 +104,8 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
     """
     names = list(ours.recipe["rate"])
     # What an older genzoo did not know had its default.
-    recipes = [{**fingerprint(Recipe(), names), **theirs.recipe}, dict(ours.recipe)]
+    usual = Recipe(game=None if recipe.game is None else type(recipe.game)())
+    recipes = [{**fingerprint(usual, names), **theirs.recipe}, dict(ours.recipe)]
     configs = [{**plain(_defaults(config)), **theirs.config}, dict(ours.config)]
     for key in SWITCHES:
         if recipes[0].get(key) == recipes[1][key] or theirs.machine.get(key) == ours.machine[key]:
@@ -139,11 +139,12 @@ def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
     step, steps = theirs.step, theirs.steps
     begin = min(recipe.bound_from, recipe.replace(steps=steps).bound_from)
     if steps != recipe.steps and step > begin:
-        what = "noise" if recipe.instance_noise else "rates"
+        falling = {"cooldown": recipe.cooldown, **(recipe.game.falling if recipe.game else {})}
+        what = "noise" if "instance_noise" in falling else "rates"
         raise TrainingError(
             f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps its "
             f"{what} would "
-            f"have been others (cooldown={recipe.cooldown:g}, instance_noise={recipe.instance_noise:g})",
+            f"have been others ({', '.join(f'{key}={value:g}' for key, value in falling.items())})",
             f"resume with --steps {steps}, or choose another --out",
         )
     if step > recipe.steps:

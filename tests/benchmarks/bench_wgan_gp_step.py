@@ -94,7 +94,7 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
     progress."""
     import numpy as np
 
-    from genzoo import Recipe, create
+    from genzoo import Adversarial, Recipe, create
     from genzoo.data import Images
     from genzoo.training.loop import Run
     from genzoo.training.memory import keep_freed_memory
@@ -106,8 +106,7 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
         batch=args.batch,
         rate={"all": RATE},
         betas=BETAS,
-        objective="wasserstein",
-        penalty=PENALTY,
+        game=Adversarial(objective="wasserstein", penalty=PENALTY),
         turns={"discriminator": args.critic},
     )
     settings = settle(recipe, args.device)

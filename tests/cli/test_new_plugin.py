@@ -197,7 +197,7 @@ class TestJourney:
         package = author.folder / "genzoo-spirals"
         author.install(package)
         said = author.run("pytest", "-p", "no:cacheprovider", package).stdout
-        assert "8 passed" in said and "skipped" not in said
+        assert "9 passed" in said and "skipped" not in said
 
         (row,) = [row for row in json.loads(author.genzoo("list", "--json")) if row["name"] == "spirals"]
         assert (row["plugin"], row["family"], row["weights"]) == ("genzoo-spirals", "implicit", False)
@@ -233,7 +233,7 @@ class TestJourney:
             "however large"
         ) in said
         assert "   look at: Sad._discriminate: drop the last sigmoid" in said
-        assert "1 failed, 6 passed" in said and "Traceback" not in said
+        assert "1 failed, 7 passed" in said and "Traceback" not in said
 
 
 def test_it_imports_no_torch(tmp_path):

@@ -92,7 +92,8 @@ def test_grey_must_belong_to_the_pixels():
 
 def feed(images, seed=0):
     settings = Settings(device=torch.device("cpu"), bf16=False, channels_last=False, compile=False)
-    return Feed(images, Recipe(batch=8, seed=seed), World(), settings)
+    source = Feed(images, Recipe(batch=8, seed=seed), World(), settings)
+    return lambda number: source(number).images
 
 
 def test_training_draws_anew_for_every_batch_and_again_the_same_when_resumed():

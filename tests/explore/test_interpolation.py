@@ -13,7 +13,7 @@ from torch import nn
 
 from genzoo.errors import ArgumentError
 from genzoo.explore.interpolation import interpolate, lerp, path, slerp
-from genzoo.models import ImplicitModel
+from genzoo.models import AdversarialModel
 
 SHARES = st.floats(0, 1, allow_subnormal=False)
 SEEDS = st.integers(0, 10_000)
@@ -112,7 +112,7 @@ class Config:
     image_shape: tuple = (1, 2, 3)
 
 
-class Net(ImplicitModel):
+class Net(AdversarialModel):
     """The image shows six components of z."""
 
     Config = Config

@@ -11,10 +11,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genzoo import Recipe
+from genzoo import Adversarial
+from genzoo.games import OBJECTIVES as NAMES
 from genzoo.losses import minimax
 from genzoo.losses.objectives import OBJECTIVES, Objective
-from genzoo.recipe import OBJECTIVES as NAMES
 
 BOUNDED = [name for name in OBJECTIVES if OBJECTIVES[name].bounded]
 EVERY = pytest.mark.parametrize("name", list(OBJECTIVES))
@@ -150,7 +150,9 @@ class TestSlopes:
 class TestObjective:
     def test_the_recipe_knows_their_names(self):
         assert set(NAMES) == set(OBJECTIVES)
-        assert get_args(get_type_hints(Recipe)["objective"]) == () and Recipe().objective in OBJECTIVES
+        assert (
+            get_args(get_type_hints(Adversarial)["objective"]) == () and Adversarial().objective in OBJECTIVES
+        )
 
     @EVERY
     @given(numbers, numbers)

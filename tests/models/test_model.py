@@ -12,7 +12,15 @@ from toys import Bernoulli, Coder, ToyConfig, ToyGAN, UniformGAN
 
 from genzoo import Card, Family
 from genzoo.errors import ArgumentError, CardError, UnknownNameError
-from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, LatentModel, Model, model
+from genzoo.models import (
+    AdversarialModel,
+    DensityModel,
+    GenerativeModel,
+    ImplicitModel,
+    LatentModel,
+    Model,
+    model,
+)
 from genzoo.models.model import check_count
 
 SAMPLERS = {
@@ -234,7 +242,7 @@ class TestBuild:
     def test_forgotten_methods_are_named(self):
         card = Card(name="x", family=Family.IMPLICIT, model=f"{__name__}:Forgetful")
         with pytest.raises(CardError, match="does not define _decode, _discriminate —"):
-            _with_class(card, type("Forgetful", (ImplicitModel,), {"Config": ToyConfig}))
+            _with_class(card, type("Forgetful", (AdversarialModel,), {"Config": ToyConfig}))
 
     def test_family_and_class_must_agree(self):
         with pytest.raises(CardError, match="says family 'tractable', but toys:ToyGAN is 'implicit'"):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from genzoo import Card, Family, Recipe
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel
+from genzoo.models import AdversarialModel, DensityModel, EncodingModel
 from genzoo.schema import limits
 
 
@@ -19,7 +19,7 @@ class Config:
     latent_size: int = field(default=12, metadata=limits(1, 64))
 
 
-class Game(ImplicitModel):
+class Game(AdversarialModel):
     """A GAN of two linear maps and a batch norm in each."""
 
     Config = Config

@@ -3,8 +3,9 @@
 import pytest
 import torch
 from torch import nn
+from toys import recipe_of
 
-from genzoo import Recipe
+from genzoo import Adversarial, Recipe
 from genzoo.losses.objectives import OBJECTIVES
 from genzoo.testing import LawError, check_game
 from genzoo.training import Player, players
@@ -18,7 +19,7 @@ CALM = {"optimizer": {"all": "rmsprop"}}
 def test_honest_games_pass_and_change_nothing(kinds, made, objective, held):
     model = made(kinds.game)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    check_game(model, Recipe(objective=objective, **held))
+    check_game(model, recipe_of(objective=objective, **held))
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
 
 
@@ -28,9 +29,9 @@ def planted(kinds, made):
 
     def check(words, play, model=None, **recipe):
         cls = type("Planted", (type(model) if model else kinds.game,), {})
-        players.register(cls, play)
+        players.register(cls, play, options=Adversarial)
         with pytest.raises(LawError, match=words):
-            check_game(made(cls), Recipe(**recipe))
+            check_game(made(cls), recipe_of(**recipe))
 
     return check
 
@@ -49,7 +50,8 @@ def adversaries(model, loss, **more):
 
 def test_fakes_that_are_not_detached_are_seen(planted):
     def play(model, recipe):
-        def loss(images, noise):
+        def loss(batch, noise):
+            images = batch.images
             fake = model._decode(torch.randn(len(images), 12, generator=noise))
             return OBJECTIVES["minimax"].discriminator_loss(
                 model._discriminate(images), model._discriminate(fake)
@@ -62,7 +64,8 @@ def test_fakes_that_are_not_detached_are_seen(planted):
 
 def test_a_penalty_that_is_the_generators_too_is_seen(planted):
     def play(model, recipe):
-        def loss(images, noise):
+        def loss(batch, noise):
+            images = batch.images
             fake = model._decode(torch.randn(len(images), 12, generator=noise))
             # What `between` leaves out: the points of the penalty still hang on G.
             points = (images + fake) / 2
@@ -91,7 +94,7 @@ def test_a_bias_that_is_forgotten_in_clipping_is_seen(planted):
         def clip():
             for parameter in model.discriminator.parameters():
                 if parameter.ndim > 1:
-                    parameter.data.clamp_(-recipe.clip, recipe.clip)
+                    parameter.data.clamp_(-recipe.game.clip, recipe.game.clip)
 
         return adversaries(model, AdversarialGame(model, recipe).discriminator_loss, after_turn=clip)
 
@@ -115,4 +118,4 @@ def test_a_critic_that_compares_images_is_seen(kinds, made):
 
     check_game(made(Comparing), Recipe())
     with pytest.raises(LawError, match=r"depends on its own image alone.*other images of the batch"):
-        check_game(made(Comparing), Recipe(penalty=1.0))
+        check_game(made(Comparing), recipe_of(penalty=1.0))

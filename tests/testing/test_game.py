@@ -45,7 +45,9 @@ def planted(kinds, made):
 
 
 def squares(model):
-    return lambda images, noise: (model.decode(model.into(images.flatten(1))) - images).square().mean()
+    return lambda batch, noise: (
+        (model.decode(model.into(batch.images.flatten(1))) - batch.images).square().mean()
+    )
 
 
 def test_a_game_without_players_is_refused(planted):
@@ -76,16 +78,16 @@ def test_players_that_share_weights_are_refused(planted):
 @pytest.mark.parametrize(
     ("words", "loss"),
     [
-        ("a scalar", lambda model: lambda images, noise: model.into(images.flatten(1))),
+        ("a scalar", lambda model: lambda batch, noise: model.into(batch.images.flatten(1))),
         (
             "finite on black and white noise",
-            lambda model: lambda images, noise: squares(model)(images, noise) * math.nan,
+            lambda model: lambda batch, noise: squares(model)(batch, noise) * math.nan,
         ),
-        ("no gradient at all", lambda model: lambda images, noise: squares(model)(images, noise).detach()),
-        ("a gradient of zero", lambda model: lambda images, noise: squares(model)(images, noise) * 0),
+        ("no gradient at all", lambda model: lambda batch, noise: squares(model)(batch, noise).detach()),
+        ("a gradient of zero", lambda model: lambda batch, noise: squares(model)(batch, noise) * 0),
         (
             "a gradient is finite",
-            lambda model: lambda images, noise: (model.into.weight * 0).square().sum().sqrt(),
+            lambda model: lambda batch, noise: (model.into.weight * 0).square().sum().sqrt(),
         ),
     ],
 )

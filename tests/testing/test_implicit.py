@@ -1,9 +1,38 @@
+"""Laws of a model that can only be sampled, with a z or without."""
+
 import pytest
 import torch
 from torch import nn
 
 from genzoo import Family
-from genzoo.testing import LawError, check_implicit
+from genzoo.data import open_data
+from genzoo.errors import NoDensityError, TrainingError
+from genzoo.evaluation import evaluate_implicit
+from genzoo.models import ImplicitModel, LatentModel
+from genzoo.testing import LawError, check_implicit, check_model
+from genzoo.training import players
+
+
+@pytest.fixture
+def smears(kinds):
+    """A model without z: noise, smeared over the image as often as it is wide."""
+
+    class Smears(ImplicitModel):
+        Config = kinds.config
+
+        def __init__(self, config):
+            super().__init__()
+            self.config = config
+            self.smear = nn.Conv2d(config.image_shape[0], config.image_shape[0], 3, padding=1)
+
+        def _sample(self, draws):
+            x = draws.normal(*self.image_shape)
+            for step in range(self.image_shape[2]):
+                x = torch.tanh(self.smear(x))
+                draws.tell(step + 1, self.image_shape[2])
+            return (x + 1) / 2
+
+    return Smears
 
 
 def test_an_honest_game_passes(kinds, made):
@@ -35,66 +64,21 @@ def test_a_made_up_likelihood_is_refused(kinds, made):
     )
 
 
-def test_a_missing_network_is_refused(kinds, made):
-    planted(
-        kinds.game, made, "a network named discriminator", lambda model: setattr(model, "discriminator", None)
-    )
+def test_a_model_without_z_keeps_every_law_and_is_measured(smears, made, card_of):
+    check_model(card_of(smears, recipe=None))
+    model = made(smears, image_shape=(1, 8, 8))
+    assert not isinstance(model, LatentModel) and model.sample(3, seed=0).shape == (3, 1, 8, 8)
+    with pytest.raises(
+        NoDensityError, match=r"Smears has no likelihood: it defines p.x. only through its samples —"
+    ):
+        model.log_prob(torch.zeros(1, 1, 8, 8))
+    train, test = (open_data("digits", split=split) for split in ("train", "test"))
+    records = evaluate_implicit(model, train, test, 64, 0, subject="smears", metrics=["swd"])
+    assert records and {record.subject for record in records} == {"smears", "train"}
 
 
-def test_shared_weights_are_refused(kinds, made):
-    def share(model):
-        model.discriminator[1].bias = nn.Parameter(torch.zeros(8))
-        model.generator.register_parameter("mine", model.discriminator[1].bias)
+def test_its_game_is_its_author_s(smears, made):
+    from genzoo import Recipe
 
-    planted(kinds.game, made, "share no weights; seen: both have 1.bias", share)
-
-
-def test_more_than_one_number_per_image_is_refused(kinds, made):
-    planted(kinds.game, made, r"the shape \(4, 1\)", _discriminate=lambda self, x: self.discriminator(x))
-
-
-def test_nan_is_refused(kinds, made):
-    planted(
-        kinds.game, made, "NaN", _discriminate=lambda self, x: kinds.game._discriminate(self, x) * torch.nan
-    )
-
-
-def test_batch_statistics_in_evaluation_mode_are_refused(kinds, made):
-    planted(
-        kinds.game,
-        made,
-        "its own image alone",
-        _discriminate=lambda self, x: kinds.game._discriminate(self, x - x.mean(0)),
-    )
-
-
-def test_a_discriminator_without_gradients_is_refused(kinds, made):
-    planted(
-        kinds.game,
-        made,
-        "no gradient at all",
-        _discriminate=lambda self, x: kinds.game._discriminate(self, x).detach(),
-    )
-    planted(
-        kinds.game,
-        made,
-        "a gradient of zero",
-        _discriminate=lambda self, x: kinds.game._discriminate(self, x.round()) + 0 * x.sum(),
-    )
-
-
-def test_probabilities_instead_of_logits_are_refused(kinds, made):
-    planted(
-        kinds.game,
-        made,
-        "logits, not probabilities",
-        _discriminate=lambda self, x: kinds.game._discriminate(self, x).sigmoid(),
-    )
-
-
-def test_running_statistics_that_move_are_refused(kinds, made):
-    def _discriminate(self, x):
-        self.generator[1].running_mean.add_(1e-6)
-        return kinds.game._discriminate(self, x)
-
-    planted(kinds.game, made, "leaves no trace", _discriminate=_discriminate)
+    with pytest.raises(TrainingError, match=r"nobody knows how Smears is trained.*AdversarialModel"):
+        players(made(smears), Recipe())

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genzoo.layers import decoded
-from genzoo.models import DensityModel, EncodingModel, ImplicitModel
+from genzoo.models import AdversarialModel, DensityModel, EncodingModel
 from genzoo.testing import LawError, check_density, check_generative, check_latent
 from genzoo.testing.present import check_present
 
@@ -77,7 +77,7 @@ def test_honest_models_pass(kinds, made):
             return decoded(self.generator, z).unflatten(1, self.image_shape)
 
     for cls in (kinds.game, Folded):
-        assert issubclass(cls, ImplicitModel)
+        assert issubclass(cls, AdversarialModel)
         check_latent(made(cls))
     assert issubclass(kinds.pixels, DensityModel) and issubclass(kinds.coder, EncodingModel)
     check_latent(made(kinds.coder))

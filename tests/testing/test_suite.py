@@ -7,7 +7,7 @@ import genzoo.testing
 from genzoo import registry
 from genzoo.testing import LawError, laws
 
-OF_A_GAME = ["plugin", "card", "samples", "latents", "implicit", "game", "weights"]
+OF_A_GAME = ["plugin", "card", "samples", "latents", "implicit", "adversarial", "game", "weights"]
 
 
 def asked(test):
@@ -62,7 +62,7 @@ def test_one_fault_breaks_the_laws_that_speak_of_it_and_no_others(kinds, plugged
             {"_discriminate": lambda self, x: kinds.game._discriminate(self, x).sigmoid()},
         )
     )
-    assert broken(asked(laws("genzoo-toys"))) == ["implicit"]
+    assert broken(asked(laws("genzoo-toys"))) == ["adversarial"]
 
 
 def test_a_law_that_changes_the_model_leaves_no_trace_in_the_next(kinds, plugged):
@@ -128,9 +128,9 @@ def test_a_class_that_cannot_be_imported_is_a_broken_law_of_its_card(kinds, plug
 
 def test_any_other_error_is_a_broken_law_that_names_the_line(kinds, plugged):
     plugged(type("Broken", (kinds.game,), {"_discriminate": lambda self, x: self.discriminator(x[:, :, :1])}))
-    words = r"asked about its implicit without an error.* RuntimeError: .*test_suite\.py:\d+, in <lambda>"
+    words = r"asked about its adversarial without an error.* RuntimeError: .*test_suite\.py:\d+, in <lambda>"
     with pytest.raises(LawError, match=words) as caught:
-        asked(laws("genzoo-toys"))["mine-implicit"]()
+        asked(laws("genzoo-toys"))["mine-adversarial"]()
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 

@@ -17,7 +17,7 @@ def test_a_model_that_is_only_decoded_passes_without_a_recipe(kinds, card_of):
     check_model(card_of(kinds.coder, recipe=None))
 
 
-@pytest.mark.parametrize("fault", ["card", "sample", "latent", "implicit", "game"])
+@pytest.mark.parametrize("fault", ["card", "sample", "latent", "adversarial", "game"])
 def test_every_kind_of_law_is_asked(kinds, card_of, fault):
     game, facts, members = kinds.game, {}, {}
     if fault == "card":
@@ -26,7 +26,7 @@ def test_every_kind_of_law_is_asked(kinds, card_of, fault):
         members["_sample"] = lambda self, draws: torch.rand(draws.n, *self.image_shape)
     elif fault == "latent":
         members["_decode"] = lambda self, z: game._decode(self, z.detach()).detach()
-    elif fault == "implicit":
+    elif fault == "adversarial":
         members["_discriminate"] = lambda self, x: game._discriminate(self, x).sigmoid()
     else:
         facts["recipe"] = Recipe(rate={"critic": 1e-4})

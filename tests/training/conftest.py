@@ -22,7 +22,7 @@ def start(tmp_path, digits):
     """Give a function that starts (or prepares to resume) a run of a toy game."""
 
     def start(model=None, folder=tmp_path, data=digits, world=None, **recipe):
-        chosen = toys.RECIPE.replace(**recipe)
+        chosen = toys.recipe_of(toys.RECIPE, **recipe)
         folder.mkdir(exist_ok=True)
         return Run(model or toys.gan(), chosen, data, settle(chosen, "cpu"), folder, world or World())
 

@@ -70,7 +70,7 @@ def after_rename(run: Run, step: int) -> None:
 
 
 def train(folder: Path, data, precision: str, resume: bool, murder=None, step: int = 0) -> None:
-    recipe = toys.RECIPE.replace(precision=precision, **HARD)
+    recipe = toys.recipe_of(toys.RECIPE, precision=precision, **HARD)
     run = Run(build(toys.CARDS["toy-gan"], {}, recipe), recipe, data, settle(recipe, "cpu"), folder)
     if resume:
         run.resume()

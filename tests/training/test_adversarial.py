@@ -7,15 +7,16 @@ import copy
 import pytest
 import torch
 import toys
-from toys import ToyConfig, ToyGAN, UniformGAN
+from toys import ToyConfig, ToyGAN, UniformGAN, recipe_of
 
 from genzoo import Recipe
 from genzoo.errors import TrainingError
 from genzoo.losses.minimax import generator_non_saturating
 from genzoo.losses.objectives import OBJECTIVES
 from genzoo.noise import generator
-from genzoo.training import adversarial
-from genzoo.training.adversarial import AdversarialGame, burst_turns, estimate_statistics
+from genzoo.training import Batch, adversarial
+from genzoo.training.adversarial import AdversarialGame, burst_turns, drawn, estimate_statistics
+from genzoo.training.augment import color, cutout
 from genzoo.training.feed import Feed
 from genzoo.training.players import players
 
@@ -60,7 +61,7 @@ class TestTurns:
         mover, other = run.players[mover], run.players[other]
         run.model.zero_grad(set_to_none=True)
         mine, theirs = weights(mover.module), weights(other.module)
-        run._turn(mover, 0, IMAGES)
+        run._turn(mover, 0, Batch(IMAGES))
         assert equal(other.module, theirs)
         assert all(p.grad is None for p in other.module.parameters())
         assert not equal(mover.module, mine)
@@ -69,7 +70,7 @@ class TestTurns:
     def test_k_turns_are_k_updates_on_k_batches(self, start, monkeypatch):
         run = start(turns={"discriminator": 3, "generator": 2})
         given = []
-        monkeypatch.setattr(Feed, "__call__", lambda feed, number: given.append(number) or IMAGES)
+        monkeypatch.setattr(Feed, "__call__", lambda feed, number: given.append(number) or Batch(IMAGES))
         for _ in range(2):
             run.play_round()
         steps = {p.name: {int(s["step"]) for s in run.optimisers[p.name].state.values()} for p in run.players}
@@ -85,28 +86,28 @@ class TestTurns:
 
 class TestFakes:
     def game(self, net, **recipe):
-        return AdversarialGame(net, Recipe(**recipe))
+        return AdversarialGame(net, recipe_of(**recipe))
 
     def test_the_last_fakes_of_d_are_handed_on_once(self, spied):
         game = self.game(spied)
-        game.discriminator_loss(IMAGES, noise(0))
-        game.discriminator_loss(IMAGES, noise(1))
-        game.generator_loss(IMAGES, noise(2))
+        game.discriminator_loss(Batch(IMAGES), noise(0))
+        game.discriminator_loss(Batch(IMAGES), noise(1))
+        game.generator_loss(Batch(IMAGES), noise(2))
         assert len(spied.drawn) == 2  # not drawn again
         assert torch.equal(spied.seen[4], spied.seen[3])
         assert not torch.equal(spied.seen[3], spied.seen[1])
-        game.generator_loss(IMAGES, noise(3))
+        game.generator_loss(Batch(IMAGES), noise(3))
         assert len(spied.drawn) == 3  # a second turn of G draws its own
         assert not torch.equal(spied.seen[5], spied.seen[4])
 
     def test_without_handed_on_fakes_g_draws_its_own(self, spied):
-        self.game(spied).generator_loss(IMAGES, noise())
+        self.game(spied).generator_loss(Batch(IMAGES), noise())
         assert spied.drawn[0].shape == (16, 4)
 
     def test_another_batch_size_draws_anew(self, spied):
         game = self.game(spied)
-        game.discriminator_loss(IMAGES, noise(0))
-        game.generator_loss(IMAGES[:5], noise(1))
+        game.discriminator_loss(Batch(IMAGES), noise(0))
+        game.generator_loss(Batch(IMAGES[:5]), noise(1))
         assert [len(z) for z in spied.drawn] == [16, 5]
 
     def test_the_gradient_through_handed_on_fakes_is_that_of_the_moved_discriminator(self, start):
@@ -115,7 +116,7 @@ class TestFakes:
         run = start(model=toys.gan(dropout=0.0))
         d, g = run.players
         before = copy.deepcopy(run.model)
-        run._turn(d, 0, IMAGES)
+        run._turn(d, 0, Batch(IMAGES))
         reference = copy.deepcopy(run.model)
         key = (run.recipe.seed, d.name, 0, 0, 0)
         for parameter, old in zip(
@@ -126,24 +127,24 @@ class TestFakes:
         reference.generator.zero_grad()
         generator_non_saturating(reference._discriminate(reference._decode(z))).backward()
         expected = {name: p.grad for name, p in reference.generator.named_parameters()}
-        run._turn(g, 0, IMAGES)
+        run._turn(g, 0, Batch(IMAGES))
         for name, parameter in run.model.generator.named_parameters():
             torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-4, atol=1e-7)
 
     def test_priors(self):
         normal = AdversarialGame(toys.gan(), Recipe())
         uniform = AdversarialGame(UniformGAN(ToyConfig()), Recipe())
-        drawn = {}
+        latents = {}
         for name, game in (("normal", normal), ("uniform", uniform)):
-            game.model._decode = lambda z, name=name: drawn.setdefault(name, z)
-            game._fake(2000, noise())
-        assert drawn["normal"].abs().max() > 2.5
-        assert drawn["uniform"].abs().max() <= 1 and abs(drawn["uniform"].var() - 1 / 3) < 0.02
+            game.model._decode = lambda z, name=name: latents.setdefault(name, z)
+            drawn(game.model, 2000, noise())
+        assert latents["normal"].abs().max() > 2.5
+        assert latents["uniform"].abs().max() <= 1 and abs(latents["uniform"].var() - 1 / 3) < 0.02
 
 
 class TestLosses:
     def test_real_and_fake_are_separate_batches(self, spied):
-        AdversarialGame(spied, Recipe()).discriminator_loss(IMAGES, noise())
+        AdversarialGame(spied, Recipe()).discriminator_loss(Batch(IMAGES), noise())
         assert [len(batch) for batch in spied.seen] == [16, 16]
         assert torch.equal(spied.seen[0], IMAGES)
 
@@ -155,18 +156,18 @@ class TestLosses:
             return images * 0 + 0.25 * len(passed)
 
         monkeypatch.setattr(adversarial, "augment", mark)
-        game = AdversarialGame(spied, Recipe(augment=("color", "cutout")))
-        game.discriminator_loss(IMAGES, noise(0))
-        game.generator_loss(IMAGES, noise(1))
-        policy = ("color", "cutout")
+        game = AdversarialGame(spied, recipe_of(augment=("color", "cutout")))
+        game.discriminator_loss(Batch(IMAGES), noise(0))
+        game.generator_loss(Batch(IMAGES), noise(1))
+        policy = [color, cutout]
         # real, fake for D, fake for G
         assert passed == [(16, policy, False), (16, policy, False), (16, policy, True)]
         assert [batch.unique().item() for batch in spied.seen] == [0.25, 0.5, 0.75]  # D sees nothing else
 
     def test_the_two_halves_are_augmented_differently(self, spied):
         """One draw for both would let D compare images by their shift."""
-        AdversarialGame(spied, Recipe(augment=("cutout",))).discriminator_loss(
-            torch.ones(16, 1, 8, 8), noise()
+        AdversarialGame(spied, recipe_of(augment=("cutout",))).discriminator_loss(
+            Batch(torch.ones(16, 1, 8, 8)), noise()
         )
         real, fake = ((batch == 0.5).flatten(1) for batch in spied.seen)
         assert not torch.equal(real, fake)
@@ -176,15 +177,15 @@ class TestLosses:
         """Each player minimises its loss of the recipe's objective, on numbers that no sigmoid has
         touched."""
         net = toys.gan(norm=False).eval()
-        game = AdversarialGame(net, Recipe(objective=name))
+        game = AdversarialGame(net, recipe_of(objective=name))
         with torch.no_grad():
             real = net._discriminate(IMAGES)
             fake = net._discriminate(net._decode(torch.randn(16, 4, generator=noise(1))))
         torch.testing.assert_close(
-            game.generator_loss(IMAGES, noise(1)).detach(), OBJECTIVES[name].generator_loss(fake)
+            game.generator_loss(Batch(IMAGES), noise(1)).detach(), OBJECTIVES[name].generator_loss(fake)
         )
         torch.testing.assert_close(
-            game.discriminator_loss(IMAGES, noise(1)).detach(),
+            game.discriminator_loss(Batch(IMAGES), noise(1)).detach(),
             OBJECTIVES[name].discriminator_loss(real, fake),
         )
 
@@ -200,8 +201,8 @@ class TestLosses:
         with torch.autocast("cpu", torch.bfloat16):
             game = AdversarialGame(toys.gan(), Recipe())
             assert (
-                game.discriminator_loss(IMAGES, noise(0)).dtype
-                == game.generator_loss(IMAGES, noise(1)).dtype
+                game.discriminator_loss(Batch(IMAGES), noise(0)).dtype
+                == game.generator_loss(Batch(IMAGES), noise(1)).dtype
                 == torch.float32
             )
 
@@ -225,7 +226,9 @@ class LinearGAN(ToyGAN):
 
 class TestPenalty:
     def loss(self, net, penalty, seed=0, **recipe):
-        return AdversarialGame(net, Recipe(penalty=penalty, **recipe)).discriminator_loss(IMAGES, noise(seed))
+        return AdversarialGame(net, recipe_of(penalty=penalty, **recipe)).discriminator_loss(
+            Batch(IMAGES), noise(seed)
+        )
 
     @pytest.mark.parametrize(("steepness", "expected"), [(1.0, 0.0), (3.0, 40.0), (0.0, 10.0)])
     def test_ten_times_the_squared_distance_of_the_slope_from_1(self, steepness, expected):
@@ -257,7 +260,7 @@ class TestPenalty:
         run = start(model=toys.gan(norm=False), objective="wasserstein", penalty=10.0)
         d, g = run.players
         mine, theirs = weights(d.module), weights(g.module)
-        run._turn(d, 0, IMAGES)
+        run._turn(d, 0, Batch(IMAGES))
         assert not equal(d.module, mine) and equal(g.module, theirs)
         assert all(p.grad is None for p in g.module.parameters())
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from genzoo.errors import ArgumentError
-from genzoo.recipe import Recipe
+from genzoo.games import Adversarial
 from genzoo.schema import parse
 from genzoo.training.augment import (
     TRANSFORMS,
@@ -63,7 +63,7 @@ class TestAll:
         assert torch.isfinite(x.grad).all() and x.grad.abs().sum() > 0
 
     def test_the_recipe_knows_it(self, name):
-        assert parse(Recipe, {"augment": (name,)}, "recipe").augment == (name,)
+        assert parse(Adversarial, {"augment": (name,)}, "recipe").augment == (name,)
 
 
 class TestPolicy:
@@ -76,11 +76,11 @@ class TestPolicy:
     def test_in_the_order_of_the_policy(self):
         x = pictures()
         first = noise(5)
-        assert torch.equal(augment(x, ("cutout", "color"), noise(5)), color(cutout(x, first), first))
+        assert torch.equal(augment(x, (cutout, color), noise(5)), color(cutout(x, first), first))
 
     def test_unknown_names_are_refused_by_the_recipe(self):
         with pytest.raises(ArgumentError, match="did you mean 'cutout'"):
-            parse(Recipe, {"augment": ("cutuot",)}, "recipe")
+            parse(Adversarial, {"augment": ("cutuot",)}, "recipe")
 
 
 class TestColor:

@@ -71,7 +71,7 @@ def test_the_finished_model_is_a_settled_copy(game):
 def test_without_averages_the_weights_themselves_are_finished(game):
     net, playing = game
     settled = []
-    watching = [Player(name=p.name, module=p.module, loss=p.loss, settle=settled.append) for p in playing]
+    watching = [Player(name=p.name, module=p.module, loss=p.loss, finish=settled.append) for p in playing]
     finished = Averages(watching, 0.0).finished(net, watching)
     assert settled == [finished, finished]
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in finished.state_dict().items())

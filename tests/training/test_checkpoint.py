@@ -284,7 +284,7 @@ ODD += [[], {}, [[]], {"a": 1}, ["a"], {"": [0.5]}]
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, digits):
     """Give the bytes of a checkpoint of step three of six."""
-    recipe = toys.RECIPE.replace(**HARD)
+    recipe = toys.recipe_of(toys.RECIPE, **HARD)
     run = loop.Run(toys.gan(), recipe, digits, settle(recipe, "cpu"), tmp_path_factory.mktemp("whole"))
     play(run, lambda losses: None, lambda: None, lambda: run.step == 3)
     return run.checkpoint.read_bytes()

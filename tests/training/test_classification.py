@@ -10,7 +10,7 @@ from genzoo.data import Images, batch_indices
 from genzoo.errors import ArgumentError, DataError
 from genzoo.noise import generator
 from genzoo.testing import check_game
-from genzoo.training import players
+from genzoo.training import Batch, players
 from genzoo.training.feed import Feed
 from genzoo.training.parallel import World
 from genzoo.training.settings import settle
@@ -18,7 +18,7 @@ from genzoo.training.settings import settle
 
 def feed(data, world=None):
     recipe = class_toys.RECIPE.replace(batch=32)
-    return Feed(data, recipe, world or World(), settle(recipe, "cpu"))
+    return Feed(data, recipe, world or World(), settle(recipe, "cpu"), {"labels"})
 
 
 def test_labels_are_those_of_the_images(digits):
@@ -27,25 +27,26 @@ def test_labels_are_those_of_the_images(digits):
         pixels=np.repeat(np.arange(200, dtype=np.uint8), 64).reshape(200, 1, 8, 8), labels=np.arange(200)
     )
     for number in (0, 5, 6, 7):  # the epoch ends within batch 6
-        images, labels = feed(marked)(number), feed(marked).labels(number)
+        batch = feed(marked)(number)
+        images, labels = batch.images, batch.labels
         assert labels.dtype == torch.int64 and torch.equal((images[:, 0, 0, 0] * 255).round().long(), labels)
     assert torch.equal(
-        feed(digits).labels(3),
+        feed(digits)(3).labels,
         torch.from_numpy(digits.labels[batch_indices(len(digits), 32, 3, 0)].astype(np.int64)),
     )
-    assert feed(digits.replace(labels=None)).labels(0) is None
+    assert feed(digits.replace(labels=None))(0).labels is None
 
 
 def test_ranks_share_the_labels_as_they_share_the_images(digits):
-    parts = [feed(digits, World(rank, 4)).labels(5) for rank in range(4)]
-    assert torch.equal(torch.cat(parts), feed(digits).labels(5))
+    parts = [feed(digits, World(rank, 4))(5).labels for rank in range(4)]
+    assert torch.equal(torch.cat(parts), feed(digits)(5).labels)
 
 
 def test_the_loss_is_the_cross_entropy():
     model, x, labels = class_toys.net(), torch.rand(5, 1, 8, 8), torch.arange(5)
     (player,) = players(model, class_toys.RECIPE)
     assert (player.name, player.classes, player.average) == ("model", 10, True)
-    found = player.loss(x, generator(0), labels)
+    found = player.loss(Batch(x, labels), generator(0))
     torch.testing.assert_close(found, cross_entropy(model.head(model.net(x)), labels))
     torch.testing.assert_close(found, -model.log_probs(x)[range(5), labels].mean())
 

@@ -45,17 +45,20 @@ def strangers_players(model: Stranger, recipe):
     def rebuilt(images):
         return model._decode(model._encode(images))
 
-    def judged(images, noise):
+    def judged(batch, noise):
+        images = batch.images
         return (softplus(-model.critic(images)) + softplus(model.critic(rebuilt(images).detach()))).mean()
 
     return [
         Player(
-            name="encoder", module=model.down, loss=lambda images, noise: mse_loss(rebuilt(images), images)
+            name="encoder",
+            module=model.down,
+            loss=lambda batch, noise: mse_loss(rebuilt(batch.images), batch.images),
         ),
         Player(
             name="decoder",
             module=model.up,
-            loss=lambda images, noise: softplus(-model.critic(rebuilt(images))).mean(),
+            loss=lambda batch, noise: softplus(-model.critic(rebuilt(batch.images))).mean(),
             average=True,
         ),
         Player(name="critic", module=model.critic, loss=judged),
@@ -260,7 +263,7 @@ class TestHealthy:
     def test_a_critics_curve_that_falls_and_then_stays(self, tmp_path, monkeypatch):
         monkeypatch.setattr(doctor, "PATIENCE", 10)
         critic = Player(
-            name="critic", module=nn.Linear(1, 1), loss=lambda images, noise: images, distance=True
+            name="critic", module=nn.Linear(1, 1), loss=lambda batch, noise: batch.images, distance=True
         )
         looking = Doctor([critic], Averages([critic], 0.0), tmp_path, True)
         for step in range(1, 400):
@@ -271,7 +274,7 @@ class TestHealthy:
 
     def test_the_curve_goes_on_after_a_resumption(self, tmp_path):
         critic = Player(
-            name="critic", module=nn.Linear(1, 1), loss=lambda images, noise: images, distance=True
+            name="critic", module=nn.Linear(1, 1), loss=lambda batch, noise: batch.images, distance=True
         )
         first, second = (Doctor([critic], Averages([critic], 0.0), tmp_path, True) for _ in range(2))
         for step in range(1, PATIENCE + 1):

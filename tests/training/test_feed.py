@@ -12,9 +12,15 @@ from genzoo.training.parallel import World
 from genzoo.training.settings import settle
 
 
+class _Fed(Feed):
+    def __call__(self, number):
+        return super().__call__(number).images
+
+
 def feed(digits, world=None, **changes):
+    """The images of each batch."""
     recipe = toys.RECIPE.replace(**{"batch": 32, **changes})
-    return Feed(digits, recipe, world or World(), settle(recipe, "cpu"))
+    return _Fed(digits, recipe, world or World(), settle(recipe, "cpu"))
 
 
 def test_a_batch_is_a_function_of_seed_and_number(digits):

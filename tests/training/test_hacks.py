@@ -10,13 +10,13 @@ from genzoo_dcgan.dcgan import DCGAN, DCGANConfig
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import SGD, Adam
-from toys import ToyGAN, UniformGAN
+from toys import ToyGAN, UniformGAN, recipe_of
 
-from genzoo import Recipe
+from genzoo import Adversarial, Recipe
 from genzoo.errors import ArgumentError, DataError, TrainingError
 from genzoo.explore.interpolation import path
 from genzoo.noise import generator
-from genzoo.training import replay
+from genzoo.training import Batch, replay
 from genzoo.training.adversarial import AdversarialGame
 from genzoo.training.checkpoint import read
 from genzoo.training.loop import play
@@ -73,7 +73,7 @@ class TestAlways:
     def test_4_real_and_fake_are_batches_of_their_own(self):
         net = toys.gan().train()
         seen = seen_by(net)
-        AdversarialGame(net, Recipe()).discriminator_loss(IMAGES, noise())
+        AdversarialGame(net, Recipe()).discriminator_loss(Batch(IMAGES), noise())
         assert len(seen) == 2 and torch.equal(seen[0], IMAGES) and not torch.equal(seen[1], IMAGES)
 
     def test_5_no_pooling_and_leaky_relu_in_d(self):
@@ -97,16 +97,21 @@ class TestLabels:
     @pytest.mark.parametrize("recipe", [{"soft_labels": 0.3}, {"flipped_labels": 0.5}])
     def test_6_they_teach_d_and_not_g(self, recipe):
         net = toys.gan().eval()
-        plain, hacked = (AdversarialGame(net, Recipe(**more)) for more in ({}, recipe))
+        plain, hacked = (AdversarialGame(net, recipe_of(**more)) for more in ({}, recipe))
         assert (
-            abs(plain.discriminator_loss(IMAGES, noise(0)) - hacked.discriminator_loss(IMAGES, noise(0)))
+            abs(
+                plain.discriminator_loss(Batch(IMAGES), noise(0))
+                - hacked.discriminator_loss(Batch(IMAGES), noise(0))
+            )
             > 1e-4
         )
-        assert torch.equal(plain.generator_loss(IMAGES, noise(1)), hacked.generator_loss(IMAGES, noise(1)))
+        assert torch.equal(
+            plain.generator_loss(Batch(IMAGES), noise(1)), hacked.generator_loss(Batch(IMAGES), noise(1))
+        )
 
     @pytest.mark.parametrize("key", ["soft_labels", "flipped_labels"])
     def test_a_critic_has_no_labels(self, key):
-        recipe = Recipe(objective="wasserstein", clip=0.01, optimizer={"all": "rmsprop"}, **{key: 0.2})
+        recipe = recipe_of(objective="wasserstein", clip=0.01, optimizer={"all": "rmsprop"}, **{key: 0.2})
         with pytest.raises(
             TrainingError,
             match=f"{key}=0.2 makes no sense with objective=wasserstein: its critic has no labels",
@@ -114,13 +119,13 @@ class TestLabels:
             players(toys.gan(), recipe)
         assert f"{key}=0" in caught.value.hint
         for objective in ("minimax", "lsgan", "hinge"):
-            check_recipe(toys.gan(), Recipe(objective=objective, **{key: 0.2}))
+            check_recipe(toys.gan(), recipe_of(objective=objective, **{key: 0.2}))
 
     def test_15_minibatch_discrimination_does_not_go_with_the_penalty(self):
         with pytest.raises(
             TrainingError, match="with minibatch discrimination it depends on the others"
         ) as caught:
-            check_recipe(dcgan(minibatch=3, discriminator_norm="none"), Recipe(penalty=10.0))
+            check_recipe(dcgan(minibatch=3, discriminator_norm="none"), recipe_of(penalty=10.0))
         assert "minibatch=0" in caught.value.hint
 
 
@@ -139,18 +144,20 @@ class TestOptimisers:
 
 class TestInstanceNoise:
     def test_13_it_falls_linearly_to_none(self):
-        recipe = Recipe(steps=10, instance_noise=0.2)
-        assert [recipe.noise(step) for step in (0, 5, 9, 10, 11)] == pytest.approx([0.2, 0.1, 0.02, 0.0, 0.0])
-        assert Recipe().noise(0) == 0
+        game = Adversarial(instance_noise=0.2)
+        assert [game.noise(step, 10) for step in (0, 5, 9, 10, 11)] == pytest.approx(
+            [0.2, 0.1, 0.02, 0.0, 0.0]
+        )
+        assert Adversarial().noise(0, 10) == 0
 
     @pytest.mark.parametrize(("step", "deviation"), [(0, 0.4), (5, 0.2)])
     def test_all_that_d_sees_is_noisy(self, step, deviation):
         net = toys.gan().train()
         seen = seen_by(net)
-        game = AdversarialGame(net, Recipe(steps=10, instance_noise=0.4))
+        game = AdversarialGame(net, recipe_of(steps=10, instance_noise=0.4))
         game.begin(step)
-        game.discriminator_loss(IMAGES, noise(0))
-        game.generator_loss(IMAGES, noise(1))
+        game.discriminator_loss(Batch(IMAGES), noise(0))
+        game.generator_loss(Batch(IMAGES), noise(1))
         real, fake, again = (
             shown - clean for shown, clean in zip(seen, (IMAGES, *2 * [game.shown[1]]), strict=True)
         )
@@ -174,11 +181,11 @@ class TestReplay:
     def test_8_d_is_shown_old_fakes_and_g_its_own(self):
         net = toys.gan().train()
         seen = seen_by(net)
-        game = AdversarialGame(net, Recipe(batch=16, replay=0.5))
+        game = AdversarialGame(net, recipe_of(batch=16, replay=0.5))
         game.pool.images.fill_(255)
         game.pool.filled.fill_(len(game.pool.images))
-        game.discriminator_loss(IMAGES, noise(0))
-        game.generator_loss(IMAGES, noise(1))
+        game.discriminator_loss(Batch(IMAGES), noise(0))
+        game.generator_loss(Batch(IMAGES), noise(1))
         white = [(shown == 1).all((1, 2, 3)).sum().item() for shown in seen]
         assert white == [0, 8, 0]
         assert torch.equal(seen[2], game.shown[1])  # handed on whole
@@ -221,11 +228,15 @@ class TestClasses:
     def test_its_loss_reaches_d_and_not_g(self):
         net = toys.gan().eval()
         labels = torch.arange(16) % 10
-        plain, told = AdversarialGame(net, Recipe()), AdversarialGame(net, Recipe(labels=10))
-        more = told.discriminator_loss(IMAGES, noise(0), labels) - plain.discriminator_loss(IMAGES, noise(0))
+        plain, told = AdversarialGame(net, Recipe()), AdversarialGame(net, recipe_of(labels=10))
+        more = told.discriminator_loss(Batch(IMAGES, labels), noise(0)) - plain.discriminator_loss(
+            Batch(IMAGES), noise(0)
+        )
         assert more.item() == pytest.approx(torch.tensor(10.0).log().item(), abs=0.5)  # nothing learned yet
         assert torch.autograd.grad(more, net.discriminator[0].weight)[0].abs().max() > 0
-        assert torch.equal(told.generator_loss(IMAGES, noise(1)), plain.generator_loss(IMAGES, noise(1)))
+        assert torch.equal(
+            told.generator_loss(Batch(IMAGES), noise(1)), plain.generator_loss(Batch(IMAGES), noise(1))
+        )
 
     def test_the_classifier_is_ds_player_and_no_part_of_the_model(self, start):
         run = start(labels=10, steps=2)
@@ -309,7 +320,7 @@ class TestResumed:
         ],
     )
     def test_each_decides_the_bits(self, change):
-        assert fingerprint(Recipe(**change)) != fingerprint(Recipe())
+        assert fingerprint(recipe_of(**change)) != fingerprint(Recipe())
 
 
 def test_17_batch_statistics_are_estimated_as_images_are_drawn():

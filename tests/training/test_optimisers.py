@@ -17,7 +17,7 @@ ROOT_MEAN_SQUARE = 0.2  # of an update of Adam's, and so of Muon's, over the rat
 
 
 def player(module, name="critic"):
-    return Player(name=name, module=module, loss=lambda images, noise: images.sum())
+    return Player(name=name, module=module, loss=lambda batch, noise: batch.images.sum())
 
 
 def change(weight, gradient, steps=1):

@@ -11,11 +11,12 @@ import pytest
 import torch
 import toys
 from torch import nn
+from toys import recipe_of
 
 from genzoo import Recipe, create
 from genzoo.errors import TrainingError
 from genzoo.noise import mix
-from genzoo.training import Player, players
+from genzoo.training import Batch, Player, players
 from genzoo.training.loop import Run
 from genzoo.training.outcome import describe_run
 from genzoo.training.parallel import World
@@ -74,11 +75,12 @@ def recorder(graphs):
     player = Player(name="model", module=module, loss=lambda *_: weight.sum(), recordable=True)
     settings = dataclasses.replace(settle(Recipe(), "cpu"), cuda_graphs=True)
 
-    def gradients(player, noise, images, labels=None):
+    def gradients(player, noise, batch):
         loss = torch.zeros(())
 
         def work():
-            weight.grad = images * torch.rand(3, generator=noise) + (0 if labels is None else labels)
+            told = 0 if batch.labels is None else batch.labels
+            weight.grad = batch.images * torch.rand(3, generator=noise) + told
             loss.fill_(weight.grad.sum())
 
         Graph.recording.work = work
@@ -93,10 +95,10 @@ class TestWhatIsRecorded:
             net = create(name, image_shape=shape)
             assert all(
                 player.recordable
-                for player in players(net, Recipe(penalty=0, instance_noise=0.1, soft_labels=0.1))
+                for player in players(net, recipe_of(penalty=0, instance_noise=0.1, soft_labels=0.1))
             )
-            assert not any(player.recordable for player in players(net, Recipe(replay=0.5)))
-            assert not any(player.recordable for player in players(net, Recipe(turns={"generator": 2})))
+            assert not any(player.recordable for player in players(net, recipe_of(replay=0.5)))
+            assert not any(player.recordable for player in players(net, recipe_of(turns={"generator": 2})))
 
     def test_a_stranger_s_only_if_it_says_so(self):
         assert not any(player.recordable for player in players(toys.gan(), toys.RECIPE))
@@ -123,14 +125,14 @@ class TestPlayingBack:
             machine.begin_round()
             assert machine.plays(player) == (round_ > WARM)
             if machine.plays(player):
-                machine.play(player, round_, torch.ones(3))
+                machine.play(player, round_, Batch(torch.ones(3)))
         assert [graph.plays for graph in graphs] == [3]
 
     def test_a_turn_is_played_with_its_own_images_labels_and_noise(self, recorder, graphs):
         machine, player, weight = recorder
         for seed in (5, 6, 5):
             images, labels = torch.arange(3.0) + seed, torch.tensor([1.0, 0.0, seed])
-            loss = machine.play(player, seed, images, labels)
+            loss = machine.play(player, seed, Batch(images, labels))
             expected = images * torch.rand(3, generator=torch.Generator().manual_seed(seed)) + labels
             assert torch.equal(weight.grad, expected) and loss == expected.sum()
             assert graphs[0].noise.initial_seed() == seed
@@ -151,7 +153,7 @@ class TestPlayingBack:
         with pytest.raises(
             TrainingError, match="the model cannot be recorded as a CUDA graph: operation not permitted"
         ) as caught:
-            machine.play(player, 0, torch.ones(3))
+            machine.play(player, 0, Batch(torch.ones(3)))
         assert "cuda_graphs=off" in str(caught.value) and "more" not in caught.value.message
 
     def test_the_loop_seeds_the_noise_of_a_recorded_turn_as_it_seeds_that_of_any(self, start, monkeypatch):
@@ -223,7 +225,9 @@ def test_on_a_gpu_a_recorded_run_is_the_run_that_it_replaces(case, digits, tmp_p
     name, config, settings = CASES[case]
     ends = []
     for graphs in ("auto", "off"):
-        recipe = Recipe(data="digits", steps=12, batch=16, precision="fp32", cuda_graphs=graphs, **settings)
+        recipe = recipe_of(
+            data="digits", steps=12, batch=16, precision="fp32", cuda_graphs=graphs, **settings
+        )
         torch.manual_seed(0)
         run = Run(
             create(name, image_shape=(1, 8, 8), **config),

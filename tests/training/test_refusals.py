@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import toys
+from toys import recipe_of
 
-from genzoo import Recipe
 from genzoo.errors import TrainingError
 from genzoo.losses.objectives import OBJECTIVES
 from genzoo.training.players import players
@@ -16,7 +16,7 @@ CALM = {"betas": (0.0, 0.9)}
 
 def refused(norm=True, **recipe):
     with pytest.raises(TrainingError) as caught:
-        check_recipe(toys.gan(norm=norm), Recipe(**recipe))
+        check_recipe(toys.gan(norm=norm), recipe_of(**recipe))
     return caught.value
 
 
@@ -57,7 +57,7 @@ class TestRefused:
         with pytest.raises(TrainingError, match="needs a critic of bounded slope"):
             start(objective="wasserstein")
         with pytest.raises(TrainingError, match="does not go with momentum"):
-            players(toys.gan(), Recipe(clip=0.01))
+            players(toys.gan(), recipe_of(clip=0.01))
 
 
 class TestAllowed:
@@ -72,13 +72,13 @@ class TestAllowed:
         ],
     )
     def test_any_objective_with_a_held_discriminator(self, objective, norm, recipe):
-        check_recipe(toys.gan(norm=norm), Recipe(objective=objective, **recipe))
+        check_recipe(toys.gan(norm=norm), recipe_of(objective=objective, **recipe))
 
     @pytest.mark.parametrize("objective", [name for name, one in OBJECTIVES.items() if one.bounded])
     def test_any_bounded_objective_with_any_nets(self, objective):
-        check_recipe(toys.gan(), Recipe(objective=objective))
+        check_recipe(toys.gan(), recipe_of(objective=objective))
 
     def test_batch_norm_in_the_generator(self):
         net = toys.gan()
         net.discriminator = toys.gan(norm=False).discriminator
-        check_recipe(net, Recipe(penalty=10.0))
+        check_recipe(net, recipe_of(penalty=10.0))

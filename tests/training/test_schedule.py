@@ -14,7 +14,8 @@ def test_a_player_is_told_the_round_before_each_turn(start, monkeypatch):
     told, shown = [], []
 
     def one_player(model, recipe):
-        def loss(images, noise):
+        def loss(batch, noise):
+            images = batch.images
             shown.append(told[-1])
             return model.logits.square().sum() + images.mean() * 0
 

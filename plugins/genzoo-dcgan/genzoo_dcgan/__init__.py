@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genzoo import Card, Family, Recipe, hookimpl
+from genzoo import Adversarial, Card, Family, Recipe, hookimpl
 
 genzoo_api = 2  # the plugin interface that this package was made for
 
@@ -37,9 +37,9 @@ _BEDROOMS = Recipe(
     rate={"generator": 2e-4, "discriminator": 4e-4},
     betas=(0.5, 0.999),
     flip=True,
-    augment=("color", "translation", "cutout"),
     ema=0.999,
     storage="float16",
+    game=Adversarial(augment=("color", "translation", "cutout")),
 )
 
 _GPU = "NVIDIA H200, shared by ten runs"

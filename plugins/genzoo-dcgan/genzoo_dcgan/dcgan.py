@@ -26,7 +26,7 @@ from genzoo.layers import (
     StridedConvTranspose2d,
     decoded,
 )
-from genzoo.models import ImplicitModel
+from genzoo.models import AdversarialModel
 from genzoo.schema import limits
 
 SMALLEST_BASE = 3  # the generator starts from a map of at least 3 × 3 positions
@@ -102,7 +102,7 @@ def channels(width: int, count: int) -> list[int]:
     return [width * min(2**i, WIDEST) for i in range(count)]
 
 
-class ConvolutionalGAN(ImplicitModel):
+class ConvolutionalGAN(AdversarialModel):
     """What every GAN with these nets shares: G: z (N, latent_size) → images, D: images → numbers. z is
     Gaussian.
 

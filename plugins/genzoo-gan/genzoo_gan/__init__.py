@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genzoo import Card, Family, Recipe, hookimpl
+from genzoo import Adversarial, Card, Family, Recipe, hookimpl
 
 genzoo_api = 2  # the plugin interface that this package was made for
 
@@ -30,10 +30,10 @@ _MNIST = Recipe(
     batch=2048,
     rate={"all": 1e-3},
     betas=(0.5, 0.999),
-    instance_noise=0.5,
     cooldown=0.5,
     ema=0.9998,
     storage="float16",
+    game=Adversarial(instance_noise=0.5),
 )
 
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from genzoo.models import ImplicitModel
+from genzoo.models import AdversarialModel
 from genzoo.schema import limits
 
 SPREAD = math.sqrt(3)  # z ~ U(-√3, √3) has variance 1; the zoo's uniform prior is U(-1, 1)
@@ -43,7 +43,7 @@ class GANConfig:
     dropout: bool = True
 
 
-class GAN(ImplicitModel):
+class GAN(AdversarialModel):
     """G: z (N, latent_size) → images; D: images → logits. z is uniform."""
 
     Config = GANConfig

@@ -10,10 +10,10 @@ from genzoo_gan import genzoo_cards
 from genzoo_gan.gan import GAN, GANConfig, Maxout
 from torch import nn
 
-from genzoo import Family, Recipe
+from genzoo import Adversarial, Family, Recipe
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.losses.objectives import OBJECTIVES
-from genzoo.training import players
+from genzoo.training import Batch, players
 from genzoo.training.refusals import check_recipe
 
 CARDS = {card.name: card for card in genzoo_cards()}
@@ -142,11 +142,13 @@ class TestGame:
     def test_any_objective(self, objective):
         """No batch norm, so the penalty goes with these nets; dropout does not keep an image from having a
         slope."""
-        recipe = Recipe(objective=objective, penalty=10.0 if objective == "wasserstein" else 0.0)
+        recipe = Recipe(
+            game=Adversarial(objective=objective, penalty=10.0 if objective == "wasserstein" else 0.0)
+        )
         check_recipe(tiny(), recipe)
         x = torch.rand(8, 1, 4, 6)
         for player in players(tiny().train(), recipe):
-            assert torch.isfinite(player.loss(x, torch.Generator().manual_seed(0)))
+            assert torch.isfinite(player.loss(Batch(x), torch.Generator().manual_seed(0)))
 
     def test_cards_are_what_they_say(self):
         assert {name: card.family for name, card in CARDS.items()} == dict.fromkeys(

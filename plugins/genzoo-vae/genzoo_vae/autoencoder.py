@@ -19,7 +19,7 @@ from genzoo.losses.likelihood import dimensions
 from genzoo.losses.reconstruction import squared_error
 from genzoo.models import EncodingModel
 from genzoo.schema import limits
-from genzoo.training import Player, players
+from genzoo.training import Batch, Player, players
 from genzoo_vae.nets import Crop, Enlarge, base_of
 
 LAYERS = 4
@@ -77,7 +77,8 @@ def autoencoder_players(model: Autoencoder, recipe: Recipe) -> Sequence[Player]:
     over pixels.
     """
 
-    def loss(images: Tensor, noise: torch.Generator) -> Tensor:
+    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
+        images = batch.images
         return squared_error(images, model._decode(model._encode(images)).float()).mean()
 
     return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True)]

@@ -21,7 +21,7 @@ from genzoo.losses.likelihood import dimensions
 from genzoo.models import EncodingModel, ImportanceModel, Posterior
 from genzoo.noise import Draws, generator, mix
 from genzoo.schema import limits
-from genzoo.training import Player, players, warmth
+from genzoo.training import Batch, Player, players, warmth
 from genzoo_vae import nets
 from genzoo_vae.likelihoods import KINDS, Likelihood
 
@@ -208,8 +208,8 @@ def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
         config = model.config
         stage = warmth(step, config.warmup), config.k if step >= config.k_from else 1
 
-    def loss(images: Tensor, noise: torch.Generator) -> Tensor:
-        value, divergence = model.objective(images, noise, *stage)
+    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
+        value, divergence = model.objective(batch.images, noise, *stage)
         collapse.look(divergence)
         return -value
 

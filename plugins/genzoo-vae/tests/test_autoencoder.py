@@ -14,7 +14,7 @@ from genzoo.models import EncodingModel, GenerativeModel
 from genzoo.noise import Draws, generator
 from genzoo.recipe import Recipe
 from genzoo.testing import check_model
-from genzoo.training import players
+from genzoo.training import Batch, players
 
 CARD = next(card for card in genzoo_vae.genzoo_cards() if card.name == "autoencoder")
 SHAPES = [(1, 1, 1), (3, 5, 37), (1, 28, 28), (3, 32, 32), (2, 16, 48)]
@@ -104,14 +104,14 @@ class TestTraining:
         model, x = tiny(), Draws(1, 0, 5).uniform(1, 8, 8).float()
         (player,) = players(model, Recipe())
         expected = ((model.decode(model.encode(x)) - x) ** 2).sum() / 5
-        torch.testing.assert_close(player.loss(x, generator(0)), expected, check_stride=False)
+        torch.testing.assert_close(player.loss(Batch(x), generator(0)), expected, check_stride=False)
 
     def test_it_learns(self):
         model, x = tiny(), Draws(1, 0, 4).uniform(1, 8, 8).round().float()
         (player,) = players(model, Recipe())
-        adam, first = torch.optim.Adam(model.parameters(), 0.02), player.loss(x, generator(0)).item()
+        adam, first = torch.optim.Adam(model.parameters(), 0.02), player.loss(Batch(x), generator(0)).item()
         for _ in range(100):
             adam.zero_grad()
-            player.loss(x, generator(0)).backward()
+            player.loss(Batch(x), generator(0)).backward()
             adam.step()
-        assert player.loss(x, generator(0)).item() < 0.7 * first
+        assert player.loss(Batch(x), generator(0)).item() < 0.7 * first

@@ -18,7 +18,7 @@ from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.record import comparable
 from genzoo.testing.density import every_image
-from genzoo.training import players
+from genzoo.training import Batch, players
 
 CARDS = {card.name: card for card in genzoo_vae.genzoo_cards()}
 
@@ -124,7 +124,7 @@ class TestObjective:
         (player,) = players(model, Recipe())
         for step in (0, 1, 4, 5, 6, 99):
             player.before_turn(step)
-            player.loss(x, generator(step))
+            player.loss(Batch(x), generator(step))
         assert asked == [(0, 1), (0.25, 1), (1, 1), (1, 1), (1, 3), (1, 3)]
 
     def test_one_draw_of_a_model_with_k_is_the_elbo(self, tiny, pictures):
@@ -169,7 +169,7 @@ class TestTraining:
         model, x = tiny(), pictures((1, 2, 3))
         (player,) = players(model, Recipe())
         assert player.name == "model" and player.average
-        assert player.loss(x, generator(0)) == -model.objective(x, generator(0))[0]
+        assert player.loss(Batch(x), generator(0)) == -model.objective(x, generator(0))[0]
 
     def test_it_learns(self, tiny):
         """Four pixels that are always equal cost log 2 nats, not 4 log 2."""
@@ -179,7 +179,7 @@ class TestTraining:
         adam = torch.optim.Adam(model.parameters(), 0.02)
         for step in range(300):
             adam.zero_grad()
-            player.loss(x, generator(step)).backward()
+            player.loss(Batch(x), generator(step)).backward()
             adam.step()
         assert -1.5 < float(model.log_prob(x).mean()) < -math.log(2) + 0.01
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from genzoo import Card, Family, Recipe, hookimpl
+from genzoo import Adversarial, Card, Family, Recipe, hookimpl
 
 genzoo_api = 2  # the plugin interface that this package was made for
 
@@ -21,9 +21,7 @@ _WGAN = Recipe(
     rate={"all": 5e-5},
     optimizer={"all": "rmsprop"},
     turns={"discriminator": 5},
-    objective="wasserstein",
-    clip=0.01,
-    bursts=True,
+    game=Adversarial(objective="wasserstein", clip=0.01, bursts=True),
 )
 
 # Algorithm 1 of the WGAN-GP paper.
@@ -35,8 +33,7 @@ _WGAN_GP = Recipe(
     rate={"all": 1e-4},
     betas=(0.0, 0.9),
     turns={"discriminator": 5},
-    objective="wasserstein",
-    penalty=10.0,
+    game=Adversarial(objective="wasserstein", penalty=10.0),
 )
 
 _RESNET = _WGAN_GP.replace(
@@ -46,13 +43,8 @@ _RESNET = _WGAN_GP.replace(
 # The bedrooms have the nets of dcgan-bedrooms (but for the critic's norm under the penalty), its images, its
 # augmentation and its averages: what differs is the game.
 _NETS: dict[str, Any] = {"image_shape": (3, 64, 64), "width": 40, "discriminator_width": 32}
-_SHARED: dict[str, Any] = {
-    "data": "bedrooms",
-    "flip": True,
-    "augment": ("color", "translation", "cutout"),
-    "ema": 0.999,
-    "storage": "float16",
-}
+_AUGMENT = ("color", "translation", "cutout")
+_SHARED: dict[str, Any] = {"data": "bedrooms", "flip": True, "ema": 0.999, "storage": "float16"}
 _GPU = "NVIDIA H200, shared by ten runs"
 # Four times the paper's rate, since the rounds are few.
 _BEDROOMS = _WGAN.replace(
@@ -65,7 +57,7 @@ _BEDROOMS = _WGAN.replace(
     ),
     steps=18_000,
     rate={"all": 2e-4},
-    bursts=False,
+    game=Adversarial(objective="wasserstein", clip=0.01, augment=_AUGMENT),
     **_SHARED,
 )
 # One critic turn a round at three times G's rate (Heusel et al. 2017, "two time-scale update rule") instead
@@ -81,6 +73,7 @@ _GP_BEDROOMS = _WGAN_GP.replace(
     steps=32_000,
     turns={},
     rate={"generator": 2e-4, "discriminator": 6e-4},
+    game=Adversarial(objective="wasserstein", penalty=10.0, augment=_AUGMENT),
     **_SHARED,
 )
 

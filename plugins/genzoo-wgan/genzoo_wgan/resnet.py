@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
 from genzoo.layers import StridedConv2d, StridedConvTranspose2d
-from genzoo.models import ImplicitModel
+from genzoo.models import AdversarialModel
 from genzoo.schema import limits
 
 Norm = Callable[[int], nn.Module]
@@ -43,7 +43,7 @@ class ResNetWGANGPConfig:
     discriminator_width: int | None = field(default=None, metadata=limits(1, 512))
 
 
-class ResNetWGANGP(ImplicitModel):
+class ResNetWGANGP(AdversarialModel):
     """G: z (N, latent_size) → images; the critic: images → numbers. z is Gaussian."""
 
     Config = ResNetWGANGPConfig

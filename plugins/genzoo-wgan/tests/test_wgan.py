@@ -4,6 +4,7 @@ pair."""
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -15,10 +16,10 @@ from genzoo_wgan.wgan import WGAN
 from genzoo_wgan.wgan_gp import WGANGP, WGANGPConfig
 from torch import nn
 
-from genzoo import Family, Recipe
+from genzoo import Adversarial, Family, Recipe
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, TrainingError
-from genzoo.training import players
+from genzoo.training import Batch, players
 from genzoo.training.loop import Run
 from genzoo.training.refusals import check_recipe
 from genzoo.training.settings import settle
@@ -52,7 +53,10 @@ def start(tmp_path):
     """Give a function that starts the run of a card on the embedded digits, at a tiny size."""
 
     def start(name, **recipe):
-        chosen = CARDS[name].recipe.replace(data="digits", batch=8, precision="fp32", augment=(), **recipe)
+        base = CARDS[name].recipe
+        own = {key: recipe.pop(key) for key in {f.name for f in fields(Adversarial)} & set(recipe)}
+        game = replace(base.game, **{"augment": (), **own})
+        chosen = base.replace(data="digits", batch=8, precision="fp32", game=game, **recipe)
         return Run(
             tiny(name).train(), chosen, open_data("digits", held_out=0), settle(chosen, "cpu"), tmp_path
         )
@@ -71,27 +75,27 @@ class TestCards:
     def test_its_recipe_goes_with_its_nets(self, name):
         """Nothing that is known to fail is on offer."""
         check_recipe(tiny(name), CARDS[name].recipe)
-        assert CARDS[name].recipe.objective == "wasserstein"
-        assert (CARDS[name].recipe.penalty > 0) is ("gp" in name) and (CARDS[name].recipe.clip > 0) is (
-            "gp" not in name
-        )
+        assert CARDS[name].recipe.game.objective == "wasserstein"
+        assert (CARDS[name].recipe.game.penalty > 0) is ("gp" in name) and (
+            CARDS[name].recipe.game.clip > 0
+        ) is ("gp" not in name)
 
     def test_the_papers_algorithms(self):
         wgan, gp = CARDS["wgan"].recipe, CARDS["wgan-gp"].recipe
-        assert (wgan.clip, wgan.rate_of("generator"), wgan.optimizer_of("discriminator"), wgan.batch) == (
-            0.01,
-            5e-5,
-            "rmsprop",
-            64,
-        )
-        assert (gp.penalty, gp.rate_of("generator"), gp.optimizer_of("discriminator"), gp.betas) == (
+        assert (
+            wgan.game.clip,
+            wgan.rate_of("generator"),
+            wgan.optimizer_of("discriminator"),
+            wgan.batch,
+        ) == (0.01, 5e-5, "rmsprop", 64)
+        assert (gp.game.penalty, gp.rate_of("generator"), gp.optimizer_of("discriminator"), gp.betas) == (
             10.0,
             1e-4,
             "adam",
             (0.0, 0.9),
         )
         assert wgan.turns == gp.turns == {"discriminator": 5}
-        assert wgan.bursts and not gp.bursts
+        assert wgan.game.bursts and not gp.game.bursts
 
     @pytest.mark.parametrize("name", ["wgan-bedrooms", "wgan-gp-bedrooms"])
     def test_bedrooms_are_comparable_with_those_of_dcgan(self, name):
@@ -106,8 +110,9 @@ class TestCards:
         assert [word for word in layers.split() if word.split("(")[0] in same] == [
             word for word in str(theirs.discriminator).split() if word.split("(")[0] in same
         ]
-        for key in ("data", "flip", "augment", "ema", "storage", "batch"):
+        for key in ("data", "flip", "ema", "storage", "batch"):
             assert getattr(card.recipe, key) == getattr(other.recipe, key), key
+        assert card.recipe.game.augment == other.recipe.game.augment
 
     @pytest.mark.parametrize("name", ["wgan-bedrooms", "wgan-gp-bedrooms"])
     def test_bedrooms_fit_into_8_megabytes(self, name):
@@ -274,5 +279,5 @@ class TestGames:
     @pytest.mark.parametrize("objective", ["minimax", "non-saturating", "lsgan", "hinge"])
     def test_the_nets_play_other_games(self, objective):
         x = torch.rand(4, 1, 8, 8)
-        for player in players(tiny("wgan").train(), Recipe(objective=objective)):
-            assert torch.isfinite(player.loss(x, torch.Generator().manual_seed(0)))
+        for player in players(tiny("wgan").train(), Recipe(game=Adversarial(objective=objective))):
+            assert torch.isfinite(player.loss(Batch(x), torch.Generator().manual_seed(0)))

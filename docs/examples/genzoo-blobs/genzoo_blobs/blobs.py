@@ -5,7 +5,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from genzoo.models import ImplicitModel
+from genzoo.models import AdversarialModel
 from genzoo.schema import limits
 
 
@@ -18,7 +18,7 @@ class BlobsConfig:
     width: int = field(default=128, metadata=limits(1, 4096))
 
 
-class Blobs(ImplicitModel):
+class Blobs(AdversarialModel):
     """x = G(z) with z ~ N(0, I): it can be sampled, and has no likelihood."""
 
     Config = BlobsConfig

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from genzoo import Recipe
 from genzoo.models import EncodingModel
 from genzoo.schema import limits
-from genzoo.training import Player, players
+from genzoo.training import Batch, Player, players
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class LinearCodes(EncodingModel):
 def play(model: LinearCodes, recipe: Recipe) -> Sequence[Player]:
     """Return the one player, which minimises the squared error of reconstructions."""
 
-    def loss(images: Tensor, noise: torch.Generator) -> Tensor:
-        return (model._decode(model._encode(images)) - images).square().mean()
+    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
+        return (model._decode(model._encode(batch.images)) - batch.images).square().mean()
 
     return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True)]

@@ -2,6 +2,7 @@
 loaded."""
 
 from genzoo import Card, Family, Recipe, hookimpl
+from genzoo_vaegan.options import VAEGANOptions
 
 genzoo_api = 2  # the plugin interface that this package was made for
 
@@ -15,7 +16,14 @@ def genzoo_cards() -> list[Card]:
             family=Family.IMPLICIT,
             model="genzoo_vaegan.vaegan:VAEGAN",
             config={"image_shape": (1, 8, 8)},
-            recipe=Recipe(data="digits", steps=4_000, batch=64, rate={"all": 3e-4}, betas=(0.5, 0.999)),
+            recipe=Recipe(
+                data="digits",
+                steps=4_000,
+                batch=64,
+                rate={"all": 3e-4},
+                betas=(0.5, 0.999),
+                game=VAEGANOptions(),
+            ),
             summary="A VAE whose decoder is the generator of a GAN: three players",
             paper="Larsen et al. 2016, arXiv:1512.09300",
         )

@@ -10,20 +10,19 @@ from torch.nn.functional import softplus
 
 from genzoo import Recipe
 from genzoo.losses.elbo import kl, reparametrise
-from genzoo.models import EncodingModel, ImplicitModel, Posterior
+from genzoo.models import AdversarialModel, EncodingModel, Posterior
 from genzoo.schema import limits
-from genzoo.training import Player, players
+from genzoo.training import Batch, Player, players
+from genzoo_vaegan.options import VAEGANOptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class VAEGANConfig:
-    """What the model is built from, and how its game is weighed."""
+    """What the model is built from."""
 
     image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 64))
     latent_size: int = field(default=16, metadata=limits(1, 1024))
     width: int = field(default=128, metadata=limits(1, 4096))
-    # what a good reconstruction counts for the generator
-    gamma: float = field(default=0.1, metadata=limits(0, 1000))
 
 
 class Discriminator(nn.Module):
@@ -45,7 +44,7 @@ class Discriminator(nn.Module):
         return logits.flatten()
 
 
-class VAEGAN(ImplicitModel, EncodingModel):
+class VAEGAN(AdversarialModel, EncodingModel):
     """x = G(z) with z ~ N(0, I), and an encoder q(z|x). Pixels have no likelihood here, so p(x) cannot be
     asked for."""
 
@@ -80,27 +79,27 @@ class VAEGAN(ImplicitModel, EncodingModel):
 class Game:
     """The three losses of algorithm 1; the generator minimises -log D, as in every GAN that learns."""
 
-    def __init__(self, model: VAEGAN) -> None:
-        self.model = model
+    def __init__(self, model: VAEGAN, options: VAEGANOptions) -> None:
+        self.model, self.options = model, options
 
-    def encoder_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def encoder_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return L_prior + L_llike: what z costs, and how far the reconstruction is from the image in the
         eyes of D."""
-        mean, log_var, rebuilt, _ = self._draw(images, noise)
-        return kl(mean, log_var).mean() + self._likeness(images, rebuilt)
+        mean, log_var, rebuilt, _ = self._draw(batch.images, noise)
+        return kl(mean, log_var).mean() + self._likeness(batch.images, rebuilt)
 
-    def generator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def generator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return γ L_llike, and what D says of reconstructions and of images drawn from the prior."""
-        *_, rebuilt, drawn = self._draw(images, noise)
+        *_, rebuilt, drawn = self._draw(batch.images, noise)
         fooled = softplus(-self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
-        return float(self.model.config.gamma) * self._likeness(images, rebuilt) + fooled
+        return self.options.gamma * self._likeness(batch.images, rebuilt) + fooled
 
-    def discriminator_loss(self, images: Tensor, noise: torch.Generator) -> Tensor:
+    def discriminator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
         """Return -L_GAN: real images against reconstructions and images drawn from the prior."""
         with torch.no_grad():
-            *_, rebuilt, drawn = self._draw(images, noise)
+            *_, rebuilt, drawn = self._draw(batch.images, noise)
         caught = softplus(self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
-        return softplus(-self.model._discriminate(images)).mean() + caught
+        return softplus(-self.model._discriminate(batch.images)).mean() + caught
 
     def _draw(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         mean, log_var = self.model._encode(images)
@@ -117,10 +116,10 @@ class Game:
         return 0.5 * (features(images) - features(rebuilt)).square().sum(1).mean()
 
 
-@players.register
+@players.register(options=VAEGANOptions)
 def play(model: VAEGAN, recipe: Recipe) -> Sequence[Player]:
     """Return the three players in the order in which they move; all see the same images in a round."""
-    game = Game(model)
+    game = Game(model, recipe.options(VAEGANOptions))
     return [
         Player(
             name="discriminator",

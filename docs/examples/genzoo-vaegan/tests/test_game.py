@@ -5,7 +5,7 @@ import torch
 import genzoo
 from genzoo import Recipe
 from genzoo.noise import generator
-from genzoo.training import players
+from genzoo.training import Batch, players
 
 NAMES = ["discriminator", "encoder", "generator"]
 
@@ -16,7 +16,7 @@ def test_there_are_three_players_and_each_learns_by_itself():
     for player, name in zip(players(model, Recipe()), NAMES, strict=True):
         assert player.name == name and player.module is getattr(model, name)
         model.zero_grad()
-        player.loss(images, generator(0)).backward(inputs=list(player.module.parameters()))
+        player.loss(Batch(images), generator(0)).backward(inputs=list(player.module.parameters()))
         moved = [part for part in NAMES if any(p.grad is not None for p in getattr(model, part).parameters())]
         assert moved == [name]
 

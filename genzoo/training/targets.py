@@ -1,4 +1,4 @@
-"""Soft and noisy labels (hack 6): what D is taught an image to be, 1 for real and 0 for a fake, when it is
+"""Soft and noisy targets (hack 6): what D is taught an image to be, 1 for real and 0 for a fake, when it is
 not quite so.
 """
 
@@ -13,13 +13,13 @@ from genzoo.losses.objectives import Objective
 
 
 @dataclass(frozen=True)
-class Labels:
-    """How D's labels are drawn; G's are not touched.
+class Targets:
+    """How D's targets are drawn; G's are not touched.
 
     Attributes:
-        soft: s > 0: labels of real images from 1 - s to 1 + 2s/3 and of fakes from 0 to s, evenly; 0.3 gives
+        soft: s > 0: targets of real images from 1 - s to 1 + 2s/3 and of fakes from 0 to s, evenly; 0.3 gives
             ganhacks' 0.7-1.2 and 0-0.3.
-        flipped: the share of images, chosen at random, that are given a label of the other kind.
+        flipped: the share of images, chosen at random, that are given a target of the other kind.
     """
 
     soft: float = 0.0
@@ -32,12 +32,12 @@ class Labels:
         return self._paid(objective, real, True, noise) + self._paid(objective, fake, False, noise)
 
     def draw(self, n: int, real: bool, noise: torch.Generator) -> Tensor:
-        """Return the labels (n,) of `n` real images or fakes; the source of `noise` says on which device."""
+        """Return the targets (n,) of `n` real images or fakes; the source of `noise` says on which device."""
         u = torch.rand(2, n, generator=noise, device=noise.device)
         of_real, of_fake = 1 - self.soft + 5 / 3 * self.soft * u[0], self.soft * u[0]
         mine, other = (of_real, of_fake) if real else (of_fake, of_real)
         return torch.where(u[1] < self.flipped, other, mine)
 
     def _paid(self, objective: Objective, logits: Tensor, real: bool, noise: torch.Generator) -> Tensor:
-        label = self.draw(len(logits), real, noise)
-        return (label * objective.real(logits) + (1 - label) * objective.fake(logits)).mean()
+        target = self.draw(len(logits), real, noise)
+        return (target * objective.real(logits) + (1 - target) * objective.fake(logits)).mean()

@@ -1,0 +1,95 @@
+"""What a game, its recipe, its data and its processes must agree on before the first round."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from genzoo.data import Images
+from genzoo.errors import ArgumentError, DataError, TrainingError, suggest
+from genzoo.models import Model
+from genzoo.recipe import Recipe
+from genzoo.training.parallel import World
+from genzoo.training.players import Player
+
+
+def check_fit(model: Model, recipe: Recipe, data: Images, world: World, game: Sequence[Player]) -> None:
+    """Raise where the players of `game` do not go with the rest of their run.
+
+    Raises:
+        ArgumentError: the recipe names another player, the labels do not fit, or what a player remembers
+            cannot be kept.
+        TrainingError: an averaged player is no part of the model.
+        DataError: the data lack what a player needs.
+    """
+    _check_names(recipe, game)
+    _check_parts(model, game)
+    _check_memories(world, game)
+    for player in game:
+        check_needs(data, player)
+
+
+def check_needs(data: Images, player: Player) -> None:
+    """Raise where `data` lack what `player` needs to see.
+
+    Raises:
+        DataError: they have no labels.
+        ArgumentError: their labels are not those of `player.classes` classes.
+    """
+    if "labels" not in player.needs:
+        return
+    if data.labels is None:
+        why = (
+            data.facts.get("labels")
+            or "mnist, cifar10 and digits have; of a folder, one subfolder per class gives them"
+        )
+        raise DataError(f"{data.name} has no labels, and the player {player.name!r} learns from them", why)
+    low, high = int(data.labels.min()), int(data.labels.max())
+    if not 0 <= low <= high < player.classes:
+        raise ArgumentError(
+            f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have "
+            f"0 to {player.classes - 1}",
+            _way_to_labels(low, high, player.classes),
+        )
+
+
+def _way_to_labels(low: int, high: int, classes: int) -> str:
+    if low < 0:
+        return (
+            "numpy.unique(labels, return_inverse=True)[1] numbers them from 0; images without a class have "
+            "to be left out"
+        )
+    if low and high - low < classes:
+        return f"count them from 0: labels - {low}"
+    return f"--set classes={high + 1}, or labels={high + 1} of a GAN"
+
+
+def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
+    names = [player.name for player in game]
+    for table, given in (("rate", recipe.rate), ("optimizer", recipe.optimizer), ("turns", recipe.turns)):
+        for name in given:
+            if name not in names and not (table != "turns" and name == "all"):
+                raise ArgumentError(
+                    f"{table}.{name}: this game has no player {name!r}{suggest(name, names)}",
+                    f"its players: {', '.join(names)}",
+                )
+
+
+def _check_memories(world: World, game: Sequence[Player]) -> None:
+    """Raise where several processes would each remember something of their own: one writes the checkpoint,
+    and knows but its own.
+    """
+    for player in game:
+        if player.memory is not None and world.size > 1:
+            raise ArgumentError(
+                f"what the {player.name} remembers cannot be kept for {world.size} processes",
+                "train in one, or leave out replay",
+            )
+
+
+def _check_parts(model: Model, game: Sequence[Player]) -> None:
+    for player in game:
+        if player.average and player.module not in set(model.modules()):
+            raise TrainingError(
+                f"the module of the player {player.name!r} is no part of {type(model).__name__}",
+                "set it as an attribute in the model's __init__",
+            )

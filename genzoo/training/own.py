@@ -1,0 +1,57 @@
+"""What a recipe may name: the built-in ones by their names, anybody's own as `"package.module:name"`."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from genzoo.errors import ArgumentError, safe_repr
+from genzoo.recipe import Recipe
+from genzoo.schema import is_reference
+
+T = TypeVar("T")
+
+
+def find(name: str, known: Mapping[str, T], what: str) -> T:
+    """Return what `name` stands for: one of `known`, or the object that it names.
+
+    Raises:
+        ArgumentError: it cannot be imported, or is no `what`.
+    """
+    return known[name] if name in known else _imported(name, what)
+
+
+def _imported(name: str, what: str) -> Any:
+    module, _, attribute = name.partition(":")
+    hint = f"name {what} as package.module:name, of a package that is installed"
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except Exception as error:
+        raise ArgumentError(
+            f"{safe_repr(name)} cannot be imported: {type(error).__name__}: {error}", hint
+        ) from error
+    if not callable(found) and not dataclasses.is_dataclass(found):
+        raise ArgumentError(f"{safe_repr(name)} is no {what}, but {safe_repr(found)}", hint)
+    return found
+
+
+def check_own(recipe: Recipe) -> None:
+    """Import whatever `recipe` names of anybody's own, so that a wrong name is told before anything else.
+
+    Raises:
+        ArgumentError: one cannot be imported.
+    """
+    for holder in (recipe, recipe.game):
+        for field in () if holder is None else dataclasses.fields(holder):
+            if field.metadata.get("own"):
+                for name in _names(getattr(holder, field.name)):
+                    if is_reference(name):
+                        _imported(name, field.name)
+
+
+def _names(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return [value] if isinstance(value, str) else list(value)

@@ -1,0 +1,35 @@
+"""What a stranger's package may bring to the adversarial game, named in recipes as `own_parts:name`."""
+
+import torch
+
+from genzoo.losses.objectives import Objective
+
+# the relativistic cost of "how much less real than 1", as plain squares
+SQUARES = Objective(
+    real=lambda x: (x - 1) ** 2, fake=lambda x: (x + 1) ** 2, generator=lambda x: (x - 1) ** 2
+)
+MARK: list[str] = []
+
+
+def at_real(critic, real, fake, share):
+    """The penalty R1: half the squared slope at real images (Mescheder et al. 2018)."""
+    MARK.append("penalty")
+    points = real.detach().requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
+    return slope.flatten(1).square().sum(1).mean() / 2
+
+
+def darken(images, noise):
+    """A transform: each image times a number from 0.5 to 1."""
+    MARK.append("transform")
+    return images * (0.5 + torch.rand(len(images), 1, 1, 1, generator=noise) / 2)
+
+
+def adamw(parameters, lr):
+    """An optimiser."""
+    return torch.optim.AdamW(parameters, lr=lr)
+
+
+def no_optimiser(parameters, lr):
+    """None."""
+    return []
