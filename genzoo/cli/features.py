@@ -24,11 +24,12 @@ LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
 @command("features")
 @name_argument
 @data_option
+@click.option("-n", "n", type=click.IntRange(min=1), help="Images per split, a fixed subset. Default: all.")
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), help="Images of each split, a fixed choice. By default all."
-)
-@click.option(
-    "-o", "--out", type=click.Path(), help="The .npz or .safetensors to write. By default NAME-features.npz."
+    "-o",
+    "--out",
+    type=click.Path(),
+    help="The .npz or .safetensors file to write. Default: NAME-features.npz.",
 )
 @click.option(
     "--probe",
@@ -46,10 +47,10 @@ def features_command(
     as_json: bool,
     device: str | None,
 ) -> None:
-    """What a model has learned to see, as an array.
+    """Write the features that a model has learned to a file.
 
-    Codes of an encoder, means of q(z|x), or the hidden layers of a discriminator. The file holds features (N,
-    F) float32, held_out (N,) bool, and labels (N,) int64 where the data have them.
+    The features are the codes of an encoder, the means of q(z|x), or the hidden layers of a discriminator.
+    The file holds features (N, F) float32, held_out (N,) bool, and labels (N,) int64 if the data have them.
     """
     card, _ = find(name)
     path = check_array_file(out) if out is not None else _free_file(card)
@@ -65,8 +66,8 @@ def features_command(
         rows = [features(model, side, progress) for side in sides]
     if probe and rows[0].numel() > LONG:
         note(
-            f"fitting a linear classifier to {len(rows[0]):,} x {rows[0].shape[1]:,} features, which "
-            "takes a while"
+            f"fitting a linear classifier to {len(rows[0]):,} x {rows[0].shape[1]:,} features; "
+            "this takes a while"
         )
     records = [_probed(card, kind, sides, rows)] if probe else []
     arrays = _arrays(sides, rows)
@@ -83,7 +84,7 @@ def features_command(
         say_json({**about, "labels": "labels" in arrays, "records": [record.as_dict() for record in records]})
     for record in [] if as_json else records:
         say(safe_text(record, 1000))
-    guess = f"; always saying the commonest label is right for {_commonest(sides):.3g}" if probe else ""
+    guess = f"; always predicting the most common label has accuracy {_commonest(sides):.3g}" if probe else ""
     which = f"{count:,} x {size:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
     note(safe_text(f"{path}: {which}{', with labels' if 'labels' in arrays else ''}{guess}", 1000))
 
@@ -123,9 +124,10 @@ def _some(images: Any, n: int | None) -> Any:
 def _check_labels(sides: list[Any]) -> None:
     if any(side.labels is None for side in sides):
         why = (
-            sides[0].facts.get("labels") or "digits, mnist, fashion-mnist and cifar10 have; leave out --probe"
+            sides[0].facts.get("labels")
+            or "digits, mnist, fashion-mnist and cifar10 have labels; or leave out --probe"
         )
-        raise DataError(f"{sides[0].name} has no labels to probe for", why)
+        raise DataError(f"{sides[0].name} has no labels for --probe", why)
 
 
 def _arrays(sides: list[Any], rows: list[Any]) -> dict[str, Any]:

@@ -19,19 +19,19 @@ _FILE = click.Path(exists=True, dir_okay=False)
 @command("interpolate")
 @name_argument
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), help=f"How many walks, one in each row.  [default: {WALKS}]"
+    "-n", "n", type=click.IntRange(min=1), help=f"Number of walks, one per row.  [default: {WALKS}]"
 )
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
     default=9,
     show_default=True,
-    help="Images of a walk, both ends among them.",
+    help="Images per walk, including both ends.",
 )
 @click.option(
-    "--from", "first", type=_FILE, help="Walk from this image to that of --to, for models with an encoder."
+    "--from", "first", type=_FILE, help="Walk from this image to the one of --to (needs an encoder)."
 )
-@click.option("--to", "last", type=_FILE, help="The image at the other end.")
+@click.option("--to", "last", type=_FILE, help="Image at the other end of the walk.")
 @seed_option
 @out_option("interpolation")
 @device_option
@@ -45,19 +45,19 @@ def interpolate_command(
     out: str | None,
     device: str | None,
 ) -> None:
-    """What lies between two images: walks between latent vectors.
+    """Interpolate between latent vectors.
 
-    Round the sphere where the prior is Gaussian, straight where it is uniform. Between two images of your
-    own, these stand at the ends of the row, outside their reconstructions.
+    The walk is spherical if the prior is Gaussian and straight if it is uniform. With --from and --to, your
+    two images are shown at the ends of the row, next to their reconstructions.
     """
     card, _ = find(name)
     if (first is None) != (last is None):
         raise click.UsageError(
-            "--from and --to go together: the two ends of a walk", click.get_current_context()
+            "--from and --to must be given together: the two ends of a walk", click.get_current_context()
         )
     if first is not None and (n is not None or seed is not None):
         raise click.UsageError(
-            "--from and --to are the one walk: leave out -n and --seed", click.get_current_context()
+            "--from and --to define the only walk: leave out -n and --seed", click.get_current_context()
         )
     walks = n if n is not None else WALKS
     check_grid(walks * steps)

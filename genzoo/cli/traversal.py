@@ -19,22 +19,22 @@ from genzoo.errors import safe_text
     multiple=True,
     callback=read_numbers,
     metavar="J[,J]...",
-    help="The latents that vary, counted from 0, one in each row. By default the first ten.",
+    help="Latents to vary, counted from 0, one per row. Default: the first ten.",
 )
 @click.option(
     "--span",
     type=float,
-    help="How far to go from 0 to either side. By default to the 5 % and 95 % quantiles of the prior.",
+    help="Range on either side of 0. Default: to the 5 % and 95 % quantiles of the prior.",
 )
-@click.option("-n", "n", type=click.IntRange(min=2), default=9, show_default=True, help="Images in a row.")
+@click.option("-n", "n", type=click.IntRange(min=2), default=9, show_default=True, help="Images per row.")
 @click.option(
-    "--starts", type=click.IntRange(min=1), default=1, show_default=True, help="How many points of departure."
+    "--starts", type=click.IntRange(min=1), default=1, show_default=True, help="Number of starting points."
 )
 @click.option(
     "--from",
     "image",
     type=click.Path(exists=True, dir_okay=False),
-    help="Depart from the code of this image (needs an encoder).",
+    help="Start from the code of this image (needs an encoder).",
 )
 @seed_option
 @out_option("traverse")
@@ -50,12 +50,12 @@ def traverse_command(
     out: str | None,
     device: str | None,
 ) -> None:
-    """What each latent stands for: it varies, the others stay."""
+    """Vary one latent at a time and keep the others fixed."""
     card, _ = find(name)
     check_samples(card)
     if image is not None and (seed is not None or starts != 1):
         raise click.UsageError(
-            "--from is the one point of departure: leave out --seed and --starts", click.get_current_context()
+            "--from is the only starting point: leave out --seed and --starts", click.get_current_context()
         )
     check_grid(n * starts * max(1, len(dimensions)))
     path = target(out, card, "traverse")
@@ -84,4 +84,4 @@ def traverse_command(
         else f"{several(starts, 'point')} of the prior, seed {start}"
     )
     which = f"latent{'s' * (len(rows) > 1)} {', '.join(map(str, rows))}"
-    note(safe_text(f"{path}: {which} of {card.name}, {ends} in {n} steps, departing from {whence}", 1000))
+    note(safe_text(f"{path}: {which} of {card.name}, {ends} in {n} steps, starting from {whence}", 1000))
