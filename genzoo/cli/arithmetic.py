@@ -29,7 +29,7 @@ MOST = 100  # images whose codes make a concept, unasked
 FEWEST = 3  # images of a concept, the FEWEST of genzoo.explore.concepts, which would bring torch
 _SEED = re.compile(r"(\d{1,19})(?::(\d{1,9}))?", re.ASCII)
 _OF_SEEDS = (
-    "images by seed: SEED, or SEED:NUMBER for one image of `genzoo sample --seed SEED`, counted from 0"
+    "hand-picked images: SEED, or SEED:NUMBER for one image of `genzoo sample --seed SEED`, counted from 0"
 )
 
 
@@ -68,7 +68,7 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
     help="Add images by label or attributes: 7, or Smiling,not-Male. Repeatable.",
 )
 @click.option(
-    "--minus", multiple=True, metavar="CONCEPT", help="Subtract images, chosen likewise. Repeatable."
+    "--minus", multiple=True, metavar="CONCEPT", help="Subtract images chosen in the same way. Repeatable."
 )
 @click.option(
     "--plus-seeds",
@@ -82,7 +82,7 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
     multiple=True,
     callback=read_seeds,
     metavar="SEED,SEED,SEED...",
-    help="Subtract images, chosen likewise. Repeatable.",
+    help="Subtract images chosen in the same way. Repeatable.",
 )
 @click.option(
     "-n",

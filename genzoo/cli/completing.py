@@ -73,7 +73,7 @@ def complete_command(
     as_json: bool,
     device: str | None,
 ) -> None:
-    """Complete held-out images from a part of each.
+    """Fill in the missing part of held-out images.
 
     Each row shows the kept part, the completions and the original image. The log-probabilities of the drawn
     pixels are printed in nats.
@@ -148,7 +148,7 @@ def tell(done: Completions, as_json: bool) -> None:
         say_json([_facts(done, row) for row in range(len(done.images))])
         return
     given = "given the kept pixels" if done.conditional else "each pixel given all earlier ones"
-    note(f"log p of the drawn pixels in nats, {given}; last column: of the original pixels")
+    note(f"log p of the drawn pixels in nats, {given}; last column: the original image")
     header = ["ROW", *(str(number + 1) for number in range(done.drawn.shape[1])), "ORIGINAL"]
     say_table(
         header,

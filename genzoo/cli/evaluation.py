@@ -104,8 +104,8 @@ def check_metrics(names: Sequence[str]) -> None:
     "--binarise",
     type=click.Choice(("threshold", "draw")),
     help=(
-        "Make grey images black and white: white from level 128, or one draw per pixel with its level as "
-        "the probability."
+        "Make grey images black and white. threshold: white from level 128; draw: one draw per pixel, with "
+        "its level as the probability of white."
     ),
 )
 @click.option(

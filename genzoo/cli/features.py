@@ -125,7 +125,7 @@ def _check_labels(sides: list[Any]) -> None:
     if any(side.labels is None for side in sides):
         why = (
             sides[0].facts.get("labels")
-            or "digits, mnist, fashion-mnist and cifar10 have labels; or leave out --probe"
+            or "labelled: digits, mnist, fashion-mnist, cifar10; or leave out --probe"
         )
         raise DataError(f"{sides[0].name} has no labels for --probe", why)
 

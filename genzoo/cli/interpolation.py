@@ -29,9 +29,9 @@ _FILE = click.Path(exists=True, dir_okay=False)
     help="Images per walk, including both ends.",
 )
 @click.option(
-    "--from", "first", type=_FILE, help="Walk from this image to the one of --to (needs an encoder)."
+    "--from", "first", type=_FILE, help="Image to start the walk from, together with --to (needs an encoder)."
 )
-@click.option("--to", "last", type=_FILE, help="Image at the other end of the walk.")
+@click.option("--to", "last", type=_FILE, help="Image to end the walk at.")
 @seed_option
 @out_option("interpolation")
 @device_option

@@ -26,7 +26,7 @@ from genzoo.errors import safe_text
 def manifold_command(name: str, n: int, out: str | None, device: str | None) -> None:
     """Draw the latent plane of a model with two latents.
 
-    The first latent grows from left to right, the second from bottom to top. All cells are equally likely
+    The first latent increases from left to right, the second from bottom to top. All cells are equally likely
     under the prior.
     """
     card, _ = find(name)

@@ -45,7 +45,7 @@ PREFIX, DIGITS = "sample", 6
     "--animate",
     type=click.Path(),
     metavar="GIF",
-    help="Write an animation of a pixel model drawing them, pixel by pixel; alone or with -o.",
+    help="Write an animation of the drawing, pixel by pixel (pixel models only); alone or with -o.",
 )
 @click.option("--columns", type=click.IntRange(min=1), help="Images per row of the picture.")
 @device_option

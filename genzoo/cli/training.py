@@ -82,7 +82,7 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    help="Training steps: rounds of all players. Default: the recipe's.",
+    help="Training steps, each a round of all players. Default: the recipe's.",
 )
 @click.option(
     "--set",

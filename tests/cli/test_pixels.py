@@ -155,7 +155,7 @@ class TestComplete:
         assert done.exit_code == 0, done.output
         assert done.stderr.splitlines() == [
             "x.png: 2 images of binarized-digits test, the top half kept, 3 completions each by mask, seed 5",
-            ("log p of the drawn pixels in nats, given the kept pixels; last column: of the original pixels"),
+            "log p of the drawn pixels in nats, given the kept pixels; last column: the original image",
         ]
         lines = [line.split() for line in done.stdout.splitlines()]
         assert lines[0] == ["ROW", "1", "2", "3", "ORIGINAL"] and [line[0] for line in lines[1:]] == [
