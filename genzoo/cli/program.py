@@ -89,11 +89,10 @@ class Program(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write every command with its first sentence, by section, all in the same two columns."""
-        names = self.list_commands(ctx)
-        size = max(map(len, names))
+        size = max(map(len, COMMANDS))  # whatever the names of plugins' commands
         sections: dict[str, list[tuple[str, str]]] = {}
         heading = ""
-        for name in names:
+        for name in self.list_commands(ctx):
             heading = SECTIONS.get(name, heading) if name in COMMANDS else "From plugins"
             found = self.get_command(ctx, name)
             words = found.get_short_help_str(formatter.width - 6 - size) if found else ""

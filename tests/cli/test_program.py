@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -343,6 +344,13 @@ class TestWords:
         assert headings == ["Options", *SECTIONS.values()]
         assert set(SECTIONS) <= set(COMMANDS) and next(iter(SECTIONS)) == next(iter(COMMANDS))
 
+    def test_a_long_name_of_a_plugin_leaves_our_lines_whole(self, run, monkeypatch):
+        plain = run("--help").stdout.partition("\nUse a model:")[2].partition("\n  Data goes")[0]
+        provided = SimpleNamespace(plugin="long", value="long:command")
+        monkeypatch.setattr("genzoo.cli.program._foreign", lambda: {"x" * 60: provided})
+        page = run("--help").stdout
+        assert plain in page and f"From plugins:\n  {'x' * 60}\n" in page and "Provided by long." in page
+
     @pytest.mark.parametrize("name", ["", *COMMANDS])
     def test_no_help_page_is_stilted(self, name):
         command = cli.get_command(click.Context(cli), name) if name else cli
@@ -442,8 +450,6 @@ class TestCommandsOfPlugins:
         assert "Traceback" not in done.stderr
 
     def test_it_cannot_replace_one_of_ours(self, monkeypatch, run):
-        from types import SimpleNamespace
-
         from genzoo import registry
         from genzoo.registry import Provided
 
