@@ -37,7 +37,7 @@ def main() -> NoReturn:
         tell("genzoo: interrupted")
         os._exit(130)
     except FileNotFoundError:  # said by getcwd; libraries in C end the process there
-        tell("genzoo: the current folder has been deleted — go to another: cd")
+        tell("genzoo: the current folder has been deleted — change to another one: cd")
         os._exit(1)
     leave(code)
 

@@ -29,7 +29,7 @@ MOST = 100  # images whose codes make a concept, unasked
 FEWEST = 3  # images of a concept, the FEWEST of genzoo.explore.concepts, which would bring torch
 _SEED = re.compile(r"(\d{1,19})(?::(\d{1,9}))?", re.ASCII)
 _OF_SEEDS = (
-    "images chosen by looking: seeds, or SEED:NUMBER for one of `genzoo sample --seed SEED`, counted from 0"
+    "hand-picked images: SEED, or SEED:NUMBER for one image of `genzoo sample --seed SEED`, counted from 0"
 )
 
 
@@ -52,7 +52,9 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
     found = _SEED.fullmatch(word)
     if not found or int(found[1]) > LARGEST_SEED:
         raise click.BadParameter(
-            f"{word!r} is no seed; write 3,14,15, or 7:0,7:12,7:31 for images of seed 7", context, parameter
+            f"{word!r} is not a seed; write 3,14,15, or 7:0,7:12,7:31 for images of seed 7",
+            context,
+            parameter,
         )
     return int(found[1]), int(found[2] or 0)
 
@@ -63,9 +65,11 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
     "--plus",
     multiple=True,
     metavar="CONCEPT",
-    help="Add images by label or attribute: 7, or Smiling,not-Male. Repeatable.",
+    help="Add images by label or attributes: 7, or Smiling,not-Male. Repeatable.",
 )
-@click.option("--minus", multiple=True, metavar="CONCEPT", help="Take such images away. Repeatable.")
+@click.option(
+    "--minus", multiple=True, metavar="CONCEPT", help="Subtract images chosen in the same way. Repeatable."
+)
 @click.option(
     "--plus-seeds",
     multiple=True,
@@ -78,20 +82,20 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
     multiple=True,
     callback=read_seeds,
     metavar="SEED,SEED,SEED...",
-    help="Take such images away. Repeatable.",
+    help="Subtract images chosen in the same way. Repeatable.",
 )
 @click.option(
     "-n",
     "n",
     type=click.IntRange(min=FEWEST),
-    help=f"Images of a concept. By default {MOST} labelled ones, or {FEWEST} of a GAN's.",
+    help=f"Images per concept. Default: {MOST} labelled images, or {FEWEST} samples of a GAN.",
 )
 @click.option(
     "--noise",
     type=click.FloatRange(0, 100),
     default=0.25,
     show_default=True,
-    help="Half the width of the noise around the sum.",
+    help="Half-width of the uniform noise around the sum.",
 )
 @data_option
 @seed_option
@@ -110,21 +114,21 @@ def arithmetic_command(
     out: str | None,
     device: str | None,
 ) -> None:
-    """Sums of concepts, such as smile - neutral + man.
+    """Add and subtract concepts, such as smile - neutral + man.
 
     The paper's example is smiling woman - neutral woman + neutral man. A concept is the mean z of at least
-    three images. A GAN encodes none: of its own samples those are taken that show the concept most surely to
-    its discriminator, and told, to be used as seeds.
+    three images. A GAN has no encoder: the concept is the mean of those of its own samples that show it most
+    clearly to the discriminator, and their seeds are printed for --plus-seeds.
 
-    Left, samples of each and the image of their mean; then the sum in the middle of its neighbours; last, the
-    control: the sum over pixels.
+    The picture shows on the left samples of each concept and the image of their mean; then the sum, in the
+    middle of its neighbours; and last the control, the same sum over pixels.
     """
     entry = find(name)
     card = entry.card
     if not plus and not plus_seeds:
         context = click.get_current_context()
         raise click.UsageError(
-            "name what to add: --plus-seeds 3,14,15, or --plus Smiling where there are labels", context
+            "nothing to add; give --plus-seeds 3,14,15, or --plus Smiling if the data have labels", context
         )
     path = target(out, card, "arithmetic")
     start = drawn(seed)
@@ -142,7 +146,7 @@ def arithmetic_command(
     formula = f"{_formula(added, taken)} by {card.name}"
     note(
         safe_text(
-            f"{path}: {formula}, amid noise of ± {noise:g}, and the same over pixels; seed {start}", 1500
+            f"{path}: {formula}, with noise of ± {noise:g}, and the same sum over pixels; seed {start}", 1500
         )
     )
 

@@ -29,28 +29,32 @@ ACTIONS = ("list", "size", "prune", "verify", "repair")
     type=click.FloatRange(0),
     default=store.OLD,
     show_default=True,
-    help="prune: without use, what counts as old.",
+    help="prune: days without use after which a file is old.",
 )
 @click.option(
-    "--all", "every", is_flag=True, help="prune: all that can be fetched or made again, used or not."
+    "--all",
+    "every",
+    is_flag=True,
+    help="prune: remove all that can be downloaded or made again, used or not.",
 )
-@click.option("--dry-run", is_flag=True, help="prune, repair: say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="prune, repair: print what would be done, and do nothing.")
 @json_option
 @click.pass_context
 def cache_command(
     context: click.Context, action: str, days: float, every: bool, dry_run: bool, as_json: bool
 ) -> None:
-    r"""What is kept on this machine: list, prune, verify, repair.
+    r"""List, prune, verify or repair the cache of this machine.
 
     \b
-    list     every file, newest use last
-    size     the room that each kind takes
-    prune    remove left-overs of killed programs, and what was not used for 30 days and is in no ledger
-    verify   check the sha256 of all weights; the exit code is 1 if one is damaged
-    repair   fetch damaged weights anew, or remove those that no ledger names
+    list     list all files, the most recently used last
+    size     show the disk space that each kind of file takes
+    prune    remove leftovers of killed programs, and files that were not
+             used for 30 days and are in no ledger
+    verify   check the sha256 of all weights; exit with 1 if any are damaged
+    repair   download damaged weights again, or remove those in no ledger
 
-    Nothing is asked. Files of other programs in the cache folder are never touched; GENZOO_CACHE says where
-    it lies.
+    No action asks for confirmation. Files of other programs in the cache folder are never touched.
+    GENZOO_CACHE sets the folder.
     """
     given = {"--days": "days", "--all": "every", "--dry-run": "dry_run"}
     fitting = {"prune": set(given), "repair": {"--dry-run"}}.get(action, set())
@@ -59,7 +63,7 @@ def cache_command(
             context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
             and option not in fitting
         ):
-            raise click.UsageError(f"{option} does not go with {action}", context)
+            raise click.UsageError(f"{option} cannot be used with {action}", context)
     found = store.entries()
     if action == "list":
         _list(found, as_json)
@@ -127,7 +131,7 @@ def _size(found: list[Entry], as_json: bool) -> None:
         say_json({"folder": str(cache_dir()), "bytes": total, "kinds": told})
         return
     lines = [[kind, len(sizes), human_size(sum(sizes))] for kind, sizes in kinds.items()]
-    say_table(["KIND", "FILES", "SIZE"], [*lines, ["in all", len(found), human_size(total)]])
+    say_table(["KIND", "FILES", "SIZE"], [*lines, ["total", len(found), human_size(total)]])
     note(safe_text(f"in {cache_dir()}", 500))
 
 
@@ -158,7 +162,7 @@ def _prune(found: list[Entry], days: float, every: bool, dry_run: bool, as_json:
             words = "would remove" if dry_run else "removed"
             say(safe_text(f"{words} {entry.kind} {_name(entry, rows)}, {human_size(entry.bytes)}", 500))
     for path, why in failed.items():
-        note(safe_text(f"genzoo: {path} stays: {why}", 1000))
+        note(safe_text(f"genzoo: {path} was not removed: {why}", 1000))
     note(f"{'would free' if dry_run else 'freed'} {human_size(freed)}")
     return int(bool(failed))
 
@@ -178,7 +182,7 @@ def _check(found: Iterable[Entry], repairing: bool, dry_run: bool, as_json: bool
     if as_json:
         say_json(results)
     elif not weights:
-        note("no weights are kept")
+        note("there are no weights in the cache")
     return int(not all(result["ok"] for result in results))
 
 
@@ -198,14 +202,14 @@ def _faults(weights: list[Entry]) -> list[tuple[Entry, str]]:
 def _mended(entry: Entry, row: Row | None, dry_run: bool, fault: str) -> tuple[str, str]:
     """Return what was done about damaged weights, and what is still wrong with them."""
     if dry_run:
-        return "would be fetched anew" if row else "would be removed: no ledger names it", fault
+        return "would be downloaded again" if row else "would be removed: no ledger lists it", fault
     try:
         if row is None:
             store.remove(entry)
-            return "removed: no ledger names it", ""
+            return "removed: no ledger lists it", ""
         with Progress(row.name) as progress:
             pull(row, progress=progress)
-        return "fetched anew", ""
+        return "downloaded again", ""
     except GenzooError as error:
         return "", str(error)
 
@@ -214,4 +218,4 @@ def _tell(name: str, entry: Entry, fault: str, done: str) -> None:
     if fault:
         note(safe_text(f"genzoo: {name}: {entry.path}: {fault}{f' ({done})' if done else ''}", 1500))
     else:
-        say(safe_text(f"{name}: {done or 'sha256 is right'}", 500))
+        say(safe_text(f"{name}: {done or 'sha256 is correct'}", 500))

@@ -36,15 +36,15 @@ _READABLE = click.Path(exists=True, dir_okay=False)
 @command("complete")
 @name_argument
 @data_option
-@click.option("--keep", type=click.Choice(KEEPS), help="The half that is kept. By default top.")
+@click.option("--keep", type=click.Choice(KEEPS), help="Half of the image to keep. Default: top.")
 @click.option(
     "--mask",
     type=_READABLE,
     metavar="PNG",
-    help="What is kept, in its place: white is kept, black or transparent is drawn.",
+    help="Mask to use instead of --keep: white is kept, black or transparent is drawn.",
 )
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), default=6, show_default=True, help="Completions of each image."
+    "-n", "n", type=click.IntRange(min=1), default=6, show_default=True, help="Completions per image."
 )
 @click.option(
     "--images",
@@ -52,13 +52,11 @@ _READABLE = click.Path(exists=True, dir_okay=False)
     type=click.IntRange(min=1),
     default=6,
     show_default=True,
-    help="How many images, one in each row.",
+    help="Number of images, one per row.",
 )
 @seed_option
 @out_option("completion")
-@click.option(
-    "--animate", type=click.Path(), metavar="GIF", help="Also show how they are drawn, pixel by pixel."
-)
+@click.option("--animate", type=click.Path(), metavar="GIF", help="Also write an animation, pixel by pixel.")
 @json_option
 @device_option
 def complete_command(
@@ -74,18 +72,18 @@ def complete_command(
     as_json: bool,
     device: str | None,
 ) -> None:
-    """Finish images that the model has never seen.
+    """Fill in the missing part of held-out images.
 
-    In each row: what is kept, the completions, and the image itself. Printed are log-probabilities of what
-    was drawn, in nats.
+    Each row shows the kept part, the completions and the original image. The log-probabilities of the drawn
+    pixels are printed in nats.
     """
     if keep and mask:
         raise click.UsageError(
-            "--keep and --mask both say what is kept; give one of them", click.get_current_context()
+            "--keep and --mask exclude each other: give one of them", click.get_current_context()
         )
     entry = find(name)
     card = entry.card
-    check_in_order(card, "draws images whole and cannot complete one")
+    check_in_order(card, "generates whole images and cannot complete one")
     check_grid(rows * (n + 2))
     path = target(out, card, "completion")
     film = _film(animate, rows * (n + 2))
@@ -134,12 +132,13 @@ def _kept(model: Any, keep: str, mask: str | None) -> tuple[Tensor, str]:
     kept = read_mask(mask, *model.image_shape[1:])
     if kept.all():
         raise ArgumentError(
-            f"the mask {mask} keeps every pixel: nothing is left to draw", "black or transparent is drawn"
+            f"the mask {mask} keeps every pixel: there is nothing to draw",
+            "make some pixels black or transparent",
         )
     if not kept.any():
         raise ArgumentError(
             f"the mask {mask} keeps no pixel: there is nothing to complete",
-            "white is kept; genzoo sample draws whole images",
+            "make some pixels white; to generate whole images: genzoo sample",
         )
     return kept, f"the white or opaque {int(kept.sum()):,} of {kept.numel():,} pixels"
 
@@ -151,9 +150,9 @@ def tell(done: Completions, as_json: bool) -> None:
     if as_json:
         say_json([_facts(done, row) for row in range(len(done.images))])
         return
-    given = "given what is kept" if done.conditional else "each pixel given those before it"
-    note(f"log p in nats of what was drawn, {given}; last, of what stands there in the image itself")
-    header = ["ROW", *(str(number + 1) for number in range(done.drawn.shape[1])), "ITSELF"]
+    given = "given the kept pixels" if done.conditional else "each pixel given all earlier ones"
+    note(f"log p of the drawn pixels in nats, {given}; last column: the original image")
+    header = ["ROW", *(str(number + 1) for number in range(done.drawn.shape[1])), "ORIGINAL"]
     say_table(
         header,
         [

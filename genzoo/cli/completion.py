@@ -15,20 +15,22 @@ from genzoo.names import COMPLETE
 INSTALL = {
     "bash": 'add to ~/.bashrc:  eval "$(genzoo completion bash)"',
     "zsh": 'add to ~/.zshrc, after compinit:  eval "$(genzoo completion zsh)"',
-    "fish": "once:  genzoo completion fish > ~/.config/fish/completions/genzoo.fish",
+    "fish": "run once:  genzoo completion fish > ~/.config/fish/completions/genzoo.fish",
 }
 
 
 @command("completion")
 @click.argument("shell", type=click.Choice(list(INSTALL)), required=False)
 def completion_command(shell: str | None) -> None:
-    """Print the completion script of your shell."""
+    """Print the completion script for your shell."""
     from genzoo.cli.program import cli
 
     name = shell or os.path.basename(os.environ.get("SHELL", ""))
     kind = get_completion_class(name) if name in INSTALL else None
     if kind is None:
-        raise click.UsageError(f"which shell? one of {', '.join(INSTALL)}", click.get_current_context())
+        raise click.UsageError(
+            f"cannot tell your shell; name one of {', '.join(INSTALL)}", click.get_current_context()
+        )
     completer = kind(cli, {}, "genzoo", COMPLETE)
     # source() would first start bash to ask for its version
     say(completer.source_template % completer.source_vars())

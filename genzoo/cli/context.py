@@ -30,24 +30,21 @@ def read_pixel(
 @command("context")
 @name_argument
 @click.option(
-    "--pixel",
-    metavar="ROW,COLUMN",
-    callback=read_pixel,
-    help="The pixel that looks. By default the middle one.",
+    "--pixel", metavar="ROW,COLUMN", callback=read_pixel, help="Pixel to examine. Default: the middle one."
 )
-@click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-context.png.")
+@click.option("-o", "--out", type=click.Path(), help="PNG file to write. Default: NAME-context.png.")
 @device_option
 def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, device: str | None) -> None:
-    """What a pixel sees of those before it.
+    """Show which earlier pixels a pixel depends on.
 
-    Orange is the pixel; blue is seen, the darker the stronger; pink lies before it and is not seen; grey
-    comes later.
+    The pixel is orange. The pixels it depends on are blue, darker where the dependence is stronger. Earlier
+    pixels it does not depend on are pink. Later pixels are grey.
     """
     from genzoo import zoo
 
     entry = find(name)
     card, row = entry
-    check_in_order(card, "has no order of pixels to look through")
+    check_in_order(card, "generates whole images and has no order of pixels")
     path = check_file(out) if out is not None else free_file(f"{card.name}-context")
     with Progress(card.name) as progress:
         # What can be seen is a matter of the architecture: a model without weights shows it as well.
@@ -64,10 +61,10 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
         picture(seen, at), path, columns=seen.shape[1], padding=1, upscale=max(1, _SIDE // max(seen.shape))
     )
     found, possible = count(seen, at)
-    fresh = "" if row is not None else ", with fresh weights"
-    blind = f" and not {possible - found:,} (pink)" if found < possible else ""
+    fresh = "" if row is not None else ", with untrained weights"
+    blind = f", not on {possible - found:,} (pink)" if found < possible else ""
     words = (
-        f"the pixel {at[0]},{at[1]} (orange) of {card.name} sees {found:,} (blue) of {possible:,} "
+        f"pixel {at[0]},{at[1]} (orange) of {card.name} depends on {found:,} (blue) of {possible:,} "
         f"earlier pixels{blind}{fresh}"
     )
     note(safe_text(f"{path}: {words}", 1000))

@@ -59,22 +59,22 @@ def check_metrics(names: Sequence[str]) -> None:
 @command("eval")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_name)
 @data_option
-@click.option("-n", "n", type=click.IntRange(min=1), help="How many images to measure.")
+@click.option("-n", "n", type=click.IntRange(min=1), help="Number of images to measure.")
 @click.option(
     "--k",
     "draws",
     metavar="K[,K]...",
     multiple=True,
     callback=read_draws,
-    help=f"Draws of a VAE's importance-weighted bound. By default {','.join(map(str, DRAWS))}.",
+    help=f"Importance samples for a VAE's tighter bounds. Default: {','.join(map(str, DRAWS))}.",
 )
 @click.option(
     "--features",
     metavar="gist|NAME",
     shell_complete=complete_net,
     help=(
-        "In what samples are compared: gist, or a classifier of `genzoo list --family classifier`. By "
-        "default the data set's own."
+        "Feature space for comparing samples: gist, or a classifier from `genzoo list --family "
+        "classifier`. Default: the data set's own."
     ),
 )
 @click.option(
@@ -82,35 +82,38 @@ def check_metrics(names: Sequence[str]) -> None:
     metavar="M[,M]...",
     multiple=True,
     callback=read_metrics,
-    help=f"Of samples: {', '.join(metrics.METRICS)}. By default all that the images allow.",
+    help=f"Sample metrics, comma-separated: {', '.join(metrics.METRICS)}. Default: all that apply.",
 )
 @click.option(
     "--split",
     type=click.Choice(SPLITS),
     default=Request.split,
     show_default=True,
-    help="Images that are measured. Choose settings by valid; train shows how much a likelihood overfits.",
+    help="Split to measure. Choose settings on valid; train shows how far a likelihood overfits.",
 )
 @click.option(
     "--binarise",
     type=click.Choice(WAYS),
-    help="Make grey images black and white: white from level 128 on, or one draw by their levels.",
+    help=(
+        "Make grey images black and white. threshold: white from level 128; draw: one draw per pixel, with "
+        "its level as the probability of white."
+    ),
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, LARGEST_SEED),
     default=Request.seed,
     show_default=True,
-    help="Seed of the samples and of every choice.",
+    help="Random seed for the samples and all other random choices.",
 )
 @json_option
 def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
-    """Measure a model, or several and rank them.
+    """Measure a model, or measure and rank several.
 
-    Each number comes with what one must know to compare it, and two that cannot be compared are not ranked
-    together. Of a VAE the ELBO is told, and tighter bounds of K draws per image; their time grows with the
-    largest K. Samples are measured beside the floor that real images reach; --features and --metrics measure
-    those of a model that has a likelihood, too.
+    Each number is printed with what you need to know to compare it; numbers that cannot be compared are not
+    ranked together. For a VAE, the ELBO and tighter bounds with K importance samples per image are computed;
+    the time grows with the largest K. Sample metrics are printed beside the floor that real images reach.
+    --features and --metrics also measure the samples of a model that has a likelihood.
     """
     from genzoo import zoo
 

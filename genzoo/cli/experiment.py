@@ -28,23 +28,19 @@ def complete_experiment(
 @command("experiment")
 @click.argument("source", metavar="NAME|FILE.toml", shell_complete=complete_experiment)
 @data_option
+@click.option("--out", type=click.Path(file_okay=False), help="Folder for all cells. Default: runs/NAME.")
 @click.option(
-    "--out", type=click.Path(file_okay=False), help="The folder of all cells. By default runs/NAME."
+    "--budget", type=click.IntRange(min=2), help="Turns of all players per cell. Default: the experiment's."
+)
+@click.option("--seeds", type=click.IntRange(1, 1000), help="Runs per cell. Default: the experiment's.")
+@click.option(
+    "--split", type=click.Choice(("valid", "test")), help="Split to measure. Default: the experiment's."
 )
 @click.option(
-    "--budget",
-    type=click.IntRange(min=2),
-    help="Turns of all players in a cell. By default the experiment's.",
-)
-@click.option("--seeds", type=click.IntRange(1, 1000), help="Runs of each cell. By default the experiment's.")
-@click.option(
-    "--split", type=click.Choice(("valid", "test")), help="What is measured. By default the experiment's."
+    "-n", "n", type=click.IntRange(min=6), help="Number of images to measure. Default: the experiment's."
 )
 @click.option(
-    "-n", "n", type=click.IntRange(min=6), help="How many images to measure. By default the experiment's."
-)
-@click.option(
-    "--features", metavar="gist|NAME", help="What images are described by. By default the experiment's."
+    "--features", metavar="gist|NAME", help="Feature space for comparing samples. Default: the experiment's."
 )
 @click.option(
     "--set",
@@ -52,21 +48,21 @@ def complete_experiment(
     metavar="KEY=VALUE",
     multiple=True,
     callback=read_settings,
-    help="Change a setting of every cell.",
+    help="Change a setting of every cell. Repeatable.",
 )
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--quiet", is_flag=True, help="Print no progress.")
 @device_option
 @json_option
 def experiment_command(
     source: str, out: str | None, device: str | None, quiet: bool, as_json: bool, **changes: Any
 ) -> None:
-    """Compare settings of training in one table.
+    """Compare training settings in one table.
 
-    Its rows and columns stand in a file; each cell is trained and measured alike.
+    A file defines the rows and columns. All cells are trained and measured alike.
 
-    `architectures` trains five objectives with six architectures; `saturation` compares the two losses of the
-    generator over five seeds; `pixels` adds to a PixelCNN what improved it. Ctrl-C finishes the step and
-    saves; the same command goes on.
+    `architectures` trains five objectives with six architectures; `saturation` compares the two generator
+    losses over five seeds; `pixels` measures two improvements of PixelCNN. Ctrl-C finishes the current step
+    and saves; run the same command again to continue.
     """
     from genzoo.experiments.plan import cells, read
 

@@ -26,7 +26,7 @@ def out_option(stem: str) -> Callable[[F], F]:
     there yet.
     """
     return click.option(
-        "-o", "--out", type=click.Path(), help=f"The .png to write. By default NAME-{stem}.png."
+        "-o", "--out", type=click.Path(), help=f"PNG file to write. Default: NAME-{stem}.png."
     )
 
 
@@ -56,7 +56,7 @@ def read_numbers(context: click.Context, parameter: click.Parameter, texts: Sequ
     for word in words:
         if not _NUMBER.fullmatch(word):
             raise click.BadParameter(
-                f"{word!r} is no whole number; write 3, or several with commas: 0,3", context, parameter
+                f"{word!r} is not a whole number; write 3, or several with commas: 0,3", context, parameter
             )
     return [int(word) for word in words]
 

@@ -24,11 +24,12 @@ LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
 @command("features")
 @name_argument
 @data_option
+@click.option("-n", "n", type=click.IntRange(min=1), help="Images per split, a fixed subset. Default: all.")
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), help="Images of each split, a fixed choice. By default all."
-)
-@click.option(
-    "-o", "--out", type=click.Path(), help="The .npz or .safetensors to write. By default NAME-features.npz."
+    "-o",
+    "--out",
+    type=click.Path(),
+    help="The .npz or .safetensors file to write. Default: NAME-features.npz.",
 )
 @click.option(
     "--probe",
@@ -46,10 +47,10 @@ def features_command(
     as_json: bool,
     device: str | None,
 ) -> None:
-    """What a model has learned to see, as an array.
+    """Write the features that a model has learned to a file.
 
-    Codes of an encoder, means of q(z|x), or the hidden layers of a discriminator. The file holds features (N,
-    F) float32, held_out (N,) bool, and labels (N,) int64 where the data have them.
+    The features are the codes of an encoder, the means of q(z|x), or the hidden layers of a discriminator.
+    The file holds features (N, F) float32, held_out (N,) bool, and labels (N,) int64 if the data have them.
     """
     entry = find(name)
     card = entry.card
@@ -66,7 +67,7 @@ def features_command(
         rows = [features(model, side, progress) for side in sides]
     if probe and rows[0].numel() > LONG:
         size = f"{len(rows[0]):,} x {rows[0].shape[1]:,}"
-        note(f"fitting a linear classifier to {size} features, which takes a while")
+        note(f"fitting a linear classifier to {size} features; this takes a while")
     records = [_probed(card, kind, sides, rows)] if probe else []
     arrays = _arrays(sides, rows)
     write(path, arrays)
@@ -78,7 +79,7 @@ def features_command(
     else:
         for record in records:
             say(safe_text(record, 1000))
-    guess = f"; always saying the commonest label is right for {_commonest(sides):.3g}" if probe else ""
+    guess = f"; always predicting the most common label has accuracy {_commonest(sides):.3g}" if probe else ""
     which = (
         f"{count:,} x {width:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
     )
@@ -120,9 +121,10 @@ def _some(images: Any, n: int | None) -> Any:
 def _check_labels(sides: list[Any]) -> None:
     if any(side.labels is None for side in sides):
         why = (
-            sides[0].facts.get("labels") or "digits, mnist, fashion-mnist and cifar10 have; leave out --probe"
+            sides[0].facts.get("labels")
+            or "labelled: digits, mnist, fashion-mnist, cifar10; or leave out --probe"
         )
-        raise DataError(f"{sides[0].name} has no labels to probe for", why)
+        raise DataError(f"{sides[0].name} has no labels for --probe", why)
 
 
 def _arrays(sides: list[Any], rows: list[Any]) -> dict[str, Any]:

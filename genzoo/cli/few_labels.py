@@ -50,26 +50,31 @@ def read_counts(context: click.Context, parameter: click.Parameter, text: str) -
     callback=read_counts,
     default="10,30,100,300,1000",
     show_default=True,
-    help="Numbers of labelled images; every class has its equal share.",
+    help="Numbers of labelled images, divided equally among the classes.",
 )
 @click.option(
     "--seeds",
     type=click.IntRange(2, 1000),
     default=5,
     show_default=True,
-    help="Repetitions, each with other images and weights.",
+    help="Repetitions, each with different images and initial weights.",
 )
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), default=2000, show_default=True, help="Test images at most."
+    "-n",
+    "n",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Maximum number of test images.",
 )
 @click.option(
     "--steps",
     type=click.IntRange(1, 10**6),
     default=200,
     show_default=True,
-    help="Training steps of each classifier.",
+    help="Training steps per classifier.",
 )
-@click.option("-o", "--out", type=click.Path(), help="The .png to write. By default NAME-few-labels.png.")
+@click.option("-o", "--out", type=click.Path(), help="PNG file to write. Default: NAME-few-labels.png.")
 @json_option
 @device_option
 def few_labels_command(
@@ -83,11 +88,11 @@ def few_labels_command(
     as_json: bool,
     device: str | None,
 ) -> None:
-    """Throw the decoder away and classify with few labels.
+    """Classify with few labels, starting from a trained encoder.
 
-    For each number of labels: a classifier that begins with the encoder, a linear probe of the encoder as it
-    is, and a classifier of the same architecture that begins with random weights. All see the same labelled
-    images and are trained alike.
+    The decoder is discarded. For each number of labels three classifiers are compared: one initialised with
+    the encoder, a linear probe of the frozen encoder, and one with the same architecture and random weights.
+    All see the same labelled images and are trained alike.
     """
     chosen = _chosen(names)
     cards = [known.card for known in chosen]
@@ -140,8 +145,8 @@ def _source(cards: list[Card], data: str | None) -> str | None:
     own = dict.fromkeys(card.recipe.data if card.recipe else "none" for card in cards)
     if data is None and len(own) > 1:
         raise ArgumentError(
-            f"these models have different data of their own: {', '.join(own)}",
-            "name some for all of them: --data NAME",
+            f"the recipes of these models name different data: {', '.join(own)}",
+            "choose one data set for all of them: --data NAME",
         )
     return data
 
@@ -158,8 +163,8 @@ def _entries(chosen: list[Known], source: str | None, device: str | None) -> lis
         card = known.card
         if not issubclass(card.load_class(), EncodingModel):
             raise ArgumentError(
-                f"{card.name} has no encoder to begin a classifier with",
-                f"models that have one: {_encoders()}",
+                f"{card.name} has no encoder to start a classifier from",
+                f"models with an encoder: {_encoders()}",
             )
         with Progress(card.name) as progress:
             model: Any = zoo.load(known, device=device, progress=progress)
@@ -176,7 +181,7 @@ def _encoders() -> str:
     names = [
         card.name for card in zoo.cards() if card.has_weights and issubclass(card.load_class(), EncodingModel)
     ]
-    return ", ".join(names) or "none that has weights yet"
+    return ", ".join(names) or "none with weights yet"
 
 
 def _tell(found: Any) -> None:

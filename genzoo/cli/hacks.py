@@ -19,10 +19,10 @@ from genzoo.hacks import HACKS, SOURCE, Hack
 @click.argument("name", required=False, shell_complete=complete_name)
 @json_option
 def hacks_command(name: str | None, as_json: bool) -> None:
-    """The hacks of "How to Train a GAN?" and their switches.
+    """List the hacks of "How to Train a GAN?" and their switches.
 
-    With NAME also which of them are on in that model's recipe and config. A switch is typed after --set:
-    genzoo train NAME --set KEY=VALUE.
+    With NAME, also show which of them are on in the recipe and config of that model. Pass a switch with
+    --set: genzoo train NAME --set KEY=VALUE.
     """
     card = _adversarial(name) if name is not None else None
     if as_json:
@@ -30,7 +30,7 @@ def hacks_command(name: str | None, as_json: bool) -> None:
         return
     header = ["NO", "NAME", *(["STATE"] if card else []), "SWITCH", "DEFAULT", "WHAT IT DOES"]
     say_table(header, [line(hack, card) for hack in HACKS])
-    note(f"from {SOURCE}; always: how genzoo works; absent: not here, and why")
+    note(f"from {SOURCE}; always: built into genzoo; absent: not implemented, with the reason")
 
 
 def entry(hack: Hack, card: Card | None) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _adversarial(name: str) -> Card:
     card = find(name).card
     if card.family is not Family.IMPLICIT:
         raise ArgumentError(
-            f"{card.name!r} plays no adversarial game, and the hacks are for those",
-            "models that do: genzoo list --family implicit",
+            f"{card.name!r} is not trained adversarially, and the hacks are for models that are",
+            "adversarial models: genzoo list --family implicit",
         )
     return card

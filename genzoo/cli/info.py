@@ -20,9 +20,9 @@ from genzoo.record import Record
 @name_argument
 @json_option
 def info_command(name: str, as_json: bool) -> None:
-    """All that is known of one model.
+    """Show what is known about a model.
 
-    Its paper, config, recipe, data, licence, sha256 and scores with their protocol.
+    That is its paper, config, recipe, data, licence, sha256, and its scores with their protocol.
     """
     card, row = find(name)
     if as_json:

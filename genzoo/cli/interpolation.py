@@ -19,19 +19,19 @@ _FILE = click.Path(exists=True, dir_okay=False)
 @command("interpolate")
 @name_argument
 @click.option(
-    "-n", "n", type=click.IntRange(min=1), help=f"How many walks, one in each row.  [default: {WALKS}]"
+    "-n", "n", type=click.IntRange(min=1), help=f"Number of walks, one per row.  [default: {WALKS}]"
 )
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
     default=9,
     show_default=True,
-    help="Images of a walk, both ends among them.",
+    help="Images per walk, including both ends.",
 )
 @click.option(
-    "--from", "first", type=_FILE, help="Walk from this image to that of --to, for models with an encoder."
+    "--from", "first", type=_FILE, help="Image to start the walk from, together with --to (needs an encoder)."
 )
-@click.option("--to", "last", type=_FILE, help="The image at the other end.")
+@click.option("--to", "last", type=_FILE, help="Image to end the walk at.")
 @seed_option
 @out_option("interpolation")
 @device_option
@@ -45,10 +45,10 @@ def interpolate_command(
     out: str | None,
     device: str | None,
 ) -> None:
-    """What lies between two images: walks between latent vectors.
+    """Interpolate between latent vectors.
 
-    Round the sphere where the prior is Gaussian, straight where it is uniform. Between two images of your
-    own, these stand at the ends of the row, outside their reconstructions.
+    The walk is spherical if the prior is Gaussian and straight if it is uniform. With --from and --to, your
+    two images are shown at the ends of the row, next to their reconstructions.
     """
     entry = find(name)
     card = entry.card
@@ -77,9 +77,9 @@ def _check_ends(first: str | None, last: str | None, *, chosen: bool) -> None:
     """Raise UsageError unless both ends are given or none; given ends leave nothing to be `chosen`."""
     context = click.get_current_context()
     if (first is None) != (last is None):
-        raise click.UsageError("--from and --to go together: the two ends of a walk", context)
+        raise click.UsageError("--from and --to must be given together: the two ends of a walk", context)
     if first is not None and chosen:
-        raise click.UsageError("--from and --to are the one walk: leave out -n and --seed", context)
+        raise click.UsageError("--from and --to define the only walk: leave out -n and --seed", context)
 
 
 def _between(model: Any, first: str, last: str, steps: int, path: Any) -> None:

@@ -38,14 +38,16 @@ BESIDE: tuple[tuple[str, Family], ...] = (
 
 
 @command("list")
-@click.option("--tree", is_flag=True, help="Draw the lecture's taxonomy.")
-@click.option("--family", type=click.Choice([family.value for family in Family]), help="Only this family.")
+@click.option("--tree", is_flag=True, help="Draw the lecture's taxonomy as a tree.")
+@click.option(
+    "--family", type=click.Choice([family.value for family in Family]), help="List only this family."
+)
 @json_option
 def list_command(tree: bool, family: str | None, as_json: bool) -> None:
-    """Every installed model, with its family, weights and score.
+    """List installed models with family, weights and score.
 
-    Classifiers, whose features the samples of models are measured in, are no models of images: --tree and
-    --family classifier show them.
+    Classifiers provide features for measuring samples and do not model images. They are listed only with
+    --tree or --family classifier.
     """
     known = catalogue()
     chosen = [entry for entry in known.values() if _shown(entry.card, family, tree and not as_json)]

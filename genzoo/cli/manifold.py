@@ -24,9 +24,10 @@ from genzoo.errors import safe_text
 @out_option("manifold")
 @device_option
 def manifold_command(name: str, n: int, out: str | None, device: str | None) -> None:
-    """The whole latent plane of a model with two latents.
+    """Draw the latent plane of a model with two latents.
 
-    The first latent grows from left to right and the second upwards, each cell as likely as any other.
+    The first latent increases from left to right, the second from bottom to top. All cells are equally likely
+    under the prior.
     """
     entry = find(name)
     card = entry.card

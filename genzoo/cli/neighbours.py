@@ -45,7 +45,7 @@ class Search(NamedTuple):
     type=click.IntRange(min=1),
     default=8,
     show_default=True,
-    help="How many samples, one in each row.",
+    help="Number of samples, one per row.",
 )
 @click.option(
     "--nearest",
@@ -53,22 +53,22 @@ class Search(NamedTuple):
     type=click.IntRange(1, 100),
     default=4,
     show_default=True,
-    help="Training images beside each.",
+    help="Training images per sample.",
 )
 @click.option(
     "--space",
     type=click.Choice(SPACES),
     default="pixel",
     show_default=True,
-    help="Where near is: pixels, features, or what the model itself has learned.",
+    help="Space to measure distances in: pixels, features, or the model's own features.",
 )
 @click.option(
     "--features",
     metavar="gist|NAME",
     shell_complete=complete_net,
     help=(
-        "Whose features, for --space feature: gist, the default, or a classifier of `genzoo list "
-        "--family classifier`."
+        "Feature space for --space feature: gist, or a classifier from `genzoo list --family "
+        "classifier`. Default: gist."
     ),
 )
 @seed_option
@@ -87,17 +87,15 @@ def neighbours_command(
     as_json: bool,
     device: str | None,
 ) -> None:
-    """Samples beside the nearest training images.
+    """Show samples beside their nearest training images.
 
-    Has the model learned or copied? In each row a sample and, nearest first, training images. Beside their
-    distances stands how far images that the model has never seen are from the training images.
+    Has the model learned, or has it copied? Each row shows a sample and its nearest training images, nearest
+    first. Their distances are printed, and for comparison the median distance of held-out images.
     """
     entry = find(name)
     card = entry.card
     if features is not None and space != "feature":
-        raise click.UsageError(
-            f"--features says in whose features near is, and --space {space} uses none: type --space feature"
-        )
+        raise click.UsageError(f"--features needs --space feature: --space {space} uses no features")
     check_samples(card)
     check_grid(n * (k + 1))
     path = target(out, card, "neighbours")
@@ -126,7 +124,7 @@ def _beside(search: Any) -> str:
     mirrored = " and their mirror images" if search.mirrored else ""
     pool = f"{len(search.train):,} training images of {search.train.name}{mirrored}"
     usual = f"{several(search.held_out, 'held-out image is', 'held-out images are')} {search.usual:.4g}"
-    return f"beside the nearest of {pool} by {search.space}; {usual} from theirs (median)"
+    return f"beside the nearest of {pool} in {search.space}; {usual} from their nearest (median)"
 
 
 def _search(

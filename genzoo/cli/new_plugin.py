@@ -49,22 +49,22 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
             "A masked network with an exact likelihood",
             "Germain et al. 2015, arXiv:1502.03509",
             'steps=1_500, batch=64, rate={"all": 2e-3}, cooldown=0.5',
-            "Write your own network into `_predict`: entry (c, h, w) of its answer may depend on earlier "
-            "pixels only. The laws see to it.",
+            "Write your own network in `_predict`: entry (c, h, w) of its output may depend on earlier "
+            "pixels only. The laws check this.",
         ),
         Family.APPROXIMATE: Kind(
             "A small variational autoencoder",
             "Kingma & Welling 2014, arXiv:1312.6114",
             'steps=3_000, batch=64, rate={"all": 1e-3}, cooldown=0.5',
-            "Write your own networks into `__init__`, and another likelihood of the pixels into `bound`. "
-            "The laws see to it.",
+            "Write your own networks in `__init__`, and another likelihood of the pixels in `bound`. The "
+            "laws check this.",
         ),
         Family.IMPLICIT: Kind(
             "A GAN of two small nets",
             "Goodfellow et al. 2014, arXiv:1406.2661",
             'steps=4_000, batch=64, rate={"all": 2e-4}, betas=(0.5, 0.999)',
-            "Write your own networks into `__init__`. Another game than the GAN's is registered beside "
-            "the class.",
+            "Write your own networks in `__init__`. For a game other than the GAN's, register it beside the "
+            "class.",
         ),
     }
 )
@@ -76,7 +76,7 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
     "--family",
     required=True,
     type=click.Choice([family.value for family in KINDS]),
-    help="The kind of model to begin with.",
+    help="Family of the model to start with.",
 )
 @click.option(
     "--licence",
@@ -85,17 +85,15 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
     type=click.Choice(LICENCES),
     default="none",
     show_default=True,
-    help="Of the code.",
+    help="Licence of the code.",
 )
-@click.option("--author", default="", help="Who holds the copyright.")
-@click.option(
-    "-o", "--out", type=click.Path(path_type=Path), help="The folder to create. By default genzoo-NAME."
-)
+@click.option("--author", default="", help="Copyright holder.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder to create. Default: genzoo-NAME.")
 def new_plugin_command(name: str, family: str, licence: str, author: str, out: Path | None) -> None:
-    """Write a package with a model that trains.
+    """Create a package with a model that trains.
 
-    NAME is the model's name; the package is called genzoo-NAME. Installed as it stands, its tests pass and
-    genzoo lists the model.
+    NAME is the name of the model; the package is called genzoo-NAME. It works as it is: install it, and its
+    tests pass and genzoo lists the model.
     """
     model = check_free(name.removeprefix(PREFIX))
     folder = write(
@@ -114,7 +112,7 @@ def new_plugin_command(name: str, family: str, licence: str, author: str, out: P
         )
     )
     if licence == "none":
-        note("it gives nobody a licence: --licence chooses one")
+        note("the package grants no licence; choose one with --licence")
 
 
 def check_free(name: str) -> str:
@@ -135,24 +133,24 @@ def check_free(name: str) -> str:
     if fold(name) == PREFIX.rstrip("-") or owner:
         raise ArgumentError(
             f"the name {name!r} belongs to {owner or 'genzoo itself'}",
-            "choose another: names differ in more than signs",
+            "choose another name; punctuation and case make no difference",
         )
     known = installed()
     for card in known.cards.values():
         if fold(card.name) == fold(name):
             raise ArgumentError(
-                f"the plugin {card.plugin} has the model {card.name!r}",
+                f"the plugin {card.plugin} already has a model {card.name!r}",
                 "choose another name, or uninstall it",
             )
     for report in known.reports:
         if fold(PREFIX + name) == fold(report.distribution) or fold(name) == fold(report.name):
             raise ArgumentError(
-                f"the plugin {report.distribution or report.name!r} is installed",
+                f"the plugin {report.distribution or report.name!r} is already installed",
                 "choose another name, or uninstall it",
             )
     if importlib.util.find_spec(words["package"]) is not None:
         raise ArgumentError(
-            f"a package {words['package']!r} can be imported already", "choose another name, or uninstall it"
+            f"a package {words['package']!r} can already be imported", "choose another name, or uninstall it"
         )
     return name
 
@@ -161,9 +159,9 @@ def _check_words(name: str, words: Mapping[str, str]) -> None:
     """Raise ArgumentError unless Python takes the names of the module and the class."""
     taken = any(keyword.iskeyword(words[key]) for key in ("module", "class_name"))
     if taken or not name[0].isalpha():
-        why = "is a word of Python's own" if taken else "does not begin with a letter"
+        why = "is a Python keyword" if taken else "does not begin with a letter"
         raise ArgumentError(
-            f"the name {name!r} {why}, and the package has a module and a class of that name",
+            f"the name {name!r} {why}, and the package needs a module and a class of that name",
             f"for example my-{name}",
         )
 
@@ -227,7 +225,8 @@ def write(texts: Mapping[str, str], folder: Path) -> Path:
     """
     if os.path.lexists(folder):
         raise StorageError(
-            f"cannot create {folder}: something of that name is in the way", "choose another with --out"
+            f"cannot create {folder}: a file or folder with that name already exists",
+            "choose another with --out",
         )
     make_folder(folder.parent)
     draft = folder.parent / f".{os.urandom(8).hex()}.tmp"

@@ -89,10 +89,16 @@ def command(name: str, cls: type[Command] = Command) -> Callable[[Callable[..., 
 
 
 def help_of(function: Callable[..., Any]) -> str | None:
-    """Return the docstring of `function`, from its source where Python was told to strip docstrings (-OO,
+    r"""Return the docstring of `function`, from its source where Python strips docstrings (-OO,
     PYTHONOPTIMIZE=2).
+
+    A line `\b` is returned as the backspace by which click keeps the line breaks of the paragraph below it.
     """
-    function = inspect.unwrap(function)  # from click.pass_context
+    text = _docstring(inspect.unwrap(function))  # from click.pass_context
+    return text and text.replace("\\b\n", "\b\n")
+
+
+def _docstring(function: Callable[..., Any]) -> str | None:
     if function.__doc__ is not None or sys.flags.optimize < 2:
         return inspect.getdoc(function)
     try:
@@ -129,7 +135,7 @@ def name_argument(function: F) -> F:
 
 def names_argument(function: F) -> F:
     """Add the arguments NAME..., and --all in their place."""
-    every = click.option("--all", "every", is_flag=True, help="All models that have published weights.")
+    every = click.option("--all", "every", is_flag=True, help="All models with published weights.")
     return click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)(
         every(function)
     )
@@ -137,24 +143,24 @@ def names_argument(function: F) -> F:
 
 def json_option(function: F) -> F:
     """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="JSON on stdout.")(function)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")(function)
 
 
 def seed_option(function: F) -> F:
     """Add --seed."""
-    text = "Random seed; the same seed gives the same images. Without it one is drawn and told."
+    text = "Random seed: the same seed gives the same images. Default: a random one, which is printed."
     return click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help=text)(function)
 
 
 def device_option(function: F) -> F:
     """Add --device."""
-    return click.option("--device", help="Where to compute: cpu, cuda, cuda:1, mps.")(function)
+    return click.option("--device", help="Device to compute on: cpu, cuda, cuda:1, mps.")(function)
 
 
 def data_option(function: F) -> F:
     """Add --data."""
     text = (
-        "A known data set, a folder of images, an .npz, an idx file, or hf:owner/dataset. By default "
+        "A known data set, a folder of images, an .npz file, an idx file, or hf:owner/dataset. Default: "
         "the recipe's."
     )
     return click.option("--data", type=click.Path(), help=text)(function)

@@ -87,8 +87,8 @@ def check_grid(n: int) -> None:
     """Raise ArgumentError if `n` images are too many for one picture."""
     if n > MOST_IN_GRID:
         raise ArgumentError(
-            f"one picture shows at most {MOST_IN_GRID:,} images, not {n:,}",
-            "name a folder for single images: -o samples/",
+            f"a picture shows at most {MOST_IN_GRID:,} images, not {n:,}",
+            "write single images to a folder: -o samples/",
         )
 
 
@@ -107,10 +107,8 @@ def check_in_order(card: Card, problem: str, hint: str = "") -> None:
     if card.family.is_instrument:
         check_samples(card)
     if card.family is not Family.TRACTABLE:
-        others = "pixel models: genzoo list --family tractable"
-        raise ArgumentError(
-            f"{card.name} {problem}", f"{hint}; this is for {others}" if hint else f"this is for {others}"
-        )
+        others = "choose a pixel model: genzoo list --family tractable"
+        raise ArgumentError(f"{card.name} {problem}", f"{hint}; or {others}" if hint else others)
 
 
 def check_samples(card: Card) -> None:
@@ -119,7 +117,7 @@ def check_samples(card: Card) -> None:
         why = f"{card.name} is an autoencoder: it has no distribution of codes to sample from"
         raise ArgumentError(why, "genzoo list --tree shows the models that have one")
     if card.family.is_instrument:
-        why = f"{card.name} is a classifier: it tells images apart and draws none"
+        why = f"{card.name} is a classifier: it cannot generate images"
         raise ArgumentError(
             why, f"genzoo eval NAME --features {card.name} measures the samples of a model in its features"
         )

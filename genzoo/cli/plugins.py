@@ -14,8 +14,9 @@ from genzoo.registry import PluginReport, look_again
 @command("plugins")
 @json_option
 def plugins_command(as_json: bool) -> None:
-    """Which plugins are loaded, which are not, and why. One that hung when it was last loaded is tried
-    again.
+    """List plugins: which are loaded, which are not, and why.
+
+    A plugin that hung when it was last loaded is tried again.
     """
     reports = look_again().reports
     if as_json:

@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 import click
@@ -22,6 +23,17 @@ from genzoo.cli.output import colour, mute_stdout, note
 from genzoo.cli.reasons import words_of
 from genzoo.errors import PluginError, safe_text, suggest
 from genzoo.names import COMMANDS, COMPLETE
+
+# The first command of each section of the help page -> its heading; plugins' commands have a section too.
+SECTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "list": "Use a model",
+        "traverse": "Look inside",
+        "train": "Train and measure",
+        "pull": "Share",
+        "cache": "Extend and maintain",
+    }
+)
 
 
 class Program(click.Group):
@@ -39,10 +51,24 @@ class Program(click.Group):
             return found
         provided = _foreign().get(cmd_name)
         return (
-            click.Command(cmd_name, short_help=f"Comes with {safe_text(provided.plugin, 60)}.")
+            click.Command(cmd_name, short_help=f"Provided by {safe_text(provided.plugin, 60)}.")
             if provided
             else None
         )
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write every command with its first sentence, by section, all in the same two columns."""
+        size = max(map(len, COMMANDS))  # whatever the names of plugins' commands
+        sections: dict[str, list[tuple[str, str]]] = {}
+        heading = ""
+        for name in self.list_commands(ctx):
+            heading = SECTIONS.get(name, heading) if name in COMMANDS else "From plugins"
+            found = self.get_command(ctx, name)
+            words = found.get_short_help_str(formatter.width - 6 - size) if found else ""
+            sections.setdefault(heading, []).append((name.ljust(size), words))
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -102,7 +128,7 @@ def _check_signs(args: Sequence[str]) -> None:
         except UnicodeEncodeError:
             wrong = True
         if wrong:
-            raise click.UsageError(f"the argument {arg!r} holds a sign that no command line can hold")
+            raise click.UsageError(f"the argument {arg!r} contains a character that no command line can hold")
 
 
 def report(error: BaseException, debug: bool = False) -> int:
@@ -157,11 +183,14 @@ def _load_foreign(name: str) -> click.Command:
     params=[debug_option()],
     epilog=(
         "Data goes to stdout, messages to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 "
-        "interrupted, 143 by SIGTERM."
+        "interrupted, 143 terminated by SIGTERM."
     ),
     help="""A model zoo for the generative models of Stanford's CS231n lecture 12.
 
-    First steps:  genzoo list;  genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
+    \b
+    First steps:
+      genzoo list
+      genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
     """,
 )
 @click.version_option(__version__, message="genzoo %(version)s")

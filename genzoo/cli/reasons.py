@@ -33,7 +33,7 @@ def _foreign(error: BaseException) -> str:
         from genzoo.isolation import describe
 
         return (
-            f"the package {package} cannot be imported: {describe(error)} — install it again: pip "
+            f"the package {package} cannot be imported: {describe(error)} — reinstall it: pip "
             f"install --force-reinstall {package}"
         )
     # `Path.is_file` raises for names that are too long, for example

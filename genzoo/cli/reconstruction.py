@@ -26,7 +26,7 @@ COLUMNS = 10  # pairs in a line, at most
 @command("reconstruct")
 @name_argument
 @data_option
-@click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="How many images.")
+@click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="Number of images.")
 @seed_option
 @out_option("reconstruct")
 @json_option
@@ -34,10 +34,10 @@ COLUMNS = 10  # pairs in a line, at most
 def reconstruct_command(
     name: str, data: str | None, n: int, seed: int | None, out: str | None, as_json: bool, device: str | None
 ) -> None:
-    """Held-out images, and what is left of them in their codes.
+    """Reconstruct held-out images and print the error.
 
-    Below each image its reconstruction: encoded, then decoded. The mean squared error per value in [0, 1] is
-    printed.
+    Each image is encoded and decoded; the reconstruction is shown below it. The error is the mean squared
+    error per value in [0, 1].
     """
     entry = find(name)
     card = entry.card
@@ -53,7 +53,7 @@ def reconstruct_command(
     from genzoo.images import save_picture
     from genzoo.losses.reconstruction import squared_error
 
-    check_encoder(model, "an autoencoder or a VAE does both; genzoo neighbours compares samples with data")
+    check_encoder(model, "use an autoencoder or a VAE; to compare samples with data: genzoo neighbours")
     test = held_in(model, card, data, "test")
     images = test.float(subset(len(test), min(n, len(test)), start, "shown"))
     rebuilt = reconstruct(model, images).to(images.device)

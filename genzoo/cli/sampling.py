@@ -33,21 +33,21 @@ PREFIX, DIGITS = "sample", 6
 
 @command("sample")
 @name_argument
-@click.option("-n", "n", type=click.IntRange(min=1), default=16, show_default=True, help="How many images.")
+@click.option("-n", "n", type=click.IntRange(min=1), default=16, show_default=True, help="Number of images.")
 @seed_option
 @click.option(
     "-o",
     "--out",
     type=click.Path(),
-    help="A .png for one picture of all, or a folder/ for single images. By default NAME.png.",
+    help="A .png for one picture of all, or a folder/ for single images. Default: NAME.png.",
 )
 @click.option(
     "--animate",
     type=click.Path(),
     metavar="GIF",
-    help="Show how a pixel model draws them, pixel by pixel; alone or beside -o.",
+    help="Write an animation of the drawing, pixel by pixel (pixel models only); alone or with -o.",
 )
-@click.option("--columns", type=click.IntRange(min=1), help="Images in a row of the picture.")
+@click.option("--columns", type=click.IntRange(min=1), help="Images per row of the picture.")
 @device_option
 def sample_command(
     name: str,
@@ -58,9 +58,9 @@ def sample_command(
     columns: int | None,
     device: str | None,
 ) -> None:
-    """New images of a model.
+    """Generate images with a model.
 
-    Try: genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
+    Example: genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
     """
     from genzoo import zoo
 
@@ -87,8 +87,8 @@ def _film(card: Card, n: int, animate: str | None) -> Path | None:
     """Return where the animation goes, None where none is wanted; what cannot be is told before the work."""
     if animate is None:
         return None
-    hint = f"genzoo interpolate {card.name} shows its images change"
-    check_in_order(card, "draws an image whole, so there is no drawing to watch", hint)
+    hint = f"to see its images change: genzoo interpolate {card.name}"
+    check_in_order(card, "generates whole images: there is no drawing to animate", hint)
     check_animation(n)
     return check_file(animate, "GIF")
 
@@ -137,7 +137,7 @@ def write_single(model: Any, batches: Iterable[Tensor], n: int, folder: Path, co
             save_image(image, folder / f"{PREFIX}-{done:0{digits}}.png")
             done += 1
     others = sum(1 for path in folder.glob(f"{PREFIX}-*.png")) - n
-    older = f" (beside {others:,} older ones that were left there)" if others > 0 else ""
+    older = f" ({others:,} older ones were left there)" if others > 0 else ""
     return f"{folder}/: {_many(n)}{older}"
 
 

@@ -78,9 +78,11 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
 @command("train", TrainCommand)
 @name_argument
 @data_option
-@click.option("--out", type=click.Path(file_okay=False), help="The folder of the run. By default runs/NAME.")
+@click.option("--out", type=click.Path(file_okay=False), help="Folder of the run. Default: runs/NAME.")
 @click.option(
-    "--steps", type=click.IntRange(min=1), help="Rounds of the game to play. By default the recipe's."
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Training steps, each a round of all players. Default: the recipe's.",
 )
 @click.option(
     "--set",
@@ -88,7 +90,7 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     metavar="KEY=VALUE",
     multiple=True,
     callback=read_settings,
-    help="Change a key of the recipe or config.",
+    help="Change a key of the recipe or config. Repeatable.",
 )
 @click.option(
     "--resume",
@@ -97,10 +99,9 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     metavar="[=auto|previous]",
     type=click.Choice(RESUME),
     callback=resume_mode,
-    help="Go on from the checkpoint in the folder of the run. With =auto start where there is none, and "
-    "do nothing where the run is "
-    "finished: one line for jobs that are requeued. With =previous go on from the checkpoint before the "
-    "last.",
+    help="Continue from the checkpoint in the folder of the run. =auto starts a run if there is no "
+    "checkpoint and does nothing if the run is finished: one command for requeued jobs. =previous continues "
+    "from the checkpoint before the last.",
 )
 @device_option
 @click.option(
@@ -108,18 +109,18 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     "--license",
     "licence",
     metavar="TEXT",
-    help="Of the weights, published with them. By default none is stated.",
+    help="Licence of the weights, published with them. Default: none.",
 )
-@click.option("--tensorboard", is_flag=True, help="Also write logs that TensorBoard reads.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard logs.")
+@click.option("--quiet", is_flag=True, help="Print no progress.")
 @json_option
 def train_command(
     name: str, settings: dict[str, Any], quiet: bool, as_json: bool, licence: str | None, **options: Any
 ) -> None:
     """Train a model and publish it to a folder.
 
-    Ctrl-C, or a scheduler's SIGTERM, finishes the step and saves; --resume goes on. Several processes:
-    torchrun --nproc-per-node 2 -m genzoo train NAME.
+    Ctrl-C, or a scheduler's SIGTERM, finishes the current step and saves a checkpoint; --resume continues
+    from it. For several processes: torchrun --nproc-per-node 2 -m genzoo train NAME.
     """
     from genzoo import zoo
 
@@ -147,7 +148,8 @@ def train_command(
             raise
         line = resume_line(card.name, options["out"], "previous")
         raise TrainingError(
-            error.message, f"the one before it, of step {error.earlier:,}, is whole; to go on from it: {line}"
+            error.message,
+            f"the previous one, of step {error.earlier:,}, is intact; to continue from it: {line}",
         ) from error
     if outcome.signal:
         ignore_repetitions()
@@ -197,7 +199,7 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
         )
     else:
         saved = f"stopped after step {outcome.step:,}, saved in {outcome.folder}"
-        note(safe_text(f"{saved}; to go on: {resume_line(card.name, outcome.folder)}", 2000))
+        note(safe_text(f"{saved}; to continue: {resume_line(card.name, outcome.folder)}", 2000))
 
 
 def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:

@@ -21,22 +21,22 @@ from genzoo.errors import safe_text
     multiple=True,
     callback=read_numbers,
     metavar="J[,J]...",
-    help="The latents that vary, counted from 0, one in each row. By default the first ten.",
+    help="Latents to vary, counted from 0, one per row. Default: the first ten.",
 )
 @click.option(
     "--span",
     type=float,
-    help="How far to go from 0 to either side. By default to the 5 % and 95 % quantiles of the prior.",
+    help="Range on either side of 0. Default: to the 5 % and 95 % quantiles of the prior.",
 )
-@click.option("-n", "n", type=click.IntRange(min=2), default=9, show_default=True, help="Images in a row.")
+@click.option("-n", "n", type=click.IntRange(min=2), default=9, show_default=True, help="Images per row.")
 @click.option(
-    "--starts", type=click.IntRange(min=1), default=1, show_default=True, help="How many points of departure."
+    "--starts", type=click.IntRange(min=1), default=1, show_default=True, help="Number of starting points."
 )
 @click.option(
     "--from",
     "image",
     type=click.Path(exists=True, dir_okay=False),
-    help="Depart from the code of this image (needs an encoder).",
+    help="Start from the code of this image (needs an encoder).",
 )
 @seed_option
 @out_option("traverse")
@@ -52,13 +52,13 @@ def traverse_command(
     out: str | None,
     device: str | None,
 ) -> None:
-    """What each latent stands for: it varies, the others stay."""
+    """Vary one latent at a time and keep the others fixed."""
     entry = find(name)
     card = entry.card
     check_samples(card)
     if image is not None and (seed is not None or starts != 1):
         raise click.UsageError(
-            "--from is the one point of departure: leave out --seed and --starts", click.get_current_context()
+            "--from is the only starting point: leave out --seed and --starts", click.get_current_context()
         )
     check_grid(n * starts * max(1, len(dimensions)))
     path = target(out, card, "traverse")
@@ -82,7 +82,7 @@ def traverse_command(
     images = torch.cat([traverse(model, rows, n, point, span) for point in points])
     save_grid(images.flatten(0, 1), path, columns=n)
     what = f"{_which(rows)} of {card.name}, {_ends(span)} in {n} steps"
-    note(safe_text(f"{path}: {what}, departing from {whence}", 1000))
+    note(safe_text(f"{path}: {what}, starting from {whence}", 1000))
 
 
 def _which(rows: Sequence[int]) -> str:

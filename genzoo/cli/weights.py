@@ -17,7 +17,7 @@ from genzoo.errors import GenzooError, safe_text
 @json_option
 @click.pass_context
 def pull_command(context: click.Context, names: tuple[str, ...], every: bool, as_json: bool) -> None:
-    """Fetch and check weights, and tell where they lie."""
+    """Download weights, verify their digest and print their path."""
     from genzoo import zoo
 
     def pull(name: str) -> str:
@@ -32,9 +32,9 @@ def pull_command(context: click.Context, names: tuple[str, ...], every: bool, as
 @json_option
 @click.pass_context
 def verify_command(context: click.Context, names: tuple[str, ...], every: bool, as_json: bool) -> None:
-    """Check weights again: digest and golden outputs.
+    """Verify the digest and the golden outputs of weights.
 
-    Golden outputs tell whether this machine draws what the author's machine drew.
+    Golden outputs show whether this machine generates the same images as the author's machine.
     """
     from genzoo import zoo
 
@@ -47,27 +47,24 @@ def verify_command(context: click.Context, names: tuple[str, ...], every: bool, 
 @click.option(
     "--run",
     type=click.Path(exists=True, file_okay=False),
-    help="A training run's folder: publish its weights.",
+    help="Folder of a training run: publish its weights.",
 )
 @click.option(
     "--licence",
     "--license",
     "licence",
     metavar="TEXT",
-    help="Of the weights. By default what their ledger row states.",
+    help="Licence of the weights. Default: the one in their ledger row.",
 )
-@click.option(
-    "--public",
-    is_flag=True,
-    help="Let everybody read a repository that is made for this; by default it is private.",
-)
+@click.option("--public", is_flag=True, help="Make a newly created repository public. Default: private.")
 @json_option
 def push_command(
     name: str, dest: str, run: str | None, licence: str | None, public: bool, as_json: bool
 ) -> None:
     """Publish weights to a folder or to hf:OWNER/REPO.
 
-    Card and ledger row go with them, so that others can pull from there: GENZOO_ZOO=FOLDER genzoo pull NAME.
+    The card and the ledger row are published too, so that others can pull from there:
+    GENZOO_ZOO=FOLDER genzoo pull NAME.
     """
     from genzoo import zoo
 
@@ -93,7 +90,7 @@ def push_command(
         else (f"hf download {dest[3:]} --local-dir my-zoo, then ", "my-zoo")
     )
     where = f"{fetch}GENZOO_ZOO={folder} genzoo pull {name}"
-    unstated = "" if row.licence else "; no licence is stated: --licence TEXT states one"
+    unstated = "" if row.licence else "; no licence is stated: state one with --licence TEXT"
     note(safe_text(f"published to {dest}; to use it elsewhere: {where}{unstated}", 1000))
 
 

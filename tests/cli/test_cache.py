@@ -30,7 +30,7 @@ def test_empty(run, tmp_path):
         "",
     ) and f"the cache {tmp_path / 'cache'} is empty" in done.stderr
     assert json.loads(run("cache", "list", "--json").stdout) == []
-    assert run("cache", "verify").stderr == "no weights are kept\n"
+    assert run("cache", "verify").stderr == "there are no weights in the cache\n"
 
 
 def test_list_and_size(run, weights):
@@ -47,7 +47,7 @@ def test_list_and_size(run, weights):
     assert {fact["name"] for fact in facts if fact["in_ledger"]} == {"toy-gan"}
     size = json.loads(run("cache", "size", "--json").stdout)
     assert size["bytes"] == weights.stat().st_size + 2000 and size["kinds"]["weights"]["files"] == 1
-    assert "in all" in run("cache", "size").stdout
+    assert "total" in run("cache", "size").stdout
 
 
 def test_prune_asks_nothing_and_says_what_it_freed(run, weights):
@@ -86,27 +86,28 @@ def test_what_is_in_use_is_told(run, weights, monkeypatch):
     with locked(weights.with_suffix(".lock")):
         done = run("cache", "prune", "--all")
     assert done.exit_code == 1 and weights.exists()
-    assert f"{weights} stays: " in done.stderr and "locked by" in done.stderr
+    assert f"{weights} was not removed: " in done.stderr and "locked by" in done.stderr
 
 
 def test_verify_and_repair(run, weights):
     good = weights.read_bytes()
-    assert run("cache", "verify").stdout == "toy-gan: sha256 is right\n"
+    assert run("cache", "verify").stdout == "toy-gan: sha256 is correct\n"
     weights.write_bytes(good[:-1])
     done = run("cache", "verify")
     assert done.exit_code == 1 and done.stdout == ""
     assert one_line(done.stderr, "toy-gan: ", str(weights), "damaged")
     done = run("cache", "repair", "--dry-run")
-    assert done.exit_code == 1 and "would be fetched anew" in done.stderr and weights.read_bytes() != good
+    assert done.exit_code == 1 and "would be downloaded again" in done.stderr and weights.read_bytes() != good
     done = run("cache", "repair")
-    assert done.exit_code == 0 and done.stdout == "toy-gan: fetched anew\n" and weights.read_bytes() == good
+    assert (done.exit_code, done.stdout) == (0, "toy-gan: downloaded again\n")
+    assert weights.read_bytes() == good
 
 
 def test_repair_removes_what_no_ledger_names(run, weights, monkeypatch):
     weights.write_bytes(b"x")
     monkeypatch.delenv("GENZOO_ZOO")
     (told,) = json.loads(run("cache", "repair", "--json").stdout)
-    assert told["ok"] and told["done"] == "removed: no ledger names it" and not weights.exists()
+    assert told["ok"] and told["done"] == "removed: no ledger lists it" and not weights.exists()
 
 
 def test_repair_that_fails_leaves_the_file_and_says_why(run, weights, published, monkeypatch, tmp_path):
@@ -124,7 +125,7 @@ def test_repair_that_fails_leaves_the_file_and_says_why(run, weights, published,
 )
 def test_options_that_do_not_fit(run, words):
     done = run("cache", *words)
-    assert done.exit_code == 2 and one_line(done.stderr, "does not go with")
+    assert done.exit_code == 2 and one_line(done.stderr, "cannot be used with")
 
 
 def test_an_action_that_is_not_there(run):

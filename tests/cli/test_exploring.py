@@ -122,7 +122,7 @@ class TestTraverse:
         )
         assert (done.exit_code, done.stdout) == (0, ""), done.output
         told = (
-            "x.png: latents 3, 0, 1 of four, from -3 to 3 in 5 steps, departing from 1 point of the "
+            "x.png: latents 3, 0, 1 of four, from -3 to 3 in 5 steps, starting from 1 point of the "
             "prior, seed 7\n"
         )
         assert done.stderr == told
@@ -133,7 +133,7 @@ class TestTraverse:
     def test_unasked_all_latents_go_through_the_prior(self, run):
         done = run("traverse", "plane", "--seed", 1)
         words = "latents 0, 1 of plane, from the 5 % to the 95 % quantile of the prior in 9 steps"
-        assert done.stderr == f"plane-traverse.png: {words}, departing from 1 point of the prior, seed 1\n"
+        assert done.stderr == f"plane-traverse.png: {words}, starting from 1 point of the prior, seed 1\n"
         model = latent_toys.model()
         assert np.array_equal(
             pixels("plane-traverse.png"),
@@ -144,7 +144,7 @@ class TestTraverse:
         done = run("traverse", "pair", "--dimension", 2, "--starts", 2, "--seed", 3, "-o", "x.png")
         assert (
             "latent 2 of pair, " in done.stderr
-            and "departing from 2 points of the prior, seed 3\n" in done.stderr
+            and "starting from 2 points of the prior, seed 3\n" in done.stderr
         )
         model = toys.gan().eval()
         images = torch.cat([traverse(model, 2, 9, z) for z in model.sample_latents(2, seed=3)])
@@ -153,7 +153,7 @@ class TestTraverse:
     def test_from_an_image(self, run, photo):
         done = run("traverse", "plane", "--from", photo, "--dimension", 1, "-n", 3, "-o", "x.png")
         assert (
-            "latent 1 of plane, from the 5 % to the 95 % quantile of the prior in 3 steps, departing "
+            "latent 1 of plane, from the 5 % to the 95 % quantile of the prior in 3 steps, starting "
             f"from the code of {photo}"
         ) in done.stderr
         expected = traverse(latent_toys.model(), 1, 3, torch.tensor([1.0, 0.0]))
@@ -220,7 +220,7 @@ class TestArithmetic:
         )
         done = run("arithmetic", "plane", *args)
         assert (done.exit_code, done.stdout) == (0, ""), done.output
-        assert done.stderr.endswith(" by plane, amid noise of ± 0.25, and the same over pixels; seed 4\n")
+        assert done.stderr.endswith(" by plane, with noise of ± 0.25, and the same sum over pixels; seed 4\n")
         assert (
             done.stderr.index(f": {smile} (")
             < done.stderr.index(f" - {grave} (")
@@ -249,7 +249,7 @@ class TestArithmetic:
         )
         done = run("arithmetic", "pair", *args)
         assert done.stderr == (
-            "x.png: seeds 3,14,7:5 - seeds 1,2,3 by pair, amid noise of ± 0, and the same over "
+            "x.png: seeds 3,14,7:5 - seeds 1,2,3 by pair, with noise of ± 0, and the same sum over "
             "pixels; seed 0\n"
         )
         model = toys.gan().eval()
@@ -293,7 +293,7 @@ class TestArithmetic:
         assert line == (
             f"x.png: {smile} (seeds {seeds[0]}) - {grave} (seeds {seeds[1]}) + {man} (seeds {seeds[2]}) "
             "by faces, "
-            "amid noise of ± 0, and the same over pixels; seed 0"
+            "with noise of ± 0, and the same sum over pixels; seed 0"
         )
         middle = pixels("x.png")[-200:, 3 * 103 :][66:134, 66:134]
         assert middle[18, 34] > 128 and middle[50, 34] > 128  # a smiling man
@@ -362,10 +362,10 @@ class TestNeighbours:
         )
         what = (
             f"3 samples of pair, seed 6, beside the nearest of {len(train):,} training images of "
-            "digits by pixels"
+            "digits in pixels"
         )
         assert done.stderr.startswith(f"x.png: {what}; 3 held-out images are ") and done.stderr.endswith(
-            " from theirs (median)\n"
+            " from their nearest (median)\n"
         )
 
     def test_the_usual_distance_is_that_of_held_out_images(self, run):
@@ -388,7 +388,7 @@ class TestNeighbours:
     def test_the_space_is_named(self, run, name, space, words):
         done = run("neighbours", name, "-n", 2, "--nearest", 1, "--space", space, "--seed", 6, "--json")
         assert done.exit_code == 0, done.output
-        assert f" by {words}; " in done.stderr
+        assert f" in {words}; " in done.stderr
         model, train = MODELS[name](), open_data("digits", split="train")
         where = "features" if space == "feature" else lambda images: features(model, images)
         found = nearest_images(model.sample(2, seed=6), train, space=where)
@@ -403,7 +403,7 @@ class TestNeighbours:
 
     def test_a_model_that_was_trained_with_flips_is_asked_for_mirror_images_too(self, run):
         done = run("neighbours", "flipped", "-n", 6, "--nearest", 2, "--seed", 1, "-o", "x.png")
-        assert "training images of digits and their mirror images by pixels" in done.stderr
+        assert "training images of digits and their mirror images in pixels" in done.stderr
         samples, train = toys.gan().sample(6, seed=1), open_data("digits", split="train")
         found = nearest_images(samples, train, k=2, mirrored=True)
         assert found.mirrored.any() and not found.mirrored.all() and " mirrored at " in done.stdout
@@ -471,7 +471,10 @@ class TestFeatures:
         train, test = (open_data("digits", split=split) for split in ("train", "test"))
         model = latent_toys.model(latent_size=4)
         commonest = np.bincount(train.labels).argmax()
-        assert f"the commonest label is right for {(test.labels == commonest).mean():.3g}\n" in done.stderr
+        assert (
+            f"predicting the most common label has accuracy {(test.labels == commonest).mean():.3g}\n"
+            in done.stderr
+        )
         probe = fit_probe(features(model, train), train.labels)
         right = np.asarray(probe.predict(features(model, test))) == test.labels
         assert record["value"] == pytest.approx(right.mean()) and 0.2 < record["value"] < 0.9
@@ -494,7 +497,7 @@ class TestFeatures:
     def test_a_long_fit_is_announced(self, run, monkeypatch):
         monkeypatch.setattr("genzoo.cli.features.LONG", 30)
         first, _ = run("features", "plane", "--probe", "-n", 20).stderr.splitlines()
-        assert first == "fitting a linear classifier to 20 x 2 features, which takes a while"
+        assert first == "fitting a linear classifier to 20 x 2 features; this takes a while"
 
     def test_data_without_labels(self, run):
         done = run("features", "plane", "--data", "people")
@@ -515,9 +518,9 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
             ("no latent dimension 2: the model has 2, counted from 0", "between 0 and 1"),
         ),
         (("traverse", "plane", "--dimension", "-1"), 1, ("no latent dimension -1", "the model has 2")),
-        (("traverse", "plane", "--dimension", "smile"), 2, ("'smile' is no whole number", "0,3")),
-        (("traverse", "plane", "--dimension", "0,"), 2, ("'' is no whole number",)),
-        (("traverse", "plane", "--dimension", "9" * 30), 2, ("is no whole number",)),
+        (("traverse", "plane", "--dimension", "smile"), 2, ("'smile' is not a whole number", "0,3")),
+        (("traverse", "plane", "--dimension", "0,"), 2, ("'' is not a whole number",)),
+        (("traverse", "plane", "--dimension", "9" * 30), 2, ("is not a whole number",)),
         (("traverse", "plane", "--span", 0), 1, ("span must be a number above 0",)),
         (("traverse", "plane", "--span", "nan"), 1, ("span must be a number above 0", "not nan")),
         (("traverse", "plane", "-n", 1), 2, ("'-n'",)),
@@ -537,7 +540,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (("manifold", "codes"), 1, ("codes is an autoencoder",)),
         (("manifold", "plane", "-n", 1), 2, ("'-n'",)),
         (("manifold", "plane", "-n", 101), 1, ("at most 10,000 images",)),
-        (("interpolate", "plane", "--from", "PHOTO"), 2, ("--from and --to go together",)),
+        (("interpolate", "plane", "--from", "PHOTO"), 2, ("--from and --to must be given together",)),
         (
             ("interpolate", "plane", "--from", "PHOTO", "--to", "PHOTO", "-n", 2),
             2,
@@ -554,17 +557,17 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
             ("broken.png cannot be used: corrupt",),
         ),
         (("interpolate", "coin"), 1, (NO_Z,)),
-        (("arithmetic", "plane"), 2, ("name what to add", "--plus-seeds 3,14,15")),
-        (("arithmetic", "plane", "--minus-seeds", "1,2,3"), 2, ("name what to add",)),
+        (("arithmetic", "plane"), 2, ("nothing to add; give", "--plus-seeds 3,14,15")),
+        (("arithmetic", "plane", "--minus-seeds", "1,2,3"), 2, ("nothing to add; give",)),
         (("arithmetic", "pair", "--plus-seeds", "1,2"), 1, ("seeds has 2", "at least 3")),
         (
             ("arithmetic", "pair", "--plus-seeds", "1,2,3", "--minus-seeds", "1,2"),
             1,
             ("seeds has 2", "at least 3"),
         ),
-        (("arithmetic", "pair", "--plus-seeds", "1,2,x"), 2, ("'x' is no seed", "7:0,7:12")),
-        (("arithmetic", "pair", "--plus-seeds", ""), 2, ("'' is no seed",)),
-        (("arithmetic", "pair", "--plus-seeds", f"1,2,{2**63}"), 2, ("is no seed",)),
+        (("arithmetic", "pair", "--plus-seeds", "1,2,x"), 2, ("'x' is not a seed", "7:0,7:12")),
+        (("arithmetic", "pair", "--plus-seeds", ""), 2, ("'' is not a seed",)),
+        (("arithmetic", "pair", "--plus-seeds", f"1,2,{2**63}"), 2, ("is not a seed",)),
         (
             ("arithmetic", "faces", "--plus", "Smiling", "--data", "nowhere/"),
             1,
@@ -595,7 +598,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         ),
         (("arithmetic", "plane", "--plus", 7, "--noise", -1), 2, ("'--noise'",)),
         (("arithmetic", "plane", "--plus", 7, "-n", 2), 2, ("'-n'", "x>=3")),
-        (("reconstruct", "pair"), 1, ("encodes no images", "an autoencoder or a VAE does both")),
+        (("reconstruct", "pair"), 1, ("encodes no images", "use an autoencoder or a VAE")),
         (("reconstruct", "coin"), 1, (NO_Z,)),
         (("reconstruct", "plane", "-n", 0), 2, ("'-n'",)),
         (("neighbours", "codes"), 1, ("codes is an autoencoder",)),
@@ -613,7 +616,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (
             ("features", "plane", "--probe", "--data", "people"),
             1,
-            ("people has no labels to probe for", "leave out --probe"),
+            ("people has no labels for --probe", "leave out --probe"),
         ),
     ],
     ids=lambda value: " ".join(map(str, value))[:60] if isinstance(value, tuple) else str(value),

@@ -173,7 +173,7 @@ class TestTheRest:
         )
         done = run(command, "digit-net")
         assert done.exit_code == 1 and one_line(
-            done.stderr, "digit-net is a classifier: it tells images apart and draws none"
+            done.stderr, "digit-net is a classifier: it cannot generate images"
         )
 
     def test_neighbours_are_looked_for_in_its_features(self, run):
@@ -189,7 +189,7 @@ class TestTheRest:
         (gist, _) = json.loads(run(*args, "--space", "feature", "--features", "gist", "--json").stdout)
         assert gist["space"] == FEATURES
         done = run(*args, "--features", "digit-net")
-        assert done.exit_code == 2 and "type --space feature" in " ".join(done.stderr.split())
+        assert done.exit_code == 2 and "--features needs --space feature" in " ".join(done.stderr.split())
 
     def test_its_features_are_written(self, run, tmp_path):
         done = run("features", "digit-net", "-o", tmp_path / "found.npz")

@@ -62,7 +62,7 @@ class TestFolder:
         {"file": path.touch, "folder": path.mkdir, "link": lambda: path.symlink_to("nowhere")}[there]()
         done = run("new-plugin", "my-gan", "--family", "implicit")
         assert done.exit_code == 1
-        assert "something of that name is in the way — choose another with --out" in done.stderr
+        assert "a file or folder with that name already exists — choose another with --out" in done.stderr
         assert [entry.name for entry in Path().iterdir()] == ["genzoo-my-gan"]
         assert not path.is_dir() or not list(path.iterdir())
 
@@ -89,17 +89,17 @@ class TestName:
             ("-gan", "must match"),
             ("a" * 65, "64"),
             ("nul", "device name"),
-            ("class", "'class' is a word of Python's own"),
-            ("genzoo-lambda", "'lambda' is a word of Python's own"),
-            ("none", "'none' is a word of Python's own"),
+            ("class", "'class' is a Python keyword"),
+            ("genzoo-lambda", "'lambda' is a Python keyword"),
+            ("none", "'none' is a Python keyword"),
             ("3d", "'3d' does not begin with a letter"),
             ("genzoo", "belongs to genzoo itself"),
             ("dcgan", "belongs to genzoo-dcgan"),
             ("vae_mnist", "belongs to genzoo-vae"),
             ("pixel", "belongs to genzoo-pixel"),
-            ("toy.gan", "the plugin toy-box has the model 'toy-gan'"),
-            ("toy-box", "the plugin 'toy-box' is installed"),
-            ("taken", "a package 'genzoo_taken' can be imported already"),
+            ("toy.gan", "the plugin toy-box already has a model 'toy-gan'"),
+            ("toy-box", "the plugin 'toy-box' is already installed"),
+            ("taken", "a package 'genzoo_taken' can already be imported"),
         ],
     )
     def test_bad_and_taken_names_are_refused(self, run, monkeypatch, tmp_path, name, words):

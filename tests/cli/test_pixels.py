@@ -156,13 +156,13 @@ class TestComplete:
         assert done.exit_code == 0, done.output
         assert done.stderr.splitlines() == [
             "x.png: 2 images of binarized-digits test, the top half kept, 3 completions each by mask, seed 5",
-            (
-                "log p in nats of what was drawn, given what is kept; last, of what stands there in the "
-                "image itself"
-            ),
+            "log p of the drawn pixels in nats, given the kept pixels; last column: the original image",
         ]
         lines = [line.split() for line in done.stdout.splitlines()]
-        assert lines[0] == ["ROW", "1", "2", "3", "ITSELF"] and [line[0] for line in lines[1:]] == ["1", "2"]
+        assert lines[0] == ["ROW", "1", "2", "3", "ORIGINAL"] and [line[0] for line in lines[1:]] == [
+            "1",
+            "2",
+        ]
         expected = expectation(2, 3, 5)
         assert [line[1:] for line in lines[1:]] == [
             [f"{value:.1f}" for value in row] for row in expected.log_prob_drawn.tolist()
@@ -232,7 +232,7 @@ class TestComplete:
         )
         assert done.exit_code == 0, done.output
         assert (
-            "each pixel given those before it" in done.stderr
+            "each pixel given all earlier ones" in done.stderr
             and "18 of 64 pixels kept, 2 completions each" in done.stderr
         )
         frames = film("x.gif")
@@ -278,7 +278,7 @@ class TestComplete:
     @pytest.mark.parametrize(
         ("mask", "code", "words"),
         [
-            (np.full((8, 8), 255, np.uint8), 1, ("mask.png keeps every pixel: nothing is left to draw",)),
+            (np.full((8, 8), 255, np.uint8), 1, ("mask.png keeps every pixel: there is nothing to draw",)),
             (np.zeros((8, 8), np.uint8), 1, ("mask.png keeps no pixel", "genzoo sample")),
             (np.full((8, 9), 255, np.uint8), 1, ("mask.png is 8x9, and the images 8x8",)),
             (np.full((8, 8), 100, np.uint8), 1, ("mask.png has 64 pixels that are neither white nor black",)),
@@ -295,7 +295,8 @@ class TestComplete:
         assert one_line(done.stderr, *words)
         assert os.listdir() == ["mask.png"]
         assert one_line(
-            run("complete", "mask", "--mask", "mask.png", "--keep", "top").stderr, "--keep and --mask both"
+            run("complete", "mask", "--mask", "mask.png", "--keep", "top").stderr,
+            "--keep and --mask exclude each other",
         )
 
     def test_the_options_are_those_of_the_mathematics(self):
@@ -307,10 +308,8 @@ class TestContext:
     def test_the_picture_shows_what_the_middle_pixel_sees(self, run):
         done = run("context", "mask", "-o", "x.png")
         assert (done.exit_code, done.stdout) == (0, ""), done.output
-        assert (
-            done.stderr
-            == "x.png: the pixel 4,4 (orange) of mask sees 11 (blue) of 36 earlier pixels and not 25 (pink)\n"
-        )
+        words = "pixel 4,4 (orange) of mask depends on 11 (blue) of 36 earlier pixels, not on 25 (pink)"
+        assert done.stderr == f"x.png: {words}\n"
         drawn = pixels("x.png")
         assert drawn.shape == (8 * 61 + 1, 8 * 61 + 1, 3)
         cells = drawn[30::61, 30::61]
@@ -324,8 +323,8 @@ class TestContext:
     def test_a_model_without_weights_shows_its_architecture(self, run):
         done = run("context", "fresh", "--pixel", "2,1")
         assert done.stderr == (
-            "fresh-context.png: the pixel 2,1 (orange) of fresh sees 17 (blue) of 17 earlier pixels, "
-            "with fresh weights\n"
+            "fresh-context.png: pixel 2,1 (orange) of fresh depends on 17 (blue) of 17 earlier pixels, "
+            "with untrained weights\n"
         )
 
     @pytest.mark.parametrize(

@@ -1,21 +1,24 @@
 """The program as such: exit codes, one line for every error, laziness, plugins' commands, and streams that go
 away."""
 
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
 from shell import HOSTILE, TOYS, lay, one_line
 
+import genzoo
 from genzoo.cli import options
 from genzoo.cli.context import read_pixel
 from genzoo.cli.few_labels import read_counts
-from genzoo.cli.program import cli
+from genzoo.cli.program import SECTIONS, cli
 from genzoo.errors import GenzooError
 from genzoo.names import COMMANDS, CORE_COMMANDS
 
@@ -261,6 +264,137 @@ raise SystemExit(code)
         assert set(COMMANDS) == written and set(CORE_COMMANDS) == written | {"help", "version"}
 
 
+VERBS = (
+    "Add Classify Compare Create Download Draw Fill Generate Interpolate List Measure Print Publish "
+    "Reconstruct Show Train Vary Verify Write"
+)
+# What reads like a translation, and what to write: "Default: …", "is printed", "already exists", "again".
+BANNED = (
+    "all that is",
+    "and told",
+    "anew",
+    "are told",
+    "by default",
+    "goes on",
+    "in the way",
+    "in what",
+    "is told",
+    "lie",
+    "lies",
+    "nothing is asked",
+    "of those before",
+    "of which",
+    "what is left of",
+    "whence",
+    "whose features",
+    "without it",
+)
+
+
+def stilted(text):
+    """Return the banned phrases in `text`, wherever its lines break."""
+    words = " ".join(text.split())
+    return [phrase for phrase in BANNED if re.search(rf"\b{phrase}\b", words, re.IGNORECASE)]
+
+
+def faults(short):
+    """Return what is wrong with the one line that the help page has for a command."""
+    found = [] if short.split()[0].rstrip(",") in VERBS.split() else ["no verb first"]
+    found += [] if short.endswith(".") and not short.endswith("...") else ["no full stop"]
+    room = 78 - 6 - max(map(len, COMMANDS))  # what click leaves of 80 columns
+    return found + (["too long"] if len(short) > room else [])
+
+
+def printed(source):
+    """Yield the texts of a module that are no docstrings: what a command prints, or refuses with."""
+    tree = ast.parse(source)
+    bodies = [
+        node.body for node in ast.walk(tree) if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef))
+    ]
+    docs = [id(body[0].value) for body in bodies if body and isinstance(body[0], ast.Expr)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+class TestWords:
+    """The house style of what the command line says: the verb first and no translated syntax."""
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_each_command_has_one_line(self, name):
+        assert faults(cli.get_command(click.Context(cli), name).get_short_help_str(1000)) == []
+
+    @pytest.mark.parametrize(
+        ("line", "fault"),
+        [
+            ("All that is known of one model.", "no verb first"),
+            ("Show what is known about a model", "no full stop"),
+            ("Show what is known...", "no full stop"),
+            ("Show what is known about a model: paper, config, recipe and data.", "too long"),
+        ],
+    )
+    def test_a_bad_line_is_seen(self, line, fault):
+        assert faults(line) == [fault]
+
+    def test_the_help_page_shows_each_line_whole_at_80_columns(self, run, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "80")
+        page = run("--help").stdout.splitlines()
+        for name in COMMANDS:
+            short = cli.get_command(click.Context(cli), name).get_short_help_str(1000)
+            assert f"  {name.ljust(max(map(len, COMMANDS)))}  {short}" in page
+        assert max(map(len, page)) <= 80
+        assert "    genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png" in page
+
+    def test_the_help_page_is_grouped_by_task(self, run):
+        headings = re.findall(r"^(\w.*):$", run("--help").stdout, re.MULTILINE)
+        assert headings == ["Options", *SECTIONS.values()]
+        assert set(SECTIONS) <= set(COMMANDS) and next(iter(SECTIONS)) == next(iter(COMMANDS))
+
+    def test_a_long_name_of_a_plugin_leaves_our_lines_whole(self, run, monkeypatch):
+        plain = run("--help").stdout.partition("\nUse a model:")[2].partition("\n  Data goes")[0]
+        provided = SimpleNamespace(plugin="long", value="long:command")
+        monkeypatch.setattr("genzoo.cli.program._foreign", lambda: {"x" * 60: provided})
+        page = run("--help").stdout
+        assert plain in page and f"From plugins:\n  {'x' * 60}\n" in page and "Provided by long." in page
+
+    @pytest.mark.parametrize("name", ["", *COMMANDS])
+    def test_no_help_page_is_stilted(self, name):
+        command = cli.get_command(click.Context(cli), name) if name else cli
+        page = command.get_help(click.Context(command, info_name=name or "genzoo", terminal_width=80))
+        assert stilted(page) == [] and "\\b" not in page and "\b" not in page
+
+    def test_nothing_printed_is_stilted(self):
+        modules = sorted((Path(genzoo.__file__).parent / "cli").glob("*.py"))
+        texts = [(path.name, text) for path in modules for text in printed(path.read_text("utf-8"))]
+        assert len(texts) > 500 and [(name, text) for name, text in texts if stilted(text)] == []
+
+    @pytest.mark.parametrize(
+        ("text", "phrases"),
+        [
+            ("Fetch and check weights, and tell where they lie.", ["lie"]),
+            ("Without it one is drawn\n        and told.", ["and told", "without it"]),
+            ("The .png to write. By\n  default NAME.png.", ["by default"]),
+            ("something of that name is in the way", ["in the way"]),
+            ("In what samples are compared", ["in what"]),
+            ("Held-out images, and what is left of them in their codes.", ["what is left of"]),
+            ("What a pixel sees of those before it.", ["of those before"]),
+            ("Nothing is asked.", ["nothing is asked"]),
+            ("All that is known of one model.", ["all that is"]),
+            ("weights believed to be a newer client's", []),
+        ],
+    )
+    def test_stilted_text_is_seen(self, text, phrases):
+        assert stilted(text) == phrases
+        assert list(printed(f'def f():\n    "a docstring"\n    note({text!r})')) == [text]
+
+    def test_the_list_of_actions_keeps_its_lines(self, run):
+        lines = run("cache", "--help").stdout.splitlines()
+        actions = [
+            line.split()[0] for line in lines if re.match(r"  (list|size|prune|verify|repair)  ", line)
+        ]
+        assert actions == ["list", "size", "prune", "verify", "repair"]
+
+
 COMMAND_PLUGIN = (
     TOYS
     + """
@@ -299,7 +433,9 @@ class TestCommandsOfPlugins:
     def test_it_is_in_the_help_without_being_imported(self, greeting):
         done = greeting("--help")
         assert (done.returncode, done.stderr) == (0, "")
-        assert "greet" in done.stdout and "Comes with greeter." in done.stdout
+        (greet,) = [line for line in done.stdout.splitlines() if line.startswith("  greet")]
+        assert greet.split(maxsplit=1) == ["greet", "Provided by greeter."]
+        assert done.stdout.index("\nExtend and maintain:") < done.stdout.index("\nFrom plugins:\n  broken ")
         assert "noise" not in done.stdout
 
     @pytest.mark.parametrize(
@@ -320,8 +456,6 @@ class TestCommandsOfPlugins:
         assert "Traceback" not in done.stderr
 
     def test_it_cannot_replace_one_of_ours(self, monkeypatch, run):
-        from types import SimpleNamespace
-
         from genzoo import registry
         from genzoo.registry import Provided
 
@@ -332,7 +466,7 @@ class TestCommandsOfPlugins:
         monkeypatch.setattr(registry, "installed", lambda: thief)
         context = click.Context(cli)
         assert cli.list_commands(context) == [*COMMANDS, "mine"]
-        assert cli.get_command(context, "list").help.startswith("Every installed model")
+        assert cli.get_command(context, "list").help.startswith("List installed models")
 
 
 class TestStreams:

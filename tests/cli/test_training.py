@@ -153,7 +153,8 @@ class TestTrain:
         )
         assert done.exit_code == 1
         line = "genzoo train toy-gan --data 'my pics' --set batch=8 --out 'my run' --resume=previous"
-        assert one_line(done.stderr, f"the one before it, of step 1,200, is whole; to go on from it: {line}")
+        words = f"the previous one, of step 1,200, is intact; to continue from it: {line}"
+        assert one_line(done.stderr, words)
 
     def test_card_and_recipe_come_first(self, run, train):
         done = run("train", "toy-gan", "--steps", 5, "--set", "batch=8", "--set", "width=3")
@@ -198,9 +199,9 @@ class TestTrain:
         assert (done.exit_code, done.stdout) == (130, "")
         told, last = done.stderr.splitlines()[-2:]
         assert last == "genzoo: interrupted"
-        assert told.startswith("stopped after step 1,234, saved in my run; to go on: genzoo train ")
+        assert told.startswith("stopped after step 1,234, saved in my run; to continue: genzoo train ")
         first = train.options
-        words = shlex.split(told.partition("to go on: ")[2])
+        words = shlex.split(told.partition("to continue: ")[2])
         train.finished = True
         assert words[0] == "genzoo" and run(*words[1:]).exit_code == 0
         assert train.options == {**first, "resume": True}
@@ -290,7 +291,7 @@ class TestARealRun:
         assert "Traceback" not in err
         told, last = err.splitlines()[-2:]
         assert last == "genzoo: interrupted"
-        words = shlex.split(told.partition("to go on: ")[2])
+        words = shlex.split(told.partition("to continue: ")[2])
         step = int(told.split("step ")[1].split(", saved")[0].replace(",", ""))
         words[words.index("--steps") + 1] = str(step + 1)
         done = site(*words[1:], "--quiet", "--json")

@@ -152,7 +152,7 @@ class TestPush:
         assert done.exit_code == 0 and "no licence" not in done.stderr
         assert read_rows(tmp_path / "mine" / "zoo.toml")["toy-gan"].licence == "CC BY 4.0"
         done = run("push", "toy-gan", tmp_path / "unstated", option, "")
-        assert "no licence is stated: --licence TEXT states one" in done.stderr
+        assert "no licence is stated: state one with --licence TEXT" in done.stderr
         assert read_rows(tmp_path / "unstated" / "zoo.toml")["toy-gan"].licence == ""
         monkeypatch.setenv("GENZOO_ZOO", str(tmp_path / "unstated"))
         assert "no licence stated" in run("info", "toy-gan").stdout

@@ -7,8 +7,9 @@ from torch import nn
 from genzoo import Family
 from genzoo.data import open_data
 from genzoo.errors import NoDensityError, TrainingError
-from genzoo.evaluation import evaluate_implicit
+from genzoo.evaluation import score_model
 from genzoo.models import ImplicitModel, LatentModel
+from genzoo.request import Request
 from genzoo.testing import LawError, check_implicit, check_model
 from genzoo.training import players
 
@@ -73,7 +74,7 @@ def test_a_model_without_z_keeps_every_law_and_is_measured(smears, made, card_of
     ):
         model.log_prob(torch.zeros(1, 1, 8, 8))
     train, test = (open_data("digits", split=split) for split in ("train", "test"))
-    records = evaluate_implicit(model, train, test, 64, 0, subject="smears", metrics=["swd"])
+    records = score_model(model, train, test, Request(n=64, metrics=("swd",)), subject="smears")
     assert records and {record.subject for record in records} == {"smears", "train"}
 
 
