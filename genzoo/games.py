@@ -38,8 +38,8 @@ class Adversarial(GameOptions):
     #: what the players pay: a name, or a `genzoo.losses.objectives.Objective` of one's own
     objective: str = field(default="non-saturating", metadata=limits(choices=OBJECTIVES, own=True))
     #: bound c of D's weights after each of its turns, |w| <= c; 0 = none
-    clip: float = field(default=0.0, metadata=limits(0, 100))
-    penalty: float = field(default=0.0, metadata=limits(0, 1e6))  #: λ of D's penalty, 0 = none
+    weight_clip: float = field(default=0.0, metadata=limits(0, 100))
+    gp_weight: float = field(default=0.0, metadata=limits(0, 1e6))  #: λ of D's penalty, 0 = none
     #: of which kind: E[(‖∇D‖ - 1)²], or a function of one's own
     penalty_kind: str = field(default="gradient", metadata=limits(choices=PENALTIES, own=True))
     bursts: bool = False  #: 100 turns of D in the first 25 rounds and in every 500th
@@ -51,7 +51,7 @@ class Adversarial(GameOptions):
     #: deviation of noise on what D sees, falling to 0 along the run
     instance_noise: float = field(default=0.0, metadata=limits(0, 1))
     #: classes of the data, which D then also tells apart; 0 = labels unused
-    labels: int = field(default=0, metadata=limits(0, 10_000))
+    classes: int = field(default=0, metadata=limits(0, 10_000))
     #: share of the fakes shown to D that are old ones
     replay: float = field(default=0.0, metadata=limits(0, 1))
     #: differentiable

@@ -239,7 +239,7 @@ HACKS: tuple[Hack, ...] = (
         number=12,
         name="labels",
         where="recipe",
-        key="labels",
+        key="classes",
         default="0",
         on="10",
         words=(
@@ -247,7 +247,7 @@ HACKS: tuple[Hack, ...] = (
             "hidden one that is then left behind"
         ),
         source="Odena et al. 2017, arXiv:1610.09585",
-        is_on=lambda recipe, config: _game(recipe).labels > 0,
+        is_on=lambda recipe, config: _game(recipe).classes > 0,
     ),
     Hack(
         number=13,

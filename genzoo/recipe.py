@@ -1,8 +1,7 @@
 """Recipe: how a model is trained, as data.
 
-A recipe opens with what a person asks first: the command, the hardware, the time it took and the score to
-expect; then the numbers. Keys given per player (`rate`, `optimizer`, `turns`) are written `--set
-rate.generator=1e-4` on the command line.
+What training took and reached is no part of it: the ledger has that, with the weights. Keys given per player
+(`lr`, `optimizer`, `turns`) are written `--set lr.generator=1e-4` on the command line.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ G = TypeVar("G", bound=GameOptions)
 AUTO = "auto"
 SWITCH = (AUTO, "on", "off")
 OPTIMIZERS = ("adam", "rmsprop", "sgd", "muon")
-FACTS = ("command", "hardware", "time", "score")  # keys that tell of the official run and decide nothing
+FACTS = ("command",)  # keys that decide nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,27 +30,22 @@ class Recipe:
     key=value`.
     """
 
-    # What to expect (facts of the official run, none when a plugin has not trained it yet).
-    command: str = ""
-    hardware: str = ""
-    time: str = ""
-    score: str = ""
-
+    command: str = ""  #: how to train it where `genzoo train NAME` is not enough
     data: str = ""  #: what `genzoo train --data` takes
     #: share kept for scores where a set has no official test split
-    held_out: float = field(default=0.1, metadata=limits(0, 0.9))
+    val_split: float = field(default=0.1, metadata=limits(0, 0.9))
     #: keep the validation images out of training and score on them, not on the test images: to choose
     #: settings
     validation: bool = False
     #: rounds of the game: every player has had its turns
     steps: int = field(default=10_000, metadata=limits(1, 10**9))
-    batch: int = field(default=64, metadata=limits(1, 65_536))  #: images per turn, over all processes
+    batch_size: int = field(default=64, metadata=limits(1, 65_536))  #: images per turn, over all processes
     seed: int = field(default=0, metadata=limits(0, 2**63 - 1))
 
     #: learning rate per player
-    rate: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))
+    lr: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))
     #: last share of the steps, over which all rates fall linearly to 0
-    cooldown: float = field(default=0.0, metadata=limits(0, 1))
+    lr_decay: float = field(default=0.0, metadata=limits(0, 1))
     #: turns per round and player, 1 where absent
     turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))
     #: per player
@@ -76,7 +70,7 @@ class Recipe:
     #: auto: a GPU records turns where the game allows it
     cuda_graphs: str = field(default=AUTO, metadata=limits(choices=(AUTO, "off")))
     #: of the published weights
-    storage: str = field(default="float32", metadata=limits(choices=("float32", "float16")))
+    save_dtype: str = field(default="float32", metadata=limits(choices=("float32", "float16")))
     licence: str = ""  #: of the published weights, as their author states it; "" = none is stated
     watch: bool = True  #: stop when a player has collapsed, instead of burning hours
     game: GameOptions | None = None  #: options of the model's own game; None = its defaults, or it has none
@@ -109,9 +103,9 @@ class Recipe:
             )
         return self.game
 
-    def rate_of(self, player: str) -> float:
+    def lr_of(self, player: str) -> float:
         """Return the learning rate of `player`."""
-        return self.rate[player] if player in self.rate else self.rate.get("all", 2e-4)
+        return self.lr[player] if player in self.lr else self.lr.get("all", 2e-4)
 
     def optimizer_of(self, player: str) -> str:
         """Return the name of the optimiser of `player`."""
@@ -120,7 +114,7 @@ class Recipe:
     @property
     def cooling_from(self) -> float:
         """Return the step from which the rates fall."""
-        return self.steps * (1 - self.cooldown)
+        return self.steps * (1 - self.lr_decay)
 
     @property
     def bound_from(self) -> float:
@@ -129,7 +123,7 @@ class Recipe:
         """
         if self.game is not None and self.game.falling:
             return 0.0
-        return self.cooling_from if self.cooldown else math.inf
+        return self.cooling_from if self.lr_decay else math.inf
 
     def shift_of(self, batch: int) -> int:
         """Return by how many pixels the images of batch number `batch` = 0, 1, … of the run are moved at
@@ -138,8 +132,8 @@ class Recipe:
         return self.shift if batch < self.shift_until or not self.shift_until else 0
 
     def warmth(self, step: int) -> float:
-        """Return what the rates are multiplied with at `step` = 0, 1, …: 1 until the cooldown, then falling
-        to almost 0 at the last.
+        """Return what the rates are multiplied with at `step` = 0, 1, …: 1 until the decay begins, then
+        falling to almost 0 at the last.
         """
         left = self.steps - self.cooling_from
         return min(1.0, (self.steps - step) / left) if left else 1.0

@@ -209,7 +209,7 @@ def train(
         resume: go on from the checkpoint in `out`, to bit-identical weights; "auto" starts where there is
             none, goes on where there is one, and is done where the run is finished; "previous" goes on from
             the checkpoint before the last.
-        settings: `{"batch": 32, "rate.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the
+        settings: `{"batch_size": 32, "lr.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the
             recipe or of the config; `licence` is that of the weights, none where it is not stated.
         device: None = a GPU if there is one.
         quiet: no progress on stderr.

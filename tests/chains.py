@@ -89,7 +89,7 @@ FAMILIES = {
 
 def line(family: Family, data: Any, folder: Path) -> None:
     """Train, or go on, or find that all is done."""
-    settings = {**family.settings, "held_out": 0.0}
+    settings = {**family.settings, "val_split": 0.0}
     done = conduct(
         family.card,
         data,

@@ -57,7 +57,7 @@ class AnySize(Net):
         return super()._features(nn.functional.adaptive_avg_pool2d(x, self.image_shape[1:]))
 
 
-RECIPE = Recipe(data="digits", steps=4, batch=16, precision="fp32", rate={"all": 1e-2})
+RECIPE = Recipe(data="digits", steps=4, batch_size=16, precision="fp32", lr={"all": 1e-2})
 CARD = Card(
     name="digit-net",
     family=Family.CLASSIFIER,

@@ -330,7 +330,7 @@ def _train(folder: Path, steps: int, out: str = "run") -> None:
     from genzoo.training.report import Report
 
     data = open_data("digits", held_out=0).subset(slice(0, 64))
-    settings = {"ema": 0.5, "held_out": 0.0}
+    settings = {"ema": 0.5, "val_split": 0.0}
     with MonkeyPatch.context() as patch:  # the scenarios are also played in the process of the tests
         patch.setattr(loop, "FIRST_SECONDS", 0.0)  # a checkpoint after every round
         patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)

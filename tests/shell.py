@@ -25,7 +25,7 @@ TOYS = """
 import genzoo
 from genzoo import Card, Family, Recipe
 genzoo_api = 2
-RECIPE = Recipe(data="digits", steps=6, batch=16, precision="fp32", rate={"all": 2e-3}, betas=(0.5, 0.9))
+RECIPE = Recipe(data="digits", steps=6, batch_size=16, precision="fp32", lr={"all": 2e-3}, betas=(0.5, 0.9))
 @genzoo.hookimpl
 def genzoo_cards():
     return [

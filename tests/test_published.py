@@ -35,8 +35,9 @@ def test_digest_and_golden_outputs_agree(name):
 def test_it_tells_how_it_was_made_and_what_it_is_worth(name):
     row, recipe = ROWS[name], genzoo.info(name).recipe
     assert row.bytes <= LARGEST and row.licence and row.data and row.terms and row.scores
-    assert recipe.command == f"genzoo train {name}"
-    assert all((recipe.hardware, recipe.time, recipe.score))
+    assert not recipe.command  # genzoo train NAME
+    assert {f.name for f in dataclasses.fields(recipe)}.isdisjoint(("hardware", "time", "score"))
+    assert re.search(r"\d+ (h|min|s)\b", row.trained) and "torch " in row.trained
     images = "".join(character for character in row.trained.partition(" rounds")[0] if character.isdigit())
     assert int(images) == recipe.steps  # the published weights are those of the whole recipe
 
@@ -102,32 +103,6 @@ def in_two_units(row):
     return wrong
 
 
-def in_words(row, text):
-    """Return which figures of `text` are none of the row's: a pair `a ± b` must be one score's, others a
-    value, an error or a count."""
-
-    def reads(number, figure):
-        decimals = len(figure.partition(".")[2])
-        return number is not None and f"{number:,.{decimals}f}".replace(",", "") == figure.replace(",", "")
-
-    wrong = []
-    pairs = re.findall(rf"({FIGURE.pattern}) ± ({FIGURE.pattern})", text)
-    for value, spread in pairs:
-        wrong += [f"{value} ± {spread}"] * (
-            not any(reads(score.value, value) and reads(score.stderr, spread) for score in row.scores)
-        )
-    alone = [
-        figure
-        for figure in FIGURE.findall(text)
-        if figure not in FREE and not any(figure in pair for pair in pairs)
-    ]
-    numbers = [
-        number for score in row.scores for number in (score.value, score.stderr, score.n, score.blocks)
-    ]
-    wrong += [figure for figure in alone if not any(reads(number, figure) for number in numbers)]
-    return [f"{row.name}: zoo.toml has no {figure} of {text!r}" for figure in wrong]
-
-
 def in_documents(rows):
     """Return which claims of the documentation do not stand there as the scores of `rows` would have them."""
     wrong = []
@@ -142,15 +117,10 @@ def in_documents(rows):
 
 
 def all_wrong(rows):
-    cards = [
-        problem
-        for name, row in rows.items()
-        for problem in in_two_units(row) + in_words(row, genzoo.info(name).recipe.score)
-    ]
-    return cards + in_documents(rows)
+    return [problem for row in rows.values() for problem in in_two_units(row)] + in_documents(rows)
 
 
-def test_nats_bits_cards_and_documents_say_what_the_ledger_says():
+def test_nats_bits_and_documents_say_what_the_ledger_says():
     assert all_wrong(ROWS) == []
 
 
@@ -163,21 +133,13 @@ def test_a_wrong_figure_is_noticed_wherever_it_stands():
     """79.87 was changed to 78.87 in everything at once, and nothing noticed."""
     name, scale = "pixelrnn-diagonal-mnist", 784 * math.log(2)
     one_less = planted(name, lambda s: dataclasses.replace(s, value=s.value - 1), lambda s: s.unit == "nats")
-    assert len(all_wrong(one_less)) == 3  # against bits/dim, card and README
+    assert len(all_wrong(one_less)) == 2  # against bits/dim and README
     both = planted(
         name, lambda s: dataclasses.replace(s, value=s.value - (1 if s.unit == "nats" else 1 / scale))
     )
-    assert len(all_wrong(both)) == 2
-    narrow = planted("vae-frey", lambda s: dataclasses.replace(s, stderr=s.stderr / 2))
+    assert len(all_wrong(both)) == 1
+    narrow = planted(name, lambda s: dataclasses.replace(s, stderr=s.stderr / 2))
     assert all_wrong(narrow) != []
-    for words in ("78.87 ± 0.20 nats", "79.87 ± 0.30 nats", "on 9,000 images"):
-        assert in_words(ROWS[name], words)
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_every_likelihood_of_a_published_model_is_claimed_by_its_card(name):
-    told = genzoo.info(name).recipe.score
-    assert FIGURE.search(told)
 
 
 # images; samples: all that there are, up to 500

@@ -338,7 +338,7 @@ class TestHangs:
 
 OLD = """
 from genzoo import Card, Family, Recipe, hookimpl
-RECIPE = Recipe(data="digits", steps=4_000, batch=64, rate={"all": 2e-4}, a_key_of_interface_1=0.1)
+RECIPE = Recipe(data="digits", steps=4_000, batch_size=64, lr={"all": 2e-4}, a_key_of_interface_1=0.1)
 @hookimpl
 def genzoo_cards():
     return [Card(name="old", family=Family.IMPLICIT, model="nowhere:Net", recipe=RECIPE)]

@@ -42,7 +42,7 @@ class TestParse:
     def test_all_right(self) -> None:
         values = {
             "size": 3,
-            "rate": 1,
+            "lr": 1,
             "mode": "slow",
             "on": True,
             "shape": [3, 4, 5],
@@ -68,11 +68,11 @@ class TestParse:
             ({"size": "3"}, "knobs: size must be a whole number, not '3'"),
             ({"size": None}, "knobs: size must be a whole number, not None"),
             ({"size": 10**5000}, "knobs: size must lie between 1 and 100, not <int that cannot be shown>"),
-            ({"size": 1, "rate": math.nan}, "knobs: rate must be a finite number, not nan"),
-            ({"size": 1, "rate": math.inf}, "knobs: rate must be a finite number, not inf"),
-            ({"size": 1, "rate": 10**400}, "knobs: rate must be a finite number, not inf"),
-            ({"size": 1, "rate": True}, "knobs: rate must be a number, not True"),
-            ({"size": 1, "rate": -1}, "knobs: rate must lie between 0 and 1, not -1.0"),
+            ({"size": 1, "lr": math.nan}, "knobs: rate must be a finite number, not nan"),
+            ({"size": 1, "lr": math.inf}, "knobs: rate must be a finite number, not inf"),
+            ({"size": 1, "lr": 10**400}, "knobs: rate must be a finite number, not inf"),
+            ({"size": 1, "lr": True}, "knobs: rate must be a number, not True"),
+            ({"size": 1, "lr": -1}, "knobs: rate must lie between 0 and 1, not -1.0"),
             (
                 {"size": 1, "mode": "fsat"},
                 "knobs: mode must be one of fast, slow, not 'fsat'; did you mean 'fast'?",
@@ -224,10 +224,10 @@ class TestRecipe:
         assert parse(Recipe, vars(Recipe()), "recipe") == Recipe()
 
     def test_per_player(self) -> None:
-        recipe = Recipe(rate={"all": 1e-3, "generator": 1e-4}, turns={"critic": 5})
-        assert (recipe.rate_of("generator"), recipe.rate_of("critic")) == (1e-4, 1e-3)
+        recipe = Recipe(lr={"all": 1e-3, "generator": 1e-4}, turns={"critic": 5})
+        assert (recipe.lr_of("generator"), recipe.lr_of("critic")) == (1e-4, 1e-3)
         assert (recipe.turns_of("critic"), recipe.turns_of("generator")) == (5, 1)
-        assert Recipe(rate={"generator": 1e-4}).rate_of("critic") == 2e-4
+        assert Recipe(lr={"generator": 1e-4}).lr_of("critic") == 2e-4
 
     def test_replace(self) -> None:
         assert Recipe().replace(steps=3).steps == 3
@@ -238,14 +238,14 @@ class TestRecipe:
             *(
                 {"steps": 0},
                 {"steps": 1.5},
-                {"batch": -1},
+                {"batch_size": -1},
                 {"seed": -1},
                 {"seed": 2**63},
-                {"held_out": 1},
+                {"val_split": 1},
                 {"ema": 1},
                 {"flip": "yes"},
             ),
-            *({"rate": {"all": -1}}, {"turns": {"d": 0}}, {"betas": [0.5]}, {"betas": [0.5, 1]}),
+            *({"lr": {"all": -1}}, {"turns": {"d": 0}}, {"betas": [0.5]}, {"betas": [0.5, 1]}),
             {"precision": "fp16"},
         ],
     )

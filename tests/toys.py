@@ -153,7 +153,7 @@ def recipe_of(base=None, **keys) -> Recipe:
     return base.replace(**keys)
 
 
-RECIPE = Recipe(data="digits", steps=6, batch=16, precision="fp32", rate={"all": 2e-3}, betas=(0.5, 0.9))
+RECIPE = Recipe(data="digits", steps=6, batch_size=16, precision="fp32", lr={"all": 2e-3}, betas=(0.5, 0.9))
 CARDS = {
     "toy-gan": Card(
         name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=RECIPE, summary="A toy"

@@ -48,21 +48,21 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
         Family.TRACTABLE: Kind(
             "A masked network with an exact likelihood",
             "Germain et al. 2015, arXiv:1502.03509",
-            'steps=1_500, batch=64, rate={"all": 2e-3}, cooldown=0.5',
+            'steps=1_500, batch_size=64, lr={"all": 2e-3}, lr_decay=0.5',
             "Write your own network in `_predict`: entry (c, h, w) of its output may depend on earlier "
             "pixels only. The laws check this.",
         ),
         Family.APPROXIMATE: Kind(
             "A small variational autoencoder",
             "Kingma & Welling 2014, arXiv:1312.6114",
-            'steps=3_000, batch=64, rate={"all": 1e-3}, cooldown=0.5',
+            'steps=3_000, batch_size=64, lr={"all": 1e-3}, lr_decay=0.5',
             "Write your own networks in `__init__`, and another likelihood of the pixels in `bound`. The "
             "laws check this.",
         ),
         Family.IMPLICIT: Kind(
             "A GAN of two small nets",
             "Goodfellow et al. 2014, arXiv:1406.2661",
-            'steps=4_000, batch=64, rate={"all": 2e-4}, betas=(0.5, 0.999)',
+            'steps=4_000, batch_size=64, lr={"all": 2e-4}, betas=(0.5, 0.999)',
             "Write your own networks in `__init__`. For a game other than the GAN's, register it beside the "
             "class.",
         ),

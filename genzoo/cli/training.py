@@ -41,7 +41,7 @@ def read_settings(
         key, sign, text = pair.partition("=")
         if not sign or not key.strip():
             raise click.BadParameter(
-                f"{pair!r} must read key=value, for example batch=32 or rate.generator=1e-4",
+                f"{pair!r} must read key=value, for example batch_size=32 or lr.generator=1e-4",
                 context,
                 parameter,
             )

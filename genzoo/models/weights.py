@@ -33,7 +33,7 @@ _DRAWS = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")
 def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "float32") -> bytes:
     """Return the model's weights as the bytes of a safetensors file.
 
-    `storage="float16"` halves the file: tensors of two or more dimensions are rounded to half precision,
+    `save_dtype="float16"` halves the file: tensors of two or more dimensions are rounded to half precision,
     biases, gains and statistics stay as they are. What is published is then exactly what is loaded: see
     `rounded`.
 

@@ -31,9 +31,9 @@ def check_adversaries(
     for player in game:
         if player.module is model.discriminator:
             _check_detached(model, player, batches[player.name])
-            if options.clip:
-                _check_clipped(player, options.clip)
-    if options.penalty:
+            if options.weight_clip:
+                _check_clipped(player, options.weight_clip)
+    if options.gp_weight:
         _check_alone(model, batches[game[0].name].images)
 
 

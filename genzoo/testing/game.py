@@ -70,7 +70,7 @@ def _check_players(found: list[Player], recipe: Recipe, look: str) -> None:
     hold(found, "a game has players", "none", look)
     names = [player.name for player in found]
     hold(len(set(names)) == len(names), "players have different names", ", ".join(names), look)
-    for key in (*recipe.rate, *recipe.optimizer, *recipe.turns):
+    for key in (*recipe.lr, *recipe.optimizer, *recipe.turns):
         hold(
             key == "all" or key in names,
             "a recipe speaks of the game's players",

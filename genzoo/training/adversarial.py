@@ -1,10 +1,10 @@
 """The adversarial game (Goodfellow et al. 2014, algorithm 1): k turns of the discriminator, then one of the
 generator.
 
-Any objective of `genzoo.losses.objectives` goes with any nets. The recipe's `clip` holds the weights of D
-after each of its turns, as algorithm 1 of the WGAN paper has it: the critic that teaches G, and that is
+Any objective of `genzoo.losses.objectives` goes with any nets. The option `weight_clip` bounds the weights of
+D after each of its turns, as algorithm 1 of the WGAN paper has it: the critic that teaches G, and that is
 saved, is always within bounds. (Its reference code clips before each step, so that G is taught by a critic
-one step outside.) The recipe's `penalty` is λ of the gradient penalty.
+one step outside.) The option `gp_weight` is λ of the gradient penalty.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from genzoo.training.replay import Pool
 from genzoo.training.targets import Targets
 
 _REMEDY = (
-    f"try a lower rate.discriminator, augment=color,translation,cutout, {hack('instance-noise')}, "
+    f"try a lower lr.discriminator, augment=color,translation,cutout, {hack('instance-noise')}, "
     f"or {hack('soft-labels')}"
 )
 # rounds at the start, turns of D, rounds from one burst to the next (the WGAN code)
@@ -67,11 +67,11 @@ def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Pla
             name="discriminator",
             module=game.learning,
             loss=game.discriminator_loss,
-            needs=frozenset({"labels"}) if options.labels else frozenset(),
-            classes=options.labels,
+            needs=frozenset({"labels"}) if options.classes else frozenset(),
+            classes=options.classes,
             turns=turns,
             turns_at=functools.partial(burst_turns, turns) if options.bursts else None,
-            after_turn=_clipping(model.discriminator, options.clip) if options.clip else None,
+            after_turn=_clipping(model.discriminator, options.weight_clip) if options.weight_clip else None,
             before_turn=game.begin,
             floor=0.01 if game.objective.bounded else None,
             remedy=_REMEDY,
@@ -119,13 +119,15 @@ class AdversarialGame:
         options = recipe.options(Adversarial)
         self.policy = [find(name, TRANSFORMS, "transform") for name in options.augment]
         self.objective = objective_of(options)
-        self.penalty = options.penalty
+        self.penalty = options.gp_weight
         self._penalty_of = find(options.penalty_kind, PENALTIES, "penalty")
         self.targets = Targets(options.soft_labels, options.flipped_labels)
         self.pool = (
-            Pool(model.image_shape, recipe.batch, options.replay, model.device) if options.replay else None
+            Pool(model.image_shape, recipe.batch_size, options.replay, model.device)
+            if options.replay
+            else None
         )
-        self.auxiliary = Auxiliary(model, options.labels, recipe.seed) if options.labels else None
+        self.auxiliary = Auxiliary(model, options.classes, recipe.seed) if options.classes else None
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
         self._noise_at = functools.partial(options.noise, steps=recipe.steps)
         self._noisy = options.instance_noise > 0
@@ -157,7 +159,7 @@ class AdversarialGame:
         """Return the objective's loss of D on the images and as many fakes, and what it pays besides; no
         gradient reaches G.
 
-        The batch has labels where the recipe's `labels` asks for them.
+        The batch has labels where the game.s `classes` asks for them.
         """
         images = batch.images
         fake = drawn(self.model, len(batch), noise)

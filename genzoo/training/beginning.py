@@ -181,7 +181,7 @@ def _published(run: Run) -> Outcome | None:
 def _told(run: Run, weights: Path) -> dict[str, Any]:
     known, recipe = checkpoint.read(run.checkpoint)[1].sha256, run.recipe
     told = {"checkpoint": known, "step": run.step, "weights": weights.name, "sha256": sha256_of(weights)}
-    return {**told, "storage": recipe.storage, "licence": recipe.licence}
+    return {**told, "save_dtype": recipe.save_dtype, "licence": recipe.licence}
 
 
 def _record(entry: dict[str, Any]) -> Record:

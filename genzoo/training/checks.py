@@ -65,7 +65,7 @@ def _way_to_labels(low: int, high: int, classes: int) -> str:
 
 def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
     names = [player.name for player in game]
-    for table, given in (("rate", recipe.rate), ("optimizer", recipe.optimizer), ("turns", recipe.turns)):
+    for table, given in (("lr", recipe.lr), ("optimizer", recipe.optimizer), ("turns", recipe.turns)):
         for name in given:
             if name not in names and not (table != "turns" and name == "all"):
                 raise ArgumentError(

@@ -115,7 +115,7 @@ def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:
 
 def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bool) -> Outcome:
     """Measure and publish the finished run."""
-    model = finished_model(run, run.recipe.storage)
+    model = finished_model(run, run.recipe.save_dtype)
     records: list[Record] = []
     if test is not None and min(len(test), len(train)) >= FEWEST_TO_SCORE:
         if not quiet:
@@ -124,4 +124,4 @@ def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bo
             records = score_model(model, train, test, Request(draws=()), subject=card.name)
         except Exception as error:  # noqa: BLE001 - hours of training are not lost to it
             tell(f"{card.name} is not scored: {describe(error)}")
-    return publish(run, model, card, records, run.recipe.storage)
+    return publish(run, model, card, records, run.recipe.save_dtype)

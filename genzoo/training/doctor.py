@@ -105,7 +105,7 @@ class Doctor:
             if not math.isfinite(loss):
                 raise CollapseError(
                     f"step {step}: the loss of the {name} is {loss}; {kept(self.checkpoint)}",
-                    f"start anew in another --out with a lower rate.{name}, precision=fp32 or another seed",
+                    f"start anew in another --out with a lower lr.{name}, precision=fp32 or another seed",
                 )
             recent, floor = self._losses[name], self.players[name].floor
             recent.append(loss)
@@ -141,7 +141,7 @@ class Doctor:
                 f"the gradient of the {name} has the norm {norm:,.0f}, and beyond {STEEPEST:.0f} a "
                 "game goes wrong"
             )
-            yield "exploding gradients", words, f"a lower rate.{name}; {hack('adam')}"
+            yield "exploding gradients", words, f"a lower lr.{name}; {hack('adam')}"
 
     def _collapsed(self, step: int, name: str, player: Player) -> Iterator[tuple[str, str, str]]:
         shown = player.shown() if player.shown is not None and step >= GROWN_UP else None

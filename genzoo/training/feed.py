@@ -72,7 +72,7 @@ class Feed:
         return tensor.to(self.settings.device, non_blocking=True)
 
     def _rows(self, number: int) -> Order:
-        batch = self.recipe.batch
+        batch = self.recipe.batch_size
         return batch_indices(len(self.data), batch, number, self.recipe.seed)[self.world.share(batch)]
 
     def _noise(self, purpose: str, number: int) -> torch.Generator:

@@ -53,10 +53,10 @@ class Run:
     _whole: bool = False  # whether the checkpoint that lies in the folder is known to be good
 
     def __post_init__(self) -> None:
-        if self.recipe.batch % self.world.size:
+        if self.recipe.batch_size % self.world.size:
             raise ArgumentError(
-                f"a batch of {self.recipe.batch} cannot be shared by {self.world.size} processes evenly",
-                "choose a multiple: --set batch=…",
+                f"a batch of {self.recipe.batch_size} cannot be shared by {self.world.size} processes evenly",
+                "choose a multiple: --set batch_size=…",
             )
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
         self.model.train()
@@ -129,7 +129,7 @@ class Run:
         for player in self.players:
             for optimiser in self.optimisers_of[player.name].values():
                 for group in optimiser.param_groups:
-                    group["lr"] = warmth * self.recipe.rate_of(player.name)
+                    group["lr"] = warmth * self.recipe.lr_of(player.name)
 
     def _turn(self, player: Player, turn: int, batch: Batch) -> torch.Tensor:
         key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
@@ -164,7 +164,7 @@ class Run:
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
             raise CollapseError(
                 f"step {self.step}: weights are not finite; {kept(self.checkpoint)}",
-                "start anew in another --out with a lower rate or precision=fp32",
+                "start anew in another --out with a lower lr or precision=fp32",
             )
         if self.world.writes:
             checkpoint.write(self.checkpoint, self.parts, self.optimisers, self.facts(), keep=self._whole)

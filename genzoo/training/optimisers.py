@@ -29,7 +29,7 @@ def optimisers(player: Player, recipe: Recipe) -> dict[str, Optimizer]:
     one of the rest.
     """
     parameters = [p for p in player.module.parameters() if p.requires_grad]
-    kind, rate = recipe.optimizer_of(player.name), recipe.rate_of(player.name)
+    kind, rate = recipe.optimizer_of(player.name), recipe.lr_of(player.name)
     matrices = [p for p in parameters if kind == "muon" and _is_matrix(p)]
     others = [p for p in parameters if not any(p is matrix for matrix in matrices)]
     found: dict[str, Optimizer] = {}

@@ -88,7 +88,7 @@ def _way_back(run: Run, storage: str) -> str:
         "the checkpoint is kept: when that is mended, the same command with --resume publishes "
         "without training again"
     )
-    return told + "; --set storage=float32 stores the weights as they are" * (storage != "float32")
+    return told + "; --set save_dtype=float32 stores the weights as they are" * (storage != "float32")
 
 
 def published(
@@ -154,11 +154,11 @@ def describe_run(run: Run) -> str:
     """Return how the weights were made: rounds, images seen, time, machine, versions."""
     import torch
 
-    images = run.batches * run.recipe.batch
+    images = run.batches * run.recipe.batch_size
     processes = f", {run.world.size} processes" if run.world.size > 1 else ""
     settings = run.settings.words() + (", CUDA graphs" if run.recorder.on else "")
     return (
-        f"{run.step:,} rounds of batch {run.recipe.batch}, {images:,} images seen, "
+        f"{run.step:,} rounds of batch {run.recipe.batch_size}, {images:,} images seen, "
         f"{human_time(run.seconds)} on "
         f"{_hardware(run)}{processes} ({settings}), torch {torch.__version__}, seed {run.recipe.seed}"
     )

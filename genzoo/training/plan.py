@@ -17,7 +17,7 @@ from genzoo.recipe import FACTS, Recipe, keys_of
 from genzoo.schema import parse
 from genzoo.training.own import check_own
 
-_TABLES = ("rate", "optimizer", "turns")
+_TABLES = ("lr", "optimizer", "turns")
 _SIZES = ("image_size", "channels")
 
 
@@ -37,12 +37,12 @@ def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe,
     changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     of_game: dict[str, Any] = {}
     config: dict[str, Any] = dict(card.config)
-    # "rate" for all, then "rate.generator" for one
+    # "lr" for all, then "lr.generator" for one
     for key, value in sorted(settings.items(), key=lambda item: "." in item[0]):
         table, dot, player = key.partition(".")
         if dot and table in _TABLES:
             changes[table] = {**changes.get(table, getattr(base, table)), player: value}
-        elif key in ("rate", "optimizer"):
+        elif key in ("lr", "optimizer"):
             changes[key] = {"all": value}
         elif key in recipe_keys:
             changes[key] = _listed(value) if isinstance(held[key], tuple) else value
@@ -105,7 +105,7 @@ def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Imag
     """
     settle_shape(source, config)
     return data.open_both(
-        source, image_shape=config["image_shape"], held_out=recipe.held_out, validation=recipe.validation
+        source, image_shape=config["image_shape"], held_out=recipe.val_split, validation=recipe.validation
     )
 
 

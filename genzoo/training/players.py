@@ -31,7 +31,7 @@ class Player:
     """One player of a game.
 
     Attributes:
-        name: how the recipe addresses it: `--set rate.NAME=…`, `--set turns.NAME=…`.
+        name: how the recipe addresses it: `--set lr.NAME=…`, `--set turns.NAME=…`.
         module: its parameters; a turn changes these and no others.
         loss: a batch and the turn's source of noise → the scalar that the player minimises.
         needs: fields of `Batch` that its loss reads besides the images, for example "labels"; data that lack

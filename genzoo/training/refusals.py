@@ -47,30 +47,35 @@ def objective_of(options: Adversarial) -> Objective:
 
 def _reasons(model: AdversarialModel, recipe: Recipe, options: Adversarial) -> Iterator[Reason]:
     yield from _of_bounds(options)
-    if options.clip and _has_momentum(recipe):
+    if options.weight_clip and _has_momentum(recipe):
         yield (
-            f"clip={options.clip:g} does not go with momentum: it carries the weights into the bounds, "
+            f"weight_clip={options.weight_clip:g} does not go with momentum: it carries the weights into "
+            "the bounds, "
             "where they stay "
             "(Arjovsky et al. 2017, section 4)",
             "set optimizer.discriminator=rmsprop, or betas=0,0.9",
         )
     yield from _of_targets(options)
-    if options.penalty:
+    if options.gp_weight:
         yield from _of_penalty(model, options)
-    if options.penalty and recipe.compile == "on":
+    if options.gp_weight and recipe.compile == "on":
         yield "penalty needs gradients of gradients, which torch.compile cannot make", "set compile=off"
 
 
 def _of_bounds(options: Adversarial) -> Iterator[Reason]:
-    if not objective_of(options).bounded and not (options.clip or options.penalty):
+    if not objective_of(options).bounded and not (options.weight_clip or options.gp_weight):
         yield (
             f"objective={options.objective} needs a critic of bounded slope, and nothing bounds it: its "
             "numbers would grow without end",
-            "set penalty=10, or clip=0.01 with optimizer.discriminator=rmsprop; or another objective",
+            (
+                "set gp_weight=10, or weight_clip=0.01 with optimizer.discriminator=rmsprop; or another "
+                "objective"
+            ),
         )
-    if options.clip and options.penalty:
+    if options.weight_clip and options.gp_weight:
         yield (
-            f"clip={options.clip:g} and penalty={options.penalty:g} contradict each other: a critic of "
+            f"weight_clip={options.weight_clip:g} and gp_weight={options.gp_weight:g} contradict each "
+            "other: a critic of "
             "such small weights cannot be as "
             "steep as the penalty asks",
             "set one of them to 0",
@@ -89,9 +94,12 @@ def _of_targets(options: Adversarial) -> Iterator[Reason]:
 
 
 def _of_penalty(model: AdversarialModel, options: Adversarial) -> Iterator[Reason]:
-    asked = f"penalty={options.penalty:g} asks for the critic's slope at each image; with "
+    asked = f"gp_weight={options.gp_weight:g} asks for the critic's slope at each image; with "
     if any(isinstance(module, MinibatchDiscrimination) for module in model.discriminator.modules()):
-        yield (f"{asked}minibatch discrimination it depends on the others", "set minibatch=0, or clip=0.01")
+        yield (
+            f"{asked}minibatch discrimination it depends on the others",
+            "set minibatch=0, or weight_clip=0.01",
+        )
     norms = [
         name
         for name, module in model.discriminator.named_modules()
@@ -103,7 +111,7 @@ def _of_penalty(model: AdversarialModel, options: Adversarial) -> Iterator[Reaso
             f"({', '.join(norms[:3])}{', …' if len(norms) > 3 else ''}) it depends on the other images "
             "(Gulrajani et al. 2017, section 4)",
             "choose a discriminator with layer norm or none (genzoo info says what the model's config "
-            "offers), or clip=0.01",
+            "offers), or weight_clip=0.01",
         )
 
 

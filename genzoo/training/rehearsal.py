@@ -67,8 +67,10 @@ def rehearse(run: Run, card: Card) -> None:
             with torch.random.fork_rng(
                 devices=[run.settings.device] if run.settings.device.type == "cuda" else []
             ):
-                finished = finished_model(run, run.recipe.storage)
-                row = hub.push(aside, **published(run, finished, card, [], run.recipe.storage, picture=False))
+                finished = finished_model(run, run.recipe.save_dtype)
+                row = hub.push(
+                    aside, **published(run, finished, card, [], run.recipe.save_dtype, picture=False)
+                )
             found = read_rows(aside / ledger.name)[card.name]
             if found.replace(origin=row.origin) != row:
                 raise StorageError(

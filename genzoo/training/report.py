@@ -151,7 +151,7 @@ class Report:
     def rate(self) -> float:
         """Images per second since this process began."""
         rounds = self.run.step - self._first
-        return rounds * self.run.recipe.batch / max(time.monotonic() - self._begun, 1e-9)
+        return rounds * self.run.recipe.batch_size / max(time.monotonic() - self._begun, 1e-9)
 
     def _left(self) -> str:
         rounds = max(self.run.step - self._first, 1)

@@ -23,14 +23,14 @@ from genzoo.training.settings import Settings
 # "auto" is the machine's choice; what came of it is compared
 SWITCHES = ("precision", "channels_last", "compile", "cuda_graphs")
 # keys that decide no bits, or are compared in another way
-_ELSEWHERE = ("data", "steps", "storage", "watch", "licence")
+_ELSEWHERE = ("data", "steps", "save_dtype", "watch", "licence")
 
 
 def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:
     """Return the keys that decide a run's bits, JSON-ready: two runs that differ in one cannot continue each
     other.
 
-    Tables are resolved for the named `players`: `rate=1e-3` and `rate.generator=1e-3 rate.discriminator=1e-3`
+    Tables are resolved for the named `players`: `lr=1e-3` and `lr.generator=1e-3 lr.discriminator=1e-3`
     are one recipe. The name of the data is no part of it: data are known by their content.
     """
     facts = keys_of(recipe)
@@ -38,7 +38,7 @@ def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:
         facts.pop(key)
     if players:
         for table, value_of in (
-            ("rate", recipe.rate_of),
+            ("lr", recipe.lr_of),
             ("optimizer", recipe.optimizer_of),
             ("turns", recipe.turns_of),
         ):
@@ -102,7 +102,7 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
     """Raise TrainingError where the checkpoint at `path` with the facts `theirs` cannot be gone on from by
     the run of `ours`.
     """
-    names = list(ours.recipe["rate"])
+    names = list(ours.recipe["lr"])
     # What an older genzoo did not know had its default.
     usual = Recipe(game=None if recipe.game is None else type(recipe.game)())
     recipes = [{**fingerprint(usual, names), **theirs.recipe}, dict(ours.recipe)]
@@ -139,7 +139,7 @@ def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
     step, steps = theirs.step, theirs.steps
     begin = min(recipe.bound_from, recipe.replace(steps=steps).bound_from)
     if steps != recipe.steps and step > begin:
-        falling = {"cooldown": recipe.cooldown, **(recipe.game.falling if recipe.game else {})}
+        falling = {"lr_decay": recipe.lr_decay, **(recipe.game.falling if recipe.game else {})}
         what = "noise" if "instance_noise" in falling else "rates"
         raise TrainingError(
             f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps its "

@@ -95,7 +95,7 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
     from genzoo.training.memory import keep_freed_memory
     from genzoo.training.settings import settle
 
-    recipe = Recipe(data="random", steps=10**9, batch=args.batch, rate={"all": 2e-4}, betas=(0.5, 0.999))
+    recipe = Recipe(data="random", steps=10**9, batch_size=args.batch, lr={"all": 2e-4}, betas=(0.5, 0.999))
     settings = settle(recipe, args.device)
     if settings.device.type == "cpu":
         keep_freed_memory()  # as genzoo.training.conduct does

@@ -42,7 +42,7 @@ def main() -> None:
     torch.set_num_threads(1)
     card = zoo.info(given.name)
     recipe, config = plan(card, {}, data=given.data)
-    train, _ = open_both(recipe.data, config, recipe.replace(held_out=0.0))
+    train, _ = open_both(recipe.data, config, recipe.replace(val_split=0.0))
     with tempfile.TemporaryDirectory() as folder:
         run = Run(build(card, config, recipe), recipe, train, machine.settle(recipe, "cpu"), Path(folder))
         losses = {name: float(loss) for name, loss in run.play_round().items()}

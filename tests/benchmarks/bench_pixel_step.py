@@ -70,7 +70,7 @@ def genzoo(args: argparse.Namespace, precision: str = "auto") -> Callable[[], fl
     from genzoo.training.settings import settle
 
     recipe = Recipe(
-        data="random", steps=10**9, batch=args.batch, rate={"all": 1e-3}, ema=0.9995, precision=precision
+        data="random", steps=10**9, batch_size=args.batch, lr={"all": 1e-3}, ema=0.9995, precision=precision
     )
     settings = settle(recipe, args.device)
     if settings.device.type == "cpu":

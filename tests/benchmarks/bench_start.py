@@ -34,7 +34,7 @@ def stand_in(folder: Path) -> None:
     known = info(NAME)
     if known.has_weights:
         return
-    weights = encode(create(NAME).eval(), NAME, {}, known.recipe.storage)
+    weights = encode(create(NAME).eval(), NAME, {}, known.recipe.save_dtype)
     source = f"folder:{NAME}.safetensors"
     row = Row(
         name=NAME, plugin=known.plugin, sha256=sha256_of(weights), bytes=len(weights), sources=(source,)

@@ -103,10 +103,10 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
     recipe = Recipe(
         data="random",
         steps=10**9,
-        batch=args.batch,
-        rate={"all": RATE},
+        batch_size=args.batch,
+        lr={"all": RATE},
         betas=BETAS,
-        game=Adversarial(objective="wasserstein", penalty=PENALTY),
+        game=Adversarial(objective="wasserstein", gp_weight=PENALTY),
         turns={"discriminator": args.critic},
     )
     settings = settle(recipe, args.device)

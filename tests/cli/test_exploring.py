@@ -36,7 +36,7 @@ BOX = """
 import genzoo
 from genzoo import Card, Family, Recipe
 def card(name, family, model, **facts):
-    recipe = Recipe(data="digits", steps=2, batch=16, precision="fp32", flip=name == "flipped")
+    recipe = Recipe(data="digits", steps=2, batch_size=16, precision="fp32", flip=name == "flipped")
     return Card(name=name, family=family, model=model, recipe=recipe, summary="A toy", **facts)
 genzoo_api = 2
 @genzoo.hookimpl
@@ -430,7 +430,7 @@ class TestFeatures:
         sides = [open_data("digits", split=split) for split in ("train", "test")]
         assert {key: str(array.dtype) for key, array in arrays.items()} == {
             "features": "float32",
-            "held_out": "bool",
+            "val_split": "bool",
             "labels": "int64",
         }
         for held_out, side in enumerate(sides):

@@ -20,7 +20,7 @@ from genzoo import Card, Family, Recipe
 genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
-    digits, binary = (Recipe(data=data, steps=2, batch=16) for data in ("digits", "binarized-digits"))
+    digits, binary = (Recipe(data=data, steps=2, batch_size=16) for data in ("digits", "binarized-digits"))
     coder = {"family": Family.AUTOENCODER, "model": "toys:Coder"}
     return [
         Card(name="coder", recipe=digits, **coder),

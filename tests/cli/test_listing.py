@@ -121,7 +121,7 @@ class TestInfo:
             "toys:ToyGAN",
         ):
             assert fact in done.stdout
-        for key in ("data", "steps", "batch", "rate", "betas", "seed", "precision"):
+        for key in ("data", "steps", "batch_size", "lr", "betas", "seed", "precision"):
             assert f"\n  {key} " in done.stdout
 
     def test_json(self, run, published):
@@ -133,7 +133,7 @@ class TestInfo:
             row.licence,
             row.terms,
         )
-        assert facts["recipe"]["rate"] == {"all": 0.002} and facts["recipe"]["betas"] == [0.5, 0.9]
+        assert facts["recipe"]["lr"] == {"all": 0.002} and facts["recipe"]["betas"] == [0.5, 0.9]
         assert facts["scores"][0]["protocol"] == "all pairs"
         assert facts["weights"] is True
 

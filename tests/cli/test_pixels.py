@@ -25,7 +25,7 @@ from genzoo import Card, Family, Recipe
 genzoo_api = 2
 @genzoo.hookimpl
 def genzoo_cards():
-    recipe = Recipe(data="binarized-digits", steps=2, batch=16, precision="fp32")
+    recipe = Recipe(data="binarized-digits", steps=2, batch_size=16, precision="fp32")
     names = {CLASSES!r}
     facts = dict(family=Family.TRACTABLE, recipe=recipe, summary="A toy")
     return [Card(name=name, model="pixel_toys:" + kind, **facts) for name, kind in names.items()]

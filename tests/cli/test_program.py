@@ -67,7 +67,7 @@ class TestExitCodes:
             (("sample", "toy-gan", "--seed", str(2**63)), ("'--seed'",)),
             (("sample", "toy-gan", "--columns", "0"), ("'--columns'",)),
             (("interpolate", "toy-gan", "--steps", "1"), ("'--steps'",)),
-            (("train", "toy-gan", "--set", "batch"), ("'batch' must read key=value",)),
+            (("train", "toy-gan", "--set", "batch_size"), ("'batch_size' must read key=value",)),
             (("train", "toy-gan", "--set", "=3"), ("must read key=value",)),
             (("train", "toy-gan", "--steps", "0"), ("'--steps'",)),
             (("pull",), ("give the names of models, or --all",)),

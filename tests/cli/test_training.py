@@ -29,7 +29,8 @@ class Called:
         self.finished, self.signal = finished, 0
 
     def __call__(self, name, **options):
-        self.name, self.options = name, options
+        self.name = name if isinstance(name, str) else name.card.name
+        self.options = options
         folder = Path(options["out"] or "runs/toy-gan")
         if not self.finished:
             return Outcome(folder=folder, finished=False, step=1234, signal=self.signal)
@@ -50,7 +51,7 @@ class TestTrain:
     def test_every_option_arrives(self, run, train):
         sets = [
             "--set",
-            "rate.generator=1e-4",
+            "lr.generator=1e-4",
             "--set",
             "augment=color,cutout",
             "--set",
@@ -58,7 +59,7 @@ class TestTrain:
             "--set",
             "image_size=24x40",
             "--set",
-            "batch=4",
+            "batch_size=4",
         ]
         options = [
             "--data",
@@ -73,13 +74,13 @@ class TestTrain:
             "--tensorboard",
             "--quiet",
         ]
-        assert run("train", "toy-gan", *options, *sets, "--set", "batch=8").exit_code == 0
+        assert run("train", "toy-gan", *options, *sets, "--set", "batch_size=8").exit_code == 0
         settings = {
-            "rate.generator": 1e-4,
+            "lr.generator": 1e-4,
             "augment": "color,cutout",
             "flip": True,
             "image_size": "24x40",
-            "batch": 8,
+            "batch_size": 8,
         }
         given = {
             "data": "./photos",
@@ -145,22 +146,22 @@ class TestTrain:
             "--data",
             "my pics",
             "--set",
-            "batch=8",
+            "batch_size=8",
             "--out",
             "my run",
             "--resume",
             "--quiet",
         )
         assert done.exit_code == 1
-        line = "genzoo train toy-gan --data 'my pics' --set batch=8 --out 'my run' --resume=previous"
+        line = "genzoo train toy-gan --data 'my pics' --set batch_size=8 --out 'my run' --resume=previous"
         words = f"the previous one, of step 1,200, is intact; to continue from it: {line}"
         assert one_line(done.stderr, words)
 
     def test_card_and_recipe_come_first(self, run, train):
-        done = run("train", "toy-gan", "--steps", 5, "--set", "batch=8", "--set", "width=3")
+        done = run("train", "toy-gan", "--steps", 5, "--set", "batch_size=8", "--set", "width=3")
         lines = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines()}
         assert done.stderr.startswith("toy-gan: A toy\n")
-        assert (lines["steps"], lines["batch"], lines["width"], lines["rate"]) == (
+        assert (lines["steps"], lines["batch_size"], lines["width"], lines["lr"]) == (
             ["5"],
             ["8"],
             ["3"],
@@ -194,7 +195,7 @@ class TestTrain:
             "--set",
             "augment=color,cutout",
             "--set",
-            "rate.generator=1e-4",
+            "lr.generator=1e-4",
         )
         assert (done.exit_code, done.stdout) == (130, "")
         told, last = done.stderr.splitlines()[-2:]
@@ -236,8 +237,8 @@ class TestTrain:
 
     def test_the_licence_is_the_authors_to_state(self, run, train):
         for option in ("--licence", "--license"):
-            run("train", "toy-gan", option, "CC BY 4.0", "--set", "batch=8")
-            assert train.options["settings"] == {"batch": 8, "licence": "CC BY 4.0"}
+            run("train", "toy-gan", option, "CC BY 4.0", "--set", "batch_size=8")
+            assert train.options["settings"] == {"batch_size": 8, "licence": "CC BY 4.0"}
         train.finished = False
         done = run("train", "toy-gan", "--licence", "CC BY 4.0")
         assert "--licence 'CC BY 4.0'" in done.stderr
@@ -252,9 +253,9 @@ class TestTrain:
         )
 
     def test_a_wrong_setting_is_told_before_anything_is_written(self, run, tmp_path):
-        done = run("train", "toy-gan", "--set", "bach=3", "--quiet")
+        done = run("train", "toy-gan", "--set", "batch_siz=3", "--quiet")
         assert (done.exit_code, done.stdout) == (1, "")
-        assert one_line(done.stderr, "toy-gan has no setting 'bach'; did you mean 'batch'?")
+        assert one_line(done.stderr, "toy-gan has no setting 'batch_siz'; did you mean 'batch_size'?")
         assert list((tmp_path / "here").iterdir()) == []
 
     def test_settings_are_read_as_values(self):
@@ -305,7 +306,7 @@ class TestEval:
         asked = []
 
         def evaluate(name, request, *, progress):
-            asked.append((name, request))
+            asked.append((name.card.name, request))
             progress("features", 1, 2)
             return [RECORD, RECORD]
 

@@ -92,7 +92,7 @@ def test_grey_must_belong_to_the_pixels():
 
 def feed(images, seed=0):
     settings = Settings(device=torch.device("cpu"), bf16=False, channels_last=False, compile=False)
-    source = Feed(images, Recipe(batch=8, seed=seed), World(), settings)
+    source = Feed(images, Recipe(batch_size=8, seed=seed), World(), settings)
     return lambda number: source(number).images
 
 

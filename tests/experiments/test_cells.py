@@ -131,7 +131,9 @@ def test_a_model_with_a_likelihood_is_measured_by_it(tmp_path):
         rows={"": {}},
         columns={"exact": {}, "bound": {"model": "coins"}},
     )
-    toy = Card(name="toy-cnn", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=Recipe(batch=16))
+    toy = Card(
+        name="toy-cnn", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=Recipe(batch_size=16)
+    )
     known = {**toys.CARDS, "toy-cnn": toy}
     results = list(play_all(densities, known, tmp_path, "cpu"))[-1]
     told = [[(r["kind"], r["unit"], r["n"]) for r in result.records] for result in results]

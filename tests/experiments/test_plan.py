@@ -18,17 +18,17 @@ data = "digits"
 budget = 60
 seeds = 2
 [settings]
-rate = 1e-3
+lr = 1e-3
 ema = 0.5
 [rows.plain]
 [rows."No norm!"]
 norm = "none"
-rate = 2e-3
+lr = 2e-3
 [columns.one]
 [columns.two]
 model = "wgan"
 turns.discriminator = 5
-rate = 3e-3
+lr = 3e-3
 betas = [0.0, 0.9]
 """
 
@@ -53,14 +53,14 @@ def test_every_row_with_every_column_and_seed(write):
 def test_a_column_wins_over_a_row_and_a_row_over_all(write):
     by_name = {cell.name: cell for cell in cells(read(write(FILE)))}
     rates = [
-        by_name[name].settings["rate"]
+        by_name[name].settings["lr"]
         for name in ("plain--one--0", "no-norm--one--0", "plain--two--0", "no-norm--two--0")
     ]
     assert rates == [1e-3, 2e-3, 3e-3, 3e-3]
     assert by_name["no-norm--two--1"].settings == {
         "seed": 1,
         "validation": True,
-        "rate": 3e-3,
+        "lr": 3e-3,
         "ema": 0.5,
         "norm": "none",
         "turns.discriminator": 5,
@@ -82,7 +82,7 @@ def test_changes_of_the_command_line(write):
     changed = read(write(FILE), {"seeds": 1, "budget": 12, "data": None, "settings": {"ema": 0.9}})
     found = list(cells(changed))
     assert len(found) == 4 and changed.data == "digits"
-    assert found[0].steps == 6 and found[0].settings["ema"] == 0.9 and found[0].settings["rate"] == 1e-3
+    assert found[0].steps == 6 and found[0].settings["ema"] == 0.9 and found[0].settings["lr"] == 1e-3
 
 
 def test_one_row_or_none_will_do(write):
@@ -91,9 +91,9 @@ def test_one_row_or_none_will_do(write):
 
 
 def test_tables_in_tables_are_keys_again():
-    assert flat({"rate": {"all": 1.0, "generator": 2.0}, "betas": [0.0, 0.9]}) == {
-        "rate.all": 1.0,
-        "rate.generator": 2.0,
+    assert flat({"lr": {"all": 1.0, "generator": 2.0}, "betas": [0.0, 0.9]}) == {
+        "lr.all": 1.0,
+        "lr.generator": 2.0,
         "betas": (0.0, 0.9),
     }
 

@@ -15,7 +15,7 @@ CALM = {"optimizer": {"all": "rmsprop"}}
 
 
 @pytest.mark.parametrize("objective", list(OBJECTIVES))
-@pytest.mark.parametrize("held", [{"clip": 0.01, **CALM}, {"penalty": 10.0}])
+@pytest.mark.parametrize("held", [{"weight_clip": 0.01, **CALM}, {"gp_weight": 10.0}])
 def test_honest_games_pass_and_change_nothing(kinds, made, objective, held):
     model = made(kinds.game)
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -94,7 +94,7 @@ def test_a_bias_that_is_forgotten_in_clipping_is_seen(planted):
         def clip():
             for parameter in model.discriminator.parameters():
                 if parameter.ndim > 1:
-                    parameter.data.clamp_(-recipe.game.clip, recipe.game.clip)
+                    parameter.data.clamp_(-recipe.game.weight_clip, recipe.game.weight_clip)
 
         return adversaries(model, AdversarialGame(model, recipe).discriminator_loss, after_turn=clip)
 
@@ -118,4 +118,4 @@ def test_a_critic_that_compares_images_is_seen(kinds, made):
 
     check_game(made(Comparing), Recipe())
     with pytest.raises(LawError, match=r"depends on its own image alone.*other images of the batch"):
-        check_game(made(Comparing), recipe_of(penalty=1.0))
+        check_game(made(Comparing), recipe_of(gp_weight=1.0))

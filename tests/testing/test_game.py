@@ -26,7 +26,7 @@ def test_a_model_that_nobody_can_train_is_named(kinds, made):
 
 def test_a_recipe_for_a_player_that_is_not_there_is_refused(kinds, made):
     with pytest.raises(LawError, match="'critic'; players: discriminator, generator"):
-        check_game(made(kinds.game), Recipe(rate={"critic": 1e-4}))
+        check_game(made(kinds.game), Recipe(lr={"critic": 1e-4}))
     with pytest.raises(LawError, match="'generator'; players: model"):
         check_game(made(kinds.pixels), Recipe(turns={"generator": 2}))
 

@@ -90,4 +90,4 @@ def test_labels_that_are_not_heeded_are_seen(check):
 
 
 def test_labels_that_teach_the_discriminator_alone_keep_the_laws(kinds, made):
-    check_game(made(kinds.game), recipe_of(labels=CLASSES))
+    check_game(made(kinds.game), recipe_of(classes=CLASSES))

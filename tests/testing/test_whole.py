@@ -29,7 +29,7 @@ def test_every_kind_of_law_is_asked(kinds, card_of, fault):
     elif fault == "adversarial":
         members["_discriminate"] = lambda self, x: game._discriminate(self, x).sigmoid()
     else:
-        facts["recipe"] = Recipe(rate={"critic": 1e-4})
+        facts["recipe"] = Recipe(lr={"critic": 1e-4})
     with pytest.raises(LawError):
         check_model(card_of(type("Broken", (game,), members), **facts))
 

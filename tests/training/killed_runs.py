@@ -34,7 +34,7 @@ HARD = {
     "augment": ("color", "translation", "cutout"),
     "steps": STEPS,
 }
-HARD |= {"soft_labels": 0.3, "flipped_labels": 0.1, "instance_noise": 0.1, "replay": 0.5, "labels": 10}
+HARD |= {"soft_labels": 0.3, "flipped_labels": 0.1, "instance_noise": 0.1, "replay": 0.5, "classes": 10}
 
 
 def die() -> None:

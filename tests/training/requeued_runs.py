@@ -28,7 +28,7 @@ HARD = {
     "flip": True,
     "augment": "color,translation",
     "replay": 0.5,
-    "held_out": 0.0,
+    "val_split": 0.0,
 }
 
 

@@ -191,7 +191,7 @@ class TestLosses:
 
     @pytest.mark.parametrize("name", list(OBJECTIVES))
     def test_any_objective_trains_any_nets(self, start, name):
-        held = {"clip": 0.1, "optimizer": {"all": "rmsprop"}} if name == "wasserstein" else {}
+        held = {"weight_clip": 0.1, "optimizer": {"all": "rmsprop"}} if name == "wasserstein" else {}
         run = start(objective=name, **held)
         before = {player.name: weights(player.module) for player in run.players}
         run.play_round()
@@ -226,7 +226,7 @@ class LinearGAN(ToyGAN):
 
 class TestPenalty:
     def loss(self, net, penalty, seed=0, **recipe):
-        return AdversarialGame(net, recipe_of(penalty=penalty, **recipe)).discriminator_loss(
+        return AdversarialGame(net, recipe_of(gp_weight=penalty, **recipe)).discriminator_loss(
             Batch(IMAGES), noise(seed)
         )
 
@@ -257,7 +257,7 @@ class TestPenalty:
         assert more.item() == pytest.approx(0, abs=1e-4)  # contrast would have changed it
 
     def test_it_reaches_d_and_not_g(self, start):
-        run = start(model=toys.gan(norm=False), objective="wasserstein", penalty=10.0)
+        run = start(model=toys.gan(norm=False), objective="wasserstein", gp_weight=10.0)
         d, g = run.players
         mine, theirs = weights(d.module), weights(g.module)
         run._turn(d, 0, Batch(IMAGES))
@@ -265,7 +265,7 @@ class TestPenalty:
         assert all(p.grad is None for p in g.module.parameters())
 
     def test_fakes_handed_on_still_teach_g(self, start):
-        run = start(model=toys.gan(norm=False), objective="wasserstein", penalty=10.0)
+        run = start(model=toys.gan(norm=False), objective="wasserstein", gp_weight=10.0)
         run.play_round()
         assert all(p.grad is not None and p.grad.any() for p in run.players[1].module.parameters())
 
@@ -278,9 +278,9 @@ class TestClipping:
     def test_every_weight_of_d_is_within_bounds_after_each_of_its_turns(self, start, monkeypatch):
         run = start(
             objective="wasserstein",
-            clip=0.01,
+            weight_clip=0.01,
             optimizer={"all": "rmsprop"},
-            rate={"all": 0.1},
+            lr={"all": 0.1},
             turns={"discriminator": 3},
         )
         found, turn = [], run._turn
@@ -332,7 +332,7 @@ class TestBursts:
         """Its loss is below zero as it should be; the watch is for losses that have a least value."""
         assert start().players[0].floor == 0.01
         assert (
-            start(model=toys.gan(norm=False), objective="wasserstein", penalty=1.0).players[0].floor is None
+            start(model=toys.gan(norm=False), objective="wasserstein", gp_weight=1.0).players[0].floor is None
         )
 
 

@@ -41,5 +41,5 @@ def test_a_player_says_what_it_needs(facts, words):
 
 def test_only_what_a_player_needs_is_loaded(start):
     assert start().feed(0).labels is None
-    run = start(labels=10)
+    run = start(classes=10)
     assert torch.equal(run.feed(0).labels, torch.from_numpy(run.data.labels[run.feed._rows(0)]))

@@ -33,7 +33,7 @@ def toys_installed(plug):
 
 
 def train(folder, steps=4, name="toy-gan", **options):
-    settings = {"held_out": 0.0, **options.pop("settings", {})}
+    settings = {"val_split": 0.0, **options.pop("settings", {})}
     return zoo.train(
         name,
         options.pop("data", "digits"),
@@ -205,7 +205,11 @@ class TestResume:
     def test_auto_refuses_another_recipe(self, tmp_path):
         train(tmp_path / "run", 2)
         before = files_in(tmp_path / "run")
-        for change in ({"settings": {"batch": 8}}, {"settings": {"width": 8}}, {"data": "binarized-digits"}):
+        for change in (
+            {"settings": {"batch_size": 8}},
+            {"settings": {"width": 8}},
+            {"data": "binarized-digits"},
+        ):
             with pytest.raises(TrainingError, match="was made with other "):
                 train(tmp_path / "run", resume="auto", **change)
         assert files_in(tmp_path / "run") == before

@@ -151,7 +151,7 @@ class TestResumed:
 class TestRefused:
     @pytest.fixture
     def left(self, start):
-        run = start(steps=2, rate={"generator": 1e-3})
+        run = start(steps=2, lr={"generator": 1e-3})
         finish(run)
         return run
 
@@ -164,10 +164,10 @@ class TestRefused:
         ("change", "told"),
         [
             (
-                {"rate": {"generator": 2e-3}},
+                {"lr": {"generator": 2e-3}},
                 "'generator': 0.001}, is {'discriminator': 0.0002, 'generator': 0.002}",
             ),
-            ({"batch": 8}, "recipe: batch was 16, is 8"),
+            ({"batch_size": 8}, "recipe: batch_size was 16, is 8"),
             ({"seed": 9}, "recipe: seed was 0, is 9"),
             ({"ema": 0.5}, "recipe: ema was 0.0, is 0.5"),
             ({"augment": ("color",)}, "recipe: augment was [], is ['color']"),
@@ -175,13 +175,13 @@ class TestRefused:
         ],
     )
     def test_another_recipe_or_number_of_processes(self, start, left, change, told):
-        run = start(**{"rate": {"generator": 1e-3}, **change})
+        run = start(**{"lr": {"generator": 1e-3}, **change})
         with pytest.raises(TrainingError) as caught:
             run.resume()
         assert told in caught.value.message and str(left.checkpoint) in caught.value.message
 
     def test_more_steps_are_welcome(self, start, left):
-        run = start(rate={"generator": 1e-3}, steps=5)
+        run = start(lr={"generator": 1e-3}, steps=5)
         run.resume()
         assert finish(run).step == 5
 
@@ -191,12 +191,12 @@ class TestRefused:
             (Images(pixels=digits.pixels.repeat(2, axis=2).repeat(2, axis=3)), "not 1,797 images of 1×16×16"),
         ):
             with pytest.raises(TrainingError) as caught:
-                start(data=data, rate={"generator": 1e-3}).resume()
+                start(data=data, lr={"generator": 1e-3}).resume()
             assert told in caught.value.message
 
     @pytest.mark.parametrize("model", [lambda: toys.gan(width=6), lambda: toys.gan(norm=False)])
     def test_another_architecture(self, start, left, model):
-        run = start(model=model(), rate={"generator": 1e-3})
+        run = start(model=model(), lr={"generator": 1e-3})
         with pytest.raises(TrainingError, match="with other config: "):
             run.resume()
 
@@ -205,10 +205,10 @@ class TestRefused:
         changed = model()
         changed.config = ToyConfig()
         with pytest.raises(TrainingError, match="the checkpoint is of another run"):
-            start(model=changed, rate={"generator": 1e-3}).resume()
+            start(model=changed, lr={"generator": 1e-3}).resume()
 
     def test_another_game(self, start, left):
-        run = start(model=Bernoulli(ToyConfig()), rate={})
+        run = start(model=Bernoulli(ToyConfig()), lr={})
         with pytest.raises(TrainingError):
             run.resume()
 
@@ -232,7 +232,7 @@ class TestRefused:
     def test_a_damaged_one_is_named(self, start, left, damage):
         left.checkpoint.write_bytes(damage(left.checkpoint.read_bytes()))
         with pytest.raises(TrainingError, match="is damaged") as caught:
-            start(rate={"generator": 1e-3}).resume()
+            start(lr={"generator": 1e-3}).resume()
         assert str(left.checkpoint) in caught.value.message and str(caught.value).isprintable()
 
     @pytest.mark.parametrize(
@@ -248,7 +248,7 @@ class TestRefused:
         tensors, facts = checkpoint.read(left.checkpoint)
         left.checkpoint.write_bytes(checkpoint.encode({**tensors, key: torch.zeros(1)}, facts))
         with pytest.raises(TrainingError, match="1 tensors differ"):
-            start(rate={"generator": 1e-3}).resume()
+            start(lr={"generator": 1e-3}).resume()
 
 
 def text_of(blob):

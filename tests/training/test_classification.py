@@ -17,7 +17,7 @@ from genzoo.training.settings import settle
 
 
 def feed(data, world=None):
-    recipe = class_toys.RECIPE.replace(batch=32)
+    recipe = class_toys.RECIPE.replace(batch_size=32)
     return Feed(data, recipe, world or World(), settle(recipe, "cpu"), {"labels"})
 
 
@@ -62,14 +62,14 @@ def played(run):
 
 def test_it_learns_and_a_resumed_run_sees_the_same_labels(start, tmp_path):
     losses, whole = played(
-        start(class_toys.net(), tmp_path / "whole", steps=60, batch=64, rate={"all": 1e-2})
+        start(class_toys.net(), tmp_path / "whole", steps=60, batch_size=64, lr={"all": 1e-2})
     )
     assert sum(losses[-10:]) < 0.75 * sum(losses[:10])
-    half = start(class_toys.net(), tmp_path / "half", steps=60, batch=64, rate={"all": 1e-2})
+    half = start(class_toys.net(), tmp_path / "half", steps=60, batch_size=64, lr={"all": 1e-2})
     for _ in range(25):
         half.play_round()
     half.save()
-    again = start(class_toys.net(1), tmp_path / "half", steps=60, batch=64, rate={"all": 1e-2})
+    again = start(class_toys.net(1), tmp_path / "half", steps=60, batch_size=64, lr={"all": 1e-2})
     again.resume()
     rest, resumed = played(again)
     assert rest == losses[25:] and all(torch.equal(value, whole[key]) for key, value in resumed.items())

@@ -58,9 +58,9 @@ def finished(tmp_path_factory, toys_installed):
                 "image_size": "8x8",
                 "width": 6,
                 "ema": 0.9,
-                "storage": "float16",
+                "save_dtype": "float16",
                 "augment": "translation",
-                "batch": 32,
+                "batch_size": 32,
             },
         )
     return outcome, *made
@@ -207,7 +207,7 @@ class TestHub:
 
 
 def train(tmp_path, name="toy-gan", steps=4, **options):
-    settings = {"held_out": 0.0, **options.pop("settings", {})}
+    settings = {"val_split": 0.0, **options.pop("settings", {})}
     return zoo.train(
         name,
         options.pop("data", "digits"),
@@ -246,7 +246,7 @@ class TestFolder:
     def test_resume_with_other_settings(self, tmp_path):
         train(tmp_path, steps=2)
         for settings, told in (
-            ({"batch": 8}, "batch was 16, is 8"),
+            ({"batch_size": 8}, "batch_size was 16, is 8"),
             ({"image_size": 16}, "8×8, not 1,797 images of 1×16×16"),
             ({"width": 8}, "other config: width was 4, is 8"),
         ):
@@ -256,7 +256,7 @@ class TestFolder:
     def test_the_default_folder(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         outcome = zoo.train(
-            "toy-gan", "digits", steps=1, settings={"held_out": 0.0}, device="cpu", quiet=True
+            "toy-gan", "digits", steps=1, settings={"val_split": 0.0}, device="cpu", quiet=True
         )
         assert outcome.folder.resolve() == tmp_path / "runs" / "toy-gan"
 
@@ -277,7 +277,7 @@ class TestWrong:
             ({"data": "digist"}, UnknownNameError, "did you mean 'digits'"),
             ({"settings": {"widht": 1}}, UnknownNameError, "did you mean 'width'"),
             ({"settings": {"width": 0}}, ArgumentError, "width must lie between 1"),
-            ({"settings": {"rate.genrator": 1.0}}, ArgumentError, "did you mean 'generator'"),
+            ({"settings": {"lr.genrator": 1.0}}, ArgumentError, "did you mean 'generator'"),
         ],
     )
     def test_before_anything_is_trained(self, tmp_path, options, kind, told):
@@ -354,10 +354,10 @@ class TestInterrupted:
         before = signal.getsignal(number)
         with monkeypatch.context() as patch:
             patch.setattr(conducting, place, lambda *args, **more: signal.raise_signal(number))
-            outcome = train(tmp_path, steps=4, settings={"held_out": 0.1})
+            outcome = train(tmp_path, steps=4, settings={"val_split": 0.1})
         assert (outcome.finished, outcome.step, outcome.signal) == (False, 4, number)
         assert signal.getsignal(number) == before and not (tmp_path / "run" / "zoo.toml").exists()
-        assert train(tmp_path, steps=4, settings={"held_out": 0.1}, resume=True).weights.is_file()
+        assert train(tmp_path, steps=4, settings={"val_split": 0.1}, resume=True).weights.is_file()
 
     def test_in_the_last_step(self, tmp_path, at_step):
         at_step(4, signal.SIGTERM)
@@ -425,7 +425,7 @@ def test_a_run_begins_with_a_sweep_of_what_killed_ones_left(tmp_path):
         1,
         device="cpu",
         quiet=True,
-        settings={"image_size": "8x8", "width": 6, "batch": 32},
+        settings={"image_size": "8x8", "width": 6, "batch_size": 32},
     )
     assert not any(path.exists() for path in left)
     assert list(tmp_path.glob("toy-gan-*.safetensors"))
@@ -461,5 +461,5 @@ class TestBeforeDecoding:
         zeros = (
             (torch.rand(40, 8, 8, generator=torch.Generator().manual_seed(0)) < 0.5).numpy().astype("uint8")
         )
-        train(tmp_path, data=zeros, steps=1, settings={"held_out": 0.3})
+        train(tmp_path, data=zeros, steps=1, settings={"val_split": 0.3})
         assert capsys.readouterr().err.count("1 is taken as white") == 1

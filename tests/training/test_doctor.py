@@ -20,7 +20,7 @@ from genzoo.training.loop import play
 from genzoo.training.players import Player, players
 from genzoo.training.report import Report
 
-CRITIC = {"objective": "wasserstein", "clip": 0.05, "optimizer": {"all": "rmsprop"}}
+CRITIC = {"objective": "wasserstein", "weight_clip": 0.05, "optimizer": {"all": "rmsprop"}}
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ class TestLosses:
         with pytest.raises(TrainingError, match="step 17: the loss of the generator is") as caught:
             self.doctor(game, tmp_path, stop).look(17, {"discriminator": 1.0, "generator": loss})
         assert "no checkpoint had been written yet" in caught.value.message
-        assert "rate.generator" in caught.value.hint
+        assert "lr.generator" in caught.value.hint
         (tmp_path / "checkpoint").write_bytes(b"x")
         with pytest.raises(
             TrainingError, match=f"the last good checkpoint is kept at {tmp_path / 'checkpoint'}"
@@ -110,7 +110,7 @@ class TestLosses:
             ),
         ) as caught:
             looking.look(999, {"discriminator": 0.001, "generator": 9.0})
-        assert "rate.discriminator" in caught.value.hint and "watch=false" in caught.value.hint
+        assert "lr.discriminator" in caught.value.hint and "watch=false" in caught.value.hint
         assert "hack 13, instance-noise (--set instance_noise=0.1)" in caught.value.hint
 
     def test_a_short_run_of_luck_is_no_collapse(self, game, tmp_path):
@@ -177,7 +177,7 @@ class TestSick:
         model = toys.gan(norm=False)
         with torch.no_grad():
             model.discriminator[4].weight.mul_(300)
-        run = start(model=model, steps=12, objective="lsgan", rate={"all": 1e-9}, optimizer={"all": "sgd"})
+        run = start(model=model, steps=12, objective="lsgan", lr={"all": 1e-9}, optimizer={"all": "sgd"})
         found = self.only(run, "exploding gradients")
         assert (
             "the gradient of the discriminator has the norm" in found.words and "hack 9, adam" in found.remedy
@@ -223,7 +223,7 @@ class TestSick:
     def test_a_critics_curve_that_does_not_fall(self, start, monkeypatch):
         """A generator that cannot move: the critic finds an ever larger distance."""
         monkeypatch.setattr(doctor, "PATIENCE", 4)
-        run = start(steps=4 * (CURVE + 1), rate={"discriminator": 1e-3, "generator": 0.0}, **CRITIC)
+        run = start(steps=4 * (CURVE + 1), lr={"discriminator": 1e-3, "generator": 0.0}, **CRITIC)
         found = self.only(run, "a critic's curve that does not fall")
         assert "minus the loss of the discriminator is" in found.words and "after 40 rounds" in found.words
         assert "hack 14, more-turns (--set turns.discriminator=5)" in found.remedy

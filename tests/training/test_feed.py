@@ -19,7 +19,7 @@ class _Fed(Feed):
 
 def feed(digits, world=None, **changes):
     """The images of each batch."""
-    recipe = toys.RECIPE.replace(**{"batch": 32, **changes})
+    recipe = toys.RECIPE.replace(**{"batch_size": 32, **changes})
     return _Fed(digits, recipe, world or World(), settle(recipe, "cpu"))
 
 
@@ -39,13 +39,13 @@ def test_it_is_the_images_of_the_order(digits):
 
 
 def test_flips_mirror_about_half(digits):
-    plain, flipped = feed(digits, batch=512)(0), feed(digits, batch=512, flip=True)(0)
+    plain, flipped = feed(digits, batch_size=512)(0), feed(digits, batch_size=512, flip=True)(0)
     mirrored = (flipped == plain.flip(3)).flatten(1).all(1)
     kept = (flipped == plain).flatten(1).all(1)
     assert (mirrored | kept).all()
     assert 200 < mirrored.sum() < 312
-    other = feed(digits, batch=512, flip=True)
-    assert not torch.equal((other(1) == feed(digits, batch=512)(1)).flatten(1).all(1), kept)
+    other = feed(digits, batch_size=512, flip=True)
+    assert not torch.equal((other(1) == feed(digits, batch_size=512)(1)).flatten(1).all(1), kept)
 
 
 def test_ranks_share_a_batch_and_nothing_is_seen_twice(digits):
@@ -56,14 +56,14 @@ def test_ranks_share_a_batch_and_nothing_is_seen_twice(digits):
 
 def test_ranks_flip_differently(digits):
     same = Images(pixels=np.tile(digits.pixels[:1], (64, 1, 1, 1)))
-    one, other = (feed(same, batch=64, flip=True, world=World(rank, 2))(0) for rank in range(2))
+    one, other = (feed(same, batch_size=64, flip=True, world=World(rank, 2))(0) for rank in range(2))
     assert not torch.equal(one, other)
 
 
 def test_shifts_move_each_image_by_itself_and_evenly(digits):
     """Nine places, an equal share of the images in each; looked up in the enlarged image, so the edge must
     have been repeated."""
-    plain, moved = feed(digits, batch=900)(0), feed(digits, batch=900, shift=1)(0)
+    plain, moved = feed(digits, batch_size=900)(0), feed(digits, batch_size=900, shift=1)(0)
     large = torch.nn.functional.pad(plain, (1, 1, 1, 1), mode="replicate")
     places = torch.stack(
         [(large[:, :, y : y + 8, x : x + 8] == moved).flatten(1).all(1) for y in range(3) for x in range(3)]
@@ -93,7 +93,7 @@ def test_shifts_end_at_their_batch_and_differ_from_batch_to_batch_and_rank_to_ra
         feed(digits, shift=2)(4), plain(4)
     )
     same = Images(pixels=np.tile(digits.pixels[:1], (64, 1, 1, 1)))
-    fed, other = (feed(same, batch=64, shift=1, world=World(rank, 2)) for rank in range(2))
+    fed, other = (feed(same, batch_size=64, shift=1, world=World(rank, 2)) for rank in range(2))
     assert (
         not torch.equal(fed(0), other(0)) and not torch.equal(fed(0), fed(1)) and torch.equal(fed(1), fed(1))
     )
@@ -101,5 +101,5 @@ def test_shifts_end_at_their_batch_and_differ_from_batch_to_batch_and_rank_to_ra
 
 def test_memory_layout():
     data = Images(pixels=np.zeros((4, 3, 8, 8), np.uint8))
-    assert feed(data, batch=2)(0).is_contiguous(memory_format=torch.channels_last)
-    assert feed(data, batch=2, channels_last="off")(0).is_contiguous()
+    assert feed(data, batch_size=2)(0).is_contiguous(memory_format=torch.channels_last)
+    assert feed(data, batch_size=2, channels_last="off")(0).is_contiguous()

@@ -42,13 +42,15 @@ CARD = toys.CARDS["toy-gan"].replace(
 
 
 def test_each_model_has_the_keys_of_its_own_game():
-    assert "clip" in recipe_keys(toys.CARDS["toy-gan"]) and "clip" not in recipe_keys(toys.CARDS["coin"])
+    assert "weight_clip" in recipe_keys(toys.CARDS["toy-gan"]) and "weight_clip" not in recipe_keys(
+        toys.CARDS["coin"]
+    )
     assert (
         recipe_keys(CARD)["lam"] == 3.0
-        and "clip" not in recipe_keys(CARD)
+        and "weight_clip" not in recipe_keys(CARD)
         and "game" not in recipe_keys(CARD)
     )
-    assert "clip" in recipe_keys(toys.CARDS["toy-gan"].replace(recipe=Recipe()))
+    assert "weight_clip" in recipe_keys(toys.CARDS["toy-gan"].replace(recipe=Recipe()))
 
 
 @pytest.fixture
@@ -64,8 +66,8 @@ def test_settings_find_them_and_check_them(here):
         plan(CARD, {"lam": 101})
     with pytest.raises(UnknownNameError, match="has no setting 'lan'; did you mean 'lam'"):
         plan(CARD, {"lan": 1})
-    with pytest.raises(UnknownNameError, match="has no setting 'clip'"):
-        plan(CARD, {"clip": 0.01})
+    with pytest.raises(UnknownNameError, match="has no setting 'weight_clip'"):
+        plan(CARD, {"weight_clip": 0.01})
     with pytest.raises(UnknownNameError, match="coin has no setting 'objective'"):
         plan(toys.CARDS["coin"], {"objective": "hinge"})
 
@@ -101,11 +103,13 @@ def test_they_are_part_of_what_decides_the_bits(start):
 
 def test_what_is_no_option_is_refused_where_the_recipe_is_written():
     with pytest.raises(ArgumentError, match="must be GameOptions, not"):
-        Recipe(game={"clip": 0.01})
+        Recipe(game={"weight_clip": 0.01})
 
     @dataclass(frozen=True, kw_only=True)
     class Twice(GameOptions):
-        batch: int = 3
+        batch_size: int = 3
 
-    with pytest.raises(ArgumentError, match="Twice has the option 'batch', which is a key of every recipe"):
+    with pytest.raises(
+        ArgumentError, match="Twice has the option 'batch_size', which is a key of every recipe"
+    ):
         Recipe(game=Twice())

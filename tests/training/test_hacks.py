@@ -111,7 +111,9 @@ class TestLabels:
 
     @pytest.mark.parametrize("key", ["soft_labels", "flipped_labels"])
     def test_a_critic_has_no_labels(self, key):
-        recipe = recipe_of(objective="wasserstein", clip=0.01, optimizer={"all": "rmsprop"}, **{key: 0.2})
+        recipe = recipe_of(
+            objective="wasserstein", weight_clip=0.01, optimizer={"all": "rmsprop"}, **{key: 0.2}
+        )
         with pytest.raises(
             TrainingError,
             match=f"{key}=0.2 makes no sense with objective=wasserstein: its critic has no labels",
@@ -125,7 +127,7 @@ class TestLabels:
         with pytest.raises(
             TrainingError, match="with minibatch discrimination it depends on the others"
         ) as caught:
-            check_recipe(dcgan(minibatch=3, discriminator_norm="none"), recipe_of(penalty=10.0))
+            check_recipe(dcgan(minibatch=3, discriminator_norm="none"), recipe_of(gp_weight=10.0))
         assert "minibatch=0" in caught.value.hint
 
 
@@ -181,7 +183,7 @@ class TestReplay:
     def test_8_d_is_shown_old_fakes_and_g_its_own(self):
         net = toys.gan().train()
         seen = seen_by(net)
-        game = AdversarialGame(net, recipe_of(batch=16, replay=0.5))
+        game = AdversarialGame(net, recipe_of(batch_size=16, replay=0.5))
         game.pool.images.fill_(255)
         game.pool.filled.fill_(len(game.pool.images))
         game.discriminator_loss(Batch(IMAGES), noise(0))
@@ -211,7 +213,9 @@ class TestClasses:
     def test_12_d_learns_to_tell_the_classes_of_real_images(self, start):
         """After some rounds a linear layer on its features tells digits apart, on images that it was not
         shown."""
-        run = start(model=toys.gan(width=16, dropout=0.0), steps=60, batch=64, labels=10, rate={"all": 5e-3})
+        run = start(
+            model=toys.gan(width=16, dropout=0.0), steps=60, batch_size=64, classes=10, lr={"all": 5e-3}
+        )
         auxiliary = run.players[0].memory["auxiliary"]
         images = run.data.float(slice(1500, 1797))
         labels = torch.from_numpy(run.data.labels[1500:1797]).long()
@@ -228,7 +232,7 @@ class TestClasses:
     def test_its_loss_reaches_d_and_not_g(self):
         net = toys.gan().eval()
         labels = torch.arange(16) % 10
-        plain, told = AdversarialGame(net, Recipe()), AdversarialGame(net, recipe_of(labels=10))
+        plain, told = AdversarialGame(net, Recipe()), AdversarialGame(net, recipe_of(classes=10))
         more = told.discriminator_loss(Batch(IMAGES, labels), noise(0)) - plain.discriminator_loss(
             Batch(IMAGES), noise(0)
         )
@@ -239,7 +243,7 @@ class TestClasses:
         )
 
     def test_the_classifier_is_ds_player_and_no_part_of_the_model(self, start):
-        run = start(labels=10, steps=2)
+        run = start(classes=10, steps=2)
         before = run.players[0].memory["auxiliary"].head.weight.clone()
         finish(run)
         assert not torch.equal(run.players[0].memory["auxiliary"].head.weight, before)
@@ -247,14 +251,14 @@ class TestClasses:
         assert not run.model.discriminator[-2]._forward_pre_hooks
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(99)
-            again = start(labels=10, folder=run.folder / "b")
+            again = start(classes=10, folder=run.folder / "b")
         assert torch.equal(again.players[0].memory["auxiliary"].head.weight, before)  # of the seed alone
 
     def test_without_labels_it_is_refused(self, start, digits):
         with pytest.raises(DataError, match="has no labels"):
-            start(labels=10, data=digits.replace(labels=None))
+            start(classes=10, data=digits.replace(labels=None))
         with pytest.raises(ArgumentError, match="4 classes have 0 to 3"):
-            start(labels=4)
+            start(classes=4)
 
 
 class TestResumed:
@@ -265,7 +269,7 @@ class TestResumed:
         "flipped_labels": 0.1,
         "instance_noise": 0.2,
         "replay": 0.5,
-        "labels": 10,
+        "classes": 10,
         "steps": 8,
     }
 
@@ -316,7 +320,7 @@ class TestResumed:
             {"flipped_labels": 0.1},
             {"instance_noise": 0.1},
             {"replay": 0.1},
-            {"labels": 2},
+            {"classes": 2},
         ],
     )
     def test_each_decides_the_bits(self, change):

@@ -99,7 +99,7 @@ class TestGames:
             model=VAEGAN(ToyConfig()),
             steps=40,
             turns={"critic": 2},
-            rate={"all": 1e-2, "critic": 1e-3},
+            lr={"all": 1e-2, "critic": 1e-3},
             ema=0.5,
         )
         done, losses = quietly(run)
@@ -139,8 +139,8 @@ class TestGames:
             model=Bernoulli(ToyConfig()),
             data=black_white,
             steps=150,
-            batch=599,
-            rate={"all": 0.15},
+            batch_size=599,
+            lr={"all": 0.15},
             betas=(0.9, 0.99),
         )
         _, losses = quietly(run)
@@ -266,8 +266,8 @@ class TestFaults:
         ("recipe", "told"),
         [
             (
-                {"rate": {"genrator": 1.0}},
-                r"rate\.genrator: this game has no player 'genrator'; did you mean 'generator'",
+                {"lr": {"genrator": 1.0}},
+                r"lr\.genrator: this game has no player 'genrator'; did you mean 'generator'",
             ),
             ({"turns": {"critic": 2}}, r"turns\.critic: this game has no player 'critic'"),
             ({"turns": {"all": 2}}, r"turns\.all: this game has no player 'all'"),
@@ -295,8 +295,8 @@ def test_the_fingerprint_is_what_decides_the_bits():
     usual = toys.RECIPE.replace(game=Adversarial())
     known = fingerprint(usual)
     for change in (
-        {"rate": {"all": 1.0}},
-        {"batch": 8},
+        {"lr": {"all": 1.0}},
+        {"batch_size": 8},
         {"seed": 1},
         {"ema": 0.5},
         {"flip": True},
@@ -305,16 +305,16 @@ def test_the_fingerprint_is_what_decides_the_bits():
         {"precision": "bf16"},
         {"objective": "minimax"},
         {"betas": (0.1, 0.2)},
-        {"clip": 0.5},
-        {"penalty": 10.0},
+        {"weight_clip": 0.5},
+        {"gp_weight": 10.0},
         {"bursts": True},
-        {"held_out": 0.5},
+        {"val_split": 0.5},
     ):
         assert fingerprint(toys.recipe_of(usual, **change)) != known, change
     for change in (
         {"steps": 99},
-        {"time": "1 h"},
-        {"storage": "float16"},
+        {"command": "genzoo train x"},
+        {"save_dtype": "float16"},
         {"watch": False},
         {"data": "./elsewhere"},
     ):
@@ -350,7 +350,7 @@ class TestCooldown:
         return {name: optimiser.param_groups[0]["lr"] for name, optimiser in run.optimisers.items()}
 
     def test_the_rates_fall_linearly_over_the_last_share_of_the_steps(self):
-        recipe = toys.RECIPE.replace(steps=10, cooldown=0.4)
+        recipe = toys.RECIPE.replace(steps=10, lr_decay=0.4)
         assert [recipe.warmth(step) for step in range(10)] == [1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25]
 
     def test_without_it_they_stay(self):
@@ -358,17 +358,17 @@ class TestCooldown:
         assert {recipe.warmth(step) for step in range(10)} == {1.0}
 
     def test_every_player_keeps_its_own_rate(self, start):
-        run = start(steps=4, cooldown=1, rate={"generator": 1e-3, "discriminator": 4e-3})
+        run = start(steps=4, lr_decay=1, lr={"generator": 1e-3, "discriminator": 4e-3})
         for left in (1, 0.75, 0.5, 0.25):
             run.play_round()
             assert self.rates(run) == pytest.approx({"generator": left * 1e-3, "discriminator": left * 4e-3})
 
     def test_a_resumed_run_ends_in_the_same_bits(self, start, tmp_path):
-        whole = start(folder=tmp_path / "a", steps=6, cooldown=0.5)
+        whole = start(folder=tmp_path / "a", steps=6, lr_decay=0.5)
         quietly(whole)
-        part = start(folder=tmp_path / "b", steps=6, cooldown=0.5)
+        part = start(folder=tmp_path / "b", steps=6, lr_decay=0.5)
         quietly(part, stop=lambda: part.step == 5)
-        rest = start(folder=tmp_path / "b", steps=6, cooldown=0.5)
+        rest = start(folder=tmp_path / "b", steps=6, lr_decay=0.5)
         rest.resume()
         quietly(rest)
         for a, b in zip(whole.model.state_dict().values(), rest.model.state_dict().values(), strict=True):
@@ -376,31 +376,31 @@ class TestCooldown:
 
     @pytest.mark.parametrize("steps", [4, 8])
     def test_before_the_rates_fall_the_end_may_be_moved(self, start, tmp_path, steps):
-        part = start(folder=tmp_path / "a", steps=6, cooldown=0.5)
+        part = start(folder=tmp_path / "a", steps=6, lr_decay=0.5)
         quietly(part, stop=lambda: part.step == 2)
-        rest = start(folder=tmp_path / "a", steps=steps, cooldown=0.5)
+        rest = start(folder=tmp_path / "a", steps=steps, lr_decay=0.5)
         rest.resume()
         quietly(rest)
-        whole = start(folder=tmp_path / "b", steps=steps, cooldown=0.5)
+        whole = start(folder=tmp_path / "b", steps=steps, lr_decay=0.5)
         quietly(whole)
         for a, b in zip(whole.model.state_dict().values(), rest.model.state_dict().values(), strict=True):
             assert torch.equal(a, b)
 
     @pytest.mark.parametrize(("reached", "steps"), [(5, 8), (3, 4), (6, 12)])
     def test_afterwards_it_may_not(self, start, tmp_path, reached, steps):
-        part = start(folder=tmp_path, steps=6, cooldown=0.5)
+        part = start(folder=tmp_path, steps=6, lr_decay=0.5)
         quietly(part, stop=lambda: part.step == reached)
         with pytest.raises(
             TrainingError,
-            match=rf"step {reached} of 6; with {steps} steps .*cooldown=0.5.*--steps 6, or choose another",
+            match=rf"step {reached} of 6; with {steps} steps .*lr_decay=0.5.*--steps 6, or choose another",
         ):
-            start(folder=tmp_path, steps=steps, cooldown=0.5).resume()
+            start(folder=tmp_path, steps=steps, lr_decay=0.5).resume()
 
     def test_a_checkpoint_of_before_the_key_existed_goes_on(self, start, monkeypatch):
         old = {
             key: value
             for key, value in fingerprint(toys.RECIPE, ("discriminator", "generator")).items()
-            if key != "cooldown"
+            if key != "lr_decay"
         }
         part = start(steps=2)
         with monkeypatch.context() as earlier:
@@ -409,5 +409,5 @@ class TestCooldown:
         rest = start(steps=2)
         rest.resume()
         assert rest.step == 1
-        with pytest.raises(TrainingError, match="cooldown was 0"):
-            start(steps=2, cooldown=0.5).resume()
+        with pytest.raises(TrainingError, match="lr_decay was 0"):
+            start(steps=2, lr_decay=0.5).resume()

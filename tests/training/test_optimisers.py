@@ -34,7 +34,7 @@ def change(weight, gradient, steps=1):
 class TestChoice:
     @pytest.mark.parametrize(("name", "kind"), [("adam", "Adam"), ("rmsprop", "RMSprop"), ("sgd", "SGD")])
     def test_each_player_has_its_own(self, name, kind):
-        recipe = Recipe(optimizer={"all": "adam", "critic": name}, rate={"all": RATE})
+        recipe = Recipe(optimizer={"all": "adam", "critic": name}, lr={"all": RATE})
         assert {
             key: type(one).__name__ for key, one in optimisers(player(nn.Linear(9, 9)), recipe).items()
         } == {"critic": kind}
@@ -122,7 +122,7 @@ class TestMuon:
 
 class TestRuns:
     def test_both_rates_fall(self, start):
-        run = start(toys.gan(width=LEAST), steps=2, cooldown=1, optimizer={"all": "muon"}, rate={"all": 1e-3})
+        run = start(toys.gan(width=LEAST), steps=2, lr_decay=1, optimizer={"all": "muon"}, lr={"all": 1e-3})
         assert len(run.optimisers) > 2
         for left in (1, 0.5):
             run.play_round()

@@ -16,7 +16,7 @@ from genzoo.training.players import players
 CARD = toys.CARDS["toy-gan"]
 OWN = {
     "objective": "own_parts:SQUARES",
-    "penalty": 2.0,
+    "gp_weight": 2.0,
     "penalty_kind": "own_parts:at_real",
     "augment": "color,own_parts:darken",
     "optimizer": "own_parts:adamw",

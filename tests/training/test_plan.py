@@ -18,13 +18,13 @@ class TestPlan:
     @pytest.mark.parametrize(
         ("settings", "key", "value"),
         [
-            ({"rate": 1e-3}, "rate", {"all": 1e-3}),
-            ({"rate.generator": 1e-3}, "rate", {"all": 2e-3, "generator": 1e-3}),
+            ({"lr": 1e-3}, "lr", {"all": 1e-3}),
+            ({"lr.generator": 1e-3}, "lr", {"all": 2e-3, "generator": 1e-3}),
             ({"optimizer": "muon", "optimizer.critic": "sgd"}, "optimizer", {"all": "muon", "critic": "sgd"}),
-            ({"rate.generator": 1e-3, "rate": 5e-4}, "rate", {"all": 5e-4, "generator": 1e-3}),
+            ({"lr.generator": 1e-3, "lr": 5e-4}, "lr", {"all": 5e-4, "generator": 1e-3}),
             (
-                {"rate": 5e-4, "rate.generator": 1e-3, "rate.discriminator": 4e-3},
-                "rate",
+                {"lr": 5e-4, "lr.generator": 1e-3, "lr.discriminator": 4e-3},
+                "lr",
                 {"all": 5e-4, "generator": 1e-3, "discriminator": 4e-3},
             ),
             ({"turns.discriminator": 2}, "turns", {"discriminator": 2}),
@@ -63,7 +63,7 @@ class TestPlan:
         ("key", "near"),
         [
             ("widht", "width"),
-            ("bacth", "batch"),
+            ("bacth_size", "batch_size"),
             ("imagesize", "image_size"),
             ("foo.bar", ""),
             ("betas.x", ""),
@@ -74,16 +74,16 @@ class TestPlan:
         with pytest.raises(UnknownNameError, match=f"toy-gan has no setting '{key}'") as caught:
             plan(CARD, {key: 1})
         assert f"did you mean '{near}'" in caught.value.message or not near
-        assert "rate.PLAYER" in caught.value.hint and "width" in caught.value.hint
+        assert "lr.PLAYER" in caught.value.hint and "width" in caught.value.hint
 
     @pytest.mark.parametrize(
         ("settings", "told"),
         [
-            ({"batch": 0}, "batch must lie between 1"),
-            ({"batch": "many"}, "batch must be a whole number, not 'many'"),
-            ({"rate": "fast"}, "rate.all must be a number"),
-            ({"rate": -1}, "rate.all must lie between 0"),
-            ({"rate.generator": True}, "rate.generator must be a number, not True"),
+            ({"batch_size": 0}, "batch must lie between 1"),
+            ({"batch_size": "many"}, "batch must be a whole number, not 'many'"),
+            ({"lr": "fast"}, "rate.all must be a number"),
+            ({"lr": -1}, "rate.all must lie between 0"),
+            ({"lr.generator": True}, "rate.generator must be a number, not True"),
             ({"turns.generator": 0}, "turns.generator must lie between 1"),
             ({"turns": 2}, "turns must be a table"),
             ({"augment": "colour"}, "did you mean 'color'"),
@@ -91,8 +91,8 @@ class TestPlan:
                 {"objective": "wgan"},
                 "objective must be one of minimax, non-saturating, lsgan, hinge, wasserstein, not 'wgan'",
             ),
-            ({"clip": -1}, "clip must lie between 0"),
-            ({"penalty": "10x"}, "penalty must be a number"),
+            ({"weight_clip": -1}, "clip must lie between 0"),
+            ({"gp_weight": "10x"}, "penalty must be a number"),
             ({"optimizer": "muno"}, "did you mean 'muon'"),
             ({"optimizer.critic": "adamw"}, "optimizer.critic must be one of adam, rmsprop, sgd, muon"),
             ({"betas": "0.5"}, "betas must have 2 items"),
@@ -109,8 +109,8 @@ class TestPlan:
         assert "recipe of toy-gan: " in caught.value.message and told in caught.value.message
 
     def test_the_card_is_left_as_it_was(self):
-        plan(CARD, {"rate.generator": 1.0, "width": 9})
-        assert dict(CARD.config) == {} and dict(CARD.recipe.rate) == {"all": 2e-3}
+        plan(CARD, {"lr.generator": 1.0, "width": 9})
+        assert dict(CARD.config) == {} and dict(CARD.recipe.lr) == {"all": 2e-3}
 
 
 PHOTOS = np.random.default_rng(0).integers(0, 255, (30, 12, 20, 3), dtype=np.uint8)
@@ -133,7 +133,7 @@ class TestOpen:
         ],
     )
     def test_the_size_is_what_was_set_then_the_cards_then_the_datas_own(self, config, shape):
-        train, test = open_both(PHOTOS, config, Recipe(held_out=0.3))
+        train, test = open_both(PHOTOS, config, Recipe(val_split=0.3))
         assert train.shape == test.shape == shape == config["image_shape"]
         assert set(config) == {"image_shape"}
         assert len(train) + len(test) == 30 and (train.split, test.split) == ("train", "test")
@@ -162,7 +162,7 @@ class TestOpen:
         )
 
     def test_nothing_held_out(self):
-        train, test = open_both(PHOTOS, {}, Recipe(held_out=0.0))
+        train, test = open_both(PHOTOS, {}, Recipe(val_split=0.0))
         assert len(train) == 30 and test is None
 
     @pytest.mark.parametrize(

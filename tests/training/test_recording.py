@@ -95,7 +95,7 @@ class TestWhatIsRecorded:
             net = create(name, image_shape=shape)
             assert all(
                 player.recordable
-                for player in players(net, recipe_of(penalty=0, instance_noise=0.1, soft_labels=0.1))
+                for player in players(net, recipe_of(gp_weight=0, instance_noise=0.1, soft_labels=0.1))
             )
             assert not any(player.recordable for player in players(net, recipe_of(replay=0.5)))
             assert not any(player.recordable for player in players(net, recipe_of(turns={"generator": 2})))
@@ -182,9 +182,9 @@ CASES = {
             "instance_noise": 0.1,
             "soft_labels": 0.2,
             "flipped_labels": 0.1,
-            "labels": 10,
+            "classes": 10,
             "ema": 0.9,
-            "cooldown": 0.5,
+            "lr_decay": 0.5,
         },
     ),
     "wgan-gp, five turns": (
@@ -192,7 +192,7 @@ CASES = {
         {"width": 8},
         {
             "objective": "wasserstein",
-            "penalty": 10.0,
+            "gp_weight": 10.0,
             "betas": (0.0, 0.9),
             "turns": {"discriminator": 5},
             "augment": ("translation",),
@@ -203,7 +203,7 @@ CASES = {
         {"width": 8},
         {
             "objective": "wasserstein",
-            "clip": 0.01,
+            "weight_clip": 0.01,
             "optimizer": {"all": "rmsprop"},
             "turns": {"discriminator": 2},
         },
@@ -211,7 +211,7 @@ CASES = {
     "wgan-gp-resnet": (
         "wgan-gp-resnet",
         {"width": 4},
-        {"objective": "wasserstein", "penalty": 10.0, "betas": (0.0, 0.9)},
+        {"objective": "wasserstein", "gp_weight": 10.0, "betas": (0.0, 0.9)},
     ),
     "muon": ("dcgan", {"width": 8}, {"optimizer": {"all": "muon"}}),
 }
@@ -226,7 +226,7 @@ def test_on_a_gpu_a_recorded_run_is_the_run_that_it_replaces(case, digits, tmp_p
     ends = []
     for graphs in ("auto", "off"):
         recipe = recipe_of(
-            data="digits", steps=12, batch=16, precision="fp32", cuda_graphs=graphs, **settings
+            data="digits", steps=12, batch_size=16, precision="fp32", cuda_graphs=graphs, **settings
         )
         torch.manual_seed(0)
         run = Run(

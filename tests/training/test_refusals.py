@@ -24,40 +24,42 @@ class TestRefused:
     def test_a_critic_that_nothing_holds(self):
         error = refused(objective="wasserstein")
         assert "objective=wasserstein needs a critic of bounded slope" in error.message
-        assert "penalty=10" in error.hint and "clip=0.01" in error.hint
+        assert "gp_weight=10" in error.hint and "weight_clip=0.01" in error.hint
 
     def test_batch_norm_with_the_penalty(self):
-        error = refused(objective="wasserstein", penalty=10.0, **CALM)
-        assert "penalty=10 asks for the critic's slope at each image" in error.message
+        error = refused(objective="wasserstein", gp_weight=10.0, **CALM)
+        assert "gp_weight=10 asks for the critic's slope at each image" in error.message
         assert "batch norm in the discriminator (1)" in error.message
         assert "layer norm or none" in error.hint
         # whatever the objective
-        assert "batch norm" in refused(objective="non-saturating", penalty=1.0).message
+        assert "batch norm" in refused(objective="non-saturating", gp_weight=1.0).message
 
     @pytest.mark.parametrize("optimizer", ["adam", "muon"])
     def test_momentum_with_clipping(self, optimizer):
-        error = refused(objective="wasserstein", clip=0.01, optimizer={"all": optimizer}, betas=(0.5, 0.9))
+        error = refused(
+            objective="wasserstein", weight_clip=0.01, optimizer={"all": optimizer}, betas=(0.5, 0.9)
+        )
         assert (
-            "clip=0.01 does not go with momentum" in error.message
+            "weight_clip=0.01 does not go with momentum" in error.message
             and "optimizer.discriminator=rmsprop" in error.hint
         )
-        assert "momentum" in refused(clip=0.1).message
+        assert "momentum" in refused(weight_clip=0.1).message
 
     def test_both_at_once(self):
         assert (
-            "clip=0.01 and penalty=10 contradict each other"
-            in refused(norm=False, clip=0.01, penalty=10.0, **CALM).message
+            "weight_clip=0.01 and gp_weight=10 contradict each other"
+            in refused(norm=False, weight_clip=0.01, gp_weight=10.0, **CALM).message
         )
 
     def test_compiling_what_is_differentiated_twice(self):
-        error = refused(norm=False, penalty=10.0, compile="on")
+        error = refused(norm=False, gp_weight=10.0, compile="on")
         assert "torch.compile cannot make" in error.message and "compile=off" in error.hint
 
     def test_it_is_said_when_training_starts(self, start):
         with pytest.raises(TrainingError, match="needs a critic of bounded slope"):
             start(objective="wasserstein")
         with pytest.raises(TrainingError, match="does not go with momentum"):
-            players(toys.gan(), recipe_of(clip=0.01))
+            players(toys.gan(), recipe_of(weight_clip=0.01))
 
 
 class TestAllowed:
@@ -65,10 +67,10 @@ class TestAllowed:
     @pytest.mark.parametrize(
         ("norm", "recipe"),
         [
-            (True, {"clip": 0.01, "optimizer": {"all": "adam", "discriminator": "rmsprop"}}),
-            (True, {"clip": 0.01, "optimizer": {"all": "sgd"}}),
-            (True, {"clip": 0.01, **CALM}),
-            (False, {"penalty": 10.0}),
+            (True, {"weight_clip": 0.01, "optimizer": {"all": "adam", "discriminator": "rmsprop"}}),
+            (True, {"weight_clip": 0.01, "optimizer": {"all": "sgd"}}),
+            (True, {"weight_clip": 0.01, **CALM}),
+            (False, {"gp_weight": 10.0}),
         ],
     )
     def test_any_objective_with_a_held_discriminator(self, objective, norm, recipe):
@@ -81,4 +83,4 @@ class TestAllowed:
     def test_batch_norm_in_the_generator(self):
         net = toys.gan()
         net.discriminator = toys.gan(norm=False).discriminator
-        check_recipe(net, recipe_of(penalty=10.0))
+        check_recipe(net, recipe_of(gp_weight=10.0))

@@ -40,7 +40,7 @@ def played(monkeypatch):
 
 
 def train(folder, name="toy-gan", steps=2, data="digits", **options):
-    settings = {"held_out": 0.0, **options.pop("settings", {})}
+    settings = {"val_split": 0.0, **options.pop("settings", {})}
     return zoo.train(name, data, folder, steps, settings=settings, device="cpu", quiet=True, **options)
 
 
@@ -191,9 +191,9 @@ class TestAtTheEnd:
             with pytest.raises(
                 TrainingError, match=r"could not be published: .* is not finite as torch.float16"
             ) as caught:
-                train(tmp_path, settings={"storage": "float16"})
-        assert "--resume" in caught.value.hint and "--set storage=float32" in caught.value.hint
-        assert train(tmp_path, resume=True, settings={"storage": "float32"}).finished
+                train(tmp_path, settings={"save_dtype": "float16"})
+        assert "--resume" in caught.value.hint and "--set save_dtype=float32" in caught.value.hint
+        assert train(tmp_path, resume=True, settings={"save_dtype": "float32"}).finished
 
     @pytest.mark.parametrize(
         "change",
@@ -205,7 +205,7 @@ class TestAtTheEnd:
         for name, value in {**vars(RECORD), **change}.items():
             object.__setattr__(odd, name, value)
         monkeypatch.setattr(conducting, "score_model", lambda *args, **more: [odd, RECORD])
-        outcome = train(tmp_path, settings={"held_out": 0.1})
+        outcome = train(tmp_path, settings={"val_split": 0.1})
         assert outcome.records == [RECORD]
         assert (
             len(read_rows(tmp_path / "zoo.toml")["toy-gan"].scores)
@@ -222,7 +222,7 @@ class TestAtTheEnd:
             raise error
 
         monkeypatch.setattr(conducting, "score_model", fail)
-        assert train(tmp_path, settings={"held_out": 0.1}).weights.is_file()
+        assert train(tmp_path, settings={"val_split": 0.1}).weights.is_file()
         assert "toy-gan is not scored" in capsys.readouterr().err
 
     def test_a_picture_is_only_for_show(self, tmp_path, monkeypatch, capsys):

@@ -57,7 +57,7 @@ class TestRecipe:
     @pytest.mark.parametrize(
         ("one", "same"),
         [
-            ({"rate": {"all": 1e-3}}, {"rate": {"generator": 1e-3, "discriminator": 1e-3}}),
+            ({"lr": {"all": 1e-3}}, {"lr": {"generator": 1e-3, "discriminator": 1e-3}}),
             ({"turns": {}}, {"turns": {"generator": 1}}),
             ({"optimizer": {"all": "adam"}}, {"optimizer": {"generator": "adam"}}),
             ({"precision": "fp32"}, {"precision": "auto"}),
@@ -75,8 +75,8 @@ class TestRecipe:
         ("one", "other", "told"),
         [
             (
-                {"rate": {"all": 1e-3}},
-                {"rate": {"all": 1e-3, "generator": 2e-3}},
+                {"lr": {"all": 1e-3}},
+                {"lr": {"all": 1e-3, "generator": 2e-3}},
                 "rate was {'discriminator': 0.001, 'generator': 0.001}",
             ),
             ({"precision": "fp32"}, {"precision": "bf16"}, "precision was fp32, is bf16"),

@@ -27,7 +27,7 @@ HARD = {
     "ema": 0.9,
     "flip": True,
     "augment": "color,translation,cutout",
-    "held_out": 0.0,
+    "val_split": 0.0,
 }
 opened: list[str] = []
 

@@ -350,10 +350,10 @@ class TestCards:
         recipe = CARDS["dcgan"].recipe
         assert isinstance(recipe, Recipe)
         assert (
-            recipe.rate_of("generator"),
-            recipe.rate_of("discriminator"),
+            recipe.lr_of("generator"),
+            recipe.lr_of("discriminator"),
             recipe.betas[0],
-            recipe.batch,
+            recipe.batch_size,
         ) == (2e-4, 2e-4, 0.5, 128)
 
     @pytest.mark.parametrize(
@@ -364,7 +364,7 @@ class TestCards:
         with torch.device("meta"):
             net = card.build()
         assert net.image_shape == shape and card.recipe.data == name
-        assert card.recipe.storage == "float16"
+        assert card.recipe.save_dtype == "float16"
         assert (
             sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values())
             < 8_000_000
@@ -388,9 +388,9 @@ def test_from_card_to_images_on_digits(tmp_path, monkeypatch):
         settings = {
             "width": 4,
             "latent_size": 8,
-            "batch": 16,
+            "batch_size": 16,
             "ema": 0.9,
-            "held_out": 0.0,
+            "val_split": 0.0,
             "augment": "color,translation,cutout",
             "precision": "fp32",
         }

@@ -52,7 +52,7 @@ class TestNets:
     def test_it_fits_into_8_megabytes(self):
         with torch.device("meta"):
             net = CARDS["gan-mnist"].build()
-        assert CARDS["gan-mnist"].recipe.storage == "float16"
+        assert CARDS["gan-mnist"].recipe.save_dtype == "float16"
         assert (
             sum(v.numel() * (2 if v.ndim >= 2 else v.element_size()) for v in net.state_dict().values())
             < 8_000_000
@@ -143,7 +143,7 @@ class TestGame:
         """No batch norm, so the penalty goes with these nets; dropout does not keep an image from having a
         slope."""
         recipe = Recipe(
-            game=Adversarial(objective=objective, penalty=10.0 if objective == "wasserstein" else 0.0)
+            game=Adversarial(objective=objective, gp_weight=10.0 if objective == "wasserstein" else 0.0)
         )
         check_recipe(tiny(), recipe)
         x = torch.rand(8, 1, 4, 6)

@@ -19,7 +19,7 @@ test_laws_in_colour = laws("genzoo-pixel", *KINDS, image_shape=(3, 4, 5), head="
 @pytest.mark.parametrize("card", genzoo_cards(), ids=lambda card: card.name)
 def test_the_weights_of_a_card_are_small(card):
     model = card.build()
-    size = 2 if card.recipe.storage == "float16" else 4
+    size = 2 if card.recipe.save_dtype == "float16" else 4
     assert sum(p.numel() for p in model.parameters()) * size < MOST_BYTES
     assert model.exact
 

@@ -246,7 +246,7 @@ class Collapse:
             raise TrainingError(
                 f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so "
                 "z tells nothing of the image",
-                "try free_bits=0.1, beta below 1, a lower rate or a smaller decoder; watch=false trains "
+                "try free_bits=0.1, beta below 1, a lower lr or a smaller decoder; watch=false trains "
                 "on regardless",
             )
 

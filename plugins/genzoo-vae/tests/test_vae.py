@@ -52,7 +52,7 @@ class TestCards:
     def test_weights_are_at_most_4_megabytes(self, name):
         with torch.device("meta"):
             state = CARDS[name].build().state_dict()
-        half = CARDS[name].recipe.storage == "float16"
+        half = CARDS[name].recipe.save_dtype == "float16"
         assert sum(v.numel() * (2 if half and v.ndim >= 2 else 4) for v in state.values()) < 4_000_000
 
 

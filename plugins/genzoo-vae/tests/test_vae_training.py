@@ -224,7 +224,7 @@ def test_from_card_to_bounds_on_digits(tmp_path, monkeypatch, settings):
     registry.installed.cache_clear()
     try:
         given = {
-            "settings": {"latent_size": 2, "batch": 16, "held_out": 0.0, **settings},
+            "settings": {"latent_size": 2, "batch_size": 16, "val_split": 0.0, **settings},
             "device": "cpu",
             "quiet": True,
         }

@@ -1,8 +1,8 @@
 """Wasserstein GAN (Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875): the nets of DCGAN, and a critic that
 measures a distance.
 
-What makes it a WGAN is the game, not the nets: `objective=wasserstein`, `clip=0.01`, five critic turns to one
-of G, RMSProp. So the same nets play any other game, and a DCGAN can play this one.
+What makes it a WGAN is the game, not the nets: `objective=wasserstein`, `weight_clip=0.01`, five critic turns
+to one of G, RMSProp. So the same nets play any other game, and a DCGAN can play this one.
 """
 
 from __future__ import annotations

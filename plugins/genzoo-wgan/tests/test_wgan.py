@@ -56,7 +56,7 @@ def start(tmp_path):
         base = CARDS[name].recipe
         own = {key: recipe.pop(key) for key in {f.name for f in fields(Adversarial)} & set(recipe)}
         game = replace(base.game, **{"augment": (), **own})
-        chosen = base.replace(data="digits", batch=8, precision="fp32", game=game, **recipe)
+        chosen = base.replace(data="digits", batch_size=8, precision="fp32", game=game, **recipe)
         return Run(
             tiny(name).train(), chosen, open_data("digits", held_out=0), settle(chosen, "cpu"), tmp_path
         )
@@ -76,19 +76,19 @@ class TestCards:
         """Nothing that is known to fail is on offer."""
         check_recipe(tiny(name), CARDS[name].recipe)
         assert CARDS[name].recipe.game.objective == "wasserstein"
-        assert (CARDS[name].recipe.game.penalty > 0) is ("gp" in name) and (
-            CARDS[name].recipe.game.clip > 0
+        assert (CARDS[name].recipe.game.gp_weight > 0) is ("gp" in name) and (
+            CARDS[name].recipe.game.weight_clip > 0
         ) is ("gp" not in name)
 
     def test_the_papers_algorithms(self):
         wgan, gp = CARDS["wgan"].recipe, CARDS["wgan-gp"].recipe
         assert (
-            wgan.game.clip,
-            wgan.rate_of("generator"),
+            wgan.game.weight_clip,
+            wgan.lr_of("generator"),
             wgan.optimizer_of("discriminator"),
-            wgan.batch,
+            wgan.batch_size,
         ) == (0.01, 5e-5, "rmsprop", 64)
-        assert (gp.game.penalty, gp.rate_of("generator"), gp.optimizer_of("discriminator"), gp.betas) == (
+        assert (gp.game.gp_weight, gp.lr_of("generator"), gp.optimizer_of("discriminator"), gp.betas) == (
             10.0,
             1e-4,
             "adam",
@@ -110,7 +110,7 @@ class TestCards:
         assert [word for word in layers.split() if word.split("(")[0] in same] == [
             word for word in str(theirs.discriminator).split() if word.split("(")[0] in same
         ]
-        for key in ("data", "flip", "ema", "storage", "batch"):
+        for key in ("data", "flip", "ema", "save_dtype", "batch_size"):
             assert getattr(card.recipe, key) == getattr(other.recipe, key), key
         assert card.recipe.game.augment == other.recipe.game.augment
 
@@ -250,7 +250,7 @@ class TestGames:
         assert all(torch.isfinite(loss) for loss in losses.values())
 
     def test_clipped_weights_stay_within_bounds(self, start):
-        run = start("wgan", bursts=False, rate={"all": 0.1})
+        run = start("wgan", bursts=False, lr={"all": 0.1})
         run.play_round()
         assert max(p.abs().max() for p in run.model.discriminator.parameters()) <= 0.01
 
@@ -258,7 +258,7 @@ class TestGames:
     def test_the_penalty_drives_the_slope_to_1(self, start, name):
         """Critic turns alone, whose objective gains little: the slopes between real and fake come near 1 from
         wherever they began."""
-        run = start(name, rate={"all": 3e-3}, penalty=1000.0)
+        run = start(name, lr={"all": 3e-3}, gp_weight=1000.0)
         critic, images = run.players[0], run.feed(0)
         first = float(run._turn(critic, 0, images))
         for turn in range(1, 60):
@@ -273,7 +273,7 @@ class TestGames:
             )
 
     def test_clipping_with_the_optimiser_of_dcgan_is_refused(self):
-        with pytest.raises(TrainingError, match=r"clip=0\.01 does not go with momentum"):
+        with pytest.raises(TrainingError, match=r"weight_clip=0\.01 does not go with momentum"):
             players(tiny("wgan"), CARDS["wgan"].recipe.replace(optimizer={"all": "adam"}, betas=(0.5, 0.999)))
 
     @pytest.mark.parametrize("objective", ["minimax", "non-saturating", "lsgan", "hinge"])

@@ -17,7 +17,7 @@ def genzoo_cards() -> list[Card]:
             family=Family.IMPLICIT,
             model="genzoo_blobs.blobs:Blobs",
             config={"image_shape": (1, 8, 8)},
-            recipe=Recipe(data="digits", steps=4_000, batch=64, rate={"all": 2e-4}, betas=(0.5, 0.999)),
+            recipe=Recipe(data="digits", steps=4_000, batch_size=64, lr={"all": 2e-4}, betas=(0.5, 0.999)),
             summary="A GAN of two small nets",
             paper="Goodfellow et al. 2014, arXiv:1406.2661",
         )

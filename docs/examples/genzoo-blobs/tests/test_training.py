@@ -5,7 +5,7 @@ import genzoo
 
 def test_a_run_leaves_weights_that_draw_the_same_anywhere(tmp_path, monkeypatch):
     # Nothing is held out, so that no scores are taken: they need longer than these few steps.
-    outcome = genzoo.train("blobs", out=tmp_path / "run", steps=5, settings={"held_out": 0.0}, quiet=True)
+    outcome = genzoo.train("blobs", out=tmp_path / "run", steps=5, settings={"val_split": 0.0}, quiet=True)
     assert outcome.finished
     genzoo.push("blobs", tmp_path / "hub", run=tmp_path / "run")
     monkeypatch.setenv("GENZOO_ZOO", str(tmp_path / "hub"))

@@ -13,14 +13,14 @@ def genzoo_cards() -> list[Card]:
             name="pixel-chain",
             family=Family.TRACTABLE,
             model="genzoo_primers.chain:PixelChain",
-            recipe=Recipe(data="digits", steps=500, batch=64, rate={"all": 1e-2}),
+            recipe=Recipe(data="digits", steps=500, batch_size=64, lr={"all": 1e-2}),
             summary="Each pixel given the one before it",
         ),
         Card(
             name="linear-codes",
             family=Family.AUTOENCODER,
             model="genzoo_primers.codes:LinearCodes",
-            recipe=Recipe(data="digits", steps=2_000, batch=64, rate={"all": 1e-3}),
+            recipe=Recipe(data="digits", steps=2_000, batch_size=64, lr={"all": 1e-3}),
             summary="An autoencoder of two linear layers",
         ),
     ]

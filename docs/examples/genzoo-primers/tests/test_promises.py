@@ -28,5 +28,5 @@ def test_codes_are_walked_and_decoded():
 
 def test_both_train(tmp_path):
     for name in ("pixel-chain", "linear-codes"):
-        outcome = genzoo.train(name, out=tmp_path / name, steps=3, settings={"held_out": 0.0}, quiet=True)
+        outcome = genzoo.train(name, out=tmp_path / name, steps=3, settings={"val_split": 0.0}, quiet=True)
         assert outcome.finished

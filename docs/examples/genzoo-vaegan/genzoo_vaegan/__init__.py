@@ -19,8 +19,8 @@ def genzoo_cards() -> list[Card]:
             recipe=Recipe(
                 data="digits",
                 steps=4_000,
-                batch=64,
-                rate={"all": 3e-4},
+                batch_size=64,
+                lr={"all": 3e-4},
                 betas=(0.5, 0.999),
                 game=VAEGANOptions(),
             ),

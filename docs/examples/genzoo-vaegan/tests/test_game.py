@@ -23,7 +23,7 @@ def test_there_are_three_players_and_each_learns_by_itself():
 
 def test_a_run_plays_all_three(tmp_path):
     outcome = genzoo.train(
-        "vaegan", out=tmp_path, steps=3, settings={"held_out": 0.0, "rate.encoder": 1e-3}, quiet=True
+        "vaegan", out=tmp_path, steps=3, settings={"val_split": 0.0, "lr.encoder": 1e-3}, quiet=True
     )
     log = (tmp_path / "log.jsonl").read_text("utf-8")
     assert outcome.finished and all(f'"{name}"' in log for name in NAMES)
