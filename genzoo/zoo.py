@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from genzoo.models import Model
     from genzoo.record import Record
-    from genzoo.training.outcome import Outcome
+    from genzoo.training.publish import Outcome
 
 
 def cards() -> list[Card]:
@@ -121,7 +121,7 @@ def load(
     model = build_filled(entry.card, blob, f"the weights file of {entry.card.name!r}")
     if device is None:
         return model
-    from genzoo.training.settings import find_device
+    from genzoo.training.hardware import find_device
 
     return model.to(find_device(device))
 
@@ -223,9 +223,9 @@ def train(
             good checkpoint and what to try.
         DataError, ArgumentError, UnknownNameError: before anything is trained.
     """
-    from genzoo.training.conduct import conduct
+    from genzoo.training.train import train as carry_out
 
-    return conduct(
+    return carry_out(
         find(name).card,
         data,
         out,

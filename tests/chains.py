@@ -35,9 +35,9 @@ from torch.nn.functional import mse_loss
 
 from genzoo.data import open_data
 from genzoo.training import Batch, loop
-from genzoo.training.conduct import conduct
 from genzoo.training.players import Player, players
 from genzoo.training.report import Report
+from genzoo.training.train import train
 
 STEPS, KILLS = 12, 3
 NUDGES = {"ema": 0.9, "flip": True}
@@ -62,9 +62,9 @@ class Denoiser(toys.Coder):
 def denoiser_players(model: Denoiser, recipe: Any) -> Sequence[Player]:
     """Return the one player that learns to take noise away."""
 
-    def loss(batch: Batch, noise: torch.Generator) -> torch.Tensor:
+    def loss(batch: Batch, rng: torch.Generator) -> torch.Tensor:
         images = batch.images
-        spoilt = images + 0.1 * torch.randn(images.shape, generator=noise)
+        spoilt = images + 0.1 * torch.randn(images.shape, generator=rng)
         return mse_loss(model._decode(model.drop(model._encode(spoilt))), images)
 
     return [Player(name="coder", module=model, loss=loss)]
@@ -90,7 +90,7 @@ FAMILIES = {
 def line(family: Family, data: Any, folder: Path) -> None:
     """Train, or go on, or find that all is done."""
     settings = {**family.settings, "val_split": 0.0}
-    done = conduct(
+    done = train(
         family.card,
         data,
         folder,

@@ -198,7 +198,7 @@ def _warm() -> Iterator[None]:
     survive a fork everywhere."""
     import torch._dynamo  # noqa: F401  by the first optimiser otherwise, and that is a matter of seconds
 
-    import genzoo.training.conduct  # noqa: F401
+    import genzoo.training.train  # noqa: F401
 
     with tempfile.TemporaryDirectory() as folder:
         _run(Path(folder), 1)
@@ -250,15 +250,15 @@ def _run(folder: Path, steps: int) -> Any:
     import toys
 
     from genzoo.data import open_data
+    from genzoo.training.hardware import choose
     from genzoo.training.loop import Run
-    from genzoo.training.settings import settle
 
     recipe = toys.RECIPE.replace(steps=steps, ema=0.9)
     run = Run(
         toys.gan(),
         recipe,
         open_data("digits", held_out=0).subset(slice(0, 64)),
-        settle(recipe, "cpu"),
+        choose(recipe, "cpu"),
         folder,
     )
     if run.checkpoint.exists():
@@ -326,8 +326,8 @@ def _train(folder: Path, steps: int, out: str = "run") -> None:
 
     from genzoo.data import open_data
     from genzoo.training import loop
-    from genzoo.training.conduct import conduct
     from genzoo.training.report import Report
+    from genzoo.training.train import train
 
     data = open_data("digits", held_out=0).subset(slice(0, 64))
     settings = {"ema": 0.5, "val_split": 0.0}
@@ -336,7 +336,7 @@ def _train(folder: Path, steps: int, out: str = "run") -> None:
         patch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
         # no sample grids: they are not what is tested here
         patch.setattr(Report, "checkpoint", lambda self: None)
-        conduct(
+        train(
             toys.CARDS["toy-gan"],
             data,
             folder / out,

@@ -9,7 +9,7 @@ from torch import nn
 
 from genzoo.losses.likelihood import dequantised
 from genzoo.models import DensityModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.schema import limits
 
 
@@ -52,5 +52,5 @@ class DequantisedFlow(Flow):
     draws = 4
 
     def _log_prob(self, x):
-        uniform = Draws(0, 0, self.draws).uniform(1, *self.image_shape).float().to(x)
+        uniform = Rng(0, 0, self.draws).uniform(1, *self.image_shape).float().to(x)
         return dequantised(self.density, x, uniform, self.levels)

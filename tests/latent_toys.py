@@ -11,7 +11,7 @@ from torch import nn
 
 from genzoo.data import Images
 from genzoo.models import AdversarialModel, DensityModel, EncodingModel, Posterior
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.schema import limits
 
 
@@ -56,8 +56,8 @@ class Stripes(DensityModel, Codes):
     def _log_prob(self, x):
         return -(x - 0.5).square().flatten(1).sum(1)
 
-    def _sample(self, draws: Draws):
-        return self._decode(self._latents(draws))
+    def _sample(self, rng: Rng):
+        return self._decode(self._latents(rng))
 
 
 def model(kind=Stripes, latent_size=2):

@@ -130,7 +130,7 @@ MUTANTS = {
         (RESUMED,), lambda: put("genzoo.training.checkpoint", "_refill", _no_average)
     ),
     "the restoring of generators": Mutant(
-        (RESUMED,), lambda: put("genzoo.noise", "mix", lambda *parts: next(COUNT))
+        (RESUMED,), lambda: put("genzoo.rng", "mix", lambda *parts: next(COUNT))
     ),
     "the sweep of left-overs": Mutant(
         ("tests/test_figures.py::TestLeftOvers::test_a_push_sweeps",),
@@ -190,7 +190,7 @@ def main(names: list[str]) -> int:
     import torch._dynamo  # noqa: F401  what is slow, once for all
 
     import genzoo.registry
-    import genzoo.training.conduct  # noqa: F401
+    import genzoo.training.train  # noqa: F401
 
     chosen = {name: MUTANTS[name] for name in names or MUTANTS}
     told = {

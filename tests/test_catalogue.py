@@ -12,7 +12,7 @@ from genzoo import catalogue as module
 from genzoo import zoo
 from genzoo.catalogue import Catalogue, Entry, catalogue, matching
 from genzoo.errors import ArgumentError, HubError, UnknownNameError
-from genzoo.ledger import Row, books, format_row
+from genzoo.ledger import Row, format_row, load
 from genzoo.registry import installed
 
 
@@ -39,8 +39,8 @@ def mine(tmp_path, monkeypatch):
 def reads(monkeypatch):
     """Give a list that grows with each ledger that is read."""
     seen = []
-    usual = books.read_rows
-    monkeypatch.setattr(books, "read_rows", lambda path: seen.append(path) or usual(path))
+    usual = load.read_rows
+    monkeypatch.setattr(load, "read_rows", lambda path: seen.append(path) or usual(path))
     return seen
 
 
@@ -146,7 +146,7 @@ def test_names_by_a_pattern():
 
 def test_an_empty_catalogue_is_a_mapping():
     registry = installed()
-    empty = Catalogue(type(registry)(**{**vars(registry), "cards": {}}), books.load_ledgers(extra=()))
+    empty = Catalogue(type(registry)(**{**vars(registry), "cards": {}}), load.load_ledgers(extra=()))
     assert len(empty) == 0 and not empty and list(empty) == []
 
 

@@ -30,7 +30,7 @@ FLOORS = tuple(
     words(line)
     for line in """
         errors synonyms whole schema metrics record request games recipe hacks card datasets names safe_open locks files show units
-        hookspecs discovery isolation probing loading images noise law plots process deadlines http
+        hookspecs discovery isolation probing loading images rng law plots process deadlines http
         registry losses layers
         ledger data
         hub models catalogue
@@ -60,7 +60,7 @@ PUBLIC_FACE = (
     "genzoo.layers",
     "genzoo.losses",
     "genzoo.models",
-    "genzoo.noise",
+    "genzoo.rng",
     "genzoo.schema",
     "genzoo.testing",
     "genzoo.training",

@@ -13,7 +13,7 @@ from torch.nn.functional import logsigmoid
 
 from genzoo import Adversarial, Card, Family, Recipe
 from genzoo.models import AdversarialModel, DensityModel, EncodingModel, ImportanceModel
-from genzoo.noise import Draws, generator
+from genzoo.rng import Rng, generator
 from genzoo.schema import limits
 
 
@@ -87,8 +87,8 @@ class Bernoulli(DensityModel):
     def _log_prob(self, x: Tensor) -> Tensor:
         return (x * logsigmoid(self.logits) + (1 - x) * logsigmoid(-self.logits)).sum((1, 2, 3))
 
-    def _sample(self, draws: Draws) -> Tensor:
-        return (draws.uniform(*self.image_shape) < self.logits.sigmoid()).float()
+    def _sample(self, rng: Rng) -> Tensor:
+        return (rng.uniform(*self.image_shape) < self.logits.sigmoid()).float()
 
 
 class Coins(ImportanceModel):
@@ -120,9 +120,9 @@ class Coins(ImportanceModel):
         z = torch.stack([torch.randn(16, generator=generator(*map(int, image.flatten()))) for image in x], 1)
         return self.log_likelihood(x, z).mean(0)
 
-    def _sample(self, draws: Draws) -> Tensor:
-        bias = (self.slope * draws.normal(1, 1, 1) + 0.3).sigmoid()
-        return (draws.uniform(*self.image_shape) < bias).float()
+    def _sample(self, rng: Rng) -> Tensor:
+        bias = (self.slope * rng.normal(1, 1, 1) + 0.3).sigmoid()
+        return (rng.uniform(*self.image_shape) < bias).float()
 
 
 class Coder(EncodingModel):

@@ -27,7 +27,7 @@ from genzoo.errors import Interrupted, TrainingError, safe_text
 from genzoo.schema import literal
 
 if TYPE_CHECKING:
-    from genzoo.training.outcome import Outcome
+    from genzoo.training.publish import Outcome
 
 
 def read_settings(
@@ -126,7 +126,7 @@ def train_command(
 
     entry = find(name)
     card = entry.card
-    import genzoo.training.conduct  # noqa: F401 - before the collector is on again
+    import genzoo.training.train  # noqa: F401 - before the collector is on again
     from genzoo.training.checkpoint import CheckpointError
     from genzoo.training.parallel import place
     from genzoo.training.plan import plan

@@ -6,7 +6,7 @@ import numpy as np
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, safe_repr
-from genzoo.noise import Draws, mix
+from genzoo.rng import Rng, mix
 
 WAYS = ("threshold", "draw")
 HALF = 128  # of 255: the first grey level that is white
@@ -42,6 +42,6 @@ def binarised(images: Images, stream: str) -> Images:
     pixels = np.empty_like(images.pixels)
     for first in range(0, len(images), BLOCK):
         grey = images.pixels[first : first + BLOCK]
-        coins = Draws(mix("binarise", stream), first, len(grey)).uniform(*images.shape).numpy()
+        coins = Rng(mix("binarise", stream), first, len(grey)).uniform(*images.shape).numpy()
         pixels[first : first + BLOCK] = np.where(coins < grey / 255, 255, 0)
     return images.replace(pixels=pixels)

@@ -20,7 +20,7 @@ from genzoo.errors import ArgumentError, safe_repr
 from genzoo.explore.latents import codes
 from genzoo.models import EncodingModel
 from genzoo.models.model import check_count
-from genzoo.noise import mix
+from genzoo.rng import mix
 
 CHUNK = 256  # test images at a time
 

@@ -26,9 +26,9 @@ from genzoo.evaluation.probe import fit_probe
 from genzoo.explore.features import features
 from genzoo.models import EncodingModel, Model
 from genzoo.models.model import check_count
-from genzoo.noise import mix
 from genzoo.plots import Curve
 from genzoo.process import undisturbed
+from genzoo.rng import mix
 
 Array: TypeAlias = "np.ndarray[Any, Any]"
 

@@ -12,8 +12,8 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.standard_errors import Blocks
 from genzoo.images import Pixels, as_tensor, check_images, quantise
 from genzoo.models.model import check_count
-from genzoo.noise import Draws, check_seed, mix
 from genzoo.request import Progress as Progress
+from genzoo.rng import Rng, check_seed, mix
 
 ImageSet: TypeAlias = "Pixels | Images"
 
@@ -54,7 +54,7 @@ def subset(size: int, n: int, seed: int, role: str) -> Tensor:
     role) decide.
     """
     order = (
-        Draws(mix("evaluation", "subset", role, check_seed(seed)), 0, 1).uniform(size)[0].argsort(stable=True)
+        Rng(mix("evaluation", "subset", role, check_seed(seed)), 0, 1).uniform(size)[0].argsort(stable=True)
     )
     return order[:n]
 

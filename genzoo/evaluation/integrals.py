@@ -14,7 +14,7 @@ from torch import Tensor
 from genzoo.evaluation.laws import CHUNK, SAMPLES, check_fit
 from genzoo.law import hold
 from genzoo.models.density import DensityModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 MOST = 2  # dimensions that are integrated over
 INTEGRAL_ERROR = 0.01  # of the midpoint rule; mistakes of a normaliser are larger
@@ -57,7 +57,7 @@ def check_places(model: DensityModel, where: str) -> None:
         LawError: the law is broken.
     """
     with torch.inference_mode(), model.asking() as asked:
-        drawn = asked._sample(Draws(0, 0, SAMPLES, model.device)).flatten().double().cpu().clamp(0, 1)
+        drawn = asked._sample(Rng(0, 0, SAMPLES, model.device)).flatten().double().cpu().clamp(0, 1)
     points, widths = _grid(1)
     bins = (points.flatten().clamp(0, 1) * _BINS).long().clamp(max=_BINS - 1)
     masses = _density(model, points) * widths

@@ -17,7 +17,7 @@ from genzoo.explore.context import context, count, dependence, in_order
 from genzoo.law import hold
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.density import DensityModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 SUM_ERROR = 1e-3  # of Σ p(x), from float32 logarithms
 CHUNK = 256  # images asked at a time
@@ -66,7 +66,7 @@ def noise(model: DensityModel, levels: int, n: int, stream: int = 0) -> Tensor:
     """Return `n` images of independent, equally likely levels, (n, C, H, W); of real numbers where `levels`
     is 0.
     """
-    uniform = Draws(stream, 0, n).uniform(*model.image_shape)
+    uniform = Rng(stream, 0, n).uniform(*model.image_shape)
     if not levels:
         return uniform.float().to(model.device)
     steps = (uniform * levels).floor()
@@ -176,7 +176,7 @@ def check_frequencies(model: DensityModel, levels: int, where: str) -> None:
     counted.
     """
     with torch.inference_mode(), model.asking() as asked:
-        images = asked._sample(Draws(0, 0, SAMPLES, model.device)).flatten(1).double().cpu() * (levels - 1)
+        images = asked._sample(Rng(0, 0, SAMPLES, model.device)).flatten(1).double().cpu() * (levels - 1)
     off = float((images - images.round()).abs().max())
     hold(
         off < 1e-3 * levels,

@@ -23,8 +23,8 @@ from genzoo.explore.concepts import FEWEST, NOT, check_size, members
 from genzoo.explore.features import features
 from genzoo.models.adversarial import AdversarialModel
 from genzoo.models.model import check_count
-from genzoo.noise import Draws, mix
 from genzoo.process import undisturbed
+from genzoo.rng import Rng, mix
 
 AMONG = 8000  # samples that are looked through
 EACH = 2500  # images of either kind that a word is learned from, at most
@@ -92,7 +92,7 @@ def _kinds(images: Images, name: str) -> tuple[Any, Any]:
 
 
 def _shuffle(count: int, name: str) -> Any:
-    return Draws(mix("reading", name), 0, 1).uniform(count)[0].argsort(stable=True).numpy()
+    return Rng(mix("reading", name), 0, 1).uniform(count)[0].argsort(stable=True).numpy()
 
 
 def _reduced(seen: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:

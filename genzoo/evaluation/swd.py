@@ -30,8 +30,8 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.distances import Estimate
 from genzoo.evaluation.inputs import as_pixels, check_alike
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, groups
-from genzoo.noise import Draws, mix
 from genzoo.process import neutral
+from genzoo.rng import Rng, mix
 
 Rows: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
 
@@ -117,7 +117,7 @@ def swd_many(
 def _groups(count: int, blocks: list[Blocks], seed: int) -> list[Tensor]:
     """Return the group of every image of every set, (N,) each: equal sets are dealt out equally."""
     parts = min(GROUPS, count, *(found for found in map(count_blocks, blocks) if found is not None))
-    order = Draws(mix("swd", "groups", seed), 0, 1).uniform(count)[0].argsort(stable=True)
+    order = Rng(mix("swd", "groups", seed), 0, 1).uniform(count)[0].argsort(stable=True)
     return [groups(count, own, parts, order) for own in blocks]
 
 
@@ -144,7 +144,7 @@ def _measure(patches: list[Tensor], dealt: list[Tensor], seed: int) -> list[_Lev
     """Return the distances of all but the last of `patches`, (N, P, C, 49) each, to the last, images being of
     the groups `dealt`.
     """
-    directions = Draws(seed, 0, DIRECTIONS).normal(patches[0].shape[2] * PATCH**2)
+    directions = Rng(seed, 0, DIRECTIONS).normal(patches[0].shape[2] * PATCH**2)
     directions /= directions.norm(dim=1, keepdim=True)
     whole = _distances(patches, directions)
     parts = 1 + max(int(own.max()) for own in dealt)
@@ -200,7 +200,7 @@ def _patches(images: Tensor, level: int, seed: int) -> Tensor:
     """Return the patches (N, P, C, 49) float32 of one level of the pyramids of `images`."""
     per_image = patches_per_image(len(images))
     # (N, P, 2) in (0, 1)
-    places = Draws(mix("swd", "places", seed, level), 0, 1).uniform(len(images), per_image, 2)[0]
+    places = Rng(mix("swd", "places", seed, level), 0, 1).uniform(len(images), per_image, 2)[0]
     parts = []
     for chunk, place in zip(torch.split(images, CHUNK), torch.split(places, CHUNK), strict=True):
         parts.append(_cut(_pyramid_level(chunk.float(), level), place))

@@ -22,8 +22,8 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.distances import Estimate
 from genzoo.evaluation.probe import fit_probe
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, groups
-from genzoo.noise import Draws, mix
 from genzoo.process import neutral
+from genzoo.rng import Rng, mix
 
 FEWEST = 4  # rows on a side: two to learn from, two to be asked about
 # of the probe for each row that it learns from: its optimum is then found in tens of steps, and less is
@@ -68,7 +68,7 @@ def _first_half(count: int, blocks: Blocks, number: int, side: int) -> Tensor:
     order of the rows.
     """
     order = (
-        Draws(mix("two-sample", number, side), 0, 1).uniform(count)[0].argsort(stable=True)
+        Rng(mix("two-sample", number, side), 0, 1).uniform(count)[0].argsort(stable=True)
         if number
         else torch.arange(count)
     )

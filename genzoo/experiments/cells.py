@@ -22,8 +22,8 @@ from genzoo.experiments.plan import Cell, Experiment, cells
 from genzoo.files import atomic_write, make_folder, read_capped
 from genzoo.models.weights import build_filled
 from genzoo.training import checkpoint
-from genzoo.training.conduct import conduct
 from genzoo.training.plan import plan
+from genzoo.training.train import train
 
 RESULT = "cell.json"
 _CAP = 2**24  # bytes of a result
@@ -143,7 +143,7 @@ def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: b
     make_folder(folder)
     collapsed, weights = "", None
     try:
-        outcome = conduct(
+        outcome = train(
             card,
             cell.data,
             folder,

@@ -22,8 +22,8 @@ from genzoo.explore.latents import check_latent_model
 from genzoo.images import grid
 from genzoo.models.latent import LatentModel
 from genzoo.models.model import check_count
-from genzoo.noise import Draws, check_seed
 from genzoo.process import neutral
+from genzoo.rng import Rng, check_seed
 
 NOISE = 0.25  # half the width of the uniform noise around the result, as in the paper
 AROUND = 9  # images of the result: a square with the sum itself in the middle
@@ -80,7 +80,7 @@ def arithmetic(
     signs = torch.tensor([1.0] * len(plus) + [-1.0] * len(minus), device=model.device)
     means = torch.stack([group.mean(0) for group in groups])  # (groups, D)
     z = signs @ means  # (D,)
-    shifts = noise * (2 * Draws(first, 0, count, z.device).uniform(model.latent_size) - 1).float()  # (n, D)
+    shifts = noise * (2 * Rng(first, 0, count, z.device).uniform(model.latent_size) - 1).float()  # (n, D)
     shifts[0] = 0
     pixels = torch.stack([model.decode(group).mean(0) for group in groups])  # (groups, C, H, W)
     control = torch.einsum("g,gchw->chw", signs, pixels).clamp(0, 1)

@@ -17,8 +17,8 @@ from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, safe_repr, suggest
 from genzoo.explore.latents import check_encoder, check_latent_model, codes
 from genzoo.models.latent import EncodingModel, LatentModel
-from genzoo.noise import Draws, check_seed, mix, whole
 from genzoo.process import neutral
+from genzoo.rng import Rng, check_seed, mix, whole
 
 FEWEST = 3  # images of a concept
 # probability from which an attribute counts as there; below 1 - CLEAR it counts as absent, between as neither
@@ -43,7 +43,7 @@ def of_seeds(model: LatentModel, seeds: Sequence[int | tuple[int, int]]) -> Tens
             f"seeds must be whole numbers, not {safe_repr(seeds)}", "for example seeds=[3, 14, 15]"
         )
     check_size(len(seeds), "seeds")
-    return torch.cat([model._latents(Draws(*_draw(seed), 1, model.device)) for seed in seeds])
+    return torch.cat([model._latents(Rng(*_draw(seed), 1, model.device)) for seed in seeds])
 
 
 def _draw(seed: Any) -> tuple[int, int]:
@@ -124,7 +124,7 @@ def choose(images: Images, concept: str, most: int, seed: int) -> Tensor:
     found = members(images, concept)
     check_size(len(found), f"the concept {safe_repr(concept)} in {images.name}")
     shuffled = (
-        Draws(mix("concept", concept, check_seed(seed)), 0, 1).uniform(len(found))[0].argsort(stable=True)
+        Rng(mix("concept", concept, check_seed(seed)), 0, 1).uniform(len(found))[0].argsort(stable=True)
     )
     return images.float(found[shuffled[:most].numpy()])
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.model import Model
-from genzoo.noise import Draws, mix
 from genzoo.process import neutral, undisturbed
+from genzoo.rng import Rng, mix
 
 # RGB: a blind spot, the future, the pixel that looks
 UNSEEN = (250, 190, 170)
@@ -38,7 +38,7 @@ def mixed(model: AutoregressiveModel, x: Tensor) -> Tensor:
     Their plain sum could stay the same while they change, as that of logits does.
     """
     params = model._predict(x)  # (N, P, C, H, W)
-    weights = Draws(mix("context"), 0, 1, x.device).normal(params.shape[1])[0].to(params.dtype)  # (P,)
+    weights = Rng(mix("context"), 0, 1, x.device).normal(params.shape[1])[0].to(params.dtype)  # (P,)
     return in_order(torch.einsum("npchw,p->nchw", params, weights))
 
 
@@ -82,7 +82,7 @@ def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4,
         )
     _, height, width = model.image_shape
     row, column = place(pixel, height, width)
-    x = Draws(seed, 0, images).uniform(*model.image_shape).float().to(model.device).requires_grad_(True)
+    x = Rng(seed, 0, images).uniform(*model.image_shape).float().to(model.device).requires_grad_(True)
     with torch.enable_grad(), model.asking(gradients=True) as asked:
         params = mixed(asked, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
         slopes = [_slope_of(x, params[:, channel]) for channel in range(params.shape[1])]

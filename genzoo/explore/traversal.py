@@ -13,8 +13,8 @@ from genzoo.explore.latents import check_latent_model
 from genzoo.explore.manifold import SHARES, quantiles
 from genzoo.models.latent import LatentModel
 from genzoo.models.model import check_count
-from genzoo.noise import whole
 from genzoo.process import neutral
+from genzoo.rng import whole
 
 MOST_ROWS = 10  # of dimensions that are shown unasked
 WIDEST = 100.0  # a span: a Gaussian z comes no further than 6 in a billion draws

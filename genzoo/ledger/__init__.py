@@ -10,7 +10,7 @@ text.py     TOML with line numbers and limits
 canonical.py the fast reader of the form that writing.py gives
 """
 
-from genzoo.ledger.books import find_ledger, ledger_files, load_ledgers
+from genzoo.ledger.load import find_ledger, ledger_files, load_ledgers
 from genzoo.ledger.reading import parse_rows, read_rows
 from genzoo.ledger.rows import LEDGER_CAP, Ledger, Row
 from genzoo.ledger.sources import FolderSource, PackageSource, RepoSource, Source, parse_source

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.latent import LatentModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 
 class AdversarialModel(ImplicitModel, LatentModel):
@@ -26,8 +26,8 @@ class AdversarialModel(ImplicitModel, LatentModel):
     generator: nn.Module
     discriminator: nn.Module
 
-    def _sample(self, draws: Draws) -> Tensor:
-        return self._decode(self._latents(draws))
+    def _sample(self, rng: Rng) -> Tensor:
+        return self._decode(self._latents(rng))
 
     @abstractmethod
     def _discriminate(self, x: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from genzoo.errors import ArgumentError
 from genzoo.images import as_tensor
 from genzoo.models.density import DensityModel
 from genzoo.models.model import Progress, check_count, check_memory, check_progress, in_chunks, public
-from genzoo.noise import Draws, check_seed
+from genzoo.rng import Rng, check_seed
 
 MOST_LEVELS = 256
 
@@ -151,7 +151,7 @@ class AutoregressiveModel(DensityModel):
                 max=len(images) - 1
             )
             with torch.inference_mode(), self.asking() as model:
-                draws = Draws(start, first, chunk, self.device, self._watch(progress, first, total))
+                draws = Rng(start, first, chunk, self.device, self._watch(progress, first, total))
                 drawn = model._complete(images[owner], observed[owner], draws)
                 draws.tell(1, 1)
                 done.append(
@@ -186,22 +186,22 @@ class AutoregressiveModel(DensityModel):
         """Return log p of each dimension given all earlier ones, (N, C, H, W), in nats; differentiable."""
         return self._log_mass(self._predict(x), self.check_levels(x))
 
-    def _sample(self, draws: Draws) -> Tensor:
-        nothing = torch.zeros(draws.n, *self.image_shape, device=self.device)
-        return self._complete(nothing, nothing.bool(), draws)
+    def _sample(self, rng: Rng) -> Tensor:
+        nothing = torch.zeros(rng.n, *self.image_shape, device=self.device)
+        return self._complete(nothing, nothing.bool(), rng)
 
-    def _complete(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
+    def _complete(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
         """Return images (n, C, H, W) that equal `x` where `mask` and are drawn elsewhere by `draws.uniform(H,
         W, C)`, a number each.
 
         A faster way must give the very images of `_complete_naively`.
         """
-        return self._complete_naively(x, mask, draws)
+        return self._complete_naively(x, mask, rng)
 
-    def _complete_naively(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
+    def _complete_naively(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
         """The reference: one pass of the whole network for every dimension."""
         channels, height, width = self.image_shape
-        uniforms = draws.uniform(height, width, channels)
+        uniforms = rng.uniform(height, width, channels)
         images = torch.where(mask, x, 0).to(self._dtype)
         for row in range(height):
             for column in range(width):
@@ -212,7 +212,7 @@ class AutoregressiveModel(DensityModel):
                     )
                     here = (slice(None), channel, row, column)
                     images[here] = torch.where(mask[here], images[here], value)
-                draws.tell(row * width + column + 1, height * width)
+                rng.tell(row * width + column + 1, height * width)
         return images
 
     @abstractmethod

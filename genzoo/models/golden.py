@@ -22,8 +22,8 @@ from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.density import DensityModel
 from genzoo.models.latent import EncodingModel
 from genzoo.models.model import GenerativeModel, Model
-from genzoo.noise import Draws
 from genzoo.process import neutral
+from genzoo.rng import Rng
 
 SEED, IMAGES = 0, 2
 PIXEL_TOLERANCE = 3  # grey levels of a miniature
@@ -43,7 +43,7 @@ def record(model: Model) -> dict[str, Any]:
     if isinstance(model, ClassifyingModel):
         golden["log_prob"] = [round(value, 6) for value in model.log_probs(_noise(model)).flatten().tolist()]
     if isinstance(model, EncodingModel) and not isinstance(model, GenerativeModel):
-        golden["decoded"] = _miniatures(model.decode(Draws(SEED, 0, IMAGES).normal(model.latent_size)))
+        golden["decoded"] = _miniatures(model.decode(Rng(SEED, 0, IMAGES).normal(model.latent_size)))
     return golden
 
 
@@ -84,7 +84,7 @@ def _miniatures(images: Tensor) -> list[list[int]]:
 
 def _noise(model: Model) -> Tensor:
     """Return fixed images of black and white noise, which every kind of likelihood accepts."""
-    return (Draws(SEED, 1000, IMAGES).uniform(*model.image_shape) < 0.5).to(torch.float32)
+    return (Rng(SEED, 1000, IMAGES).uniform(*model.image_shape) < 0.5).to(torch.float32)
 
 
 def _distance(ours: list[list[int]], theirs: Any, name: str, key: str) -> int:

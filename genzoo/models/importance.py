@@ -45,7 +45,7 @@ class ImportanceModel(DensityModel):
     def iwae(self, x: Any, k: int = 5000, seed: int | None = 0) -> Importance:
         """Return the importance-weighted lower bound on log p(x) with `k` draws of z per image, in nats.
 
-        Draws are a function of the image and the seed, so that neither the batch nor the bound with more
+        Rng are a function of the image and the seed, so that neither the batch nor the bound with more
         draws changes them. Memory does not grow with k or with the number of images. `stderr` is the
         first-order error of the logarithm of a mean.
 

@@ -12,7 +12,7 @@ from genzoo.card import Family
 from genzoo.errors import ArgumentError, NotGenerativeError
 from genzoo.models.model import Model, check_count, check_memory, in_chunks, public
 from genzoo.models.posterior import Posterior, checked
-from genzoo.noise import Draws, check_seed
+from genzoo.rng import Rng, check_seed
 
 _ABSENT = {
     "sample": "cannot be sampled: it has codes, but no prior p(z) that would say which codes images have",
@@ -50,7 +50,7 @@ class LatentModel(Model):
         check_memory(count, 4 * self.latent_size)
         firsts = range(0, count, step)
         return torch.cat(
-            [self._latents(Draws(start, first, min(step, count - first), self.device)) for first in firsts]
+            [self._latents(Rng(start, first, min(step, count - first), self.device)) for first in firsts]
         )
 
     @public
@@ -87,10 +87,10 @@ class LatentModel(Model):
             raise ArgumentError(f"{what} holds NaN or infinite values")
         return latents.to(self.device, torch.float32)
 
-    def _latents(self, draws: Draws) -> Tensor:
+    def _latents(self, rng: Rng) -> Tensor:
         if self.prior == "uniform":
-            return (2 * draws.uniform(self.latent_size) - 1).float()
-        return draws.normal(self.latent_size)
+            return (2 * rng.uniform(self.latent_size) - 1).float()
+        return rng.normal(self.latent_size)
 
     @abstractmethod
     def _decode(self, z: Tensor) -> Tensor:

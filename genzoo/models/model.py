@@ -24,8 +24,8 @@ from genzoo.images import check_images, quantise
 from genzoo.layers.folding import folding_once
 from genzoo.layers.precision import in_float32
 from genzoo.models.modes import in_evaluation
-from genzoo.noise import Draws, check_seed
 from genzoo.process import neutral
+from genzoo.rng import Rng, check_seed
 from genzoo.whole import check_count as check_count
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -200,7 +200,7 @@ class GenerativeModel(Model):
     def _batch(self, n: int, seed: int, first: int, progress: Progress | None) -> Tensor:
         # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image
         # must not depend on n.
-        draws = Draws(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
+        draws = Rng(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
         with torch.inference_mode(), self.asking() as model:
             images = model._sample(draws).float().clamp(0, 1)[: n - first]
         if tuple(images.shape[1:]) != self.image_shape:
@@ -221,7 +221,7 @@ class GenerativeModel(Model):
         return lambda done, total: progress((first * total + size * done) * pixels // total, n * pixels)
 
     @abstractmethod
-    def _sample(self, draws: Draws) -> Tensor:
+    def _sample(self, rng: Rng) -> Tensor:
         """Return `draws.n` images (n, C, H, W) in [0, 1]; all randomness comes from `draws`, one stream per
         image.
         """

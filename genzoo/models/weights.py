@@ -21,8 +21,8 @@ from torch.overrides import TorchFunctionMode
 from genzoo.card import Card
 from genzoo.errors import ArgumentError, UnknownNameError, WeightsError, safe_repr, suggest
 from genzoo.models.model import Model
-from genzoo.noise import check_seed
 from genzoo.process import undisturbed
+from genzoo.rng import check_seed
 
 FORMAT = 1
 STORAGE = {"float32": torch.float32, "float16": torch.float16}

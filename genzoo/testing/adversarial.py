@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.models import AdversarialModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.testing.generative import near, untouched
 from genzoo.testing.law import hold
 
@@ -28,7 +28,7 @@ def check_adversarial(model: AdversarialModel) -> None:
         "its base classes",
     )
     _check_networks(model, name)
-    noise = Draws(0, 0, 4).uniform(*model.image_shape).float().to(model.device)
+    noise = Rng(0, 0, 4).uniform(*model.image_shape).float().to(model.device)
     with untouched(model, f"{name}._discriminate"), model.evaluating():
         _check_discriminate(model, noise, f"{name}._discriminate")
     _check_logits(model, noise, f"{name}._discriminate")

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from genzoo.games import Adversarial
 from genzoo.models import AdversarialModel
-from genzoo.noise import generator
 from genzoo.recipe import Recipe
+from genzoo.rng import generator
 from genzoo.testing.law import hold
 from genzoo.training import Batch, Player
 

@@ -8,7 +8,7 @@ import torch
 
 from genzoo.errors import ArgumentError
 from genzoo.models import ClassifyingModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.testing.generative import fresh_noise, near, untouched
 from genzoo.testing.law import hold, refuses
 from genzoo.testing.present import check_present, suited_noise
@@ -48,7 +48,7 @@ def check_classifying(model: ClassifyingModel) -> None:
 
 
 def _check_features(model: ClassifyingModel, name: str) -> None:
-    images = Draws(0, 0, 5).uniform(*model.image_shape).float().to(model.device)
+    images = Rng(0, 0, 5).uniform(*model.image_shape).float().to(model.device)
     with fresh_noise(1):
         rows, told = model.features(images), model.log_probs(images)
     with fresh_noise(2):

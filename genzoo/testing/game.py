@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from genzoo.models import AdversarialModel, Model
-from genzoo.noise import Draws, generator
 from genzoo.recipe import Recipe
+from genzoo.rng import Rng, generator
 from genzoo.testing.adversaries import check_adversaries
 from genzoo.testing.law import hold
 from genzoo.training import Batch, Player, players
@@ -33,7 +33,7 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
     _check_players(found, chosen, look)
     _check_apart(found, look)
     # black and white: every model takes these
-    images = (Draws(0, 0, ROWS).uniform(*model.image_shape) < 0.5).float().to(model.device)
+    images = (Rng(0, 0, ROWS).uniform(*model.image_shape) < 0.5).float().to(model.device)
     with _as_it_was(model):
         model.train()
         for player in found:

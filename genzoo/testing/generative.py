@@ -12,7 +12,7 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.images import quantise
 from genzoo.models import GenerativeModel, Model
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.testing.law import hold, refuses
 from genzoo.testing.present import check_present
 
@@ -48,11 +48,11 @@ def check_generative(model: GenerativeModel) -> None:
 
 def _check_raw(model: GenerativeModel, where: str) -> None:
     """What the author's method returns, before `sample` clamps it: clamping hides a range of [-1, 1]."""
-    many = model._sample(Draws(0, 0, 5, model.device))
+    many = model._sample(Rng(0, 0, 5, model.device))
     check_pixels(many, (5, *model.image_shape), f"{where} returns images in [0, 1]", where)
-    same = torch.equal(many, model._sample(Draws(0, 0, 5, model.device)))
+    same = torch.equal(many, model._sample(Rng(0, 0, 5, model.device)))
     hold(same, "the same draws give the same images", "other images", f"{where}: take noise from draws only")
-    alone = model._sample(Draws(0, 0, 1, model.device))
+    alone = model._sample(Rng(0, 0, 1, model.device))
     near(
         alone,
         many[:1],
@@ -60,7 +60,7 @@ def _check_raw(model: GenerativeModel, where: str) -> None:
         "an image does not depend on the others in its batch",
         f"batch statistics in {where}",
     )
-    later = model._sample(Draws(0, 1, 4, model.device))
+    later = model._sample(Rng(0, 1, 4, model.device))
     near(
         later,
         many[1:],

@@ -7,7 +7,7 @@ from functools import partial
 from genzoo.card import Family
 from genzoo.errors import NoDensityError
 from genzoo.models import ImplicitModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.testing.law import hold, refuses
 
 
@@ -25,7 +25,7 @@ def check_implicit(model: ImplicitModel) -> None:
         model.family,
         f"{name}.family",
     )
-    noise = Draws(0, 0, 4).uniform(*model.image_shape).float().to(model.device)
+    noise = Rng(0, 0, 4).uniform(*model.image_shape).float().to(model.device)
     for method in ("log_prob", "bits_per_dim"):
         law = "an implicit model says why it has no likelihood"
         refuses(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from genzoo.models import Model
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.testing.law import hold
 
 M = TypeVar("M", bound=Model)
@@ -49,7 +49,7 @@ def suited_noise(model: Model, n: int) -> Tensor:
     """Return `n` images of noise (n, C, H, W) that `model` takes: black and white, or real numbers for a
     density of real numbers.
     """
-    uniform = Draws(0, 0, n).uniform(*model.image_shape)
+    uniform = Rng(0, 0, n).uniform(*model.image_shape)
     return (uniform.float() if getattr(model, "levels", None) == 0 else (uniform < 0.5).float()).to(
         model.device
     )

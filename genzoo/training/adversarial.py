@@ -22,8 +22,8 @@ from genzoo.games import Adversarial
 from genzoo.hacks import hack
 from genzoo.losses.wasserstein import PENALTIES, clip
 from genzoo.models import AdversarialModel, Model
-from genzoo.noise import BatchDraws, generator
 from genzoo.recipe import Recipe
+from genzoo.rng import BatchRng, generator
 from genzoo.training.augment import TRANSFORMS, augment
 from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.batch import Batch
@@ -155,35 +155,35 @@ class AdversarialGame:
         """Take note of the round: the instance noise falls along the run."""
         self._deviation.fill_(self._noise_at(step))
 
-    def discriminator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
+    def discriminator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return the objective's loss of D on the images and as many fakes, and what it pays besides; no
         gradient reaches G.
 
         The batch has labels where the game.s `classes` asks for them.
         """
         images = batch.images
-        fake = drawn(self.model, len(batch), noise)
+        fake = drawn(self.model, len(batch), rng)
         self._handed_on, self.shown = fake, (images, fake.detach())
-        shown = fake.detach() if self.pool is None else self.pool(fake.detach(), noise)
-        seen, seen_fake = self._augmented(images, noise), self._augmented(shown, noise)
+        shown = fake.detach() if self.pool is None else self.pool(fake.detach(), rng)
+        seen, seen_fake = self._augmented(images, rng), self._augmented(shown, rng)
         real, classified = self._judged(seen, batch.labels)
-        loss = classified + self.targets.loss(self.objective, real, self._logits(seen_fake), noise)
+        loss = classified + self.targets.loss(self.objective, real, self._logits(seen_fake), rng)
         if not self.penalty:
             return loss
         # D's slope where D looks, between augmented images: through the augmentation it would be the slope of
         # both together.
-        share = torch.rand(len(seen), generator=noise, device=noise.device)
+        share = torch.rand(len(seen), generator=rng, device=rng.device)
         return loss + self.penalty * self._penalty_of(self._logits, seen, seen_fake, share)
 
-    def generator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
+    def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved
         since, so D looks anew.
         """
         fake, self._handed_on = self._handed_on, None
         if fake is None or len(fake) != len(batch):
-            fake = drawn(self.model, len(batch), noise)
+            fake = drawn(self.model, len(batch), rng)
         with _frozen(self.model.discriminator):
-            logits = self._logits(self._augmented(fake, noise))
+            logits = self._logits(self._augmented(fake, rng))
         return self.objective.generator_loss(logits)
 
     def _judged(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
@@ -194,11 +194,11 @@ class AdversarialGame:
             logits = self._logits(images)
         return logits, self.auxiliary(hidden[0], labels)
 
-    def _augmented(self, images: Tensor, noise: torch.Generator) -> Tensor:
-        images = augment(images, self.policy, noise)
+    def _augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
+        images = augment(images, self.policy, rng)
         if not self._noisy:
             return images
-        return images + self._deviation * torch.randn(images.shape, generator=noise, device=noise.device)
+        return images + self._deviation * torch.randn(images.shape, generator=rng, device=rng.device)
 
     def _logits(self, images: Tensor) -> Tensor:
         return self.model._discriminate(images).float()  # (N,)
@@ -239,9 +239,9 @@ def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> Non
             drawn(model, batch, noise)
 
 
-def drawn(model: AdversarialModel, n: int, noise: torch.Generator) -> Tensor:
+def drawn(model: AdversarialModel, n: int, rng: torch.Generator) -> Tensor:
     """Return `n` images of the generator, (n, C, H, W) in [0, 1], of latents from `noise`."""
-    return model._decode(model._latents(BatchDraws(n, noise)))
+    return model._decode(model._latents(BatchRng(n, rng)))
 
 
 @contextlib.contextmanager

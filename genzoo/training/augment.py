@@ -20,23 +20,21 @@ Transform = Callable[[Tensor, torch.Generator], Tensor]  # differentiable; of im
 GREY = 0.5
 
 
-def augment(images: Tensor, policy: Iterable[Transform], noise: torch.Generator) -> Tensor:
+def augment(images: Tensor, policy: Iterable[Transform], rng: torch.Generator) -> Tensor:
     """Return `images` (N, C, H, W) after each transform of `policy`."""
     for transform in policy:
-        images = transform(images, noise)
+        images = transform(images, rng)
     return images
 
 
-def color(images: Tensor, noise: torch.Generator) -> Tensor:
+def color(images: Tensor, rng: torch.Generator) -> Tensor:
     """Change brightness (±0.25), saturation (0 … 2) and contrast (0.5 … 1.5) of each image.
 
     The three are linear, so they are done as one: y = c·s·x + c·(1 - s)·m + (1 - c)·M + b, with m the mean
     over channels and M over the image.
     """
     shape = (len(images), 1, 1, 1)
-    b, s, c = (
-        torch.rand(shape, generator=noise, device=images.device, dtype=torch.float32) for _ in range(3)
-    )
+    b, s, c = (torch.rand(shape, generator=rng, device=images.device, dtype=torch.float32) for _ in range(3))
     b, s, c = b / 2 - 0.25, 2 * s, c + 0.5
     x = images.float()
     m = x.mean(dim=1, keepdim=True)  # (N, 1, H, W)
@@ -44,30 +42,30 @@ def color(images: Tensor, noise: torch.Generator) -> Tensor:
     return torch.addcmul(torch.addcmul((1 - c) * mean + b, c * (1 - s), m), c * s, x)
 
 
-def translation(images: Tensor, noise: torch.Generator, share: float = 1 / 8) -> Tensor:
+def translation(images: Tensor, rng: torch.Generator, share: float = 1 / 8) -> Tensor:
     """Shift each image by up to an eighth of its height and width; what comes into view is grey."""
-    rows = _integers(images, round(images.shape[2] * share), noise)
-    columns = _integers(images, round(images.shape[3] * share), noise)
+    rows = _integers(images, round(images.shape[2] * share), rng)
+    columns = _integers(images, round(images.shape[3] * share), rng)
     shifts = torch.stack([rows, columns], dim=1)  # (N, 2)
     return _Shift.apply(images - GREY, shifts) + GREY  # type: ignore[no-any-return, no-untyped-call]
 
 
-def cutout(images: Tensor, noise: torch.Generator, share: float = 1 / 2) -> Tensor:
+def cutout(images: Tensor, rng: torch.Generator, share: float = 1 / 2) -> Tensor:
     """Paint a grey box, half as high and wide as the image, at a random place (partly outside, at times)."""
     # (N, H, W)
-    keep = ~(_band(images, 2, share, noise)[:, :, None] & _band(images, 3, share, noise)[:, None, :])
+    keep = ~(_band(images, 2, share, rng)[:, :, None] & _band(images, 3, share, rng)[:, None, :])
     return torch.where(keep[:, None], images, images.new_full((), GREY))
 
 
-def _band(images: Tensor, axis: int, share: float, noise: torch.Generator) -> Tensor:
+def _band(images: Tensor, axis: int, share: float, rng: torch.Generator) -> Tensor:
     size = images.shape[axis]
     half = round(size * share) / 2
-    centre = torch.randint(0, size + 1, (len(images), 1), generator=noise, device=images.device)
+    centre = torch.randint(0, size + 1, (len(images), 1), generator=rng, device=images.device)
     return (torch.arange(size, device=images.device) - centre + 0.5).abs() < half  # (N, size)
 
 
-def _integers(images: Tensor, reach: int, noise: torch.Generator) -> Tensor:
-    return torch.randint(-reach, reach + 1, (len(images),), generator=noise, device=images.device)
+def _integers(images: Tensor, reach: int, rng: torch.Generator) -> Tensor:
+    return torch.randint(-reach, reach + 1, (len(images),), generator=rng, device=images.device)
 
 
 class _Shift(torch.autograd.Function):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from genzoo.models import AdversarialModel
-from genzoo.noise import mix
+from genzoo.rng import mix
 
 
 class Auxiliary(nn.Module):

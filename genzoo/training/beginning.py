@@ -18,8 +18,8 @@ from genzoo.show import tell
 from genzoo.training import checkpoint
 from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.loop import Run
-from genzoo.training.outcome import Outcome
 from genzoo.training.parallel import World
+from genzoo.training.publish import Outcome
 
 LOCK = "run.lock"
 SEAL = "finished.json"

@@ -20,7 +20,7 @@ def classification_players(model: ClassifyingModel, recipe: Recipe) -> Sequence[
     images.
     """
 
-    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
+    def loss(batch: Batch, rng: torch.Generator) -> Tensor:
         return cross_entropy(model._logits(model._features(batch.images)).float(), batch.get("labels"))
 
     return [

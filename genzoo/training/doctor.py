@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from genzoo.errors import CollapseError
 from genzoo.hacks import hack
-from genzoo.training.averages import Averages
+from genzoo.training.ema import EMA
 from genzoo.training.players import Player
 
 # rounds over which a mean loss must stay below a player's floor, and of one mean of a critic's curve
@@ -58,7 +58,7 @@ class Doctor:
     """Looks after one run; `stop_when_won` is the recipe's `watch`."""
 
     def __init__(
-        self, players: Sequence[Player], averages: Averages, checkpoint: Path, stop_when_won: bool
+        self, players: Sequence[Player], averages: EMA, checkpoint: Path, stop_when_won: bool
     ) -> None:
         self.players = {player.name: player for player in players}
         self.averages, self.checkpoint, self.stop_when_won = averages, checkpoint, stop_when_won

@@ -15,20 +15,20 @@ from torch.optim import Optimizer
 from genzoo.data import Images, identity
 from genzoo.errors import ArgumentError, CollapseError, StorageError
 from genzoo.models import Model
-from genzoo.noise import generator, mix
 from genzoo.process import seed_global, undisturbed
 from genzoo.recipe import Recipe
+from genzoo.rng import generator, mix
 from genzoo.training import checkpoint, terms
-from genzoo.training.averages import Averages
 from genzoo.training.batch import Batch
 from genzoo.training.checks import check_fit
 from genzoo.training.doctor import Doctor, Finding, kept
-from genzoo.training.feed import Feed
+from genzoo.training.ema import EMA
+from genzoo.training.hardware import Hardware
+from genzoo.training.loader import Loader
 from genzoo.training.optimisers import optimisers
 from genzoo.training.parallel import World
 from genzoo.training.players import Player, completed, players
 from genzoo.training.recording import Recorder
-from genzoo.training.settings import Settings
 
 CHECKPOINT_SECONDS = 60.0
 FIRST_SECONDS = 10.0  # to the first checkpoint of a process: what is killed soon has something to go on from
@@ -41,7 +41,7 @@ class Run:
     model: Model
     recipe: Recipe
     data: Images
-    settings: Settings
+    settings: Hardware
     folder: Path
     world: World = field(default_factory=World)
     step: int = 0
@@ -69,9 +69,9 @@ class Run:
         self.optimisers: dict[str, Optimizer] = {
             name: one for own in self.optimisers_of.values() for name, one in own.items()
         }
-        self.averages = Averages(self.players, self.recipe.ema)
+        self.averages = EMA(self.players, self.recipe.ema)
         needs = {need for player in self.players for need in player.needs}
-        self.feed = Feed(self.data, self.recipe, self.world, self.settings, needs)
+        self.feed = Loader(self.data, self.recipe, self.world, self.settings, needs)
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.averages, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
@@ -148,13 +148,13 @@ class Run:
             player.after_turn()
         return loss
 
-    def _gradients(self, player: Player, noise: torch.Generator, batch: Batch) -> torch.Tensor:
+    def _gradients(self, player: Player, rng: torch.Generator, batch: Batch) -> torch.Tensor:
         """Give the player's weights the gradients of its loss, which is returned, detached."""
         parameters = _learning(player)
         for parameter in parameters:
             parameter.grad = None
         with self.settings.autocast():
-            loss = player.loss(batch, noise)
+            loss = player.loss(batch, rng)
         # Only this player's gradients: the opponent's weights need none (32.7 ms instead of 51.5 ms a step).
         loss.backward(inputs=parameters)
         return loss.detach()

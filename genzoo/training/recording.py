@@ -6,7 +6,7 @@ all at once. A graph is the same operations on the same memory, so only a game w
 (`Player.recordable`) is recorded: every tensor of the batch is copied to where the graph reads it, and its
 noise
 is seeded anew before each turn, with the seed that the turn would have had, so that it draws the numbers it
-would have drawn. Averages of gradients, optimisers and everything else stay outside.
+would have drawn. EMA of gradients, optimisers and everything else stay outside.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from torch import Tensor
 
 from genzoo.errors import TrainingError
 from genzoo.training.batch import Batch
+from genzoo.training.hardware import Hardware
 from genzoo.training.players import Player
-from genzoo.training.settings import Settings
 
 # rounds before the first recording: libraries choose their algorithms in them, and optimisers make their
 # state
@@ -45,7 +45,7 @@ class Recorder:
     other's. Hence one memory pool for all.
     """
 
-    def __init__(self, players: Sequence[Player], settings: Settings, gradients: Gradients) -> None:
+    def __init__(self, players: Sequence[Player], settings: Hardware, gradients: Gradients) -> None:
         self.on = settings.cuda_graphs and all(player.recordable for player in players)
         self._gradients, self._device = gradients, settings.device
         self._recorded: dict[str, _Recorded] = {}

@@ -20,7 +20,7 @@ from genzoo.files import atomic_write, make_folder, read_capped, storage
 from genzoo.isolation import describe
 from genzoo.ledger import read_rows
 from genzoo.training.loop import Run
-from genzoo.training.outcome import finished_model, published
+from genzoo.training.publish import finished_model, published
 
 _ASIDE = ".rehearsal-"
 _LEDGER_CAP = 8 << 20  # bytes of a zoo.toml

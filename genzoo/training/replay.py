@@ -38,13 +38,13 @@ class Pool(nn.Module):
         )
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))  # on the CPU: it is read each turn
 
-    def forward(self, fakes: Tensor, noise: torch.Generator) -> Tensor:
+    def forward(self, fakes: Tensor, rng: torch.Generator) -> Tensor:
         """Return `fakes` (N, C, H, W), a share of them replaced by old ones if the pool is full; some of the
         new enter it.
         """
         n, size = len(fakes), len(self.images)
         shown, entering = fakes, max(1, round(ENTERING * n))
-        places = torch.randperm(size, generator=noise, device=noise.device)
+        places = torch.randperm(size, generator=rng, device=rng.device)
         filled = int(self.filled)
         if filled == size:
             old = to_float(self.images[places[: round(self.share * n)]])
@@ -52,7 +52,7 @@ class Pool(nn.Module):
             shown[: len(old)] = old
             places = places[-entering:]
         else:
-            places = torch.arange(filled, min(filled + entering, size), device=noise.device)
+            places = torch.arange(filled, min(filled + entering, size), device=rng.device)
             self.filled += len(places)
         self.images[places] = quantise(fakes[-len(places) :].detach())
         return shown

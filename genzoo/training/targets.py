@@ -25,19 +25,19 @@ class Targets:
     soft: float = 0.0
     flipped: float = 0.0
 
-    def loss(self, objective: Objective, real: Tensor, fake: Tensor, noise: torch.Generator) -> Tensor:
+    def loss(self, objective: Objective, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
         """Return the scalar that D minimises, from its numbers of real images and of fakes."""
         if not (self.soft or self.flipped):
             return objective.discriminator_loss(real, fake)
-        return self._paid(objective, real, True, noise) + self._paid(objective, fake, False, noise)
+        return self._paid(objective, real, True, rng) + self._paid(objective, fake, False, rng)
 
-    def draw(self, n: int, real: bool, noise: torch.Generator) -> Tensor:
+    def draw(self, n: int, real: bool, rng: torch.Generator) -> Tensor:
         """Return the targets (n,) of `n` real images or fakes; the source of `noise` says on which device."""
-        u = torch.rand(2, n, generator=noise, device=noise.device)
+        u = torch.rand(2, n, generator=rng, device=rng.device)
         of_real, of_fake = 1 - self.soft + 5 / 3 * self.soft * u[0], self.soft * u[0]
         mine, other = (of_real, of_fake) if real else (of_fake, of_real)
         return torch.where(u[1] < self.flipped, other, mine)
 
-    def _paid(self, objective: Objective, logits: Tensor, real: bool, noise: torch.Generator) -> Tensor:
-        target = self.draw(len(logits), real, noise)
+    def _paid(self, objective: Objective, logits: Tensor, real: bool, rng: torch.Generator) -> Tensor:
+        target = self.draw(len(logits), real, rng)
         return (target * objective.real(logits) + (1 - target) * objective.fake(logits)).mean()

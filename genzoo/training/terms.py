@@ -18,7 +18,7 @@ from genzoo.data import Images
 from genzoo.errors import TrainingError
 from genzoo.recipe import FACTS, Recipe, keys_of
 from genzoo.training.checkpoint import Facts
-from genzoo.training.settings import Settings
+from genzoo.training.hardware import Hardware
 
 # "auto" is the machine's choice; what came of it is compared
 SWITCHES = ("precision", "channels_last", "compile", "cuda_graphs")
@@ -51,7 +51,7 @@ def words(data: Images) -> str:
     return f"{len(data):,} images of {'×'.join(map(str, data.shape))}"
 
 
-def machine(settings: Settings, plugin: str = "") -> dict[str, str]:
+def machine(settings: Hardware, plugin: str = "") -> dict[str, str]:
     """Return what else decides the last bits of a run: versions, device, threads, and what "auto" came to."""
     device = settings.device
     facts = {

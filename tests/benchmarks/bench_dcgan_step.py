@@ -91,14 +91,14 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
 
     from genzoo import Recipe, create
     from genzoo.data import Images
+    from genzoo.training.hardware import choose
     from genzoo.training.loop import Run
     from genzoo.training.memory import keep_freed_memory
-    from genzoo.training.settings import settle
 
     recipe = Recipe(data="random", steps=10**9, batch_size=args.batch, lr={"all": 2e-4}, betas=(0.5, 0.999))
-    settings = settle(recipe, args.device)
+    settings = choose(recipe, args.device)
     if settings.device.type == "cpu":
-        keep_freed_memory()  # as genzoo.training.conduct does
+        keep_freed_memory()  # as genzoo.training.train does
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), np.uint8)
     model = create("dcgan", image_shape=SHAPE, width=args.width, discriminator_width=args.discriminator_width)
     run = Run(model, recipe, Images(pixels=pixels, name="random"), settings, Path(tempfile.gettempdir()))

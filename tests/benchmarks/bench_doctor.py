@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 
 from genzoo import zoo
-from genzoo.training import settings as machine
-from genzoo.training.conduct import build
+from genzoo.training import hardware as machine
 from genzoo.training.doctor import EXAMINED, GROWN_UP
 from genzoo.training.loop import Run
 from genzoo.training.memory import keep_freed_memory
 from genzoo.training.plan import open_both, plan
+from genzoo.training.train import build
 
 
 def seconds(work, times: int) -> float:
@@ -44,7 +44,7 @@ def main() -> None:
     recipe, config = plan(card, {}, data=given.data)
     train, _ = open_both(recipe.data, config, recipe.replace(val_split=0.0))
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(build(card, config, recipe), recipe, train, machine.settle(recipe, "cpu"), Path(folder))
+        run = Run(build(card, config, recipe), recipe, train, machine.choose(recipe, "cpu"), Path(folder))
         losses = {name: float(loss) for name, loss in run.play_round().items()}
         step = seconds(lambda number: run.play_round(), given.rounds)
     run.doctor.look(GROWN_UP, losses)

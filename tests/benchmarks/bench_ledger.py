@@ -23,7 +23,7 @@ from measure import machine, median, paired, report
 LIST = """
 import sys
 from pathlib import Path
-from genzoo.ledger import books
+from genzoo.ledger import load
 ledger = Path(sys.argv[1])
 books.find_ledger = lambda: ledger
 from genzoo.cli import main

@@ -65,16 +65,16 @@ def genzoo(args: argparse.Namespace, precision: str = "auto") -> Callable[[], fl
 
     from genzoo import Recipe, create
     from genzoo.data import Images
+    from genzoo.training.hardware import choose
     from genzoo.training.loop import Run
     from genzoo.training.memory import keep_freed_memory
-    from genzoo.training.settings import settle
 
     recipe = Recipe(
         data="random", steps=10**9, batch_size=args.batch, lr={"all": 1e-3}, ema=0.9995, precision=precision
     )
-    settings = settle(recipe, args.device)
+    settings = choose(recipe, args.device)
     if settings.device.type == "cpu":
-        keep_freed_memory()  # as genzoo.training.conduct does
+        keep_freed_memory()  # as genzoo.training.train does
     layers, width = sizes(args)
     pixels = 255 * (np.random.default_rng(0).random((IMAGES, *SHAPE)) < 0.13).astype(np.uint8)
     model = create(args.name, image_shape=SHAPE, head="bernoulli", layers=layers, width=width)

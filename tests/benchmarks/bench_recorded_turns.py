@@ -26,9 +26,9 @@ def milliseconds(name: str, graphs: str, args: argparse.Namespace) -> float:
 
     import genzoo
     from genzoo.data import Images
-    from genzoo.training.conduct import build
+    from genzoo.training.hardware import choose
     from genzoo.training.loop import Run
-    from genzoo.training.settings import settle
+    from genzoo.training.train import build
 
     card = genzoo.info(name)
     turns = {"turns": {"discriminator": args.turns}} if args.turns else {}
@@ -39,7 +39,7 @@ def milliseconds(name: str, graphs: str, args: argparse.Namespace) -> float:
         model,
         recipe,
         Images(pixels=pixels, name="random"),
-        settle(recipe, args.device),
+        choose(recipe, args.device),
         Path(tempfile.mkdtemp()),
     )
     # a CPU records nothing: both columns are alike

@@ -93,14 +93,14 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
     """Return one round of genzoo's loop: what `genzoo train` does between two lines of progress."""
     from genzoo import Recipe, create
     from genzoo.data import Images
+    from genzoo.training.hardware import choose
     from genzoo.training.loop import Run
     from genzoo.training.memory import keep_freed_memory
-    from genzoo.training.settings import settle
 
     recipe = Recipe(data="random", steps=10**9, batch_size=args.batch, lr={"all": 1e-3}, precision="fp32")
-    settings = settle(recipe, args.device)
+    settings = choose(recipe, args.device)
     if settings.device.type == "cpu":
-        keep_freed_memory()  # as genzoo.training.conduct does
+        keep_freed_memory()  # as genzoo.training.train does
     net = {"latent_size": args.latents, "width": args.width, "depth": 1, "likelihood": "bernoulli"}
     data = Images(pixels=bits(), name="random", transform="static-binarised")
     run = Run(create("vae", image_shape=SHAPE, **net), recipe, data, settings, Path(tempfile.gettempdir()))

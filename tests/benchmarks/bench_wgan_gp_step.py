@@ -96,9 +96,9 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
 
     from genzoo import Adversarial, Recipe, create
     from genzoo.data import Images
+    from genzoo.training.hardware import choose
     from genzoo.training.loop import Run
     from genzoo.training.memory import keep_freed_memory
-    from genzoo.training.settings import settle
 
     recipe = Recipe(
         data="random",
@@ -109,9 +109,9 @@ def genzoo(args: argparse.Namespace) -> Callable[[], None]:
         game=Adversarial(objective="wasserstein", gp_weight=PENALTY),
         turns={"discriminator": args.critic},
     )
-    settings = settle(recipe, args.device)
+    settings = choose(recipe, args.device)
     if settings.device.type == "cpu":
-        keep_freed_memory()  # as genzoo.training.conduct does
+        keep_freed_memory()  # as genzoo.training.train does
     pixels = np.random.default_rng(0).integers(0, 256, (IMAGES, *SHAPE), np.uint8)
     widths = {"width": args.width, "discriminator_width": args.discriminator_width}
     model = create("wgan-gp", image_shape=SHAPE, discriminator_norm=args.norm, **widths)

@@ -12,7 +12,7 @@ from genzoo.cli import new_plugin
 from genzoo.cli.new_plugin import KINDS, render
 from genzoo.images import save_image
 from genzoo.models.weights import build_fresh
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 FAMILIES = [family.value for family in KINDS]
 NO_Z = "has no latent z"
@@ -62,7 +62,7 @@ def test_a_command_works_or_says_what_the_family_lacks(package, command, monkeyp
     family, folder, published = package
     command, *flag = command.split()
     words, lacks = COMMANDS[" ".join([command, *flag])]
-    save_image(Draws(0, 0, 1).uniform(1, 8, 8)[0].float(), tmp_path / "x.png")
+    save_image(Rng(0, 0, 1).uniform(1, 8, 8)[0].float(), tmp_path / "x.png")
     with in_process(monkeypatch, tmp_path, folder, f"genzoo-fresh-{family}", published) as run:
         done = run(command, f"fresh-{family}", *flag, *words)
         written = list(Path().iterdir())

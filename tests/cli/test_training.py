@@ -17,7 +17,7 @@ from genzoo.ledger import read_rows
 from genzoo.record import Record
 from genzoo.request import Request
 from genzoo.training.checkpoint import CheckpointError
-from genzoo.training.outcome import Outcome
+from genzoo.training.publish import Outcome
 
 RECORD = Record(metric="kid", value=0.25, n=10, n_reference=10, data="digits", stderr=0.01, subject="toy-gan")
 

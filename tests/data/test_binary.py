@@ -11,9 +11,9 @@ from genzoo.data.binary import BLOCK, binarised
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, DataError
 from genzoo.recipe import Recipe
-from genzoo.training.feed import Feed
+from genzoo.training.hardware import Hardware
+from genzoo.training.loader import Loader
 from genzoo.training.parallel import World
-from genzoo.training.settings import Settings
 
 
 def grey(n, level=64, shape=(1, 4, 4)):
@@ -91,8 +91,8 @@ def test_grey_must_belong_to_the_pixels():
 
 
 def feed(images, seed=0):
-    settings = Settings(device=torch.device("cpu"), bf16=False, channels_last=False, compile=False)
-    source = Feed(images, Recipe(batch_size=8, seed=seed), World(), settings)
+    settings = Hardware(device=torch.device("cpu"), bf16=False, channels_last=False, compile=False)
+    source = Loader(images, Recipe(batch_size=8, seed=seed), World(), settings)
     return lambda number: source(number).images
 
 

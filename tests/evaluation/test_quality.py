@@ -192,7 +192,7 @@ class Config:
 
 
 class Painter(GenerativeModel):
-    """Draws smooth scenes."""
+    """Rng smooth scenes."""
 
     Config = Config
 

@@ -116,7 +116,7 @@ def test_distance_agrees_with_scipy():
     stats = pytest.importorskip("scipy.stats")
     a, b = torch.randn(2, 100, 5, 1, 49, generator=torch.Generator().manual_seed(0))
     b = b.exp()
-    directions = module.Draws(3, 0, 40).normal(49)
+    directions = module.Rng(3, 0, 40).normal(49)
     directions /= directions.norm(dim=1, keepdim=True)
     (found,) = module._distances([a, b], directions)
     rows = [(x.flatten(0, 1) - x.mean()).div(x.std(correction=0)).flatten(1) for x in (a, b)]

@@ -81,23 +81,23 @@ def test_a_collapse_is_a_result(played):
 
 def test_finished_cells_are_skipped(played, monkeypatch):
     folder, stages, _ = played
-    monkeypatch.setattr(room, "conduct", None)
+    monkeypatch.setattr(room, "train", None)
     told = []
     again = list(play_all(EXPERIMENT, CARDS, folder, "cpu", told.append))[-1]
     assert told == [] and again == stages[-1]
 
 
 def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypatch):
-    conduct, calls = room.conduct, []
+    train, calls = room.train, []
 
     def stopped(card, data, folder, steps, **options):
         calls.append((steps, options["resume"]))
         if len(calls) == 1:
-            outcome = conduct(card, data, folder, 2, **options)  # as far as it came
+            outcome = train(card, data, folder, 2, **options)  # as far as it came
             return type(outcome)(folder=outcome.folder, finished=False, step=2, signal=signal.SIGTERM)
-        return conduct(card, data, folder, steps, **options)
+        return train(card, data, folder, steps, **options)
 
-    monkeypatch.setattr(room, "conduct", stopped)
+    monkeypatch.setattr(room, "train", stopped)
     with pytest.raises(Interrupted) as caught:
         list(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
     assert caught.value.number == signal.SIGTERM and isinstance(caught.value, KeyboardInterrupt)

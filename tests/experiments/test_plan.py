@@ -8,9 +8,9 @@ from genzoo import zoo
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.evaluation import METRICS
 from genzoo.experiments.plan import cells, flat, names, read
-from genzoo.training.conduct import build
 from genzoo.training.plan import plan
 from genzoo.training.players import players
+from genzoo.training.train import build
 
 FILE = """
 title = "A and B"

@@ -11,7 +11,7 @@ import torch
 
 from genzoo.errors import ArgumentError
 from genzoo.models import AutoregressiveModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def test_log_prob_is_the_sum_of_its_conditionals():
 
 def test_frequencies_are_probabilities():
     model = chain(image_shape=(1, 1, 2))
-    drawn = model._sample(Draws(0, 0, 4000, model.device))
+    drawn = model._sample(Rng(0, 0, 4000, model.device))
     found = [(drawn.float() == x).all((1, 2, 3)).float().mean() for x in every(model)]
     torch.testing.assert_close(torch.stack(found), model.log_prob(every(model)).exp(), rtol=0, atol=0.03)
 

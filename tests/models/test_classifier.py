@@ -9,11 +9,11 @@ from genzoo import Card, Family
 from genzoo.errors import ArgumentError, CardError, NotGenerativeError, WeightsError
 from genzoo.models import ClassifyingModel, GenerativeModel, LatentModel, golden
 from genzoo.models.weights import build_filled, encode
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 
 def images(n=5, shape=(1, 8, 8)):
-    return Draws(0, 0, n).uniform(*shape).float()
+    return Rng(0, 0, n).uniform(*shape).float()
 
 
 def test_it_is_no_generative_model():

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.testing import LawError, check_generative
 from genzoo.testing.generative import untouched
 
@@ -61,7 +61,7 @@ def test_images_that_depend_on_their_batch_are_refused(kinds, made):
 
 def test_noise_that_forgets_the_number_of_the_image_is_refused(kinds, made):
     def _sample(self, draws):
-        return Draws(draws.seed, 0, draws.n).uniform(*self.image_shape)
+        return Rng(draws.seed, 0, draws.n).uniform(*self.image_shape)
 
     planted(kinds.game, made, "depends on seed and i alone", _sample=_sample)
 
@@ -75,7 +75,7 @@ def test_a_seed_that_does_not_matter_is_refused(kinds, made):
 
 def test_equal_images_are_refused(kinds, made):
     def _sample(self, draws):
-        return Draws(draws.seed, 0, 1).uniform(*self.image_shape).expand(draws.n, -1, -1, -1)
+        return Rng(draws.seed, 0, 1).uniform(*self.image_shape).expand(draws.n, -1, -1, -1)
 
     planted(kinds.game, made, "images of one seed differ", _sample=_sample)
 

@@ -6,9 +6,9 @@ import pytest
 import toys
 
 from genzoo.data import open_data
+from genzoo.training.hardware import choose
 from genzoo.training.loop import Run
 from genzoo.training.parallel import World
-from genzoo.training.settings import settle
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +24,6 @@ def start(tmp_path, digits):
     def start(model=None, folder=tmp_path, data=digits, world=None, **recipe):
         chosen = toys.recipe_of(toys.RECIPE, **recipe)
         folder.mkdir(exist_ok=True)
-        return Run(model or toys.gan(), chosen, data, settle(chosen, "cpu"), folder, world or World())
+        return Run(model or toys.gan(), chosen, data, choose(chosen, "cpu"), folder, world or World())
 
     return start

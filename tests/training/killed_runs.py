@@ -22,9 +22,9 @@ import toys
 from genzoo import files
 from genzoo.data import open_data
 from genzoo.training import checkpoint, loop
-from genzoo.training.conduct import build
+from genzoo.training.hardware import choose
 from genzoo.training.loop import Run, play
-from genzoo.training.settings import settle
+from genzoo.training.train import build
 
 STEPS = 12
 HARD = {
@@ -71,7 +71,7 @@ def after_rename(run: Run, step: int) -> None:
 
 def train(folder: Path, data, precision: str, resume: bool, murder=None, step: int = 0) -> None:
     recipe = toys.recipe_of(toys.RECIPE, precision=precision, **HARD)
-    run = Run(build(toys.CARDS["toy-gan"], {}, recipe), recipe, data, settle(recipe, "cpu"), folder)
+    run = Run(build(toys.CARDS["toy-gan"], {}, recipe), recipe, data, choose(recipe, "cpu"), folder)
     if resume:
         run.resume()
     if murder is not None:

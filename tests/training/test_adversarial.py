@@ -13,11 +13,11 @@ from genzoo import Recipe
 from genzoo.errors import TrainingError
 from genzoo.losses.minimax import generator_non_saturating
 from genzoo.losses.objectives import OBJECTIVES
-from genzoo.noise import generator
+from genzoo.rng import generator
 from genzoo.training import Batch, adversarial
 from genzoo.training.adversarial import AdversarialGame, burst_turns, drawn, estimate_statistics
 from genzoo.training.augment import color, cutout
-from genzoo.training.feed import Feed
+from genzoo.training.loader import Loader
 from genzoo.training.players import players
 
 
@@ -70,7 +70,7 @@ class TestTurns:
     def test_k_turns_are_k_updates_on_k_batches(self, start, monkeypatch):
         run = start(turns={"discriminator": 3, "generator": 2})
         given = []
-        monkeypatch.setattr(Feed, "__call__", lambda feed, number: given.append(number) or Batch(IMAGES))
+        monkeypatch.setattr(Loader, "__call__", lambda feed, number: given.append(number) or Batch(IMAGES))
         for _ in range(2):
             run.play_round()
         steps = {p.name: {int(s["step"]) for s in run.optimisers[p.name].state.values()} for p in run.players}

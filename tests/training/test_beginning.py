@@ -19,7 +19,8 @@ from genzoo import zoo
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, DataError, TrainingError
 from genzoo.files import locked
-from genzoo.training import beginning, checkpoint, conduct, loop
+from genzoo.training import beginning, checkpoint, loop
+from genzoo.training import train as training
 from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.parallel import World
 
@@ -67,7 +68,7 @@ with locked(Path(sys.argv[1])):
 class TestHeld:
     def test_a_second_run_is_refused_at_once_and_told_by_whom(self, tmp_path, monkeypatch):
         """While the first is at work, and before any data are opened."""
-        refusals, open_both = [], conduct.open_both
+        refusals, open_both = [], training.open_both
 
         def second():
             with pytest.raises(TrainingError) as caught:
@@ -75,13 +76,13 @@ class TestHeld:
             refusals.append(caught)
 
         def during(*arguments):
-            monkeypatch.setattr(conduct, "open_both", open_both)
+            monkeypatch.setattr(training, "open_both", open_both)
             thread = threading.Thread(target=second)
             thread.start()
             thread.join()
             return open_both(*arguments)
 
-        monkeypatch.setattr(conduct, "open_both", during)
+        monkeypatch.setattr(training, "open_both", during)
         assert train(tmp_path / "run").finished
         (caught,) = refusals
         assert (
@@ -177,8 +178,8 @@ class TestResume:
         whole = zoo.train("toy-gan", "digits", tmp_path / "run", 4, device="cpu", quiet=True)
         before = files_in(tmp_path / "run")
         capsys.readouterr()
-        monkeypatch.setattr(conduct, "play", None)
-        monkeypatch.setattr(conduct, "conclude", None)
+        monkeypatch.setattr(training, "play", None)
+        monkeypatch.setattr(training, "conclude", None)
         again = zoo.train("toy-gan", "digits", tmp_path / "run", 4, device="cpu", quiet=True, resume="auto")
         assert again == whole and whole.records
         assert files_in(tmp_path / "run") == before

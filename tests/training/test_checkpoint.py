@@ -21,11 +21,11 @@ from toys import Bernoulli, ToyConfig
 import genzoo
 from genzoo.data import Images
 from genzoo.errors import StorageError, TrainingError
-from genzoo.training import averages, checkpoint, loop
+from genzoo.training import checkpoint, ema, loop
 from genzoo.training.checkpoint import CheckpointError
+from genzoo.training.hardware import choose
 from genzoo.training.loop import play
 from genzoo.training.parallel import World
-from genzoo.training.settings import settle
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
 HERE = Path(toys.__file__).resolve().parent / "training"
@@ -119,12 +119,7 @@ class TestResumed:
         ("where", "what", "instead", "suffers"),
         [
             (checkpoint, "_restore_optimiser", lambda optimiser, flat: None, "model.generator.0.weight"),
-            (
-                averages.AveragedModel,
-                "state_dict",
-                lambda self, *a, **k: {},
-                "average.generator.module.0.weight",
-            ),
+            (ema.AveragedModel, "state_dict", lambda self, *a, **k: {}, "average.generator.module.0.weight"),
             (loop, "mix", lambda *parts: next(COUNT), "model.discriminator.0.weight"),
         ],
         ids=["optimisers", "averages", "dropout"],
@@ -285,7 +280,7 @@ ODD += [[], {}, [[]], {"a": 1}, ["a"], {"": [0.5]}]
 def whole(tmp_path_factory, digits):
     """Give the bytes of a checkpoint of step three of six."""
     recipe = toys.recipe_of(toys.RECIPE, **HARD)
-    run = loop.Run(toys.gan(), recipe, digits, settle(recipe, "cpu"), tmp_path_factory.mktemp("whole"))
+    run = loop.Run(toys.gan(), recipe, digits, choose(recipe, "cpu"), tmp_path_factory.mktemp("whole"))
     play(run, lambda losses: None, lambda: None, lambda: run.step == 3)
     return run.checkpoint.read_bytes()
 

@@ -8,17 +8,17 @@ from torch.nn.functional import cross_entropy
 
 from genzoo.data import Images, batch_indices
 from genzoo.errors import ArgumentError, DataError
-from genzoo.noise import generator
+from genzoo.rng import generator
 from genzoo.testing import check_game
 from genzoo.training import Batch, players
-from genzoo.training.feed import Feed
+from genzoo.training.hardware import choose
+from genzoo.training.loader import Loader
 from genzoo.training.parallel import World
-from genzoo.training.settings import settle
 
 
 def feed(data, world=None):
     recipe = class_toys.RECIPE.replace(batch_size=32)
-    return Feed(data, recipe, world or World(), settle(recipe, "cpu"), {"labels"})
+    return Loader(data, recipe, world or World(), choose(recipe, "cpu"), {"labels"})
 
 
 def test_labels_are_those_of_the_images(digits):

@@ -14,8 +14,8 @@ from toys import Coder, ToyConfig, ToyGAN
 from genzoo.errors import TrainingError
 from genzoo.hacks import HACKS
 from genzoo.training import doctor
-from genzoo.training.averages import Averages
 from genzoo.training.doctor import CURVE, PATIENCE, Doctor, Finding, diversity, gradient_norm
+from genzoo.training.ema import EMA
 from genzoo.training.loop import play
 from genzoo.training.players import Player, players
 from genzoo.training.report import Report
@@ -77,7 +77,7 @@ class TestLosses:
         return players(toys.gan(), toys.RECIPE)
 
     def doctor(self, game, path, stop=True):
-        return Doctor(game, Averages(game, 0.0), path / "checkpoint", stop)
+        return Doctor(game, EMA(game, 0.0), path / "checkpoint", stop)
 
     def looks(self, looking, loss, count):
         return [
@@ -265,7 +265,7 @@ class TestHealthy:
         critic = Player(
             name="critic", module=nn.Linear(1, 1), loss=lambda batch, noise: batch.images, distance=True
         )
-        looking = Doctor([critic], Averages([critic], 0.0), tmp_path, True)
+        looking = Doctor([critic], EMA([critic], 0.0), tmp_path, True)
         for step in range(1, 400):
             # rises while the critic learns, falls, and stays
             distance = min(step / 20, 1.0) * (0.3 + 0.7 * 0.98**step)
@@ -276,7 +276,7 @@ class TestHealthy:
         critic = Player(
             name="critic", module=nn.Linear(1, 1), loss=lambda batch, noise: batch.images, distance=True
         )
-        first, second = (Doctor([critic], Averages([critic], 0.0), tmp_path, True) for _ in range(2))
+        first, second = (Doctor([critic], EMA([critic], 0.0), tmp_path, True) for _ in range(2))
         for step in range(1, PATIENCE + 1):
             first.look(step, {"critic": -1.0})
         second.restore(**first.state())

@@ -15,7 +15,7 @@ from toys import ToyGAN, UniformGAN, recipe_of
 from genzoo import Adversarial, Recipe
 from genzoo.errors import ArgumentError, DataError, TrainingError
 from genzoo.explore.interpolation import path
-from genzoo.noise import generator
+from genzoo.rng import generator
 from genzoo.training import Batch, replay
 from genzoo.training.adversarial import AdversarialGame
 from genzoo.training.checkpoint import read

@@ -17,7 +17,7 @@ from genzoo import Adversarial
 from genzoo.data import Images
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.models import EncodingModel, GenerativeModel, Posterior
-from genzoo.noise import generator
+from genzoo.rng import generator
 from genzoo.training import Player, checkpoint, loop, players, terms
 from genzoo.training.loop import play
 from genzoo.training.parallel import World

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from genzoo.training import conduct, memory
+from genzoo.training import memory
+from genzoo.training import train as training
 from genzoo.training.memory import keep_freed_memory
 
 
@@ -48,17 +49,17 @@ def test_training_on_a_cpu_asks(malloc, monkeypatch):
     def stop(device):
         raise Enough
 
-    monkeypatch.setattr(conduct, "plan", lambda card, settings, steps, data: (None, {}))
-    monkeypatch.setattr(conduct, "enter", stop)
+    monkeypatch.setattr(training, "plan", lambda card, settings, steps, data: (None, {}))
+    monkeypatch.setattr(training, "enter", stop)
     for device, calls in (("cpu", 2), ("cuda", 0)):
         malloc.clear()
         monkeypatch.setattr(
-            conduct.machine,
-            "settle",
+            training.machine,
+            "choose",
             lambda recipe, wanted: SimpleNamespace(device=SimpleNamespace(type=wanted)),
         )
         with pytest.raises(Enough):
-            conduct.conduct(
+            training.train(
                 None,
                 None,
                 None,

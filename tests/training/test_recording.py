@@ -15,13 +15,13 @@ from toys import recipe_of
 
 from genzoo import Recipe, create
 from genzoo.errors import TrainingError
-from genzoo.noise import mix
+from genzoo.rng import mix
 from genzoo.training import Batch, Player, players
+from genzoo.training.hardware import choose
 from genzoo.training.loop import Run
-from genzoo.training.outcome import describe_run
 from genzoo.training.parallel import World
+from genzoo.training.publish import describe_run
 from genzoo.training.recording import WARM, Recorder
-from genzoo.training.settings import settle
 
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
 
@@ -73,7 +73,7 @@ def recorder(graphs):
     weight = nn.Parameter(torch.ones(3))
     module = nn.ParameterList([weight])
     player = Player(name="model", module=module, loss=lambda *_: weight.sum(), recordable=True)
-    settings = dataclasses.replace(settle(Recipe(), "cpu"), cuda_graphs=True)
+    settings = dataclasses.replace(choose(Recipe(), "cpu"), cuda_graphs=True)
 
     def gradients(player, noise, batch):
         loss = torch.zeros(())
@@ -104,16 +104,16 @@ class TestWhatIsRecorded:
         assert not any(player.recordable for player in players(toys.gan(), toys.RECIPE))
 
     def test_only_on_a_gpu_and_only_where_all_players_allow_it(self, graphs):
-        assert not settle(Recipe(), "cpu").cuda_graphs
+        assert not choose(Recipe(), "cpu").cuda_graphs
         one, other = (
             Player(name=n, module=nn.Linear(1, 1), loss=lambda *_: None, recordable=r)
             for n, r in (("a", True), ("b", False))
         )
-        chosen = dataclasses.replace(settle(Recipe(), "cpu"), cuda_graphs=True)
+        chosen = dataclasses.replace(choose(Recipe(), "cpu"), cuda_graphs=True)
         for game, settings, on in (
             ([one], chosen, True),
             ([one, other], chosen, False),
-            ([one], settle(Recipe(), "cpu"), False),
+            ([one], choose(Recipe(), "cpu"), False),
         ):
             assert Recorder(game, settings, lambda *_: None).on is on
 
@@ -233,7 +233,7 @@ def test_on_a_gpu_a_recorded_run_is_the_run_that_it_replaces(case, digits, tmp_p
             create(name, image_shape=(1, 8, 8), **config),
             recipe,
             digits,
-            settle(recipe, "cuda"),
+            choose(recipe, "cuda"),
             tmp_path,
             World(),
         )

@@ -19,9 +19,9 @@ from genzoo.errors import GenzooError, StorageError, TrainingError
 from genzoo.images import save_images
 from genzoo.ledger import read_rows
 from genzoo.record import Record
-from genzoo.training import conduct as conducting
-from genzoo.training import outcome as outcomes
+from genzoo.training import publish as outcomes
 from genzoo.training import rehearsal
+from genzoo.training import train as conducting
 
 RECORD = Record(metric="kid", value=0.25, n=10, n_reference=10, data="digits", subject="toy-gan")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genzoo.noise import generator
+from genzoo.rng import generator
 from genzoo.training.replay import BATCHES, Pool
 
 SHAPE, BATCH = (1, 2, 2), 32

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from genzoo.losses.objectives import OBJECTIVES
-from genzoo.noise import generator
+from genzoo.rng import generator
 from genzoo.training.targets import Targets
 
 REAL, FAKE = torch.linspace(-3, 4, 4000), torch.linspace(-5, 2, 4000)

@@ -13,8 +13,8 @@ from toys import ToyConfig
 from genzoo.data import Images
 from genzoo.errors import TrainingError
 from genzoo.training import terms
+from genzoo.training.hardware import choose
 from genzoo.training.loop import play
-from genzoo.training.settings import settle
 
 
 def left(start, **recipe):
@@ -67,7 +67,7 @@ class TestRecipe:
         ids=range(6),
     )
     def test_the_same_in_other_words_goes_on(self, start, monkeypatch, one, same):
-        monkeypatch.setattr("genzoo.training.settings.fast_bf16", lambda device: False)
+        monkeypatch.setattr("genzoo.training.hardware.fast_bf16", lambda device: False)
         left(start, **one)
         assert start(**{"steps": 4, **same}).resume() == ""
 
@@ -125,9 +125,9 @@ class TestMachine:
             and facts["device"] == "cpu"
             and facts["threads"] == str(torch.get_num_threads())
         )
-        assert terms.machine(settle(toys.RECIPE, "cpu"), "click")["plugin"].startswith("click 8.")
+        assert terms.machine(choose(toys.RECIPE, "cpu"), "click")["plugin"].startswith("click 8.")
         assert (
-            terms.machine(settle(toys.RECIPE, "cpu"), "no-such-thing")["plugin"]
+            terms.machine(choose(toys.RECIPE, "cpu"), "no-such-thing")["plugin"]
             == "no-such-thing of no known version"
         )
 
@@ -144,7 +144,7 @@ class TestMachine:
 
     def test_an_automatic_choice_that_comes_out_otherwise_is_told(self, start, monkeypatch):
         for fast, told in ((False, ""), (True, "precision fp32; it goes on with precision bf16")):
-            monkeypatch.setattr("genzoo.training.settings.fast_bf16", lambda device, fast=fast: fast)
+            monkeypatch.setattr("genzoo.training.hardware.fast_bf16", lambda device, fast=fast: fast)
             if not fast:
                 left(start, precision="auto")
             assert told in start(steps=4, precision="auto").resume()

@@ -18,7 +18,8 @@ import toys
 from genzoo import zoo
 from genzoo.catalogue import Entry
 from genzoo.losses.minimax import discriminator_loss
-from genzoo.training import conduct, loop
+from genzoo.training import loop
+from genzoo.training import train as training
 from genzoo.training.parallel import World, enter, leave
 
 FOLDER = Path(sys.argv[1])
@@ -52,12 +53,12 @@ def digest(run: loop.Run) -> str:
 def train(name: str, steps: int, resume: bool = False) -> tuple[str, bool]:
     """Train the toy by the very door that people use; return the digest of what this rank ended with."""
     runs: list[loop.Run] = []
-    play = conduct.play
-    conduct.play = lambda run, *rest: runs.append(run) or play(run, *rest)
+    play = training.play
+    training.play = lambda run, *rest: runs.append(run) or play(run, *rest)
     outcome = zoo.train(
         "toy-gan", "digits", FOLDER / name, steps, resume=resume, settings=HARD, device="cpu", quiet=True
     )
-    conduct.play = play
+    training.play = play
     return digest(runs[0]), outcome.weights is not None
 
 
@@ -81,7 +82,7 @@ def gradients(world: World) -> dict[str, float]:
 
 
 def main() -> None:
-    conduct.Report.checkpoint = lambda self: None  # no sample grids: they are not what is tested here
+    training.Report.checkpoint = lambda self: None  # no sample grids: they are not what is tested here
     zoo.find = lambda name: Entry(toys.CARDS[name], None)
     sys.addaudithook(listen)
     world = enter(torch.device("cpu"))

@@ -14,7 +14,7 @@ import genzoo
 from genzoo import Family
 from genzoo.data.collection import Images
 from genzoo.evaluation import feature_space
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.testing import laws
 
 CARDS = {card.name: card for card in genzoo_cards()}
@@ -43,14 +43,14 @@ def tiny(image_shape=(1, 8, 8), **config):
     ],
 )
 def test_channels_double_until_the_map_is_small(shape, maps, features):
-    model, x = tiny(shape, width=16), Draws(0, 0, 3).uniform(*shape).float()
+    model, x = tiny(shape, width=16), Rng(0, 0, 3).uniform(*shape).float()
     convolutions = [layer for layer in model.net if isinstance(layer, nn.Conv2d)]
     assert [layer.stride for layer in convolutions] == [(1, 1), *[(2, 2)] * (maps - 1)]
     assert model.features(x).shape == (3, features) and model.log_probs(x).shape == (3, 3)
 
 
 def test_features_are_the_means_of_the_last_map():
-    model, x = tiny(), Draws(0, 0, 3).uniform(1, 8, 8).float()
+    model, x = tiny(), Rng(0, 0, 3).uniform(1, 8, 8).float()
     maps = model.net[:-2](2 * x - 1)
     assert maps.shape == (3, 8, 4, 4)
     torch.testing.assert_close(model.features(x), maps.mean((2, 3)))
@@ -68,7 +68,7 @@ def test_published_weights_are_what_the_data_set_is_measured_in(name):
     card = genzoo.info(name)
     assert card.has_weights and name not in {other.name for other in genzoo.cards()}
     model = genzoo.load(name)
-    images = Draws(0, 0, 4).uniform(*model.image_shape).mul(255).to(torch.uint8)
+    images = Rng(0, 0, 4).uniform(*model.image_shape).mul(255).to(torch.uint8)
     pixels = Images(pixels=images.numpy(), name=card.recipe.data, split="test")
     space = feature_space(None, pixels)
     assert space.name == f"{name}@{genzoo.zoo.row(name).sha256[:12]}"
@@ -78,11 +78,11 @@ def test_published_weights_are_what_the_data_set_is_measured_in(name):
 
 class TestClassifying:
     def test_probabilities_of_the_classes_sum_to_1(self):
-        model, x = tiny(), Draws(0, 0, 5).uniform(1, 8, 8).float()
+        model, x = tiny(), Rng(0, 0, 5).uniform(1, 8, 8).float()
         torch.testing.assert_close(model.log_probs(x).exp().sum(1), torch.ones(5))
 
     def test_features_do_not_depend_on_other_images(self):
-        model, x = tiny(), Draws(0, 0, 5).uniform(1, 8, 8).float()
+        model, x = tiny(), Rng(0, 0, 5).uniform(1, 8, 8).float()
         torch.testing.assert_close(model.features(x)[3:4], model.features(x[3:4]))
 
     def test_channels_stop_at_eight_times_the_first(self):
@@ -94,7 +94,7 @@ class TestClassifying:
             assert sum(isinstance(layer, nn.Conv2d) for layer in tiny(shape).net) == 2
 
     def test_every_pixel_counts(self):
-        model, x = tiny(), Draws(0, 0, 1).uniform(1, 8, 8).float().requires_grad_()
+        model, x = tiny(), Rng(0, 0, 1).uniform(1, 8, 8).float().requires_grad_()
         model._features(x).pow(2).sum().backward()
         assert x.grad.ne(0).all()
 
@@ -106,7 +106,7 @@ class TestClassifying:
         assert torch.equal(seen[0][:3], 2 * grey - 1)  # images are described in chunks of one size
 
     def test_the_head_is_linear(self):
-        model, x = tiny(), Draws(0, 0, 2).uniform(4, 8).float()
+        model, x = tiny(), Rng(0, 0, 2).uniform(4, 8).float()
         sides = model._logits(x[:1]) + model._logits(x[1:]), 2 * model._logits(x.mean(0, keepdim=True))
         torch.testing.assert_close(*sides)
 

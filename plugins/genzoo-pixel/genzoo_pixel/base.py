@@ -15,7 +15,7 @@ from torch.nn.utils.parametrize import type_before_parametrizations
 from genzoo.errors import ArgumentError
 from genzoo.layers import converted, is_hooked
 from genzoo.models import AutoregressiveModel
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 from genzoo.schema import limits
 from genzoo_pixel import heads
 from genzoo_pixel.fast.sampler import Machine, draw
@@ -78,18 +78,18 @@ class PixelModel(AutoregressiveModel):
     def _quantile(self, params: Tensor, u: Tensor) -> Tensor:
         return heads.quantile(self.config.head, params, u, self.levels)
 
-    def _complete(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
+    def _complete(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
         # In float64 rounding never moves a boundary past a drawn number, so cached and naive images are
         # equal, not just alike.
         exact = converted(self, torch.float64)
         if not exact._unrolls():
-            return AutoregressiveModel._complete_naively(exact, x, mask, draws)
-        machine = exact._machine(draws.n)
-        uniforms = draws.uniform(*self.image_shape[1:], self.image_shape[0])
-        return draw(machine, exact._quantile, x, mask, uniforms, levels=self.levels, tell=draws.tell)
+            return AutoregressiveModel._complete_naively(exact, x, mask, rng)
+        machine = exact._machine(rng.n)
+        uniforms = rng.uniform(*self.image_shape[1:], self.image_shape[0])
+        return draw(machine, exact._quantile, x, mask, uniforms, levels=self.levels, tell=rng.tell)
 
-    def _complete_naively(self, x: Tensor, mask: Tensor, draws: Draws) -> Tensor:
-        return AutoregressiveModel._complete_naively(converted(self, torch.float64), x, mask, draws)
+    def _complete_naively(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
+        return AutoregressiveModel._complete_naively(converted(self, torch.float64), x, mask, rng)
 
     def _unrolls(self) -> bool:
         """Whether a machine computes what the network does: parts that it does not know, and parts with

@@ -5,7 +5,7 @@ import torch
 from genzoo_pixel import genzoo_cards
 
 import genzoo
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 PUBLISHED = [card.name for card in genzoo_cards() if genzoo.info(card.name).has_weights]
 PLACES = (0.0, 0.3, 0.55, 0.9)  # of the scan, as shares of it
@@ -44,7 +44,7 @@ def test_samples_are_what_the_conditionals_say(model):
     number."""
     samples = model.sample(3, seed=4)
     # (3, D) in the order of the scan
-    uniforms = Draws(4, 0, 3).uniform(*model.image_shape[1:], model.image_shape[0]).flatten(1)
+    uniforms = Rng(4, 0, 3).uniform(*model.image_shape[1:], model.image_shape[0]).flatten(1)
     params = scan(model.double()._predict(samples.double()))  # (3, P, D)
     values = torch.stack(
         [model._quantile(params[:, :, place], uniforms[:, place]) for place in range(uniforms.shape[1])], 1

@@ -7,15 +7,15 @@ from genzoo_pixel.fast.gated import Vertical
 from genzoo_pixel.fast.sampler import CachedConv
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 LEVELS = {"bernoulli": None, "softmax": 5, "logistic": 4}
 
 
 def both(model, x, mask, seed=0):
     with torch.inference_mode():
-        cached = model._complete(x, mask, Draws(seed, 0, len(x)))
-        naive = model._complete_naively(x, mask, Draws(seed, 0, len(x)))
+        cached = model._complete(x, mask, Rng(seed, 0, len(x)))
+        naive = model._complete_naively(x, mask, Rng(seed, 0, len(x)))
     return cached, naive
 
 
@@ -68,7 +68,7 @@ def test_each_pixel_of_each_image_is_computed_once(make, kind, channels):
     n, height, width = 2, 5, 6
     model = make(kind, image_shape=(channels, height, width), head="softmax", levels=4, width=9)
     once = n * height * width * sum(p.numel() for p in model.parameters())
-    drawn = multiplications(lambda: model._sample(Draws(0, 0, n)))
+    drawn = multiplications(lambda: model._sample(Rng(0, 0, n)))
     assert once / 2 < drawn <= once
 
 
@@ -76,24 +76,22 @@ def test_a_pixel_computed_twice_would_be_seen(make, kind, monkeypatch):
     model = make(kind, image_shape=(1, 5, 6), head="softmax", levels=4, width=9)
     plain = model._machine(2)
     step = type(plain).step
-    once = multiplications(lambda: model._sample(Draws(0, 0, 2)))
+    once = multiplications(lambda: model._sample(Rng(0, 0, 2)))
     monkeypatch.setattr(
         type(plain),
         "step",
         lambda self, column, group: (step(self, column, group), step(self, column, group))[0],
     )
-    assert multiplications(lambda: model._sample(Draws(0, 0, 2))) > 1.2 * once
+    assert multiplications(lambda: model._sample(Rng(0, 0, 2))) > 1.2 * once
 
 
 def test_the_naive_way_runs_the_network_once_a_dimension(make, monkeypatch):
     model, calls = make("pixelcnn", image_shape=(3, 2, 2), head="bernoulli"), []
     plain = type(model)._network
     monkeypatch.setattr(type(model), "_network", lambda self, x: calls.append(len(x)) or plain(self, x))
-    model._complete_naively(
-        torch.zeros(2, 3, 2, 2), torch.zeros(2, 3, 2, 2, dtype=torch.bool), Draws(0, 0, 2)
-    )
+    model._complete_naively(torch.zeros(2, 3, 2, 2), torch.zeros(2, 3, 2, 2, dtype=torch.bool), Rng(0, 0, 2))
     assert calls == [2] * 12
-    model._sample(Draws(0, 0, 2))
+    model._sample(Rng(0, 0, 2))
     assert len(calls) == 12  # none in the cached way
 
 

@@ -77,7 +77,7 @@ def autoencoder_players(model: Autoencoder, recipe: Recipe) -> Sequence[Player]:
     over pixels.
     """
 
-    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
+    def loss(batch: Batch, rng: torch.Generator) -> Tensor:
         images = batch.images
         return squared_error(images, model._decode(model._encode(images)).float()).mean()
 

@@ -19,7 +19,7 @@ from genzoo.errors import ArgumentError, TrainingError
 from genzoo.losses import elbo
 from genzoo.losses.likelihood import dimensions
 from genzoo.models import EncodingModel, ImportanceModel, Posterior
-from genzoo.noise import Draws, generator, mix
+from genzoo.rng import Rng, generator, mix
 from genzoo.schema import limits
 from genzoo.training import Batch, Player, players, warmth
 from genzoo_vae import nets
@@ -116,7 +116,7 @@ class VAE(ImportanceModel, EncodingModel):
         return self._images_per_pass(BLOCK)
 
     def objective(
-        self, x: Tensor, noise: torch.Generator, warmth: float = 1.0, k: int | None = None
+        self, x: Tensor, rng: torch.Generator, warmth: float = 1.0, k: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return what training maximises, in nats per image, and the mean KL(q(z|x) ‖ p(z)): two scalars,
         differentiable.
@@ -132,7 +132,7 @@ class VAE(ImportanceModel, EncodingModel):
         k = config.k if k is None else k
         draws = k if k > 1 else config.draws
         # (draws, N, D)
-        z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=noise, device=noise.device))
+        z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=rng, device=rng.device))
         likelihood = self._log_likelihood(x, z)  # (draws, N)
         components = elbo.kl_per_component(*q)
         divergence = components.sum(-1).mean()
@@ -159,7 +159,7 @@ class VAE(ImportanceModel, EncodingModel):
         q = self._encode(x)
         # (N, draws, D)
         noise = torch.cat(
-            [Draws(seed, 0, 1).normal(ELBO_DRAWS, self.latent_size) for seed in _seeds(x, "elbo")]
+            [Rng(seed, 0, 1).normal(ELBO_DRAWS, self.latent_size) for seed in _seeds(x, "elbo")]
         )
         z = elbo.reparametrise(*q, noise.transpose(0, 1).to(x.device))
         return elbo.elbo(self._log_likelihood(x, z).mean(0), elbo.kl(*q))
@@ -187,9 +187,9 @@ class VAE(ImportanceModel, EncodingModel):
     def _decode(self, z: Tensor) -> Tensor:
         return self.likelihood.mean(self.decoder(z))
 
-    def _sample(self, draws: Draws) -> Tensor:
-        maps = self.decoder(self._latents(draws))
-        return self.likelihood.draw(maps, draws.uniform(*self.image_shape))
+    def _sample(self, rng: Rng) -> Tensor:
+        maps = self.decoder(self._latents(rng))
+        return self.likelihood.draw(maps, rng.uniform(*self.image_shape))
 
     def _images_per_pass(self, draws: int) -> int:
         rows = min(ROWS, VALUES // dimensions(self.image_shape))
@@ -208,8 +208,8 @@ def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
         config = model.config
         stage = warmth(step, config.warmup), config.k if step >= config.k_from else 1
 
-    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
-        value, divergence = model.objective(batch.images, noise, *stage)
+    def loss(batch: Batch, rng: torch.Generator) -> Tensor:
+        value, divergence = model.objective(batch.images, rng, *stage)
         collapse.look(divergence)
         return -value
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from genzoo_vae.vae import VAE, VAEConfig
 
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 
 def tiny(image_shape=(1, 2, 3), **config):
@@ -23,7 +23,7 @@ def tiny(image_shape=(1, 2, 3), **config):
 
 
 def pictures(shape, n=4, seed=3):
-    return (Draws(seed, 0, n).uniform(*shape) < 0.5).float()
+    return (Rng(seed, 0, n).uniform(*shape) < 0.5).float()
 
 
 @pytest.fixture(name="tiny")

@@ -11,8 +11,8 @@ from torch import nn
 
 from genzoo.errors import GenzooError, NotGenerativeError
 from genzoo.models import EncodingModel, GenerativeModel
-from genzoo.noise import Draws, generator
 from genzoo.recipe import Recipe
+from genzoo.rng import Rng, generator
 from genzoo.testing import check_model
 from genzoo.training import Batch, players
 
@@ -29,7 +29,7 @@ def tiny(image_shape=(1, 8, 8)):
 class TestNet:
     @pytest.mark.parametrize("shape", SHAPES)
     def test_any_shape(self, shape):
-        model, x = tiny(shape), Draws(0, 0, 3).uniform(*shape).float()
+        model, x = tiny(shape), Rng(0, 0, 3).uniform(*shape).float()
         code = model.encode(x)
         assert code.shape == (3, model.latent_size) and model.latent_size == 6 * -(-shape[1] // 16) * -(
             -shape[2] // 16
@@ -44,7 +44,7 @@ class TestNet:
         assert not [m for m in model.modules() if isinstance(m, nn.Linear)]
 
     def test_codes_have_either_sign(self):
-        code = tiny().encode(Draws(0, 0, 9).uniform(1, 8, 8).float())
+        code = tiny().encode(Rng(0, 0, 9).uniform(1, 8, 8).float())
         assert code.min() < 0 < code.max()
 
     @pytest.mark.parametrize("shape", [(3, 5, 37), (1, 28, 20)])
@@ -101,13 +101,13 @@ class TestTraining:
         check_model(CARD, image_shape=(3, 5, 7))
 
     def test_the_loss_is_l2_summed_over_pixels_and_averaged_over_images(self):
-        model, x = tiny(), Draws(1, 0, 5).uniform(1, 8, 8).float()
+        model, x = tiny(), Rng(1, 0, 5).uniform(1, 8, 8).float()
         (player,) = players(model, Recipe())
         expected = ((model.decode(model.encode(x)) - x) ** 2).sum() / 5
         torch.testing.assert_close(player.loss(Batch(x), generator(0)), expected, check_stride=False)
 
     def test_it_learns(self):
-        model, x = tiny(), Draws(1, 0, 4).uniform(1, 8, 8).round().float()
+        model, x = tiny(), Rng(1, 0, 4).uniform(1, 8, 8).round().float()
         (player,) = players(model, Recipe())
         adam, first = torch.optim.Adam(model.parameters(), 0.02), player.loss(Batch(x), generator(0)).item()
         for _ in range(100):

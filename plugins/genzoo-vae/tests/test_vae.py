@@ -13,7 +13,7 @@ from genzoo_vae.likelihoods import KINDS
 from genzoo import Family
 from genzoo.errors import ArgumentError
 from genzoo.losses import elbo
-from genzoo.noise import Draws, generator
+from genzoo.rng import Rng, generator
 from genzoo.testing import check_model
 from genzoo.testing.density import every_image
 
@@ -210,7 +210,7 @@ class TestLikelihoods:
         model, n = tiny((1, 2, 2)), 20_000
         every = every_image((1, 2, 2), 2)
         with torch.no_grad():
-            drawn = model._sample(Draws(0, 0, n))
+            drawn = model._sample(Rng(0, 0, n))
         counts = (drawn.flatten(1)[:, None] == every.flatten(1)[None]).all(-1).sum(0)
         expected = n * log_p(model, every).exp()
         # chi-squared, 15 degrees of freedom: p = 0.001
@@ -229,12 +229,12 @@ class TestLikelihoods:
     def test_draws_of_a_gaussian_have_its_variance(self):
         likelihood = KINDS["gaussian"]()
         likelihood.log_var.data.fill_(-6.0)
-        drawn = likelihood.draw(torch.zeros(20_000, 1, 1, 1), Draws(0, 0, 20_000).uniform(1, 1, 1)).detach()
+        drawn = likelihood.draw(torch.zeros(20_000, 1, 1, 1), Rng(0, 0, 20_000).uniform(1, 1, 1)).detach()
         assert float(drawn.std()) == pytest.approx(math.exp(-3), rel=0.03)
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_draws_scatter_about_the_mean(self, kind):
         likelihood = KINDS[kind]()
         maps = torch.full((1, likelihood.outputs, 1, 1), 0.1).expand(20_000, -1, 1, 1)
-        drawn = likelihood.draw(maps, Draws(0, 0, 20_000).uniform(1, 1, 1)).detach()
+        drawn = likelihood.draw(maps, Rng(0, 0, 20_000).uniform(1, 1, 1)).detach()
         assert float(drawn.mean()) == pytest.approx(float(likelihood.mean(maps)[0]), abs=0.015)

@@ -25,14 +25,14 @@ from torch.distributions import Bernoulli as Coin
 from torch.distributions import Normal
 
 from genzoo.errors import ArgumentError
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 SHAPES = [(1, 28, 28), (3, 64, 64), (1, 5, 7), (3, 24, 40), (1, 1, 1)]
 
 
 def uniform(*shape, seed=0):
     """Return numbers in (0, 1) of `shape`."""
-    return Draws(seed, 0, shape[0]).uniform(*shape[1:]).float()
+    return Rng(seed, 0, shape[0]).uniform(*shape[1:]).float()
 
 
 def maps_of(likelihood, n=4, shape=(3, 4, 5), spread=2.0):

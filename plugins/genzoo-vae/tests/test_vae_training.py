@@ -14,9 +14,9 @@ from genzoo import hookimpl, registry, zoo
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.evaluation.likelihood import likelihood
-from genzoo.noise import generator
 from genzoo.recipe import Recipe
 from genzoo.record import comparable
+from genzoo.rng import generator
 from genzoo.testing.density import every_image
 from genzoo.training import Batch, players
 

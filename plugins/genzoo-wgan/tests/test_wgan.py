@@ -20,9 +20,9 @@ from genzoo import Adversarial, Family, Recipe
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.training import Batch, players
+from genzoo.training.hardware import choose
 from genzoo.training.loop import Run
 from genzoo.training.refusals import check_recipe
-from genzoo.training.settings import settle
 
 CARDS = {card.name: card for card in genzoo_cards()}
 CLASSES = {
@@ -58,7 +58,7 @@ def start(tmp_path):
         game = replace(base.game, **{"augment": (), **own})
         chosen = base.replace(data="digits", batch_size=8, precision="fp32", game=game, **recipe)
         return Run(
-            tiny(name).train(), chosen, open_data("digits", held_out=0), settle(chosen, "cpu"), tmp_path
+            tiny(name).train(), chosen, open_data("digits", held_out=0), choose(chosen, "cpu"), tmp_path
         )
 
     return start

@@ -45,7 +45,7 @@ class LinearCodes(EncodingModel):
 def play(model: LinearCodes, recipe: Recipe) -> Sequence[Player]:
     """Return the one player, which minimises the squared error of reconstructions."""
 
-    def loss(batch: Batch, noise: torch.Generator) -> Tensor:
+    def loss(batch: Batch, rng: torch.Generator) -> Tensor:
         return (model._decode(model._encode(batch.images)) - batch.images).square().mean()
 
     return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True)]

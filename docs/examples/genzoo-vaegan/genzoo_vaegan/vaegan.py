@@ -82,28 +82,28 @@ class Game:
     def __init__(self, model: VAEGAN, options: VAEGANOptions) -> None:
         self.model, self.options = model, options
 
-    def encoder_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
+    def encoder_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return L_prior + L_llike: what z costs, and how far the reconstruction is from the image in the
         eyes of D."""
-        mean, log_var, rebuilt, _ = self._draw(batch.images, noise)
+        mean, log_var, rebuilt, _ = self._draw(batch.images, rng)
         return kl(mean, log_var).mean() + self._likeness(batch.images, rebuilt)
 
-    def generator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
+    def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return γ L_llike, and what D says of reconstructions and of images drawn from the prior."""
-        *_, rebuilt, drawn = self._draw(batch.images, noise)
+        *_, rebuilt, drawn = self._draw(batch.images, rng)
         fooled = softplus(-self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
         return self.options.gamma * self._likeness(batch.images, rebuilt) + fooled
 
-    def discriminator_loss(self, batch: Batch, noise: torch.Generator) -> Tensor:
+    def discriminator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return -L_GAN: real images against reconstructions and images drawn from the prior."""
         with torch.no_grad():
-            *_, rebuilt, drawn = self._draw(batch.images, noise)
+            *_, rebuilt, drawn = self._draw(batch.images, rng)
         caught = softplus(self.model._discriminate(torch.cat([rebuilt, drawn]))).mean()
         return softplus(-self.model._discriminate(batch.images)).mean() + caught
 
-    def _draw(self, images: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _draw(self, images: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         mean, log_var = self.model._encode(images)
-        epsilon, prior = torch.randn(2, *mean.shape, generator=noise, device=noise.device)
+        epsilon, prior = torch.randn(2, *mean.shape, generator=rng, device=rng.device)
         return (
             mean,
             log_var,

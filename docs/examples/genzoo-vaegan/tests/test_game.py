@@ -4,7 +4,7 @@ import torch
 
 import genzoo
 from genzoo import Recipe
-from genzoo.noise import generator
+from genzoo.rng import generator
 from genzoo.training import Batch, players
 
 NAMES = ["discriminator", "encoder", "generator"]

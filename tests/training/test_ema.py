@@ -6,7 +6,7 @@ import pytest
 import torch
 import toys
 
-from genzoo.training.averages import Averages
+from genzoo.training.ema import EMA
 from genzoo.training.players import Player, players
 
 
@@ -24,7 +24,7 @@ def game():
 
 def test_weights_and_buffers_follow_with_a_decay_that_grows(game):
     net, playing = game
-    averages = Averages(playing, 0.9)
+    averages = EMA(playing, 0.9)
     expected = {}
     for n in range(40):
         nudge(net.generator, 0.01)
@@ -42,14 +42,14 @@ def test_weights_and_buffers_follow_with_a_decay_that_grows(game):
 
 def test_only_players_that_ask_and_only_where_the_recipe_wants_it(game):
     _, playing = game
-    assert list(Averages(playing, 0.5).modules) == ["generator"]
-    assert not Averages(playing, 0.0).modules
+    assert list(EMA(playing, 0.5).modules) == ["generator"]
+    assert not EMA(playing, 0.0).modules
 
 
 def test_the_finished_model_is_a_settled_copy(game):
     net, playing = game
     net.train()
-    averages = Averages(playing, 0.99)
+    averages = EMA(playing, 0.99)
     averages.update(playing)
     nudge(net.generator, 0.5)
     averages.update(playing)
@@ -72,6 +72,6 @@ def test_without_averages_the_weights_themselves_are_finished(game):
     net, playing = game
     settled = []
     watching = [Player(name=p.name, module=p.module, loss=p.loss, finish=settled.append) for p in playing]
-    finished = Averages(watching, 0.0).finished(net, watching)
+    finished = EMA(watching, 0.0).finished(net, watching)
     assert settled == [finished, finished]
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in finished.state_dict().items())

@@ -7,12 +7,12 @@ import torch
 import toys
 
 from genzoo.data import Images, batch_indices
-from genzoo.training.feed import Feed, moved
+from genzoo.training.hardware import choose
+from genzoo.training.loader import Loader, moved
 from genzoo.training.parallel import World
-from genzoo.training.settings import settle
 
 
-class _Fed(Feed):
+class _Fed(Loader):
     def __call__(self, number):
         return super().__call__(number).images
 
@@ -20,7 +20,7 @@ class _Fed(Feed):
 def feed(digits, world=None, **changes):
     """The images of each batch."""
     recipe = toys.RECIPE.replace(**{"batch_size": 32, **changes})
-    return _Fed(digits, recipe, world or World(), settle(recipe, "cpu"))
+    return _Fed(digits, recipe, world or World(), choose(recipe, "cpu"))
 
 
 def test_a_batch_is_a_function_of_seed_and_number(digits):

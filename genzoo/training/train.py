@@ -17,19 +17,19 @@ from genzoo.evaluation.scoring import score_model
 from genzoo.isolation import describe
 from genzoo.models import Model
 from genzoo.models.weights import build_fresh
-from genzoo.noise import mix
 from genzoo.process import undisturbed
 from genzoo.recipe import Recipe
 from genzoo.record import Record
 from genzoo.request import Request
+from genzoo.rng import mix
 from genzoo.show import tell
-from genzoo.training import settings as machine
+from genzoo.training import hardware as machine
 from genzoo.training.beginning import begin, finished_before, hold, how, seal
 from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
-from genzoo.training.outcome import Outcome, finished_model, publish
 from genzoo.training.parallel import enter
 from genzoo.training.plan import open_both, plan, settle_shape
+from genzoo.training.publish import Outcome, finished_model, publish
 from genzoo.training.rehearsal import prepared, rehearse
 from genzoo.training.report import Report
 from genzoo.training.signals import listening
@@ -38,7 +38,7 @@ FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
 
 
 @undisturbed()
-def conduct(
+def train(
     card: Card,
     data: Any,
     out: str | Path | None,
@@ -56,7 +56,7 @@ def conduct(
     """
     mode = how(resume)
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
-    chosen = machine.settle(recipe, device)
+    chosen = machine.choose(recipe, device)
     if chosen.device.type == "cpu":
         keep_freed_memory()
     world = enter(chosen.device)

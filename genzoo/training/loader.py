@@ -1,4 +1,4 @@
-"""Feed: batch number k of a run, as a function of (seed, k, rank) alone, so that a resumed run sees what it
+"""Loader: batch number k of a run, as a function of (seed, k, rank) alone, so that a resumed run sees what it
 would have seen.
 """
 
@@ -11,16 +11,16 @@ from torch import Tensor
 
 from genzoo.data import Images, batch_indices
 from genzoo.data.order import Order
-from genzoo.noise import generator
 from genzoo.recipe import Recipe
+from genzoo.rng import generator
 from genzoo.training.batch import Batch
+from genzoo.training.hardware import Hardware
 from genzoo.training.parallel import World
-from genzoo.training.settings import Settings
 
 _ON_DEVICE = 2**31  # bytes of pixels that are kept on a GPU: small sets need no copy per batch
 
 
-class Feed:
+class Loader:
     """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored and moved at random
     where the recipe says so.
 
@@ -29,7 +29,7 @@ class Feed:
     """
 
     def __init__(
-        self, data: Images, recipe: Recipe, world: World, settings: Settings, needs: Iterable[str] = ()
+        self, data: Images, recipe: Recipe, world: World, settings: Hardware, needs: Iterable[str] = ()
     ) -> None:
         self.data, self.recipe, self.world, self.settings = data, recipe, world, settings
         self.needs = frozenset(needs)

@@ -17,7 +17,7 @@ from genzoo.recipe import AUTO, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Hardware:
     """How tensors are computed; none of it belongs to the mathematics."""
 
     device: torch.device
@@ -37,7 +37,7 @@ class Settings:
         """The layout of images and convolution weights."""
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
-    def on(self, device: torch.device) -> Settings:
+    def on(self, device: torch.device) -> Hardware:
         """Return the same settings on another device of the same kind."""
         return dataclasses.replace(self, device=device)
 
@@ -51,10 +51,10 @@ class Settings:
         return ", ".join(parts + (["compiled"] if self.compile else []))
 
 
-def settle(recipe: Recipe, device: torch.device | str | None) -> Settings:
+def choose(recipe: Recipe, device: torch.device | str | None) -> Hardware:
     """Return the settings for `recipe` on `device` (None: a GPU if there is one)."""
     chosen = find_device(device)
-    return Settings(
+    return Hardware(
         device=chosen,
         bf16=fast_bf16(chosen) if recipe.precision == AUTO else recipe.precision == "bf16",
         # Convolutions in bf16 lose most of their gain in NCHW; on GPUs NHWC is what the matrix units read.

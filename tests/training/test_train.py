@@ -25,9 +25,9 @@ from genzoo.ledger import read_rows
 from genzoo.models import golden
 from genzoo.models.weights import facts_of
 from genzoo.training import checkpoint, loop
-from genzoo.training import conduct as conducting
-from genzoo.training.conduct import build
+from genzoo.training import train as conducting
 from genzoo.training.report import Report
+from genzoo.training.train import build
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -13,7 +13,7 @@ from genzoo.models import Model
 from genzoo.training.players import Player
 
 
-class Averages:
+class EMA:
     """The averaged weights of a run; empty where the recipe's `ema` is 0.
 
     The decay grows from 0.1 to `decay` over the first rounds, min(decay, (1 + n) / (10 + n)), so that a young

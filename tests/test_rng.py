@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genzoo.errors import ArgumentError
-from genzoo.noise import LARGEST_SEED, Draws, check_seed, generator, mix
+from genzoo.rng import LARGEST_SEED, Rng, check_seed, generator, mix
 
 PINNED_UNIFORM = [
     [0.9063653532456505, 0.9896668165446781, 0.3988817660947802],
@@ -29,36 +29,34 @@ class TestDraws:
     @given(seeds, st.integers(0, 2**40), st.integers(1, 6), st.data())
     def test_an_image_is_the_same_whatever_is_drawn_beside_it(self, seed, first, n, data):
         i = data.draw(st.integers(0, n - 1))
-        assert torch.equal(Draws(seed, first, n).uniform(3, 2)[i], Draws(seed, first + i, 1).uniform(3, 2)[0])
+        assert torch.equal(Rng(seed, first, n).uniform(3, 2)[i], Rng(seed, first + i, 1).uniform(3, 2)[0])
 
     @given(seeds, st.integers(1, 5), st.integers(1, 5))
     def test_calls_continue_the_stream(self, seed, a, b):
-        draws = Draws(seed, 0, 2)
-        assert torch.equal(
-            torch.cat([draws.uniform(a), draws.uniform(b)], 1), Draws(seed, 0, 2).uniform(a + b)
-        )
+        draws = Rng(seed, 0, 2)
+        assert torch.equal(torch.cat([draws.uniform(a), draws.uniform(b)], 1), Rng(seed, 0, 2).uniform(a + b))
 
     @given(seeds, seeds)
     def test_images_and_seeds_differ(self, one, other):
-        rows = Draws(one, 0, 8).uniform(4)
+        rows = Rng(one, 0, 8).uniform(4)
         assert len({tuple(row) for row in rows.tolist()}) == 8
         if one != other:
-            assert not (rows == Draws(other, 0, 8).uniform(4)).any()
+            assert not (rows == Rng(other, 0, 8).uniform(4)).any()
 
     def test_neighbouring_images_do_not_overlap(self):
         """Image i + 1 is not image i a few numbers later, as it would be if their counters lay side by
         side."""
-        rows = Draws(0, 0, 3).uniform(4096)
+        rows = Rng(0, 0, 3).uniform(4096)
         assert len(set(rows.flatten().tolist())) == 3 * 4096
 
     def test_pinned(self):
         """These very numbers: an upgrade of NumPy or torch that changes them changes everybody's images."""
-        uniform = Draws(7, 2, 2).uniform(3)
+        uniform = Rng(7, 2, 2).uniform(3)
         assert uniform.tolist() == PINNED_UNIFORM
-        np.testing.assert_allclose(Draws(7, 2, 2).normal(3).numpy(), PINNED_NORMAL, rtol=1e-6)
+        np.testing.assert_allclose(Rng(7, 2, 2).normal(3).numpy(), PINNED_NORMAL, rtol=1e-6)
 
     def test_moments(self):
-        uniform, normal = Draws(1, 0, 40).uniform(5000), Draws(1, 0, 40).normal(5000).double()
+        uniform, normal = Rng(1, 0, 40).uniform(5000), Rng(1, 0, 40).normal(5000).double()
         assert abs(uniform.mean() - 1 / 2) < 0.003 and abs(uniform.var() - 1 / 12) < 0.001
         assert abs(normal.mean()) < 0.01 and abs(normal.var() - 1) < 0.015
         assert abs((normal**3).mean()) < 0.03 and abs((normal**4).mean() - 3) < 0.1
@@ -66,18 +64,18 @@ class TestDraws:
         assert np.abs(correlation - np.eye(40)).max() < 0.08  # between images: 5 σ of 1/sqrt(5000)
 
     def test_normal_is_the_inverse_distribution_function_of_uniform(self):
-        uniform, normal = Draws(3, 0, 4).uniform(1000), Draws(3, 0, 4).normal(1000)
+        uniform, normal = Rng(3, 0, 4).uniform(1000), Rng(3, 0, 4).normal(1000)
         torch.testing.assert_close(torch.special.ndtr(normal.double()), uniform, rtol=1e-4, atol=1e-6)
 
     @pytest.mark.parametrize("raw", [0, 2**64 - 1])
     def test_never_0_nor_1_so_that_no_normal_is_infinite(self, raw, monkeypatch):
-        monkeypatch.setattr(Draws, "_raw", lambda self, size: np.full((1, size), raw, np.uint64))
-        draws = Draws(0, 0, 1)
+        monkeypatch.setattr(Rng, "_raw", lambda self, size: np.full((1, size), raw, np.uint64))
+        draws = Rng(0, 0, 1)
         assert 0 < draws.uniform(1).item() < 1
         assert torch.isfinite(draws.normal(1)).all()
 
     def test_shapes_and_types(self):
-        draws = Draws(0, 5, 3)
+        draws = Rng(0, 5, 3)
         assert draws.uniform().shape == (3,)
         assert draws.uniform(2, 0).shape == (3, 2, 0)
         assert (draws.uniform(1).dtype, draws.normal(1, 2).dtype, draws.normal(1, 2).shape) == (
@@ -88,10 +86,10 @@ class TestDraws:
 
     def test_who_watches_is_told_and_numbers_stay_the_same(self):
         told = []
-        watched = Draws(3, 0, 2, watch=lambda *state: told.append(state))
+        watched = Rng(3, 0, 2, watch=lambda *state: told.append(state))
         watched.tell(1, 4)
-        assert told == [(1, 4)] and torch.equal(watched.uniform(5), Draws(3, 0, 2).uniform(5))
-        assert Draws(3, 0, 2).tell(1, 4) is None
+        assert told == [(1, 4)] and torch.equal(watched.uniform(5), Rng(3, 0, 2).uniform(5))
+        assert Rng(3, 0, 2).tell(1, 4) is None
 
 
 class TestSeed:

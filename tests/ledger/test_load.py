@@ -6,8 +6,8 @@ import sys
 import pytest
 
 from genzoo.errors import GenzooError
-from genzoo.ledger import books as module
 from genzoo.ledger import find_ledger, format_row, load_ledgers
+from genzoo.ledger import load as module
 from genzoo.ledger.rows import Row
 
 

@@ -38,7 +38,7 @@ def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Ge
     return torch.Generator(device).manual_seed(mix(*parts))
 
 
-class Draws:
+class Rng:
     """The random numbers of images `first` … `first + n - 1` of `seed`, each image from its own stream.
 
     Every call continues the streams, so a sequential sampler may draw pixel by pixel; `tell` lets it say how
@@ -93,14 +93,14 @@ class Draws:
         return raw[:, skip:]
 
 
-class BatchDraws(Draws):
+class BatchRng(Rng):
     """The random numbers of `n` images of a training batch, all from one `noise`: what is fast where an image
     need not be the same in another batch.
     """
 
-    def __init__(self, n: int, noise: torch.Generator) -> None:
-        self.n, self.device, self._watch = n, noise.device, None
-        self._noise = noise
+    def __init__(self, n: int, rng: torch.Generator) -> None:
+        self.n, self.device, self._watch = n, rng.device, None
+        self._noise = rng
 
     def uniform(self, *shape: int) -> Tensor:
         """Return (n, *shape) float32 in [0, 1)."""
