@@ -8,72 +8,11 @@ it finds with the name of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from genzoo.games import Adversarial
-from genzoo.recipe import Recipe
+from genzoo.switches import WHERE as WHERE
+from genzoo.switches import Hack as Hack
+from genzoo.switches import config_is, config_is_not, game_of
 
 SOURCE = "https://github.com/soumith/ganhacks"
-WHERE = ("recipe", "config", "always", "absent")
-State = Callable[[Recipe, Mapping[str, Any]], bool]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Hack:
-    """One switch.
-
-    Attributes:
-        number: its place in the list of seventeen; some have several switches.
-        name: what people and the doctor call it.
-        words: what it does here; of an absent one, why it is not here.
-        where: "recipe", "config", "always" or "absent".
-        key: the key of the recipe or config, "" where there is none.
-        default: the key's default, as it is typed.
-        on: a value that switches it on, as it is typed.
-        source: the paper behind it.
-        is_on: whether a recipe and a config have it on; None where its state is not up to them.
-    """
-
-    number: int
-    name: str
-    words: str
-    where: str
-    key: str = ""
-    default: str = ""
-    on: str = ""
-    source: str = ""
-    is_on: State | None = None
-
-    @property
-    def switch(self) -> str:
-        """What is typed to have it: `--set soft_labels=0.3`, or an empty text."""
-        return f"--set {self.key}={self.on}" if self.key else ""
-
-    def state(self, recipe: Recipe | None, config: Mapping[str, Any]) -> str:
-        """Return "on" or "off" for a model's recipe and config, "always" or "absent" where they do not
-        decide.
-        """
-        if self.is_on is None:
-            return self.where
-        return "on" if self.is_on(recipe or Recipe(), config) else "off"
-
-    def __str__(self) -> str:
-        return f"hack {self.number}, {self.name}" + (f" ({self.switch})" if self.key else "")
-
-
-def _game(recipe: Recipe) -> Adversarial:
-    return recipe.game if isinstance(recipe.game, Adversarial) else Adversarial()
-
-
-def _config(key: str, off: Any) -> State:
-    return lambda recipe, config: bool(config.get(key, off) != off)
-
-
-def _is(key: str, value: str) -> State:
-    return lambda recipe, config: bool(config.get(key) == value)
-
 
 HACKS: tuple[Hack, ...] = (
     Hack(
@@ -98,7 +37,7 @@ HACKS: tuple[Hack, ...] = (
             "slope where D is sure"
         ),
         source="Goodfellow et al. 2014, section 3",
-        is_on=lambda recipe, config: _game(recipe).objective != "minimax",
+        is_on=lambda recipe, config: game_of(recipe).objective != "minimax",
     ),
     Hack(
         number=3,
@@ -128,7 +67,7 @@ HACKS: tuple[Hack, ...] = (
         on="instance",
         words="each image is normalised by itself, where batch norm is no option",
         source="Ulyanov et al. 2016, arXiv:1607.08022",
-        is_on=_is("norm", "instance"),
+        is_on=config_is("norm", "instance"),
     ),
     Hack(
         number=5,
@@ -145,7 +84,7 @@ HACKS: tuple[Hack, ...] = (
         default="relu",
         on="leaky-relu",
         words="LeakyReLU in G too, which has ReLU by itself",
-        is_on=_is("activation", "leaky-relu"),
+        is_on=config_is("activation", "leaky-relu"),
     ),
     Hack(
         number=6,
@@ -159,7 +98,7 @@ HACKS: tuple[Hack, ...] = (
             "from 0 to s (0.3: 0.7-1.2 and 0-0.3)"
         ),
         source="Salimans et al. 2016, arXiv:1606.03498",
-        is_on=lambda recipe, config: _game(recipe).soft_labels > 0,
+        is_on=lambda recipe, config: game_of(recipe).soft_labels > 0,
     ),
     Hack(
         number=6,
@@ -169,7 +108,7 @@ HACKS: tuple[Hack, ...] = (
         default="0",
         on="0.05",
         words="this share of D's labels is wrong, chosen at random for each image",
-        is_on=lambda recipe, config: _game(recipe).flipped_labels > 0,
+        is_on=lambda recipe, config: game_of(recipe).flipped_labels > 0,
     ),
     Hack(
         number=7,
@@ -193,7 +132,7 @@ HACKS: tuple[Hack, ...] = (
             "checkpoint keeps"
         ),
         source="Pfau & Vinyals 2016; Shrivastava et al. 2017, arXiv:1612.07828",
-        is_on=lambda recipe, config: _game(recipe).replay > 0,
+        is_on=lambda recipe, config: game_of(recipe).replay > 0,
     ),
     Hack(
         number=9,
@@ -247,7 +186,7 @@ HACKS: tuple[Hack, ...] = (
             "hidden one that is then left behind"
         ),
         source="Odena et al. 2017, arXiv:1610.09585",
-        is_on=lambda recipe, config: _game(recipe).classes > 0,
+        is_on=lambda recipe, config: game_of(recipe).classes > 0,
     ),
     Hack(
         number=13,
@@ -261,7 +200,7 @@ HACKS: tuple[Hack, ...] = (
             "none at the last step"
         ),
         source="Sønderby et al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017",
-        is_on=lambda recipe, config: _game(recipe).instance_noise > 0,
+        is_on=lambda recipe, config: game_of(recipe).instance_noise > 0,
     ),
     Hack(
         number=13,
@@ -290,7 +229,7 @@ HACKS: tuple[Hack, ...] = (
         on="16",
         words="D sees how close an image is to the others of its batch, so that a collapsed G is found out",
         source="Salimans et al. 2016, arXiv:1606.03498",
-        is_on=_config("minibatch", 0),
+        is_on=config_is_not("minibatch", 0),
     ),
     Hack(
         number=16,
@@ -313,7 +252,7 @@ HACKS: tuple[Hack, ...] = (
             "gives the same image"
         ),
         source="Isola et al. 2017, arXiv:1611.07004",
-        is_on=_config("dropout", 0),
+        is_on=config_is_not("dropout", 0),
     ),
 )
 

@@ -180,7 +180,7 @@ def chains(name: str, count: int, root: Path, seed: int = 0) -> dict[str, Any]:
     loop.FIRST_SECONDS = loop.CHECKPOINT_SECONDS = 0.0  # after every round
     # no sample grids: they are not what is tested here
     Report.checkpoint = lambda self: None  # type: ignore[method-assign]
-    family, data = FAMILIES[name], open_data("digits", held_out=0)
+    family, data = FAMILIES[name], open_data("digits", val_split=0)
     if name in ("tractable", "approximate"):
         data = replace(data, pixels=(data.pixels > 127).astype("uint8") * 255)
     root.mkdir(parents=True, exist_ok=True)

@@ -440,7 +440,7 @@ def _one_among_good(
         (place / f"good-{number}.{list(_pictures())[number]}").write_bytes(data)
     (place / name).write_bytes(bad) if isinstance(bad, bytes) else bad(str(place / name))
     try:
-        found = open_data(place, image_shape=(3, 8, 8), held_out=0, cache=False)
+        found = open_data(place, image_shape=(3, 8, 8), val_split=0, cache=False)
     except BaseException as error:  # noqa: BLE001 - three good images are there
         return f"the good ones are lost: {type(error).__name__}: {error}"
     if len(found) == 4:
@@ -460,7 +460,7 @@ def _refused_or_images(folder: Path, name: str, data: bytes) -> str:
     (folder / name).write_bytes(data)
     try:
         return refused(
-            partial(open_data, folder / name, held_out=0, cache=False),
+            partial(open_data, folder / name, val_split=0, cache=False),
             lambda found: isinstance(found, Images),
         )
     finally:

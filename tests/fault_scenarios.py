@@ -220,7 +220,7 @@ def _open(folder: Path, cache: bool = True) -> Any:
     from genzoo.data import open_data
 
     os.environ["GENZOO_CACHE"] = str(folder / "cache")
-    return open_data(folder / "photos", image_shape=(3, 8, 8), held_out=0, cache=cache)
+    return open_data(folder / "photos", image_shape=(3, 8, 8), val_split=0, cache=cache)
 
 
 def decoded_state(folder: Path) -> str:
@@ -257,7 +257,7 @@ def _run(folder: Path, steps: int) -> Any:
     run = Run(
         toys.gan(),
         recipe,
-        open_data("digits", held_out=0).subset(slice(0, 64)),
+        open_data("digits", val_split=0).subset(slice(0, 64)),
         choose(recipe, "cpu"),
         folder,
     )
@@ -329,7 +329,7 @@ def _train(folder: Path, steps: int, out: str = "run") -> None:
     from genzoo.training.report import Report
     from genzoo.training.train import train
 
-    data = open_data("digits", held_out=0).subset(slice(0, 64))
+    data = open_data("digits", val_split=0).subset(slice(0, 64))
     settings = {"ema": 0.5, "val_split": 0.0}
     with MonkeyPatch.context() as patch:  # the scenarios are also played in the process of the tests
         patch.setattr(loop, "FIRST_SECONDS", 0.0)  # a checkpoint after every round

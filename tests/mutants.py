@@ -120,7 +120,7 @@ MUTANTS = {
     ),
     "the isolation: one for all": Mutant(
         ("tests/test_figures.py::TestIsolation::test_a_plugin_that_raises",),
-        lambda: put("genzoo.registry", "_load", _loaded_bare),
+        lambda: put("genzoo.registry", "load", _loaded_bare),
     ),
     "the restoring of optimisers": Mutant(
         (RESUMED,),

@@ -72,7 +72,7 @@ def test_what_one_brings_can_be_used_with_another(room):
     (rings,) = [row for row in json.loads(room.genzoo("plugins", "--json")) if row["plugin"] == "rings"]
     assert rings["hooks"] == ["genzoo_cards", "genzoo_datasets", "genzoo_commands", "genzoo_metrics"]
     room.genzoo(
-        "train", "blobs", "--data", "rings", "--steps", 3, "--set", "held_out=0", "--out", "run", "--quiet"
+        "train", "blobs", "--data", "rings", "--steps", 3, "--set", "val_split=0", "--out", "run", "--quiet"
     )
     asked = ("--data", "rings", "-n", 40, "--metrics", "ink", "--json")
     records = json.loads(room.genzoo("eval", "blobs", *asked, GENZOO_ZOO="run"))

@@ -34,7 +34,7 @@ def open_folder(
     folder: Path,
     shape: Shape | None,
     split: str,
-    held_out: float,
+    val_split: float,
     cache: bool = True,
     progress: Progress | None = None,
 ) -> Images:
@@ -48,7 +48,7 @@ def open_folder(
         return idx.open_pair(folder, folder.name, split)
     files = list_files(folder)
     check(split, layout_of(path for path, _ in files).splits, folder.name)
-    return read_folder(folder, shape, cache, progress, files).part(split, held_out)
+    return read_folder(folder, shape, cache, progress, files).part(split, val_split)
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,21 @@ class Folder:
     keys: Sequence[str]
     layout: Layout
 
-    def part(self, split: str, held_out: float) -> Images:
+    def part(self, split: str, val_split: float) -> Images:
         """Return the images of a split: that of its own folder where there are such folders, else the rest of
-        `held_out` or that share.
+        `val_split` or that share.
 
         Raises:
             ArgumentError, DataError: see `open_folder`.
         """
         split = check(split, self.layout.splits, self.path.name)
-        rows = np.flatnonzero(self._mask(split, held_out))
+        rows = np.flatnonzero(self._mask(split, val_split))
         if not len(rows) and split in self.layout.splits:
             empty = f"{self.layout.splits[split]}/ of the folder {self.path}"
             raise DataError(f"{empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
         if (
             not len(rows)
-            and held_out
+            and val_split
             and len(self.keys) > len({row // PAGES for row in self.decoded.rows}) == 1
         ):
             raise DataError(
@@ -86,7 +86,7 @@ class Folder:
                 "give it more files",
             )
         if not len(rows):
-            raise nothing_held_out(f"the folder {self.path}", held_out, len(self.names), split)
+            raise nothing_held_out(f"the folder {self.path}", val_split, len(self.names), split)
         chosen = slice(rows[0], rows[-1] + 1)
         classes = self.layout.classes(self.names)
         return Images(
@@ -99,10 +99,10 @@ class Folder:
             skipped=self.decoded.skipped,
         )
 
-    def _mask(self, split: str, held_out: float) -> Array:
+    def _mask(self, split: str, val_split: float) -> Array:
         """Return which images are in `split`: (N,) bool, one stretch."""
         if not self.layout.splits:
-            return split_mask(fractions(self.keys), split, held_out)
+            return split_mask(fractions(self.keys), split, val_split)
         own = np.array(
             [
                 self.layout.split_of(name) == (split if split in self.layout.splits else "train")

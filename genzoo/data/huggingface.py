@@ -35,7 +35,7 @@ def open_huggingface(
     spec: str,
     shape: Shape | None,
     split: str,
-    held_out: float,
+    val_split: float,
     cache: bool = True,
     progress: Progress | None = None,
 ) -> Images:
@@ -55,7 +55,7 @@ def open_huggingface(
     table, taken, whole, tested = _table(repo, part, split)
     images, contents = _images(table, f"hf:{repo}:{taken}", column, shape, cache, progress)
     # where test images lie apart, only validation images are taken from the training split
-    share = 0.0 if tested else held_out
+    share = 0.0 if tested else val_split
     return images.replace(split=split) if whole else hold_out(images, contents, split, share)
 
 

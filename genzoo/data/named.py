@@ -58,7 +58,7 @@ def open_named(
     name: str,
     shape: Shape | None,
     split: str,
-    held_out: float,
+    val_split: float,
     cache: bool = True,
     progress: Progress | None = None,
 ) -> Images:
@@ -70,9 +70,9 @@ def open_named(
     """
     known = NAMES[name]
     if name == "dynamic-binarized-mnist":
-        images = _dynamic(open_named("mnist", _grey(shape, name), split, held_out, cache, progress), split)
+        images = _dynamic(open_named("mnist", _grey(shape, name), split, val_split, cache, progress), split)
     elif name == "binarized-digits":
-        images = conform(_digits(split, held_out), shape, cache, progress)
+        images = conform(_digits(split, val_split), shape, cache, progress)
     elif name in ("mnist", "fashion-mnist"):
         images = conform(_idx_set(name, split), shape, cache, progress)
     elif name == "cifar10":
@@ -82,19 +82,26 @@ def open_named(
         if path is None:
             raise _homeless(name)
         images = npz.open_npz(
-            path, shape, split, held_out, cache=cache, progress=progress, name=name, keys=_KEYS[known.grouped]
+            path,
+            shape,
+            split,
+            val_split,
+            cache=cache,
+            progress=progress,
+            name=name,
+            keys=_KEYS[known.grouped],
         )
     classes = () if images.labels is None else known.classes or images.class_names
     return images.replace(name=name, facts={**images.facts, **known.facts}, class_names=classes)
 
 
-def _digits(split: str, held_out: float) -> Images:
+def _digits(split: str, val_split: float) -> Images:
     every = binarised(open_named("digits", None, "train", 0).replace(split="all"), "digits")
     return hold_out(
         every.replace(name="binarized-digits", transform="static-binarised"),
         range_keys(len(every)),
         split,
-        held_out,
+        val_split,
     )
 
 

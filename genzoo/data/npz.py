@@ -111,7 +111,7 @@ def open_npz(
     path: Path,
     shape: Shape | None,
     split: str,
-    held_out: float,
+    val_split: float,
     *,
     cache: bool = True,
     progress: Progress | None = None,
@@ -149,7 +149,7 @@ def open_npz(
             raise DataError(f"{path} has no array named 'images', but {_names(path)}", hint)
         together = _groups(arrays, keys)
         held = hold_out(
-            found, contents if together is None else together, split, held_out, together=together is not None
+            found, contents if together is None else together, split, val_split, together=together is not None
         )
         return conform(held, shape, cache, progress)
 

@@ -41,7 +41,7 @@ def open_data(
     *,
     image_shape: Sequence[int] | None = None,
     split: str = "train",
-    held_out: float = 0.1,
+    val_split: float = 0.1,
     cache: bool = True,
     progress: Progress | None = None,
     extra: Extra | None = None,
@@ -60,7 +60,7 @@ def open_data(
             a hash of each image's content: equal images lie on one side, see `genzoo.data.splits`. Validation
             images are a part of the training images unless the set keeps its own apart (binarized-mnist);
             "fit" is the training images without them.
-        held_out: the share of the test split where there is no official one, 0 to 0.9.
+        val_split: the share of the test split where there is no official one, 0 to 0.9.
         cache: keep decoded images under GENZOO_CACHE.
         progress: called with (done, total) while decoding; by default a bar on stderr when it takes longer
             than two seconds.
@@ -72,7 +72,7 @@ def open_data(
         ArgumentError: a wrong argument, or a split that the set has not.
         DataError: nothing there, or nothing readable.
     """
-    shape, share = _check_shape(image_shape), check_share(held_out)
+    shape, share = _check_shape(image_shape), check_share(val_split)
     check_split(split)
     if isinstance(spec, Images):
         return conform(_part(spec, split, share), shape, progress=progress)
@@ -100,7 +100,7 @@ def open_both(
     spec: Source,
     *,
     image_shape: Sequence[int] | None = None,
-    held_out: float = 0.1,
+    val_split: float = 0.1,
     validation: bool = False,
     cache: bool = True,
     progress: Progress | None = None,
@@ -113,12 +113,12 @@ def open_both(
     Raises:
         UnknownNameError, ArgumentError, DataError: as `open_data` for the training images.
     """
-    shape, share = _check_shape(image_shape), check_share(held_out)
+    shape, share = _check_shape(image_shape), check_share(val_split)
     with once():
         if folder := _folder(spec):
-            part = partial(read_folder(folder, shape, cache, progress).part, held_out=share)
+            part = partial(read_folder(folder, shape, cache, progress).part, val_split=share)
         else:
-            part = partial(_part_of, spec, image_shape=shape, held_out=share, cache=cache, progress=progress)
+            part = partial(_part_of, spec, image_shape=shape, val_split=share, cache=cache, progress=progress)
         learned, judged = (FIT, "valid") if validation else ("train", "test")
         train = part(learned)
         try:
@@ -140,7 +140,7 @@ def native_shape(spec: Source) -> Shape:
     Raises:
         UnknownNameError, ArgumentError, DataError: as `open_data`.
     """
-    return DEFAULT if _folder(spec) else open_data(spec, held_out=0).shape
+    return DEFAULT if _folder(spec) else open_data(spec, val_split=0).shape
 
 
 def _folder(spec: Source) -> Path | None:
@@ -168,9 +168,9 @@ def _facts(source: str) -> dict[str, str]:
     return {"source": source, "terms": "those of the images"}
 
 
-def _part(images: Images, split: str, held_out: float) -> Images:
+def _part(images: Images, split: str, val_split: float) -> Images:
     if images.split == "all":
-        return hold_out(images, None, split, held_out)
+        return hold_out(images, None, split, val_split)
     if images.split != split:
         have = f"these images are the {images.split} split of {images.name}, not {split}"
         raise DataError(have, f"open_data(..., split={split!r}) gives it")
@@ -178,12 +178,12 @@ def _part(images: Images, split: str, held_out: float) -> Images:
 
 
 def _open_path(
-    path: Path, shape: Shape | None, split: str, held_out: float, cache: bool, progress: Progress | None
+    path: Path, shape: Shape | None, split: str, val_split: float, cache: bool, progress: Progress | None
 ) -> Images:
     if os.path.isdir(path):
-        return conform(open_folder(path, shape, split, held_out, cache, progress), shape, cache, progress)
+        return conform(open_folder(path, shape, split, val_split, cache, progress), shape, cache, progress)
     if path.suffix.lower() == ".npz":
-        opened = npz.open_npz(path, shape, split, held_out, cache=cache, progress=progress)
+        opened = npz.open_npz(path, shape, split, val_split, cache=cache, progress=progress)
         return opened.replace(facts={**opened.facts, **_facts("an .npz file")})
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"{path} is one image, not a folder of images", "give the folder that holds it")
@@ -191,7 +191,7 @@ def _open_path(
     if not os.path.isfile(path) or not ("idx" in path.name or path.suffix in (".gz", "")):
         raise DataError(f"{path} is not a form of data that genzoo reads", f"expected {FORMS}")
     found = idx.open_file(path).replace(facts=_facts("an idx file"))
-    return conform(hold_out(found, None, split, held_out), shape, cache, progress)
+    return conform(hold_out(found, None, split, val_split), shape, cache, progress)
 
 
 def _check_form(path: Path) -> None:
@@ -206,7 +206,7 @@ def _check_form(path: Path) -> None:
         raise DataError(f"{path} is not a form of data that genzoo reads ({kind})", remedy(kind))
 
 
-def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra: Extra | None) -> Images:
+def _brought(name: str, shape: Shape | None, split: str, val_split: float, extra: Extra | None) -> Images:
     """Return a data set that a plugin (or `extra`) brought; what it does wrong is said with its name."""
     known = (
         {name: brought.value for name, brought in installed().datasets.items()} if extra is None else extra
@@ -227,9 +227,9 @@ def _brought(name: str, shape: Shape | None, split: str, held_out: float, extra:
             given = _apart(given, known[name], name, asked)
             if split == FIT and given.split == "train":
                 given = given.replace(split=FIT)  # a set that keeps its validation images apart
-            return conform(_part(given, split, held_out), shape)
+            return conform(_part(given, split, val_split), shape)
         if isinstance(given, str | os.PathLike) and os.path.exists(Path(given)):
-            return _open_path(Path(given), shape, split, held_out, True, None).replace(name=name)
+            return _open_path(Path(given), shape, split, val_split, True, None).replace(name=name)
     except GenzooError as error:
         raise type(error)(f"the data set {name!r}: {error.message}", error.hint) from error
     except Exception as error:  # somebody else's code

@@ -56,11 +56,11 @@ def held_out_mask(places: Array, share: float) -> Array:
     return mask
 
 
-def check_share(held_out: object) -> float:
-    """Return `held_out` as a float in [0, 0.9], or raise ArgumentError."""
-    if isinstance(held_out, bool) or not isinstance(held_out, int | float) or not 0 <= held_out <= 0.9:
-        raise ArgumentError(f"held_out must be a number between 0 and 0.9, not {held_out!r}")
-    return float(held_out)
+def check_share(val_split: object) -> float:
+    """Return `val_split` as a float in [0, 0.9], or raise ArgumentError."""
+    if isinstance(val_split, bool) or not isinstance(val_split, int | float) or not 0 <= val_split <= 0.9:
+        raise ArgumentError(f"val_split must be a number between 0 and 0.9, not {val_split!r}")
+    return float(val_split)
 
 
 def check_split(split: object, known: Sequence[str] = (*SPLITS, FIT), name: str = "") -> str:
@@ -143,8 +143,8 @@ def nothing_held_out(name: str, share: float, count: int, split: str = "test") -
         return DataError(f"{name} has no validation images: {count} cannot be divided", "give it more images")
     if share == 0:
         return DataError(
-            f"{name} has no test images: held_out is 0",
-            "set held_out=0.1 to keep a tenth of the images for tests",
+            f"{name} has no test images: val_split is 0",
+            "set val_split=0.1 to keep a tenth of the images for tests",
         )
     return DataError(
         f"{name} has no test images: {count} cannot be divided", "give it more images that differ"

@@ -103,7 +103,7 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
             f"{card.name!r} has no data of its own to be measured on", "name some: --data NAME or a folder"
         )
     return open_data(
-        source, image_shape=model.image_shape, split=split, held_out=recipe.val_split if recipe else 0.1
+        source, image_shape=model.image_shape, split=split, val_split=recipe.val_split if recipe else 0.1
     )
 
 

@@ -69,11 +69,11 @@ class Run:
         self.optimisers: dict[str, Optimizer] = {
             name: one for own in self.optimisers_of.values() for name, one in own.items()
         }
-        self.averages = EMA(self.players, self.recipe.ema)
+        self.ema = EMA(self.players, self.recipe.ema)
         needs = {need for player in self.players for need in player.needs}
         self.feed = Loader(self.data, self.recipe, self.world, self.settings, needs)
         self.checkpoint = self.folder / checkpoint.NAME
-        self.doctor = Doctor(self.players, self.averages, self.checkpoint, self.recipe.watch)
+        self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
         if self.settings.compile:
             for player in self.players:
@@ -84,7 +84,7 @@ class Run:
         """What a checkpoint keeps besides the optimisers: the model, the averages, and what players
         remember.
         """
-        averages = {f"average.{name}": average for name, average in self.averages.modules.items()}
+        averages = {f"average.{name}": average for name, average in self.ema.modules.items()}
         return {
             "model": self.model,
             **averages,
@@ -119,7 +119,7 @@ class Run:
                 losses[player.name] = self._turn(player, turn, batch)
         for player in self.players:
             self.world.average_buffers(player.module)
-        self.averages.update(self.players)  # after the buffers, which it follows too: equal on every rank
+        self.ema.update(self.players)  # after the buffers, which it follows too: equal on every rank
         self.step += 1
         return losses
 
@@ -236,25 +236,31 @@ def play(
             read = {name: float(loss) for name, loss in losses.items()}
             findings = run.doctor.look(run.step, read)
             on_round(read)
-            for finding in findings:
-                on_finding(finding)
+            list(map(on_finding, findings))
         now = time.monotonic()
         run.seconds = earlier + now - begun
         stopping, saving = run.world.agree(stop(), now - saved > pause)
         if stopping or saving or run.step == run.recipe.steps:
-            try:
-                run.save()
-                run.unsaved = False
-                on_checkpoint()
-            except StorageError as error:
-                if stopping or on_trouble is None:
-                    raise
-                run.unsaved = True
-                on_trouble(error)
+            _save(run, on_checkpoint, None if stopping else on_trouble)
             saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         if stopping:
             return run.step == run.recipe.steps
     return True
+
+
+def _save(
+    run: Run, on_checkpoint: Callable[[], None], on_trouble: Callable[[StorageError], None] | None
+) -> None:
+    """Write a checkpoint; a full disk is told to `on_trouble` where given, and is an error otherwise."""
+    try:
+        run.save()
+        run.unsaved = False
+        on_checkpoint()
+    except StorageError as error:
+        if on_trouble is None:
+            raise
+        run.unsaved = True
+        on_trouble(error)
 
 
 def _learning(player: Player) -> list[nn.Parameter]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from genzoo.errors import ArgumentError, safe_repr
+from genzoo.games import GameOptions
 from genzoo.recipe import Recipe
 from genzoo.schema import is_reference
 
@@ -43,12 +44,13 @@ def check_own(recipe: Recipe) -> None:
     Raises:
         ArgumentError: one cannot be imported.
     """
-    for holder in (recipe, recipe.game):
-        for field in () if holder is None else dataclasses.fields(holder):
-            if field.metadata.get("own"):
-                for name in _names(getattr(holder, field.name)):
-                    if is_reference(name):
-                        _imported(name, field.name)
+    holders: list[Recipe | GameOptions] = [recipe] if recipe.game is None else [recipe, recipe.game]
+    keys = [
+        (holder, f.name) for holder in holders for f in dataclasses.fields(holder) if f.metadata.get("own")
+    ]
+    for holder, key in keys:
+        for name in filter(is_reference, _names(getattr(holder, key))):
+            _imported(name, key)
 
 
 def _names(value: Any) -> list[str]:

@@ -105,7 +105,7 @@ def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Imag
     """
     settle_shape(source, config)
     return data.open_both(
-        source, image_shape=config["image_shape"], held_out=recipe.val_split, validation=recipe.validation
+        source, image_shape=config["image_shape"], val_split=recipe.val_split, validation=recipe.validation
     )
 
 

@@ -53,7 +53,7 @@ def finished_model(run: Run, storage: str) -> Model:
     """Return the model to be published: averaged weights where the recipe keeps them, rounded as they will be
     stored.
     """
-    model = run.averages.finished(run.model, run.players)
+    model = run.ema.finished(run.model, run.players)
     rounded(model, storage)
     return model
 

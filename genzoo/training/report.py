@@ -142,7 +142,7 @@ class Report:
                 self._events.add_scalar(f"loss/{name}", loss, self.run.step)
 
     def _draw(self) -> None:
-        finished = self.run.averages.finished(self.run.model, self.run.players)
+        finished = self.run.ema.finished(self.run.model, self.run.players)
         if isinstance(finished, GenerativeModel):
             save_grid(
                 finished.sample(64, seed=0), self.run.folder / "samples" / f"step-{self.run.step:07d}.png"

@@ -201,7 +201,7 @@ class TestJourney:
 
         (row,) = [row for row in json.loads(author.genzoo("list", "--json")) if row["name"] == "spirals"]
         assert (row["plugin"], row["family"], row["weights"]) == ("genzoo-spirals", "implicit", False)
-        author.genzoo("train", "spirals", "--steps", 3, "--set", "held_out=0", "--out", "run", "--quiet")
+        author.genzoo("train", "spirals", "--steps", 3, "--set", "val_split=0", "--out", "run", "--quiet")
         hub = author.folder / "hub"
         author.genzoo("push", "spirals", hub, "--run", "run")
 

@@ -142,7 +142,7 @@ def parts(spec, **options):
     found = []
     for split in ("train", "fit", "valid", "test"):
         try:
-            images = open_data(spec, split=split, held_out=0.3, **options)
+            images = open_data(spec, split=split, val_split=0.3, **options)
         except (ArgumentError, DataError) as error:
             assert split != "train", error
             found.append(set())
@@ -197,7 +197,7 @@ def test_no_image_of_a_named_set_is_on_both_sides(given, name, monkeypatch):
         alphabet=np.array(["a"] * 400),
         character=np.array(["b"] * 400),
     )
-    train, test = (open_data(name, split=split, held_out=0.3) for split in ("train", "test"))
+    train, test = (open_data(name, split=split, val_split=0.3) for split in ("train", "test"))
     source, drawn = {image.tobytes() for image in train.pixels}, {image.tobytes() for image in test.pixels}
     assert source and drawn and (not source & drawn or "binarized" in name)
 
@@ -211,7 +211,7 @@ def test_the_parts_do_not_depend_on_the_size_that_is_asked_for(given, kind):
     for shape in ((3, 16, 20), (1, 8, 10), (3, 2, 2)):
         sizes.append(
             [
-                len(open_data(spec, split=split, held_out=0.3, image_shape=shape))
+                len(open_data(spec, split=split, val_split=0.3, image_shape=shape))
                 for split in ("train", "test")
             ]
         )

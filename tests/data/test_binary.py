@@ -48,10 +48,10 @@ def test_binarized_digits_are_the_same_for_ever():
 
 
 def test_an_image_of_the_digits_does_not_depend_on_what_is_held_out():
-    whole, most = open_data("binarized-digits", held_out=0), open_data("binarized-digits", held_out=0.1)
+    whole, most = open_data("binarized-digits", val_split=0), open_data("binarized-digits", val_split=0.1)
     left = {image.tobytes() for image in most.pixels}
     assert left <= {image.tobytes() for image in whole.pixels}
-    assert np.array_equal(whole.labels, open_data("digits", held_out=0).labels)
+    assert np.array_equal(whole.labels, open_data("digits", val_split=0).labels)
     with pytest.raises(DataError, match="cannot be resized to 1x16x16 — use 'digits'"):
         open_data("binarized-digits", image_shape=(1, 16, 16))
 

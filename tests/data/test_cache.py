@@ -51,7 +51,7 @@ def kept(own_cache):
 
 def shown(folder, shape=SHAPE):
     """Return the images of a folder, without keeping an array of them alive."""
-    return {image.tobytes() for image in open_data(folder, image_shape=shape, held_out=0).pixels}
+    return {image.tobytes() for image in open_data(folder, image_shape=shape, val_split=0).pixels}
 
 
 def planar(make, *seeds):
@@ -117,7 +117,7 @@ def test_an_image_that_only_its_name_makes_one(tmp_path, make):
         path.write_bytes(make.encoded(photo, "TGA"))
         os.utime(path, ns=(10**18, 10**18))
         assert np.array_equal(
-            open_data(tmp_path / "tga", image_shape=(3, 40, 60), held_out=0).pixels[0],
+            open_data(tmp_path / "tga", image_shape=(3, 40, 60), val_split=0).pixels[0],
             photo.transpose(2, 0, 1),
         )
 
@@ -159,7 +159,7 @@ def test_an_npz_of_the_same_size_and_time(tmp_path, make):
         files = [make.encoded(make.photo(seed=seed + i), "BMP") for i in range(3)]
         np.savez(path, **make.end_to_end(files, "jpeg"))
         os.utime(path, ns=(10**18, 10**18))
-        found = {image.tobytes() for image in open_data(path, held_out=0).pixels}
+        found = {image.tobytes() for image in open_data(path, val_split=0).pixels}
         assert found == planar(make, seed, seed + 1, seed + 2)
 
 
@@ -344,7 +344,7 @@ def test_a_copy_that_is_cut_or_overwritten_harms_nobody_who_reads_it(bitmaps, ow
         import sys
         from pathlib import Path
         from genzoo.data import open_data
-        def look(): return open_data(sys.argv[1], image_shape=(3, 256, 256), held_out=0)
+        def look(): return open_data(sys.argv[1], image_shape=(3, 256, 256), val_split=0)
         first = look().pixels.sum()
         images = look()
         for path in Path(sys.argv[2]).rglob("*"):

@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 
 def values(folder, **options):
-    images = open_data(folder, image_shape=SHAPE, held_out=0, **options)
+    images = open_data(folder, image_shape=SHAPE, val_split=0, **options)
     return sorted(int(image.max()) for image in images.pixels)
 
 

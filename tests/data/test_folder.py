@@ -57,7 +57,7 @@ def test_a_second_look_decodes_nothing(photos, decoded):
     first = open_data(photos, image_shape=SHAPE)
     assert len(decoded) == 40
     second = open_data(photos, image_shape=SHAPE)
-    test = open_data(photos, image_shape=SHAPE, split="test", held_out=0.3)
+    test = open_data(photos, image_shape=SHAPE, split="test", val_split=0.3)
     assert len(decoded) == 40 and np.array_equal(first.pixels, second.pixels) and len(test) > 4
     # one array for all who look
     assert not second.pixels.flags.writeable and np.shares_memory(first.pixels, second.pixels)
@@ -153,9 +153,9 @@ def test_a_folder_without_images_says_so(tmp_path):
 
 
 def test_nothing_held_out(photos):
-    assert len(open_data(photos, image_shape=SHAPE, held_out=0)) == 40
-    with pytest.raises(DataError, match=r"photos has no test images: held_out is 0 — set held_out=0\.1"):
-        open_data(photos, image_shape=SHAPE, held_out=0, split="test")
+    assert len(open_data(photos, image_shape=SHAPE, val_split=0)) == 40
+    with pytest.raises(DataError, match=r"photos has no test images: val_split is 0 — set val_split=0\.1"):
+        open_data(photos, image_shape=SHAPE, val_split=0, split="test")
 
 
 def test_validation_images_are_none_of_the_test_images(photos):

@@ -82,12 +82,12 @@ def test_the_splits_of_the_set_are_used(hub, make):
 
 def test_one_split_is_divided(hub):
     parts = [
-        open_data("hf:me/photos:train:photo", split=split, image_shape=(1, 8, 8), held_out=0.3)
+        open_data("hf:me/photos:train:photo", split=split, image_shape=(1, 8, 8), val_split=0.3)
         for split in ("train", "test")
     ]
     assert sum(map(len, parts)) == 20 and all(map(len, parts)) and parts[0].shape == (1, 8, 8)
     del hub["test"]
-    assert len(open_data("hf:me/photos", split="test", held_out=0.3)) == len(parts[1])
+    assert len(open_data("hf:me/photos", split="test", val_split=0.3)) == len(parts[1])
 
 
 def test_broken_rows_are_left_out_with_their_labels(hub, capsys):
@@ -127,7 +127,7 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch):
 
 def test_a_training_split_alone_is_divided_for_both_sides(hub):
     del hub["test"]
-    train, test = (open_data("hf:me/photos", split=split, held_out=0.3) for split in ("train", "test"))
+    train, test = (open_data("hf:me/photos", split=split, val_split=0.3) for split in ("train", "test"))
     assert len(train) + len(test) == 20 and not set(train.labels) & set(test.labels) and 1 < len(test) < 12
 
 

@@ -83,5 +83,5 @@ def test_a_folder_that_was_moved_and_spelled_otherwise(tmp_path, monkeypatch):
 
 def test_arrays_and_tensors():
     array = np.random.default_rng(1).random((9, 4, 4)).astype(np.float32)
-    ways = (array, torch.from_numpy(array), open_data(array, split="train", held_out=0))
-    assert len({identity(open_data(way, held_out=0)) for way in ways}) == 1
+    ways = (array, torch.from_numpy(array), open_data(array, split="train", val_split=0))
+    assert len({identity(open_data(way, val_split=0)) for way in ways}) == 1

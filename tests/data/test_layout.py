@@ -51,7 +51,7 @@ def test_folders_of_splits_are_the_splits(tree, words, capsys):
     else:  # a share of the training images
         fit, valid = (numbers(open_data(root, image_shape=SHAPE, split=split)) for split in ("fit", "valid"))
         assert valid and fit and sorted([*fit, *valid]) == list(range(6))
-    assert numbers(open_data(root, image_shape=SHAPE, held_out=0, split="train")) == list(range(6))
+    assert numbers(open_data(root, image_shape=SHAPE, val_split=0, split="train")) == list(range(6))
 
 
 def test_where_only_validation_is_kept_apart_it_is_what_is_held_out(tree, capsys):
@@ -161,7 +161,7 @@ def test_classes_are_the_same_in_all_splits(tree):
 
 def test_numbered_folders_are_in_the_order_of_their_numbers(tree):
     root = tree(*spread(*map(str, range(12)), count=2))
-    images = open_data(root, image_shape=SHAPE, held_out=0)
+    images = open_data(root, image_shape=SHAPE, val_split=0)
     assert images.class_names == tuple(map(str, range(12)))
     assert all(
         label == (int(pixels[0, 0, 0]) - 1) // 2
@@ -183,7 +183,7 @@ def test_numbered_folders_are_in_the_order_of_their_numbers(tree):
     ],
 )
 def test_other_folders_are_no_classes_and_say_why_where_they_nearly_are(tree, paths, why, capsys):
-    images = open_data(tree(*paths), image_shape=SHAPE, held_out=0)
+    images = open_data(tree(*paths), image_shape=SHAPE, val_split=0)
     assert images.labels is None and images.class_names == ()
     assert (
         (why in images.facts["labels"] and why in capsys.readouterr().err)
@@ -215,7 +215,7 @@ def test_a_folder_is_decoded_once_for_both_parts(tree, monkeypatch):
     train, test = open_both(root, image_shape=SHAPE)
     assert len(seen) == 40 and len(train) + len(test) == 40
     assert not {image.tobytes() for image in train.pixels} & {image.tobytes() for image in test.pixels}
-    assert open_both(root, image_shape=SHAPE, held_out=0)[1] is None
+    assert open_both(root, image_shape=SHAPE, val_split=0)[1] is None
 
 
 def test_copies_across_the_folders_of_splits_are_told(tree, capsys):
@@ -248,7 +248,7 @@ def test_labels_follow_images_whose_place_their_content_gives(tree):
     def sides():
         found = {}
         for side, part in zip(
-            ("train", "test"), open_both(root, image_shape=SHAPE, held_out=0.3), strict=True
+            ("train", "test"), open_both(root, image_shape=SHAPE, val_split=0.3), strict=True
         ):
             for pixels, label in zip(part.pixels, part.labels, strict=True):
                 found.setdefault(int(pixels[0, 0, 0]) - 1, set()).add((side, part.class_names[label]))

@@ -54,7 +54,7 @@ def test_the_names_that_no_plugin_may_claim_are_those_that_open():
 
 
 def test_digits_are_those_of_scikit_learn():
-    whole = open_data("digits", held_out=0)
+    whole = open_data("digits", val_split=0)
     theirs = load_digits()
     assert np.array_equal(whole.pixels[:, 0], np.rint(theirs.images * 255 / 16)) and np.array_equal(
         whole.labels, theirs.target
@@ -65,7 +65,7 @@ def test_digits_are_those_of_scikit_learn():
 @pytest.mark.parametrize("compress", [True, False])
 def test_mnist_has_its_official_split(home, make, name, compress):
     written = make.mnist(home, name, compress=compress)
-    for part, images in zip(("train", "t10k"), both(name, held_out=0.5), strict=True):
+    for part, images in zip(("train", "t10k"), both(name, val_split=0.5), strict=True):
         assert np.array_equal(images.pixels[:, 0], written[f"{part}-images-idx3"])
         assert np.array_equal(images.labels, written[f"{part}-labels-idx1"]) and images.facts["source"].split(
             "-"
@@ -175,7 +175,7 @@ def test_faces_are_divided_by_person(home, make):
         attr_names=np.array(["Smiling"]),
         path=path,
     )
-    train, test = both("faces", held_out=0.3)
+    train, test = both("faces", val_split=0.3)
     inside, outside = (
         {people[round(float(v) * 100)] for v in part.attributes["Smiling"]} for part in (train, test)
     )
@@ -188,7 +188,7 @@ def test_faces_are_divided_by_person(home, make):
 def test_frey_is_divided_in_blocks_of_time(home):
     frames = (np.arange(500)[:, None, None] % 250 + np.zeros((1, 28, 20))).astype(np.uint8)
     np.savez(home / "frey_faces.npz", images=frames)
-    train, test = both("frey", held_out=0.3)
+    train, test = both("frey", val_split=0.3)
     assert train.shape == (1, 28, 20) and len(train) + len(test) == 500 and len(test) % FRAMES == 0
     steps = np.diff(test.pixels[:, 0, 0, 0].astype(int))
     assert (steps == 1).mean() > 0.9  # neighbours stay together

@@ -13,7 +13,7 @@ COLOUR = np.repeat(PIXELS[..., None], 3, -1)
 
 
 def read(array):
-    return open_data(array, held_out=0).pixels[:, 0]
+    return open_data(array, val_split=0).pixels[:, 0]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_what_cannot_be_meant_is_refused_in_one_line(array, words):
 def test_what_is_nearly_black_or_has_two_readings_is_told(capsys):
     assert read(PIXELS // 16).max() == 15
     assert "the largest number of data is 15 of 255: they are nearly black" in capsys.readouterr().err
-    assert open_data(np.full((9, 3, 8, 3), 200, np.uint8), held_out=0).shape == (3, 8, 3)
+    assert open_data(np.full((9, 3, 8, 3), 200, np.uint8), val_split=0).shape == (3, 8, 3)
     assert "can be read in two ways: taken as (N, C, H, W)" in capsys.readouterr().err
 
 
@@ -115,12 +115,12 @@ LABELS = np.arange(30) % 3
     ],
 )
 def test_arrays_have_many_names(saved, images, labels):
-    found = open_data(saved(**{images: PIXELS, labels: LABELS}), held_out=0)
+    found = open_data(saved(**{images: PIXELS, labels: LABELS}), val_split=0)
     assert np.array_equal(found.pixels[:, 0], PIXELS) and np.array_equal(found.labels, LABELS)
 
 
 def test_an_array_alone_needs_no_name(saved):
-    assert np.array_equal(open_data(saved(whatever=PIXELS), held_out=0).pixels[:, 0], PIXELS)
+    assert np.array_equal(open_data(saved(whatever=PIXELS), val_split=0).pixels[:, 0], PIXELS)
     with pytest.raises(
         DataError, match=r"has no array named 'images', but first \(30, 6, 5\), second \(30,\)"
     ):
@@ -173,7 +173,7 @@ def test_what_is_not_read_makes_no_array_alone(saved):
 
 
 def test_images_is_the_name_that_decides(saved):
-    assert len(open_data(saved(images=PIXELS, x_train=PIXELS[:3], x_test=PIXELS[:3]), held_out=0)) == 30
+    assert len(open_data(saved(images=PIXELS, x_train=PIXELS[:3], x_test=PIXELS[:3]), val_split=0)) == 30
 
 
 def test_names_of_classes_in_an_npz(saved):

@@ -50,17 +50,17 @@ def test_however_small_both_parts_have_something(count):
 
 def test_nothing_held_out_says_how_to_get_a_test_split():
     assert len(hold_out(some(20), None, "train", 0)) == 20
-    with pytest.raises(DataError, match=r"held_out is 0 — set held_out=0\.1"):
+    with pytest.raises(DataError, match=r"val_split is 0 — set val_split=0\.1"):
         hold_out(some(20), None, "test", 0)
     with pytest.raises(DataError, match="cannot be divided"):
         hold_out(some(1), None, "test", 0.5)
     assert len(hold_out(some(1), None, "train", 0.5)) == 1
 
 
-@pytest.mark.parametrize("held_out", [-0.1, 0.95, True, "0.1", float("nan"), None])
-def test_a_wrong_share_is_named(held_out):
-    with pytest.raises(ArgumentError, match=r"held_out must be a number between 0 and 0.9"):
-        open_data("digits", held_out=held_out)
+@pytest.mark.parametrize("val_split", [-0.1, 0.95, True, "0.1", float("nan"), None])
+def test_a_wrong_share_is_named(val_split):
+    with pytest.raises(ArgumentError, match=r"val_split must be a number between 0 and 0.9"):
+        open_data("digits", val_split=val_split)
 
 
 def test_a_wrong_split_names_those_that_there_are():
@@ -107,7 +107,7 @@ def test_images_know_what_belongs_together():
 def test_an_array_file_may_say_what_belongs_together(tmp_path):
     frames = np.arange(60, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
     np.savez(tmp_path / "film.npz", images=frames, blocks=np.arange(60) // 6)
-    sides = [open_data(tmp_path / "film.npz", split=split, held_out=0.3) for split in ("train", "test")]
+    sides = [open_data(tmp_path / "film.npz", split=split, val_split=0.3) for split in ("train", "test")]
     shots = [set((images.pixels[:, 0, 0, 0] // 6).tolist()) for images in sides]
     assert not shots[0] & shots[1] and all(
         len(np.unique(images.blocks)) == len(shot) for images, shot in zip(sides, shots, strict=True)

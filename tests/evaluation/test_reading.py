@@ -55,7 +55,7 @@ def test_they_are_samples_of_the_seed(gan):
 
 
 def test_labels_are_words_too(gan):
-    digits = open_data("digits", held_out=0).subset(np.arange(300))
+    digits = open_data("digits", val_split=0).subset(np.arange(300))
     (ones,) = samples_showing(gan, digits, ["1"], among=50)
     assert len(ones) == 3
 

@@ -14,7 +14,7 @@ from genzoo.training.parallel import World
 @pytest.fixture(scope="session")
 def digits():
     """Give the embedded digits: 1,797 of 1×8×8."""
-    return open_data("digits", held_out=0)
+    return open_data("digits", val_split=0)
 
 
 @pytest.fixture

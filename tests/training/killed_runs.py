@@ -113,7 +113,7 @@ def digest(folder: Path) -> tuple[str, int]:
 
 def main(root: Path) -> None:
     loop.CHECKPOINT_SECONDS = -1.0  # after every round
-    data = open_data("digits", held_out=0)
+    data = open_data("digits", val_split=0)
     told = {}
     for precision in ("fp32", "bf16"):
         whole, killed = root / f"{precision}-whole", root / f"{precision}-killed"

@@ -41,7 +41,7 @@ HARD = {
 def everything(run):
     """Return all that a run will go on from."""
     state = {f"model.{key}": value for key, value in run.model.state_dict().items()}
-    for name, average in run.averages.modules.items():
+    for name, average in run.ema.modules.items():
         state |= {f"average.{name}.{key}": value for key, value in average.state_dict().items()}
     for name, optimiser in run.optimisers.items():
         state |= {
@@ -138,7 +138,7 @@ class TestResumed:
         while often.step < 6:
             often.play_round()
             often.save()
-            often.averages.finished(often.model, often.players).sample(2, seed=0)
+            often.ema.finished(often.model, often.players).sample(2, seed=0)
         (often.folder / "other").mkdir()
         assert differ(often, finish(start(folder=often.folder / "other", **HARD))) == []
 

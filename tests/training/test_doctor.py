@@ -214,10 +214,10 @@ class TestSick:
     def test_dead_averages(self, start, monkeypatch, fault):
         run = start(steps=8, ema=0.9)
         if fault == "not followed":
-            monkeypatch.setattr(run.averages, "update", lambda players: None)
+            monkeypatch.setattr(run.ema, "update", lambda players: None)
         else:
             run.play_round()
-            next(run.averages.modules["generator"].module.parameters()).data.fill_(float("nan"))
+            next(run.ema.modules["generator"].module.parameters()).data.fill_(float("nan"))
         assert "the averaged weights of the generator do not follow" in self.only(run, "dead averages").words
 
     def test_a_critics_curve_that_does_not_fall(self, start, monkeypatch):
@@ -287,7 +287,7 @@ class TestHealthy:
         run = start(model=Stranger(ToyConfig()), steps=12, ema=0.5)
         assert findings(run) == []
         run = start(model=Stranger(ToyConfig()), folder=run.folder / "b", steps=12, ema=0.5)
-        run.averages.update = lambda players: None
+        run.ema.update = lambda players: None
         assert [found.kind for found in findings(run)] == ["dead averages"]
 
     def test_it_touches_nothing(self, start):

@@ -17,7 +17,7 @@ from shell import TOYS, Site, lay, one_line
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and streams of POSIX")
 
-SMALL = ("--set", "width=2", "--set", "held_out=0.0", "--device", "cpu")
+SMALL = ("--set", "width=2", "--set", "val_split=0.0", "--device", "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -303,7 +303,7 @@ class TestTwoProcesses:
             "ema=0.9",
             "flip=true",
             "augment=color,translation,cutout",
-            "held_out=0.0",
+            "val_split=0.0",
         )
         settings = [word for key in keys for word in ("--set", key)]
         run = (

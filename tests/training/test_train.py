@@ -106,7 +106,7 @@ class TestOutcome:
 
     def test_averaged_weights_are_published_as_half_precision_keeps_them(self, finished):
         _, model, run = finished
-        average = run.averages.modules["generator"].module
+        average = run.ema.modules["generator"].module
         assert torch.equal(model.generator[0].weight, average[0].weight.half().float())
         assert not torch.equal(model.generator[0].weight, run.model.generator[0].weight.half().float())
 

@@ -42,7 +42,7 @@ def listen(event: str, arguments: tuple[object, ...]) -> None:
 def digest(run: loop.Run) -> str:
     """Return a digest of the weights, the statistics, the averages and the optimisers of this rank."""
     summary = hashlib.sha256()
-    parts = [run.model.state_dict(), *(a.state_dict() for a in run.averages.modules.values())]
+    parts = [run.model.state_dict(), *(a.state_dict() for a in run.ema.modules.values())]
     parts += [slots for o in run.optimisers.values() for _, slots in sorted(o.state_dict()["state"].items())]
     for part in parts:
         for key in sorted(part):

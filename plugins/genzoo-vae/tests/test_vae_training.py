@@ -87,7 +87,7 @@ class TestObjective:
         torch.testing.assert_close(tiny(beta=4.0).log_prob(x), tiny().log_prob(x))
 
     def test_records_tell_bounds_densities_and_beta(self, tiny):
-        images = open_data("digits", held_out=0)
+        images = open_data("digits", val_split=0)
         plain, density, weighed = (
             likelihood(tiny((1, 8, 8), **config), images, 20)[0]
             for config in (

@@ -58,7 +58,7 @@ def start(tmp_path):
         game = replace(base.game, **{"augment": (), **own})
         chosen = base.replace(data="digits", batch_size=8, precision="fp32", game=game, **recipe)
         return Run(
-            tiny(name).train(), chosen, open_data("digits", held_out=0), choose(chosen, "cpu"), tmp_path
+            tiny(name).train(), chosen, open_data("digits", val_split=0), choose(chosen, "cpu"), tmp_path
         )
 
     return start
