@@ -22,10 +22,28 @@ def words_of(error: BaseException) -> tuple[str, int]:
         return str(error), 1
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "genzoo"
+        if isinstance(error, click.NoSuchOption) and (key := _setting(error)):
+            return (
+                f"no option {error.option_name}: settings are given with --set {key}=… — see: {where} --help",
+                2,
+            )
         return f"{error.format_message().rstrip('.')} — see: {where} --help", 2
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     return _foreign(error), 1
+
+
+def _setting(error: click.NoSuchOption) -> str:
+    """Return the key of a recipe that was typed as an option of a command that takes --set; "" where none was."""
+    if error.ctx is None or not any("--set" in option.opts for option in error.ctx.command.params):
+        return ""
+    from genzoo.games import Adversarial
+    from genzoo.recipe import Recipe, keys_of
+    from genzoo.synonyms import meant
+
+    keys = set(keys_of(Recipe(), Adversarial()))
+    typed = error.option_name.lstrip("-").replace("-", "_")
+    return typed if typed in keys else meant(typed, keys | {f"{table}.PLAYER" for table in ("lr", "turns")})
 
 
 def _foreign(error: BaseException) -> str:

@@ -258,6 +258,33 @@ class TestTrain:
         assert one_line(done.stderr, "toy-gan has no setting 'batch_siz'; did you mean 'batch_size'?")
         assert list((tmp_path / "here").iterdir()) == []
 
+    @pytest.mark.parametrize(
+        ("typed", "key"),
+        [
+            ("--lr", "lr"),
+            ("--batch-size", "batch_size"),
+            ("--learning_rate", "lr"),
+            ("--n-critic", "turns.discriminator"),
+            ("--gp-weight", "gp_weight"),
+        ],
+    )
+    def test_a_setting_that_is_typed_as_an_option(self, run, typed, key):
+        done = run("train", "toy-gan", typed, "3")
+        assert done.exit_code == 2
+        assert one_line(done.stderr, f"no option {typed}: settings are given with --set {key}=…")
+
+    def test_other_options_are_merely_unknown(self, run):
+        assert one_line(run("train", "toy-gan", "--lamp", "3").stderr, "No such option '--lamp'")
+        assert one_line(run("sample", "toy-gan", "--lr", "3").stderr, "No such option '--lr'")
+
+    @pytest.mark.parametrize(
+        ("typed", "key"),
+        [("n_critic=5", "turns.discriminator"), ("learning_rate=1", "lr"), ("batch=2", "batch_size")],
+    )
+    def test_a_key_of_another_library_is_answered_with_ours(self, run, typed, key):
+        done = run("train", "toy-gan", "--set", typed)
+        assert one_line(done.stderr, f"did you mean {key!r}?")
+
     def test_settings_are_read_as_values(self):
         given = read_settings(
             None, None, ("a=1", "b=1e-4", "c=true", "d=64x40", "e=x=y", " f = [1, 2] ", "g=")
