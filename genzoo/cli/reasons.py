@@ -34,7 +34,7 @@ def words_of(error: BaseException) -> tuple[str, int]:
 
 
 def _setting(error: click.NoSuchOption) -> str:
-    """Return the key of a recipe that was typed as an option of a command that takes --set; "" where none was."""
+    """Return the recipe key that was typed as an option of a command with --set, or an empty string."""
     if error.ctx is None or not any("--set" in option.opts for option in error.ctx.command.params):
         return ""
     from genzoo.games import Adversarial
