@@ -135,8 +135,10 @@ class Bar:
             if not notebook:
                 options |= {"dynamic_ncols": True, "file": unfiltered(sys.stderr)}
             with contextlib.suppress(Exception):  # whatever is wrong with a bar, the work goes on
-                if notebook:
-                    from tqdm.auto import tqdm  # loads asyncio, which a terminal does not need
+                if notebook:  # tqdm.auto loads asyncio, which a terminal does not need
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("ignore")  # without ipywidgets it says so, and writes text
+                        from tqdm.auto import tqdm
                 else:
                     from tqdm import tqdm
                 self._bar = tqdm(total=total, initial=initial, **options)

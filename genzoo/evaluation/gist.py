@@ -5,16 +5,15 @@ What is computed, for every image (C, H, W), exactly:
 
 1. The image in 0..255 is reflected at its borders by 16 pixels (fewer where a side is shorter than 17).
 2. Prefilter, as in the authors' code: v = log(1 + image); from each channel its low-pass exp(-ln 2 (f/f_c)^2)
-is taken away,
-   f_c = 4 cycles per shorter side; the rest is divided by 0.2 + the local standard deviation, the root of the
-   same low-pass of the squared channel mean. So shadows, exposure and haze weigh little, and edges weigh the
-   same in dark and light corners.
+   is taken away, f_c = 4 cycles per shorter side; the rest is divided by 0.2 + the local standard deviation,
+   the root of the same low-pass of the squared channel mean. So shadows, exposure and haze weigh little, and
+   edges weigh the same in dark and light corners.
 3. Each channel is filtered in the Fourier domain by 4 scales x 8 orientations of the authors' Gabor
-functions,
-   exp(-3.5 (f / f_s - 1)^2 - 2 pi (16 8^2 / 32^2) angle^2) with f_s = 0.3 / 1.85^s cycles per pixel.
+   functions, exp(-3.5 (f / f_s - 1)^2 - 2 pi (16 8^2 / 32^2) angle^2) with f_s = 0.3 / 1.85^s cycles per
+   pixel.
 4. The magnitude of each response, borders cut off, is averaged over a 4x4 grid: 512 numbers per channel.
 5. The mean of each channel in [0, 1] over the same grid follows: 16 numbers per channel, since step 2 forgets
-colour.
+   colour.
 
 Differences from the authors' code: channels are kept apart instead of being averaged to grey, images keep
 their own size instead of being scaled to 256 pixels, and the colour part is ours. All of it is computed in

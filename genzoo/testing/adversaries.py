@@ -61,7 +61,7 @@ def _check_clipped(player: Player, bound: float) -> None:
     if player.after_turn is not None:
         player.after_turn()
     largest = max(float(parameter.detach().abs().max()) for parameter in player.module.parameters())
-    law = f"after a turn every weight of the discriminator is within ±clip, ±{bound:g}"
+    law = f"after a turn every weight of the discriminator is within ±weight_clip, ±{bound:g}"
     hold(
         largest <= bound * (1 + 1e-6), law, f"one of {largest:.3g}", f"after_turn of the player {player.name}"
     )

@@ -51,8 +51,8 @@ def test_places_are_evenly_taken():
 
 @pytest.mark.parametrize(
     "change",
-    [{"n": 0}, {"batch_size": 0}, {"number": -1}, {"seed": -1}, {"seed": 1.5}, {"n": True}, {"seed": 2**64}],
+    [{"n": 0}, {"batch": 0}, {"number": -1}, {"seed": -1}, {"seed": 1.5}, {"n": True}, {"seed": 2**64}],
 )
 def test_wrong_numbers_are_named(change):
     with pytest.raises(ArgumentError, match=f"{next(iter(change))} must be a whole number"):
-        batch_indices(**{"n": 10, "batch_size": 2, "number": 0, "seed": 0, **change})
+        batch_indices(**{"n": 10, "batch": 2, "number": 0, "seed": 0, **change})

@@ -54,7 +54,7 @@ class TestProtocol:
         )
 
     @pytest.mark.parametrize(
-        "wrong", [{"steps": 0}, {"batch_size": 0}, {"steps": 1.5}, {"lr": 0}, {"lr": float("nan")}]
+        "wrong", [{"steps": 0}, {"batch": 0}, {"steps": 1.5}, {"rate": 0}, {"rate": float("nan")}]
     )
     def test_wrong_numbers(self, wrong):
         with pytest.raises(ArgumentError, match=next(iter(wrong))):

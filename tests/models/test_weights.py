@@ -194,10 +194,10 @@ FAULTS = {
     "config range": (lambda: forged(config={"width": 10**12}), "width must lie between"),
     "config list": (lambda: forged(config=[1]), "its header has no config"),
     "no config": (
-        lambda: forged(facts={"format": 1, "save_dtype": "float32", "golden": {}}),
+        lambda: forged(facts={"format": 1, "storage": "float32", "golden": {}}),
         "its header has no config",
     ),
-    "save_dtype": (lambda: forged(storage="int4"), "its header has no storage"),
+    "storage": (lambda: forged(storage="int4"), "its header has no storage"),
     "storage list": (lambda: forged(storage=[]), "its header has no storage"),
     "golden text": (lambda: forged(golden="x"), "its header has no golden"),
     "future": (lambda: forged(format=2), "has the format 2, this genzoo reads 1"),
@@ -250,7 +250,7 @@ def _overlapping():
 
 def _strange():
     """Return a file that safetensors accepts and torch has no type for: KeyError, as it happens."""
-    about = json.dumps({"format": 1, "config": {}, "save_dtype": "float32", "golden": {}})
+    about = json.dumps({"format": 1, "config": {}, "storage": "float32", "golden": {}})
     return (
         _header(
             json.dumps(

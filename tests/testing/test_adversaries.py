@@ -86,7 +86,7 @@ def test_weights_that_are_not_clipped_are_seen(planted):
     def play(model, recipe):
         return adversaries(model, honest(model, recipe).discriminator_loss)
 
-    planted("within ±clip, ±0.01", play, clip=0.01, **CALM)
+    planted("within ±weight_clip, ±0.01", play, weight_clip=0.01, **CALM)
 
 
 def test_a_bias_that_is_forgotten_in_clipping_is_seen(planted):
@@ -98,7 +98,7 @@ def test_a_bias_that_is_forgotten_in_clipping_is_seen(planted):
 
         return adversaries(model, AdversarialGame(model, recipe).discriminator_loss, after_turn=clip)
 
-    planted("within ±clip", play, clip=0.01, **CALM)
+    planted("within ±weight_clip", play, weight_clip=0.01, **CALM)
 
 
 def test_a_critic_that_compares_images_is_seen(kinds, made):

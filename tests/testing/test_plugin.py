@@ -22,7 +22,8 @@ def brought(monkeypatch):
     def bring(**hooks):
         answers = {"cards": [], **hooks}
         plugin = types.SimpleNamespace(
-            **{f"genzoo_{k}": hookimpl(lambda v=v: v, specname=f"genzoo_{k}") for k, v in answers.items()}
+            genzoo_api=2,
+            **{f"genzoo_{k}": hookimpl(lambda v=v: v, specname=f"genzoo_{k}") for k, v in answers.items()},
         )
         about = types.SimpleNamespace(name="genzoo-made", version="1.0")
         entry = types.SimpleNamespace(

@@ -77,7 +77,7 @@ class TestRecipe:
             (
                 {"lr": {"all": 1e-3}},
                 {"lr": {"all": 1e-3, "generator": 2e-3}},
-                "rate was {'discriminator': 0.001, 'generator': 0.001}",
+                "lr was {'discriminator': 0.001, 'generator': 0.001}",
             ),
             ({"precision": "fp32"}, {"precision": "bf16"}, "precision was fp32, is bf16"),
             ({"channels_last": "on"}, {"channels_last": "off"}, "channels_last was on, is off"),
