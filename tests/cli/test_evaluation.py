@@ -30,6 +30,8 @@ COUNTER = """
 import genzoo
 from genzoo import Card, Family
 
+genzoo_api = 2
+
 @genzoo.hookimpl
 def genzoo_cards():
     recipe = genzoo.Recipe(data="digits")

@@ -430,7 +430,7 @@ class TestFeatures:
         sides = [open_data("digits", split=split) for split in ("train", "test")]
         assert {key: str(array.dtype) for key, array in arrays.items()} == {
             "features": "float32",
-            "val_split": "bool",
+            "held_out": "bool",
             "labels": "int64",
         }
         for held_out, side in enumerate(sides):

@@ -29,7 +29,7 @@ def test_orders_differ_by_seed_and_by_epoch_and_cannot_be_spoilt():
 
 
 @settings(deadline=None)  # machines are busy
-@given(n=st.integers(1, 40), batch_size=st.integers(1, 90), seed=st.integers(0, 5))
+@given(n=st.integers(1, 40), batch=st.integers(1, 90), seed=st.integers(0, 5))
 def test_the_stream_of_batches_is_the_epochs_one_after_another(n, batch, seed):
     stream = np.concatenate([batch_indices(n, batch, number, seed) for number in range(6)])
     epochs = -(-len(stream) // n)
