@@ -28,8 +28,10 @@ def read(text: str) -> dict[str, Any] | None:
     tables: dict[str, Any] = {}
     place: dict[str, Any] | None = None  # where keys go: a row, or one of its scores
     end, whole = 0, text if text.endswith("\n") else text + "\n"
-    for part in _PART.finditer(whole):
-        if part.start() != end:
+    while end < len(whole):
+        # Anchored: a search would try every character of a long line that has another form.
+        part = _PART.match(whole, end)
+        if part is None:
             return None
         end = part.end()
         pairs, scored, row, listed, items = part.groups()
@@ -39,7 +41,7 @@ def read(text: str) -> dict[str, Any] | None:
                 return None
         elif (pairs or listed) and not _fill(place, pairs, listed, items):
             return None
-    return tables if end == len(whole) else None
+    return tables
 
 
 def _fill(place: dict[str, Any] | None, pairs: str | None, listed: str | None, items: str) -> bool:

@@ -1,5 +1,7 @@
 """The fast reader of the form that genzoo writes: it says what TOML says, or nothing."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,3 +107,11 @@ def test_types_are_those_of_toml():
 def test_the_limit_of_tables_holds_in_this_form_too():
     with pytest.raises(ValueError, match="more than 5,000 tables"):
         load("\n".join(f"[t{i}]" for i in range(5_002)))
+
+
+@pytest.mark.parametrize("piece", ["y", "a.", '"', "[", "a = 1 ", "#", " ", 'a = "\\', "[[a.scores]]"])
+def test_a_long_line_of_another_form_costs_one_pass(piece):
+    """A search for the next part, tried from every character, took a hundred seconds of 200,000."""
+    begun = time.process_time()
+    assert canonical.read(f"x = {piece * 200_000}") is None
+    assert time.process_time() - begun < 1
