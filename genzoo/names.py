@@ -74,3 +74,14 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 CORE_COMMANDS = (*COMMANDS, "help", "version")  # the last two are options, and must mean nothing else
 CORE_DATASETS = (*NAMES, "hf")  # hf: opens the sets of Hugging Face
+
+# What completion keeps -> its share of the height and of the width, from and to.
+KEEPS: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = MappingProxyType(
+    {
+        "top": ((0.0, 0.5), (0.0, 1.0)),
+        "bottom": ((0.5, 1.0), (0.0, 1.0)),
+        "left": ((0.0, 1.0), (0.0, 0.5)),
+        "right": ((0.0, 1.0), (0.5, 1.0)),
+    }
+)
+FEWEST = 3  # images of a concept: the mean of fewer is dominated by single images

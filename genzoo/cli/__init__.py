@@ -23,7 +23,7 @@ def main() -> NoReturn:
     """Run `genzoo` with the arguments of the process and end the process with its exit code."""
     # Importing torch makes a million objects and no garbage; collecting on the way takes a third of the time
     # to the first image. Commands that go on for long switch it on again when they have loaded what they
-    # need: `options.settled`.
+    # need: `options.collect_garbage`.
     gc.disable()
     try:
         _open_closed_streams()

@@ -21,12 +21,12 @@ from genzoo.cli.options import (
 )
 from genzoo.cli.output import Progress, note
 from genzoo.errors import safe_text
+from genzoo.names import FEWEST
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 100  # images whose codes make a concept, unasked
-FEWEST = 3  # images of a concept, the FEWEST of genzoo.explore.concepts, which would bring torch
 _SEED = re.compile(r"(\d{1,19})(?::(\d{1,9}))?", re.ASCII)
 _OF_SEEDS = (
     "hand-picked images: SEED, or SEED:NUMBER for one image of `genzoo sample --seed SEED`, counted from 0"

@@ -23,20 +23,20 @@ from genzoo.cli.options import (
 from genzoo.cli.output import Progress, note, say_json, say_table
 from genzoo.cli.pictures import check_animation, check_file, check_grid, check_in_order
 from genzoo.errors import ArgumentError, safe_text
+from genzoo.names import KEEPS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from genzoo.explore.completion import Completions
 
-KEEPS = ("top", "bottom", "left", "right")
 _READABLE = click.Path(exists=True, dir_okay=False)
 
 
 @command("complete")
 @name_argument
 @data_option
-@click.option("--keep", type=click.Choice(KEEPS), help="Half of the image to keep. Default: top.")
+@click.option("--keep", type=click.Choice(tuple(KEEPS)), help="Half of the image to keep. Default: top.")
 @click.option(
     "--mask",
     type=_READABLE,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from genzoo.cli.options import command, device_option, find, name_argument, settled
+from genzoo.cli.options import collect_garbage, command, device_option, find, name_argument
 from genzoo.cli.output import Progress, note
 from genzoo.cli.pictures import check_file, check_in_order, free_file
 from genzoo.errors import safe_text
@@ -54,7 +54,7 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
     from genzoo.explore.context import context, count, picture, place
     from genzoo.images import save_grid
 
-    settled()
+    collect_garbage()
     seen = context(model, pixel)
     at = place(pixel, *model.image_shape[1:])
     save_grid(

@@ -11,7 +11,15 @@ import click
 from click.shell_completion import CompletionItem
 
 from genzoo import metrics
-from genzoo.cli.options import LARGEST_SEED, command, complete_name, data_option, find, json_option, settled
+from genzoo.cli.options import (
+    LARGEST_SEED,
+    collect_garbage,
+    command,
+    complete_name,
+    data_option,
+    find,
+    json_option,
+)
 from genzoo.cli.output import Progress, note, say, say_facts, say_json
 from genzoo.errors import GenzooError, safe_text
 from genzoo.record import Record, standings
@@ -121,7 +129,7 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     for entry in entries:
         zoo.row(entry)  # before torch is loaded
     check_metrics(asked["metrics"] or ())
-    settled()
+    collect_garbage()
     request = Request(**asked)
     every: list[Record] = []
     failed = False

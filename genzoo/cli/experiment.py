@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from genzoo.cli.options import command, data_option, device_option, find, json_option, settled
+from genzoo.cli.options import collect_garbage, command, data_option, device_option, find, json_option
 from genzoo.cli.output import note, say, say_json
 from genzoo.cli.training import read_settings
 from genzoo.errors import safe_text
@@ -75,7 +75,7 @@ def experiment_command(
 
     if experiment.figure == "saturation":
         check_plots()
-    settled()
+    collect_garbage()
     tell = None if quiet else lambda words: note(safe_text(words))
     results, written = [], []
     for results in play_all(experiment, cards, folder, device, tell):

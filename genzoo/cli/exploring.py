@@ -14,7 +14,7 @@ import click
 
 from genzoo.card import Card
 from genzoo.catalogue import Entry
-from genzoo.cli.options import FRESH_SEEDS, F, settled
+from genzoo.cli.options import FRESH_SEEDS, F, collect_garbage
 from genzoo.cli.output import Progress
 from genzoo.cli.pictures import check_file, free_file
 
@@ -46,7 +46,7 @@ def loaded(entry: Entry, device: str | None) -> Any:
 
     with Progress(entry.card.name) as progress:
         model = zoo.load(entry, device=device, progress=progress)
-    settled()
+    collect_garbage()
     return model
 
 

@@ -14,12 +14,12 @@ from genzoo.card import Card
 from genzoo.catalogue import Entry as Known
 from genzoo.cli.options import (
     catalogue,
+    collect_garbage,
     command,
     complete_name,
     data_option,
     device_option,
     json_option,
-    settled,
 )
 from genzoo.cli.output import Progress, note, say, say_json, say_table
 from genzoo.cli.pictures import check_file, free_file
@@ -104,7 +104,7 @@ def few_labels_command(
     from genzoo.evaluation.classifier import Protocol
     from genzoo.evaluation.few_labels import curves, few_labels
 
-    settled()
+    collect_garbage()
     with Progress("few labels", "steps") as progress:
         found = few_labels(entries, counts, seeds, n, Protocol(steps=steps), progress)
     where = f"{found.n:,} test images of {found.test[0]}"

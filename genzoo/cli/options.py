@@ -185,7 +185,7 @@ def find(name: str) -> Entry:
     return catalogue().find(name)
 
 
-def settled() -> None:
+def collect_garbage() -> None:
     """Switch the garbage collector on again, sparing what has been loaded so far; see `genzoo.cli.main`."""
     gc.freeze()
     gc.enable()

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genzoo.card import Card
-from genzoo.cli.options import FRESH_SEEDS, command, device_option, find, name_argument, seed_option, settled
+from genzoo.cli.options import (
+    FRESH_SEEDS,
+    collect_garbage,
+    command,
+    device_option,
+    find,
+    name_argument,
+    seed_option,
+)
 from genzoo.cli.output import Progress, note
 from genzoo.cli.pictures import (
     check_animation,
@@ -73,7 +81,7 @@ def sample_command(
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     with Progress(card.name) as progress:
         model = zoo.load(entry, device=device, progress=progress)
-    settled()
+    collect_garbage()
     with Progress(card.name, _unit(model)) as progress:
         batches: Iterable[Tensor] = _batches(model, n, start, progress)
         if film is not None:

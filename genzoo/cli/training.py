@@ -14,13 +14,13 @@ from genzoo.card import Card
 from genzoo.cli.info import recipe_keys, setting_words
 from genzoo.cli.options import (
     Command,
+    collect_garbage,
     command,
     data_option,
     device_option,
     find,
     json_option,
     name_argument,
-    settled,
 )
 from genzoo.cli.output import fact_lines, note, say, say_json
 from genzoo.errors import Interrupted, TrainingError, safe_text
@@ -132,7 +132,7 @@ def train_command(
     from genzoo.training.plan import plan
     from genzoo.training.signals import ignore_repetitions
 
-    settled()
+    collect_garbage()
     talks = place().writes  # of the processes that torchrun starts, one
     settings |= {} if licence is None else {"licence": licence}
     # a wrong key or value is told before a page of recipe, not after it

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -22,17 +21,9 @@ from genzoo.explore.drawing import FRAMES, HIDDEN, unveiled
 from genzoo.images import Pixels, as_tensor
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.model import Model, Progress, in_chunks
+from genzoo.names import KEEPS as KEEPS
 from genzoo.process import neutral
 
-# What is kept -> the share of the height and of the width, from-to, that is.
-KEEPS = MappingProxyType(
-    {
-        "top": ((0.0, 0.5), (0.0, 1.0)),
-        "bottom": ((0.5, 1.0), (0.0, 1.0)),
-        "left": ((0.0, 1.0), (0.0, 0.5)),
-        "right": ((0.0, 1.0), (0.5, 1.0)),
-    }
-)
 RULE = "white is kept, black or transparent is drawn"  # of a mask
 
 

@@ -17,10 +17,10 @@ from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, safe_repr, suggest
 from genzoo.explore.latents import check_encoder, check_latent_model, codes
 from genzoo.models.latent import EncodingModel, LatentModel
+from genzoo.names import FEWEST as FEWEST
 from genzoo.process import neutral
 from genzoo.rng import Rng, check_seed, mix, whole
 
-FEWEST = 3  # images of a concept
 # probability from which an attribute counts as there; below 1 - CLEAR it counts as absent, between as neither
 CLEAR = 0.9
 NOT = "not-"

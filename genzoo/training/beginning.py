@@ -162,7 +162,7 @@ def finished_before(run: Run) -> Outcome | None:
     if run.world.agree(found is None)[0]:
         return None
     if run.world.writes:
-        tell(f"{run.folder}: finished before, after {run.step:,} steps; nothing is left to do")
+        tell(f"{run.folder}: finished before, after {run.step:,} steps; nothing is left to do", level="INFO")
     return found
 
 

@@ -80,7 +80,8 @@ class Report:
             self._line = time.monotonic()
             tell(
                 f"step {self.run.step:,} of {self.run.recipe.steps:,}: {words}; {self.rate():.0f} img/s, "
-                f"{self._left()} left"
+                f"{self._left()} left",
+                level="INFO",
             )
 
     def finding(self, finding: Finding) -> None:

@@ -119,7 +119,7 @@ def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bo
     records: list[Record] = []
     if test is not None and min(len(test), len(train)) >= FEWEST_TO_SCORE:
         if not quiet:
-            tell(f"measuring {card.name} against {len(test):,} held-out images …")
+            tell(f"measuring {card.name} against {len(test):,} held-out images …", level="INFO")
         try:
             records = score_model(model, train, test, Request(draws=()), subject=card.name)
         except Exception as error:  # noqa: BLE001 - hours of training are not lost to it

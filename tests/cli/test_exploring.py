@@ -16,12 +16,10 @@ from PIL import Image
 from safetensors.numpy import load
 from shell import in_process, lay, one_line, publish
 
-from genzoo.cli import arithmetic
 from genzoo.data import open_data
 from genzoo.evaluation.gist import FEATURES
 from genzoo.evaluation.neighbours import nearest_images
 from genzoo.evaluation.probe import fit_probe
-from genzoo.explore import concepts
 from genzoo.explore.concepts import of_seeds
 from genzoo.explore.features import features
 from genzoo.explore.figure import beside
@@ -304,10 +302,6 @@ class TestArithmetic:
         ]
         again = run("arithmetic", "faces", *chosen, "--seed", 0, "--noise", 0, "-o", "y.png")
         assert again.exit_code == 0 and np.array_equal(pixels("x.png"), pixels("y.png"))
-
-    def test_the_fewest_images_are_those_of_the_mathematics(self):
-        """The command names the number itself, as importing the other module would bring torch."""
-        assert arithmetic.FEWEST == concepts.FEWEST
 
 
 class TestReconstruct:

@@ -10,7 +10,6 @@ from PIL import Image, ImageSequence
 from shell import in_process, lay, one_line, publish
 
 from genzoo.cli import output
-from genzoo.cli.completing import KEEPS
 from genzoo.data import open_data
 from genzoo.evaluation.inputs import subset
 from genzoo.explore import completion
@@ -298,10 +297,6 @@ class TestComplete:
             run("complete", "mask", "--mask", "mask.png", "--keep", "top").stderr,
             "--keep and --mask exclude each other",
         )
-
-    def test_the_options_are_those_of_the_mathematics(self):
-        """The command names them itself, as importing the other module would bring torch."""
-        assert tuple(completion.KEEPS) == KEEPS
 
 
 class TestContext:

@@ -659,8 +659,8 @@ leave({code})
 
     def test_the_collector_runs_again_where_work_is_long(self, site):
         code = (
-            "import gc; gc.disable(); from genzoo.cli.options import settled; settled(); assert "
-            "gc.isenabled() and gc.get_freeze_count()"
+            "import gc; gc.disable(); from genzoo.cli.options import collect_garbage; collect_garbage(); "
+            "assert gc.isenabled() and gc.get_freeze_count()"
         )
         assert site(python=("-c", code)).returncode == 0
 
