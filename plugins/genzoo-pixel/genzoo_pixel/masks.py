@@ -2,8 +2,8 @@
 used.
 
 Masks are functional, never `weight.data *= mask`: weight decay, averaging, safetensors and compilation all
-see one honest tensor. Fresh weights are masked once, and as masked taps get no gradient they stay zero:
-published weights are stored masked.
+see one honest tensor. Fresh weights are masked once. Masked taps get no gradient and stay zero under Adam;
+Muon, which mixes the entries of a matrix, may write where a mask parts the groups of a colour model.
 
 Features are in groups, one per channel of the image, in every layer: group i may hold what depends on
 channels up to i.
