@@ -135,13 +135,7 @@ class Bar:
             if not notebook:
                 options |= {"dynamic_ncols": True, "file": unfiltered(sys.stderr)}
             with contextlib.suppress(Exception):  # whatever is wrong with a bar, the work goes on
-                if notebook:  # tqdm.auto loads asyncio, which a terminal does not need
-                    with warnings.catch_warnings():
-                        warnings.simplefilter("ignore")  # without ipywidgets it says so, and writes text
-                        from tqdm.auto import tqdm
-                else:
-                    from tqdm import tqdm
-                self._bar = tqdm(total=total, initial=initial, **options)
+                self._bar = _kind_of_bar(notebook)(total=total, initial=initial, **options)
 
     def __enter__(self) -> Bar:
         return self
@@ -181,3 +175,15 @@ class Bar:
     def _give_up(self) -> None:
         self._bar.disable = True  # else it would try once more when it is collected
         self._bar = None
+
+
+def _kind_of_bar(notebook: bool) -> Any:
+    """Return tqdm's bar for notebooks, or the one for terminals, which needs no asyncio."""
+    if not notebook:
+        from tqdm import tqdm
+
+        return tqdm
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # without ipywidgets it warns, and writes text
+        from tqdm.auto import tqdm as widget
+    return widget

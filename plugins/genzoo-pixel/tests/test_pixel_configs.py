@@ -112,7 +112,10 @@ def test_a_card_names_its_family_its_paper_and_how_it_is_trained(name):
     assert card.family is Family.TRACTABLE and card.model.startswith("genzoo_pixel.")
     paper = "1606.05328" if name.startswith("gated") else "1601.06759"
     assert paper in card.paper and card.summary and not card.summary.endswith(".")
-    assert card.recipe.command.split()[:3] == ["genzoo", "train", name]
+    assert card.recipe.command in (
+        "",
+        f"genzoo train {name} --data digits --set image_size=8x8 --set channels=1",
+    )
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -12,7 +12,7 @@ from genzoo_pixel.gated import GatedLayer
 from genzoo_pixel.masks import MaskedConv2d, shift_down
 from torch import distributions
 
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 LEVELS = {"bernoulli": None, "softmax": 3, "logistic": 4}
 # more rows than a kernel is high, one row, one column, one pixel
@@ -135,7 +135,7 @@ def looped(model, seed, image, kept=None, mask=None):
     """Return one image (C, H, W) of levels, drawn by the net and the cumulated masses alone."""
     channels, height, width = model.image_shape
     x = torch.zeros(1, channels, height, width, dtype=torch.float64)
-    uniforms = Draws(seed, image, 1).uniform(height, width, channels)[0]
+    uniforms = Rng(seed, image, 1).uniform(height, width, channels)[0]
     found = torch.zeros(channels, height, width, dtype=torch.int64)
     for row, column, channel in itertools.product(range(height), range(width), range(channels)):
         params = model._network(2 * x - 1).unflatten(1, (channels, -1))[0, channel, :, row, column]
@@ -196,7 +196,7 @@ def test_other_seeds_and_other_numbers_are_other_images(make, kind):
 def test_the_driver_counts_pixels_not_channels(make, kind, channels):
     model, told = make(kind, image_shape=(channels, 2, 3), levels=3), []
     nothing = torch.zeros(2, channels, 2, 3)
-    draws = Draws(0, 0, 2, watch=lambda *given: told.append(given))
+    draws = Rng(0, 0, 2, watch=lambda *given: told.append(given))
     with torch.inference_mode():
         model._complete(nothing, nothing.bool(), draws)
     assert told == [(done, 6) for done in range(1, 7)]

@@ -11,7 +11,7 @@ from genzoo_pixel.masks import MaskedConv2d
 from torch import nn
 from torch.nn.utils import prune
 
-from genzoo.noise import Draws
+from genzoo.rng import Rng
 
 SHAPE = (3, 4, 3)
 
@@ -39,7 +39,7 @@ def follows(model, x):
     nothing = torch.zeros(2, *SHAPE)
     with torch.inference_mode():
         drawn = [
-            way(nothing, nothing.bool(), Draws(0, 0, 2)) for way in (model._complete, model._complete_naively)
+            way(nothing, nothing.bool(), Rng(0, 0, 2)) for way in (model._complete, model._complete_naively)
         ]
     return torch.equal(*drawn)
 
