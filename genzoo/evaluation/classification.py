@@ -95,12 +95,12 @@ def _labels(model: ClassifyingModel, images: Images) -> Tensor:
     """Return the labels (N,) of `images`, which the model must know."""
     if images.labels is None:
         why = images.facts.get("labels") or "mnist, cifar10 and digits have"
-        raise ArgumentError(f"{images.name} has no labels that a classifier could be held to", why)
+        raise ArgumentError(f"{images.name} has no labels to check a classifier against", why)
     labels = torch.from_numpy(images.labels)
     low, high = int(labels.min()), int(labels.max())
     if not 0 <= low <= high < model.classes:
-        known = f"{type(model).__name__} knows {model.classes} classes, counted from 0"
-        raise ArgumentError(f"{images.name} has labels from {low} up to {high}, and {known}")
+        known = f"{type(model).__name__} has {model.classes} classes, counted from 0"
+        raise ArgumentError(f"{images.name} has labels from {low} to {high}, but {known}")
     return labels
 
 

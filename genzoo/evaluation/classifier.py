@@ -44,7 +44,7 @@ class Protocol:
         check_count(self.batch, "batch")
         if not 0 < self.rate <= 1:
             raise ArgumentError(
-                f"rate must lie above 0 and be 1 at most, not {safe_repr(self.rate)}", "for example lr=1e-3"
+                f"rate must be above 0 and at most 1, not {safe_repr(self.rate)}", "for example lr=1e-3"
             )
 
     def __str__(self) -> str:

@@ -162,7 +162,7 @@ def labelled(labels: Array, count: int, seed: int) -> Array:
 def rivals_of(entries: Sequence[Entry]) -> Mapping[str, str]:
     """Return for each name the first name of a model with the same architecture."""
     if not entries or len({entry.name for entry in entries}) < len(entries):
-        raise ArgumentError("few labels compares at least one model, each named once")
+        raise ArgumentError("the few-labels comparison needs at least one model, each named once")
     kinds = {entry.name: (type(entry.model), repr(entry.model.config)) for entry in entries}
     return {
         name: next(other for other, same in kinds.items() if same == kind) for name, kind in kinds.items()
@@ -173,7 +173,7 @@ def check_encoder(name: str, model: Model) -> None:
     """Raise ArgumentError where `model` has no encoder."""
     if not isinstance(model, EncodingModel):
         raise ArgumentError(
-            f"{name} has no encoder to begin a classifier with",
+            f"{name} has no encoder to start a classifier from",
             "an autoencoder or a VAE has one: genzoo list --tree",
         )
 
@@ -189,7 +189,7 @@ def check_seeds(seeds: int) -> int:
     """Return how many seeds, at least two, or raise ArgumentError."""
     if check_count(seeds, "seeds") < FEWEST_SEEDS:
         raise ArgumentError(
-            f"seeds must be at least {FEWEST_SEEDS}, as one has no standard error",
+            f"seeds must be at least {FEWEST_SEEDS}, as one seed gives no standard error",
             f"for example seeds={SEEDS}",
         )
     return seeds
@@ -207,20 +207,19 @@ def check_labels(images: Images, counts: Sequence[int] = ()) -> None:
         return
     if len(classes) < 2:
         raise DataError(
-            f"all images of {images.name} have the same label",
-            "a classifier tells at least two classes apart",
+            f"all images of {images.name} have the same label", "a classifier needs at least two classes"
         )
     if min(counts) < len(classes):
         words = (
             f"{min(counts)} label{'s are' if min(counts) > 1 else ' is'} fewer than the "
             f"{len(classes)} classes of {images.name}"
         )
-        raise ArgumentError(words, f"give at least {len(classes)}, one for each class")
+        raise ArgumentError(words, f"give at least {len(classes)}, one per class")
     share, least = -(-max(counts) // len(classes)), int(sizes.min())
     if share > least:
         rarest = classes[sizes.argmin()]
         words = (
-            f"{max(counts):,} labels are {share:,} of each class, and {images.name} has {least:,} "
+            f"{max(counts):,} labels are {share:,} of each class, but {images.name} has {least:,} "
             f"images of class {rarest}"
         )
         raise ArgumentError(words, f"give at most {least * len(classes):,}")

@@ -45,8 +45,8 @@ def as_pixels(images: object, what: str = "images") -> Tensor:
 def check_alike(x: Tensor, y: Tensor, x_name: str, y_name: str) -> None:
     """Raise ArgumentError where the images of `x` and `y` differ in (C, H, W)."""
     if x.shape[1:] != y.shape[1:]:
-        shapes = f"{x_name} have the shape {tuple(x.shape[1:])}, but {y_name} {tuple(y.shape[1:])}"
-        raise ArgumentError(shapes, "compare images of one size and kind")
+        shapes = f"{x_name} have the shape {tuple(x.shape[1:])}, but {y_name} have {tuple(y.shape[1:])}"
+        raise ArgumentError(shapes, "compare images of the same size and number of channels")
 
 
 def subset(size: int, n: int, seed: int, role: str) -> Tensor:

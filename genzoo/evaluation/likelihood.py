@@ -183,7 +183,7 @@ def nats(
         wrong = int((~torch.isfinite(values)).reshape(-1, len(rows)).any(0).sum())
         raise ArgumentError(
             f"{wrong:,} of {len(rows):,} images of {images.name} have no finite likelihood",
-            "the model was made for other images",
+            "the model was trained on other images",
         )
     return values
 
@@ -203,9 +203,9 @@ def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
 def _check_masses(model: DensityModel, values: Tensor) -> None:
     """Hold that no image has a probability above 1, where `values` (n,) are the -log p of masses."""
     least = float(values.min())
-    seen = f"p(x) = e^{-least:.4g} of an image, by a model that says levels = {model.levels}"
+    seen = f"p(x) = e^{-least:.4g} for an image, from a model with levels = {model.levels}"
     law = "no image is more probable than 1"
-    look = f"{type(model).__name__}: a density of real numbers says levels = 0"
+    look = f"{type(model).__name__}: a density of real numbers has levels = 0"
     hold(not model.levels or least > -SURE, law, seen, look)
 
 
@@ -247,21 +247,20 @@ def check_suited(model: DensityModel, images: Images) -> None:
     """Raise ArgumentError where `images` are not what `model` gives probability to."""
     if images.shape != model.image_shape:
         raise ArgumentError(
-            f"{images.name} has images of the shape {images.shape}, but the model was made for "
-            f"{model.image_shape}"
+            f"{images.name} has images of the shape {images.shape}, but the model expects {model.image_shape}"
         )
     if not model.levels and images.transform != GREY:
         raise ArgumentError(
-            f"{type(model).__name__} tells a density of real-valued pixels, and {images.name} is black "
+            f"{type(model).__name__} has a density of real-valued pixels, but {images.name} is black "
             "and white: a density can grow "
-            "without bound on a few values, so its likelihood there says nothing",
+            "without bound on a few values, so its likelihood there is meaningless",
             "choose 8-bit images, or a model with probabilities of black and white (levels = 2)",
         )
     if model.levels == BINARY and images.transform == GREY:
         raise ArgumentError(
-            f"{type(model).__name__} knows black and white only, and {images.name} is 8-bit: rounding or "
+            f"{type(model).__name__} models black and white only, but {images.name} is 8-bit: rounding and "
             "drawing its pixels would "
-            "each give another likelihood",
+            "give different likelihoods",
             "choose a binarisation: --binarise threshold or draw; of MNIST, --data binarized-mnist "
             "(static) or dynamic-binarized-mnist",
         )

@@ -32,17 +32,17 @@ def measures(
 
     Args:
         model: its class decides.
-        train: the images that it has learned from, of its shape.
-        test: the images that it is measured on, of its shape.
-        request: how many of them, the seed and all else that was asked.
+        train: the images that it was trained on, in its shape.
+        test: the images that it is measured on, in its shape.
+        request: how many of them, the seed and every other option.
         subject: the model's name, for the records.
-        progress: told (what, done, total).
+        progress: called with (what, done, total).
 
     Raises:
-        ArgumentError: nobody registered measures for the model's class.
+        ArgumentError: no measures are registered for the model's class.
     """
     raise ArgumentError(
-        f"nobody knows how {type(model).__name__} is measured: it is no DensityModel, ImplicitModel, "
+        f"{type(model).__name__} has no measures: it is not a DensityModel, ImplicitModel, "
         "ClassifyingModel or EncodingModel",
-        "register its measures with genzoo.evaluation.measures.register, beside the class",
+        "register its measures with genzoo.evaluation.measures.register, next to the class",
     )

@@ -120,7 +120,7 @@ def measure_parzen(metric: Metric, sides: Sides) -> Iterator[Record]:
         needed = (
             f"{metric.name} takes {width:,} samples, as many test images and 12,000 training images or more"
         )
-        raise ArgumentError(f"{needed}, {came}", "leave it out: the number of 2014 has one protocol")
+        raise ArgumentError(f"{needed}, {came}", "leave it out: the 2014 number has a fixed protocol")
     validation = _rows(take(sides.train, torch.arange(first, first + few), "train"))
     # none of those that choose the width
     real = take(sides.train, subset(first, width, sides.seed, "parzen"), "train")

@@ -55,9 +55,11 @@ def parzen(samples: Tensor, validation: Tensor, test: Tensor, progress: Progress
         ArgumentError: different widths, or too few rows.
     """
     if len({rows.shape[1:] for rows in (samples, validation, test)}) > 1 or samples.ndim != 2:
-        raise ArgumentError("samples, validation and test images must be rows of one length")
+        raise ArgumentError("samples, validation and test images must be rows of the same length")
     if not len(samples) or not len(validation) or len(test) < 2:
-        raise ArgumentError("a Parzen window needs a sample, a validation image and two test images at least")
+        raise ArgumentError(
+            "a Parzen window needs at least one sample, one validation image and two test images"
+        )
     windows = samples.double()
     chosen = [float(densities.mean()) for densities in _log_densities(windows, validation, SIGMAS)]
     sigma = SIGMAS[int(np.argmax(chosen))]

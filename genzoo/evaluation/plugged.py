@@ -60,7 +60,7 @@ def ask(metric: Metric, images: Tensor, test: Tensor) -> dict[str, Any]:
     facts: dict[str, Any] = dict(found) if isinstance(found, Mapping) else {"value": found}
     try:
         if unknown := [key for key in facts if key not in FIELDS]:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(FIELDS)}")
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(FIELDS)}")
         if "value" not in facts:
             raise ValueError("it has no value")
         numbers = {
@@ -70,5 +70,5 @@ def ask(metric: Metric, images: Tensor, test: Tensor) -> dict[str, Any]:
         }
         return {**facts, **numbers}
     except (TypeError, ValueError) as error:
-        expected = "it must answer with a number, or with a mapping that has a value"
+        expected = "it must return a number, or a mapping with the key value"
         raise PluginError(f"{what} cannot be read: {error}; {expected}", "tell its author") from error

@@ -45,7 +45,7 @@ class Probe:
         rows = _features(features)
         if rows.shape[1] != self.weight.shape[1]:
             raise ArgumentError(
-                f"this probe reads {self.weight.shape[1]} features of an image, not {rows.shape[1]}"
+                f"this probe reads {self.weight.shape[1]} features per image, not {rows.shape[1]}"
             )
         return rows @ self.weight.T + self.bias
 
@@ -82,7 +82,7 @@ def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
     classes, targets = _labels(labels, len(rows)).unique(return_inverse=True)  # (K,), (N,)
     if len(classes) < 2:
         raise ArgumentError(
-            "a probe tells classes apart, and all labels here are the same",
+            "a probe needs at least two classes, but all labels are the same",
             "give labels of at least two classes",
         )
     if isinstance(penalty, bool) or not isinstance(penalty, (int, float)) or not 0 < penalty <= 1e12:
@@ -129,7 +129,7 @@ def _features(features: Any) -> Tensor:
         raise ArgumentError(f"features must be an array (N, F), not {type(features).__name__}") from error
     if rows.ndim != 2 or 0 in rows.shape:
         raise ArgumentError(
-            f"features must have the shape (N, F), not {tuple(rows.shape)}", "one row for each image"
+            f"features must have the shape (N, F), not {tuple(rows.shape)}", "one row per image"
         )
     rows = rows.detach().cpu().double()
     if not torch.isfinite(rows).all():
@@ -146,5 +146,5 @@ def _labels(labels: Any, count: int) -> Tensor:
         ) from error
     if found.is_floating_point() or found.is_complex() or found.shape != (count,):
         came = f"{found.dtype} {tuple(found.shape)}"
-        raise ArgumentError(f"labels must be {count} whole numbers, one for each row of features, not {came}")
+        raise ArgumentError(f"labels must be {count} whole numbers, one per row of features, not {came}")
     return found.cpu().long()

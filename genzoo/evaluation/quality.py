@@ -101,12 +101,12 @@ def measure_samples(
     """
     if not isinstance(model, GenerativeModel):
         raise ArgumentError(
-            f"{type(model).__name__} cannot be sampled: sample quality is asked of a generative model"
+            f"{type(model).__name__} cannot be sampled: sample quality needs a generative model"
         )
     for name, images in (("train", train), ("test", test)):
         if images.shape != model.image_shape:
             raise ArgumentError(
-                f"the {name} images have the shape {images.shape}, but the model draws {model.image_shape}"
+                f"the {name} images have shape {images.shape}, but the model generates {model.image_shape}"
             )
     total = min(SAMPLES if request.n is None else request.n, len(train), len(test))
     space = feature_space(request.features, test)

@@ -67,8 +67,8 @@ def score_model(
 
     Raises:
         LawError: a density that breaks a law of its certificate.
-        ArgumentError: nobody knows how to measure the model; images that it gives no probability to; a record
-            that does not say of which images it is.
+        ArgumentError: no measures are registered for the model; it gives no probability to some images; a
+        record does not state which images it measured.
     """
     measure = measure_samples if request.of_samples else measures
     found = measure(model, train, test, request, subject=subject, progress=progress)
@@ -78,12 +78,10 @@ def score_model(
 def _check_able(model: Model, name: str, request: Request) -> None:
     """Raise ArgumentError where the request asks for what `model` has not."""
     if request.of_samples and not isinstance(model, GenerativeModel):
-        raise ArgumentError(
-            f"{name!r} draws no samples that could be measured", "leave features and metrics out"
-        )
+        raise ArgumentError(f"{name!r} generates no samples to measure", "leave features and metrics out")
     if request.draws is not None and not isinstance(model, ImportanceModel):
         raise ArgumentError(
-            f"{name!r} has no importance-weighted bound to take k draws for",
+            f"{name!r} has no importance-weighted bound, so k does not apply",
             "leave k out; VAEs have one: genzoo list --tree",
         )
     if request.split == "train" and (request.of_samples or isinstance(model, ImplicitModel)):
@@ -100,7 +98,7 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
     source = data if data is not None else recipe.data if recipe else ""
     if isinstance(source, str) and not source:
         raise ArgumentError(
-            f"{card.name!r} has no data of its own to be measured on", "name some: --data NAME or a folder"
+            f"{card.name!r} names no data set to be measured on", "name some: --data NAME or a folder"
         )
     return open_data(
         source, image_shape=model.image_shape, split=split, val_split=recipe.val_split if recipe else 0.1

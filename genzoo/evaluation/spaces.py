@@ -71,13 +71,13 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
         nets = (other for other, _ in known_models.values() if other.family.is_instrument)
         known = [GIST_NAME, *(other.name for other in nets if other.has_weights)]
         raise ArgumentError(
-            f"{name!r} is no classifier whose features samples could be measured in",
+            f"{name!r} is not a classifier whose features can measure samples",
             f"choose one of {', '.join(known)}",
         )
     if row is None:
         raise HubError(
             f"{name!r} has no published weights",
-            f"genzoo train {name} makes some; GENZOO_ZOO=runs/{name} lets them be found",
+            f"train them with genzoo train {name}, then set GENZOO_ZOO=runs/{name}",
         )
     return _loaded(card, row, images)
 
@@ -113,7 +113,7 @@ def _loaded(card: Card, row: Row, images: Images | None = None) -> FeatureSpace:
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")
     if images is not None and not model.any_size and model.image_shape != images.shape:
         raise ArgumentError(
-            f"{card.name!r} was made for images of the shape {model.image_shape}, and {images.name} has "
+            f"{card.name!r} expects images of the shape {model.image_shape}, but {images.name} has "
             f"{images.shape}",
             f"--features {GIST_NAME} suits every shape",
         )

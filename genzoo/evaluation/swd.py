@@ -100,7 +100,7 @@ def swd_many(
     if any(len(x) != len(reference) for x in sets):
         counts = ", ".join(f"{len(x):,}" for x in [*sets, reference])
         raise ArgumentError(
-            f"the sliced Wasserstein distance compares equally many images, not {counts}",
+            f"the sliced Wasserstein distance needs equally many images on both sides, not {counts}",
             "cut the larger set",
         )
     dealt = _groups(len(reference), list(blocks) or [None] * (len(sets) + 1), seed)

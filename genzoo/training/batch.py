@@ -40,8 +40,8 @@ class Batch:
         """
         if name not in self.tensors:
             raise TrainingError(
-                f"a loss reads the {name} of its batch, and this batch has none",
-                f'the player whose loss it is has to say needs=frozenset({{"{name}"}})',
+                f"a loss reads the {name} of its batch, but this batch has none",
+                f'the player with this loss must set needs=frozenset({{"{name}"}})',
             )
         return self.tensors[name]
 

@@ -83,8 +83,8 @@ def _take(stack: contextlib.ExitStack, folder: Path) -> None:
             # when its holder signed it
             since = time.strftime(" since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime))
         raise TrainingError(
-            f"another run is at work in {folder}: {error.holder}{since}",
-            "choose another --out, or wait until that run has ended",
+            f"another run is using {folder}: {error.holder}{since}",
+            "choose another --out, or wait until that run ends",
         ) from error
 
 
@@ -99,7 +99,7 @@ def begin(run: Run, name: str, mode: str) -> None:
     if not run.world.alike(f"{run.identity} {run.resumed}"):
         raise TrainingError(
             "the processes do not see the same images and checkpoint",
-            "they need one folder that all machines share, and the same data",
+            "give them a folder that all machines share, and the same data",
         )
 
 
@@ -109,7 +109,7 @@ def _begin(run: Run, name: str, mode: str) -> None:
         if last or earlier:
             raise TrainingError(
                 f"{run.folder} already holds a run of {name}",
-                "--resume goes on with it; or choose another --out, or delete the folder",
+                "continue it with --resume, choose another --out, or delete the folder",
             )
         return
     difference = run.resume(checkpoint.PREVIOUS) if mode == "previous" else _resume_last(run, mode)
@@ -127,12 +127,12 @@ def _resume_last(run: Run, mode: str) -> str:
         if mode != "auto":
             refusal = CheckpointError(
                 error.message,
-                f"the one before it, of step {earlier:,}, is whole: --resume=previous goes on from it",
+                f"the previous one, of step {earlier:,}, is intact: --resume=previous continues from it",
             )
             refusal.earlier = earlier
             raise refusal from error
         if run.world.writes:
-            tell(f"{error.message}; going on from the one before it, of step {earlier:,}")
+            tell(f"{error.message}; continuing from the previous one, of step {earlier:,}")
     return run.resume(checkpoint.PREVIOUS)
 
 
@@ -162,7 +162,7 @@ def finished_before(run: Run) -> Outcome | None:
     if run.world.agree(found is None)[0]:
         return None
     if run.world.writes:
-        tell(f"{run.folder}: finished before, after {run.step:,} steps; nothing is left to do")
+        tell(f"{run.folder}: already finished after {run.step:,} steps; nothing to do")
     return found
 
 

@@ -143,17 +143,17 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
             raise ValueError(f"step {facts.step:,} of {facts.steps:,}")
         # a key twice, another spelling: nothing that was not written
         if facts.sha256 != _digest(tensors, facts) or _text(facts) != text:
-            raise ValueError("its bytes are not those that were written")
+            raise ValueError("its contents have changed since it was written")
     except (CheckpointError, StorageError):
         raise
     except MemoryError as error:
         raise TrainingError(
-            f"there is not enough memory for the checkpoint {path}", "end other programs, and resume then"
+            f"there is not enough memory for the checkpoint {path}", "close other programs, then resume"
         ) from error
     except Exception as error:  # whatever a foreign file makes of the parsers, it is no checkpoint
         why = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
         raise CheckpointError(
-            f"the checkpoint {path} is damaged: {why}", "start anew in another --out, or delete it"
+            f"the checkpoint {path} is damaged: {why}", "start again in another --out, or delete it"
         ) from error
     return tensors, facts
 
@@ -162,20 +162,20 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return the table of `pairs`; parsers differ in which of two values of one key they take."""
     table = dict(pairs)
     if len(table) < len(pairs):
-        raise ValueError("a key stands twice in its header")
+        raise ValueError("a key occurs twice in its header")
     return table
 
 
 def _check_format(path: Path, told: Mapping[str, Any]) -> None:
     if "format" not in told and {"step", "recipe", "sha256"} <= set(told):
         raise CheckpointError(
-            f"the checkpoint {path} was written by an older genzoo, whose digest does not cover its facts",
-            "finish the run with that version, or start anew in another --out",
+            f"the checkpoint {path} was written by an older genzoo, whose digest does not cover its metadata",
+            "finish the run with that version, or start again in another --out",
         )
     found = told.get("format")
     if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
         raise CheckpointError(
-            f"the checkpoint {path} has the format {safe_repr(found)}, and this genzoo reads {FORMAT}",
+            f"the checkpoint {path} has the format {safe_repr(found)}, but this genzoo reads {FORMAT}",
             "resume with a newer genzoo",
         )
 
@@ -229,7 +229,7 @@ def restore(
         | {key for key, place in slots.items() if place is None}
     )
     if odd:
-        raise _another(f"{len(odd)} tensors differ, {odd[0]!r} among them")
+        raise _another(f"{len(odd)} tensors differ, including {odd[0]!r}")
     for key, value in expected.items():
         _check_like(key, tensors[key], value)
     for name, optimiser in optimisers.items():
@@ -261,7 +261,7 @@ def restore(
 
 def _another(what: str) -> TrainingError:
     return TrainingError(
-        f"the checkpoint is of another run: {what}", "choose another --out, or delete the checkpoint"
+        f"the checkpoint belongs to another run: {what}", "choose another --out, or delete the checkpoint"
     )
 
 

@@ -55,7 +55,7 @@ class Run:
     def __post_init__(self) -> None:
         if self.recipe.batch_size % self.world.size:
             raise ArgumentError(
-                f"a batch of {self.recipe.batch_size} cannot be shared by {self.world.size} processes evenly",
+                f"batch_size={self.recipe.batch_size} cannot be divided among {self.world.size} processes",
                 "choose a multiple: --set batch_size=…",
             )
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
@@ -164,7 +164,7 @@ class Run:
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
             raise CollapseError(
                 f"step {self.step}: weights are not finite; {kept(self.checkpoint)}",
-                "start anew in another --out with a lower lr or precision=fp32",
+                "start again in another --out with a lower lr or precision=fp32",
             )
         if self.world.writes:
             checkpoint.write(self.checkpoint, self.parts, self.optimisers, self.facts(), keep=self._whole)

@@ -56,8 +56,8 @@ def _own(name: str, parameters: list[torch.nn.Parameter], rate: float) -> Optimi
     made = make(parameters, lr=rate)
     if not isinstance(made, Optimizer):
         raise ArgumentError(
-            f"optimizer={name} makes no torch.optim.Optimizer, but {type(made).__name__}",
-            "name a class of optimisers, or a function of (parameters, lr) that returns one",
+            f"optimizer={name} makes a {type(made).__name__}, not a torch.optim.Optimizer",
+            "name an optimiser class, or a function of (parameters, lr) that returns an optimiser",
         )
     return made
 

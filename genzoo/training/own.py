@@ -34,7 +34,7 @@ def _imported(name: str, what: str) -> Any:
             f"{safe_repr(name)} cannot be imported: {type(error).__name__}: {error}", hint
         ) from error
     if not callable(found) and not dataclasses.is_dataclass(found):
-        raise ArgumentError(f"{safe_repr(name)} is no {what}, but {safe_repr(found)}", hint)
+        raise ArgumentError(f"{safe_repr(name)} cannot be used as {what}: it is {safe_repr(found)}", hint)
     return found
 
 

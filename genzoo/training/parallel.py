@@ -195,7 +195,7 @@ def _not_set(given: Mapping[str, str], *names: str) -> str:
 
 def _half_set(what: str, given: Mapping[str, str]) -> TrainingError:
     told = ", ".join(f"{name}={value}" for name, value in given.items())
-    message = f"{what}, while the environment has {told}; torchrun sets {', '.join(_OF_TORCHRUN)}"
+    message = f"{what}, but the environment has {told}; torchrun sets {', '.join(_OF_TORCHRUN)}"
     return TrainingError(message, f"unset {' '.join(given)}, or {_START}")
 
 
@@ -207,8 +207,8 @@ def _count(given: Mapping[str, str], name: str) -> int:
 
 
 def _check_launcher(environment: Mapping[str, str]) -> None:
-    """Raise where srun or mpirun has started several processes: each would train alone, and all write to one
-    folder.
+    """Raise if srun or mpirun has started several processes: each would train alone, and all would write to
+    the same folder.
     """
     started = {
         "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
@@ -222,9 +222,9 @@ def _check_launcher(environment: Mapping[str, str]) -> None:
         if re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 1:
             alone = "SLURM_PROCID" if launcher == "srun" else name
             raise TrainingError(
-                f"{launcher} has started {count} processes ({name}={count}) that know nothing of each "
-                "other: each would train by itself",
-                f"{_START}; for runs of their own, each with its own --out: env -u {alone} genzoo train …",
+                f"{launcher} has started {count} processes ({name}={count}) that do not know of each "
+                "other: each would train alone",
+                f"{_START}; for separate runs, each with its own --out: env -u {alone} genzoo train …",
             )
 
 
@@ -253,8 +253,8 @@ def _reduce(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> None:
         dist.all_reduce(tensor, op=operation)
     except RuntimeError as error:
         raise TrainingError(
-            f"another process of the group has ended: {str(error).splitlines()[0]}",
-            "see what it said; --resume goes on",
+            f"another process of the group ended: {str(error).splitlines()[0]}",
+            "read its message; --resume continues the run",
         ) from error
 
 

@@ -81,9 +81,7 @@ def settle_shape(source: Any, config: dict[str, Any]) -> None:
     has by itself.
     """
     if isinstance(source, str) and not source:
-        raise ArgumentError(
-            "there are no data to train on", "name some: --data digits, or a folder of images"
-        )
+        raise ArgumentError("there is no data to train on", "name some: --data digits, or a folder of images")
     size, channels = config.pop("image_size", None), config.pop("channels", None)
     shape = config.get("image_shape")
     if shape is None or size is not None or channels is not None:

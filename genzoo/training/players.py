@@ -85,15 +85,15 @@ class Player:
         unknown = sorted(self.needs.difference(COLUMNS))
         if unknown:
             raise TrainingError(
-                f"the player {self.name!r} needs {unknown[0]!r}, which no batch has"
+                f"the player {self.name!r} needs {unknown[0]!r}, which batches do not have"
                 f"{suggest(unknown[0], COLUMNS)}",
-                f"what a player can need: {', '.join(COLUMNS)}",
+                f"a player can need: {', '.join(COLUMNS)}",
             )
         if ("labels" in self.needs) != (self.classes > 0):
             raise TrainingError(
-                f"the player {self.name!r} needs {', '.join(sorted(self.needs)) or 'no labels'} and has "
+                f"the player {self.name!r} needs {', '.join(sorted(self.needs)) or 'no labels'} but has "
                 f"classes={self.classes}",
-                'a player that learns from labels has needs=frozenset({"labels"}) and the number of classes',
+                'a player that learns from labels sets both needs=frozenset({"labels"}) and classes',
             )
 
     def turns_in(self, step: int) -> int:
@@ -153,8 +153,8 @@ class Games:
         options = self.options_of(type(model))
         if recipe.game is not None and (options is None or not isinstance(recipe.game, options)):
             raise TrainingError(
-                f"the recipe has the options {type(recipe.game).__name__}, and the game of "
-                f"{type(model).__name__} has {options.__name__ if options else 'none'}",
+                f"the recipe has {type(recipe.game).__name__} options, but the game of "
+                f"{type(model).__name__} takes {options.__name__ if options else 'none'}",
                 f"write game={options.__name__}(...) in the card"
                 if options
                 else "leave the recipe's game out",
@@ -179,9 +179,9 @@ def _first(game: Game) -> Any:
 
 def _nobody(model: Model, recipe: Recipe) -> Sequence[Player]:
     raise TrainingError(
-        f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an "
+        f"{type(model).__name__} has no game to train it: it is neither a DensityModel nor an "
         "AdversarialModel",
-        "register its game with genzoo.training.players.register, beside the class",
+        "register its game with genzoo.training.players.register, next to the class",
     )
 
 

@@ -59,7 +59,7 @@ def finished_model(run: Run, storage: str) -> Model:
 
 
 def publish(run: Run, model: Model, card: Card, records: Sequence[Record], storage: str) -> Outcome:
-    """Write everything that belongs to the finished `model` into the run's folder.
+    """Write the finished `model` and everything that belongs to it into the run's folder.
 
     Raises:
         TrainingError: it could not be written; the checkpoint is still there, and the message says how to
@@ -70,7 +70,7 @@ def publish(run: Run, model: Model, card: Card, records: Sequence[Record], stora
         final = hub.push(run.folder, **published(run, model, card, kept, storage))
     except Exception as error:
         raise TrainingError(
-            f"{card.name} has played its {run.step:,} steps, but could not be published: {describe(error)}",
+            f"{card.name} finished its {run.step:,} steps, but could not be published: {describe(error)}",
             _way_back(run, storage),
         ) from error
     weights_path = run.folder / final.sources[0].removeprefix("folder:")
@@ -78,14 +78,14 @@ def publish(run: Run, model: Model, card: Card, records: Sequence[Record], stora
 
 
 def _way_back(run: Run, storage: str) -> str:
-    """Return what to type where a run has been played and could not be published."""
+    """Return the hint for a finished run that could not be published."""
     if run.unsaved:
         return (
-            "when that is mended, the same command with --resume goes on from the last checkpoint "
+            "when that is fixed, the same command with --resume continues from the last checkpoint "
             "that could be written"
         )
     told = (
-        "the checkpoint is kept: when that is mended, the same command with --resume publishes "
+        "the checkpoint is kept: when that is fixed, the same command with --resume publishes "
         "without training again"
     )
     return told + "; --set save_dtype=float32 stores the weights as they are" * (storage != "float32")
@@ -134,7 +134,7 @@ def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
             _listing([record])
         except Exception as error:  # noqa: BLE001
             reason = error.message if isinstance(error, LedgerError) else describe(error)
-            tell(f"the score {record.metric} of {name} is left out: it cannot be written down: {reason}")
+            tell(f"the score {record.metric} of {name} is left out because it cannot be stored: {reason}")
             continue
         kept.append(record)
     return kept
@@ -177,7 +177,7 @@ def _picture(folder: Path, model: Model) -> dict[str, bytes]:
     if not isinstance(model, GenerativeModel):
         return {}
     if os.path.isdir(folder / "samples.png"):
-        tell(f"samples.png cannot be written: a folder of that name is in {folder}")
+        tell(f"samples.png cannot be written: {folder} has a folder of that name")
         return {}
     try:
         return {"samples.png": png(grid(model.sample(16, seed=0)))}

@@ -74,13 +74,13 @@ def rehearse(run: Run, card: Card) -> None:
             found = read_rows(aside / ledger.name)[card.name]
             if found.replace(origin=row.origin) != row:
                 raise StorageError(
-                    f"{ledger} does not give back what was written to it", "choose another --out"
+                    f"{ledger} does not read back what was written to it", "choose another --out"
                 )
             _check_ways(aside, run.folder)
         except Exception as error:  # whatever a plugin's model or a disk does
             reason = getattr(error, "message", "") or describe(error)
             raise TrainingError(
-                f"{card.name} is not trained, for it could not be published: "
+                f"{card.name} is not trained because it could not be published: "
                 f"{reason.replace(os.sep + aside.name, '')}",
                 getattr(error, "hint", "") or "mend that first",
             ) from error
@@ -92,7 +92,7 @@ def _check_ways(aside: Path, folder: Path) -> None:
         target = folder / path.relative_to(aside)
         if os.path.lexists(target) and os.path.isfile(path) == os.path.isdir(target):
             raise StorageError(
-                f"cannot write {target}: something of that name is in the way",
+                f"cannot write {target}: something with that name is in the way",
                 "remove it, or choose another --out",
             )
 

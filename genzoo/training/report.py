@@ -114,7 +114,7 @@ class Report:
         """Tell, once, that a checkpoint could not be written; it is tried again when the next one is due."""
         if "checkpoint" not in self._failed:
             self._failed.add("checkpoint")
-            tell(f"{error}; training goes on and tries again")
+            tell(f"{error}; training continues and tries again")
 
     def _try(self, what: str, work: Callable[[], T]) -> T | None:
         """Do `work`, or tell once that `what` is left out."""
@@ -123,7 +123,7 @@ class Report:
         except Exception as error:  # noqa: BLE001 - hours of training are not lost to what is only for show
             if what not in self._failed:
                 self._failed.add(what)
-                tell(f"{what} cannot be written: {describe(error)}; training goes on without it")
+                tell(f"{what} cannot be written: {describe(error)}; training continues without it")
             return None
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -194,5 +194,5 @@ def _tensorboard(folder: Path, step: int) -> Any:
     try:
         return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
     except Exception as error:  # noqa: BLE001 - it was asked for, but is still only for show
-        tell(f"TensorBoard logs cannot be written: {describe(error)}; training goes on without them")
+        tell(f"TensorBoard logs cannot be written: {describe(error)}; training continues without them")
         return None

@@ -52,7 +52,7 @@ class Wish:
             self._ending = True
             raise KeyboardInterrupt
         if self._talks and not again and not self._ending:
-            once_more = "; once more to stop at once" if number == signal.SIGINT and not self._patient else ""
+            once_more = "; once more stops at once" if number == signal.SIGINT and not self._patient else ""
             tell(f"{signal.Signals(number).name}: finishing this step and saving{once_more}")
 
 

@@ -93,7 +93,7 @@ def changed(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
     then = ", ".join(f"{key} {theirs.get(key, 'unknown')}" for key in keys)
     now = ", ".join(f"{key} {ours.get(key, 'unknown')}" for key in keys)
     return (
-        f"the run began with {then}; it goes on with {now}: its weights may differ in the last bits "
+        f"the run started with {then} and continues with {now}: its weights may differ in the last bits "
         "from those of an uninterrupted run"
     )
 
@@ -113,12 +113,12 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
     settings = "resume with the same settings, or choose another --out"
     _check_equal(path, "recipe", recipes[0], recipes[1], settings)
     _check_equal(path, "processes", theirs.processes, ours.processes, settings)
-    data = "resume with the images that the run began with: --data …; or choose another --out"
+    data = "resume with the images that the run started with (--data …), or choose another --out"
     _check_equal(path, "data", theirs.images, ours.images, data)
     if theirs.data != ours.data:
         raise TrainingError(
-            f"the checkpoint {path} was made with other data: also {theirs.images}, but their pixels, "
-            "labels, order or split are others",
+            f"the checkpoint {path} was made with other data: also {theirs.images}, but with different "
+            "pixels, labels, order or split",
             data,
         )
     _check_equal(path, "config", configs[0], configs[1], settings)
@@ -142,14 +142,14 @@ def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
         falling = {"lr_decay": recipe.lr_decay, **(recipe.game.falling if recipe.game else {})}
         what = "noise" if "instance_noise" in falling else "rates"
         raise TrainingError(
-            f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps its "
+            f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps, its "
             f"{what} would "
-            f"have been others ({', '.join(f'{key}={value:g}' for key, value in falling.items())})",
+            f"have been different ({', '.join(f'{key}={value:g}' for key, value in falling.items())})",
             f"resume with --steps {steps}, or choose another --out",
         )
     if step > recipe.steps:
         raise TrainingError(
-            f"the checkpoint {path} is at step {step:,}, past the {recipe.steps:,} that are asked for",
+            f"the checkpoint {path} is at step {step:,}, past the {recipe.steps:,} steps requested",
             f"resume with --steps {max(step, steps)}, or choose another --out",
         )
 

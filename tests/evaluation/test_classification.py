@@ -68,7 +68,7 @@ def test_images_without_labels_or_with_others_are_refused(digits):
         classification(class_toys.net(), digits, 0)
     with pytest.raises(ArgumentError, match=r"must have shape \(N, 1, 16, 16\)"):
         classification(class_toys.net(image_shape=(1, 16, 16)), digits)
-    with pytest.raises(ArgumentError, match="'digit-net' draws no samples that could be measured"):
+    with pytest.raises(ArgumentError, match="'digit-net' generates no samples to measure"):
         records_of(class_toys.net(), class_toys.CARD, Request(features="gist"))
 
 

@@ -169,7 +169,7 @@ def test_bad_questions_are_refused():
         sample_quality(TRAIN[:5], TRAIN, TEST)
     with pytest.raises(ArgumentError, match="samples have the shape"):
         sample_quality(scenes(40, 0, size=24), TRAIN, TEST)
-    with pytest.raises(ArgumentError, match="train images have the shape"):
+    with pytest.raises(ArgumentError, match="train images have shape"):
         sample_quality(TRAIN, scenes(40, 0, size=24), TEST)
     with pytest.raises(ArgumentError, match="name of the floor"):
         sample_quality(TRAIN, TRAIN, TEST, subject="train")
@@ -235,7 +235,7 @@ def test_only_what_can_be_sampled_is_evaluated():
     train, test = image_set(TRAIN), image_set(TEST)
     with pytest.raises(ArgumentError, match="cannot be sampled"):
         next(measure_samples(Autoencoder(), train, test, Request(), subject="coder"))
-    with pytest.raises(ArgumentError, match="the train images have the shape"):
+    with pytest.raises(ArgumentError, match="the train images have shape"):
         large = Painter(Config(image_shape=(1, 24, 24)))
         next(measure_samples(large, train, test, Request(), subject="painter"))
 

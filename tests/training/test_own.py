@@ -65,9 +65,9 @@ def test_a_wrong_name_is_told_before_anything_else(settings, words):
 
 
 def test_what_is_named_must_be_of_that_kind(start):
-    with pytest.raises(ArgumentError, match=r"is no genzoo\.losses\.objectives\.Objective"):
+    with pytest.raises(ArgumentError, match=r"is not a genzoo\.losses\.objectives\.Objective"):
         players(toys.gan(), recipe_of(objective="own_parts:adamw"))
-    with pytest.raises(ArgumentError, match=r"makes no torch\.optim\.Optimizer, but list"):
+    with pytest.raises(ArgumentError, match=r"makes a list, not a torch\.optim\.Optimizer"):
         start(optimizer={"all": "own_parts:no_optimiser"})
 
 

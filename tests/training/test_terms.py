@@ -92,7 +92,7 @@ class TestRecipe:
 
     def test_fewer_steps_than_were_played(self, start):
         left(start)
-        with pytest.raises(TrainingError, match="is at step 2, past the 1 that are asked for") as caught:
+        with pytest.raises(TrainingError, match="is at step 2, past the 1 steps requested") as caught:
             start(steps=1).resume()
         assert "--steps 4" in caught.value.hint
         start(steps=2).resume()
@@ -139,7 +139,7 @@ class TestMachine:
         run.facts = lambda: facts
         run.save()
         line = start(steps=4).resume()
-        assert line.startswith("the run began with threads 64, torch 2.5.0; it goes on with threads ")
+        assert line.startswith("the run started with threads 64, torch 2.5.0 and continues with threads ")
         assert torch.__version__ in line and "\n" not in line
 
     def test_an_automatic_choice_that_comes_out_otherwise_is_told(self, start, monkeypatch):

@@ -91,7 +91,7 @@ def stages(image_shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
         raise ArgumentError(
             f"image_shape {tuple(image_shape)} does not work: H and W must be even and at least 6, since "
             "each layer halves them",
-            f"the nearest that works is {(channels, *near)}; multiples of 16 (32, 64, 96) give the "
+            f"the nearest shape that works is {(channels, *near)}; multiples of 16 (32, 64, 96) give the "
             "deepest nets",
         )
     return count, (height, width)

@@ -76,9 +76,9 @@ class Bernoulli(Likelihood):
         grey = (x != 0) & (x != 1)
         if grey.any():
             raise ArgumentError(
-                f"x holds grey levels such as {float(x[grey][0]):.3g}: a Bernoulli likelihood is for "
-                "black and white images, "
-                "at grey levels it is no density",
+                f"x holds grey levels such as {float(x[grey][0]):.3g}: a Bernoulli likelihood is defined for "
+                "black and white images only, "
+                "and is not a density on grey levels",
                 "use data=binarized-mnist, binarise with (x > 0.5).float(), or build the model with "
                 "likelihood=logistic",
             )

@@ -245,9 +245,9 @@ class Collapse:
         if mean < COLLAPSED:
             raise TrainingError(
                 f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so "
-                "z tells nothing of the image",
-                "try free_bits=0.1, beta below 1, a lower lr or a smaller decoder; watch=false trains "
-                "on regardless",
+                "z says nothing about the image",
+                "try free_bits=0.1, beta below 1, a lower lr or a smaller decoder; watch=false "
+                "continues regardless",
             )
 
 
@@ -270,19 +270,19 @@ def _nets(config: VAEConfig, outputs: int) -> tuple[nn.Module, nn.Module]:
 def _check(config: VAEConfig) -> None:
     if config.k > 1 and (config.beta != 1 or config.free_bits):
         raise ArgumentError(
-            "beta and free_bits weigh the KL of the ELBO, which the bound of k > 1 draws has not",
-            "choose k=1, or neither",
+            "beta and free_bits weight the KL term of the ELBO, which the bound of k > 1 draws lacks",
+            "set k=1, or leave out both",
         )
     if config.path_gradient and config.free_bits:
         raise ArgumentError(
-            "free_bits needs the KL in closed form, and path_gradient takes it from the draws of z",
-            "choose free_bits=0, or path_gradient=false",
+            "free_bits needs the KL in closed form, but path_gradient estimates it from the draws of z",
+            "set free_bits=0, or path_gradient=false",
         )
     if config.k > 1 and config.warmup > config.k_from:
         raise ArgumentError(
-            "warmup weighs the KL of the ELBO, which the bound of k > 1 draws has not: it must be over "
-            f"at k_from={config.k_from}",
-            f"choose k_from={config.warmup} or later",
+            "warmup weights the KL term of the ELBO, which the bound of k > 1 draws lacks: it must end by "
+            f"k_from={config.k_from}",
+            f"set k_from={config.warmup} or later",
         )
     if config.net == "mlp" and not config.depth:
         raise ArgumentError(
