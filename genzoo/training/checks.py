@@ -1,4 +1,4 @@
-"""What a game, its recipe, its data and its processes must agree on before the first round."""
+"""Checks before the first round that a game, its recipe, its data and its processes fit together."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from genzoo.training.players import Player
 
 
 def check_fit(model: Model, recipe: Recipe, data: Images, world: World, game: Sequence[Player]) -> None:
-    """Raise where the players of `game` do not go with the rest of their run.
+    """Raise if the players of `game` do not fit the rest of the run.
 
     Raises:
-        ArgumentError: the recipe names another player, the labels do not fit, or what a player remembers
-            cannot be kept.
-        TrainingError: an averaged player is no part of the model.
-        DataError: the data lack what a player needs.
+        ArgumentError: the recipe names an unknown player, the labels do not fit, or a player's memory cannot
+            be saved.
+        TrainingError: an averaged player is not part of the model.
+        DataError: the data lacks what a player needs.
     """
     _check_names(recipe, game)
     _check_parts(model, game)
@@ -29,11 +29,11 @@ def check_fit(model: Model, recipe: Recipe, data: Images, world: World, game: Se
 
 
 def check_needs(data: Images, player: Player) -> None:
-    """Raise where `data` lack what `player` needs to see.
+    """Raise if `data` lacks what `player` needs.
 
     Raises:
-        DataError: they have no labels.
-        ArgumentError: their labels are not those of `player.classes` classes.
+        DataError: the data has no labels.
+        ArgumentError: the labels do not fit `player.classes` classes.
     """
     if "labels" not in player.needs:
         return

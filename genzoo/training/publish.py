@@ -1,5 +1,5 @@
-"""The end of a run: weights, golden check, scores, samples, card and ledger row, in a folder that is itself a
-hub.
+"""Publish a finished run: weights, golden check, scores, samples, card and ledger row, in a folder that is
+itself a hub.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Outcome:
 
 
 def finished_model(run: Run, storage: str) -> Model:
-    """Return the model to be published: averaged weights where the recipe keeps them, rounded as they will be
-    stored.
+    """Return the model to be published: the averaged weights if the recipe keeps them, rounded as they will
+    be stored.
     """
     model = run.ema.finished(run.model, run.players)
     rounded(model, storage)
@@ -94,8 +94,8 @@ def _way_back(run: Run, storage: str) -> str:
 def published(
     run: Run, model: Model, card: Card, records: Sequence[Record], storage: str, picture: bool = True
 ) -> dict[str, Any]:
-    """Return what `hub.push` is given: the weights as bytes, their row, card and further files, a `picture`
-    of samples among them.
+    """Return the arguments of `hub.push`: the weights as bytes, their row, card and further files, a
+    `picture` of samples among them.
     """
     weights = encode(model, card.name, golden.record(model), storage)
     row = Row(
@@ -121,9 +121,7 @@ def published(
 
 
 def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
-    """Return the records that can be written down; tell of each other one (of a plugin's own metric, say)
-    that it is left out.
-    """
+    """Return the records that can be stored; report each other one (a plugin's, say) as left out."""
     kept = []
     for record in records:
         try:
@@ -171,8 +169,8 @@ def _listing(records: Sequence[Record]) -> dict[str, bytes]:
 
 
 def _picture(folder: Path, model: Model) -> dict[str, bytes]:
-    """Return samples as a PNG, of a model that can be sampled; a picture is only for show, so what fails is
-    told.
+    """Return samples as a PNG if the model can be sampled; a failure is only reported, since the picture is
+    optional.
     """
     if not isinstance(model, GenerativeModel):
         return {}
