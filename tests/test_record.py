@@ -170,7 +170,7 @@ def test_a_record_of_unknown_images_is_none_of_a_measurement_and_is_compared_wit
     assert difference(known, unknown) == difference(unknown, unknown) == words
     other = dataclasses.replace(unknown, subject="other")
     assert standings([unknown, other]) == ([], [f"samples and other are not ranked together: {words}"])
-    with pytest.raises(ArgumentError, match="not ranked together: of kid"):
+    with pytest.raises(ArgumentError, match="not ranked together: the record kid"):
         rank([unknown, other])
 
 

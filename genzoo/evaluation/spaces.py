@@ -1,10 +1,10 @@
-"""Feature spaces: in what images are described before sets of them are compared. Each has a name with a
-digest, for the records.
+"""Feature spaces: the features in which sets of images are compared. Each has a name with a digest, for the
+records.
 
-GIST needs no weights and is always at hand. A feature net is a published `ClassifyingModel`: its name, and
-the first digits of the sha256 of its weights, stand in every record that was measured in it. Where no space
-is asked for, a data set is measured in the net whose recipe says that it was trained on that set, and in GIST
-where no such net is installed.
+GIST needs no weights and is always available. A feature net is a published `ClassifyingModel`: every record
+measured in it states its name and the first digits of the sha256 of its weights. By default a data set is
+measured in the net whose recipe says that it was trained on that data set, or in GIST if no such net is
+installed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ CHUNK = 256  # images at a time
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpace:
-    """A way to describe images.
+    """A feature extractor for images.
 
     Attributes:
         name: with a digest: "gist-v1@001ecadca61e", "features-mnist@" and twelve digits of the sha256 of its
             weights.
-        describe: uint8 images (N, C, H, W), and who is told (what, done, total) → features (N, F) float64.
-        standardised: whether each feature is to be centred and scaled by training images; those of a net are
-            taken as it gives them.
+        describe: maps uint8 images (N, C, H, W), and a progress callback of (what, done, total), to features
+            (N, F) float64.
+        standardised: whether each feature is to be centred and scaled by training images; a net's features
+            are used unchanged.
     """
 
     name: str
@@ -56,9 +57,9 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     `images` are measured.
 
     Raises:
-        UnknownNameError: nobody has a model of this name.
-        ArgumentError: it is no classifier, or was made for images of another shape.
-        HubError: it has no published weights, or they cannot be had.
+        UnknownNameError: there is no model of this name.
+        ArgumentError: it is not a classifier, or expects images of another shape.
+        HubError: it has no published weights, or they are not available.
     """
     if name == GIST_NAME:
         return GIST

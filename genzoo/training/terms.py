@@ -151,7 +151,7 @@ def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
         )
     if step > recipe.steps:
         raise TrainingError(
-            f"the checkpoint {path} is at step {step:,}, past the {recipe.steps:,} steps requested",
+            f"the checkpoint {path} is at step {step:,}, past step {recipe.steps:,}, the last requested",
             f"resume with --steps {max(step, steps)}, or choose another --out",
         )
 

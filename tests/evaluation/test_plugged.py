@@ -107,7 +107,7 @@ def test_it_may_say_more_than_a_number(metric):
         ("many", "cannot be read: could not convert string"),
         (None, "cannot be read"),
         ({"stderr": 1.0}, "cannot be read: .*value"),
-        ({"value": 1.0, "colour": "red"}, "cannot be read: 'colour' is none of value, stderr"),
+        ({"value": 1.0, "colour": "red"}, "cannot be read: 'colour' is not one of value, stderr"),
         (torch.ones(3), "cannot be read"),
     ],
 )

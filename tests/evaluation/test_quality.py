@@ -169,7 +169,7 @@ def test_bad_questions_are_refused():
         sample_quality(TRAIN[:5], TRAIN, TEST)
     with pytest.raises(ArgumentError, match="samples have the shape"):
         sample_quality(scenes(40, 0, size=24), TRAIN, TEST)
-    with pytest.raises(ArgumentError, match="train images have shape"):
+    with pytest.raises(ArgumentError, match="train images have the shape"):
         sample_quality(TRAIN, scenes(40, 0, size=24), TEST)
     with pytest.raises(ArgumentError, match="name of the floor"):
         sample_quality(TRAIN, TRAIN, TEST, subject="train")

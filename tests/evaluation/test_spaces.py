@@ -87,7 +87,7 @@ def test_without_a_net_or_weights_it_is_gist(zoo, digits, plug):
     plug(class_toys.CARD, distribution="toy-box")  # installed, and not published
     assert feature_space(None, digits[1]) is GIST
     with pytest.raises(
-        HubError, match="'digit-net' has no published weights — genzoo train digit-net makes some"
+        HubError, match="'digit-net' has no published weights — train them with genzoo train digit-net"
     ):
         feature_space("digit-net", digits[1])
 

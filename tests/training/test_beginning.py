@@ -86,7 +86,7 @@ class TestHeld:
         assert train(tmp_path / "run").finished
         (caught,) = refusals
         assert (
-            f"another run is at work in {tmp_path / 'run'}: this very process ({os.getpid()}) since 20"
+            f"another run is using {tmp_path / 'run'}: this very process ({os.getpid()}) since 20"
             in caught.value.message
         )
         assert "another --out, or wait" in caught.value.hint
@@ -96,7 +96,7 @@ class TestHeld:
         before = files_in(tmp_path / "run")
         with locked(tmp_path / "run" / beginning.LOCK):
             for resume in (False, True, "auto", "previous"):
-                with pytest.raises(TrainingError, match="another run is at work in"):
+                with pytest.raises(TrainingError, match="another run is using"):
                     train(tmp_path / "run", resume=resume)
         assert files_in(tmp_path / "run") == before
 

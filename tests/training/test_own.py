@@ -54,7 +54,7 @@ def test_a_run_with_them_goes_on_from_its_checkpoint(start, tmp_path):
         ({"objective": "own_parts:SQUARE"}, "'own_parts:SQUARE' cannot be imported: AttributeError"),
         ({"penalty_kind": "no_such_package:x"}, "cannot be imported: ModuleNotFoundError"),
         ({"augment": "color,own_parts:torch.x"}, "augment must be one of color, translation, cutout"),
-        ({"augment": "own_parts:torch"}, "is no augment"),
+        ({"augment": "own_parts:torch"}, "cannot be used as augment: it is"),
         ({"optimizer": "adamw"}, "must be one of adam, rmsprop, sgd, muon"),
         ({"optimizer.generator": "own_parts:adam"}, "cannot be imported"),
     ],

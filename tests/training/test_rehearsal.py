@@ -93,7 +93,7 @@ class TestBeforeTheFirstStep:
         monkeypatch.setattr({"": outcomes, "golden": outcomes.golden, "hub": hub}[target], name, fail)
         with pytest.raises(
             TrainingError,
-            match=f"not trained, for it could not be published: RuntimeError: {what} cannot be made",
+            match=f"not trained because it could not be published: RuntimeError: {what} cannot be made",
         ):
             train(tmp_path)
         assert played == [] and list(tmp_path.iterdir()) == []
@@ -102,7 +102,7 @@ class TestBeforeTheFirstStep:
         monkeypatch.setattr(
             toys.ToyGAN, "_decode", lambda self, z: self.generator(z[:, :, None, None])[..., ::2]
         )
-        with pytest.raises(TrainingError, match="not trained, for it could not be published"):
+        with pytest.raises(TrainingError, match="not trained because it could not be published"):
             train(tmp_path)
         assert played == []
 
