@@ -169,7 +169,7 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
         cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps, **shared)
         if cell.name in taken:
             raise ArgumentError(
-                f"two cells would lie in the folder {cell.name}", "give rows and columns other names"
+                f"two cells would use the same folder {cell.name}", "give rows and columns other names"
             )
         taken[cell.name] = cell
         yield cell

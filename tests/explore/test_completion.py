@@ -165,7 +165,7 @@ def test_a_mask_is_read_from_a_picture(tmp_path, mode):
 
 def test_a_picture_that_is_no_mask_is_refused(tmp_path):
     with pytest.raises(
-        ArgumentError, match=r"mask .*mask\.png is 1x2, and the images 2x3 — draw it in their size"
+        ArgumentError, match=r"mask .*mask\.png is 1x2, and the images 2x3 — draw it in that size"
     ):
         read_mask(picture(tmp_path, [[0, 255]]), 2, 3)
     with pytest.raises(
@@ -178,7 +178,7 @@ def test_a_picture_that_is_no_mask_is_refused(tmp_path):
         read_mask(clear(tmp_path, [[255] * 3] * 2, [[0, 255, 255], [128, 0, 0]]), 2, 3)
     with pytest.raises(
         ArgumentError,
-        match=r"mask\.png is black with transparent holes, and both would be drawn — paint white",
+        match=r"mask\.png is black with transparent holes, and both mean drawn pixels — paint the pixels to keep white",
     ):
         read_mask(clear(tmp_path, [[0] * 3] * 2, [[0, 255, 255], [255, 0, 0]]), 2, 3)
     (tmp_path / "mask.png").write_bytes(b"no picture")
@@ -192,7 +192,7 @@ def test_a_picture_that_is_no_mask_is_refused(tmp_path):
         (
             torch.full((1, 1, 4, 6), 0.4),
             torch.ones(4, 6, dtype=torch.bool),
-            "images holds values between the 2 levels.*binarise first",
+            "images holds values that are not among the 2 levels.*binarise first",
         ),
         (
             torch.full((1, 1, 4, 6), torch.nan),
