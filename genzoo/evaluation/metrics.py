@@ -162,8 +162,8 @@ MEASURES: Mapping[str, Measure] = {
 
 
 def measured(metric: Metric, sides: Sides) -> Iterator[Record]:
-    """Yield the records of one metric, of genzoo or of a plugin; of one on pixels is told when it begins and
-    ends.
+    """Yield the records of one metric, genzoo's or a plugin's; progress of a metric on pixels is reported at
+    start and end.
     """
     if metric.on == FEATURES:
         yield from MEASURES[metric.name](metric, sides)

@@ -170,7 +170,7 @@ def _published(run: Run) -> Outcome | None:
             return None
         records = [_record(entry) for entry in json.loads(read_capped(run.folder / "scores.json", _CAP))]
     except (GenzooError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # never finished, or damaged since: it is measured and published anew
+        return None  # never finished, or damaged since: measure and publish again
     return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights)
 
 

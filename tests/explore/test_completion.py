@@ -177,8 +177,7 @@ def test_a_picture_that_is_no_mask_is_refused(tmp_path):
     ):
         read_mask(clear(tmp_path, [[255] * 3] * 2, [[0, 255, 255], [128, 0, 0]]), 2, 3)
     with pytest.raises(
-        ArgumentError,
-        match=r"mask\.png is black with transparent holes, and both mean drawn pixels — paint the pixels to keep white",
+        ArgumentError, match=r"mask\.png is black with transparent holes, and both mean drawn pixels — paint"
     ):
         read_mask(clear(tmp_path, [[0] * 3] * 2, [[0, 255, 255], [255, 0, 0]]), 2, 3)
     (tmp_path / "mask.png").write_bytes(b"no picture")

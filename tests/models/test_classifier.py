@@ -51,8 +51,8 @@ def test_probabilities_sum_to_one_and_follow_the_logits():
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("sample", "draws no images"),
-        ("sample_batches", "draws no images"),
+        ("sample", "generates no images"),
+        ("sample_batches", "generates no images"),
         ("log_prob", "no likelihood"),
         ("bits_per_dim", "no likelihood"),
         ("encode", "no code"),

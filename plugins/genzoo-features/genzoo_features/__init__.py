@@ -61,7 +61,7 @@ CARDS = (
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: the architecture, and what it has learned to tell apart. A recipe's data set is the
-    one that a net measures.
+    """Return the cards: the architecture, and the nets trained on each data set. The data set in a net's
+    recipe is the one that it measures.
     """
     return list(CARDS)
