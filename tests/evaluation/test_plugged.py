@@ -132,7 +132,7 @@ def test_what_it_raises_is_one_line(metric):
 
 def test_infinity_is_no_measurement(metric):
     metric(lambda samples, test: float("inf"))
-    with pytest.raises(ArgumentError, match="ink is inf ± .*not a measurement"):
+    with pytest.raises(ArgumentError, match=r"ink is inf ± .*not a measurement"):
         records(["ink"])
 
 

@@ -181,7 +181,7 @@ FAULTS = {
     "integers": (lambda: forged(changed(KEY, SHAPED.long())), "torch.int64"),
     "shape": (
         lambda: forged(changed(KEY, SHAPED.flatten())),
-        "generator.0.weight is torch.float32 (256,), the model expects",
+        "generator.0.weight is torch.float32 (256,), but the model expects",
     ),
     "nan": (
         lambda: forged(changed(KEY, SHAPED * float("nan"))),
