@@ -460,7 +460,7 @@ class TestFacts:
         (tmp_path / checkpoint.NAME).write_bytes(checkpoint.encode(tensors, facts))
         run = start(**HARD)
         before = {name: value.clone() for name, value in everything(run).items()}
-        with pytest.raises(TrainingError, match=f"is of another run: .*{told}"):
+        with pytest.raises(TrainingError, match=f"belongs to another run: .*{told}"):
             run.resume()
         assert run.step == 0 and all(
             torch.equal(value, before[name]) for name, value in everything(run).items()

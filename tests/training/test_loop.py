@@ -286,7 +286,7 @@ class TestFaults:
         monkeypatch.setattr(
             loop, "players", lambda model, recipe: [Player(name="a", module=stray, loss=None, average=True)]
         )
-        with pytest.raises(TrainingError, match="the module of the player 'a' is no part of ToyGAN"):
+        with pytest.raises(TrainingError, match="the module of the player 'a' is not part of ToyGAN"):
             start()
 
 
@@ -391,7 +391,7 @@ class TestCooldown:
         quietly(part, stop=lambda: part.step == reached)
         with pytest.raises(
             TrainingError,
-            match=rf"step {reached} of 6; with {steps} steps .*lr_decay=0.5.*--steps 6, or choose another",
+            match=rf"step {reached} of 6; with {steps} steps, .*lr_decay=0.5.*--steps 6, or choose another",
         ):
             start(folder=tmp_path, steps=steps, lr_decay=0.5).resume()
 
