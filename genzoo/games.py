@@ -1,8 +1,8 @@
-"""Options of games: what a recipe says to the players of one kind of game, and every other game has no use
-for.
+"""Game options: the part of a recipe that only one kind of game uses.
 
-A game of one's own brings its own options: a frozen dataclass below `GameOptions`, whose keys are set, shown,
-checked and kept in checkpoints as the recipe's are. This module is free of torch, so that cards can be.
+A game of your own defines its options in a frozen dataclass derived from `GameOptions`. Their keys are set,
+shown, checked and saved in checkpoints like the recipe's. This module does not import torch, so that cards
+need not either.
 """
 
 from __future__ import annotations
@@ -19,42 +19,41 @@ TRANSFORMS = ("color", "translation", "cutout")
 
 @dataclass(frozen=True, kw_only=True)
 class GameOptions:
-    """Base of the options of a game. Every field has a default, and its range in `metadata=limits(...)`."""
+    """Base of a game's options. Every field has a default and states its range in `metadata=limits(...)`."""
 
     @property
     def falling(self) -> Mapping[str, float]:
-        """Options in use whose effect changes along the run, so that its bits depend on how many steps it
-        has.
+        """Options in use whose effect changes over the run, so that the result of a step depends on the total
+        number of steps.
         """
         return {}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adversarial(GameOptions):
-    """Options of the adversarial game. `"package.module:name"` names an objective, penalty or transform of
-    one's own.
+    """Options of the adversarial game. `"package.module:name"` names an objective, penalty or transform from
+    your own code.
     """
 
-    #: what the players pay: a name, or a `genzoo.losses.objectives.Objective` of one's own
+    #: losses of both players: a name, or your own `genzoo.losses.objectives.Objective`
     objective: str = field(default="non-saturating", metadata=limits(choices=OBJECTIVES, own=True))
-    #: bound c of D's weights after each of its turns, |w| <= c; 0 = none
+    #: clip D's weights to |w| <= c after each of its turns; 0 = no clipping
     weight_clip: float = field(default=0.0, metadata=limits(0, 100))
-    gp_weight: float = field(default=0.0, metadata=limits(0, 1e6))  #: λ of D's penalty, 0 = none
-    #: of which kind: E[(‖∇D‖ - 1)²], or a function of one's own
+    gp_weight: float = field(default=0.0, metadata=limits(0, 1e6))  #: weight λ of D's penalty; 0 = no penalty
+    #: kind of penalty: "gradient" = E[(‖∇D‖ - 1)²], or your own function
     penalty_kind: str = field(default="gradient", metadata=limits(choices=PENALTIES, own=True))
-    bursts: bool = False  #: 100 turns of D in the first 25 rounds and in every 500th
+    bursts: bool = False  #: give D 100 turns in each of the first 25 rounds and in every 500th
     #: D's targets: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes
     soft_labels: float = field(default=0.0, metadata=limits(0, 0.5))
-    flipped_labels: float = field(
-        default=0.0, metadata=limits(0, 0.5)
-    )  #: share of D's targets that are wrong
-    #: deviation of noise on what D sees, falling to 0 along the run
+    #: share of D's targets that are flipped at random
+    flipped_labels: float = field(default=0.0, metadata=limits(0, 0.5))
+    #: standard deviation of the noise on D's input, falling linearly to 0 over the run
     instance_noise: float = field(default=0.0, metadata=limits(0, 1))
-    #: classes of the data, which D then also tells apart; 0 = labels unused
+    #: number of classes that D also learns to classify; 0 = labels unused
     classes: int = field(default=0, metadata=limits(0, 10_000))
-    #: share of the fakes shown to D that are old ones
+    #: share of D's fakes that come from a pool of earlier ones
     replay: float = field(default=0.0, metadata=limits(0, 1))
-    #: differentiable
+    #: differentiable transforms of all images that D sees
     augment: tuple[str, ...] = field(default=(), metadata=limits(choices=TRANSFORMS, own=True))
 
     @property
@@ -63,7 +62,7 @@ class Adversarial(GameOptions):
         return {"instance_noise": self.instance_noise} if self.instance_noise else {}
 
     def noise(self, step: int, steps: int) -> float:
-        """Return the deviation of the instance noise at `step` = 0, 1, … of `steps`: it falls linearly from
-        the first step to 0 after the last.
+        """Return the standard deviation of the instance noise at `step` = 0, 1, … of `steps`: it falls
+        linearly and reaches 0 after the last step.
         """
         return self.instance_noise * max(0.0, 1 - step / steps)

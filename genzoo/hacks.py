@@ -1,9 +1,9 @@
 """The seventeen hacks of "How to Train a GAN?" (Chintala, Denton, Arjovsky & Mathieu 2016,
 github.com/soumith/ganhacks) as switches.
 
-A hack is a key of the recipe (any nets take it), a key of a model's config (its nets must offer it), how
-genzoo works anyway, or absent, with the reason. `genzoo hacks` lists them; the training doctor answers what
-it finds with the name of one.
+A hack is a key of the recipe (works with any nets), a key of a model's config (its nets must offer it), how
+genzoo always works, or absent for a stated reason. `genzoo hacks` lists them; the training doctor suggests
+one for most problems that it finds.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ HACKS: tuple[Hack, ...] = (
         name="normalised-images",
         where="always",
         words=(
-            "D sees images in [-1, 1] and G ends in tanh: images are [0, 1] outside the nets of dcgan "
-            "and its kin"
+            "D sees images in [-1, 1] and G ends in tanh; outside the nets of dcgan and the models "
+            "built on it, images are in [0, 1]"
         ),
         source="Radford et al. 2016",
     ),
@@ -33,8 +33,8 @@ HACKS: tuple[Hack, ...] = (
         default="non-saturating",
         on="non-saturating",
         words=(
-            "G ascends log D instead of descending log(1 - D), as if its labels were flipped: no flat "
-            "slope where D is sure"
+            "G ascends log D instead of descending log(1 - D), as if its labels were flipped, so its "
+            "gradient does not vanish when D is confident"
         ),
         source="Goodfellow et al. 2014, section 3",
         is_on=lambda recipe, config: game_of(recipe).objective != "minimax",
@@ -44,8 +44,8 @@ HACKS: tuple[Hack, ...] = (
         name="spherical-z",
         where="always",
         words=(
-            "z is Gaussian, and interpolated along great circles; a model whose paper has a cube "
-            "(prior = uniform) along lines"
+            "z is Gaussian and interpolated along great circles; if the model's paper uses a uniform "
+            "prior on a cube (prior = uniform), z is interpolated along straight lines"
         ),
         source="White 2016, arXiv:1609.04468",
     ),
@@ -53,10 +53,7 @@ HACKS: tuple[Hack, ...] = (
         number=4,
         name="separate-batches",
         where="always",
-        words=(
-            "real images and fakes pass through D as batches of their own, so that batch norm never "
-            "mixes them"
-        ),
+        words=("real images and fakes pass through D in separate batches, so batch norm never mixes them"),
     ),
     Hack(
         number=4,
@@ -65,7 +62,7 @@ HACKS: tuple[Hack, ...] = (
         key="norm",
         default="batch",
         on="instance",
-        words="each image is normalised by itself, where batch norm is no option",
+        words="each image is normalised on its own, for cases where batch norm cannot be used",
         source="Ulyanov et al. 2016, arXiv:1607.08022",
         is_on=config_is("norm", "instance"),
     ),
@@ -83,7 +80,7 @@ HACKS: tuple[Hack, ...] = (
         key="activation",
         default="relu",
         on="leaky-relu",
-        words="LeakyReLU in G too, which has ReLU by itself",
+        words="LeakyReLU in G as well, which uses ReLU by default",
         is_on=config_is("activation", "leaky-relu"),
     ),
     Hack(
@@ -94,8 +91,8 @@ HACKS: tuple[Hack, ...] = (
         default="0",
         on="0.3",
         words=(
-            "D is taught labels drawn for each image: of real ones from 1 - s to 1 + 2s/3, of fakes "
-            "from 0 to s (0.3: 0.7-1.2 and 0-0.3)"
+            "D is trained on labels drawn per image: from 1 - s to 1 + 2s/3 for real images and from "
+            "0 to s for fakes (s = 0.3: 0.7-1.2 and 0-0.3)"
         ),
         source="Salimans et al. 2016, arXiv:1606.03498",
         is_on=lambda recipe, config: game_of(recipe).soft_labels > 0,
@@ -107,7 +104,7 @@ HACKS: tuple[Hack, ...] = (
         key="flipped_labels",
         default="0",
         on="0.05",
-        words="this share of D's labels is wrong, chosen at random for each image",
+        words="this share of D's labels is flipped, chosen at random per image",
         is_on=lambda recipe, config: game_of(recipe).flipped_labels > 0,
     ),
     Hack(
@@ -115,8 +112,8 @@ HACKS: tuple[Hack, ...] = (
         name="dcgan",
         where="always",
         words=(
-            "dcgan is a model of the zoo and the nets of others; a hybrid with a VAE is a game of "
-            "three players that a plugin registers"
+            "dcgan is a model of the zoo, and other models use its nets; a hybrid with a VAE is a "
+            "three-player game that a plugin can register"
         ),
         source="Radford et al. 2016",
     ),
@@ -128,8 +125,8 @@ HACKS: tuple[Hack, ...] = (
         default="0",
         on="0.5",
         words=(
-            "this share of the fakes that D is shown are old ones, from a pool of ten batches that the "
-            "checkpoint keeps"
+            "this share of the fakes that D sees comes from a pool of ten earlier batches, which is "
+            "saved in the checkpoint"
         ),
         source="Pfau & Vinyals 2016; Shrivastava et al. 2017, arXiv:1612.07828",
         is_on=lambda recipe, config: game_of(recipe).replay > 0,
@@ -163,8 +160,8 @@ HACKS: tuple[Hack, ...] = (
         default="true",
         on="true",
         words=(
-            "the training doctor stops a game that D has won; exploding gradients, collapse and the "
-            "like it names while training"
+            "the training doctor stops a game that D has won, and reports exploding gradients, mode "
+            "collapse and similar problems during training"
         ),
         is_on=lambda recipe, config: recipe.watch,
     ),
@@ -172,7 +169,7 @@ HACKS: tuple[Hack, ...] = (
         number=11,
         name="fixed-turns",
         where="always",
-        words="who moves how often is a number of the recipe and never depends on the losses",
+        words="how often each player moves is fixed in the recipe and never depends on the losses",
     ),
     Hack(
         number=12,
@@ -182,8 +179,8 @@ HACKS: tuple[Hack, ...] = (
         default="0",
         on="10",
         words=(
-            "D also learns to tell this many classes of real images, by a linear layer on its last "
-            "hidden one that is then left behind"
+            "D also learns to classify real images into this many classes, with a linear layer on its "
+            "last hidden layer that is discarded after training"
         ),
         source="Odena et al. 2017, arXiv:1610.09585",
         is_on=lambda recipe, config: game_of(recipe).classes > 0,
@@ -196,8 +193,8 @@ HACKS: tuple[Hack, ...] = (
         default="0",
         on="0.1",
         words=(
-            "Gaussian noise on all that D sees, of this deviation at first and falling linearly to "
-            "none at the last step"
+            "Gaussian noise on everything that D sees; its standard deviation starts at this value "
+            "and falls linearly to 0 at the last step"
         ),
         source="Sønderby et al. 2017, arXiv:1610.04490; Arjovsky & Bottou 2017",
         is_on=lambda recipe, config: game_of(recipe).instance_noise > 0,
@@ -206,7 +203,7 @@ HACKS: tuple[Hack, ...] = (
         number=13,
         name="noise-in-g",
         where="absent",
-        words="no noise in the layers of G: an image is a function of its z, alone or in a batch",
+        words="no noise in the layers of G: an image is a function of its z alone, whatever the batch",
         source="Zhao et al. 2017, arXiv:1609.03126",
     ),
     Hack(
@@ -227,7 +224,7 @@ HACKS: tuple[Hack, ...] = (
         key="minibatch",
         default="0",
         on="16",
-        words="D sees how close an image is to the others of its batch, so that a collapsed G is found out",
+        words="D sees how close each image is to the others in its batch, so a collapsed G is detected",
         source="Salimans et al. 2016, arXiv:1606.03498",
         is_on=config_is_not("minibatch", 0),
     ),
@@ -237,7 +234,7 @@ HACKS: tuple[Hack, ...] = (
         where="absent",
         words=(
             "no discrete conditions are embedded: no model here is conditional, and sample(n, seed) "
-            "has no class to ask for"
+            "takes no class"
         ),
     ),
     Hack(
@@ -248,8 +245,8 @@ HACKS: tuple[Hack, ...] = (
         default="0",
         on="0.5",
         words=(
-            "G drops channels at random in training; in sampling its z says which, so that the same z "
-            "gives the same image"
+            "G drops channels at random in training; in sampling z determines which, so the same z "
+            "always gives the same image"
         ),
         source="Isola et al. 2017, arXiv:1611.07004",
         is_on=config_is_not("dropout", 0),
@@ -258,5 +255,5 @@ HACKS: tuple[Hack, ...] = (
 
 
 def hack(name: str) -> Hack:
-    """Return the hack called `name`; KeyError where there is none: names come from code, not from people."""
+    """Return the hack called `name`; KeyError if there is none (names come from code, not from users)."""
     return {each.name: each for each in HACKS}[name]

@@ -1,5 +1,5 @@
-"""LawError, and the few words in which every law is stated: the plugin laws of `genzoo.testing` and the
-certificate of a density.
+"""LawError and the helpers that state laws: the plugin laws of `genzoo.testing` and the certificate of a
+density.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ class LawError(GenzooError, AssertionError):
     """A model breaks a law.
 
     Attributes:
-        law: the law, one sentence.
+        law: the law, in one sentence.
         seen: what was seen instead.
-        where: where its author should look.
+        where: where the author should look.
     """
 
     def __init__(self, law: str, seen: object, where: str) -> None:
@@ -31,7 +31,7 @@ def hold(kept: object, law: str, seen: object, where: str) -> None:
 
 
 def refuses(call: Callable[[], Any], error: type[Exception], law: str, what: str, where: str) -> None:
-    """Raise LawError unless `call()` raises `error`; `what` says in a few words what was called."""
+    """Raise LawError unless `call()` raises `error`; `what` names the call in a few words."""
     try:
         call()
     except error:

@@ -1,7 +1,7 @@
-"""The table of metrics: what samples are measured by, and which end of each number is better.
+"""The table of metrics of samples, and whether lower or higher is better for each.
 
-What `genzoo eval` measures, the names that plugins may not claim, and what a ledger leaves out come from it.
-No torch in here.
+It determines what `genzoo eval` measures, which names plugins cannot claim, and what a ledger leaves out.
+This module does not import torch.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class Metric:
     """One way to measure samples.
 
     Attributes:
-        name: as `--metrics` takes it.
-        on: "features" or "pixels" of the sides that are compared; "pair" of a plugin's, which is given
-            samples and as many held-out images.
-        gives: the metrics of its records; () is the name itself.
-        better: "lower", "higher", or "neither" where the aim is the value of real images.
-        unit: of its records.
-        paired: whether n samples are measured against n held-out images.
-        least_side: pixels of the shorter side; it is left out of smaller images unless it is asked for.
-        only: a data set and a number of images; it is left out of others unless it is asked for.
-        target: "module:function" of a plugin's, imported when it is asked for; those of genzoo are in
+        name: its name for `--metrics`.
+        on: "features" or "pixels" of the sides that are compared; "pair" for a plugin's metric, which takes
+            samples and equally many held-out images.
+        gives: the metric names of its records; () means its own name.
+        better: "lower", "higher", or "neither" if the aim is the value of real images.
+        unit: unit of its records.
+        paired: whether it compares n samples with n held-out images.
+        least_side: smallest shorter side in pixels; it is left out for smaller images unless requested.
+        only: a data set and a number of images; it is left out for others unless requested.
+        target: "module:function" of a plugin's metric, imported when requested; genzoo's own are in
             `genzoo.evaluation.metrics`.
-        owner: the plugin that brings it, "" for those of genzoo.
+        owner: the plugin that provides it, "" for genzoo's own.
     """
 
     name: str
@@ -49,11 +49,13 @@ class Metric:
 
     @property
     def records(self) -> tuple[str, ...]:
-        """The metrics of its records."""
+        """The metric names of its records."""
         return self.gives or (self.name,)
 
     def suits(self, data: str, n: int, side: int) -> bool:
-        """Say whether `n` images of `data`, `side` pixels on the shorter side, are measured by it unasked."""
+        """Return whether it is measured by default on `n` images of `data` with `side` pixels on the
+        shorter side.
+        """
         return side >= self.least_side and self.only in (None, (data, n))
 
 
@@ -86,24 +88,24 @@ NAMES = tuple(dict.fromkeys((*METRICS, *_BY_RECORD, *OF_MODELS)))  # that are ge
 
 
 def metric_of(record: str) -> Metric | None:
-    """Return the metric of genzoo that gives records of this name, None for any other; "swd-16" is one level
-    of "swd".
-    """
+    """Return genzoo's metric whose records have this name, or None; "swd-16" is one level of "swd"."""
     stem, _, level = record.rpartition("-")
     return _BY_RECORD.get(record) or (_BY_RECORD.get(stem) if level.isdigit() else None)
 
 
 def better_of(record: str) -> str:
-    """Return which end of the records of this name is better; "lower" where nobody says."""
+    """Return whether "lower" or "higher" is better for records of this name, or "neither"; "lower" if
+    unknown.
+    """
     metric = metric_of(record)
     return metric.better if metric else OF_MODELS.get(record, "lower")
 
 
 def chosen(names: Iterable[str], known: Mapping[str, Metric] = METRICS) -> list[Metric]:
-    """Return the metrics of these names.
+    """Return the metrics with these names.
 
     Raises:
-        UnknownNameError: a metric that nobody has.
+        UnknownNameError: there is no such metric.
     """
     found = []
     for name in names:

@@ -1,8 +1,8 @@
 """Line plots with matplotlib, which the extra `plots` installs: a score against a number, with error bars.
 
-matplotlib is imported when something is drawn. The figures belong to no window and to no state of `pyplot`:
-they need no display and leave plots of the caller's own alone. The colours are those of Okabe & Ito 2008,
-which colour-blind readers can tell apart, and each curve has its own marker for print without colours.
+matplotlib is imported when something is drawn. The figures use no window and no `pyplot` state: they need no
+display and do not affect the caller's own plots. The colours are those of Okabe & Ito 2008, which
+colour-blind readers can distinguish, and each curve has its own marker for print without colours.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Curve:
     """One line of a plot.
 
     Attributes:
-        label: what the legend calls it.
-        x: where it was measured.
-        y: what was measured, one value for each x.
-        error: the standard error of each, or None.
+        label: its name in the legend.
+        x: the positions on the x axis.
+        y: the measured values, one for each x.
+        error: the standard error of each value, or None.
         dashed: for the second of two that belong together.
-        colour: a place in COLOURS, from 0, for curves that share one; by default each has the next.
+        colour: an index into COLOURS, for curves that share a colour; by default each curve takes the next.
     """
 
     label: str
@@ -64,10 +64,10 @@ class Plot:
 
     Attributes:
         panels: label of the y axis → its curves, at least one, each of one point or more.
-        x_label: stands below the last panel.
-        title: stands above the first panel.
-        log_x: equal ratios of x are equal lengths.
-        height: inches of each panel; the whole is 7.5 inches wide.
+        x_label: label below the last panel.
+        title: title above the first panel.
+        log_x: whether the x axis is logarithmic.
+        height: height of each panel in inches; the figure is 7.5 inches wide.
     """
 
     panels: Mapping[str, Sequence[Curve]]
@@ -88,7 +88,7 @@ class Plot:
         return [curve for curves in self.panels.values() for curve in curves]
 
     def figure(self) -> Figure:
-        """Return it as a figure of matplotlib.
+        """Return the plot as a matplotlib figure.
 
         Raises:
             GenzooError: matplotlib is not installed.
@@ -108,10 +108,10 @@ class Plot:
         return drawn
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it to `path` as PNG, 1,200 pixels wide, whole or not at all, and return the path.
+        """Write the plot to `path` atomically as a PNG, 1,200 pixels wide, and return the path.
 
         Raises:
-            ArgumentError: a name that promises another format than PNG.
+            ArgumentError: the file name has the extension of another format.
             GenzooError: matplotlib is not installed.
             StorageError: the file cannot be written.
         """
@@ -188,6 +188,6 @@ def _check(curve: Curve, log_x: bool) -> None:
         raise ArgumentError(f"the errors of the curve {curve.label!r} must be 0 or more")
     if log_x and min(curve.x) <= 0:
         raise ArgumentError(
-            f"the curve {curve.label!r} has x = {min(curve.x):g}, which a logarithmic axis has not",
+            f"the curve {curve.label!r} has x = {min(curve.x):g}, which a logarithmic axis cannot show",
             "set log_x=False",
         )

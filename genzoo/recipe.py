@@ -1,7 +1,7 @@
 """Recipe: how a model is trained, as data.
 
-What training took and reached is no part of it: the ledger has that, with the weights. Keys given per player
-(`lr`, `optimizer`, `turns`) are written `--set lr.generator=1e-4` on the command line.
+What training took and reached is not part of it: the ledger records that with the weights. Keys that are set
+per player (`lr`, `optimizer`, `turns`) are written `--set lr.generator=1e-4` on the command line.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ G = TypeVar("G", bound=GameOptions)
 AUTO = "auto"
 SWITCH = (AUTO, "on", "off")
 OPTIMIZERS = ("adam", "rmsprop", "sgd", "muon")
-FACTS = ("command",)  # keys that decide nothing
+FACTS = ("command",)  # keys that change nothing in a run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,50 +30,53 @@ class Recipe:
     key=value`.
     """
 
-    command: str = ""  #: how to train it where `genzoo train NAME` is not enough
-    data: str = ""  #: what `genzoo train --data` takes
-    #: share kept for scores where a set has no official test split
+    command: str = ""  #: the full training command, if `genzoo train NAME` is not enough
+    data: str = ""  #: data set, as `genzoo train --data` takes it
+    #: share of images held out for scoring if the data set has no official test split
     val_split: float = field(default=0.1, metadata=limits(0, 0.9))
-    #: keep the validation images out of training and score on them, not on the test images: to choose
-    #: settings
+    #: hold validation images out of training and score on them instead of the test images, to choose settings
     validation: bool = False
-    #: rounds of the game: every player has had its turns
+    #: rounds to train for; in a round every player takes its turns
     steps: int = field(default=10_000, metadata=limits(1, 10**9))
-    batch_size: int = field(default=64, metadata=limits(1, 65_536))  #: images per turn, over all processes
+    #: images per turn, summed over all processes
+    batch_size: int = field(default=64, metadata=limits(1, 65_536))
     seed: int = field(default=0, metadata=limits(0, 2**63 - 1))
 
     #: learning rate per player
     lr: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))
-    #: last share of the steps, over which all rates fall linearly to 0
+    #: share of the steps, at the end, over which every learning rate falls linearly to 0
     lr_decay: float = field(default=0.0, metadata=limits(0, 1))
-    #: turns per round and player, 1 where absent
+    #: turns per round for each player; 1 if not set
     turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))
-    #: per player
+    #: optimiser per player
     optimizer: Mapping[str, str] = field(
         default_factory=lambda: {"all": "adam"}, metadata=limits(choices=OPTIMIZERS, own=True)
     )
-    betas: tuple[float, float] = field(default=(0.9, 0.999), metadata=limits(0, 0.999999, size=2))  #: of Adam
+    #: Adam's betas
+    betas: tuple[float, float] = field(default=(0.9, 0.999), metadata=limits(0, 0.999999, size=2))
 
-    #: mirror left and right at random: only where a mirrored image is as good as the image
+    #: mirror images left to right at random; only for data whose mirror images are equally plausible
     flip: bool = False
-    #: move each image by up to so many pixels either way, edges repeated
+    #: shift each image at random by up to this many pixels each way, repeating its edges
     shift: int = field(default=0, metadata=limits(0, 1024))
-    #: batch of the run from which images stay in place; 0 = never
+    #: stop shifting images from this batch of the run on; 0 = shift throughout
     shift_until: int = field(default=0, metadata=limits(0, 10**9))
-    ema: float = field(default=0.0, metadata=limits(0, 0.999999))  #: decay of the averaged weights, 0 = off
+    #: decay of the weights' moving average; 0 = off
+    ema: float = field(default=0.0, metadata=limits(0, 0.999999))
 
-    #: auto: bf16 where it is fast
+    #: floating-point precision; auto = bf16 on hardware where it is fast
     precision: str = field(default=AUTO, metadata=limits(choices=(AUTO, "fp32", "bf16")))
-    #: memory layout of images and weights
+    #: whether images and weights use the channels-last memory layout
     channels_last: str = field(default=AUTO, metadata=limits(choices=SWITCH))
-    compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: torch.compile; auto: off
-    #: auto: a GPU records turns where the game allows it
+    compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: torch.compile; auto = off
+    #: record turns as CUDA graphs; auto = on a GPU, if the game allows it
     cuda_graphs: str = field(default=AUTO, metadata=limits(choices=(AUTO, "off")))
-    #: of the published weights
+    #: number format of the published weights
     save_dtype: str = field(default="float32", metadata=limits(choices=("float32", "float16")))
-    licence: str = ""  #: of the published weights, as their author states it; "" = none is stated
-    watch: bool = True  #: stop when a player has collapsed, instead of burning hours
-    game: GameOptions | None = None  #: options of the model's own game; None = its defaults, or it has none
+    licence: str = ""  #: licence of the published weights, as their author states it; "" = not stated
+    watch: bool = True  #: stop training once a player has collapsed, instead of wasting hours
+    #: options of the model's game; None = its defaults, or a game without options
+    game: GameOptions | None = None
 
     def __post_init__(self) -> None:
         if self.game is None:
@@ -83,22 +86,21 @@ class Recipe:
         twice = {f.name for f in dataclasses.fields(self)} & {f.name for f in dataclasses.fields(self.game)}
         if twice:
             raise ArgumentError(
-                f"{type(self.game).__name__} has the option {min(twice)!r}, which is a key of every recipe",
-                "name it otherwise",
+                f"{type(self.game).__name__} has the option {min(twice)!r}, a key of every recipe",
+                "rename the option",
             )
 
     def options(self, kind: type[G]) -> G:
-        """Return the options of the game, which are of `kind`; its defaults where the recipe has none.
+        """Return the recipe's game options, which must be of `kind`; the defaults of `kind` if it has none.
 
         Raises:
-            ArgumentError: the recipe has those of another game.
+            ArgumentError: the recipe has the options of another game.
         """
         if self.game is None:
             return kind()
         if not isinstance(self.game, kind):
             raise ArgumentError(
-                f"this game has the options {kind.__name__}, and its recipe those of "
-                f"{type(self.game).__name__}",
+                f"this game takes {kind.__name__} options, but its recipe has {type(self.game).__name__}",
                 f"write game={kind.__name__}(...) in the card",
             )
         return self.game
@@ -113,43 +115,41 @@ class Recipe:
 
     @property
     def cooling_from(self) -> float:
-        """Return the step from which the rates fall."""
+        """Return the step from which the learning rates fall."""
         return self.steps * (1 - self.lr_decay)
 
     @property
     def bound_from(self) -> float:
-        """Return the step from which the bits of a run depend on how many steps it has: the rates fall, or
-        what its game lets fall.
+        """Return the first step whose result depends on the total number of steps: from it on, the learning
+        rates or an option of the game fall towards the end of the run.
         """
         if self.game is not None and self.game.falling:
             return 0.0
         return self.cooling_from if self.lr_decay else math.inf
 
     def shift_of(self, batch: int) -> int:
-        """Return by how many pixels the images of batch number `batch` = 0, 1, … of the run are moved at
-        most.
-        """
+        """Return the largest shift, in pixels, of the images in batch number `batch` = 0, 1, … of the run."""
         return self.shift if batch < self.shift_until or not self.shift_until else 0
 
     def warmth(self, step: int) -> float:
-        """Return what the rates are multiplied with at `step` = 0, 1, …: 1 until the decay begins, then
-        falling to almost 0 at the last.
+        """Return the factor on the learning rates at `step` = 0, 1, …: 1 until the decay starts, then falling
+        linearly to almost 0 at the last step.
         """
         left = self.steps - self.cooling_from
         return min(1.0, (self.steps - step) / left) if left else 1.0
 
     def turns_of(self, player: str) -> int:
-        """Return how many turns `player` has in one round."""
+        """Return how many turns `player` takes in one round."""
         return self.turns.get(player, 1)
 
     def replace(self, **changes: object) -> Recipe:
-        """Return a copy with `changes`; unchecked, see `genzoo.schema.parse`."""
+        """Return a copy with `changes`, which are not checked; see `genzoo.schema.parse`."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
 
 def keys_of(recipe: Recipe, game: GameOptions | None = None) -> dict[str, Any]:
-    """Return every key of `recipe` with its value, and those of its game's options, or of `game` where it has
-    none: what `--set key=value` can change.
+    """Return every key that `--set key=value` can change, with its value: those of `recipe` and those of its
+    game options, or of `game` if it has none.
     """
     keys = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe) if f.name != "game"}
     options = recipe.game or game

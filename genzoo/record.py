@@ -1,6 +1,6 @@
-"""Record: a measured number together with everything one must know before comparing it with another.
+"""Record: a measured number with everything needed to decide whether it can be compared with another.
 
-Evaluation makes records, and a ledger keeps them. No torch in here.
+Evaluation makes records, and a ledger stores them. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -44,23 +44,23 @@ class Record:
         metric: "kid", "fid", "swd", "ms-ssim", "precision", "nll", ...
         value: the number, finite.
         unit: "1" for a pure number, "nats", "bits/dim", ...
-        kind: "exact", "elbo" or "iwae" for a likelihood, a bound, a tighter bound; "sample" for a measure of
-            sample quality, "reconstruction" for one of what an encoder and a decoder leave of images,
-            "classification" for one of how well a classifier tells them apart.
-        n: images that were measured, 0 where a ledger does not say.
-        data, split, transform: against which images: the set's name, its part, and "8-bit" or a binarisation;
-            "" where a ledger does not say.
-        image_shape: of which size, as "1x28x28", or "" where it was not noted.
-        subject: whose images were measured: a model's name, "samples", or "train" for the floor that real
-            images reach.
-        n_reference: images they were compared with, or None where there is no other side.
-        stderr: standard error of the value, or None where it is not known.
-        blocks: independent groups of images that the error counts, such as persons or stretches of a film;
-            None: each image is one.
-        features: name and digest of the features, "" where the metric has none.
-        protocol: what else decides the number: seeds, counts, weights, the K of IWAE.
+        kind: "exact", "elbo" or "iwae" for a likelihood, a lower bound or a tighter lower bound; "sample" for
+            a measure of sample quality, "reconstruction" for how well an encoder and a decoder reproduce
+            images, "classification" for how well a classifier classifies them.
+        n: number of images measured, 0 if a ledger does not state it.
+        data, split, transform: the images measured: the name of the data set, its split, and "8-bit" or a
+            binarisation; "" if a ledger does not state it.
+        image_shape: shape of the images, such as "1x28x28", or "" if it was not recorded.
+        subject: what was measured: a model's name, "samples", or "train" for the floor (the score of real
+            images).
+        n_reference: number of images they were compared with, or None if there is no other side.
+        stderr: standard error of the value, or None if unknown.
+        blocks: number of independent groups of images behind the standard error, such as persons or scenes of
+            a film; None: each image is its own group.
+        features: name and digest of the features, "" if the metric uses none.
+        protocol: everything else that determines the number: seeds, counts, weights, the K of IWAE.
         better: "lower", "higher", or "neither" where the aim is the value of real images.
-        note: what a reader should know, e.g. that a covariance is rank deficient.
+        note: a caveat for the reader, e.g. that a covariance is rank deficient.
     """
 
     metric: str
@@ -87,27 +87,26 @@ class Record:
         if self.better not in BETTER:
             raise ArgumentError(f"better must be one of {', '.join(BETTER)}, not {self.better!r}")
         if not self.metric or not self.unit:
-            raise ArgumentError("a record without metric or unit says nothing")
+            raise ArgumentError("a record needs a metric and a unit")
         if not math.isfinite(self.value) or (self.stderr is not None and not 0 <= self.stderr < math.inf):
-            raise ArgumentError(f"{self.metric} came out as {self.value} ± {self.stderr}: not a measurement")
+            raise ArgumentError(f"{self.metric} is {self.value} ± {self.stderr}, which is not a measurement")
         if self.n < 0:
             raise ArgumentError(f"n must be at least 0, not {self.n}")
 
     def check_measured(self) -> Record:
-        """Return the record itself, which a measurement has made: it must say of how many images, and of
-        which.
+        """Return the record itself if it states how many images were measured, and which.
 
         Raises:
-            ArgumentError: it says neither.
+            ArgumentError: it does not state both.
         """
         if not self.data:
-            raise ArgumentError(f"a record of {self.metric} without data says nothing")
+            raise ArgumentError(f"a record of {self.metric} needs the data it was measured on")
         if self.n < 1:
             raise ArgumentError(f"n must be at least 1 in a record of {self.metric}, not {self.n}")
         return self
 
     def legible(self) -> Record:
-        """Return the record with texts that every file can hold; see `genzoo.errors.legible`."""
+        """Return the record with texts that can be stored in any file; see `genzoo.errors.legible`."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         texts: dict[str, Any] = {
             name: legible(value) for name, value in values.items() if isinstance(value, str)
@@ -146,10 +145,10 @@ class Record:
 
 
 def difference(a: Record, b: Record) -> str:
-    """Return in one line why `a` and `b` cannot be compared, or an empty string where they can."""
+    """Return in one line why `a` and `b` cannot be compared, or "" if they can."""
     for record in (a, b):
         if not record.data or not record.n:
-            return f"of {record.label} of {record.subject} nobody noted on which images it was measured"
+            return f"the record {record.label} of {record.subject} does not state which images were measured"
     for name, reason in _MUST_AGREE.items():
         if getattr(a, name) != getattr(b, name):
             return f"{name} differs, {getattr(a, name)!r} and {getattr(b, name)!r}: {reason}"
@@ -157,16 +156,16 @@ def difference(a: Record, b: Record) -> str:
 
 
 def comparable(a: Record, b: Record) -> bool:
-    """Say whether two records may stand in one ranking; `difference` says why not."""
+    """Return whether two records can be ranked together; `difference` says why not."""
     return not difference(a, b)
 
 
 def standings(records: Iterable[Record]) -> tuple[list[list[Record]], list[str]]:
-    """Return a ranking, best first, of each measure that two subjects or more share, and in one line why
-    others are not ranked together.
+    """Return a ranking, best first, for each measure that two or more subjects share, and a line for each
+    that says why others are not ranked together.
 
-    Left out are the floor that real images reach, what no end is better of, and bits/dim, which order as the
-    nats do beside them.
+    It leaves out the floor (the score of real images), measures for which neither end is better, and
+    bits/dim, which give the same order as nats.
     """
     classes: dict[tuple[object, ...], list[Record]] = {}
     first: dict[str, Record] = {}

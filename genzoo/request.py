@@ -1,5 +1,5 @@
-"""Request: what is asked of a measurement. One form, with one set of defaults, for `zoo.evaluate`, `genzoo
-eval`, experiments and the scores of a training run. No torch in here.
+"""Request: the options of a measurement, in one form with one set of defaults for `zoo.evaluate`, `genzoo
+eval`, experiments and the scores of a training run. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -21,22 +21,24 @@ DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers re
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is asked of a measurement. Lists are kept as tuples.
+    """Options of a measurement. Lists are stored as tuples.
 
     Attributes:
-        data: on which images, see `genzoo.data.open_data`; None: those of the model's recipe.
-        split: the images that are measured: "test"; "valid", to choose settings by; "train", to see how much
-            a likelihood overfits.
-        n: how many of them; None: all, and of samples at most 10,000.
-        seed: of the samples and of every choice.
-        draws: the K of importance-weighted bounds, () for none; None: `DRAWS` where the model has such a
-            bound.
-        metrics: of samples, some of `genzoo.metrics.METRICS` or of plugins'; None: all that the images allow.
-        features: what samples are compared in: "gist" or a published feature net; None: the data set's own.
-        binarise: "threshold" or "draw" makes grey images black and white, and the records' transform says so.
+        data: the images to measure on, see `genzoo.data.open_data`; None: those of the model's recipe.
+        split: the split to measure: "test"; "valid", to choose settings; "train", to see how much a
+            likelihood overfits.
+        n: number of images; None: all, and for samples at most 10,000.
+        seed: seed of the samples and of every random choice.
+        draws: the K of importance-weighted bounds, () for none; None: `DRAWS` if the model has such a bound.
+        metrics: metrics of samples, from `genzoo.metrics.METRICS` or from plugins; None: all that the images
+            allow.
+        features: features to compare samples in: "gist" or a published feature net; None: the data set's own.
+        binarise: "threshold" or "draw" makes greyscale images black and white; the records state it as their
+            transform.
 
     Raises:
-        ArgumentError: a value that no measurement can have; what a model lacks is told when it is measured.
+        ArgumentError: a value is invalid for every measurement; what a model lacks is reported when it is
+            measured.
     """
 
     data: Any = None
@@ -72,5 +74,5 @@ class Request:
 
     @property
     def of_samples(self) -> bool:
-        """Whether samples are to be measured, also of a model that has a likelihood."""
+        """Whether to measure samples, even if the model has a likelihood."""
         return self.metrics is not None or self.features is not None

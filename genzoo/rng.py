@@ -1,4 +1,4 @@
-"""Randomness that is a function of (seed, image number), never of the batch an image happens to be in.
+"""Randomness that is a function of (seed, image number), never of the batch that an image is in.
 
 `torch.Generator` fills a tensor in blocks, so the third image of a batch of four differs from the third of a
 batch of sixteen, and its streams differ between devices and may change with torch. genzoo draws from Philox
@@ -24,16 +24,16 @@ _BLOCK = 4  # words of 64 bits that Philox makes of one counter
 
 
 def mix(*parts: int | str) -> int:
-    """Return a seed in [0, 2^63) that is a function of `parts`; other parts, however near, give an unrelated
-    one.
+    """Return a seed in [0, 2^63) that is a function of `parts`; different parts, however similar, give
+    unrelated seeds.
     """
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a torch.Generator seeded by `mix(*parts)`: training noise, a function of (seed, step, rank), has
-    no state to lose.
+    """Return a torch.Generator seeded by `mix(*parts)`: training noise is thus a function of (seed, step,
+    rank), without state to save.
     """
     return torch.Generator(device).manual_seed(mix(*parts))
 
@@ -41,8 +41,8 @@ def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Ge
 class Rng:
     """The random numbers of images `first` … `first + n - 1` of `seed`, each image from its own stream.
 
-    Every call continues the streams, so a sequential sampler may draw pixel by pixel; `tell` lets it say how
-    far it has come.
+    Every call continues the streams, so a sequential sampler can draw pixel by pixel and report its progress
+    with `tell`.
     """
 
     def __init__(
@@ -71,8 +71,8 @@ class Rng:
         return values.float().to(self.device)
 
     def tell(self, done: int, total: int) -> None:
-        """Say that `done` of `total` equal steps of drawing these images are taken, to whoever waits for
-        them.
+        """Report to the progress callback that `done` of `total` equal steps of sampling these images are
+        finished.
         """
         if self._watch is not None:
             self._watch(done, total)
@@ -94,8 +94,8 @@ class Rng:
 
 
 class BatchRng(Rng):
-    """The random numbers of `n` images of a training batch, all from one `noise`: what is fast where an image
-    need not be the same in another batch.
+    """The random numbers of `n` images of a training batch, all from one `noise`: fast, for images that need
+    not be the same in another batch.
     """
 
     def __init__(self, n: int, rng: torch.Generator) -> None:

@@ -18,15 +18,15 @@ class Hack:
     """One switch.
 
     Attributes:
-        number: its place in the list of seventeen; some have several switches.
-        name: what people and the doctor call it.
-        words: what it does here; of an absent one, why it is not here.
+        number: its place in the list of seventeen; some hacks have several switches.
+        name: the name that the documentation and the training doctor use.
+        words: what it does here; for an absent hack, why it is absent.
         where: "recipe", "config", "always" or "absent".
-        key: the key of the recipe or config, "" where there is none.
-        default: the key's default, as it is typed.
-        on: a value that switches it on, as it is typed.
+        key: the key of the recipe or config; "" if there is none.
+        default: the key's default, as typed on the command line.
+        on: a value that switches it on, as typed on the command line.
         source: the paper behind it.
-        is_on: whether a recipe and a config have it on; None where its state is not up to them.
+        is_on: returns whether a recipe and a config switch it on; None if they do not decide.
     """
 
     number: int
@@ -41,13 +41,11 @@ class Hack:
 
     @property
     def switch(self) -> str:
-        """What is typed to have it: `--set soft_labels=0.3`, or an empty text."""
+        """The option that switches it on, such as `--set soft_labels=0.3`; "" if there is none."""
         return f"--set {self.key}={self.on}" if self.key else ""
 
     def state(self, recipe: Recipe | None, config: Mapping[str, Any]) -> str:
-        """Return "on" or "off" for a model's recipe and config, "always" or "absent" where they do not
-        decide.
-        """
+        """Return "on" or "off" for a recipe and config, or "always" or "absent" if they do not decide."""
         if self.is_on is None:
             return self.where
         return "on" if self.is_on(recipe or Recipe(), config) else "off"
@@ -57,15 +55,15 @@ class Hack:
 
 
 def game_of(recipe: Recipe) -> Adversarial:
-    """Return the options of the adversarial game of `recipe`, the defaults where it has none."""
+    """Return the adversarial game options of `recipe`, or the defaults if it has none."""
     return recipe.game if isinstance(recipe.game, Adversarial) else Adversarial()
 
 
 def config_is_not(key: str, off: Any) -> State:
-    """Return what says whether a config's `key` is anything but `off`."""
+    """Return a function that checks whether a config's `key` is anything but `off`."""
     return lambda recipe, config: bool(config.get(key, off) != off)
 
 
 def config_is(key: str, value: str) -> State:
-    """Return what says whether a config's `key` is `value`."""
+    """Return a function that checks whether a config's `key` is `value`."""
     return lambda recipe, config: bool(config.get(key) == value)

@@ -1,4 +1,4 @@
-"""Whole numbers that people give: counts, seeds, numbers of draws. One check and one message for each."""
+"""Check whole numbers from users: counts, seeds, numbers of draws, with one message for each."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LARGEST_SEED = 2**63 - 1
 
 
 def whole(value: object) -> int | None:
-    """Return `value` as an int, or None where it is no whole number; NumPy's integers are, booleans and 3.0
+    """Return `value` as an int, or None if it is not a whole number; NumPy's integers are, booleans and 3.0
     are not.
     """
     if isinstance(value, bool):
@@ -26,7 +26,7 @@ def whole(value: object) -> int | None:
 
 
 def check_count(n: Any, what: str = "n") -> int:
-    """Return `n` as an int ≥ 1, or raise ArgumentError that says what came."""
+    """Return `n` as an int ≥ 1, or raise ArgumentError."""
     value = whole(n)
     if value is None or not 1 <= value <= LARGEST:
         raise ArgumentError(
@@ -36,7 +36,7 @@ def check_count(n: Any, what: str = "n") -> int:
 
 
 def check_seed(seed: object) -> int:
-    """Return `seed`, or a fresh one where it is None; raise ArgumentError for anything but a whole number in
+    """Return `seed`, or a random one if it is None; raise ArgumentError for anything but a whole number in
     [0, 2^63).
     """
     if seed is None:
@@ -54,9 +54,7 @@ def check_seed(seed: object) -> int:
 
 
 def check_draws(ks: Any) -> list[int]:
-    """Return `ks` as a list of whole numbers, or raise ArgumentError where it is empty or holds anything
-    below 1.
-    """
+    """Return `ks` as a list of whole numbers, or raise ArgumentError if it is empty or has one below 1."""
     found = list(ks) if isinstance(ks, Iterable) and not isinstance(ks, str) else []
     counts = [whole(k) for k in found]
     if not counts:
@@ -67,6 +65,6 @@ def check_draws(ks: Any) -> list[int]:
         if count is None or count < 1:
             raise ArgumentError(
                 f"k must be a whole number of at least 1, not {safe_repr(k)}",
-                "k=1 is one draw; 5000 is what papers report",
+                "k=1 is one draw; papers report k=5000",
             )
     return [count for count in counts if count is not None]

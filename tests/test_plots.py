@@ -184,7 +184,7 @@ class TestSaving:
         ([Curve(label="a", x=[1], y=[float("nan")])], {}, "NaN"),
         ([Curve(label="a", x=[1], y=[1], error=[float("inf")])], {}, "NaN or infinite"),
         ([Curve(label="a", x=[1], y=[1], error=[-1])], {}, "0 or more"),
-        ([Curve(label="a", x=[0, 1], y=[1, 2])], {"log_x": True}, "logarithmic axis has not"),
+        ([Curve(label="a", x=[0, 1], y=[1, 2])], {"log_x": True}, "logarithmic axis cannot show"),
     ],
 )
 def test_bad_arguments(curves, options, words):

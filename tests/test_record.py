@@ -166,11 +166,11 @@ def test_a_record_of_unknown_images_is_none_of_a_measurement_and_is_compared_wit
     with pytest.raises(ArgumentError, match="a record of kid"):
         unknown.check_measured()
     assert known.check_measured() is known
-    words = "of kid[gist-v1@00] of samples nobody noted on which images it was measured"
+    words = "the record kid[gist-v1@00] of samples does not state which images were measured"
     assert difference(known, unknown) == difference(unknown, unknown) == words
     other = dataclasses.replace(unknown, subject="other")
     assert standings([unknown, other]) == ([], [f"samples and other are not ranked together: {words}"])
-    with pytest.raises(ArgumentError, match="not ranked together: of kid"):
+    with pytest.raises(ArgumentError, match="not ranked together: the record kid"):
         rank([unknown, other])
 
 

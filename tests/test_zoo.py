@@ -197,7 +197,7 @@ class TestWrongWeights:
 
     def test_a_page_instead_of_weights(self, hub):
         published(hub, b"<html>busy</html>")
-        with pytest.raises(WeightsError, match="is not a weights file of genzoo's"):
+        with pytest.raises(WeightsError, match="is not a genzoo weights file"):
             genzoo.load("toy-gan")
 
     def test_a_truncated_file(self, hub):

@@ -1,8 +1,8 @@
-"""How good is a model: likelihoods, sample quality beside the floor of real images, neighbours, and records
-that know what they compare.
+"""Measure how good a model is: likelihoods, sample quality next to the floor (the score of real images),
+neighbours, and records that state what they compare.
 
-The single measures stand in their modules: distances, two_sample, copying, swd, msssim, parzen; what images
-are described by, in spaces.
+Each measure has its own module: distances, two_sample, copying, swd, msssim, parzen; the features that images
+are compared in are in spaces.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The certificate of a density: what must hold before its bits/dim are worth printing, seen on small builds
-of the same class.
+"""The certificate of a density: laws that must hold before its bits/dim mean anything, checked on small
+builds of the same class.
 
-`certify(model)` raises LawError where a law is broken; what it returns says which laws hold and how many
-earlier pixels a pixel sees.
+`certify(model)` raises LawError if a law is broken; otherwise it returns which laws hold and how many earlier
+pixels a pixel sees.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _ISSUED: dict[tuple[type[Any], str, int], Certificate] = {}
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """What was checked of a class and config of density models.
+    """The laws checked for a class and config of density models.
 
     Attributes:
         model: the name of the class.
         config: the first digits of the sha256 of class and config: another config needs another certificate.
-        levels: values of a pixel, 2 for black and white; 0 where p(x) is a density of real numbers.
-        checked: the laws that hold, a line each.
-        seen, possible: how many earlier pixels the middle one of 13x13 sees, and how many there are; None
-            where pixels have no order.
+        levels: values of a pixel, 2 for black and white; 0 if p(x) is a density of real numbers.
+        checked: the laws that hold, one line each.
+        seen, possible: how many earlier pixels the middle one of 13x13 sees, and how many there are; None if
+            pixels have no order.
     """
 
     model: str
@@ -62,10 +62,10 @@ class Certificate:
 
 @undisturbed()
 def certificate_of(model: DensityModel, progress: Progress | None = None) -> Certificate:
-    """Return the certificate of the model's class and config, made once in a process, after `model`'s own
-    weights were held to noise.
+    """Return the certificate of the model's class and config, made once per process, after checking `model`'s
+    own weights on noise.
 
-    `progress` is told as by `certify`.
+    `progress` is called as by `certify`.
 
     Raises:
         LawError: the first law that is broken.
@@ -80,15 +80,15 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
 
 @undisturbed()
 def certify(model: DensityModel, levels: int | None = None, progress: Progress | None = None) -> Certificate:
-    """Hold a density, exact or a bound, to its laws on small builds of its class and config with fresh
-    weights; return what was seen.
+    """Check the laws of a density, exact or a bound, on small builds of its class and config with initial
+    weights; return the certificate.
 
     Masses are summed over all images of a few pixels, a density of real numbers (`levels` 0) is integrated
-    over one or two: the total is 1, or at most 1 for a bound. `levels` replaces what the model says.
-    `progress` is told ("certificate", done, total) after each law.
+    over one or two: the total is 1, or at most 1 for a bound. `levels` overrides the model's. `progress` is
+    called with ("certificate", done, total) after each law.
 
     Raises:
-        LawError: the first law that is broken, or no build is small enough to see it.
+        LawError: a law is broken, or no build is small enough to check it.
     """
     name, known = type(model).__name__, model.levels if levels is None else levels
     where = f"{name}._log_prob"
@@ -247,8 +247,8 @@ def _small(model: M, sides: tuple[int, int], channels: int | None = None, **chan
 
 @torch.no_grad()
 def _stir(model: DensityModel) -> None:
-    """Fill parameters that hold one value only with noise: a head that begins at zero would hide whatever
-    leaks behind it.
+    """Fill parameters that hold one value only with noise: a head that starts at zero would hide any leak
+    behind it.
     """
     for parameter in model.parameters():
         if parameter.is_floating_point() and bool((parameter == parameter.flatten()[0]).all()):

@@ -1,4 +1,4 @@
-"""How well a classifier tells held-out images apart: accuracy, and the mean of -log p(label | x)."""
+"""How well a classifier classifies held-out images: accuracy, and the mean of -log p(label | x)."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def classification(
     """Return two records: the accuracy of `model` on labelled `images`, and its cross-entropy in nats.
 
     Args:
-        model: asked for `log_probs`.
+        model: the classifier; its `log_probs` are used.
         images: of the model's shape, with labels below its number of classes.
         n: how many of them, a fixed choice by `seed`; None = all.
-        seed: chooses the images where n is less than there are.
+        seed: chooses the images if n is less than their number.
         subject: the model's name, for the records.
-        progress: told ("classes", done, total).
+        progress: called with ("classes", done, total).
 
     Raises:
-        ArgumentError: images of another shape, without labels or with labels that the model does not know; n
+        ArgumentError: images of another shape, without labels or with labels that the model does not have; n
             below 1.
     """
     labels = _labels(model, images)
@@ -87,25 +87,25 @@ def measure_classifier(
     subject: str,
     progress: Progress | None = None,
 ) -> Iterator[Record]:
-    """Yield how well the model tells the images of `test` apart."""
+    """Yield how well the model classifies the images of `test`."""
     yield from classification(model, test, request.n, request.seed, subject=subject, progress=progress)
 
 
 def _labels(model: ClassifyingModel, images: Images) -> Tensor:
-    """Return the labels (N,) of `images`, which the model must know."""
+    """Return the labels (N,) of `images`, which must be classes of the model."""
     if images.labels is None:
         why = images.facts.get("labels") or "mnist, cifar10 and digits have"
-        raise ArgumentError(f"{images.name} has no labels that a classifier could be held to", why)
+        raise ArgumentError(f"{images.name} has no labels to check a classifier against", why)
     labels = torch.from_numpy(images.labels)
     low, high = int(labels.min()), int(labels.max())
     if not 0 <= low <= high < model.classes:
-        known = f"{type(model).__name__} knows {model.classes} classes, counted from 0"
-        raise ArgumentError(f"{images.name} has labels from {low} up to {high}, and {known}")
+        known = f"{type(model).__name__} has {model.classes} classes, counted from 0"
+        raise ArgumentError(f"{images.name} has labels from {low} to {high}, but {known}")
     return labels
 
 
 def _log_probs(model: ClassifyingModel, images: Images, rows: Tensor, progress: Progress | None) -> Tensor:
-    """Return log p(label | x) (n, K) of the images at `rows`, asked a few at a time."""
+    """Return log p(label | x) (n, K) of the images at `rows`, computed a few at a time."""
     parts = []
     for part in rows.split(CHUNK):
         parts.append(model.log_probs(to_float(images[part.numpy()])).double().cpu())

@@ -1,7 +1,7 @@
-"""A classifier that begins as an encoder: the decoder is thrown away, one linear layer put behind the code,
-and all of it trained.
+"""A classifier initialised from an encoder: the decoder is dropped, a linear layer is put on the code, and
+everything is trained.
 
-What it begins with is the only thing that may differ between two of them: `Protocol` is one for all.
+Two classifiers may differ only in their initial weights: all share one `Protocol`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Protocol:
     """How every classifier is trained.
 
     Attributes:
-        steps: of Adam; the same for ten labels and a thousand. None is taken back: nothing is stopped early.
-        batch: images of a step, or all that have labels where they are fewer.
-        rate: of the first step; it falls to 0 along half a cosine.
+        steps: number of Adam steps, the same for ten labels and a thousand; there is no early stopping.
+        batch: images per step, or all labelled images if there are fewer.
+        rate: learning rate of the first step; it falls to 0 along half a cosine.
     """
 
     steps: int = 200
@@ -44,7 +44,7 @@ class Protocol:
         check_count(self.batch, "batch")
         if not 0 < self.rate <= 1:
             raise ArgumentError(
-                f"rate must lie above 0 and be 1 at most, not {safe_repr(self.rate)}", "for example lr=1e-3"
+                f"rate must be above 0 and at most 1, not {safe_repr(self.rate)}", "for example lr=1e-3"
             )
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Protocol:
         )
 
     def rate_at(self, step: int) -> float:
-        """Return the rate of step 0 … steps - 1."""
+        """Return the learning rate of step 0 … steps - 1."""
         return self.rate * (1 + math.cos(math.pi * step / self.steps)) / 2
 
 
@@ -62,8 +62,8 @@ class Classifier(nn.Module):
     """encoder → code → linear layer → logits.
 
     Codes are centred and divided by one number, so that those of the labelled images have a root mean square
-    of 1 when training begins: what unit an encoder left them in gives no start an advantage. The linear layer
-    begins with zeros.
+    of 1 when training starts, so the scale of an encoder's codes gives no start an advantage. The linear
+    layer starts at zero.
     """
 
     centre: Tensor
@@ -90,9 +90,7 @@ class Classifier(nn.Module):
 
 
 def fresh(model: EncodingModel, seed: int) -> EncodingModel:
-    """Return the architecture of `model` with weights drawn anew, a function of `seed`, on the same
-    device.
-    """
+    """Return the architecture of `model` with new weights, a function of `seed`, on the same device."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(mix(seed, "few labels", "weights"))
         return type(model)(model.config).to(model.device)
@@ -108,11 +106,11 @@ def fine_tuned(
     *,
     tell: Callable[[], None],
 ) -> Classifier:
-    """Return the classifier that began as the encoder of `start` and was trained on `images` (N, C, H, W) in
-    [0, 1].
+    """Return a classifier initialised from the encoder of `start` and trained on `images` (N, C, H, W) in [0,
+    1].
 
     `targets` (N,) are whole numbers below `classes`. The order of the images is a function of `seed`; `start`
-    itself stays as it is. `tell` is called after each step.
+    itself is not changed. `tell` is called after each step.
     """
     net = Classifier(start, classes, images)
     parameters = [*net.encoder.parameters(), *net.head.parameters()]

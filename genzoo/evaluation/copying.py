@@ -1,10 +1,9 @@
-"""Has the model copied? Whether samples are nearer to the training images than images are that nobody trained
-on.
+"""Detect copying: whether samples are nearer to the training images than held-out images are.
 
 Value: the share of pairs (sample, held-out image) in which the sample is nearer to its nearest training
 image, pixel by pixel (the statistic of Mann and Whitney, as in Meehan et al. 2020, "A non-parametric test to
-detect data-copying"). Fresh draws of the data's distribution reach 0.5; copies reach 1; images that are far
-from all data, 0. Its standard error is DeLong's (1988).
+detect data-copying"). New draws from the data's distribution reach 0.5; copies reach 1; images far from all
+data reach 0. Its standard error is DeLong's (1988).
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ def nearest_distances(
     """Return the L2 distance (n,) float64 of `queries` (n, C, H, W) uint8 to the nearest of `train`, values
     counted in [0, 1].
 
-    `own` (n,) are places in `train` that do not count, one for each query: its own where it is one of them,
-    else -1.
+    `own` (n,) gives for each query the index in `train` to exclude: its own if it is a training image, else
+    -1.
     """
     x = to_float(queries).flatten(1)  # (n, D)
     total = count(train, "train")

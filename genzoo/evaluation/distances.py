@@ -18,7 +18,9 @@ CHUNK = 1024  # rows of a kernel or distance matrix at a time
 
 
 class Estimate(NamedTuple):
-    """A value and its standard error; None where the images are one block and say nothing of their spread."""
+    """A value and its standard error; None if the images form one block, which says nothing about their
+    spread.
+    """
 
     value: float
     stderr: float | None
@@ -38,12 +40,12 @@ def kid(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks = None) 
     """Return the kernel distance of features x (N, F) and y (M, F): unbiased MMD^2 with k(a, b) = (a.b / F +
     1)^3.
 
-    Bińkowski et al. 2018, "Demystifying MMD GANs", with all rows at once instead of averaged subsets: that is
-    the unbiased estimate of least variance, and needs no seed. It is about 0, and as often below as above,
-    for equal distributions. The standard error is the delete-one jackknife over the rows of both sets,
-    computed from the kernel's row sums; for equal distributions it is known to be too large (by up to a
-    factor 1.41), never too small on average. Where `x_blocks` (N,) or `y_blocks` (M,) say which rows belong
-    together, whole blocks are left out instead of rows.
+    Bińkowski et al. 2018, "Demystifying MMD GANs", on all rows at once instead of averaged subsets: that is
+    the unbiased estimate of least variance and needs no seed. For equal distributions it is about 0, as often
+    below as above. The standard error is the delete-one jackknife over the rows of both sets, computed from
+    the kernel's row sums; for equal distributions it is known to be too large (by up to a factor 1.41), never
+    too small on average. Where `x_blocks` (N,) or `y_blocks` (M,) say which rows belong together, whole
+    blocks are left out instead of rows.
 
     Raises:
         ArgumentError: fewer than 3 rows, different widths, or values that are not finite.
@@ -107,11 +109,11 @@ def _kernel_sums(x: Tensor, y: Tensor, same: bool = False) -> tuple[Tensor, Tens
 def fid(x: Tensor, y: Tensor) -> float:
     """Return the Fréchet distance of Gaussians fitted to features x (N, F) and y (M, F).
 
-    |m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^1/2), unbiased covariances (Heusel et al. 2017).
-    The trace of the root is the sum of singular values of A_x A_y^T, where A^T A = C is the triangular factor
-    of the centred features: no covariance is formed and no root of a rounded zero is taken, so it stays exact
-    to the last digits where rows are fewer than features (then C is singular and the distance biased upwards:
-    compare it only with one of as many images).
+    |m_x - m_y|^2 + tr(C_x + C_y - 2 (C_x C_y)^1/2), unbiased covariances (Heusel et al. 2017). The trace of
+    the root is the sum of singular values of A_x A_y^T, where A^T A = C is the triangular factor of the
+    centred features. No covariance is formed and no root of a rounded zero is taken, so the result is exact
+    to the last digits even if there are fewer rows than features (then C is singular and the distance is
+    biased upwards: compare it only with one from equally many images).
 
     Raises:
         ArgumentError: fewer than 2 rows, different widths, or values that are not finite.

@@ -1,10 +1,10 @@
-"""Few labels: what an encoder that was trained without labels is worth to a classifier that has few (the
-lecture's use of autoencoders).
+"""Few labels: how much an encoder trained without labels helps a classifier that has few (the lecture's use
+of autoencoders).
 
-For each number of labels and each seed the same labelled images are given to a classifier that begins with
-random weights, to one that begins with the encoder, and to a linear probe of the encoder as it is.
-Differences are taken seed by seed, so that luck with the choice of images cancels. Nothing is chosen by
-looking at test images: no protocol, no step to stop at, no penalty.
+For each number of labels and each seed, the same labelled images train a classifier that starts from random
+weights, one that starts from the encoder, and a linear probe of the unchanged encoder. Differences are taken
+seed by seed, so that luck with the choice of images cancels. Nothing is chosen on test images: no protocol,
+no stopping step, no penalty.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TEST = 2000  # images
 
 
 class Entry(NamedTuple):
-    """A model and the data in its shape; the data are the same for all entries."""
+    """A model and the data in its shape; all entries have the same data."""
 
     name: str
     model: EncodingModel
@@ -55,23 +55,23 @@ def few_labels(
     protocol: Protocol | None = None,
     progress: Progress | None = None,
 ) -> Comparison:
-    """Return the accuracy of classifiers that begin with each model's encoder, with a probe of it, and with
-    random weights.
+    """Return the accuracy of classifiers that start from each model's encoder and from random weights, and of
+    a probe of the encoder.
 
     Args:
-        entries: at least one model with an encoder; those of one architecture share the classifier with
+        entries: at least one model with an encoder; models of the same architecture share the classifier with
             random weights.
-        counts: numbers of labelled images. Every class has its equal share, and each choice holds the smaller
+        counts: numbers of labelled images. Classes have equal shares, and each choice contains the smaller
             ones.
-        seeds: how often all is repeated, with other labelled images, another order and other random weights.
-        n: test images, a fixed choice, or all where there are fewer.
+        seeds: number of repetitions, each with other labelled images, another order and other random weights.
+        n: number of test images, a fixed choice, or all if there are fewer.
         protocol: how classifiers are trained; by default `Protocol()`.
-        progress: told ("few labels", steps done, total).
+        progress: called with ("few labels", steps done, total).
 
     Raises:
         ArgumentError: a model without an encoder, wrong numbers, fewer labels than classes, or more than the
             data have.
-        DataError: images without labels, or of one class alone.
+        DataError: images have no labels, or only one class.
     """
     how, wanted, repeats = protocol or Protocol(), check_counts(counts), check_seeds(seeds)
     for entry in entries:
@@ -137,8 +137,8 @@ class _Setting:
                 yield start, count, float(right.double().mean())
 
     def _targets(self, images: Images, rows: Array) -> Tensor:
-        """Return the place (n,) of each label among the classes; -1, which no classifier says, for a class
-        that has no training image.
+        """Return the index (n,) of each label among the classes; -1, which no classifier predicts, for a
+        class without training images.
         """
         labels = np.asarray(images.labels)[rows]
         places = np.searchsorted(self.classes, labels).clip(max=len(self.classes) - 1)
@@ -146,8 +146,8 @@ class _Setting:
 
 
 def labelled(labels: Array, count: int, seed: int) -> Array:
-    """Return the indices (count,) of images that get a label: among the first k, for any k, are as many of
-    each class, give or take one.
+    """Return the indices (count,) of the labelled images: the first k, for any k, hold equally many of each
+    class, give or take one.
     """
     classes = np.unique(labels)
     turn = order(mix(seed, "few labels", "classes"), 0, len(classes))
@@ -162,7 +162,7 @@ def labelled(labels: Array, count: int, seed: int) -> Array:
 def rivals_of(entries: Sequence[Entry]) -> Mapping[str, str]:
     """Return for each name the first name of a model with the same architecture."""
     if not entries or len({entry.name for entry in entries}) < len(entries):
-        raise ArgumentError("few labels compares at least one model, each named once")
+        raise ArgumentError("the few-labels comparison needs at least one model, each named once")
     kinds = {entry.name: (type(entry.model), repr(entry.model.config)) for entry in entries}
     return {
         name: next(other for other, same in kinds.items() if same == kind) for name, kind in kinds.items()
@@ -170,35 +170,33 @@ def rivals_of(entries: Sequence[Entry]) -> Mapping[str, str]:
 
 
 def check_encoder(name: str, model: Model) -> None:
-    """Raise ArgumentError where `model` has no encoder."""
+    """Raise ArgumentError if `model` has no encoder."""
     if not isinstance(model, EncodingModel):
         raise ArgumentError(
-            f"{name} has no encoder to begin a classifier with",
+            f"{name} has no encoder to start a classifier from",
             "an autoencoder or a VAE has one: genzoo list --tree",
         )
 
 
 def check_counts(counts: Sequence[int]) -> tuple[int, ...]:
-    """Return numbers of labels rising and each once, or raise ArgumentError."""
+    """Return the numbers of labels in ascending order, each once, or raise ArgumentError."""
     if not counts:
         raise ArgumentError("labels must be at least one number", f"for example {COUNTS}")
     return tuple(sorted({check_count(count, "labels") for count in counts}))
 
 
 def check_seeds(seeds: int) -> int:
-    """Return how many seeds, at least two, or raise ArgumentError."""
+    """Return the number of seeds, at least two, or raise ArgumentError."""
     if check_count(seeds, "seeds") < FEWEST_SEEDS:
         raise ArgumentError(
-            f"seeds must be at least {FEWEST_SEEDS}, as one has no standard error",
+            f"seeds must be at least {FEWEST_SEEDS}, as one seed gives no standard error",
             f"for example seeds={SEEDS}",
         )
     return seeds
 
 
 def check_labels(images: Images, counts: Sequence[int] = ()) -> None:
-    """Raise an error where `images` have no labels, one class alone, or not enough of a class for some of
-    `counts`.
-    """
+    """Raise if `images` have no labels, only one class, or too few of a class for some of `counts`."""
     if images.labels is None:
         why = images.facts.get("labels") or "digits, mnist, fashion-mnist, binarized-mnist and cifar10 have"
         raise DataError(f"{images.name} has no labels", why)
@@ -207,20 +205,19 @@ def check_labels(images: Images, counts: Sequence[int] = ()) -> None:
         return
     if len(classes) < 2:
         raise DataError(
-            f"all images of {images.name} have the same label",
-            "a classifier tells at least two classes apart",
+            f"all images of {images.name} have the same label", "a classifier needs at least two classes"
         )
     if min(counts) < len(classes):
         words = (
             f"{min(counts)} label{'s are' if min(counts) > 1 else ' is'} fewer than the "
             f"{len(classes)} classes of {images.name}"
         )
-        raise ArgumentError(words, f"give at least {len(classes)}, one for each class")
+        raise ArgumentError(words, f"give at least {len(classes)}, one per class")
     share, least = -(-max(counts) // len(classes)), int(sizes.min())
     if share > least:
         rarest = classes[sizes.argmin()]
         words = (
-            f"{max(counts):,} labels are {share:,} of each class, and {images.name} has {least:,} "
+            f"{max(counts):,} labels are {share:,} of each class, but {images.name} has {least:,} "
             f"images of class {rarest}"
         )
         raise ArgumentError(words, f"give at most {least * len(classes):,}")

@@ -1,4 +1,4 @@
-"""What few labels come to: accuracies, and what each start gains over random weights, seed by seed."""
+"""Results of few labels: accuracies, and the gain of each start over random weights, seed by seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Score:
 
     Attributes:
         model: the name of the model.
-        start: what the classifier began with: "random", "encoder" or "probe".
+        start: what the classifier started from: "random", "encoder" or "probe".
         labels: images with a label.
         values: one for each seed.
     """
@@ -43,7 +43,7 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracy(Score):
-    """The share of test images that are told right, 0 to 1.
+    """The share of test images that are classified correctly, 0 to 1.
 
     Attributes:
         rival: the name under which random weights in the same architecture were measured; models of one

@@ -140,7 +140,7 @@ def standardise(features: Tensor, reference: Tensor) -> Tensor:
     must not turn a grey level of difference into the whole distance.
     """
     if len(reference) < 2:
-        raise ArgumentError(f"features are standardised by at least 2 reference images, not {len(reference)}")
+        raise ArgumentError(f"standardising features needs at least 2 reference images, not {len(reference)}")
     deviation = reference.std(0)
     least = float(deviation.median()) / 100
     return (features - reference.mean(0)) / deviation.clamp_min(least if least > 0 else 1.0)

@@ -1,4 +1,4 @@
-"""What every measure here does first: take the images as 8-bit pixels, and choose a fixed subset of them."""
+"""The first steps of every measure: convert images to 8-bit pixels and choose a fixed subset."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def as_pixels(images: object, what: str = "images") -> Tensor:
     """Return `images` as uint8 (N, C, H, W) on the CPU; floats in [0, 1] are rounded to 8 bits, as a saved
     picture would be.
 
-    Everything is measured on the CPU, whatever device drew the images, so that the same images give the same
+    Everything is measured on the CPU, whichever device generated the images, so the same images give the same
     numbers.
 
     Raises:
@@ -43,15 +43,15 @@ def as_pixels(images: object, what: str = "images") -> Tensor:
 
 
 def check_alike(x: Tensor, y: Tensor, x_name: str, y_name: str) -> None:
-    """Raise ArgumentError where the images of `x` and `y` differ in (C, H, W)."""
+    """Raise ArgumentError if the images of `x` and `y` differ in (C, H, W)."""
     if x.shape[1:] != y.shape[1:]:
-        shapes = f"{x_name} have the shape {tuple(x.shape[1:])}, but {y_name} {tuple(y.shape[1:])}"
-        raise ArgumentError(shapes, "compare images of one size and kind")
+        shapes = f"{x_name} have the shape {tuple(x.shape[1:])}, but {y_name} have {tuple(y.shape[1:])}"
+        raise ArgumentError(shapes, "compare images of the same size and number of channels")
 
 
 def subset(size: int, n: int, seed: int, role: str) -> Tensor:
-    """Return `n` different indices below `size`, (n,) int64: the first n of an order that only (size, seed,
-    role) decide.
+    """Return `n` different indices below `size`, (n,) int64: the first n of an order that depends only on
+    (size, seed, role).
     """
     order = (
         Rng(mix("evaluation", "subset", role, check_seed(seed)), 0, 1).uniform(size)[0].argsort(stable=True)
@@ -68,13 +68,13 @@ def count(images: ImageSet, what: str) -> int:
 
 
 def choose(size: int, n: int | None, seed: int, role: str) -> tuple[Tensor, str]:
-    """Return the indices of `n` of `size` images, rising, and how they were chosen, for a record: "" where
-    all are taken.
+    """Return the ascending indices of `n` of `size` images, and how they were chosen, for a record: "" if all
+    are taken.
 
-    All are taken where `n` is None or more than there are; else the choice is that of `subset`.
+    All are taken if `n` is None or at least `size`; otherwise `subset` chooses.
 
     Raises:
-        ArgumentError: n is no whole number of at least 1.
+        ArgumentError: n is not a whole number of at least 1.
     """
     if n is None or check_count(n) >= size:
         return torch.arange(size), ""
@@ -82,7 +82,7 @@ def choose(size: int, n: int | None, seed: int, role: str) -> tuple[Tensor, str]
 
 
 def blocks_of(images: ImageSet, rows: Tensor | None = None) -> Blocks:
-    """Return which of the images (at `rows`) belong together: (n,) int64, None where they are independent."""
+    """Return which of the images (at `rows`) belong together: (n,) int64, or None if they are independent."""
     if not isinstance(images, Images) or images.blocks is None:
         return None
     blocks = torch.from_numpy(images.blocks.astype("int64"))
@@ -95,7 +95,7 @@ def joined(*words: str) -> str:
 
 
 def decoder_of(images: ImageSet) -> str:
-    """Return what decoded the files of the images, "" where their pixels were stored as they are."""
+    """Return the decoder of the image files, or "" if pixels are stored uncompressed."""
     return images.facts.get("decoder", "") if isinstance(images, Images) else ""
 
 

@@ -41,10 +41,10 @@ def check_integral(model: DensityModel, where: str) -> float:
             abs(total - 1) < INTEGRAL_ERROR,
             law,
             seen,
-            f"{where}; for probabilities of 8-bit pixels say levels = 256",
+            f"{where}; for probabilities of 8-bit pixels set levels = 256",
         )
     else:
-        where = f"{where}: the sign of the KL term, a lost normaliser"
+        where = f"{where}: the sign of the KL term, or a missing normaliser"
         hold(total < 1 + INTEGRAL_ERROR, "a lower bound integrates to at most 1", seen, where)
     return total
 

@@ -83,7 +83,7 @@ def check_noise(model: DensityModel, levels: int, where: str) -> None:
     values = model.log_prob(noise(model, levels, NOISE, stream=11)).double()
     entropy = math.prod(model.image_shape) * math.log(levels or 1)
     law = "noise is never coded below its entropy"
-    seen = f"{float(-values.mean()):.1f} nats an image, its entropy is {entropy:.1f}"
+    seen = f"{float(-values.mean()):.1f} nats per image, its entropy is {entropy:.1f}"
     hold(
         float((values + entropy).sum()) < SURPRISE,
         law,
@@ -201,7 +201,7 @@ def check_fit(found: Tensor, expected: Tensor, where: str) -> None:
         chance > DOUBT,
         "samples come as often as p(x) says",
         seen,
-        f"{where}: what sampling and log_prob compute differently",
+        f"{where}: something that sampling and log_prob compute differently",
     )
 
 

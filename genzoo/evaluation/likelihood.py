@@ -1,5 +1,5 @@
-"""Likelihood as records: mean -log p(x) in nats and in bits/dim, with its standard error and all one must
-know to compare it.
+"""Likelihood as records: mean -log p(x) in nats and in bits/dim, with its standard error and everything
+needed to compare it.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ def likelihood(
     """Return two records of the mean negative log-likelihood of `images`: metric "nll" in nats and in
     bits/dim.
 
-    Of a density of real numbers (`model.levels` 0) there is the one in nats, whose protocol says so: bits/dim
-    are of probabilities.
+    For a density of real numbers (`model.levels` 0) there is only the record in nats, whose protocol says so:
+    bits/dim need probabilities.
 
     Args:
-        model: asked for `log_prob`; `exact` says whether the records are exact or a bound.
-        images: of the model's shape, and of levels that it knows.
+        model: the density; its `exact` says whether the records are exact or a bound.
+        images: images in the model's shape, with levels that it has.
         n: how many of them, a fixed choice by `seed`; None = all.
-        seed: chooses the images where n is less than there are.
+        seed: chooses the images if n is less than their number.
         subject: the model's name, for the records.
-        kind: "exact", "elbo" or "iwae"; by default what the model says of `log_prob`.
-        protocol: what else decides the number, such as the K of IWAE.
-        log_prob: another estimate than `model.log_prob`, (N, C, H, W) in [0, 1] to (N,) in nats; name its
-            `kind`.
-        progress: told ("likelihood", done, total).
+        kind: "exact", "elbo" or "iwae"; by default that of the model's `log_prob`.
+        protocol: what else determines the number, such as the K of IWAE.
+        log_prob: an estimate to use instead of `model.log_prob`, from (N, C, H, W) in [0, 1] to (N,) in nats;
+            state its `kind`.
+        progress: called with ("likelihood", done, total).
 
     Raises:
-        ArgumentError: images of another shape, grey images for a model of black and white, n below 1, an
+        ArgumentError: images of another shape, greyscale images for a model of black and white, n below 1, an
             infinite likelihood.
         LawError: an image of probability above 1.
     """
@@ -100,10 +100,10 @@ def importance(
     each k of `ks`.
 
     One pass with the most draws gives all of them, since fewer draws are the first ones of more; the draws
-    are those of `seed`, which a record's protocol names where it is not 0.
+    are those of `seed`, which the record's protocol states if it is not 0.
 
     Raises:
-        ArgumentError: as `likelihood`, and where a k is no whole number ≥ 1.
+        ArgumentError: as `likelihood`, or a k is not a whole number ≥ 1.
     """
     check_suited(model, images)
     counts = sorted(set(check_draws(ks)))
@@ -135,8 +135,8 @@ def measure_density(
     """Yield the likelihood of `test` by a model that has a certificate.
 
     Raises:
-        LawError: a density that breaks a law of its certificate.
-        ArgumentError: images that the model gives no probability to.
+        LawError: the density breaks a law of its certificate.
+        ArgumentError: the model gives no probability to some images.
     """
     check_suited(model, test)
     certificate_of(model, progress)  # a number that is no likelihood is not printed
@@ -153,7 +153,7 @@ def measure_bounds(
     subject: str,
     progress: Progress | None = None,
 ) -> Iterator[Record]:
-    """Yield the likelihood as of every density, and the tighter bounds of the draws that are asked for."""
+    """Yield the likelihood, as for every density, and the tighter bounds with the requested draws."""
     yield from measure_density(model, train, test, request, subject=subject, progress=progress)
     draws = DRAWS if request.draws is None else request.draws
     if draws:
@@ -170,8 +170,8 @@ def nats(
     what: str = "likelihood",
     chunk: int = CHUNK,
 ) -> Tensor:
-    """Return -log p(x) of the images at `rows`, (n,) float64, asked a few at a time; (m, n) where `log_prob`
-    gives m values of each.
+    """Return -log p(x) of the images at `rows`, (n,) float64, computed a few at a time; (m, n) if `log_prob`
+    returns m values for each.
     """
     parts = []
     for part in rows.split(chunk):
@@ -183,7 +183,7 @@ def nats(
         wrong = int((~torch.isfinite(values)).reshape(-1, len(rows)).any(0).sum())
         raise ArgumentError(
             f"{wrong:,} of {len(rows):,} images of {images.name} have no finite likelihood",
-            "the model was made for other images",
+            "the model was trained on other images",
         )
     return values
 
@@ -203,9 +203,9 @@ def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
 def _check_masses(model: DensityModel, values: Tensor) -> None:
     """Hold that no image has a probability above 1, where `values` (n,) are the -log p of masses."""
     least = float(values.min())
-    seen = f"p(x) = e^{-least:.4g} of an image, by a model that says levels = {model.levels}"
+    seen = f"p(x) = e^{-least:.4g} for an image, from a model with levels = {model.levels}"
     law = "no image is more probable than 1"
-    look = f"{type(model).__name__}: a density of real numbers says levels = 0"
+    look = f"{type(model).__name__}: a density of real numbers has levels = 0"
     hold(not model.levels or least > -SURE, law, seen, look)
 
 
@@ -244,24 +244,23 @@ def in_both_units(
 
 
 def check_suited(model: DensityModel, images: Images) -> None:
-    """Raise ArgumentError where `images` are not what `model` gives probability to."""
+    """Raise ArgumentError if `model` does not give a probability to such `images`."""
     if images.shape != model.image_shape:
         raise ArgumentError(
-            f"{images.name} has images of the shape {images.shape}, but the model was made for "
-            f"{model.image_shape}"
+            f"{images.name} has images of the shape {images.shape}, but the model expects {model.image_shape}"
         )
     if not model.levels and images.transform != GREY:
         raise ArgumentError(
-            f"{type(model).__name__} tells a density of real-valued pixels, and {images.name} is black "
+            f"{type(model).__name__} has a density of real-valued pixels, but {images.name} is black "
             "and white: a density can grow "
-            "without bound on a few values, so its likelihood there says nothing",
+            "without bound on a few values, so its likelihood there is meaningless",
             "choose 8-bit images, or a model with probabilities of black and white (levels = 2)",
         )
     if model.levels == BINARY and images.transform == GREY:
         raise ArgumentError(
-            f"{type(model).__name__} knows black and white only, and {images.name} is 8-bit: rounding or "
+            f"{type(model).__name__} models black and white only, but {images.name} is 8-bit: rounding and "
             "drawing its pixels would "
-            "each give another likelihood",
+            "give different likelihoods",
             "choose a binarisation: --binarise threshold or draw; of MNIST, --data binarized-mnist "
             "(static) or dynamic-binarized-mnist",
         )

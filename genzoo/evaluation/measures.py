@@ -1,9 +1,9 @@
-"""Measures: what is measured of a model is decided by its class.
+"""Measures: the class of a model decides what is measured.
 
-`measures(model, train, test, request)` gives the records. It is a `functools.singledispatch` on the model's
+`measures(model, train, test, request)` yields the records. It is a `functools.singledispatch` on the model's
 class: the core registers those of `DensityModel` (its likelihood), `ImportanceModel` (and tighter bounds),
-`ImplicitModel` (its samples), `ClassifyingModel` and `EncodingModel`, each beside its mathematics; a plugin
-registers its own with `measures.register`, beside the class, and `genzoo eval` stays untouched.
+`ImplicitModel` (its samples), `ClassifyingModel` and `EncodingModel`, each next to its mathematics. A plugin
+registers its own with `measures.register`, next to the class, and `genzoo eval` needs no change.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ def measures(
     """Yield the records of `model`.
 
     Args:
-        model: its class decides.
-        train: the images that it has learned from, of its shape.
-        test: the images that it is measured on, of its shape.
-        request: how many of them, the seed and all else that was asked.
+        model: the model, whose class decides.
+        train: the images that it was trained on, in its shape.
+        test: the images that it is measured on, in its shape.
+        request: how many of them, the seed and every other option.
         subject: the model's name, for the records.
-        progress: told (what, done, total).
+        progress: called with (what, done, total).
 
     Raises:
-        ArgumentError: nobody registered measures for the model's class.
+        ArgumentError: no measures are registered for the model's class.
     """
     raise ArgumentError(
-        f"nobody knows how {type(model).__name__} is measured: it is no DensityModel, ImplicitModel, "
+        f"{type(model).__name__} has no measures: it is not a DensityModel, ImplicitModel, "
         "ClassifyingModel or EncodingModel",
-        "register its measures with genzoo.evaluation.measures.register, beside the class",
+        "register its measures with genzoo.evaluation.measures.register, next to the class",
     )

@@ -1,5 +1,5 @@
-"""The metrics of samples as records: each is given the sides that are compared, and measures every subject of
-them. What they are called, and which end of them is better, says the table in `genzoo.metrics`.
+"""The metrics of samples as records: each takes the sides that are compared and measures every subject. Their
+names, and whether lower or higher is better, are in the table in `genzoo.metrics`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def measure_prdc(metric: Metric, sides: Sides) -> Iterator[Record]:
 
 
 def measure_two_sample(metric: Metric, sides: Sides) -> Iterator[Record]:
-    """Yield how often a linear classifier tells every subject from the held-out images."""
+    """Yield how often a linear classifier distinguishes every subject from the held-out images."""
     words = "linear classifier, fitted on half of each side; ideal 0.5"
     for subject, rows in _described(sides):
         test, blocks = sides.features[HELD_OUT], sides.blocks
@@ -111,7 +111,7 @@ def measure_parzen(metric: Metric, sides: Sides) -> Iterator[Record]:
     """Yield the Parzen-window estimate of 2014 of every subject.
 
     Raises:
-        ArgumentError: other numbers of images than its protocol takes.
+        ArgumentError: the numbers of images differ from its protocol's.
     """
     total, few, width = count(sides.train, "train"), windows.VALIDATION, windows.SAMPLES
     first = total * windows.VALIDATION_FROM[0] // windows.VALIDATION_FROM[1]
@@ -120,7 +120,7 @@ def measure_parzen(metric: Metric, sides: Sides) -> Iterator[Record]:
         needed = (
             f"{metric.name} takes {width:,} samples, as many test images and 12,000 training images or more"
         )
-        raise ArgumentError(f"{needed}, {came}", "leave it out: the number of 2014 has one protocol")
+        raise ArgumentError(f"{needed}, {came}", "leave it out: the 2014 number has a fixed protocol")
     validation = _rows(take(sides.train, torch.arange(first, first + few), "train"))
     # none of those that choose the width
     real = take(sides.train, subset(first, width, sides.seed, "parzen"), "train")
@@ -162,8 +162,8 @@ MEASURES: Mapping[str, Measure] = {
 
 
 def measured(metric: Metric, sides: Sides) -> Iterator[Record]:
-    """Yield the records of one metric, of genzoo or of a plugin; of one on pixels is told when it begins and
-    ends.
+    """Yield the records of one metric, genzoo's or a plugin's; progress of a metric on pixels is reported at
+    start and end.
     """
     if metric.on == FEATURES:
         yield from MEASURES[metric.name](metric, sides)

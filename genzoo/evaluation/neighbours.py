@@ -40,14 +40,14 @@ def nearest_images(
     in [0, 1].
 
     Args:
-        samples: the images asked about.
-        train: where to look.
+        samples: the query images.
+        train: the images to search.
         k: how many neighbours, 1 to M.
         space: "pixels", the L2 distance of values in [0, 1] over all channels; "features", that of GIST
             descriptors standardised by `train`, which forgives a shifted or brighter copy; or a function that
             turns images into features of its own.
-        progress: told (what, done, total).
-        mirrored: also look among the mirror images, as a model that was trained with flips has seen them.
+        progress: called with (what, done, total).
+        mirrored: also search the mirror images, which a model trained with flips has seen.
 
     Raises:
         ArgumentError: images refused by `as_pixels`, of two shapes, k out of range, or another space.

@@ -1,13 +1,13 @@
 """The Parzen-window estimate of 2014 (Goodfellow et al. 2014, section 5; Breuleux et al. 2011), by the
 protocol of the GAN paper's code.
 
-A Gaussian window stands on each of 10,000 samples, pixels in [0, 1]; the width is that of ten, logspace(-1,
-0, 10), under which 1,000 validation images are likeliest; the value is the mean log-density of the test
-images, in nats, its standard error that over images.
+A Gaussian window is centred on each of 10,000 samples, pixels in [0, 1]; the width is the one of ten,
+logspace(-1, 0, 10), under which 1,000 validation images are likeliest; the value is the mean log-density of
+the test images, in nats, its standard error that over images.
 
-It is here to be compared with the papers of those years and with nothing else. It is no likelihood of the
-model and misorders models: windows on the training images themselves are beaten by k-means centres, and
-better samples may have the lower value (Theis, van den Oord & Bethge 2016, arXiv:1511.01844).
+It is here for comparison with the papers of those years and nothing else. It is not a likelihood of the model
+and misorders models: windows on the training images themselves are beaten by k-means centres, and better
+samples may have the lower value (Theis, van den Oord & Bethge 2016, arXiv:1511.01844).
 """
 
 from __future__ import annotations
@@ -46,18 +46,20 @@ def parzen(samples: Tensor, validation: Tensor, test: Tensor, progress: Progress
     """Return the estimate of images `test` (T, D) by windows on `samples` (N, D), all in [0, 1].
 
     Args:
-        samples: where the windows stand.
-        validation: (V, D), what chooses the width.
-        test: what is measured, two images or more.
-        progress: told ("parzen", done, total).
+        samples: the centres of the windows.
+        validation: (V, D), images that choose the width.
+        test: the images measured, at least two.
+        progress: called with ("parzen", done, total).
 
     Raises:
         ArgumentError: different widths, or too few rows.
     """
     if len({rows.shape[1:] for rows in (samples, validation, test)}) > 1 or samples.ndim != 2:
-        raise ArgumentError("samples, validation and test images must be rows of one length")
+        raise ArgumentError("samples, validation and test images must be rows of the same length")
     if not len(samples) or not len(validation) or len(test) < 2:
-        raise ArgumentError("a Parzen window needs a sample, a validation image and two test images at least")
+        raise ArgumentError(
+            "a Parzen window needs at least one sample, one validation image and two test images"
+        )
     windows = samples.double()
     chosen = [float(densities.mean()) for densities in _log_densities(windows, validation, SIGMAS)]
     sigma = SIGMAS[int(np.argmax(chosen))]

@@ -1,6 +1,4 @@
-"""Metrics that plugins bring: functions of drawn and of held-out images, imported when they are asked for by
-name.
-"""
+"""Metrics from plugins: functions of generated and held-out images, imported when requested by name."""
 
 from __future__ import annotations
 
@@ -33,20 +31,20 @@ def every_metric() -> dict[str, Metric]:
 
 
 def measure_pair(metric: Metric, sides: Sides) -> Iterator[Record]:
-    """Yield what the metric of a plugin says of every subject beside the held-out images."""
+    """Yield the records of a plugin's metric for every subject against the held-out images."""
     for subject, images in sides.judged.items():
         yield sides.record(metric, subject, **ask(metric, images, sides.test))
 
 
 def ask(metric: Metric, images: Tensor, test: Tensor) -> dict[str, Any]:
-    """Return what a plugin's metric says of `images` beside `test`, as fields of a Record, "value" among
-    them.
+    """Return the result of a plugin's metric on `images` and `test`, as fields of a Record that include
+    "value".
 
-    Both sides are uint8 (n, C, H, W), as many here as there; the metric is given them as float32 in [0, 1].
-    It answers with a number, of which less is better, or with a mapping of FIELDS.
+    Both sides are uint8 (n, C, H, W), with equal n; the metric gets them as float32 in [0, 1]. It returns a
+    number, where lower is better, or a mapping of FIELDS.
 
     Raises:
-        PluginError: the metric cannot be imported, fails, or answers with something else.
+        PluginError: the metric cannot be imported, fails, or returns something else.
     """
     what = f"the metric {metric.name!r} of {metric.owner}"
     function = import_target(metric.target, what)
@@ -60,7 +58,7 @@ def ask(metric: Metric, images: Tensor, test: Tensor) -> dict[str, Any]:
     facts: dict[str, Any] = dict(found) if isinstance(found, Mapping) else {"value": found}
     try:
         if unknown := [key for key in facts if key not in FIELDS]:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(FIELDS)}")
+            raise ValueError(f"{unknown[0]!r} is not one of {', '.join(FIELDS)}")
         if "value" not in facts:
             raise ValueError("it has no value")
         numbers = {
@@ -70,5 +68,5 @@ def ask(metric: Metric, images: Tensor, test: Tensor) -> dict[str, Any]:
         }
         return {**facts, **numbers}
     except (TypeError, ValueError) as error:
-        expected = "it must answer with a number, or with a mapping that has a value"
+        expected = "it must return a number, or a mapping with the key value"
         raise PluginError(f"{what} cannot be read: {error}; {expected}", "tell its author") from error

@@ -1,8 +1,8 @@
-"""The linear probe: what a linear classifier reads from features that were learned without labels (Alain &
-Bengio 2016, arXiv:1610.01644).
+"""The linear probe: a linear classifier on features that were learned without labels (Alain & Bengio 2016,
+arXiv:1610.01644).
 
-Multinomial logistic regression. Its problem is convex and is solved in float64 to the end, so a probe has no
-seed, no number of steps and no learning rate: two sets of features are compared, not two optimisers.
+Multinomial logistic regression. The problem is convex and is solved to convergence in float64, so a probe has
+no seed, no number of steps and no learning rate: two sets of features are compared, not two optimisers.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Probe:
     """A linear classifier of features.
 
     Attributes:
-        classes: (K,) int64, the labels that it knows, rising.
+        classes: (K,) int64, its labels in ascending order.
         weight: (K, F) float64.
         bias: (K,) float64.
     """
@@ -45,7 +45,7 @@ class Probe:
         rows = _features(features)
         if rows.shape[1] != self.weight.shape[1]:
             raise ArgumentError(
-                f"this probe reads {self.weight.shape[1]} features of an image, not {rows.shape[1]}"
+                f"this probe reads {self.weight.shape[1]} features per image, not {rows.shape[1]}"
             )
         return rows @ self.weight.T + self.bias
 
@@ -61,28 +61,29 @@ class Probe:
 
 @undisturbed()
 def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
-    """Return the probe that minimises Σ -log p(label | features) + `penalty` / 2 · ‖W‖²; biases cost nothing.
+    """Return the probe that minimises Σ -log p(label | features) + `penalty` / 2 · ‖W‖²; biases are not
+    penalised.
 
-    Before, features are centred and divided by one number, the root mean square of their distances from the
+    First, features are centred and divided by one number, the root mean square of their distances from the
     centre: the probe then depends neither on their unit, nor on a rotation of the latent space, nor on
-    components that are always the same. Each component is not scaled alone, which would blow up the unused
+    components that are always the same. Components are not scaled one by one, which would amplify the unused
     ones of a VAE.
 
     Args:
         features: (N, F), an array or a tensor, finite.
         labels: (N,) whole numbers of at least two classes.
-        penalty: above 0. Of three classes or more scikit-learn's LogisticRegression has C = 1 / penalty. Two
+        penalty: above 0. For three classes or more scikit-learn's LogisticRegression has C = 1 / penalty. Two
             classes have two rows of weights here and one there, their difference, whose penalty is half of
             this one: the same probe has C = 2 / penalty.
 
     Raises:
-        ArgumentError: another shape or type, values that are not finite, one class alone, or a wrong penalty.
+        ArgumentError: another shape or type, values that are not finite, only one class, or a wrong penalty.
     """
     rows = _features(features)
     classes, targets = _labels(labels, len(rows)).unique(return_inverse=True)  # (K,), (N,)
     if len(classes) < 2:
         raise ArgumentError(
-            "a probe tells classes apart, and all labels here are the same",
+            "a probe needs at least two classes, but all labels are the same",
             "give labels of at least two classes",
         )
     if isinstance(penalty, bool) or not isinstance(penalty, (int, float)) or not 0 < penalty <= 1e12:
@@ -129,7 +130,7 @@ def _features(features: Any) -> Tensor:
         raise ArgumentError(f"features must be an array (N, F), not {type(features).__name__}") from error
     if rows.ndim != 2 or 0 in rows.shape:
         raise ArgumentError(
-            f"features must have the shape (N, F), not {tuple(rows.shape)}", "one row for each image"
+            f"features must have the shape (N, F), not {tuple(rows.shape)}", "one row per image"
         )
     rows = rows.detach().cpu().double()
     if not torch.isfinite(rows).all():
@@ -146,5 +147,5 @@ def _labels(labels: Any, count: int) -> Tensor:
         ) from error
     if found.is_floating_point() or found.is_complex() or found.shape != (count,):
         came = f"{found.dtype} {tuple(found.shape)}"
-        raise ArgumentError(f"labels must be {count} whole numbers, one for each row of features, not {came}")
+        raise ArgumentError(f"labels must be {count} whole numbers, one per row of features, not {came}")
     return found.cpu().long()

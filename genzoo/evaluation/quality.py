@@ -1,7 +1,7 @@
-"""Sample quality: every measure of samples beside the floor that real images reach.
+"""Sample quality: every measure of samples next to the floor (the score of real images).
 
-See `genzoo.evaluation.sides` for what is compared and why n is the same on both sides. Of the two-sample test
-and of copying the ideal is 0.5 on both sides.
+See `genzoo.evaluation.sides` for what is compared and why n is the same on both sides. For the two-sample
+test and for copying the ideal is 0.5 on both sides.
 """
 
 from __future__ import annotations
@@ -50,23 +50,23 @@ def sample_quality(
 
     Args:
         samples: the model's images (N, C, H, W), uint8 or float in [0, 1].
-        train: the images that the model learned from; they give the floor and the scale of the features.
+        train: the training images of the model; they set the floor and the scale of the features.
         test: held-out images that the model has never seen.
-        data: the name of the set; by default that of `test`, where it is an `Images`. `split` and `transform`
-            likewise.
-        split: the part of the set that `test` is.
+        data: the name of the data set; by default that of `test`, if it is an `Images`. `split` and
+            `transform` likewise.
+        split: the split of the data set that `test` is.
         transform: "8-bit" or a binarisation.
         subject: the model's name, for the records.
         metrics: some of `genzoo.metrics.METRICS` or of plugins'; by default all of ours that the images
             allow, "parzen-2014" on MNIST alone.
-        space: what images are described by before sets are compared; see `genzoo.evaluation.spaces`.
-        seed: chooses the images where a side has more than n, patches, directions and pairs.
-        progress: told (what, done, total).
+        space: the features in which sets of images are compared; see `genzoo.evaluation.spaces`.
+        seed: chooses the images of a side with more than n, and patches, directions and pairs.
+        progress: called with (what, done, total).
 
     Raises:
         ArgumentError: images refused by `as_pixels`, of different shapes, or fewer than 6 on a side;
-            "parzen-2014" asked of fewer than its protocol takes.
-        UnknownNameError: a metric that nobody knows.
+            "parzen-2014" on fewer images than its protocol takes.
+        UnknownNameError: there is no such metric.
     """
     if subject == FLOOR:
         raise ArgumentError(f"subject {FLOOR!r} is the name of the floor", "name the model")
@@ -91,22 +91,22 @@ def measure_samples(
     subject: str,
     progress: Progress | None = None,
 ) -> Iterator[Record]:
-    """Draw `model.sample(n, seed)` a few at a time and yield their `sample_quality`.
+    """Generate `model.sample(n, seed)` a few at a time and yield their `sample_quality`.
 
-    No more images are drawn than there are to compare with: n is cut to the size of the smaller set.
+    No more images are generated than there are to compare with: n is limited to the size of the smaller set.
 
     Raises:
         ArgumentError: a model that cannot be sampled, or data of another shape than the model's.
-        UnknownNameError, HubError: features that nobody has, or whose weights cannot be had.
+        UnknownNameError, HubError: there are no such features, or their weights are not available.
     """
     if not isinstance(model, GenerativeModel):
         raise ArgumentError(
-            f"{type(model).__name__} cannot be sampled: sample quality is asked of a generative model"
+            f"{type(model).__name__} cannot be sampled: sample quality needs a generative model"
         )
     for name, images in (("train", train), ("test", test)):
         if images.shape != model.image_shape:
             raise ArgumentError(
-                f"the {name} images have the shape {images.shape}, but the model draws {model.image_shape}"
+                f"the {name} images have shape {images.shape}, but the model generates {model.image_shape}"
             )
     total = min(SAMPLES if request.n is None else request.n, len(train), len(test))
     space = feature_space(request.features, test)

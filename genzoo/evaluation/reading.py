@@ -1,10 +1,10 @@
-"""Concepts of a GAN: what its own discriminator has learned to see tells which of its samples show
+"""Concepts of a GAN: its own discriminator's features decide which samples show, for example,
 "Smiling,not-Male".
 
-A GAN gives no image a code, so its concepts are made of samples. Radford et al. 2016 (section 6.3.2) chose
-them by looking; here a linear classifier chooses. For each word it is fitted to the hidden layers of D (see
-`features`), of training images that clearly show the word and of as many that clearly do not; a sample shows
-a concept as surely as the word of it that it shows least surely, and the surest are chosen.
+A GAN gives no image a code, so its concepts are made of samples. Radford et al. 2016 (section 6.3.2)
+hand-picked them; here a linear classifier chooses. For each word it is fitted to the hidden layers of D (see
+`features`), of training images that clearly show the word and of as many that clearly do not; the confidence
+that a sample shows a concept is that of its least certain word, and the most confident samples are chosen.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ def samples_showing(
         n: samples of each concept, 3 or more.
         seed: whose samples are looked through.
         among: how many of them.
-        progress: told ("features", done, total) images that D looks at, then ("learning", done, total) words.
+        progress: called with ("features", done, total) for images that D has seen, then ("learning", done,
+            total) for words.
 
     Raises:
-        ArgumentError: a word that `images` know nothing of, or that too few of them show or lack; a model
-            without hidden layers.
+        ArgumentError: `images` do not have a word, or too few of them show or lack it; a model without hidden
+            layers.
     """
     check_size(check_count(n), "n")
     split = [[word.strip() for word in concept.split(",")] for concept in concepts]

@@ -1,5 +1,5 @@
-"""What is left of images in their codes: the mean squared error of encode, then decode. It is no likelihood
-of anything.
+"""How much of an image its code keeps: the mean squared error of encoding, then decoding. It is not a
+likelihood.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def reconstruction(
     standard error over images.
 
     Args:
-        model: encodes and decodes.
+        model: a model that encodes and decodes.
         images: of the model's shape.
         n: how many of them, a fixed choice by `seed`; None = all.
-        seed: chooses the images where n is less than there are.
+        seed: chooses the images if n is less than their number.
         subject: the model's name, for the record.
-        progress: told ("reconstructions", done, total).
+        progress: called with ("reconstructions", done, total).
 
     Raises:
         ArgumentError: a model that cannot encode, images of another shape, n below 1.

@@ -30,12 +30,12 @@ SEEN = (
 
 @undisturbed()
 def records_of(model: Model, card: Card, request: Request, progress: Progress | None = None) -> list[Record]:
-    """Return the records of `model` that `request` asks for, on the data of its card where it names none.
+    """Return the records of `model` that `request` asks for, on its card's data by default.
 
     Raises:
-        ArgumentError: as `score_model`; what the model has not: importance-weighted bounds or samples; split
-            "train" where samples are measured, which are compared with unseen images and, beside them, with
-            training images.
+        ArgumentError: as `score_model`; the model lacks the requested importance-weighted bounds or samples;
+            split "train" with samples, which are compared with held-out images (and training images next to
+            them).
     """
     _check_able(model, card.name, request)
     learned = FIT if request.split == "valid" else "train"
@@ -62,13 +62,13 @@ def score_model(
     subject: str,
     progress: Progress | None = None,
 ) -> list[Record]:
-    """Return the records of `model` against `test`: those of `measures` for its class or, where the request
-    names metrics or features, those of its samples.
+    """Return the records of `model` against `test`: those of `measures` for its class or of its samples if
+    the request names metrics or features.
 
     Raises:
-        LawError: a density that breaks a law of its certificate.
-        ArgumentError: nobody knows how to measure the model; images that it gives no probability to; a record
-            that does not say of which images it is.
+        LawError: the density breaks a law of its certificate.
+        ArgumentError: no measures are registered for the model; it gives no probability to some images; a
+        record does not state which images it measured.
     """
     measure = measure_samples if request.of_samples else measures
     found = measure(model, train, test, request, subject=subject, progress=progress)
@@ -76,14 +76,12 @@ def score_model(
 
 
 def _check_able(model: Model, name: str, request: Request) -> None:
-    """Raise ArgumentError where the request asks for what `model` has not."""
+    """Raise ArgumentError if the request asks for something that `model` lacks."""
     if request.of_samples and not isinstance(model, GenerativeModel):
-        raise ArgumentError(
-            f"{name!r} draws no samples that could be measured", "leave features and metrics out"
-        )
+        raise ArgumentError(f"{name!r} generates no samples to measure", "leave features and metrics out")
     if request.draws is not None and not isinstance(model, ImportanceModel):
         raise ArgumentError(
-            f"{name!r} has no importance-weighted bound to take k draws for",
+            f"{name!r} has no importance-weighted bound, so k does not apply",
             "leave k out; VAEs have one: genzoo list --tree",
         )
     if request.split == "train" and (request.of_samples or isinstance(model, ImplicitModel)):
@@ -100,7 +98,7 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
     source = data if data is not None else recipe.data if recipe else ""
     if isinstance(source, str) and not source:
         raise ArgumentError(
-            f"{card.name!r} has no data of its own to be measured on", "name some: --data NAME or a folder"
+            f"{card.name!r} names no data set to be measured on", "name some: --data NAME or a folder"
         )
     return open_data(
         source, image_shape=model.image_shape, split=split, val_split=recipe.val_split if recipe else 0.1
@@ -109,8 +107,8 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
 
 @undisturbed()
 def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, str]:
-    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` can be asked about, a choice by `seed`,
-    and whence they are.
+    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` accepts, chosen by `seed`, and their
+    source.
     """
     test = held_in(model, card, data, "test")
     images = test.float(subset(len(test), min(n, len(test)), seed, "shown"))

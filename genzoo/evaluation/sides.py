@@ -1,9 +1,9 @@
-"""Sides: the images that a measure of samples compares, and what all of its records say of them.
+"""Sides: the images that a measure of samples compares, and the facts that all of its records share.
 
 Both sides always have the same number of images n, the fewest of samples, test and train images: distances
-shrink as n grows, and only equal n compare. Each measure is taken twice: samples against held-out images, and
-training images against the same held-out images: the second is the floor, about what a perfect model would be
-given.
+shrink as n grows, so only equal n are comparable. Each measure is taken twice: samples against held-out
+images, and training images against the same held-out images. The second is the floor, about the score of a
+perfect model.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class Sides:
         train: all training images.
         reference: (M, C, H, W) of them, the floor's first: the features are standardised by the first 1,024.
         blocks: subject → which images belong together; HELD_OUT are the test images.
-        about: fields that every record has.
-        decoder: what decoded the files of the test images.
-        space: what images are described by.
-        seed: of every choice.
-        progress: told (what, done, total).
+        about: fields that all records share.
+        decoder: the decoder of the test image files.
+        space: the features that images are compared in.
+        seed: seed of every random choice.
+        progress: called with (what, done, total).
     """
 
     judged: Mapping[str, Tensor]
@@ -79,7 +79,7 @@ class Sides:
         return f"standardised by {few:,} training images" if self.space.standardised else ""
 
     def tell(self, what: str, done: int, total: int = 1) -> None:
-        """Tell `progress`, where there is one."""
+        """Call `progress`, if there is one."""
         if self.progress is not None:
             self.progress(what, done, total)
 
@@ -102,8 +102,8 @@ class Sides:
 def sides_of(
     samples: ImageSet, train: ImageSet, test: ImageSet, *, subject: str, seed: int, **more: Any
 ) -> Sides:
-    """Return what is compared, a choice by `seed` where a side has more images than another; `more` are the
-    other attributes of Sides: about, space, progress.
+    """Return the sides, chosen by `seed` where one has more images than another; `more` are the other
+    attributes of Sides: about, space, progress.
 
     Raises:
         ArgumentError: images refused by `as_pixels`, of different shapes, or too few on a side.

@@ -1,10 +1,10 @@
-"""Feature spaces: in what images are described before sets of them are compared. Each has a name with a
-digest, for the records.
+"""Feature spaces: the features in which sets of images are compared. Each has a name with a digest, for the
+records.
 
-GIST needs no weights and is always at hand. A feature net is a published `ClassifyingModel`: its name, and
-the first digits of the sha256 of its weights, stand in every record that was measured in it. Where no space
-is asked for, a data set is measured in the net whose recipe says that it was trained on that set, and in GIST
-where no such net is installed.
+GIST needs no weights and is always available. A feature net is a published `ClassifyingModel`: every record
+measured in it states its name and the first digits of the sha256 of its weights. By default a data set is
+measured in the net whose recipe says that it was trained on that data set, or in GIST if no such net is
+installed.
 """
 
 from __future__ import annotations
@@ -33,14 +33,15 @@ CHUNK = 256  # images at a time
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpace:
-    """A way to describe images.
+    """A feature extractor for images.
 
     Attributes:
         name: with a digest: "gist-v1@001ecadca61e", "features-mnist@" and twelve digits of the sha256 of its
             weights.
-        describe: uint8 images (N, C, H, W), and who is told (what, done, total) → features (N, F) float64.
-        standardised: whether each feature is to be centred and scaled by training images; those of a net are
-            taken as it gives them.
+        describe: maps uint8 images (N, C, H, W), and a progress callback of (what, done, total), to features
+            (N, F) float64.
+        standardised: whether each feature is to be centred and scaled by training images; a net's features
+            are used unchanged.
     """
 
     name: str
@@ -56,9 +57,9 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     `images` are measured.
 
     Raises:
-        UnknownNameError: nobody has a model of this name.
-        ArgumentError: it is no classifier, or was made for images of another shape.
-        HubError: it has no published weights, or they cannot be had.
+        UnknownNameError: there is no model of this name.
+        ArgumentError: it is not a classifier, or expects images of another shape.
+        HubError: it has no published weights, or they are not available.
     """
     if name == GIST_NAME:
         return GIST
@@ -71,13 +72,13 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
         nets = (other for other, _ in known_models.values() if other.family.is_instrument)
         known = [GIST_NAME, *(other.name for other in nets if other.has_weights)]
         raise ArgumentError(
-            f"{name!r} is no classifier whose features samples could be measured in",
+            f"{name!r} is not a classifier whose features can measure samples",
             f"choose one of {', '.join(known)}",
         )
     if row is None:
         raise HubError(
             f"{name!r} has no published weights",
-            f"genzoo train {name} makes some; GENZOO_ZOO=runs/{name} lets them be found",
+            f"train them with genzoo train {name}, then set GENZOO_ZOO=runs/{name}",
         )
     return _loaded(card, row, images)
 
@@ -113,7 +114,7 @@ def _loaded(card: Card, row: Row, images: Images | None = None) -> FeatureSpace:
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")
     if images is not None and not model.any_size and model.image_shape != images.shape:
         raise ArgumentError(
-            f"{card.name!r} was made for images of the shape {model.image_shape}, and {images.name} has "
+            f"{card.name!r} expects images of the shape {model.image_shape}, but {images.name} has "
             f"{images.shape}",
             f"--features {GIST_NAME} suits every shape",
         )

@@ -1,11 +1,11 @@
-"""Standard errors of means and of other estimates where images are not independent.
+"""Standard errors of means and other estimates if images are not independent.
 
 The frames of a film resemble their neighbours, and several photographs show one person: twenty-five such
-frames say hardly more than one. A set says which of its images belong together (`Images.blocks`). Blocks are
-taken for independent draws, images within one are not.
+frames carry hardly more information than one. A set says which of its images belong together
+(`Images.blocks`). Blocks are treated as independent draws; images within a block are not.
 
-The errors are those of a set drawn anew, block by block. With few blocks (Frey's test frames are eight) they
-are themselves uncertain: multiply by a quantile of Student's t with blocks - 1 degrees of freedom for an
+The errors describe drawing another data set, block by block. With few blocks (Frey's test frames are eight)
+they are themselves uncertain: multiply by a quantile of Student's t with blocks - 1 degrees of freedom for an
 interval.
 """
 
@@ -22,13 +22,13 @@ Blocks: TypeAlias = "Tensor | None"
 
 
 def count_blocks(blocks: Blocks) -> int | None:
-    """Return how many blocks there are, None where images are independent."""
+    """Return the number of blocks, or None if images are independent."""
     return None if blocks is None else len(blocks.unique())
 
 
 def mean_error(values: Tensor, blocks: Blocks = None) -> float | None:
-    """Return the standard error of the mean of `values` (n,); None where one value, or one block, says
-    nothing of the spread.
+    """Return the standard error of the mean of `values` (n,); None for one value or one block, which says
+    nothing about the spread.
 
     The cluster-robust error (Liang & Zeger 1986): squared sums of the deviations within blocks, times G / (G
     - 1) for G blocks. For blocks of one image it is the usual standard error.

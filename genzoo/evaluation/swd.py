@@ -10,10 +10,10 @@ sorted projections. As in the paper's tables it is given times 1,000.
 Places and directions are a function of the seed, and places are the same in both sets, so equal sets are at
 distance 0 exactly.
 
-The standard error is that of other images, other places and other directions. Of images and places: the
-jackknife over ten groups of images, of both sides at once and without tearing blocks apart, by the first 64
-directions; of directions: their spread. It says nothing of the bias: the distance of two sets of one
-distribution is above 0 and falls as n grows, which is what the floor is for.
+The standard error covers other images, places and directions. For images and places it is the jackknife over
+ten groups of images, of both sides at once and without tearing blocks apart, by the first 64 directions; for
+directions, their spread. It does not cover the bias: the distance of two sets of one distribution is above 0
+and falls as n grows, which is what the floor is for.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def swd_many(
     if any(len(x) != len(reference) for x in sets):
         counts = ", ".join(f"{len(x):,}" for x in [*sets, reference])
         raise ArgumentError(
-            f"the sliced Wasserstein distance compares equally many images, not {counts}",
+            f"the sliced Wasserstein distance needs equally many images on both sides, not {counts}",
             "cut the larger set",
         )
     dealt = _groups(len(reference), list(blocks) or [None] * (len(sets) + 1), seed)

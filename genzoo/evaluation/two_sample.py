@@ -47,7 +47,7 @@ def two_sample(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks =
     if x.shape != y.shape or len(x) < FEWEST:
         came = f"{tuple(x.shape)} and {tuple(y.shape)}"
         raise ArgumentError(
-            f"the two-sample test needs two sets of features (N, F) of one shape, N at least {FEWEST}, "
+            f"the two-sample test needs two sets of features (N, F) of the same shape, N at least {FEWEST}, "
             f"not {came}"
         )
     # one block cannot be divided

@@ -1,5 +1,5 @@
-"""Experiments: many small runs under one budget, told as one table and one picture. A file of rows and
-columns says which.
+"""Experiments: many small runs under one budget, reported as one table and one picture. A file of rows and
+columns defines them.
 
 plan.py        the file, and the cells it stands for
 cells.py       one cell: trained, resumed or skipped, then measured

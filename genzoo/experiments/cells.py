@@ -32,14 +32,14 @@ _LARGE = 2**33  # bytes of weights and logs, which are our own: the cap only bou
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What came of a cell.
+    """The result of a cell.
 
     Attributes:
-        cell: which.
-        records: measures of its samples and of the floor, or of its likelihood, as dictionaries.
-        collapsed: why the run ended before its time, "" where it did not.
-        found: what the training doctor found, kind by kind.
-        seconds: that training took, over all resumptions.
+        cell: the cell.
+        records: records of its samples and of the floor, or of its likelihood, as dictionaries.
+        collapsed: why the run ended early, "" if it did not.
+        found: findings of the training doctor, kind by kind.
+        seconds: training time, over all resumptions.
     """
 
     cell: Cell
@@ -72,21 +72,20 @@ def play_all(
     device: str | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Iterator[list[Result]]:
-    """Train what is not finished, cell by cell; yield the results so far, in the order of the cells, after
-    each that is done.
+    """Train every unfinished cell; after each, yield the results so far, in the order of the cells.
 
     Args:
-        experiment: rows, columns, seeds.
-        cards: by the names of models.
-        folder: every cell has a folder of its own in it.
+        experiment: the experiment, with its rows, columns and seeds.
+        cards: cards by the names of models.
+        folder: the folder that holds a folder for each cell.
         device: None = a GPU if there is one.
-        tell: is told which cell begins, and progress goes to stderr; None = silence.
+        tell: called when a cell starts, with progress on stderr; None = silent.
 
     Raises:
         Interrupted, TrainingError: see `play_cell`.
     """
     todo = list(cells(experiment))
-    for cell in todo:  # a wrong key is told before the first cell, not hours after it
+    for cell in todo:  # report a wrong key before the first cell, not hours after it
         plan(cards[cell.model], cell.settings, steps=cell.steps)
     done = {cell.name: finished(cell, folder / cell.name) for cell in todo}
     for number, cell in enumerate(todo, 1):
@@ -104,9 +103,9 @@ def play_all(
 
 
 def finished(cell: Cell, folder: Path) -> Result | None:
-    """Return the result that lies in the cell's folder, None where it is not finished.
+    """Return the result in the cell's folder, or None if it is not finished.
 
-    With more steps than it had a cell goes on, and with other measures it is measured again.
+    With more steps than before, a cell continues; with other measures, it is measured again.
 
     Raises:
         TrainingError: it was made with other settings, or with more steps.
@@ -134,7 +133,7 @@ def finished(cell: Cell, folder: Path) -> Result | None:
 
 
 def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: bool) -> Result:
-    """Train the cell or go on with it, measure it and keep the result.
+    """Train the cell or resume it, measure it and store the result.
 
     Raises:
         Interrupted: a signal asked for the end; the cell is saved.
@@ -169,10 +168,10 @@ def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: b
 
 
 def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
-    """Return the records of the trained cell's samples and of the floor that real images reach, or those of
-    its likelihood.
+    """Return the records of the trained cell's samples and of the floor (the score of real images), or of its
+    likelihood.
 
-    The likelihood is measured where there is one and the experiment names neither metrics nor features.
+    The likelihood is measured if there is one and the experiment names neither metrics nor features.
     """
     model: Any = build_filled(card, read_capped(weights, _LARGE), str(weights))
     known = card.replace(recipe=plan(card, cell.settings)[0])
@@ -193,6 +192,6 @@ def findings(folder: Path) -> list[str]:
 
 
 def seconds(folder: Path) -> float:
-    """Return how long the run in a folder has trained, over all resumptions, as its last checkpoint says."""
+    """Return the training time of the run in a folder, over all resumptions, from its last checkpoint."""
     path = folder / checkpoint.NAME
     return round(checkpoint.read(path)[1].seconds, 3) if os.path.isfile(path) else 0.0

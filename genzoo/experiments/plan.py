@@ -30,22 +30,23 @@ FIGURES = ("saturation",)
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """What is compared with what.
+    """The rows and columns that an experiment compares.
 
     Attributes:
-        title: heads the table.
-        data: what every cell is trained and measured on, see `genzoo train --data`.
+        title: heading of the table.
+        data: data set that every cell is trained and measured on, see `genzoo train --data`.
         budget: turns of all players in a cell, so that each costs about the same: a round with five turns of
             D and one of G takes six.
-        players: whose turns are counted; ["model"] for models that are trained by their likelihood.
-        split: which images the cells are measured on: "valid", which are then kept out of training, or
-            "test", once all is chosen.
-        n: images that are measured.
-        metrics: which, see `genzoo.metrics.METRICS`; none = all, or of a model that has a likelihood that.
-        features: what images are described by, "gist" or a published feature net; "" = the data set's own.
-        seeds: runs of each cell; their spread is told.
-        model: the card that a cell trains, where its row or column names no other (`model = "..."`).
-        settings: of every cell; a row's come before a column's, and the last of a key counts.
+        players: the players whose turns count; ["model"] for models trained by their likelihood.
+        split: the split that cells are measured on: "valid", which is then held out of training, or "test",
+            once everything is chosen.
+        n: number of images to measure.
+        metrics: metrics to measure, see `genzoo.metrics.METRICS`; none = all, or the likelihood for a model
+            that has one.
+        features: features to compare images in, "gist" or a published feature net; "" = the data set's own.
+        seeds: runs per cell; their spread is reported.
+        model: the card that a cell trains, unless its row or column names another (`model = "..."`).
+        settings: settings of every cell, overridden by those of the row, then by those of the column.
         rows: name → settings.
         columns: name → settings.
         figure: "saturation", or none.
@@ -113,8 +114,8 @@ def read(source: str, changes: Mapping[str, Any] | None = None) -> Experiment:
     of it.
 
     Raises:
-        UnknownNameError: no such file, and none that comes with genzoo; or a key that no experiment has.
-        ArgumentError: a file that is no TOML, or a value that does not fit.
+        UnknownNameError: there is no such file or built-in experiment, or a key is unknown.
+        ArgumentError: the file is not TOML, or a value is invalid.
     """
     path = HOME / f"{source}.toml" if source in names() else Path(source)
     if not os.path.isfile(path):
@@ -140,7 +141,7 @@ def read(source: str, changes: Mapping[str, Any] | None = None) -> Experiment:
 
 
 def names() -> list[str]:
-    """Return the experiments that come with genzoo."""
+    """Return the names of the experiments that come with genzoo."""
     return sorted(path.stem for path in HOME.glob("*.toml"))
 
 
@@ -148,7 +149,7 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
     """Yield the cells row by row, all seeds of one before the next.
 
     Raises:
-        ArgumentError: two names that are one folder.
+        ArgumentError: two cells would use the same folder.
     """
     rows, columns = experiment.rows or {"": {}}, experiment.columns or {"": {}}
     taken: dict[str, Cell] = {}
@@ -169,7 +170,7 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
         cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps, **shared)
         if cell.name in taken:
             raise ArgumentError(
-                f"two cells would lie in the folder {cell.name}", "give rows and columns other names"
+                f"two cells would use the same folder {cell.name}", "give rows and columns other names"
             )
         taken[cell.name] = cell
         yield cell

@@ -1,5 +1,5 @@
-"""What an experiment says: a table for each measure, what the training doctor found, all of it as data, and
-one picture of the samples.
+"""The report of an experiment: a table for each measure, the findings of the training doctor, all results as
+data, and one picture of samples.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LETTER = 14  # pixels of the labels
 
 
 def write(experiment: Experiment, results: Sequence[Result], folder: Path) -> list[Path]:
-    """Write the table, the data and the picture of what is there so far; return their paths."""
+    """Write the table, data and picture of the results so far; return their paths."""
     atomic_write(folder / TABLE, ("\n".join(lines(experiment, results)) + "\n").encode())
     facts = {key: getattr(experiment, key) for key in ("title", "data", "split", "budget", "n", "seeds")}
     told = {**facts, "cells": [result.as_dict() for result in results]}

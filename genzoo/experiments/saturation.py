@@ -1,8 +1,7 @@
-"""The lecture's curve: what G pays for a fake that D calls real with the probability D, log(1 - D) against
--log D.
+"""The lecture's curve: G's loss for a fake that D calls real with probability D, log(1 - D) against -log D.
 
-log(1 - D) is flat at the left, where G begins: D is sure of its fakes, and G learns nothing from being told
-so. -log D is steep there.
+log(1 - D) is flat on the left, where G starts: D is confident about its fakes, and G gets no useful gradient.
+-log D is steep there.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Sums of concepts: "smiling woman" - "neutral woman" + "neutral man" (Radford et al. 2016, section 6.3.2,
 figure 7).
 
-A concept is the mean z of at least three images: a single z carries its own accidents, and sums of singles
-were unstable. The same sum over pixels is the control: it gives ghosts of overlaid images, which is what z is
-better than.
+A concept is the mean z of at least three images: a single z has its own peculiarities, and sums of single
+vectors were unstable in the paper. The same sum over pixels is the control: it gives ghosts of overlaid
+images, which arithmetic on z avoids.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AROUND = 9  # images of the result: a square with the sum itself in the middle
 
 
 class Sum(NamedTuple):
-    """What a sum of concepts gives.
+    """The result of a sum of concepts.
 
     Attributes:
         images: (n, C, H, W) in [0, 1]: first the sum itself, then its neighbours.
@@ -54,7 +54,7 @@ def arithmetic(
     noise: float = NOISE,
     seed: int | None = None,
 ) -> Sum:
-    """Return the images of the sum of the concepts in `plus` less those in `minus`, each a group of latent
+    """Return the images of the sum of the concepts in `plus` minus those in `minus`, each a group of latent
     vectors (≥ 3, latent_size).
 
     Groups come from `of_seeds` or `of_images`. Around the sum, `n` - 1 neighbours are drawn with uniform
@@ -62,21 +62,18 @@ def arithmetic(
     minus=[neutral woman].
 
     Raises:
-        ArgumentError: a model without z, nothing to add, a group of fewer than three vectors, a wrong n,
+        ArgumentError: a model without z, nothing to add, a group of fewer than three vectors, an invalid n,
             noise or seed.
     """
     check_latent_model(model)
     count, first = check_count(n), check_seed(seed)
     if isinstance(noise, bool) or not isinstance(noise, (int, float)) or not 0 <= noise <= 100:
         raise ArgumentError(
-            f"noise must be a number between 0 and 100, not {safe_repr(noise)}",
-            f"{NOISE} is that of the paper",
+            f"noise must be a number between 0 and 100, not {safe_repr(noise)}", f"the paper uses {NOISE}"
         )
     groups = [*_groups(model, plus, "plus"), *_groups(model, minus, "minus")]
     if not len(plus):
-        raise ArgumentError(
-            "plus holds no concept to add", "plus=[of_seeds(model, [3, 14, 15])], for example"
-        )
+        raise ArgumentError("plus has no concept to add", "plus=[of_seeds(model, [3, 14, 15])], for example")
     signs = torch.tensor([1.0] * len(plus) + [-1.0] * len(minus), device=model.device)
     means = torch.stack([group.mean(0) for group in groups])  # (groups, D)
     z = signs @ means  # (D,)
@@ -101,9 +98,9 @@ def picture(result: Sum, samples: Sequence[Tensor], minus: int) -> Image.Image:
     the result; the control.
 
     Args:
-        result: of nine images.
-        samples: for each concept some of its images (n, C, H, W), in the order of `result.concepts`.
-        minus: how many of the concepts, the last ones, were taken away.
+        result: a result with nine images.
+        samples: some images of each concept (n, C, H, W), in the order of `result.concepts`.
+        minus: how many of the concepts, counted from the last, were subtracted.
     """
     added = len(samples) - minus
     order = [0, *range(added, len(samples)), *range(1, added)]  # a - b + c, as it is spoken

@@ -1,5 +1,5 @@
-"""Images completed: a part is kept, the rest is drawn by an autoregressive model (van den Oord et al. 2016,
-figure 1).
+"""Image completion: part of an image is kept, and an autoregressive model samples the rest (van den Oord et
+al. 2016, figure 1).
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from genzoo.models.model import Model, Progress, in_chunks
 from genzoo.names import KEEPS as KEEPS
 from genzoo.process import neutral
 
-RULE = "white is kept, black or transparent is drawn"  # of a mask
+RULE = "white pixels are kept, black or transparent ones are drawn"  # of a mask
 
 
 @dataclass(frozen=True)
 class Completions:
-    """Images, what was kept of them, and what a model drew in the place of the rest.
+    """Images, the part that was kept, and a model's completions of the rest.
 
     Attributes:
-        images: (N, C, H, W), the images themselves.
+        images: (N, C, H, W), the original images.
         mask: bool (H, W), True where they were kept.
-        drawn: (N, n, C, H, W), n completions of each.
-        log_prob: (N, n + 1) nats, log p of each completed image, kept part and all; the last column is that
-            of the image itself.
+        drawn: (N, n, C, H, W), n completions per image.
+        log_prob: (N, n + 1) nats, log p of each completed image, kept part and all; the last column is for
+            the image itself.
         log_prob_drawn: (N, n + 1) nats, the share of it that belongs to the pixels that are not kept: Σ log
             p(x_i | x_1 … x_{i-1}).
     """
@@ -49,7 +49,7 @@ class Completions:
 
     @property
     def conditional(self) -> bool:
-        """Whether `log_prob_drawn` is log p(rest | kept): what is kept comes before all that is drawn."""
+        """Whether `log_prob_drawn` is log p(rest | kept): every kept pixel comes before every drawn one."""
         order = self.mask.flatten().int()
         return bool((order[1:] <= order[:-1]).all())
 
@@ -76,7 +76,7 @@ def keep_mask(keep: str, height: int, width: int) -> Tensor:
     """Return which pixels are kept, bool (H, W): the "top", "bottom", "left" or "right" half.
 
     Raises:
-        ArgumentError: another word, or an image too small to keep a half of it.
+        ArgumentError: another word, or an image too small to halve.
     """
     if keep not in KEEPS:
         raise ArgumentError(f"keep must be one of {', '.join(KEEPS)}, not {keep!r}")
@@ -89,15 +89,15 @@ def keep_mask(keep: str, height: int, width: int) -> Tensor:
 
 
 def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
-    """Return which pixels are kept, bool (H, W), of a picture of just that size: white is kept; black and
-    transparent are drawn.
+    """Return which pixels are kept, bool (H, W), from a picture of that size: white pixels are kept; black
+    and transparent ones are sampled.
 
-    Of a picture with transparent holes that is not black and white, such as a photograph, all that is opaque
+    In a picture with transparent holes that is not black and white, such as a photograph, every opaque pixel
     is kept.
 
     Raises:
-        ArgumentError: another size, or a picture that does not tell what is kept.
-        DataError: no picture.
+        ArgumentError: another size, or a picture that does not show which pixels are kept.
+        DataError: the file is not a picture.
     """
     try:
         with faults(), open_image(Path(path)) as picture:
@@ -105,7 +105,7 @@ def read_mask(path: str | os.PathLike[str], height: int, width: int) -> Tensor:
             if (high, wide) != (height, width):
                 raise ArgumentError(
                     f"the mask {path} is {high}x{wide}, and the images {height}x{width}",
-                    "draw it in their size",
+                    "draw it in that size",
                 )
             with room(picture):
                 picture.load()
@@ -140,8 +140,8 @@ def _kept(grey: Tensor, alpha: Tensor, what: str) -> Tensor:
     kept = opaque if between else opaque & (grey == white)
     if not opaque.all() and not kept.any() and bool(opaque.any()):
         raise ArgumentError(
-            f"{what} is black with transparent holes, and both would be drawn",
-            "paint white what is to be kept",
+            f"{what} is black with transparent holes, and both mean drawn pixels",
+            "paint the pixels to keep white",
         )
     return kept
 
@@ -155,27 +155,29 @@ def completions(
     seed: int | None = None,
     progress: Progress | None = None,
 ) -> Completions:
-    """Complete each image (N, C, H, W) `n` times where `mask` (H, W) is False, and say how probable the
-    completions are.
+    """Complete each image (N, C, H, W) `n` times where `mask` (H, W) is False, and return the completions
+    with their log p.
 
-    Completions are draws from p(rest | kept) where the kept part comes first in raster order (the top half);
-    for other masks each pixel is drawn given all that lies before it, kept or drawn.
+    Completions are draws from p(rest | kept) if the kept part comes first in raster order (the top half); for
+    other masks each pixel is drawn given every earlier pixel, kept or drawn.
 
     Args:
-        model: one that draws pixel by pixel.
-        images: in [0, 1], of levels that the model knows.
+        model: a model that generates pixel by pixel.
+        images: images in [0, 1], with levels that the model has.
         mask: bool (H, W), True = kept.
         n: completions of each image.
         seed: see `AutoregressiveModel.complete`.
-        progress: told (done, total) in pixels.
+        progress: called with (done, total) in pixels.
 
     Raises:
-        ArgumentError: a model that has no order of pixels; images, mask, n or seed that
-            `AutoregressiveModel.complete` refuses.
+        ArgumentError: the model has no order of pixels; `AutoregressiveModel.complete` refuses images, mask,
+            n or seed.
     """
     if not isinstance(model, AutoregressiveModel):
         hint = "pixel models can: genzoo list --family tractable"
-        raise ArgumentError(f"{type(model).__name__} cannot complete images: it draws them whole", hint)
+        raise ArgumentError(
+            f"{type(model).__name__} cannot complete images: it does not generate pixel by pixel", hint
+        )
     kept, whole = as_tensor(mask, "mask"), model.check_images(images, "images")
     if tuple(kept.shape) != model.image_shape[1:]:
         raise ArgumentError(

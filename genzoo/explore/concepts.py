@@ -1,5 +1,5 @@
-"""Concepts: groups of images that share labels or attributes, or that somebody chose by looking, each with
-its latent vectors.
+"""Concepts: groups of images that share labels or attributes, or that are hand-picked, each with its latent
+vectors.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _LABEL = re.compile(r"\d{1,9}", re.ASCII)
 
 @neutral()
 def of_seeds(model: LatentModel, seeds: Sequence[int | tuple[int, int]]) -> Tensor:
-    """Return the group of latent vectors (len(seeds), latent_size) whose images were chosen by looking.
+    """Return the group of latent vectors (len(seeds), latent_size) of hand-picked samples.
 
-    A seed stands for the first image of `model.sample(n, seed)`, a pair (seed, i) for image i of it, counted
-    from 0.
+    A seed means the first image of `model.sample(n, seed)`, a pair (seed, i) for image i of it, counted from
+    0.
 
     Raises:
-        ArgumentError: a model without z, fewer than three seeds, or a wrong one.
+        ArgumentError: a model without z, fewer than three seeds, or an invalid seed.
     """
     check_latent_model(model)
     if isinstance(seeds, (str, bytes)) or not isinstance(seeds, Sequence):
@@ -60,8 +60,8 @@ def _draw(seed: Any) -> tuple[int, int]:
 
 @neutral()
 def of_images(model: EncodingModel, images: Any, name: str = "images") -> Tensor:
-    """Return the group of codes (N, latent_size) of images (N, C, H, W) that share a label; `name` is what
-    messages call them.
+    """Return the group of codes (N, latent_size) of images (N, C, H, W) that share a label; `name` is their
+    name in messages.
 
     Raises:
         ArgumentError: a model that cannot encode, wrong images, or fewer than three.
@@ -88,22 +88,22 @@ def check_group(model: LatentModel, group: Any, name: str) -> Tensor:
 
 
 def check_size(size: int, name: str) -> None:
-    """Raise ArgumentError where a group of `size` is too small to be a concept."""
+    """Raise ArgumentError if a group of `size` is too small for a concept."""
     if size < FEWEST:
         found = "is empty" if not size else f"has {size}"
         raise ArgumentError(
-            f"{name} {found}: a concept is the mean of at least {FEWEST}, as a single z carries its own "
-            "accidents",
-            "choose more seeds by their images, or take a label that more images have",
+            f"{name} {found}: a concept is the mean of at least {FEWEST}, as a single z has its own "
+            "peculiarities",
+            "hand-pick more seeds, or use a label that more images have",
         )
 
 
 def members(images: Images, concept: str) -> Array:
-    """Return which of `images` show `concept`, int64 indices, rising.
+    """Return the indices of `images` that show `concept`, int64, in ascending order.
 
     A concept is a label ("7", or the name of a class), an attribute ("Smiling"), the absence of either
-    ("not-Male"), or several at once, with commas between them. Attributes are probabilities: above 0.9 is
-    there, below 0.1 is absent, and images between, or without the attribute, are left out of both.
+    ("not-Male"), or several at once, with commas between them. Attributes are probabilities: above 0.9 counts
+    as present, below 0.1 as absent; images between, or without the attribute, count as neither.
 
     Raises:
         ArgumentError: data without labels and attributes, or a word that is neither.
@@ -119,7 +119,7 @@ def choose(images: Images, concept: str, most: int, seed: int) -> Tensor:
     `seed`.
 
     Raises:
-        ArgumentError: as `members`, and where fewer than three images show it.
+        ArgumentError: as `members`, or fewer than three images show it.
     """
     found = members(images, concept)
     check_size(len(found), f"the concept {safe_repr(concept)} in {images.name}")
@@ -149,19 +149,17 @@ def _shows(images: Images, word: str) -> Array:
 
 
 def _unknown(images: Images, name: str) -> ArgumentError:
-    """Return the error for a word that says nothing of `images`."""
+    """Return the error for a word that does not apply to `images`."""
     attributes = images.attributes or {}
     if not attributes and images.labels is None:
-        why = f"{images.name} has neither labels nor attributes to choose images by"
-        return ArgumentError(
-            why, "faces have attributes, digits and mnist labels; or choose seeds by looking"
-        )
+        why = f"{images.name} has neither labels nor attributes to choose images with"
+        return ArgumentError(why, "faces has attributes, digits and mnist have labels; or hand-pick seeds")
     if not attributes:
         words = [name for name in images.class_names if not _LABEL.fullmatch(name)]
         known = "a label is a whole number, such as 7" + (
             f", or a class: {', '.join(words)}" if words else ""
         )
-        return ArgumentError(f"{images.name} has labels but no attributes: {name!r} is no label", known)
+        return ArgumentError(f"{images.name} has labels but no attributes: {name!r} is not a label", known)
     near = suggest(name, attributes)
     return ArgumentError(
         f"{images.name} has no attribute {name!r}{near}",

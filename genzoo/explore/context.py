@@ -1,4 +1,4 @@
-"""What a pixel sees: which earlier pixels a conditional p(x_i | x_1 … x_{i-1}) depends on, read off its
+"""What a pixel sees: the earlier pixels that a conditional p(x_i | x_1 … x_{i-1}) depends on, from its
 gradients.
 
 Order is that of the chain rule (van den Oord et al. 2016): pixels in raster order, red, green, blue within a
@@ -67,8 +67,8 @@ def _slope_of(x: Tensor, values: Tensor) -> Tensor:
 
 @undisturbed()
 def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4, seed: int = 0) -> Tensor:
-    """Return how strongly the pixel at (row, column), by default the middle one, depends on each other, (H,
-    W) ≥ 0, zero at itself.
+    """Return how strongly the pixel at (row, column), by default the middle one, depends on each other pixel,
+    (H, W) ≥ 0, zero at itself.
 
     The largest absolute gradient of its conditionals' parameters over `images` images of noise.
 
@@ -77,8 +77,7 @@ def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4,
     """
     if not isinstance(model, AutoregressiveModel):
         raise ArgumentError(
-            f"{type(model).__name__} has no order of pixels to look through",
-            "pixel models have: genzoo list --tree",
+            f"{type(model).__name__} has no order of pixels", "pixel models have one: genzoo list --tree"
         )
     _, height, width = model.image_shape
     row, column = place(pixel, height, width)
@@ -92,7 +91,7 @@ def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4,
 
 
 def place(pixel: Any, height: int, width: int) -> tuple[int, int]:
-    """Return (row, column) of `pixel`, the middle where it is None, or raise ArgumentError."""
+    """Return (row, column) of `pixel`, the middle if it is None, or raise ArgumentError."""
     if pixel is None:
         return height // 2, width // 2
     row, column = pixel
@@ -105,9 +104,7 @@ def place(pixel: Any, height: int, width: int) -> tuple[int, int]:
 
 
 def count(seen: Tensor, pixel: tuple[int, int]) -> tuple[int, int]:
-    """Return how many earlier pixels are seen, and how many there are, of a map (H, W) as `context` gives
-    it.
-    """
+    """Return how many earlier pixels are seen, and how many there are, in a map (H, W) from `context`."""
     before = pixel[0] * seen.shape[1] + pixel[1]
     return int((seen.flatten()[:before] > 0).sum()), before
 
@@ -117,8 +114,8 @@ def picture(seen: Tensor, pixel: tuple[int, int]) -> Tensor:
     """Return the map (H, W) as colours (H·W, 3, 1, 1) uint8, a tile for each pixel, ready for a grid of W
     columns.
 
-    Blue is what is seen, the darker the stronger; pink a blind spot, grey what comes later, orange the pixel
-    itself.
+    Pixels that are seen are blue, darker if stronger; blind spots are pink, later pixels grey, the pixel
+    itself orange.
     """
     # (H, W, 1) in [0, 1]
     strength = (

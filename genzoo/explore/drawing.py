@@ -1,4 +1,6 @@
-"""Images being drawn: an autoregressive model sets one pixel after another, row by row from the top left."""
+"""Sampling in progress: an autoregressive model sets one pixel after another, row by row from the top
+left.
+"""
 
 from __future__ import annotations
 
@@ -20,34 +22,33 @@ FRAMES = 80
 def drawing(
     model: Model, n: int = 16, seed: int | None = None, frames: int = FRAMES, progress: Progress | None = None
 ) -> Iterator[Tensor]:
-    """Yield at most `frames` pictures (n, C, H, W) of `n` images on their way; the last one is
+    """Yield at most `frames` pictures (n, C, H, W) of `n` images in progress; the last one is
     `model.sample(n, seed)`.
 
-    `progress` is told (done, total) in pixels, while the images are drawn and before the first picture comes.
+    `progress` is called with (done, total) in pixels while the images are sampled, before the first picture.
 
     Raises:
-        ArgumentError: a model that draws its images whole; n, seed or frames out of range.
+        ArgumentError: the model does not generate pixel by pixel; n, seed or frames out of range.
     """
     if not isinstance(model, AutoregressiveModel):
-        hint = (
-            "pixel models do: genzoo list --family tractable; of others, interpolate shows how images change"
-        )
-        raise ArgumentError(f"{type(model).__name__} draws an image whole, not pixel by pixel", hint)
+        hint = "pixel models do: genzoo list --family tractable; for others, use genzoo interpolate"
+        raise ArgumentError(f"{type(model).__name__} does not generate an image pixel by pixel", hint)
     return unveiled(model.sample(n, seed, progress=progress), frames=frames)
 
 
 @neutral()
 def unveiled(images: Tensor, mask: Tensor | None = None, frames: int = FRAMES) -> Iterator[Tensor]:
-    """Yield `images` (N, C, H, W) as they stood while they were drawn in raster order, grey where nothing was
-    drawn yet.
+    """Yield `images` (N, C, H, W) at stages of their sampling in raster order, grey where nothing was drawn
+    yet.
 
-    What has been set is never changed again, so after t pixels the drawing is the first t pixels of the
+    A pixel that is set never changes again, so after t pixels the picture holds the first t pixels of the
     finished images.
 
     Args:
-        images: finished, in [0, 1].
-        mask: bool (H, W), True where a pixel was there from the beginning; None = nowhere.
-        frames: at most so many pictures, evenly spaced; the first shows what was there, the last is `images`.
+        images: finished images in [0, 1].
+        mask: bool (H, W), True where a pixel was given from the start; None = nowhere.
+        frames: largest number of pictures, evenly spaced; the first shows the given pixels, the last is
+            `images`.
 
     Raises:
         ArgumentError: fewer than two frames, or a mask of another shape.
@@ -55,7 +56,7 @@ def unveiled(images: Tensor, mask: Tensor | None = None, frames: int = FRAMES) -
     steps = check_count(frames, "frames") - 1
     kept = torch.zeros(images.shape[2:], dtype=torch.bool) if mask is None else mask.cpu()
     if steps < 1:
-        raise ArgumentError(f"frames must be at least 2, the beginning and the end, not {frames}")
+        raise ArgumentError(f"frames must be at least 2, the start and the end, not {frames}")
     if kept.shape != images.shape[2:] or kept.dtype != torch.bool:
         raise ArgumentError(
             f"mask must be bool of the shape {tuple(images.shape[2:])}, not {kept.dtype} of "

@@ -3,7 +3,7 @@ of a discriminator.
 
 A discriminator is read as in Radford et al. 2016, section 5.1: every hidden layer, max-pooled to at most 4 ×
 4 positions, flattened and laid end to end. Published weights of a GAN hold both players, so its features are
-at hand wherever its samples are.
+available with its samples.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ def features(model: Model, images: Any, progress: Callable[[int, int], None] | N
     """Return the features (N, F) float32, on the CPU, of images (N, C, H, W): a set, or uint8 or floats in
     [0, 1].
 
-    Of a model with an encoder they are the codes, or the means of q(z|x), and F is its latent size; of a GAN
-    the hidden layers of its discriminator; of a classifier what it reads the class from. The model is asked
-    in evaluation mode and without gradients; an image has the same features in any batch.
+    For a model with an encoder they are the codes, or the means of q(z|x), and F is the latent size; for a
+    GAN the hidden layers of its discriminator; for a classifier the features that its logits are computed
+    from. The model runs in evaluation mode without gradients; an image has the same features in any batch.
 
     Args:
-        model: whatever `source` knows features of.
+        model: a model with features, see `source`.
         images: `genzoo.data.Images`, which is read a batch at a time, a tensor or a numpy array.
         progress: called with (done, total).
 
     Raises:
-        ArgumentError: a model without features, or images that are not the model's.
+        ArgumentError: the model has no features, or the images do not fit it.
     """
     source(model)
     many = images if isinstance(images, Images) else as_tensor(images)
@@ -66,7 +66,7 @@ def source(model: Model) -> str:
     """Return in words what the features of `model` are.
 
     Raises:
-        ArgumentError: it has none; the hint says which models have.
+        ArgumentError: it has none; the hint says which models do.
     """
     if isinstance(model, ClassifyingModel):
         return "features of the classifier"
@@ -75,12 +75,12 @@ def source(model: Model) -> str:
     if not isinstance(model, AdversarialModel):
         raise ArgumentError(
             f"{type(model).__name__} has no features: it has neither an encoder nor a discriminator",
-            "an autoencoder, a VAE or a GAN has: genzoo list --tree",
+            "an autoencoder, a VAE or a GAN has them: genzoo list --tree",
         )
     if len(_weighted(model)) < 2:
         raise ArgumentError(
             f"{type(model).__name__} has no features: its discriminator has no hidden layer",
-            "one of two convolutions or more has; an autoencoder or a VAE has codes",
+            "a discriminator with two or more convolutions has one; an autoencoder or a VAE has codes",
         )
     return "hidden layers of the discriminator"
 

@@ -1,6 +1,4 @@
-"""Figures put together from pictures: side by side, one above the other, with the signs of a sum between
-them.
-"""
+"""Compose figures from pictures: side by side, one above the other, with the signs of a sum between them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Walks from one latent vector to another, and the images along them (Radford et al. 2016, figure 4).
 
-A Gaussian z of many dimensions lies near a sphere of radius √d, so the straight line between two of them cuts
-through the inside, where the model has seen nothing: `slerp` goes round instead. Where the prior is uniform
-in a cube, `lerp` stays inside it.
+A Gaussian z of many dimensions lies near a sphere of radius √d, so the straight line between two of them
+passes through the inside, where the model was never trained: `slerp` goes round instead. If the prior is
+uniform in a cube, `lerp` stays inside it.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ def interpolate(
     """Return images (n, steps, C, H, W) in [0, 1] along `n` walks between latent vectors.
 
     The first and last image of a walk are those of its two ends; walk i of a seed does not depend on `n`. The
-    walk is `slerp` where the prior is Gaussian, `lerp` where it is uniform, and where there is none, as for
-    the codes of an autoencoder, also `lerp`.
+    walk is `slerp` if the prior is Gaussian, and `lerp` if it is uniform or there is none, as for the codes
+    of an autoencoder.
 
     Args:
         model: any model with a z.
-        n: how many walks.
-        steps: images of each, both ends among them.
-        seed: of the ends, drawn from the prior.
-        ends: given ones instead, (2 n, latent_size): first and last of each walk in turn; they say what n is.
+        n: number of walks.
+        steps: images per walk, including both ends.
+        seed: seed of the ends, which are drawn from the prior.
+        ends: ends to use instead, (2 n, latent_size): first and last of each walk in turn; they determine n.
 
     Raises:
-        ArgumentError: a model without z, n that is no whole number ≥ 1, steps below 2, a wrong seed, or ends
-            of a wrong shape.
+        ArgumentError: a model without z, n that is not a whole number ≥ 1, steps below 2, an invalid seed, or
+            ends of a wrong shape.
     """
     check_latent_model(model)
     if check_count(steps, "steps") < 2:

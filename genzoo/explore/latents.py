@@ -1,4 +1,4 @@
-"""What the tools of the latent space share: who has one, and the code of an image."""
+"""Helpers of the latent-space tools: check that a model has a latent space, and encode images."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def check_latent_model(model: object) -> None:
 def check_encoder(
     model: object, instead: str = "choose seeds instead of images, or a VAE, which has both"
 ) -> None:
-    """Raise ArgumentError for a model that gives images no code; `instead` says what to use."""
+    """Raise ArgumentError for a model without an encoder; `instead` says what to use."""
     check_latent_model(model)
     if not isinstance(model, EncodingModel):
-        raise ArgumentError(f"{type(model).__name__} decodes z but encodes no images", instead)
+        raise ArgumentError(f"{type(model).__name__} decodes z but cannot encode images", instead)
 
 
 @neutral()
@@ -46,7 +46,7 @@ def codes(model: EncodingModel, images: Any) -> Tensor:
 
 @neutral()
 def reconstruct(model: EncodingModel, images: Any) -> Tensor:
-    """Return the images (N, C, H, W) in [0, 1] that the codes of images (N, C, H, W) are decoded to.
+    """Return the reconstructions (N, C, H, W) in [0, 1] of images (N, C, H, W).
 
     Raises:
         ArgumentError: a model that cannot encode, or wrong images.
@@ -60,10 +60,10 @@ def read_image(path: Path | str, image_shape: tuple[int, int, int]) -> Tensor:
     out, as data sets are.
 
     Raises:
-        DataError: it is no image that can be read.
+        DataError: it is not an image that can be read.
     """
     try:
         pixels = decode(Path(path), image_shape)
     except Skip as skip:
-        raise DataError(f"{path} cannot be used: {skip}", "give a PNG, a JPEG or another picture") from skip
+        raise DataError(f"{path} cannot be used: {skip}", "use a PNG, a JPEG or another picture") from skip
     return to_float(torch.from_numpy(pixels.copy())[None])

@@ -24,9 +24,9 @@ _HINT = (
 def manifold(model: LatentModel, n: int = 20) -> Tensor:
     """Return the images (n, n, C, H, W) in [0, 1] of a grid over the two latents of `model`.
 
-    Rows and columns stand at equal steps of the prior's distribution function, so each cell is as likely as
-    any other. The first latent grows from left to right, the second from the bottom row, which is the last,
-    to the top, as on paper. Images are means, not samples.
+    Rows and columns are at equal steps of the prior's distribution function, so all cells are equally likely.
+    The first latent grows from left to right, the second from the bottom row, which is the last, to the top,
+    as on paper. Images are means, not samples.
 
     Raises:
         ArgumentError: a model that has not exactly two latents, or n below 2.
@@ -34,10 +34,10 @@ def manifold(model: LatentModel, n: int = 20) -> Tensor:
     check_latent_model(model)
     if model.latent_size != 2:
         raise ArgumentError(
-            f"a manifold needs two latents, {type(model).__name__} has {model.latent_size}", _HINT
+            f"a manifold needs two latents, but {type(model).__name__} has {model.latent_size}", _HINT
         )
     if check_count(n) < 2:
-        raise ArgumentError("n must be at least 2 rows and columns, not 1", "for example n=20")
+        raise ArgumentError("n must be at least 2 (rows and columns), not 1", "for example n=20")
     steps = quantiles(torch.linspace(*SHARES, n, dtype=torch.float64), model.prior)
     across, up = torch.meshgrid(steps, steps.flip(0), indexing="xy")  # (n, n) each
     latents = torch.stack([across, up], dim=-1)  # (n, n, 2)

@@ -1,4 +1,4 @@
-"""One latent varies and the others stay: what each component of z stands for."""
+"""Vary one latent while the others stay fixed, to show what each component of z does."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def traverse(
     z: Any = None,
     span: float | None = None,
 ) -> Tensor:
-    """Return the images (dimensions, steps, C, H, W) in [0, 1] that one latent each makes as it grows.
+    """Return the images (dimensions, steps, C, H, W) in [0, 1] along one latent per row as it grows.
 
     A row varies one component of z; the others keep their values of `z`.
 
     Args:
         model: any model with a z.
-        dimensions: which components, counted from 0; None = the first ten.
-        steps: images in a row.
-        z: the point of departure, (latent_size,) or (1, latent_size); None = the middle of the prior, zeros.
+        dimensions: the components to vary, counted from 0; None = the first ten.
+        steps: images per row.
+        z: the starting point, (latent_size,) or (1, latent_size); None = the centre of the prior, zeros.
         span: the component goes from -span to span at equal steps; None = from the 5 % to the 95 % quantile
             of its prior, at equal steps of probability.
 
     Raises:
-        ArgumentError: a model without z, a dimension that it has not, steps below 2, a wrong z, or a span
+        ArgumentError: a model without z, a dimension that it lacks, steps below 2, an invalid z, or a span
             that is not above 0 or leaves the cube of a uniform prior.
     """
     check_latent_model(model)
@@ -59,7 +59,7 @@ def check_dimensions(dimensions: Sequence[int] | int | None, size: int) -> list[
     """Return `dimensions` of a z of `size` components as a list, the first ten where it is None.
 
     Raises:
-        ArgumentError: none at all, what is no whole number, or a dimension that does not exist.
+        ArgumentError: none given, not a whole number, or a dimension that does not exist.
     """
     if dimensions is None:
         return list(range(min(size, MOST_ROWS)))
@@ -101,6 +101,6 @@ def _departure(model: LatentModel, z: Any) -> Tensor:
     latents = model.check_latents(point).detach()
     if len(latents) != 1:
         raise ArgumentError(
-            f"z must be one latent vector, not {len(latents)}", "traverse each by itself: z=latents[0]"
+            f"z must be one latent vector, not {len(latents)}", "traverse one at a time: z=latents[0]"
         )
     return latents[None]

@@ -1,6 +1,6 @@
-"""Layers that a network may be made of, and ways to compute one faster: nothing here is a model.
+"""Layers for networks, and faster ways to compute them. Nothing here is a model.
 
-A plugin needs none of it; `genzoo.models` holds what a plugin author subclasses.
+A plugin does not need them; `genzoo.models` has the classes that a plugin author subclasses.
 """
 
 from genzoo.layers.adversarial import LatentDropout, LatentSequential, MinibatchDiscrimination

@@ -1,5 +1,5 @@
-"""Two layers of adversarial nets that see more than their input, tamed so that an answer still depends on its
-own image alone.
+"""Two layers for adversarial nets that see more than their input, built so that outputs in evaluation mode
+depend on one image alone.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from genzoo.errors import ArgumentError
 
 
 class MinibatchDiscrimination(nn.Module):
-    """How close each image is to the others of its batch, beside its features (Salimans et al. 2016, section
-    3.2; hack 15).
+    """How close each image is to the others in its batch, appended to its features (Salimans et al. 2016,
+    section 3.2; hack 15).
 
     With M_i = T f(x_i), a matrix of `kernels` rows, o(x_i)_b = Σ_{j ≠ i} exp(-‖M_ib - M_jb‖₁), here the mean
-    over j, so that it does not grow with the batch. In evaluation there is no batch to compare with: o is
-    then its mean in training, as batch norm's statistics are.
+    over j, so it does not grow with the batch. In evaluation there is no batch to compare with: o is then its
+    running mean from training, like batch norm's statistics.
 
     Args:
-        features: components of f(x).
-        kernels: B, the numbers that are appended.
-        size: components of each row of M.
+        features: number of components of f(x).
+        kernels: B, the number of values appended.
+        size: number of components in each row of M.
     """
 
     mean: Tensor
@@ -51,14 +51,14 @@ class LatentDropout(nn.Module):
     """Dropout of whole channels in a generator, in training and in sampling (Isola et al. 2017, section 3.1;
     hack 17).
 
-    In training the channels are dropped at random. In sampling z decides: a channel is dropped where z lies
-    in a half-space of its own, with a direction that was drawn once and a share `rate` of N(0, I) in it. So
-    the noise stays, and the same z gives the same image, alone or in a batch, today or tomorrow.
+    In training the channels are dropped at random. In sampling z decides: each channel has a half-space, with
+    a direction that was drawn once and a share `rate` of N(0, I) in it, and is dropped if z is inside it. So
+    the noise is kept, and the same z always gives the same image, alone or in a batch.
 
     Args:
-        channels: of the map.
-        latent_size: components of z ~ N(0, I).
-        rate: the share that is dropped, from 0 to less than 1.
+        channels: number of channels of the map.
+        latent_size: number of components of z ~ N(0, I).
+        rate: the share of channels dropped, from 0 to less than 1.
     """
 
     directions: Tensor
@@ -74,7 +74,9 @@ class LatentDropout(nn.Module):
         self.register_buffer("directions", nn.functional.normalize(torch.randn(channels, latent_size), dim=1))
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
-        """Return the map x (N, channels, …) of z (N, latent_size), what is kept scaled by 1 / (1 - rate)."""
+        """Return the map x (N, channels, …) of z (N, latent_size), with kept channels scaled by 1 / (1 -
+        rate).
+        """
         if self.training:
             # from the global generator, which the loop seeds
             keep = torch.rand(len(x), x.shape[1], device=x.device) >= self.rate
@@ -85,7 +87,7 @@ class LatentDropout(nn.Module):
 
 
 class LatentSequential(nn.Sequential):
-    """Layers in a row that begin with z; a `LatentDropout` among them is shown both the map and z."""
+    """A sequence of layers whose input is z; a `LatentDropout` in it gets both the map and z."""
 
     def forward(self, z: Tensor) -> Tensor:
         """Return what z, (N, latent_size) or a map of it, (N, latent_size, 1, 1), is mapped to."""

@@ -1,12 +1,12 @@
-"""A generator made ready for sampling: batch norm folded into the convolutions, channels_last, bf16 where the
+"""Prepare a generator for sampling: fold batch norm into the convolutions, use channels_last, and bf16 if the
 CPU is fast at it.
 
 Folding is exact algebra: γ (w ⋆ x + b - μ) / σ + β is a convolution with the weights γ w / σ and the bias γ
 (b - μ) / σ + β. bf16 moves a pixel by a grey level or two.
 
-What is folded is a copy, and a copy is only right while its original stays as it was. Torch does not tell
-every change (`p.data` and numpy views raise no version, hooks and `eps` are no tensors), so no copy outlives
-the call of a model's public method that it was made for.
+Folding makes a copy, which is valid only while the original stays unchanged. Torch does not report every
+change (`p.data` and numpy views raise no version, hooks and `eps` are no tensors), so no copy outlives the
+call of the public method that it was made for.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ _MADE: ContextVar[dict[nn.Module, nn.Module] | None] = ContextVar("made", defaul
 
 @contextlib.contextmanager
 def folding_once(anew: bool = True) -> Iterator[None]:
-    """Fold every net at most once inside the block, for this thread; not `anew`: share what an outer block
-    has folded.
+    """Fold every net at most once inside the block, for this thread; with `anew` false, share the folded nets
+    of an outer block.
     """
     if not anew and _MADE.get() is not None:
         yield
@@ -69,12 +69,12 @@ def folding_once(anew: bool = True) -> Iterator[None]:
 
 
 def compact(net: nn.Module) -> nn.Module:
-    """Return what computes `net` as it is now, faster and without gradients, from float32 to float32; `net`
-    itself where that is not known.
+    """Return a faster equivalent of `net` as it is now, without gradients, from float32 to float32; `net`
+    itself if it is not supported.
 
-    Known are `nn.Sequential`s in evaluation mode, on one device and in float32, of torch's own layers and the
-    strided ones of `genzoo.layers`: no subclasses, hooks, compiled modules or reparametrised weights. Call it
-    each time: inside a public method of a model the work is done once, elsewhere always anew.
+    Supported are `nn.Sequential`s in evaluation mode, on one device and in float32, of torch's own layers and
+    the strided ones of `genzoo.layers`: no subclasses, hooks, compiled modules or reparametrised weights.
+    Call it each time: inside a public method of a model the work is done once, elsewhere on every call.
     """
     made = _MADE.get()
     if made is not None and net in made:
@@ -86,10 +86,9 @@ def compact(net: nn.Module) -> nn.Module:
 
 
 def decoded(net: nn.Module, z: Tensor) -> Tensor:
-    """Return net(z), as `compact` computes it, contiguous; where gradients are recorded, they are those of
-    `net` itself.
+    """Return net(z), as `compact` computes it, contiguous; gradients, if recorded, are those of `net` itself.
 
-    A net that is in training mode, in any of its parts, is just called.
+    A net with any part in training mode is simply called.
     """
     fast = compact(net)
     if fast is net:
@@ -104,9 +103,7 @@ def decoded(net: nn.Module, z: Tensor) -> Tensor:
 
 
 class _Shown(torch.autograd.Function):
-    """Values of one tensor, gradients of another: an image must not change because somebody asks for its
-    slope.
-    """
+    """Values of one tensor, gradients of another: requesting gradients must not change an image."""
 
     @staticmethod
     def forward(exact: Tensor, values: Tensor) -> Tensor:

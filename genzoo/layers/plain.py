@@ -1,5 +1,5 @@
-"""Is a module just its class and its tensors? Whoever computes it in another way than by calling it must
-know.
+"""Check that a module is just its class and its tensors, which code that computes it without calling it
+relies on.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _RENEWING = (BasePruningMethod, SpectralNorm, WeightNorm)
 
 
 def is_plain(module: nn.Module, known: Forwards) -> bool:
-    """Whether calling `module` does what the known `forward` of exactly its class does with its attributes
-    and its tensors.
+    """Return whether calling `module` runs the `forward` of exactly its class on its own attributes and
+    tensors.
 
-    Not so with hooks, a `forward` of its own, compilation, parametrisations (they change the class), weights
-    that are pruned or normed, and parameters that are no plain tensors.
+    It does not with hooks, a `forward` of its own, compilation, parametrisations (they change the class),
+    weights that are pruned or normed, and parameters that are no plain tensors.
     """
     kind = type(module)
     tensors = (*module._parameters.values(), *module._buffers.values())
@@ -40,8 +40,8 @@ def is_plain(module: nn.Module, known: Forwards) -> bool:
 
 
 def is_hooked(module: nn.Module) -> bool:
-    """Whether calling `module` does more than its class's `forward`: hooks, global ones too, a `forward` of
-    its own, compilation.
+    """Return whether calling `module` does more than its class's `forward`: hooks, global ones too, a
+    `forward` of its own, compilation.
 
     The hooks of pruning and of norms of weights do not count: see `renew`.
     """
@@ -55,8 +55,8 @@ def is_hooked(module: nn.Module) -> bool:
 
 
 def renew(module: nn.Module) -> None:
-    """Set the weights of `module` that are pruned or normed to what they are now, as a call would: for who
-    reads them without one.
+    """Set the weights of `module` that are pruned or normed to what they are now, as a call would, for code
+    that reads them without calling it.
     """
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, _RENEWING):

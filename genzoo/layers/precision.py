@@ -1,4 +1,4 @@
-"""A model in another number format, as a copy: for answers that a model in half precision cannot give
+"""Copies of a model in another number format, for computations that a model in half precision cannot do
 itself.
 """
 
@@ -17,12 +17,11 @@ _HALVES = {torch.float16, torch.bfloat16}
 
 
 def in_float32(model: M) -> M:
-    """Return `model` if its weights are in float32, as they are by default, else a copy that is, for this one
-    question.
+    """Return `model` if its weights are in float32, the default, else a float32 copy for this one call.
 
-    After `half()`, `bfloat16()` and `double()` the weights are what they were rounded to, and all arithmetic
-    is in float32. So every model can be asked, whatever operators torch has for its format. A model with a
-    few float64 weights among others is left as it is.
+    After `half()`, `bfloat16()` and `double()` the weights keep their rounded values, and all arithmetic is
+    in float32. So every model works, whichever operators torch has for its format. A model with only some
+    float64 weights is returned unchanged.
     """
     kinds = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
     return converted(model, torch.float32) if kinds & _HALVES or kinds == {torch.float64} else model

@@ -18,7 +18,7 @@ a DCGAN is made of:
 Everything else, other devices and torch.compile use the stock operators. docs/performance.md has the
 measurements.
 
-A custom function is told which inputs require a gradient, not which gradients are asked for: those of a
+A custom function knows which inputs require a gradient, not which gradients are requested: those of a
 penalty's images, say, and not of the weights. So it asks the engine, as torch's own functions do (`_asked`).
 """
 

@@ -1,1 +1,3 @@
-"""The lecture's equations as pure functions of tensors, with no network in sight: one module per equation."""
+"""The lecture's equations as pure functions of tensors, independent of any network: one module per
+equation.
+"""

@@ -17,8 +17,8 @@ from torch import Tensor
 
 
 def reparametrise(mean: Tensor, log_var: Tensor, noise: Tensor) -> Tensor:
-    """Return z = μ + σ ε for standard normal `noise` (..., N, D): a draw of q(z|x) through which gradients
-    reach μ and σ.
+    """Return z = μ + σ ε for standard normal `noise` (..., N, D): a draw from q(z|x) that passes gradients to
+    μ and σ.
     """
     return mean + torch.exp(0.5 * log_var) * noise
 
@@ -44,7 +44,7 @@ def kl(mean: Tensor, log_var: Tensor) -> Tensor:
 
 
 def elbo(log_likelihood: Tensor, divergence: Tensor, beta: float = 1.0) -> Tensor:
-    """Return log p(x|z) - β KL(q(z|x) ‖ p(z)); on average over z ~ q the ELBO where β = 1.
+    """Return log p(x|z) - β KL(q(z|x) ‖ p(z)); on average over z ~ q this is the ELBO if β = 1.
 
     With another β (Higgins et al. 2017) it is what a β-VAE maximises, and may exceed log p(x): do not report
     it as a likelihood.
@@ -56,8 +56,8 @@ def path_divergence(z: Tensor, mean: Tensor, log_var: Tensor) -> Tensor:
     """Return log q(z|x) - log p(z) for z ~ q(z|x), on average the KL, with a gradient that reaches q through
     z alone.
 
-    What is left out, the gradient of log q(z|x) at a fixed z, is 0 on average and nothing but noise: without
-    it the ELBO's gradient vanishes draw by draw where q(z|x) is the posterior (Roeder et al. 2017,
+    The omitted term, the gradient of log q(z|x) at a fixed z, is 0 on average and only adds noise: without it
+    the ELBO's gradient vanishes for every draw if q(z|x) is the posterior (Roeder et al. 2017,
     arXiv:1703.09194).
     """
     return log_normal(z, mean.detach(), log_var.detach()) - log_prior(z)
@@ -68,8 +68,8 @@ def free_bits(components: Tensor, least: float) -> Tensor:
     images of KL_j).
 
     `components` is (N, D), see `kl_per_component` (Kingma et al. 2016, equation 15). Below `least` a
-    component has no gradient that would switch it off. Never less than the mean KL, so what is maximised
-    stays a lower bound.
+    component has no gradient that would switch it off. It is never less than the mean KL, so the objective
+    remains a lower bound.
     """
     return components.mean(0).clamp(min=least).sum()
 
@@ -83,7 +83,7 @@ def iwae(log_weights: Tensor) -> Tensor:
     """Return log (1/K Σ_k w_k) over the first axis of (K, ...): the importance-weighted bound with K draws.
 
     On average it is the ELBO at K = 1, never falls as K grows, and tends to log p(x) (Burda et al. 2016,
-    theorem 1). Its gradient weighs each draw with softmax(log w).
+    theorem 1). Its gradient weights each draw by softmax(log w).
     """
     return torch.logsumexp(log_weights, 0) - math.log(len(log_weights))
 
@@ -92,9 +92,9 @@ def doubly_reparametrise(z: Tensor, log_weights: Tensor) -> None:
     """Let the gradient of `iwae(log_weights)` reach q through the draws z (K, ..., D) with its own weight,
     softmax(log w)², in each.
 
-    For weights whose q has no gradient of its own, log p(x|z) - `path_divergence`. On average it is the
-    gradient of the bound, and as K grows it does not drown in noise (Tucker et al. 2019, arXiv:1810.04152).
-    That of the decoder stays what it is.
+    For weights whose q has no gradient of its own, log p(x|z) - `path_divergence`. On average this is the
+    gradient of the bound, and noise does not swamp it as K grows (Tucker et al. 2019, arXiv:1810.04152). The
+    decoder's gradient is unchanged.
     """
     if z.requires_grad:
         weights = torch.softmax(log_weights.detach(), 0).unsqueeze(-1)

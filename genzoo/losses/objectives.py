@@ -1,9 +1,9 @@
-"""The objectives of the adversarial game by name: what each player pays for one number of the discriminator.
+"""The objectives of the adversarial game by name: each player's loss for one output of the discriminator.
 
-Any of them goes with any nets, `genzoo train NAME --set objective=hinge`. With D optimal on discrete p (data)
-and q (fakes), the discriminator's loss tells how far q is from p: of `minimax` and `non-saturating` it is log
-4 - 2 JSD, of `lsgan` ¼ (1 - χ²), of `hinge` 2 (1 - TV), and of `wasserstein` -W, if D is held to a slope of
-1.
+Any of them works with any nets: `genzoo train NAME --set objective=hinge`. With D optimal on discrete p
+(data) and q (fakes), the discriminator's loss measures how far q is from p: for `minimax` and
+`non-saturating` it is log 4 - 2 JSD, for `lsgan` ¼ (1 - χ²), for `hinge` 2 (1 - TV), and for `wasserstein`
+-W, if D's slope is bounded by 1.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ Cost = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """An adversarial objective. Costs are elementwise and differentiable: numbers of D of any shape → what is
-    paid for each.
+    """An adversarial objective. Its functions are elementwise and differentiable: they map outputs of D, of
+    any shape, to losses.
 
     Attributes:
-        real: what D pays for a real image.
-        fake: what D pays for a fake. `(1 - s) * real(a) + s * fake(a)` is what it pays for an image labelled
-            real but for a share s.
-        generator: what G pays for a fake.
-        bounded: whether D's loss has a least value, 0; if not (Wasserstein), D must be held by other means.
+        real: D's loss for a real image.
+        fake: D's loss for a fake. `(1 - s) * real(a) + s * fake(a)` is its loss for an image with the soft
+            label 1 - s.
+        generator: G's loss for a fake.
+        bounded: whether D's loss is bounded below by 0; if not (Wasserstein), D must be bounded by other
+            means.
     """
 
     real: Cost
@@ -38,13 +39,13 @@ class Objective:
     bounded: bool = True
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Return the scalar that D minimises, from its numbers of real and of fake images, averaged over
+        """Return the scalar that D minimises, from its outputs for real images and fakes, averaging over
         each.
         """
         return self.real(real).mean() + self.fake(fake).mean()
 
     def generator_loss(self, fake: Tensor) -> Tensor:
-        """Return the scalar that G minimises, from D's numbers of its images."""
+        """Return the scalar that G minimises, from D's outputs for its images."""
         return self.generator(fake).mean()
 
 

@@ -2,7 +2,7 @@
 pixels.
 
 Images are (..., C, H, W) in [0, 1]; values are summed over the last three axes. Other axes broadcast, so that
-K decodings (K, N, C, H, W) can be held against images (N, C, H, W).
+K decodings (K, N, C, H, W) can be compared with images (N, C, H, W).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ LEVELS = 256  # of an 8-bit pixel
 
 
 def squared_error(x: Tensor, reconstruction: Tensor) -> Tensor:
-    """Return ‖x - x̂‖², summed over pixels: the lecture's L2 loss, and no likelihood of anything."""
+    """Return ‖x - x̂‖², summed over pixels: the lecture's L2 loss, which is not a likelihood."""
     return ((x - reconstruction) ** 2).sum(PIXEL_AXES)
 
 
 def bernoulli(x: Tensor, logits: Tensor) -> Tensor:
     """Return log p(x|z) in nats of black and white pixels, each 1 with the probability sigmoid(logit).
 
-    Only for x in {0, 1}. At grey levels the same formula is the cross-entropy that many codes minimise, but
-    no density: over [0, 1] it integrates to 0.47 at p = 0.3 instead of to 1.
+    Only for x in {0, 1}. On grey levels the same formula is the cross-entropy that many implementations
+    minimise, but not a density: over [0, 1] it integrates to 0.47 at p = 0.3 instead of 1.
     """
     return (x * logits - softplus(logits)).sum(PIXEL_AXES)
 
@@ -45,8 +45,8 @@ def discretised_logistic(x: Tensor, mean: Tensor, log_scale: Tensor) -> Tensor:
     Pixels are scaled to [-1, 1], where `mean` and `log_scale` live; level v reaches 1/255 to either side of
     2v/255 - 1, and the levels 0 and 255 on to infinity, so the 256 masses sum to 1 (Salimans et al. 2017,
     section 2.1). x is rounded to its level. With a and b the edges of a level in units of the scale, σ(b) -
-    σ(a) = σ(b) σ(-a) (1 - exp(a - b)): exact also where both sigmoids round to 0 or to 1, so that no
-    approximation is needed in the tails.
+    σ(a) = σ(b) σ(-a) (1 - exp(a - b)): exact even if both sigmoids round to 0 or 1, so no approximation is
+    needed in the tails.
     """
     level = torch.round(x * (LEVELS - 1))
     centred = 2 * level / (LEVELS - 1) - 1 - mean

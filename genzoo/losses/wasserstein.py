@@ -3,10 +3,10 @@ al. 2017, equation 3).
 
     min over G, max over 1-Lipschitz f:   E_x[f(x)] - E_z[f(G(z))] = W(p, q)
 
-The critic f gives any number, no probability. Unbounded it would only grow steeper, so it is held: by
-clipping its weights to [-c, c], which bounds its slope somewhere, or by the penalty λ E[(‖∇f(x̂)‖ - 1)²] on
-points x̂ between real and fake images. `real`, `fake` and `generator` return what is paid for each number of
-the critic, of any shape.
+The critic f returns any number, not a probability. Unbounded, it would only grow steeper, so its slope is
+bounded: by clipping its weights to [-c, c], which bounds its slope somewhere, or by the penalty λ E[(‖∇f(x̂)‖
+- 1)²] on points x̂ between real and fake images. `real`, `fake` and `generator` return the loss for each
+output of the critic, of any shape.
 """
 
 from __future__ import annotations
@@ -18,19 +18,17 @@ from torch import Tensor
 
 
 def real(value: Tensor) -> Tensor:
-    """Return -f: what the critic pays for each real image."""
+    """Return -f: the critic's loss for each real image."""
     return -value
 
 
 def fake(value: Tensor) -> Tensor:
-    """Return f: what the critic pays for each fake. The mean of both, negated, is the distance that it has
-    found.
-    """
+    """Return f: the critic's loss for each fake. Minus the sum of both means estimates the distance."""
     return value
 
 
 def generator(value: Tensor) -> Tensor:
-    """Return -f: what G pays for each fake."""
+    """Return -f: G's loss for each fake."""
     return -value
 
 
@@ -38,8 +36,8 @@ def between(real_images: Tensor, fake_images: Tensor, share: Tensor) -> Tensor:
     """Return ε x + (1 - ε) x̃ for `share` ε (N,) in [0, 1], one per pair of images: points on the lines from
     fakes to real images.
 
-    One ε for the whole batch would make all points of a turn equally real. They are detached: the penalty is
-    not G's to lower.
+    One ε for the whole batch would make all points of a turn equally real. They are detached, since G must
+    not minimise the penalty.
     """
     weights = share.view(-1, *[1] * (real_images.ndim - 1))  # (N, 1, 1, 1)
     return torch.lerp(fake_images.detach().to(real_images), real_images.detach(), weights)
@@ -50,8 +48,7 @@ def slopes(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     W); differentiable in f.
 
     `critic` maps images to one number each, (N,), which must depend on its own image alone: the gradient of
-    their sum is then each image's own. Under batch norm it is not, and there is no slope of an image to speak
-    of.
+    their sum is then each image's own. Under batch norm it is not, and the slope at one image is undefined.
     """
     points = points.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
@@ -63,17 +60,16 @@ def slopes(critic: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
 def gradient_penalty(
     critic: Callable[[Tensor], Tensor], real_images: Tensor, fake_images: Tensor, share: Tensor
 ) -> Tensor:
-    """Return E[(‖∇f(x̂)‖ - 1)²], a scalar: 0 where the critic is as steep as it may be everywhere between
-    real and fake.
+    """Return E[(‖∇f(x̂)‖ - 1)²], a scalar: 0 if the critic's slope is exactly 1 everywhere between real and
+    fake.
 
-    One ε of `share` (N,) and one norm per image. Slopes are per unit of the images given: of those in [0, 1],
-    here.
+    One ε of `share` (N,) and one norm per image. Slopes are per unit of the images given, here in [0, 1].
     """
     return ((slopes(critic, between(real_images, fake_images, share)) - 1) ** 2).mean()
 
 
 def clip(weights: Iterable[Tensor], bound: float) -> None:
-    """Bring every component of `weights` into [-bound, bound], in place: |w| ≤ c."""
+    """Clip every component of `weights` to [-bound, bound], in place: |w| ≤ c."""
     with torch.no_grad():
         for weight in weights:
             weight.clamp_(-bound, bound)

@@ -1,10 +1,10 @@
-"""What a plugin author subclasses.
+"""The base classes that a plugin author subclasses.
 
-Two independent questions place a model: can p(x) be asked for (`DensityModel`: exactly, as of every
-`AutoregressiveModel`, or as a bound, as of every `ImportanceModel`; `ImplicitModel`: no), and is there a
+Two independent questions place a model: does it give p(x) (`DensityModel`: exactly, as every
+`AutoregressiveModel`, or as a bound, as every `ImportanceModel`; `ImplicitModel`: no), and does it have a
 latent z (`LatentModel`: decode; `EncodingModel`: encode as well)? A GAN is an `AdversarialModel`: implicit,
-with a z and a discriminator. A `ClassifyingModel` answers neither: it is no generative model, and its
-features are what samples are measured in.
+with a z and a discriminator. A `ClassifyingModel` has neither: it is not a generative model, and samples are
+measured in its features.
 """
 
 from genzoo.models.adversarial import AdversarialModel

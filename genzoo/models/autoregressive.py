@@ -1,8 +1,8 @@
 """AutoregressiveModel: p(x) as a product of conditionals, one for each dimension given all earlier ones.
 
 The order is the raster scan, row by row from the top left, and channels in turn (R, G, B) within a pixel.
-Exact likelihood, drawing and completion are here, once for every such model; a plugin writes how the
-conditionals are computed and what family they are of.
+Exact likelihood, sampling and completion are implemented here once for every such model; a plugin defines how
+the conditionals are computed and their family.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ MOST_LEVELS = 256
 
 
 class AutoregressiveModel(DensityModel):
-    """Exact density by the chain rule: log p(x) = Σ log p(x_i | x_1 … x_{i-1}), nothing left out and nothing
-    seen twice.
+    """Exact density by the chain rule: log p(x) = Σ log p(x_i | x_1 … x_{i-1}), with every dimension counted
+    exactly once.
 
     A subclass writes `_predict` (parameters of every conditional at once), `_log_mass` and `_quantile` (what
-    the parameters mean), and may replace `_complete` by something faster that gives the same images as
+    the parameters mean), and may replace `_complete` with a faster version that gives the same images as
     `_complete_naively`.
     """
 
@@ -36,13 +36,13 @@ class AutoregressiveModel(DensityModel):
     @property
     @abstractmethod
     def levels(self) -> int:
-        """The number of values that a dimension can take: 2 … 256. Level k stands for the intensity k /
-        (levels - 1).
+        """The number of values that a dimension can take, 2 … 256; level k is the intensity k / (levels -
+        1).
         """
 
     @property
     def full_context(self) -> bool:
-        """Whether every dimension sees every earlier one: True is a claim that the certificate checks."""
+        """Whether every dimension sees every earlier one: True is a claim, which the certificate checks."""
         return False
 
     @public
@@ -52,22 +52,22 @@ class AutoregressiveModel(DensityModel):
         """Return `n` completions (N, n, C, H, W) of each image x (N, C, H, W): where `mask` is True the image
         is kept, elsewhere drawn.
 
-        Dimensions are drawn in raster order given all earlier ones, observed or drawn; what lies after a
-        drawn dimension does not influence it (that would need the posterior, which no autoregressive model
-        has at hand). For a mask that is True on a prefix of the scan, an upper half for example, completions
-        are exact samples of p(rest | prefix).
+        Dimensions are drawn in raster order given all earlier ones, observed or drawn; later dimensions do
+        not influence a drawn one (that would need the posterior, which no autoregressive model provides). For
+        a mask that is True on a prefix of the scan, an upper half for example, completions are exact samples
+        of p(rest | prefix).
 
         Args:
             x: images; values where the mask is False are ignored, but must be valid.
             mask: bool, (H, W), (N, H, W), (N, 1, H, W) or (N, C, H, W).
             n: completions of each image.
-            seed: completion j of image i is a function of (seed, i·n + j), so `complete` of nothing observed
-                is `sample`.
-            progress: told (done, total) in pixels.
+            seed: completion j of image i is a function of (seed, i·n + j), so `complete` with nothing
+                observed equals `sample`.
+            progress: called with (done, total) in pixels.
 
         Raises:
             ArgumentError: images, mask, n or seed of a wrong shape, type or range; observed values that are
-                none of the levels.
+                not levels of the model.
         """
         return self._completions(x, mask, n, seed, check_progress(progress))
 
@@ -75,11 +75,10 @@ class AutoregressiveModel(DensityModel):
     def complete_with_log_prob(
         self, x: Any, mask: Any, n: int = 1, seed: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return `complete(x, mask, n, seed)` and log p of each completed image, kept part and all, in nats,
-        (N, n).
+        """Return `complete(x, mask, n, seed)` and log p of each whole completed image, in nats, (N, n).
 
-        `completion_log_prob` gives the share of what was drawn. Where a prefix of the scan is kept, the rest
-        of log p is the same for all completions of an image: they rank by either alike.
+        `completion_log_prob` gives the share of the drawn part. If a prefix of the scan is kept, the rest of
+        log p is the same for all completions of an image, so both rank them alike.
         """
         images = self._completions(x, mask, n, seed, None)
         return images, in_chunks(self.log_prob, images.flatten(0, 1), self.decode_chunk).view(
@@ -90,17 +89,18 @@ class AutoregressiveModel(DensityModel):
     def completion_log_prob(self, x: Any, mask: Any) -> Tensor:
         """Return Σ log p(x_i | x_1 … x_{i-1}) over the dimensions where `mask` is False, in nats, (N,).
 
-        This is the log-probability with which `complete` draws just these values. For a mask that is True on
-        a prefix of the scan, an upper half for example, it is log p(rest | kept). For others it is not, as
-        what is kept after a drawn dimension has no say in how that is drawn; `log_prob(x)`, of the whole
-        image, is exact for every mask. With everything kept it is 0, with nothing kept `log_prob(x)`.
+        This is the log-probability with which `complete` draws exactly these values. For a mask that is True
+        on a prefix of the scan, an upper half for example, it is log p(rest | kept). For other masks it is
+        not, because kept values do not influence dimensions drawn before them; `log_prob(x)` of the whole
+        image is exact for every mask. With everything kept it is 0, with nothing kept `log_prob(x)`.
 
         Args:
             x: completed images (N, C, H, W), or any others.
             mask: as for `complete`.
 
         Raises:
-            ArgumentError: images or mask of a wrong shape, type or range; values that are none of the levels.
+            ArgumentError: images or mask of a wrong shape, type or range; values that are not levels of the
+                model.
         """
         images = self.check_images(x)
         kept = self._check_mask(mask, len(images))
@@ -108,16 +108,16 @@ class AutoregressiveModel(DensityModel):
             return torch.where(kept, 0, model._log_conditionals(images)).sum((1, 2, 3)).float()
 
     def check_levels(self, x: Tensor, what: str = "x") -> Tensor:
-        """Return the level of each value of `x` in [0, 1] as int64, or raise ArgumentError where a value is
-        none of the levels.
+        """Return the level of each value of `x` in [0, 1] as int64, or raise ArgumentError if a value is not
+        a level.
 
-        With 256 levels every value is taken to the nearest, which loses nothing of 8-bit images.
+        With 256 levels every value is rounded to the nearest level, which is lossless for 8-bit images.
         """
         scaled = x.detach() * (self.levels - 1)
         level = scaled.round()
         if self.levels < MOST_LEVELS and bool(((scaled - level).abs() > 1e-3).any()):
             raise ArgumentError(
-                f"{what} holds values between the {self.levels} levels that this model knows",
+                f"{what} holds values that are not among the {self.levels} levels of this model",
                 self._remedy(what),
             )
         return level.long()
@@ -191,10 +191,10 @@ class AutoregressiveModel(DensityModel):
         return self._complete(nothing, nothing.bool(), rng)
 
     def _complete(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
-        """Return images (n, C, H, W) that equal `x` where `mask` and are drawn elsewhere by `draws.uniform(H,
-        W, C)`, a number each.
+        """Return images (n, C, H, W) that equal `x` where `mask` is True; elsewhere each dimension is drawn
+        with one number of `draws.uniform(H, W, C)`.
 
-        A faster way must give the very images of `_complete_naively`.
+        A faster version must give exactly the images of `_complete_naively`.
         """
         return self._complete_naively(x, mask, rng)
 

@@ -1,5 +1,5 @@
-"""ClassifyingModel: a network that tells images apart. It draws none and has no p(x); its features are what
-samples are measured in.
+"""ClassifyingModel: a network that classifies images. It generates none and has no p(x); samples are measured
+in its features.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from genzoo.models.model import Model, in_chunks, public
 CHUNK = 64  # images per pass of the network: an image has the same features alone and in any batch
 
 _ABSENT = {
-    "sample": "draws no images: it has learned p(class | x), and nothing of p(x)",
-    "log_prob": "has no likelihood: it has learned p(class | x), and nothing of p(x)",
+    "sample": "generates no images: it has learned p(class | x) but not p(x)",
+    "log_prob": "has no likelihood: it has learned p(class | x) but not p(x)",
     "encode": "has features, but no code that an image could be decoded from",
     "decode": "has features, but no code that an image could be decoded from",
 }
@@ -26,8 +26,8 @@ _ABSENT |= {"sample_batches": _ABSENT["sample"], "bits_per_dim": _ABSENT["log_pr
 
 
 class ClassifyingModel(Model):
-    """A classifier: features of an image, and p(class | x) read from them. An instrument beside the taxonomy,
-    no part of it.
+    """A classifier: features of an image, and p(class | x) computed from them. It is an instrument, not part
+    of the taxonomy of generative models.
     """
 
     # True: `_features` takes images of every size and brings them to its own
@@ -38,18 +38,18 @@ class ClassifyingModel(Model):
         return Family.CLASSIFIER
 
     def __getattr__(self, name: str) -> Any:
-        """Say why a classifier has no `sample`, no `log_prob` and no codes; asked only for what a class does
-        not define.
+        """Raise an error that says why a classifier has no `sample`, `log_prob` or codes; called only for
+        undefined attributes.
         """
         if name in _ABSENT:
-            hint = "features(x) and log_probs(x) are what it has; genzoo list --tree shows generative models"
+            hint = "it has features(x) and log_probs(x); genzoo list --tree shows generative models"
             raise NotGenerativeError(f"{type(self).__name__} {_ABSENT[name]}", hint)
         return super().__getattr__(name)
 
     @property
     @abstractmethod
     def classes(self) -> int:
-        """The number of classes that it tells apart."""
+        """The number of classes that it distinguishes."""
 
     @public
     def features(self, x: Any) -> Tensor:

@@ -1,4 +1,4 @@
-"""DensityModel: a model that can tell you p(x), exactly or as a lower bound."""
+"""DensityModel: a model that computes p(x), exactly or as a lower bound."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from genzoo.models.model import GenerativeModel, public
 class DensityModel(GenerativeModel):
     """Explicit density.
 
-    A subclass says two things of its `log_prob`. `exact`: whether it is log p(x) itself (True) or a lower
-    bound on it (False). `levels`: what the probability is of. With `levels = 256` p(x) is the probability of
-    an 8-bit image: 256 masses per value, which sum to 1 (2: black and white). With `levels = 0` p(x) is a
-    density of real numbers: it integrates to 1, can exceed 1, and says nothing of how many bits an image
+    A subclass states two facts about its `log_prob`. `exact`: whether it is log p(x) itself (True) or a lower
+    bound on it (False). `levels`: what it assigns probability to. With `levels = 256` p(x) is the probability
+    of an 8-bit image: 256 masses per value, which sum to 1 (2: black and white). With `levels = 0` p(x) is a
+    density of real numbers: it integrates to 1, can exceed 1, and says nothing about how many bits an image
     takes. Dequantise to get a bound on masses from a density, see `genzoo.losses.likelihood.dequantised`.
     """
 
@@ -40,19 +40,17 @@ class DensityModel(GenerativeModel):
 
     @property
     def record_protocol(self) -> str:
-        """What else decides the number that `log_prob` gives, for records: only equal protocols are
-        compared.
-        """
+        """What else determines the value of `log_prob`, for records: only equal protocols are compared."""
         return ""
 
     @property
     def record_note(self) -> str:
-        """What a reader of this model's likelihood should know beside it."""
+        """A caveat about this model's likelihood for the reader of a record."""
         return ""
 
     @public
     def log_prob(self, x: Any) -> Tensor:
-        """Return log p(x) in nats, (N,), for images (N, C, H, W) in [0, 1]: exact, or a lower bound where
+        """Return log p(x) in nats, (N,), for images (N, C, H, W) in [0, 1]: exact, or a lower bound if
         `exact` is False.
 
         Raises:
@@ -64,7 +62,7 @@ class DensityModel(GenerativeModel):
 
     @public
     def bits_per_dim(self, x: Any) -> Tensor:
-        """Return -log p(x) / (C·H·W·ln 2), (N,): bits per dimension, an upper bound where `exact` is False.
+        """Return -log p(x) / (C·H·W·ln 2), (N,): bits per dimension, an upper bound if `exact` is False.
 
         Raises:
             ArgumentError: as `log_prob`; or p(x) is a density of real numbers, which has no bits per
@@ -72,10 +70,10 @@ class DensityModel(GenerativeModel):
         """
         if not self.levels:
             raise ArgumentError(
-                f"{type(self).__name__} tells a density of real-valued pixels: bits per dimension are of "
+                f"{type(self).__name__} has a density of real-valued pixels: bits per dimension need "
                 "probabilities",
-                "log_prob(x) is the density in nats; genzoo.losses.likelihood.dequantised makes a bound "
-                "for 8-bit images of it",
+                "log_prob(x) is the density in nats; genzoo.losses.likelihood.dequantised makes it a bound "
+                "for 8-bit images",
             )
         return bits_per_dim(self.log_prob(x), self.image_shape)
 

@@ -1,9 +1,9 @@
-"""Golden outputs: a few numbers stored with the weights that say whether this machine draws what the author's
-machine drew.
+"""Golden outputs: a few numbers stored with the weights that show whether this machine generates what the
+author's machine generated.
 
-A digest proves that the bytes arrived; a golden check proves that the code still means the same by them.
-Images are kept as the grey levels of an 8×8 miniature, so that the check survives another processor's
-rounding and still sees any real change.
+A digest proves that the bytes arrived; a golden check proves that the code still gives the same outputs from
+them. Images are kept as the grey levels of an 8×8 miniature, so that the check survives another processor's
+rounding and still detects any real change.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def record(model: Model) -> dict[str, Any]:
 
 
 def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
-    """Return one line on how near `model` comes to `golden`.
+    """Return one line on how closely `model` reproduces `golden`.
 
     Raises:
         WeightsError: an output differs by more than the tolerance; the message says by how much.

@@ -10,7 +10,7 @@ from genzoo.models.model import GenerativeModel, public
 
 
 class ImplicitModel(GenerativeModel):
-    """No density, only samples: what `_sample` draws says all there is to say of p(x)."""
+    """No density, only samples: p(x) is defined only by what `_sample` generates."""
 
     implicit: ClassVar[bool] = True
     why: ClassVar[str] = "it defines p(x) only through its samples"  # it has no likelihood
@@ -21,10 +21,10 @@ class ImplicitModel(GenerativeModel):
 
     @public
     def log_prob(self, x: object) -> NoReturn:
-        """Raise NoDensityError, which teaches why an implicit model has no likelihood."""
+        """Raise NoDensityError, which explains why an implicit model has no likelihood."""
         raise NoDensityError(
             f"{type(self).__name__} has no likelihood: {self.why}",
-            "ask sample() of it, or log_prob() of a tractable or approximate model: genzoo list --tree",
+            "use sample(), or log_prob() of a tractable or approximate model: genzoo list --tree",
         )
 
     @public

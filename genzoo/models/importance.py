@@ -19,8 +19,8 @@ from genzoo.whole import check_draws, check_seed
 
 
 class Importance(NamedTuple):
-    """The importance-weighted bound of each image in nats, (N,), and its standard error over draws, NaN where
-    there is one draw.
+    """The importance-weighted bound of each image in nats, (N,), and its standard error over draws, NaN for
+    one draw.
     """
 
     bound: Tensor
@@ -36,7 +36,7 @@ class ImportanceModel(DensityModel):
 
     @property
     def weighing_chunk(self) -> int:
-        """How many images are weighed at a time: what bounds the memory, together with the blocks of
+        """How many images are weighted at a time, which bounds the memory together with the blocks of
         `_log_weights`.
         """
         return 16
@@ -45,22 +45,22 @@ class ImportanceModel(DensityModel):
     def iwae(self, x: Any, k: int = 5000, seed: int | None = 0) -> Importance:
         """Return the importance-weighted lower bound on log p(x) with `k` draws of z per image, in nats.
 
-        Rng are a function of the image and the seed, so that neither the batch nor the bound with more
-        draws changes them. Memory does not grow with k or with the number of images. `stderr` is the
-        first-order error of the logarithm of a mean.
+        Draws are a function of the image and the seed, so neither the batch nor a bound with more draws
+        changes them. Memory does not grow with k or with the number of images. `stderr` is the first-order
+        error of the logarithm of a mean.
 
         Raises:
-            ArgumentError: wrong images; k that is no whole number ≥ 1.
+            ArgumentError: wrong images; k is not a whole number ≥ 1.
         """
         return self.iwae_bounds(x, (k,), seed)[0]
 
     @public
     def iwae_bounds(self, x: Any, ks: Sequence[int], seed: int | None = 0) -> list[Importance]:
-        """Return `iwae(x, k, seed)` for each k of `ks`, at the price of the largest: fewer draws are the
-        first ones of more.
+        """Return `iwae(x, k, seed)` for each k of `ks`, at the cost of the largest: fewer draws are the first
+        ones of more.
 
         Raises:
-            ArgumentError: wrong images; no k, or one that is no whole number ≥ 1.
+            ArgumentError: wrong images; no k, or one that is not a whole number ≥ 1.
         """
         counts, start = check_draws(ks), check_seed(seed)
         images, most = self.check_images(x), max(counts)
@@ -100,8 +100,7 @@ def _bounds(blocks: Iterator[Tensor], ks: Sequence[int]) -> dict[int, tuple[Tens
                 found[wanted.pop(0)] = _bound(first, second, seen)
     if wanted:
         raise ArgumentError(
-            f"_log_weights gave {seen} draws where {wanted[-1]} were asked for",
-            "it must yield k draws in all",
+            f"_log_weights yielded {seen} draws instead of {wanted[-1]}", "it must yield k draws in all"
         )
     return found
 

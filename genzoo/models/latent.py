@@ -1,4 +1,4 @@
-"""LatentModel and EncodingModel: models with a z."""
+"""LatentModel and EncodingModel: models with a latent z."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from genzoo.models.posterior import Posterior, checked
 from genzoo.rng import Rng, check_seed
 
 _ABSENT = {
-    "sample": "cannot be sampled: it has codes, but no prior p(z) that would say which codes images have",
-    "log_prob": "has no likelihood: its loss measures reconstructions, and no p(x) comes with it",
+    "sample": "cannot be sampled: it has codes, but no prior p(z) to sample them from",
+    "log_prob": "has no likelihood: its loss measures reconstructions and defines no p(x)",
 }
 _ABSENT |= {"sample_batches": _ABSENT["sample"], "bits_per_dim": _ABSENT["log_prob"]}
 
@@ -57,8 +57,8 @@ class LatentModel(Model):
     def decode(self, z: Any) -> Tensor:
         """Return the images (N, C, H, W) in [0, 1] of latent vectors (N, latent_size).
 
-        The same z gives the same image, alone or in a batch, with gradients or without. Differentiable where
-        z asks for gradients: these are of the network in float32, also where the image is computed faster
+        The same z gives the same image, alone or in a batch, with gradients or without. Differentiable if z
+        requires gradients: they are those of the network in float32, even if the image is computed faster
         (see `genzoo.layers.compact`).
 
         Raises:
@@ -98,8 +98,8 @@ class LatentModel(Model):
 
 
 class EncodingModel(LatentModel):
-    """A latent model that also maps images to codes. Alone it is an autoencoder: it has no prior to sample z
-    from.
+    """A latent model that also maps images to codes. On its own it is an autoencoder, without a prior to
+    sample z from.
     """
 
     @classmethod
@@ -107,13 +107,13 @@ class EncodingModel(LatentModel):
         return super()._place() or Family.AUTOENCODER
 
     def __getattr__(self, name: str) -> Any:
-        """Say why an autoencoder has no `sample` and no `log_prob`; asked only for what a class does not
-        define.
+        """Raise an error that says why an autoencoder has no `sample` and no `log_prob`; called only for
+        undefined attributes.
         """
         if name in _ABSENT:
             raise NotGenerativeError(
                 f"{type(self).__name__} {_ABSENT[name]}",
-                "encode(x) and decode(z) are what it has; a VAE has all four: genzoo list --tree",
+                "it has encode(x) and decode(z); a VAE has all four: genzoo list --tree",
             )
         return super().__getattr__(name)
 
@@ -121,7 +121,7 @@ class EncodingModel(LatentModel):
     def encode(self, x: Any) -> Tensor | Posterior:
         """Return the codes (N, latent_size) of images (N, C, H, W) in [0, 1], or q(z|x) as a `Posterior`.
 
-        All tensors are float32. The code of an image does not depend on the images that it comes with.
+        All tensors are float32. The code of an image does not depend on the other images in its batch.
 
         Raises:
             ArgumentError: images of a wrong shape, type or range; an `_encode` that returns something else.

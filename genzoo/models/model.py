@@ -1,8 +1,9 @@
-"""Model and GenerativeModel: the public methods that check, and the underscored ones that a plugin writes.
+"""Model and GenerativeModel: public methods that check arguments, and underscored methods that a plugin
+writes.
 
 Public methods are final: they check shape, dtype, range, device and n once for every model, then call the
-underscored method, which is the mathematics. A subclass that overrides a public method is refused when it is
-defined.
+underscored method, which does the mathematics. Defining a subclass that overrides a public method raises an
+error.
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ _FINAL: dict[str, set[str]] = {}
 
 
 def public(method: F) -> F:
-    """Mark a method that no subclass may override: it checks for everybody, the underscored one does the
+    """Mark a method that no subclass may override: it checks the arguments, the underscored method does the
     work.
 
-    It computes in the neutral state of the process (see genzoo.process), and from the weights as they are
-    when it is called.
+    It runs in the neutral state of the process (see genzoo.process), with the weights as they are when it is
+    called.
     """
     owner, _, name = method.__qualname__.rpartition(".")
     _FINAL.setdefault(name, set()).add(f"{method.__module__}.{owner}")
@@ -81,13 +82,13 @@ class Model(nn.Module, ABC):
             # say.
             raise CardError(
                 f"class {cls.__name__} is both a DensityModel and an ImplicitModel",
-                "a model has a density or it has none: choose one",
+                "a model either has a density or has none: choose one",
             )
         cls.family = cls._place()
 
     @classmethod
     def _place(cls) -> Family | None:
-        """Return the family of this class in the taxonomy, None for an abstract one that has no place yet."""
+        """Return the family of this class in the taxonomy, or None for an abstract class without one."""
         return None
 
     @property
@@ -109,20 +110,20 @@ class Model(nn.Module, ABC):
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
-        """Put every part in evaluation mode and back: an answer never depends on the mode a model was left
-        in.
+        """Put every module in evaluation mode for the block: an output never depends on the mode a model was
+        left in.
 
-        Several threads may be inside at once; the mode comes back when the last of them leaves.
+        Several threads may be inside at once; the mode is restored when the last of them leaves.
         """
         with in_evaluation(self):
             yield
 
     @contextlib.contextmanager
     def asking(self: M, gradients: bool = False) -> Iterator[M]:
-        """Yield what answers for this model, in evaluation mode and float32: itself, or a copy where its
-        weights are in another format.
+        """Yield this model in evaluation mode and float32: itself, or a copy if its weights are in another
+        format.
 
-        Without `gradients`, or where the caller wants none, none are recorded.
+        Without `gradients`, or if the caller has disabled them, none are recorded.
 
         Raises:
             ArgumentError: weights on the meta device, which has no numbers.
@@ -151,11 +152,12 @@ class GenerativeModel(Model):
         """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives
         0 … 255.
 
-        Image i of a seed is the same whatever `n` is; `seed=None` draws a fresh one. `progress` is told
-        (done, total) in pixels: after every batch, and by models that draw pixel by pixel after every pixel.
+        Image i of a seed is the same whatever `n` is; `seed=None` chooses a random seed. `progress` is called
+        with (done, total) in pixels: after every batch, and for models that generate pixel by pixel after
+        every pixel.
 
         Raises:
-            ArgumentError: n is no whole number ≥ 1 or asks for more memory than there is; a seed outside [0,
+            ArgumentError: n is not a whole number ≥ 1 or needs more memory than there is; a seed outside [0,
                 2^63).
         """
         count = check_count(n)
@@ -163,7 +165,7 @@ class GenerativeModel(Model):
         check_memory(
             count,
             math.prod(self.image_shape) * dtype.itemsize,
-            "ask for fewer, or take them a few at a time with sample_batches(n)",
+            "sample fewer, or a few at a time with sample_batches(n)",
         )
         # once, not every batch and then their sum
         images = torch.empty(count, *self.image_shape, dtype=dtype, device=self.device)
@@ -182,7 +184,7 @@ class GenerativeModel(Model):
     ) -> Iterator[Tensor]:
         """Yield the images of `sample(n, seed)` a few at a time, so that memory does not grow with n.
 
-        Each batch is drawn from the weights as they are when it is asked for.
+        Each batch uses the weights as they are when it is requested.
         """
         count, start = check_count(n), check_seed(seed)
         if dtype not in (torch.float32, torch.uint8):
@@ -212,8 +214,8 @@ class GenerativeModel(Model):
         return images
 
     def _watch(self, progress: Progress | None, first: int, n: int) -> Progress | None:
-        """Return what tells `progress` of the batch that begins with image `first` of `n`, whatever steps it
-        is drawn in.
+        """Return the callback that reports to `progress` for the batch that starts at image `first` of `n`,
+        whatever its steps.
         """
         if progress is None:
             return None
@@ -238,19 +240,19 @@ def check_progress(progress: Any) -> Progress | None:
 
 
 def check_memory(n: int, each: int, hint: str = "ask for fewer") -> None:
-    """Raise ArgumentError where `n` things of `each` bytes are more than this machine's memory."""
+    """Raise ArgumentError if `n` items of `each` bytes exceed this machine's memory."""
     need, have = n * each, _memory()
     if need > have:
         raise ArgumentError(
-            f"n={n} would need {need / 2**30:,.1f} GiB, this machine has {have / 2**30:,.1f} GiB", hint
+            f"n={n} would need {need / 2**30:,.1f} GiB, but this machine has {have / 2**30:,.1f} GiB", hint
         )
 
 
 def in_chunks(function: Callable[[Tensor], Tensor], values: Tensor, size: int) -> Tensor:
     """Return `function(values)` computed `size` rows at a time, the last chunk filled up with zeros.
 
-    A convolution may sum in another order for another batch size; so the same row gives the same bits alone
-    or in a batch.
+    A convolution may sum in another order for another batch size; this way the same row gives the same bits
+    alone or in a batch.
     """
     results = []
     for chunk in values.split(size):
@@ -264,7 +266,7 @@ def in_chunks(function: Callable[[Tensor], Tensor], values: Tensor, size: int) -
 
 
 def _memory() -> int:
-    """Return the bytes of memory that this machine has (2^36 where it does not say)."""
+    """Return this machine's memory in bytes (2^36 if unknown)."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -1,6 +1,4 @@
-"""Evaluation mode for as long as anybody asks a model, in however many threads, and then the mode it was left
-in.
-"""
+"""Evaluation mode while any thread uses a model, then the mode that it was left in."""
 
 from __future__ import annotations
 
@@ -15,14 +13,14 @@ _LOCK = threading.RLock()
 
 
 class _Visitors:
-    """Who is asking a model now, by thread, and the modes that the last to leave must put back."""
+    """The threads that use a model now, and the modes that the last to leave must restore."""
 
     def __init__(self) -> None:
         self.threads: list[int] = []
         self.owed: dict[nn.Module, bool] = {}
 
     def leave(self, thread: int, changed: dict[nn.Module, bool]) -> None:
-        """Put back the modes that `thread` has changed, or leave that to the last of the other threads."""
+        """Restore the modes that `thread` has changed, or leave that to the last of the other threads."""
         self.threads.remove(thread)
         owed = {**changed, **self.owed}
         if any(other != thread for other in self.threads):
@@ -38,8 +36,8 @@ _VISITORS: WeakKeyDictionary[nn.Module, _Visitors] = WeakKeyDictionary()
 
 @contextlib.contextmanager
 def in_evaluation(model: nn.Module) -> Iterator[None]:
-    """Put every part of `model` in evaluation mode and back; while other threads are inside, the way back
-    waits for the last of them.
+    """Put every module of `model` in evaluation mode for the block; the last of several threads restores the
+    modes.
     """
     here = threading.get_ident()
     with _LOCK:

@@ -18,7 +18,7 @@ class Posterior(NamedTuple):
 
 
 def checked(found: object, shape: tuple[int, int], method: str) -> Tensor | Posterior:
-    """Return the codes or the `Posterior` that `method` made, in float32.
+    """Return the codes or the `Posterior` that `method` returned, in float32.
 
     Raises:
         ArgumentError: neither a tensor nor a `Posterior`; a tensor of another shape than `shape`

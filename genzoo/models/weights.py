@@ -1,4 +1,4 @@
-"""Weights as bytes: one safetensors file, the same bytes whenever the same weights are saved (rule R8).
+"""Weights as bytes: one safetensors file, with the same bytes whenever the same weights are saved (rule R8).
 
 One metadata key, "genzoo", holds one string of sorted JSON: the model's name, config, storage precision and
 golden check. safetensors orders several metadata keys at random, which would change the file's sha256 each
@@ -34,11 +34,11 @@ def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "f
     """Return the model's weights as the bytes of a safetensors file.
 
     `save_dtype="float16"` halves the file: tensors of two or more dimensions are rounded to half precision,
-    biases, gains and statistics stay as they are. What is published is then exactly what is loaded: see
+    biases, gains and statistics keep their precision. The published model is then exactly the loaded one: see
     `rounded`.
 
     Raises:
-        WeightsError: a weight that is not finite, or too large for half precision.
+        WeightsError: a weight is not finite, or too large for half precision.
     """
     state = {
         key: _stored(value, storage).detach().cpu().contiguous().clone()
@@ -61,8 +61,8 @@ def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "f
 
 
 def rounded(model: Model, storage: str) -> None:
-    """Round the model's weights in place to what `encode` with this `storage` would keep, so that scores are
-    of what is published.
+    """Round the model's weights in place to what `encode` with this `storage` would keep, so that scores
+    describe the published weights.
     """
     with torch.no_grad():
         for value in model.state_dict().values():
@@ -70,39 +70,38 @@ def rounded(model: Model, storage: str) -> None:
 
 
 def facts_of(blob: bytes, where: str) -> dict[str, Any]:
-    """Return the metadata of a weights file (format, name, config, storage, golden), read without making a
+    """Return the metadata of a weights file (format, name, config, storage, golden), read without creating a
     tensor.
 
     Raises:
-        WeightsError: no safetensors file of genzoo's; `where` names it.
+        WeightsError: it is not a safetensors file written by genzoo; `where` names it.
     """
     try:
         size = int.from_bytes(blob[:8], "little")
         facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
     except (ValueError, KeyError, TypeError, UnicodeDecodeError, RecursionError) as error:
         raise WeightsError(
-            f"{where} is not a weights file of genzoo's: its header cannot be read", "pull it again"
+            f"{where} is not a genzoo weights file: its header cannot be read", "pull it again"
         ) from error
     found = facts.get("format") if isinstance(facts, dict) else facts
     if not isinstance(facts, dict) or found != FORMAT:
         raise WeightsError(
-            f"{where} has the format {safe_repr(found)}, this genzoo reads {FORMAT}", "upgrade genzoo"
+            f"{where} has the format {safe_repr(found)}, but this genzoo reads {FORMAT}", "upgrade genzoo"
         )
     for key, kind in (("config", dict), ("storage", str), ("golden", dict)):
         if not isinstance(facts.get(key), kind) or (key == "storage" and facts[key] not in STORAGE):
             raise WeightsError(
-                f"{where}: its header has no {key} that genzoo could read",
-                "pull it again, or tell its author",
+                f"{where}: its header has no {key} that genzoo can read", "pull it again, or tell its author"
             )
     return facts
 
 
 def fill(model: Model, blob: bytes, where: str) -> Model:
-    """Give `model` (built on the meta device or not) the weights of `blob`; return it in evaluation mode.
+    """Fill `model` (on the meta device or not) with the weights of `blob`; return it in evaluation mode.
 
     Raises:
-        WeightsError: another key set, dtype or shape than the model's, or a value that is not finite; `where`
-            names the file.
+        WeightsError: keys, dtypes or shapes differ from the model's, or a value is not finite; `where` names
+            the file.
     """
     facts = facts_of(blob, where)
     try:
@@ -120,7 +119,7 @@ def fill(model: Model, blob: bytes, where: str) -> Model:
         stored = _stored_dtype(target, facts["storage"])
         if value.dtype != stored or value.shape != target.shape:
             raise WeightsError(
-                f"{where}: {key} is {value.dtype} {tuple(value.shape)}, the model expects {stored} "
+                f"{where}: {key} is {value.dtype} {tuple(value.shape)}, but the model expects {stored} "
                 f"{tuple(target.shape)}"
             )
         if value.is_floating_point() and not torch.isfinite(value).all():
@@ -133,11 +132,11 @@ def fill(model: Model, blob: bytes, where: str) -> Model:
 
 
 def build_fresh(card: Card, seed: int | None = None) -> Model:
-    """Build the card's model with fresh weights, a function of `seed` (None: any), whatever state the process
-    is in.
+    """Build the card's model with initial weights, a function of `seed` (None: random) but not of the state
+    of the process.
 
     Raises:
-        ArgumentError: a seed outside [0, 2^63); a value that the config refuses.
+        ArgumentError: a seed outside [0, 2^63); an invalid config value.
     """
     start = check_seed(seed)
     with undisturbed():
@@ -148,8 +147,8 @@ def build_fresh(card: Card, seed: int | None = None) -> Model:
 
 @undisturbed()
 def build_filled(card: Card, blob: bytes, where: str) -> Model:
-    """Build the card's model with the config of its weights, without first drawing weights that would be
-    thrown away.
+    """Build the card's model with the config of its weights, without drawing initial weights that would be
+    discarded.
     """
     told = card.replace(config={**card.config, **facts_of(blob, where)["config"]})
     try:
@@ -168,8 +167,8 @@ def build_filled(card: Card, blob: bytes, where: str) -> Model:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Skips the drawing of initial weights: on the meta device it has no effect, but loads torch's compiler,
-    a second's work.
+    """Skips drawing initial weights: on the meta device that has no effect, but loads torch's compiler, which
+    takes a second.
     """
 
     def __torch_function__(
@@ -182,7 +181,7 @@ class _Undrawn(TorchFunctionMode):
 
 
 def _unsaved(model: nn.Module) -> list[Tensor]:
-    """Return the tensors that no file holds: buffers that are not persistent, and plain attributes."""
+    """Return the tensors that are not saved: buffers that are not persistent, and plain attributes."""
     saved = set(model.state_dict())
     buffers = [value for name, value in model.named_buffers() if name not in saved]
     return buffers + [

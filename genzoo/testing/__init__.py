@@ -1,12 +1,12 @@
-"""The laws that any plugin's models can be held to, ours like a stranger's.
+"""The laws that models of any plugin are checked against, genzoo's own and third-party ones alike.
 
     from genzoo.testing import laws
 
     test_laws = laws("genzoo-blobs")
 
-This line, in a test file of the plugin's, holds it and each of its models to every law that applies, each a
-test of its own. A law that is broken raises LawError, an AssertionError that says which law, what was seen
-and what to look at.
+This line, in a test file of the plugin, checks the plugin and each of its models against every law that
+applies, each in its own test. A broken law raises LawError, an AssertionError that says which law, what was
+seen and where to look.
 
 law.py         LawError
 suite.py       laws: the line above

@@ -1,10 +1,10 @@
 """The adversarial game (Goodfellow et al. 2014, algorithm 1): k turns of the discriminator, then one of the
 generator.
 
-Any objective of `genzoo.losses.objectives` goes with any nets. The option `weight_clip` bounds the weights of
-D after each of its turns, as algorithm 1 of the WGAN paper has it: the critic that teaches G, and that is
-saved, is always within bounds. (Its reference code clips before each step, so that G is taught by a critic
-one step outside.) The option `gp_weight` is λ of the gradient penalty.
+Any objective of `genzoo.losses.objectives` works with any nets. The option `weight_clip` bounds the weights
+of D after each of its turns, as in algorithm 1 of the WGAN paper: the critic that trains G, and that is
+saved, is always within bounds. (The paper's reference code clips before each step, so G is trained by a
+critic that is one step outside.) The option `gp_weight` is λ of the gradient penalty.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def burst_turns(turns: int, step: int) -> int:
     """Return D's turns in the round `step` = 0, 1, …: 100 in the first 25 and in every 500th, otherwise
     `turns`, or more if that is more.
 
-    The critic is brought close to its best before G listens to it, as in the reference code of WGAN.
+    This brings the critic close to its optimum before G learns from it, as in the reference code of WGAN.
     """
     return max(turns, BURST) if step < HEAD_START or step % EVERY == 0 else turns
 
@@ -137,7 +137,7 @@ class AdversarialGame:
 
     @property
     def learning(self) -> nn.Module:
-        """What learns in D's turn."""
+        """Modules that learn in D's turn."""
         return (
             self.model.discriminator
             if self.auxiliary is None
@@ -146,20 +146,20 @@ class AdversarialGame:
 
     @property
     def memory(self) -> nn.Module | None:
-        """What D keeps from round to round and is no part of the model."""
+        """State that D keeps from round to round and that is not part of the model."""
         parts = {"pool": self.pool, "auxiliary": self.auxiliary}
         kept = {name: part for name, part in parts.items() if part is not None}
         return nn.ModuleDict(kept) if kept else None
 
     def begin(self, step: int) -> None:
-        """Take note of the round: the instance noise falls along the run."""
+        """Note the round, since the instance noise falls over the run."""
         self._deviation.fill_(self._noise_at(step))
 
     def discriminator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return the objective's loss of D on the images and as many fakes, and what it pays besides; no
-        gradient reaches G.
+        """Return D's loss on the images and as many fakes, with its penalty and other terms; no gradient
+        reaches G.
 
-        The batch has labels where the game.s `classes` asks for them.
+        The batch has labels if the game's `classes` asks for them.
         """
         images = batch.images
         fake = drawn(self.model, len(batch), rng)
@@ -176,8 +176,8 @@ class AdversarialGame:
         return loss + self.penalty * self._penalty_of(self._logits, seen, seen_fake, share)
 
     def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return the recipe's objective of G on the fakes of D's last turn, or on fresh ones; D has moved
-        since, so D looks anew.
+        """Return G's loss on the fakes of D's last turn, or on new ones; D's weights have changed since, so D
+        judges them again.
         """
         fake, self._handed_on = self._handed_on, None
         if fake is None or len(fake) != len(batch):
@@ -187,7 +187,7 @@ class AdversarialGame:
         return self.objective.generator_loss(logits)
 
     def _judged(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
-        """Return D's numbers of real images, and what it pays for telling their labels wrong."""
+        """Return D's outputs for real images and its loss for misclassifying them."""
         if self.auxiliary is None or labels is None:
             return self._logits(images), 0.0
         with self.auxiliary.watching() as hidden:
@@ -208,8 +208,8 @@ class AdversarialGame:
 def _frozen(module: nn.Module) -> Iterator[None]:
     """Keep the parameters of `module` out of the graphs that are built meanwhile.
 
-    The loop asks for its player's gradients alone, but a custom function is not told, and computes the
-    opponent's as well.
+    The loop asks for its player's gradients alone, but a custom autograd function cannot know that and
+    computes the opponent's as well.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
     for parameter in parameters:
@@ -222,10 +222,10 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 
 
 def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> None:
-    """Estimate the generator's batch statistics anew over 4,096 latents of a fixed seed.
+    """Recompute the generator's batch statistics over 4,096 latents of a fixed seed.
 
     The running mean and variance of an averaged generator describe the weights it was averaged from, not the
-    average. Sampling uses these exact statistics, never those of the batch, so that an image depends on its z
+    average. Sampling uses these exact statistics, never those of the batch, so an image depends on its z
     alone.
     """
     if not isinstance(model, AdversarialModel):
@@ -240,14 +240,14 @@ def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> Non
 
 
 def drawn(model: AdversarialModel, n: int, rng: torch.Generator) -> Tensor:
-    """Return `n` images of the generator, (n, C, H, W) in [0, 1], of latents from `noise`."""
+    """Return `n` images of the generator, (n, C, H, W) in [0, 1], for latents drawn from `noise`."""
     return model._decode(model._latents(BatchRng(n, rng)))
 
 
 @contextlib.contextmanager
 def _gathering(network: nn.Module, norms: Sequence[Any]) -> Iterator[None]:
-    """Let the batch norms of `network` average over all that is shown to it in the block; the rest is as it
-    will be when images are drawn (dropout, for one).
+    """Make the batch norms of `network` average over everything it sees in the block; other layers (such as
+    dropout) behave as in sampling.
     """
     modes = {module: module.training for module in network.modules()}
     momenta = {norm: norm.momentum for norm in norms}

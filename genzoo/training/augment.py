@@ -2,9 +2,9 @@
 Training", section 3).
 
 Real and generated images pass through the same random family of transforms before D sees them, and G's
-gradient passes back through them: with few images D can no longer win by heart, and G does not learn to draw
-augmented images. Ranges follow the paper, whose images live in [-1, 1]; ours live in [0, 1], so that shifts
-of brightness are half as large and "black" fill is grey 0.5.
+gradient passes back through them: with few images D can no longer win by memorising them, and G does not
+learn to generate augmented images. Ranges follow the paper, whose images are in [-1, 1]; ours are in [0, 1],
+so shifts of brightness are half as large and the "black" fill is grey 0.5.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def augment(images: Tensor, policy: Iterable[Transform], rng: torch.Generator) -
 def color(images: Tensor, rng: torch.Generator) -> Tensor:
     """Change brightness (±0.25), saturation (0 … 2) and contrast (0.5 … 1.5) of each image.
 
-    The three are linear, so they are done as one: y = c·s·x + c·(1 - s)·m + (1 - c)·M + b, with m the mean
+    All three are linear, so they are applied as one: y = c·s·x + c·(1 - s)·m + (1 - c)·M + b, with m the mean
     over channels and M over the image.
     """
     shape = (len(images), 1, 1, 1)
@@ -43,7 +43,7 @@ def color(images: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def translation(images: Tensor, rng: torch.Generator, share: float = 1 / 8) -> Tensor:
-    """Shift each image by up to an eighth of its height and width; what comes into view is grey."""
+    """Shift each image by up to an eighth of its height and width; the uncovered border is grey."""
     rows = _integers(images, round(images.shape[2] * share), rng)
     columns = _integers(images, round(images.shape[3] * share), rng)
     shifts = torch.stack([rows, columns], dim=1)  # (N, 2)
@@ -51,7 +51,9 @@ def translation(images: Tensor, rng: torch.Generator, share: float = 1 / 8) -> T
 
 
 def cutout(images: Tensor, rng: torch.Generator, share: float = 1 / 2) -> Tensor:
-    """Paint a grey box, half as high and wide as the image, at a random place (partly outside, at times)."""
+    """Paint a grey box, half as high and wide as the image, at a random position, sometimes partly outside
+    the image.
+    """
     # (N, H, W)
     keep = ~(_band(images, 2, share, rng)[:, :, None] & _band(images, 3, share, rng)[:, None, :])
     return torch.where(keep[:, None], images, images.new_full((), GREY))
@@ -69,10 +71,10 @@ def _integers(images: Tensor, reach: int, rng: torch.Generator) -> Tensor:
 
 
 class _Shift(torch.autograd.Function):
-    """Shift image i by shifts[i] = (down, right), zeros coming in. Its gradient is the shift back, so it can
-    be taken twice.
+    """Shift image i by shifts[i] = (down, right), filling with zeros. Its gradient is the reverse shift, so
+    it can be differentiated twice.
 
-    Indexing would do, but its gradient scatters; a shift is a copy of one block per image.
+    Indexing would work too, but its gradient is a slow scatter; a shift copies one block per image.
     """
 
     @staticmethod

@@ -1,8 +1,8 @@
-"""A classifier on D's last hidden layer (hack 12; Odena et al. 2017; Salimans et al. 2016, section 5):
-labels, if there are any, are used.
+"""A classifier on D's last hidden layer (hack 12; Odena et al. 2017; Salimans et al. 2016, section 5), which
+uses labels if there are any.
 
-D then learns what real images show, not only that they are real. G is not told: no model here is conditional.
-The classifier is no part of the model and is left behind when training ends.
+D then learns what real images show, not only that they are real. G gets no labels: no model here is
+conditional. The classifier is not part of the model and is discarded when training ends.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from genzoo.rng import mix
 
 
 class Auxiliary(nn.Module):
-    """One linear layer behind what the last layer of D sees.
+    """One linear layer on the input of D's last layer.
 
     Args:
-        model: whose discriminator is watched.
-        classes: of the labels, 0 … classes - 1.
-        seed: of the run; the same seed gives the same fresh weights.
+        model: the model whose discriminator is observed.
+        classes: number of classes; labels are 0 … classes - 1.
+        seed: seed of the run; the same seed gives the same initial weights.
     """
 
     def __init__(self, model: AdversarialModel, classes: int, seed: int) -> None:
@@ -40,7 +40,7 @@ class Auxiliary(nn.Module):
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[list[Tensor]]:
-        """Give a list to which each pass of D meanwhile adds what its last layer was shown."""
+        """Yield a list; each pass of D inside the block appends the input of its last layer."""
         hidden: list[Tensor] = []
         handle = self._last[0].register_forward_pre_hook(lambda layer, inputs: hidden.append(inputs[0]))
         try:
@@ -49,5 +49,5 @@ class Auxiliary(nn.Module):
             handle.remove()
 
     def forward(self, hidden: Tensor, labels: Tensor) -> Tensor:
-        """Return the mean of -log p(label | hidden layer), in nats, of (N, …) and labels (N,)."""
+        """Return the mean of -log p(label | hidden layer), in nats, for (N, …) and labels (N,)."""
         return cross_entropy(self.head(hidden.flatten(1)).float(), labels)

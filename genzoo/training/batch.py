@@ -1,4 +1,4 @@
-"""Batch: what one turn is shown. Loader, loop, players and recorder hand it on as one thing."""
+"""Batch: the data of one turn, passed as one object between loader, loop, players and recorder."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from genzoo.errors import TrainingError
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Images and what is known of each of them, row by row.
+    """Images and what is known about each, row by row.
 
     Attributes:
         images: (N, C, H, W) float32 in [0, 1].
-        labels: (N,) int64, the class of each image; None where no player of the game needs it.
+        labels: (N,) int64, the class of each image; None if no player of the game needs it.
     """
 
     images: Tensor
@@ -28,25 +28,25 @@ class Batch:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are there, by the name of their field."""
+        """The tensors that the batch has, by field name."""
         found = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: tensor for name, tensor in found.items() if tensor is not None}
 
     def get(self, name: str) -> Tensor:
-        """Return the field `name`, which the player needs.
+        """Return the field `name`, which a loss needs.
 
         Raises:
-            TrainingError: it is not there, since the player does not say so.
+            TrainingError: the batch lacks it because the player does not declare it in `needs`.
         """
         if name not in self.tensors:
             raise TrainingError(
-                f"a loss reads the {name} of its batch, and this batch has none",
-                f'the player whose loss it is has to say needs=frozenset({{"{name}"}})',
+                f"a loss reads the {name} of its batch, but this batch has none",
+                f'the player with this loss must set needs=frozenset({{"{name}"}})',
             )
         return self.tensors[name]
 
     def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return the batch of `change(tensor)` for each of its tensors."""
+        """Return a batch with `change(tensor)` in place of each tensor."""
         return dataclasses.replace(self, **{name: change(tensor) for name, tensor in self.tensors.items()})
 
 

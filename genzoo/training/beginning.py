@@ -1,4 +1,4 @@
-"""The beginning of a run: one run holds its folder, and begins anew, goes on, or is found to be finished."""
+"""The start of a run: lock its folder, then start it, resume it, or find that it is finished."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _CAP = 1 << 24  # bytes of the small files that a finished run has left
 
 
 def how(resume: object) -> str:
-    """Return one of `MODES` for what was asked: False and True stand for the first two.
+    """Return the one of `MODES` that `resume` stands for; False and True stand for the first two.
 
     Raises:
-        ArgumentError: anything else.
+        ArgumentError: `resume` is anything else.
     """
     if isinstance(resume, bool):
         return "always" if resume else "never"
@@ -43,14 +43,14 @@ def how(resume: object) -> str:
 
 @contextlib.contextmanager
 def hold(folder: Path, world: World) -> Iterator[None]:
-    """Hold the folder of a run, made where it is missing, as long as the block lasts; the process that writes
-    holds it for all.
+    """Lock the folder of a run for the duration of the block, creating it if missing; the process that writes
+    locks it for all.
 
-    Where the block fails and has left nothing there, a folder that is new goes again.
+    If the block fails and leaves nothing there, a newly created folder is removed.
 
     Raises:
-        TrainingError: another run holds it.
-        StorageError: it cannot be made or written.
+        TrainingError: another run has locked it.
+        StorageError: it cannot be created or written.
     """
     new = not os.path.exists(folder)
     with contextlib.ExitStack() as stack:
@@ -83,23 +83,23 @@ def _take(stack: contextlib.ExitStack, folder: Path) -> None:
             # when its holder signed it
             since = time.strftime(" since %Y-%m-%d %H:%M:%S UTC", time.gmtime(path.stat().st_mtime))
         raise TrainingError(
-            f"another run is at work in {folder}: {error.holder}{since}",
-            "choose another --out, or wait until that run has ended",
+            f"another run is using {folder}: {error.holder}{since}",
+            "choose another --out, or wait until that run ends",
         ) from error
 
 
 def begin(run: Run, name: str, mode: str) -> None:
-    """Start `run` of the model `name` anew, or take it up from a checkpoint, as `mode` (see `how`) asks.
+    """Start `run` of the model `name`, or resume it from a checkpoint, according to `mode` (see `how`).
 
     Raises:
-        TrainingError: there is a run already, or none to go on from, or it is another; or not all processes
-            see the same.
+        TrainingError: the folder already holds a run, or none to resume, or a different one; or the processes
+            do not see the same data and checkpoint.
     """
     run.world.together(lambda: _begin(run, name, mode))
     if not run.world.alike(f"{run.identity} {run.resumed}"):
         raise TrainingError(
             "the processes do not see the same images and checkpoint",
-            "they need one folder that all machines share, and the same data",
+            "give them a folder that all machines share, and the same data",
         )
 
 
@@ -109,7 +109,7 @@ def _begin(run: Run, name: str, mode: str) -> None:
         if last or earlier:
             raise TrainingError(
                 f"{run.folder} already holds a run of {name}",
-                "--resume goes on with it; or choose another --out, or delete the folder",
+                "continue it with --resume, choose another --out, or delete the folder",
             )
         return
     difference = run.resume(checkpoint.PREVIOUS) if mode == "previous" else _resume_last(run, mode)
@@ -127,12 +127,12 @@ def _resume_last(run: Run, mode: str) -> str:
         if mode != "auto":
             refusal = CheckpointError(
                 error.message,
-                f"the one before it, of step {earlier:,}, is whole: --resume=previous goes on from it",
+                f"the previous one, of step {earlier:,}, is intact: --resume=previous continues from it",
             )
             refusal.earlier = earlier
             raise refusal from error
         if run.world.writes:
-            tell(f"{error.message}; going on from the one before it, of step {earlier:,}")
+            tell(f"{error.message}; continuing from the previous one, of step {earlier:,}")
     return run.resume(checkpoint.PREVIOUS)
 
 
@@ -144,25 +144,21 @@ def _step_before(run: Run) -> int | None:
 
 
 def seal(run: Run, weights: Path) -> None:
-    """Note that the run is finished and published, and from which checkpoint, so that it need not be done
-    again.
-    """
+    """Record that the run is finished and published, and from which checkpoint, so it is not repeated."""
     # everything is published; without the note it would be done once more
     with contextlib.suppress(GenzooError):
         atomic_write(run.folder / SEAL, json.dumps(_told(run, weights), indent=2, sort_keys=True).encode())
 
 
 def finished_before(run: Run) -> Outcome | None:
-    """Return the outcome of `run` where it has been finished and published already, as all ranks see, else
-    None.
-    """
+    """Return the outcome of `run` if every rank sees it as finished and published, else None."""
     if run.step < run.recipe.steps:
         return None
     found = _published(run)
     if run.world.agree(found is None)[0]:
         return None
     if run.world.writes:
-        tell(f"{run.folder}: finished before, after {run.step:,} steps; nothing is left to do", level="INFO")
+        tell(f"{run.folder}: already finished after {run.step:,} steps; nothing to do", level="INFO")
     return found
 
 
@@ -174,7 +170,7 @@ def _published(run: Run) -> Outcome | None:
             return None
         records = [_record(entry) for entry in json.loads(read_capped(run.folder / "scores.json", _CAP))]
     except (GenzooError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # never finished, or damaged since: it is measured and published anew
+        return None  # never finished, or damaged since: measure and publish again
     return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights)
 
 

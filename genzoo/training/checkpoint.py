@@ -1,10 +1,10 @@
-"""Checkpoints: everything a run needs to go on bit for bit, in one safetensors file without pickle (rule
+"""Checkpoints: everything a run needs to continue bit for bit, in one safetensors file without pickle (rule
 R10).
 
-The order of the data and all noise are functions of (seed, step, rank), so what is left to keep is: weights
-and buffers, the optimisers, the averages, what players remember and the number of the step. The file is
-replaced atomically: killed at any moment, a run has its last one. One sha256 covers all of it, tensors
-(names, types, shapes, values) and facts alike, and the checkpoint before the last is kept.
+The order of the data and all noise are functions of (seed, step, rank), so only these need saving: weights
+and buffers, optimiser state, averaged weights, the players' memories and the step. The file is replaced
+atomically, so a run that is killed at any moment keeps its last checkpoint. One sha256 covers the whole file,
+tensors (names, types, shapes, values) and facts alike, and the previous checkpoint is kept too.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _SLOTS = {  # what an optimiser keeps of each of its weights
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint that is damaged or missing; `earlier` is the step of the whole one that was kept before
-    it, None where there is none.
+    """A checkpoint is damaged or missing; `earlier` is the step of the intact previous one, or None if there
+    is none.
     """
 
     earlier: int | None = None
@@ -52,22 +52,22 @@ class CheckpointError(TrainingError):
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a checkpoint tells of its run besides the tensors. All of it is checked when it is read.
+    """What a checkpoint states about its run besides the tensors. All of it is checked on reading.
 
     Attributes:
-        format: of the file, 2.
+        format: format of the file, 2.
         step: rounds played.
-        steps: rounds the run was to have.
-        seconds: spent training, over all resumptions.
-        processes: that shared each batch.
+        steps: rounds that the run was planned to have.
+        seconds: time spent training, over all resumptions.
+        processes: number of processes that shared each batch.
         data: `genzoo.data.identity` of the training images.
-        images: the same in words, for messages.
-        recipe: the keys that decide the bits, see `genzoo.training.terms.fingerprint`.
-        config: of the model.
-        machine: what else decides the last bits, see `genzoo.training.terms.machine`.
-        told: ailments that the training doctor has told.
+        images: the training images in words, for messages.
+        recipe: the keys that determine the result, see `genzoo.training.terms.fingerprint`.
+        config: config of the model.
+        machine: what else determines the last bits, see `genzoo.training.terms.machine`.
+        told: kinds of problem that the training doctor has reported.
         curves: means of the critics' losses, player by player.
-        sha256: of everything else in the file.
+        sha256: digest of everything else in the file.
     """
 
     format: int = field(default=FORMAT, metadata=limits(FORMAT, FORMAT))
@@ -95,7 +95,7 @@ def write(
     """Write the checkpoint of a run: the state of each of its named `parts` and `optimisers`, and its
     `facts`.
 
-    With `keep` the one that lies at `path` is known to be good, and stays beside it as `PREVIOUS`.
+    With `keep`, the checkpoint now at `path` is known to be good and is kept next to it as `PREVIOUS`.
     """
     tensors = {
         f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()
@@ -114,9 +114,7 @@ def write(
 
 
 def encode(tensors: Mapping[str, Tensor], facts: Facts) -> bytes:
-    """Return the bytes of a checkpoint; the digest of everything else in it takes the place of
-    `facts.sha256`.
-    """
+    """Return the bytes of a checkpoint, with the digest of everything else in it as `facts.sha256`."""
     plain = {key: value.detach().to("cpu", copy=True).contiguous() for key, value in tensors.items()}
     sealed = dataclasses.replace(facts, sha256=_digest(plain, facts))
     return save(plain, metadata={"genzoo": _text(sealed)})
@@ -126,8 +124,8 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
     """Return the tensors and facts of a checkpoint.
 
     Raises:
-        CheckpointError: no file there, or one that is damaged, or was written by another version's rules.
-        StorageError: it cannot be read, or is no regular file.
+        CheckpointError: the file is missing or damaged, or another version wrote it in another format.
+        StorageError: it cannot be read, or is not a regular file.
     """
     if not os.path.lexists(path):
         raise CheckpointError(f"there is no checkpoint at {path}", "leave out --resume to start a new run")
@@ -143,51 +141,51 @@ def read(path: Path) -> tuple[dict[str, Tensor], Facts]:
             raise ValueError(f"step {facts.step:,} of {facts.steps:,}")
         # a key twice, another spelling: nothing that was not written
         if facts.sha256 != _digest(tensors, facts) or _text(facts) != text:
-            raise ValueError("its bytes are not those that were written")
+            raise ValueError("its contents have changed since it was written")
     except (CheckpointError, StorageError):
         raise
     except MemoryError as error:
         raise TrainingError(
-            f"there is not enough memory for the checkpoint {path}", "end other programs, and resume then"
+            f"there is not enough memory for the checkpoint {path}", "close other programs, then resume"
         ) from error
     except Exception as error:  # whatever a foreign file makes of the parsers, it is no checkpoint
         why = error.message if isinstance(error, GenzooError) else f"{type(error).__name__}: {error}"
         raise CheckpointError(
-            f"the checkpoint {path} is damaged: {why}", "start anew in another --out, or delete it"
+            f"the checkpoint {path} is damaged: {why}", "start again in another --out, or delete it"
         ) from error
     return tensors, facts
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the table of `pairs`; parsers differ in which of two values of one key they take."""
+    """Return the table of `pairs`, refusing a repeated key: parsers differ in which value they take."""
     table = dict(pairs)
     if len(table) < len(pairs):
-        raise ValueError("a key stands twice in its header")
+        raise ValueError("a key occurs twice in its header")
     return table
 
 
 def _check_format(path: Path, told: Mapping[str, Any]) -> None:
     if "format" not in told and {"step", "recipe", "sha256"} <= set(told):
         raise CheckpointError(
-            f"the checkpoint {path} was written by an older genzoo, whose digest does not cover its facts",
-            "finish the run with that version, or start anew in another --out",
+            f"the checkpoint {path} was written by an older genzoo, whose digest does not cover its metadata",
+            "finish the run with that version, or start again in another --out",
         )
     found = told.get("format")
     if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
         raise CheckpointError(
-            f"the checkpoint {path} has the format {safe_repr(found)}, and this genzoo reads {FORMAT}",
+            f"the checkpoint {path} has the format {safe_repr(found)}, but this genzoo reads {FORMAT}",
             "resume with a newer genzoo",
         )
 
 
 def _text(facts: Facts) -> str:
-    """Return the facts as the one text that says them."""
+    """Return the canonical text of the facts."""
     return json.dumps(dataclasses.asdict(facts), sort_keys=True, allow_nan=False)
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: Facts) -> str:
-    """Return the sha256 of the facts and of every tensor's name, type, shape and values: a flipped bit would
-    train on unseen.
+    """Return the sha256 of the facts and of every tensor's name, type, shape and values: otherwise training
+    could continue with a flipped bit unnoticed.
     """
     digest = hashlib.sha256(_text(dataclasses.replace(facts, sha256="")).encode())
     for key in sorted(tensors):
@@ -198,9 +196,7 @@ def _digest(tensors: Mapping[str, Tensor], facts: Facts) -> str:
 
 
 def _keep(path: Path) -> None:
-    """Let `path` be known as `PREVIOUS` too: by a second name where the file system has them, else as a
-    copy.
-    """
+    """Keep `path` as `PREVIOUS` too: as a hard link if the file system has them, else as a copy."""
     previous = path.with_name(PREVIOUS)
     previous.unlink(missing_ok=True)  # for this instant `path` alone is there, and it is whole
     try:
@@ -214,11 +210,11 @@ def _keep(path: Path) -> None:
 def restore(
     tensors: Mapping[str, Tensor], parts: Mapping[str, nn.Module], optimisers: Mapping[str, Optimizer]
 ) -> None:
-    """Put everything back where it was, in the memory layout it had.
+    """Restore every tensor in place, in its memory layout.
 
     Raises:
-        TrainingError: the checkpoint belongs to another architecture or another set of players; nothing has
-            been changed then.
+        TrainingError: the checkpoint belongs to another architecture or another set of players; nothing is
+            changed then.
     """
     expected = {
         f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()
@@ -229,7 +225,7 @@ def restore(
         | {key for key, place in slots.items() if place is None}
     )
     if odd:
-        raise _another(f"{len(odd)} tensors differ, {odd[0]!r} among them")
+        raise _another(f"{len(odd)} tensors differ, including {odd[0]!r}")
     for key, value in expected.items():
         _check_like(key, tensors[key], value)
     for name, optimiser in optimisers.items():
@@ -261,7 +257,7 @@ def restore(
 
 def _another(what: str) -> TrainingError:
     return TrainingError(
-        f"the checkpoint is of another run: {what}", "choose another --out, or delete the checkpoint"
+        f"the checkpoint belongs to another run: {what}", "choose another --out, or delete the checkpoint"
     )
 
 
@@ -270,8 +266,8 @@ def _owner(key: str) -> str:
 
 
 def _place(key: str, optimisers: Mapping[str, Optimizer]) -> Tensor | None:
-    """Return the weight that the slot `optimiser.NAME.INDEX.SLOT` belongs to, None where there is no such
-    place.
+    """Return the weight that the slot `optimiser.NAME.INDEX.SLOT` belongs to, or None if there is no such
+    weight.
     """
     index = key.rpartition(".")[0].rpartition(".")[2]
     optimiser = optimisers.get(_owner(key))
@@ -295,7 +291,7 @@ def _check_like(key: str, found: Tensor, wanted: Tensor) -> None:
 def _check_optimiser(
     name: str, optimiser: Optimizer, slots: Mapping[str, str], tensors: Mapping[str, Tensor]
 ) -> None:
-    """Raise where the slots (`INDEX.SLOT` → the key in `tensors`) are not those that this optimiser keeps."""
+    """Raise if the slots (`INDEX.SLOT` → the key in `tensors`) are not those of this optimiser."""
     kept: dict[str, set[str]] = {}
     weights = _weights(optimiser)
     for place, key in slots.items():

@@ -1,4 +1,4 @@
-"""What a game, its recipe, its data and its processes must agree on before the first round."""
+"""Checks before the first round that a game, its recipe, its data and its processes fit together."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from genzoo.training.players import Player
 
 
 def check_fit(model: Model, recipe: Recipe, data: Images, world: World, game: Sequence[Player]) -> None:
-    """Raise where the players of `game` do not go with the rest of their run.
+    """Raise if the players of `game` do not fit the rest of the run.
 
     Raises:
-        ArgumentError: the recipe names another player, the labels do not fit, or what a player remembers
-            cannot be kept.
-        TrainingError: an averaged player is no part of the model.
-        DataError: the data lack what a player needs.
+        ArgumentError: the recipe names an unknown player, the labels do not fit, or a player's memory cannot
+            be saved.
+        TrainingError: an averaged player is not part of the model.
+        DataError: the data lacks what a player needs.
     """
     _check_names(recipe, game)
     _check_parts(model, game)
@@ -29,24 +29,24 @@ def check_fit(model: Model, recipe: Recipe, data: Images, world: World, game: Se
 
 
 def check_needs(data: Images, player: Player) -> None:
-    """Raise where `data` lack what `player` needs to see.
+    """Raise if `data` lacks what `player` needs.
 
     Raises:
-        DataError: they have no labels.
-        ArgumentError: their labels are not those of `player.classes` classes.
+        DataError: the data has no labels.
+        ArgumentError: the labels do not fit `player.classes` classes.
     """
     if "labels" not in player.needs:
         return
     if data.labels is None:
         why = (
             data.facts.get("labels")
-            or "mnist, cifar10 and digits have; of a folder, one subfolder per class gives them"
+            or "mnist, cifar10 and digits have labels; a folder of images needs one subfolder per class"
         )
-        raise DataError(f"{data.name} has no labels, and the player {player.name!r} learns from them", why)
+        raise DataError(f"{data.name} has no labels, but the player {player.name!r} learns from them", why)
     low, high = int(data.labels.min()), int(data.labels.max())
     if not 0 <= low <= high < player.classes:
         raise ArgumentError(
-            f"the labels of {data.name} run from {low} to {high}, and {player.classes} classes have "
+            f"the labels of {data.name} run from {low} to {high}, but {player.classes} classes need "
             f"0 to {player.classes - 1}",
             _way_to_labels(low, high, player.classes),
         )
@@ -55,8 +55,8 @@ def check_needs(data: Images, player: Player) -> None:
 def _way_to_labels(low: int, high: int, classes: int) -> str:
     if low < 0:
         return (
-            "numpy.unique(labels, return_inverse=True)[1] numbers them from 0; images without a class have "
-            "to be left out"
+            "numpy.unique(labels, return_inverse=True)[1] numbers them from 0; images without a class must "
+            "be left out"
         )
     if low and high - low < classes:
         return f"count them from 0: labels - {low}"
@@ -75,14 +75,14 @@ def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
 
 
 def _check_memories(world: World, game: Sequence[Player]) -> None:
-    """Raise where several processes would each remember something of their own: one writes the checkpoint,
-    and knows but its own.
+    """Raise if several processes would each keep a memory of their own: one process writes the checkpoint,
+    and it has only its own memory.
     """
     for player in game:
         if player.memory is not None and world.size > 1:
             raise ArgumentError(
-                f"what the {player.name} remembers cannot be kept for {world.size} processes",
-                "train in one, or leave out replay",
+                f"the {player.name} keeps a memory that cannot be saved for {world.size} processes",
+                "train in one process, or set replay=0",
             )
 
 
@@ -90,6 +90,6 @@ def _check_parts(model: Model, game: Sequence[Player]) -> None:
     for player in game:
         if player.average and player.module not in set(model.modules()):
             raise TrainingError(
-                f"the module of the player {player.name!r} is no part of {type(model).__name__}",
+                f"the module of the player {player.name!r} is not part of {type(model).__name__}",
                 "set it as an attribute in the model's __init__",
             )

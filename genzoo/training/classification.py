@@ -16,9 +16,7 @@ from genzoo.training.players import Player, players
 
 @players.register
 def classification_players(model: ClassifyingModel, recipe: Recipe) -> Sequence[Player]:
-    """Return the one player of the classification game, named "model"; it is shown the labels of its
-    images.
-    """
+    """Return the one player of the classification game, named "model"; it sees the labels of its images."""
 
     def loss(batch: Batch, rng: torch.Generator) -> Tensor:
         return cross_entropy(model._logits(model._features(batch.images)).float(), batch.get("labels"))

@@ -1,9 +1,9 @@
-"""The training doctor: says in one line what ails a run, with the hack that answers it, before it burns
-hours.
+"""The training doctor: reports in one line what is wrong with a run and the hack that may fix it, before the
+run wastes hours.
 
-It looks at the losses of each round, and every fifty rounds at what the round has left behind: gradients,
-averages, batch statistics, and the images that a player offers to be seen. It never touches the run. What is
-fatal stops it (`watch=false` goes on where a player has won); of anything else each kind is told once.
+It checks the losses of each round and, every fifty rounds, the gradients, averaged weights, batch statistics
+and the images that a player offers for inspection. It never changes the run. A fatal problem stops the run
+(with `watch=false` it continues when a player has won); any other kind of problem is reported once.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from genzoo.hacks import hack
 from genzoo.training.ema import EMA
 from genzoo.training.players import Player
 
-# rounds over which a mean loss must stay below a player's floor, and of one mean of a critic's curve
+# rounds over which the mean loss must stay below a player's floor, and per point of a critic's curve
 PATIENCE = 200
 EXAMINED = 50  # rounds from one examination to the next
-# norm of a player's gradient; hack 10 says 100, which healthy nets with batch norm and small weights pass for
-# long
+# norm of a player's gradient; hack 10 says 100, which healthy nets with batch norm and small weights exceed
+# for many rounds
 STEEPEST = 1000.0
-LASTING = 4  # examinations in a row that must find the same
+LASTING = 4  # consecutive examinations that must find the same problem
 GROWN_UP = 500  # rounds before samples are expected to differ
 ALIKE = 0.1  # share of the data's diversity below which samples have collapsed
-# share of a batch norm's eps below which the variance of a channel is none: the layer no longer normalises it
+# share of a batch norm's eps below which a channel counts as having no variance: it is no longer normalised
 FLAT = 1e-2
 CURVE = 10  # means of PATIENCE rounds after which a critic's curve must have fallen
 FALLEN = 0.9  # of its peak
@@ -43,7 +43,7 @@ _SHOWN = 256  # components of a weight that stand for it
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What ails a run: the step, the kind of ailment, what was seen, and what to try."""
+    """A problem of a run: its step and kind, what was observed, and what to try."""
 
     step: int
     kind: str
@@ -55,7 +55,7 @@ class Finding:
 
 
 class Doctor:
-    """Looks after one run; `stop_when_won` is the recipe's `watch`."""
+    """Monitors one run; `stop_when_won` is the recipe's `watch`."""
 
     def __init__(
         self, players: Sequence[Player], averages: EMA, checkpoint: Path, stop_when_won: bool
@@ -69,11 +69,11 @@ class Doctor:
         self._curves: dict[str, list[float]] = {
             name: [] for name, player in self.players.items() if player.distance
         }
-        # by the name of what was examined: a few numbers of the examination before
+        # by the name of what was examined: a few numbers from the previous examination
         self._seen: dict[str, Tensor] = {}
 
     def look(self, step: int, losses: Mapping[str, float]) -> list[Finding]:
-        """Return what is newly found after round `step` - 1 with these losses.
+        """Return the new findings after round `step` - 1, which had these losses.
 
         Raises:
             CollapseError: a loss is not finite, or a player has won for good.
@@ -89,14 +89,14 @@ class Doctor:
         return list(reversed(new.values()))
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run must know: what has been told, and the critics' curves."""
+        """Return what a resumed run needs: the kinds already reported and the critics' curves."""
         return {
             "told": tuple(sorted(self.told)),
             "curves": {name: tuple(means) for name, means in self._curves.items()},
         }
 
     def restore(self, told: Iterable[str], curves: Mapping[str, Iterable[float]]) -> None:
-        """Take up what `state` told."""
+        """Restore what `state` returned."""
         self.told = set(told)
         self._curves |= {name: list(means) for name, means in curves.items() if name in self._curves}
 
@@ -105,17 +105,17 @@ class Doctor:
             if not math.isfinite(loss):
                 raise CollapseError(
                     f"step {step}: the loss of the {name} is {loss}; {kept(self.checkpoint)}",
-                    f"start anew in another --out with a lower lr.{name}, precision=fp32 or another seed",
+                    f"start again in another --out with a lower lr.{name}, precision=fp32 or another seed",
                 )
             recent, floor = self._losses[name], self.players[name].floor
             recent.append(loss)
             mean = sum(recent) / len(recent)
             if floor is not None and len(recent) == PATIENCE and mean < floor:
-                words = f"its mean loss over {PATIENCE} rounds is {mean:.4f}, so the others learn nothing"
+                words = f"its mean loss over {PATIENCE} rounds is {mean:.4f}, so the others cannot learn"
                 if self.stop_when_won:
                     raise CollapseError(
                         f"step {step}: the {name} has collapsed the game: {words}; {kept(self.checkpoint)}",
-                        f"{self.players[name].remedy}; watch=false trains on regardless",
+                        f"{self.players[name].remedy}; watch=false continues regardless",
                     )
                 remedy = self.players[name].remedy
                 yield Finding(
@@ -138,8 +138,8 @@ class Doctor:
         norm = statistics.median(self._norms[name])
         if len(self._norms[name]) == LASTING and norm > STEEPEST:
             words = (
-                f"the gradient of the {name} has the norm {norm:,.0f}, and beyond {STEEPEST:.0f} a "
-                "game goes wrong"
+                f"the gradient of the {name} has norm {norm:,.0f}, and training usually fails above "
+                f"{STEEPEST:.0f}"
             )
             yield "exploding gradients", words, f"a lower lr.{name}; {hack('adam')}"
 
@@ -151,7 +151,7 @@ class Doctor:
         self._diversity[name].append(made / real if real else 1.0)
         share = max(self._diversity[name])
         if len(self._diversity[name]) == LASTING and share < ALIKE:
-            words = f"images of the {name} are {share:.2g} times as far from each other as those of the data"
+            words = f"images of the {name} are only {share:.2g} times as far apart as images of the data"
             yield "mode collapse", words, f"{hack('minibatch-discrimination')}, or {hack('replay')}"
 
     def _dead_average(self, name: str) -> Iterator[tuple[str, str, str]]:
@@ -162,7 +162,7 @@ class Doctor:
         if followed is False or not bool(torch.isfinite(self._seen[key]).all()):
             yield (
                 "dead averages",
-                f"the averaged weights of the {name} do not follow its weights",
+                f"the averaged weights of the {name} do not follow its current weights",
                 "a lower ema, or ema=0",
             )
 
@@ -176,7 +176,7 @@ class Doctor:
 
     def _of_norm(self, path: str, layer: Any) -> str:
         if not all(bool(torch.isfinite(tensor).all()) for tensor in (layer.running_mean, layer.running_var)):
-            return "has statistics that are not finite"
+            return "has batch statistics that are not finite"
         flat = float((layer.running_var < FLAT * layer.eps).float().mean())
         if flat > 0.5:
             return f"sees no variance in {flat:.0%} of its channels"
@@ -189,14 +189,14 @@ class Doctor:
             return
         rounds = len(means) * PATIENCE
         words = (
-            f"minus the loss of the {name} is {distances[-1]:.3g} after {rounds:,} rounds, and was "
-            f"{max(distances):.3g} at most"
+            f"minus the loss of the {name} is {distances[-1]:.3g} after {rounds:,} rounds, and its "
+            f"highest value was {max(distances):.3g}"
         )
-        yield "a critic's curve that does not fall", words, f"{hack('more-turns')}, or lower rates"
+        yield "a critic's curve that does not fall", words, f"{hack('more-turns')}, or lower learning rates"
 
     def _moved(self, key: str, module: nn.Module, what: str = "") -> bool | None:
-        """Return whether a few numbers of `module` have changed since the examination before; None at the
-        first.
+        """Return whether a few numbers of `module` have changed since the previous examination; None at the
+        first one.
         """
         tensor = (
             getattr(module, what)
@@ -210,19 +210,17 @@ class Doctor:
 
 
 def gradient_norm(module: nn.Module) -> float:
-    """Return the norm of the gradient that the last turn has left in the weights of `module`, 0 where it has
-    left none.
-    """
+    """Return the norm of the gradient that the last turn left in the weights of `module`; 0 without one."""
     gradients = [p.grad for p in module.parameters() if p.grad is not None]
     return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))) if gradients else 0.0
 
 
 def diversity(images: Tensor) -> float:
-    """Return the median distance of an image (N, C, H, W) from the nearest other of its batch, 0 for fewer
-    than two.
+    """Return the median distance of the `images` (N, C, H, W) from their nearest neighbour in the batch; 0
+    for fewer than two.
 
-    A total collapse has none, and a generator of a few modes hardly any, although the variance of its pixels
-    may be the data's.
+    It is 0 after a total collapse and almost 0 for a generator with a few modes, even if the variance of its
+    pixels equals that of the data.
     """
     rows = images.detach().flatten(1).float()
     if len(rows) < 2:
@@ -232,7 +230,7 @@ def diversity(images: Tensor) -> float:
 
 
 def kept(checkpoint: Path) -> str:
-    """Return what is left of a run that went wrong, in a few words."""
+    """Return a phrase for a message: which checkpoint of a failed run remains."""
     if os.path.isfile(checkpoint):
-        return f"the last good checkpoint is kept at {checkpoint}"
-    return "no checkpoint had been written yet"
+        return f"the last good checkpoint is {checkpoint}"
+    return "no checkpoint was written"

@@ -1,4 +1,4 @@
-"""Averaged weights (EMA): torch's AveragedModel over each player that asks for it, buffers copied along."""
+"""Averaged weights (EMA): torch's AveragedModel for each player that asks for it, with its buffers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from genzoo.training.players import Player
 
 
 class EMA:
-    """The averaged weights of a run; empty where the recipe's `ema` is 0.
+    """The averaged weights of a run; empty if the recipe's `ema` is 0.
 
-    The decay grows from 0.1 to `decay` over the first rounds, min(decay, (1 + n) / (10 + n)), so that a young
-    average is not made of random weights.
+    The decay grows from 0.1 to `decay` over the first rounds, min(decay, (1 + n) / (10 + n)), so that an
+    early average does not consist of random weights.
     """
 
     def __init__(self, players: Sequence[Player], decay: float) -> None:
@@ -29,7 +29,7 @@ class EMA:
         }
 
     def update(self, players: Sequence[Player]) -> None:
-        """Follow the players' weights after a round."""
+        """Update the averages with the players' weights after a round."""
         for player in players:
             average = self.modules.get(player.name)
             if average is None:
@@ -45,8 +45,8 @@ class EMA:
             average.n_averaged += 1
 
     def finished(self, model: Model, players: Sequence[Player]) -> Model:
-        """Return a copy of `model` that carries the averaged weights, its batch statistics settled, in
-        evaluation mode.
+        """Return a copy of `model` with the averaged weights and recomputed batch statistics, in evaluation
+        mode.
         """
         finished = copy.deepcopy(model)
         for player in players:

@@ -1,5 +1,5 @@
-"""What the machine decides: device, precision, memory layout, compilation. "auto" means what measured best on
-that device.
+"""Settings that depend on the machine: device, precision, memory layout, compilation. "auto" picks what
+measured best on that device.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from genzoo.recipe import AUTO, Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
-    """How tensors are computed; none of it belongs to the mathematics."""
+    """How tensors are computed; none of it changes the mathematics."""
 
     device: torch.device
     bf16: bool
@@ -27,7 +27,7 @@ class Hardware:
     cuda_graphs: bool = False
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Return the context under which losses are computed: bf16 where chosen, float32 otherwise."""
+        """Return the context in which losses are computed: bf16 if chosen, else float32."""
         if not self.bf16:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
@@ -66,8 +66,8 @@ def choose(recipe: Recipe, device: torch.device | str | None) -> Hardware:
 
 
 def find_device(device: torch.device | str | None) -> torch.device:
-    """Return `device` as torch.device, the first GPU or the CPU where it is None; raise ArgumentError where
-    it is not there.
+    """Return `device` as a torch.device; None means the first GPU, or the CPU without one. Raise
+    ArgumentError if it is not available.
     """
     if device is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -1,4 +1,4 @@
-"""The likelihood game: one player minimises the mean bits/dim. PixelCNN and VAE train by this same line."""
+"""The likelihood game: one player minimises the mean bits/dim. PixelCNN and VAE both train with it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Loader: batch number k of a run, as a function of (seed, k, rank) alone, so that a resumed run sees what it
-would have seen.
+"""Loader: batch number k of a run, as a function of (seed, k, rank) alone, so that a resumed run sees the
+same batches as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _ON_DEVICE = 2**31  # bytes of pixels that are kept on a GPU: small sets need no
 
 
 class Loader:
-    """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored and moved at random
-    where the recipe says so.
+    """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored and shifted at
+    random if the recipe says so.
 
-    Labels come along where they are among the `needs` (names of fields of `Batch`) and the data have them.
-    Images that are binarised dynamically (`Images.grey`) are drawn anew for every batch.
+    Batches carry labels if `needs` (names of fields of `Batch`) includes them and the data has them. Images
+    that are binarised dynamically (`Images.grey`) are binarised again for every batch.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Loader:
         return self._sent(torch.from_numpy(self.data.labels[indices]))
 
     def _sent(self, tensor: Tensor) -> Tensor:
-        """Return `tensor` on the run's device, without waiting for what a GPU still has to do."""
+        """Return `tensor` on the run's device, without waiting for pending GPU work."""
         return tensor.to(self.settings.device, non_blocking=True)
 
     def _rows(self, number: int) -> Order:
@@ -80,8 +80,8 @@ class Loader:
 
 
 def moved(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Return `images` (N, C, H, W), each moved by its own number of pixels, `down` and `right` (N, 1); the
-    edge is repeated.
+    """Return `images` (N, C, H, W), each shifted by its own number of pixels, `down` and `right` (N, 1),
+    repeating the edge.
     """
     height, width = images.shape[2:]
     # (N, H): the row each pixel comes from

@@ -1,4 +1,4 @@
-"""The one loop: it plays any game and names no kind of model."""
+"""The training loop, which plays any game and does not depend on the kind of model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FIRST_SECONDS = 10.0  # to the first checkpoint of a process: what is killed soo
 
 @dataclass
 class Run:
-    """One training run: the model, its players, and the step that has been reached."""
+    """One training run: the model, its players, and the current step."""
 
     model: Model
     recipe: Recipe
@@ -55,7 +55,7 @@ class Run:
     def __post_init__(self) -> None:
         if self.recipe.batch_size % self.world.size:
             raise ArgumentError(
-                f"a batch of {self.recipe.batch_size} cannot be shared by {self.world.size} processes evenly",
+                f"batch_size={self.recipe.batch_size} cannot be divided among {self.world.size} processes",
                 "choose a multiple: --set batch_size=…",
             )
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
@@ -81,9 +81,7 @@ class Run:
 
     @property
     def parts(self) -> dict[str, nn.Module]:
-        """What a checkpoint keeps besides the optimisers: the model, the averages, and what players
-        remember.
-        """
+        """What a checkpoint saves besides the optimisers: model, averages and the players' memories."""
         averages = {f"average.{name}": average for name, average in self.ema.modules.items()}
         return {
             "model": self.model,
@@ -93,8 +91,8 @@ class Run:
 
     @property
     def batches(self) -> int:
-        """How many batches the rounds so far have taken from the data: a function of `step`, so that a
-        resumed run takes the next.
+        """The number of batches that the rounds so far have used: a function of `step`, so that a resumed run
+        takes the next.
         """
         counted, taken = self._counted if self._counted[0] <= self.step else (0, 0)
         for player in self.players:
@@ -106,7 +104,7 @@ class Run:
         return taken
 
     def play_round(self) -> dict[str, torch.Tensor]:
-        """Let every player have its turns; return each one's last loss, detached."""
+        """Let every player take its turns; return the last loss of each, detached."""
         number, losses = self.batches, {}
         batch: Batch | None = None
         self._set_rates()
@@ -124,7 +122,7 @@ class Run:
         return losses
 
     def _set_rates(self) -> None:
-        """Set the rates of this step: a function of it alone, so that a resumed run has them too."""
+        """Set the learning rates of this step; they depend on it alone, so a resumed run has the same."""
         warmth = self.recipe.warmth(self.step)
         for player in self.players:
             for optimiser in self.optimisers_of[player.name].values():
@@ -149,7 +147,7 @@ class Run:
         return loss
 
     def _gradients(self, player: Player, rng: torch.Generator, batch: Batch) -> torch.Tensor:
-        """Give the player's weights the gradients of its loss, which is returned, detached."""
+        """Compute the gradients of the player's loss in its weights; return the loss, detached."""
         parameters = _learning(player)
         for parameter in parameters:
             parameter.grad = None
@@ -164,7 +162,7 @@ class Run:
         if not all(bool(torch.isfinite(p).all()) for p in self.model.parameters()):
             raise CollapseError(
                 f"step {self.step}: weights are not finite; {kept(self.checkpoint)}",
-                "start anew in another --out with a lower lr or precision=fp32",
+                "start again in another --out with a lower lr or precision=fp32",
             )
         if self.world.writes:
             checkpoint.write(self.checkpoint, self.parts, self.optimisers, self.facts(), keep=self._whole)
@@ -172,11 +170,11 @@ class Run:
 
     @functools.cached_property
     def identity(self) -> str:
-        """What the training images are, by their content."""
+        """The identity of the training images, from their content."""
         return identity(self.data)
 
     def facts(self) -> checkpoint.Facts:
-        """Return what a checkpoint tells of this run besides its tensors."""
+        """Return what a checkpoint states about this run besides its tensors."""
         return checkpoint.Facts(
             step=self.step,
             steps=self.recipe.steps,
@@ -191,13 +189,13 @@ class Run:
         )
 
     def resume(self, which: str = checkpoint.NAME) -> str:
-        """Go back to the last checkpoint, or to the one before it; return what of the machine is not as it
-        was, "" where nothing is.
+        """Restore the last checkpoint, or the previous one; return what has changed about the machine, or "".
 
         Raises:
-            CheckpointError: none there, or damaged.
-            TrainingError: of a run with another recipe or config, other data or another number of processes;
-                or of another number of steps where the rates had begun to fall, or would have.
+            CheckpointError: the checkpoint is missing or damaged.
+            TrainingError: it belongs to a run with another recipe or config, other data or another number of
+                processes; or to one with another number of steps whose learning rates had started to fall, or
+                would have.
         """
         path = self.folder / which
         tensors, facts = checkpoint.read(path)
@@ -219,12 +217,12 @@ def play(
     on_finding: Callable[[Finding], None] = lambda finding: None,
     on_trouble: Callable[[StorageError], None] | None = None,
 ) -> bool:
-    """Play until the recipe's last step; return False where `stop` asked to end before (the run is saved
+    """Train until the recipe's last step; return False if `stop` asked to end earlier (the run is saved
     then).
 
-    `on_round` is given the losses of each round; `on_checkpoint` is called after each checkpoint;
-    `on_finding` is told what ails the run; `on_trouble`, where given, is told of a checkpoint that could not
-    be written (a full disk) and the game goes on, unless it was asked to stop.
+    `on_round` is called with the losses of each round, `on_checkpoint` after each checkpoint, and
+    `on_finding` with each finding of the training doctor. `on_trouble`, if given, is called when a checkpoint
+    cannot be written (a full disk), and training continues unless it was asked to stop.
     """
     look_every = 10 if run.settings.device.type == "cuda" else 1  # reading a loss makes a GPU wait
     begun = saved = time.monotonic()
@@ -251,7 +249,7 @@ def play(
 def _save(
     run: Run, on_checkpoint: Callable[[], None], on_trouble: Callable[[StorageError], None] | None
 ) -> None:
-    """Write a checkpoint; a full disk is told to `on_trouble` where given, and is an error otherwise."""
+    """Write a checkpoint; report a full disk to `on_trouble` if given, else raise."""
     try:
         run.save()
         run.unsaved = False

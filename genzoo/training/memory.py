@@ -2,7 +2,7 @@
 
 glibc gives a large block back to the kernel as soon as it is freed, and each step of training then pays for
 thousands of page faults as the same activations come again: a tenth to a quarter of a step, most on virtual
-machines. Told to keep the memory, the process is as large as its largest step, as it would be anyway.
+machines. If it keeps the memory, the process is as large as its largest step, as it would be anyway.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ _NEVER, _LARGE = -1, 2**30
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's malloc to keep what is freed, in this process and for good; return whether it listened
-    (False elsewhere).
+    """Make glibc's malloc keep freed memory for the rest of this process; return whether it does (False
+    without glibc).
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,9 +1,9 @@
-"""The optimisers a recipe may name, player by player: Adam, RMSProp, SGD, and Muon.
+"""The optimisers that a recipe can name per player: Adam, RMSProp, SGD and Muon.
 
 Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") replaces the momentum of
-a weight matrix by the nearest orthogonal one, so that every direction of the matrix learns at the same pace.
-It is torch's own; here each convolution's weight is shown to it as the matrix (outputs, inputs · height ·
-width), and what is no matrix (biases, gains, a single output) is left to Adam.
+a weight matrix by the nearest orthogonal one, so every direction of the matrix learns at the same pace. The
+implementation is torch's; here it sees each convolution's weight as the matrix (outputs, inputs · height ·
+width), and Adam updates everything else (biases, gains, a single output).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LEAST = 8  # rows and columns from which a weight counts as a matrix
 
 
 def optimisers(player: Player, recipe: Recipe) -> dict[str, Optimizer]:
-    """Return the optimisers of the player's parameters, by name: one, or with Muon one of the matrices and
-    one of the rest.
+    """Return the optimisers of the player's parameters, by name: one, or with Muon one for the matrices and
+    one for the rest.
     """
     parameters = [p for p in player.module.parameters() if p.requires_grad]
     kind, rate = recipe.optimizer_of(player.name), recipe.lr_of(player.name)
@@ -56,17 +56,17 @@ def _own(name: str, parameters: list[torch.nn.Parameter], rate: float) -> Optimi
     made = make(parameters, lr=rate)
     if not isinstance(made, Optimizer):
         raise ArgumentError(
-            f"optimizer={name} makes no torch.optim.Optimizer, but {type(made).__name__}",
-            "name a class of optimisers, or a function of (parameters, lr) that returns one",
+            f"optimizer={name} makes a {type(made).__name__}, not a torch.optim.Optimizer",
+            "name an optimiser class, or a function of (parameters, lr) that returns an optimiser",
         )
     return made
 
 
 class Muon(torch.optim.Muon):
-    """torch's Muon over weights of two and more axes, each seen as a matrix with a row per output.
+    """torch's Muon for weights with two or more axes, each treated as a matrix with one row per output.
 
-    An update has the root mean square of Adam's, so that one rate suits the matrices and what is left to
-    Adam; no weight decay.
+    An update has the root mean square of Adam's, so one learning rate suits both the matrices and Adam's
+    weights. There is no weight decay.
     """
 
     def __init__(self, weights: list[torch.nn.Parameter], rate: float) -> None:
@@ -91,8 +91,8 @@ def _is_matrix(weight: Tensor) -> bool:
 
 
 def _matrix(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return `tensor` as a matrix; its columns stand as they lie in the memory of `like`, whose own matrix is
-    thus a view.
+    """Return `tensor` as a matrix, with columns in the memory order of `like`, whose own matrix is thus a
+    view.
     """
     axes = sorted(range(1, like.ndim), key=like.stride, reverse=True)
     turned = tensor.permute(0, *axes)

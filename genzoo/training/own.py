@@ -1,4 +1,4 @@
-"""What a recipe may name: the built-in ones by their names, anybody's own as `"package.module:name"`."""
+"""Resolve names in a recipe: built-in objects by their names, your own as `"package.module:name"`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 def find(name: str, known: Mapping[str, T], what: str) -> T:
-    """Return what `name` stands for: one of `known`, or the object that it names.
+    """Return the object called `name`: one of `known`, or one imported from `"package.module:name"`.
 
     Raises:
-        ArgumentError: it cannot be imported, or is no `what`.
+        ArgumentError: it cannot be imported, or cannot be used as `what`.
     """
     return known[name] if name in known else _imported(name, what)
 
@@ -34,15 +34,16 @@ def _imported(name: str, what: str) -> Any:
             f"{safe_repr(name)} cannot be imported: {type(error).__name__}: {error}", hint
         ) from error
     if not callable(found) and not dataclasses.is_dataclass(found):
-        raise ArgumentError(f"{safe_repr(name)} is no {what}, but {safe_repr(found)}", hint)
+        raise ArgumentError(f"{safe_repr(name)} cannot be used as {what}: it is {safe_repr(found)}", hint)
     return found
 
 
 def check_own(recipe: Recipe) -> None:
-    """Import whatever `recipe` names of anybody's own, so that a wrong name is told before anything else.
+    """Import every object that `recipe` names as `"package.module:name"`, so that a wrong name is reported
+    first.
 
     Raises:
-        ArgumentError: one cannot be imported.
+        ArgumentError: an object cannot be imported.
     """
     holders: list[Recipe | GameOptions] = [recipe] if recipe.game is None else [recipe, recipe.game]
     keys = [

@@ -1,8 +1,8 @@
 """Data-parallel training by torchrun: gloo on CPUs, NCCL on GPUs, any number of nodes.
 
 Each process computes the loss on its share of the batch; gradients and running statistics are averaged, so
-that the weights are equal on every rank at every step. DistributedDataParallel hooks only `forward()`, while
-our losses call `log_prob` and `decode`: hence one all-reduce of one flat buffer per turn.
+the weights are equal on every rank at every step. DistributedDataParallel hooks only `forward()`, while our
+losses call `log_prob` and `decode`: hence one all-reduce of one flat buffer per turn.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a run. `rank` 0 is the one writer of files."""
+    """The processes of a run. Only `rank` 0 writes files."""
 
     rank: int = 0
     size: int = 1
@@ -41,11 +41,11 @@ class World:
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes files and talks to the user."""
+        """Whether this process writes files and prints messages."""
         return self.rank == 0
 
     def device(self, wanted: torch.device) -> torch.device:
-        """Return this process's own GPU where `wanted` is a GPU without a number."""
+        """Return this process's own GPU if `wanted` is a GPU without a number, else `wanted`."""
         if wanted.type == "cuda" and wanted.index is None and self.size > 1:
             return torch.device("cuda", self.local_rank)
         return wanted
@@ -61,7 +61,7 @@ class World:
             self._average([b for b in module.buffers() if b.is_floating_point()])
 
     def agree(self, *flags: bool) -> list[bool]:
-        """Return each flag as true where any rank raised it: all ranks stop, save or go on together."""
+        """Return each flag as true if any rank raised it, so all ranks stop, save or continue together."""
         if self.size == 1:
             return list(flags)
         votes = torch.tensor([float(flag) for flag in flags], device=_collective_device())
@@ -69,7 +69,7 @@ class World:
         return [bool(vote) for vote in votes.tolist()]
 
     def largest(self, number: int) -> int:
-        """Return the largest `number` of any rank, after all have come this far."""
+        """Return the largest `number` of any rank, once all ranks have reached this point."""
         if self.size == 1:
             return number
         votes = torch.tensor([float(number)], device=_collective_device())
@@ -77,7 +77,7 @@ class World:
         return int(votes.item())
 
     def first(self, work: Callable[[], T]) -> T:
-        """Let rank 0 do `work` before the others: what it leaves in the cache they find there."""
+        """Let rank 0 do `work` before the others, which then find its results in the cache."""
         if self.rank:
             self.largest(0)  # waits; and says so where the first has ended instead
         result = work()
@@ -86,11 +86,11 @@ class World:
         return result
 
     def together(self, work: Callable[[], T]) -> T:
-        """Do `work` on every rank; where one is refused all are, so that none waits for it.
+        """Do `work` on every rank; if it fails on one, raise on all, so that none waits.
 
         Raises:
-            GenzooError: what `work` raised here.
-            TrainingError: it was raised on another rank.
+            GenzooError: `work` raised it on this rank.
+            TrainingError: `work` failed on another rank.
         """
         refusal, result = None, None
         try:
@@ -126,12 +126,12 @@ class World:
 
 
 def place(environment: Mapping[str, str] = os.environ) -> World:
-    """Return which of the processes that torchrun started this one is: a world of one where it started none.
-    Joins nobody.
+    """Return which of torchrun's processes this one is, without joining them; a world of one if torchrun
+    started none.
 
     Raises:
-        TrainingError: torchrun's variables are there in part, or hold what cannot be; or another launcher has
-            started several processes that know nothing of each other.
+        TrainingError: torchrun's variables are incomplete or invalid, or another launcher has started several
+            processes that do not know of each other.
     """
     given = {name: value.strip() for name in _OF_TORCHRUN if (value := environment.get(name, "")).strip()}
     if not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} & set(given):
@@ -153,7 +153,7 @@ def enter(device: torch.device) -> World:
     """Join the processes that torchrun started, or return a world of one.
 
     Raises:
-        TrainingError: torchrun's environment is there in part, or the other processes are not there. See
+        TrainingError: torchrun's environment is incomplete, or the other processes cannot be reached. See
             `place`.
     """
     world = place()
@@ -195,7 +195,7 @@ def _not_set(given: Mapping[str, str], *names: str) -> str:
 
 def _half_set(what: str, given: Mapping[str, str]) -> TrainingError:
     told = ", ".join(f"{name}={value}" for name, value in given.items())
-    message = f"{what}, while the environment has {told}; torchrun sets {', '.join(_OF_TORCHRUN)}"
+    message = f"{what}, but the environment has {told}; torchrun sets {', '.join(_OF_TORCHRUN)}"
     return TrainingError(message, f"unset {' '.join(given)}, or {_START}")
 
 
@@ -207,8 +207,8 @@ def _count(given: Mapping[str, str], name: str) -> int:
 
 
 def _check_launcher(environment: Mapping[str, str]) -> None:
-    """Raise where srun or mpirun has started several processes: each would train alone, and all write to one
-    folder.
+    """Raise if srun or mpirun has started several processes: each would train alone, and all would write to
+    the same folder.
     """
     started = {
         "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
@@ -222,17 +222,17 @@ def _check_launcher(environment: Mapping[str, str]) -> None:
         if re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 1:
             alone = "SLURM_PROCID" if launcher == "srun" else name
             raise TrainingError(
-                f"{launcher} has started {count} processes ({name}={count}) that know nothing of each "
-                "other: each would train by itself",
-                f"{_START}; for runs of their own, each with its own --out: env -u {alone} genzoo train …",
+                f"{launcher} has started {count} processes ({name}={count}) that do not know of each "
+                "other: each would train alone",
+                f"{_START}; for separate runs, each with its own --out: env -u {alone} genzoo train …",
             )
 
 
 def leave(exit_code: int) -> None:
     """End a process of a torchrun group.
 
-    gloo's threads abort now and then after correct work when the interpreter tears them down; so the process
-    ends here, after everybody has arrived and everything is written.
+    gloo's threads sometimes abort after correct work when the interpreter tears them down. So the process
+    ends here, once every process has arrived and everything is written.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return
@@ -248,13 +248,13 @@ def leave(exit_code: int) -> None:
 
 
 def _reduce(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> None:
-    """Combine `tensor` over all ranks in place; TrainingError where one of them is gone."""
+    """Combine `tensor` over all ranks in place; raise TrainingError if a rank has ended."""
     try:
         dist.all_reduce(tensor, op=operation)
     except RuntimeError as error:
         raise TrainingError(
-            f"another process of the group has ended: {str(error).splitlines()[0]}",
-            "see what it said; --resume goes on",
+            f"another process of the group ended: {str(error).splitlines()[0]}",
+            "read its message; --resume continues the run",
         ) from error
 
 

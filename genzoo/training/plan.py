@@ -1,4 +1,4 @@
-"""From a card and what the user set to a checked recipe, a config and data."""
+"""Turn a card and the user's settings into a checked recipe, a config and data."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SIZES = ("image_size", "channels")
 
 
 def plan(card: Card, settings: Mapping[str, Any], **given: Any) -> tuple[Recipe, dict[str, Any]]:
-    """Return the recipe and the config of a run: the card's, changed by `settings` and by what is not None in
-    `given`.
+    """Return the recipe and config of a run: the card's, changed by `settings` and the values in `given` that
+    are not None.
 
     Raises:
-        UnknownNameError: a key that is neither in the recipe, nor in its game's options, nor in the config.
-        ArgumentError: a value that does not fit.
+        UnknownNameError: a key is not in the recipe, its game's options or the config.
+        ArgumentError: a value is invalid.
     """
     base = card.recipe or Recipe()
     held = keys_of(base)
@@ -74,16 +74,15 @@ def _names_of(options: GameOptions | None) -> set[str]:
 
 
 def settle_shape(source: Any, config: dict[str, Any]) -> None:
-    """Settle `config["image_shape"]` before anything is decoded, so that what cannot be built is told first.
+    """Set `config["image_shape"]` before any image is decoded, so that a net that cannot be built is reported
+    first.
 
     Held out are the test images or, where the recipe asks for `validation`, those of the validation split,
-    which training then leaves out. An image size that was set wins; then the card's; then the size the data
-    has by itself.
+    which training then leaves out. The image size is the one set by the user, else the card's, else that of
+    the data.
     """
     if isinstance(source, str) and not source:
-        raise ArgumentError(
-            "there are no data to train on", "name some: --data digits, or a folder of images"
-        )
+        raise ArgumentError("there is no data to train on", "name some: --data digits, or a folder of images")
     size, channels = config.pop("image_size", None), config.pop("channels", None)
     shape = config.get("image_shape")
     if shape is None or size is not None or channels is not None:
@@ -97,8 +96,8 @@ def settle_shape(source: Any, config: dict[str, Any]) -> None:
 
 
 def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Images, Images | None]:
-    """Open the training and the held-out images (None where there are none) in `config["image_shape"]`; see
-    `settle_shape`.
+    """Open the training images and the held-out images (None if there are none) in `config["image_shape"]`;
+    see `settle_shape`.
 
     Held out are the test images or, where the recipe asks for `validation`, those of the validation split,
     which training then leaves out.

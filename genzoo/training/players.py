@@ -1,9 +1,9 @@
 """Players: a model's training is a game, and one loop plays every game.
 
-`players(model, recipe)` says who plays. It dispatches on the model's class, as `functools.singledispatch`
-does: the core registers the games of `DensityModel` (one player, likelihood), `AdversarialModel` (two
-players, adversarial) and `ClassifyingModel` (one player, with labels); a plugin registers its own with
-`players.register`, and the loop stays untouched.
+`players(model, recipe)` returns the players. It dispatches on the model's class, as
+`functools.singledispatch` does: the core registers the games of `DensityModel` (one player, likelihood),
+`AdversarialModel` (two players, adversarial) and `ClassifyingModel` (one player, with labels); a plugin
+registers its own with `players.register` and needs no change to the loop.
 """
 
 from __future__ import annotations
@@ -31,35 +31,35 @@ class Player:
     """One player of a game.
 
     Attributes:
-        name: how the recipe addresses it: `--set lr.NAME=…`, `--set turns.NAME=…`.
-        module: its parameters; a turn changes these and no others.
-        loss: a batch and the turn's source of noise → the scalar that the player minimises.
-        needs: fields of `Batch` that its loss reads besides the images, for example "labels"; data that lack
-            one are refused before the first round.
-        classes: of a player that needs labels: they are whole numbers from 0 and below this.
-        turns: how often it moves in one round.
-        turns_at: the number of the round, 0, 1, …, → how often it moves in it, where that changes along the
-            run.
-        fresh: whether each turn is given new images; otherwise those of the player before.
+        name: its name in the recipe: `--set lr.NAME=…`, `--set turns.NAME=…`.
+        module: the module whose parameters its turns change; they change no others.
+        loss: maps a batch and the turn's source of noise to the scalar that the player minimises.
+        needs: fields of `Batch` that its loss reads besides the images, for example "labels"; data without
+            them is refused before the first round.
+        classes: number of classes for a player that needs labels, which are whole numbers from 0 to classes -
+            1.
+        turns: its number of turns per round.
+        turns_at: maps the number of the round, 0, 1, …, to its number of turns, if that changes over the run.
+        fresh: whether each turn gets new images; otherwise it gets those of the previous player.
         average: whether the recipe's EMA follows this player's weights.
-        before_turn: told the number of the round before each turn, for what changes along the run, as a
-            warm-up does.
+        before_turn: called with the number of the round before each turn, for values that change over the
+            run, such as a warm-up.
         after_turn: called after each update, for example to clip weights.
         finish: called once on the finished model, for example to estimate batch statistics of the averaged
             weights.
-        floor: a mean loss below this over many rounds means that this player has won and the others learn
-            nothing.
-        remedy: what to try then.
-        shown: for the training doctor: as many images of the data and of the player's own making, (N, C, H,
-            W) each, or None for now.
-        distance: whether minus its loss estimates how far the model is from the data, as a Wasserstein
-            critic's: training should lower it.
-        recordable: whether each turn is the same operations on the same memory, so that a GPU may record one
-            and play it back: the loss has no branch and no Python number that changes along the run, hands
-            nothing to the CPU, and draws from its source of noise alone (dropout aside). Then the player
-            moves once a round, or nothing of one of its turns is used by the next.
-        memory: what it remembers from round to round beside its weights, as parameters or buffers: the
-            checkpoint keeps them.
+        floor: a mean loss below this over many rounds means that this player has won and the others no longer
+            learn.
+        remedy: what to try in that case.
+        shown: returns, for the training doctor, equally many images of the data and of the player, (N, C, H,
+            W) each, or None if it has none yet.
+        distance: whether minus its loss estimates the distance between model and data, as for a Wasserstein
+            critic; training should lower it.
+        recordable: whether each turn is the same operations on the same memory, so that a GPU can record one
+            and replay it: the loss has no branch and no Python number that changes over the run, copies
+            nothing to the CPU, and uses no randomness but its source of noise (and dropout). The player must
+            then move once per round, or no turn may use anything from the one before.
+        memory: a module with the state it keeps from round to round besides its weights, as parameters or
+            buffers; the checkpoint saves it.
     """
 
     name: str
@@ -85,19 +85,19 @@ class Player:
         unknown = sorted(self.needs.difference(COLUMNS))
         if unknown:
             raise TrainingError(
-                f"the player {self.name!r} needs {unknown[0]!r}, which no batch has"
+                f"the player {self.name!r} needs {unknown[0]!r}, which batches do not have"
                 f"{suggest(unknown[0], COLUMNS)}",
-                f"what a player can need: {', '.join(COLUMNS)}",
+                f"a player can need: {', '.join(COLUMNS)}",
             )
         if ("labels" in self.needs) != (self.classes > 0):
             raise TrainingError(
-                f"the player {self.name!r} needs {', '.join(sorted(self.needs)) or 'no labels'} and has "
+                f"the player {self.name!r} needs {', '.join(sorted(self.needs)) or 'no labels'} but has "
                 f"classes={self.classes}",
-                'a player that learns from labels has needs=frozenset({"labels"}) and the number of classes',
+                'a player that learns from labels sets both needs=frozenset({"labels"}) and classes',
             )
 
     def turns_in(self, step: int) -> int:
-        """Return how often it moves in the round `step`."""
+        """Return its number of turns in round `step`."""
         return self.turns if self.turns_at is None else self.turns_at(step)
 
 
@@ -107,8 +107,8 @@ G = TypeVar("G", bound=Game)
 
 
 class Games:
-    """`players(model, recipe)`: the players of a model's game, in the order in which they move. A class's
-    game is the one registered for it, or for the nearest of its bases.
+    """`players(model, recipe)`: the players of a model's game, in the order in which they move. A class has
+    the game registered for it or for its nearest base class.
     """
 
     def __init__(self) -> None:
@@ -129,8 +129,8 @@ class Games:
         """Register the game of a class, as `functools.singledispatch` does: by the type of a function's first
         argument (`@players.register`), or with the class named (`@players.register(Kind)`).
 
-        `options` is the class of what a recipe says to this game alone: `@players.register(options=Mine)`.
-        Where a recipe says nothing, the game is given its defaults.
+        `options` is the class of the game's own options: `@players.register(options=Mine)`. If a recipe has
+        none, the game gets the defaults.
         """
         if game is not None:
             if options is not None:
@@ -141,20 +141,20 @@ class Games:
         return self.register(_first(kind), kind, options=options)
 
     def options_of(self, kind: type[Model]) -> type[GameOptions] | None:
-        """Return the class of the options that the game of a model's class has, None where it has none."""
+        """Return the options class of the game of a model's class, or None if it has none."""
         return self._options.get(self._game_of.dispatch(kind))
 
     def completed(self, model: Model, recipe: Recipe) -> Recipe:
-        """Return `recipe` with the options of the model's game, which are its defaults where there are none.
+        """Return `recipe` with the options of the model's game, adding the defaults if it has none.
 
         Raises:
-            TrainingError: it has the options of another game.
+            TrainingError: the recipe has the options of another game.
         """
         options = self.options_of(type(model))
         if recipe.game is not None and (options is None or not isinstance(recipe.game, options)):
             raise TrainingError(
-                f"the recipe has the options {type(recipe.game).__name__}, and the game of "
-                f"{type(model).__name__} has {options.__name__ if options else 'none'}",
+                f"the recipe has {type(recipe.game).__name__} options, but the game of "
+                f"{type(model).__name__} takes {options.__name__ if options else 'none'}",
                 f"write game={options.__name__}(...) in the card"
                 if options
                 else "leave the recipe's game out",
@@ -165,7 +165,7 @@ class Games:
         """Return the players of the model's game under `recipe`.
 
         Raises:
-            TrainingError: nobody registered a game for the model's class, or the recipe has the options of
+            TrainingError: no game is registered for the model's class, or the recipe has the options of
                 another game.
         """
         found: Sequence[Player] = self._game_of(model, self.completed(model, recipe))
@@ -179,9 +179,9 @@ def _first(game: Game) -> Any:
 
 def _nobody(model: Model, recipe: Recipe) -> Sequence[Player]:
     raise TrainingError(
-        f"nobody knows how {type(model).__name__} is trained: it is neither a DensityModel nor an "
+        f"{type(model).__name__} has no game to train it: it is neither a DensityModel nor an "
         "AdversarialModel",
-        "register its game with genzoo.training.players.register, beside the class",
+        "register its game with genzoo.training.players.register, next to the class",
     )
 
 

@@ -1,5 +1,5 @@
-"""The end of a run: weights, golden check, scores, samples, card and ledger row, in a folder that is itself a
-hub.
+"""Publish a finished run: weights, golden check, scores, samples, card and ledger row, in a folder that is
+itself a hub.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Outcome:
 
 
 def finished_model(run: Run, storage: str) -> Model:
-    """Return the model to be published: averaged weights where the recipe keeps them, rounded as they will be
-    stored.
+    """Return the model to be published: the averaged weights if the recipe keeps them, rounded as they will
+    be stored.
     """
     model = run.ema.finished(run.model, run.players)
     rounded(model, storage)
@@ -59,7 +59,7 @@ def finished_model(run: Run, storage: str) -> Model:
 
 
 def publish(run: Run, model: Model, card: Card, records: Sequence[Record], storage: str) -> Outcome:
-    """Write everything that belongs to the finished `model` into the run's folder.
+    """Write the finished `model` and everything that belongs to it into the run's folder.
 
     Raises:
         TrainingError: it could not be written; the checkpoint is still there, and the message says how to
@@ -70,7 +70,7 @@ def publish(run: Run, model: Model, card: Card, records: Sequence[Record], stora
         final = hub.push(run.folder, **published(run, model, card, kept, storage))
     except Exception as error:
         raise TrainingError(
-            f"{card.name} has played its {run.step:,} steps, but could not be published: {describe(error)}",
+            f"{card.name} finished its {run.step:,} steps, but could not be published: {describe(error)}",
             _way_back(run, storage),
         ) from error
     weights_path = run.folder / final.sources[0].removeprefix("folder:")
@@ -78,14 +78,14 @@ def publish(run: Run, model: Model, card: Card, records: Sequence[Record], stora
 
 
 def _way_back(run: Run, storage: str) -> str:
-    """Return what to type where a run has been played and could not be published."""
+    """Return the hint for a finished run that could not be published."""
     if run.unsaved:
         return (
-            "when that is mended, the same command with --resume goes on from the last checkpoint "
+            "when that is fixed, the same command with --resume continues from the last checkpoint "
             "that could be written"
         )
     told = (
-        "the checkpoint is kept: when that is mended, the same command with --resume publishes "
+        "the checkpoint is kept: when that is fixed, the same command with --resume publishes "
         "without training again"
     )
     return told + "; --set save_dtype=float32 stores the weights as they are" * (storage != "float32")
@@ -94,8 +94,8 @@ def _way_back(run: Run, storage: str) -> str:
 def published(
     run: Run, model: Model, card: Card, records: Sequence[Record], storage: str, picture: bool = True
 ) -> dict[str, Any]:
-    """Return what `hub.push` is given: the weights as bytes, their row, card and further files, a `picture`
-    of samples among them.
+    """Return the arguments of `hub.push`: the weights as bytes, their row, card and further files, a
+    `picture` of samples among them.
     """
     weights = encode(model, card.name, golden.record(model), storage)
     row = Row(
@@ -121,9 +121,7 @@ def published(
 
 
 def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
-    """Return the records that can be written down; tell of each other one (of a plugin's own metric, say)
-    that it is left out.
-    """
+    """Return the records that can be stored; report each other one (a plugin's, say) as left out."""
     kept = []
     for record in records:
         try:
@@ -134,7 +132,7 @@ def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
             _listing([record])
         except Exception as error:  # noqa: BLE001
             reason = error.message if isinstance(error, LedgerError) else describe(error)
-            tell(f"the score {record.metric} of {name} is left out: it cannot be written down: {reason}")
+            tell(f"the score {record.metric} of {name} is left out because it cannot be stored: {reason}")
             continue
         kept.append(record)
     return kept
@@ -171,13 +169,13 @@ def _listing(records: Sequence[Record]) -> dict[str, bytes]:
 
 
 def _picture(folder: Path, model: Model) -> dict[str, bytes]:
-    """Return samples as a PNG, of a model that can be sampled; a picture is only for show, so what fails is
-    told.
+    """Return samples as a PNG if the model can be sampled; a failure is only reported, since the picture is
+    optional.
     """
     if not isinstance(model, GenerativeModel):
         return {}
     if os.path.isdir(folder / "samples.png"):
-        tell(f"samples.png cannot be written: a folder of that name is in {folder}")
+        tell(f"samples.png cannot be written: {folder} has a folder of that name")
         return {}
     try:
         return {"samples.png": png(grid(model.sample(16, seed=0)))}

@@ -1,12 +1,11 @@
 """Recorded turns: on a GPU the loss and the gradients of a turn are recorded once, as a CUDA graph, and
-played back in every later round.
+replayed in every later round.
 
-Small nets keep a GPU waiting for Python, which launches some hundred kernels a turn; a graph launches them
-all at once. A graph is the same operations on the same memory, so only a game whose players say so
-(`Player.recordable`) is recorded: every tensor of the batch is copied to where the graph reads it, and its
-noise
-is seeded anew before each turn, with the seed that the turn would have had, so that it draws the numbers it
-would have drawn. EMA of gradients, optimisers and everything else stay outside.
+Small nets keep a GPU waiting for Python, which launches several hundred kernels per turn; a graph launches
+them all at once. A graph repeats the same operations on the same memory, so only players that allow it
+(`Player.recordable`) are recorded: every tensor of the batch is copied to where the graph reads it, and its
+noise is reseeded before each turn with the seed of that turn, so that it gives the same numbers as an
+unrecorded turn. EMA of gradients, optimisers and everything else stay outside.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ class _Recorded:
 
 
 class Recorder:
-    """Records each player's turn at its first one after `WARM` rounds, and plays it back from then on.
+    """Records each player's first turn after `WARM` rounds and replays it from then on.
 
-    All players of a game are recorded in one round, one after the other: a player may go on from what the one
-    before has computed, as G does from the fakes of D's last turn, and its graph then reads the memory of the
-    other's. Hence one memory pool for all.
+    All players of a game are recorded in one round, one after the other: a player may use what the previous
+    one computed, as G does from the fakes of D's last turn, and its graph then reads the memory of the other
+    graph. Hence all share one memory pool.
     """
 
     def __init__(self, players: Sequence[Player], settings: Hardware, gradients: Gradients) -> None:
@@ -54,7 +53,7 @@ class Recorder:
         self._rounds = 0
 
     def begin_round(self) -> None:
-        """Take note that another round begins."""
+        """Note that another round starts."""
         self._rounds += 1
 
     def plays(self, player: Player) -> bool:
@@ -62,8 +61,8 @@ class Recorder:
         return self.on and self._rounds > WARM
 
     def play(self, player: Player, seed: int, batch: Batch) -> Tensor:
-        """Compute the gradients of a turn, whose noise has `seed`, and return its loss, detached; it is
-        overwritten by the next turn.
+        """Compute the gradients of a turn whose noise has `seed`; return its loss, detached, which the next
+        turn overwrites.
         """
         recorded = self._recorded.get(player.name)
         if recorded is None:

@@ -1,5 +1,5 @@
-"""Recipes of the adversarial game that are known to fail, refused when training starts with the reason and
-with what to do instead.
+"""Refuse recipes of the adversarial game that are known to fail, when training starts, with the reason and
+what to set instead.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Reason = tuple[str, str]  # what fails and why; what to set instead
 
 
 def check_recipe(model: AdversarialModel, recipe: Recipe) -> None:
-    """Raise where the game of `model` under `recipe` is known to fail.
+    """Raise if the game of `model` under `recipe` is known to fail.
 
     Raises:
         TrainingError: the first reason, with what to set instead.
@@ -34,13 +34,13 @@ def objective_of(options: Adversarial) -> Objective:
     """Return the objective that the recipe names.
 
     Raises:
-        ArgumentError: it is none.
+        ArgumentError: there is no such objective.
     """
     found = find(options.objective, OBJECTIVES, "objective")
     if not isinstance(found, Objective):
         raise ArgumentError(
-            f"objective={options.objective} is no genzoo.losses.objectives.Objective",
-            "name one that your package makes: package.module:name",
+            f"objective={options.objective} is not a genzoo.losses.objectives.Objective",
+            "name one from your package: package.module:name",
         )
     return found
 
@@ -49,24 +49,22 @@ def _reasons(model: AdversarialModel, recipe: Recipe, options: Adversarial) -> I
     yield from _of_bounds(options)
     if options.weight_clip and _has_momentum(recipe):
         yield (
-            f"weight_clip={options.weight_clip:g} does not go with momentum: it carries the weights into "
-            "the bounds, "
-            "where they stay "
-            "(Arjovsky et al. 2017, section 4)",
+            f"weight_clip={options.weight_clip:g} does not work with momentum: it pushes the weights to "
+            "the bounds, where they stay (Arjovsky et al. 2017, section 4)",
             "set optimizer.discriminator=rmsprop, or betas=0,0.9",
         )
     yield from _of_targets(options)
     if options.gp_weight:
         yield from _of_penalty(model, options)
     if options.gp_weight and recipe.compile == "on":
-        yield "penalty needs gradients of gradients, which torch.compile cannot make", "set compile=off"
+        yield "the penalty needs second derivatives, which torch.compile cannot compute", "set compile=off"
 
 
 def _of_bounds(options: Adversarial) -> Iterator[Reason]:
     if not objective_of(options).bounded and not (options.weight_clip or options.gp_weight):
         yield (
             f"objective={options.objective} needs a critic of bounded slope, and nothing bounds it: its "
-            "numbers would grow without end",
+            "output would grow without limit",
             (
                 "set gp_weight=10, or weight_clip=0.01 with optimizer.discriminator=rmsprop; or another "
                 "objective"
@@ -75,9 +73,7 @@ def _of_bounds(options: Adversarial) -> Iterator[Reason]:
     if options.weight_clip and options.gp_weight:
         yield (
             f"weight_clip={options.weight_clip:g} and gp_weight={options.gp_weight:g} contradict each "
-            "other: a critic of "
-            "such small weights cannot be as "
-            "steep as the penalty asks",
+            "other: a critic with such small weights cannot be as steep as the penalty requires",
             "set one of them to 0",
         )
 
@@ -88,16 +84,16 @@ def _of_targets(options: Adversarial) -> Iterator[Reason]:
         yield (
             f"{switched[0]}={getattr(options, switched[0]):g} makes no sense with "
             f"objective={options.objective}: its critic has no labels, "
-            "and mixing what it pays for real images and for fakes only scales it",
+            "and mixing its losses for real images and fakes only scales its loss",
             f"set {switched[0]}=0, or another objective",
         )
 
 
 def _of_penalty(model: AdversarialModel, options: Adversarial) -> Iterator[Reason]:
-    asked = f"gp_weight={options.gp_weight:g} asks for the critic's slope at each image; with "
+    asked = f"gp_weight={options.gp_weight:g} constrains the critic's slope at each image; with "
     if any(isinstance(module, MinibatchDiscrimination) for module in model.discriminator.modules()):
         yield (
-            f"{asked}minibatch discrimination it depends on the others",
+            f"{asked}minibatch discrimination it depends on the other images",
             "set minibatch=0, or weight_clip=0.01",
         )
     norms = [
@@ -108,8 +104,8 @@ def _of_penalty(model: AdversarialModel, options: Adversarial) -> Iterator[Reaso
     if norms:
         yield (
             f"{asked}batch norm in the discriminator "
-            f"({', '.join(norms[:3])}{', …' if len(norms) > 3 else ''}) it depends on the other images "
-            "(Gulrajani et al. 2017, section 4)",
+            f"({', '.join(norms[:3])}{', …' if len(norms) > 3 else ''}) it depends on the other "
+            "images (Gulrajani et al. 2017, section 4)",
             "choose a discriminator with layer norm or none (genzoo info says what the model's config "
             "offers), or weight_clip=0.01",
         )

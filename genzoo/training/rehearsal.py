@@ -1,5 +1,5 @@
-"""Publishing, tried before the first step: what could not be written after hours of training is told in the
-first second.
+"""Rehearse publishing before the first step, so that what could not be written after hours of training fails
+at once.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _LEDGER_CAP = 8 << 20  # bytes of a zoo.toml
 
 @contextmanager
 def prepared(folder: Path) -> Iterator[None]:
-    """Create the folder of a run and write into it once, before the block; where the block fails, a folder
-    that is new goes again.
+    """Create the folder of a run and test that it can be written, before the block; if the block fails,
+    remove a new folder.
 
     Raises:
         StorageError: it cannot be created or written.
@@ -52,11 +52,11 @@ def prepared(folder: Path) -> Iterator[None]:
 def rehearse(run: Run, card: Card) -> None:
     """Publish the model as it is now into a folder inside the run's, read it back and remove it.
 
-    All that the end of a run does is done here with this run's own facts: outputs recorded, weights encoded,
-    ledger read, locked and written.
+    It does everything that the end of the run does, with this run's own facts: record outputs, encode
+    weights, and read, lock and write the ledger.
 
     Raises:
-        TrainingError: the run could not be published, and why.
+        TrainingError: the run could not be published; the message says why.
     """
     ledger = run.folder / "zoo.toml"
     with _aside(run.folder) as aside:
@@ -74,32 +74,32 @@ def rehearse(run: Run, card: Card) -> None:
             found = read_rows(aside / ledger.name)[card.name]
             if found.replace(origin=row.origin) != row:
                 raise StorageError(
-                    f"{ledger} does not give back what was written to it", "choose another --out"
+                    f"{ledger} does not read back what was written to it", "choose another --out"
                 )
             _check_ways(aside, run.folder)
         except Exception as error:  # whatever a plugin's model or a disk does
             reason = getattr(error, "message", "") or describe(error)
             raise TrainingError(
-                f"{card.name} is not trained, for it could not be published: "
+                f"{card.name} is not trained because it could not be published: "
                 f"{reason.replace(os.sep + aside.name, '')}",
                 getattr(error, "hint", "") or "mend that first",
             ) from error
 
 
 def _check_ways(aside: Path, folder: Path) -> None:
-    """Raise where something is in the way of a file of `aside` in `folder`."""
+    """Raise if something in `folder` is in the way of a file of `aside`."""
     for path in aside.rglob("*"):
         target = folder / path.relative_to(aside)
         if os.path.lexists(target) and os.path.isfile(path) == os.path.isdir(target):
             raise StorageError(
-                f"cannot write {target}: something of that name is in the way",
+                f"cannot write {target}: something with that name is in the way",
                 "remove it, or choose another --out",
             )
 
 
 @contextmanager
 def _aside(folder: Path) -> Iterator[Path]:
-    """Give a new folder inside `folder`, and remove it, with those that a killed run has left."""
+    """Yield a new folder inside `folder`; remove it afterwards, with any that a killed run left."""
     for left in folder.glob(f"{_ASIDE}*"):
         if not os.path.islink(left):
             shutil.rmtree(left, ignore_errors=True)

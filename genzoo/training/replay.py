@@ -1,5 +1,5 @@
-"""Replay of old fakes (hack 8; Pfau & Vinyals 2016; Shrivastava et al. 2017, section 2.3): D does not forget
-what G once drew.
+"""Replay of old fakes (hack 8; Pfau & Vinyals 2016; Shrivastava et al. 2017, section 2.3): D keeps seeing
+what G generated earlier.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Pool(nn.Module):
 
     Args:
         image_shape: (C, H, W).
-        batch: fakes of one turn.
-        share: of the fakes that D is shown, how many are old ones once the pool is full.
+        batch: number of fakes in one turn.
+        share: share of D's fakes that are old ones once the pool is full.
         device: where the images are kept.
     """
 
@@ -39,8 +39,8 @@ class Pool(nn.Module):
         self.register_buffer("filled", torch.zeros((), dtype=torch.int64))  # on the CPU: it is read each turn
 
     def forward(self, fakes: Tensor, rng: torch.Generator) -> Tensor:
-        """Return `fakes` (N, C, H, W), a share of them replaced by old ones if the pool is full; some of the
-        new enter it.
+        """Return `fakes` (N, C, H, W), a share of them replaced by old ones if the pool is full; some new
+        ones enter the pool.
         """
         n, size = len(fakes), len(self.images)
         shown, entering = fakes, max(1, round(ENTERING * n))

@@ -1,5 +1,5 @@
-"""What a run tells the person at the keyboard: a bar with rate, time left and losses, a log, and pictures on
-the way.
+"""Progress of a run for the user: a bar with speed, time left and losses, a log, and sample grids during
+training.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
 
 
 class Report:
-    """Progress on stderr, `log.jsonl`, sample grids, and TensorBoard events where asked for; silent on ranks
+    """Progress on stderr, `log.jsonl`, sample grids, and TensorBoard events if requested; silent on ranks
     that do not write.
 
-    All of it is only for show: what fails is told once, and the run goes on.
+    All of it is optional output: a failure is reported once, and the run continues.
     """
 
     def __init__(self, run: Run, *, quiet: bool = False, tensorboard: bool = False) -> None:
@@ -85,16 +85,14 @@ class Report:
             )
 
     def finding(self, finding: Finding) -> None:
-        """Tell and log what the training doctor has found."""
+        """Print and log a finding of the training doctor."""
         if self.active:
             self._write({"step": finding.step, "doctor": finding.kind, "words": finding.words})
         if not self.quiet:
             tell(safe_text(finding, 1000))
 
     def checkpoint(self) -> None:
-        """Draw a grid of samples, now and then, and flush the log; open it again where it could not be
-        written.
-        """
+        """Write a grid of samples at intervals and flush the log; reopen it if it could not be written."""
         if not self.active:
             return
         if self._log is None:
@@ -112,19 +110,19 @@ class Report:
             self._sampled = time.monotonic()
 
     def trouble(self, error: GenzooError) -> None:
-        """Tell, once, that a checkpoint could not be written; it is tried again when the next one is due."""
+        """Report, once, that a checkpoint could not be written; the next one is tried when it is due."""
         if "checkpoint" not in self._failed:
             self._failed.add("checkpoint")
-            tell(f"{error}; training goes on and tries again")
+            tell(f"{error}; training continues and tries again")
 
     def _try(self, what: str, work: Callable[[], T]) -> T | None:
-        """Do `work`, or tell once that `what` is left out."""
+        """Do `work`; on failure report once that `what` is left out."""
         try:
             return work()
         except Exception as error:  # noqa: BLE001 - hours of training are not lost to what is only for show
             if what not in self._failed:
                 self._failed.add(what)
-                tell(f"{what} cannot be written: {describe(error)}; training goes on without it")
+                tell(f"{what} cannot be written: {describe(error)}; training continues without it")
             return None
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -132,7 +130,7 @@ class Report:
             self._logged(lambda: log.write(json.dumps(line) + "\n"))
 
     def _logged(self, work: Callable[[], object]) -> None:
-        """Do `work` on the log, and close it where that fails: at the next checkpoint it is opened again."""
+        """Do `work` on the log; if that fails, close the log until the next checkpoint."""
         if self._log is not None and self._try("log.jsonl", lambda: (work(), True)) is None:
             self._try("log.jsonl", self._log.close)
             self._log = None
@@ -150,7 +148,7 @@ class Report:
             )
 
     def rate(self) -> float:
-        """Images per second since this process began."""
+        """Images per second since this process started."""
         rounds = self.run.step - self._first
         return rounds * self.run.recipe.batch_size / max(time.monotonic() - self._begun, 1e-9)
 
@@ -161,7 +159,7 @@ class Report:
 
 
 def _log_of(run: Run) -> TextIO:
-    """Open the run's log behind its last checkpoint: what a killed run logged after it will be played, and
+    """Open the run's log at its last checkpoint: rounds that a killed run logged after it are trained, and
     logged, again.
     """
     path = run.folder / "log.jsonl"
@@ -174,7 +172,7 @@ def _log_of(run: Run) -> TextIO:
 
 
 def _step_of(line: str) -> float:
-    """Return the step that a line of the log tells of; infinite where the line was cut off."""
+    """Return the step of a log line; infinity if the line was cut off."""
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
@@ -182,8 +180,8 @@ def _step_of(line: str) -> float:
 
 
 def _tensorboard(folder: Path, step: int) -> Any:
-    """Open a writer of events; TensorBoard hides what a killed run told of the rounds after `step`: they will
-    be played again.
+    """Open an event writer; TensorBoard hides what a killed run wrote about rounds after `step`, which are
+    trained again.
     """
     try:
         from torch.utils.tensorboard import SummaryWriter
@@ -195,5 +193,5 @@ def _tensorboard(folder: Path, step: int) -> Any:
     try:
         return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
     except Exception as error:  # noqa: BLE001 - it was asked for, but is still only for show
-        tell(f"TensorBoard logs cannot be written: {describe(error)}; training goes on without them")
+        tell(f"TensorBoard logs cannot be written: {describe(error)}; training continues without them")
         return None

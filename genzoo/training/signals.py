@@ -1,4 +1,4 @@
-"""Signals that ask for the end of a run: it is saved before it ends, however often it is asked."""
+"""Signals that ask a run to end: the run is saved first, however many signals arrive."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _UNLESS_HANDLED = ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGXCPU")
 
 
 class Wish:
-    """The wish that a run ends.
+    """A request to end a run.
 
-    While there is something to be saved, only a second Ctrl-C cancels that; any number of other signals does
-    not. Under torchrun not even that: it passes on what the terminal or the scheduler has sent already, so
-    that one Ctrl-C may come twice.
+    While there is something to save, only a second Ctrl-C cancels saving; no number of other signals does.
+    Under torchrun a second Ctrl-C does not either: torchrun forwards signals that the terminal or the
+    scheduler has already sent, so one Ctrl-C may arrive twice.
 
     Attributes:
-        number: of the signal that asked first, 0 where none did.
+        number: number of the first signal, 0 if there was none.
     """
 
     def __init__(self, *, talks: bool = True, patient: bool = False) -> None:
@@ -39,11 +39,11 @@ class Wish:
         return self.number != 0
 
     def all_is_saved(self) -> None:
-        """From now on nothing would be lost: the next signal ends what is under way by KeyboardInterrupt."""
+        """Note that nothing can be lost any more: the next signal raises KeyboardInterrupt."""
         self._saved = True
 
     def hear(self, number: int, frame: FrameType | None) -> None:
-        """Take note of a signal; the handler."""
+        """Handle a signal."""
         again = number in self._heard
         self._heard.add(number)
         self.number = self.number or number
@@ -52,20 +52,19 @@ class Wish:
             self._ending = True
             raise KeyboardInterrupt
         if self._talks and not again and not self._ending:
-            once_more = "; once more to stop at once" if number == signal.SIGINT and not self._patient else ""
+            once_more = "; once more stops at once" if number == signal.SIGINT and not self._patient else ""
             tell(f"{signal.Signals(number).name}: finishing this step and saving{once_more}")
 
 
 @contextmanager
 def listening(*, talks: bool = True, group: bool = False) -> Iterator[Wish]:
-    """Turn signals that ask for the end into a wish, inside the block; outside it they mean what they did
-    before.
+    """Turn signals that ask for the end into a `Wish` inside the block; outside it they act as before.
 
-    Ignored ones (SIGHUP under nohup) stay ignored. In another thread than the main one Python hears no
-    signals, and nothing is done.
+    Ignored ones (SIGHUP under nohup) stay ignored. Outside the main thread Python receives no signals, so
+    this does nothing.
 
     Args:
-        talks: whether to say on stderr what was heard.
+        talks: whether to report signals on stderr.
         group: whether this is one of several processes.
     """
     wish = Wish(talks=talks, patient=group or "TORCHELASTIC_RUN_ID" in os.environ)
@@ -81,8 +80,8 @@ def listening(*, talks: bool = True, group: bool = False) -> Iterator[Wish]:
 
 
 def ignore_repetitions() -> None:
-    """Ignore what asked for the end, but for Ctrl-C, in a process that is about to end: it may be asked again
-    while it says so.
+    """Ignore further signals except Ctrl-C in a process that is about to end: more may arrive while it
+    reports.
     """
     if threading.current_thread() is threading.main_thread():
         for number in _numbers():

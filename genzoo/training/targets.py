@@ -1,6 +1,4 @@
-"""Soft and noisy targets (hack 6): what D is taught an image to be, 1 for real and 0 for a fake, when it is
-not quite so.
-"""
+"""Soft and flipped targets (hack 6): D's targets, 1 for real images and 0 for fakes, with noise."""
 
 from __future__ import annotations
 
@@ -14,25 +12,25 @@ from genzoo.losses.objectives import Objective
 
 @dataclass(frozen=True)
 class Targets:
-    """How D's targets are drawn; G's are not touched.
+    """How D's targets are drawn; G's are unchanged.
 
     Attributes:
-        soft: s > 0: targets of real images from 1 - s to 1 + 2s/3 and of fakes from 0 to s, evenly; 0.3 gives
-            ganhacks' 0.7-1.2 and 0-0.3.
-        flipped: the share of images, chosen at random, that are given a target of the other kind.
+        soft: s > 0: targets of real images from 1 - s to 1 + 2s/3 and of fakes from 0 to s, uniformly; 0.3
+            gives ganhacks' 0.7-1.2 and 0-0.3.
+        flipped: the share of images, chosen at random, that get the target of the other kind.
     """
 
     soft: float = 0.0
     flipped: float = 0.0
 
     def loss(self, objective: Objective, real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
-        """Return the scalar that D minimises, from its numbers of real images and of fakes."""
+        """Return the scalar that D minimises, from its logits of real images and fakes."""
         if not (self.soft or self.flipped):
             return objective.discriminator_loss(real, fake)
         return self._paid(objective, real, True, rng) + self._paid(objective, fake, False, rng)
 
     def draw(self, n: int, real: bool, rng: torch.Generator) -> Tensor:
-        """Return the targets (n,) of `n` real images or fakes; the source of `noise` says on which device."""
+        """Return the targets (n,) of `n` real images or fakes; they are on the device of `noise`."""
         u = torch.rand(2, n, generator=rng, device=rng.device)
         of_real, of_fake = 1 - self.soft + 5 / 3 * self.soft * u[0], self.soft * u[0]
         mine, other = (of_real, of_fake) if real else (of_fake, of_real)

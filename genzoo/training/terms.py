@@ -1,5 +1,5 @@
-"""The terms of a run: what must be as it was for a checkpoint to be gone on from, and what may differ but is
-told.
+"""The terms of a run: what must be unchanged for a checkpoint to be resumed, and what may differ but is
+reported.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _ELSEWHERE = ("data", "steps", "save_dtype", "watch", "licence")
 
 
 def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the keys that decide a run's bits, JSON-ready: two runs that differ in one cannot continue each
+    """Return the keys that determine a run's result, JSON-ready: runs that differ in one cannot continue each
     other.
 
-    Tables are resolved for the named `players`: `lr=1e-3` and `lr.generator=1e-3 lr.discriminator=1e-3`
-    are one recipe. The name of the data is no part of it: data are known by their content.
+    Tables are resolved for the named `players`: `lr=1e-3` and `lr.generator=1e-3 lr.discriminator=1e-3` are
+    the same recipe. The name of the data set is not included: data is identified by its content.
     """
     facts = keys_of(recipe)
     for key in (*FACTS, *_ELSEWHERE):
@@ -47,12 +47,14 @@ def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def words(data: Images) -> str:
-    """Return how many images of which size there are."""
+    """Return the number and size of the images, in words."""
     return f"{len(data):,} images of {'×'.join(map(str, data.shape))}"
 
 
 def machine(settings: Hardware, plugin: str = "") -> dict[str, str]:
-    """Return what else decides the last bits of a run: versions, device, threads, and what "auto" came to."""
+    """Return what else determines the last bits of a run: versions, device, threads, and what "auto"
+    resolved to.
+    """
     device = settings.device
     facts = {
         "genzoo": _version("genzoo"),
@@ -86,21 +88,21 @@ def _version(distribution: str) -> str:
 
 
 def changed(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
-    """Return in one line what of the machine is not as it was, "" where nothing is."""
+    """Return in one line what has changed about the machine, or ""."""
     keys = [key for key in sorted({*theirs, *ours}) if theirs.get(key) != ours.get(key)]
     if not keys:
         return ""
     then = ", ".join(f"{key} {theirs.get(key, 'unknown')}" for key in keys)
     now = ", ".join(f"{key} {ours.get(key, 'unknown')}" for key in keys)
     return (
-        f"the run began with {then}; it goes on with {now}: its weights may differ in the last bits "
+        f"the run started with {then} and continues with {now}: its weights may differ in the last bits "
         "from those of an uninterrupted run"
     )
 
 
 def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -> None:
-    """Raise TrainingError where the checkpoint at `path` with the facts `theirs` cannot be gone on from by
-    the run of `ours`.
+    """Raise TrainingError if the run of `ours` cannot resume from the checkpoint at `path` with the facts
+    `theirs`.
     """
     names = list(ours.recipe["lr"])
     # What an older genzoo did not know had its default.
@@ -113,12 +115,12 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
     settings = "resume with the same settings, or choose another --out"
     _check_equal(path, "recipe", recipes[0], recipes[1], settings)
     _check_equal(path, "processes", theirs.processes, ours.processes, settings)
-    data = "resume with the images that the run began with: --data …; or choose another --out"
+    data = "resume with the images that the run started with (--data …), or choose another --out"
     _check_equal(path, "data", theirs.images, ours.images, data)
     if theirs.data != ours.data:
         raise TrainingError(
-            f"the checkpoint {path} was made with other data: also {theirs.images}, but their pixels, "
-            "labels, order or split are others",
+            f"the checkpoint {path} was made with other data: also {theirs.images}, but with different "
+            "pixels, labels, order or split",
             data,
         )
     _check_equal(path, "config", configs[0], configs[1], settings)
@@ -133,7 +135,7 @@ def _check_equal(path: Path, key: str, theirs: Any, ours: Any, hint: str) -> Non
 
 
 def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
-    """Raise where the checkpoint's rates or noise were not those of this recipe: how many steps there are
+    """Raise if the checkpoint's learning rates or noise differ from this recipe's: the number of steps
     decides when they fall.
     """
     step, steps = theirs.step, theirs.steps
@@ -142,20 +144,20 @@ def _check_steps(path: Path, theirs: Facts, recipe: Recipe) -> None:
         falling = {"lr_decay": recipe.lr_decay, **(recipe.game.falling if recipe.game else {})}
         what = "noise" if "instance_noise" in falling else "rates"
         raise TrainingError(
-            f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps its "
+            f"the checkpoint {path} is at step {step:,} of {steps:,}; with {recipe.steps:,} steps, its "
             f"{what} would "
-            f"have been others ({', '.join(f'{key}={value:g}' for key, value in falling.items())})",
+            f"have been different ({', '.join(f'{key}={value:g}' for key, value in falling.items())})",
             f"resume with --steps {steps}, or choose another --out",
         )
     if step > recipe.steps:
         raise TrainingError(
-            f"the checkpoint {path} is at step {step:,}, past the {recipe.steps:,} that are asked for",
+            f"the checkpoint {path} is at step {step:,}, past step {recipe.steps:,}, the last requested",
             f"resume with --steps {max(step, steps)}, or choose another --out",
         )
 
 
 def plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `facts` as JSON gives them back; what JSON cannot say becomes its text."""
+    """Return `facts` as JSON returns them; values that JSON cannot represent become text."""
     return {str(key): _plain(value) for key, value in facts.items()}
 
 

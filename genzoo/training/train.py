@@ -1,4 +1,4 @@
-"""Conduct a training run from card to published folder."""
+"""Run training from a card to a published folder."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def train(
     tensorboard: bool,
     scored: bool = True,
 ) -> Outcome:
-    """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published as it is and
-    measured by whoever asked.
+    """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published unmeasured, and
+    the caller measures it.
     """
     mode = how(resume)
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
@@ -86,7 +86,7 @@ def train(
 def _carry_out(
     run: Run, card: Card, train: Images, test: Images | None, quiet: bool, tensorboard: bool
 ) -> Outcome:
-    """Play, measure and publish, or as much of that as no signal forbids."""
+    """Train, measure and publish, stopping early if a signal asks to."""
     world = run.world
     with listening(talks=world.writes, group=world.size > 1) as wish:
         with Report(run, quiet=quiet, tensorboard=tensorboard) as report:
@@ -107,9 +107,7 @@ def _carry_out(
 
 
 def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:
-    """Return the model with the fresh weights of the recipe's seed: equal on every rank and at every
-    start.
-    """
+    """Return the model with the initial weights of the recipe's seed, equal on every rank and every start."""
     return build_fresh(card.replace(config=config), mix(recipe.seed, "weights"))
 
 

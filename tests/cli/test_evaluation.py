@@ -264,5 +264,5 @@ class TestAnotherFamily:
     def test_that_registered_nothing_is_told_in_one_line_what_to_do(self, count):
         done = count("eval", "mute")
         assert (done.exit_code, done.stdout) == (1, "")
-        words = ("nobody knows how Mute is measured", "genzoo.evaluation.measures.register, beside the class")
+        words = ("Mute has no measures", "genzoo.evaluation.measures.register, next to the class")
         assert one_line(done.stderr, *words)

@@ -521,7 +521,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (("traverse", "plane", "--starts", 10**6), 1, ("at most 10,000 images",)),
         (("traverse", "plane", "--from", "absent.png"), 2, ("'absent.png' does not exist",)),
         (("traverse", "plane", "--from", "PHOTO", "--starts", 2), 2, ("leave out --seed and --starts",)),
-        (("traverse", "pair", "--from", "PHOTO"), 1, ("ToyGAN decodes z but encodes no images",)),
+        (("traverse", "pair", "--from", "PHOTO"), 1, ("ToyGAN decodes z but cannot encode images",)),
         (("traverse", "codes"), 1, ("codes is an autoencoder: it has no distribution of codes",)),
         (("traverse", "coin"), 1, (NO_Z,)),
         (
@@ -543,7 +543,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (
             ("interpolate", "pair", "--from", "PHOTO", "--to", "PHOTO"),
             1,
-            ("encodes no images", "leave out --from and --to"),
+            ("cannot encode images", "leave out --from and --to"),
         ),
         (
             ("interpolate", "plane", "--from", "BROKEN", "--to", "PHOTO"),
@@ -592,7 +592,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         ),
         (("arithmetic", "plane", "--plus", 7, "--noise", -1), 2, ("'--noise'",)),
         (("arithmetic", "plane", "--plus", 7, "-n", 2), 2, ("'-n'", "x>=3")),
-        (("reconstruct", "pair"), 1, ("encodes no images", "use an autoencoder or a VAE")),
+        (("reconstruct", "pair"), 1, ("cannot encode images", "use an autoencoder or a VAE")),
         (("reconstruct", "coin"), 1, (NO_Z,)),
         (("reconstruct", "plane", "-n", 0), 2, ("'-n'",)),
         (("neighbours", "codes"), 1, ("codes is an autoencoder",)),

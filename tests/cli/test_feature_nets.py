@@ -150,7 +150,7 @@ class TestMeasuring:
     @pytest.mark.parametrize(
         ("args", "words"),
         [
-            (("--features", "toy-gan"), "'toy-gan' is no classifier"),
+            (("--features", "toy-gan"), "'toy-gan' is not a classifier"),
             (("--features", "digit-nett"), "did you mean 'digit-net'"),
             (("--metrics", "fdi"), "unknown metric 'fdi'; did you mean 'fid'"),
             (("--metrics", "parzen-2014"), "parzen-2014 takes 10,000 samples"),
@@ -162,7 +162,7 @@ class TestMeasuring:
 
     def test_a_classifier_has_no_samples_to_measure(self, run):
         done = run("eval", "digit-net", "--metrics", "fid")
-        assert done.exit_code == 1 and one_line(done.stderr, "'digit-net' draws no samples")
+        assert done.exit_code == 1 and one_line(done.stderr, "'digit-net' generates no samples")
 
 
 class TestTheRest:

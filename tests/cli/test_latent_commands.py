@@ -16,7 +16,7 @@ from genzoo.rng import Rng
 
 FAMILIES = [family.value for family in KINDS]
 NO_Z = "has no latent z"
-NO_CODES = "decodes z but encodes no images"
+NO_CODES = "decodes z but cannot encode images"
 # what a command says of a family that has no z, or no encoder
 CODES, LATENTS = {"tractable": NO_Z, "implicit": NO_CODES}, {"tractable": NO_Z}
 DIGITS, SEED = ("--data", "digits"), ("--seed", 0)

@@ -409,7 +409,7 @@ class TestEval:
     def test_grey_levels_are_refused(self, run):
         done = run("eval", "mask", "--data", "digits")
         assert done.exit_code == 1 and one_line(
-            done.stderr, "ToyCNN knows black and white only", "binarized-mnist"
+            done.stderr, "ToyCNN models black and white only", "binarized-mnist"
         )
 
     def test_training_ends_with_bits_per_dimension_or_says_why_not(self, run):

@@ -374,7 +374,7 @@ class TestWords:
             ("Fetch and check weights, and tell where they lie.", ["lie"]),
             ("Without it one is drawn\n        and told.", ["and told", "without it"]),
             ("The .png to write. By\n  default NAME.png.", ["by default"]),
-            ("something of that name is in the way", ["in the way"]),
+            ("something with that name is in the way", ["in the way"]),
             ("In what samples are compared", ["in what"]),
             ("Held-out images, and what is left of them in their codes.", ["what is left of"]),
             ("What a pixel sees of those before it.", ["of those before"]),

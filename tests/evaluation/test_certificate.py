@@ -174,7 +174,7 @@ def test_noise_costs_its_entropy():
     model = made(toys.ToyCNN, image_shape=(1, 16, 16))
     laws.check_noise(model, 2, "here")
     cheap = type("Cheap", (toys.ToyCNN,), {"_log_mass": lambda self, told, level: told[:, 0] * 0 - 0.6})
-    with pytest.raises(LawError, match=r"153\.6 nats an image, its entropy is 177\.4"):
+    with pytest.raises(LawError, match=r"153\.6 nats per image, its entropy is 177\.4"):
         laws.check_noise(made(cheap, image_shape=(1, 16, 16)), 2, "here")
 
 

@@ -62,13 +62,13 @@ def test_a_classifier_is_scored_so(digits):
 def test_images_without_labels_or_with_others_are_refused(digits):
     with pytest.raises(ArgumentError, match="digits has no labels"):
         classification(class_toys.net(), digits.replace(labels=None))
-    with pytest.raises(ArgumentError, match="labels from 0 up to 9, and Net knows 4 classes, counted from 0"):
+    with pytest.raises(ArgumentError, match="labels from 0 to 9, but Net has 4 classes, counted from 0"):
         classification(class_toys.net(classes=4), digits)
     with pytest.raises(ArgumentError, match="n must be"):
         classification(class_toys.net(), digits, 0)
     with pytest.raises(ArgumentError, match=r"must have shape \(N, 1, 16, 16\)"):
         classification(class_toys.net(image_shape=(1, 16, 16)), digits)
-    with pytest.raises(ArgumentError, match="'digit-net' draws no samples that could be measured"):
+    with pytest.raises(ArgumentError, match="'digit-net' generates no samples to measure"):
         records_of(class_toys.net(), class_toys.CARD, Request(features="gist"))
 
 

@@ -285,7 +285,7 @@ class TestBadInput:
             ({"counts": [8.5]}, "labels must be a whole number of at least 1"),
             ({"counts": [3, 8]}, "3 labels are fewer than the 4 classes of dots"),
             ({"counts": [1]}, "1 label is fewer than the 4 classes of dots"),
-            ({"counts": [8, 400]}, "400 labels are 100 of each class, and dots has 8. images of class"),
+            ({"counts": [8, 400]}, "400 labels are 100 of each class, but dots has 8. images of class"),
             ({"seeds": 1}, "seeds must be at least 2"),
             ({"seeds": 0}, "seeds must be a whole number"),
             ({"n": 0}, "n must be a whole number"),

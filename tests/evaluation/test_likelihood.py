@@ -109,13 +109,13 @@ def test_images_are_asked_a_few_at_a_time_and_progress_is_told():
 
 
 def test_grey_levels_for_a_model_of_black_and_white_are_refused():
-    with pytest.raises(ArgumentError, match=r"knows black and white only.*binarized-mnist"):
+    with pytest.raises(ArgumentError, match=r"models black and white only.*binarized-mnist"):
         likelihood(coin(), black_and_white(transform="8-bit"))
 
 
 def test_other_images_are_refused():
     with pytest.raises(
-        ArgumentError, match=r"images of the shape \(1, 4, 4\), but the model was made for \(1, 8, 8\)"
+        ArgumentError, match=r"images of the shape \(1, 4, 4\), but the model expects \(1, 8, 8\)"
     ):
         likelihood(coin(), black_and_white(shape=(1, 4, 4)))
     with pytest.raises(ArgumentError, match="10 of 10 images of coins have no finite likelihood"):

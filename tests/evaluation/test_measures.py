@@ -85,7 +85,7 @@ def test_a_class_without_measures_is_told_where_they_are_registered():
         def _sample(self, draws):
             return torch.zeros(draws.n, 1, 8, 8)
 
-    with pytest.raises(ArgumentError, match="nobody knows how Painter is measured") as caught:
+    with pytest.raises(ArgumentError, match="Painter has no measures") as caught:
         measures(Painter(), None, None, Request(), subject="painter")
     assert "genzoo.evaluation.measures.register" in caught.value.hint
 

@@ -62,7 +62,7 @@ def test_the_width_is_chosen_by_the_validation_images_alone():
 
 def test_bad_rows_are_refused():
     x = normal(5, 3, 0)
-    with pytest.raises(ArgumentError, match="rows of one length"):
+    with pytest.raises(ArgumentError, match="rows of the same length"):
         parzen(x, x, normal(5, 4, 0))
     with pytest.raises(ArgumentError, match="two test images"):
         parzen(x, x, x[:1])

@@ -133,7 +133,7 @@ def test_features_without_information_give_the_share_of_each_class():
         (torch.tensor([[0.0], [float("nan")]]), [0, 1], 1.0, "NaN"),
         (torch.zeros(2, 3), [0, 1, 0], 1.0, "2 whole numbers"),
         (torch.zeros(2, 3), [0.0, 1.0], 1.0, "2 whole numbers"),
-        (torch.zeros(2, 3), [1, 1], 1.0, "all labels here are the same"),
+        (torch.zeros(2, 3), [1, 1], 1.0, "all labels are the same"),
         (torch.zeros(2, 3), [0, 1], 0, "penalty must be a number above 0"),
         (torch.zeros(2, 3), [0, 1], True, "penalty must be a number above 0"),
         (torch.zeros(2, 3), [0, 1], float("nan"), "penalty must be a number above 0"),
@@ -146,5 +146,5 @@ def test_bad_arguments(features, labels, penalty, words):
 
 def test_a_probe_reads_as_many_features_as_it_has_learned():
     x, y = clouds()
-    with pytest.raises(ArgumentError, match="reads 6 features of an image, not 5"):
+    with pytest.raises(ArgumentError, match="reads 6 features per image, not 5"):
         fit_probe(x, y).predict(x[:, :5])

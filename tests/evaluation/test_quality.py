@@ -235,7 +235,7 @@ def test_only_what_can_be_sampled_is_evaluated():
     train, test = image_set(TRAIN), image_set(TEST)
     with pytest.raises(ArgumentError, match="cannot be sampled"):
         next(measure_samples(Autoencoder(), train, test, Request(), subject="coder"))
-    with pytest.raises(ArgumentError, match="the train images have the shape"):
+    with pytest.raises(ArgumentError, match="the train images have shape"):
         large = Painter(Config(image_shape=(1, 24, 24)))
         next(measure_samples(large, train, test, Request(), subject="painter"))
 

@@ -73,7 +73,7 @@ def test_a_bad_n(model, noise, n):
 
 
 def test_a_model_without_an_encoder(noise):
-    with pytest.raises(ArgumentError, match="encodes no images"):
+    with pytest.raises(ArgumentError, match="cannot encode images"):
         reconstruction(toys.gan(image_shape=(1, 8, 8)), noise)
 
 

@@ -87,7 +87,7 @@ def test_without_a_net_or_weights_it_is_gist(zoo, digits, plug):
     plug(class_toys.CARD, distribution="toy-box")  # installed, and not published
     assert feature_space(None, digits[1]) is GIST
     with pytest.raises(
-        HubError, match="'digit-net' has no published weights — genzoo train digit-net makes some"
+        HubError, match="'digit-net' has no published weights — train them with genzoo train digit-net"
     ):
         feature_space("digit-net", digits[1])
 
@@ -99,7 +99,7 @@ def test_a_net_of_another_size_is_no_default_and_refused_where_asked_for(zoo, di
     assert feature_space(None, digits[1]) is GIST
     with pytest.raises(
         ArgumentError,
-        match=r"'digit-net' was made for images of the shape \(1, 8, 8\), and digits has \(1, 16, 16\)",
+        match=r"'digit-net' expects images of the shape \(1, 8, 8\), but digits has \(1, 16, 16\)",
     ):
         feature_space("digit-net", wide)
 
@@ -118,7 +118,9 @@ def test_a_net_that_takes_every_size_measures_any_set(zoo, digits):
 
 def test_other_names_are_refused(zoo, digits):
     zoo(class_toys.CARD, GAN)
-    with pytest.raises(ArgumentError, match=r"'toy-gan' is no classifier .* — choose one of gist, digit-net"):
+    with pytest.raises(
+        ArgumentError, match=r"'toy-gan' is not a classifier .* — choose one of gist, digit-net"
+    ):
         feature_space("toy-gan", digits[1])
     with pytest.raises(UnknownNameError, match="no model is called 'digit-nat'; did you mean 'digit-net'"):
         feature_space("digit-nat", digits[1])

@@ -153,7 +153,7 @@ def test_any_shape(shape):
 
 
 def test_bad_sets_are_refused():
-    with pytest.raises(ArgumentError, match="equally many images, not 4, 5"):
+    with pytest.raises(ArgumentError, match="equally many images on both sides, not 4, 5"):
         swd(scenes(4), scenes(5))
     with pytest.raises(ArgumentError, match="shape"):
         swd(scenes(4), scenes(4, 16))

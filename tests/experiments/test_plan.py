@@ -117,7 +117,7 @@ def test_what_a_file_may_not_say(write, text, kind, told):
 
 
 def test_two_names_for_one_folder(write):
-    with pytest.raises(ArgumentError, match="two cells would lie in the folder a-b--all--0"):
+    with pytest.raises(ArgumentError, match="two cells would use the same folder a-b--all--0"):
         list(cells(read(write('title = "t"\ndata = "digits"\n[rows."a b"]\n[rows."A-B"]'))))
 
 

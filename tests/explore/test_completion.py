@@ -165,20 +165,19 @@ def test_a_mask_is_read_from_a_picture(tmp_path, mode):
 
 def test_a_picture_that_is_no_mask_is_refused(tmp_path):
     with pytest.raises(
-        ArgumentError, match=r"mask .*mask\.png is 1x2, and the images 2x3 — draw it in their size"
+        ArgumentError, match=r"mask .*mask\.png is 1x2, and the images 2x3 — draw it in that size"
     ):
         read_mask(picture(tmp_path, [[0, 255]]), 2, 3)
     with pytest.raises(
-        ArgumentError, match=r"mask\.png has 2 pixels that are neither white nor black — white is kept"
+        ArgumentError, match=r"mask\.png has 2 pixels that are neither white nor black — white pixels"
     ):
         read_mask(picture(tmp_path, [[0, 255, 7], [0, 254, 0]]), 2, 3)
     with pytest.raises(
-        ArgumentError, match=r"mask\.png has 1 pixels that are neither opaque nor transparent — white is kept"
+        ArgumentError, match=r"mask\.png has 1 pixels that are neither opaque nor transparent — white pixels"
     ):
         read_mask(clear(tmp_path, [[255] * 3] * 2, [[0, 255, 255], [128, 0, 0]]), 2, 3)
     with pytest.raises(
-        ArgumentError,
-        match=r"mask\.png is black with transparent holes, and both would be drawn — paint white",
+        ArgumentError, match=r"mask\.png is black with transparent holes, and both mean drawn pixels — paint"
     ):
         read_mask(clear(tmp_path, [[0] * 3] * 2, [[0, 255, 255], [255, 0, 0]]), 2, 3)
     (tmp_path / "mask.png").write_bytes(b"no picture")
@@ -192,7 +191,7 @@ def test_a_picture_that_is_no_mask_is_refused(tmp_path):
         (
             torch.full((1, 1, 4, 6), 0.4),
             torch.ones(4, 6, dtype=torch.bool),
-            "images holds values between the 2 levels.*binarise first",
+            "images holds values that are not among the 2 levels.*binarise first",
         ),
         (
             torch.full((1, 1, 4, 6), torch.nan),

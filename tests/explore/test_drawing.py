@@ -77,7 +77,7 @@ def test_progress_is_told_in_pixels():
         (
             {"model": gan()},
             (
-                r"ToyGAN draws an image whole, not pixel by pixel — pixel models do: genzoo list --family "
+                r"ToyGAN does not generate an image pixel by pixel — pixel models do: genzoo list --family "
                 r"tractable"
             ),
         ),

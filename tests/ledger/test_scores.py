@@ -112,7 +112,7 @@ def test_what_a_hand_wrote_is_read_as_far_as_it_goes():
         ({"n": -1}, "n must lie between 0"),
         ({"n_reference": False}, "n_reference must be a whole number"),
         ({"better": "bigger"}, "better must be one of lower, higher, neither"),
-        ({"metric": ""}, "without metric or unit says nothing"),
+        ({"metric": ""}, "a record needs a metric and a unit"),
     ):
         with pytest.raises(ArgumentError, match=words):
             read_score({"metric": "kid", "value": 3.0, **wrong})

@@ -51,8 +51,8 @@ def test_probabilities_sum_to_one_and_follow_the_logits():
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("sample", "draws no images"),
-        ("sample_batches", "draws no images"),
+        ("sample", "generates no images"),
+        ("sample_batches", "generates no images"),
         ("log_prob", "no likelihood"),
         ("bits_per_dim", "no likelihood"),
         ("encode", "no code"),
@@ -61,9 +61,7 @@ def test_probabilities_sum_to_one_and_follow_the_logits():
 )
 def test_what_it_has_not_is_explained(name, why):
     model = class_toys.net()
-    with pytest.raises(
-        NotGenerativeError, match=rf"Net .*{why}.*features\(x\) and log_probs\(x\) are what it has"
-    ):
+    with pytest.raises(NotGenerativeError, match=rf"Net .*{why}.*it has features\(x\) and log_probs\(x\)"):
         getattr(model, name)(4)
     assert not hasattr(model, name)
     with pytest.raises(AttributeError, match="smaple"):

@@ -48,6 +48,6 @@ def test_shape_type_and_units(coin):
 
 def test_a_density_of_real_numbers_has_no_bits_per_dimension():
     with pytest.raises(
-        ArgumentError, match="density of real-valued pixels: bits per dimension are of probabilities"
+        ArgumentError, match="density of real-valued pixels: bits per dimension need probabilities"
     ):
         Flow(FlowConfig()).bits_per_dim(torch.full((1, 1, 4, 4), 0.5))

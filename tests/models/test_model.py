@@ -106,7 +106,7 @@ class TestSample:
     def test_more_than_the_memory_is_answered_with_what_it_would_need(self, sampler, monkeypatch):
         monkeypatch.setattr(model, "_memory", lambda: 10 * 2**30)
         with pytest.raises(
-            ArgumentError, match=r"n=1000000000 would need 238\.4 GiB, this machine has 10\.0 GiB"
+            ArgumentError, match=r"n=1000000000 would need 238\.4 GiB, but this machine has 10\.0 GiB"
         ) as caught:
             sampler.sample(10**9)
         assert "sample_batches" in caught.value.hint

@@ -81,5 +81,5 @@ def test_a_model_without_z_keeps_every_law_and_is_measured(smears, made, card_of
 def test_its_game_is_its_author_s(smears, made):
     from genzoo import Recipe
 
-    with pytest.raises(TrainingError, match=r"nobody knows how Smears is trained.*AdversarialModel"):
+    with pytest.raises(TrainingError, match=r"Smears has no game to train it.*AdversarialModel"):
         players(made(smears), Recipe())

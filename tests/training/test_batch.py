@@ -29,9 +29,9 @@ def test_a_loss_that_reads_what_its_player_does_not_need_is_told_so():
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"needs": frozenset({"label"}), "classes": 3}, "needs 'label', which no batch has.*'labels'"),
-        ({"needs": frozenset({"labels"})}, "needs labels and has classes=0"),
-        ({"classes": 3}, "needs no labels and has classes=3"),
+        ({"needs": frozenset({"label"}), "classes": 3}, "needs 'label', which batches do not have.*'labels'"),
+        ({"needs": frozenset({"labels"})}, "needs labels but has classes=0"),
+        ({"classes": 3}, "needs no labels but has classes=3"),
     ],
 )
 def test_a_player_says_what_it_needs(facts, words):

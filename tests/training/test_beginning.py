@@ -86,7 +86,7 @@ class TestHeld:
         assert train(tmp_path / "run").finished
         (caught,) = refusals
         assert (
-            f"another run is at work in {tmp_path / 'run'}: this very process ({os.getpid()}) since 20"
+            f"another run is using {tmp_path / 'run'}: this very process ({os.getpid()}) since 20"
             in caught.value.message
         )
         assert "another --out, or wait" in caught.value.hint
@@ -96,7 +96,7 @@ class TestHeld:
         before = files_in(tmp_path / "run")
         with locked(tmp_path / "run" / beginning.LOCK):
             for resume in (False, True, "auto", "previous"):
-                with pytest.raises(TrainingError, match="another run is at work in"):
+                with pytest.raises(TrainingError, match="another run is using"):
                     train(tmp_path / "run", resume=resume)
         assert files_in(tmp_path / "run") == before
 
@@ -183,7 +183,7 @@ class TestResume:
         again = zoo.train("toy-gan", "digits", tmp_path / "run", 4, device="cpu", quiet=True, resume="auto")
         assert again == whole and whole.records
         assert files_in(tmp_path / "run") == before
-        assert "finished before, after 4 steps; nothing is left to do" in capsys.readouterr().err
+        assert "already finished after 4 steps; nothing to do" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         "spoil",
@@ -234,7 +234,7 @@ class TestResume:
         capsys.readouterr()
         monkeypatch.setattr(loop.terms, "_version", lambda name: "9.9")
         train(tmp_path / "run", 3, resume=True)
-        (line,) = [line for line in capsys.readouterr().err.splitlines() if "the run began with" in line]
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "the run started with" in line]
         assert "genzoo 9.9" in line and "plugin genzoo-toys 9.9" in line
 
 
@@ -253,7 +253,7 @@ class TestDamaged:
         with pytest.raises(CheckpointError, match="is damaged") as caught:
             train(left, resume=True)
         assert (
-            caught.value.hint == "the one before it, of step 3, is whole: --resume=previous goes on from it"
+            caught.value.hint == "the previous one, of step 3, is intact: --resume=previous continues from it"
         )
         whole = train(tmp_path / "whole").weights.read_bytes()
         assert train(left, resume="previous").weights.read_bytes() == whole
@@ -264,7 +264,7 @@ class TestDamaged:
         assert train(left, resume="auto").weights.read_bytes() == whole
         assert (
             "is damaged" in (told := capsys.readouterr().err)
-            and "going on from the one before it, of step 3" in told
+            and "continuing from the previous one, of step 3" in told
         )
 
     def test_where_both_are_damaged_nothing_is_offered(self, left):
@@ -298,7 +298,7 @@ def test_one_line_repeated_until_it_is_done(tmp_path):
     assert told["ends"] == [0, -9, -9, -9, -9, -9, -9, 0, 0]
     assert told["same"] and told["left"] == []
     assert told["steps"] == list(range(1, 25))  # each once
-    assert "finished before, after 24 steps" in done.stderr
+    assert "already finished after 24 steps" in done.stderr
 
 
 class TestEarly:

@@ -199,7 +199,7 @@ class TestRefused:
     def test_other_tensors_under_the_same_config(self, start, left, model):
         changed = model()
         changed.config = ToyConfig()
-        with pytest.raises(TrainingError, match="the checkpoint is of another run"):
+        with pytest.raises(TrainingError, match="the checkpoint belongs to another run"):
             start(model=changed, lr={"generator": 1e-3}).resume()
 
     def test_another_game(self, start, left):
@@ -460,7 +460,7 @@ class TestFacts:
         (tmp_path / checkpoint.NAME).write_bytes(checkpoint.encode(tensors, facts))
         run = start(**HARD)
         before = {name: value.clone() for name, value in everything(run).items()}
-        with pytest.raises(TrainingError, match=f"is of another run: .*{told}"):
+        with pytest.raises(TrainingError, match=f"belongs to another run: .*{told}"):
             run.resume()
         assert run.step == 0 and all(
             torch.equal(value, before[name]) for name, value in everything(run).items()
@@ -484,7 +484,7 @@ class TestFacts:
             start(**HARD).resume()
         assert "another --out" in caught.value.hint
         path.write_bytes(with_text(whole, json.dumps({"format": 3})))
-        with pytest.raises(CheckpointError, match="has the format 3, and this genzoo reads 2"):
+        with pytest.raises(CheckpointError, match="has the format 3, but this genzoo reads 2"):
             start(**HARD).resume()
 
     def test_a_missing_digest_is_refused(self, start, tmp_path, whole):

@@ -76,15 +76,15 @@ def test_it_learns_and_a_resumed_run_sees_the_same_labels(start, tmp_path):
 
 
 def test_data_that_do_not_suit_are_refused_before_anything_is_trained(start, digits):
-    with pytest.raises(DataError, match="digits has no labels, and the player 'model' learns from them"):
+    with pytest.raises(DataError, match="digits has no labels, but the player 'model' learns from them"):
         start(class_toys.net(), data=digits.replace(labels=None))
     with pytest.raises(
-        ArgumentError, match="labels of digits run from 0 to 9, and 4 classes have 0 to 3 — --set classes=10"
+        ArgumentError, match="labels of digits run from 0 to 9, but 4 classes need 0 to 3 — --set classes=10"
     ):
         start(class_toys.net(classes=4))
     for shift, told in (
-        (1, "run from 1 to 10, and 10 classes have 0 to 9 — count them from 0: labels - 1"),
-        (-1, "run from -1 to 8, and 10 classes have 0 to 9 — numpy.unique"),
+        (1, "run from 1 to 10, but 10 classes need 0 to 9 — count them from 0: labels - 1"),
+        (-1, "run from -1 to 8, but 10 classes need 0 to 9 — numpy.unique"),
     ):
         with pytest.raises(ArgumentError, match=told):
             start(class_toys.net(), data=digits.replace(labels=digits.labels + shift, class_names=()))

@@ -125,7 +125,7 @@ class TestLabels:
 
     def test_15_minibatch_discrimination_does_not_go_with_the_penalty(self):
         with pytest.raises(
-            TrainingError, match="with minibatch discrimination it depends on the others"
+            TrainingError, match="with minibatch discrimination it depends on the other images"
         ) as caught:
             check_recipe(dcgan(minibatch=3, discriminator_norm="none"), recipe_of(gp_weight=10.0))
         assert "minibatch=0" in caught.value.hint
@@ -203,10 +203,10 @@ class TestReplay:
 
     def test_for_one_process(self, start):
         with pytest.raises(
-            ArgumentError, match="what the discriminator remembers cannot be kept for 2 processes"
+            ArgumentError, match="the discriminator keeps a memory that cannot be saved for 2 processes"
         ) as caught:
             start(replay=0.5, world=World(0, 2))
-        assert "leave out replay" in caught.value.hint
+        assert "set replay=0" in caught.value.hint
 
 
 class TestClasses:
@@ -257,7 +257,7 @@ class TestClasses:
     def test_without_labels_it_is_refused(self, start, digits):
         with pytest.raises(DataError, match="has no labels"):
             start(classes=10, data=digits.replace(labels=None))
-        with pytest.raises(ArgumentError, match="4 classes have 0 to 3"):
+        with pytest.raises(ArgumentError, match="4 classes need 0 to 3"):
             start(classes=4)
 
 
@@ -309,7 +309,7 @@ class TestResumed:
     def test_noise_that_fell_for_another_number_of_steps_is_refused(self, start):
         run = start(steps=6, instance_noise=0.2)
         play(run, lambda losses: None, lambda: None, lambda: run.step >= 2)
-        with pytest.raises(TrainingError, match="with 9 steps its noise would have been others"):
+        with pytest.raises(TrainingError, match="with 9 steps, its noise would have been different"):
             start(steps=9, instance_noise=0.2).resume()
         start(steps=6, instance_noise=0.2).resume()
 

@@ -54,7 +54,7 @@ def test_a_run_with_them_goes_on_from_its_checkpoint(start, tmp_path):
         ({"objective": "own_parts:SQUARE"}, "'own_parts:SQUARE' cannot be imported: AttributeError"),
         ({"penalty_kind": "no_such_package:x"}, "cannot be imported: ModuleNotFoundError"),
         ({"augment": "color,own_parts:torch.x"}, "augment must be one of color, translation, cutout"),
-        ({"augment": "own_parts:torch"}, "is no augment"),
+        ({"augment": "own_parts:torch"}, "cannot be used as augment: it is"),
         ({"optimizer": "adamw"}, "must be one of adam, rmsprop, sgd, muon"),
         ({"optimizer.generator": "own_parts:adam"}, "cannot be imported"),
     ],
@@ -65,9 +65,9 @@ def test_a_wrong_name_is_told_before_anything_else(settings, words):
 
 
 def test_what_is_named_must_be_of_that_kind(start):
-    with pytest.raises(ArgumentError, match=r"is no genzoo\.losses\.objectives\.Objective"):
+    with pytest.raises(ArgumentError, match=r"is not a genzoo\.losses\.objectives\.Objective"):
         players(toys.gan(), recipe_of(objective="own_parts:adamw"))
-    with pytest.raises(ArgumentError, match=r"makes no torch\.optim\.Optimizer, but list"):
+    with pytest.raises(ArgumentError, match=r"makes a list, not a torch\.optim\.Optimizer"):
         start(optimizer={"all": "own_parts:no_optimiser"})
 
 

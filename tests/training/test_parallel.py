@@ -108,7 +108,7 @@ class TestAlone:
         )
         for ask in asked:
             with pytest.raises(
-                TrainingError, match=r"another process of the group has ended: .* Connection closed by peer"
+                TrainingError, match=r"another process of the group ended: .* Connection closed by peer"
             ) as caught:
                 ask()
             assert "here and there" not in caught.value.message
@@ -149,16 +149,16 @@ class TestPlace:
         [
             (
                 {"WORLD_SIZE": "2"},
-                "RANK is not set, while the environment has WORLD_SIZE=2; torchrun sets RANK, WORLD_SIZE, ",
+                "RANK is not set, but the environment has WORLD_SIZE=2; torchrun sets RANK, WORLD_SIZE, ",
             ),
-            ({"RANK": "1"}, "WORLD_SIZE is not set, while the environment has RANK=1"),
+            ({"RANK": "1"}, "WORLD_SIZE is not set, but the environment has RANK=1"),
             ({"RANK": "0"}, "WORLD_SIZE is not set"),
-            ({"LOCAL_RANK": "0"}, "RANK and WORLD_SIZE are not set, while the environment has LOCAL_RANK=0"),
+            ({"LOCAL_RANK": "0"}, "RANK and WORLD_SIZE are not set, but the environment has LOCAL_RANK=0"),
             ({"LOCAL_RANK": "0", "WORLD_SIZE": "1"}, "RANK is not set"),
             ({**WHOLE, "WORLD_SIZE": "0", "RANK": "0"}, "must be less than WORLD_SIZE"),
             (
                 {**WHOLE, "WORLD_SIZE": "abc"},
-                "WORLD_SIZE must be a whole number from 0, while the environment has",
+                "WORLD_SIZE must be a whole number from 0, but the environment has",
             ),
             ({**WHOLE, "WORLD_SIZE": "-1"}, "WORLD_SIZE must be a whole number"),
             ({**WHOLE, "WORLD_SIZE": "2.0"}, "WORLD_SIZE must be a whole number"),
@@ -171,7 +171,7 @@ class TestPlace:
                 {**WHOLE, "MASTER_ADDR": ""},
                 "the 2 processes could not find each other: MASTER_ADDR is not set",
             ),
-            (SLURM, r"srun has started 4 processes \(SLURM_NTASKS=4\) that know nothing of each other"),
+            (SLURM, r"srun has started 4 processes \(SLURM_NTASKS=4\) that do not know of each other"),
             ({**SLURM, "SLURM_NTASKS": "1", "SLURM_STEP_NUM_TASKS": "2"}, "srun has started 2 processes"),
             ({"OMPI_COMM_WORLD_SIZE": "3"}, "mpirun has started 3 processes"),
             ({"PMI_SIZE": "2"}, "mpirun has started 2 processes"),

@@ -12,7 +12,7 @@ from genzoo.training import players
 
 
 def test_nobody_registered_a_game():
-    with pytest.raises(TrainingError, match="nobody knows how Coder is trained") as caught:
+    with pytest.raises(TrainingError, match="Coder has no game to train it") as caught:
         players(Coder(ToyConfig()), Recipe())
     assert "genzoo.training.players.register" in caught.value.hint
 

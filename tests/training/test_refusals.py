@@ -28,7 +28,7 @@ class TestRefused:
 
     def test_batch_norm_with_the_penalty(self):
         error = refused(objective="wasserstein", gp_weight=10.0, **CALM)
-        assert "gp_weight=10 asks for the critic's slope at each image" in error.message
+        assert "gp_weight=10 constrains the critic's slope at each image" in error.message
         assert "batch norm in the discriminator (1)" in error.message
         assert "layer norm or none" in error.hint
         # whatever the objective
@@ -40,7 +40,7 @@ class TestRefused:
             objective="wasserstein", weight_clip=0.01, optimizer={"all": optimizer}, betas=(0.5, 0.9)
         )
         assert (
-            "weight_clip=0.01 does not go with momentum" in error.message
+            "weight_clip=0.01 does not work with momentum" in error.message
             and "optimizer.discriminator=rmsprop" in error.hint
         )
         assert "momentum" in refused(weight_clip=0.1).message
@@ -53,12 +53,12 @@ class TestRefused:
 
     def test_compiling_what_is_differentiated_twice(self):
         error = refused(norm=False, gp_weight=10.0, compile="on")
-        assert "torch.compile cannot make" in error.message and "compile=off" in error.hint
+        assert "torch.compile cannot compute" in error.message and "compile=off" in error.hint
 
     def test_it_is_said_when_training_starts(self, start):
         with pytest.raises(TrainingError, match="needs a critic of bounded slope"):
             start(objective="wasserstein")
-        with pytest.raises(TrainingError, match="does not go with momentum"):
+        with pytest.raises(TrainingError, match="does not work with momentum"):
             players(toys.gan(), recipe_of(weight_clip=0.01))
 
 

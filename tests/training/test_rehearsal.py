@@ -67,7 +67,7 @@ class TestBeforeTheFirstStep:
         fault(tmp_path)
         before = sorted(path.name for path in tmp_path.iterdir())
         with pytest.raises(
-            TrainingError, match="toy-gan is not trained, for it could not be published"
+            TrainingError, match="toy-gan is not trained because it could not be published"
         ) as caught:
             train(tmp_path)
         assert str(tmp_path) in str(caught.value) and ".rehearsal" not in str(caught.value)
@@ -93,7 +93,7 @@ class TestBeforeTheFirstStep:
         monkeypatch.setattr({"": outcomes, "golden": outcomes.golden, "hub": hub}[target], name, fail)
         with pytest.raises(
             TrainingError,
-            match=f"not trained, for it could not be published: RuntimeError: {what} cannot be made",
+            match=f"not trained because it could not be published: RuntimeError: {what} cannot be made",
         ):
             train(tmp_path)
         assert played == [] and list(tmp_path.iterdir()) == []
@@ -102,7 +102,7 @@ class TestBeforeTheFirstStep:
         monkeypatch.setattr(
             toys.ToyGAN, "_decode", lambda self, z: self.generator(z[:, :, None, None])[..., ::2]
         )
-        with pytest.raises(TrainingError, match="not trained, for it could not be published"):
+        with pytest.raises(TrainingError, match="not trained because it could not be published"):
             train(tmp_path)
         assert played == []
 
@@ -168,7 +168,7 @@ class TestAtTheEnd:
 
     def test_resume_publishes_without_training_again(self, tmp_path, failing, played):
         with pytest.raises(
-            TrainingError, match=r"has played its 3 steps, but could not be published: .*the disk is full"
+            TrainingError, match=r"finished its 3 steps, but could not be published: .*the disk is full"
         ) as caught:
             train(tmp_path / "a", steps=3)
         assert "--resume publishes without training again" in caught.value.hint
@@ -212,7 +212,7 @@ class TestAtTheEnd:
             == len(json.loads((tmp_path / "scores.json").read_text()))
             == 1
         )
-        assert "the score kid of toy-gan is left out: it cannot be written down" in capsys.readouterr().err
+        assert "the score kid of toy-gan is left out because it cannot be stored" in capsys.readouterr().err
 
     @pytest.mark.parametrize(
         "error", [RuntimeError("out of memory"), MemoryError(), ZeroDivisionError("a plugin's metric")]

@@ -117,7 +117,7 @@ def test_a_log_on_a_full_disk_is_told_once_and_goes_on_when_there_is_room(start,
         err = capsys.readouterr().err
         assert (
             err.count(
-                "log.jsonl cannot be written: OSError: [Errno 28] No space left on device; training goes on"
+                "log.jsonl cannot be written: OSError: [Errno 28] No space left on device; training continues"
             )
             == 1
         )
@@ -143,7 +143,7 @@ def test_a_log_that_is_no_file_is_left_alone(start, capsys, there, tmp_path):
     told(run, quiet=True)
     err = capsys.readouterr().err
     assert (
-        run.step == 2 and err.count("log.jsonl") == 2 and err.count("\n") == 1 and "training goes on" in err
+        run.step == 2 and err.count("log.jsonl") == 2 and err.count("\n") == 1 and "training continues" in err
     )
     assert other.read_text() == "mine" and not (tmp_path / "nowhere").exists()
 
@@ -199,7 +199,7 @@ def test_a_checkpoint_on_a_full_disk_is_tried_again(start, capsys, monkeypatch):
             run, reporting.round, reporting.checkpoint, lambda: False, reporting.finding, reporting.trouble
         )
     assert tried == [1, 2, 3] and not run.unsaved and run.checkpoint.is_file()
-    assert capsys.readouterr().err.count("the disk is full; training goes on and tries again") == 1
+    assert capsys.readouterr().err.count("the disk is full; training continues and tries again") == 1
 
 
 def test_a_checkpoint_that_cannot_be_written_at_the_end_asked_for_is_an_error(start, monkeypatch):

@@ -47,7 +47,8 @@ class TestData:
     def test_as_many_other_images_are_refused(self, start, digits, other):
         run = left(start)
         with pytest.raises(
-            TrainingError, match="was made with other data: also 1,797 images of 1×8×8, but their pixels"
+            TrainingError,
+            match="was made with other data: also 1,797 images of 1×8×8, but with different pixels",
         ) as caught:
             start(steps=4, data=other(digits)).resume()
         assert str(run.checkpoint) in caught.value.message and "--data" in caught.value.hint
@@ -92,7 +93,7 @@ class TestRecipe:
 
     def test_fewer_steps_than_were_played(self, start):
         left(start)
-        with pytest.raises(TrainingError, match="is at step 2, past the 1 that are asked for") as caught:
+        with pytest.raises(TrainingError, match="is at step 2, past step 1, the last requested") as caught:
             start(steps=1).resume()
         assert "--steps 4" in caught.value.hint
         start(steps=2).resume()
@@ -139,11 +140,11 @@ class TestMachine:
         run.facts = lambda: facts
         run.save()
         line = start(steps=4).resume()
-        assert line.startswith("the run began with threads 64, torch 2.5.0; it goes on with threads ")
+        assert line.startswith("the run started with threads 64, torch 2.5.0 and continues with threads ")
         assert torch.__version__ in line and "\n" not in line
 
     def test_an_automatic_choice_that_comes_out_otherwise_is_told(self, start, monkeypatch):
-        for fast, told in ((False, ""), (True, "precision fp32; it goes on with precision bf16")):
+        for fast, told in ((False, ""), (True, "precision fp32 and continues with precision bf16")):
             monkeypatch.setattr("genzoo.training.hardware.fast_bf16", lambda device, fast=fast: fast)
             if not fast:
                 left(start, precision="auto")

@@ -1,7 +1,7 @@
 """Deep convolutional generative adversarial nets (Radford, Metz & Chintala 2016, arXiv:1511.06434).
 
-The paper's five guidelines for stable training are marked in the code, one comment each. What the config
-offers beyond the paper breaks one of them on purpose: to have other games in these nets, and to see what each
+The paper's five guidelines for stable training are marked in the code, one comment each. Config options
+beyond the paper break one of them on purpose, to allow other games with these nets and to show what each
 guideline is worth.
 
 Other plugins may build on `ConvolutionalGAN`, `DCGANConfig`, `generator`, `discriminator`, `initialise`,
@@ -38,23 +38,23 @@ ACTIVATIONS = ("relu", "leaky-relu", "tanh")
 
 @dataclass(frozen=True, kw_only=True)
 class DCGANConfig:
-    """What a DCGAN is built from.
+    """Config of a DCGAN.
 
     Attributes:
-        image_shape: (C, H, W), C = 1 or 3; H and W even and at least 6. How often they halve decides the
-            number of layers.
-        latent_size: components of z; 100 in the paper.
+        image_shape: (C, H, W), C = 1 or 3; H and W even and at least 6. The number of times they can be
+            halved determines the number of layers.
+        latent_size: number of components of z; 100 in the paper.
         width: channels of the generator's last hidden layer; 128 in the paper for 64×64, 64 in most ports.
         discriminator_width: channels of the discriminator's first layer; None = width.
-        norm: what normalises hidden maps: "batch", "instance", "layer" (an image's whole map at once) or
+        norm: normalisation of hidden maps: "batch", "instance", "layer" (an image's whole map at once) or
             "none".
-        discriminator_norm: the same for the discriminator alone; None = norm. The gradient penalty goes with
+        discriminator_norm: the same for the discriminator alone; None = norm. The gradient penalty works with
             all but "batch".
         activation: "relu" (and LeakyReLU in D, as in the paper), "leaky-relu" in both nets, or "tanh" in
             both.
         depth: 3 × 3 convolutions that follow each hidden layer, each with norm and activation.
-        mlp: units of each of three fully connected layers that stand in the generator's place; 0 = the
-            paper's convolutions.
+        mlp: units of each of three fully connected hidden layers that replace the generator's convolutions; 0
+            = the paper's convolutions.
         dropout: share of channels that G drops in its first three hidden layers, see `LatentDropout`.
         minibatch: kernels of minibatch discrimination in D's last layer, 0 = none.
     """
@@ -73,12 +73,12 @@ class DCGANConfig:
 
 
 def stages(image_shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
-    """Return how many times (H, W) is halved, and the size of the map that is left, at least 3 × 3.
+    """Return how many times (H, W) is halved, and the size of the remaining map, at least 3 × 3.
 
     64×64 → 4 stages from 4×4; 24×40 → 3 stages from 3×5; 28×28 → 2 stages from 7×7.
 
     Raises:
-        ArgumentError: a size that no stride-2 layer divides, with the nearest that works.
+        ArgumentError: stride-2 layers cannot divide the size; the message gives the nearest that works.
     """
     channels, height, width = image_shape
     if channels not in (1, 3):
@@ -91,7 +91,7 @@ def stages(image_shape: tuple[int, int, int]) -> tuple[int, tuple[int, int]]:
         raise ArgumentError(
             f"image_shape {tuple(image_shape)} does not work: H and W must be even and at least 6, since "
             "each layer halves them",
-            f"the nearest that works is {(channels, *near)}; multiples of 16 (32, 64, 96) give the "
+            f"the nearest shape that works is {(channels, *near)}; multiples of 16 (32, 64, 96) give the "
             "deepest nets",
         )
     return count, (height, width)
@@ -103,7 +103,7 @@ def channels(width: int, count: int) -> list[int]:
 
 
 class ConvolutionalGAN(AdversarialModel):
-    """What every GAN with these nets shares: G: z (N, latent_size) → images, D: images → numbers. z is
+    """The base of every GAN with these nets: G: z (N, latent_size) → images, D: images → numbers. z is
     Gaussian.
 
     A subclass sets `config`, `generator` and `discriminator` in its `__init__`.
@@ -150,9 +150,7 @@ def generator(config: DCGANConfig) -> nn.Sequential:
 
 
 def discriminator(config: DCGANConfig) -> nn.Sequential:
-    """Return D: images (N, C, H, W) in [-1, 1] → one number each, without a sigmoid, (N, 1, 1, 1) or (N,
-    1).
-    """
+    """Return D: images (N, C, H, W) in [-1, 1] → one logit each, no sigmoid, (N, 1, 1, 1) or (N, 1)."""
     count, base = stages(config.image_shape)
     return _discriminator(config, channels(config.discriminator_width or config.width, count), base)
 
@@ -235,7 +233,7 @@ def _activation(config: DCGANConfig, leaky: bool = False) -> nn.Module:
 
 
 def _deeper(config: DCGANConfig, width: int, norm: str, leaky: bool = False) -> list[nn.Module]:
-    """Return the layers that leave the size as it is and make the net deeper."""
+    """Return layers that make the net deeper and keep the size."""
     layers: list[nn.Module] = []
     for _ in range(config.depth):
         layers += [
@@ -247,8 +245,8 @@ def _deeper(config: DCGANConfig, width: int, norm: str, leaky: bool = False) -> 
 
 
 def preserve(module: nn.Module) -> None:
-    """Give a convolution fresh weights that keep the size of its signal (He et al. 2015), for nets where no
-    norm restores it.
+    """Initialise a convolution so that it keeps the variance of its signal (He et al. 2015), for nets without
+    a norm to restore it.
     """
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         places = prod(module.kernel_size)  # that an output hears of
@@ -259,7 +257,7 @@ def preserve(module: nn.Module) -> None:
 
 
 def initialise(module: nn.Module) -> None:
-    """Give fresh weights: N(0, 0.02) for convolutions (section 4 of the paper), N(1, 0.02) for batch norm's
+    """Draw initial weights: N(0, 0.02) for convolutions (section 4 of the paper), N(1, 0.02) for batch norm's
     gain, as its code has it.
     """
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):

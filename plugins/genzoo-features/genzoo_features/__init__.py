@@ -36,7 +36,7 @@ CARDS = (
         recipe=Recipe(
             data="mnist", steps=3_000, batch_size=100, lr={"all": 2e-3}, lr_decay=0.8, save_dtype="float16"
         ),
-        summary="Tells handwritten digits apart, 1×28×28",
+        summary="Classifies handwritten digits, 1×28×28",
         paper=PAPER,
     ),
     Card(
@@ -53,7 +53,7 @@ CARDS = (
             flip=True,
             save_dtype="float16",
         ),
-        summary="Tells the ten kinds of CIFAR-10 apart, 3×32×32",
+        summary="Classifies the ten classes of CIFAR-10, 3×32×32",
         paper=PAPER,
     ),
 )
@@ -61,7 +61,7 @@ CARDS = (
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: the architecture, and what it has learned to tell apart. A recipe's data set is the
-    one that a net measures.
+    """Return the cards: the architecture, and the nets trained on each data set. The data set in a net's
+    recipe is the one that it measures.
     """
     return list(CARDS)

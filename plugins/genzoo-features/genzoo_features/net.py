@@ -1,9 +1,9 @@
-"""A small convolutional classifier: its last hidden layer is a description of an image, in which sets of
-images are compared.
+"""A small convolutional classifier: its last hidden layer gives the features in which sets of images are
+compared.
 
 Convolutions of 3 × 3 with batch norm and ReLU, each but the first with stride 2 and twice the channels of the
 one before, until a side is 4 pixels or fewer; the mean of the last map over its positions are the features
-(as the last pooling of Inception), and one linear layer reads the class from them.
+(as the last pooling of Inception), and one linear layer computes the class from them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ SMALLEST = 4  # pixels on the shorter side of the last map
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureNetConfig:
-    """What a feature net is built from.
+    """Config of a feature net.
 
     Attributes:
         image_shape: (C, H, W), any.
-        classes: how many it tells apart.
+        classes: number of classes.
         width: channels of the first map; they double with each halving, to 8 times as many at most.
     """
 
@@ -51,7 +51,7 @@ class FeatureNet(ClassifyingModel):
 
     @property
     def classes(self) -> int:
-        """The number of classes that it tells apart."""
+        """The number of classes."""
         count: int = self.config.classes
         return count
 

@@ -2,7 +2,7 @@
 two perceptrons.
 
 G has two hidden layers of rectified linear units and sigmoid pixels, D two hidden layers of maxout units and
-dropout before every layer. Sizes, noise and fresh weights are those of the paper's code (`mnist.yaml` of
+dropout before every layer. Sizes, noise and initial weights are those of the paper's code (`mnist.yaml` of
 github.com/goodfeli/adversarial). It trained with SGD, momentum and a bound on the norm of D's weights; the
 recipes here use Adam and no bound.
 """
@@ -24,11 +24,11 @@ KEPT = (0.8, 0.5, 0.5)  # shares that dropout keeps of D's input and of its hidd
 
 @dataclass(frozen=True, kw_only=True)
 class GANConfig:
-    """What a GAN is built from; the defaults are the paper's.
+    """Config of a GAN; the defaults are the paper's.
 
     Attributes:
         image_shape: (C, H, W), any.
-        latent_size: components of z.
+        latent_size: number of components of z.
         width: units of each of the generator's two hidden layers.
         discriminator_width: maxout units of each of the discriminator's two hidden layers.
         pieces: linear pieces of a maxout unit.
@@ -88,7 +88,7 @@ class GAN(AdversarialModel):
 
 
 class Maxout(nn.Module):
-    """Units that give the largest of their linear pieces (Goodfellow et al. 2013, arXiv:1302.4389): (N,
+    """Units that return the largest of their linear pieces (Goodfellow et al. 2013, arXiv:1302.4389): (N,
     inputs) → (N, units).
     """
 
@@ -103,7 +103,7 @@ class Maxout(nn.Module):
 
 
 def _initialise(net: nn.Module, spread: float) -> None:
-    """Give fresh weights U(-spread, spread), and biases of 0, as the paper's code has it."""
+    """Draw initial weights from U(-spread, spread) and set biases to 0, as the paper's code does."""
     for module in net.modules():
         if isinstance(module, nn.Linear):
             nn.init.uniform_(module.weight, -spread, spread)

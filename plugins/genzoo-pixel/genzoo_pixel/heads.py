@@ -33,8 +33,8 @@ def settle_levels(head: str, levels: int | None) -> int:
     """
     if head == "bernoulli" and levels not in (None, 2):
         raise ArgumentError(
-            f"head='bernoulli' knows 2 levels, not {levels}",
-            "head='softmax' or head='logistic' knows up to 256",
+            f"head='bernoulli' models 2 levels, not {levels}",
+            "head='softmax' and head='logistic' model up to 256",
         )
     return levels or (2 if head == "bernoulli" else 256)
 

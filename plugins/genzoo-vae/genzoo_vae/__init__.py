@@ -196,5 +196,5 @@ CARDS = (
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: three architectures, and what they learn from the lecture's data sets."""
+    """Return the cards: three architectures, and the models of the lecture's data sets."""
     return list(CARDS)

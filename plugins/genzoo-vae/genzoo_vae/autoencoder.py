@@ -1,7 +1,7 @@
 """The autoencoder of the lecture: four convolutions down, four up, L2 loss.
 
-It has codes and reconstructions, and nothing else: no prior over codes to sample from, no p(x). Its use is
-what its encoder has learned without labels.
+It has only codes and reconstructions: no prior over codes to sample from, and no p(x). It is useful for what
+its encoder learns without labels.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ LAYERS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class AutoencoderConfig:
-    """What an autoencoder is built from.
+    """Config of an autoencoder.
 
     Attributes:
-        image_shape: (C, H, W), any; sides are filled up to a multiple of 16 inside.
+        image_shape: (C, H, W), any; sides are padded internally to a multiple of 16.
         width: channels of the first map; they double with each halving.
         code_channels: channels of the code, which has one position for each 16 × 16 pixels.
     """
@@ -85,8 +85,8 @@ def autoencoder_players(model: Autoencoder, recipe: Recipe) -> Sequence[Player]:
 
 
 def _down(channels: list[int]) -> Iterator[nn.Module]:
-    """Yield strided convolutions with a ReLU between them; none behind the last, so that a code may have
-    either sign.
+    """Yield strided convolutions with a ReLU between them; none after the last, so a code can have either
+    sign.
     """
     for i, (narrow, wide) in enumerate(pairwise(channels)):
         if i:

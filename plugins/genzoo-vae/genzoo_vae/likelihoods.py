@@ -1,7 +1,7 @@
-"""What the decoder says of the pixels: three distributions p(x|z), each with its own kind of image.
+"""The decoder's distributions of pixels: three forms of p(x|z), each for its own kind of image.
 
-A likelihood turns the decoder's maps (..., outputs · C, H, W) into parameters, and tells log p(x|z), the mean
-and a draw.
+A likelihood turns the decoder's maps (..., outputs · C, H, W) into parameters, and returns log p(x|z), the
+mean and a draw.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Likelihood(nn.Module):
     """p(x|z) of one image given the decoder's maps.
 
     Attributes:
-        outputs: maps per colour channel that the decoder must make.
-        levels: values that a pixel can take, 0 where it is real-valued: `log_prob` is then a density.
+        outputs: number of decoder maps per colour channel.
+        levels: number of values that a pixel can take, 0 if it is real-valued: `log_prob` is then a density.
     """
 
     outputs: int
@@ -50,12 +50,12 @@ class Likelihood(nn.Module):
         """
 
     def check(self, x: Tensor) -> None:
-        """Raise ArgumentError where `x` holds values that p(x|z) has no probability for."""
+        """Raise ArgumentError if p(x|z) gives no probability to some values of `x`."""
         return
 
 
 class Bernoulli(Likelihood):
-    """Black and white pixels; grey levels are refused, as the formula is no density there."""
+    """Black and white pixels; grey levels are refused, as the formula is not a density there."""
 
     outputs, levels = 1, 2
 
@@ -72,13 +72,13 @@ class Bernoulli(Likelihood):
         return (uniform < self.mean(maps)).float()
 
     def check(self, x: Tensor) -> None:
-        """Raise ArgumentError where a pixel is neither 0 nor 1."""
+        """Raise ArgumentError if a pixel is neither 0 nor 1."""
         grey = (x != 0) & (x != 1)
         if grey.any():
             raise ArgumentError(
-                f"x holds grey levels such as {float(x[grey][0]):.3g}: a Bernoulli likelihood is for "
-                "black and white images, "
-                "at grey levels it is no density",
+                f"x holds grey levels such as {float(x[grey][0]):.3g}: a Bernoulli likelihood is defined for "
+                "black and white images only, "
+                "and is not a density on grey levels",
                 "use data=binarized-mnist, binarise with (x > 0.5).float(), or build the model with "
                 "likelihood=logistic",
             )
@@ -102,7 +102,7 @@ class Gaussian(Likelihood):
         return maps.float().sigmoid()
 
     def draw(self, maps: Tensor, uniform: Tensor) -> Tensor:
-        """Return mean and noise; what leaves [0, 1] is cut off."""
+        """Return the mean plus noise, clipped to [0, 1]."""
         noise: Tensor = torch.special.ndtri(uniform).float()
         return (self.mean(maps) + torch.exp(0.5 * self._log_var()) * noise).clamp(0, 1)
 
@@ -111,7 +111,9 @@ class Gaussian(Likelihood):
 
 
 class Logistic(Likelihood):
-    """8-bit pixels, each with its own centre and scale: masses of 256 levels, so bits/dim are honest."""
+    """8-bit pixels, each with its own centre and scale: masses of 256 levels, so bits/dim are true code
+    lengths.
+    """
 
     outputs, levels = 2, reconstruction.LEVELS
 
@@ -120,7 +122,7 @@ class Logistic(Likelihood):
         return reconstruction.discretised_logistic(x, *self._centre_and_log_scale(maps))
 
     def mean(self, maps: Tensor) -> Tensor:
-        """Return the centre of each pixel's distribution, its mean but for what lies beyond black and
+        """Return the centre of each pixel's distribution, its mean except for the mass beyond black and
         white.
         """
         return self._centre_and_log_scale(maps)[0].add(1).div(2)

@@ -1,8 +1,8 @@
 """Variational autoencoder (Kingma & Welling 2014, arXiv:1312.6114), and the importance-weighted one (Burda et
 al. 2016, arXiv:1509.00519).
 
-Both are one model; they differ in what is maximised. `k` = 1 maximises the ELBO with its KL in closed form,
-`k` > 1 the bound of k importance-weighted draws.
+Both are one model with different objectives. `k` = 1 maximises the ELBO with its KL in closed form, `k` > 1
+the bound of k importance-weighted draws.
 """
 
 from __future__ import annotations
@@ -35,32 +35,31 @@ ROWS, VALUES = 4096, 2**21  # decodings in one pass, and pixels in them: what bo
 
 @dataclass(frozen=True, kw_only=True)
 class VAEConfig:
-    """What a VAE is built from, and what its training maximises.
+    """Config of a VAE and of its training objective.
 
     Attributes:
         image_shape: (C, H, W), any.
-        latent_size: components of z.
+        latent_size: number of components of z.
         net: "mlp", tanh layers as in the papers; "conv", convolutions that halve the map; or "hybrid", the
-            encoder of "conv", which an image passes once, with a decoder that is cheap enough for thousands
-            of draws.
+            encoder of "conv", which runs once per image, with a decoder cheap enough for thousands of draws.
         width: units of a hidden layer; for "conv" and "hybrid" the channels of the first map.
         depth: hidden layers; for "conv" and "hybrid" the residual blocks at each size.
         units: for "hybrid", of the hidden layer next to the latents, on either side.
         likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or
             "logistic" (8 bits).
         k: draws of the importance-weighted bound that is maximised; 1 is the ELBO.
-        k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which decodes
-            fewer.
-        draws: of z per image, over which the ELBO is averaged in training: the same bound, and a gradient of
-            less noise.
+        k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which needs
+            fewer decodings.
+        draws: draws of z per image over which the ELBO is averaged in training: the same bound, with a less
+            noisy gradient.
         path_gradient: whether the encoder learns through z alone, with less noise (Roeder et al. 2017; for k
             > 1 Tucker et al. 2019).
-        beta: weight of the KL in what is maximised; 1 is a VAE. With any other value the training loss is no
+        beta: weight of the KL in the objective; 1 is a VAE. With any other value the training loss is not a
             bound.
-        warmup: steps over which the weight of the KL rises from 0 to `beta` along a line (Sønderby et al.
-            2016); 0 is off.
-        free_bits: nats of KL per component of z that cost nothing in training, against posterior collapse; 0
-            is off.
+        warmup: steps over which the weight of the KL rises linearly from 0 to `beta` (Sønderby et al. 2016);
+            0 is off.
+        free_bits: nats of KL per component of z that are not penalised in training, against posterior
+            collapse; 0 is off.
     """
 
     image_shape: tuple[int, int, int] = field(default=(1, 28, 28), metadata=limits(1, 1024))
@@ -95,7 +94,7 @@ class VAE(ImportanceModel, EncodingModel):
 
     @property
     def levels(self) -> int:
-        """Values that a pixel can take, 0 where p(x) is a density over real-valued pixels."""
+        """The number of values that a pixel can take, 0 if p(x) is a density of real-valued pixels."""
         return self.likelihood.levels
 
     @property
@@ -105,14 +104,14 @@ class VAE(ImportanceModel, EncodingModel):
 
     @property
     def record_note(self) -> str:
-        """What must stand beside a likelihood of this model; empty for a VAE that was trained on a bound."""
+        """The caveat for a likelihood of this model; empty for a VAE that was trained on a bound."""
         if self.config.beta == 1:
             return ""
         return f"no bound was maximised in training: beta = {self.config.beta:g}"
 
     @property
     def weighing_chunk(self) -> int:
-        """How many images are weighed at a time, with BLOCK draws each in one pass of the decoder."""
+        """How many images are weighted at a time, with BLOCK draws each in one pass of the decoder."""
         return self._images_per_pass(BLOCK)
 
     def objective(
@@ -121,11 +120,11 @@ class VAE(ImportanceModel, EncodingModel):
         """Return what training maximises, in nats per image, and the mean KL(q(z|x) ‖ p(z)): two scalars,
         differentiable.
 
-        `warmth` is the share of the warm-up that has passed, by which the KL of the ELBO counts; `k` replaces
-        that of the config. Where k is 1 the ELBO is averaged over the config's `draws`.
+        `warmth` is the share of the warm-up that has passed, which scales the KL of the ELBO; `k` overrides
+        the config's. If k is 1, the ELBO is averaged over the config's `draws`.
 
         Raises:
-            ArgumentError: pixels that the likelihood has no probability for.
+            ArgumentError: the likelihood gives no probability to some pixels.
         """
         self.likelihood.check(x)
         config, q = self.config, self._encode(x)
@@ -226,7 +225,7 @@ def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
 
 
 class Collapse:
-    """Names a collapsed posterior during training: the decoder has learned to do without z (Bowman et al.
+    """Detects a collapsed posterior during training: the decoder has learned to ignore z (Bowman et al.
     2016).
     """
 
@@ -236,7 +235,7 @@ class Collapse:
         self._turns = 0
 
     def look(self, divergence: Tensor) -> None:
-        """Raise TrainingError where the mean KL of the last PATIENCE turns is below COLLAPSED."""
+        """Raise TrainingError if the mean KL of the last PATIENCE turns is below COLLAPSED."""
         self._recent.append(divergence.detach())
         self._turns += 1
         if not self.stops or self._turns % PATIENCE:  # reading a number makes a GPU wait
@@ -245,9 +244,9 @@ class Collapse:
         if mean < COLLAPSED:
             raise TrainingError(
                 f"the posterior has collapsed: the mean KL over {PATIENCE} turns is {mean:.4f} nats, so "
-                "z tells nothing of the image",
-                "try free_bits=0.1, beta below 1, a lower lr or a smaller decoder; watch=false trains "
-                "on regardless",
+                "z says nothing about the image",
+                "try free_bits=0.1, beta below 1, a lower lr or a smaller decoder; watch=false "
+                "continues regardless",
             )
 
 
@@ -270,19 +269,19 @@ def _nets(config: VAEConfig, outputs: int) -> tuple[nn.Module, nn.Module]:
 def _check(config: VAEConfig) -> None:
     if config.k > 1 and (config.beta != 1 or config.free_bits):
         raise ArgumentError(
-            "beta and free_bits weigh the KL of the ELBO, which the bound of k > 1 draws has not",
-            "choose k=1, or neither",
+            "beta and free_bits weight the KL term of the ELBO, which the bound of k > 1 draws lacks",
+            "set k=1, or leave out both",
         )
     if config.path_gradient and config.free_bits:
         raise ArgumentError(
-            "free_bits needs the KL in closed form, and path_gradient takes it from the draws of z",
-            "choose free_bits=0, or path_gradient=false",
+            "free_bits needs the KL in closed form, but path_gradient estimates it from the draws of z",
+            "set free_bits=0, or path_gradient=false",
         )
     if config.k > 1 and config.warmup > config.k_from:
         raise ArgumentError(
-            "warmup weighs the KL of the ELBO, which the bound of k > 1 draws has not: it must be over "
-            f"at k_from={config.k_from}",
-            f"choose k_from={config.warmup} or later",
+            "warmup weights the KL term of the ELBO, which the bound of k > 1 draws lacks: it must end by "
+            f"k_from={config.k_from}",
+            f"set k_from={config.warmup} or later",
         )
     if config.net == "mlp" and not config.depth:
         raise ArgumentError(
@@ -299,7 +298,7 @@ def _blocks(k: int) -> Iterator[int]:
 
 def _seeds(x: Tensor, *purpose: str | int) -> list[int]:
     """Return a seed for each image, a function of its 8-bit pixels alone: its draws do not depend on the
-    batch it comes in.
+    batch it is in.
     """
     levels = (x.detach() * 255).round().to(torch.uint8).cpu()
     return [mix("vae", *purpose, image.numpy().tobytes().hex()) for image in levels]

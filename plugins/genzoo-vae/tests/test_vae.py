@@ -185,7 +185,7 @@ class TestLikelihoods:
     )
     def test_bernoulli_refuses_grey_levels(self, ask, tiny):
         grey = torch.full((1, 1, 2, 3), 0.3)
-        with pytest.raises(ArgumentError, match=r"grey levels such as 0\.3.*no density.*binarized-mnist"):
+        with pytest.raises(ArgumentError, match=r"grey levels such as 0\.3.*not a density.*binarized-mnist"):
             ask(tiny(), grey)
 
     @pytest.mark.parametrize("kind", ["gaussian", "logistic"])

@@ -136,7 +136,7 @@ class TestObjective:
 
     def test_a_warm_up_must_be_over_when_k_draws_begin(self):
         with pytest.raises(
-            ArgumentError, match=r"config of vae: warmup weighs the KL of the ELBO.*k_from=10 or later"
+            ArgumentError, match=r"config of vae: warmup weights the KL term of the ELBO.*k_from=10 or later"
         ):
             CARDS["vae"].build(k=5, warmup=10, k_from=9)
         CARDS["vae"].build(k=5, warmup=10, k_from=10)

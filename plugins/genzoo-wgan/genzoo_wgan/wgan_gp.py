@@ -1,7 +1,7 @@
 """WGAN with a gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028): the nets of DCGAN without batch
 norm in the critic.
 
-The penalty asks for the critic's slope at each image, which under batch norm depends on the other images of
+The penalty constrains the critic's slope at each image, which under batch norm depends on the other images of
 the batch. Layer norm, the default here as in the paper, sees one image at a time; `discriminator_norm=none`
 and `instance` do as well.
 """

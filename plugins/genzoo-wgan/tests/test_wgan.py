@@ -273,7 +273,7 @@ class TestGames:
             )
 
     def test_clipping_with_the_optimiser_of_dcgan_is_refused(self):
-        with pytest.raises(TrainingError, match=r"weight_clip=0\.01 does not go with momentum"):
+        with pytest.raises(TrainingError, match=r"weight_clip=0\.01 does not work with momentum"):
             players(tiny("wgan"), CARDS["wgan"].recipe.replace(optimizer={"all": "adam"}, betas=(0.5, 0.999)))
 
     @pytest.mark.parametrize("objective", ["minimax", "non-saturating", "lsgan", "hinge"])
