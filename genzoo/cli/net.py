@@ -24,7 +24,7 @@ class Layer:
         name: its place in the net, as in the weights file.
         kind: its class.
         output: the shape that it gives for one image, None where that is not known or not always the same.
-        parameters: how many numbers it holds, those counted before left out.
+        parameters: how many numbers it holds itself, without its parts; shared weights count once.
     """
 
     name: str

@@ -10,7 +10,7 @@ from genzoo.cli.output import say, say_table, say_wrapped
 from genzoo.errors import safe_text
 from genzoo.record import FLOOR, Record, beside_floor
 
-_TESTED = "K = "  # how the protocol of a tighter bound begins
+_DRAWS = "K = "  # how the protocol of a tighter bound begins
 
 
 def say_scores(scores: Sequence[Record]) -> None:
@@ -40,7 +40,7 @@ def _title(score: Record) -> str:
 
 def _draws(score: Record) -> str:
     first = score.protocol.split(", ")[0]
-    return first if score.kind == "iwae" and first.startswith(_TESTED) else ""
+    return first if score.kind == "iwae" and first.startswith(_DRAWS) else ""
 
 
 def _how(scores: Sequence[Record]) -> Iterator[str]:

@@ -58,6 +58,12 @@ class TestScores:
         if "protocol" in other:
             assert below.splitlines()[1:] == ["  kid: seed 0", "  kid of real images: seed 1"]
 
+    def test_a_floor_alone_stands_below_its_heading(self, capsys):
+        say_scores([record(subject="train", value=0.01), record(metric="fid")])
+        _, _, header, model, floor, *_ = capsys.readouterr().out.splitlines()
+        assert model.index("0.02") == header.index("MODEL")
+        assert floor.index("0.01") == header.index("REAL IMAGES")
+
     def test_without_a_floor_there_is_no_column_for_it(self, capsys):
         about = {"metric": "nll", "unit": "nats", "stderr": 0.2}
         rows, below = table(
@@ -137,7 +143,10 @@ class TestNet:
 
         net = toys.gan()
         before = layers_of(net)
-        assert all(layer.output for layer in before if "generator" in layer.name)
+        _, height, width = net.image_shape
+        assert before[0].name == "generator.0"
+        assert before[0].output == (net.config.width, height // 2, width // 2)
+        assert all(layer.output for layer in before)
         net.generator.twin = nn.Linear(1, 1)
         net.generator.twin.weight = next(net.generator.parameters())
         after = {layer.name: layer for layer in layers_of(net)}
