@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from genzoo.errors import ArgumentError, CardError
+from genzoo.errors import ArgumentError, CardError, safe_text
 from genzoo.games import Adversarial, GameOptions
 from genzoo.recipe import Recipe
 from genzoo.schema import parse
@@ -127,6 +127,26 @@ class Card:
         """
         facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return _unpacked, (type(self), {**facts, "config": dict(self.config)})
+
+    def __repr__(self) -> str:
+        return f"<Card {self.name}: {self.family.value}, {'' if self.has_weights else 'no '}weights>"
+
+    def _repr_html_(self) -> str:
+        """Return the card as a table, for notebooks."""
+        from genzoo.notebook import html_facts
+
+        return html_facts(
+            [
+                ("Name", self.name),
+                ("Family", f"{self.family.value}: {self.family.words}"),
+                ("Summary", self.summary),
+                ("Paper", self.paper),
+                ("Plugin", self.plugin),
+                ("Class", self.model),
+                ("Config", ", ".join(f"{key}={safe_text(value)}" for key, value in self.config.items())),
+                ("Weights", "published" if self.has_weights else "none are published"),
+            ]
+        )
 
     @property
     def game(self) -> GameOptions | None:

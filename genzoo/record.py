@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
-from genzoo.errors import ArgumentError, legible
+from genzoo.errors import ArgumentError, legible, safe_text
 from genzoo.schema import limits
 
 FLOOR = "train"  # the subject of measures of real images
@@ -121,6 +122,25 @@ class Record:
         return f"{self.metric}[{self.features}]" if self.features else self.metric
 
     @property
+    def short_label(self) -> str:
+        """Return the label without the digest of the features: "fid[gist-v1]"."""
+        return re.sub(r"@[0-9a-f]+(?=\]$)", "", self.label)
+
+    @property
+    def quantity(self) -> str:
+        """Return the value with its standard error and unit: "81.3 ± 0.2 nats", "≤ 84.2 nats" of a bound,
+        "17.4 ± 3.1 × 1e-3".
+        """
+        scale = "× " if self.unit[:1].isdigit() else ""
+        unit = "" if self.unit == "1" else f" {scale}{self.unit}"
+        return f"{self.bound_sign}{self.amount}{unit}"
+
+    @property
+    def bound_sign(self) -> str:
+        """Return "≤ " of a bound and an empty text of any other value."""
+        return "≤ " if self.kind in BOUNDS else ""
+
+    @property
     def amount(self) -> str:
         """Return the value with its standard error: "81.3 ± 0.2"."""
         return f"{self.value:.4g}" + ("" if self.stderr is None else f" ± {self.stderr:.2g}")
@@ -128,6 +148,17 @@ class Record:
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return every field, ready for JSON; `label` and the field names of the class are the keys."""
         return {"label": self.label, **asdict(self)}
+
+    def __repr__(self) -> str:
+        words = f"{safe_text(self.short_label, 40)} {self.quantity} of {self.subject}"
+        return f"<Record {safe_text(words, 90)}>"
+
+    def _repr_html_(self) -> str:
+        """Return every field that says something as a table, for notebooks."""
+        from genzoo.notebook import html_facts
+
+        shown = asdict(self) | {"value": self.quantity, "unit": "", "stderr": ""}
+        return html_facts(shown.items())
 
     def __str__(self) -> str:
         sign = {"exact": "= ", "elbo": "≤ ", "iwae": "≤ "}.get(self.kind, "")
@@ -142,6 +173,39 @@ class Record:
         return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})" + (
             f"; {self.note}" if self.note else ""
         )
+
+
+class Records(list[Record]):
+    """A list of records that a notebook shows as a table, each value beside the floor of real images."""
+
+    def _repr_html_(self) -> str:
+        """Return the records as a table, for notebooks."""
+        from genzoo.notebook import html_table
+
+        rows = []
+        for record, floor in beside_floor(self):
+            of, value = ("", "") if record is floor else (record.subject, record.quantity)
+            where = f"{record.data} {record.split}, {record.transform}"
+            rows.append((record.label, of, value, floor.quantity if floor else "", f"{record.n:,}", where))
+        return html_table(rows, ("Metric", "Of", "Value", "Real images", "n", "Data"))
+
+
+def beside_floor(records: Iterable[Record]) -> list[tuple[Record, Record | None]]:
+    """Return each record of a model with the floor beside it, the value that real images reach in the same
+    measurement, or None where there is no such floor.
+
+    Floors without a record of a model follow, each beside itself.
+    """
+    known = list(records)
+    floors = {_terms(record): record for record in known if record.subject == FLOOR}
+    pairs = [(record, floors.get(_terms(record))) for record in known if record.subject != FLOOR]
+    paired = {_terms(record) for record, _ in pairs}
+    return [*pairs, *((floor, floor) for terms, floor in floors.items() if terms not in paired)]
+
+
+def _terms(record: Record) -> tuple[object, ...]:
+    """Return all that two records must have in common to be compared."""
+    return tuple(getattr(record, name) for name in _MUST_AGREE)
 
 
 def difference(a: Record, b: Record) -> str:
@@ -173,7 +237,7 @@ def standings(records: Iterable[Record]) -> tuple[list[list[Record]], list[str]]
         if record.subject != FLOOR and record.better != "neither" and record.unit != "bits/dim":
             first.setdefault(record.subject, record)
             if record.data and record.n:
-                classes.setdefault(tuple(getattr(record, name) for name in _MUST_AGREE), []).append(record)
+                classes.setdefault(_terms(record), []).append(record)
     shared = [rank(rows) for rows in classes.values() if len({row.subject for row in rows}) > 1]
     together = [{row.subject for row in rows} for rows in shared]
     apart = [

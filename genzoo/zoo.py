@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from genzoo.models import Model
-    from genzoo.record import Record
+    from genzoo.record import Records
     from genzoo.training.publish import Outcome
 
 
@@ -240,8 +240,10 @@ def train(
 
 def evaluate(
     name: str | Entry, request: Request | None = None, *, progress: Progress | None = None, **asked: Any
-) -> list[Record]:
+) -> Records:
     """Return the records of the published model `name`: likelihoods, or sample quality beside its floor.
+
+    The list is an ordinary one that a notebook shows as a table.
 
     Args:
         name: a model with published weights.
@@ -262,7 +264,8 @@ def evaluate(
     wanted = Request(**asked) if request is None else request
     entry = find(name)
     from genzoo.evaluation.scoring import records_of
+    from genzoo.record import Records
     from genzoo.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    return records_of(load(entry), entry.card, wanted, progress)
+    return Records(records_of(load(entry), entry.card, wanted, progress))

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import pickle
 import re
+import subprocess
 import sys
 import types
 from abc import ABC, abstractmethod
@@ -249,3 +250,40 @@ class TestBuild:
     def test_what_the_class_refuses_says_whose_config_it_is(self) -> None:
         with pytest.raises(ArgumentError, match="config of net: width must not be 13 — take 12"):
             make(config={"width": 13}).build()
+
+
+class TestReprs:
+    def test_a_card_in_short(self) -> None:
+        assert repr(make(has_weights=True)) == "<Card net: implicit, weights>"
+        assert repr(make()) == "<Card net: implicit, no weights>"
+        longest = make(name="n" * 64, family=max(Family, key=lambda family: len(family.value)))
+        assert len(repr(longest)) < 100
+
+    def test_a_card_is_a_table_in_a_notebook(self) -> None:
+        page = make(summary="A net", config={"width": 8, "depth": 2}, has_weights=True)._repr_html_()
+        assert page.startswith("<table class=") and page.endswith("</table>")
+        for key, value in {
+            "Name": "net",
+            "Family": "implicit: implicit density, samples only",
+            "Summary": "A net",
+            "Config": "width=8, depth=2",
+            "Weights": "published",
+        }.items():
+            assert f"<tr><th>{key}</th><td>{value}</td></tr>" in page
+        assert "Paper" not in page and "Plugin" not in page
+
+    def test_nothing_in_a_strangers_card_becomes_markup(self) -> None:
+        text = '<script src="//x"></script>\x1b[31m\u202e\x00&amp;'
+        card = make(summary=text, paper=text, plugin=text, config={text: text, "odd": object()})
+        page = card._repr_html_()
+        assert page.isprintable() and "<script" not in page and "style" not in page
+        assert page.count("&lt;script src=&quot;//x&quot;&gt;&lt;/script&gt;") == 5
+        assert "&amp;amp;" in page
+
+    def test_a_notebook_needs_no_torch(self) -> None:
+        code = (
+            "import sys; from genzoo import Card, Family\n"
+            "card = Card(name='net', family=Family.IMPLICIT, model='absent:Net')\n"
+            "card._repr_html_(), sys.exit('torch' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

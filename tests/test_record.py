@@ -1,12 +1,16 @@
 """Records know what they may be compared with."""
 
+import copy
 import dataclasses
 import json
+import pickle
+import subprocess
+import sys
 
 import pytest
 
 from genzoo.errors import ArgumentError
-from genzoo.record import Record, comparable, difference, rank, standings
+from genzoo.record import Record, Records, beside_floor, comparable, difference, rank, standings
 
 
 def record(**changes):
@@ -177,3 +181,64 @@ def test_a_record_of_unknown_images_is_none_of_a_measurement_and_is_compared_wit
 def test_records_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         record().value = 0.0
+
+
+MARKUP = '<script>alert("1")</script>\x1b[31m\u202e&'
+
+
+class TestReprs:
+    def test_a_record_in_short(self):
+        assert repr(record(subject="dcgan")) == "<Record kid[gist-v1] 0.02 ± 0.004 of dcgan>"
+        bound = record(metric="nll", kind="iwae", unit="nats", value=84.22, features="", stderr=0.2)
+        assert repr(bound) == "<Record nll ≤ 84.22 ± 0.2 nats of samples>"
+        swd = record(metric="swd", unit="1e-3", value=17.42, features="", stderr=None, subject="train")
+        assert repr(swd) == "<Record swd 17.42 × 1e-3 of train>"
+
+    def test_the_repr_is_one_short_line_whatever_is_in_the_record(self):
+        texts = dict.fromkeys(("metric", "features", "unit", "subject"), MARKUP * 20)
+        words = repr(record(**texts))
+        assert len(words) < 100 and words.isprintable() and "… 0.02 ± 0.004" in words
+
+    def test_a_table_of_one_record(self):
+        page = record(protocol="all pairs", n_reference=None)._repr_html_()
+        assert "<tr><th>value</th><td>0.02 ± 0.004</td></tr>" in page
+        assert "<tr><th>protocol</th><td>all pairs</td></tr>" in page
+        assert "<th>n_reference</th>" not in page and "<th>note</th>" not in page
+
+    def test_a_table_of_several_records_pairs_them_with_their_floors(self):
+        page = Records([record(subject="it"), record(subject="train", value=-0.004)])._repr_html_()
+        assert page.count("<tr>") == 2
+        assert (
+            "<tr><th>kid[gist-v1@00]</th><td>it</td><td>0.02 ± 0.004</td><td>-0.004 ± 0.004</td>"
+            "<td>438</td><td>bedrooms test, 8-bit</td></tr>"
+        ) in page
+        floor = Records([record(subject="train")])._repr_html_()
+        assert "<td></td><td></td><td>0.02 ± 0.004</td>" in floor
+
+    def test_nothing_in_a_record_becomes_markup(self):
+        names = ("metric", "unit", "data", "split", "transform", "subject", "features", "protocol", "note")
+        hostile = record(**dict.fromkeys(names, MARKUP))
+        for page in (hostile._repr_html_(), Records([hostile])._repr_html_()):
+            assert page.isprintable() and "<script" not in page and "&lt;script&gt;" in page
+            assert "alert(&quot;1&quot;)" in page and "style" not in page
+
+    def test_records_are_a_list_in_all_else(self):
+        rows = Records([record(), record(value=0.03)])
+        assert rows == [record(), record(value=0.03)] and isinstance(rows, list)
+        assert repr(rows) == repr(list(rows)) and rows[1:] == [record(value=0.03)]
+        assert pickle.loads(pickle.dumps(rows)) == rows == copy.deepcopy(rows)
+
+    def test_torch_stays_out(self):
+        code = (
+            "import sys; from genzoo.record import Record, Records; r = Record(metric='kid', value=1.0)\n"
+            "Records([r])._repr_html_(), r._repr_html_(), sys.exit('torch' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestFloors:
+    def test_each_record_has_the_floor_of_its_own_measurement(self):
+        kid, fid = record(subject="a"), record(subject="a", metric="fid")
+        floor, other = record(subject="train"), record(subject="train", split="validation")
+        assert beside_floor([floor, kid, fid, other]) == [(kid, floor), (fid, None), (other, other)]
+        assert beside_floor([]) == []

@@ -14,6 +14,7 @@ from genzoo.files import sha256_of
 from genzoo.ledger import Row, add_row
 from genzoo.models import golden
 from genzoo.models.weights import encode
+from genzoo.record import Records
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -220,6 +221,7 @@ def test_push_and_pull_again(hub, tmp_path, monkeypatch):
 def test_evaluate_needs_data(hub):
     published(hub, blob_of(toys.gan()))
     records = zoo.evaluate("toy-gan", n=60)
+    assert isinstance(records, Records) and records == list(records)
     assert {record.subject for record in records} == {"toy-gan", "train"}
     published(hub, encode(toys.Coder(toys.ToyConfig()), "coder", {}), name="coder")
     with pytest.raises(ArgumentError, match="'coder' has no data of its own"):

@@ -6,32 +6,49 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+import click
+
 from genzoo.card import Card
-from genzoo.cli.listing import score_words
+from genzoo.cli.net import Layer, layers_of, say_net
+from genzoo.cli.net import facts as net_facts
 from genzoo.cli.options import command, find, json_option, name_argument
-from genzoo.cli.output import human_size, say, say_facts, say_json
+from genzoo.cli.output import human_size, say, say_facts, say_json, say_wrapped
+from genzoo.cli.scores import say_scores
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
 from genzoo.recipe import keys_of
-from genzoo.record import Record
 
 
 @command("info")
 @name_argument
+@click.option("--net", "with_net", is_flag=True, help="Add the layers and the number of parameters.")
 @json_option
-def info_command(name: str, as_json: bool) -> None:
+def info_command(name: str, with_net: bool, as_json: bool) -> None:
     """Show what is known about a model.
 
-    That is its paper, config, recipe, data, licence, sha256, and its scores with their protocol.
+    This is its paper, config, recipe, data, licence and sha256, and its scores beside those of real images,
+    with their protocol. --net builds the model, which takes a few seconds, and shows its layers.
     """
     card, row = find(name)
+    layers = _layers(card) if with_net else None
     if as_json:
-        say_json(facts(card, row))
+        net = {} if layers is None else {"net": net_facts(layers)}
+        say_json({**facts(card, row), **net})
         return
     say_facts(_about(card))
     _say_settings("Config", dict(card.config))
     _say_settings("Recipe", recipe_keys(card))
+    if layers is not None:
+        say_net(layers)
     _say_weights(card, row)
+    if row is not None and row.scores:
+        say_scores(row.scores)
+
+
+def _layers(card: Card) -> list[Layer]:
+    from genzoo.models.weights import build_fresh
+
+    return layers_of(build_fresh(card, seed=0))
 
 
 def facts(card: Card, row: Row | None) -> dict[str, Any]:
@@ -106,8 +123,7 @@ def _say_weights(card: Card, row: Row | None) -> None:
     say("\nWeights")
     if row is None:
         own = f"; genzoo train {card.name} makes some, and GENZOO_ZOO=runs/{card.name} lets them be found"
-        trained = f"none are published{own if card.recipe else ''}"
-        say(f"  {trained}")
+        say_wrapped(f"none are published{own if card.recipe else ''}", "  ")
         return
     pairs = [
         ("Data", row.data),
@@ -117,17 +133,3 @@ def _say_weights(card: Card, row: Row | None) -> None:
     ]
     pairs += [("Size", f"{human_size(row.bytes)} ({row.bytes:,} bytes)"), ("sha256", row.sha256)]
     say_facts([*pairs, *(("Source", source) for source in row.sources)], indent="  ")
-    if row.scores:
-        say("\nScores")
-        for score in row.scores:
-            say(f"  {_score_line(score)}")
-
-
-def _score_line(score: Record) -> str:
-    count = (f"n = {score.n:,}" if score.n else "") + (f" in {score.blocks:,} blocks" if score.blocks else "")
-    what = ", ".join(
-        filter(None, (score.kind, score.subject, score.data, score.split, score.transform, count))
-    )
-    return safe_text(
-        f"{score_words(score)}  ({what})" + (f"; {score.protocol}" if score.protocol else ""), 1000
-    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ import click
 from genzoo.card import Card, Family
 from genzoo.catalogue import Entry
 from genzoo.cli.options import catalogue, command, json_option
-from genzoo.cli.output import human_size, note, say, say_json, say_table
+from genzoo.cli.output import human_size, note, room, say, say_json, say_table, width
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
 from genzoo.record import BOUNDS, Record
@@ -56,7 +55,8 @@ def list_command(tree: bool, family: str | None, as_json: bool) -> None:
     elif tree:
         say("\n".join(draw(chosen)))
     else:
-        say_table(["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"], [line(card, row) for card, row in chosen])
+        header = ["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"]
+        say_table(header, [line(card, row) for card, row in chosen], spare=["PLUGIN", "FAMILY", "WEIGHTS"])
     if not known:
         note("no models are installed; for the bedrooms: pip install genzoo-dcgan")
     elif not chosen:
@@ -115,22 +115,16 @@ def leading_score(row: Row | None) -> Record | None:
 
 
 def leading_words(row: Row | None) -> str:
-    """Return the leading score in words, or an empty text; the digest of its features is left to `genzoo
-    info`.
+    """Return the leading score in words, or an empty text: `kid[gist-v1] 0.022 ± 0.006`; a bound is written
+    with ≤, and a tighter one with its number of draws.
+
+    The digest of the features and the rest of the protocol are left to `genzoo info`.
     """
     score = leading_score(row)
     if score is None:
         return ""
-    draws = f", {score.protocol}" if score.kind == "iwae" and score.protocol else ""
-    return re.sub(r"@[0-9a-f]+(?=\])", "", score_words(score)) + draws
-
-
-def score_words(score: Record) -> str:
-    """Return a score in a few words: `fid[gist-v1@…] 31.2 ± 0.4`; a bound is written with ≤."""
-    sign = "≤ " if score.kind in BOUNDS else ""
-    spread = f" ± {score.stderr:.2g}" if score.stderr is not None else ""
-    unit = "" if score.unit == "1" else f" × {score.unit}" if score.unit[:1].isdigit() else f" {score.unit}"
-    return f"{score.label} {sign}{score.value:.4g}{spread}{unit}".rstrip()
+    draws = score.protocol.split(",")[0] if score.kind == "iwae" else ""
+    return f"{score.short_label} {score.quantity}" + (f", {draws}" if draws else "")
 
 
 def draw(entries: Sequence[Entry]) -> Iterator[str]:
@@ -150,7 +144,9 @@ def draw(entries: Sequence[Entry]) -> Iterator[str]:
 def _branch(content: Any, indent: str, entries: Sequence[Entry], signs: Sequence[str]) -> Iterator[str]:
     fork, last, rail, space = signs
     if isinstance(content, Family):
-        leaves = [_leaf(card, row) for card, row in entries if card.family is content] or ["(none installed)"]
+        columns = room() - len(indent) - len(fork)
+        leaves = [_leaf(card, row, columns) for card, row in entries if card.family is content]
+        leaves = leaves or ["(none installed)"]
         for index, leaf in enumerate(leaves):
             yield indent + (last if index == len(leaves) - 1 else fork) + leaf
         return
@@ -160,6 +156,12 @@ def _branch(content: Any, indent: str, entries: Sequence[Entry], signs: Sequence
         yield from _branch(inner, indent + (space if final else rail), entries, signs)
 
 
-def _leaf(card: Card, row: Row | None) -> str:
-    facts = [fact for fact in (size(row) if row else "", leading_words(row)) if fact]
-    return safe_text(card.name + (f"  ({', '.join(facts)})" if facts else ""))
+def _leaf(card: Card, row: Row | None, columns: int) -> str:
+    """Return a model's name with the facts that fit beside it."""
+    facts = [safe_text(fact) for fact in (size(row) if row else "", leading_words(row)) if fact]
+    while facts:
+        leaf = f"{card.name}  ({', '.join(facts)})"
+        if width(leaf) <= columns:
+            return leaf
+        facts.pop()
+    return card.name

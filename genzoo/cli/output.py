@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -30,7 +31,10 @@ PATIENCE = 2.0  # seconds before a bar appears
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
 # what is counted in tasks that count something of their own
 _UNITS = MappingProxyType({"certificate": "laws", "learning": "words"})
-_NARROWEST = 12  # columns that are left to the last cell of a row, however narrow the terminal
+_NARROWEST = 12  # columns in which words are wrapped, however narrow the terminal
+_COMFORTABLE = 24  # columns; with fewer for its last column, a table drops others
+_NO_LIMIT = 10_000  # columns
+_GAP = re.compile(r"(?<![±≤×=]) +(?![±×=])")  # where a line may be broken
 
 
 def colour() -> bool | None:
@@ -87,31 +91,67 @@ def say_json(value: Any) -> None:
     say(json.dumps(value, indent=2, allow_nan=False))
 
 
-def say_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print rows under a header, columns aligned; on a terminal the last column is cut where the line
-    ends.
+def say_table(
+    header: Sequence[str], rows: Iterable[Sequence[object]], indent: str = "", spare: Sequence[str] = ()
+) -> None:
+    """Print rows under a header, columns aligned.
+
+    On a terminal the last column is wrapped between words. Where little room is left to it, the columns named
+    in `spare` are dropped, one by one.
     """
-    cells = [[safe_text(cell, 200) for cell in row] for row in rows]
-    widths = [max(map(width, column)) for column in zip(header, *cells, strict=True)]
-    room = _room() - sum(widths[:-1]) - 2 * (len(widths) - 1)
-    for index, row in enumerate([list(header), *cells]):
-        *head, last = row
-        parts = [cell + " " * (size - width(cell)) for cell, size in zip(head, widths, strict=False)]
-        line = "  ".join([*parts, cut(last, max(room, _NARROWEST))]).rstrip()
+    table = [[safe_text(cell, 200) for cell in row] for row in [header, *rows]]
+    columns = list(zip(*table, strict=True))
+    for name in spare:
+        if _left(columns, indent) < min(_widest(columns[-1]), _COMFORTABLE):
+            columns = [column for column in columns if column[0] != name]
+    sizes = [_widest(column) for column in columns[:-1]]
+    for index, (*head, last) in enumerate(zip(*columns, strict=True)):
+        first, *more = wrap(last, _left(columns, indent))
+        parts = [cell + " " * (size - width(cell)) for cell, size in zip(head, sizes, strict=True)]
+        line = (indent + "  ".join([*parts, first])).rstrip()
         say(click.style(line, bold=True) if index == 0 else line)
+        for words in more:
+            say(indent + " " * (sum(sizes) + 2 * len(sizes)) + words)
+
+
+def _left(columns: Sequence[Sequence[str]], indent: str) -> int:
+    """Return how much room the other columns leave to the last one."""
+    return room() - len(indent) - sum(_widest(column) + 2 for column in columns[:-1])
+
+
+def _widest(column: Iterable[str]) -> int:
+    return max(map(width, column))
 
 
 def say_facts(facts: Iterable[tuple[str, object]], indent: str = "") -> None:
-    """Print `key  value` lines with aligned values; pairs with an empty value are left out."""
-    for line in fact_lines(facts, indent):
+    """Print `key  value` lines with aligned values, which are wrapped between words on a terminal; pairs with
+    an empty value are left out.
+    """
+    for line in fact_lines(facts, indent, room()):
         say(line)
 
 
-def fact_lines(facts: Iterable[tuple[str, object]], indent: str = "") -> list[str]:
-    """Return `key  value` lines with aligned values; pairs with an empty value are left out."""
+def say_wrapped(text: str, indent: str) -> None:
+    """Print a paragraph, wrapped between words on a terminal; from its second line on it is indented by two
+    more columns.
+    """
+    first, *more = wrap(text, room() - len(indent) - 2)
+    for line in [first, *(f"  {words}" for words in more)]:
+        say(indent + line)
+
+
+def fact_lines(facts: Iterable[tuple[str, object]], indent: str = "", columns: int = _NO_LIMIT) -> list[str]:
+    """Return `key  value` lines of at most `columns`, with aligned values; pairs with an empty value are left
+    out.
+    """
     shown = [(safe_text(key, 100), safe_text(value, 2000)) for key, value in facts if value not in ("", None)]
     size = max((width(key) for key, _ in shown), default=0)
-    return [f"{indent}{key}{' ' * (size - width(key))}  {value}" for key, value in shown]
+    lines = []
+    for key, value in shown:
+        first, *more = wrap(value, columns - len(indent) - size - 2)
+        lines.append(f"{indent}{key}{' ' * (size - width(key))}  {first}")
+        lines += [f"{indent}{' ' * size}  {words}" for words in more]
+    return lines
 
 
 def width(text: str) -> int:
@@ -121,18 +161,27 @@ def width(text: str) -> int:
     )
 
 
-def cut(text: str, room: int) -> str:
-    """Return `text`, cut to `room` columns with an ellipsis."""
-    if width(text) <= room:
-        return text
-    while text and width(text) > room - 1:
-        text = text[:-1]
-    return text + "…"
+def wrap(text: str, columns: int) -> list[str]:
+    """Return `text` in lines of at most `columns`, broken between words.
+
+    A value, its error and its unit count as one word. A word that is longer than a line is left whole: a name
+    or a command that is cut can be neither read nor copied.
+    """
+    if width(text) <= columns:
+        return [text]
+    lines: list[str] = []
+    for word in _GAP.split(text):
+        longer = f"{lines[-1]} {word}" if lines else ""
+        if lines and width(longer) <= max(columns, _NARROWEST):
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
-def _room() -> int:
+def room() -> int:
     """Return the columns of the terminal, or no limit where stdout is a file or a pipe."""
-    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else 10_000
+    return shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else _NO_LIMIT
 
 
 def human_size(count: int) -> str:

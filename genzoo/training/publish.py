@@ -14,14 +14,15 @@ from typing import Any
 from genzoo import hub
 from genzoo.card import Card
 from genzoo.data import Images
-from genzoo.errors import LedgerError, TrainingError, legible
+from genzoo.errors import LedgerError, TrainingError, legible, safe_text
 from genzoo.files import sha256_of
 from genzoo.images import grid, png
 from genzoo.isolation import describe
 from genzoo.ledger import Row, with_row
 from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.weights import encode, rounded
-from genzoo.record import Record
+from genzoo.notebook import html_facts
+from genzoo.record import Record, Records
 from genzoo.show import tell
 from genzoo.training.loop import Run
 from genzoo.units import human_time
@@ -47,6 +48,22 @@ class Outcome:
     records: list[Record] = field(default_factory=list)
     weights: Path | None = None
     signal: int = 0
+
+    def __repr__(self) -> str:
+        where = safe_text(self.folder)
+        where = where if len(where) <= 40 else f"…{where[-39:]}"
+        count = len(self.records)
+        return f"<Outcome of {where}: {self._state}, {count} record{'s' * (count != 1)}>"
+
+    def _repr_html_(self) -> str:
+        """Return the outcome as a table and its scores as another, for notebooks."""
+        facts = [("Folder", self.folder), ("State", self._state), ("Weights", self.weights)]
+        return html_facts(facts) + (Records(self.records)._repr_html_() if self.records else "")
+
+    @property
+    def _state(self) -> str:
+        by = f" by signal {self.signal}" if self.signal else ""
+        return ("finished" if self.finished else f"interrupted{by}") + f", {self.step:,} steps"
 
 
 def finished_model(run: Run, storage: str) -> Model:

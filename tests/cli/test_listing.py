@@ -8,7 +8,7 @@ from shell import HOSTILE, TOYS, lay, one_line
 
 from genzoo import hookspecs
 from genzoo.cli.info import setting_words
-from genzoo.cli.listing import leading_score, leading_words, score_words
+from genzoo.cli.listing import leading_score, leading_words
 from genzoo.ledger import Row, read_rows
 from genzoo.record import Record
 
@@ -70,12 +70,18 @@ class TestList:
         assert done.exit_code == 0 and len(json.loads(done.stdout)) == 3
         assert done.stderr.count("\n") == 1 and "zoo.toml:1: [toy-gan]" in done.stderr
 
-    def test_a_bound_is_written_as_one(self):
-        assert (
-            score_words(Record(metric="nll", value=1.23456, unit="bits/dim", kind="elbo"))
-            == "nll ≤ 1.235 bits/dim"
-        )
-        assert score_words(Record(metric="swd", value=12.0, unit="1e-3", stderr=0.5)) == "swd 12 ± 0.5 × 1e-3"
+    @pytest.mark.parametrize("columns", [40, 60, 80])
+    @pytest.mark.parametrize("args", [("list",), ("list", "--tree")])
+    def test_on_a_terminal_no_word_is_broken(self, run, monkeypatch, args, columns):
+        whole = set(run(*args).stdout.split())
+        monkeypatch.setattr("genzoo.cli.output._is_terminal", lambda stream: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = run(*args).stdout.splitlines()
+        assert max(map(len, lines)) <= columns
+        words = {word for line in lines for word in line.split()}
+        assert words <= whole | {"(4.32", "kB)"} and {"coin", "toy-gan", "coder"} <= words
+        if args == ("list",) and columns >= 60:
+            assert "kid[toy] 0.0123 ± 0.001" in "\n".join(lines)
 
     def test_of_several_bounds_on_one_likelihood_the_tightest_leads(self):
         def scored(*scores):
@@ -91,7 +97,7 @@ class TestList:
         about = {"metric": "nll", "unit": "nats", "n": 9, "subject": "x"}
         elbo = Record(value=90.1, kind="elbo", protocol="16 draws", **about)
         loose, tight = (
-            Record(value=v, kind="iwae", stderr=0.2, protocol=f"K = {k}", **about)
+            Record(value=v, kind="iwae", stderr=0.2, protocol=f"K = {k}, of a density", **about)
             for v, k in ((84.6, 50), (83.4, 5000))
         )
         # of other images: no rival
@@ -116,8 +122,7 @@ class TestInfo:
             row.terms,
             row.trained,
             f"{row.bytes:,} bytes",
-            "all pairs",
-            "n = 100",
+            "measured on digits test, 8-bit; features toy@0123456789ab; all pairs",
             "toys:ToyGAN",
         ):
             assert fact in done.stdout

@@ -1,5 +1,6 @@
 """Tables, sizes, bars: what people see."""
 
+import re
 import sys
 
 import pytest
@@ -9,7 +10,7 @@ from shell import HOSTILE
 from tqdm import tqdm
 
 from genzoo.cli import output
-from genzoo.cli.output import Progress, cut, fact_lines, human_size, say_table, width
+from genzoo.cli.output import Progress, fact_lines, human_size, say_facts, say_table, width, wrap
 from genzoo.units import human_time
 
 
@@ -18,18 +19,59 @@ class TestTables:
         say_table(["NAME", "WHAT"], [["a", "first"], ["longer", "second"], ["模型", "third"]])
         assert capsys.readouterr().out == "NAME    WHAT\na       first\nlonger  second\n模型    third\n"
 
-    def test_on_a_terminal_the_last_column_is_cut(self, capsys, monkeypatch):
+    @pytest.fixture
+    def terminal(self, monkeypatch):
+        """Give a function that makes stdout a terminal of so many columns."""
         monkeypatch.setattr(output, "_is_terminal", lambda stream: True)
-        monkeypatch.setenv("COLUMNS", "30")
-        say_table(["NAME", "WHAT"], [["a-name-of-it", "x" * 40], ["b", "short"]])
+        return lambda columns: monkeypatch.setenv("COLUMNS", str(columns))
+
+    def test_on_a_terminal_the_last_column_is_wrapped_between_words(self, capsys, terminal):
+        terminal(34)
+        say_table(
+            ["NAME", "WHAT"], [["a-name-of-it", "some words of a reason, and 0.5 ± 0.1 × 1e-3"], ["b", "c"]]
+        )
+        assert capsys.readouterr().out.splitlines()[1:] == [
+            "a-name-of-it  some words of a",
+            "              reason, and",
+            "              0.5 ± 0.1 × 1e-3",
+            "b             c",
+        ]
+
+    def test_a_name_or_a_command_is_never_cut(self, capsys, terminal):
+        terminal(30)
+        say_table(["NAME", "WHAT"], [["a-name-of-it", f"try {'x' * 40} now"]])
+        words = capsys.readouterr().out.split()
+        assert words == ["NAME", "WHAT", "a-name-of-it", "try", "x" * 40, "now"]
+
+    @pytest.mark.parametrize(
+        ("columns", "header"), [(70, "NAME KIND SIZE WHAT"), (60, "NAME SIZE WHAT"), (40, "NAME WHAT")]
+    )
+    def test_columns_to_spare_are_dropped_one_by_one(self, capsys, terminal, columns, header):
+        terminal(columns)
+        rows = [["n" * 15, "k" * 12, "s" * 12, "one two three four five"]]
+        say_table(["NAME", "KIND", "SIZE", "WHAT"], rows, spare=["KIND", "SIZE"])
         lines = capsys.readouterr().out.splitlines()
-        assert lines[1] == "a-name-of-it  " + "x" * 15 + "…"
-        assert lines[2] == "b             short"
+        assert lines[0].split() == header.split() and max(map(len, lines)) <= columns
+        say_table(["NAME", "KIND", "WHAT"], [["n", "k", "short"]], spare=["KIND"])
+        assert capsys.readouterr().out.splitlines()[1] == "n     k     short"
+
+    def test_facts_are_wrapped_beside_their_key(self, capsys, terminal):
+        terminal(30)
+        say_facts([("Key", "one two three four five six"), ("Longer", "y" * 40)], indent="  ")
+        assert capsys.readouterr().out.splitlines() == [
+            "  Key     one two three four",
+            "          five six",
+            "  Longer  " + "y" * 40,
+        ]
 
     def test_in_a_file_nothing_is_cut(self, capsys, monkeypatch):
         monkeypatch.setenv("COLUMNS", "30")
-        say_table(["NAME"], [["x" * 150]])
-        assert "x" * 150 in capsys.readouterr().out
+        say_table(["NAME", "SPARE", "WHAT"], [["a", "b", "words " * 30]], spare=["SPARE"])
+        say_facts([("key", "words " * 30)])
+        assert capsys.readouterr().out.splitlines()[1:] == [
+            f"a     b      {'words ' * 30}".rstrip(),
+            f"key  {'words ' * 30}".rstrip(),
+        ]
 
     def test_a_hostile_cell_is_made_harmless(self, capsys):
         say_table(["NAME", "WHAT"], [[HOSTILE, HOSTILE]])
@@ -40,11 +82,13 @@ class TestTables:
         assert fact_lines([]) == []
         assert fact_lines([("key", HOSTILE)])[0].isprintable()
 
-    @given(st.text(max_size=30), st.integers(1, 30))
-    def test_what_is_cut_fits(self, text, room):
-        assert width(cut(text, room)) <= room
-        if width(text) <= room:
-            assert cut(text, room) == text
+    @given(st.text("ab ±=模", max_size=60), st.integers(12, 40))
+    def test_wrapping_keeps_every_word_and_fills_no_line_over(self, text, columns):
+        lines = wrap(text, columns)
+        assert " ".join(lines).split() == text.split()
+        assert all(
+            width(line) <= columns or len(re.split(r"(?<![±=]) (?![±=])", line)) == 1 for line in lines
+        )
 
 
 @pytest.mark.parametrize(
