@@ -83,9 +83,10 @@ class Catalogue(Mapping[str, Entry]):
         spoilt = next((line for line in self.problems if mark in line and "left out" in line), "")
         if spoilt:
             return HubError(
-                f"the row of {name!r} cannot be used: {spoilt}", "mend it, or ask who keeps this ledger"
+                f"the row of {name!r} cannot be used: {spoilt}",
+                "fix it, or ask the maintainer of this ledger",
             )
-        own = [f"genzoo train {name} makes some, and GENZOO_ZOO=runs/{name} lets them be found"]
+        own = [f"genzoo train {name} trains your own; GENZOO_ZOO=runs/{name} makes genzoo find them"]
         twin = next((c.name for c, row in self.values() if row is not None and c.model == card.model), "")
         if twin:
             ways = [f"{twin!r} has", *own[: card.recipe is not None]]

@@ -66,7 +66,7 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
 
     Raises:
         StorageError: the folder is missing or cannot be written, the disk is full, the path leads through a
-            link that somebody else may have placed, or something that is no regular file lies there.
+            link that someone else may have created, or something that is no regular file lies there.
     """
     with storage("write", path):
         target = real_path(path)
@@ -207,7 +207,7 @@ def make_folder(path: Path) -> Path:
     """Create the folder `path` with its parents if it is missing, and return it; StorageError says why it
     cannot be.
 
-    A link that somebody else may have placed is not followed.
+    A link that someone else may have created is not followed.
     """
     with storage("create", path):
         real_path(path).mkdir(parents=True, exist_ok=True)

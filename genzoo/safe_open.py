@@ -1,4 +1,4 @@
-"""The one door to files: only regular ones, and none through a link that somebody else may have placed.
+"""The one door to files: only regular ones, and none through a link that someone else may have created.
 
 In a folder that others can write to (a shared cache, /tmp), any name may turn out to be a link to a file of
 ours, a pipe that nobody fills or a device. So:
@@ -45,7 +45,7 @@ _REMEDIES = {
     errno.EROFS: ("the file system is read-only", "choose a folder that you can write to"),
     errno.ENOENT: ("no such file or folder", "check the path, or create its folder first"),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
-    errno.EEXIST: ("something of that name is in the way", "remove it or choose another path"),
+    errno.EEXIST: ("a file or folder with that name already exists", "remove it or choose another path"),
     errno.EISDIR: ("it is a folder, not a file", "name a file inside it"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter one"),
     errno.ELOOP: ("it is a symbolic link", "remove the link, or choose another path"),
@@ -86,7 +86,7 @@ def storage(action: str, path: Path | str) -> Iterator[None]:
 def storage_error(action: str, path: Path | str, error: OSError) -> StorageError:
     """Return `error` as a StorageError that reads `cannot <action> <path>: <why>`."""
     if NOWHERE in (Path(path), *Path(path).parents):
-        why = f"cannot {action} the cache: there is no home folder to keep it in"
+        why = f"cannot {action} the cache: there is no home folder for it"
         return StorageError(why, "set GENZOO_CACHE to a folder that you can write to")
     why, remedy = reason(error)
     return StorageError(f"cannot {action} {_shown(path)}: {why}", remedy)
@@ -227,7 +227,7 @@ def real_path(path: Path | str) -> Path:
     may be made.
 
     Raises:
-        OSError: a link that somebody else may have placed, or more than 40 links in a row.
+        OSError: a link that someone else may have created, or more than 40 links in a row.
     """
     whole = Path(path).absolute()
     done, todo, links = Path(whole.anchor), list(reversed(whole.parts[1:])), 0
@@ -260,7 +260,7 @@ def _check_link(link: Path, status: os.stat_result, *, is_folder: bool) -> None:
     if made_by_admin or (is_ours(status) and not _is_shared(os.stat(link.parent))):
         return
     raise UnfitFileError(
-        f"{_shown(link)} is a symbolic link that somebody else may have placed",
+        f"{_shown(link)} is a symbolic link that someone else may have created",
         "remove the link, or choose a folder of your own",
     )
 

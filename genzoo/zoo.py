@@ -179,7 +179,7 @@ def _row_of_run(name: str, run: Path) -> Row:
     if rows.problems:
         raise LedgerError(
             f"the run in {run} has no row of {name!r} that can be used: {rows.problems[0]}",
-            "mend its zoo.toml",
+            "fix its zoo.toml",
         )
     raise UnknownNameError(
         f"the run in {run} has no weights of {name!r}", f"it has {', '.join(rows) or 'none'}"

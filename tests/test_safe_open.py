@@ -1,4 +1,4 @@
-"""What is opened: regular files of our own, and nothing through a link that somebody else may have placed."""
+"""What is opened: regular files of our own, and nothing through a link that someone else may have created."""
 
 import os
 import socket
@@ -93,21 +93,21 @@ def test_no_link_in_a_shared_folder_is_followed(shared, victim, writer, there):
 
 def test_no_link_to_a_folder_in_a_shared_folder_is_followed(shared, victim, writer):
     (shared / "weights").symlink_to(victim.parent)
-    refused(writer, shared / "weights" / "new", "somebody else may have placed")
-    refused(files.make_folder, shared / "weights" / "sub", "somebody else may have placed")
+    refused(writer, shared / "weights" / "new", "someone else may have created")
+    refused(files.make_folder, shared / "weights" / "sub", "someone else may have created")
 
 
 def test_no_chain_of_links_leads_through_a_shared_folder(shared, victim, tmp_path):
     (shared / "hop").symlink_to(victim.parent)
     (tmp_path / "mine").symlink_to(shared / "hop" / "new")
-    refused(lambda path: files.atomic_write(path, b"x"), tmp_path / "mine", "somebody else may have placed")
+    refused(lambda path: files.atomic_write(path, b"x"), tmp_path / "mine", "someone else may have created")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
 def test_a_link_of_another_user_is_not_followed(tmp_path, victim):
     (tmp_path / "a").symlink_to(victim)
     os.lchown(tmp_path / "a", 4321, 4321)
-    refused(lambda path: files.atomic_write(path, b"x"), tmp_path / "a", "somebody else may have placed")
+    refused(lambda path: files.atomic_write(path, b"x"), tmp_path / "a", "someone else may have created")
 
 
 def test_a_link_of_our_own_is_followed_and_stays(tmp_path):

@@ -150,7 +150,7 @@ def test_no_weights_says_what_to_do(hub):
     with pytest.raises(HubError, match="'coin' has no published weights") as caught:
         genzoo.load("coin")
     hint = (
-        "genzoo train coin makes some, and GENZOO_ZOO=runs/coin lets them be found; "
+        "genzoo train coin trains your own; GENZOO_ZOO=runs/coin makes genzoo find them; "
         "genzoo.create('coin') has fresh ones"
     )
     assert caught.value.hint == hint
@@ -160,7 +160,7 @@ def test_no_weights_says_what_to_do(hub):
     published(hub, blob_of(toys.gan()))
     with pytest.raises(HubError) as caught:
         genzoo.load("toy-twin")
-    assert caught.value.hint.startswith("'toy-gan' has; genzoo train toy-twin makes some")
+    assert caught.value.hint.startswith("'toy-gan' has; genzoo train toy-twin trains your own")
 
 
 class TestVerify:

@@ -168,7 +168,7 @@ def _prune(found: list[Entry], days: float, every: bool, dry_run: bool, as_json:
 
 
 def _check(found: Iterable[Entry], repairing: bool, dry_run: bool, as_json: bool) -> int:
-    """Verify all weights, mend what is damaged if asked to, and return the exit code."""
+    """Verify all weights, repair what is damaged if asked to, and return the exit code."""
     rows = _rows()
     weights = [entry for entry in found if entry.kind == "weights"]
     results = []

@@ -122,7 +122,9 @@ def _say_settings(title: str, values: Mapping[str, Any]) -> None:
 def _say_weights(card: Card, row: Row | None) -> None:
     say("\nWeights")
     if row is None:
-        own = f"; genzoo train {card.name} makes some, and GENZOO_ZOO=runs/{card.name} lets them be found"
+        own = (
+            f"; genzoo train {card.name} trains your own; GENZOO_ZOO=runs/{card.name} makes genzoo find them"
+        )
         say_wrapped(f"none are published{own if card.recipe else ''}", "  ")
         return
     pairs = [

@@ -127,7 +127,7 @@ def _range(tensor: Tensor, what: str) -> tuple[float, float]:
     if 0 < high < HALF:
         hint = f"divide {what} by the number that is white, for example {what} / {high}"
         raise ArgumentError(
-            f"{what} are {_kind(tensor)} up to {high}, and which number is white is not to be told", hint
+            f"{what} are {_kind(tensor)} up to {high}, and it is unclear which number is white", hint
         )
     bits = asked_bits() or bits_of(high) if high > 255 else 8
     if high > 2**bits - 1:

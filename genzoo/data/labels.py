@@ -80,7 +80,7 @@ def check_names(names: object, labels: Array | None) -> tuple[str, ...]:
     if len(set(texts)) < len(texts):
         twice = next(name for name in texts if texts.count(name) > 1)
         raise ArgumentError(
-            f"class_names must differ, and {twice!r} is there twice", "give each class a name of its own"
+            f"class_names must differ, and {twice!r} is there twice", "give each class a different name"
         )
     if texts and labels is not None and len(labels) and int(labels.max()) >= len(texts):
         highest = int(labels.max())

@@ -85,7 +85,7 @@ class Layout:
         outside = [path for path, parts in zip(paths, inner, strict=True) if len(parts) != 2]
         if outside:
             few = (
-                f"{len(outside):,} of {len(inner):,} images do not lie directly in one of its "
+                f"{len(outside):,} of {len(inner):,} images are not directly in one of its "
                 f"{len(named):,} folders"
             )
             return Classes(why=f"no labels: {few} (one of them: {min(outside)})")

@@ -108,7 +108,7 @@ def _digits(split: str, val_split: float) -> Images:
 def _grey(shape: Shape | None, name: str) -> Shape | None:
     if shape is not None and shape[0] != 1:
         raise DataError(
-            f"{name} is drawn anew from grey levels and has one channel, not {shape[0]}",
+            f"{name} is drawn again from grey levels and has one channel, not {shape[0]}",
             "use 'binarized-mnist' for three",
         )
     return shape

@@ -214,7 +214,7 @@ def _brought(name: str, shape: Shape | None, split: str, val_split: float, extra
     if name not in known:
         if os.sep in name or "/" in name or Path(name).suffix:
             raise DataError(
-                f"there is no file or folder {name!r}", f"expected {FORMS}, or one of {', '.join(NAMES)}"
+                f"no such file or folder: {name!r}", f"expected {FORMS}, or one of {', '.join(NAMES)}"
             )
         names = [*NAMES, *known]
         raise UnknownNameError(

@@ -182,7 +182,7 @@ def _fetch(
                 continue
             receive(opener, row, part_of(kept), kept, progress)
             if damage:
-                tell(f"{damage}; the weights of {row.name!r} have been fetched anew")
+                tell(f"{damage}; the weights of {row.name!r} were downloaded again")
             return take(kept, row)
     told = "; ".join(safe_text(reason.message, 700) for reason in reasons)
     hint = next((reason.hint for reason in reversed(reasons) if reason.hint), "")
@@ -215,7 +215,7 @@ def _damage(kept: Path, row: Row, error: HubError) -> str:
         raise WeightsError(
             f"{row.origin} says {row.bytes} bytes of {row.name!r}, but the weights with its sha256 are "
             f"{size} bytes",
-            "mend the row, or ask who keeps this ledger",
+            "fix the row, or ask the maintainer of this ledger",
         )
     return (
         f"the cached file {kept} is damaged: {size} bytes with sha256 {actual}, expected {row.bytes} "

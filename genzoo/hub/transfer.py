@@ -137,7 +137,7 @@ def _check_room(part: Path, missing: int) -> None:
         )
         raise StorageError(
             f"the disk is too full: {need}",
-            "type: genzoo cache prune; or set GENZOO_CACHE to a folder with more room",
+            "type: genzoo cache prune; or set GENZOO_CACHE to a folder with more space",
         )
 
 

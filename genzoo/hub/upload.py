@@ -71,7 +71,7 @@ def publish_to_repo(
         ) from error
     if not REVISION.fullmatch(revision):
         raise HubError(
-            f"hf:{repo} answered with the commit {revision!r}, which is no commit id", "check HF_ENDPOINT"
+            f"hf:{repo} answered with the commit {revision!r}, which is not a commit id", "check HF_ENDPOINT"
         )
     return row.replace(sources=(f"hf:{repo}@{revision}:{weights_name(row)}",), card="")
 

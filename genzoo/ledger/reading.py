@@ -140,7 +140,7 @@ def _salvage(text: str, reader: _Reader) -> list[_Raw]:
             elif isinstance(table, dict) and set(table) == {"scores"}:
                 found[name].scores += raw.scores
             else:
-                reader.fault(line, name, "stands twice in the file (the second is left out)")
+                reader.fault(line, name, "is defined twice in the file (the second is ignored)")
     return list(found.values())
 
 

@@ -82,17 +82,17 @@ def rehearse(run: Run, card: Card) -> None:
             raise TrainingError(
                 f"{card.name} is not trained because it could not be published: "
                 f"{reason.replace(os.sep + aside.name, '')}",
-                getattr(error, "hint", "") or "mend that first",
+                getattr(error, "hint", "") or "fix that first",
             ) from error
 
 
 def _check_ways(aside: Path, folder: Path) -> None:
-    """Raise if something in `folder` is in the way of a file of `aside`."""
+    """Raise if something in `folder` blocks a file of `aside`."""
     for path in aside.rglob("*"):
         target = folder / path.relative_to(aside)
         if os.path.lexists(target) and os.path.isfile(path) == os.path.isdir(target):
             raise StorageError(
-                f"cannot write {target}: something with that name is in the way",
+                f"cannot write {target}: a file or folder with that name already exists",
                 "remove it, or choose another --out",
             )
 

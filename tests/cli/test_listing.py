@@ -143,7 +143,7 @@ class TestInfo:
         assert facts["weights"] is True
 
     def test_a_model_without_weights_or_recipe(self, run):
-        assert "none are published; genzoo train coin makes some" in run("info", "coin").stdout
+        assert "none are published; genzoo train coin trains your own" in run("info", "coin").stdout
         assert "none are published\n" in run("info", "coder").stdout
         facts = json.loads(run("info", "coder", "--json").stdout)
         assert (facts["weights"], facts["sha256"], facts["recipe"], facts["scores"]) == (

@@ -339,8 +339,8 @@ def test_a_broken_idx_file_says_why(tmp_path, data, words):
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("no/such/folder", "there is no file or folder 'no/such/folder'"),
-        ("photos.npz", "there is no file or folder 'photos.npz'"),
+        ("no/such/folder", "no such file or folder: 'no/such/folder'"),
+        ("photos.npz", "no such file or folder: 'photos.npz'"),
         ("x" * 5000 + "/y", "there is no file or folder"),
         ("a\0b/c", "there is no file or folder"),
     ],

@@ -177,9 +177,9 @@ def test_numbered_folders_are_in_the_order_of_their_numbers(tree):
         (["one/x/a.png", "two/y/b.png"], None),
         (
             ["one/a.png", "two/b.png", "c.png"],
-            "1 of 3 images do not lie directly in one of its 2 folders (one of them: c.png)",
+            "1 of 3 images are not directly in one of its 2 folders (one of them: c.png)",
         ),
-        (["one/a.png", "two/b.png", "two/deep/c.png"], "1 of 3 images do not lie directly"),
+        (["one/a.png", "two/b.png", "two/deep/c.png"], "1 of 3 images are not directly"),
     ],
 )
 def test_other_folders_are_no_classes_and_say_why_where_they_nearly_are(tree, paths, why, capsys):
@@ -235,7 +235,7 @@ def test_copies_across_the_folders_of_splits_are_told(tree, capsys):
         13,
     ]
     said = capsys.readouterr().err
-    assert said.count("2 training images lie as exact copies among those that are held out") == 1
+    assert said.count("2 training images are exact copies of held-out images") == 1
     assert "(one of them: train/a/8.png)" in said
 
 

@@ -58,10 +58,7 @@ def test_sixteen_bits_are_scaled_by_the_whole_set(monkeypatch, capsys):
     [
         (PIXELS.astype(np.int16) - 1, "not int16 from -1 to 254"),
         (PIXELS.astype(np.int64) * 1000, "not int64 from 0 to 255000"),
-        (
-            PIXELS.astype(np.int64) // 16,
-            "up to 15, and which number is white is not to be told — divide data by",
-        ),
+        (PIXELS.astype(np.int64) // 16, "up to 15, and it is unclear which number is white — divide data by"),
         (PIXELS / 16, r"but has values in \[0, 15.9375\] — divide data by the number that is white"),
         (PIXELS / 255 * 1.2, "cuts what lies outside"),
         (np.where(PIXELS > 250, np.nan, PIXELS / 255), "holds NaN"),

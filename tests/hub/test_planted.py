@@ -73,7 +73,7 @@ def test_a_planted_folder_of_weights(hub, row, victim, tmp_path, where):
     (tmp_path / where).parent.mkdir(exist_ok=True)
     (tmp_path / where).parent.chmod(0o777)
     (tmp_path / where).symlink_to(victim.parent)
-    with pytest.raises(StorageError, match="somebody else may have placed"):
+    with pytest.raises(StorageError, match="someone else may have created"):
         pull(row)
     assert hub.log == []
 

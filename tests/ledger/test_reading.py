@@ -148,7 +148,7 @@ class TestBadRows:
     def test_a_table_that_stands_twice(self):
         names, problems = read(table("a") + table("b") + table("a"))
         assert names == ["a", "b"] and problems == [
-            "zoo.toml:11: [a] stands twice in the file (the second is left out)"
+            "zoo.toml:11: [a] is defined twice in the file (the second is ignored)"
         ]
 
     def test_bytes_that_are_no_text_cost_their_own_block(self):
