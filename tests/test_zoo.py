@@ -224,5 +224,5 @@ def test_evaluate_needs_data(hub):
     assert isinstance(records, Records) and records == list(records)
     assert {record.subject for record in records} == {"toy-gan", "train"}
     published(hub, encode(toys.Coder(toys.ToyConfig()), "coder", {}), name="coder")
-    with pytest.raises(ArgumentError, match="'coder' has no data of its own"):
+    with pytest.raises(ArgumentError, match="'coder' names no data set to be measured on"):
         zoo.evaluate("coder")

@@ -341,8 +341,8 @@ def test_a_broken_idx_file_says_why(tmp_path, data, words):
     [
         ("no/such/folder", "no such file or folder: 'no/such/folder'"),
         ("photos.npz", "no such file or folder: 'photos.npz'"),
-        ("x" * 5000 + "/y", "there is no file or folder"),
-        ("a\0b/c", "there is no file or folder"),
+        ("x" * 5000 + "/y", "no such file or folder"),
+        ("a\0b/c", "no such file or folder"),
     ],
 )
 def test_a_path_that_leads_nowhere(spec, words):
