@@ -54,7 +54,7 @@ def test_who_shows_a_concept(concept, expected):
         (
             people().replace(attributes=None),
             "Male",
-            "people has labels but no attributes: 'Male' is no label",
+            "people has labels but no attributes: 'Male' is not a label",
         ),
         (people().replace(attributes=None, labels=None), "7", "people has neither labels nor attributes"),
     ],
@@ -70,7 +70,8 @@ def test_the_name_of_a_class_is_a_concept():
     assert members(named, "cat").tolist() == [0, 1] and members(named, "not-dog").tolist() == [0, 1, 3, 4, 5]
     assert members(named, "10").tolist() == [3, 4]  # a name goes before a number
     with pytest.raises(
-        ArgumentError, match="'ape' is no label — a label is a whole number, such as 7, or a class: cat, dog"
+        ArgumentError,
+        match="'ape' is not a label — a label is a whole number, such as 7, or a class: cat, dog",
     ):
         members(named, "ape")
 

@@ -94,7 +94,7 @@ class TestManifold:
     @pytest.mark.parametrize("size", [1, 3])
     def test_other_numbers_of_latents(self, kind, size):
         with pytest.raises(
-            ArgumentError, match=rf"two latents, {kind.__name__} has {size}.*traverse.*vae2d-mnist"
+            ArgumentError, match=rf"two latents, but {kind.__name__} has {size}.*traverse.*vae2d-mnist"
         ):
             manifold(wide(size, kind))
 
@@ -297,7 +297,7 @@ class TestFiles:
 
     def test_one_that_is_none(self, tmp_path):
         (tmp_path / "x.png").write_bytes(b"no picture")
-        with pytest.raises(DataError, match=r"x\.png cannot be used: corrupt — give a PNG"):
+        with pytest.raises(DataError, match=r"x\.png cannot be used: corrupt — use a PNG"):
             read_image(tmp_path / "x.png", (1, 8, 8))
         with pytest.raises(DataError, match=r"absent\.png cannot be used"):
             read_image(tmp_path / "absent.png", (1, 8, 8))

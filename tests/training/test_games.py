@@ -82,9 +82,13 @@ def test_a_game_that_is_told_nothing_has_its_defaults():
 @pytest.mark.parametrize(
     ("model", "game", "words"),
     [
-        (Cycle, Adversarial(), "options Adversarial, and the game of Cycle has Weighed — write game=Weighed"),
-        (ToyGAN, Weighed(), "options Weighed, and the game of ToyGAN has Adversarial"),
-        (Bernoulli, Adversarial(), "game of Bernoulli has none — leave the recipe's game out"),
+        (
+            Cycle,
+            Adversarial(),
+            "Adversarial options, but the game of Cycle takes Weighed — write game=Weighed",
+        ),
+        (ToyGAN, Weighed(), "Weighed options, but the game of ToyGAN takes Adversarial"),
+        (Bernoulli, Adversarial(), "game of Bernoulli takes none — leave the recipe's game out"),
     ],
 )
 def test_options_of_another_game_are_refused_in_one_line(model, game, words):
@@ -110,6 +114,6 @@ def test_what_is_no_option_is_refused_where_the_recipe_is_written():
         batch_size: int = 3
 
     with pytest.raises(
-        ArgumentError, match="Twice has the option 'batch_size', which is a key of every recipe"
+        ArgumentError, match="Twice has the option 'batch_size', a key of every recipe — rename"
     ):
         Recipe(game=Twice())

@@ -188,7 +188,7 @@ class TestOpen:
             open_both(PHOTOS, config, Recipe())
 
     def test_no_data_named(self):
-        with pytest.raises(ArgumentError, match="there are no data to train on") as caught:
+        with pytest.raises(ArgumentError, match="there is no data to train on") as caught:
             open_both("", {}, Recipe())
         assert "--data" in caught.value.hint
 
