@@ -527,9 +527,9 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (
             ("manifold", "four"),
             1,
-            ("a manifold needs two latents, Stripes has 4", "genzoo traverse", "genzoo interpolate"),
+            ("a manifold needs two latents, but Stripes has 4", "genzoo traverse", "genzoo interpolate"),
         ),
-        (("manifold", "pair"), 1, ("two latents, ToyGAN has 4",)),
+        (("manifold", "pair"), 1, ("two latents, but ToyGAN has 4",)),
         (("manifold", "coin"), 1, (NO_Z,)),
         (("manifold", "codes"), 1, ("codes is an autoencoder",)),
         (("manifold", "plane", "-n", 1), 2, ("'-n'",)),
@@ -565,7 +565,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (
             ("arithmetic", "faces", "--plus", "Smiling", "--data", "nowhere/"),
             1,
-            ("no file or folder 'nowhere/'",),
+            ("no such file or folder: 'nowhere/'",),
         ),
         (
             ("arithmetic", "faces", "--plus", "Smiling"),
@@ -588,7 +588,7 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (
             ("arithmetic", "plane", "--plus", "Male", "--data", "nowhere/"),
             1,
-            ("no file or folder 'nowhere/'",),
+            ("no such file or folder: 'nowhere/'",),
         ),
         (("arithmetic", "plane", "--plus", 7, "--noise", -1), 2, ("'--noise'",)),
         (("arithmetic", "plane", "--plus", 7, "-n", 2), 2, ("'-n'", "x>=3")),

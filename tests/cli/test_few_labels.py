@@ -118,7 +118,7 @@ def test_several_models_share_one_figure(run):
         (("fresh",), 1, ("'fresh' has no published weights",)),
         (("toy-gan",), 1, ("toy-gan has no encoder", "coder, lone, other")),
         (("coder", "other"), 1, ("different data", "digits, binarized-digits", "--data")),
-        (("lone",), 1, ("'lone' has no data of its own", "--data")),
+        (("lone",), 1, ("'lone' names no data set", "--data")),
         (("coder", "--data", "plain.npz"), 1, ("plain has no labels", "digits, mnist")),
         (
             ("coder", "--labels", "5,20"),

@@ -18,6 +18,7 @@ import toys
 
 from genzoo import zoo
 from genzoo.catalogue import Entry
+from genzoo.show import write_messages
 from genzoo.training import loop
 from genzoo.training import train as training
 from genzoo.training.report import Report
@@ -73,6 +74,7 @@ def child(folder: Path, murder=lambda: None) -> int:
 
 
 def main(root: Path) -> None:
+    write_messages()  # as the command line does
     loop.FIRST_SECONDS = loop.CHECKPOINT_SECONDS = 0.0  # after every round
     Report.checkpoint = lambda self: None  # no sample grids: they are not what is tested here
     zoo.find = lambda name: Entry(toys.CARDS[name], None)

@@ -27,7 +27,7 @@ WRONG = [
     ({"image_shape": (4, 4, 4)}, "1 or 3 channels, not 4"),
     ({"image_shape": (1, 0, 4)}, "image_shape must lie between 1 and 1024, not 0"),
     ({"image_shape": (1, 4)}, "image_shape must have 3 items, not 2"),
-    ({"head": "bernoulli", "levels": 3}, "'bernoulli' knows 2 levels, not 3 — head='softmax'"),
+    ({"head": "bernoulli", "levels": 3}, "'bernoulli' models 2 levels, not 3 — head='softmax'"),
 ]
 
 

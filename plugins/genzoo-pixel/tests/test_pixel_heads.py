@@ -215,7 +215,7 @@ def test_each_channel_of_a_fresh_net_begins_with_the_same_mixture(kind):
 def test_levels_are_those_asked_for_or_the_heads_own(head, given, settled):
     assert heads.settle_levels(head, given) == settled
     assert heads.settle_levels("bernoulli", None) == heads.settle_levels("bernoulli", 2) == 2
-    with pytest.raises(ArgumentError, match="'bernoulli' knows 2 levels, not 7"):
+    with pytest.raises(ArgumentError, match="'bernoulli' models 2 levels, not 7"):
         heads.settle_levels("bernoulli", 7)
 
 

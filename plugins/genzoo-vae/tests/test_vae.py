@@ -41,7 +41,7 @@ class TestCards:
             assert card.family is (
                 Family.AUTOENCODER if name.startswith("autoencoder") else Family.APPROXIMATE
             )
-            assert card.summary and card.paper and card.recipe.command.startswith(f"genzoo train {name}")
+            assert card.summary and card.paper and card.recipe.data
         assert CARDS["iwae-mnist"].config["k"] == 50
         assert {CARDS[name].config["latent_size"] for name in ("vae2d-mnist", "vae-frey")} == {2}
         assert {CARDS[name].recipe.data for name in ("vae-mnist", "iwae-mnist", "vae2d-mnist")} == {

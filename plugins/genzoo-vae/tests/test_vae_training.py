@@ -151,7 +151,7 @@ class TestObjective:
 
     def test_free_bits_do_not_go_with_the_path_gradient(self):
         with pytest.raises(
-            ArgumentError, match=r"config of vae: free_bits needs the KL in closed form.*choose free_bits=0"
+            ArgumentError, match=r"config of vae: free_bits needs the KL in closed form.*set free_bits=0"
         ):
             CARDS["vae"].build(free_bits=0.1, path_gradient=True)
 
