@@ -263,7 +263,9 @@ def import_target(target: str, what: str) -> Any:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and interrupt.sent:
             raise
-        raise PluginError(f"{what} cannot be loaded: {describe(error)}", "tell its author") from error
+        raise PluginError(
+            f"{what} cannot be loaded: {describe(error)}", "report this to its author"
+        ) from error
 
 
 def describe(error: BaseException) -> str:

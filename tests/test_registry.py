@@ -83,7 +83,7 @@ FAULTS: dict[str, tuple[str, str]] = {
     ),
     "returns-card": (
         HOOK + "def genzoo_cards():\n    return card('one')",
-        "must return a list of genzoo.Card, not Card(",
+        "must return a list of genzoo.Card, not <Card one",
     ),
     "returns-mapping": (HOOK + "def genzoo_cards():\n    return {'a': card('a')}", "it holds a str: 'a'"),
     "returns-coroutine": (HOOK + "async def genzoo_cards():\n    return []", "asynchronous"),

@@ -170,7 +170,9 @@ def _load_foreign(name: str) -> click.Command:
     what = f"the command {name!r} of {provided.plugin}"
     found = import_target(provided.value, what)
     if not isinstance(found, click.Command):
-        raise PluginError(f"{what} is a {type(found).__name__}, not a click command", "tell its author")
+        raise PluginError(
+            f"{what} is a {type(found).__name__}, not a click command", "report this to its author"
+        )
     return found
 
 

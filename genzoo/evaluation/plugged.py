@@ -54,7 +54,7 @@ def ask(metric: Metric, images: Tensor, test: Tensor) -> dict[str, Any]:
     except GenzooError as error:
         raise type(error)(f"{what}: {error.message}", error.hint) from error
     except Exception as error:
-        raise PluginError(f"{what} failed: {describe(error)}", "tell its author") from error
+        raise PluginError(f"{what} failed: {describe(error)}", "report this to its author") from error
     facts: dict[str, Any] = dict(found) if isinstance(found, Mapping) else {"value": found}
     try:
         if unknown := [key for key in facts if key not in FIELDS]:
@@ -69,4 +69,6 @@ def ask(metric: Metric, images: Tensor, test: Tensor) -> dict[str, Any]:
         return {**facts, **numbers}
     except (TypeError, ValueError) as error:
         expected = "it must return a number, or a mapping with the key value"
-        raise PluginError(f"{what} cannot be read: {error}; {expected}", "tell its author") from error
+        raise PluginError(
+            f"{what} cannot be read: {error}; {expected}", "report this to its author"
+        ) from error

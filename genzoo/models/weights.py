@@ -91,7 +91,8 @@ def facts_of(blob: bytes, where: str) -> dict[str, Any]:
     for key, kind in (("config", dict), ("storage", str), ("golden", dict)):
         if not isinstance(facts.get(key), kind) or (key == "storage" and facts[key] not in STORAGE):
             raise WeightsError(
-                f"{where}: its header has no {key} that genzoo can read", "pull it again, or tell its author"
+                f"{where}: its header has no {key} that genzoo can read",
+                "pull it again, or report this to its author",
             )
     return facts
 
@@ -124,7 +125,7 @@ def fill(model: Model, blob: bytes, where: str) -> Model:
             )
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise WeightsError(
-                f"{where}: {key} holds NaN or infinite values", "pull it again, or tell its author"
+                f"{where}: {key} holds NaN or infinite values", "pull it again, or report this to its author"
             )
     state = {key: value.to(expected[key].dtype) for key, value in found.items()}
     model.load_state_dict(state, strict=True, assign=True)
