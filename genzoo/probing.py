@@ -156,7 +156,8 @@ def _run(plugins: Sequence[Plugin], timeout: float, slow: Told, end: float | Non
     return (
         done,
         (
-            f"it ends the program while it is loaded (exit code {process.returncode}) — report this to its author; "
+            f"it ends the program while it is loaded (exit code {process.returncode}) — report this to "
+            "its author; "
             "genzoo plugins tries again"
         ),
     )

@@ -8,6 +8,7 @@ import pytest
 import toys
 
 from genzoo import zoo
+from genzoo.catalogue import Entry
 from genzoo.cli.evaluation import eval_command
 from genzoo.data.binary import WAYS as MADE
 from genzoo.data.splits import FIT as PART
@@ -53,7 +54,7 @@ def test_the_words_are_those_of_the_data():
 def test_a_request_and_its_keywords_are_one_question(monkeypatch):
     asked = []
     monkeypatch.setattr(zoo, "load", lambda name: toys.Coins(toys.ToyConfig()))
-    monkeypatch.setattr(zoo, "card", lambda name: toys.CARDS[name])
+    monkeypatch.setattr(zoo, "find", lambda name: Entry(toys.CARDS[name], None))
     one, same = (
         zoo.evaluate("coins", Request(n=4, draws=(2,)), progress=lambda *told: asked.append(told)),
         zoo.evaluate("coins", n=4, draws=(2,)),

@@ -42,7 +42,7 @@ class TestParse:
     def test_all_right(self) -> None:
         values = {
             "size": 3,
-            "lr": 1,
+            "rate": 1,
             "mode": "slow",
             "on": True,
             "shape": [3, 4, 5],
@@ -68,11 +68,11 @@ class TestParse:
             ({"size": "3"}, "knobs: size must be a whole number, not '3'"),
             ({"size": None}, "knobs: size must be a whole number, not None"),
             ({"size": 10**5000}, "knobs: size must lie between 1 and 100, not <int that cannot be shown>"),
-            ({"size": 1, "lr": math.nan}, "knobs: rate must be a finite number, not nan"),
-            ({"size": 1, "lr": math.inf}, "knobs: rate must be a finite number, not inf"),
-            ({"size": 1, "lr": 10**400}, "knobs: rate must be a finite number, not inf"),
-            ({"size": 1, "lr": True}, "knobs: rate must be a number, not True"),
-            ({"size": 1, "lr": -1}, "knobs: rate must lie between 0 and 1, not -1.0"),
+            ({"size": 1, "rate": math.nan}, "knobs: rate must be a finite number, not nan"),
+            ({"size": 1, "rate": math.inf}, "knobs: rate must be a finite number, not inf"),
+            ({"size": 1, "rate": 10**400}, "knobs: rate must be a finite number, not inf"),
+            ({"size": 1, "rate": True}, "knobs: rate must be a number, not True"),
+            ({"size": 1, "rate": -1}, "knobs: rate must lie between 0 and 1, not -1.0"),
             (
                 {"size": 1, "mode": "fsat"},
                 "knobs: mode must be one of fast, slow, not 'fsat'; did you mean 'fast'?",

@@ -16,7 +16,7 @@ from genzoo.cli.output import Progress, human_size, note, say, say_json, say_tab
 from genzoo.errors import GenzooError, safe_text
 from genzoo.files import cache_dir
 from genzoo.hub import pull, store
-from genzoo.hub.store import Entry
+from genzoo.hub.store import CachedFile
 from genzoo.ledger import Row
 
 ACTIONS = ("list", "size", "prune", "verify", "repair")
@@ -85,14 +85,14 @@ def _rows() -> dict[str, Row]:
     return rows
 
 
-def _name(entry: Entry, rows: dict[str, Row]) -> str:
+def _name(entry: CachedFile, rows: dict[str, Row]) -> str:
     """Return the model's name for weights, else the path inside the cache."""
     if entry.kind in ("weights", "part") and entry.digest in rows:
         return rows[entry.digest].name
     return entry.path.relative_to(cache_dir()).as_posix()
 
 
-def _list(found: list[Entry], as_json: bool) -> None:
+def _list(found: list[CachedFile], as_json: bool) -> None:
     rows = _rows()
     shown = sorted((entry for entry in found if entry.kind != "lock"), key=lambda entry: entry.used)
     if as_json:
@@ -106,7 +106,7 @@ def _list(found: list[Entry], as_json: bool) -> None:
         note(safe_text(f"the cache {cache_dir()} is empty", 500))
 
 
-def _facts(entry: Entry, rows: dict[str, Row]) -> dict[str, Any]:
+def _facts(entry: CachedFile, rows: dict[str, Row]) -> dict[str, Any]:
     return {
         "kind": entry.kind,
         "name": _name(entry, rows),
@@ -121,7 +121,7 @@ def _day(seconds: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
-def _size(found: list[Entry], as_json: bool) -> None:
+def _size(found: list[CachedFile], as_json: bool) -> None:
     kinds: dict[str, list[int]] = defaultdict(list)
     for entry in found:
         kinds[entry.kind].append(entry.bytes)
@@ -135,7 +135,7 @@ def _size(found: list[Entry], as_json: bool) -> None:
     note(safe_text(f"in {cache_dir()}", 500))
 
 
-def _prune(found: list[Entry], days: float, every: bool, dry_run: bool, as_json: bool) -> int:
+def _prune(found: list[CachedFile], days: float, every: bool, dry_run: bool, as_json: bool) -> int:
     rows = _rows()
     going = store.prunable(found, rows, days, everything=every)
     freed, removed, failed = 0, [], {}
@@ -167,7 +167,7 @@ def _prune(found: list[Entry], days: float, every: bool, dry_run: bool, as_json:
     return int(bool(failed))
 
 
-def _check(found: Iterable[Entry], repairing: bool, dry_run: bool, as_json: bool) -> int:
+def _check(found: Iterable[CachedFile], repairing: bool, dry_run: bool, as_json: bool) -> int:
     """Verify all weights, repair what is damaged if asked to, and return the exit code."""
     rows = _rows()
     weights = [entry for entry in found if entry.kind == "weights"]
@@ -186,7 +186,7 @@ def _check(found: Iterable[Entry], repairing: bool, dry_run: bool, as_json: bool
     return int(not all(result["ok"] for result in results))
 
 
-def _faults(weights: list[Entry]) -> list[tuple[Entry, str]]:
+def _faults(weights: list[CachedFile]) -> list[tuple[CachedFile, str]]:
     total, done, faults = sum(entry.bytes for entry in weights), 0, []
     with Progress("verifying") as progress:
         for entry in weights:
@@ -199,7 +199,7 @@ def _faults(weights: list[Entry]) -> list[tuple[Entry, str]]:
     return faults
 
 
-def _mended(entry: Entry, row: Row | None, dry_run: bool, fault: str) -> tuple[str, str]:
+def _mended(entry: CachedFile, row: Row | None, dry_run: bool, fault: str) -> tuple[str, str]:
     """Return what was done about damaged weights, and what is still wrong with them."""
     if dry_run:
         return "would be downloaded again" if row else "would be removed: no ledger lists it", fault
@@ -214,7 +214,7 @@ def _mended(entry: Entry, row: Row | None, dry_run: bool, fault: str) -> tuple[s
         return "", str(error)
 
 
-def _tell(name: str, entry: Entry, fault: str, done: str) -> None:
+def _tell(name: str, entry: CachedFile, fault: str, done: str) -> None:
     if fault:
         note(safe_text(f"genzoo: {name}: {entry.path}: {fault}{f' ({done})' if done else ''}", 1500))
     else:

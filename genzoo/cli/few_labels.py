@@ -154,7 +154,7 @@ def _source(cards: list[Card], data: str | None) -> str | None:
 def _entries(chosen: list[Known], source: str | None, device: str | None) -> list[Any]:
     """Load the models, and the data in the shape of each; all are split as the first model's recipe says."""
     from genzoo import zoo
-    from genzoo.evaluation.few_labels import Entry
+    from genzoo.evaluation.few_labels import Candidate
     from genzoo.evaluation.scoring import held_in
     from genzoo.models import EncodingModel
 
@@ -169,7 +169,7 @@ def _entries(chosen: list[Known], source: str | None, device: str | None) -> lis
         with Progress(card.name) as progress:
             model: Any = zoo.load(known, device=device, progress=progress)
         sides = [held_in(model, chosen[0].card, source, split) for split in ("train", "test")]
-        found.append(Entry(card.name, model, *sides))
+        found.append(Candidate(card.name, model, *sides))
     return found
 
 

@@ -37,7 +37,7 @@ SEEDS, FEWEST_SEEDS = 5, 2  # a standard error needs two
 TEST = 2000  # images
 
 
-class Entry(NamedTuple):
+class Candidate(NamedTuple):
     """A model and the data in its shape; all entries have the same data."""
 
     name: str
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 @undisturbed()
 def few_labels(
-    entries: Sequence[Entry],
+    entries: Sequence[Candidate],
     counts: Sequence[int] = COUNTS,
     seeds: int = SEEDS,
     n: int = TEST,
@@ -110,7 +110,7 @@ def few_labels(
 class _Setting:
     """One model with its test images, for all seeds."""
 
-    def __init__(self, entry: Entry, n: int, protocol: Protocol, tell: Callable[[], None]) -> None:
+    def __init__(self, entry: Candidate, n: int, protocol: Protocol, tell: Callable[[], None]) -> None:
         self.entry, self.protocol, self.tell = entry, protocol, tell
         self.classes = np.unique(np.asarray(entry.train.labels))
         self.rows = subset(len(entry.test), min(n, len(entry.test)), 0, "few labels")
@@ -159,7 +159,7 @@ def labelled(labels: Array, count: int, seed: int) -> Array:
     return np.array([row for _, _, row in sorted(ranks)[:count]], dtype=np.int64)
 
 
-def rivals_of(entries: Sequence[Entry]) -> Mapping[str, str]:
+def rivals_of(entries: Sequence[Candidate]) -> Mapping[str, str]:
     """Return for each name the first name of a model with the same architecture."""
     if not entries or len({entry.name for entry in entries}) < len(entries):
         raise ArgumentError("the few-labels comparison needs at least one model, each named once")

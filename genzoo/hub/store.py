@@ -28,7 +28,7 @@ _FOLDERS = ("weights", "data", "decoded", "features", "plugins")  # the only one
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedFile:
     """A file of the cache."""
 
     kind: str  # weights, part, lock, data, images, features, plugins, left-over
@@ -61,7 +61,7 @@ def _forms() -> Mapping[str, re.Pattern[str]]:
     return {kind: re.compile(form, re.ASCII) for kind, form in forms.items()}
 
 
-def entries() -> list[Entry]:
+def entries() -> list[CachedFile]:
     """Return what lies in the cache, by kind and path; nothing is read but names, sizes and times.
 
     Raises:
@@ -87,7 +87,7 @@ def _files(root: Path) -> Iterator[Path]:
             yield from (Path(folder, name) for name in names)
 
 
-def _entry(root: Path, path: Path) -> Entry | None:
+def _entry(root: Path, path: Path) -> CachedFile | None:
     inside = path.relative_to(root).as_posix()
     for kind, form in _forms().items():
         if match := form.fullmatch(inside):
@@ -95,17 +95,17 @@ def _entry(root: Path, path: Path) -> Entry | None:
     return None
 
 
-def _looked_at(kind: str, path: Path, digest: str) -> Entry | None:
+def _looked_at(kind: str, path: Path, digest: str) -> CachedFile | None:
     with contextlib.suppress(OSError):
         status = os.lstat(path)
         if stat.S_ISREG(status.st_mode):
-            return Entry(kind, path, status.st_size, max(status.st_atime, status.st_mtime), digest)
+            return CachedFile(kind, path, status.st_size, max(status.st_atime, status.st_mtime), digest)
     return None
 
 
 def prunable(
-    found: Iterable[Entry], pinned: Collection[str], days: float = OLD, *, everything: bool = False
-) -> list[Entry]:
+    found: Iterable[CachedFile], pinned: Collection[str], days: float = OLD, *, everything: bool = False
+) -> list[CachedFile]:
     """Return what may go: left-overs, unfinished transfers, and what is old.
 
     Args:
@@ -115,12 +115,12 @@ def prunable(
         everything: all that can be fetched or made again goes, used or not.
     """
 
-    def always(entry: Entry) -> bool:
+    def always(entry: CachedFile) -> bool:
         return everything
 
     every = list(found)
     kept = {entry.digest for entry in every if entry.kind in ("weights", "part")}
-    may_go: dict[str, Callable[[Entry], bool]] = {
+    may_go: dict[str, Callable[[CachedFile], bool]] = {
         "left-over": lambda entry: is_dead(entry.path),
         "part": _is_idle,
         "lock": lambda entry: (everything or entry.digest not in kept) and _is_idle(entry),
@@ -130,7 +130,7 @@ def prunable(
     return [entry for entry in every if may_go.get(entry.kind, always)(entry)]
 
 
-def _is_idle(entry: Entry) -> bool:
+def _is_idle(entry: CachedFile) -> bool:
     lock = _lock_of(entry)
     if not os.path.lexists(lock):
         return True
@@ -141,11 +141,11 @@ def _is_idle(entry: Entry) -> bool:
         return False
 
 
-def _lock_of(entry: Entry) -> Path:
+def _lock_of(entry: CachedFile) -> Path:
     return entry.path.with_name(f"{entry.digest}.lock")
 
 
-def remove(entry: Entry) -> int:
+def remove(entry: CachedFile) -> int:
     """Remove a file of the cache and return how many bytes that freed.
 
     Raises:
@@ -161,7 +161,7 @@ def remove(entry: Entry) -> int:
     return entry.bytes
 
 
-def verify(entry: Entry) -> str:
+def verify(entry: CachedFile) -> str:
     """Return what is wrong with cached weights, or an empty text; other files have their checks where they
     are read.
     """
@@ -206,7 +206,7 @@ def sweep_parts(folder: Path, digest: str) -> int:
     return freed
 
 
-def _removed_if_idle(entry: Entry) -> int:
+def _removed_if_idle(entry: CachedFile) -> int:
     with contextlib.suppress(StorageError):
         return remove(entry) if _is_idle(entry) else 0
     return 0

@@ -13,7 +13,7 @@ from torch import nn
 from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError, DataError
 from genzoo.evaluation.classifier import Protocol, fresh
-from genzoo.evaluation.few_labels import COUNTS, SEEDS, Entry, curves, few_labels, labelled
+from genzoo.evaluation.few_labels import COUNTS, SEEDS, Candidate, curves, few_labels, labelled
 from genzoo.evaluation.gains import Accuracy, Comparison, Gain
 from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.probe import fit_probe
@@ -51,7 +51,7 @@ def coder(kind):
 
 
 def entry(kind="sees", name="", train=TRAIN, test=TEST):
-    return Entry(name or kind, coder(kind), train, test)
+    return Candidate(name or kind, coder(kind), train, test)
 
 
 def score(found, model, start, labels):
@@ -169,7 +169,7 @@ def test_a_start_that_is_the_random_one_gains_exactly_nothing():
     """The same labelled images in the same order, the same protocol, the same test images: for its seed
     nothing is left to differ."""
     for seed in (0, 1):
-        start = Entry("same", fresh(coder("drawn"), seed), TRAIN, TEST)
+        start = Candidate("same", fresh(coder("drawn"), seed), TRAIN, TEST)
         gain = next(g for g in few_labels([start], [12], 2, 100, SHORT).gains(12) if g.start == "encoder")
         assert gain.values[seed] == 0 and gain.values[1 - seed] != 0
 
@@ -192,7 +192,7 @@ def test_another_number_of_seeds_or_counts_changes_none_of_the_others():
 
 def test_another_architecture_has_random_weights_of_its_own():
     wide = toys.Coder(toys.ToyConfig(latent_size=6)).eval()
-    found = few_labels([entry("drawn"), Entry("wide", wide, TRAIN, TEST)], [8], 2, 50, SHORT)
+    found = few_labels([entry("drawn"), Candidate("wide", wide, TRAIN, TEST)], [8], 2, 50, SHORT)
     assert [(s.model, s.rival) for s in found.scores if s.start == "random"] == [
         ("drawn", "drawn"),
         ("wide", "wide"),
@@ -312,7 +312,7 @@ class TestBadInput:
 
     def test_a_model_without_an_encoder(self):
         with pytest.raises(ArgumentError, match="gan has no encoder"):
-            few_labels([Entry("gan", toys.gan(), TRAIN, TEST)], [8])
+            few_labels([Candidate("gan", toys.gan(), TRAIN, TEST)], [8])
 
     def test_no_model_and_one_twice(self):
         for entries in ([], [entry(), entry()]):
