@@ -131,7 +131,7 @@ class TestLocks:
 
         with (
             held(tmp_path / LOCK),
-            pytest.raises(TrainingError, match="another run is at work"),
+            pytest.raises(TrainingError, match="another run is using"),
             hold(tmp_path, World()),
         ):
             pass

@@ -185,5 +185,7 @@ def _nobody(model: Model, recipe: Recipe) -> Sequence[Player]:
     )
 
 
+#: The games of all kinds of models: `players(model, recipe)` returns those of a model's game, and
+#: `@players.register` adds a game.
 players = Games()
 completed = players.completed

@@ -113,7 +113,7 @@ def test_an_interrupted_cell_goes_on_to_the_same_bits(played, tmp_path, monkeypa
 def test_a_cell_that_another_process_trains_is_refused(tmp_path):
     folder = tmp_path / "narrow--minimax--0"
     folder.mkdir()
-    with locked(folder / "run.lock"), pytest.raises(TrainingError, match="another run is at work in"):
+    with locked(folder / "run.lock"), pytest.raises(TrainingError, match="another run is using"):
         list(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
     assert [path.name for path in folder.iterdir()] == ["run.lock"]
 

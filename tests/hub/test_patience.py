@@ -181,7 +181,7 @@ class TestDamagedCache:
         path.write_bytes(bytes(300_000))
         assert pull_bytes(row) == weights and path.read_bytes() == weights
         told = capsys.readouterr().err
-        assert told.count("\n") == 1 and "is damaged" in told and "fetched anew" in told
+        assert told.count("\n") == 1 and "is damaged" in told and "downloaded again" in told
 
     def test_a_good_file_is_kept_whatever_size_a_row_says(self, hub, row, weights):
         path = pull(row)

@@ -278,7 +278,7 @@ class TestTwoProcesses:
                 site=tmp_path,
             )
         assert done.returncode != 0 and time.monotonic() - begun < 120
-        assert done.stderr.count("another run is at work in") == 1
+        assert done.stderr.count("another run is using") == 1
         assert (
             done.stderr.count("another process of the group was refused") <= 1
             and "Connection closed" not in done.stderr
