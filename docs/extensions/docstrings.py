@@ -17,14 +17,10 @@ SECTION = re.compile(r"^\s*(Args|Returns|Raises|Yields|Attributes|Note|Example)s
 
 
 def submodules(name):
-    """Return `name` and, of a package, the modules in it, without the private ones."""
+    """Return `name` and, of a package, the modules in it and in its packages, without the private ones."""
     places = getattr(importlib.import_module(name), "__path__", ())
-    return [
-        name,
-        *sorted(
-            f"{name}.{found.name}" for found in pkgutil.iter_modules(places) if not found.name.startswith("_")
-        ),
-    ]
+    inner = sorted(found.name for found in pkgutil.iter_modules(places) if not found.name.startswith("_"))
+    return [name, *(module for inside in inner for module in submodules(f"{name}.{inside}"))]
 
 
 def modules(line):
