@@ -46,7 +46,7 @@ class Family(enum.Enum):
 
     @property
     def words(self) -> str:
-        """Return what the family can tell you, in a few words."""
+        """Return in a few words what the family can answer."""
         return {
             Family.TRACTABLE: "explicit density, exact p(x)",
             Family.APPROXIMATE: "explicit density, lower bound on p(x)",

@@ -134,7 +134,7 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
                 "level says"
             ),
             terms="no licence stated by the authors; free to use in research",
-            note="test: one draw with a fixed seed; training draws anew for every batch",
+            note="test: one draw with a fixed seed; training draws new ones for every batch",
             homes=_MNIST,
             classes=_NUMERALS,
         ),

@@ -1,5 +1,5 @@
-"""How long a server may take, and what may pass by itself; apart from http.py, so that nothing of the network
-is imported early.
+"""How long a server may take, and which faults may be temporary; apart from http.py, so that nothing of the
+network is imported early.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from genzoo.errors import HubError
 
 @dataclass(frozen=True, kw_only=True)
 class Deadlines:
-    """How long a server may take; seconds and bytes per second. By default a silent or slow one is given up
-    within 15 seconds.
+    """How long a server may take; seconds and bytes per second. By default a silent or slow server is
+    abandoned within 15 seconds.
     """
 
     connect: float = 5.0  # to accept the connection
@@ -28,7 +28,7 @@ TRY_AGAIN = "try again"  # the hint of what may pass by itself
 
 
 class TransientError(HubError):
-    """A fault of a server that may pass by itself; `after` is how many seconds it asks to wait, if it
+    """A server fault that may be temporary; `after` is how many seconds it asks to wait, if it
     does.
     """
 

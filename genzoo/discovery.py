@@ -70,7 +70,7 @@ class Plugin:
 
     def stated_interface(self) -> int | None:
         """Return the number after `genzoo_api =` in the plugin's source, without importing it; 0 where the
-        source never speaks of it, None where that cannot be told.
+        source never speaks of it, None if that is unknown.
         """
         text = self._source()
         if text is None:

@@ -25,7 +25,7 @@ def safe_text(value: object, limit: int = 500) -> str:
 
     Terminal escapes are removed whole; other control characters (C0, C1), bidirectional overrides and
     zero-width characters become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and
-    odd spaces become spaces. Bytes of a file name that are no UTF-8 are written as `\xff`.
+    odd spaces become spaces. Bytes of a file name that are not UTF-8 are written as `\xff`.
     """
     text = _ESCAPES.sub("\ufffd", _words(value)[: 4 * limit])
     line = "".join(map(_seen, text)).strip()
@@ -64,7 +64,7 @@ def _words(value: object) -> str:
 
 
 def legible(text: str) -> str:
-    r"""Return `text` with what no file of text can hold, the bytes of a name that is no UTF-8, written as
+    r"""Return `text` with what a text file cannot hold, the bytes of a name that is not UTF-8, written as
     `\xff`.
     """
     try:
@@ -105,7 +105,7 @@ class GenzooError(Exception):
 
 
 class UnknownNameError(GenzooError, KeyError):
-    """A model, data set, option or key that nobody knows; the message holds the nearest right spelling."""
+    """An unknown model, data set, option or key; the message holds the nearest right spelling."""
 
     __str__ = Exception.__str__
 
@@ -121,7 +121,7 @@ class CardError(GenzooError):
 
 
 class PluginError(GenzooError):
-    """A plugin that could not be loaded; everything else goes on working."""
+    """A plugin that could not be loaded; everything else keeps working."""
 
 
 class OutdatedPluginError(PluginError):
@@ -157,9 +157,7 @@ class DataError(GenzooError):
 
 
 class MemoryShortError(DataError):
-    """Images for which there is not enough memory: the data are there, so nobody may take them for
-    missing.
-    """
+    """Images for which there is not enough memory: the data exist, so they must not be treated as missing."""
 
 
 class TrainingError(GenzooError):

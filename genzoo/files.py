@@ -66,7 +66,7 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
 
     Raises:
         StorageError: the folder is missing or cannot be written, the disk is full, the path leads through a
-            link that someone else may have created, or something that is no regular file lies there.
+            link that someone else may have created, or something there is not a regular file.
     """
     with storage("write", path):
         target = real_path(path)

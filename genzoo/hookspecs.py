@@ -97,7 +97,7 @@ def genzoo_commands() -> Mapping[str, str]:
 
 @hookspec
 def genzoo_metrics() -> Mapping[str, str]:
-    """Return scores for `genzoo eval`: name -> `"module:function"`, imported only when it is asked for."""
+    """Return scores for `genzoo eval`: name -> `"module:function"`, imported only when it is used."""
     return {}
 
 

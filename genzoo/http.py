@@ -228,11 +228,11 @@ def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPConnectio
 
 
 def proxy_for(host: str) -> SplitResult | None:
-    """Return the parts of the URL of the proxy by which the environment wants `host` to be asked over https,
+    """Return the parts of the URL of the proxy by which the environment routes `host` over https,
     or None.
 
     Raises:
-        HubError: the proxy wants TLS itself (https://) or SOCKS. Spoken to in clear, it would see its
+        HubError: the proxy needs TLS itself (https://) or SOCKS. Spoken to in clear, it would see its
             password on the wire.
     """
     proxy = "" if urllib.request.proxy_bypass(host) else urllib.request.getproxies().get("https", "")

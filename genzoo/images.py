@@ -230,8 +230,8 @@ def save_animation(
     padding: int = 2,
     upscale: int | None = None,
 ) -> Path:
-    """Write `grid(frame, ...)` of each frame (N, C, H, W) to `path` as a GIF that begins anew, whole or not
-    at all; return the path.
+    """Write `grid(frame, ...)` of each frame (N, C, H, W) to `path` as a looping GIF, whole or not at all;
+    return the path.
 
     A GIF has 256 colours: grey images are kept exactly, others are shown in the 256 that suit the first and
     last frame best.

@@ -47,13 +47,13 @@ class LocklessError(Exception):
 
 
 class HeldError(StorageError):
-    """A lock that somebody else holds; `holder` says who, in a few words."""
+    """A lock that another process holds; `holder` says who, in a few words."""
 
     holder: str = "another process"
 
 
 def tell(text: object) -> None:
-    """Say one line on stderr; where nobody listens, nothing happens."""
+    """Say one line on stderr; if the stream is closed, nothing happens."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"genzoo: {safe_text(text, 1000)}\n")
@@ -66,7 +66,7 @@ def locked(path: Path, wait: float | None = None) -> Iterator[None]:
     holder dies.
 
     The file itself stays. After two seconds of waiting, a line on stderr says who holds it. On a file system
-    without locks the block is run unlocked, which is told once.
+    without locks the block runs unlocked, which is reported once.
 
     Args:
         path: the lock file, made where it is missing; it may belong to another user.
@@ -75,7 +75,7 @@ def locked(path: Path, wait: float | None = None) -> Iterator[None]:
     Raises:
         HeldError: it is still held after that time; the message names the holder.
         StorageError: it cannot be opened.
-        ArgumentError: GENZOO_LOCK_TIMEOUT is no number of seconds.
+        ArgumentError: GENZOO_LOCK_TIMEOUT is not a number of seconds.
     """
     handle = _acquire(path, _patience() if wait is None else wait)
     try:

@@ -1,8 +1,8 @@
 """Registry: every installed card, and a reason for every plugin that is not among them.
 
-Each plugin is loaded alone, all or nothing, ours like a stranger's. A broken one costs the others nothing: it
-becomes one line on stderr and a row in `genzoo plugins` (rule R7). Nothing is registered at import time;
-`installed()` looks once per process.
+Each plugin is loaded alone, all or nothing, official and third-party ones alike. A broken one costs the
+others nothing: it becomes one line on stderr and a row in `genzoo plugins` (rule R7). Nothing is registered
+at import time; `installed()` looks once per process.
 """
 
 from __future__ import annotations
@@ -185,10 +185,10 @@ def load_registry(
 ) -> Registry:
     """Load plugins from `entry_points` (anything with `name`, `value`, `dist` and `load()`), each alone.
 
-    `allowed` names the entry points or distributions to load, None = all; a name in it that nobody has
-    becomes a row. The order of `entry_points` does not matter: official distributions come first, then by
-    distribution and name, and the first keeps a name. Installed plugins that were not seen before are loaded
-    in a child process first, see `genzoo.probing`; `again` asks those that hung once more.
+    `allowed` names the entry points or distributions to load, None = all; an unknown name in it becomes a
+    row. The order of `entry_points` does not matter: official distributions come first, then by distribution
+    and name, and the first keeps a name. Installed plugins that were not seen before are loaded in a child
+    process first, see `genzoo.probing`; `again` asks those that hung once more.
     """
     with one_at_a_time():
         shelf = _Shelf()

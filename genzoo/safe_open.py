@@ -61,7 +61,7 @@ _KINDS = {
 
 
 class UnfitFileError(OSError):
-    """What lies at a path must not be opened; `storage` makes a StorageError of it."""
+    """What is at a path must not be opened; `storage` makes a StorageError of it."""
 
     def __init__(self, why: str, remedy: str) -> None:
         super().__init__(errno.EINVAL, why)
@@ -124,7 +124,7 @@ def open_to_read(path: Path | str) -> BinaryIO:
 
 
 def check_regular(path: Path | str) -> None:
-    """Raise OSError unless a regular file lies at `path`, links followed: for libraries that open files
+    """Raise OSError unless `path` is a regular file, links followed: for libraries that open files
     themselves.
     """
     _check_regular(os.stat(path))
@@ -143,7 +143,7 @@ def open_to_write(
         own: the file must be ours or root's.
 
     Raises:
-        OSError: `path` is a link, no regular file, a second name of a file, or belongs to somebody else.
+        OSError: `path` is a link, not a regular file, a second name of a file, or another user's.
     """
     _refuse_odd(path)
     flags = os.O_RDWR | _NO_LINK | _HARMLESS

@@ -4,8 +4,8 @@ The command line writes messages on stderr. Imported as a library, genzoo logs t
 "genzoo" of `logging`: warnings reach stderr unless the application says otherwise, information does not
 (`logging.basicConfig(level="INFO")` shows it). Bars appear in terminals and notebooks.
 
-Nothing here ever ends the work that it tells of: stderr may be closed, a pipe that nobody reads, a full disk,
-a terminal that has hung up, or None. Then the words are lost, and that is all.
+Nothing here ever ends the work that it reports on: stderr may be closed, a pipe that nobody reads, a full
+disk, a terminal that has hung up, or None. Then the words are lost, and that is all.
 
 Each way out makes its own texts safe, into single lines. `filter_streams` is the net under all of them, and
 under those that are not ours: warnings, logging, tracebacks, other libraries' prints and bars.
@@ -93,7 +93,7 @@ def write_messages() -> None:
 
 
 def tell(text: object, stream: TextIO | None = None, *, level: str = "WARNING") -> None:
-    """Show `text` as one safe line; where nobody can read it, nothing happens.
+    """Show `text` as one safe line; if nobody can read it, nothing happens.
 
     It goes to `stream` where one is given; otherwise to stderr in the program, and in a library to the logger
     "genzoo" with the `level` "INFO" or "WARNING".
@@ -120,7 +120,7 @@ def is_terminal(stream: Any) -> bool:
 
 
 class Bar:
-    """A progress bar in a terminal or a notebook, nothing elsewhere; given up as soon as it cannot be drawn.
+    """A progress bar in a terminal or a notebook, nothing elsewhere; abandoned as soon as it cannot be drawn.
 
     Attributes:
         total, n: what there is to do, and how much of it is done.

@@ -159,7 +159,7 @@ def push(
 
     `run` is the folder of a training run; without it the published weights of `name` are passed on. `licence`
     is what their author states of the weights; None leaves what the row says. A repository that is made for
-    this is private unless `public`; `tell` is told in one line who can read it.
+    this is private unless `public`; `tell` is called with one line that says who can read it.
     """
     entry = find(name)
     published = row(entry) if run is None else _row_of_run(entry.card.name, Path(run))
@@ -206,9 +206,9 @@ def train(
         data: see `genzoo.data.open_data`; None = the recipe's.
         out: the folder of the run; it also holds the checkpoint.
         steps: rounds to play; None = the recipe's.
-        resume: go on from the checkpoint in `out`, to bit-identical weights; "auto" starts where there is
-            none, goes on where there is one, and is done where the run is finished; "previous" goes on from
-            the checkpoint before the last.
+        resume: continue from the checkpoint in `out`, to bit-identical weights; "auto" starts if there is
+            none, continues if there is one, and does nothing if the run is finished; "previous" continues
+            from the checkpoint before the last.
         settings: `{"batch_size": 32, "lr.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the
             recipe or of the config; `licence` is that of the weights, none where it is not stated.
         device: None = a GPU if there is one.
@@ -247,9 +247,9 @@ def evaluate(
 
     Args:
         name: a model with published weights.
-        request: what is asked, see `genzoo.request.Request`; or give its attributes as keywords:
+        request: the request, see `genzoo.request.Request`; or give its attributes as keywords:
             `evaluate("vae-mnist", n=500, draws=(1, 50))`.
-        progress: told (what, done, total).
+        progress: called with (what, done, total).
         asked: attributes of a request.
 
     Raises:

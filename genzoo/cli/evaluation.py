@@ -57,7 +57,7 @@ def read_draws(
 
 
 def check_metrics(names: Sequence[str]) -> None:
-    """Raise UnknownNameError for a measure that nobody has, before any sample is drawn."""
+    """Raise UnknownNameError for an unknown measure, before any sample is drawn."""
     import genzoo.evaluation.scoring  # noqa: F401 - before the collector is on again
     from genzoo.evaluation.plugged import every_metric
 

@@ -1,5 +1,5 @@
-"""`genzoo experiment`: many small runs under one budget, as one table and one picture; run it again and it
-goes on.
+"""`genzoo experiment`: many small runs under one budget, as one table and one picture; run it again to
+continue.
 """
 
 from __future__ import annotations

@@ -116,8 +116,8 @@ def new_plugin_command(name: str, family: str, licence: str, author: str, out: P
 
 
 def check_free(name: str) -> str:
-    """Return `name` if a new model and its package can be called so, or raise ArgumentError that says what is
-    in the way.
+    """Return `name` if a new model and its package can be called so, or raise ArgumentError that says why
+    not.
     """
     check_name(name)
     words = words_of(name)

@@ -167,7 +167,7 @@ def data_option(function: F) -> F:
 
 
 def catalogue() -> Catalogue:
-    """Return the catalogue; what had to be left out is told on stderr, one line each."""
+    """Return the catalogue; what had to be left out is reported on stderr, one line each."""
     from genzoo import catalogue as module
     from genzoo.registry import installed, warn_broken
 

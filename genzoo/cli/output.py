@@ -81,7 +81,7 @@ def mute_stdout() -> None:
 
 
 def note(text: str) -> None:
-    """Print a message on stderr; `text` must be safe already. Where nobody listens, nothing happens."""
+    """Print a message on stderr; `text` must be safe already. If the stream is closed, nothing happens."""
     with contextlib.suppress(OSError, ValueError):
         click.echo(safe_lines(text, colours=True), unfiltered(sys.stderr), color=colour())
 

@@ -73,8 +73,8 @@ class Program(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that `args` begin with, imported; an unknown one is told with the nearest
-        name.
+        """Return the command that `args` begin with, imported; for an unknown one the error suggests the
+        nearest name.
         """
         name = str(args[0])
         if name in COMMANDS:

@@ -41,7 +41,7 @@ class Images:
             are none and why.
         skipped: reason -> number of files that were not readable as images.
         grey: (N, C, H, W) uint8, the probabilities of white in 255ths that `pixels` is one draw of, or None:
-            training draws anew.
+            training draws new ones.
     """
 
     pixels: Array

@@ -1,4 +1,4 @@
-"""One file of a stranger, made into (C, H, W) uint8: whatever its format, colours, depth, rotation or size.
+"""Decode one untrusted file into (C, H, W) uint8: whatever its format, colours, depth, rotation or size.
 
 The shorter side is resized to the target (Lanczos, antialiased) and the middle is cut out. Nothing is
 trusted: formats are a fixed list (PostScript, which would start a program, is not on it), the dimensions are
@@ -145,7 +145,7 @@ def open_image(source: Path | bytes) -> Image.Image:
 
 
 def check_size(image: Image.Image) -> None:
-    """Raise `Skip` if the picture in `image`, or a tile in which it lies, is too large to be decoded."""
+    """Raise `Skip` if the picture in `image`, or the tile that holds it, is too large to be decoded."""
     if max(image.width * image.height, _tile(image)) > MOST_PIXELS:
         raise Skip(TOO_LARGE)
 

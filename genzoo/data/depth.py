@@ -87,8 +87,8 @@ def scale_of(numbers: Iterable[Numbers]) -> Scale:
 
 
 def white_of(high: float) -> float:
-    """Return what is white in floats up to `high`: 1, 255, or that of as many bits as they need; 0 where it
-    is not to be told.
+    """Return what is white in floats up to `high`: 1, 255, or that of as many bits as they need; 0 if that is
+    unknown.
     """
     if 1.001 < high <= 1.5:  # a little more than white, or nearly black?
         return 0.0

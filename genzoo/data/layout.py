@@ -61,7 +61,7 @@ class Layout:
     splits: Mapping[str, str] = field(default_factory=dict)
 
     def split_of(self, path: str) -> str | None:
-        """Return the split of the image at `path`, None where it lies in none."""
+        """Return the split of the image at `path`, None if it is in none of them."""
         return _split_at(path.split("/")[self.shared :], self.depth) if self.splits else None
 
     def inner(self, path: str) -> list[str]:
@@ -73,8 +73,8 @@ class Layout:
         return parts
 
     def classes(self, paths: Sequence[str]) -> Classes:
-        """Return the classes of the images at `paths`: those of their folders, where each lies in one folder
-        of at least two.
+        """Return the classes of the images at `paths`: those of their folders, if each is in one of at least
+        two folders.
         """
         inner = [self.inner(path) for path in paths]
         while inner and all(len(parts) > 1 for parts in inner) and len({parts[0] for parts in inner}) == 1:

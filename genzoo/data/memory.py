@@ -23,7 +23,7 @@ SMALL = 8 * 10**6
 
 def available() -> int | None:
     """Return how many bytes this process may still take: of the machine, its control groups and its own
-    limit; None where nobody says.
+    limit; None if it is unknown.
     """
     known = [_machine(), *_groups(), _own_limit()]
     free = [size for size in known if size is not None]
@@ -63,7 +63,7 @@ def told(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Room:
-    """So many bytes, which threads take and give back; whoever asks for more than are left waits, in turn."""
+    """So many bytes, which threads take and give back; a request for more than is left waits its turn."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

@@ -217,7 +217,7 @@ def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
 
 
 class Slices:
-    """The files that lie end to end in `arrays[of]`, each taken out as bytes when it is asked for.
+    """The files stored end to end in `arrays[of]`, each taken out as bytes when it is asked for.
 
     Raises:
         DataError: offsets that do not rise within the array.

@@ -58,7 +58,7 @@ def decode_all(
 def in_parallel(
     count: int, work: Callable[[int], None], title: str, progress: Progress | None = None
 ) -> None:
-    """Call `work(i)` for i in 0..count-1 in threads; `progress` is told, or a bar with `title` is shown when
+    """Call `work(i)` for i in 0..count-1 in threads; `progress` is called, or a bar with `title` is shown if
     it takes long.
 
     Raises:

@@ -1,5 +1,5 @@
 """Fetching the few public data sets that genzoo knows: size and sha256 are pinned here, before a byte is
-asked for (rule R1), and the client is the one of the hub (rule R11).
+requested (rule R1), and the client is the one of the hub (rule R11).
 """
 
 from __future__ import annotations

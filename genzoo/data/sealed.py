@@ -41,7 +41,7 @@ class Sealed:
 
 
 def own_folder(path: Path) -> Path:
-    """Return the folder `path`, made if it is missing, into which nobody else can write (0700).
+    """Return the folder `path`, created if missing, that nobody else can write to (0700).
 
     Raises:
         StorageError: it is a link, another user's, or open to others for good.

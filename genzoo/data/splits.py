@@ -7,7 +7,7 @@ The key is the content of the image as it was given (a file's bytes, an array's 
 ones never lie on both sides. A few sets with a name have other keys for what must not be torn apart, the
 person on a photograph or a block of video frames, or the place in the set, on which published records rest.
 
-Settings are chosen by validation images, `valid`, so that the test images are asked once. Where a set has no
+Settings are chosen by validation images, `valid`, so that the test images are used once. Where a set has no
 official ones they are a part of the training images: the next share of the same hashes, or the last rows of
 an official training part. `train` holds them, since published models were trained so; `fit` is `train`
 without them, and is what `genzoo train --set validation=true` trains on.

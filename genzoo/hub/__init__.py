@@ -3,7 +3,7 @@ ledger pins (rule R1).
 
 fetch.py     pull, pull_bytes, verify_digest: the order in which places are tried, the cache and its lock
 transfer.py  from a source into one file, with resume
-store.py     what lies in the cache, what of it may go, and the sweep of what was left behind
+store.py     what is in the cache, what may be removed, and the sweep of what was left behind
 repo.py      Hugging Face repositories, as `huggingface_hub` names them
 publish.py   push and the model card
 folder.py    a folder as a hub, where readers and crashes never meet half a state

@@ -1,6 +1,6 @@
 """Fetch and check: from a row of the ledger to verified weights on this machine.
 
-What needs no transfer comes first: a file inside an installed plugin, used where it lies, then the cache.
+What needs no transfer comes first: a file inside an installed plugin, used in place, then the cache.
 Only then the row's sources are tried in order, under a lock, so that of several processes one fetches and the
 others find its result.
 """

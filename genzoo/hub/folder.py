@@ -1,4 +1,4 @@
-"""A folder as a hub: at every instant whoever reads it finds the old state or the new one.
+"""A folder as a hub: at every instant a reader finds the old state or the new one.
 
 Weights and model card lie in files that are named after their content and never change. The row names both;
 it is written last and in one step. Files that no row names any more stay for `GRACE`, for those who read the

@@ -57,7 +57,7 @@ def push(
         files: further files by relative path.
         public: whether everybody may read a repository that is made for this; a folder has the rights that
             its owner gave it.
-        tell: told in one line who can read the repository, before anything is uploaded.
+        tell: called with one line that says who can read the repository, before anything is uploaded.
 
     Raises:
         ArgumentError: `public` for a folder.

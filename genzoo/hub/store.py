@@ -1,4 +1,4 @@
-"""What lies in the cache, and what of it may go: weights, unfinished transfers, fetched data sets, decoded
+"""What is in the cache, and what may be removed: weights, unfinished transfers, fetched data sets, decoded
 images, and left-overs.
 
 Only what genzoo has named itself is known here, by its place and form: a cache folder that holds other things
@@ -62,7 +62,7 @@ def _forms() -> Mapping[str, re.Pattern[str]]:
 
 
 def entries() -> list[CachedFile]:
-    """Return what lies in the cache, by kind and path; nothing is read but names, sizes and times.
+    """Return what is in the cache, by kind and path; nothing is read but names, sizes and times.
 
     Raises:
         StorageError: a folder of the cache cannot be read.

@@ -51,13 +51,14 @@ Opener = Callable[[int], contextlib.AbstractContextManager[Stream]]
 
 
 def receive(open_source: Opener, row: Row, part: Path, final: Path, progress: Progress | None) -> None:
-    """Bring the bytes of `row` from one source to `final`, by way of `part`; what may pass is tried again,
-    which is told.
+    """Bring the bytes of `row` from one source to `final`, by way of `part`; temporary faults are retried and
+    reported.
 
     Raises:
-        HubError: the source failed or ended early; `part` is kept, and the next transfer goes on from there.
+        HubError: the source failed or ended early; `part` is kept, and the next transfer continues from
+            there.
         WeightsError: what came is not what the ledger pins; it has been deleted.
-        StorageError: the disk is full or not writable, or `part` is no regular file of our own.
+        StorageError: the disk is full or not writable, or `part` is not a regular file of our own.
     """
     tries = 1
     while True:

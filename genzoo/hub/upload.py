@@ -39,7 +39,7 @@ def publish_to_repo(
     """Publish in the repository `repo`, made if it is missing: private unless `public`. Return the row,
     pinned to the commit.
 
-    `tell` is told in one line, before anything is uploaded, who can read the repository.
+    `tell` is called, before anything is uploaded, with one line that says who can read the repository.
 
     Raises:
         HubError: no such repository, offline mode, a server that refuses, or others who commit without end.

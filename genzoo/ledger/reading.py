@@ -1,8 +1,8 @@
 """Read a zoo.toml so that each row stands alone: what is wrong with one is a problem line, and the others
 work.
 
-A row of a newer genzoo is read as far as it is known: keys and score kinds that nobody here knows are left
-out and told. Where the text is not TOML, it is cut at its headers, and the blocks that are TOML are read.
+A row of a newer genzoo is read as far as it is known: unknown keys and score kinds are left out and reported.
+Where the text is not TOML, it is cut at its headers, and the blocks that are TOML are read.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _KEYS: Mapping[type[Any], tuple[str, ...]] = {
 
 
 def read_rows(path: Path) -> Ledger:
-    """Read the zoo.toml at `path`; what cannot be used of it is left out and told in the ledger's `problems`,
+    """Read the zoo.toml at `path`; what cannot be used is left out and listed in the ledger's `problems`,
     with file and line.
 
     Raises:

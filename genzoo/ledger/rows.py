@@ -1,4 +1,4 @@
-"""Rows of a zoo.toml: what is published, where it lies, and what was measured."""
+"""Rows of a zoo.toml: what is published, where it is, and what was measured."""
 
 from __future__ import annotations
 

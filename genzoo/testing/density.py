@@ -1,4 +1,4 @@
-"""Laws of a model that tells p(x), exactly or as a lower bound."""
+"""Laws of a model with p(x), exact or as a lower bound."""
 
 from __future__ import annotations
 

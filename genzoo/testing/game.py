@@ -25,7 +25,7 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
 
     Raises:
         LawError: the first law that is broken.
-        TrainingError: nobody registered a game for the model's class.
+        TrainingError: no game is registered for the model's class.
     """
     chosen = recipe or Recipe()
     found = list(players(model, chosen))

@@ -33,7 +33,7 @@ class Outcome:
     """What `train` returns.
 
     Attributes:
-        folder: where everything lies: weights and card, which `zoo.toml` names, `scores.json`, `samples.png`,
+        folder: the folder of the run: weights and card, which `zoo.toml` names, `scores.json`, `samples.png`,
             `log.jsonl`, the checkpoint.
         finished: False where the run was interrupted; it is saved and can be resumed.
         step: rounds played.
