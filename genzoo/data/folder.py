@@ -225,7 +225,10 @@ def _copies(layout: Layout, names: Sequence[str], contents: Sequence[str]) -> li
     if not twice:
         return []
     files = f"{len(twice):,} training image{'s' * (len(twice) != 1)}"
-    return [f"{files} are exact copies of held-out images: scores look too good (one of them: {twice[0]})"]
+    copies = (
+        "is an exact copy of a held-out image" if len(twice) == 1 else ("are exact copies of held-out images")
+    )
+    return [f"{files} {copies}: scores look too good (one of them: {twice[0]})"]
 
 
 def _in_order(files: Files, contents: list[str], layout: Layout, seen: Survey) -> tuple[list[int], list[str]]:

@@ -16,7 +16,7 @@ from typing import Any
 from genzoo.errors import ArgumentError, UnknownNameError, suggest
 from genzoo.files import read_capped
 from genzoo.request import Request
-from genzoo.schema import limits, parse
+from genzoo.schema import is_reference, limits, parse
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -129,6 +129,7 @@ def read(source: str, changes: Mapping[str, Any] | None = None) -> Experiment:
         raise ArgumentError(
             f"{path} cannot be read: {error}", "see genzoo/experiments for examples"
         ) from error
+    _check_no_code(found, path)
     given = {key: value for key, value in (changes or {}).items() if value is not None}
     settings = (
         {**found.pop("settings", {}), **given.pop("settings", {})}
@@ -138,6 +139,23 @@ def read(source: str, changes: Mapping[str, Any] | None = None) -> Experiment:
     return parse(
         Experiment, {**found, **given, **({} if settings is None else {"settings": settings})}, path.name
     )
+
+
+def _check_no_code(table: Mapping[str, Any], path: Path) -> None:
+    """Raise ArgumentError where a setting of the file names code to import: only a person may (rule R3)."""
+    inner = [value for value in table.values() if isinstance(value, Mapping)]
+    values = [item for part in inner for value in part.values() for item in _each(value)]
+    if named := next(filter(is_reference, values), None):
+        raise ArgumentError(
+            f"{path} names code to be imported, {named!r}, which an experiment file may not",
+            "give it on the command line: --set KEY=package.module:name",
+        )
+    for part in inner:
+        _check_no_code(part, path)
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def names() -> list[str]:
@@ -177,7 +195,7 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
 
 
 def flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a table: `rate.generator = 1e-4`, which TOML reads as a table in a table, is one
+    """Return the settings of a table: `lr.generator = 1e-4`, which TOML reads as a table in a table, is one
     key again.
     """
     found: dict[str, Any] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -234,7 +234,7 @@ def play(
             read = {name: float(loss) for name, loss in losses.items()}
             findings = run.doctor.look(run.step, read)
             on_round(read)
-            list(map(on_finding, findings))
+            _report(findings, on_finding)
         now = time.monotonic()
         run.seconds = earlier + now - begun
         stopping, saving = run.world.agree(stop(), now - saved > pause)
@@ -244,6 +244,11 @@ def play(
         if stopping:
             return run.step == run.recipe.steps
     return True
+
+
+def _report(findings: Iterable[Finding], on_finding: Callable[[Finding], None]) -> None:
+    for finding in findings:
+        on_finding(finding)
 
 
 def _save(

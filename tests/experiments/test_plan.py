@@ -165,3 +165,19 @@ def test_the_matrix_has_the_architectures_and_objectives_of_the_paper():
         cell.steps * (1 + int(cell.settings.get("turns.discriminator", 1))) for cell in cells(experiment)
     }
     assert turns == {experiment.budget}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[settings]\nobjective = "os.path:join"',
+        '[settings]\naugment = ["color", "os.path:join"]',
+        '[settings.optimizer]\ngenerator = "os.path:join"',
+        '[rows.odd]\nobjective = "os.path:join"',
+    ],
+)
+def test_a_file_cannot_name_code(write, text):
+    with pytest.raises(ArgumentError, match=r"names code to be imported, 'os.path:join'.*--set"):
+        read(write(f'title = "t"\ndata = "digits"\n{text}'))
+    allowed = read(write('title = "t"\ndata = "digits"'), {"settings": {"objective": "os.path:join"}})
+    assert allowed.settings == {"objective": "os.path:join"}  # typed by a person

@@ -169,15 +169,27 @@ def test_a_picture_that_is_no_mask_is_refused(tmp_path):
     ):
         read_mask(picture(tmp_path, [[0, 255]]), 2, 3)
     with pytest.raises(
-        ArgumentError, match=r"mask\.png has 2 pixels that are neither white nor black — white pixels"
+        ArgumentError,
+        match=(
+            r"mask\.png has 2 pixels that are neither white nor black — white pixels "
+            r"are kept"
+        ),
     ):
         read_mask(picture(tmp_path, [[0, 255, 7], [0, 254, 0]]), 2, 3)
     with pytest.raises(
-        ArgumentError, match=r"mask\.png has 1 pixels that are neither opaque nor transparent — white pixels"
+        ArgumentError,
+        match=(
+            r"mask\.png has 1 pixels that are neither opaque nor transparent — white "
+            r"pixels are kept"
+        ),
     ):
         read_mask(clear(tmp_path, [[255] * 3] * 2, [[0, 255, 255], [128, 0, 0]]), 2, 3)
     with pytest.raises(
-        ArgumentError, match=r"mask\.png is black with transparent holes, and both mean drawn pixels — paint"
+        ArgumentError,
+        match=(
+            r"mask\.png is black with transparent holes, and both mean drawn pixels — "
+            r"paint the pixels to keep white"
+        ),
     ):
         read_mask(clear(tmp_path, [[0] * 3] * 2, [[0, 255, 255], [255, 0, 0]]), 2, 3)
     (tmp_path / "mask.png").write_bytes(b"no picture")
