@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import toys
 
 from genzoo.data import open_data
@@ -20,6 +21,7 @@ def digits():
 @pytest.fixture
 def start(tmp_path, digits):
     """Give a function that starts (or prepares to resume) a run of a toy game."""
+    torch.manual_seed(0)  # fresh weights of a test's own models must not depend on the tests before it
 
     def start(model=None, folder=tmp_path, data=digits, world=None, **recipe):
         chosen = toys.recipe_of(toys.RECIPE, **recipe)
