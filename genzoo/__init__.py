@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from genzoo.card import Card, Family
+from genzoo.condition import Labels
 from genzoo.errors import GenzooError
 from genzoo.games import Adversarial, GameOptions
 from genzoo.recipe import Recipe
@@ -28,6 +29,7 @@ __all__ = [
     "Family",
     "GameOptions",
     "GenzooError",
+    "Labels",
     "Recipe",
     "cards",
     "create",

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from genzoo.condition import Condition
 from genzoo.errors import ArgumentError, CardError, safe_text
 from genzoo.games import Adversarial, GameOptions
 from genzoo.recipe import Recipe
@@ -92,6 +93,8 @@ class Card:
         model: the class, as `"package.module:Class"`; imported only by `build`.
         config: keywords for the class's `Config`; what is absent takes the default there.
         recipe: how it is trained, or None.
+        condition: what the model is given besides z or a seed, or None; `build` passes it on in the config,
+            and refuses a class that takes another kind.
         summary, paper: one line each.
         plugin, has_weights: filled in by the catalogue, never by the author.
     """
@@ -101,6 +104,7 @@ class Card:
     model: str
     config: Mapping[str, Any] = field(default_factory=dict)
     recipe: Recipe | None = None
+    condition: Condition | None = None
     summary: str = ""
     paper: str = ""
     plugin: str = ""
@@ -116,6 +120,11 @@ class Card:
             raise CardError(f"card {self.name!r}: config must be a mapping of names to values")
         if self.recipe is not None and not isinstance(self.recipe, Recipe):
             raise CardError(f"card {self.name!r}: recipe must be a genzoo.Recipe, not {self.recipe!r}")
+        if self.condition is not None and not isinstance(self.condition, Condition):
+            raise CardError(
+                f"card {self.name!r}: condition must be a condition, not {self.condition!r}",
+                'for example condition=genzoo.Labels(("cat", "dog"))',
+            )
         for key in ("summary", "paper"):
             if not isinstance(getattr(self, key), str):
                 raise CardError(f"card {self.name!r}: {key} must be a text")
@@ -140,6 +149,7 @@ class Card:
                 ("Name", self.name),
                 ("Family", f"{self.family.value}: {self.family.words}"),
                 ("Summary", self.summary),
+                ("Condition", self.condition.words if self.condition else "none"),
                 ("Paper", self.paper),
                 ("Plugin", self.plugin),
                 ("Class", self.model),
@@ -156,6 +166,11 @@ class Card:
         own = None if self.recipe is None else self.recipe.game
         return own or (Adversarial() if self.family is Family.IMPLICIT else None)
 
+    @property
+    def stated(self) -> dict[str, Any]:
+        """The keywords of the class's `Config`: those of the condition, and `config`."""
+        return {**({} if self.condition is None else self.condition.config), **self.config}
+
     def replace(self, **changes: Any) -> Card:
         """Return a copy with `changes`."""
         return dataclasses.replace(self, **changes)
@@ -164,7 +179,8 @@ class Card:
         """Import and return the class that the card names; torch loads here.
 
         Raises:
-            CardError: the module or the class cannot be imported, or the class is of another family.
+            CardError: the module or the class cannot be imported, or the class is of another family or takes
+                another kind of condition.
         """
         module, _, attribute = self.model.partition(":")
         try:
@@ -187,7 +203,21 @@ class Card:
             raise CardError(
                 f"card {self.name!r} says family {self.family.value!r}, but {self.model} is {family.value!r}"
             )
+        self._check_condition(found)
         return found
+
+    def _check_condition(self, found: type[Any]) -> None:
+        takes: type[Condition] | None = getattr(found, "condition_type", None)
+        stated = None if self.condition is None else type(self.condition)
+        if takes is stated:
+            return
+        if takes is None:
+            message = f"states a condition, but {self.model} takes none"
+            hint = "leave condition out, or set condition_type in the class"
+        else:
+            message = f"states no condition, but {self.model} takes {takes.kind}"
+            hint = f"write condition=genzoo.{takes.__name__}(…) in the card"
+        raise CardError(f"card {self.name!r} {message}", hint)
 
     def build(self, **overrides: Any) -> Any:
         """Return the model with fresh weights; `overrides` replace keys of the config.
@@ -197,7 +227,7 @@ class Card:
             UnknownNameError, ArgumentError: a key or value that the class's Config refuses.
         """
         found = self.load_class()
-        config = parse(found.Config, {**self.config, **overrides}, f"config of {self.name}")
+        config = parse(found.Config, {**self.stated, **overrides}, f"config of {self.name}")
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
             raise CardError(

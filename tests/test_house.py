@@ -29,7 +29,7 @@ def words(text) -> tuple[str, ...]:
 FLOORS = tuple(
     words(line)
     for line in """
-        errors synonyms whole schema metrics record request games recipe switches hacks card datasets names safe_open locks files show units notebook
+        errors synonyms whole schema metrics record request games recipe switches hacks condition card datasets names safe_open locks files show units notebook
         hookspecs discovery isolation probing loading images rng law plots process deadlines http
         registry losses layers
         ledger data
@@ -41,13 +41,13 @@ FLOORS = tuple(
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = words(
     """
-    errors synonyms whole schema metrics record request games recipe switches hacks card datasets names
-    safe_open locks files hookspecs discovery isolation probing loading deadlines http registry ledger hub
-    catalogue show notebook
+    errors synonyms whole schema metrics record request games recipe switches hacks condition card datasets
+    names safe_open locks files hookspecs discovery isolation probing loading deadlines http registry ledger
+    hub catalogue show notebook
     """
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
-DOOR = ("card", "errors", "games", "recipe")  # what `import genzoo` may load at once
+DOOR = ("card", "condition", "errors", "games", "recipe")  # what `import genzoo` may load at once
 
 # What a plugin may use: ours take no door that a stranger's has not.
 PUBLIC_FACE = (

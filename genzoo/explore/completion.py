@@ -188,7 +188,7 @@ def completions(
     drawn = model.complete(whole, kept, n, seed, progress=progress)  # (N, n, C, H, W)
     every = torch.cat([drawn, whole[:, None]], dim=1)  # (N, n + 1, C, H, W)
     ask = partial(_log_probs, model, kept)
-    both = in_chunks(ask, every.flatten(0, 1), model.decode_chunk).view(*every.shape[:2], 2).cpu()
+    both = in_chunks(ask, model.decode_chunk, every.flatten(0, 1)).view(*every.shape[:2], 2).cpu()
     return Completions(
         images=whole, mask=kept.cpu(), drawn=drawn, log_prob=both[..., 0], log_prob_drawn=both[..., 1]
     )

@@ -56,7 +56,7 @@ def features(model: Model, images: Any, progress: Callable[[int, int], None] | N
     rows = []
     for start in range(0, len(many), BATCH):
         batch = model.check_images(many[start : start + BATCH], "images")
-        rows.append(in_chunks(lambda x: _features(model, x), batch, BATCH).float().cpu())
+        rows.append(in_chunks(lambda x: _features(model, x), BATCH, batch).float().cpu())
         if progress is not None:
             progress(min(start + BATCH, len(many)), len(many))
     return torch.cat(rows)

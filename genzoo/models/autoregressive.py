@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.images import as_tensor
+from genzoo.models.conditions import conditional
 from genzoo.models.density import DensityModel
 from genzoo.models.model import Progress, check_count, check_memory, check_progress, in_chunks, public
 from genzoo.rng import Rng, check_seed
@@ -47,7 +48,14 @@ class AutoregressiveModel(DensityModel):
 
     @public
     def complete(
-        self, x: Any, mask: Any, n: int = 1, seed: int | None = None, *, progress: Progress | None = None
+        self,
+        x: Any,
+        mask: Any,
+        n: int = 1,
+        seed: int | None = None,
+        *,
+        condition: Any = None,
+        progress: Progress | None = None,
     ) -> Tensor:
         """Return `n` completions (N, n, C, H, W) of each image x (N, C, H, W): where `mask` is True the image
         is kept, elsewhere drawn.
@@ -63,30 +71,37 @@ class AutoregressiveModel(DensityModel):
             n: completions of each image.
             seed: completion j of image i is a function of (seed, i·n + j), so `complete` with nothing
                 observed equals `sample`.
+            condition: of a conditional model, the condition of each image x, or one for all.
             progress: called with (done, total) in pixels.
 
         Raises:
             ArgumentError: images, mask, n or seed of a wrong shape, type or range; observed values that are
-                not levels of the model.
+                not levels of the model; a missing, invalid or superfluous condition.
+            UnknownNameError: a label that does not exist.
         """
-        return self._completions(x, mask, n, seed, check_progress(progress))
+        return self._completions(x, mask, n, seed, condition, check_progress(progress))
 
     @public
     def complete_with_log_prob(
-        self, x: Any, mask: Any, n: int = 1, seed: int | None = None
+        self, x: Any, mask: Any, n: int = 1, seed: int | None = None, *, condition: Any = None
     ) -> tuple[Tensor, Tensor]:
-        """Return `complete(x, mask, n, seed)` and log p of each whole completed image, in nats, (N, n).
+        """Return `complete(x, mask, n, seed, condition=condition)` and log p of each whole completed image,
+        in nats, (N, n).
 
         `completion_log_prob` gives the share of the drawn part. If a prefix of the scan is kept, the rest of
         log p is the same for all completions of an image, so both rank them alike.
         """
-        images = self._completions(x, mask, n, seed, None)
-        return images, in_chunks(self.log_prob, images.flatten(0, 1), self.decode_chunk).view(
-            images.shape[:2]
-        )
+        images = self._completions(x, mask, n, seed, condition, None)
+        given = [rows.repeat_interleave(n, 0) for rows in self.check_condition(condition, len(images))]
+        values = in_chunks(self._log_prob_of, self.decode_chunk, images.flatten(0, 1), *given)
+        return images, values.view(images.shape[:2])
+
+    def _log_prob_of(self, x: Tensor, *condition: Tensor) -> Tensor:
+        with self.asking() as model:
+            return model._log_prob(x, *condition).float()
 
     @public
-    def completion_log_prob(self, x: Any, mask: Any) -> Tensor:
+    def completion_log_prob(self, x: Any, mask: Any, *, condition: Any = None) -> Tensor:
         """Return Σ log p(x_i | x_1 … x_{i-1}) over the dimensions where `mask` is False, in nats, (N,).
 
         This is the log-probability with which `complete` draws exactly these values. For a mask that is True
@@ -97,15 +112,18 @@ class AutoregressiveModel(DensityModel):
         Args:
             x: completed images (N, C, H, W), or any others.
             mask: as for `complete`.
+            condition: as for `complete`.
 
         Raises:
             ArgumentError: images or mask of a wrong shape, type or range; values that are not levels of the
-                model.
+                model; a missing, invalid or superfluous condition.
+            UnknownNameError: a label that does not exist.
         """
         images = self.check_images(x)
         kept = self._check_mask(mask, len(images))
+        given = self.check_condition(condition, len(images))
         with self.asking() as model:
-            return torch.where(kept, 0, model._log_conditionals(images)).sum((1, 2, 3)).float()
+            return torch.where(kept, 0, model._log_conditionals(images, *given)).sum((1, 2, 3)).float()
 
     def check_levels(self, x: Tensor, what: str = "x") -> Tensor:
         """Return the level of each value of `x` in [0, 1] as int64, or raise ArgumentError if a value is not
@@ -135,8 +153,11 @@ class AutoregressiveModel(DensityModel):
     def _dtype(self) -> torch.dtype:
         return next((p.dtype for p in self.parameters()), torch.float32)
 
-    def _completions(self, x: Any, mask: Any, n: int, seed: int | None, progress: Progress | None) -> Tensor:
+    def _completions(
+        self, x: Any, mask: Any, n: int, seed: int | None, condition: Any, progress: Progress | None
+    ) -> Tensor:
         images = self.check_images(x)
+        given = self.check_condition(condition, len(images))
         observed = self._check_mask(mask, len(images))
         count, start = check_count(n), check_seed(seed)
         check_memory(len(images) * count, 8 * images[0].numel() if len(images) else 0)
@@ -151,9 +172,10 @@ class AutoregressiveModel(DensityModel):
                 max=len(images) - 1
             )
             with torch.inference_mode(), self.asking() as model:
-                draws = Rng(start, first, chunk, self.device, self._watch(progress, first, total))
-                drawn = model._complete(images[owner], observed[owner], draws)
-                draws.tell(1, 1)
+                rng = Rng(start, first, chunk, self.device, self._watch(progress, first, total))
+                own = [rows[owner] for rows in given]
+                drawn = model._complete(images[owner], observed[owner], rng, *own)
+                rng.tell(1, 1)
                 done.append(
                     torch.where(observed[owner], images[owner], drawn.float().clamp(0, 1))[: total - first]
                 )
@@ -179,26 +201,28 @@ class AutoregressiveModel(DensityModel):
         full = found[:, None] if found.ndim == 3 else found
         return full.to(self.device).expand(n, channels, height, width)
 
-    def _log_prob(self, x: Tensor) -> Tensor:
-        return self._log_conditionals(x).sum((1, 2, 3))
+    def _log_prob(self, x: Tensor, *condition: Tensor) -> Tensor:
+        return self._log_conditionals(x, *condition).sum((1, 2, 3))
 
-    def _log_conditionals(self, x: Tensor) -> Tensor:
+    def _log_conditionals(self, x: Tensor, *condition: Tensor) -> Tensor:
         """Return log p of each dimension given all earlier ones, (N, C, H, W), in nats; differentiable."""
-        return self._log_mass(self._predict(x), self.check_levels(x))
+        return self._log_mass(self._predict(x, *condition), self.check_levels(x))
 
-    def _sample(self, rng: Rng) -> Tensor:
+    def _sample(self, rng: Rng, *condition: Tensor) -> Tensor:
         nothing = torch.zeros(rng.n, *self.image_shape, device=self.device)
-        return self._complete(nothing, nothing.bool(), rng)
+        return self._complete(nothing, nothing.bool(), rng, *condition)
 
-    def _complete(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
+    @conditional
+    def _complete(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
         """Return images (n, C, H, W) that equal `x` where `mask` is True; elsewhere each dimension is drawn
-        with one number of `draws.uniform(H, W, C)`.
+        with one number of `rng.uniform(H, W, C)`.
 
         A faster version must give exactly the images of `_complete_naively`.
         """
-        return self._complete_naively(x, mask, rng)
+        return self._complete_naively(x, mask, rng, *condition)
 
-    def _complete_naively(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
+    @conditional
+    def _complete_naively(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
         """The reference: one pass of the whole network for every dimension."""
         channels, height, width = self.image_shape
         uniforms = rng.uniform(height, width, channels)
@@ -206,7 +230,7 @@ class AutoregressiveModel(DensityModel):
         for row in range(height):
             for column in range(width):
                 for channel in range(channels):
-                    params = self._predict(images)[:, :, channel, row, column]
+                    params = self._predict(images, *condition)[:, :, channel, row, column]
                     value = self._quantile(params, uniforms[:, row, column, channel]).to(images.dtype) / (
                         self.levels - 1
                     )
@@ -216,10 +240,12 @@ class AutoregressiveModel(DensityModel):
         return images
 
     @abstractmethod
-    def _predict(self, x: Tensor) -> Tensor:
+    @conditional
+    def _predict(self, x: Tensor, *condition: Tensor) -> Tensor:
         """Return the parameters of every conditional, (N, P, C, H, W), of images in [0, 1]; differentiable.
 
-        Entry (c, h, w) may depend on earlier dimensions only.
+        Entry (c, h, w) may depend on earlier dimensions only. A conditional class writes `_predict(self, x,
+        condition)`, and its `_complete` if it has one, with the condition last.
         """
 
     @abstractmethod

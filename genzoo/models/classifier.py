@@ -62,7 +62,7 @@ class ClassifyingModel(Model):
         """
         images = check_images(x, None if self.any_size else self.image_shape).to(self.device)
         with self.asking() as model:
-            found = in_chunks(model._features, images, CHUNK).float()
+            found = in_chunks(model._features, CHUNK, images).float()
         if found.ndim != 2:
             raise CardError(
                 f"{type(self).__name__}._features returned the shape {tuple(found.shape)}, not (N, F)"
@@ -78,7 +78,7 @@ class ClassifyingModel(Model):
         """
         features = self.features(x)
         with self.asking() as model:
-            logits = in_chunks(model._logits, features, CHUNK).float()
+            logits = in_chunks(model._logits, CHUNK, features).float()
         if tuple(logits.shape) != (len(features), self.classes):
             raise CardError(
                 f"{type(self).__name__}._logits returned the shape {tuple(logits.shape)}, not (N, "

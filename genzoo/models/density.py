@@ -10,6 +10,7 @@ from torch import Tensor
 from genzoo.card import Family
 from genzoo.errors import ArgumentError
 from genzoo.losses.likelihood import bits_per_dim
+from genzoo.models.conditions import conditional
 from genzoo.models.model import GenerativeModel, public
 
 
@@ -49,19 +50,25 @@ class DensityModel(GenerativeModel):
         return ""
 
     @public
-    def log_prob(self, x: Any) -> Tensor:
+    def log_prob(self, x: Any, condition: Any = None) -> Tensor:
         """Return log p(x) in nats, (N,), for images (N, C, H, W) in [0, 1]: exact, or a lower bound if
         `exact` is False.
 
+        Of a conditional model it is log p(x|c), for the `condition` of each image or one for all: each sums
+        to 1 over x.
+
         Raises:
-            ArgumentError: images of a wrong shape, dtype or range.
+            ArgumentError: images of a wrong shape, dtype or range; a missing, invalid or superfluous
+                condition.
+            UnknownNameError: a label that does not exist.
         """
         images = self.check_images(x)
+        given = self.check_condition(condition, len(images))
         with self.asking() as model:
-            return model._log_prob(images).float()
+            return model._log_prob(images, *given).float()
 
     @public
-    def bits_per_dim(self, x: Any) -> Tensor:
+    def bits_per_dim(self, x: Any, condition: Any = None) -> Tensor:
         """Return -log p(x) / (C·H·W·ln 2), (N,): bits per dimension, an upper bound if `exact` is False.
 
         Raises:
@@ -75,8 +82,12 @@ class DensityModel(GenerativeModel):
                 "log_prob(x) is the density in nats; genzoo.losses.likelihood.dequantised makes it a bound "
                 "for 8-bit images",
             )
-        return bits_per_dim(self.log_prob(x), self.image_shape)
+        return bits_per_dim(self.log_prob(x, condition), self.image_shape)
 
     @abstractmethod
-    def _log_prob(self, x: Tensor) -> Tensor:
-        """Return log p(x) in nats, (N,), differentiable, of checked images."""
+    @conditional
+    def _log_prob(self, x: Tensor, *condition: Tensor) -> Tensor:
+        """Return log p(x) in nats, (N,), differentiable, of checked images.
+
+        A conditional class writes `_log_prob(self, x, condition)`.
+        """

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-from genzoo.errors import WeightsError
+from genzoo.errors import ArgumentError, UnknownNameError, WeightsError
 from genzoo.images import quantise
 from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.density import DensityModel
@@ -31,19 +31,25 @@ NATS_TOLERANCE = 1e-3  # relative
 
 
 @neutral()
-def record(model: Model) -> dict[str, Any]:
+def record(model: Model, condition: Any = None) -> dict[str, Any]:
     """Return the golden outputs of `model`, JSON-ready: miniatures of seed 0's first samples, and log p of
     fixed noise (of a classifier, log p(class | x)).
+
+    Those of a conditional model are for `condition`, by default its examples, and state it.
     """
     golden: dict[str, Any] = {"seed": SEED, "n": IMAGES}
+    if model.condition is not None:
+        condition = model.condition.examples(IMAGES) if condition is None else condition
+        golden["condition"] = condition
     if isinstance(model, GenerativeModel):
-        golden["samples"] = _miniatures(model.sample(IMAGES, seed=SEED))
+        golden["samples"] = _miniatures(model.sample(IMAGES, seed=SEED, condition=condition))
     if isinstance(model, DensityModel):
-        golden["log_prob"] = [round(value, 6) for value in model.log_prob(_noise(model)).tolist()]
+        golden["log_prob"] = [round(value, 6) for value in model.log_prob(_noise(model), condition).tolist()]
     if isinstance(model, ClassifyingModel):
         golden["log_prob"] = [round(value, 6) for value in model.log_probs(_noise(model)).flatten().tolist()]
     if isinstance(model, EncodingModel) and not isinstance(model, GenerativeModel):
-        golden["decoded"] = _miniatures(model.decode(Rng(SEED, 0, IMAGES).normal(model.latent_size)))
+        z = Rng(SEED, 0, IMAGES).normal(model.latent_size)
+        golden["decoded"] = _miniatures(model.decode(z, condition))
     return golden
 
 
@@ -53,7 +59,7 @@ def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
     Raises:
         WeightsError: an output differs by more than the tolerance; the message says by how much.
     """
-    ours = record(model)
+    ours = _recorded_as(model, golden, name)
     worst_pixel, worst_nats = 0, 0.0
     for key in ("samples", "decoded"):
         if key in ours:
@@ -74,6 +80,17 @@ def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
         "golden outputs agree within "
         f"{' and '.join([*parts, *([f'{worst_nats:.1e} of log p'] if 'log_prob' in ours else [])])}"
     )
+
+
+def _recorded_as(model: Model, golden: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return our outputs for the condition that the author's were recorded for."""
+    try:
+        return record(model, golden.get("condition") if model.condition is not None else None)
+    except (ArgumentError, UnknownNameError) as error:
+        raise WeightsError(
+            f"{name}: its golden outputs state a condition that the model does not take: {error.message}",
+            "it was made by another version: publish it again",
+        ) from error
 
 
 def _miniatures(images: Tensor) -> list[list[int]]:

@@ -20,7 +20,7 @@ class ImplicitModel(GenerativeModel):
         return Family.IMPLICIT
 
     @public
-    def log_prob(self, x: object) -> NoReturn:
+    def log_prob(self, x: object, condition: object = None) -> NoReturn:
         """Raise NoDensityError, which explains why an implicit model has no likelihood."""
         raise NoDensityError(
             f"{type(self).__name__} has no likelihood: {self.why}",
@@ -28,6 +28,6 @@ class ImplicitModel(GenerativeModel):
         )
 
     @public
-    def bits_per_dim(self, x: object) -> NoReturn:
+    def bits_per_dim(self, x: object, condition: object = None) -> NoReturn:
         """Raise NoDensityError, like `log_prob`."""
         self.log_prob(x)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
+from genzoo.models.conditions import conditional
 from genzoo.models.density import DensityModel
 from genzoo.models.model import public
 from genzoo.whole import check_draws, check_seed
@@ -42,45 +43,56 @@ class ImportanceModel(DensityModel):
         return 16
 
     @public
-    def iwae(self, x: Any, k: int = 5000, seed: int | None = 0) -> Importance:
+    def iwae(self, x: Any, k: int = 5000, seed: int | None = 0, condition: Any = None) -> Importance:
         """Return the importance-weighted lower bound on log p(x) with `k` draws of z per image, in nats.
 
-        Draws are a function of the image and the seed, so neither the batch nor a bound with more draws
+        A conditional model bounds log p(x|c), for the `condition` of each image or one for all. Draws are a
+        function of the image and the seed, so neither the batch nor a bound with more draws
         changes them. Memory does not grow with k or with the number of images. `stderr` is the first-order
         error of the logarithm of a mean.
 
         Raises:
-            ArgumentError: wrong images; k is not a whole number ≥ 1.
+            ArgumentError: wrong images; k is not a whole number ≥ 1; a missing, invalid or superfluous
+                condition.
         """
-        return self.iwae_bounds(x, (k,), seed)[0]
+        return self.iwae_bounds(x, (k,), seed, condition)[0]
 
     @public
-    def iwae_bounds(self, x: Any, ks: Sequence[int], seed: int | None = 0) -> list[Importance]:
+    def iwae_bounds(
+        self, x: Any, ks: Sequence[int], seed: int | None = 0, condition: Any = None
+    ) -> list[Importance]:
         """Return `iwae(x, k, seed)` for each k of `ks`, at the cost of the largest: fewer draws are the first
         ones of more.
 
         Raises:
-            ArgumentError: wrong images; no k, or one that is not a whole number ≥ 1.
+            ArgumentError: wrong images; no k, or one that is not a whole number ≥ 1; a missing, invalid or
+                superfluous condition.
         """
         counts, start = check_draws(ks), check_seed(seed)
         images, most = self.check_images(x), max(counts)
+        given = self.check_condition(condition, len(images))
         with self.asking() as model:
             parts = [
-                _bounds(model._log_weights(part, most, start), counts)
-                for part in images.split(self.weighing_chunk)
+                _bounds(model._log_weights(part, most, start, *rows), counts)
+                for part, *rows in _parted(self.weighing_chunk, images, *given)
             ]
         return [
             Importance(*(torch.cat([part[k][i] for part in parts]).float() for i in (0, 1))) for k in counts
         ]
 
     @abstractmethod
-    def _log_weights(self, x: Tensor, k: int, seed: int) -> Iterator[Tensor]:
+    @conditional
+    def _log_weights(self, x: Tensor, k: int, seed: int, *condition: Tensor) -> Iterator[Tensor]:
         """Yield log w = log p(x|z) + log p(z) - log q(z|x) in nats, (m, N) at a time and (k, N) in all, of
         checked images (N, C, H, W).
 
         The draws of an image must be a function of the image and the seed, and the first of many draws those
-        of few.
+        of few. A conditional class writes `_log_weights(self, x, k, seed, condition)`.
         """
+
+
+def _parted(size: int, *values: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    return zip(*(value.split(size) for value in values), strict=True)
 
 
 def _bounds(blocks: Iterator[Tensor], ks: Sequence[int]) -> dict[int, tuple[Tensor, Tensor]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from genzoo.card import Family
 from genzoo.errors import ArgumentError, NotGenerativeError
+from genzoo.models.conditions import conditional
 from genzoo.models.model import Model, check_count, check_memory, in_chunks, public
 from genzoo.models.posterior import Posterior, checked
 from genzoo.rng import Rng, check_seed
@@ -54,19 +55,24 @@ class LatentModel(Model):
         )
 
     @public
-    def decode(self, z: Any) -> Tensor:
+    def decode(self, z: Any, condition: Any = None) -> Tensor:
         """Return the images (N, C, H, W) in [0, 1] of latent vectors (N, latent_size).
 
-        The same z gives the same image, alone or in a batch, with gradients or without. Differentiable if z
+        A conditional model takes one `condition` for all or a list with one for each. The same z and
+        condition give the same image, alone or in a batch, with gradients or without. Differentiable if z
         requires gradients: they are those of the network in float32, even if the image is computed faster
         (see `genzoo.layers.compact`).
 
         Raises:
-            ArgumentError: z of a wrong shape or type, or not finite.
+            ArgumentError: z of a wrong shape or type, or not finite; a missing, invalid or superfluous
+                condition.
+            UnknownNameError: a label that does not exist.
         """
         latents = self.check_latents(z)
+        given = self.check_condition(condition, len(latents))
         with self.asking(gradients=latents.requires_grad) as model:
-            return in_chunks(model._decode, latents, self.decode_chunk).float().clamp(0, 1).contiguous()
+            images = in_chunks(model._decode, self.decode_chunk, latents, *given)
+        return images.float().clamp(0, 1).contiguous()
 
     def check_latents(self, z: Any, what: str = "z") -> Tensor:
         """Return `z` as (N, latent_size) float32 on the model's device, or raise ArgumentError."""
@@ -93,8 +99,12 @@ class LatentModel(Model):
         return rng.normal(self.latent_size)
 
     @abstractmethod
-    def _decode(self, z: Tensor) -> Tensor:
-        """Return images (N, C, H, W) in [0, 1] of checked latent vectors; differentiable."""
+    @conditional
+    def _decode(self, z: Tensor, *condition: Tensor) -> Tensor:
+        """Return images (N, C, H, W) in [0, 1] of checked latent vectors; differentiable.
+
+        A conditional class writes `_decode(self, z, condition)`.
+        """
 
 
 class EncodingModel(LatentModel):
@@ -118,19 +128,27 @@ class EncodingModel(LatentModel):
         return super().__getattr__(name)
 
     @public
-    def encode(self, x: Any) -> Tensor | Posterior:
+    def encode(self, x: Any, condition: Any = None) -> Tensor | Posterior:
         """Return the codes (N, latent_size) of images (N, C, H, W) in [0, 1], or q(z|x) as a `Posterior`.
 
-        All tensors are float32. The code of an image does not depend on the other images in its batch.
+        A conditional model takes the `condition` of each image, or one for all: q(z|x, c). All tensors are
+        float32. The code of an image does not depend on the other images in its batch.
 
         Raises:
-            ArgumentError: images of a wrong shape, type or range; an `_encode` that returns something else.
+            ArgumentError: images of a wrong shape, type or range; a missing, invalid or superfluous
+                condition; an `_encode` that returns something else.
+            UnknownNameError: a label that does not exist.
         """
         images = self.check_images(x)
+        given = self.check_condition(condition, len(images))
         with self.asking() as model:
-            found = model._encode(images)
+            found = model._encode(images, *given)
         return checked(found, (len(images), self.latent_size), f"{type(self).__name__}._encode")
 
     @abstractmethod
-    def _encode(self, x: Tensor) -> Tensor | Posterior:
-        """Return the codes (N, latent_size), or q(z|x), of checked images; differentiable."""
+    @conditional
+    def _encode(self, x: Tensor, *condition: Tensor) -> Tensor | Posterior:
+        """Return the codes (N, latent_size), or q(z|x), of checked images; differentiable.
+
+        A conditional class writes `_encode(self, x, condition)`.
+        """

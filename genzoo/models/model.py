@@ -9,21 +9,24 @@ error.
 from __future__ import annotations
 
 import contextlib
+import copy
 import functools
 import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from genzoo.card import Family
+from genzoo.condition import Condition
 from genzoo.errors import ArgumentError, CardError, safe_repr
 from genzoo.images import check_images, quantise
 from genzoo.layers.folding import folding_once
 from genzoo.layers.precision import in_float32
+from genzoo.models.conditions import absent, check_methods, conditional, required, rows_of
 from genzoo.models.modes import in_evaluation
 from genzoo.process import neutral
 from genzoo.rng import Rng, check_seed
@@ -65,7 +68,10 @@ class Model(nn.Module, ABC):
     family: ClassVar[Family | None] = None
     explicit: ClassVar[bool] = False  # has a density: set by DensityModel
     implicit: ClassVar[bool] = False  # has none: set by ImplicitModel
+    condition_type: ClassVar[type[Condition] | None] = None  # what kind of condition it takes
     decode_chunk: ClassVar[int] = 16  # images per pass of a network, see `in_chunks`
+    _fixed: Tensor | None = None  # (1, …): the condition of a model that `given` returned
+    _origin: Model | None = None  # and the model whose weights it shares
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -84,6 +90,7 @@ class Model(nn.Module, ABC):
                 f"class {cls.__name__} is both a DensityModel and an ImplicitModel",
                 "a model either has a density or has none: choose one",
             )
+        check_methods(cls)
         cls.family = cls._place()
 
     @classmethod
@@ -108,6 +115,46 @@ class Model(nn.Module, ABC):
         """
         return check_images(x, self.image_shape, what).to(self.device)
 
+    @property
+    def condition(self) -> Condition | None:
+        """What must be given as `condition`, or None: for a model without one, and where `given` fixed it."""
+        kind = self.condition_type
+        return None if kind is None or self._fixed is not None else kind.of(self.config)
+
+    @public
+    def given(self: M, condition: Any) -> M:
+        """Return this model with its condition fixed: p(x|c), an ordinary model without a condition.
+
+        It shares the weights, and gives what this model gives for `condition`.
+
+        Raises:
+            ArgumentError, UnknownNameError: a model without a condition, or an invalid one.
+        """
+        if condition is None and self.condition is None:
+            raise absent(type(self), " to fix")
+        (rows,) = self.check_condition(condition, 1)
+        fixed = copy.copy(self)
+        vars(fixed).update(_fixed=rows, _origin=self)
+        return fixed
+
+    def check_condition(self, condition: Any, n: int) -> tuple[Tensor, ...]:
+        """Return `condition` as what underscored methods take after their other arguments: nothing for a
+        model without a condition, else one tensor with `n` rows, on the model's device.
+
+        Raises:
+            ArgumentError: a condition for a model without one, none for a model with one, or an invalid one.
+            UnknownNameError: a label that does not exist.
+        """
+        if self._fixed is not None and condition is None:
+            return (self._fixed.expand(n, *self._fixed.shape[1:]).to(self.device),)
+        if self.condition is None:
+            if condition is not None:
+                raise absent(type(self), ": it is fixed" if self._fixed is not None else "")
+            return ()
+        if condition is None:
+            raise required(type(self), self.condition)
+        return (rows_of(self.condition, condition, n).to(self.device),)
+
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
         """Put every module in evaluation mode for the block: an output never depends on the mode a model was
@@ -115,7 +162,7 @@ class Model(nn.Module, ABC):
 
         Several threads may be inside at once; the mode is restored when the last of them leaves.
         """
-        with in_evaluation(self):
+        with in_evaluation(self._origin or self), in_evaluation(self):
             yield
 
     @contextlib.contextmanager
@@ -146,22 +193,26 @@ class GenerativeModel(Model):
         n: int = 1,
         seed: int | None = None,
         *,
+        condition: Any = None,
         dtype: torch.dtype = torch.float32,
         progress: Progress | None = None,
     ) -> Tensor:
         """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives
         0 … 255.
 
-        Image i of a seed is the same whatever `n` is; `seed=None` chooses a random seed. `progress` is called
-        with (done, total) in pixels: after every batch, and for models that generate pixel by pixel after
-        every pixel.
+        Image i of a seed is the same whatever `n` is; `seed=None` chooses a random seed. A conditional model
+        takes one `condition` for all images or a list with one for each, such as a label's name or number;
+        image i is a function of the seed, i and its own condition, and its z of the seed and i alone.
+        `progress` is called with (done, total) in pixels: after every batch, and for models that generate
+        pixel by pixel after every pixel.
 
         Raises:
             ArgumentError: n is not a whole number ≥ 1 or needs more memory than there is; a seed outside [0,
-                2^63).
+                2^63); an invalid condition, none for a conditional model, or one for a model without.
+            UnknownNameError: a label that does not exist; the message gives the nearest.
         """
         count = check_count(n)
-        batches = self.sample_batches(count, seed, dtype=dtype, progress=progress)
+        batches = self.sample_batches(count, seed, condition=condition, dtype=dtype, progress=progress)
         check_memory(
             count,
             math.prod(self.image_shape) * dtype.itemsize,
@@ -179,38 +230,43 @@ class GenerativeModel(Model):
         n: int,
         seed: int | None = None,
         *,
+        condition: Any = None,
         dtype: torch.dtype = torch.float32,
         progress: Progress | None = None,
     ) -> Iterator[Tensor]:
-        """Yield the images of `sample(n, seed)` a few at a time, so that memory does not grow with n.
+        """Yield the images of `sample(n, seed, condition=condition)` a few at a time, so that memory does not
+        grow with n.
 
         Each batch uses the weights as they are when it is requested.
         """
         count, start = check_count(n), check_seed(seed)
         if dtype not in (torch.float32, torch.uint8):
             raise ArgumentError(f"dtype must be torch.float32 or torch.uint8, not {dtype!r}")
-        return self._batches(count, start, dtype, check_progress(progress))
+        given = self.check_condition(condition, count)
+        return self._batches(Draw(count, start, given), dtype, check_progress(progress))
 
-    def _batches(self, n: int, seed: int, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
-        for first in range(0, n, self.decode_chunk):
+    def _batches(self, draw: Draw, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
+        for first in range(0, draw.n, self.decode_chunk):
             # not across the yield, where the process is the caller's and weights may change
             with neutral(), folding_once(anew=False):
-                images = self._batch(n, seed, first, progress)
+                images = self._batch(draw, first, progress)
                 batch = quantise(images) if dtype == torch.uint8 else images.clone()
             yield batch
 
-    def _batch(self, n: int, seed: int, first: int, progress: Progress | None) -> Tensor:
+    def _batch(self, draw: Draw, first: int, progress: Progress | None) -> Tensor:
         # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image
         # must not depend on n.
-        draws = Rng(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
+        chunk = self.decode_chunk
+        rng = Rng(draw.seed, first, chunk, self.device, self._watch(progress, first, draw.n))
+        given = [filled(rows[first : first + chunk], chunk) for rows in draw.given]
         with torch.inference_mode(), self.asking() as model:
-            images = model._sample(draws).float().clamp(0, 1)[: n - first]
+            images = model._sample(rng, *given).float().clamp(0, 1)[: draw.n - first]
         if tuple(images.shape[1:]) != self.image_shape:
             raise CardError(
                 f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not "
                 f"{self.image_shape}"
             )
-        draws.tell(1, 1)
+        rng.tell(1, 1)
         return images
 
     def _watch(self, progress: Progress | None, first: int, n: int) -> Progress | None:
@@ -223,10 +279,21 @@ class GenerativeModel(Model):
         return lambda done, total: progress((first * total + size * done) * pixels // total, n * pixels)
 
     @abstractmethod
-    def _sample(self, rng: Rng) -> Tensor:
-        """Return `draws.n` images (n, C, H, W) in [0, 1]; all randomness comes from `draws`, one stream per
+    @conditional
+    def _sample(self, rng: Rng, *condition: Tensor) -> Tensor:
+        """Return `rng.n` images (n, C, H, W) in [0, 1]; all randomness comes from `rng`, one stream per
         image.
+
+        A conditional class writes `_sample(self, rng, condition)`, with one row of `condition` per image.
         """
+
+
+class Draw(NamedTuple):
+    """A checked request for samples: their number, their seed, and the condition of each, if there is one."""
+
+    n: int
+    seed: int
+    given: tuple[Tensor, ...]
 
 
 def check_progress(progress: Any) -> Progress | None:
@@ -248,21 +315,20 @@ def check_memory(n: int, each: int, hint: str = "ask for fewer") -> None:
         )
 
 
-def in_chunks(function: Callable[[Tensor], Tensor], values: Tensor, size: int) -> Tensor:
-    """Return `function(values)` computed `size` rows at a time, the last chunk filled up with zeros.
+def in_chunks(function: Callable[..., Tensor], size: int, *values: Tensor) -> Tensor:
+    """Return `function(*values)` computed `size` rows at a time, the last chunk filled up with zeros.
 
     A convolution may sum in another order for another batch size; this way the same row gives the same bits
     alone or in a batch.
     """
-    results = []
-    for chunk in values.split(size):
-        padded = (
-            torch.cat([chunk, chunk.new_zeros(size - len(chunk), *chunk.shape[1:])])
-            if len(chunk) < size
-            else chunk
-        )
-        results.append(function(padded)[: len(chunk)])
-    return torch.cat(results)
+    chunks = zip(*(value.split(size) for value in values), strict=True)
+    return torch.cat([function(*(filled(part, size) for part in parts))[: len(parts[0])] for parts in chunks])
+
+
+def filled(rows: Tensor, size: int) -> Tensor:
+    """Return `rows` with zeros after the last, so that there are `size`."""
+    missing = size - len(rows)
+    return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
 
 
 def _memory() -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor
 
 from genzoo.games import Adversarial
 from genzoo.models import AdversarialModel
@@ -34,7 +33,7 @@ def check_adversaries(
             if options.weight_clip:
                 _check_clipped(player, options.weight_clip)
     if options.gp_weight:
-        _check_alone(model, batches[game[0].name].images)
+        _check_alone(model, batches[game[0].name])
 
 
 def _check_detached(model: AdversarialModel, player: Player, batch: Batch) -> None:
@@ -67,12 +66,12 @@ def _check_clipped(player: Player, bound: float) -> None:
     )
 
 
-def _check_alone(model: AdversarialModel, images: Tensor) -> None:
+def _check_alone(model: AdversarialModel, batch: Batch) -> None:
     """Under the penalty a number must be of its own image alone, in training as well, or there is no slope at
     an image.
     """
-    points = images.clone().requires_grad_(True)
-    numbers = model._discriminate(points)
+    points = batch.images.clone().requires_grad_(True)
+    numbers = model._discriminate(points, *batch.given)
     (slope,) = torch.autograd.grad(numbers[0], points)
     law = "with a gradient penalty, the discriminator's number in training depends on its own image alone"
     look = f"{type(model).__name__}._discriminate: batch norm, or another layer that compares images"

@@ -37,20 +37,21 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
     with _as_it_was(model):
         model.train()
         for player in found:
-            _check_loss(player, batch_for(player, images))
+            _check_loss(player, batch_for(model, player, images))
         for player in found:
             if "labels" in player.needs:
-                _check_labels(model, lambda: players(model, chosen), player, batch_for(player, images))
+                _check_labels(model, lambda: players(model, chosen), player, batch_for(model, player, images))
         model.train()
         if isinstance(model, AdversarialModel):
-            check_adversaries(model, found, chosen, {p.name: batch_for(p, images) for p in found})
+            check_adversaries(model, found, chosen, {p.name: batch_for(model, p, images) for p in found})
 
 
-def batch_for(player: Player, images: Tensor) -> Batch:
-    """Return `images` with all that `player` needs to know of them."""
-    if "labels" not in player.needs:
-        return Batch(images)
-    return Batch(images, torch.arange(len(images), device=images.device) % player.classes)
+def batch_for(model: Model, player: Player, images: Tensor) -> Batch:
+    """Return `images` with all that `player` and `model` need to know of them."""
+    n = len(images)
+    labels = torch.arange(n, device=images.device) % player.classes if "labels" in player.needs else None
+    given = () if model.condition is None else model.check_condition(model.condition.examples(n), n)
+    return Batch(images, labels, *given)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ from genzoo.training.augment import TRANSFORMS, augment
 from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.batch import Batch
 from genzoo.training.own import find
-from genzoo.training.players import Player, players
+from genzoo.training.players import Feed, Player, players
 from genzoo.training.refusals import check_recipe, objective_of
 from genzoo.training.replay import Pool
 from genzoo.training.targets import Targets
@@ -41,6 +42,7 @@ _REMEDY = (
 HEAD_START = 25
 BURST = 100
 EVERY = 500
+EACH = 64  # images of each batch that batch statistics are computed over
 
 
 @players.register(options=Adversarial)
@@ -122,11 +124,7 @@ class AdversarialGame:
         self.penalty = options.gp_weight
         self._penalty_of = find(options.penalty_kind, PENALTIES, "penalty")
         self.targets = Targets(options.soft_labels, options.flipped_labels)
-        self.pool = (
-            Pool(model.image_shape, recipe.batch_size, options.replay, model.device)
-            if options.replay
-            else None
-        )
+        self.pool = Pool(model, recipe.batch_size, options.replay) if options.replay else None
         self.auxiliary = Auxiliary(model, options.classes, recipe.seed) if options.classes else None
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
         self._noise_at = functools.partial(options.noise, steps=recipe.steps)
@@ -161,19 +159,24 @@ class AdversarialGame:
 
         The batch has labels if the game's `classes` asks for them.
         """
-        images = batch.images
-        fake = drawn(self.model, len(batch), rng)
+        images, given = batch.images, batch.given
+        # fakes of the same conditions, so that these tell D nothing of what is real
+        fake = drawn(self.model, len(batch), rng, *given)
         self._handed_on, self.shown = fake, (images, fake.detach())
-        shown = fake.detach() if self.pool is None else self.pool(fake.detach(), rng)
+        shown, *own = (fake.detach(), *given)
+        if self.pool is not None:
+            shown, *own = self.pool(shown, rng, *given)
         seen, seen_fake = self._augmented(images, rng), self._augmented(shown, rng)
-        real, classified = self._judged(seen, batch.labels)
-        loss = classified + self.targets.loss(self.objective, real, self._logits(seen_fake), rng)
+        real, classified = self._judged(seen, batch)
+        loss = classified + self.targets.loss(self.objective, real, self._logits(seen_fake, *own), rng)
         if not self.penalty:
             return loss
         # D's slope where D looks, between augmented images: through the augmentation it would be the slope of
         # both together.
         share = torch.rand(len(seen), generator=rng, device=rng.device)
-        return loss + self.penalty * self._penalty_of(self._logits, seen, seen_fake, share)
+        return loss + self.penalty * self._penalty_of(
+            lambda between: self._logits(between, *given), seen, seen_fake, share
+        )
 
     def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return G's loss on the fakes of D's last turn, or on new ones; D's weights have changed since, so D
@@ -181,18 +184,18 @@ class AdversarialGame:
         """
         fake, self._handed_on = self._handed_on, None
         if fake is None or len(fake) != len(batch):
-            fake = drawn(self.model, len(batch), rng)
+            fake = drawn(self.model, len(batch), rng, *batch.given)
         with _frozen(self.model.discriminator):
-            logits = self._logits(self._augmented(fake, rng))
+            logits = self._logits(self._augmented(fake, rng), *batch.given)
         return self.objective.generator_loss(logits)
 
-    def _judged(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | float]:
+    def _judged(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor | float]:
         """Return D's outputs for real images and its loss for misclassifying them."""
-        if self.auxiliary is None or labels is None:
-            return self._logits(images), 0.0
+        if self.auxiliary is None or batch.labels is None:
+            return self._logits(images, *batch.given), 0.0
         with self.auxiliary.watching() as hidden:
-            logits = self._logits(images)
-        return logits, self.auxiliary(hidden[0], labels)
+            logits = self._logits(images, *batch.given)
+        return logits, self.auxiliary(hidden[0], batch.labels)
 
     def _augmented(self, images: Tensor, rng: torch.Generator) -> Tensor:
         images = augment(images, self.policy, rng)
@@ -200,8 +203,8 @@ class AdversarialGame:
             return images
         return images + self._deviation * torch.randn(images.shape, generator=rng, device=rng.device)
 
-    def _logits(self, images: Tensor) -> Tensor:
-        return self.model._discriminate(images).float()  # (N,)
+    def _logits(self, images: Tensor, *condition: Tensor) -> Tensor:
+        return self.model._discriminate(images, *condition).float()  # (N,)
 
 
 @contextlib.contextmanager
@@ -221,8 +224,9 @@ def _frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> None:
-    """Recompute the generator's batch statistics over 4,096 latents of a fixed seed.
+def estimate_statistics(model: Model, feed: Feed, *, batches: int = 64) -> None:
+    """Recompute the generator's batch statistics over `batches` times 64 latents of a fixed seed, with the
+    conditions of the first images of `feed` if the model takes any.
 
     The running mean and variance of an averaged generator describe the weights it was averaged from, not the
     average. Sampling uses these exact statistics, never those of the batch, so an image depends on its z
@@ -235,13 +239,28 @@ def estimate_statistics(model: Model, batches: int = 64, batch: int = 64) -> Non
         return
     noise = generator("batch statistics", device=model.device)
     with _gathering(model.generator, norms), torch.no_grad():
-        for _ in range(batches):
-            drawn(model, batch, noise)
+        for given in _conditions(model, feed, batches):
+            drawn(model, EACH, noise, *given)
 
 
-def drawn(model: AdversarialModel, n: int, rng: torch.Generator) -> Tensor:
-    """Return `n` images of the generator, (n, C, H, W) in [0, 1], for latents drawn from `noise`."""
-    return model._decode(model._latents(BatchRng(n, rng)))
+def _conditions(model: AdversarialModel, feed: Feed, batches: int) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the condition of each batch that the statistics are taken over, () of a model without one."""
+    if model.condition is None:
+        yield from itertools.repeat((), batches)
+        return
+    rows: list[Tensor] = []
+    for number in itertools.count():
+        rows.extend(feed(number).given)
+        if sum(map(len, rows)) >= batches * EACH:
+            break
+    yield from zip(torch.cat(rows)[: batches * EACH].split(EACH), strict=True)
+
+
+def drawn(model: AdversarialModel, n: int, rng: torch.Generator, *condition: Tensor) -> Tensor:
+    """Return `n` images of the generator, (n, C, H, W) in [0, 1], for latents drawn from `rng` and the
+    `condition` of each image, if the model takes one.
+    """
+    return model._decode(model._latents(BatchRng(n, rng)), *condition)
 
 
 @contextlib.contextmanager

@@ -18,13 +18,21 @@ class Batch:
     Attributes:
         images: (N, C, H, W) float32 in [0, 1].
         labels: (N,) int64, the class of each image; None if no player of the game needs it.
+        condition: (N, …), the condition of each image; None for a model without one. Batches for a
+            conditional model always have it.
     """
 
     images: Tensor
     labels: Tensor | None = None
+    condition: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def given(self) -> tuple[Tensor, ...]:
+        """What a model's underscored methods take after their other arguments: its condition, or nothing."""
+        return () if self.condition is None else (self.condition,)
 
     @property
     def tensors(self) -> dict[str, Tensor]:
@@ -51,4 +59,6 @@ class Batch:
 
 
 # what a player may need besides the images
-COLUMNS = tuple(field.name for field in dataclasses.fields(Batch) if field.name != "images")
+COLUMNS = tuple(
+    field.name for field in dataclasses.fields(Batch) if field.name not in ("images", "condition")
+)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from genzoo.models import Model
-from genzoo.training.players import Player
+from genzoo.training.players import Feed, Player
 
 
 class EMA:
@@ -44,9 +44,9 @@ class EMA:
             torch._foreach_lerp_(averaged, current, 1 - min(self.decay, (1 + n) / (10 + n)))
             average.n_averaged += 1
 
-    def finished(self, model: Model, players: Sequence[Player]) -> Model:
+    def finished(self, model: Model, players: Sequence[Player], feed: Feed) -> Model:
         """Return a copy of `model` with the averaged weights and recomputed batch statistics, in evaluation
-        mode.
+        mode; `feed` returns the batches of the run.
         """
         finished = copy.deepcopy(model)
         for player in players:
@@ -54,7 +54,7 @@ class EMA:
             if average is not None:
                 _copy_state(average.module, _same_part(model, player.module, finished))
             if player.finish is not None:
-                player.finish(finished)
+                player.finish(finished, feed)
         return finished.eval()
 
 

@@ -19,6 +19,6 @@ def likelihood_players(model: DensityModel, recipe: Recipe) -> Sequence[Player]:
     """Return the one player of maximum likelihood, named "model"."""
 
     def loss(batch: Batch, rng: torch.Generator) -> Tensor:
-        return mean_bits_per_dim(model._log_prob(batch.images), model.image_shape)
+        return mean_bits_per_dim(model._log_prob(batch.images, *batch.given), model.image_shape)
 
     return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True)]

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from genzoo.condition import Condition
 from genzoo.data import Images, batch_indices
+from genzoo.data.conditions import conditions_of
 from genzoo.data.order import Order
 from genzoo.recipe import Recipe
 from genzoo.rng import generator
@@ -24,15 +26,23 @@ class Loader:
     """Batches of a data set: float32 (n, C, H, W) in [0, 1] on the run's device, mirrored and shifted at
     random if the recipe says so.
 
-    Batches carry labels if `needs` (names of fields of `Batch`) includes them and the data has them. Images
+    Batches carry labels if `needs` (names of fields of `Batch`) includes them and the data has them, and the
+    images' values of `condition`, that of the model, if it has one. Images
     that are binarised dynamically (`Images.grey`) are binarised again for every batch.
     """
 
     def __init__(
-        self, data: Images, recipe: Recipe, world: World, settings: Hardware, needs: Iterable[str] = ()
+        self,
+        data: Images,
+        recipe: Recipe,
+        world: World,
+        settings: Hardware,
+        needs: Iterable[str] = (),
+        condition: Condition | None = None,
     ) -> None:
         self.data, self.recipe, self.world, self.settings = data, recipe, world, settings
         self.needs = frozenset(needs)
+        self._conditions = None if condition is None else torch.from_numpy(conditions_of(condition, data))
         self.drawn = data.grey is not None
         if data.grey is not None:
             self.data = data.replace(pixels=data.grey)
@@ -42,7 +52,11 @@ class Loader:
     def __call__(self, number: int) -> Batch:
         """Return this rank's share of batch `number`."""
         indices = self._rows(number)
-        return Batch(self._images(number, indices), self._labels(indices) if "labels" in self.needs else None)
+        return Batch(
+            self._images(number, indices),
+            self._labels(indices) if "labels" in self.needs else None,
+            None if self._conditions is None else self._sent(self._conditions[indices]),
+        )
 
     def _images(self, number: int, indices: Order) -> Tensor:
         if self._pixels is not None:

@@ -71,7 +71,7 @@ class Run:
         }
         self.ema = EMA(self.players, self.recipe.ema)
         needs = {need for player in self.players for need in player.needs}
-        self.feed = Loader(self.data, self.recipe, self.world, self.settings, needs)
+        self.feed = Loader(self.data, self.recipe, self.world, self.settings, needs, self.model.condition)
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)

@@ -24,6 +24,7 @@ from genzoo.recipe import Recipe
 from genzoo.training.batch import COLUMNS, Batch
 
 Loss = Callable[[Batch, torch.Generator], Tensor]
+Feed = Callable[[int], Batch]  # number of a batch → the batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,8 +46,8 @@ class Player:
         before_turn: called with the number of the round before each turn, for values that change over the
             run, such as a warm-up.
         after_turn: called after each update, for example to clip weights.
-        finish: called once on the finished model, for example to estimate batch statistics of the averaged
-            weights.
+        finish: called on the finished model, with a function that returns the run's batch number k, for
+            example to estimate batch statistics of the averaged weights.
         floor: a mean loss below this over many rounds means that this player has won and the others no longer
             learn.
         remedy: what to try in that case.
@@ -73,7 +74,7 @@ class Player:
     average: bool = False
     before_turn: Callable[[int], None] | None = None
     after_turn: Callable[[], None] | None = None
-    finish: Callable[[Model], None] | None = None
+    finish: Callable[[Model, Feed], None] | None = None
     floor: float | None = None
     remedy: str = ""
     shown: Callable[[], tuple[Tensor, Tensor] | None] | None = None

@@ -20,6 +20,7 @@ from genzoo.images import grid, png
 from genzoo.isolation import describe
 from genzoo.ledger import Row, with_row
 from genzoo.models import GenerativeModel, Model, golden
+from genzoo.models.panel import panel
 from genzoo.models.weights import encode, rounded
 from genzoo.notebook import html_facts
 from genzoo.record import Record, Records
@@ -70,7 +71,7 @@ def finished_model(run: Run, storage: str) -> Model:
     """Return the model to be published: the averaged weights if the recipe keeps them, rounded as they will
     be stored.
     """
-    model = run.ema.finished(run.model, run.players)
+    model = run.ema.finished(run.model, run.players, run.feed)
     rounded(model, storage)
     return model
 
@@ -195,7 +196,7 @@ def _picture(folder: Path, model: Model) -> dict[str, bytes]:
         tell(f"samples.png cannot be written: {folder} has a folder of that name")
         return {}
     try:
-        return {"samples.png": png(grid(model.sample(16, seed=0)))}
+        return {"samples.png": png(grid(*panel(model, 16)))}
     except Exception as error:  # noqa: BLE001
         tell(f"samples.png cannot be drawn: {describe(error)}")
         return {}

@@ -18,6 +18,7 @@ from genzoo.files import append_to, atomic_write, make_folder, read_capped
 from genzoo.images import save_grid
 from genzoo.isolation import describe
 from genzoo.models import GenerativeModel
+from genzoo.models.panel import panel
 from genzoo.show import Bar, tell
 from genzoo.training.doctor import Finding
 from genzoo.training.loop import Run
@@ -141,11 +142,10 @@ class Report:
                 self._events.add_scalar(f"loss/{name}", loss, self.run.step)
 
     def _draw(self) -> None:
-        finished = self.run.ema.finished(self.run.model, self.run.players)
+        finished = self.run.ema.finished(self.run.model, self.run.players, self.run.feed)
         if isinstance(finished, GenerativeModel):
-            save_grid(
-                finished.sample(64, seed=0), self.run.folder / "samples" / f"step-{self.run.step:07d}.png"
-            )
+            images, columns = panel(finished, 64)
+            save_grid(images, self.run.folder / "samples" / f"step-{self.run.step:07d}.png", columns)
 
     def rate(self) -> float:
         """Images per second since this process started."""

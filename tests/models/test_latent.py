@@ -110,7 +110,7 @@ class TestDecode:
 def test_in_chunks_keeps_order_and_length():
     values = torch.arange(10.0)[:, None]
     for size in (1, 3, 10, 16):
-        assert torch.equal(in_chunks(lambda x: 2 * x, values, size), 2 * values)
+        assert torch.equal(in_chunks(lambda x: 2 * x, size, values), 2 * values)
 
 
 def test_encoding():

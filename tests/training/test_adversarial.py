@@ -343,7 +343,7 @@ class TestStatistics:
         net = toys.gan()
         with torch.no_grad():
             net.generator[0].weight.mul_(3)
-        estimate_statistics(net, batches=32)
+        estimate_statistics(net, feed=None, batches=32)
         map_ = net.generator[0](torch.randn(4096, 4, 1, 1, generator=torch.Generator().manual_seed(1)))
         torch.testing.assert_close(net.generator[1].running_mean, map_.mean((0, 2, 3)), rtol=0, atol=0.1)
         torch.testing.assert_close(net.generator[1].running_var, map_.var((0, 2, 3)), rtol=0.1, atol=0)
@@ -352,14 +352,14 @@ class TestStatistics:
         net = toys.gan().eval()
         before, momentum = weights(net), net.generator[1].momentum
         other = net.discriminator[1].running_mean.clone()
-        estimate_statistics(net, batches=3)
+        estimate_statistics(net, feed=None, batches=3)
         once = net.generator[1].running_var.clone()
-        estimate_statistics(net, batches=3)
+        estimate_statistics(net, feed=None, batches=3)
         assert torch.equal(net.generator[1].running_var, once)
         assert equal(net, before) and torch.equal(net.discriminator[1].running_mean, other)
         assert net.generator[1].momentum == momentum and not net.generator[1].training
 
     def test_nothing_to_do_without_batch_norm_or_for_others(self, monkeypatch):
         monkeypatch.setattr(ToyGAN, "_decode", None)
-        estimate_statistics(toys.gan(norm=False))
-        estimate_statistics(toys.Bernoulli(ToyConfig()))
+        estimate_statistics(toys.gan(norm=False), feed=None)
+        estimate_statistics(toys.Bernoulli(ToyConfig()), feed=None)

@@ -138,7 +138,7 @@ class TestResumed:
         while often.step < 6:
             often.play_round()
             often.save()
-            often.ema.finished(often.model, often.players).sample(2, seed=0)
+            often.ema.finished(often.model, often.players, often.feed).sample(2, seed=0)
         (often.folder / "other").mkdir()
         assert differ(often, finish(start(folder=often.folder / "other", **HARD))) == []
 

@@ -54,7 +54,7 @@ def test_the_finished_model_is_a_settled_copy(game):
     nudge(net.generator, 0.5)
     averages.update(playing)
     before = {key: value.clone() for key, value in net.state_dict().items()}
-    finished = averages.finished(net, playing)
+    finished = averages.finished(net, playing, feed=None)
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items()) and net.training
     assert not finished.training
     state = finished.state_dict()
@@ -71,7 +71,10 @@ def test_the_finished_model_is_a_settled_copy(game):
 def test_without_averages_the_weights_themselves_are_finished(game):
     net, playing = game
     settled = []
-    watching = [Player(name=p.name, module=p.module, loss=p.loss, finish=settled.append) for p in playing]
-    finished = EMA(watching, 0.0).finished(net, watching)
+    watching = [
+        Player(name=p.name, module=p.module, loss=p.loss, finish=lambda model, feed: settled.append(model))
+        for p in playing
+    ]
+    finished = EMA(watching, 0.0).finished(net, watching, feed=None)
     assert settled == [finished, finished]
     assert all(torch.equal(value, net.state_dict()[key]) for key, value in finished.state_dict().items())

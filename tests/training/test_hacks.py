@@ -335,6 +335,6 @@ def test_17_batch_statistics_are_estimated_as_images_are_drawn():
     net = dcgan(dropout=0.5, image_shape=(1, 16, 16), width=4)
     told = []
     for _ in range(2):
-        estimate_statistics(net, batches=2)
+        estimate_statistics(net, feed=None, batches=2)
         told.append(net.generator[5].running_mean.clone())  # behind a dropout
     assert isinstance(net.generator[5], nn.BatchNorm2d) and torch.equal(*told)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from toys import ToyConfig, ToyGAN
 
 from genzoo.rng import generator
 from genzoo.training.replay import BATCHES, Pool
 
-SHAPE, BATCH = (1, 2, 2), 32
+SHAPE, BATCH = (1, 8, 8), 32
+MODEL = ToyGAN(ToyConfig())
 
 
 def fakes(turn):
@@ -17,7 +19,7 @@ def fakes(turn):
 
 
 def play(pool, turns, first=1):
-    return [pool(fakes(turn), generator("replay", turn)) for turn in range(first, first + turns)]
+    return [pool(fakes(turn), generator("replay", turn))[0] for turn in range(first, first + turns)]
 
 
 def turns_of(images):
@@ -25,7 +27,7 @@ def turns_of(images):
 
 
 def filled(share=0.5):
-    pool = Pool(SHAPE, BATCH, share)
+    pool = Pool(MODEL, BATCH, share)
     shown = play(pool, 160)
     assert int(pool.filled) == len(pool.images) == BATCHES * BATCH
     return pool, shown
@@ -57,7 +59,7 @@ def test_old_ones_are_of_many_turns_and_stay_for_long():
 def test_it_goes_on_from_its_state():
     """What a checkpoint keeps is all there is; the noise of a turn comes from the loop."""
     pool, _ = filled()
-    other = Pool(SHAPE, BATCH, 0.5)
+    other = Pool(MODEL, BATCH, 0.5)
     other.load_state_dict({key: value.clone() for key, value in pool.state_dict().items()})
     for one, two in zip(play(pool, 5, 161), play(other, 5, 161), strict=True):
         assert torch.equal(one, two)
@@ -67,5 +69,5 @@ def test_it_goes_on_from_its_state():
 def test_a_smaller_batch_and_the_memory_layout():
     pool, _ = filled()
     few = fakes(200)[:3].contiguous(memory_format=torch.channels_last)
-    shown = pool(few, generator("replay"))
+    (shown,) = pool(few, generator("replay"))
     assert shown.shape == few.shape and shown.stride() == few.stride() and (turns_of(shown) < 200).sum() == 2
