@@ -233,7 +233,7 @@ def test_ten_thousand_classes_cost_nothing():
     begun = time.process_time()
     found = labels_for(images, tuple(name.upper() for name in reversed(names)))
     few = images.of_class("Class_77")
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 0.5
     assert found[:2].tolist() == [count - 1, count - 2] and few.labels.tolist() == [77, 77]
 
 

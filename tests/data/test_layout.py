@@ -238,7 +238,7 @@ def test_ten_thousand_classes_are_named_in_no_time():
     )
     begun = time.process_time()
     found = layout.classes(paths)
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 0.5
     assert len(found.names) == 10_000 and found.names[found.labels[2 * 77]] == "class 77"
 
 
