@@ -9,7 +9,6 @@ import fnmatch
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,8 +94,7 @@ class Catalogue(Mapping[str, Entry]):
         return HubError(f"{name!r} has no published weights", "; ".join(ways))
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(NamedTuple):
     """A catalogue, and all that it was made from."""
 
     registry: Registry

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Generic, TextIO, TypeVar
+from typing import Any, Generic, NamedTuple, TextIO, TypeVar
 
 from genzoo import metrics
 from genzoo.card import Card, Family, fold
@@ -44,8 +44,7 @@ _told: set[str] = set()
 _KINDS = ("cards", "datasets", "ledgers", "commands", "metrics")
 
 
-@dataclass(frozen=True)
-class PluginReport:
+class PluginReport(NamedTuple):
     """One row of `genzoo plugins`: what a plugin gave, or in one safe line why it gave nothing."""
 
     name: str

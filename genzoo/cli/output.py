@@ -34,7 +34,7 @@ _UNITS = MappingProxyType({"certificate": "laws", "learning": "words"})
 _NARROWEST = 12  # columns in which words are wrapped, however narrow the terminal
 _COMFORTABLE = 24  # columns; with fewer for its last column, a table drops others
 _NO_LIMIT = 10_000  # columns
-_GAP = re.compile(r"(?<![±≤×=]) +(?![±×=])")  # where a line may be broken
+_GAP = r"(?<![±≤×=]) +(?![±×=])"  # where a line may be broken
 
 
 def colour() -> bool | None:
@@ -104,9 +104,9 @@ def say_table(
     for name in spare:
         if _left(columns, indent) < min(_widest(columns[-1]), _COMFORTABLE):
             columns = [column for column in columns if column[0] != name]
-    sizes = [_widest(column) for column in columns[:-1]]
+    sizes, left = [_widest(column) for column in columns[:-1]], _left(columns, indent)
     for index, (*head, last) in enumerate(zip(*columns, strict=True)):
-        first, *more = wrap(last, _left(columns, indent))
+        first, *more = wrap(last, left)
         parts = [cell + " " * (size - width(cell)) for cell, size in zip(head, sizes, strict=True)]
         line = (indent + "  ".join([*parts, first])).rstrip()
         say(click.style(line, bold=True) if index == 0 else line)
@@ -156,6 +156,8 @@ def fact_lines(facts: Iterable[tuple[str, object]], indent: str = "", columns: i
 
 def width(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
+    if text.isascii():  # nearly every cell of a table
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
@@ -170,7 +172,7 @@ def wrap(text: str, columns: int) -> list[str]:
     if width(text) <= columns:
         return [text]
     lines: list[str] = []
-    for word in _GAP.split(text):
+    for word in re.split(_GAP, text):
         longer = f"{lines[-1]} {word}" if lines else ""
         if lines and width(longer) <= max(columns, _NARROWEST):
             lines[-1] = longer

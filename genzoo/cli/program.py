@@ -10,7 +10,6 @@ import importlib
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -136,6 +135,8 @@ def report(error: BaseException, debug: bool = False) -> int:
     code.
     """
     if debug:
+        import traceback
+
         # a place and its line of code, or what the error says: one line then
         for piece in traceback.format_exception(error):
             for line in piece.splitlines() if piece.startswith("  File ") else [piece]:

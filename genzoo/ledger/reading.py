@@ -246,10 +246,10 @@ class _Reader:
     def _known(
         self, kind: type[Any], values: Mapping[str, Any], part: _Part, path: KeyPath, label: str
     ) -> dict[str, Any]:
-        for key in values:
-            if key not in _KEYS[kind]:
-                self._note(kind, key, part, (*path, key), label)
-        return {key: value for key, value in values.items() if key in _KEYS[kind]}
+        unknown = [key for key in values if key not in _KEYS[kind]]
+        for key in unknown:
+            self._note(kind, key, part, (*path, key), label)
+        return {key: value for key, value in values.items() if key not in unknown}
 
     def _note(self, kind: type[Any], key: str, part: _Part, path: KeyPath, label: str) -> None:
         first = self._unknown.get((kind, key), (part, path, label, 0))
