@@ -29,9 +29,9 @@ from genzoo.schema import parse
 MOST_PROBLEMS = 20  # lines told of one file
 _MOST_SOURCES = 32  # of one row
 _MOST_SCORES = 5_000  # of one file
-_KEYS: Mapping[type[Any], tuple[str, ...]] = {
-    Facts: tuple(f.name for f in dataclasses.fields(Facts)),
-    Record: KEYS,
+_KEYS: Mapping[type[Any], Mapping[str, None]] = {  # dicts, as sets that keep the order
+    Facts: dict.fromkeys(f.name for f in dataclasses.fields(Facts)),
+    Record: dict.fromkeys(KEYS),
 }
 
 
@@ -246,10 +246,11 @@ class _Reader:
     def _known(
         self, kind: type[Any], values: Mapping[str, Any], part: _Part, path: KeyPath, label: str
     ) -> dict[str, Any]:
-        unknown = [key for key in values if key not in _KEYS[kind]]
-        for key in unknown:
+        known = dict(values)
+        for key in [key for key in values if key not in _KEYS[kind]]:
             self._note(kind, key, part, (*path, key), label)
-        return {key: value for key, value in values.items() if key not in unknown}
+            del known[key]
+        return known
 
     def _note(self, kind: type[Any], key: str, part: _Part, path: KeyPath, label: str) -> None:
         first = self._unknown.get((kind, key), (part, path, label, 0))
