@@ -122,11 +122,11 @@ def catalogue() -> Catalogue:
 
 
 def _state(path: Path) -> tuple[str, tuple[int, ...]]:
-    """Return where a ledger lies, and what changes when somebody writes it."""
+    """Return the path of a ledger, and facts that change when it is written."""
     try:
         facts = os.stat(path)
         return os.path.abspath(path), (facts.st_mtime_ns, facts.st_size, facts.st_dev, facts.st_ino)
-    except (OSError, ValueError):  # not there, or no name of a file: to be told when the ledgers are read
+    except (OSError, ValueError):  # missing, or not a file name: reported when the ledgers are read
         return str(path), ()
 
 

@@ -97,7 +97,7 @@ class Plugin:
         return None
 
     def _check_requirement(self) -> None:
-        """Refuse a plugin whose own metadata asks for another genzoo; pip checks that, a copied folder or
+        """Refuse a plugin whose metadata requires another genzoo; pip checks that, a copied folder or
         `--no-deps` do not.
         """
         for text in self.requires:
@@ -114,7 +114,7 @@ class Plugin:
                     and not wanted.specifier.contains(__version__, prereleases=True)
                 ):
                     raise PluginError(
-                        f"it asks for genzoo{wanted.specifier}, and this is genzoo {__version__}",
+                        f"it requires genzoo{wanted.specifier}, and this is genzoo {__version__}",
                         f"pip install 'genzoo{wanted.specifier}', or a version of {self.distribution} "
                         "made for this one",
                     )
@@ -155,7 +155,7 @@ def _plainly_met(text: str) -> bool:
 
 
 def _release(text: str) -> tuple[int, ...]:
-    """Return "1.10.0" as (1, 10): noughts at the end say nothing."""
+    """Return "1.10.0" as (1, 10): trailing zeros do not matter."""
     parts = [int(part) for part in text.split(".") if part]
     while parts and not parts[-1]:
         parts.pop()
@@ -163,7 +163,7 @@ def _release(text: str) -> tuple[int, ...]:
 
 
 class _Unreadable(NamedTuple):
-    """Stands for the entry points of a distribution whose metadata cannot be read; loading it tells why."""
+    """Stands for the entry points of a distribution with unreadable metadata; `load` raises the reason."""
 
     dist: Any
     error: Exception
@@ -180,7 +180,7 @@ def discover() -> list[Any]:
     """Return the entry points of the group `genzoo`."""
     try:
         return list(importlib.metadata.entry_points(group=GROUP))
-    # metadata that cannot be parsed lies somewhere: look at one distribution at a time
+    # some metadata cannot be parsed: look at one distribution at a time
     except Exception:  # noqa: BLE001
         return list(_one_by_one())
 

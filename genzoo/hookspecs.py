@@ -62,7 +62,7 @@ _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _LEDGER = re.compile(r"[A-Za-z_]\w*(/\w[\w.-]*)*/\w[\w.-]*\.toml", re.ASCII)
 
 
-# The bodies say what an absent hook stands for; nobody calls them.
+# These bodies are never called: each shows what an absent hook stands for.
 
 
 @hookspec

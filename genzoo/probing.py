@@ -25,9 +25,9 @@ from genzoo.errors import StorageError, safe_text
 from genzoo.files import atomic_write, cache_dir, make_folder, read_capped
 from genzoo.hookspecs import API_VERSION, read_plugin
 
-CHILD = "GENZOO_PROBING"  # set in the child, where nobody may ask for the models
+CHILD = "GENZOO_PROBING"  # set in the child process, where plugins must not look up models
 NAME = "plugins.json"
-PATIENCE = 2.0  # seconds of silence before people are told what is loading
+PATIENCE = 2.0  # seconds of silence before a message says what is loading
 _START = 10.0  # seconds more for the child itself to begin
 _DAY = 86_400.0  # after which a plugin that hung is given another chance
 _MOST_FILES, _CAP = 200, 1 << 20
@@ -62,7 +62,7 @@ def probe(
     Args:
         plugins: those for which `can_probe` holds.
         timeout: seconds that each may take.
-        slow: called with the plugin that has been loading for two seconds.
+        slow: called with a plugin that has been loading for two seconds.
         again: ask also those that memory says are ill.
         budget: seconds for all together; who was not asked within it is left out of the result and not
             remembered.
@@ -94,7 +94,7 @@ def child() -> None:
     for number, identity in enumerate(wanted):
         plugin = here.get(tuple(identity))
         if plugin is not None:
-            # why it fails is found out where it is loaded in earnest
+            # an error is reported later, where the plugin is loaded for use
             with contextlib.suppress(BaseException):
                 read_plugin(plugin.load())
         print(number, file=lines, flush=True)

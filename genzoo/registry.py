@@ -55,11 +55,11 @@ class PluginReport(NamedTuple):
     cards: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()  # what its author must change where it was made for an older interface
-    wanted: bool = True  # False: left out by GENZOO_PLUGINS, which is nobody's fault
+    wanted: bool = True  # False: left out by GENZOO_PLUGINS, which is not a fault
 
     @property
     def broken(self) -> bool:
-        """Say whether people should hear of it: it was wanted and could not be loaded."""
+        """Return whether to warn about it: it was wanted and could not be loaded."""
         return self.wanted and not self.loaded
 
 
@@ -96,7 +96,7 @@ class Registry:
 
         Raises:
             ArgumentError: `name` is not a text.
-            UnknownNameError: nobody has it; the message holds the nearest name, or the plugin that would
+            UnknownNameError: no plugin has it; the message holds the nearest name, or the plugin that would
                 bring it.
         """
         if not isinstance(name, str):
@@ -137,7 +137,7 @@ def installed() -> Registry:
 
     Raises:
         ArgumentError: GENZOO_PLUGIN_TIMEOUT is not a number of seconds.
-        PluginError: a plugin asks for it while plugins are being loaded.
+        PluginError: a plugin calls this while plugins are being loaded.
     """
     return _look()
 
@@ -203,8 +203,8 @@ def _wanted(plugin: Plugin, allowed: Collection[str] | None) -> bool:
 
 
 def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
-    """Print one line on stderr (or `stream`) for each broken plugin, each line once per process; of
-    torchrun's, the first tells.
+    """Print one line on stderr (or `stream`) for each broken plugin, each line once per process; under
+    torchrun only rank 0 prints.
     """
     if os.environ.get("RANK", "0") != "0":
         return

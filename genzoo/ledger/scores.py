@@ -52,9 +52,11 @@ def read_score(values: Mapping[str, Any], trained_on: str = "") -> Record:
     """
     given, metric = {**_ABSENT, **values}, values.get("metric")
     if isinstance(metric, str):
+        # A key of its own is used for names that contain brackets, see `write_score`.
         if "features" not in given:
             given["metric"], given["features"] = _read_label(metric)
         given = {**_said(given, trained_on), **given}
+    # Written as 0, since TOML has no null.
     if type(given.get("n_reference")) is int and not given["n_reference"]:
         given["n_reference"] = None
     if given.get("unit") == "":

@@ -19,6 +19,7 @@ from genzoo.ledger import canonical
 
 KeyPath = tuple[str | int, ...]
 
+# tomllib recurses, so deep nesting would exhaust the stack; a row needs two levels.
 DEEPEST = 16  # brackets within brackets
 MOST_TABLES = 5_000
 MOST_PARTS = 8  # of a dotted key: tomllib needs time that grows with the square of their number
@@ -53,6 +54,7 @@ def load(text: str) -> dict[str, Any]:
         ValueError: it is not valid TOML, or nested deeper than `DEEPEST`, or has a key of more than
             `MOST_PARTS` parts.
     """
+    # Many tables are refused below, so the fast reader must not accept them either.
     if text.count("\n[") <= MOST_TABLES and (plain := canonical.read(text)) is not None:
         return plain
     if sys.version_info >= (3, 11):  # imported here: a ledger in our own form needs no TOML reader

@@ -151,9 +151,9 @@ class AutoregressiveModel(DensityModel):
                 max=len(images) - 1
             )
             with torch.inference_mode(), self.asking() as model:
-                draws = Rng(start, first, chunk, self.device, self._watch(progress, first, total))
-                drawn = model._complete(images[owner], observed[owner], draws)
-                draws.tell(1, 1)
+                rng = Rng(start, first, chunk, self.device, self._watch(progress, first, total))
+                drawn = model._complete(images[owner], observed[owner], rng)
+                rng.tell(1, 1)
                 done.append(
                     torch.where(observed[owner], images[owner], drawn.float().clamp(0, 1))[: total - first]
                 )
@@ -192,7 +192,7 @@ class AutoregressiveModel(DensityModel):
 
     def _complete(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
         """Return images (n, C, H, W) that equal `x` where `mask` is True; elsewhere each dimension is drawn
-        with one number of `draws.uniform(H, W, C)`.
+        with one number of `rng.uniform(H, W, C)`.
 
         A faster version must give exactly the images of `_complete_naively`.
         """

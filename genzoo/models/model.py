@@ -194,7 +194,7 @@ class GenerativeModel(Model):
     def _batches(self, n: int, seed: int, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
         for first in range(0, n, self.decode_chunk):
             # not across the yield, where the process is the caller's and weights may change
-            with neutral(), folding_once(anew=False):
+            with neutral(), folding_once(fresh=False):
                 images = self._batch(n, seed, first, progress)
                 batch = quantise(images) if dtype == torch.uint8 else images.clone()
             yield batch
@@ -202,15 +202,15 @@ class GenerativeModel(Model):
     def _batch(self, n: int, seed: int, first: int, progress: Progress | None) -> Tensor:
         # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image
         # must not depend on n.
-        draws = Rng(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
+        rng = Rng(seed, first, self.decode_chunk, self.device, self._watch(progress, first, n))
         with torch.inference_mode(), self.asking() as model:
-            images = model._sample(draws).float().clamp(0, 1)[: n - first]
+            images = model._sample(rng).float().clamp(0, 1)[: n - first]
         if tuple(images.shape[1:]) != self.image_shape:
             raise CardError(
                 f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not "
                 f"{self.image_shape}"
             )
-        draws.tell(1, 1)
+        rng.tell(1, 1)
         return images
 
     def _watch(self, progress: Progress | None, first: int, n: int) -> Progress | None:
@@ -224,7 +224,7 @@ class GenerativeModel(Model):
 
     @abstractmethod
     def _sample(self, rng: Rng) -> Tensor:
-        """Return `draws.n` images (n, C, H, W) in [0, 1]; all randomness comes from `draws`, one stream per
+        """Return `rng.n` images (n, C, H, W) in [0, 1]; all randomness comes from `rng`, one stream per
         image.
         """
 

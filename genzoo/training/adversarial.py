@@ -159,7 +159,7 @@ class AdversarialGame:
         """Return D's loss on the images and as many fakes, with its penalty and other terms; no gradient
         reaches G.
 
-        The batch has labels if the game's `classes` asks for them.
+        The batch has labels if the game's `classes` requires them.
         """
         images = batch.images
         fake = drawn(self.model, len(batch), rng)
@@ -208,7 +208,7 @@ class AdversarialGame:
 def _frozen(module: nn.Module) -> Iterator[None]:
     """Keep the parameters of `module` out of the graphs that are built meanwhile.
 
-    The loop asks for its player's gradients alone, but a custom autograd function cannot know that and
+    The loop needs the gradients of its player alone, but a custom autograd function cannot know that and
     computes the opponent's as well.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]
