@@ -66,9 +66,7 @@ def train(
         source = data if data is not None else recipe.data
         with once():
             settle_shape(source, config)
-            model = build(
-                card, config, recipe
-            )  # a model that cannot be built fails before any image is decoded
+            model = build(card, config, recipe)  # fails before any image is decoded
             train, test = world.first(lambda: open_both(source, config, recipe))
         run = Run(
             model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin
