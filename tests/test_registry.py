@@ -1003,8 +1003,8 @@ class TestProcess:
     @pytest.mark.parametrize(
         ("wanted", "words"),
         [
-            ("genzoo>=99", "it asks for genzoo>=99, and this is genzoo"),
-            ("Genzoo (<0.1)", "it asks for genzoo<0.1"),
+            ("genzoo>=99", "it requires genzoo>=99, and this is genzoo"),
+            ("Genzoo (<0.1)", "it requires genzoo<0.1"),
             ("genzoo>=0.0.1", ""),
             ("genzoo>=99 ; extra == 'test'", ""),
             ("genzoo-dcgan>=99", ""),
