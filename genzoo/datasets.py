@@ -1,4 +1,4 @@
-"""The data sets that genzoo knows by name: where their files lie, where they come from, and what may be done
+"""The data sets that genzoo knows by name: where their files are, where they come from, and what may be done
 with them. Facts only: `genzoo.data` reads the images.
 """
 

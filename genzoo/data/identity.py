@@ -1,5 +1,5 @@
-"""What data are, by their content: a digest that follows the images wherever they lie and whatever their path
-is called.
+"""What data are, by their content: a digest that stays the same wherever the images are and whatever their
+path is called.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from genzoo.data.labels import NONE, class_order, few
 from genzoo.data.splits import FIT, check_split
 from genzoo.data.types import Array
 
-SPLITS = ("test", "valid", "train")  # the order in which they lie in memory
+SPLITS = ("test", "valid", "train")  # their order in memory
 WORDS: Mapping[str, str] = MappingProxyType(
     {
         "train": "train",
@@ -79,6 +79,7 @@ class Layout:
         two folders.
         """
         inner, above = [self.inner(path) for path in paths], list[str]()
+        # A folder that all share, such as images/, is no class.
         while inner and all(len(parts) > 1 for parts in inner) and len({parts[0] for parts in inner}) == 1:
             above.append(inner[0][0])
             inner = [parts[1:] for parts in inner]
@@ -151,6 +152,7 @@ def layout_of(paths: Iterable[str], folders: Sequence[str] = ()) -> Layout:
     """Return the layout of the files at `paths`, which lie in `folders`; those that are no images by their
     names do not count where others are.
     """
+    # An iterator would be used up by the first pass.
     every = list(paths)
     images = [path for path in every if _is_image(path)] or every
     parts = [path.split("/") for path in images]
@@ -168,6 +170,7 @@ def layout_of(paths: Iterable[str], folders: Sequence[str] = ()) -> Layout:
         # Beside train/ and test/ there may be strays; deeper, where words are less sure to mean splits, all
         # must lie in one.
         if (
+            # Without training images there is nothing to learn from, so test/ alone is no split.
             "train" in found
             and len(found) > 1
             and (depth == 0 or all(_split_at(part, depth) for part in below))
@@ -180,7 +183,8 @@ def check(split: str, known: Mapping[str, object], name: str) -> str:
     """Return the split that `split` means for a set that has the splits `known`, or that is divided where it
     has none.
 
-    Where no test images lie beside training and validation images, those of validation are the ones held out.
+    Where there are no test images beside training and validation images, those of validation are the ones
+    held out.
 
     Raises:
         ArgumentError: a split that there is not.
@@ -190,18 +194,20 @@ def check(split: str, known: Mapping[str, object], name: str) -> str:
     if split == "test" and "test" not in known:
         return "valid"
     if split == FIT and "valid" in known:
-        return "train"  # the validation images lie apart
+        return "train"  # the validation images have a folder of their own
     divided = ("valid", FIT) if "train" in known else ()
     return check_split(split, [*(word for word in reversed(SPLITS) if word in known), *divided], name)
 
 
 def _is_image(path: str) -> bool:
     """Whether `path`, maybe with the number of a page, has the name of an image."""
+    # A page of a file is named scan.tif#1.
     return PurePosixPath(re.sub(r"#\d+$", "", path)).suffix.lower() in SUFFIXES
 
 
 def _split_at(parts: Sequence[str], depth: int) -> str | None:
     """Return the split that the folder at `depth` is named after."""
+    # More parts than depth + 1: the file itself may be called test.png.
     found = _FOLDER.fullmatch(parts[depth].lower()) if len(parts) > depth + 1 else None
     return WORDS[found[1]] if found else None
 

@@ -157,7 +157,7 @@ class AdversarialGame:
         """Return D's loss on the images and as many fakes, with its penalty and other terms; no gradient
         reaches G.
 
-        The batch has labels if the game's `classes` asks for them.
+        The batch has labels if the game's `classes` requires them.
         """
         images, given = batch.images, batch.given
         # fakes of the same conditions, so that these tell D nothing of what is real
@@ -217,7 +217,7 @@ class AdversarialGame:
 def _frozen(module: nn.Module) -> Iterator[None]:
     """Keep the parameters of `module` out of the graphs that are built meanwhile.
 
-    The loop asks for its player's gradients alone, but a custom autograd function cannot know that and
+    The loop needs the gradients of its player alone, but a custom autograd function cannot know that and
     computes the opponent's as well.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]

@@ -50,7 +50,7 @@ class Run:
     plugin: str = ""  # the distribution that brought the model: its version is noted
     unsaved: bool = False  # whether the last checkpoint that was due could not be written
     _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
-    _whole: bool = False  # whether the checkpoint that lies in the folder is known to be good
+    _whole: bool = False  # whether the checkpoint in the folder is known to be good
 
     def __post_init__(self) -> None:
         if self.recipe.batch_size % self.world.size:
