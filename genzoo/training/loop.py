@@ -170,8 +170,8 @@ class Run:
 
     @functools.cached_property
     def identity(self) -> str:
-        """The identity of the training images, from their content."""
-        return identity(self.data)
+        """The identity of the training images and their conditions, from their content."""
+        return identity(self.data, self.feed.conditions)
 
     def facts(self) -> checkpoint.Facts:
         """Return what a checkpoint states about this run besides its tensors."""
