@@ -10,9 +10,9 @@ from torch.nn.functional import pad, softplus
 
 from genzoo import Labels
 from genzoo.errors import ArgumentError
-from genzoo.losses.elbo import elbo, kl, reparametrise
-from genzoo.models import AutoregressiveModel, DensityModel, EncodingModel, Posterior
-from genzoo.rng import Rng
+from genzoo.losses.elbo import elbo, kl, log_weight, reparametrise
+from genzoo.models import AutoregressiveModel, DensityModel, EncodingModel, ImportanceModel, Posterior
+from genzoo.rng import Rng, generator
 from genzoo.training import Player
 
 
@@ -82,6 +82,19 @@ class LabelVAE(DensityModel, EncodingModel):
     def _sample(self, rng, condition):
         images = self._decode(self._latents(rng), condition)
         return (rng.uniform(*self.image_shape) < images).float()
+
+
+class LabelWeights(LabelVAE, ImportanceModel):
+    """The same with weights, whose draws are those of the image, not of its label."""
+
+    def _log_weights(self, x, k, seed, condition):
+        mean, log_var = self._encode(x, condition)
+        streams = [generator(seed, *map(int, image.flatten())) for image in x]
+        for _ in range(k):
+            noise = torch.stack([torch.randn(self.latent_size, generator=stream) for stream in streams])
+            z = reparametrise(mean, log_var, noise[None])
+            likelihood = -softplus(-(2 * x - 1) * self.logits(z, condition)).sum((2, 3, 4))
+            yield log_weight(likelihood, z, mean, log_var)
 
 
 def same(condition):
@@ -208,6 +221,8 @@ BUGS = {
     "one label for a batch of likelihoods": (_of(LabelBernoulli, "_log_prob", first), OWN_ROW),
     "one label for a batch of codes": (_of(LabelVAE, "_encode", first), OWN_ROW),
     "one label for a batch of completions": (_of(LabelChain, "_complete", first), OWN_ROW),
+    "one label for a batch of weights": (_of(LabelWeights, "_log_weights", first), OWN_ROW),
+    "weights without the label": (_of(LabelWeights, "_log_weights", same), "gives another bound"),
     "a likelihood without the label": (_of(LabelBernoulli, "_log_prob", same), "gives another log p"),
     "a decoder without the label": (_of(LabelVAE, "_decode", same), "gives another (sample|decoded)"),
     "samples without the label": (_of(LabelBernoulli, "_sample", same), "gives another sample"),

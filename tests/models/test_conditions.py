@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conditional_bugs import LabelChain, LabelVAE
+from conditional_bugs import LabelChain, LabelVAE, LabelWeights
 from conditional_toys import NAMES, LabelBernoulli, LabelConfig, LabelGAN, card
 from toys import ToyConfig, ToyGAN
 
@@ -205,6 +205,8 @@ class TestEveryQuestion:
         (LabelGAN, "decode", lambda m, c: m.decode(TestEveryQuestion.Z, c)),
         (LabelVAE, "encode", lambda m, c: m.encode(TestEveryQuestion.X, c)),
         (LabelVAE, "log_prob", lambda m, c: m.log_prob(TestEveryQuestion.X, c)),
+        (LabelWeights, "iwae", lambda m, c: m.iwae(TestEveryQuestion.X, 2, condition=c)),
+        (LabelWeights, "iwae_bounds", lambda m, c: m.iwae_bounds(TestEveryQuestion.X, (1, 2), condition=c)),
         (LabelVAE, "bits_per_dim", lambda m, c: m.bits_per_dim(TestEveryQuestion.X, c)),
         (
             LabelChain,

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conditional_bugs import BUGS, LabelChain, LabelVAE, Unnormalised, ZeroGAN, first, game_of, same, shuffled
+from conditional_bugs import (
+    BUGS,
+    LabelChain,
+    LabelVAE,
+    LabelWeights,
+    Unnormalised,
+    ZeroGAN,
+    first,
+    game_of,
+    same,
+    shuffled,
+)
 from conditional_toys import NAMES, LabelBernoulli, LabelGAN
 from torch import nn
 from toys import recipe_of
@@ -16,7 +27,7 @@ from genzoo.testing import LawError, check_card, check_conditional, check_densit
 from genzoo.testing.whole import laws_of
 from genzoo.training import Player, players
 
-HONEST = [LabelGAN, ZeroGAN, LabelBernoulli, LabelChain, LabelVAE]
+HONEST = [LabelGAN, ZeroGAN, LabelBernoulli, LabelChain, LabelVAE, LabelWeights]
 
 
 @pytest.fixture
