@@ -119,17 +119,26 @@ class TestProjection:
         torch.testing.assert_close(balanced(once, (2, 2)), once, rtol=0, atol=1e-14)
 
     def test_it_is_orthogonal_and_gives_up_three_of_sixteen_dimensions(self):
-        matrix = balanced(torch.eye(16, dtype=torch.float64).view(16, 4, 4), (2, 2)).flatten(1)
+        matrix = balanced(torch.eye(16, dtype=torch.float64).view(16, 1, 4, 4), (2, 2)).flatten(1)
         torch.testing.assert_close(matrix, matrix.T, rtol=0, atol=1e-15)
         assert torch.linalg.matrix_rank(matrix) == 13
 
     def test_without_a_stride_there_is_one_phase(self):
         weight = torch.randn(3, 2, 4, 4, dtype=torch.float64)
-        assert torch.equal(balanced(weight, (1, 1)), weight)
+        torch.testing.assert_close(balanced(weight, (1, 1)), weight, rtol=0, atol=1e-14)
 
-    def test_layout_is_kept(self):
-        weight = torch.randn(16, 20, 4, 4).contiguous(memory_format=torch.channels_last)
-        assert balanced(weight, (2, 2)).is_contiguous(memory_format=torch.channels_last)
+    @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+    @pytest.mark.parametrize("shape", [(16, 20, 4, 4), (16, 3, 4, 4), (3, 1, 4, 4), (1, 5, 4, 4)])
+    def test_layout_is_kept_and_changes_no_value(self, shape, layout):
+        weight = torch.randn(shape).contiguous(memory_format=layout)
+        found = balanced(weight, (2, 2))
+        assert found.is_contiguous(memory_format=layout)
+        torch.testing.assert_close(found, by_hand(weight, (2, 2)), rtol=0, atol=1e-6)
+
+    def test_half_precision_rounds_the_result_alone(self):
+        weight = torch.randn(16, 20, 4, 4).bfloat16()
+        exact = by_hand(weight.float(), (2, 2))
+        torch.testing.assert_close(balanced(weight, (2, 2)).float(), exact, rtol=2**-8, atol=1e-3)
 
     def test_a_kernel_that_the_stride_does_not_divide_is_refused(self):
         with pytest.raises(ArgumentError, match=r"kernel \(3, 3\) with stride \(2, 2\)"):
@@ -177,5 +186,7 @@ class TestFolding:
         """The sums of a projection made in bf16 would differ by its rounding; only the product is bf16."""
         made = BalancedConvTranspose2d(16, 16, **HALVES)
         x = torch.randn(2, 16, 4, 4)
+        exact = by_hand(made.weight.detach(), (2, 2))
         with torch.autocast("cpu", torch.bfloat16):
             assert torch.equal(made(x), made.settled()(x))
+            torch.testing.assert_close(made.settled().weight.detach(), exact, rtol=0, atol=1e-6)
