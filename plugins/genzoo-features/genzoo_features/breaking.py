@@ -95,9 +95,9 @@ def blended(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def melted(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
-    """Return faces after a smooth warp by 3.5 to 7 pixels."""
+    """Return faces after a smooth warp by 2.5 to 6 pixels."""
     waves = torch.where(_uniform(images, 0, 1, rng) < 0.5, _waves(images, 4, rng), _waves(images, 6, rng))
-    return _warped(images, waves * _uniform(images, 3.5, 7, rng))
+    return _warped(images, waves * _uniform(images, 2.5, 6, rng))
 
 
 def slipped(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
