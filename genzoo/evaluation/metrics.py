@@ -12,6 +12,8 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.evaluation import parzen as windows
+from genzoo.evaluation.checkerboard import checkerboard
+from genzoo.evaluation.checkerboard import protocol as checkerboard_protocol
 from genzoo.evaluation.copying import nearest_distances, share_nearer
 from genzoo.evaluation.distances import fid, kid, prdc
 from genzoo.evaluation.inputs import blocks_of, count, subset, take
@@ -107,6 +109,15 @@ def measure_msssim(metric: Metric, sides: Sides) -> Iterator[Record]:
         yield sides.record(metric, subject, value, protocol, **about)
 
 
+def measure_checkerboard(metric: Metric, sides: Sides) -> Iterator[Record]:
+    """Yield how far a lattice of pixels stands out of the images of every subject."""
+    for subject, images in sides.judged.items():
+        blocks = sides.blocks[subject]
+        value, stderr = checkerboard(images, blocks)
+        about: dict[str, Any] = {"stderr": stderr, "n_reference": None, "blocks": count_blocks(blocks)}
+        yield sides.record(metric, subject, value, checkerboard_protocol(), **about)
+
+
 def measure_parzen(metric: Metric, sides: Sides) -> Iterator[Record]:
     """Yield the Parzen-window estimate of 2014 of every subject.
 
@@ -157,6 +168,7 @@ MEASURES: Mapping[str, Measure] = {
     "copying": measure_copying,
     "swd": measure_swd,
     "ms-ssim": measure_msssim,
+    "checkerboard": measure_checkerboard,
     PARZEN: measure_parzen,
 }
 

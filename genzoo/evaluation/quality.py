@@ -139,5 +139,6 @@ def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, A
 
 def _usual(sides: Sides) -> list[Metric]:
     """Return the metrics of genzoo that the images allow."""
-    side = min(sides.test.shape[2:])
-    return [metric for metric in METRICS.values() if metric.suits(sides.about["data"], len(sides.test), side)]
+    height, width = sides.test.shape[2:]
+    about = (sides.about["data"], len(sides.test), (height, width))
+    return [metric for metric in METRICS.values() if metric.suits(*about)]

@@ -3,8 +3,9 @@ Training", section 3).
 
 Real and generated images pass through the same random family of transforms before D sees them, and G's
 gradient passes back through them: with few images D can no longer win by memorising them, and G does not
-learn to generate augmented images. A classifier is trained on the same transforms. Ranges follow the paper, whose images are in [-1, 1]; ours are in [0, 1],
-so shifts of brightness are half as large and the "black" fill is grey 0.5.
+learn to generate augmented images. Ranges follow the paper, whose images are in [-1, 1]; ours are in [0, 1],
+so shifts of brightness are half as large and the "black" fill is grey 0.5. Classifiers are trained on the
+same transforms.
 """
 
 from __future__ import annotations

@@ -34,14 +34,14 @@ def texture(images: Tensor, rng: torch.Generator) -> Tensor:
     """Return `images` gently warped, then blurred, with noise, with a lattice, each as strongly as chance
     says, and none in some.
     """
-    images = _warped(images, _waves(images, 3, rng) * _uniform(images, 0, 1.2, rng))
+    images = _warped(images, _waves(images, 3, rng) * _uniform(images, 0, 0.8, rng))
     soft = _blurred(_blurred(images))
     images = torch.lerp(images, soft, _uniform(images, -0.5, 1, rng).clamp(min=0))
     noise = torch.randn(images.shape, generator=rng, device=images.device)
-    images = images + noise * _uniform(images, -0.02, 0.03, rng).clamp(min=0)
+    images = images + noise * _uniform(images, -0.02, 0.02, rng).clamp(min=0)
     rows, columns = _places(images)
     lattice = 1 - 2 * ((rows + columns) % 2) + torch.cos(torch.pi * rows) + torch.cos(torch.pi * columns)
-    return images + lattice * _uniform(images, -0.02, 0.02, rng)
+    return images + lattice * _uniform(images, -0.01, 0.01, rng)
 
 
 def halves(images: Tensor, others: Tensor, rng: torch.Generator) -> Tensor:
@@ -161,8 +161,8 @@ def _moved(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
 
 
 def _warped(images: Tensor, shift: Tensor, pixels: bool = False) -> Tensor:
-    """Return `images`, each pixel taken from `shift` (N, 2, H, W) further down and right, in pixels of 64 × 64
-    or of the image.
+    """Return `images`, each pixel taken from `shift` (N, 2, H, W) further down and right, in pixels of
+    64 × 64 or of the image.
     """
     rows, columns = _centred(images)
     scale = 1.0 if pixels else _scale(images)

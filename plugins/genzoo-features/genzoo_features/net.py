@@ -2,8 +2,9 @@
 compared.
 
 Convolutions of 3 × 3 with batch norm and ReLU, each but the first with stride 2 and twice the channels of the
-one before, until a side is 4 pixels or fewer, and residual blocks between them if `depth` says so; the mean of the last map over its positions are the features
-(as the last pooling of Inception), and one linear layer computes the class from them.
+one before, until a side is 4 pixels or fewer, each followed by `depth` residual blocks; the mean of the last
+map over its positions are the features (as the last pooling of Inception), and one linear layer computes the
+class from them.
 """
 
 from __future__ import annotations
