@@ -1,4 +1,4 @@
-"""The checkerboard: lattices of known strength, noise without one, and the definition written a second time."""
+"""The checkerboard: lattices of known strength, noise without one, the definition written a second time."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def reference(images):
         if max(abs(a), abs(b)) >= 2
     ]
     assert len(beside) == 72
-    return power(height // 2, width // 2) / np.median(beside)
+    return power(height // 2, width // 2) / np.mean(sorted(beside)[18:54])
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (1, 16, 28), (3, 28, 16)])
 def test_it_is_the_definition(shape):
     images = pixels(noise(7, shape=shape) + 9 * lattice(*shape[1:]))
-    assert checkerboard(images).value == pytest.approx(reference(images), rel=1e-9)
-    assert checkerboard(images.float() / 255).value == pytest.approx(reference(images), rel=1e-9)
+    assert checkerboard(images).value == pytest.approx(reference(images), rel=1e-5)
+    assert checkerboard(images.float() / 255).value == pytest.approx(reference(images), rel=1e-5)
 
 
 def test_white_noise_is_1():
@@ -66,8 +66,7 @@ def test_white_noise_is_1():
 
 @pytest.mark.parametrize("amplitude", [1, 3, -10])
 def test_a_lattice_of_known_strength(amplitude):
-    """1 + n² a² / σ²; the grey of three channels of independent noise has a third of its variance, and that of
-    rounding."""
+    """1 + n² a² / σ²: the grey of three channels of independent noise has a third of its variance."""
     n = 32 * 32
     images = pixels(noise(400) + amplitude * lattice(32, 32))
     expected = 1 + n * amplitude**2 / ((DEVIATION**2 + 1 / 12) / 3 + 1 / 12)
@@ -136,7 +135,7 @@ class TestTheRecords:
         samples, floor = found
         assert samples.value == checkerboard(marked).value > 20 > 3 > floor.value
         assert (samples.better, samples.n, samples.n_reference, samples.features) == ("lower", 40, None, "")
-        assert "Nyquist corner over the median 2 to 4 frequencies away" in samples.protocol
+        assert "Nyquist corner over the midmean 2 to 4 frequencies away" in samples.protocol
         assert better_of("checkerboard") == "lower"
 
     @pytest.mark.parametrize(
