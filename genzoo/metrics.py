@@ -14,6 +14,7 @@ from genzoo.errors import UnknownNameError, suggest
 
 FEATURES, PIXELS, PAIR = "features", "pixels", "pair"  # what a metric is measured on
 PARZEN = "parzen-2014"
+AGREEMENT = "agreement"
 LEAST_SIDE = 11  # pixels of the shorter side that MS-SSIM needs: its window
 LEAST_CORNER = 16  # that the checkerboard needs, so that the frequencies beside the corner are high ones
 
@@ -32,6 +33,7 @@ class Metric:
         paired: whether it compares n samples with n held-out images.
         least_side: smallest shorter side in pixels; it is left out for smaller images unless requested.
         even: whether height and width must be even; it is left out for others unless requested.
+        reads: whether a label must be named that samples are to be read as; it is left out without one.
         only: a data set and a number of images; it is left out for others unless requested.
         target: "module:function" of a plugin's metric, imported when requested; genzoo's own are in
             `genzoo.evaluation.metrics`.
@@ -46,6 +48,7 @@ class Metric:
     paired: bool = True
     least_side: int = 0
     even: bool = False
+    reads: bool = False
     only: tuple[str, int] | None = None
     target: str = ""
     owner: str = ""
@@ -78,6 +81,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric(name="swd", unit="1e-3"),
             Metric(name="ms-ssim", better="neither", paired=False, least_side=LEAST_SIDE),
             Metric(name="checkerboard", paired=False, least_side=LEAST_CORNER, even=True),
+            Metric(name=AGREEMENT, better="higher", paired=False, reads=True),
             Metric(name=PARZEN, better="neither", unit="nats", only=("mnist", 10_000)),
         )
     }

@@ -259,7 +259,18 @@ def test_floats_are_rounded_as_a_saved_picture_would_be():
 
 
 def test_all_metrics_have_a_name():
-    names = ("kid", "fid", "prdc", "two-sample", "copying", "swd", "ms-ssim", "checkerboard", "parzen-2014")
+    names = (
+        "kid",
+        "fid",
+        "prdc",
+        "two-sample",
+        "copying",
+        "swd",
+        "ms-ssim",
+        "checkerboard",
+        "agreement",
+        "parzen-2014",
+    )
     assert tuple(METRICS) == tuple(MEASURES) == names
     assert METRICS[PARZEN].only == ("mnist", windows.SAMPLES) and LEAST_SIDE == msssim.WINDOW
 

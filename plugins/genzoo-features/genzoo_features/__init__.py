@@ -87,7 +87,7 @@ CARDS = (
         name="features-faces",
         family=Family.CLASSIFIER,
         model="genzoo_features.wholeness:WholenessNet",
-        config={"image_shape": (3, 64, 64), "depth": 1},
+        config={"image_shape": (3, 64, 64), "depth": 1, "names": ("whole", "broken")},
         # Each of the 32 faces is seen twice: whole and broken.
         recipe=Recipe(
             data="faces",

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from genzoo import Classification, Recipe
 from genzoo.data import Images
-from genzoo.evaluation.classification import classification
+from genzoo.evaluation import Record, Request, classification
 from genzoo.evaluation.measures import measures
-from genzoo.games import Classification
-from genzoo.recipe import Recipe
-from genzoo.record import Record
-from genzoo.request import Progress, Request
 from genzoo.rng import generator
 from genzoo.schema import limits
 from genzoo.training import Batch, Player, players
-from genzoo.training.augment import augment, policy_of
+from genzoo.training import classification as game
 from genzoo_features.breaking import broken
 from genzoo_features.net import FeatureNet, FeatureNetConfig
 
@@ -45,15 +42,14 @@ class WholenessNet(FeatureNet):
 @players.register(options=Classification)
 def wholeness_players(model: WholenessNet, recipe: Recipe) -> Sequence[Player]:
     """Return the one player, named "model": it tells the images of a batch from the same images broken."""
-    policy = policy_of(recipe.options(Classification).augment)
+    (player,) = game.classification_players(model, recipe)
 
     def loss(batch: Batch, rng: torch.Generator) -> Tensor:
         whole = batch.images
-        labels = torch.arange(2, device=whole.device).repeat_interleave(len(whole))
-        images = augment(torch.cat([whole, broken(whole, rng)]), policy, rng)
-        return cross_entropy(model._logits(model._features(images)).float(), labels)
+        labels = torch.tensor([WHOLE, BROKEN], device=whole.device).repeat_interleave(len(whole))
+        return player.loss(Batch(torch.cat([whole, broken(whole, rng)]), labels), rng)
 
-    return [Player(name="model", module=model, loss=loss, turns=recipe.turns_of("model"), average=True)]
+    return [dataclasses.replace(player, loss=loss, needs=frozenset(), classes=0)]
 
 
 def whole_and_broken(images: Images, seed: int) -> Images:
@@ -80,8 +76,10 @@ def measure_wholeness(
     request: Request,
     *,
     subject: str,
-    progress: Progress | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> Iterator[Record]:
     """Yield how well the model tells the images of `test` from the same ones broken."""
     both = whole_and_broken(test, request.seed)
-    yield from classification(model, both, request.n, request.seed, subject=subject, progress=progress)
+    yield from classification.classification(
+        model, both, request.n, request.seed, subject=subject, progress=progress
+    )

@@ -7,12 +7,14 @@ import json
 import pytest
 import torch
 from genzoo_features import genzoo_cards
-from genzoo_features.net import FeatureNet, FeatureNetConfig
+from genzoo_features.net import FeatureNet, FeatureNetConfig, Residual
 from torch import nn
 
 import genzoo
 from genzoo import Family
+from genzoo.data import NAMES
 from genzoo.data.collection import Images
+from genzoo.errors import ArgumentError
 from genzoo.evaluation import feature_space
 from genzoo.rng import Rng
 from genzoo.testing import laws
@@ -130,3 +132,33 @@ def test_published_nets_tell_images_of_noise_apart_from_a_constant():
         model = genzoo.load(name)
         noise = Rng(0, 0, 2).uniform(*model.image_shape).float()
         assert not torch.allclose(model.features(noise)[0], model.features(torch.zeros_like(noise))[0])
+
+
+class TestDepth:
+    def test_residual_blocks_follow_every_halving(self):
+        flat, deep = tiny((3, 32, 32)), tiny((3, 32, 32), depth=2)
+        blocks = [layer for layer in deep.net if isinstance(layer, Residual)]
+        assert [block.inner[0].in_channels for block in blocks] == [8, 8, 16, 16, 32, 32]
+        assert not any(isinstance(layer, Residual) for layer in flat.net)
+        x = Rng(0, 0, 3).uniform(3, 32, 32).float()
+        assert deep.features(x).shape == flat.features(x).shape
+
+    def test_a_block_adds_to_what_it_reads(self):
+        block = Residual(4).eval()
+        x = Rng(0, 0, 2).uniform(4, 6, 6).float()
+        torch.testing.assert_close(block(x), torch.relu(x + block.inner(x)))
+        torch.nn.init.zeros_(block.inner[-1].weight)
+        torch.testing.assert_close(block(x), x)
+
+
+class TestNames:
+    def test_classes_have_the_names_of_the_config(self):
+        assert tiny(names=("a", "b", "c")).class_names == ("a", "b", "c")
+        assert tiny().class_names == ()
+        assert genzoo.create("features-rooms").class_names[0] == "bedroom"
+        assert CARDS["features-rooms"].config["names"] == NAMES["rooms"].classes
+
+    @pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "b"), ("a", "b", "c", "d")])
+    def test_each_class_has_one(self, names):
+        with pytest.raises(ArgumentError, match="names must be 3 different names"):
+            tiny(names=names)
