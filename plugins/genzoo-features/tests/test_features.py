@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from genzoo_features import genzoo_cards
@@ -15,7 +16,7 @@ from genzoo import Family
 from genzoo.data import NAMES
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation import feature_space
+from genzoo.evaluation import GIST, feature_space
 from genzoo.rng import Rng
 from genzoo.testing import laws
 
@@ -162,3 +163,23 @@ class TestNames:
     def test_each_class_has_one(self, names):
         with pytest.raises(ArgumentError, match="names must be 3 different names"):
             tiny(names=names)
+
+
+@pytest.mark.parametrize("name", ["features-rooms", "features-faces"])
+class TestTheClassifiersOfPictures:
+    def test_it_is_small_and_reads_pictures_of_64_pixels(self, name):
+        model = genzoo.create(name)
+        assert model.image_shape == (3, 64, 64)
+        assert sum(weight.numel() for weight in model.parameters()) < 1_000_000
+        assert model.class_names == tuple(CARDS[name].config["names"])
+
+    def test_texture_is_augmented_so_that_it_does_not_decide(self, name):
+        recipe = CARDS[name].recipe
+        assert recipe.flip and recipe.save_dtype == "float16"
+        assert recipe.game.augment == ("color", "translation", "genzoo_features.breaking:texture")
+
+    def test_its_features_are_no_default_of_sets_without_labels(self, name):
+        """Bedrooms and faces are measured in GIST, as their published records are."""
+        for data in ("bedrooms", "faces"):
+            pixels = Images(pixels=np.zeros((2, 3, 64, 64), np.uint8), name=data, split="test")
+            assert feature_space(None, pixels) is GIST

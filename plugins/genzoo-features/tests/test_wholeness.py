@@ -9,6 +9,7 @@ import pytest
 import torch
 from genzoo_features import breaking
 from genzoo_features.wholeness import WholenessConfig, WholenessNet, whole_and_broken
+from scipy.ndimage import correlate1d, map_coordinates
 from torch.nn.functional import cross_entropy
 
 import genzoo
@@ -113,6 +114,67 @@ class TestWhatTheWaysDo:
         flat = breaking.texture(torch.full((30, 3, 32, 32), 0.5), rng())
         assert (flat.std((1, 2, 3)) > 0.001).float().mean() > 0.5 and (flat - 0.5).abs().max() < 0.2
 
+    def test_patches_come_from_elsewhere_and_leave_the_rest(self):
+        """A patch covers a part of the middle, and the corners stay."""
+        x = faces(40)
+        found = breaking.patches(x, 1 - x.roll(1, 0), rng())
+        changed = (found - x).abs().amax(1) > 0.05
+        share = changed.float().mean((1, 2))
+        assert (share > 0.005).all() and (share < 0.6).all()
+        corners = torch.cat([changed[:, :2, :2], changed[:, -2:, -2:]])
+        assert corners.float().mean() < 0.05
+        middle = changed[:, 20:44, 20:44].float().mean()
+        assert middle > 2 * changed[:, :10].float().mean()
+
+    def test_melting_moves_pixels_a_few_places(self):
+        """Two ramps tell from where each pixel came."""
+        place = torch.linspace(0, 1, 64).expand(1, 1, 64, 64)
+        ramps = torch.cat([place.mT, place], 1).expand(60, -1, -1, -1)
+        moved = (breaking.melted(ramps, ramps, rng()) - ramps)[..., 16:-16, 16:-16] * 63
+        lengths = moved.square().sum(1).mean((1, 2)).sqrt()
+        assert 3 < lengths.mean() < 9 and lengths.min() > 1
+        assert moved.diff(dim=3).abs().max() < 6  # smoothly
+        assert moved.mean((0, 2, 3)).abs().max() < 1  # in any direction
+
+
+class TestWarping:
+    def bilinear(self, image, down, right):
+        """Return the image (C, H, W) with each pixel from `down` and `right` (H, W) further, by scipy."""
+        rows, columns = np.meshgrid(*map(np.arange, image.shape[1:]), indexing="ij")
+        places = [rows + down, columns + right]
+        return np.stack([map_coordinates(channel, places, order=1, mode="nearest") for channel in image])
+
+    @pytest.mark.parametrize("shape", [(64, 64), (16, 24), (33, 20)])
+    def test_it_is_bilinear_interpolation(self, shape):
+        x = torch.rand(3, 2, *shape, generator=rng())
+        shift = 3 * torch.randn(3, 2, *shape, generator=rng(1))
+        found = breaking._warped(x, shift, pixels=True)
+        for image, moves, ours in zip(x.numpy(), shift.numpy(), found.numpy(), strict=True):
+            np.testing.assert_allclose(ours, self.bilinear(image, *moves), atol=1e-4)
+
+    def test_distances_are_of_64_pixels_unless_said_otherwise(self):
+        x = torch.rand(2, 1, 32, 32, generator=rng())
+        shift = torch.full((2, 2, 32, 32), 4.0)
+        torch.testing.assert_close(breaking._warped(x, shift), breaking._warped(x, shift / 2, pixels=True))
+
+    def test_no_shift_changes_nothing(self):
+        x = torch.rand(2, 3, 20, 28, generator=rng())
+        torch.testing.assert_close(breaking._warped(x, torch.zeros(2, 2, 20, 28)), x)
+
+    def test_moving_repeats_the_edge(self):
+        x = torch.rand(2, 1, 64, 64, generator=rng())
+        down, right = torch.full((2, 1, 1, 1), 3.0), torch.full((2, 1, 1, 1), -5.0)
+        found = breaking._moved(x, down, right)
+        torch.testing.assert_close(found[..., 3:, :-5], x[..., :-3, 5:])
+        torch.testing.assert_close(found[..., 0, :-5], x[..., 0, 5:])
+
+    def test_blurring_is_the_binomial_filter(self):
+        x = torch.rand(2, 3, 12, 16, generator=rng())
+        kernel = np.array([1, 2, 1]) / 4
+        for image, ours in zip(x.numpy(), breaking._blurred(x).numpy(), strict=True):
+            rows = correlate1d(image, kernel, axis=1, mode="nearest")
+            np.testing.assert_allclose(ours, correlate1d(rows, kernel, axis=2, mode="nearest"), atol=1e-6)
+
 
 class TestTheGame:
     recipe = Recipe(data="faces", steps=4, batch_size=8, precision="fp32", lr={"all": 1e-2})
@@ -143,8 +205,33 @@ class TestTheGame:
         found = {score["metric"]: score for score in scores}
         assert found["accuracy"]["value"] > 0.7 and found["accuracy"]["n"] % 2 == 0
 
+    @pytest.mark.parametrize("wrong", [{"classes": 3}, {"names": ("whole",)}, {"depth": 9}])
+    def test_there_are_two_classes_with_two_names(self, wrong):
+        with pytest.raises(genzoo.GenzooError, match=next(iter(wrong))):
+            genzoo.create("features-faces", **wrong)
+
+    def test_it_needs_no_labels_and_reads_none(self):
+        model, x = tiny(), faces(6, 16)
+        (player,) = players(model, self.recipe)
+        told = player.loss(Batch(x, torch.arange(6)), generator(0))
+        assert torch.equal(told, player.loss(Batch(x), generator(0)))
+
+    def test_other_noise_breaks_other_images(self):
+        model, x = tiny(), faces(6, 16)
+        (player,) = players(model, self.recipe)
+        losses = {float(player.loss(Batch(x), generator(seed)).detach()) for seed in range(3)}
+        assert len(losses) == 3
+
 
 class TestMeasuring:
+    def test_n_chooses_among_both_kinds(self):
+        model = tiny()
+        pixels = faces(60, 16).mul(255).to(torch.uint8).numpy()
+        images = Images(pixels=pixels, name="faces", split="test", blocks=np.arange(60) // 2)
+        accuracy, _ = measures(model, images, images, Request(n=50), subject="it")
+        assert accuracy.n == 50 and accuracy.blocks is not None and accuracy.blocks <= 30
+        assert "images chosen by seed 0" in accuracy.protocol
+
     def test_each_image_is_asked_about_whole_and_broken(self):
         pixels = faces(70, 16).mul(255).round().to(torch.uint8).numpy()
         images = Images(pixels=pixels, name="faces", split="test", blocks=np.arange(70) // 2)
