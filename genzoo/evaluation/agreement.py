@@ -86,8 +86,9 @@ def reading_of(label: str, images: Images, name: str | None = None) -> Reading:
             model, full = net_of(card, row, images)
             return Reading(name=full, label=label, wanted=names_of(card).index(label), logits=model.log_probs)
     known = [word for card, _ in nets.values() for word in names_of(card)]
+    shape = "x".join(map(str, images.shape))
     raise UnknownNameError(
-        f"no published classifier of {images.name}'s size has a class {label!r}{suggest(label, known)}",
+        f"no published classifier of {shape} images has a class {label!r}{suggest(label, known)}",
         f"the classes are {', '.join(known)}" if known else "genzoo list --family classifier shows them",
     )
 
