@@ -33,6 +33,8 @@ class Request:
         metrics: metrics of samples, from `genzoo.metrics.METRICS` or from plugins; None: all that the images
             allow.
         features: features to compare samples in: "gist" or a published feature net; None: the data set's own.
+        reads_as: the class that samples are meant to show, such as "bedroom": a published classifier says how
+            many do.
         binarise: "threshold" or "draw" makes greyscale images black and white; the records state it as their
             transform.
 
@@ -48,6 +50,7 @@ class Request:
     draws: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     features: str | None = None
+    reads_as: str | None = None
     binarise: str | None = None
 
     def __post_init__(self) -> None:
@@ -75,4 +78,4 @@ class Request:
     @property
     def of_samples(self) -> bool:
         """Whether to measure samples, even if the model has a likelihood."""
-        return self.metrics is not None or self.features is not None
+        return any(asked is not None for asked in (self.metrics, self.features, self.reads_as))

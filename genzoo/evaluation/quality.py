@@ -14,13 +14,14 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
+from genzoo.evaluation.agreement import Reading, reading_of
 from genzoo.evaluation.inputs import ImageSet
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.metrics import measured
 from genzoo.evaluation.plugged import every_metric
 from genzoo.evaluation.sides import Sides, sides_of
 from genzoo.evaluation.spaces import GIST, FeatureSpace, feature_space
-from genzoo.metrics import METRICS, Metric, chosen
+from genzoo.metrics import AGREEMENT, METRICS, Metric, chosen
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.process import undisturbed
@@ -42,6 +43,7 @@ def sample_quality(
     subject: str = "samples",
     metrics: Sequence[str] | None = None,
     space: FeatureSpace = GIST,
+    reading: Reading | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Record]:
@@ -60,6 +62,7 @@ def sample_quality(
         metrics: some of `genzoo.metrics.METRICS` or of plugins'; by default all of ours that the images
             allow, "parzen-2014" on MNIST alone.
         space: the features in which sets of images are compared; see `genzoo.evaluation.spaces`.
+        reading: what samples are meant to be read as; then "agreement" is among the metrics.
         seed: chooses the images of a side with more than n, and patches, directions and pairs.
         progress: called with (what, done, total).
 
@@ -72,10 +75,18 @@ def sample_quality(
         raise ArgumentError(f"subject {FLOOR!r} is the name of the floor", "name the model")
     about = _about(test, data, split, transform)
     sides = sides_of(
-        samples, train, test, subject=subject, seed=seed, about=about, space=space, progress=progress
+        samples,
+        train,
+        test,
+        subject=subject,
+        seed=seed,
+        about=about,
+        space=space,
+        progress=progress,
+        reading=reading,
     )
     wanted = _usual(sides) if metrics is None else chosen(metrics, every_metric())
-    names = {metric.name for metric in wanted}
+    names = {metric.name for metric in wanted} | ({AGREEMENT} if reading else set())
     ours = [metric for name, metric in METRICS.items() if name in names]
     brought = [metric for metric in wanted if metric.name not in METRICS]
     return [record for metric in (*ours, *brought) for record in measured(metric, sides)]
@@ -110,6 +121,7 @@ def measure_samples(
             )
     total = min(SAMPLES if request.n is None else request.n, len(train), len(test))
     space = feature_space(request.features, test)
+    reading = None if request.reads_as is None else reading_of(request.reads_as, test, request.features)
     drawn: list[Tensor] = []
     for batch in model.sample_batches(total, request.seed, dtype=torch.uint8):
         drawn.append(batch.cpu())
@@ -122,6 +134,7 @@ def measure_samples(
         subject=subject,
         metrics=request.metrics,
         space=space,
+        reading=reading,
         seed=request.seed,
         progress=progress,
     )
@@ -139,5 +152,6 @@ def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, A
 
 def _usual(sides: Sides) -> list[Metric]:
     """Return the metrics of genzoo that the images allow."""
-    side = min(sides.test.shape[2:])
-    return [metric for metric in METRICS.values() if metric.suits(sides.about["data"], len(sides.test), side)]
+    height, width = sides.test.shape[2:]
+    about = (sides.about["data"], len(sides.test), (height, width))
+    return [metric for metric in METRICS.values() if metric.suits(*about) and not metric.reads]
