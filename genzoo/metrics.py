@@ -30,6 +30,7 @@ class Metric:
         unit: unit of its records.
         paired: whether it compares n samples with n held-out images.
         least_side: smallest shorter side in pixels; it is left out for smaller images unless requested.
+        labelled: whether it judges samples by the labels that they were drawn with; it is left out without.
         only: a data set and a number of images; it is left out for others unless requested.
         target: "module:function" of a plugin's metric, imported when requested; genzoo's own are in
             `genzoo.evaluation.metrics`.
@@ -43,6 +44,7 @@ class Metric:
     unit: str = "1"
     paired: bool = True
     least_side: int = 0
+    labelled: bool = False
     only: tuple[str, int] | None = None
     target: str = ""
     owner: str = ""
@@ -72,6 +74,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 better="higher",
             ),
             Metric(name="two-sample", on=FEATURES),
+            Metric(name="agreement", on=FEATURES, better="higher", paired=False, labelled=True),
             Metric(name="copying", better="neither", paired=False),
             Metric(name="swd", unit="1e-3"),
             Metric(name="ms-ssim", better="neither", paired=False, least_side=LEAST_SIDE),

@@ -76,6 +76,7 @@ OTHERS = {
     "data": "faces",
     "split": "valid",
     "transform": "static-binarised",
+    "condition": "label kitchen",
     "image_shape": "3x32x32",
     "n": 1000,
     "n_reference": 1000,

@@ -105,7 +105,7 @@ def leading_score(row: Row | None) -> Record | None:
     first = row.scores[0]
     if first.kind not in BOUNDS:
         return first
-    about = ("metric", "unit", "subject", "data", "split", "transform", "n")
+    about = ("metric", "unit", "subject", "data", "split", "transform", "condition", "n")
     rivals = [
         s
         for s in row.scores

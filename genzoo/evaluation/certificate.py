@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import itertools
 import math
@@ -18,9 +19,10 @@ from typing import Any, TypeVar
 
 import torch
 
+from genzoo.condition import Condition
 from genzoo.evaluation import integrals, laws
 from genzoo.evaluation.inputs import Progress
-from genzoo.law import hold
+from genzoo.law import LawError, hold
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.density import DensityModel
 from genzoo.process import undisturbed
@@ -32,7 +34,8 @@ MIDDLING = (5, 6)
 WIDE = (13, 13)
 TINY = ((3, 3), (2, 4), (2, 3), (2, 2), (1, 2), (1, 1))  # for enumeration, the first that is small enough
 STIR = 0.3  # standard deviation given to what was filled with one value
-_ISSUED: dict[tuple[type[Any], str, int], Certificate] = {}
+CONDITIONS = 10  # for which a conditional model is checked, at most
+_ISSUED: dict[tuple[type[Any], str, int, tuple[float, ...]], Certificate] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,8 @@ class Certificate:
         checked: the laws that hold, one line each.
         seen, possible: how many earlier pixels the middle one of 13x13 sees, and how many there are; None if
             pixels have no order.
+        given: of a conditional model, what the laws were checked for: "each condition", or "10 different
+            conditions" where there are more; "" of any other model.
     """
 
     model: str
@@ -54,10 +59,12 @@ class Certificate:
     checked: tuple[str, ...]
     seen: int | None = None
     possible: int | None = None
+    given: str = ""
 
     def __str__(self) -> str:
         of = f"{self.levels} levels" if self.levels else "real numbers"
-        return f"{self.model} [{self.config}], {of}: {'; '.join(self.checked)}"
+        given = f", given {self.given}" if self.given else ""
+        return f"{self.model} [{self.config}], {of}{given}: {'; '.join(self.checked)}"
 
 
 @undisturbed()
@@ -65,12 +72,16 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
     """Return the certificate of the model's class and config, made once per process, after checking `model`'s
     own weights on noise.
 
-    `progress` is called as by `certify`.
+    That of a conditional model is made for p(x|c) with each c that `certify` chooses. `progress` is called as
+    by `certify`.
 
     Raises:
         LawError: the first law that is broken.
     """
-    key = (type(model), digest(model), model.levels)
+    if model.condition is not None:
+        return _of_each(model, model.condition, certificate_of, progress)
+    fixed = () if model._fixed is None else tuple(model._fixed.flatten().tolist())
+    key = (type(model), digest(model), model.levels, fixed)
     if key not in _ISSUED:
         _ISSUED[key] = certify(model, progress=progress)
     certificate = _ISSUED[key]
@@ -84,12 +95,15 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
     weights; return the certificate.
 
     Masses are summed over all images of a few pixels, a density of real numbers (`levels` 0) is integrated
-    over one or two: the total is 1, or at most 1 for a bound. `levels` overrides the model's. `progress` is
-    called with ("certificate", done, total) after each law.
+    over one or two: the total is 1, or at most 1 for a bound. `levels` overrides the model's. A conditional
+    model is checked as p(x|c) with each c, or, where there are more than 10, with 10 different ones.
+    `progress` is called with ("certificate", done, total) after each law.
 
     Raises:
         LawError: a law is broken, or no build is small enough to check it.
     """
+    if model.condition is not None:
+        return _of_each(model, model.condition, functools.partial(certify, levels=levels), progress)
     name, known = type(model).__name__, model.levels if levels is None else levels
     where = f"{name}._log_prob"
     checked: list[str] = []
@@ -121,6 +135,33 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
     return Certificate(
         model=name, config=digest(model), levels=known, checked=tuple(checked), seen=seen, possible=possible
     )
+
+
+def _of_each(
+    model: DensityModel, condition: Condition, check: Callable[..., Certificate], progress: Progress | None
+) -> Certificate:
+    """Return the certificate of a conditional model: what `check` says of it with each condition fixed."""
+    chosen = _different(condition.examples(CONDITIONS))
+    every = len(_different(condition.examples(CONDITIONS + 1))) == len(chosen)
+    found = []
+    for place, value in enumerate(chosen):
+        told = progress and functools.partial(_told, progress, place, len(chosen))
+        try:
+            found.append(check(model.given(value), progress=told))
+        except LawError as error:
+            given = condition.describe(value)
+            raise LawError(error.law, f"{error.seen}, given {given}", error.where) from error
+    return dataclasses.replace(
+        found[0], given="each condition" if every else f"{len(chosen)} different conditions"
+    )
+
+
+def _told(progress: Progress, place: int, count: int, what: str, done: int, total: int) -> None:
+    progress(what, place * total + done, count * total)
+
+
+def _different(values: list[Any]) -> list[Any]:
+    return [value for place, value in enumerate(values) if value not in values[:place]]
 
 
 def digest(model: DensityModel) -> str:
@@ -241,7 +282,7 @@ def _small(model: M, sides: tuple[int, int], channels: int | None = None, **chan
         torch.manual_seed(0)
         small = build(dataclasses.replace(model.config, image_shape=shape, **changes)).eval()
         _stir(small)
-        return small
+        return small if model._fixed is None else small.given(model._fixed)
     return None
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.evaluation import parzen as windows
+from genzoo.evaluation.agreement import measure_agreement
 from genzoo.evaluation.copying import nearest_distances, share_nearer
 from genzoo.evaluation.distances import fid, kid, prdc
 from genzoo.evaluation.inputs import blocks_of, count, subset, take
@@ -154,6 +155,7 @@ MEASURES: Mapping[str, Measure] = {
     "fid": measure_fid,
     "prdc": measure_prdc,
     "two-sample": measure_two_sample,
+    "agreement": measure_agreement,
     "copying": measure_copying,
     "swd": measure_swd,
     "ms-ssim": measure_msssim,

@@ -67,10 +67,13 @@ def test_names_count_not_their_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "data",
-    [images().replace(labels=None, class_names=()), images(names=("cat", "dog", "mouse"))],
+    ("data", "said"),
+    [
+        (images().replace(labels=None, class_names=()), "has no labels, but this model takes 3 labels"),
+        (images(names=("cat", "dog", "mouse")), "classes that the model does not know: 'mouse'"),
+    ],
     ids=["no labels", "an unknown label"],
 )
-def test_data_that_do_not_fit_are_refused(tmp_path, data):
-    with pytest.raises(GenzooError, match="label"):
+def test_data_that_do_not_fit_are_refused(tmp_path, data, said):
+    with pytest.raises(GenzooError, match=said):
         trained(LabelGAN, tmp_path, data)
