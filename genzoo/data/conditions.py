@@ -10,7 +10,7 @@ import numpy as np
 from genzoo.condition import Condition, Labels
 from genzoo.data.collection import Images
 from genzoo.data.labels import labels_for, places_of
-from genzoo.errors import ArgumentError, DataError
+from genzoo.errors import DataError
 
 
 @functools.singledispatch
@@ -21,7 +21,7 @@ def conditions_of(condition: Condition, images: Images) -> np.ndarray[Any, Any]:
     Raises:
         DataError: the images have no labels, or some that the condition does not know.
     """
-    raise _unknown(condition)
+    raise TypeError(f"no data for {type(condition).__name__}")
 
 
 @conditions_of.register
@@ -39,7 +39,7 @@ def restricted(condition: Condition, images: Images, value: Any) -> Images:
         DataError: the images have no labels, or there is none with this one.
         ArgumentError, UnknownNameError: not a value of the condition.
     """
-    raise _unknown(condition)
+    raise TypeError(f"no data for {type(condition).__name__}")
 
 
 @restricted.register
@@ -59,19 +59,13 @@ def each(condition: Condition, images: Images) -> list[Any]:
     """Return the values of `condition` that `images` have, each once and in order; raises as
     `conditions_of`.
     """
-    raise _unknown(condition)
+    raise TypeError(f"no data for {type(condition).__name__}")
 
 
 @each.register
 def _each_label(condition: Labels, images: Images) -> list[Any]:
     found: list[Any] = np.unique(conditions_of(condition, images)).tolist()
     return found
-
-
-def _unknown(condition: Condition) -> ArgumentError:
-    return ArgumentError(
-        f"images are not found by a condition of the kind {condition.kind}", "labels are found by their names"
-    )
 
 
 def _check_labelled(condition: Labels, images: Images) -> None:
