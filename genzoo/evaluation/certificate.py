@@ -35,6 +35,7 @@ WIDE = (13, 13)
 TINY = ((3, 3), (2, 4), (2, 3), (2, 2), (1, 2), (1, 1))  # for enumeration, the first that is small enough
 STIR = 0.3  # standard deviation given to what was filled with one value
 CONDITIONS = 10  # for which a conditional model is checked, at most
+FEWER = 1000  # samples that are counted at least, for each of several conditions
 _ISSUED: dict[tuple[type[Any], str, int, tuple[float, ...]], Certificate] = {}
 
 
@@ -78,14 +79,14 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
     Raises:
         LawError: the first law that is broken.
     """
-    if model.condition is not None:
-        return _of_each(model, model.condition, certificate_of, progress)
-    fixed = () if model._fixed is None else tuple(model._fixed.flatten().tolist())
-    key = (type(model), digest(model), model.levels, fixed)
+    given = () if model._fixed is None else tuple(model._fixed.flatten().tolist())
+    key = (type(model), digest(model), model.levels, given)
     if key not in _ISSUED:
         _ISSUED[key] = certify(model, progress=progress)
     certificate = _ISSUED[key]
-    laws.check_noise(model, certificate.levels, f"{type(model).__name__}._log_prob")
+    for fixed, words in _fixed(model):
+        with _saying(words):
+            laws.check_noise(fixed, certificate.levels, f"{type(model).__name__}._log_prob")
     return certificate
 
 
@@ -102,9 +103,18 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
     Raises:
         LawError: a law is broken, or no build is small enough to check it.
     """
-    if model.condition is not None:
-        return _of_each(model, model.condition, functools.partial(certify, levels=levels), progress)
-    name, known = type(model).__name__, model.levels if levels is None else levels
+    known = model.levels if levels is None else levels
+    every, found = list(_fixed(model)), []
+    for place, (fixed, words) in enumerate(every):
+        told = progress and functools.partial(_told, progress, place, len(every))
+        with _saying(words):
+            found.append(_certify(fixed, known, told, max(FEWER, laws.SAMPLES // len(every))))
+    return dataclasses.replace(found[0], given=_given(model.condition))
+
+
+def _certify(model: DensityModel, known: int, progress: Progress | None, samples: int) -> Certificate:
+    """Return the certificate of a model without a condition, or with a fixed one."""
+    name = type(model).__name__
     where = f"{name}._log_prob"
     checked: list[str] = []
     seen = possible = None
@@ -121,7 +131,8 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
         seen, possible = _context(model, f"{name}._predict")
         kept()
         checked.append(f"a pixel sees {seen} of {possible} earlier ones")
-    checked += _counted(model, builds, where, kept) if known else _integrated(model, builds, where, kept)
+    sampled = (model, builds, where, samples, kept)
+    checked += _counted(*sampled) if known else _integrated(*sampled)
     law = (
         "a density can be built so small that its total, Σ p(x) or ∫ p(x) dx, is seen to be 1 (at most "
         "1 for a bound)"
@@ -137,23 +148,34 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
     )
 
 
-def _of_each(
-    model: DensityModel, condition: Condition, check: Callable[..., Certificate], progress: Progress | None
-) -> Certificate:
-    """Return the certificate of a conditional model: what `check` says of it with each condition fixed."""
-    chosen = _different(condition.examples(CONDITIONS))
-    every = len(_different(condition.examples(CONDITIONS + 1))) == len(chosen)
-    found = []
-    for place, value in enumerate(chosen):
-        told = progress and functools.partial(_told, progress, place, len(chosen))
-        try:
-            found.append(check(model.given(value), progress=told))
-        except LawError as error:
-            given = condition.describe(value)
-            raise LawError(error.law, f"{error.seen}, given {given}", error.where) from error
-    return dataclasses.replace(
-        found[0], given="each condition" if every else f"{len(chosen)} different conditions"
-    )
+def _fixed(model: DensityModel) -> Iterator[tuple[DensityModel, str]]:
+    """Yield the models that the laws are checked on, and the condition of each in words: the model itself, or
+    a conditional one with each of some conditions fixed.
+    """
+    if model.condition is None:
+        yield model, ""
+        return
+    for value in _different(model.condition.examples(CONDITIONS)):
+        yield model.given(value), model.condition.describe(value)
+
+
+def _given(condition: Condition | None) -> str:
+    """Return which conditions the laws are checked for, for the certificate."""
+    if condition is None:
+        return ""
+    few, more = (len(_different(condition.examples(n))) for n in (CONDITIONS, CONDITIONS + 1))
+    return "each condition" if few == more else f"{few} different conditions"
+
+
+@contextlib.contextmanager
+def _saying(given: str) -> Iterator[None]:
+    """Say in a LawError what was given, unless that is nothing."""
+    try:
+        yield
+    except LawError as error:
+        if not given:
+            raise
+        raise LawError(error.law, f"{error.seen}, given {given}", error.where) from error
 
 
 def _told(progress: Progress, place: int, count: int, what: str, done: int, total: int) -> None:
@@ -189,7 +211,11 @@ def _context(model: AutoregressiveModel, where: str) -> tuple[int, int]:
 
 
 def _counted(
-    model: DensityModel, builds: list[tuple[DensityModel, int]], where: str, kept: Callable[[], None]
+    model: DensityModel,
+    builds: list[tuple[DensityModel, int]],
+    where: str,
+    samples: int,
+    kept: Callable[[], None],
 ) -> list[str]:
     """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; of a bound Σ p(x) ≤
     1.
@@ -202,14 +228,18 @@ def _counted(
         if not model.exact:
             said.append(f"Σ p(x) ≤ 1 {over}")
             continue
-        laws.check_frequencies(tiny, values, f"{type(model).__name__}._sample")
+        laws.check_frequencies(tiny, values, f"{type(model).__name__}._sample", samples)
         kept()
         said.append(f"Σ p(x) = 1 {over}, and samples come as often as p says")
     return said
 
 
 def _integrated(
-    model: DensityModel, builds: list[tuple[DensityModel, int]], where: str, kept: Callable[[], None]
+    model: DensityModel,
+    builds: list[tuple[DensityModel, int]],
+    where: str,
+    samples: int,
+    kept: Callable[[], None],
 ) -> list[str]:
     """Integrate builds of one and two real pixels: ∫ p(x) dx = 1, and samples where p says; of a bound ∫ p(x)
     dx ≤ 1.
@@ -220,7 +250,7 @@ def _integrated(
         kept()
         over, sampled = f"over {size} real pixel{'s' if size > 1 else ''}", model.exact and size == 1
         if sampled:
-            integrals.check_places(tiny, f"{type(model).__name__}._sample")
+            integrals.check_places(tiny, f"{type(model).__name__}._sample", samples)
         if model.exact:
             kept()
         said.append(

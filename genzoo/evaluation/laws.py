@@ -173,12 +173,12 @@ def check_context(model: AutoregressiveModel, claimed: bool, where: str) -> tupl
     return found, possible
 
 
-def check_frequencies(model: DensityModel, levels: int, where: str) -> None:
-    """Hold by a chi-square test that samples come as often as p(x) says, on a model whose every image can be
-    counted.
+def check_frequencies(model: DensityModel, levels: int, where: str, samples: int = SAMPLES) -> None:
+    """Hold by a chi-square test that `samples` samples come as often as p(x) says, on a model whose every image
+    can be counted.
     """
     with torch.inference_mode(), model.asking() as asked:
-        drawn = asked._sample(Rng(0, 0, SAMPLES, model.device), *asked.check_condition(None, SAMPLES))
+        drawn = asked._sample(Rng(0, 0, samples, model.device), *asked.check_condition(None, samples))
         images = drawn.flatten(1).double().cpu() * (levels - 1)
     off = float((images - images.round()).abs().max())
     hold(
@@ -190,7 +190,7 @@ def check_frequencies(model: DensityModel, levels: int, where: str) -> None:
     weights = levels ** torch.arange(images.shape[1] - 1, -1, -1, dtype=torch.float64)
     found = torch.bincount((images.round() @ weights).long(), minlength=levels ** images.shape[1]).double()
     every = every_image(model.image_shape, levels)
-    expected = torch.cat([model.log_prob(part) for part in every.split(CHUNK)]).double().cpu().exp() * SAMPLES
+    expected = torch.cat([model.log_prob(part) for part in every.split(CHUNK)]).double().cpu().exp() * samples
     check_fit(found, expected, where)
 
 

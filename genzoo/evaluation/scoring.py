@@ -121,8 +121,13 @@ def _measured(model: Model, train: Images, test: Images, request: Request, **mor
     measure = measure_samples if request.of_samples else measures
     found = [record.check_measured() for record in measure(model, train, test, request, **more)]
     words = given_words(model, test)
-    # a plugin's measure may know nothing of conditions
-    return [record if record.condition else dataclasses.replace(record, condition=words) for record in found]
+    return [
+        # a plugin's measure may know nothing of conditions; who finds a label is not given it
+        dataclasses.replace(record, condition=words)
+        if not record.condition and record.kind != "classification"
+        else record
+        for record in found
+    ]
 
 
 def _check_able(model: Model, name: str, request: Request) -> None:

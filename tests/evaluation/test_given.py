@@ -422,11 +422,14 @@ def test_a_measure_of_a_plugin_that_knows_nothing_of_conditions(painter):
     def count(model, train, test, request, *, subject, progress=None):
         about = {"data": test.name, "split": test.split, "subject": subject, "n": len(test)}
         yield Record(metric="beads", value=1.0, **about)
+        if model.condition is not None:  # finding a label, which is not given then
+            yield Record(metric="accuracy", value=1.0, kind="classification", **about)
 
-    model = Counted(LabelConfig())
-    assert [record.condition for record in scores(model, condition=ALL)] == [
-        "test labels",
-        *(f"label {name}" for name in NAMES),
+    found = scores(Counted(LabelConfig()), condition=ALL)
+    assert [(record.metric, record.condition) for record in found] == [
+        ("beads", "test labels"),
+        ("accuracy", ""),
+        *(("beads", f"label {name}") for name in NAMES),
     ]
 
 
