@@ -174,8 +174,8 @@ def check_context(model: AutoregressiveModel, claimed: bool, where: str) -> tupl
 
 
 def check_frequencies(model: DensityModel, levels: int, where: str, samples: int = SAMPLES) -> None:
-    """Hold by a chi-square test that `samples` samples come as often as p(x) says, on a model whose every image
-    can be counted.
+    """Hold by a chi-square test that `samples` samples come as often as p(x) says, on a model whose every
+    image can be counted.
     """
     with torch.inference_mode(), model.asking() as asked:
         drawn = asked._sample(Rng(0, 0, samples, model.device), *asked.check_condition(None, samples))
