@@ -1,4 +1,4 @@
-"""The data sets that genzoo knows by name: where their files lie, where they come from, and what may be done
+"""The data sets that genzoo knows by name: where their files are, where they come from, and what may be done
 with them. Facts only: `genzoo.data` reads the images.
 """
 
@@ -199,8 +199,8 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
             source="Oxford Flowers-102 (Nilsback and Zisserman 2008) at 64x64",
             terms="research use; the copyright of the images belongs to their owners; do not publish them",
             note=(
-                "the official split: train and valid have ten images of each class, 1,020 together, and test "
-                "the other 6,149"
+                "the official split: train and valid have ten images of each class, 1,020 each, and test the "
+                "other 6,149, of which three are copies of images in train or valid"
             ),
             sides="split",
             classes=tuple(" ".join(name.split()) for name in _FLOWERS.split(",")),

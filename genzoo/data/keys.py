@@ -45,6 +45,7 @@ def found_parts(arrays: Mapping[str, Array]) -> dict[str, tuple[str, str]]:
         if kind == "images"
     }
     named = {split: part for split, part in parts.items() if split != "all"}
+    # A file with train and one more split is split; x_train alone is a whole set under an odd name.
     if "train" in named and len(named) > 1:
         return named
     if len(parts) == 1:
@@ -79,6 +80,7 @@ def meaning(key: str) -> tuple[str, str]:
     words = key.lower().split("_")
     splits = [WORDS[word] for word in words if word in WORDS]
     what = "_".join(word for word in words if word not in WORDS)
+    # x, y and data are common; so is a bare "train", which then holds the images.
     kind = "labels" if what in LABELS else "images" if what in IMAGES or (splits and not what) else ""
     return splits[0] if splits else "all", kind if len(splits) < 2 else ""
 
@@ -144,6 +146,7 @@ def _labels(
     known = {split: part for split, part in parts.items() if part[1]}
     for images, labels in known.values():
         _check_count(arrays[labels], labels, len(arrays[images]))
+    # Classes are numbered over all splits: a class that is absent from one must not shift the others.
     whole = [arrays[labels] for _, labels in known.values()]
     found, names, why = usable_labels(np.concatenate(whole), sum(map(len, whole)), repr(parts[chosen][1]))
     if found is None:

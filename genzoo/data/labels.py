@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,7 @@ from genzoo.errors import ArgumentError, DataError, UnknownNameError, safe_repr,
 
 MOST = 2**31 - 1  # no set has so many classes: a label above is a date, a price or an identifier
 NUMBERED = 1 << 16  # so many classes at most are called by their numbers
+NONE = "no labels: "  # why there are none follows
 LONGEST_NAME = 200  # characters
 LEAVE_OUT = "give those images a class, or leave them out"
 MUST = "labels must be one whole number or one text per image"
@@ -78,7 +79,7 @@ def usable_labels(labels: object, count: int, what: str) -> tuple[Array | None, 
     try:
         return *read_labels(labels, count), ""
     except ArgumentError as error:
-        why = f"no labels: {error}"
+        why = f"{NONE}{error}"
         note(f"{what} gives {why}")
         return None, (), why
 
@@ -198,10 +199,23 @@ def labels_for(images: _Images, names: Sequence[str]) -> Tensor:
     return torch.from_numpy(np.array(places, np.int64)[rows.reshape(-1)])
 
 
-def few(names: Sequence[str], of: Sequence[str] = (), most: int = 5) -> str:
+def note_lost(what: str, whole: Array | None, part: Array | None, names: Sequence[str]) -> None:
+    """Say on stderr which classes of the labels `whole` have no image in `part`, the labels of the split
+    `what`.
+    """
+    if whole is None or part is None:
+        return
+    known = np.unique(whole[whole >= 0])
+    lost = np.setdiff1d(known, part).tolist()
+    if lost:
+        words = [names[number] if number < len(names) else str(number) for number in lost]
+        note(f"{what} has no image of {few(words, known)}")
+
+
+def few(names: Sequence[str], of: Sized = (), most: int = 5) -> str:
     """Return the first of `names` as one text, and how many more there are; and of how many, with `of`."""
     listed = ", ".join(names[:most]) + (f", … ({len(names) - most:,} more)" if len(names) > most else "")
-    return f"{len(names):,} of {len(of):,} classes: {listed}" if of else listed
+    return f"{len(names):,} of {len(of):,} classes: {listed}" if len(of) else listed
 
 
 def _folded(name: str) -> str:
@@ -210,7 +224,10 @@ def _folded(name: str) -> str:
 
 
 def _unlabelled(images: _Images) -> DataError:
-    why = images.facts.get("labels") or "one folder per class labels a folder of images, 'labels' an .npz"
+    why = (
+        images.facts.get("labels", "").removeprefix(NONE)
+        or "one folder per class labels a folder of images, 'labels' an .npz"
+    )
     return DataError(f"{images.name} has no labels", why)
 
 
@@ -233,7 +250,8 @@ def _unknown(images: _Images, unknown: Sequence[str], names: Sequence[str]) -> D
 
 def _line(name: object) -> str:
     text = str(name)
-    return text.strip() if text.isascii() and text.isprintable() else safe_text(text, LONGEST_NAME)
+    plain = len(text) <= LONGEST_NAME and text.isascii() and text.isprintable()
+    return text.strip() if plain else safe_text(text, LONGEST_NAME)
 
 
 def _numerals(count: int) -> tuple[str, ...]:
