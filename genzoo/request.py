@@ -34,6 +34,8 @@ class Request:
         metrics: metrics of samples, from `genzoo.metrics.METRICS` or from plugins; None: all that the images
             allow.
         features: features to compare samples in: "gist" or a published feature net; None: the data set's own.
+        reads_as: the class that samples are meant to show, such as "bedroom": a published classifier says how
+            many do.
         binarise: "threshold" or "draw" makes greyscale images black and white; the records state it as their
             transform.
         condition: of a conditional model, the one label, by name or number, whose images are measured, given
@@ -52,6 +54,7 @@ class Request:
     draws: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     features: str | None = None
+    reads_as: str | None = None
     binarise: str | None = None
     condition: Any = None
 
@@ -81,7 +84,7 @@ class Request:
     @property
     def of_samples(self) -> bool:
         """Whether to measure samples, even if the model has a likelihood."""
-        return self.metrics is not None or self.features is not None
+        return any(asked is not None for asked in (self.metrics, self.features, self.reads_as))
 
 
 def _one(condition: object) -> str | int | None:

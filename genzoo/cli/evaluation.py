@@ -93,6 +93,12 @@ def check_metrics(names: Sequence[str]) -> None:
     help=f"Sample metrics, comma-separated: {', '.join(metrics.METRICS)}. Default: all that apply.",
 )
 @click.option(
+    "--reads-as",
+    "reads_as",
+    metavar="LABEL",
+    help="Also measure how many samples a classifier reads as LABEL, such as bedroom.",
+)
+@click.option(
     "--split",
     type=click.Choice(SPLITS),
     default=Request.split,
@@ -129,8 +135,8 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     Each number is printed with what you need to know to compare it; numbers that cannot be compared are not
     ranked together. For a VAE, the ELBO and tighter bounds with K importance samples per image are computed;
     the time grows with the largest K. Sample metrics are printed beside the floor that real images reach.
-    --features and --metrics also measure the samples of a model that has a likelihood. A model that takes
-    labels is given the label of each image.
+    --features, --metrics and --reads-as also measure the samples of a model that has a likelihood. A model
+    that takes labels is given the label of each image.
     """
     from genzoo import zoo
 

@@ -14,15 +14,16 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.agreement import why_not
+from genzoo.evaluation.agreement import Reading, reading_of
 from genzoo.evaluation.given import given_to, given_words, with_labels
 from genzoo.evaluation.inputs import ImageSet, subset
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.metrics import measured
+from genzoo.evaluation.own_labels import why_not
 from genzoo.evaluation.plugged import every_metric
 from genzoo.evaluation.sides import Sides, sides_of
 from genzoo.evaluation.spaces import GIST, FeatureSpace, feature_space
-from genzoo.metrics import METRICS, Metric, chosen
+from genzoo.metrics import AGREEMENT, METRICS, Metric, chosen
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.process import undisturbed
@@ -45,6 +46,7 @@ def sample_quality(
     subject: str = "samples",
     metrics: Sequence[str] | None = None,
     space: FeatureSpace = GIST,
+    reading: Reading | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[Record]:
@@ -66,6 +68,7 @@ def sample_quality(
             allow, "parzen-2014" on MNIST alone, "agreement" where samples and `test` have labels that the
             classifier of `space` knows.
         space: the features in which sets of images are compared; see `genzoo.evaluation.spaces`.
+        reading: what samples are meant to be read as; then "agreement" is among the metrics.
         seed: chooses the images of a side with more than n, and patches, directions and pairs.
         progress: called with (what, done, total).
 
@@ -78,10 +81,18 @@ def sample_quality(
         raise ArgumentError(f"subject {FLOOR!r} is the name of the floor", "name the model")
     about = {**_about(test, data, split, transform), "condition": condition}
     sides = sides_of(
-        samples, train, test, subject=subject, seed=seed, about=about, space=space, progress=progress
+        samples,
+        train,
+        test,
+        subject=subject,
+        seed=seed,
+        about=about,
+        space=space,
+        progress=progress,
+        reading=reading,
     )
     wanted = _usual(sides) if metrics is None else chosen(metrics, every_metric())
-    names = {metric.name for metric in wanted}
+    names = {metric.name for metric in wanted} | ({AGREEMENT} if reading else set())
     ours = [metric for name, metric in METRICS.items() if name in names]
     brought = [metric for metric in wanted if metric.name not in METRICS]
     return [record for metric in (*ours, *brought) for record in measured(metric, sides)]
@@ -119,6 +130,7 @@ def measure_samples(
     total = min(SAMPLES if request.n is None else request.n, len(train), len(test))
     space = feature_space(request.features, test)
     given = given_to(model, test, subset(len(test), total, request.seed, "test"))
+    reading = None if request.reads_as is None else reading_of(request.reads_as, test, request.features)
     drawn: list[Tensor] = []
     for batch in model.sample_batches(
         total, request.seed, condition=next(iter(given), None), dtype=torch.uint8
@@ -134,6 +146,7 @@ def measure_samples(
         condition=given_words(model, test),
         metrics=request.metrics,
         space=space,
+        reading=reading,
         seed=request.seed,
         progress=progress,
     )
@@ -151,10 +164,7 @@ def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, A
 
 def _usual(sides: Sides) -> list[Metric]:
     """Return the metrics of genzoo that the images allow."""
-    side = min(sides.test.shape[2:])
-    judged = not why_not(sides)
-    return [
-        metric
-        for metric in METRICS.values()
-        if metric.suits(sides.about["data"], len(sides.test), side) and (judged or not metric.labelled)
-    ]
+    height, width = sides.test.shape[2:]
+    about = (sides.about["data"], len(sides.test), (height, width))
+    read = not why_not(sides)
+    return [metric for metric in METRICS.values() if metric.suits(*about) and (read or not metric.reads)]

@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
+from genzoo.evaluation.agreement import Reading
 from genzoo.evaluation.gist import standardise
 from genzoo.evaluation.inputs import ImageSet, blocks_of, check_alike, count, decoder_of, subset, take
 from genzoo.evaluation.spaces import FeatureSpace
@@ -46,6 +47,7 @@ class Sides:
         space: the features that images are compared in.
         seed: seed of every random choice.
         progress: called with (what, done, total).
+        reading: what images are meant to be read as, and by which classifier; None if no label is named.
     """
 
     judged: Mapping[str, Tensor]
@@ -59,6 +61,7 @@ class Sides:
     space: FeatureSpace
     seed: int
     progress: Progress | None
+    reading: Reading | None = None
 
     @cached_property
     def features(self) -> dict[str, Tensor]:
@@ -106,7 +109,7 @@ def sides_of(
     samples: ImageSet, train: ImageSet, test: ImageSet, *, subject: str, seed: int, **more: Any
 ) -> Sides:
     """Return the sides, chosen by `seed` where one has more images than another; `more` are the other
-    attributes of Sides: about, space, progress.
+    attributes of Sides: about, space, progress, reading.
 
     Raises:
         ArgumentError: images refused by `as_pixels`, of different shapes, or too few on a side.

@@ -3,8 +3,8 @@ records.
 
 GIST needs no weights and is always available. A feature net is a published `ClassifyingModel`: every record
 measured in it states its name and the first digits of the sha256 of its weights. By default a data set is
-measured in the net whose recipe says that it was trained on that data set, or in GIST if no such net is
-installed.
+measured in the net whose recipe says that it was trained on that data set and its labels, or in GIST if no
+such net is installed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from genzoo import hub
 from genzoo.card import Card
 from genzoo.catalogue import Catalogue, catalogue
 from genzoo.data.collection import Images
+from genzoo.datasets import NAMES
 from genzoo.errors import ArgumentError, HubError
 from genzoo.evaluation.gist import FEATURES, gist
 from genzoo.evaluation.inputs import Progress, as_pixels
@@ -120,9 +121,11 @@ def space_of(model: ClassifyingModel, name: str, classes: tuple[str, ...] = ()) 
 
 
 def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:
-    """Yield the published feature nets that were trained on the set of `images`, in its own size; official
-    ones come first.
+    """Yield the published feature nets that were trained on the set of `images` and its labels, in its own
+    size; official ones come first.
     """
+    if images.labels is None and not (images.name in NAMES and NAMES[images.name].classes):
+        return
     for card, row in known.values():
         trained = card.recipe.data if card.recipe is not None else ""
         fits = tuple(card.config.get("image_shape", images.shape)) == images.shape
@@ -130,7 +133,13 @@ def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:
             yield card, row
 
 
-def _loaded(card: Card, row: Row, images: Images) -> FeatureSpace:
+def net_of(card: Card, row: Row, images: Images) -> tuple[ClassifyingModel, str]:
+    """Return the published classifier of `card`, and its name with the digest of its weights.
+
+    Raises:
+        ArgumentError: it is not a classifier, or expects images of another shape than `images`.
+        HubError: its weights are not available.
+    """
     model = build_filled(card, hub.pull_bytes(row), f"the weights file of {card.name!r}")
     if not isinstance(model, ClassifyingModel):
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")
@@ -140,7 +149,12 @@ def _loaded(card: Card, row: Row, images: Images) -> FeatureSpace:
             f"{images.shape}",
             f"--features {GIST_NAME} suits every shape",
         )
+    return model, f"{card.name}@{row.sha256[:DIGITS]}"
+
+
+def _loaded(card: Card, row: Row, images: Images) -> FeatureSpace:
+    model, name = net_of(card, row, images)
     # without names of its own, it has learned the classes of its set by their numbers
     own = card.recipe is not None and card.recipe.data == images.name and not model.class_names
     classes = images.class_names if own and len(images.class_names) == model.classes else ()
-    return space_of(model, f"{card.name}@{row.sha256[:DIGITS]}", classes)
+    return space_of(model, name, classes)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
+import class_toys
 import numpy as np
 import pytest
 import torch
 import toys
 from conditional_toys import NAMES, LabelBernoulli, LabelCodes, LabelConfig, LabelGAN, LabelPixels, card
 
-from genzoo.data import Images
+from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError, DataError, UnknownNameError
 from genzoo.evaluation import (
     certificate,
@@ -22,13 +22,13 @@ from genzoo.evaluation import (
     quality,
     sample_quality,
 )
-from genzoo.evaluation.agreement import agreement
+from genzoo.evaluation.agreement import Reading
 from genzoo.evaluation.few_labels import Candidate, few_labels
 from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.reconstruction import reconstruction
 from genzoo.evaluation.scoring import score_model
-from genzoo.evaluation.spaces import GIST, space_of
+from genzoo.evaluation.spaces import GIST, feature_space, space_of
 from genzoo.law import LawError
 from genzoo.models import ClassifyingModel, ImplicitModel, ImportanceModel
 from genzoo.record import FLOOR, Record, difference, rank, standings
@@ -295,13 +295,6 @@ def by(records, metric="agreement"):
     return {record.subject: record for record in records if record.metric == metric}
 
 
-def test_agreement_is_a_share_with_its_binomial_error():
-    logits = torch.eye(4)[[0, 1, 2, 3, 0, 0, 0, 0]]
-    value, stderr = agreement(logits, torch.tensor([0, 1, 2, 3, 1, 0, 0, 2]))
-    assert value == 0.75 and stderr == pytest.approx(math.sqrt(0.75 * 0.25 / 7))
-    assert agreement(logits, torch.zeros(8).long(), torch.arange(8) // 4).stderr > 0
-
-
 def test_samples_are_drawn_with_the_labels_of_the_images_they_are_compared_with(read, painter, monkeypatch):
     found = scores(painter, metrics=("kid", "copying"))
     assert {record.condition for record in found} == {"test labels"}
@@ -352,7 +345,7 @@ def test_one_label_is_compared_with_its_own_images(read, painter):
 
 def test_agreement_that_cannot_be_measured(read, painter):
     def missing(*parts, said, **more):
-        with pytest.raises(ArgumentError, match=f"agreement cannot be measured: {said}"):
+        with pytest.raises(ArgumentError, match=f"agreement needs the label .* but {said}"):
             sample_quality(*parts, metrics=["agreement"], **more)
 
     missing(TEST, TRAIN, TEST, said="the features gist-v1@[0-9a-f]+ are not those of a classifier")
@@ -449,3 +442,25 @@ def test_a_game_is_scored_in_gist_where_there_is_no_classifier():
     torch.manual_seed(0)
     found = scores(card(LabelGAN).build().eval(), metrics=("kid",), features="gist")
     assert [record.label[:10] for record in found] == ["kid[gist-v"] * 2
+
+
+def test_a_label_that_is_named_comes_before_those_of_the_samples(read, painter, monkeypatch):
+    reading = Reading(name="reader@0", label="horse", wanted=0, logits=SPACE.classify)
+    monkeypatch.setattr(quality, "reading_of", lambda label, images, name: reading)
+    found = by(scores(painter, metrics=("kid",), reads_as="horse"))["toy"]
+    assert found.value == pytest.approx(20 / 42) and found.condition == "test labels"
+    assert "read as horse" in found.protocol
+
+
+def test_the_classes_of_a_published_classifier(plug, monkeypatch, tmp_path):
+    """Where it names none: those of the set that it has learned, else their numbers."""
+    plug(class_toys.CARD, distribution="toy-box")
+    monkeypatch.setenv("GENZOO_ZOO", str(tmp_path))
+    class_toys.publish(tmp_path, class_toys.net(0))
+    digits = open_data("digits", split="test")
+    assert feature_space("digit-net", digits).classes == tuple("0123456789")
+    roman = ("zero", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix")
+    assert feature_space(None, digits.replace(class_names=roman)).classes == roman
+    others = digits.replace(class_names=roman, name="others")
+    assert feature_space("digit-net", others).classes == tuple("0123456789")
+    assert GIST.classify is None and GIST.classes == ()
