@@ -33,7 +33,8 @@ class Metric:
         paired: whether it compares n samples with n held-out images.
         least_side: smallest shorter side in pixels; it is left out for smaller images unless requested.
         even: whether height and width must be even; it is left out for others unless requested.
-        reads: whether a label must be named that samples are to be read as; it is left out without one.
+        reads: whether samples are read as labels: those that they were drawn with, or one that is named; it
+            is left out without.
         only: a data set and a number of images; it is left out for others unless requested.
         target: "module:function" of a plugin's metric, imported when requested; genzoo's own are in
             `genzoo.evaluation.metrics`.

@@ -114,6 +114,14 @@ def check_metrics(names: Sequence[str]) -> None:
     ),
 )
 @click.option(
+    "--condition",
+    metavar="LABEL|all",
+    help=(
+        "Of a conditional model, measure the images of one label only; all: every label, after all images "
+        "together."
+    ),
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, LARGEST_SEED),
     default=Request.seed,
@@ -127,7 +135,8 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     Each number is printed with what you need to know to compare it; numbers that cannot be compared are not
     ranked together. For a VAE, the ELBO and tighter bounds with K importance samples per image are computed;
     the time grows with the largest K. Sample metrics are printed beside the floor that real images reach.
-    --features, --metrics and --reads-as also measure the samples of a model that has a likelihood.
+    --features, --metrics and --reads-as also measure the samples of a model that has a likelihood. A model
+    that takes labels is given the label of each image.
     """
     from genzoo import zoo
 

@@ -106,7 +106,7 @@ def leading_score(row: Row | None) -> Record | None:
     if first.kind not in BOUNDS:
         return first
     # Bounds are compared only if all else is equal: of the same images, in the same unit.
-    about = ("metric", "unit", "subject", "data", "split", "transform", "n")
+    about = ("metric", "unit", "subject", "data", "split", "transform", "condition", "n")
     rivals = [
         s
         for s in row.scores

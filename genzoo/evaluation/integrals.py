@@ -49,20 +49,20 @@ def check_integral(model: DensityModel, where: str) -> float:
     return total
 
 
-def check_places(model: DensityModel, where: str) -> None:
-    """Hold by a chi-square test that samples of one pixel fall where an exact p(x) says; what lies beyond [0,
-    1] is drawn at its edge.
+def check_places(model: DensityModel, where: str, samples: int = SAMPLES) -> None:
+    """Hold by a chi-square test that `samples` samples of one pixel fall where an exact p(x) says; what lies
+    beyond [0, 1] is drawn at its edge.
 
     Raises:
         LawError: the law is broken.
     """
     with torch.inference_mode(), model.asking() as asked:
-        given = asked.check_condition(None, SAMPLES)
-        drawn = asked._sample(Rng(0, 0, SAMPLES, model.device), *given).flatten().double().cpu().clamp(0, 1)
+        given = asked.check_condition(None, samples)
+        drawn = asked._sample(Rng(0, 0, samples, model.device), *given).flatten().double().cpu().clamp(0, 1)
     points, widths = _grid(1)
     bins = (points.flatten().clamp(0, 1) * _BINS).long().clamp(max=_BINS - 1)
     masses = _density(model, points) * widths
-    expected = torch.zeros(_BINS, dtype=torch.float64).index_add(0, bins, masses / masses.sum()) * SAMPLES
+    expected = torch.zeros(_BINS, dtype=torch.float64).index_add(0, bins, masses / masses.sum()) * samples
     found = torch.bincount((drawn * _BINS).long().clamp(max=_BINS - 1), minlength=_BINS).double()
     check_fit(found, expected, where)
 

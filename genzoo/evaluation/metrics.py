@@ -19,6 +19,7 @@ from genzoo.evaluation.distances import fid, kid, prdc
 from genzoo.evaluation.inputs import blocks_of, count, subset, take
 from genzoo.evaluation.msssim import msssim
 from genzoo.evaluation.msssim import protocol as msssim_protocol
+from genzoo.evaluation.own_labels import measure_own_labels
 from genzoo.evaluation.plugged import measure_pair
 from genzoo.evaluation.sides import HELD_OUT, NEIGHBOUR, Sides
 from genzoo.evaluation.standard_errors import count_blocks
@@ -119,17 +120,17 @@ def measure_checkerboard(metric: Metric, sides: Sides) -> Iterator[Record]:
 
 
 def measure_agreement(metric: Metric, sides: Sides) -> Iterator[Record]:
-    """Yield how often a classifier reads the images of every subject as the wanted label.
+    """Yield how often a classifier reads the images of every subject as the wanted label: the one that is
+    named, else the one that each sample was drawn with.
 
     Raises:
-        ArgumentError: no label is named.
+        ArgumentError: no label is named, and samples were drawn without, or the classifier does not know
+            them.
     """
     reading = sides.reading
     if reading is None:
-        raise ArgumentError(
-            f"{metric.name} needs the label that samples are meant to be read as",
-            "for example --reads-as bedroom",
-        )
+        yield from measure_own_labels(metric, sides)
+        return
     words = f"read as {reading.label}"
     for subject, images in sides.judged.items():
         blocks = sides.blocks[subject]

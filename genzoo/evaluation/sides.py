@@ -39,6 +39,8 @@ class Sides:
         test: held-out images.
         train: all training images.
         reference: (M, C, H, W) of them, the floor's first: the features are standardised by the first 1,024.
+        sources: subject → the set that its images come from, and their places there, (n,); for the samples
+            and HELD_OUT.
         blocks: subject → which images belong together; HELD_OUT are the test images.
         about: fields that all records share.
         decoder: the decoder of the test image files.
@@ -52,6 +54,7 @@ class Sides:
     test: Tensor
     train: ImageSet
     reference: Tensor
+    sources: Mapping[str, tuple[ImageSet, Tensor]]
     blocks: Mapping[str, Blocks]
     about: Mapping[str, Any]
     decoder: str
@@ -129,6 +132,7 @@ def sides_of(
         test=held_out,
         train=train,
         reference=reference,
+        sources={subject: (samples, own), HELD_OUT: (test, unseen)},
         blocks={
             subject: blocks_of(samples, own),
             FLOOR: blocks_of(train, learned[:n]),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -31,6 +32,8 @@ GIST_NAME = "gist"
 DIGITS = 12  # of a sha256 in a record
 CHUNK = 256  # images at a time
 
+Describe: TypeAlias = Callable[[Tensor, "Progress | None"], Tensor]  # (N, C, H, W) uint8 -> (N, F)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpace:
@@ -43,11 +46,16 @@ class FeatureSpace:
             (N, F) float64.
         standardised: whether each feature is to be centred and scaled by training images; a net's features
             are used unchanged.
+        classify: of a classifier, maps the same arguments to log p(class | x), (N, K) float64; None where
+            there is none.
+        classes: the name of each of its classes.
     """
 
     name: str
-    describe: Callable[[Tensor, Progress | None], Tensor]
+    describe: Describe
     standardised: bool = False
+    classify: Describe | None = None
+    classes: tuple[str, ...] = ()
 
 
 GIST = FeatureSpace(name=FEATURES, describe=gist, standardised=True)
@@ -67,7 +75,7 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     known_models = catalogue()
     if name is None:
         own = next(_nets_of(images, known_models), None)
-        return GIST if own is None else _loaded(*own)
+        return GIST if own is None else _loaded(*own, images)
     card, row = known_models.find(name)
     if not card.family.is_instrument:
         nets = (other for other, _ in known_models.values() if other.family.is_instrument)
@@ -84,18 +92,32 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     return _loaded(card, row, images)
 
 
-def space_of(model: ClassifyingModel, name: str) -> FeatureSpace:
-    """Return the space of a classifier's features under `name`, which holds the digest of its weights."""
+def space_of(model: ClassifyingModel, name: str, classes: tuple[str, ...] = ()) -> FeatureSpace:
+    """Return the space of a classifier's features under `name`, which holds the digest of its weights.
 
-    def describe(images: Tensor, progress: Progress | None = None) -> Tensor:
+    `classes` are the names of its classes; by default its own, or their numbers.
+    """
+
+    def asked(what: str, ask: Callable[[Tensor], Tensor], images: Tensor, tell: Progress | None) -> Tensor:
         parts = []
         for chunk in torch.split(as_pixels(images), CHUNK):
-            parts.append(model.features(chunk).double().cpu())
-            if progress is not None:
-                progress("features", sum(map(len, parts)), len(images))
+            parts.append(ask(chunk).double().cpu())
+            if tell is not None:
+                tell(what, sum(map(len, parts)), len(images))
         return torch.cat(parts)
 
-    return FeatureSpace(name=name, describe=describe)
+    def describe(images: Tensor, progress: Progress | None = None) -> Tensor:
+        return asked("features", model.features, images, progress)
+
+    def classify(images: Tensor, progress: Progress | None = None) -> Tensor:
+        return asked("classes", model.log_probs, images, progress)
+
+    return FeatureSpace(
+        name=name,
+        describe=describe,
+        classify=classify,
+        classes=classes or model.class_names or tuple(map(str, range(model.classes))),
+    )
 
 
 def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:
@@ -111,7 +133,7 @@ def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:
             yield card, row
 
 
-def net_of(card: Card, row: Row, images: Images | None = None) -> tuple[ClassifyingModel, str]:
+def net_of(card: Card, row: Row, images: Images) -> tuple[ClassifyingModel, str]:
     """Return the published classifier of `card`, and its name with the digest of its weights.
 
     Raises:
@@ -121,7 +143,7 @@ def net_of(card: Card, row: Row, images: Images | None = None) -> tuple[Classify
     model = build_filled(card, hub.pull_bytes(row), f"the weights file of {card.name!r}")
     if not isinstance(model, ClassifyingModel):
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")
-    if images is not None and not model.any_size and model.image_shape != images.shape:
+    if not model.any_size and model.image_shape != images.shape:
         raise ArgumentError(
             f"{card.name!r} expects images of the shape {model.image_shape}, but {images.name} has "
             f"{images.shape}",
@@ -130,5 +152,9 @@ def net_of(card: Card, row: Row, images: Images | None = None) -> tuple[Classify
     return model, f"{card.name}@{row.sha256[:DIGITS]}"
 
 
-def _loaded(card: Card, row: Row, images: Images | None = None) -> FeatureSpace:
-    return space_of(*net_of(card, row, images))
+def _loaded(card: Card, row: Row, images: Images) -> FeatureSpace:
+    model, name = net_of(card, row, images)
+    # without names of its own, it has learned the classes of its set by their numbers
+    own = card.recipe is not None and card.recipe.data == images.name and not model.class_names
+    classes = images.class_names if own and len(images.class_names) == model.classes else ()
+    return space_of(model, name, classes)

@@ -1,5 +1,6 @@
 """`genzoo list`, `genzoo info` and `genzoo plugins`."""
 
+import dataclasses
 import json
 import math
 
@@ -105,6 +106,9 @@ class TestList:
         bits = Record(**{**about, "unit": "bits/dim"}, value=0.1, kind="iwae")
         assert leading_words(scored(elbo, bits, loose, tight, fewer)) == "nll ≤ 83.4 ± 0.2 nats, K = 5000"
         assert leading_words(scored(elbo, bits)) == "nll ≤ 90.1 nats"
+        whole = dataclasses.replace(elbo, condition="test labels")
+        easy = dataclasses.replace(tight, value=20.0, condition="label 1")
+        assert leading_words(scored(whole, easy)) == "nll given test labels ≤ 90.1 nats"
         kid = Record(metric="kid", features="gist-v1@0123456789ab", value=0.5)
         assert leading_words(scored(kid, Record(metric="fid", value=0.1))) == "kid[gist-v1] 0.5"
         assert leading_score(None) is None and leading_words(scored()) == ""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from conditional_toys import NAMES, LabelBernoulli, LabelGAN, card
 
 from genzoo.data import Images
 from genzoo.errors import GenzooError
+from genzoo.ledger import read_rows
 from genzoo.training.train import train
 
 
@@ -75,10 +78,55 @@ def test_names_count_not_their_order(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "data",
-    [images().replace(labels=None, class_names=()), images(names=("cat", "dog", "mouse"))],
+    ("data", "said"),
+    [
+        (images().replace(labels=None, class_names=()), "has no labels, but this model takes 3 labels"),
+        (images(names=("cat", "dog", "mouse")), "classes that the model does not know: 'mouse'"),
+    ],
     ids=["no labels", "an unknown label"],
 )
-def test_data_that_do_not_fit_are_refused(tmp_path, data):
-    with pytest.raises(GenzooError, match="label"):
+def test_data_that_do_not_fit_are_refused(tmp_path, data, said):
+    with pytest.raises(GenzooError, match=said):
         trained(LabelGAN, tmp_path, data)
+
+
+training = importlib.import_module("genzoo.training.train")
+
+
+def scored(tmp_path, monkeypatch, **changes):
+    """Train with the scores of the end, on data whose held-out images have `changes`."""
+    opened = training.open_both
+
+    def open_both(*args):
+        learned, test = opened(*args)
+        return learned, test.replace(**changes)
+
+    monkeypatch.setattr(training, "open_both", open_both)
+    rng = np.random.default_rng(0)
+    numbers = np.arange(300) % 3
+    pixels = ((rng.random((300, 1, 8, 8)) < 0.1 + 0.4 * numbers[:, None, None, None]) * 255).astype(np.uint8)
+    data = Images(
+        pixels=pixels, name="greys", labels=numbers, class_names=NAMES, transform="static-binarised"
+    )
+    return train(
+        card(LabelBernoulli), data, tmp_path / "run", 3, resume=False, settings={}, device="cpu", quiet=True,
+        tensorboard=False,
+    )  # fmt: skip
+
+
+def test_a_run_ends_with_scores_given_the_labels(tmp_path, monkeypatch):
+    done = scored(tmp_path, monkeypatch)
+    assert [(record.unit, record.condition) for record in done.records] == [
+        ("nats", "test labels"),
+        ("bits/dim", "test labels"),
+    ]
+    row = read_rows(tmp_path / "run" / "zoo.toml")["labelbernoulli"]
+    assert [score.condition for score in row.scores] == ["test labels"] * 2
+
+
+def test_held_out_images_without_labels_are_not_scored_and_it_is_said(tmp_path, monkeypatch, capsys):
+    done = scored(tmp_path, monkeypatch, labels=None, class_names=())
+    assert done.finished and done.records == []
+    assert (
+        "labelbernoulli is not scored: greys has no labels, but this model takes" in capsys.readouterr().err
+    )
