@@ -15,7 +15,7 @@ from torch import Tensor
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.agreement import Reading, reading_of
-from genzoo.evaluation.given import given_to, given_words, with_labels
+from genzoo.evaluation.given import Given, given_to, given_words, with_labels
 from genzoo.evaluation.inputs import ImageSet, subset
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.metrics import measured
@@ -131,15 +131,9 @@ def measure_samples(
     space = feature_space(request.features, test)
     given = given_to(model, test, subset(len(test), total, request.seed, "test"))
     reading = None if request.reads_as is None else reading_of(request.reads_as, test, request.features)
-    drawn: list[Tensor] = []
-    for batch in model.sample_batches(
-        total, request.seed, condition=next(iter(given), None), dtype=torch.uint8
-    ):
-        drawn.append(batch.cpu())
-        if progress is not None:
-            progress("samples", sum(map(len, drawn)), total)
+    samples = _drawn(model, total, request.seed, given, progress)
     yield from sample_quality(
-        with_labels(model, torch.cat(drawn), given),
+        with_labels(model, samples, given),
         train,
         test,
         subject=subject,
@@ -150,6 +144,17 @@ def measure_samples(
         seed=request.seed,
         progress=progress,
     )
+
+
+def _drawn(model: GenerativeModel, n: int, seed: int, given: Given, progress: Progress | None) -> Tensor:
+    """Return `n` samples (n, C, H, W) uint8 on the CPU."""
+    drawn: list[Tensor] = []
+    condition = given[0] if given else None
+    for batch in model.sample_batches(n, seed, condition=condition, dtype=torch.uint8):
+        drawn.append(batch.cpu())
+        if progress is not None:
+            progress("samples", sum(map(len, drawn)), n)
+    return torch.cat(drawn)
 
 
 def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, Any]:
