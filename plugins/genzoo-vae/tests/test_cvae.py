@@ -228,7 +228,7 @@ class TestStyle:
         for number in range(3):
             bar = drawn[:, 1 + number, 0, 2 * number : 2 * number + 2].mean((1, 2))
             dark = drawn[:, 1 + number, 0].sum((1, 2)) / 12 - bar
-            assert torch.corrcoef(torch.stack([bar, grey]))[0, 1] > 0.9 and dark.abs().max() < 0.1
+            assert torch.corrcoef(torch.stack([bar, grey]))[0, 1] > 0.7 and dark.abs().max() < 0.1
 
 
 def bars(n, seed):
