@@ -72,10 +72,11 @@ class _Gated(torch.autograd.Function):
         read[..., width : 2 * width] = h
         read[:, 0, :, 2 * width :] = 0
         read[:, 1:, :, 2 * width :] = seen[:, :-1]
-        opened = _halves(torch.addmm(jbias, read.flatten(0, 2), joint), *told[1:])
+        gates = torch.addmm(jbias, read.flatten(0, 2), joint).view_as(seen)
+        opened = _halves(_told(gates, *told[1:]).flatten(0, 2))
         mixed = opened[0] * opened[1]
         grown = torch.addmm(obias, mixed, out).view(h.shape).add_(h)
-        lit = _halves(seen.flatten(0, 2), *told[:1])
+        lit = _halves(_told(seen, *told[:1]).flatten(0, 2))
         lifted = _lowered((lit[0] * lit[1]).view(h.shape))
         ctx.save_for_backward(v, read, *opened, *lit, mixed, vertical, joint, out)
         ctx.told = bool(told)
@@ -97,15 +98,15 @@ class _Gated(torch.autograd.Function):
         dlit = _slopes(dlifted[:, 1:].reshape(-1, width), c, d)
         dseen = torch.addmm(dlit, below, joint[2 * width :].t())
         dv, dvertical = _convolution_slopes(dseen.view(*shape, 2 * width), v, vertical)
-        # of an image's gates, all of its pixels
-        dtold = [grown.view(shape[0], shape[1] * shape[2], -1).sum(1) for grown in (dlit, dgates) if ctx.told]
+        # of all pixels of an image
+        dtold = [part.view(len(dgrown), -1, 2 * width).sum(1) for part in (dlit, dgates) if ctx.told]
         return (
             dv,
             dh,
             dvertical,
             dseen.sum(0),
             read.flatten(0, 2).t() @ dgates,
-            dgates.sum(0),
+            (dtold[1] if ctx.told else dgates).sum(0),
             mixed.t() @ rows,
             rows.sum(0),
             *dtold,
@@ -153,21 +154,19 @@ def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tenso
     return dx.permute(0, 2, 3, 1).contiguous(), dkernel
 
 
-def _halves(gates: Tensor, *told: Tensor) -> tuple[Tensor, Tensor]:
-    """Return tanh(a) and σ(b) of the halves of `gates` (M, 2p), or of gates + `told` (N, 2p), which has one
-    row for the M / N pixels of an image.
+def _told(gates: Tensor, *rows: Tensor) -> Tensor:
+    """Add what a condition gives to an image, (N, 2p) or nothing, to all pixels of `gates` (N, H, W, 2p);
+    return them.
     """
-    a, b = _sums(gates, *told) if told else (half.contiguous() for half in gates.chunk(2, 1))
+    for row in rows:
+        gates.flatten(2).add_(row.repeat(1, gates.shape[2])[:, None])  # long rows are added faster
+    return gates
+
+
+def _halves(gates: Tensor) -> tuple[Tensor, Tensor]:
+    """Return tanh(a) and σ(b) of the halves of `gates` (M, 2p)."""
+    a, b = (half.contiguous() for half in gates.chunk(2, 1))
     return _tanh_by_pieces(a), b.sigmoid_()
-
-
-def _sums(gates: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the halves of `gates` with those of `told` added, in one pass."""
-    images = zip(
-        gates.view(len(told), -1, gates.shape[1]).chunk(2, 2), told[:, None].chunk(2, 2), strict=True
-    )
-    a, b = ((half + row).flatten(0, 1) for half, row in images)
-    return a, b
 
 
 def _tanh_by_pieces(x: Tensor) -> Tensor:
