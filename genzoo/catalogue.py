@@ -9,7 +9,6 @@ import fnmatch
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,8 +94,7 @@ class Catalogue(Mapping[str, Entry]):
         return HubError(f"{name!r} has no published weights", "; ".join(ways))
 
 
-@dataclass(frozen=True)
-class _Kept:
+class _Kept(NamedTuple):
     """A catalogue, and all that it was made from."""
 
     registry: Registry
@@ -124,11 +122,11 @@ def catalogue() -> Catalogue:
 
 
 def _state(path: Path) -> tuple[str, tuple[int, ...]]:
-    """Return where a ledger lies, and what changes when somebody writes it."""
+    """Return the path of a ledger, and facts that change when it is written."""
     try:
         facts = os.stat(path)
         return os.path.abspath(path), (facts.st_mtime_ns, facts.st_size, facts.st_dev, facts.st_ino)
-    except (OSError, ValueError):  # not there, or no name of a file: to be told when the ledgers are read
+    except (OSError, ValueError):  # missing, or not a file name: reported when the ledgers are read
         return str(path), ()
 
 

@@ -24,7 +24,7 @@ class Deadlines:
 
 
 PATIENT = Deadlines()
-TRY_AGAIN = "try again"  # the hint of what may pass by itself
+TRY_AGAIN = "try again"  # the hint of an error that may be temporary
 
 
 class TransientError(HubError):

@@ -15,7 +15,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 from genzoo import __version__
 from genzoo.card import fold
@@ -23,19 +24,20 @@ from genzoo.errors import PluginError
 from genzoo.files import read_capped
 
 GROUP = "genzoo"
-_STATED = re.compile(r"^[ \t]*genzoo_api[ \t]*(?::[^=\n]*)?=[ \t]*([0-9]{1,9})\b", re.MULTILINE | re.ASCII)
+_STATED = r"(?ma)^[ \t]*genzoo_api[ \t]*(?::[^=\n]*)?=[ \t]*([0-9]{1,9})\b"  # compiled where a plugin fails
 _BOUND = r"\s*(?:>=|<)\s*[0-9]{1,9}(?:\.[0-9]{1,9}){0,3}\s*"
 _BOUNDS = re.compile(rf"\s*genzoo\s*(?:{_BOUND}(?:,{_BOUND}){{0,3}})?", re.ASCII | re.IGNORECASE)
 _CAP = 1 << 20  # bytes of a plugin's source
 _ENTRY = re.compile(r"[\w.]+\s*(:\s*[\w.]+\s*)?(\[.*\])?\s*")
 
 
-@dataclass(
-    frozen=True, eq=False
-)  # one is itself alone: an entry point may be anything, also what has no hash
+# Compared by identity: an entry point may be anything, even an object without a hash.
+@dataclass(frozen=True, eq=False)
 class Plugin:
-    """An entry point, and what its distribution says of itself as far as that can be read ("" where it
-    cannot).
+    """An entry point, with what the metadata of its distribution says ("" where it cannot be read).
+
+    Attributes:
+        requires: the distribution's requirements on genzoo itself.
     """
 
     entry: Any
@@ -43,12 +45,14 @@ class Plugin:
     value: str
     distribution: str
     version: str
+    requires: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, entry: Any) -> Plugin:
         """Return the plugin of `entry`, which has `name`, `value`, `dist` and `load()`."""
-        about = getattr(entry, "dist", None)
-        return cls(entry, str(entry.name), str(entry.value), _read(about, "name"), _read(about, "version"))
+        about = _parsed(getattr(entry, "dist", None))
+        owner, version = _read(about, "name"), _read(about, "version")
+        return cls(entry, str(entry.name), str(entry.value), owner, version, tuple(_requirements(about)))
 
     def load(self) -> object:
         """Import the plugin and return its module or object.
@@ -75,7 +79,7 @@ class Plugin:
         text = self._source()
         if text is None:
             return None
-        found = _STATED.search(text)
+        found = re.search(_STATED, text)
         return int(found[1]) if found else None if "genzoo_api" in text else 0
 
     def _source(self) -> str | None:
@@ -93,10 +97,10 @@ class Plugin:
         return None
 
     def _check_requirement(self) -> None:
-        """Refuse a plugin whose own metadata asks for another genzoo; pip checks that, a copied folder or
+        """Refuse a plugin whose metadata requires another genzoo; pip checks that, a copied folder or
         `--no-deps` do not.
         """
-        for text in _requirements(getattr(self.entry, "dist", None)):
+        for text in self.requires:
             if _plainly_met(text):
                 continue
             from packaging.requirements import InvalidRequirement, Requirement
@@ -110,10 +114,22 @@ class Plugin:
                     and not wanted.specifier.contains(__version__, prereleases=True)
                 ):
                     raise PluginError(
-                        f"it asks for genzoo{wanted.specifier}, and this is genzoo {__version__}",
+                        f"it requires genzoo{wanted.specifier}, and this is genzoo {__version__}",
                         f"pip install 'genzoo{wanted.specifier}', or a version of {self.distribution} "
                         "made for this one",
                     )
+
+
+def _parsed(about: Any) -> Any:
+    """Return name, version and requirements of a distribution, from one reading of its metadata: importlib
+    parses the file again for each of them.
+    """
+    try:
+        head = about.metadata
+        requires = head.get_all("Requires-Dist") or about.requires  # an egg keeps them in another file
+        return SimpleNamespace(name=head["Name"], version=head["Version"], requires=requires)
+    except Exception:  # noqa: BLE001 - whatever broken metadata raises, its parts are read one by one
+        return about
 
 
 def _requirements(about: Any) -> Iterator[str]:
@@ -139,16 +155,15 @@ def _plainly_met(text: str) -> bool:
 
 
 def _release(text: str) -> tuple[int, ...]:
-    """Return "1.10.0" as (1, 10): noughts at the end say nothing."""
+    """Return "1.10.0" as (1, 10): trailing zeros do not matter."""
     parts = [int(part) for part in text.split(".") if part]
     while parts and not parts[-1]:
         parts.pop()
     return tuple(parts)
 
 
-@dataclass(frozen=True)
-class _Unreadable:
-    """Stands for the entry points of a distribution whose metadata cannot be read; loading it tells why."""
+class _Unreadable(NamedTuple):
+    """Stands for the entry points of a distribution with unreadable metadata; `load` raises the reason."""
 
     dist: Any
     error: Exception
@@ -165,7 +180,7 @@ def discover() -> list[Any]:
     """Return the entry points of the group `genzoo`."""
     try:
         return list(importlib.metadata.entry_points(group=GROUP))
-    # metadata that cannot be parsed lies somewhere: look at one distribution at a time
+    # some metadata cannot be parsed: look at one distribution at a time
     except Exception:  # noqa: BLE001
         return list(_one_by_one())
 

@@ -7,7 +7,6 @@ name, a server's answer) reaches a terminal without passing `safe_text`.
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -27,8 +26,11 @@ def safe_text(value: object, limit: int = 500) -> str:
     zero-width characters become U+FFFD, so that a hostile string is seen to be hostile; line breaks, tabs and
     odd spaces become spaces. Bytes of a file name that are not UTF-8 are written as `\xff`.
     """
-    text = _ESCAPES.sub("\ufffd", _words(value)[: 4 * limit])
-    line = "".join(map(_seen, text)).strip()
+    text = _words(value)[: 4 * limit]
+    if text.isascii() and text.isprintable():  # most texts, and a list shows hundreds
+        line = text.strip()
+    else:
+        line = "".join(map(_seen, _ESCAPES.sub("\ufffd", text))).strip()
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -85,6 +87,8 @@ def safe_repr(value: object) -> str:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return `"; did you mean 'x'?"` for what of `known` is nearest or is called `word` elsewhere, or ""."""
+    import difflib  # only a name that is misspelt needs these two
+
     from genzoo.synonyms import meant
 
     known = list(known)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import importlib.util
 import os
 import re
@@ -249,6 +248,8 @@ def read_capped(path: Path | str, cap: int) -> bytes:
 
 def sha256_of(data: bytes | Path) -> str:
     """Return the sha256 of bytes, or of the file at a path, as 64 lower-case hexadecimal digits."""
+    import hashlib  # loads OpenSSL, which `genzoo list` need not wait for
+
     if isinstance(data, bytes):
         return hashlib.sha256(data).hexdigest()
     digest = hashlib.sha256()

@@ -24,11 +24,9 @@ from __future__ import annotations
 import inspect
 import itertools
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pluggy
 
@@ -64,7 +62,7 @@ _TARGET = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 _LEDGER = re.compile(r"[A-Za-z_]\w*(/\w[\w.-]*)*/\w[\w.-]*\.toml", re.ASCII)
 
 
-# The bodies say what an absent hook stands for; nobody calls them.
+# These bodies are never called: each shows what an absent hook stands for.
 
 
 @hookspec
@@ -102,10 +100,11 @@ def genzoo_metrics() -> Mapping[str, str]:
 
 
 HOOKS = ("genzoo_cards", "genzoo_datasets", "genzoo_ledgers", "genzoo_commands", "genzoo_metrics")
+# What pluggy searches for marks, once for each plugin: these five, not every name of this module.
+_SPECS = type("_SPECS", (), {name: globals()[name] for name in HOOKS})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Offer:
+class Offer(NamedTuple):
     """What one plugin answers, checked in itself; the registry decides whether it gets the names."""
 
     hooks: tuple[str, ...]
@@ -170,7 +169,7 @@ def outdated(made_for: int, fault: str = "") -> OutdatedPluginError:
 def _register(plugin: object) -> pluggy.PluginManager:
     """Return a manager that knows this plugin alone, so that no plugin can reach into another's hooks."""
     manager = pluggy.PluginManager("genzoo")
-    manager.add_hookspecs(sys.modules[__name__])
+    manager.add_hookspecs(_SPECS)
     try:
         manager.register(plugin)
     except pluggy.PluginValidationError as error:

@@ -110,7 +110,7 @@ class _TimedReader(io.RawIOBase):
 
 
 class _TimedSocket:
-    """The little of a socket that `http.client` asks for once the request has been sent."""
+    """The part of a socket's interface that `http.client` needs after the request has been sent."""
 
     def __init__(self, sock: socket.socket, clock: _Clock) -> None:
         self._reader = _TimedReader(sock, clock)

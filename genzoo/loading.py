@@ -18,12 +18,12 @@ from genzoo.names import COMPLETE
 from genzoo.probing import PATIENCE, can_probe, probe
 from genzoo.show import tell
 
-# seconds a plugin may take; it leaves torch alone while it is loaded, so it needs a fraction of one
+# seconds a plugin may take; without torch, which it must not import here, it needs a fraction of one
 TIMEOUT = 5.0
 _COMPLETION_BUDGET = 1.0  # seconds then, for all that was not seen before
 _LOCK = threading.RLock()
 _loading: list[str] = []  # the plugin being loaded now, guarded by _LOCK
-# threads of plugins that were begun at import: nobody waits for them
+# threads that plugins started at import; the program does not wait for them
 left_behind: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
@@ -32,7 +32,7 @@ def one_at_a_time() -> Iterator[None]:
     """Hold the lock of loading: two threads in `isolated` would each restore the other's stdout.
 
     Raises:
-        PluginError: a plugin asks for the models while it is being loaded.
+        PluginError: a plugin calls for the models while it is being loaded.
     """
     with _LOCK:
         if _loading:
@@ -44,7 +44,7 @@ def one_at_a_time() -> Iterator[None]:
 
 
 def verdicts(plugins: list[Plugin], timeout: float, again: bool) -> dict[Plugin, str]:
-    """Return why each plugin cannot be loaded here, as far as a child can tell; "" where it can."""
+    """Return why each plugin cannot be loaded here, as far as a child process shows; "" where it can."""
     asked = [plugin for plugin in plugins if can_probe(plugin)] if timeout else []
     if not os.environ.get(COMPLETE):
         return probe(asked, timeout, _tell_slow, again)
@@ -97,5 +97,5 @@ def _reason(plugin: Plugin, error: BaseException, *, imported: bool) -> PluginEr
 
 
 def _tell_slow(plugin: Plugin) -> None:
-    """Say on stderr whose loading people are waiting for."""
+    """Say on stderr which plugin is still loading."""
     tell(f"genzoo: still loading the plugin {plugin.name!r} of {plugin.distribution} {plugin.version} …")

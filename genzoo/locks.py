@@ -2,7 +2,7 @@
 
 The library `filelock` locks the open file (`lock_descriptor`). Its class `FileLock` is not used, because it
 
-- does not call back while it waits, so nobody could be told who holds the lock;
+- does not call back while it waits, so no message could say who holds the lock;
 - opens the path itself: for writing only, which fails on the lock file of another user of a shared cache
   (newer versions refuse such a file outright), and without the checks of links that `safe_open` makes;
 - falls back to marker files where the system answers ENOSYS, which outlive a killed process, and fails where
@@ -111,11 +111,11 @@ def _acquire(path: Path, limit: float) -> int:
             with contextlib.suppress(OSError):
                 os.close(handle)
             raise
-        os.close(handle)  # somebody removed the file while we waited, and the next one would lock another
+        os.close(handle)  # the file was removed while we waited: the next process would lock a new one
 
 
 def _wait(handle: int, path: Path, begun: float, limit: float) -> None:
-    """Lock the open file, and wait until `limit` seconds after `begun` while somebody else holds it."""
+    """Lock the open file, and wait until `limit` seconds after `begun` while another process holds it."""
     told = False
     while not _take(handle, path):
         waited = time.monotonic() - begun

@@ -14,23 +14,20 @@ import json
 import os
 import platform
 import select
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from genzoo.discovery import Plugin, discover
 from genzoo.errors import StorageError, safe_text
 from genzoo.files import atomic_write, cache_dir, make_folder, read_capped
 from genzoo.hookspecs import API_VERSION, read_plugin
 
-CHILD = "GENZOO_PROBING"  # set in the child, where nobody may ask for the models
+CHILD = "GENZOO_PROBING"  # set in the child process, where plugins must not look up models
 NAME = "plugins.json"
-PATIENCE = 2.0  # seconds of silence before people are told what is loading
+PATIENCE = 2.0  # seconds of silence before a message says what is loading
 _START = 10.0  # seconds more for the child itself to begin
 _DAY = 86_400.0  # after which a plugin that hung is given another chance
 _MOST_FILES, _CAP = 200, 1 << 20
@@ -38,8 +35,7 @@ _MOST_FILES, _CAP = 200, 1 << 20
 Told = Callable[[Plugin], object]
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What a probe saw: `reason` is empty where the plugin came back, whatever it raised."""
 
     reason: str = ""
@@ -66,7 +62,7 @@ def probe(
     Args:
         plugins: those for which `can_probe` holds.
         timeout: seconds that each may take.
-        slow: called with the plugin that has been loading for two seconds.
+        slow: called with a plugin that has been loading for two seconds.
         again: ask also those that memory says are ill.
         budget: seconds for all together; who was not asked within it is left out of the result and not
             remembered.
@@ -98,7 +94,7 @@ def child() -> None:
     for number, identity in enumerate(wanted):
         plugin = here.get(tuple(identity))
         if plugin is not None:
-            # why it fails is found out where it is loaded in earnest
+            # an error is reported later, where the plugin is loaded for use
             with contextlib.suppress(BaseException):
                 read_plugin(plugin.load())
         print(number, file=lines, flush=True)
@@ -125,6 +121,8 @@ def _ask(
 
 def _run(plugins: Sequence[Plugin], timeout: float, slow: Told, end: float | None) -> tuple[int, str]:
     """Let one child load `plugins` and return how many came back, and why the next did not."""
+    import subprocess  # only a plugin that was not seen before needs a child
+
     environment = {**os.environ, CHILD: "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-W", "ignore", "-c", "from genzoo.probing import child; child()"]
     pipes: dict[str, Any] = {
@@ -217,20 +215,19 @@ def _state(plugin: Plugin) -> str:
     with contextlib.suppress(Exception):
         spec = importlib.util.find_spec(plugin.value.partition(":")[0].partition(".")[0])
         for path in _files(spec):
-            facts = path.stat()
+            facts = os.stat(path)
             newest, size = max(newest, facts.st_mtime_ns), size + facts.st_size
     return f"{newest}/{size}"
 
 
-def _files(spec: Any) -> Iterator[Path]:
+def _files(spec: Any) -> list[str]:
     if spec is None or not spec.origin:
-        return
-    folder = Path(spec.origin).parent
-    count = 0
-    for path in sorted(folder.rglob("*.py")) if spec.submodule_search_locations else [Path(spec.origin)]:
-        if (count := count + 1) > _MOST_FILES:
-            return
-        yield path
+        return []
+    if not spec.submodule_search_locations:
+        return [spec.origin]
+    tree = os.walk(os.path.dirname(spec.origin))  # each start lists every plugin, and Path.rglob is slow
+    found = (os.path.join(folder, name) for folder, _, names in tree for name in names)
+    return sorted(path for path in found if path.endswith(".py"))[:_MOST_FILES]
 
 
 def _recall() -> dict[str, Verdict]:

@@ -165,7 +165,7 @@ class Record:
         unit = "" if self.unit == "1" else f" {self.unit}"
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"
         bound = {"elbo": "ELBO", "iwae": "IWAE"}.get(self.kind, "")
-        # of samples, what all measures share: `genzoo eval --json` tells it
+        # the protocol of samples is the same for all measures; `genzoo eval --json` shows it
         said = self.protocol if self.kind != "sample" else ""
         how = "".join(f"{words}, " for words in (bound, said) if words)
         count = f"n = {self.n:,}" + ("" if self.blocks is None else f" in {self.blocks:,} blocks")

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Generic, TextIO, TypeVar
+from typing import Any, Generic, NamedTuple, TextIO, TypeVar
 
 from genzoo import metrics
 from genzoo.card import Card, Family, fold
@@ -44,8 +44,7 @@ _told: set[str] = set()
 _KINDS = ("cards", "datasets", "ledgers", "commands", "metrics")
 
 
-@dataclass(frozen=True)
-class PluginReport:
+class PluginReport(NamedTuple):
     """One row of `genzoo plugins`: what a plugin gave, or in one safe line why it gave nothing."""
 
     name: str
@@ -56,11 +55,11 @@ class PluginReport:
     cards: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
     changes: tuple[str, ...] = ()  # what its author must change where it was made for an older interface
-    wanted: bool = True  # False: left out by GENZOO_PLUGINS, which is nobody's fault
+    wanted: bool = True  # False: left out by GENZOO_PLUGINS, which is not a fault
 
     @property
     def broken(self) -> bool:
-        """Say whether people should hear of it: it was wanted and could not be loaded."""
+        """Return whether to warn about it: it was wanted and could not be loaded."""
         return self.wanted and not self.loaded
 
 
@@ -97,7 +96,7 @@ class Registry:
 
         Raises:
             ArgumentError: `name` is not a text.
-            UnknownNameError: nobody has it; the message holds the nearest name, or the plugin that would
+            UnknownNameError: no plugin has it; the message holds the nearest name, or the plugin that would
                 bring it.
         """
         if not isinstance(name, str):
@@ -138,7 +137,7 @@ def installed() -> Registry:
 
     Raises:
         ArgumentError: GENZOO_PLUGIN_TIMEOUT is not a number of seconds.
-        PluginError: a plugin asks for it while plugins are being loaded.
+        PluginError: a plugin calls this while plugins are being loaded.
     """
     return _look()
 
@@ -204,8 +203,8 @@ def _wanted(plugin: Plugin, allowed: Collection[str] | None) -> bool:
 
 
 def warn_broken(registry: Registry, stream: TextIO | None = None) -> None:
-    """Print one line on stderr (or `stream`) for each broken plugin, each line once per process; of
-    torchrun's, the first tells.
+    """Print one line on stderr (or `stream`) for each broken plugin, each line once per process; under
+    torchrun only rank 0 prints.
     """
     if os.environ.get("RANK", "0") != "0":
         return

@@ -1,17 +1,17 @@
 """The one door to files: only regular ones, and none through a link that someone else may have created.
 
 In a folder that others can write to (a shared cache, /tmp), any name may turn out to be a link to a file of
-ours, a pipe that nobody fills or a device. So:
+ours, a pipe without a writer or a device. So:
 
 - reading follows links, as the cache of `huggingface_hub` needs, but opens regular files only and never waits
   for a pipe;
 - writing into a file that is there already takes no link at all, and only a regular file of our own that has
   no second name;
 - a folder, or a file that is replaced as a whole, is reached through a link only if we (or root) made the
-  link, in a folder that nobody else can write to. The kernel's `protected_symlinks` asks the same of links in
-  /tmp.
+  link, in a folder that no other user can write to. The kernel's `protected_symlinks` asks the same of links
+  in /tmp.
 
-Between the check of a folder and its use, somebody who can rename that folder may still replace it: keep
+Between the check of a folder and its use, a user who can rename that folder may still replace it: keep
 caches in folders of your own where you share the machine with people whom you do not trust.
 """
 
@@ -255,7 +255,7 @@ def real_path(path: Path | str) -> Path:
 def _check_link(link: Path, status: os.stat_result, *, is_folder: bool) -> None:
     if not hasattr(os, "geteuid"):  # Windows, where only administrators make links
         return
-    # as /projects/lab/data -> /lustre/…: nobody can forge it
+    # as /projects/lab/data -> /lustre/…: no other user can forge it
     made_by_admin = is_folder and status.st_uid == 0 != os.geteuid()
     if made_by_admin or (is_ours(status) and not _is_shared(os.stat(link.parent))):
         return
@@ -271,7 +271,7 @@ def is_ours(status: os.stat_result) -> bool:
 
 
 def _is_shared(folder: os.stat_result) -> bool:
-    """Whether somebody other than us and root can make files in a folder."""
+    """Whether a user other than us and root can create files in a folder."""
     if not is_ours(folder) or folder.st_mode & stat.S_IWOTH:
         return True
     return bool(folder.st_mode & stat.S_IWGRP) and not _is_private(folder.st_gid)

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import math
 import re
+import sys
 import types
 import typing
 import warnings
@@ -23,6 +24,8 @@ from typing import Any, TypeVar
 from genzoo.errors import ArgumentError, UnknownNameError, safe_repr, suggest
 
 T = TypeVar("T")
+_MOST = sys.float_info.max
+_NO_SPAN: tuple[type, float, float] = (type(None), 0.0, 0.0)  # the type of no value that is looked up
 _REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
@@ -60,7 +63,7 @@ def parse(cls: type[T], values: Mapping[str, Any], where: str) -> T:
             raise ArgumentError(f"{where}: the key {name!r} is missing")
     checked = {
         key: value
-        if type(value) is str and key in form.texts  # most values of a ledger, which has thousands
+        if _plainly_fits(value, key, form)
         else check_value(value, form.hints[key], form.fields[key].metadata, f"{where}: {key}")
         for key, value in values.items()
     }
@@ -74,6 +77,9 @@ class _Schema(typing.NamedTuple):
     hints: dict[str, Any]
     required: tuple[str, ...]
     texts: set[str]  # those that take any text
+    choices: dict[str, tuple[str, ...]]  # those that take these texts only
+    spans: Mapping[str, tuple[type, float, float]]  # those that take a number, with its range
+    optional: set[str]  # those that take None as well
 
 
 @functools.cache  # evaluating the hints costs more than checking a row against them
@@ -82,8 +88,36 @@ def _schema(cls: Any) -> _Schema:
     hints = typing.get_type_hints(cls)
     missing = dataclasses.MISSING
     required = (n for n, f in fields.items() if f.default is missing and f.default_factory is missing)
-    texts = {name for name, f in fields.items() if hints[name] is str and not f.metadata.get("choices")}
-    return _Schema(fields, hints, tuple(required), texts)
+    words = {n: f.metadata.get("choices") for n, f in fields.items() if hints[n] is str}
+    texts, choices = {n for n in words if not words[n]}, {n: found for n, found in words.items() if found}
+    optional = {n for n, kind in hints.items() if _is_union(kind) and type(None) in typing.get_args(kind)}
+    spans = {
+        name: (kind, *_range(found.metadata))
+        for name, found in fields.items()
+        for kind in (int, float)
+        if hints[name] in (kind, kind | None) and not found.metadata.get("choices")
+    }
+    return _Schema(fields, hints, tuple(required), texts, choices, spans, optional)
+
+
+def _range(rules: Mapping[str, Any]) -> tuple[float, float]:
+    low, high = rules.get("low"), rules.get("high")
+    return -_MOST if low is None else low, _MOST if high is None else high  # infinity is in no range
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _plainly_fits(value: Any, key: str, form: _Schema) -> bool:
+    """Whether `value` is certainly right: a ledger has thousands of values, and nearly all of them are."""
+    exact = type(value)
+    if exact is str:
+        return key in form.texts or value in form.choices.get(key, ())
+    if value is None:
+        return key in form.optional
+    kind, low, high = form.spans.get(key, _NO_SPAN)
+    return exact is kind and low <= value <= high
 
 
 _SCALARS = (int, float, str, bool)

@@ -4,7 +4,7 @@ The command line writes messages on stderr. Imported as a library, genzoo logs t
 "genzoo" of `logging`: warnings reach stderr unless the application says otherwise, information does not
 (`logging.basicConfig(level="INFO")` shows it). Bars appear in terminals and notebooks.
 
-Nothing here ever ends the work that it reports on: stderr may be closed, a pipe that nobody reads, a full
+Nothing here ever ends the work that it reports on: stderr may be closed, a pipe without a reader, a full
 disk, a terminal that has hung up, or None. Then the words are lost, and that is all.
 
 Each way out makes its own texts safe, into single lines. `filter_streams` is the net under all of them, and
@@ -93,7 +93,7 @@ def write_messages() -> None:
 
 
 def tell(text: object, stream: TextIO | None = None, *, level: str = "WARNING") -> None:
-    """Show `text` as one safe line; if nobody can read it, nothing happens.
+    """Show `text` as one safe line; if it cannot be written, nothing happens.
 
     It goes to `stream` where one is given; otherwise to stderr in the program, and in a library to the logger
     "genzoo" with the `level` "INFO" or "WARNING".
@@ -134,7 +134,7 @@ class Bar:
             options["desc"] = safe_text(desc, 100) or None
             if not notebook:
                 options |= {"dynamic_ncols": True, "file": unfiltered(sys.stderr)}
-            with contextlib.suppress(Exception):  # whatever is wrong with a bar, the work goes on
+            with contextlib.suppress(Exception):  # a broken progress bar must not stop the work
                 self._bar = _kind_of_bar(notebook)(total=total, initial=initial, **options)
 
     def __enter__(self) -> Bar:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import secrets
 from collections.abc import Iterable
 from typing import Any
 
@@ -40,6 +39,8 @@ def check_seed(seed: object) -> int:
     [0, 2^63).
     """
     if seed is None:
+        import secrets  # loads OpenSSL, which `genzoo list` need not wait for
+
         return secrets.randbits(63)
     value = whole(seed)
     if value is None:

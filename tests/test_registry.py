@@ -212,12 +212,12 @@ warnings.warn("noise from a warning")
 warnings.warn("old", DeprecationWarning)
 """
 CHECK = """
-import dataclasses, json, sys
+import json, sys
 from genzoo.registry import installed, warn_broken
 found = installed()
 warn_broken(found); warn_broken(found)
 print(json.dumps({"cards": {c.name: c.plugin for c in found.cards.values()}, "torch": "torch" in sys.modules,
-                  "reports": [dataclasses.asdict(r) for r in found.reports]}))
+                  "reports": [r._asdict() for r in found.reports]}))
 """
 
 
@@ -1003,8 +1003,8 @@ class TestProcess:
     @pytest.mark.parametrize(
         ("wanted", "words"),
         [
-            ("genzoo>=99", "it asks for genzoo>=99, and this is genzoo"),
-            ("Genzoo (<0.1)", "it asks for genzoo<0.1"),
+            ("genzoo>=99", "it requires genzoo>=99, and this is genzoo"),
+            ("Genzoo (<0.1)", "it requires genzoo<0.1"),
             ("genzoo>=0.0.1", ""),
             ("genzoo>=99 ; extra == 'test'", ""),
             ("genzoo-dcgan>=99", ""),

@@ -4,10 +4,11 @@ line (rule R4)."""
 from __future__ import annotations
 
 import ast
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Any, Optional, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -34,11 +35,30 @@ class Knobs:
     rates: Mapping[str, float] = field(default_factory=dict, metadata=limits(0, 1))
     note: str | None = None
     old: Optional[int] = None  # noqa: UP045 - plugins may still write it
+    weight: float | None = None
     anything: Any = None
     derived: int = field(default=7, init=False)
 
 
+ENDS = st.sampled_from([math.nan, math.inf, -math.inf, 0, 0.0, 1, 1.0, 100, 101, -1, 10**400, "fast", "loud"])
+
+
 class TestParse:
+    @pytest.mark.parametrize("key", [f.name for f in dataclasses.fields(Knobs) if f.init])
+    @given(value=ENDS | st.integers() | st.floats() | JUNK)
+    def test_no_value_is_taken_without_its_check(self, key: str, value: Any) -> None:
+        rules = {f.name: f.metadata for f in dataclasses.fields(Knobs)}[key]
+        try:
+            right = check_value(value, get_type_hints(Knobs)[key], rules, f"knobs: {key}")
+        except GenzooError as error:
+            with pytest.raises(GenzooError) as raised:
+                parse(Knobs, {"size": 1, key: value}, "knobs")
+            assert str(raised.value) == str(error)
+        else:
+            found = getattr(parse(Knobs, {"size": 1, key: value}, "knobs"), key)
+            assert type(found) is type(right)
+            assert repr(found) == repr(right)
+
     def test_all_right(self) -> None:
         values = {
             "size": 3,

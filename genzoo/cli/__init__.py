@@ -27,13 +27,16 @@ def main() -> NoReturn:
     gc.disable()
     try:
         _open_closed_streams()
+        # Before anything can print: text from outside must not reach the terminal unfiltered.
         filter_streams()
         write_messages()
+        # Raises if the folder is gone.
         os.getcwd()
+        # Imported inside the try, so that Ctrl-C during the import gives one line as well.
         from genzoo.cli.program import cli, leave
 
         code = cli.run(sys.argv[1:])
-    except KeyboardInterrupt:  # while the program was being loaded, or told of another error
+    except KeyboardInterrupt:  # while the program was loading, or reporting another error
         tell("genzoo: interrupted")
         os._exit(130)
     except FileNotFoundError:  # said by getcwd; libraries in C end the process there

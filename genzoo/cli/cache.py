@@ -60,6 +60,8 @@ def cache_command(
     fitting = {"prune": set(given), "repair": {"--dry-run"}}.get(action, set())
     for option, name in given.items():
         if (
+            # The source, not the value: --days 30 typed with `list` is a mistake even though 30 is the
+            # default.
             context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
             and option not in fitting
         ):
@@ -81,6 +83,7 @@ def _rows() -> dict[str, Row]:
 
     rows: dict[str, Row] = {}
     for row in catalogue().ledger.values():
+        # Two models may share weights; either name is right.
         rows.setdefault(row.sha256, row)
     return rows
 
@@ -94,6 +97,7 @@ def _name(entry: CachedFile, rows: dict[str, Row]) -> str:
 
 def _list(found: list[CachedFile], as_json: bool) -> None:
     rows = _rows()
+    # Locks are empty files and say nothing to people.
     shown = sorted((entry for entry in found if entry.kind != "lock"), key=lambda entry: entry.used)
     if as_json:
         say_json([_facts(entry, rows) for entry in shown])
@@ -118,6 +122,7 @@ def _facts(entry: CachedFile, rows: dict[str, Row]) -> dict[str, Any]:
 
 
 def _day(seconds: float) -> str:
+    # UTC, so that two machines with one cache show the same day.
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
@@ -127,8 +132,8 @@ def _size(found: list[CachedFile], as_json: bool) -> None:
         kinds[entry.kind].append(entry.bytes)
     total = sum(map(sum, kinds.values()))
     if as_json:
-        told = {kind: {"files": len(sizes), "bytes": sum(sizes)} for kind, sizes in kinds.items()}
-        say_json({"folder": str(cache_dir()), "bytes": total, "kinds": told})
+        sizes_by_kind = {kind: {"files": len(sizes), "bytes": sum(sizes)} for kind, sizes in kinds.items()}
+        say_json({"folder": str(cache_dir()), "bytes": total, "kinds": sizes_by_kind})
         return
     lines = [[kind, len(sizes), human_size(sum(sizes))] for kind, sizes in kinds.items()]
     say_table(["KIND", "FILES", "SIZE"], [*lines, ["total", len(found), human_size(total)]])
@@ -142,6 +147,7 @@ def _prune(found: list[CachedFile], days: float, every: bool, dry_run: bool, as_
     with Progress("pruning", "files") as progress:
         for count, entry in enumerate(going, 1):
             try:
+                # One file that is in use must not keep the others from being removed.
                 freed += entry.bytes if dry_run else store.remove(entry)
                 removed.append(entry)
             except GenzooError as error:
@@ -175,7 +181,7 @@ def _check(found: Iterable[CachedFile], repairing: bool, dry_run: bool, as_json:
     for entry, fault in _faults(weights):
         done = ""
         if fault and repairing:
-            done, fault = _mended(entry, rows.get(entry.digest), dry_run, fault)
+            done, fault = _repaired(entry, rows.get(entry.digest), dry_run, fault)
         results.append({**_facts(entry, rows), "ok": not fault, "error": fault or None, "done": done or None})
         if not as_json:
             _tell(_name(entry, rows), entry, fault, done)
@@ -187,6 +193,7 @@ def _check(found: Iterable[CachedFile], repairing: bool, dry_run: bool, as_json:
 
 
 def _faults(weights: list[CachedFile]) -> list[tuple[CachedFile, str]]:
+    # Progress in bytes: a file of gigabytes beside small ones would make a bar of files stand still.
     total, done, faults = sum(entry.bytes for entry in weights), 0, []
     with Progress("verifying") as progress:
         for entry in weights:
@@ -199,7 +206,7 @@ def _faults(weights: list[CachedFile]) -> list[tuple[CachedFile, str]]:
     return faults
 
 
-def _mended(entry: CachedFile, row: Row | None, dry_run: bool, fault: str) -> tuple[str, str]:
+def _repaired(entry: CachedFile, row: Row | None, dry_run: bool, fault: str) -> tuple[str, str]:
     """Return what was done about damaged weights, and what is still wrong with them."""
     if dry_run:
         return "would be downloaded again" if row else "would be removed: no ledger lists it", fault
@@ -207,6 +214,7 @@ def _mended(entry: CachedFile, row: Row | None, dry_run: bool, fault: str) -> tu
         if row is None:
             store.remove(entry)
             return "removed: no ledger lists it", ""
+        # pull looks at the cached file itself and replaces it only when the new one is complete.
         with Progress(row.name) as progress:
             pull(row, progress=progress)
         return "downloaded again", ""

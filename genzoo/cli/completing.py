@@ -83,6 +83,7 @@ def complete_command(
         )
     entry = find(name)
     card = entry.card
+    # By the card, before torch is loaded: only the family matters here.
     check_in_order(card, "generates whole images and cannot complete one")
     check_grid(rows * (n + 2))
     path = target(out, card, "completion")
@@ -165,6 +166,7 @@ def tell(done: Completions, as_json: bool) -> None:
 def _facts(done: Completions, row: int) -> dict[str, Any]:
     """Return what JSON says of a row of the picture; nats, null where a probability is zero."""
     whole, drawn = (
+        # JSON has no infinity.
         [value if math.isfinite(value) else None for value in side[row].tolist()]
         for side in (done.log_prob, done.log_prob_drawn)
     )

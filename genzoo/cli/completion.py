@@ -25,6 +25,7 @@ def completion_command(shell: str | None) -> None:
     """Print the completion script for your shell."""
     from genzoo.cli.program import cli
 
+    # SHELL names the login shell, which is the one that people install completions for.
     name = shell or os.path.basename(os.environ.get("SHELL", ""))
     kind = get_completion_class(name) if name in INSTALL else None
     if kind is None:

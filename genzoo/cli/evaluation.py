@@ -125,9 +125,11 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """
     from genzoo import zoo
 
+    # A name that is given twice is measured once.
     entries = [find(name) for name in dict.fromkeys(names)]
     for entry in entries:
         zoo.row(entry)  # before torch is loaded
+    # A misspelt metric is found now, not after the first model has been measured for an hour.
     check_metrics(asked["metrics"] or ())
     collect_garbage()
     request = Request(**asked)

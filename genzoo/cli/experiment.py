@@ -58,7 +58,7 @@ def experiment_command(
 ) -> None:
     """Compare training settings in one table.
 
-    A file defines the rows and columns. All cells are trained and measured alike.
+    A file defines the rows and columns. All cells are trained and measured in the same way.
 
     `architectures` trains five objectives with six architectures; `saturation` compares the two generator
     losses over five seeds; `pixels` measures two improvements of PixelCNN. Ctrl-C finishes the current step
@@ -67,6 +67,7 @@ def experiment_command(
     from genzoo.experiments.plan import cells, read
 
     experiment = read(source, changes)
+    # All names are looked up before the first cell is trained.
     cards = {name: find(name).card for name in dict.fromkeys(cell.model for cell in cells(experiment))}
     folder = Path(out or Path("runs") / Path(source).stem)
     from genzoo.experiments import report, saturation
@@ -79,6 +80,8 @@ def experiment_command(
     tell = None if quiet else lambda words: note(safe_text(words))
     results, written = [], []
     for results in play_all(experiment, cards, folder, device, tell):
+        # After every cell: a run of many hours shows what it has so far, and an interrupted one leaves a
+        # report.
         written = report.write(experiment, results, folder)
     if experiment.figure == "saturation":
         written.append(saturation.save(folder / "saturation.png"))

@@ -37,6 +37,7 @@ def target(out: str | None, card: Card, stem: str) -> Path:
 
 def drawn(seed: int | None) -> int:
     """Return `seed`, or a fresh one that is short enough to be typed again."""
+    # Not check_seed, whose seeds of 19 digits are tedious to type.
     return secrets.randbelow(FRESH_SEEDS) if seed is None else seed
 
 
@@ -62,5 +63,5 @@ def read_numbers(context: click.Context, parameter: click.Parameter, texts: Sequ
 
 
 def several(count: int, singular: str, plural: str = "") -> str:
-    """Return "1 image", "2 images" and the like."""
+    """Return a count with its noun: "1 image", "2 images"."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -69,6 +69,7 @@ def features_command(
         size = f"{len(rows[0]):,} x {rows[0].shape[1]:,}"
         note(f"fitting a linear classifier to {size} features; this takes a while")
     records = [_probed(card, kind, sides, rows)] if probe else []
+    # After the probe: a file is written only if everything that was asked for worked.
     arrays = _arrays(sides, rows)
     write(path, arrays)
     count, width = arrays["features"].shape

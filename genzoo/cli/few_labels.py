@@ -25,7 +25,7 @@ from genzoo.cli.output import Progress, note, say, say_json, say_table
 from genzoo.cli.pictures import check_file, free_file
 from genzoo.errors import ArgumentError, safe_text
 
-SHOWN = 100  # labels: the verdict is told of the number nearest to it
+SHOWN = 100  # labels: the verdict is about the number nearest to this
 
 
 def read_counts(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:
@@ -92,12 +92,13 @@ def few_labels_command(
 
     The decoder is discarded. For each number of labels three classifiers are compared: one initialised with
     the encoder, a linear probe of the frozen encoder, and one with the same architecture and random weights.
-    All see the same labelled images and are trained alike.
+    All see the same labelled images and are trained in the same way.
     """
     chosen = _chosen(names)
     cards = [known.card for known in chosen]
     from genzoo.plots import Plot, check_plots
 
+    # matplotlib is an extra: without it the run would fail at its very end.
     check_plots()
     path = check_file(out) if out is not None else free_file(f"{cards[0].name}-few-labels")
     entries = _entries(chosen, _source(cards, data), device)

@@ -57,6 +57,7 @@ def line(hack: Hack, card: Card | None) -> list[str]:
 
 def _adversarial(name: str) -> Card:
     card = find(name).card
+    # The family of the card, not its class: torch is not loaded for a table.
     if card.family is not Family.IMPLICIT:
         raise ArgumentError(
             f"{card.name!r} is not trained adversarially, and the hacks are for models that are",

@@ -30,6 +30,7 @@ def info_command(name: str, with_net: bool, as_json: bool) -> None:
     with their protocol. --net builds the model, which takes a few seconds, and shows its layers.
     """
     card, row = find(name)
+    # Before anything is printed: a model that cannot be built gives one error, not half a page.
     layers = _layers(card) if with_net else None
     if as_json:
         net = {} if layers is None else {"net": net_facts(layers)}
@@ -53,6 +54,7 @@ def _layers(card: Card) -> list[Layer]:
 
 def facts(card: Card, row: Row | None) -> dict[str, Any]:
     """Return the card and the ledger's row as one JSON object; what is not published is null."""
+    # Every key is always there, so that programs need not ask.
     published: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(Row))
     if row is not None:
         published = {**dataclasses.asdict(row), "scores": [score.as_dict() for score in row.scores]}
@@ -97,6 +99,7 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    # NaN is not equal to itself; JSON has neither NaN nor infinity.
     if isinstance(value, float) and value not in (float("inf"), float("-inf")) and value == value:
         return value
     return value if value is None or isinstance(value, (str, int)) else safe_text(value)

@@ -52,6 +52,8 @@ def interpolate_command(
     """
     entry = find(name)
     card = entry.card
+    # None means not typed: the defaults are filled in afterwards, so that -n 4 is seen even if 4 is the
+    # default.
     _check_ends(first, last, chosen=n is not None or seed is not None)
     walks = n if n is not None else WALKS
     check_grid(walks * steps)
@@ -93,5 +95,6 @@ def _between(model: Any, first: str, last: str, steps: int, path: Any) -> None:
 
     check_encoder(model, "leave out --from and --to for walks between samples")
     ends = torch.cat([read_image(file, model.image_shape) for file in (first, last)])
+    # The codes are the ends of the walk, so that their decoded images stand next to the originals.
     walk = interpolate(model, steps=steps, ends=codes(model, ends))
     save_picture(beside(grid(ends[:1]), grid(walk[0], columns=steps), grid(ends[1:])), path)

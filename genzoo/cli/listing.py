@@ -105,6 +105,7 @@ def leading_score(row: Row | None) -> Record | None:
     first = row.scores[0]
     if first.kind not in BOUNDS:
         return first
+    # Bounds are compared only if all else is equal: of the same images, in the same unit.
     about = ("metric", "unit", "subject", "data", "split", "transform", "n")
     rivals = [
         s
@@ -136,6 +137,7 @@ def draw(entries: Sequence[Entry]) -> Iterator[str]:
         signs = ("|- ", "`- ", "|  ", "   ")
     seen = {entry.card.family for entry in entries}
     for heading, content in (TREE, *BESIDE):
+        # Classifiers are instruments, not part of the taxonomy: no empty branch for them.
         if content is not Family.CLASSIFIER or content in seen:
             yield heading
             yield from _branch(content, "", entries, signs)
@@ -159,6 +161,7 @@ def _branch(content: Any, indent: str, entries: Sequence[Entry], signs: Sequence
 def _leaf(card: Card, row: Row | None, columns: int) -> str:
     """Return a model's name with the facts that fit beside it."""
     facts = [safe_text(fact) for fact in (size(row) if row else "", leading_words(row)) if fact]
+    # On a narrow terminal facts are dropped from the right; the name always stays whole.
     while facts:
         leaf = f"{card.name}  ({', '.join(facts)})"
         if width(leaf) <= columns:

@@ -94,6 +94,7 @@ def neighbours_command(
     """
     entry = find(name)
     card = entry.card
+    # Refused rather than ignored: the distances would be of another space than the one that was asked for.
     if features is not None and space != "feature":
         raise click.UsageError(f"--features needs --space feature: --space {space} uses no features")
     check_samples(card)
@@ -149,8 +150,11 @@ def _search(
         source(model)  # refuses a model that has no features, before the images are decoded
     train, test = held_in(model, card, data, "train"), held_in(model, card, data, "test")
     words, where = _place(model, train, space, progress)
+    # No more held-out images than samples: each has to be searched for, and together they give one number.
     unseen = torch.from_numpy(test[subset(len(test), min(len(samples), len(test)), seed, "shown")])
+    # A model trained with flips has seen the mirror images too.
     flips = card.recipe is not None and card.recipe.flip
+    # One search for both: the training images are read once.
     asked = torch.cat([quantise(samples), unseen])
     found = nearest_images(asked, train, k, where, progress, mirrored=flips)
     own = type(found)(*(part[: len(samples)] for part in found))

@@ -39,6 +39,8 @@ def layers_of(model: Model) -> list[Layer]:
     owners: list[tuple[str, nn.Module, int]] = []
     for name, module in model.named_modules():
         own = [parameter for parameter in module.parameters(recurse=False) if id(parameter) not in seen]
+        # By identity: two layers that share a weight hold equal tensors, but equal tensors need not be
+        # shared.
         seen |= set(map(id, own))
         if own:
             owners.append((name, module, sum(parameter.numel() for parameter in own)))
@@ -91,6 +93,7 @@ def _outputs(model: Model, layers: list[nn.Module]) -> dict[nn.Module, tuple[int
         shape = tuple(output.shape[1:]) if isinstance(output, torch.Tensor) else ()
         shapes.setdefault(module, set()).add(shape)
 
+    # Shapes are observed, not computed: a plugin's layers may do anything.
     hooks = [layer.register_forward_hook(note) for layer in layers]
     with contextlib.suppress(Exception):  # a plugin's own model may refuse: the table does without
         _compute(model)
@@ -108,6 +111,7 @@ def _compute(model: Model) -> None:
     image = torch.zeros(1, *model.image_shape)
     if isinstance(model, EncodingModel):
         model.encode(image)
+        # Encoding alone would leave the layers of the decoder without shapes.
         model.decode(model.sample_latents(1, seed=0))
     elif isinstance(model, ClassifyingModel):
         model.log_probs(image)
@@ -115,6 +119,7 @@ def _compute(model: Model) -> None:
         model.log_prob(image)
     elif isinstance(model, GenerativeModel):
         model.sample(1, seed=0)
+    # Not elif: sampling has run the generator only.
     if isinstance(model, AdversarialModel):
         with model.asking() as answering:
             answering.discriminator(image)

@@ -142,12 +142,14 @@ def check_free(name: str) -> str:
                 f"the plugin {card.plugin} already has a model {card.name!r}",
                 "choose another name, or uninstall it",
             )
+    # Plugins that could not be loaded have no cards, but their names are taken all the same.
     for report in known.reports:
         if fold(PREFIX + name) == fold(report.distribution) or fold(name) == fold(report.name):
             raise ArgumentError(
                 f"the plugin {report.distribution or report.name!r} is already installed",
                 "choose another name, or uninstall it",
             )
+    # A package that is not a plugin, or one whose metadata is missing, would be shadowed.
     if importlib.util.find_spec(words["package"]) is not None:
         raise ArgumentError(
             f"a package {words['package']!r} can already be imported", "choose another name, or uninstall it"
@@ -191,11 +193,13 @@ def render(name: str, family: Family, licence: str = "none", author: str = "") -
         "paper": kind.paper,
         "recipe": kind.recipe,
         "next_step": kind.next_step,
+        # pyproject.toml needs some text here, and without a licence all rights are reserved.
         "licence": licence if licence != "none" else "Proprietary",
         "licence_line": "All rights reserved."
         if licence == "none"
         else f"The code is under the licence {licence}.",
         "holder": safe_text(author, 200) or f"The {words['distribution']} authors",
+        # Below 1.0 every minor version may change the interface.
         "requirement": f"genzoo>={major}.{minor},<{major}.{int(minor) + 1}",
         "api": str(API_VERSION),
     }
@@ -229,6 +233,7 @@ def write(texts: Mapping[str, str], folder: Path) -> Path:
             "choose another with --out",
         )
     make_folder(folder.parent)
+    # In the same folder, since a rename is one step only within a file system.
     draft = folder.parent / f".{os.urandom(8).hex()}.tmp"
     try:
         with storage("create", folder):

@@ -52,9 +52,11 @@ def _with_plain_digits(kind: Any) -> Any:
     """Return the type of a number that refuses digits of other scripts, which Python's int() and float()
     take.
     """
+    # A copy: the types are shared by all commands.
     plain = copy.copy(kind)
 
     def convert(value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        # int("٣") is 3 in Python: such a seed could not be read back by most people.
         if isinstance(value, str) and not value.isascii():
             kind.fail(f"{value!r} is not written with the digits 0 to 9.", parameter, context)
         return kind.convert(value, parameter, context)
@@ -77,7 +79,7 @@ def _set_debug(context: click.Context, parameter: click.Parameter, value: bool) 
 
 
 def debug_wanted() -> bool:
-    """Return whether GENZOO_DEBUG asks for tracebacks."""
+    """Return whether GENZOO_DEBUG turns tracebacks on."""
     return os.environ.get("GENZOO_DEBUG", "0") not in ("", "0")
 
 
@@ -102,6 +104,7 @@ def _docstring(function: Callable[..., Any]) -> str | None:
     if function.__doc__ is not None or sys.flags.optimize < 2:
         return inspect.getdoc(function)
     try:
+        # Help must not be empty under -OO, which strips docstrings.
         tree = ast.parse(Path(function.__code__.co_filename).read_text("utf-8"))
     except (OSError, ValueError, SyntaxError):
         return None  # no source is installed: a page without words
@@ -187,5 +190,6 @@ def find(name: str) -> Entry:
 
 def collect_garbage() -> None:
     """Switch the garbage collector on again, sparing what has been loaded so far; see `genzoo.cli.main`."""
+    # What is loaded stays until the end, so it need not be looked at in every collection.
     gc.freeze()
     gc.enable()

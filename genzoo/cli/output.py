@@ -1,8 +1,8 @@
 """What people and programs read: data on stdout, everything else on stderr, and every text from outside made
 safe (rule R6).
 
-Whoever reads our stdout may go at any time (`genzoo list | head -1`): what is left is then thrown away, and
-the work is done.
+The reader of stdout may close it at any time (`genzoo list | head -1`): the rest of the output is then
+discarded, and the work still completes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _UNITS = MappingProxyType({"certificate": "laws", "learning": "words"})
 _NARROWEST = 12  # columns in which words are wrapped, however narrow the terminal
 _COMFORTABLE = 24  # columns; with fewer for its last column, a table drops others
 _NO_LIMIT = 10_000  # columns
-_GAP = re.compile(r"(?<![±≤×=]) +(?![±×=])")  # where a line may be broken
+_GAP = r"(?<![±≤×=]) +(?![±×=])"  # where a line may be broken
 
 
 def colour() -> bool | None:
@@ -66,6 +66,7 @@ def _writable(text: str) -> str:
     try:
         text.encode(encoding)
     except UnicodeEncodeError:
+        # A Windows console or LC_ALL=C cannot show ≤ or ±; a question mark is better than a traceback.
         return text.encode(encoding, "replace").decode(encoding)
     except LookupError:  # an encoding that Python does not know
         pass
@@ -75,6 +76,7 @@ def _writable(text: str) -> str:
 def mute_stdout() -> None:
     """Throw away what is still to be written to stdout, so that its end at exit is quiet."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
+        # The descriptor is replaced, not sys.stdout: buffered text is flushed into it at exit.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
@@ -102,11 +104,12 @@ def say_table(
     table = [[safe_text(cell, 200) for cell in row] for row in [header, *rows]]
     columns = list(zip(*table, strict=True))
     for name in spare:
+        # Only as many columns are dropped as the last one needs.
         if _left(columns, indent) < min(_widest(columns[-1]), _COMFORTABLE):
             columns = [column for column in columns if column[0] != name]
-    sizes = [_widest(column) for column in columns[:-1]]
+    sizes, left = [_widest(column) for column in columns[:-1]], _left(columns, indent)
     for index, (*head, last) in enumerate(zip(*columns, strict=True)):
-        first, *more = wrap(last, _left(columns, indent))
+        first, *more = wrap(last, left)
         parts = [cell + " " * (size - width(cell)) for cell, size in zip(head, sizes, strict=True)]
         line = (indent + "  ".join([*parts, first])).rstrip()
         say(click.style(line, bold=True) if index == 0 else line)
@@ -156,6 +159,8 @@ def fact_lines(facts: Iterable[tuple[str, object]], indent: str = "", columns: i
 
 def width(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
+    if text.isascii():  # nearly every cell of a table
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
@@ -170,7 +175,7 @@ def wrap(text: str, columns: int) -> list[str]:
     if width(text) <= columns:
         return [text]
     lines: list[str] = []
-    for word in _GAP.split(text):
+    for word in re.split(_GAP, text):
         longer = f"{lines[-1]} {word}" if lines else ""
         if lines and width(longer) <= max(columns, _NARROWEST):
             lines[-1] = longer
@@ -188,12 +193,13 @@ def human_size(count: int) -> str:
     """Return a number of bytes in words: 512 bytes, 7.4 MB."""
     if count < 1000:
         return f"{count} bytes"
+    # By the number of digits: a logarithm of 1000 may come out as 2.9999.
     power = min((len(str(count)) - 1) // 3, 4)
     return f"{count / 1000**power:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 class Progress:
-    """Tells on stderr how far something is, once it has taken two seconds: a bar on a terminal, a line now
+    """Shows progress on stderr once something has taken two seconds: a bar on a terminal, a line every now
     and then elsewhere.
 
     Call it with (done, total), as `genzoo.hub` does, or with (what, done, total), as `genzoo.evaluation`
@@ -203,7 +209,7 @@ class Progress:
     def __init__(self, what: str, unit: str = "B") -> None:
         self._what, self._unit, self._own = what, unit, unit
         self._begun = self._line = time.monotonic()
-        # of this task: when it was first told, and what was done then
+        # of this task: the time of the first report, and what was done then
         self._start: tuple[float, int] | None = None
         self._bar: Bar | None = None
 
@@ -224,19 +230,19 @@ class Progress:
             self._what, self._start = str(what[0]), None
             self._unit = _UNITS.get(self._what, self._own)
         self._start = self._start or (now, done)
+        # What is done in a moment needs no bar.
         if now - self._begun < PATIENCE:
             return
         if _is_terminal(sys.stderr):
             self._draw(done, total)
+        # Not at the end: the command prints its result there.
         elif now >= self._line and done < total:
             self._line = now + _LINE_SECONDS
             words = f"{self._amount(done)} of {self._amount(total)} {self._unit}".removesuffix(" B")
             note(f"{safe_text(self._what)}: {words}{self._pace(done, total, now, *self._start)}")
 
     def _pace(self, done: int, total: int, now: float, since: float, before: int) -> str:
-        """Return how fast it has gone since this task was first told, and how long the rest takes at that
-        pace.
-        """
+        """Return the pace since this task was first reported, and how long the rest takes at that pace."""
         rate = (done - before) / max(now - since, 1e-3)
         if rate <= 0:
             return ""

@@ -50,6 +50,7 @@ def free_file(stem: str) -> Path:
 def free_path(stem: str, ending: str) -> Path:
     """Return the first of `stem`, `stem-2`, `stem-3` … with `ending` that is not there yet."""
     path, number = Path(f"{stem}{ending}"), 1
+    # A default name never overwrites: only a name that was typed does.
     while os.path.exists(path):
         number += 1
         path = Path(f"{stem}-{number}{ending}")
@@ -60,6 +61,7 @@ def check_writable(path: Path) -> Path:
     """Return `path`, or raise StorageError where its folder is missing or cannot be written."""
     with storage("write", path):
         os.stat(path.parent)
+    # Asked now, since the picture is written at the very end of the work.
     if not os.access(path.parent, os.W_OK):
         raise StorageError(
             f"cannot write {path}: permission denied in its folder", "choose a folder that you can write to"
@@ -76,6 +78,7 @@ def check_folder(out: str, n: int, bytes_per_image: int) -> Path:
     folder = make_folder(Path(out))
     with storage("write", folder):
         free = shutil.disk_usage(folder).free
+    # An upper bound: a PNG of noise is hardly smaller than its pixels, and a small file still takes a block.
     need = n * max(bytes_per_image, _FILE_OVERHEAD)
     if need > free:
         have = f"{folder} has {free / 2**30:,.1f} GiB free"

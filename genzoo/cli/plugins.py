@@ -18,6 +18,8 @@ def plugins_command(as_json: bool) -> None:
 
     A plugin that hung when it was last loaded is tried again.
     """
+    # Not `installed()`: a plugin that hung is only skipped elsewhere, and this is where people look after a
+    # fix.
     reports = look_again().reports
     if as_json:
         say_json([entry(report) for report in reports])

@@ -10,7 +10,6 @@ import importlib
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -81,17 +80,19 @@ class Program(click.Group):
             return name, self.get_command(ctx, name), args[1:]
         if name in _foreign():
             return name, _load_foreign(name), args[1:]
+        # A shell completes: errors must not be printed into its prompt.
         if ctx.resilient_parsing:
             return None, None, args[1:]
         from genzoo.registry import installed, warn_broken
 
+        # The command may belong to a plugin that could not be loaded.
         warn_broken(installed())
         raise click.UsageError(f"no command is called {name!r}{suggest(name, self.list_commands(ctx))}", ctx)
 
     def main(
         self, args: Sequence[str] | None = None, prog_name: str | None = None, *rest: Any, **extra: Any
     ) -> NoReturn:
-        """Run and raise SystemExit; what click's own tests, and a shell that asks for completions, call."""
+        """Run and raise SystemExit; click's own tests and the completion of shells call this."""
         words = list(sys.argv[1:] if args is None else args)
         self._main_shell_completion({}, prog_name or "genzoo", COMPLETE)
         sys.exit(self.run(words, prog_name or "genzoo"))
@@ -114,7 +115,7 @@ class Program(click.Group):
         except BrokenPipeError:
             mute_stdout()
             return 1
-        # whatever it is, people are told in one line
+        # whatever it is, it becomes one line
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001
             return report(error, session.debug)
         return 0
@@ -132,10 +133,12 @@ def _check_signs(args: Sequence[str]) -> None:
 
 
 def report(error: BaseException, debug: bool = False) -> int:
-    """Tell `error` in one line on stderr (with its traceback where `debug` is set) and return the exit
+    """Report `error` in one line on stderr (with its traceback where `debug` is set) and return the exit
     code.
     """
     if debug:
+        import traceback
+
         # a place and its line of code, or what the error says: one line then
         for piece in traceback.format_exception(error):
             for line in piece.splitlines() if piece.startswith("  File ") else [piece]:
@@ -211,12 +214,15 @@ def leave(code: int) -> NoReturn:
     Only what cannot matter is skipped, the destruction of modules: output is flushed, functions of `atexit`
     run, and while a thread is still at work the process ends in the ordinary way.
     """
+    # Looked up, not imported: that would load torch only to end the process.
     parallel = sys.modules.get("genzoo.training.parallel")
     if parallel is not None:
         parallel.leave(code)  # returns only where torchrun started no group
     try:
+        # os._exit would cut off what such a thread is still writing.
         if any(map(_at_work, threading.enumerate())):
             sys.exit(code)
+        # os._exit skips these, and libraries register temporary files and the like here.
         atexit._run_exitfuncs()
         _flush()
     except KeyboardInterrupt:

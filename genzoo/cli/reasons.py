@@ -20,6 +20,7 @@ def words_of(error: BaseException) -> tuple[str, int]:
         return "interrupted" + f" by {signal.Signals(number).name}" * (number != signal.SIGINT), 128 + number
     if isinstance(error, GenzooError):
         return str(error), 1
+    # Before ClickException, of which it is a subclass: only here is a help page of use.
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "genzoo"
         if isinstance(error, click.NoSuchOption) and (key := _setting(error)):

@@ -55,10 +55,12 @@ def reconstruct_command(
 
     check_encoder(model, "use an autoencoder or a VAE; to compare samples with data: genzoo neighbours")
     test = held_in(model, card, data, "test")
+    # Not the first ones: some sets are sorted by class.
     images = test.float(subset(len(test), min(n, len(test)), start, "shown"))
     rebuilt = reconstruct(model, images).to(images.device)
     pairs = zip(images.split(COLUMNS), rebuilt.split(COLUMNS), strict=True)
     save_picture(above(*(_pair(*pair) for pair in pairs)), path)
+    # float64, so that the mean does not depend on the order of the sum.
     errors = squared_error(images, rebuilt).double() / images[0].numel()  # (n,)
     record = error_record(errors, test, card.name)
     if as_json:

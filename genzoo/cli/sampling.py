@@ -75,9 +75,11 @@ def sample_command(
     entry = find(name)
     card = entry.card
     check_samples(card)
+    # All paths and limits are checked before torch is loaded: an error comes in a tenth of a second.
     film = _film(card, n, animate)
     target = _target(card, n, out) if out is not None or film is None else None
     write = write_single if out is not None and is_folder(out) else write_grid
+    # Chosen here and printed, so that the images can be made again.
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     with Progress(card.name) as progress:
         model = zoo.load(entry, device=device, progress=progress)
@@ -85,6 +87,7 @@ def sample_command(
     with Progress(card.name, _unit(model)) as progress:
         batches: Iterable[Tensor] = _batches(model, n, start, progress)
         if film is not None:
+            # The last frames are the images: they are not generated a second time for the picture.
             batches, written = write_animation(model, n, start, film, columns, progress)
             note(safe_text(f"{written} of {card.name} being drawn, seed {start}", 1000))
         if target is not None:
@@ -92,7 +95,7 @@ def sample_command(
 
 
 def _film(card: Card, n: int, animate: str | None) -> Path | None:
-    """Return where the animation goes, None where none is wanted; what cannot be is told before the work."""
+    """Return the animation's path, None if none is wanted; a wrong one raises before any work is done."""
     if animate is None:
         return None
     hint = f"to see its images change: genzoo interpolate {card.name}"
@@ -144,6 +147,7 @@ def write_single(model: Any, batches: Iterable[Tensor], n: int, folder: Path, co
         for image in images:
             save_image(image, folder / f"{PREFIX}-{done:0{digits}}.png")
             done += 1
+    # Older images are not removed: they may be the only copy.
     others = sum(1 for path in folder.glob(f"{PREFIX}-*.png")) - n
     older = f" ({others:,} older ones were left there)" if others > 0 else ""
     return f"{folder}/: {_many(n)}{older}"

@@ -45,7 +45,9 @@ def _draws(score: Record) -> str:
 
 def _how(scores: Sequence[Record]) -> Iterator[str]:
     """Yield how the scores were measured: what all share, then what some have of their own."""
+    # Records of models first: their clauses are the ones that people look for.
     clauses = {score: _clauses(score) for score in sorted(scores, key=lambda score: score.subject == FLOOR)}
+    # In the order of the first score; a set would shuffle the words from run to run.
     shared = [clause for clause in clauses[scores[0]] if all(clause in own for own in clauses.values())]
     if shared:
         yield f"all: {'; '.join(shared)}"

@@ -45,6 +45,7 @@ def read_settings(
                 context,
                 parameter,
             )
+        # Texts stay texts; whether the key takes them is checked against the recipe.
         found[key.strip()] = literal(text.strip())
     return found
 
@@ -59,6 +60,7 @@ class TrainCommand(Command):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         """Let --resume mean --resume=always, unless one of its values follows."""
+        # click would take the next word (`--resume NAME`) as the value.
         words: list[str] = []
         for word in args:
             if words and words[-1] == "--resume":
@@ -135,7 +137,7 @@ def train_command(
     collect_garbage()
     talks = place().writes  # of the processes that torchrun starts, one
     settings |= {} if licence is None else {"licence": licence}
-    # a wrong key or value is told before a page of recipe, not after it
+    # a wrong key or value is reported before the recipe is printed, not after a page of it
     plan(card, settings, steps=options["steps"])
     if talks and not quiet:
         introduce(

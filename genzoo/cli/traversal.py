@@ -74,15 +74,15 @@ def traverse_command(
     rows = check_dimensions(dimensions or None, model.latent_size)
     if image is None:
         points = model.sample_latents(starts, start)
-        whence = f"{several(starts, 'point')} of the prior, seed {start}"
+        origin = f"{several(starts, 'point')} of the prior, seed {start}"
     else:
         points = codes(model, read_image(image, model.image_shape))
-        whence = f"the code of {image}"
+        origin = f"the code of {image}"
     # (starts · rows, n, C, H, W)
     images = torch.cat([traverse(model, rows, n, point, span) for point in points])
     save_grid(images.flatten(0, 1), path, columns=n)
     what = f"{_which(rows)} of {card.name}, {_ends(span)} in {n} steps"
-    note(safe_text(f"{path}: {what}, starting from {whence}", 1000))
+    note(safe_text(f"{path}: {what}, starting from {origin}", 1000))
 
 
 def _which(rows: Sequence[int]) -> str:

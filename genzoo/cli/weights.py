@@ -84,6 +84,7 @@ def push_command(
         )
         return
     say(safe_text(f"{row.name}: {row.sources[0]}", 1000))
+    # GENZOO_ZOO takes folders only, so a repository has to be downloaded first.
     fetch, folder = (
         ("", dest)
         if not dest.startswith("hf:")
@@ -96,6 +97,7 @@ def push_command(
 
 def _chosen(names: Sequence[str], every: bool) -> list[str]:
     """Return the names to work on: those given, each once, or all that have published weights."""
+    # Both or neither: --all with names would leave it open which of the two is meant.
     if bool(names) == every:
         raise click.UsageError(
             "give the names of models, or --all" + ", not both" * every, click.get_current_context()
@@ -113,6 +115,7 @@ def _each(names: Sequence[str], work: Callable[[str], str], key: str, as_json: b
         try:
             done = work(name)
         except GenzooError as error:
+            # Ten models may be asked for, and one server be down.
             results.append({"name": name, "ok": False, key: None, "error": str(error)})
             note(f"{click.style('genzoo:', fg='red')} {safe_text(name, 100)}: {safe_text(error, 2000)}")
             continue

@@ -50,13 +50,14 @@ def standard(images: Array | Tensor, what: str, last: bool = False) -> Array:
 
 
 def _signed(tensor: Tensor) -> Tensor:
-    """Return wide unsigned numbers, of which torch cannot tell the largest, as int64."""
+    """Return wide unsigned numbers, whose largest value torch cannot compute, as int64."""
     return tensor.to(torch.int64) if tensor.dtype in (torch.uint16, torch.uint32, torch.uint64) else tensor
 
 
 def _axes(tensor: Tensor, what: str, last: bool) -> Tensor:
     """Return `tensor` as (N, C, H, W) with C = 1 or 3."""
     came = tuple(tensor.shape)
+    # As (N, H, W) these would be images three or four pixels wide, which is hardly meant.
     if tensor.ndim == 3 and came[2] in (3, 4) and min(came[:2]) > 4:
         hint = (
             f"many images are (N, H, W, C): write {what}[None] for the one, numpy.stack(list) for a "
@@ -73,6 +74,7 @@ def _axes(tensor: Tensor, what: str, last: bool) -> Tensor:
     if inner and outer and came[1:] != (1, 1, 1):
         order = "(N, H, W, C)" if last else "(N, C, H, W)"
         note(f"{what} of shape {came} can be read in two ways: taken as {order}")
+    # In .npz files and from PIL channels come last, from torch they come second.
     if outer and (last or not inner):
         return tensor.permute(0, 3, 1, 2)  # (N, C, H, W)
     if not inner:
@@ -99,7 +101,7 @@ def _check_kind(tensor: Tensor, what: str) -> None:
     if tensor.dtype == torch.uint8:
         return
     if tensor.is_floating_point():
-        check_images(tensor[:1].clamp(0, 1), None, what)  # NaN stays, and is told of
+        check_images(tensor[:1].clamp(0, 1), None, what)  # NaN survives the clamp and is reported
     elif int(tensor.min()) < 0 or int(tensor.max()) > 65_535:
         kind = str(tensor.dtype).removeprefix("torch.")
         came = f"{kind} from {int(tensor.min())} to {int(tensor.max())}"
@@ -114,6 +116,7 @@ def _range(tensor: Tensor, what: str) -> tuple[float, float]:
     if tensor.is_floating_point():
         return _float_range(tensor, what)
     high = int(tensor.max())
+    # One pixel of value 1 is no evidence.
     if high == 1 and tensor.numel() > 1:
         note(f"{what} are {_kind(tensor)} of 0 and 1 alone: 1 is taken as white")
         return 0, 1

@@ -58,6 +58,8 @@ class Frames:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Keep the images at `rows` (ascending) and forget the others."""
+        # In place, since a copy would need the memory twice; rows ascend, so nothing is overwritten too
+        # early.
         if len(rows) < len(self.pixels):
             for new, old in enumerate(rows):
                 self.pixels[new] = self.pixels[old]
@@ -66,6 +68,7 @@ class Frames:
 
 def kept_frames(pixels: Array) -> Loaded:
     """Return frames that hold `pixels` (N, C, H, W) themselves, in the form that `cached` takes."""
+    # Room for nothing: the pixels exist already, and no memory is asked for.
     frames = Frames(0, (1, 1, 1), "")
     frames.pixels = pixels
     return frames, range(len(pixels)), {}
@@ -109,16 +112,19 @@ def cached(
     if found:
         return found
     frames, rows, skipped = make()
+    # Only now is it known which files were images.
     frames.keep(rows)
     decoded = _share(key, Decoded(frames.pixels, tuple(rows), dict(skipped)))
     if key is None or UNREADABLE in skipped:  # permissions change without a trace in the key
         return decoded
+    # The key was made before decoding: pixels of a newer file would be found under the old content.
     if unchanged is not None and not unchanged():
         note(f"{what} changed while it was read; its decoded images are not kept")
         return decoded
     try:
         folder = own_folder(_folder())
         path = folder / _name(place, key)
+        # The key is in the file as well: its name may have been given to another file.
         write_sealed(path, {"key": key, "skipped": dict(skipped)}, np.array(rows, np.int64), decoded.pixels)
         if place:
             sweep(folder, f"{place}-*.images", path)
@@ -129,12 +135,14 @@ def cached(
     return decoded
 
 
-# the Decoded without its pixels, which live as long as somebody uses them
+# Decoded without its pixels: those live as long as they are in use
 _alive: dict[str, tuple[weakref.ref[Array], Decoded]] = {}
 
 
 def _share(key: str | None, decoded: Decoded) -> Decoded:
+    # A view keeps its owner alive, not itself: a weak reference to the view would die at once.
     owner = decoded.pixels if decoded.pixels.base is None else decoded.pixels.base
+    # Several callers share the array, so a caller that writes into it would change the images of the others.
     decoded.pixels.setflags(write=False)
     if key is not None and isinstance(owner, np.ndarray):
         owner.setflags(write=False)
@@ -172,6 +180,7 @@ def _load(key: str, what: str, place: str) -> Decoded | None:
 
 
 def _folder() -> Path:
+    # A folder per user: in a shared cache no user reads pixels that another could have written.
     user = str(os.geteuid()) if hasattr(os, "geteuid") else "own"
     return cache_dir() / "data" / f"decoded-{user}"
 
@@ -181,6 +190,7 @@ def _name(place: str, key: str) -> str:
 
 
 def _short(parts: object, digits: int) -> str:
+    # File names that are not UTF-8 occur in the parts.
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogateescape")).hexdigest()[:digits]
 
 
@@ -201,5 +211,6 @@ def _decoders() -> tuple[object, ...]:
 
 @cache
 def _versions() -> tuple[str, ...]:
+    # Another libjpeg decodes the same file to other pixels.
     libraries = (f"{name} {features.version(name)}" for name in LIBRARIES)
     return genzoo.__version__, PIL.__version__, np.__version__, platform.machine(), *libraries

@@ -1,4 +1,4 @@
-"""What images are, by their content: neither a name nor a time of change can tell whether a file is still the
+"""What images are, by their content: neither a name nor a time of change shows whether a file is still the
 same.
 
 `rsync -t`, `cp -p`, `tar` and an editor give a new file the size and time of the old one; inode and time of
@@ -31,6 +31,7 @@ def digest_file(path: Path) -> str:
     """
     try:
         with open_to_read(path) as file:
+            # Enough for the magic number of every format.
             block = file.read(HEAD)
             if not recognised(block, path.name):
                 return hashlib.sha256(

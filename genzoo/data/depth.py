@@ -55,7 +55,7 @@ class Numbers:
 
 
 def asked_bits() -> int | None:
-    """Return the bits that GENZOO_BITS asks for, or None where it is not set.
+    """Return the bits that GENZOO_BITS sets, or None where it is not set.
 
     Raises:
         ArgumentError: no whole number of 1 to 16.

@@ -85,7 +85,7 @@ _MAGIC = (
 )
 HEAD = 4096  # bytes in which a kind is looked for
 
-# What programs leave in folders; nobody means it as data.
+# What programs leave in folders, which is never meant as data.
 LEFT_BEHIND = (
     "__macosx",
     "thumbs.db",

@@ -1,5 +1,5 @@
-"""What data are, by their content: a digest that follows the images wherever they lie and whatever their path
-is called.
+"""What data are, by their content: a digest that stays the same wherever the images are and whatever their
+path is called.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from genzoo.data.types import Array
 _BLOCK = 1 << 24  # bytes of pixels hashed at a time: what is not contiguous is never copied as a whole
 
 
-def identity(images: Images) -> str:
+def identity(images: Images, conditions: np.ndarray[Any, Any] | None = None) -> str:
     """Return 64 hexadecimal digits that are equal for two sets exactly where a training run could not tell
     them apart.
 
     They cover pixels as decoded (and the grey values that dynamic binarisation draws from), labels, shape,
-    transform and split, not name, path or facts. Order counts: a batch is chosen by the index of its images,
-    so the same images in another order train to other weights. The cost is that of one sha256 over the
-    pixels, about a second per gigabyte.
+    transform, split and the `conditions` that a model takes with them, one row per image, not name, path or
+    facts. Order counts: a batch is chosen by the index of its images, so the same images in another order
+    train to other weights. The cost is that of one sha256 over the pixels, about a second per gigabyte.
     """
     digest = hashlib.sha256()
     head: dict[str, Any] = {
@@ -38,6 +38,8 @@ def identity(images: Images) -> str:
             _add(digest, pixels)
     if images.labels is not None:
         digest.update(_column(np.asarray(images.labels)))
+    if conditions is not None:
+        digest.update(_column(conditions))
     return digest.hexdigest()
 
 

@@ -39,6 +39,7 @@ def parse(data: bytes | BinaryIO, what: str) -> Array:
     """
     try:
         source = io.BytesIO(data) if isinstance(data, bytes) else data
+        # By its first bytes: MNIST is often unpacked under the .gz name, or packed without it.
         packed = source.read(2) == b"\x1f\x8b"
         source.seek(0)
         with gzip.GzipFile(fileobj=source) if packed else contextlib.nullcontext(source) as file:
@@ -51,6 +52,7 @@ def parse(data: bytes | BinaryIO, what: str) -> Array:
                 )
             sizes = struct.unpack(f">{axes}I", file.read(4 * axes))
             expected = math.prod(sizes)
+            # The header may declare any size, and it is the only thing read so far.
             check_memory(expected, what)
             values = np.empty(expected, np.uint8)  # which takes no memory before it is filled
             came = _fill(values, file)
@@ -106,6 +108,7 @@ def images_of(pixels: Array, labels: Array, name: str, split: str) -> Images:
     if pixels.ndim != 3 or labels.shape != pixels.shape[:1]:
         raise DataError(f"{name}: images {pixels.shape} and labels {labels.shape} do not belong together")
     found = Images(pixels=pixels[:, None], name=name, split=split, labels=labels)
+    # A sixth: 10,000 of the 60,000 of MNIST, as in the literature.
     return last_of(found, split, len(found) // 6) if PARTS.get(split) == "train" else found
 
 
@@ -126,7 +129,7 @@ def open_pair(folder: Path, name: str, split: str) -> Images:
 
 
 def open_file(path: Path) -> Images:
-    """Return the images in one idx file, with the labels that lie beside it under the matching name."""
+    """Return the images in one idx file, with the labels beside it under the matching name."""
     pixels = read(path)
     if pixels.ndim != 3:
         raise DataError(

@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 IN_FLIGHT = 512 * 10**6  # bytes of pictures at once, by estimate; a larger one is decoded alone
-# bytes of a picture for which nobody asks how much is free: that takes a tenth of a millisecond
+# bytes; for smaller pictures free memory is not checked, which takes a tenth of a millisecond
 SMALL = 8 * 10**6
 
 
@@ -26,6 +26,7 @@ def available() -> int | None:
     limit; None if it is unknown.
     """
     known = [_machine(), *_groups(), _own_limit()]
+    # The tightest limit counts, whichever it is.
     free = [size for size in known if size is not None]
     return max(0, min(free)) if free else None
 
@@ -80,6 +81,8 @@ class Room:
         """
         with self._door:  # who waits here keeps the later and smaller ones behind itself
             with self._change:
+                # A picture larger than the whole room would wait forever, so it goes in when the room is
+                # empty.
                 self._change.wait_for(lambda: not self._taken or self._taken + size <= self._now(size))
                 if size > SMALL:
                     check_memory(size, what)
@@ -93,6 +96,7 @@ class Room:
 
     def _now(self, size: int) -> int:
         free = available() if size > SMALL else None
+        # Half of what is free: the estimate of a decoder's memory can be off, and others start meanwhile.
         return self._limit if free is None else min(self._limit, self._taken + free // 2)
 
 
@@ -102,10 +106,11 @@ PICTURES = Room(IN_FLIGHT)
 def _machine() -> int | None:
     with contextlib.suppress(OSError, ValueError, IndexError):
         for line in (PROC / "meminfo").read_text().splitlines():
+            # Not MemFree: the page cache is given up when it is needed.
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     try:
-        # macOS tells what there is, not what is free
+        # macOS reports the total memory, not what is free
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None  # Windows: numpy will say it
@@ -118,6 +123,7 @@ def _groups() -> Iterator[int]:
     with contextlib.suppress(OSError, ValueError):
         for line in (PROC / "self" / "cgroup").read_text().splitlines():
             _, kinds, inside = line.split(":", 2)
+            # Version 1 has a line for each controller; version 2 has one, with an empty list.
             if kinds and "memory" not in kinds.split(","):
                 continue
             yield from _limits(kinds, inside)
@@ -130,6 +136,7 @@ def _limits(kinds: str, inside: str) -> Iterator[int]:
     root = CGROUPS / "memory" if kinds else CGROUPS
     files = ("limit_in_bytes", "usage_in_bytes") if kinds else ("max", "current")
     path = root / inside.lstrip("/")
+    # Limits are inherited: a container often has its limit on a group above the process.
     for folder in (path, *(parent for parent in path.parents if parent.is_relative_to(root))):
         left = _left(folder, *files)
         if left is not None:
@@ -145,6 +152,7 @@ def _left(folder: Path, most: str, used: str) -> int | None:
         kept = int(facts.get("inactive_file", 0)) + int(facts.get("active_file", 0))
     except (OSError, ValueError):
         return None
+    # Both numbers are read one after the other and may not agree.
     return limit - usage + min(kept, usage)
 
 

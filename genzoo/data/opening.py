@@ -87,6 +87,7 @@ def open_data(
         )
     if isinstance(spec, str) and spec.startswith("hf:"):
         return open_huggingface(spec, shape, split, share, cache, progress)
+    # Before paths, so that a folder that happens to be called mnist does not change an experiment.
     if isinstance(spec, str) and spec in NAMES:
         return open_named(spec, shape, split, share, cache, progress)
     path = Path(spec).expanduser()
@@ -114,6 +115,7 @@ def open_both(
         UnknownNameError, ArgumentError, DataError: as `open_data` for the training images.
     """
     shape, share = _check_shape(image_shape), check_share(val_split)
+    # Both splits give the same notes, which are shown once.
     with once():
         if folder := _folder(spec):
             part = partial(read_folder(folder, shape, cache, progress).part, val_split=share)
@@ -200,6 +202,7 @@ def _check_form(path: Path) -> None:
         return
     with path.open("rb") as file:
         head = file.read(HEAD)
+    # An idx file often has no suffix, and its name says nothing then.
     plain = path.suffix == "" or (path.suffix == ".gz" and ".tar" not in path.suffixes)
     kind = foreign("" if plain else path.name, head)
     if kind and not (plain and head[:2] == b"\x1f\x8b"):  # an idx file may be gzipped, whatever its name
@@ -212,6 +215,7 @@ def _brought(name: str, shape: Shape | None, split: str, val_split: float, extra
         {name: brought.value for name, brought in installed().datasets.items()} if extra is None else extra
     )
     if name not in known:
+        # It looks like a path, so a suggestion from the list of names would only mislead.
         if os.sep in name or "/" in name or Path(name).suffix:
             raise DataError(
                 f"no such file or folder: {name!r}", f"expected {FORMS}, or one of {', '.join(NAMES)}"
@@ -221,9 +225,11 @@ def _brought(name: str, shape: Shape | None, split: str, val_split: float, extra
             f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}"
         )
     try:
+        # Plugins know train, valid and test; fit is made of train here.
         asked = "train" if split == FIT else split
         given = _given(known[name], name, asked)
         if isinstance(given, Images):
+            # Plugins make mistakes here that would spoil every score: test images in the training set.
             given = _apart(given, known[name], name, asked)
             if split == FIT and given.split == "train":
                 given = given.replace(split=FIT)  # a set that keeps its validation images apart
@@ -232,7 +238,7 @@ def _brought(name: str, shape: Shape | None, split: str, val_split: float, extra
             return _open_path(Path(given), shape, split, val_split, True, None).replace(name=name)
     except GenzooError as error:
         raise type(error)(f"the data set {name!r}: {error.message}", error.hint) from error
-    except Exception as error:  # somebody else's code
+    except Exception as error:  # a plugin's code
         raise DataError(
             f"the data set {name!r} could not be opened: {type(error).__name__}: {error}"
         ) from error
@@ -264,6 +270,7 @@ def _apart(given: Images, brought: Callable[[str], object], name: str, split: st
         return given
     if not isinstance(other, Images) or other.split == "all":
         return given
+    # By content: a plugin may return copies, or the same images in another order.
     own, others = digest_rows(given.pixels), set(digest_rows(other.pixels))
     if set(own) == others:
         return given.replace(split="all")

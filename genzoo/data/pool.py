@@ -44,8 +44,9 @@ def decode_all(
             reasons[row] = str(skip)
 
     with warnings.catch_warnings():
-        # libraries grumble about strangers' files; we count what is wrong with them
+        # decoders warn about foreign files; what is wrong with those is counted instead
         warnings.simplefilter("ignore")
+        # A bomb must be skipped, not decoded with a warning.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         in_parallel(count, work, f"decoding {what}", progress)
     return (
@@ -71,6 +72,7 @@ def in_parallel(
             work(row)
         return stop - start
 
+    # More than eight threads wait for the disk, and each holds a decoded picture.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
         try:
             _report(threads.map(several, range(0, count, CHUNK)), count, title, progress)

@@ -25,6 +25,7 @@ def fetch(file: File, name: str) -> bytes:
     """
     kept = cache_dir() / "data" / name / file.name
     with contextlib.suppress(StorageError):  # not fetched yet
+        # Checked each time: a cache on a shared disk may be damaged, and the digest is pinned anyway.
         data = read_capped(kept, file.size)
         if not _wrong(file, data):
             return data
@@ -49,6 +50,7 @@ def _download(address: str, file: File) -> bytes:
 
     note(f"fetching {address} ({file.size / 1e6:.1f} MB)")
     parts = []
+    # One byte more than pinned is enough to know that it is another file.
     left = file.size + 1
     with get(address, token=None, offset=0, size=file.size, deadlines=PATIENT) as answer:
         if answer.status != 200:

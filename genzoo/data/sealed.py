@@ -52,11 +52,14 @@ def own_folder(path: Path) -> Path:
             path.mkdir(mode=0o700)
         if sys.platform == "win32":
             return path
+        # Checked through the handle: the name could be swapped for a link between two calls.
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             status = os.fstat(handle)
+            # The umask, or an older genzoo, may have made it with other rights.
             if status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) != 0o700:
                 os.fchmod(handle, 0o700)
+            # Once more: some file systems accept chmod and ignore it.
             if not _ours(os.fstat(handle)):
                 raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
         finally:
@@ -73,12 +76,14 @@ def write_sealed(path: Path, about: Mapping[str, Any], rows: Array, pixels: Arra
     head = json.dumps({**about, "shape": list(pixels.shape)}).encode() + b"\n"
     parts = (
         memoryview(head),
+        # A fixed byte order: a home folder may be shared by machines of both kinds.
         np.ascontiguousarray(rows, "<i8").data.cast("B"),
         np.ascontiguousarray(pixels).data.cast("B"),
     )
 
     def write(file: BinaryIO) -> None:
         if hasattr(os, "fchmod"):
+            # Before anything is written: the pixels may come from data that others must not read.
             os.fchmod(file.fileno(), 0o600)
         digest = hashlib.sha256()
         for part in parts:
@@ -101,6 +106,7 @@ def read_sealed(path: Path, what: str) -> Sealed | None:
         DataError: it needs more memory than is free; `what` is named.
     """
     flags = (
+        # No link, and no waiting for a writer if it is a pipe.
         os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     )
     try:
@@ -112,6 +118,7 @@ def read_sealed(path: Path, what: str) -> Sealed | None:
             about = json.loads(head)
             shape = tuple(about.pop("shape"))
             count = _volume(shape)
+            # A truncated file is refused before memory for its pixels is taken.
             if status.st_size != len(head) + 8 * shape[0] + count + _WHOLE:
                 return None
             check_memory(count + 8 * shape[0], what)
@@ -146,6 +153,7 @@ def _ours(status: os.stat_result) -> bool:
 
 
 def _volume(shape: tuple[Any, ...]) -> int:
+    # The numbers come from a file: their product must not be astronomically large, and True is an int.
     if len(shape) != 4 or not all(type(size) is int and 0 < size < 1 << 40 for size in shape):
         raise ValueError(f"no shape of images: {shape}")
     volume: int = shape[0] * shape[1] * shape[2] * shape[3]

@@ -22,6 +22,7 @@ import numpy as np
 
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_rows
+from genzoo.data.labels import note_lost
 from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, DataError
 
@@ -36,7 +37,9 @@ def fractions(keys: Iterable[str]) -> Array:
     """
     digests = (hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest() for key in keys)
     return np.array(
-        [(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests], dtype=np.float64
+        # 53 bits are what a float64 holds: every fraction is exact, and equal on every machine.
+        [(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests],
+        dtype=np.float64,
     )
 
 
@@ -50,6 +53,7 @@ def held_out_mask(places: Array, share: float) -> Array:
     mask = places < share
     low, high = places.min(), places.max()
     if low < high:
+        # The lowest is always held out and the highest never, so both sides have one.
         mask = (mask | (places == low)) & (places != high)
     elif mask.all():
         mask[:] = False  # one key alone stays with the training images
@@ -85,15 +89,22 @@ def hold_out(
     """
     check_split(split, name=images.name)
     if keys is None and images.blocks is not None:
+        # Images of one block (a person, a stretch of film) depend on each other and stay on one side.
         keys, together = [str(block) for block in images.blocks], True
     if keys is not None and together and len(set(keys)) < len(keys):
         images = images.replace(blocks=np.unique(np.asarray(keys), return_inverse=True)[1])
     if keys is None and (share > 0 or split in ("valid", FIT)):
+        # The grey values, if there are some: binarised pixels are drawn again each time, and their hash
+        # changes.
         keys = digest_rows(images.pixels if images.grey is None else images.grey)
     mask = split_mask(fractions(keys if keys is not None else range_keys(len(images))), split, share)
     if split in ("test", "valid") and not mask.any():
         raise nothing_held_out(images.name, share, len(images), split)
-    return images.replace(split=split) if mask.all() else images.subset(np.flatnonzero(mask), split=split)
+    if mask.all():
+        return images.replace(split=split)
+    part = images.subset(np.flatnonzero(mask), split=split)
+    note_lost(f"{images.name} ({split})", images.labels, part.labels, images.class_names)
+    return part
 
 
 def split_mask(places: Array, split: str, share: float) -> Array:
@@ -104,6 +115,7 @@ def split_mask(places: Array, split: str, share: float) -> Array:
     if split == "test":
         return test
     valid = np.zeros(len(places), bool)
+    # The next share of the same hashes: the test images are the same with and without validation images.
     valid[~test] = held_out_mask(places[~test], share + VALID * (1 - share))
     return {"train": ~test, "valid": valid, FIT: ~(test | valid)}[split]
 

@@ -94,6 +94,7 @@ class _Look:
             source = self._source(number)
             if isinstance(source, bytes):
                 return self._looked(number, source, source[:HEAD])
+            # A camera's raw file is a TIFF by its first bytes, and holds no finished picture.
             if os.path.isfile(source) and not is_raw(source.name):
                 with open_to_read(source) as file:
                     head = file.read(HEAD)
@@ -102,12 +103,15 @@ class _Look:
 
     def _looked(self, number: int, source: Path | bytes, head: bytes) -> tuple[int, ...]:
         if head[:4] in _TIFF:
+            # Only a TIFF has pages; other formats have frames of an animation.
             pages = self._tiff(source)
             if self._every_page or len(pages) == 1:
                 return pages
             self.animations.append(number)
         elif _animated(source, head):
             self.animations.append(number)
+        # The byte after width and height is the depth, 16 here; opening all PNGs to ask would take far
+        # longer.
         if head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10":
             with open_image(source) as image:
                 self._measure(image)
@@ -118,6 +122,7 @@ class _Look:
         # what breaks further on spoils no page before it
         with open_image(source) as image, contextlib.suppress(Skip), faults():
             for page in range(min(int(getattr(image, "n_frames", 1)), PAGES)):
+                # The first page counts even if it is called a thumbnail: it is what viewers show.
                 if page and _is_side_page(image, page):
                     continue
                 pages.append(page)
@@ -130,6 +135,8 @@ class _Look:
     def _measure(self, image: Image.Image) -> None:
         """Remember the range of `image` where it is deep, or a colour image of 16 bits."""
         if is_deep(image):
+            # A camera with 12 bits often says so in the file; 16 says nothing, as it is what programs write
+            # by default.
             declared = _bits(image) if 8 < _bits(image) < 16 else 0
             # its values need not be looked at
             if image.mode != "F" and (self._full or self._bits or declared):
@@ -139,6 +146,7 @@ class _Look:
                 values = np.asarray(image)
                 low, high = float(values.min()), float(values.max())
             self.numbers.append(Numbers(values.dtype.kind != "f", low, high))
+            # One file that needs all 16 bits decides for the folder, and the others need no look.
             self._full |= FULL < self.numbers[-1].high <= 65_535 and self.numbers[-1].whole
         elif (image.format == "PNG" or _bits(image) == 16) and max(self.colours, default=0) <= _DARK:
             with room(image):
@@ -188,6 +196,7 @@ class Stacks:
     def decode(self, path: Path, page: int, shape: Shape, scale: Scale) -> Array:
         """Return `page` of the file as (C, H, W) uint8; see `genzoo.data.decode.decode`."""
         with self._lock, faults():
+            # Taken out and put back at the end: the order of the dict is the order of use.
             image = self._open.pop(path, None) or open_image(path)
             self._open[path] = image
             while len(self._open) > self.MOST:
@@ -219,6 +228,8 @@ def _animated(source: Path | bytes, head: bytes) -> bool:
     if head[:4] == b"GIF8":
         with open_image(source) as image:
             return bool(getattr(image, "is_animated", False))
+    # Bit 1 of the flags of VP8X; acTL stands before the pixels of an animated PNG; avis is the brand of an
+    # AVIF sequence.
     moving_webp = head[:4] == b"RIFF" and head[12:16] == b"VP8X" and len(head) > 20 and bool(head[20] & 2)
     moving_png = head[:4] == b"\x89PNG" and b"acTL" in head
     return moving_webp or moving_png or head[8:12] == b"avis"

@@ -98,7 +98,7 @@ def measure_swd(metric: Metric, sides: Sides) -> Iterator[Record]:
 
 
 def measure_msssim(metric: Metric, sides: Sides) -> Iterator[Record]:
-    """Yield how alike the images of every subject are."""
+    """Yield the MS-SSIM of random pairs of every subject."""
     protocol = f"{len(sides.test) // 2:,} disjoint pairs, {msssim_protocol(*sides.test.shape[2:])}"
     for subject, images in sides.judged.items():
         blocks = sides.blocks[subject]

@@ -1,8 +1,8 @@
-"""MS-SSIM of random pairs of one set: how alike its images are (Odena et al. 2017, "Conditional image
+"""MS-SSIM of random pairs of one set: how similar its images are (Odena et al. 2017, "Conditional image
 synthesis with AC-GANs").
 
-A set whose pairs are more alike than real pairs lacks diversity; a lower value than that of real images says
-nothing good.
+A set whose pairs are more similar than real pairs lacks diversity; a lower value than that of real images
+says nothing good.
 
 The similarity is that of Wang, Simoncelli & Bovik 2003, "Multi-scale structural similarity for image quality
 assessment", eq. 7, written here in float64, so that no library's version decides the number:

@@ -62,7 +62,7 @@ def samples_showing(
     check_size(check_count(n), "n")
     split = [[word.strip() for word in concept.split(",")] for concept in concepts]
     names = dict.fromkeys(word.removeprefix(NOT) for words in split for word in words)
-    # what is asked of the images is told before they are looked at
+    # a wrong request is reported before any image is read
     kinds = {name: _kinds(images, name) for name in names}
     drawn = model.sample(among, seed=seed, dtype=torch.uint8)
     total = len(images) + len(drawn)

@@ -30,7 +30,7 @@ SEEN = (
 
 @undisturbed()
 def records_of(model: Model, card: Card, request: Request, progress: Progress | None = None) -> list[Record]:
-    """Return the records of `model` that `request` asks for, on its card's data by default.
+    """Return the records of `model` for `request`, on its card's data by default.
 
     Raises:
         ArgumentError: as `score_model`; the model lacks the requested importance-weighted bounds or samples;
@@ -76,7 +76,7 @@ def score_model(
 
 
 def _check_able(model: Model, name: str, request: Request) -> None:
-    """Raise ArgumentError if the request asks for something that `model` lacks."""
+    """Raise ArgumentError if the request needs something that `model` lacks."""
     if request.of_samples and not isinstance(model, GenerativeModel):
         raise ArgumentError(f"{name!r} generates no samples to measure", "leave features and metrics out")
     if request.draws is not None and not isinstance(model, ImportanceModel):

@@ -67,7 +67,7 @@ def pull_bytes(
 
 
 def find_local(row: Row) -> Path | None:
-    """Return where the weights of `row` lie on this machine, unchecked, or None if they would have to be
+    """Return the path of the weights of `row` on this machine, unchecked, or None if they would have to be
     fetched.
     """
     for source in row.places():
@@ -96,6 +96,7 @@ def verify_digest(row: Row) -> Path:
 def _checked_path(path: Path, row: Row) -> Path:
     with reading(path):
         size = path.stat().st_size
+        # A file of another size is wrong already: hashing gigabytes would only delay the error.
         digest = sha256_of(path) if size == row.bytes else ""
     _require(size, digest, path, row)
     return path
@@ -104,6 +105,7 @@ def _checked_path(path: Path, row: Row) -> Path:
 def _checked_bytes(path: Path, row: Row) -> bytes:
     with reading(path):
         size = path.stat().st_size
+        # The size decides before anything is read into memory, and the cap holds if the file grows meanwhile.
         data = read_capped(path, row.bytes) if size == row.bytes else b""
     _require(size if not data else len(data), sha256_of(data), path, row)
     return data
@@ -135,6 +137,7 @@ def _obtain(
         if isinstance(source, PackageSource) and isinstance(found := find_resource(source.resource), Path):
             with _collected(reasons, source):
                 return take(found, row)
+    # Without the lock: weights that are here need neither a writable cache nor other processes to finish.
     if os.path.isfile(kept := _kept(row)):
         try:
             return take(kept, row)
@@ -143,6 +146,7 @@ def _obtain(
     try:
         folder = make_folder(cache_dir() / "weights")
         with locked(_kept(row, ".lock")):
+            # Only when something has to be fetched: a pull that finds its weights writes nothing.
             sweep_parts(folder, row.sha256)
             return _fetch(
                 row, take, progress, is_offline() if offline is None else offline, deadlines, reasons
@@ -175,6 +179,7 @@ def _fetch(
             reasons.append(HubError(damage))
     for source in row.places():
         with _collected(reasons, source):
+            # Before the offline check in _opener: a file that huggingface_hub has fetched needs no network.
             if (taken := _from_hub_cache(source, row, take)) is not None:
                 return taken
             opener = _opener(source, row, offline, deadlines)
@@ -211,6 +216,7 @@ def _damage(kept: Path, row: Row, error: HubError) -> str:
             actual, size = sha256_of(kept), kept.stat().st_size
     except HubError as unread:
         return f"the cached file cannot be used: {unread.message}"
+    # Downloading again would give the same file, and the same error.
     if actual == row.sha256:
         raise WeightsError(
             f"{row.origin} says {row.bytes} bytes of {row.name!r}, but the weights with its sha256 are "
@@ -241,7 +247,7 @@ def _words(source: Source) -> str:
 
 
 def _opener(source: Source, row: Row, offline: bool, deadlines: Deadlines) -> Opener | None:
-    """Return how to open `source`, or None for a package file that has been tried where it lies."""
+    """Return how to open `source`, or None for a package file, which was tried in place before."""
     if isinstance(source, FolderSource):
         return partial(open_folder, source.path, row)
     if isinstance(source, PackageSource):
@@ -251,6 +257,8 @@ def _opener(source: Source, row: Row, offline: bool, deadlines: Deadlines) -> Op
                 "the package is not installed or has no such file",
                 f"install {row.plugin}" if row.plugin else "",
             )
+        # Inside an archive (a zipped package) there is no path to use in place: the bytes are copied to the
+        # cache.
         return None if isinstance(found, Path) else partial(_open_bytes, found)
     if offline:
         raise HubError("not asked, offline mode is on", "unset HF_HUB_OFFLINE to allow the network")

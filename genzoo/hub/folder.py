@@ -1,6 +1,6 @@
 """A folder as a hub: at every instant a reader finds the old state or the new one.
 
-Weights and model card lie in files that are named after their content and never change. The row names both;
+Weights and model card are files that are named after their content and never change. The row names both;
 it is written last and in one step. Files that no row names any more stay for `GRACE`, for those who read the
 old row before, and go at a later push.
 """
@@ -39,6 +39,7 @@ def publish_to_folder(
         StorageError: the folder cannot be written; what was published before still is.
         LedgerError: its zoo.toml is broken.
     """
+    # Temporary files of a push that was killed.
     sweep(make_folder(folder))
     card = card_text.encode("utf-8", "replace")
     final = row.replace(
@@ -47,8 +48,10 @@ def publish_to_folder(
         origin=folder / "zoo.toml",
     )
     before = _ledger(final.origin)
-    # a ledger that cannot take the row is told before anything is written
+    # a ledger that cannot take the row raises before anything is written
     with_row(before, final, final.origin)
+    # Weights and card first, under new names; the row, which makes them visible, last. A crash in between
+    # leaves files without a row, which a later push sweeps.
     _write_once(folder / weights_name(row), weights)
     _write_once(folder / final.card, card)
     for path in _ours(folder, row.name):
@@ -57,6 +60,7 @@ def publish_to_folder(
     for name in files:
         with storage("remove", folder / name):
             (folder / name).unlink(missing_ok=True)
+    # From here on readers see the new state.
     add_row(final.origin, final)
     for name, data in files.items():
         make_folder((folder / name).parent)
@@ -69,6 +73,7 @@ def _write_once(path: Path, data: bytes) -> None:
     """Write the file unless it is there and right; either way it is new as far as `_sweep` is concerned."""
     with contextlib.suppress(GenzooError, OSError):
         if (
+            # A link could point to a file that changes later: it is replaced by a real file.
             not os.path.islink(path)
             and path.stat().st_size == len(data)
             and sha256_of(path) == sha256_of(data)
@@ -97,5 +102,7 @@ def _sweep(folder: Path, name: str) -> None:
     with contextlib.suppress(GenzooError, OSError):
         named = _ledger(folder / "zoo.toml")
         for path in _ours(folder, name):
+            # A search of the text is enough, and errs on the safe side: a name that occurs anywhere keeps its
+            # file.
             if path.name.encode() not in named and path.lstat().st_mtime < time.time() - GRACE:
                 path.unlink()

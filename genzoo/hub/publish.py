@@ -67,6 +67,7 @@ def push(
         StorageError: the folder cannot be written.
     """
     check_name(name)
+    # Before anything is written: a row that pins other weights could never be pulled again.
     if (len(weights), sha256_of(weights)) != (row.bytes, row.sha256):
         raise WeightsError(
             f"the weights of {name!r} are not those that the row pins", "make the row from these weights"
@@ -120,7 +121,7 @@ def model_card(row: Row, card: Card) -> str:
 
 
 def _metadata(row: Row, card: Card) -> list[str]:
-    """Return the lines of the metadata; what nobody has stated, such as a licence, is not among them."""
+    """Return the lines of the metadata; facts that are not known, such as the licence, are left out."""
     licence = row.licence.strip().lower()
     values: dict[str, Any] = {}
     if licence:
@@ -142,6 +143,7 @@ def _metadata(row: Row, card: Card) -> list[str]:
 
 
 def _slug(text: str) -> str:
+    # On the Hub a license_name is an identifier: lower case, digits, dots and hyphens.
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60] or "unknown"
 
 

@@ -26,6 +26,7 @@ def endpoint() -> str:
     """Return the address of the Hub: HF_ENDPOINT, else the public one, without a slash at its end."""
     from huggingface_hub import constants
 
+    # Not constants.ENDPOINT alone: that is read when the library is imported.
     return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
 
@@ -42,6 +43,7 @@ def token_for_reading() -> str | None:
     """
     from huggingface_hub import constants, get_token
 
+    # The same switch as in huggingface_hub: a user who set it does not want the token sent to every endpoint.
     return None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
 
 
@@ -50,6 +52,6 @@ def in_hub_cache(source: RepoSource) -> Path | None:
     from huggingface_hub import try_to_load_from_cache
 
     found = None
-    with contextlib.suppress(OSError):  # a cache of somebody else
+    with contextlib.suppress(OSError):  # another user's cache
         found = try_to_load_from_cache(source.repo, source.file, revision=source.revision)
     return Path(found) if isinstance(found, str) else None

@@ -34,7 +34,7 @@ class CachedFile:
     kind: str  # weights, part, lock, data, images, features, plugins, left-over
     path: Path
     bytes: int
-    used: float  # when it was last read or written, as far as the file system tells; seconds since 1970
+    used: float  # when it was last read or written, if the file system records it; seconds since 1970
     digest: str = ""  # of weights and what belongs to them
 
     @property
@@ -49,6 +49,7 @@ def _forms() -> Mapping[str, re.Pattern[str]]:
     from genzoo.names import CORE_DATASETS  # imported here: a pull needs none of it
 
     forms = {
+        # The order matters: a temporary file inside a folder of data is a left-over first.
         "left-over": r"(?:[^/]+/){0,3}\.genzoo-[0-9a-f]{16}\.tmp",
         "weights": r"weights/([0-9a-f]{64})\.safetensors",
         "part": r"weights/([0-9a-f]{64})(?:\.[0-9]{1,10})?\.part",
@@ -82,6 +83,7 @@ def _files(root: Path) -> Iterator[Path]:
 
     with storage("read", root):
         for folder, inside, names in os.walk(root, onerror=fail):
+            # GENZOO_CACHE may be a home folder: walking all of it would take minutes.
             if folder == str(root):
                 inside[:] = [name for name in inside if name in _FOLDERS]
             yield from (Path(folder, name) for name in names)
@@ -119,6 +121,7 @@ def prunable(
         return everything
 
     every = list(found)
+    # A lock file is removed only with its weights: a process may be waiting for it.
     kept = {entry.digest for entry in every if entry.kind in ("weights", "part")}
     may_go: dict[str, Callable[[CachedFile], bool]] = {
         "left-over": lambda entry: is_dead(entry.path),
@@ -135,6 +138,7 @@ def _is_idle(entry: CachedFile) -> bool:
     if not os.path.lexists(lock):
         return True
     try:
+        # No waiting: a lock that is held means that a transfer is going on.
         with locked(lock, wait=0):
             return True
     except StorageError:
@@ -154,6 +158,7 @@ def remove(entry: CachedFile) -> int:
     if entry.kind == "left-over":
         return remove_dead(entry.path)
     with (
+        # Weights are not removed while another process reads or replaces them.
         locked(_lock_of(entry), wait=0) if entry.digest else contextlib.nullcontext(),
         storage("remove", entry.path),
     ):
@@ -174,10 +179,11 @@ def part_of(kept: Path) -> Path:
     another user, one of our own.
     """
     first = kept.with_suffix(".part")
+    # In a shared cache the part of another user cannot be written by us, and may never be completed.
     if not hasattr(os, "geteuid") or not _is_foreign(first):
         return first
     second = kept.with_suffix(f".{os.geteuid()}.part")
-    if _is_foreign(second):  # on a disk that gives to others what we make: begun anew
+    if _is_foreign(second):  # on a disk that assigns our files to another user: start again
         with contextlib.suppress(OSError):
             second.unlink()
     return second
@@ -194,8 +200,8 @@ def _is_foreign(path: Path) -> bool:
 def sweep_parts(folder: Path, digest: str) -> int:
     """Remove from the folder of weights what was left behind, and return how many bytes that freed.
 
-    Those are temporary files that nobody writes, and transfers of weights other than `digest` that nobody
-    went on with for a week.
+    Those are temporary files that no process writes, and transfers of weights other than `digest` that no
+    process went on with for a week.
     """
     freed = sweep(folder)
     with contextlib.suppress(OSError):

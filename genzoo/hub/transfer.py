@@ -66,8 +66,11 @@ def receive(open_source: Opener, row: Row, part: Path, final: Path, progress: Pr
         try:
             return _receive(open_source, row, part, final, progress)
         except TransientError as error:
+            # On a bad line each try brings some megabytes and then fails: as long as it gets on, it is worth
+            # going on.
             tries = 1 if _length(part, row.bytes) - before >= _PROGRESS else tries + 1
             pause = PAUSE * 2 ** max(tries - 2, 0)
+            # Sleeping through an hour-long ban would look like a hang; people decide themselves.
             if error.after is not None and error.after > LONGEST_PAUSE:
                 raise HubError(
                     f"{error.message}; it asks to wait for {error.after:,.0f} seconds", "try again then"
@@ -75,6 +78,7 @@ def receive(open_source: Opener, row: Row, part: Path, final: Path, progress: Pr
             if tries > TRIES:
                 raise
             pause = max(pause, error.after or 0.0)
+            # Printed before the pause, so that the wait has an explanation.
             tell(f"{row.name}: {error.message}; trying again in {pause:.0f} s ({tries} of {TRIES})")
             time.sleep(pause)
 
@@ -84,19 +88,23 @@ def _receive(open_source: Opener, row: Row, part: Path, final: Path, progress: P
         begun = done = _length(part, row.bytes)
         where = ""
         if begun < row.bytes:
+            # Before the connection: a full disk should not cost a server a transfer.
             _check_room(part, row.bytes - begun)
             with _so_far(part, row), open_source(begun) as stream:
                 begun, where = stream.offset, stream.where
                 done = _fill(part, stream, row.bytes, progress)
+        # The part is kept (unless it is a web page), and the next call resumes here.
         if done < row.bytes:
             raise _ended_early(part, done, row, where)
         actual = sha256_of(part) if done == row.bytes else ""
         if actual == row.sha256:
+            # The digest is of the file as it is on the disk, so bytes of an earlier, killed transfer are
+            # covered, too.
             return put_in_place(part, final)
         what = describe(part)
         with storage("remove", part):
             part.unlink()
-        if not begun:  # else the fault may lie in the part that was here before: once more, from the start
+        if not begun:  # else the earlier part may be at fault: try once more from the start
             raise _wrong(where, what, done, actual, row)
 
 
@@ -143,7 +151,7 @@ def _check_room(part: Path, missing: int) -> None:
 
 
 def _length(part: Path, size: int) -> int:
-    """Return how many bytes of an earlier transfer can be gone on with; StorageError if `part` is no regular
+    """Return how many bytes of an earlier transfer can be resumed; StorageError if `part` is no regular
     file of our own.
     """
     with storage("write", part):
@@ -164,11 +172,14 @@ def _fill(part: Path, stream: Stream, size: int, progress: Progress | None) -> i
         handle = _open_part(part)
     with os.fdopen(handle, "r+b", buffering=0) as file:
         with storage("write", part):
+            # The server may have ignored the range and started at 0: what is beyond must not survive.
             file.truncate(stream.offset)
             file.seek(stream.offset)
         done = stream.offset
+        # One byte more than pinned is enough to know that the file is wrong; an endless stream stops here.
         while done <= size and (chunk := stream.read(min(CHUNK, size + 1 - done))):
             with storage("write", part):
+                # Unbuffered: after a kill the length of the part is exactly what has arrived.
                 _write_all(file.fileno(), chunk)
             done += len(chunk)
             if progress is not None:
@@ -177,7 +188,9 @@ def _fill(part: Path, stream: Stream, size: int, progress: Progress | None) -> i
 
 
 def _open_part(part: Path) -> int:
-    """Open `part`; a new one is made for us alone, whatever somebody places there at this moment."""
+    """Open `part`; a new one is created exclusively, so that a file that another process puts there at this
+    moment is not written to.
+    """
     try:
         return open_to_write(part, create=False)
     except FileNotFoundError:
@@ -187,6 +200,7 @@ def _open_part(part: Path) -> int:
 def _write_all(handle: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
+        # os.write may write less than it is given: on a nearly full disk, for example.
         rest = rest[os.write(handle, rest) :]
 
 
@@ -215,9 +229,11 @@ def describe(content: Path | bytes) -> str:
     head = content if isinstance(content, bytes) else b""
     if isinstance(content, Path):
         with contextlib.suppress(OSError), open_to_read(content) as file:
+            # Enough for every pattern of _KINDS, also after some blank lines.
             head = file.read(512)
     if not head:
         return "nothing"
+    # Eight bytes with the length of the header (below 2^40), then the JSON of the header.
     if re.match(rb"[\s\S]{5}\0\0\0\{", head):
         return "a safetensors file"
     return next(
@@ -276,6 +292,7 @@ def open_url(url: str, token: str | None, row: Row, offset: int, deadlines: Dead
             return
         if not (offset and answer.status in (206, 416)):  # 416: what is here came from something longer
             raise _refusal(answer, where)
+        # The server has no such range: close this answer and ask for the whole file.
         answer.response.close()
     with open_url(url, token, row, 0, deadlines) as stream:
         yield stream
@@ -293,10 +310,12 @@ def _address(asked: str, answered: str) -> str:
 def _is_range(answer: Answer, offset: int, row: Row) -> bool:
     given = answer.headers.get("content-range", "")
     match = re.fullmatch(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15}|\*)", given.strip())
+    # Some proxies answer 206 with another range; bytes from elsewhere would spoil the part.
     return match is not None and int(match[1]) == offset and match[3] in ("*", str(row.bytes))
 
 
 def _check_announced(answer: Answer, row: Row, where: str) -> None:
+    # Refused before the body is read; the digest would refuse it anyway, but after gigabytes.
     announced = answer.headers.get("content-length")
     if announced is not None and announced.strip() != str(row.bytes):
         what = describe(answer.read(512))

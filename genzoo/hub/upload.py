@@ -69,10 +69,12 @@ def publish_to_repo(
             f"cannot push {row.name!r} to hf:{repo}: {type(error).__name__}: {error}",
             "log in with `hf auth login` or set HF_TOKEN to a token that may write",
         ) from error
+    # A branch name here would make a source that can change under its row.
     if not REVISION.fullmatch(revision):
         raise HubError(
             f"hf:{repo} answered with the commit {revision!r}, which is not a commit id", "check HF_ENDPOINT"
         )
+    # The returned row, unlike the one in the repository, can pin the commit.
     return row.replace(sources=(f"hf:{repo}@{revision}:{weights_name(row)}",), card="")
 
 
@@ -108,6 +110,7 @@ def _commit(api: HfApi, repo: str, row: Row, content: Mapping[str, bytes]) -> st
     from huggingface_hub.errors import HfHubHTTPError
 
     for attempt in range(_TRIES):
+        # Read again in every attempt: parent_commit makes the Hub refuse a commit that is not on top of it.
         info = api.model_info(repo)
         before = _published_ledger(str(api.endpoint), repo, info.sha)
         ledger = _ledger_with(before, row, repo)
@@ -121,6 +124,7 @@ def _commit(api: HfApi, repo: str, row: Row, content: Mapping[str, bytes]) -> st
                 api.create_commit(repo, operations, commit_message=message, parent_commit=info.sha).oid
             )
         except HfHubHTTPError as error:
+            # 409 and 412: another writer committed in between. Everything else is a real failure.
             if error.response is None or error.response.status_code not in (409, 412):
                 raise
         time.sleep(_PAUSE * 2**attempt * (0.5 + random.random()))  # so that two who met do not meet again
@@ -160,6 +164,7 @@ def _published_ledger(at: str, repo: str, revision: str | None) -> bytes:
 
     url = hf_hub_url(repo, str(_LEDGER), revision=revision, endpoint=at)
     with get(url, token=get_token(), offset=0, size=LEDGER_CAP, deadlines=PATIENT) as answer:
+        # A new repository has no ledger yet.
         if answer.status == 404:
             return b""
         if answer.status != 200:

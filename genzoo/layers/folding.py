@@ -54,11 +54,11 @@ _MADE: ContextVar[dict[nn.Module, nn.Module] | None] = ContextVar("made", defaul
 
 
 @contextlib.contextmanager
-def folding_once(anew: bool = True) -> Iterator[None]:
-    """Fold every net at most once inside the block, for this thread; with `anew` false, share the folded nets
-    of an outer block.
+def folding_once(fresh: bool = True) -> Iterator[None]:
+    """Fold every net at most once inside the block, for this thread; with `fresh` false, share the folded
+    nets of an outer block.
     """
-    if not anew and _MADE.get() is not None:
+    if not fresh and _MADE.get() is not None:
         yield
         return
     token = _MADE.set({})

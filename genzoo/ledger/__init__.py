@@ -2,7 +2,7 @@
 
 rows.py     Row, Ledger: what a zoo.toml says
 scores.py   the records of a row, and the keys that hold one
-reading.py  from the text of a zoo.toml to its rows, each by itself
+reading.py  from the text of a zoo.toml to its rows, each on its own
 writing.py  from a row to text, and into a zoo.toml
 sources.py  where weights may come from
 books.py    the core's ledger with those of plugins and of the user

@@ -11,6 +11,8 @@ from typing import Any
 
 _NAME = r"[A-Za-z0-9_-]+"
 _TEXT = r'"[^"\\\x00-\x1f\x7f]*"'
+# At most 18 digits, as TOML promises 64 bits only, and no underscores, hexadecimals, inf or nan: those go to
+# the TOML reader.
 _NUMBER = r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,30})?(?:e[+-]?[0-9]{1,3})?"
 _PAIR = rf"{_NAME} = (?:{_TEXT}|{_NUMBER})\n"
 _PART = re.compile(  # lines of one kind at a time
@@ -66,13 +68,16 @@ def _pair(line: str) -> tuple[str, Any]:
 
 def _header(scored: str | None, row: str | None, tables: dict[str, Any]) -> dict[str, Any] | None:
     if row is not None:
+        # TOML forbids a table twice; its reader reports it with the line.
         if row in tables:
             return None
         tables[row] = {}
         return tables[row]  # type: ignore[no-any-return]
+    # Scores of an earlier row are valid TOML, but genzoo does not write them.
     if not tables or scored != next(reversed(tables)):
         return None
     scores = tables[scored].setdefault("scores", [])
+    # The key `scores` was given as a plain list before.
     if scores and not isinstance(scores[0], dict):
         return None
     scores.append({})

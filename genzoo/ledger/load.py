@@ -27,6 +27,8 @@ def find_ledger() -> Path:
     top = package.parent
     if os.path.isfile(package / FILE):
         return package / FILE
+    # The pyproject.toml shows that this is the repository: in site-packages a zoo.toml beside us would be any
+    # other package's.
     if os.path.isfile(top / FILE) and os.path.isfile(top / "pyproject.toml"):
         return top / FILE
     raise LedgerError(f"{package / FILE} is missing", "reinstall genzoo")
@@ -49,12 +51,14 @@ def load_ledgers(
     Raises:
         LedgerError, StorageError: the core's ledger is missing or broken.
     """
+    # Not _tried: without its own ledger genzoo is not installed properly, and should say so.
     official = read_rows(core or find_ledger())
     problems = list(official.problems)
     rows = {fold(row.name): row for row in official.values()}
     for resource in plugins:
         for row in _tried(_read_resource, resource, f"ledger {resource}", problems).values():
             _add(rows, row, f"ledger {resource}", problems)
+    # Collected apart first: among GENZOO_ZOO the first wins, but all of them win over the core.
     mine: dict[str, Row] = {}
     for place in _chosen(extra):
         for row in _tried(_read_place, place, "GENZOO_ZOO", problems).values():
@@ -62,6 +66,8 @@ def load_ledgers(
             if first is None or first.name != row.name:
                 _add(mine, row, f"GENZOO_ZOO: {row.origin}", problems)
     for row in mine.values():
+        # Only the same name is replaced. One that merely folds to it (gan_mnist) would hide the official
+        # model under a name that looks the same.
         if (other := rows.get(fold(row.name))) and other.name == row.name:
             del rows[fold(row.name)]
         _add(rows, row, f"GENZOO_ZOO: {row.origin}", problems)
@@ -76,7 +82,7 @@ def ledger_files(*, plugins: Iterable[str] = (), extra: Iterable[str | Path] | N
     """
     yield find_ledger()
     for resource in plugins:
-        with contextlib.suppress(GenzooError):  # a name that is none: told when it is read
+        with contextlib.suppress(GenzooError):  # a wrong name is reported when the ledger is read
             found = find_resource(resource)
             if isinstance(found, Path):  # inside an archive nothing changes
                 yield found

@@ -26,12 +26,12 @@ from genzoo.ledger.text import KeyPath, blocks, load, locate
 from genzoo.record import Record
 from genzoo.schema import parse
 
-MOST_PROBLEMS = 20  # lines told of one file
+MOST_PROBLEMS = 20  # lines reported of one file
 _MOST_SOURCES = 32  # of one row
 _MOST_SCORES = 5_000  # of one file
-_KEYS: Mapping[type[Any], tuple[str, ...]] = {
-    Facts: tuple(f.name for f in dataclasses.fields(Facts)),
-    Record: KEYS,
+_KEYS: Mapping[type[Any], Mapping[str, None]] = {  # dicts, as sets that keep the order
+    Facts: dict.fromkeys(f.name for f in dataclasses.fields(Facts)),
+    Record: dict.fromkeys(KEYS),
 }
 
 
@@ -50,6 +50,8 @@ def parse_rows(data: bytes, origin: Path) -> Ledger:
     """Read the content of a zoo.toml; `origin` is what messages call it and where relative folders start.
     Raises as `read_rows`.
     """
+    # Bytes that are not UTF-8 survive as surrogates, so that one bad row does not cost the whole file.
+    # Editors on Windows write a byte order mark and CR LF.
     text = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff").replace("\r\n", "\n")
     reader = _Reader(origin)
     try:
@@ -128,8 +130,8 @@ def _raw(name: str, table: Any, part: _Part) -> _Raw:
 
 
 def _salvage(text: str, reader: _Reader) -> list[_Raw]:
-    """Return the rows of text that is not TOML, each put together from those of its blocks that are; tell the
-    others.
+    """Return the rows of text that is not TOML, each put together from those of its blocks that are; report
+    the others.
     """
     found: dict[str, _Raw] = {}
     for line, block, tables in _readable(text, reader):
@@ -162,7 +164,7 @@ def _readable(
 
 
 class _Reader:
-    """Collects the rows of one file and what there is to tell about it, the same thing only once."""
+    """Collects the rows of one file and its problems, the same problem only once."""
 
     def __init__(self, origin: Path) -> None:
         self.origin = origin
@@ -173,7 +175,7 @@ class _Reader:
         self._unknown: dict[tuple[type[Any], str], tuple[_Part, KeyPath, str, int]] = {}
 
     def add(self, raw: _Raw) -> None:
-        """Take the row if it can be used; else tell why not."""
+        """Take the row if it can be used; else report why not."""
         if not isinstance(raw.table, dict):
             return self._note(Facts, raw.name, raw.part, (raw.name,), "")
         row = self._row(raw)
@@ -220,6 +222,7 @@ class _Reader:
                 usable.append(text)
             except LedgerError as error:
                 refused.append(error)
+        # A row without any usable source could never be pulled.
         if refused and not usable:
             raise refused[0]
         for reason in refused:
@@ -228,6 +231,7 @@ class _Reader:
 
     def _scores(self, raw: _Raw, trained_on: str) -> Iterator[Record]:
         label, most = f"{raw.name}.scores", self._scores_left
+        # Counted over the file: a thousand rows could each stay below a limit per row.
         self._scores_left = max(0, most - len(raw.scores))
         if len(raw.scores) > most:
             self.fault(
@@ -246,10 +250,11 @@ class _Reader:
     def _known(
         self, kind: type[Any], values: Mapping[str, Any], part: _Part, path: KeyPath, label: str
     ) -> dict[str, Any]:
-        for key in values:
-            if key not in _KEYS[kind]:
-                self._note(kind, key, part, (*path, key), label)
-        return {key: value for key, value in values.items() if key in _KEYS[kind]}
+        known = dict(values)
+        for key in [key for key in values if key not in _KEYS[kind]]:
+            self._note(kind, key, part, (*path, key), label)
+            del known[key]
+        return known
 
     def _note(self, kind: type[Any], key: str, part: _Part, path: KeyPath, label: str) -> None:
         first = self._unknown.get((kind, key), (part, path, label, 0))
@@ -259,6 +264,7 @@ class _Reader:
         self, error: GenzooError, values: Any, part: _Part, path: KeyPath, label: str, end: str
     ) -> None:
         words = error.message.removeprefix(":").strip()
+        # The most precise place that is known: the key, else its score, else the row.
         line = part.line((*path, _blamed(words, values)), path, path[:1])
         self.fault(line, label, f"{words} ({end})" + (f" — {error.hint}" if error.hint else ""))
 
@@ -269,8 +275,9 @@ class _Reader:
         self._faults[key] = (where, count + 1)
 
     def problems(self) -> list[str]:
-        """Return what there is to tell, one line each, at most `MOST_PROBLEMS` and one more."""
+        """Return the problems, one line each, at most `MOST_PROBLEMS` and one more."""
         lines = []
+        # At most half of the lines: unknown keys of a newer genzoo must not crowd out real faults.
         for (kind, key), (part, path, label, count) in list(self._unknown.items())[: MOST_PROBLEMS // 2]:
             where = _place(part.line(path, path[:-1], path[:1]), label)
             lines.append(f"{where} unknown key {key!r}{suggest(key, _KEYS[kind])} (ignored){_times(count)}")

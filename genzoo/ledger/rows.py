@@ -60,6 +60,7 @@ class Row(Facts):
             raise LedgerError("sources must name at least one place")
         if not isinstance(self.bytes, int) or not 1 <= self.bytes <= LARGEST:
             raise LedgerError(f"bytes must lie between 1 and {LARGEST}, not {self.bytes!r}")
+        # Parsed here and not kept: a wrong source is an error when the row is read, not when somebody pulls.
         self.places()
 
     def places(self) -> list[Source]:

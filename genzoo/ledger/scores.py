@@ -9,6 +9,7 @@ the ledgers of an earlier genzoo, which never had these keys, can be compared wi
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -49,16 +50,18 @@ def read_score(values: Mapping[str, Any], trained_on: str = "") -> Record:
     Raises:
         ArgumentError: a missing key, a wrong type, or a value out of range.
     """
-    given, metric = dict(values), values.get("metric")
+    given, metric = {**_ABSENT, **values}, values.get("metric")
     if isinstance(metric, str):
+        # A key of its own is used for names that contain brackets, see `write_score`.
         if "features" not in given:
             given["metric"], given["features"] = _read_label(metric)
-        given |= {key: value for key, value in _said(given, trained_on).items() if key not in given}
+        given = {**_said(given, trained_on), **given}
+    # Written as 0, since TOML has no null.
     if type(given.get("n_reference")) is int and not given["n_reference"]:
         given["n_reference"] = None
     if given.get("unit") == "":
-        del given["unit"]
-    return parse(Record, {**given, **{key: value for key, value in _ABSENT.items() if key not in given}}, "")
+        given["unit"] = _ABSENT["unit"]
+    return parse(Record, given, "")
 
 
 def write_score(record: Record, trained_on: str = "") -> dict[str, str | int | float]:
@@ -77,16 +80,22 @@ def write_score(record: Record, trained_on: str = "") -> dict[str, str | int | f
 
 def _read_label(label: str) -> tuple[str, str]:
     """Return the metric and the features of a label such as "kid[gist-v1@001ecadca61e]"."""
-    found = _LABEL.fullmatch(label)
+    found = _LABEL.fullmatch(label) if label.endswith("]") else None
     return (found[1], found[2]) if found else (label, "")
 
 
 def _said(values: Mapping[str, Any], trained_on: str) -> dict[str, Any]:
     """Return what need not be said of a score: by its metric, and by the data that its row was trained on."""
-    metric, n, shape = metric_of(values["metric"]), values.get("n"), _SHAPE.search(trained_on)
+    metric, n = metric_of(values["metric"]), values.get("n")
     paired = metric is not None and metric.paired and type(n) is int and n > 0
     return {
         "better": better_of(values["metric"]),
         "n_reference": n if paired else None,
-        "image_shape": "x".join(shape.groups()) if shape else "",
+        "image_shape": _shape(trained_on),
     }
+
+
+@functools.lru_cache(maxsize=64)  # all scores of a row ask for the same one
+def _shape(trained_on: str) -> str:
+    found = _SHAPE.search(trained_on)
+    return "x".join(found.groups()) if found else ""

@@ -18,6 +18,7 @@ from genzoo.errors import HubError, LedgerError
 from genzoo.files import relative_parts
 
 REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+# A full commit id: branches and tags can move, and a short id can become ambiguous.
 REVISION = re.compile(r"[0-9a-f]{40}")
 _PACKAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORMS = "package:NAME/path, folder:PATH or hf:OWNER/REPO@REVISION:path"
@@ -85,7 +86,7 @@ def _folder(text: str, rest: str, base: Path) -> Path:
     if PurePosixPath(rest).is_absolute() or PureWindowsPath(rest).is_absolute():
         if ".." in re.split(r"[/\\]", rest) or "\0" in rest:
             raise LedgerError(f"source {text!r} must not contain '..'")
-        # never in the folder where somebody happens to work
+        # never relative to the current folder
         return Path(rest) if Path(rest).is_absolute() else base / rest
     return base.joinpath(*relative_parts(rest, "source"))
 

@@ -17,20 +17,15 @@ from typing import Any
 
 from genzoo.ledger import canonical
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 KeyPath = tuple[str | int, ...]
 
+# tomllib recurses, so deep nesting would exhaust the stack; a row needs two levels.
 DEEPEST = 16  # brackets within brackets
 MOST_TABLES = 5_000
 MOST_PARTS = 8  # of a dotted key: tomllib needs time that grows with the square of their number
 
 _PART = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
 _HEADER = re.compile(rf"[ \t]*(\[\[?)[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*\]")
-_WHOLE_HEADER = re.compile(_HEADER.pattern + r"\]?[ \t]*(?:#.*)?")
 _KEY = re.compile(rf"[ \t]*({_PART}(?:[ \t]*\.[ \t]*{_PART})*)[ \t]*=")
 _TOKEN = re.compile(
     r'"""(?:\\.|[^\\])*?"{3,5}'
@@ -41,14 +36,15 @@ _TOKEN = re.compile(
 )
 # Strings and comments, whole. No alternative can fail after it has begun, so that any text is passed over in
 # linear time.
-_STRING = re.compile(
-    r'"""(?:[^"\\]+|\\.|"(?!""))*(?:"{3,5})?'
+# The patterns below are compiled where they are used: a ledger in our own form needs none of them.
+_STRING = (
+    r'(?s)"""(?:[^"\\]+|\\.|"(?!""))*(?:"{3,5})?'
     + r"|'''(?:[^']+|'(?!''))*(?:'{3,5})?"
     + r'|"(?:[^"\\\n]+|\\.)*"?'
-    + r"|'[^'\n]*'?|#[^\n]*",
-    re.DOTALL,
+    + r"|'[^'\n]*'?|#[^\n]*"
 )
-_MANY_PARTS = re.compile(rf"(?:\.[^.,=\n]*){{{MOST_PARTS}}}")
+_MANY_PARTS = rf"(?:\.[^.,=\n]*){{{MOST_PARTS}}}"
+_WHOLE_HEADER = _HEADER.pattern + r"\]?[ \t]*(?:#.*)?"
 
 
 def load(text: str) -> dict[str, Any]:
@@ -58,8 +54,14 @@ def load(text: str) -> dict[str, Any]:
         ValueError: it is not valid TOML, or nested deeper than `DEEPEST`, or has a key of more than
             `MOST_PARTS` parts.
     """
+    # Many tables are refused below, so the fast reader must not accept them either.
     if text.count("\n[") <= MOST_TABLES and (plain := canonical.read(text)) is not None:
         return plain
+    if sys.version_info >= (3, 11):  # imported here: a ledger in our own form needs no TOML reader
+        import tomllib
+    else:
+        import tomli as tomllib
+
     _check_limits(text)
     try:
         tables: dict[str, Any] = tomllib.loads(text)
@@ -70,8 +72,8 @@ def load(text: str) -> dict[str, Any]:
 
 def _check_limits(text: str) -> None:
     """Refuse, in linear time, what would cost the parser more than linear time."""
-    bare = _STRING.sub('""', text)
-    if found := _MANY_PARTS.search(bare):
+    bare = re.sub(_STRING, '""', text)
+    if found := re.search(_MANY_PARTS, bare):
         raise ValueError(f"a key has more than {MOST_PARTS} parts (at line {_line_of(found.start(), text)})")
     if bare.count("\n[") > MOST_TABLES:
         raise ValueError(f"it has more than {MOST_TABLES:,} tables (at line 1)")
@@ -86,7 +88,7 @@ def _check_limits(text: str) -> None:
 
 def _line_of(place: int, text: str) -> int:
     """Return the line of what stands at `place` once every string of `text` is cut down to two characters."""
-    bare = _STRING.sub(lambda found: "\0" + found[0].count("\n") * "\1" + "\0", text)
+    bare = re.sub(_STRING, lambda found: "\0" + found[0].count("\n") * "\1" + "\0", text)
     shown = lines = 0
     for char in bare:
         if char != "\1":
@@ -109,11 +111,13 @@ def blocks(text: str, *, whole_strings: bool) -> Iterator[tuple[int, str, str]]:
         ValueError: there are more than `MOST_TABLES` of them.
     """
     joint = "\ud800"  # which no decoded text holds
-    lines = (_STRING.sub(lambda found: found[0].replace("\n", joint), text) if whole_strings else text).split(
-        "\n"
-    )
+    lines = (
+        re.sub(_STRING, lambda found: found[0].replace("\n", joint), text) if whole_strings else text
+    ).split("\n")
     starts = [
-        number for number, line in enumerate(lines) if line.startswith("[") or _WHOLE_HEADER.fullmatch(line)
+        number
+        for number, line in enumerate(lines)
+        if line.startswith("[") or re.fullmatch(_WHOLE_HEADER, line)
     ]
     if len(starts) > MOST_TABLES:
         raise ValueError(f"it has more than {MOST_TABLES:,} tables (at line 1)")

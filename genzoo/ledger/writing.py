@@ -52,6 +52,7 @@ def _value(value: Any) -> str:
         return quoted(value)
     if isinstance(value, tuple):
         return "[\n" + "".join(f"    {quoted(item)},\n" for item in value) + "]"
+    # repr of a float is the shortest text that reads back as the same number.
     return repr(value)
 
 
@@ -69,10 +70,13 @@ def with_row(data: bytes, row: Row, origin: Path) -> bytes:
     text, before = _read(data, origin)
     keys, tables = foreign(text, row.name, _KEYS)
     old = before.get(row.name)
+    # Unknown keys may describe the old weights (a signature, say): kept for people, but no longer in force.
     if isinstance(old, dict) and old.get("sha256") != row.sha256:
         keys, tables = [f"# {line}" for line in keys], [f"# {line}" for line in tables]
     new = replace_table(text, row.name, format_row(row, keys, tables)).encode()
     try:
+        # The text was edited line by line, so the result is parsed again and compared: a form that the editor
+        # does not understand must not damage other rows.
         _, after = _read(new, origin)
     except LedgerError as error:
         raise LedgerError(
@@ -89,6 +93,7 @@ def with_row(data: bytes, row: Row, origin: Path) -> bytes:
         raise LedgerError(
             f"{origin} would grow beyond {LEDGER_CAP:,} bytes", "publish to another folder or repository"
         )
+    # Keep the line ends of the file, or every line would show up as changed.
     return new.replace(b"\n", b"\r\n") if b"\r\n" in data else new
 
 
@@ -121,6 +126,7 @@ def add_row(path: Path, row: Row) -> None:
     system has no locks, the file is read again before it is replaced and after. Raises as `with_row`, and
     StorageError.
     """
+    # A lock file beside it, not the file itself: that one is replaced, and a lock on it would be lost.
     with locked(path.with_name(f".{path.name}.lock")):
         for _ in range(_TRIES):
             if _is_written(path, row):
@@ -131,13 +137,16 @@ def add_row(path: Path, row: Row) -> None:
 
 
 def _is_written(path: Path, row: Row) -> bool:
-    """Write `row`, and return whether it stands there: somebody without a lock may have written as well."""
+    """Write `row`, and return whether it is in the file: a program without a lock may have written, too."""
     before = _content(path)
     new = with_row(before, row, path)
     try:
+        # The comparison runs after the new file is written and just before it is renamed, which keeps the gap
+        # for writers without a lock as short as possible.
         atomic_write(path, partial(_write_unless_changed, new=new, path=path, before=before))
     except _ChangedError:
         return False
+    # Read back: on a file system without locks another writer may have replaced it at the same moment.
     return parse_rows(_content(path), path).get(row.name) == row.replace(origin=path)
 
 

@@ -248,7 +248,7 @@ class GenerativeModel(Model):
     def _batches(self, draw: Draw, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
         for first in range(0, draw.n, self.decode_chunk):
             # not across the yield, where the process is the caller's and weights may change
-            with neutral(), folding_once(anew=False):
+            with neutral(), folding_once(fresh=False):
                 images = self._batch(draw, first, progress)
                 batch = quantise(images) if dtype == torch.uint8 else images.clone()
             yield batch

@@ -1,26 +1,26 @@
-"""The laws that models of any plugin are checked against, genzoo's own and third-party ones alike.
+"""The laws that every model must obey, from genzoo's own plugins and from third-party ones.
 
     from genzoo.testing import laws
 
     test_laws = laws("genzoo-blobs")
 
-This line, in a test file of the plugin, checks the plugin and each of its models against every law that
-applies, each in its own test. A broken law raises LawError, an AssertionError that says which law, what was
-seen and where to look.
+Put this line in a test file of the plugin. It checks the plugin and each of its models against every law
+that applies, one test each. A broken law raises LawError, an AssertionError that names the law, what was
+observed and where to look.
 
 law.py         LawError
 suite.py       laws: the line above
 pytest_plugin  how pytest shows a broken law
-plugin.py      check_plugin: what the hooks name is there
+plugin.py      check_plugin: everything that the hooks name exists
 cards.py       check_card: the card and the class it names
 generative.py  check_generative: samples
-latent.py      check_latent: the space of z
+latent.py      check_latent: the latent space
 implicit.py    check_implicit: models that can only be sampled
-adversarial.py check_adversarial: models that are trained against a discriminator
-density.py     check_density: models that tell p(x)
-classifying.py check_classifying: models that tell images apart
+adversarial.py check_adversarial: models trained against a discriminator
+density.py     check_density: models with p(x), exact or bounded
+classifying.py check_classifying: classifiers
 game.py        check_game: training
-whole.py       check_model: all that apply, on a small build
+whole.py       check_model: all laws that apply, on a small build
 
 Importing this package does not import torch.
 """

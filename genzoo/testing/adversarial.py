@@ -14,8 +14,8 @@ from genzoo.testing.law import hold
 
 
 def check_adversarial(model: AdversarialModel) -> None:
-    """Hold an adversarial model to its laws: two networks that share nothing, one logit per image with a
-    gradient.
+    """Check an adversarial model: two networks without shared weights, and a discriminator that returns one
+    logit per image, with a gradient.
 
     Raises:
         LawError: the first law that is broken.
@@ -62,15 +62,15 @@ def _check_discriminate(model: AdversarialModel, noise: Tensor, look: str) -> No
         "a logit depends on its own image alone",
         f"batch statistics in {look}",
     )
-    law = "gradients flow from the logit to the image"  # or the generator learns nothing
+    law = "gradients flow from the logit to the image"  # without one the generator learns nothing
     hold(logits.requires_grad, law, "no gradient at all", f"{look}: no_grad, detach or numpy in it")
     (slope,) = torch.autograd.grad(logits.sum(), asked, allow_unused=True)
     hold(slope is not None and slope.abs().max() > 0, law, "a gradient of zero", look)
 
 
 def _check_logits(model: AdversarialModel, noise: Tensor, look: str) -> None:
-    """A logit knows no bounds: with larger weights it leaves [-1, 1], which a sigmoid's or tanh's output
-    never does.
+    """Check that the output is a logit: scaled weights push it out of [-1, 1], where the output of a sigmoid
+    or tanh always stays.
     """
     louder = copy.deepcopy(model)
     largest = 0.0

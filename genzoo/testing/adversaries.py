@@ -1,5 +1,5 @@
-"""Laws of a game against a discriminator, on top of those of every game: who pays for what, and what holds a
-critic.
+"""Further laws of a game against a discriminator: which loss trains which network, and how a critic is
+constrained.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from genzoo.training import Batch, Player
 def check_adversaries(
     model: AdversarialModel, game: Sequence[Player], recipe: Recipe, batches: Mapping[str, Batch]
 ) -> None:
-    """Hold the players of a GAN to the laws of their game, each on its own of `batches`, by name. `model` is
-    in training mode; its weights and statistics may change.
+    """Check the players of a GAN, each on the batch that `batches` holds under its name. `model` is in
+    training mode; its weights and statistics may change.
 
     Raises:
         LawError: the first law that is broken.
     """
-    # a game with options of its own has its own ways to hold a critic
+    # a game with its own options constrains the critic in its own way
     options = recipe.game if isinstance(recipe.game, Adversarial) else Adversarial()
     for player in game:
         if player.module is model.discriminator:
@@ -37,8 +37,8 @@ def check_adversaries(
 
 
 def _check_detached(model: AdversarialModel, player: Player, batch: Batch) -> None:
-    """The discriminator's turn asks nothing of the generator: its fakes are detached, in the loss and in the
-    penalty.
+    """Check that the discriminator's loss, penalty included, has no gradient in the generator: its fakes must
+    be detached.
     """
     loss = player.loss(batch, generator("laws", "detached", device=batch.images.device))
     weights = [parameter for parameter in model.generator.parameters() if parameter.requires_grad]
@@ -67,8 +67,8 @@ def _check_clipped(player: Player, bound: float) -> None:
 
 
 def _check_alone(model: AdversarialModel, batch: Batch) -> None:
-    """Under the penalty a number must be of its own image alone, in training as well, or there is no slope at
-    an image.
+    """Check that under a gradient penalty the critic's output depends on its own image alone, in training
+    mode too: otherwise the gradient at one image is undefined.
     """
     points = batch.images.clone().requires_grad_(True)
     numbers = model._discriminate(points, *batch.given)

@@ -1,4 +1,4 @@
-"""Laws of a card: what it says can be checked against the class that it names."""
+"""Laws of a card: its facts agree with the class that it names."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from genzoo.errors import GenzooError
 from genzoo.schema import parse
 from genzoo.testing.law import LawError, hold
 
-HEAVY = ("torch",)  # what listing models must not import
+HEAVY = ("torch",)  # packages that listing models must not import
 _PROBE = "import sys, {package}\nprint(' '.join(name for name in {heavy!r} if name in sys.modules))"
 
 
 def check_card(card: Card) -> None:
-    """Hold a card to its laws: its class loads and is of its family, its config is typed, bounded and
-    accepted, listing it is light.
+    """Check a card: its class loads and belongs to its family, its config is typed, bounded and accepted, and
+    listing it imports nothing heavy.
 
     The class is imported (and torch with it), but no model is built.
 
@@ -55,8 +55,8 @@ def check_card(card: Card) -> None:
 
 
 def _check_light(card: Card) -> None:
-    """A plugin that imports torch at its top makes `genzoo list` take seconds, for every user and every
-    model.
+    """Check that the plugin does not import torch at module level: `genzoo list` would take seconds for
+    everyone.
     """
     package = card.model.partition(":")[0].partition(".")[0]
     loaded = _imported_with(package)
@@ -71,8 +71,8 @@ def _check_light(card: Card) -> None:
 
 @functools.cache
 def _imported_with(package: str) -> str:
-    """Return which of HEAVY a fresh Python has after `import package`; empty where the package cannot be
-    imported by its name.
+    """Return which of HEAVY a new Python process has loaded after `import package`; empty if the package
+    cannot be imported by name.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     probe = _PROBE.format(package=package, heavy=HEAVY)
@@ -107,8 +107,8 @@ def _check_config(card: Card, found: type[Any]) -> None:
 
 
 def _bounded(config: Any, field: dataclasses.Field[Any]) -> bool:
-    """Say whether a field that holds whole or real numbers has both limits: 10^12 channels eat the memory
-    (rule R4).
+    """Return whether a numeric field has both limits; without them a config could ask for 10^12 channels and
+    use up the memory (rule R4).
     """
     words = str(typing.get_type_hints(config)[field.name])
     numeric = field.type in ("int", "float", int, float) or any(kind in words for kind in ("int", "float"))

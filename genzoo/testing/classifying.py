@@ -1,4 +1,4 @@
-"""Laws of a classifier, in whose features samples are measured."""
+"""Laws of a classifier, whose features are used to measure samples."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from genzoo.testing.present import check_present, suited_noise
 
 
 def check_classifying(model: ClassifyingModel) -> None:
-    """Hold a classifier to its laws: finite features of each image by itself, finite log-probabilities,
-    errors.
+    """Check a classifier: finite features that depend on one image alone, finite log-probabilities, and
+    ArgumentError for wrong images.
 
     Raises:
         LawError: the first law that is broken.
@@ -29,7 +29,7 @@ def check_classifying(model: ClassifyingModel) -> None:
         "its base classes",
     )
     known = isinstance(model.classes, int) and not isinstance(model.classes, bool) and model.classes >= 2
-    hold(known, "a classifier tells at least 2 classes apart", repr(model.classes), f"{name}.classes")
+    hold(known, "a classifier has at least 2 classes", repr(model.classes), f"{name}.classes")
     with untouched(model, f"{name}._features"):
         _check_features(model, name)
     law = "wrong images are an ArgumentError"

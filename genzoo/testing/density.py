@@ -20,22 +20,22 @@ from genzoo.testing.present import check_present, suited_noise
 
 __all__ = ["MOST_IMAGES", "check_density", "every_image"]
 
-MOST_IMAGES = 4096  # 2^12: the largest image space that is enumerated
+MOST_IMAGES = 4096  # 2^12: larger image spaces are not enumerated
 MOST_LEVELS = 256  # images are 8-bit at most
 
 
 def check_density(model: DensityModel, levels: int | None = None) -> Certificate:
-    """Hold a model with a density to its laws and return its certificate.
+    """Check a model with a density and return its certificate.
 
-    Of every model: it says what its probability is of (`levels`); shape, units, determinism; of an
-    `ImportanceModel` that its draws belong to the image. With levels^(C·H·W) ≤ 4096 all images are
-    enumerated, and Σ p(x) must be 1 where the model is exact, at most 1 where it is a bound; a density of one
-    or two real pixels is integrated likewise. Then it is built small and certified, see
-    `genzoo.evaluation.certify`, whatever its size; an exact one must also have no gradient from later pixels
-    and channels, conditionals that sum to 1, and samples as often as p says.
+    Every model must state what p(x) is a probability of (`levels`), and return values of the right shape and
+    units, deterministically. The draws of an `ImportanceModel` must depend on the image alone. If
+    levels^(C·H·W) ≤ 4096, all images are enumerated: Σ p(x) must be 1 for an exact model and at most 1 for a
+    bound. A density of one or two real pixels is integrated instead. A small build is then certified, see
+    `genzoo.evaluation.certify`, whatever the model's own size. An exact model must also have no gradient from
+    later pixels and channels, conditionals that sum to 1, and samples as frequent as p says.
 
-    `levels` replaces the number of values that the model says a pixel can take (2: black and white; 0: p(x)
-    is a density).
+    `levels` replaces the number of values per pixel that the model states (2: black and white; 0: p(x) is a
+    density).
 
     Raises:
         LawError: the first law that is broken.
@@ -44,7 +44,7 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
     hold(isinstance(model, DensityModel), "check_density is for a DensityModel", name, "its base classes")
     hold(
         isinstance(getattr(model, "exact", None), bool),
-        "a density says whether it is exact",
+        "a density states whether it is exact",
         "neither True nor False",
         f"{name}.exact",
     )
@@ -57,7 +57,7 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
     )
     known = model.levels if levels is None else levels
     law = (
-        "a density says what its probability is of: levels = 2 … 256 masses per value, or 0 for a "
+        "a density states what its probability is of: levels = 2 … 256 masses per value, or 0 for a "
         "density of real numbers"
     )
     hold(type(known) is int and known in (0, *range(2, MOST_LEVELS + 1)), law, repr(known), f"{name}.levels")
@@ -73,9 +73,7 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
 
 
 def _check_total(model: DensityModel, levels: int, where: str) -> None:
-    """Hold the model itself, with the weights that it has, to Σ p(x) or ∫ p(x) dx where it is small
-    enough.
-    """
+    """Check Σ p(x) or ∫ p(x) dx of the model itself, with its present weights, if it is small enough."""
     size = math.prod(model.image_shape)
     if levels and levels**size <= MOST_IMAGES:
         check_sum(model, levels, where)
@@ -101,7 +99,7 @@ def _check_values(model: DensityModel, where: str) -> None:
 
 
 def _check_bits(model: DensityModel, images: Tensor, values: Tensor, where: str) -> None:
-    """Hold bits/dim to log p, `values` (N,) in nats: refused where p(x) is a density of real numbers."""
+    """Check bits/dim against log p, `values` (N,) in nats; a density of real numbers must refuse."""
     if not model.levels:
         law = "a density of real numbers has no bits/dim"
         refuses(lambda: model.bits_per_dim(images), ArgumentError, law, "bits_per_dim", where)
@@ -111,7 +109,7 @@ def _check_bits(model: DensityModel, images: Tensor, values: Tensor, where: str)
     expected = -values / (math.prod(model.image_shape) * math.log(2))
     law = "bits/dim are -log p(x) / (C·H·W·ln 2)"
     seen = f"{bits[0]:.4g}, not {expected[0]:.4g}"
-    hold(torch.allclose(bits, expected, rtol=1e-5), law, seen, "who replaced bits_per_dim")
+    hold(torch.allclose(bits, expected, rtol=1e-5), law, seen, "what overrides bits_per_dim")
 
 
 def _check_weights(model: ImportanceModel, name: str) -> None:
@@ -134,7 +132,7 @@ def _check_weights(model: ImportanceModel, name: str) -> None:
 
 def _check_same(one: Tensor, other: Tensor, law: str, where: str) -> None:
     seen = f"bounds of {float(one):.6g} and {float(other):.6g} nats for the same image"
-    hold(torch.allclose(one, other, rtol=1e-4, atol=1e-4), law, seen, f"where {where} takes its noise from")
+    hold(torch.allclose(one, other, rtol=1e-4, atol=1e-4), law, seen, f"the source of the noise in {where}")
 
 
 def _check_arguments(model: DensityModel, name: str) -> None:

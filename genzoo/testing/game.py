@@ -1,4 +1,4 @@
-"""Laws of a model's training: the players of its game, before the loop ever runs."""
+"""Laws of a model's training: the players of its game, checked before the loop runs."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from genzoo.testing.adversaries import check_adversaries
 from genzoo.testing.law import hold
 from genzoo.training import Batch, Player, players
 
-ROWS = 4  # of the batch that a game is tried on
+ROWS = 4  # images in the batch that a game is tried on
 
 
 def check_game(model: Model, recipe: Recipe | None = None) -> None:
-    """Hold the game of `model` under `recipe` to its laws: names, weights of each player, losses with
-    gradients, labels that count for their own image. Nothing is trained.
+    """Check the game of `model` under `recipe`: names, weights of each player, losses with gradients, and
+    labels that affect their own image alone. Nothing is trained.
 
     Raises:
         LawError: the first law that is broken.
@@ -32,7 +32,7 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
     look = f"the game registered for {type(model).__name__}"
     _check_players(found, chosen, look)
     _check_apart(found, look)
-    # black and white: every model takes these
+    # black and white, which every model accepts
     images = (Rng(0, 0, ROWS).uniform(*model.image_shape) < 0.5).float().to(model.device)
     with _as_it_was(model):
         model.train()
@@ -56,7 +56,7 @@ def batch_for(model: Model, player: Player, images: Tensor) -> Batch:
 
 @contextlib.contextmanager
 def _as_it_was(model: Model) -> Iterator[None]:
-    """Give the model its weights, statistics and modes back at the end of the block."""
+    """Restore the model's weights, statistics and modes at the end of the block."""
     modes = {module: module.training for module in model.modules()}
     state = {key: value.clone() for key, value in model.state_dict().items()}
     try:
@@ -74,9 +74,9 @@ def _check_players(found: list[Player], recipe: Recipe, look: str) -> None:
     for key in (*recipe.lr, *recipe.optimizer, *recipe.turns):
         hold(
             key == "all" or key in names,
-            "a recipe speaks of the game's players",
+            "a recipe names only players of the game",
             f"{key!r}; players: {', '.join(names)}",
-            "rate, optimizer and turns of the recipe",
+            "lr, optimizer and turns of the recipe",
         )
 
 
@@ -130,12 +130,12 @@ def _slopes(loss: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
     return [slope for slope in torch.autograd.grad(loss, of, allow_unused=True) if slope is not None]
 
 
-def _check_labels(model: Model, anew: Callable[[], Sequence[Player]], player: Player, batch: Batch) -> None:
-    """A label counts, and for its own image alone: with another label in one row, the loss changes, but not
-    its gradient in the images of other rows.
+def _check_labels(model: Model, make: Callable[[], Sequence[Player]], player: Player, batch: Batch) -> None:
+    """Check that a label affects the loss, and its own image alone: another label in one row changes the
+    loss, but not its gradient in the images of other rows.
 
-    In evaluation mode, where no layer compares the rows; each time in a game made anew, since a game may
-    remember what it was shown.
+    The model is in evaluation mode, where no layer compares rows. Each loss comes from a new game, since a
+    game may keep state.
     """
     if player.classes < 2:
         return
@@ -144,10 +144,10 @@ def _check_labels(model: Model, anew: Callable[[], Sequence[Player]], player: Pl
     other = labels.clone()
     other[0] = (other[0] + 1) % player.classes
     losses, slopes = [], []
-    for told in (labels, other):
+    for given in (labels, other):
         images = batch.images.clone().requires_grad_(True)
-        again = next(each for each in anew() if each.name == player.name)
-        loss = _loss(again, dataclasses.replace(batch, images=images, labels=told))
+        again = next(each for each in make() if each.name == player.name)
+        loss = _loss(again, dataclasses.replace(batch, images=images, labels=given))
         losses.append(loss.detach())
         slopes += _slopes(loss, [images])
     look = f"the loss of the player {player.name}"
@@ -156,6 +156,6 @@ def _check_labels(model: Model, anew: Callable[[], Sequence[Player]], player: Pl
     if slopes:
         before, after = slopes
         apart = (before - after)[1:].abs().max()
-        law = "a label counts for the image of its own row alone"
-        seen = "another label in one row changes what the images of other rows count for"
+        law = "a label affects the image of its own row alone"
+        seen = "another label in one row changes the gradient of other rows"
         hold(apart <= 1e-5 * before.abs().max(), law, seen, f"{look}: rows of images and labels in one order")

@@ -1,4 +1,4 @@
-"""Laws of every model that can be sampled."""
+"""Laws of every model that can generate samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from genzoo.rng import Rng
 from genzoo.testing.law import hold, refuses
 from genzoo.testing.present import check_present
 
-# standard deviations: kernels may sum in another order for another batch size, in bf16 with two or three
+# standard deviations: kernels may sum in another order for another batch size, and bf16 has two or three
 # digits
 CLOSE = 0.02
 BAD_COUNTS = (0, -1, 1.5, True, "3", None)
@@ -24,8 +24,8 @@ BAD_SEEDS = (-1, 2**63, 1.5, True, "3")
 
 
 def check_generative(model: GenerativeModel) -> None:
-    """Hold a model that can be sampled to its laws: shape, range, one seed one image in any batch, present
-    weights, no trace left, errors.
+    """Check a model that can generate samples: shape and range, the same image from the same seed in any
+    batch, samples from the present weights, no side effects, errors.
 
     Raises:
         LawError: the first law that is broken.
@@ -47,11 +47,16 @@ def check_generative(model: GenerativeModel) -> None:
 
 
 def _check_raw(model: GenerativeModel, where: str) -> None:
-    """What the author's method returns, before `sample` clamps it: clamping hides a range of [-1, 1]."""
+    """Check what `_sample` itself returns: `sample` clamps, which would hide a range of [-1, 1]."""
     many = model._sample(Rng(0, 0, 5, model.device))
     check_pixels(many, (5, *model.image_shape), f"{where} returns images in [0, 1]", where)
     same = torch.equal(many, model._sample(Rng(0, 0, 5, model.device)))
-    hold(same, "the same draws give the same images", "other images", f"{where}: take noise from draws only")
+    hold(
+        same,
+        "the same random numbers give the same images",
+        "other images",
+        f"{where}: take noise from rng only",
+    )
     alone = model._sample(Rng(0, 0, 1, model.device))
     near(
         alone,
@@ -66,7 +71,7 @@ def _check_raw(model: GenerativeModel, where: str) -> None:
         many[1:],
         many,
         "image i of a seed depends on seed and i alone",
-        f"{where}: take noise from draws only",
+        f"{where}: take noise from rng only",
     )
 
 
@@ -83,35 +88,35 @@ def _check_samples(model: GenerativeModel, where: str) -> None:
         torch.equal(images[:2], few),
         "the same seed gives the same images, however many",
         "other images",
-        f"{where}: take noise from draws only",
+        f"{where}: take noise from rng only",
     )
     hold(
         not torch.equal(images, other),
         "another seed gives other images",
         "the same images",
-        f"{where}: use draws",
+        f"{where}: use rng",
     )
-    # A whole chunk of equal images is no accident even for the smallest binary model; a single pair might be.
+    # Two equal images may be chance in the smallest binary model; a whole chunk of them is not.
     same = all(torch.equal(image, images[0]) for image in images)
     hold(
         not same,
         "images of one seed differ",
         f"{len(images)} equal images",
-        f"{where}: use draws.uniform or draws.normal",
+        f"{where}: use rng.uniform or rng.normal",
     )
     bytes_ = model.sample(2, seed=0, dtype=torch.uint8)
     hold(
         torch.equal(bytes_, quantise(few)),
         "sample(dtype=uint8) is sample() in 256 levels",
         "other images",
-        "who replaced sample",
+        "what overrides sample",
     )
 
 
 def _check_arguments(model: GenerativeModel, name: str) -> None:
     law = "a wrong n or seed is an ArgumentError"
     where = f"{name}.sample: write _sample and leave sample to its base class"
-    # what is passed is wrong on purpose
+    # wrong on purpose
     sample: Callable[..., Tensor] = model.sample
     for n in BAD_COUNTS:
         refuses(partial(sample, n, seed=0), ArgumentError, law, f"sample({n!r})", where)
@@ -120,14 +125,14 @@ def _check_arguments(model: GenerativeModel, name: str) -> None:
     refuses(
         lambda: model.sample(10**15, seed=0),
         ArgumentError,
-        "an n beyond the memory is an ArgumentError",
+        "an n that exceeds the memory is an ArgumentError",
         "sample(10**15)",
         where,
     )
 
 
 def check_pixels(images: Tensor, shape: tuple[int, ...], law: str, where: str) -> None:
-    """Hold `images` to `shape`, finite values and the range [0, 1]."""
+    """Check that `images` have `shape`, are finite and in [0, 1]."""
     hold(
         isinstance(images, Tensor) and tuple(images.shape) == shape,
         law,
@@ -145,9 +150,7 @@ def check_pixels(images: Tensor, shape: tuple[int, ...], law: str, where: str) -
 
 
 def near(ones: Tensor, others: Tensor, among: Tensor, law: str, where: str) -> None:
-    """Hold `ones` to equal `others` but for rounding: to CLOSE standard deviations of `among`, whatever its
-    scale.
-    """
+    """Check that `ones` equal `others` up to rounding: within CLOSE standard deviations of `among`."""
     spread = max(float(among.detach().float().std()), 1e-6)
     distance = float((ones - others).detach().abs().max()) / spread
     hold(distance < CLOSE, law, f"a difference of {distance:.3g} standard deviations", where)
@@ -155,7 +158,9 @@ def near(ones: Tensor, others: Tensor, among: Tensor, law: str, where: str) -> N
 
 @contextmanager
 def fresh_noise(seed: int) -> Iterator[None]:
-    """Give torch's global generator another state inside the block: who draws from it gives other answers."""
+    """Give torch's global generator another state inside the block, so that code that draws from it returns
+    something else.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
@@ -163,23 +168,21 @@ def fresh_noise(seed: int) -> Iterator[None]:
 
 @contextmanager
 def untouched(model: Model, where: str) -> Iterator[None]:
-    """Hold that nothing in the block changes the model's weights or statistics, or torch's global
-    generator.
-    """
+    """Check that the block changes no weights or statistics of the model, nor torch's global generator."""
     before = {key: value.clone() for key, value in model.state_dict().items()}
     noise = torch.get_rng_state()
     yield
     changed = [key for key, value in model.state_dict().items() if not torch.equal(value, before[key])]
     hold(
         not changed,
-        "asking a model leaves no trace in it",
+        "using a model does not change its state",
         f"{', '.join(changed[:3])} changed",
         f"{where}: running statistics in evaluation mode",
     )
     same = torch.equal(noise, torch.get_rng_state())
     hold(
         same,
-        "asking a model leaves torch's own generator alone",
+        "using a model does not change torch's global generator",
         "its state changed",
-        f"{where}: take noise from draws only",
+        f"{where}: take noise from rng only",
     )

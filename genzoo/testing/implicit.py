@@ -1,4 +1,4 @@
-"""Laws of a model that can only be sampled."""
+"""Laws of a model without a likelihood."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from genzoo.testing.law import hold, refuses
 
 
 def check_implicit(model: ImplicitModel) -> None:
-    """Hold an implicit model to its laws: it is of that family, and says why it has no likelihood.
+    """Check an implicit model: its family, and that it states why it has no likelihood.
 
     Raises:
         LawError: the first law that is broken.
@@ -27,7 +27,7 @@ def check_implicit(model: ImplicitModel) -> None:
     )
     noise = Rng(0, 0, 4).uniform(*model.image_shape).float().to(model.device)
     for method in ("log_prob", "bits_per_dim"):
-        law = "an implicit model says why it has no likelihood"
+        law = "an implicit model states why it has no likelihood"
         refuses(
             partial(getattr(model, method), noise), NoDensityError, law, f"{method}(x)", f"{name}.{method}"
         )

@@ -17,10 +17,8 @@ from genzoo.testing.present import check_present, suited_noise
 
 
 def check_latent(model: LatentModel) -> None:
-    """Hold a model with a z to its laws: the prior, decoding alone and in a batch, gradients to z, present
-    weights, errors.
-
-    Encoding is held to its own where the model has it.
+    """Check a model with a latent z: the prior, decoding alone and in a batch, gradients in z, images from
+    the present weights, errors. Encoding is checked as well if the model has it.
 
     Raises:
         LawError: the first law that is broken.
@@ -58,9 +56,9 @@ def _check_prior(model: LatentModel, where: str) -> None:
         torch.equal(z[:2], few),
         "the same seed gives the same z, however many",
         "other vectors",
-        f"{where}: take noise from draws only",
+        f"{where}: take noise from rng only",
     )
-    hold(not torch.equal(z, other), "another seed gives other z", "the same vectors", f"{where}: use draws")
+    hold(not torch.equal(z, other), "another seed gives other z", "the same vectors", f"{where}: use rng")
     hold(
         model.prior in ("normal", "uniform"),
         "prior is 'normal' or 'uniform'",
@@ -89,13 +87,13 @@ def _check_decode(model: LatentModel, where: str) -> None:
         images = model.decode(z)
     with fresh_noise(2):
         again = torch.equal(model.decode(z[2:3]), images[2:3])
-    hold(again, "the same z gives the same image", "another image", f"{where}: no noise in it")
+    hold(again, "the same z gives the same image", "another image", f"{where}: remove its noise")
     hold(not torch.equal(images[0], images[1]), "another z gives another image", "equal images", where)
     _check_slope(model, z, images, where)
 
 
 def _check_slope(model: LatentModel, z: Tensor, images: Tensor, where: str) -> None:
-    """Hold that asking for gradients changes no image, and that they reach `z`."""
+    """Check that computing gradients changes no image, and that they reach `z`."""
     asked = z.clone().requires_grad_(True)
     result = model.decode(asked)
     law = "gradients flow from the image to z"

@@ -1,4 +1,4 @@
-"""LawError, and the few words in which every law is stated; see `genzoo.law`."""
+"""LawError, and the functions that state a law; see `genzoo.law`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Laws of a plugin: it loads, and everything that its hooks name is there."""
+"""Laws of a plugin: it loads, and everything that its hooks name exists."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ _INSTALLED = "a plugin is installed and can be loaded"
 
 
 def check_plugin(plugin: str) -> None:
-    """Hold the installed distribution `plugin` to the laws of plugins: it loads, and what its hooks name is
-    there.
+    """Check the installed distribution `plugin`: it loads, and everything that its hooks name exists.
 
-    Commands and metrics are imported; no data set is opened.
+    Commands and metrics are imported. No data set is opened.
 
     Raises:
         LawError: the first law that is broken.
@@ -65,7 +64,7 @@ def report_of(plugin: str) -> PluginReport:
     """Return the row of `genzoo plugins` of the distribution (or entry point) `plugin`.
 
     Raises:
-        LawError: there is none, or it could not be loaded, and why.
+        LawError: there is none, or it could not be loaded; the message says why.
     """
     reports = installed().reports
     mine = [report for report in reports if fold(plugin) in (fold(report.distribution), fold(report.name))]
@@ -73,7 +72,7 @@ def report_of(plugin: str) -> PluginReport:
     hold(
         mine,
         _INSTALLED,
-        f"none is called {plugin!r}{suggest(plugin, names)}",
+        f"no plugin is called {plugin!r}{suggest(plugin, names)}",
         "pip install -e . in its folder, then genzoo plugins",
     )
     for report in mine:
@@ -100,11 +99,11 @@ def _import(target: str, what: str, where: str) -> Any:
 
 
 def _takes(function: Callable[..., Any], count: int, law: str, name: str, where: str) -> None:
-    """Hold that `function` can be called with `count` positional arguments."""
+    """Check that `function` accepts `count` positional arguments."""
     hold(callable(function), law, f"{name} is a {type(function).__name__}", where)
     try:
         inspect.signature(function).bind(*range(count))
     except TypeError as error:
         raise LawError(law, f"{name}: {error}", where) from error
-    except ValueError:  # a function of C tells no signature
+    except ValueError:  # a function written in C may have no signature
         return

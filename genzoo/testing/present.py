@@ -1,5 +1,5 @@
-"""The law of every model that it answers from the weights that it has now: what is prepared once and kept
-soon belongs to another model.
+"""The law that a model uses its present weights: whatever it prepares from them and caches becomes stale when
+they change.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from genzoo.rng import Rng
 from genzoo.testing.law import hold
 
 M = TypeVar("M", bound=Model)
-SHRINKING = 0.5  # what weights are multiplied by, so that nothing of them stays the same
-CLOSE = 1e-3  # of the largest value: the same computation twice
+SHRINKING = 0.5  # weights are multiplied by this, so that every output changes
+CLOSE = 1e-3  # share of the largest value; the same computation is done twice
 
 
 def check_present(model: M, answer: Callable[[M], Tensor], where: str) -> None:
-    """Hold that `answer` of a model whose weights were changed is that of another model that was built with
-    these weights.
+    """Check that after a change of weights `answer(model)` equals that of a new model with the same weights.
 
-    They are changed by `parameter.data`, as moving averages of weights are: torch counts no version there.
+    The change goes through `parameter.data`, as in moving averages of weights: torch does not count a new
+    version there, so a cache that relies on versions misses it.
 
     Raises:
-        LawError: an answer from other weights.
+        LawError: the answer comes from other weights.
     """
     changed = copy.deepcopy(model)
     answer(changed)
@@ -35,18 +35,18 @@ def check_present(model: M, answer: Callable[[M], Tensor], where: str) -> None:
         parameter.data.mul_(SHRINKING)
     now, expected = answer(changed), answer(_rebuilt(changed))
     off = float((now - expected).detach().abs().max()) / max(float(expected.detach().abs().max()), 1e-6)
-    law = "a model answers from its present weights"
+    law = "a model uses its present weights"
     seen = f"an answer that is off by {off:.2g} after they changed by parameter.data"
     hold(
         off < CLOSE,
         law,
         seen,
-        f"{where}: what is prepared from weights and kept (in attributes, dictionaries or lru_cache)",
+        f"{where}: values computed from weights and kept in attributes, dictionaries or lru_cache",
     )
 
 
 def suited_noise(model: Model, n: int) -> Tensor:
-    """Return `n` images of noise (n, C, H, W) that `model` takes: black and white, or real numbers for a
+    """Return `n` images of noise (n, C, H, W) that `model` accepts: black and white, or real numbers for a
     density of real numbers.
     """
     uniform = Rng(0, 0, n).uniform(*model.image_shape)
@@ -56,7 +56,7 @@ def suited_noise(model: Model, n: int) -> Tensor:
 
 
 def _rebuilt(model: M) -> M:
-    """Return a new model of the class, config and weights of `model`."""
+    """Return a new model with the class, config and weights of `model`."""
     with torch.random.fork_rng(devices=[]):
         made: M = type(model)(model.config)
     made.load_state_dict(model.state_dict())

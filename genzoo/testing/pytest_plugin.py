@@ -1,9 +1,9 @@
-"""What pytest loads with every run where genzoo is installed: a broken law is shown as law, seen and place,
-not as a traceback.
+"""The pytest plugin: shows a broken law as three lines (the law, what was observed, where to look) instead of
+a traceback.
 
-It costs other people's runs the import of `genzoo.law`: no torch, no registry, no plugin is loaded. The laws
-themselves come with `genzoo.testing.laws`, in the test files that ask for them. `pytest --tb=long` shows the
-whole way to a broken law.
+pytest loads it in every run where genzoo is installed, so it imports `genzoo.law` alone: no torch, no
+registry, no plugin. The laws themselves are in `genzoo.testing.laws`, which test files import. `pytest
+--tb=long` shows the full traceback.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from genzoo.law import LawError
 
 
 class BrokenLaw:
-    """What stands in pytest's report of a broken law."""
+    """The report of a broken law."""
 
     def __init__(self, error: LawError, crash: Any) -> None:
-        self.reprcrash = crash  # where pytest's summary takes its one line from
+        self.reprcrash = crash  # pytest's short summary prints this
         self._error = error
 
     def __str__(self) -> str:
@@ -33,14 +33,14 @@ class BrokenLaw:
         return "\n".join(lines)
 
     def toterminal(self, tw: Any) -> None:
-        """Write it to pytest's terminal."""
+        """Write the report to pytest's terminal."""
         for line in str(self).splitlines():
             tw.line(line, red=True)
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
-    """Show a LawError in three lines, unless a style of tracebacks was asked for."""
+    """Show a LawError in three lines, unless the user chose a traceback style."""
     outcome = yield
     error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, LawError) and item.config.getoption("tbstyle", "auto") == "auto":

@@ -1,5 +1,5 @@
-"""laws: the one line of a plugin's tests. It makes an ordinary parametrised test, which runs where pytest
-loads no plugins, too.
+"""`laws`, which makes the tests of a plugin: an ordinary parametrised test, which also runs where pytest
+loads no plugins.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from genzoo.testing.plugin import check_plugin, report_of
 
 
 def laws(plugin: str, *names: str, **config: Any) -> Callable[[Callable[[], None]], None]:
-    """Return a test that holds a plugin, and every model that it brings, to all laws that apply; pytest runs
-    it once for each.
+    """Return a parametrised test that checks a plugin and each of its models against all laws that apply.
 
         from genzoo.testing import laws
 
@@ -24,9 +23,9 @@ def laws(plugin: str, *names: str, **config: Any) -> Callable[[Callable[[], None
 
     Args:
         plugin: the distribution, as pip knows it; it must be installed (`pip install -e .`).
-        names: the models to ask, by default all.
-        config: keys of every model's config that stay as given, for example `image_shape=(1, 8, 8)`; the rest
-            is built small.
+        names: the models to check; by default all.
+        config: keys of every model's config to keep as given, for example `image_shape=(1, 8, 8)`; all others
+            are reduced.
     """
     import pytest
 
@@ -43,8 +42,8 @@ def laws(plugin: str, *names: str, **config: Any) -> Callable[[Callable[[], None
 def _asked(
     plugin: str, names: tuple[str, ...], config: dict[str, Any]
 ) -> Iterator[tuple[str, Callable[[], None]]]:
-    """Yield (name, law) for the plugin and each of its models; a plugin that cannot be loaded has a law that
-    says why.
+    """Yield (name, law) for the plugin and each of its models; for a plugin that cannot be loaded, one law
+    that says why.
     """
     yield f"{plugin}-plugin", partial(_check_plugin, plugin, names)
     cards = _cards(plugin, names)
@@ -62,7 +61,7 @@ def _check_plugin(plugin: str, names: tuple[str, ...]) -> None:
     absent = [name for name in names if name not in brought]
     hold(
         not absent,
-        "laws are asked of models that the plugin brings",
+        "the models named in laws(...) belong to the plugin",
         f"no {', '.join(absent)}",
         f"its cards: {', '.join(brought)}",
     )

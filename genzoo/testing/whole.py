@@ -1,4 +1,4 @@
-"""All laws that apply to a card, each on a model built small."""
+"""All laws that apply to a card, each on a small build of its model."""
 
 from __future__ import annotations
 
@@ -38,19 +38,17 @@ from genzoo.testing.implicit import check_implicit
 from genzoo.testing.latent import check_latent
 from genzoo.testing.law import LawError, hold
 
-SMALL = 8  # what whole numbers of a config are brought down to, where the model takes it
-SIDES = (8, 16, 32)  # of images, tried in this order
-_OURS = (
-    Path(torch.__file__).parent,
-    Path(__file__).parent.parent,
-)  # where an author has nothing to where for
+SMALL = 8  # whole numbers of a config are reduced to this, if the model accepts it
+SIDES = (8, 16, 32)  # sides of the small images, tried in this order
+# a plugin's author can change nothing in these folders
+_OURS = (Path(torch.__file__).parent, Path(__file__).parent.parent)
 
 
 def check_model(card: Card, **config: Any) -> None:
-    """Hold a card and the model it names to every law that applies.
+    """Check a card and its model against every law that applies.
 
-    The model is built small (`small_config`); keywords fix keys of its config, for example `image_shape=(1,
-    8, 8)`.
+    The model is built small (`small_config`). Keywords fix keys of its config, for example
+    `image_shape=(1, 8, 8)`.
 
     Raises:
         LawError: the first law that is broken.
@@ -61,36 +59,34 @@ def check_model(card: Card, **config: Any) -> None:
 
 @dataclass(frozen=True)
 class Law:
-    """One group of laws that a card can be held to: call it, and it raises the LawError of the first that is
-    broken.
+    """One group of laws of a card. Calling it raises the LawError of the first law that is broken.
 
     Attributes:
         name: "card", "samples", "latents", "implicit", "adversarial", "density", "classes", "game" or
             "weights".
-        check: the laws themselves.
+        check: the function that checks them.
     """
 
     name: str
     check: Callable[[], object]
 
     def __call__(self) -> None:
-        """Hold the card to these laws; whatever else goes wrong on the way is a LawError too, which names the
-        line.
-        """
+        """Check these laws. Any other exception becomes a LawError too, which names the line."""
         try:
             with undisturbed():
                 self.check()
         except LawError:
             raise
         except Exception as error:
-            law = f"a model can be asked about its {self.name} without an error"
+            law = f"checking a model's {self.name} raises no error"
             raise LawError(law, describe(error), _place(error)) from error
 
 
 def laws_of(card: Card, **config: Any) -> Iterator[Law]:
-    """Yield every group of laws that applies to `card`, its own first; keywords are those of `check_model`.
+    """Yield every group of laws that applies to `card`, those of the card itself first. Keywords as in
+    `check_model`.
 
-    A card whose class cannot be loaded is held to the laws of cards alone, which say why.
+    If the class cannot be loaded, only the laws of cards are checked; they say why.
     """
     yield Law("card", partial(check_card, card))
     try:
@@ -107,11 +103,11 @@ def laws_of(card: Card, **config: Any) -> Iterator[Law]:
 
 
 def check_weights(card: Card, model: Model) -> None:
-    """Hold that `model` survives being published: the same bytes twice, and from them a model that gives the
-    same outputs.
+    """Check that `model` can be published: saving it twice gives the same bytes, and a model loaded from them
+    gives the same outputs.
 
     Raises:
-        LawError: the law that is broken.
+        LawError: the first law that is broken.
     """
     where = f"buffers and names of {type(model).__name__}"
     first = golden.record(model)
@@ -136,9 +132,9 @@ def check_weights(card: Card, model: Model) -> None:
 
 def small_config(card: Card, **fixed: Any) -> dict[str, Any]:
     """Return a config that builds a small model of `card`: each whole number and the image's sides are
-    reduced where the model takes it.
+    reduced as far as the model accepts.
 
-    Keys in `fixed` are kept as they are.
+    Keys in `fixed` stay as given.
     """
     config = {**card.config, **fixed}
     channels = _values(card, config)["image_shape"][0]
@@ -156,8 +152,8 @@ def small_config(card: Card, **fixed: Any) -> dict[str, Any]:
 
 @dataclass
 class _Builds:
-    """Builds a card's small model anew for each group of laws, always with the same weights: a broken law
-    leaves no trace in the next.
+    """Builds a card's small model for each group of laws, always with the same weights, so that one group
+    cannot affect the next.
     """
 
     card: Card
@@ -181,7 +177,7 @@ class _Builds:
 
 
 def _builds(card: Card, config: dict[str, Any]) -> bool:
-    # no memory, no time: only whether it is allowed
+    # allocates nothing: only whether the config is accepted
     with contextlib.suppress(Exception), torch.device("meta"):
         card.replace(config={}).build(**config)
         return True
@@ -195,8 +191,8 @@ def _values(card: Card, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(error: BaseException) -> str:
-    """Return the last line of the author's own code that `error` came through, or of any where there is
-    none.
+    """Return the last line of the author's own code in the traceback of `error`, or the last line of all if
+    there is none.
     """
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [

@@ -157,7 +157,7 @@ class AdversarialGame:
         """Return D's loss on the images and as many fakes, with its penalty and other terms; no gradient
         reaches G.
 
-        The batch has labels if the game's `classes` asks for them.
+        The batch has labels if the game's `classes` requires them.
         """
         images, given = batch.images, batch.given
         # fakes of the same conditions, so that these tell D nothing of what is real
@@ -187,7 +187,13 @@ class AdversarialGame:
             fake = drawn(self.model, len(batch), rng, *batch.given)
         with _frozen(self.model.discriminator):
             logits = self._logits(self._augmented(fake, rng), *batch.given)
-        return self.objective.generator_loss(logits)
+            beside = self._beside(batch, rng) if self.objective.relative else None
+        return self.objective.generator_loss(logits, beside)
+
+    def _beside(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Return D's outputs for the real images that a relative objective compares the fakes with."""
+        with torch.no_grad():
+            return self._logits(self._augmented(batch.images, rng), *batch.given)
 
     def _judged(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor | float]:
         """Return D's outputs for real images and its loss for misclassifying them."""
@@ -211,7 +217,7 @@ class AdversarialGame:
 def _frozen(module: nn.Module) -> Iterator[None]:
     """Keep the parameters of `module` out of the graphs that are built meanwhile.
 
-    The loop asks for its player's gradients alone, but a custom autograd function cannot know that and
+    The loop needs the gradients of its player alone, but a custom autograd function cannot know that and
     computes the opponent's as well.
     """
     parameters = [p for p in module.parameters() if p.requires_grad]

@@ -4,7 +4,7 @@ R10).
 The order of the data and all noise are functions of (seed, step, rank), so only these need saving: weights
 and buffers, optimiser state, averaged weights, the players' memories and the step. The file is replaced
 atomically, so a run that is killed at any moment keeps its last checkpoint. One sha256 covers the whole file,
-tensors (names, types, shapes, values) and facts alike, and the previous checkpoint is kept too.
+tensors (names, types, shapes, values) and all facts, and the previous checkpoint is kept too.
 """
 
 from __future__ import annotations

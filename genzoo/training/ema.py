@@ -1,4 +1,4 @@
-"""Averaged weights (EMA): torch's AveragedModel for each player that asks for it, with its buffers."""
+"""Averaged weights (EMA): torch's AveragedModel for each player that wants it, with its buffers."""
 
 from __future__ import annotations
 

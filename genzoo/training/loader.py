@@ -27,8 +27,8 @@ class Loader:
     random if the recipe says so.
 
     Batches carry labels if `needs` (names of fields of `Batch`) includes them and the data has them, and the
-    images' values of `condition`, that of the model, if it has one. Images
-    that are binarised dynamically (`Images.grey`) are binarised again for every batch.
+    images' values of `condition`, that of the model, if it has one. Images that are binarised dynamically
+    (`Images.grey`) are binarised again for every batch.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Loader:
     ) -> None:
         self.data, self.recipe, self.world, self.settings = data, recipe, world, settings
         self.needs = frozenset(needs)
-        self._conditions = None if condition is None else torch.from_numpy(conditions_of(condition, data))
+        self.conditions = None if condition is None else conditions_of(condition, data)
         self.drawn = data.grey is not None
         if data.grey is not None:
             self.data = data.replace(pixels=data.grey)
@@ -55,7 +55,7 @@ class Loader:
         return Batch(
             self._images(number, indices),
             self._labels(indices) if "labels" in self.needs else None,
-            None if self._conditions is None else self._sent(self._conditions[indices]),
+            None if self.conditions is None else self._sent(torch.from_numpy(self.conditions[indices])),
         )
 
     def _images(self, number: int, indices: Order) -> Tensor:

@@ -50,7 +50,7 @@ class Run:
     plugin: str = ""  # the distribution that brought the model: its version is noted
     unsaved: bool = False  # whether the last checkpoint that was due could not be written
     _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
-    _whole: bool = False  # whether the checkpoint that lies in the folder is known to be good
+    _whole: bool = False  # whether the checkpoint in the folder is known to be good
 
     def __post_init__(self) -> None:
         if self.recipe.batch_size % self.world.size:
@@ -170,8 +170,8 @@ class Run:
 
     @functools.cached_property
     def identity(self) -> str:
-        """The identity of the training images, from their content."""
-        return identity(self.data)
+        """The identity of the training images and their conditions, from their content."""
+        return identity(self.data, self.feed.conditions)
 
     def facts(self) -> checkpoint.Facts:
         """Return what a checkpoint states about this run besides its tensors."""

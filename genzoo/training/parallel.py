@@ -26,7 +26,7 @@ from genzoo.show import tell
 
 T = TypeVar("T")
 
-_PATIENCE = 5.0  # seconds before it is told who is waited for
+_PATIENCE = 5.0  # seconds before a message says which processes are missing
 _START = "start several processes with torchrun --nproc-per-node N -m genzoo train …"
 _OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 

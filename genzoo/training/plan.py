@@ -77,7 +77,7 @@ def settle_shape(source: Any, config: dict[str, Any]) -> None:
     """Set `config["image_shape"]` before any image is decoded, so that a net that cannot be built is reported
     first.
 
-    Held out are the test images or, where the recipe asks for `validation`, those of the validation split,
+    Held out are the test images or, if the recipe has `validation`, those of the validation split,
     which training then leaves out. The image size is the one set by the user, else the card's, else that of
     the data.
     """
@@ -99,7 +99,7 @@ def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Imag
     """Open the training images and the held-out images (None if there are none) in `config["image_shape"]`;
     see `settle_shape`.
 
-    Held out are the test images or, where the recipe asks for `validation`, those of the validation split,
+    Held out are the test images or, if the recipe has `validation`, those of the validation split,
     which training then leaves out.
     """
     settle_shape(source, config)

@@ -40,11 +40,11 @@ def prepared(folder: Path) -> Iterator[None]:
         with _aside(folder) as aside, storage("write", folder), open(aside / "written", "wb") as file:
             file.write(b"\0")
             file.flush()
-            os.fsync(file.fileno())  # some network file systems tell only then that they are full
+            os.fsync(file.fileno())  # some network file systems report a full disk only now
         yield
     except BaseException:
         if new:
-            with suppress(OSError):  # something lies in it
+            with suppress(OSError):  # the folder is not empty
                 folder.rmdir()
         raise
 

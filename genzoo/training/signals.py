@@ -58,7 +58,7 @@ class Wish:
 
 @contextmanager
 def listening(*, talks: bool = True, group: bool = False) -> Iterator[Wish]:
-    """Turn signals that ask for the end into a `Wish` inside the block; outside it they act as before.
+    """Inside the block, turn signals that request termination into a `Wish`; outside it they act as before.
 
     Ignored ones (SIGHUP under nohup) stay ignored. Outside the main thread Python receives no signals, so
     this does nothing.

@@ -83,7 +83,7 @@ def _switch(on: bool) -> str:
 def _version(distribution: str) -> str:
     try:
         return importlib.metadata.version(distribution)
-    except Exception:  # noqa: BLE001 - not installed, or metadata that somebody else wrote: it is only told
+    except Exception:  # noqa: BLE001 - not installed, or foreign metadata: the version is only shown
         return "of no known version"
 
 

@@ -66,7 +66,7 @@ def train(
         source = data if data is not None else recipe.data
         with once():
             settle_shape(source, config)
-            model = build(card, config, recipe)  # what cannot be built is told before anything is decoded
+            model = build(card, config, recipe)  # fails before any image is decoded
             train, test = world.first(lambda: open_both(source, config, recipe))
         run = Run(
             model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin
@@ -91,7 +91,7 @@ def _carry_out(
     with listening(talks=world.writes, group=world.size > 1) as wish:
         with Report(run, quiet=quiet, tensorboard=tensorboard) as report:
             finished = play(run, report.round, report.checkpoint, wish.is_set, report.finding, report.trouble)
-        number = world.largest(wish.number)  # and nobody leaves before the checkpoint is written
+        number = world.largest(wish.number)  # so that no process leaves before the checkpoint is written
         unfinished = Outcome(folder=run.folder, finished=False, step=run.step, signal=number)
         if number or not finished:
             return unfinished

@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 from genzoo.ledger import load
 ledger = Path(sys.argv[1])
-books.find_ledger = lambda: ledger
+load.find_ledger = lambda: ledger
 from genzoo.cli import main
 sys.argv[1:] = ["list"]
 main()

@@ -234,6 +234,15 @@ raise SystemExit(code)
         assert done.returncode == 0, done.stderr
         assert done.stderr.endswith("heavy: []\n")
 
+    def test_a_list_imports_only_what_it_uses(self, site):
+        code = self.CHECK.replace(
+            '"torch", "numpy"', '"_hashlib", "difflib", "filelock", "subprocess", "tomllib"'
+        )
+        site("list")  # loads the plugins in a child process, and remembers that they are well
+        done = site("list", python=("-c", code))
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.endswith("heavy: []\n")
+
     def test_a_wrong_option_is_told_before_torch_is_loaded(self, site):
         done = site("sample", "toy-gan", "-n", "0", python=("-c", self.CHECK))
         assert done.returncode == 2

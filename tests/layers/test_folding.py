@@ -166,7 +166,7 @@ class TestFreshness:
         with folding_once():
             made = compact(net)
             assert made is compact(net)
-            with folding_once(anew=False):
+            with folding_once(fresh=False):
                 assert made is compact(net)
             with folding_once():
                 assert made is not compact(net)

@@ -1,5 +1,6 @@
 """The fast reader of the form that genzoo writes: it says what TOML says, or nothing."""
 
+import sys
 import time
 
 import pytest
@@ -7,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genzoo.ledger import Row, canonical, find_ledger, format_row, read_rows
-from genzoo.ledger.text import load, tomllib
+from genzoo.ledger.text import load
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 TEXT = find_ledger().read_text("utf-8")
 PART = "\n\n".join(TEXT.split("\n\n")[1:6]) + "\n"  # a row and some of its scores

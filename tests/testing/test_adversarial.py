@@ -85,4 +85,4 @@ def test_running_statistics_that_move_are_refused(kinds, made):
         self.generator[1].running_mean.add_(1e-6)
         return kinds.game._discriminate(self, x)
 
-    planted(kinds.game, made, "leaves no trace", _discriminate=_discriminate)
+    planted(kinds.game, made, "does not change its state", _discriminate=_discriminate)

@@ -49,7 +49,7 @@ def test_another_model_is_refused(kinds, made):
 @pytest.mark.parametrize(
     ("words", "members"),
     [
-        ("at least 2 classes apart; seen: 1", {"classes": 1}),
+        ("at least 2 classes; seen: 1", {"classes": 1}),
         ("finite", {"_features": lambda self, x: Judge._features(self, x) * torch.nan}),
         ("finite", {"_logits": lambda self, features: self.head(features) * torch.nan}),
         (

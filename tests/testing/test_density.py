@@ -112,7 +112,7 @@ def test_other_units_are_refused(kinds, made):
 def test_a_replaced_log_prob_that_takes_any_image_is_refused(kinds, made):
     def loosen(model):
         honest = model.log_prob
-        model.log_prob = lambda x: honest(x.clamp(0, 1))
+        model.log_prob = lambda x, condition=None: honest(x.clamp(0, 1), condition)
 
     planted(kinds.pixels, made, "values of 2 is accepted", loosen)
 
@@ -129,7 +129,7 @@ def coins(**members):
 
 
 def weights(noise):
-    """Return `_log_weights` that takes its noise from `noise(x, k, seed)`, (k, N)."""
+    """Return `_log_weights` that source of the noise `noise(x, k, seed)`, (k, N)."""
 
     def _log_weights(self, x, k, seed):
         yield self.log_likelihood(x, noise(x, k, seed))
@@ -146,7 +146,7 @@ def test_honest_importance_weights_pass():
     [
         (
             lambda x, k, seed: torch.randn(k, len(x)),
-            "fewer draws are the first ones of more.*takes its noise from",
+            "fewer draws are the first ones of more.*source of the noise",
         ),
         (
             lambda x, k, seed: torch.linspace(-1, 1, k)[:, None].expand(-1, len(x)),
@@ -186,7 +186,7 @@ def test_a_density_has_to_say_what_its_probability_is_of():
     class Silent(Flow):
         levels = None
 
-    with pytest.raises(LawError, match=r"says what its probability is of.*Silent\.levels"):
+    with pytest.raises(LawError, match=r"states what its probability is of.*Silent\.levels"):
         check_density(Silent(FlowConfig()).eval())
     members = {name: value for name, value in vars(Flow).items() if name != "levels"}
     with pytest.raises(TypeError, match="levels"):

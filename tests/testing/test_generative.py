@@ -48,7 +48,7 @@ def test_noise_from_torchs_own_generator_is_refused(kinds, made):
     def _sample(self, draws):
         return torch.rand(draws.n, *self.image_shape)
 
-    planted(kinds.game, made, "take noise from draws only", _sample=_sample)
+    planted(kinds.game, made, "take noise from rng only", _sample=_sample)
 
 
 def test_images_that_depend_on_their_batch_are_refused(kinds, made):
@@ -94,7 +94,7 @@ def test_hidden_random_state_is_refused(kinds, made):
         torch.rand(1)
         return draws.uniform(*self.image_shape)
 
-    planted(kinds.pixels, made, "own generator alone", _sample=_sample)
+    planted(kinds.pixels, made, "does not change torch's global generator", _sample=_sample)
 
 
 def test_a_replaced_sample_that_takes_any_n_is_refused(kinds, made):

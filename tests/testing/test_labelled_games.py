@@ -76,7 +76,7 @@ def test_a_conditional_game_keeps_the_laws(check):
     "order", [lambda labels: labels.roll(1), lambda labels: labels.flip(0)], ids=["the next's", "reversed"]
 )
 def test_labels_of_other_rows_are_seen(check, order):
-    with pytest.raises(LawError, match="a label counts for the image of its own row alone"):
+    with pytest.raises(LawError, match="a label affects the image of its own row alone"):
         check(lambda model: game_of(model, order))
 
 

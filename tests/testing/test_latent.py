@@ -51,7 +51,7 @@ def test_latents_from_torchs_own_generator_are_refused(kinds, made):
     planted(
         kinds.game,
         made,
-        "take noise from draws only",
+        "take noise from rng only",
         _latents=lambda self, draws: torch.randn(draws.n, self.latent_size),
     )
 

@@ -105,7 +105,7 @@ def test_a_plugin_that_is_not_installed_is_one_broken_law(plugged, kinds):
     found = asked(laws("genzoo-toyz"))
     assert list(found) == ["genzoo-toyz-plugin"]
     with pytest.raises(
-        LawError, match=r"none is called 'genzoo-toyz'; did you mean 'genzoo-toys'.* pip install -e \."
+        LawError, match=r"no plugin is called 'genzoo-toyz'; did you mean 'genzoo-toys'.* pip install -e \."
     ):
         found["genzoo-toyz-plugin"]()
 
@@ -128,14 +128,16 @@ def test_a_class_that_cannot_be_imported_is_a_broken_law_of_its_card(kinds, plug
 
 def test_any_other_error_is_a_broken_law_that_names_the_line(kinds, plugged):
     plugged(type("Broken", (kinds.game,), {"_discriminate": lambda self, x: self.discriminator(x[:, :, :1])}))
-    words = r"asked about its adversarial without an error.* RuntimeError: .*test_suite\.py:\d+, in <lambda>"
+    words = (
+        r"checking a model's adversarial raises no error.* RuntimeError: .*test_suite\.py:\d+, in <lambda>"
+    )
     with pytest.raises(LawError, match=words) as caught:
         asked(laws("genzoo-toys"))["mine-adversarial"]()
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
 def test_check_model_asks_the_same(kinds, card_of):
-    with pytest.raises(LawError, match="without an error"):
+    with pytest.raises(LawError, match="raises no error"):
         genzoo.testing.check_model(
             card_of(type("Broken", (kinds.game,), {"_discriminate": lambda self, x: 1 / 0}))
         )

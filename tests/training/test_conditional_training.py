@@ -55,6 +55,14 @@ def test_resuming_ends_in_the_same_bits(tmp_path):
     assert trained(LabelGAN, tmp_path / "b", replay=0.5, steps=4, resume=True).weights.read_bytes() == whole
 
 
+def test_a_run_is_not_resumed_with_classes_of_other_names(tmp_path):
+    """The numbers of the labels are the same, and so are the pixels; what they are called is not."""
+    trained(LabelGAN, tmp_path, steps=2)
+    swapped = images(names=("dog", "cat", "horse"))
+    with pytest.raises(GenzooError, match="made with other data"):
+        trained(LabelGAN, tmp_path, swapped, steps=4, resume=True)
+
+
 def test_names_count_not_their_order(tmp_path):
     """The data's labels are mapped by name, so that another order of the classes is the same data."""
     order = [2, 0, 1]  # the class that each of the model's labels has in the other data

@@ -1,5 +1,5 @@
-"""The cards of the pixel plugin: PixelRNN and PixelCNN. Nothing here imports torch: the classes are named,
-not loaded.
+"""The cards of the pixel plugin: PixelRNN and PixelCNN. Nothing here imports torch: cards name their classes
+as strings.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ CARDS = (
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: four architectures, each for the binarised MNIST of the literature, and the gated one
-    for CIFAR-10.
+    """Return the cards: four architectures, all four trained on binarised MNIST as in the literature, and the
+    gated one on CIFAR-10 as well.
     """
     return list(CARDS)

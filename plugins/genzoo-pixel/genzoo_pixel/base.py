@@ -1,6 +1,4 @@
-"""What all pixel models share: the config's common keys, the head, and the way from a sampler's machine to
-images.
-"""
+"""What all pixel models share: the common config keys, the head, and cached sampling."""
 
 from __future__ import annotations
 
@@ -25,15 +23,15 @@ from genzoo_pixel.masks import MaskedConv2d
 
 @dataclass(frozen=True, kw_only=True)
 class PixelConfig:
-    """What every pixel model is built from.
+    """Config keys that every pixel model has.
 
     Attributes:
         image_shape: (C, H, W), C = 1 or 3, any H and W.
         head: "bernoulli" (black and white), "softmax" (one logit per level) or "logistic" (discretised
             mixture of logistics).
-        levels: values of a dimension; None = 2 for the Bernoulli head, 256 otherwise.
+        levels: values per pixel and channel; None = 2 for the Bernoulli head, 256 otherwise.
         mixture: components of the logistic head.
-        layers: hidden layers.
+        layers: number of hidden layers.
         width: h of the papers; the residual stream of PixelCNN and PixelRNN has 2h features.
     """
 
@@ -46,18 +44,18 @@ class PixelConfig:
 
 
 class PixelModel(AutoregressiveModel):
-    """A network whose outputs `_network(x)` (N, C · P, H, W) are the parameters of every conditional, drawn
-    from by a cached machine.
+    """A model whose network outputs, `_network(x)` (N, C · P, H, W), are the parameters of every conditional.
+    A cached `Machine` draws samples.
     """
 
     config: PixelConfig
     decode_chunk = 16
     tail: nn.ModuleList
-    parts: ClassVar[tuple[type[nn.Module], ...]] = ()  # of which its network is made, beside lists of them
+    parts: ClassVar[tuple[type[nn.Module], ...]] = ()  # layer classes of the network, besides lists of them
 
     @property
     def levels(self) -> int:
-        """The number of values that a dimension can take."""
+        """The number of values of a pixel and channel."""
         return heads.settle_levels(self.config.head, self.config.levels)
 
     @property
@@ -78,8 +76,8 @@ class PixelModel(AutoregressiveModel):
         return heads.quantile(self.config.head, params, u, self.levels)
 
     def _complete(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
-        # In float64 rounding never moves a boundary past a drawn number, so cached and naive images are
-        # equal, not just alike.
+        # In float64, rounding does not move a boundary past a uniform number, so that cached and naive
+        # sampling give equal images, not just similar ones.
         exact = converted(self, torch.float64)
         if not exact._unrolls():
             return AutoregressiveModel._complete_naively(exact, x, mask, rng, *condition)
@@ -92,8 +90,8 @@ class PixelModel(AutoregressiveModel):
         return AutoregressiveModel._complete_naively(exact, x, mask, rng, *condition)
 
     def _unrolls(self) -> bool:
-        """Whether a machine computes what the network does: parts that it does not know, and parts with
-        hooks, must be called.
+        """Whether a machine computes the same as the network. Layers of unknown classes and layers with hooks
+        must be called, so a network that has any is sampled the naive way.
         """
         known = (nn.ModuleList, *self.parts)
         inside = [
@@ -106,7 +104,7 @@ class PixelModel(AutoregressiveModel):
         )
 
     def outputs_of(self, x: Tensor) -> Tensor:
-        """Return what the last two 1×1 convolutions make of features: (N, C · P, H, W)."""
+        """Apply the last two 1×1 convolutions to features; return (N, C · P, H, W)."""
         found: Tensor = self.tail[1](self.tail[0](x.relu()).relu())
         return found
 
@@ -114,19 +112,17 @@ class PixelModel(AutoregressiveModel):
     def _network(self, x: Tensor) -> Tensor:
         """Return (N, C · P, H, W) of images scaled to [-1, 1], as the paper computes it.
 
-        `@faster(way)` may name a function that computes the same in less time. A conditional class takes the
+        `@faster(way)` can name a function that computes the same values faster. A conditional class takes the
         condition after `x`, and after `n` in `_machine`.
         """
 
     @abstractmethod
     def _machine(self, n: int) -> Machine:
-        """Return the machine that computes the network pixel by pixel for `n` images."""
+        """Return a machine that computes the network pixel by pixel for `n` images."""
 
 
 def check_config(config: PixelConfig) -> int:
-    """Return the number of channels, or raise ArgumentError where the parts of `config` do not fit each
-    other.
-    """
+    """Return the number of channels, or raise ArgumentError if the keys of `config` contradict each other."""
     channels = config.image_shape[0]
     if channels not in (1, 3):
         raise ArgumentError(f"image_shape must have 1 or 3 channels, not {channels}", "image_shape=(C, H, W)")
@@ -135,9 +131,7 @@ def check_config(config: PixelConfig) -> int:
 
 
 def tail(model: PixelModel, ins: int, hidden: int) -> nn.ModuleList:
-    """Return the last two 1×1 convolutions: features to hidden ones to C · P parameters, each after a
-    ReLU.
-    """
+    """Return the last two 1×1 convolutions, features → hidden → C · P parameters, each after a ReLU."""
     channels = model.image_shape[0]
     last = MaskedConv2d(hidden, channels * model.outputs, (1, 1), "B", channels)
     if model.config.head == "logistic":

@@ -41,11 +41,11 @@ class ConditionalLayer(GatedLayer):
 
     def gates(self, v: Tensor, h: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
         """Return those of `GatedLayer`, V c added to both halves of both."""
-        vertical, horizontal = (told[:, :, None, None] for told in self.told(*condition))
+        vertical, horizontal = (offset[:, :, None, None] for offset in self.offsets(*condition))
         seen, beside = super().gates(v, h)
         return seen + vertical, beside + horizontal
 
-    def told(self, *condition: Tensor) -> tuple[Tensor, ...]:
+    def offsets(self, *condition: Tensor) -> tuple[Tensor, ...]:
         """Return V c of the two stacks, (N, 2p) each, for the label (N,) of each image."""
         rows: Tensor = self.labels(*condition)
         return rows.chunk(2, 1)

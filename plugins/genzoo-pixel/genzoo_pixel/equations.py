@@ -15,7 +15,8 @@ def gate(x: Tensor, dim: int = 1) -> Tensor:
 def cell(gates: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
     """Return (h, c) of an LSTM cell (equation 3 of arXiv:1601.06759), each (..., h).
 
-    `gates` (..., 4h) are in the order o, f, i, g, `memory` is (..., h). g is a tanh, unlike in some ports.
+    `gates` (..., 4h) are in the order o, f, i, g, `memory` is (..., h). g goes through a tanh; some
+    ports use a sigmoid.
     """
     width = memory.shape[-1]
     o, f, i = gates[..., : 3 * width].sigmoid().split(width, -1)

@@ -1,10 +1,10 @@
 """Gated PixelCNN (van den Oord et al. 2016, "Conditional Image Generation with PixelCNN Decoders",
 arXiv:1606.05328, section 2).
 
-Two stacks: the vertical one sees every row down to its own, the horizontal one sees its own row to the left.
-The vertical stack itself is *not* shifted; what it tells the horizontal stack is, by one row, in every layer,
-so that nothing above a pixel stays unseen. The link is taken before the vertical gate, and the horizontal
-stack never feeds the vertical one.
+Two stacks: the vertical one sees all rows down to its own, the horizontal one its own row to the left. The
+vertical stack itself is *not* shifted. Its output to the horizontal stack is shifted by one row, in every
+layer, so that no pixel above stays unseen. The link comes before the vertical gate, and the horizontal stack
+never feeds the vertical one.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from genzoo_pixel.fast.sampler import Machine
 from genzoo_pixel.fast.swap import faster
 from genzoo_pixel.masks import MaskedConv2d, shift_down
 
-LATER = 3  # the side of all kernels but the first layer's
+LATER = 3  # side of all kernels but the first layer's
 
 
 @dataclass(frozen=True, kw_only=True)
 class GatedPixelCNNConfig(PixelConfig):
-    """What a Gated PixelCNN is built from, beyond the common keys.
+    """Config of a Gated PixelCNN: the common keys and `hidden`.
 
     Attributes:
-        layers: gated layers, the first with a 7×7 context.
+        layers: number of gated layers; the first has a 7×7 context.
         width: p of figure 2, features of each stack.
         hidden: features of the last 1×1 layer; None = 2 · width.
     """
@@ -42,8 +42,8 @@ class GatedPixelCNNConfig(PixelConfig):
 
 
 class GatedLayer(nn.Module):
-    """Figure 2. The first layer reads the image: kernel 7, mask A, no residual connection, which would show a
-    pixel itself.
+    """A layer as in figure 2. The first one reads the image: kernel 7, mask A, and no residual connection,
+    which would show a pixel its own value.
     """
 
     def __init__(self, ins: int, width: int, groups: int, first: bool) -> None:
@@ -51,32 +51,32 @@ class GatedLayer(nn.Module):
         self.first = first
         side = FIRST if first else LATER
         self.vertical = MaskedConv2d(ins, 2 * width, (side // 2 + 1, side), "rows", groups, parts=2)
-        # without a bias, shifting before or after it is the same
+        # without a bias, it does not matter whether the shift comes before or after
         self.link = nn.Conv2d(2 * width, 2 * width, 1, bias=False)
         self.horizontal = MaskedConv2d(ins, 2 * width, (1, side), "A" if first else "B", groups, parts=2)
         self.out = MaskedConv2d(width, width, (1, 1), "B", groups)
 
     @faster(fast.layer)
     def forward(self, v: Tensor, h: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Map both stacks (N, p, H, W), in the first layer the image twice, to stacks of the same shape."""
+        """Map both stacks (N, p, H, W) to stacks of the same shape; the first layer gets the image twice."""
         vertical, horizontal = self.gates(v, h, *condition)
         out: Tensor = self.out(gate(horizontal))
         return gate(vertical), out if self.first else h + out
 
     def gates(self, v: Tensor, h: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the gates of the two stacks open for, (N, 2p, H, W) each."""
+        """Return the arguments of tanh and σ in the two stacks, (N, 2p, H, W) each."""
         gates = self.vertical(v)
         return gates, self.horizontal(h) + shift_down(self.link(gates))
 
-    def told(self, *condition: Tensor) -> tuple[Tensor, ...]:
-        """Return what the condition of each image adds to the gates of the two stacks, (N, 2p) each; nothing
-        in a layer without one.
+    def offsets(self, *condition: Tensor) -> tuple[Tensor, ...]:
+        """Return what the condition of each image adds to the gates of the two stacks, (N, 2p) each; () in a
+        layer without one.
         """
         return ()
 
 
 class GatedPixelCNN(PixelModel):
-    """Exact p(x); with enough layers the context is complete."""
+    """Exact p(x); the context is complete if there are enough layers."""
 
     Config = GatedPixelCNNConfig
     parts: ClassVar[tuple[type[nn.Module], ...]] = (MaskedConv2d, nn.Conv2d, GatedLayer)
@@ -93,8 +93,8 @@ class GatedPixelCNN(PixelModel):
 
     @property
     def full_context(self) -> bool:
-        """Whether the layers reach every earlier pixel: 3 pixels the first, 1 each other, and the shift one
-        more row up.
+        """Whether the layers reach every earlier pixel: the first reaches 3 pixels, each other one 1, and the
+        shift one more row up.
         """
         _, height, width = self.image_shape
         reach = FIRST // 2 + (LATER // 2) * (int(self.config.layers) - 1)

@@ -1,7 +1,7 @@
-"""Heads: what the network's outputs mean as a distribution over the levels of one dimension.
+"""Heads: how the network's outputs parametrise a distribution over the levels of one pixel and channel.
 
-All are functions of parameters `params` (N, P, ...) and levels 0 … levels - 1, in float32 or better; every
-family sums to 1 over its levels.
+All functions take parameters `params` (N, P, ...) and levels 0 … levels - 1 and compute in float32 or better.
+The probabilities of every head sum to 1 over the levels.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ LOG_SCALE_FLOOR = -7.0  # in units of [-1, 1]: a spread of a tenth of a grey lev
 
 
 def parameters(head: str, levels: int, mixture: int) -> int:
-    """Return P, how many parameters one conditional has: a logit, one logit per level, or three per
+    """Return P, the number of parameters of one conditional: one logit, one logit per level, or three per
     component.
     """
     return {"bernoulli": 1, "softmax": levels, "logistic": 3 * mixture}[head]
 
 
 def settle_levels(head: str, levels: int | None) -> int:
-    """Return the number of levels: as given, or 2 for black and white and 256 for the others.
+    """Return the number of levels: as given, or 2 for the Bernoulli head and 256 for the others.
 
     Raises:
         ArgumentError: more than two levels for a Bernoulli head.
@@ -40,7 +40,7 @@ def settle_levels(head: str, levels: int | None) -> int:
 
 
 def log_masses(head: str, params: Tensor, levels: int) -> Tensor:
-    """Return log p of every level, (N, levels, ...), of parameters (N, P, ...)."""
+    """Return log p of every level, (N, levels, ...), for parameters (N, P, ...)."""
     params = params if params.dtype == torch.float64 else params.float()
     if head == "softmax":
         return params.log_softmax(1)
@@ -51,8 +51,8 @@ def log_masses(head: str, params: Tensor, levels: int) -> Tensor:
 
 
 def log_mass(head: str, params: Tensor, level: Tensor, levels: int) -> Tensor:
-    """Return log p(level) in nats, (N, ...), of parameters (N, P, ...) and levels (N, ...); differentiable in
-    the parameters.
+    """Return log p(level) in nats, (N, ...), for parameters (N, P, ...) and levels (N, ...); differentiable
+    in the parameters.
     """
     params = params if params.dtype == torch.float64 else params.float()
     if head == "softmax":
@@ -63,12 +63,12 @@ def log_mass(head: str, params: Tensor, level: Tensor, levels: int) -> Tensor:
 
 
 def quantile(head: str, params: Tensor, u: Tensor, levels: int) -> Tensor:
-    """Return the first level whose cumulated mass exceeds u, (N,) int64, for parameters (N, P) and u (N,) in
-    (0, 1).
+    """Return the first level whose cumulative probability exceeds u, (N,) int64, for parameters (N, P) and u
+    (N,) in (0, 1).
     """
     if head == "bernoulli":
         return (u >= torch.sigmoid(-params[:, 0].double())).long()
-    # the last level takes what is left
+    # the last level takes the rest
     cumulated = log_masses(head, params.double(), levels)[:, :-1].exp().cumsum(1)
     return (cumulated <= u[:, None]).sum(1)
 
@@ -77,8 +77,8 @@ def _logistic(params: Tensor, level: Tensor, levels: int) -> Tensor:
     """Discretised mixture of logistics (Salimans et al. 2017) on [-1, 1]; `params` is (N, 3·K, ...), `level`
     broadcasts with (N, ...).
 
-    A level's mass is the logistic's between the middles to its neighbours; the lowest reaches to -∞ and the
-    highest to +∞, so that the masses sum to 1.
+    A level's probability is the logistic's mass between the midpoints to its neighbours. The lowest level
+    extends to -∞ and the highest to +∞, so that the probabilities sum to 1.
     """
     weight, mean, log_scale = params.unflatten(1, (3, -1)).unbind(1)  # (N, K, ...) each
     log_scale = log_scale.clamp(min=LOG_SCALE_FLOOR)
@@ -87,7 +87,7 @@ def _logistic(params: Tensor, level: Tensor, levels: int) -> Tensor:
     steep = torch.exp(-log_scale)
     upper, lower = steep * (centre + half), steep * (centre - half)
     # log(σ(upper) - σ(lower)) = log σ(upper) + log σ(-lower) + log(1 - exp(lower - upper)): no difference of
-    # near-equal numbers, so bins too narrow or too far for a plain difference need no other formula.
+    # near-equal numbers, so very narrow or distant bins need no separate formula.
     below, above = F.logsigmoid(upper), F.logsigmoid(-lower)
     inside = below + above + torch.log(-torch.expm1(-2 * half * steep))
     mass = torch.where((level == 0).unsqueeze(1), below, inside)
@@ -96,7 +96,7 @@ def _logistic(params: Tensor, level: Tensor, levels: int) -> Tensor:
 
 
 def initial_bias(mixture: int) -> Tensor:
-    """Return fresh biases (P,) for a logistic head: components spread over the range, each about as wide as
+    """Return initial biases (P,) of a logistic head: components spread over the range, each about as wide as
     the gap to the next.
     """
     means = torch.linspace(-0.9, 0.9, mixture) if mixture > 1 else torch.zeros(1)

@@ -1,8 +1,8 @@
 """PixelCNN (van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks",
 arXiv:1601.06759, sections 3.4 to 3.6).
 
-A 7×7 convolution with mask A, residual blocks with mask B, two 1×1 layers. Masked square kernels cannot see
-everything above a pixel: to its right a wedge stays hidden, the blind spot that the Gated PixelCNN removes.
+A 7×7 convolution with mask A, residual blocks with mask B, two 1×1 layers. Masked square kernels miss a
+wedge above a pixel, to its right: the blind spot, which the Gated PixelCNN removes.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from genzoo_pixel.fast.sampler import Machine
 from genzoo_pixel.fast.swap import faster
 from genzoo_pixel.masks import MaskedConv2d
 
-STEM = (4, 7)  # the rows of a 7×7 kernel that a mask leaves
+STEM = (4, 7)  # rows of a 7×7 kernel that the mask keeps
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelCNNConfig(PixelConfig):
-    """What a PixelCNN is built from: nothing beyond the common keys. CIFAR-10 in the paper: layers=15,
-    width=128.
-    """
+    """Config of a PixelCNN: the common keys. The paper's CIFAR-10 model: layers=15, width=128."""
 
 
 class Block(nn.Module):
@@ -45,7 +43,7 @@ class Block(nn.Module):
 
 
 class PixelCNN(PixelModel):
-    """Exact p(x) with masked convolutions; the context has the blind spot."""
+    """Exact p(x) with masked convolutions; the context has a blind spot."""
 
     Config = PixelCNNConfig
     parts = (MaskedConv2d, Block)

@@ -1,8 +1,9 @@
 """PixelRNN (van den Oord, Kalchbrenner & Kavukcuoglu 2016, "Pixel Recurrent Neural Networks",
 arXiv:1601.06759, sections 3.1 and 3.2).
 
-Row LSTM: a row at a time, each cell reads three cells of the row above; its context is a triangle. Diagonal
-BiLSTM: a diagonal at a time, from both upper corners; its context is complete. Initial states are learned.
+The Row LSTM runs row by row; each cell reads three cells of the row above, so the context is a triangle. The
+Diagonal BiLSTM runs diagonal by diagonal from both upper corners; its context is complete. Initial states are
+learned.
 """
 
 from __future__ import annotations
@@ -26,9 +27,7 @@ from genzoo_pixel.pixelcnn import STEM
 
 @dataclass(frozen=True, kw_only=True)
 class PixelRNNConfig(PixelConfig):
-    """What a PixelRNN is built from: nothing beyond the common keys. CIFAR-10 in the paper: layers=12,
-    width=128.
-    """
+    """Config of a PixelRNN: the common keys. The paper's CIFAR-10 model: layers=12, width=128."""
 
 
 class RowLSTM(nn.Module):
@@ -37,7 +36,7 @@ class RowLSTM(nn.Module):
     def __init__(self, width: int, groups: int, first: bool) -> None:
         super().__init__()
         self.inputs = MaskedConv2d(2 * width, 4 * width, (1, 3), "B", groups, parts=4)
-        # from the cell to the left, straight, to the right above
+        # from the cells above: left, middle, right
         self.states = nn.Parameter(torch.empty(3, 1, width, 4 * width))
         self.start = nn.Parameter(torch.zeros(2, width))  # h and c of the row above the first
         self.up = MaskedConv2d(width, 2 * width, (1, 1), "B", groups)
@@ -45,7 +44,7 @@ class RowLSTM(nn.Module):
 
     @faster(rnn.row)
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        """Map (N, 2h, H, W) to the same shape, one row after the other; the image is not read."""
+        """Map (N, 2h, H, W) to the same shape, row by row; the image is not read."""
         z = self.inputs(x).permute(2, 0, 3, 1)  # (H, N, W, 4h), input-to-state
         h, c = self.start[:, None, None].expand(2, *z.shape[1:3], -1)  # (N, W, h) each
         weight = self.states.flatten(0, 2)  # (3 · h, 4h)
@@ -62,9 +61,9 @@ class DiagonalBiLSTM(nn.Module):
     """x + 1×1(Diagonal BiLSTM(x)), 2h → h → 2h (figure 5, right). Direction 0 goes right from the upper left
     corner, 1 goes left.
 
-    Mask A hides each pixel from its own features, so the last pixel of a row would reach nobody to its left
-    in the row below (83 of 84 earlier pixels at the middle of 13×13). The left-going direction of the first
-    layer, which is read one row later, therefore reads the image as well.
+    Mask A hides each pixel from its own features, so the last pixel of a row would not reach any pixel to its
+    left in the row below (the middle of 13×13 would see 83 of 84 earlier pixels). Therefore the left-going
+    direction of the first layer, which is read one row later, reads the image as well.
     """
 
     def __init__(self, width: int, groups: int, first: bool) -> None:
@@ -79,17 +78,17 @@ class DiagonalBiLSTM(nn.Module):
 
     @faster(rnn.diagonal)
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        """Map (N, 2h, H, W) to the same shape; `image` (N, C, H, W) is what the network began with."""
+        """Map (N, 2h, H, W) to the same shape; `image` (N, C, H, W) is the network's input."""
         right, left = self.inputs(x).chunk(2, 1)  # input-to-state, (N, 4h, H, W) each
         if self.image is not None:
             left = left + self.image(image)
-        # A pixel may not see what lies to its right in its own row: the left-going map is read one row lower.
+        # A pixel must not see those to its right in its own row: the left-going map is shifted one row down.
         h = self._going(0, right) + shift_down(self._going(1, left.flip(3)).flip(3))
         return x + cast(Tensor, self.up(h))
 
     def _going(self, direction: int, z: Tensor) -> Tensor:
-        """Return the states (N, h, H, W) of one direction, of gates z (N, 4h, H, W), from the upper left
-        corner: each cell reads the one beside it, to the left, and the one above.
+        """Return the states (N, h, H, W) of one direction from gates z (N, 4h, H, W), starting at the upper
+        left corner: each cell reads the cell to its left and the cell above.
         """
         n, _, height, wide = z.shape
         first, memory, top = (part.expand(n, -1) for part in self.start[direction])  # (N, h) each
@@ -106,7 +105,7 @@ class DiagonalBiLSTM(nn.Module):
 
 
 def initialise(states: nn.Parameter, fan: int) -> None:
-    """Draw state-to-state weights as torch's LSTM does, uniformly within 1/√fan."""
+    """Initialise state-to-state weights as torch's LSTM does, uniformly within ±1/√fan."""
     nn.init.uniform_(states, -(fan**-0.5), fan**-0.5)
 
 
@@ -158,5 +157,5 @@ class PixelRNNDiagonal(PixelRNN):
 
     @property
     def full_context(self) -> bool:
-        """True: the two directions cover both sides of everything above, whatever the size."""
+        """True: the two directions together cover all pixels above, at any image size."""
         return True

@@ -92,11 +92,11 @@ class TestDensity:
 
     def test_rows_belong_to_their_labels(self, model):
         x, order = noise((1, 4, 5)), torch.tensor([1, 2, 0])
-        told = model.log_prob(x, MIXED)
-        torch.testing.assert_close(model.log_prob(x[order], MIXED[order]), told[order])
-        assert not torch.allclose(model.log_prob(x, MIXED[order]), told)
+        rows = model.log_prob(x, MIXED)
+        torch.testing.assert_close(model.log_prob(x[order], MIXED[order]), rows[order])
+        assert not torch.allclose(model.log_prob(x, MIXED[order]), rows)
         alone = [model.given(int(c)).log_prob(x[i : i + 1]) for i, c in enumerate(MIXED)]
-        torch.testing.assert_close(torch.cat(alone), told)
+        torch.testing.assert_close(torch.cat(alone), rows)
 
     def test_weights_keep_the_labels(self, model):
         import genzoo_pixel
@@ -200,15 +200,15 @@ def forget_half(rows):
     """V' c is left out: the gates σ do not get the label."""
     vertical, horizontal = rows
     half = vertical.shape[1] // 2
-    return tuple(torch.cat([told[:, :half], 0 * told[:, half:]], 1) for told in (vertical, horizontal))
+    return tuple(torch.cat([rows[:, :half], 0 * rows[:, half:]], 1) for rows in (vertical, horizontal))
 
 
 BUGS = {
     "one half only": forget_half,
     "one stack only": lambda rows: (rows[0], 0 * rows[1]),
-    "shuffled in the batch": lambda rows: tuple(told.roll(1, 0) for told in rows),
-    "one label for the batch": lambda rows: tuple(told[:1].expand_as(told) for told in rows),
-    "ignored": lambda rows: tuple(0 * told for told in rows),
+    "shuffled in the batch": lambda rows: tuple(one.roll(1, 0) for one in rows),
+    "one label for the batch": lambda rows: tuple(one[:1].expand_as(one) for one in rows),
+    "ignored": lambda rows: tuple(0 * one for one in rows),
 }
 
 
@@ -217,8 +217,8 @@ class TestPlanted:
 
     @pytest.mark.parametrize("bug", BUGS)
     def test_it_is_seen(self, monkeypatch, bug):
-        told = ConditionalLayer.told
-        monkeypatch.setattr(ConditionalLayer, "told", lambda self, *label: BUGS[bug](told(self, *label)))
+        whole = ConditionalLayer.offsets
+        monkeypatch.setattr(ConditionalLayer, "offsets", lambda self, *label: BUGS[bug](whole(self, *label)))
         with pytest.raises(AssertionError):
             TestEquationFour().test_both_halves_of_both_stacks_get_the_label_at_every_pixel(False)
 
@@ -227,8 +227,8 @@ class TestPlanted:
         from genzoo_pixel.fast import gated
 
         if way == "layer":
-            monkeypatch.setattr(gated, "layer", lambda part, v, h, *told: GatedLayer.forward(part, v, h))
-            monkeypatch.setattr(ConditionalLayer, "told", lambda self, *condition: ())
+            monkeypatch.setattr(gated, "layer", lambda part, v, h, *label: GatedLayer.forward(part, v, h))
+            monkeypatch.setattr(ConditionalLayer, "offsets", lambda self, *condition: ())
             check = TestFast().test_it_is_the_plain_net_in_float64
             arguments = (make, (1, 5, 6))
         else:

@@ -1,4 +1,4 @@
-"""The cards of the WGAN plugin. Nothing here imports torch: the classes are named, not loaded."""
+"""The cards of the WGAN plugin. Nothing here imports torch: cards name their classes as strings."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ CARDS = (
         family=Family.IMPLICIT,
         model="genzoo_wgan.wgan:WGAN",
         config={"image_shape": (3, 64, 64), "width": 40, "discriminator_width": 32},
-        # The nets of dcgan-bedrooms, its images, augmentation and averages: what differs is the game. Four
-        # times the paper's learning rate, since the rounds are few.
+        # The networks, images, augmentation and weight averages of dcgan-bedrooms; only the game differs. The
+        # learning rate is four times the paper's, because there are few rounds.
         recipe=Recipe(
             data="bedrooms",
             steps=18_000,
@@ -87,8 +87,8 @@ CARDS = (
         family=Family.IMPLICIT,
         model="genzoo_wgan.wgan_gp:WGANGP",
         config={"image_shape": (3, 64, 64), "width": 40, "discriminator_width": 32},
-        # One critic turn a round at three times the rate of G (Heusel et al. 2017, two time-scale update
-        # rule) instead of five, and twice the paper's rate for G: turns of G are what is scarce.
+        # One critic turn per round instead of five, at three times the learning rate of G (two time-scale
+        # update rule, Heusel et al. 2017), and twice the paper's rate for G: turns of G are what is scarce.
         recipe=Recipe(
             data="bedrooms",
             steps=32_000,
@@ -109,5 +109,5 @@ CARDS = (
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: three architectures, and the bedrooms of the lecture in two games."""
+    """Return the cards: three architectures, and two games trained on the lecture's bedrooms."""
     return list(CARDS)

@@ -1,9 +1,9 @@
-"""Residual nets for WGAN-GP (Gulrajani et al. 2017, appendix F: the 64×64 networks), in any size that strides
-of 2 allow.
+"""Residual networks for WGAN-GP (Gulrajani et al. 2017, appendix F: the 64×64 networks), for any size that
+strides of 2 allow.
 
-G projects z to a small map and doubles it block by block; the critic halves it block by block. Each block is
-norm, ReLU, 3 × 3 convolution, norm, ReLU, 3 × 3 convolution, beside a shortcut; maps double by repeating
-pixels and halve by the mean of four. Batch norm in G, layer norm in the critic.
+G projects z to a small map and doubles its size in each block; the critic halves it. A block is norm, ReLU,
+3 × 3 convolution, norm, ReLU, 3 × 3 convolution, plus a shortcut. Upsampling repeats pixels; downsampling
+averages four. Batch norm in G, layer norm in the critic.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ Norm = Callable[[int], nn.Module]
 
 @dataclass(frozen=True, kw_only=True)
 class ResNetWGANGPConfig:
-    """What a residual WGAN-GP is built from.
+    """Config of a residual WGAN-GP.
 
     Attributes:
-        image_shape: (C, H, W), C = 1 or 3; H and W even and at least 6. How often they halve decides the
-            number of blocks.
+        image_shape: (C, H, W), C = 1 or 3; H and W even and at least 6. The number of blocks follows from
+            how often they can be halved.
         latent_size: components of z; 128 in the paper.
-        width: channels at the size of the image, which double with each halving, up to 8 · width; 64 in the
-            paper.
+        width: channels at full image size; they double with each halving, up to 8 · width. 64 in the paper.
         discriminator_width: the same for the critic; None = width.
     """
 
@@ -55,7 +54,7 @@ class ResNetWGANGP(AdversarialModel):
         self.config = config
         count, base = stages(config.image_shape)
         colours = config.image_shape[0]
-        # from the base outwards
+        # from the smallest map to the largest
         wide = [*channels(config.width, count), config.width * min(2**count, 8)][::-1]
         self.generator = nn.Sequential(
             StridedConvTranspose2d(config.latent_size, wide[0], base),  # (N, wide[0], *base)
@@ -93,19 +92,19 @@ class _Block(nn.Module):
         self.up = up
         hidden = outputs if up else inputs
         self.norms = nn.ModuleList([norm(inputs), norm(hidden)])
-        # A norm follows the first convolution and takes its bias away.
+        # The norm after the first convolution would cancel its bias.
         self.convolutions = nn.ModuleList(
             [nn.Conv2d(inputs, hidden, 3, padding=1, bias=False), nn.Conv2d(hidden, outputs, 3, padding=1)]
         )
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the shortcut of `x` plus what the two convolutions make of it."""
+        """Return the shortcut of `x` plus the output of the two convolutions."""
         y = torch.relu(self.norms[0](x))
         y = self.convolutions[0](_double(y) if self.up else y)
         y = self.convolutions[1](torch.relu(self.norms[1](y)))
         if self.up:
-            # repeating pixels and a 1 × 1 convolution may change places
+            # repeating pixels commutes with a 1 × 1 convolution
             return torch.add(_double(self.shortcut(x)), y)
         return torch.add(self.shortcut(_halve(x)), _halve(y))
 
@@ -119,11 +118,11 @@ def _halve(x: Tensor) -> Tensor:
 
 
 def _layer_norm(width: int) -> nn.Module:
-    return nn.GroupNorm(1, width)  # one group: an image's whole map, with a gain for each channel
+    return nn.GroupNorm(1, width)  # one group: normalises an image's whole map, with one gain per channel
 
 
 def _initialise(module: nn.Module) -> None:
-    """Give fresh weights as He et al. 2015 have them before rectifiers, and biases of 0."""
+    """Initialise weights as in He et al. 2015 for layers before a ReLU, and biases to 0."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
         if module.bias is not None:

@@ -1,8 +1,8 @@
-"""Wasserstein GAN (Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875): the nets of DCGAN, and a critic that
-measures a distance.
+"""Wasserstein GAN (Arjovsky, Chintala & Bottou 2017, arXiv:1701.07875): the networks of DCGAN, with a critic
+that estimates a distance.
 
-What makes it a WGAN is the game, not the nets: `objective=wasserstein`, `weight_clip=0.01`, five critic turns
-to one of G, RMSProp. So the same nets play any other game, and a DCGAN can play this one.
+The game makes it a WGAN, not the networks: `objective=wasserstein`, `weight_clip=0.01`, five critic turns per
+turn of G, RMSProp. So these networks can play any other game, and a DCGAN can play this one.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from genzoo_dcgan.dcgan import ConvolutionalGAN, DCGANConfig, discriminator, gen
 
 
 class WGAN(ConvolutionalGAN):
-    """G: z (N, latent_size) → images; the critic: images → numbers. z is Gaussian; batch norm in both nets,
-    as in the paper.
+    """G: z (N, latent_size) → images; the critic: images → numbers. z is Gaussian. Both networks use batch
+    norm, as in the paper.
     """
 
     Config = DCGANConfig

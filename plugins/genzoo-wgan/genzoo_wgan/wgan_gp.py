@@ -1,9 +1,9 @@
-"""WGAN with a gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028): the nets of DCGAN without batch
-norm in the critic.
+"""WGAN with a gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028): the networks of DCGAN, without
+batch norm in the critic.
 
-The penalty constrains the critic's slope at each image, which under batch norm depends on the other images of
-the batch. Layer norm, the default here as in the paper, sees one image at a time; `discriminator_norm=none`
-and `instance` do as well.
+The penalty constrains the critic's gradient at each image, which under batch norm depends on the other images
+of the batch. Layer norm (the default here, as in the paper), `discriminator_norm=none` and `instance` see one
+image at a time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from genzoo.schema import limits
 
 @dataclass(frozen=True, kw_only=True)
 class WGANGPConfig(DCGANConfig):
-    """What a WGAN-GP is built from: the keys of a DCGAN, with layer norm in the critic."""
+    """Config of a WGAN-GP: the keys of a DCGAN, with layer norm in the critic."""
 
     discriminator_norm: str | None = field(default="layer", metadata=limits(choices=NORMS))
 

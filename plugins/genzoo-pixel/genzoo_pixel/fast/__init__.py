@@ -1,8 +1,8 @@
-"""What makes the pixel models fast.
+"""Fast implementations of the pixel models.
 
-The papers' nets stand in `pixelcnn.py`, `gated.py` and `pixelrnn.py`, each with a plain forward pass;
-`@faster(way)` above one names the function here that computes the same.
+`pixelcnn.py`, `gated.py` and `pixelrnn.py` define the networks of the papers, each with a plain forward pass.
+`@faster(way)` above such a pass names the function in this package that computes the same values.
 
-Training and likelihoods run `way`; a test holds it to the plain pass, values and gradients. Parts with hooks,
-and passes that somebody replaced, are called as they are.
+Training and likelihoods call `way`. Tests compare its values and gradients with the plain pass. Layers with
+hooks, and forward passes that were overridden, are called as they are.
 """

@@ -1,4 +1,4 @@
-"""The PixelCNN fast: maps with features last, and a machine that draws it pixel by pixel."""
+"""A fast PixelCNN: maps with features last, and a machine that samples pixel by pixel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def network(model: PixelCNN, x: Tensor) -> Tensor:
-    """Return `PixelCNN._network` of images (N, C, H, W) in [-1, 1]."""
+    """Return `PixelCNN._network(x)` for images (N, C, H, W) in [-1, 1]."""
     x = model.stem(x).permute(0, 2, 3, 1)  # (N, H, W, 2h)
     for layer in model.blocks:
         way = way_of(layer)
@@ -34,12 +34,12 @@ def block(layer: Block, x: Tensor) -> Tensor:
 class Step(NamedTuple):
     """The views and weights of one channel group's step through a block."""
 
-    opened: Tensor  # where ReLU(x) of the group goes
-    seen: Tensor  # ReLU(x) of the groups up to it, a one before
+    opened: Tensor  # buffer for ReLU(x) of the group
+    seen: Tensor  # a one for the bias, then ReLU(x) of the groups up to this
     down: Tensor
-    inner: Tensor  # what `down` gives
-    mixed: Tensor  # what the 3×3 convolution has of earlier pixels
-    read: Tensor  # what `down` has given to the groups up to this
+    inner: Tensor  # output of `down`
+    mixed: Tensor  # the 3×3 convolution's sum over earlier pixels
+    read: Tensor  # output of `down` for the groups up to this
     here: Tensor
     shown: Tensor  # ReLU of the 3×3 convolution
     read_up: Tensor
@@ -47,11 +47,11 @@ class Step(NamedTuple):
 
 
 class PixelCNNMachine(Machine):
-    """The network, pixel by pixel.
+    """The PixelCNN computed pixel by pixel.
 
-    What the 3×3 convolutions of all blocks read of the row above is one batched product per tap and row, what
-    they read to the left one batched product per pixel. Everything is written into buffers made once; a
-    column of ones carries the biases.
+    The 3×3 convolutions of all blocks read the row above in one batched matrix product per tap and row, and
+    the pixels to the left in one per pixel. All buffers are allocated once. A column of ones multiplies the
+    biases.
     """
 
     def __init__(self, model: PixelCNN, n: int) -> None:
@@ -65,7 +65,7 @@ class PixelCNNMachine(Machine):
         self.over, self.left, self.here = kernels[0].contiguous(), kernels[1, 0].contiguous(), kernels[1, 1]
         # (L, 1, h)
         self.bias = torch.stack([cast(Tensor, block.mix.bias).detach() for block in blocks])[:, None]
-        # what these convolutions read, one row each
+        # inputs of these convolutions, one row each
         self.above, self.line = like.new_zeros(2, depth, wide + 2, n, width)
         self.base = like.new_zeros(depth, wide, n, width)
         self.mixed, self.inner = like.new_zeros(2, depth, n, width)
@@ -99,7 +99,7 @@ class PixelCNNMachine(Machine):
         )
 
     def begin(self, row: int) -> None:
-        """Prepare what each convolution needs of the rows above."""
+        """Compute what each convolution reads from the rows above."""
         self.stem.above(row)
         self.above, self.line = self.line, self.above
         base = self.base.flatten(1, 2).copy_(self.bias)
@@ -124,5 +124,5 @@ class PixelCNNMachine(Machine):
         return self.tail.step(stream, group)
 
     def put(self, column: int, group: int, value: Tensor) -> None:
-        """Tell the value of a channel to the stem, the only one that reads the image."""
+        """Pass the value of a channel to the stem, the only layer that reads the image."""
         self.stem.put(column, group, value[:, None])

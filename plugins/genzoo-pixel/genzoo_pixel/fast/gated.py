@@ -1,4 +1,4 @@
-"""The Gated PixelCNN fast: maps with features last, and a machine that draws it pixel by pixel."""
+"""A fast Gated PixelCNN: maps with features last, and a machine that samples pixel by pixel."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from genzoo_pixel.masks import MaskedConv2d, bounds, pointwise_weight
 if TYPE_CHECKING:
     from genzoo_pixel.gated import GatedLayer, GatedPixelCNN
 
-FIRST = 7  # the side of the first layer's kernels
+FIRST = 7  # side of the first layer's kernels
 
 
 def network(model: GatedPixelCNN, x: Tensor, *condition: Tensor) -> Tensor:
-    """Return `GatedPixelCNN._network` of images (N, C, H, W) in [-1, 1]."""
+    """Return `GatedPixelCNN._network(x)` for images (N, C, H, W) in [-1, 1]."""
     first, *later = model.gated
     v, h = _last(*first(x, x, *condition))
     for layer in later:
@@ -38,37 +38,37 @@ def _last(v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def layer(part: GatedLayer, v: Tensor, h: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
-    """Return `GatedLayer.forward`, of a layer after the first, on stacks as `_last` lays them."""
+    """Return `GatedLayer.forward` of any layer but the first, on stacks in the layout of `_last`."""
     left, here = part.horizontal.masked[:, :, 0, :2].permute(2, 1, 0)
     joint = torch.cat([left, here, pointwise_weight(part.link).t()])
     vertical = part.vertical.masked
     vbias, jbias = cast(Tensor, part.vertical.bias), cast(Tensor, part.horizontal.bias)
-    told = part.told(*condition)
-    return layers.gated(v, h, (vertical, vbias), (joint, jbias), part.out.product, told=told)
+    offsets = part.offsets(*condition)
+    return layers.gated(v, h, (vertical, vbias), (joint, jbias), part.out.product, offsets=offsets)
 
 
 class Step(NamedTuple):
     """The views and weights of one channel group's step through a layer."""
 
-    read: Tensor  # h of the pixel to the left, and of this one up to the group
+    read: Tensor  # h of the pixel to the left, and of this pixel up to the group
     weight: Tensor
-    gates: Tensor  # of the group: a and b below
+    gates: Tensor  # gates of the group: a, then b
     a: Tensor
     b: Tensor
-    place: Tensor  # where tanh(a) · σ(b) goes
-    mixed: Tensor  # it, of the groups up to this, a one before
+    place: Tensor  # buffer for tanh(a) · σ(b)
+    mixed: Tensor  # a one for the bias, then the same of the groups up to this
     out: Tensor
     before: Tensor  # h of the group, before the layer and after it
     after: Tensor
 
 
 class GatedMachine(Machine):
-    """The network above: one update of the vertical stack per row, one step of the horizontal stack per
-    pixel.
+    """The Gated PixelCNN computed pixel by pixel: one update of the vertical stack per row, one step of the
+    horizontal stack per pixel.
 
-    tanh(a) · σ(b) = σ(b) - 2 σ(-2a) σ(b), so the weights that give a are scaled by -2 once, and one call
-    opens all gates of a layer. Gates are laid out group after group, each with its a and its b. Everything is
-    written into buffers made once.
+    tanh(a) · σ(b) = σ(b) - 2 σ(-2a) σ(b), so the weights of a are scaled by -2 once, and one sigmoid call
+    computes all gates of a layer. Gates are stored group after group, a before b. All buffers are allocated
+    once.
     """
 
     def __init__(self, model: GatedPixelCNN, n: int, *condition: Tensor) -> None:
@@ -77,11 +77,11 @@ class GatedMachine(Machine):
         like = layers[0].link.weight.detach()
         self.wide, self.width, self.edges = wide, width, bounds(width, channels)
         self.vertical = [Vertical(layer, n, wide, *condition) for layer in layers]
-        # (4, 1, C, 2p): what a value gives to its own column and the three after it
+        # (4, 1, C, 2p): what a value adds to its own column and the three after it
         self.near = _taps(layers[0]).flip(0)[:, None]
-        # gates of the row's pixels, without what their own row gives
+        # gates of the row's pixels, without the input from their own row
         self.base = like.new_zeros(depth, wide + FIRST // 2, n, 2 * width)
-        self.gates = like.new_zeros(depth, n, 2 * width)  # of the current pixel
+        self.gates = like.new_zeros(depth, n, 2 * width)  # gates of the current pixel
         # h before each layer and after the last, of the pixel to the left and this
         self.streams = like.new_zeros(depth + 1, n, 2 * width)
         self.mixed = like.new_ones(depth, n, 1 + width)  # with a one for the bias
@@ -109,7 +109,7 @@ class GatedMachine(Machine):
         )
 
     def begin(self, row: int) -> None:
-        """Bring the vertical stack to the row above, now complete."""
+        """Advance the vertical stack over the row above, which is now complete."""
         line: Tensor | None = None
         for layer, base in zip(self.vertical, self.base, strict=True):
             line = layer.begin(row, line, base[: self.wide])
@@ -126,7 +126,7 @@ class GatedMachine(Machine):
             if index:
                 step.gates.addmm_(step.read, step.weight)
             else:
-                # `put` added what the channels before give
+                # `put` has added the earlier channels
                 step.gates.copy_(self._first(column, group))
             step.gates.sigmoid_()
             torch.addcmul(step.b, step.a, step.b, value=-2, out=step.place)
@@ -137,11 +137,11 @@ class GatedMachine(Machine):
         return self.tail.step(self.plan[group][-1].after, group)
 
     def _first(self, column: int, group: int) -> Tensor:
-        """Return the gates of the first layer that belong to `group`, of a pixel of the current row."""
+        """Return the first layer's gates of `group` for a pixel of the current row."""
         return self.base[0, column, :, 2 * self.edges[group] : 2 * self.edges[group + 1]]
 
     def put(self, column: int, group: int, value: Tensor) -> None:
-        """Tell the value of a channel to the first layer: to its vertical stack, and to the gates that see it
+        """Pass the value of a channel to the first layer: to its vertical stack, and to the gates that see it
         in this row.
         """
         self.vertical[0].put(column, group, value)
@@ -150,8 +150,8 @@ class GatedMachine(Machine):
 
 
 class Vertical:
-    """A layer's vertical stack, and what the link makes of it: the rows of its input that its kernel
-    reaches.
+    """A layer's vertical stack and its link to the horizontal one. It stores the input rows within reach of
+    its kernel.
     """
 
     def __init__(self, layer: GatedLayer, n: int, wide: int, *condition: Tensor) -> None:
@@ -163,13 +163,13 @@ class Vertical:
         self.bias = cast(Tensor, conv.bias).detach() * scale
         link = pointwise_weight(layer.link).detach() * scale[:, None] / scale
         self.link = link[order].t().contiguous()
-        # of a conditional layer: what the vertical gates get behind the link, and the horizontal ones,
-        # (W · n, 2p) each
-        told = [(rows.detach() * scale).repeat(wide, 1) for rows in layer.told(*condition)]
-        self.told = told[:1]
+        # of a conditional layer, (W · n, 2p) each: what is added to the vertical gates after the link, and to
+        # the horizontal ones
+        offsets = [(rows.detach() * scale).repeat(wide, 1) for rows in layer.offsets(*condition)]
+        self.offsets = offsets[:1]
         constant = (cast(Tensor, layer.horizontal.bias).detach() * scale).repeat(wide * n, 1)
-        self.constant = sum(told[1:], constant)[:, order].contiguous()
-        # row r is in place r % kh, padded at both sides
+        self.constant = sum(offsets[1:], constant)[:, order].contiguous()
+        # row r is stored at r % kh, padded on both sides
         self.lines = weight.new_zeros(self.tall, wide + self.span - 1, n, conv.in_channels)
         self.gates = weight.new_zeros(wide * n, conv.out_channels)
         self.half, self.row = conv.out_channels // 2, 0
@@ -179,14 +179,14 @@ class Vertical:
         self.lines[self.row % self.tall, column + self.span // 2, :, group] = value
 
     def begin(self, row: int, line: Tensor | None, base: Tensor) -> Tensor | None:
-        """Take the row above of the vertical input (W, n, ins), None in the first layer; return that row of
-        the vertical output.
+        """Take the row above of the vertical input (W, n, ins), None in the first layer. Return the same row
+        of the vertical output.
 
-        What the link gives the horizontal stack, its bias added, is written into `base` (W, n, 2p).
+        The link's output to the horizontal stack, bias included, is written into `base` (W, n, 2p).
         """
         self.row = row
         if row == 0:
-            base.flatten(0, 1).copy_(self.constant)  # nothing is above: the link is zero
+            base.flatten(0, 1).copy_(self.constant)  # no row above: the link is zero
             return None
         if line is not None:
             self.lines[(row - 1) % self.tall, self.span // 2 : self.span // 2 + self.wide] = line
@@ -196,19 +196,19 @@ class Vertical:
             for side, tap in enumerate(taps):
                 self.gates.addmm_(read[side : side + self.wide].flatten(0, 1), tap)
         torch.addmm(self.constant, self.gates, self.link, out=base.flatten(0, 1))
-        for told in self.told:
-            self.gates += told
+        for offset in self.offsets:
+            self.gates += offset
         a, b = self.gates.sigmoid_().chunk(2, 1)
         return torch.addcmul(b, a, b, value=-2).view(self.wide, -1, self.half)
 
 
 def _scale(conv: MaskedConv2d) -> Tensor:
-    """Return what the outputs (a, b) of `conv` are scaled by: tanh(a) = 1 - 2 σ(-2a)."""
+    """Return the scale of the outputs (a, b) of `conv`: tanh(a) = 1 - 2 σ(-2a)."""
     return conv.weight.new_tensor([-2.0, 1.0]).repeat_interleave(conv.out_channels // 2)
 
 
 def _order(conv: MaskedConv2d) -> Tensor:
-    """Return the outputs (a, b) of `conv` group after group."""
+    """Return the order of the outputs (a, b) of `conv`, group after group."""
     return torch.cat(
         [
             torch.arange(conv.out_channels, device=conv.weight.device)[conv.rows(group)]
@@ -218,8 +218,8 @@ def _order(conv: MaskedConv2d) -> Tensor:
 
 
 def _taps(layer: GatedLayer) -> Tensor:
-    """Return the open taps of the horizontal kernel, the pixel's own last: (taps, ins, 2p), scaled, outputs
-    group after group.
+    """Return the open taps of the horizontal kernel, scaled: (taps, ins, 2p), the pixel's own tap last,
+    outputs group after group.
     """
     conv = layer.horizontal
     weight = (conv.masked.detach() * _scale(conv)[:, None, None, None])[

@@ -1,9 +1,9 @@
-"""Convolutional layers, forwards and backwards, on maps whose features come last: (N, H, W, features).
+"""Convolutional layers with hand-written backward passes, on maps with features last: (N, H, W, features).
 
-1×1 convolutions are products of matrices; features of neighbours are laid side by side where that makes one
-product of several. Rows that a kernel would read above the map are there as zeros, so that nothing is
-computed and cut off. What is saved is what the way back reads. Values are those of the plain formulas in each
-docstring. bf16 where autocast says so.
+1×1 convolutions are matrix products. The features of neighbours are concatenated where that turns several
+products into one. The rows above the map that a kernel reads are stored as zeros, so that no output is
+computed only to be cropped. Only what the backward pass reads is saved. Each docstring gives the plain
+formula. Computes in bf16 under autocast.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from torch.nn import functional as F
 
 from genzoo_pixel.fast.activations import tanh_
 
-Affine = tuple[Tensor, Tensor]  # a weight and a bias
+Affine = tuple[Tensor, Tensor]  # weight and bias
 
 
 def gated(
-    v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine, told: tuple[Tensor, ...] = ()
+    v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine, offsets: tuple[Tensor, ...] = ()
 ) -> tuple[Tensor, Tensor]:
-    """Return both stacks after a layer: gate(seen) and h + gate(what the left neighbour, the pixel and seen
-    of the row above give) · out.
+    """Return both stacks after a layer: gate(lower) and h + gate(joint · (left neighbour, pixel, `lower` of
+    the row above)) · out, where `lower` is the vertical convolution of v.
 
     Args:
-        v: the vertical stack with a row of zeros on top, (N, H + 1, W, p); so is what is returned of it.
+        v: the vertical stack with a row of zeros on top, (N, H + 1, W, p); it is returned in this layout.
         h: the horizontal stack, (N, H, W, p).
-        vertical: kernel (2p, p, 2, 3) that gives `seen`, and its bias.
-        joint: (4p, 2p), what the gates read of the left neighbour (p), of the pixel (p) and of what is seen
-            above (2p), and their bias.
+        vertical: kernel (2p, p, 2, 3) of `lower`, and its bias.
+        joint: (4p, 2p), weights from the left neighbour (p), the pixel (p) and `lower` (2p) to the gates, and
+            the bias.
         out: (p, p) and its bias.
-        told: what a condition adds to the gates of either stack, (N, 2p) each; () without a condition.
+        offsets: what a condition adds to the gates of the two stacks, (N, 2p) each; () without a condition.
     """
-    found: tuple[Tensor, Tensor] = _Gated.apply(*_autocast(v, h, *vertical, *joint, *out, *told))  # type: ignore[no-untyped-call]
+    found: tuple[Tensor, Tensor] = _Gated.apply(*_autocast(v, h, *vertical, *joint, *out, *offsets))  # type: ignore[no-untyped-call]
     return found
 
 
@@ -53,7 +53,7 @@ def block(x: Tensor, down: Affine, mix: Affine, up: Affine) -> Tensor:
 
 
 def _autocast(*inputs: Tensor) -> tuple[Tensor, ...]:
-    """Do what autocast does for a stock convolution; it does not look inside custom functions."""
+    """Cast as autocast does for a stock convolution; it does not reach into custom functions."""
     kind = inputs[0].device.type
     if not torch.is_autocast_enabled(kind) or inputs[0].dtype == torch.float64:
         return inputs
@@ -63,23 +63,23 @@ def _autocast(*inputs: Tensor) -> tuple[Tensor, ...]:
 class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        v, h, vertical, vbias, joint, jbias, out, obias, *told = inputs
+        v, h, vertical, vbias, joint, jbias, out, obias, *offsets = inputs
         width = h.shape[3]
-        seen = _convolved(v, vertical, vbias)  # (N, H, W, 2p)
+        lower = _convolved(v, vertical, vbias)  # (N, H, W, 2p)
         read = h.new_empty(*h.shape[:3], 4 * width)
         read[:, :, 0, :width] = 0
         read[:, :, 1:, :width] = h[:, :, :-1]
         read[..., width : 2 * width] = h
         read[:, 0, :, 2 * width :] = 0
-        read[:, 1:, :, 2 * width :] = seen[:, :-1]
-        gates = torch.addmm(jbias, read.flatten(0, 2), joint).view_as(seen)
-        opened = _halves(_told(gates, *told[1:]).flatten(0, 2))
+        read[:, 1:, :, 2 * width :] = lower[:, :-1]
+        gates = torch.addmm(jbias, read.flatten(0, 2), joint).view_as(lower)
+        opened = _halves(_shifted(gates, *offsets[1:]).flatten(0, 2))
         mixed = opened[0] * opened[1]
         grown = torch.addmm(obias, mixed, out).view(h.shape).add_(h)
-        lit = _halves(_told(seen, *told[:1]).flatten(0, 2))
+        lit = _halves(_shifted(lower, *offsets[:1]).flatten(0, 2))
         lifted = _lowered((lit[0] * lit[1]).view(h.shape))
         ctx.save_for_backward(v, read, *opened, *lit, mixed, vertical, joint, out)
-        ctx.told = bool(told)
+        ctx.shifted = bool(offsets)
         return lifted, grown
 
     @staticmethod
@@ -96,20 +96,20 @@ class _Gated(torch.autograd.Function):
         )
         below = _raised(dgates.view(*shape, 2 * width)).flatten(0, 2)  # of the pixel below, which reads it
         dlit = _slopes(dlifted[:, 1:].reshape(-1, width), c, d)
-        dseen = torch.addmm(dlit, below, joint[2 * width :].t())
-        dv, dvertical = _convolution_slopes(dseen.view(*shape, 2 * width), v, vertical)
-        # of all pixels of an image
-        dtold = [part.view(len(dgrown), -1, 2 * width).sum(1) for part in (dlit, dgates) if ctx.told]
+        dlower = torch.addmm(dlit, below, joint[2 * width :].t())
+        dv, dvertical = _convolution_slopes(dlower.view(*shape, 2 * width), v, vertical)
+        # an offset is added to all pixels of its image
+        doffsets = [part.view(len(dgrown), -1, 2 * width).sum(1) for part in (dlit, dgates) if ctx.shifted]
         return (
             dv,
             dh,
             dvertical,
-            dseen.sum(0),
+            dlower.sum(0),
             read.flatten(0, 2).t() @ dgates,
-            (dtold[1] if ctx.told else dgates).sum(0),
+            (doffsets[1] if ctx.shifted else dgates).sum(0),
             mixed.t() @ rows,
             rows.sum(0),
-            *dtold,
+            *doffsets,
         )
 
 
@@ -144,7 +144,7 @@ def _convolved(x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
 
 
 def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the gradients of `x` and `kernel`, from that of `_convolved`."""
+    """Return the gradients of `x` and `kernel`, given that of `_convolved`."""
     last = grown.permute(0, 3, 1, 2)
     seen = x.permute(0, 3, 1, 2)
     shape = ((1, 1), (0, 1), (1, 1), False, (0, 0), 1)
@@ -154,12 +154,10 @@ def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tenso
     return dx.permute(0, 2, 3, 1).contiguous(), dkernel
 
 
-def _told(gates: Tensor, *rows: Tensor) -> Tensor:
-    """Add what a condition gives to an image, (N, 2p) or nothing, to all pixels of `gates` (N, H, W, 2p);
-    return them.
-    """
-    for row in rows:
-        gates.flatten(2).add_(row.repeat(1, gates.shape[2])[:, None])  # long rows are added faster
+def _shifted(gates: Tensor, *offsets: Tensor) -> Tensor:
+    """Return `gates` (N, H, W, 2p) after adding `offsets`, one (N, 2p) or none, to all pixels in place."""
+    for offset in offsets:
+        gates.flatten(2).add_(offset.repeat(1, gates.shape[2])[:, None])  # long rows are added faster
     return gates
 
 
@@ -170,9 +168,9 @@ def _halves(gates: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _tanh_by_pieces(x: Tensor) -> Tensor:
-    """Replace `x` (M, p) by its tanh, a piece at a time so that it stays in the cache; return it.
+    """Replace `x` (M, p) by its tanh, in pieces that stay in the cache; return it.
 
-    In half precision it is rounded once, at the end.
+    Half precision is rounded once, at the end.
     """
     for part in x.split(2048 if x.device.type == "cpu" else max(1, len(x))):
         part.copy_(tanh_(part.to(torch.promote_types(x.dtype, torch.float32), copy=True)))
@@ -180,7 +178,7 @@ def _tanh_by_pieces(x: Tensor) -> Tensor:
 
 
 def _slopes(grown: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return the gradient of gates (M, 2p), from that of a · b, where `_halves` gave a and b."""
+    """Return the gradient of gates (M, 2p), given that of a · b, where a and b come from `_halves`."""
     halves = torch.ops.aten.tanh_backward(grown * b, a), torch.ops.aten.sigmoid_backward(grown * a, b)
     return torch.cat(halves, 1)
 
@@ -191,8 +189,8 @@ def _where_positive(grown: Tensor, shown: Tensor) -> Tensor:
     return found
 
 
-# Sums of maps that lie differently in memory take six times as long as a copy and a sum of two that do not:
-# the shifts are copies.
+# The shifts below copy: adding maps of different memory layouts takes six times as long as a copy followed by
+# adding two of the same layout.
 
 
 def _lowered(x: Tensor) -> Tensor:

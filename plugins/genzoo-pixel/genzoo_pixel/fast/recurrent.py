@@ -1,4 +1,4 @@
-"""The PixelRNNs pixel by pixel: of a row only its states are kept, and each pixel needs one cell per
+"""PixelRNNs computed pixel by pixel: only the states of a row are kept, and each pixel costs one cell per
 layer.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RowCache:
-    """A Row LSTM: the states of the row above, and what they give to the whole current row."""
+    """A Row LSTM: the states of the row above, and the gates they contribute to the whole current row."""
 
     def __init__(self, layer: RowLSTM, n: int, size: tuple[int, int]) -> None:
         inputs, up, states, start = layer.inputs, layer.up, layer.states, layer.start
@@ -32,7 +32,7 @@ class RowCache:
         self.above, self.memory = self.h, self.c
 
     def begin(self, row: int, line: Tensor) -> None:
-        """Make the current row the row above; the image's `line` (n, W, C) above is not read."""
+        """Turn the current row into the row above; `line` (n, W, C), the image above, is not read."""
         self.inputs.above(row)
         self.up.above(row)
         self.memory = self.c
@@ -54,10 +54,11 @@ class RowCache:
 
 
 class DiagonalCache:
-    """A Diagonal BiLSTM: the right-going states of the row above and the pixel beside; the left-going states
-    of the row above.
+    """A Diagonal BiLSTM: the right-going states of the row above and of the pixel to the left, and the
+    left-going states of the row above.
 
-    The left-going direction is read one row later, so its row is run as a whole when the next one begins.
+    The left-going direction is read one row later, so that a whole row of it is computed when the next row
+    begins.
     """
 
     def __init__(self, layer: DiagonalBiLSTM, n: int, size: tuple[int, int]) -> None:
@@ -79,8 +80,8 @@ class DiagonalCache:
         self.above, self.shown = self.h, torch.zeros_like(self.h)
 
     def begin(self, row: int, line: Tensor) -> None:
-        """Run the left-going direction over the row above, the image's `line`, and prepare what the
-        right-going states give to this row.
+        """Run the left-going direction over the row above, `line` of the image, and compute the gates that
+        the right-going states contribute to this row.
         """
         if row:
             self.left = self.shown = self._leftwards(row - 1, line)
@@ -128,7 +129,7 @@ class RecurrentMachine(Machine):
         self.tail = [CachedConv(cast(MaskedConv2d, conv), n, size) for conv in model.tail]
 
     def begin(self, row: int) -> None:
-        """Prepare what each layer needs of the rows above."""
+        """Compute what each layer reads from the rows above."""
         self.stem.above(row)
         line = self.stem.line(row - 1)
         for layer in self.layers:
@@ -147,5 +148,5 @@ class RecurrentMachine(Machine):
         return x
 
     def put(self, column: int, group: int, value: Tensor) -> None:
-        """Tell the value of a channel to the stem, the only one that reads the image."""
+        """Pass the value of a channel to the stem, the only layer that reads the image."""
         self.stem.put(column, group, value[:, None])

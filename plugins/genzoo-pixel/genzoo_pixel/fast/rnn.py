@@ -1,4 +1,4 @@
-"""The PixelRNNs fast: maps as (features, cells, N), their cells in the order in which the recurrence goes."""
+"""Fast PixelRNNs: maps as (features, cells, N), with cells in the order of the recurrence."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ if TYPE_CHECKING:
 
 
 def network(model: PixelRNN, x: Tensor) -> Tensor:
-    """Return `PixelRNN._network` of images (N, C, H, W) in [-1, 1].
+    """Return `PixelRNN._network(x)` for images (N, C, H, W) in [-1, 1], in float32 or better.
 
-    It is in float32 or better: what is added up over hundreds of steps is so in no half precision. Products
-    may be.
+    Sums over hundreds of steps need full precision; matrix products may use half precision.
     """
     size = (x.shape[2], x.shape[3])
     image, features = wide_floats(x), wide_floats(model.stem(x))  # (N, C, H, W) and (N, 2h, H, W)
@@ -50,7 +49,7 @@ def course_of(model: PixelRNN, size: tuple[int, int]) -> Course:
 def row(layer: RowLSTM, x: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
     """Return `RowLSTM.forward` on (2h, H · W, N), cells row by row; the image is not read."""
     width, (_, cells, n) = layer.start.shape[1], x.shape
-    left = F.pad(x.unflatten(1, size), (0, 0, 1, -1)).flatten(1, 2)  # what lies to the left of each cell
+    left = F.pad(x.unflatten(1, size), (0, 0, 1, -1)).flatten(1, 2)  # the left neighbour of each cell
     # (4h, 2 · 2h): from the left, from here
     weight = layer.inputs.masked[:, :, 0, :2].transpose(1, 2).flatten(1)
     z = products(layer.inputs.bias, weight[None], torch.cat([left, x])[None])  # (1, 4h, cells · N)

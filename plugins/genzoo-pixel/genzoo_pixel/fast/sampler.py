@@ -1,10 +1,10 @@
-"""Cached sampling: each pixel is computed once, from what is kept of earlier ones, instead of a whole network
-per pixel.
+"""Cached sampling: computes each pixel once, from cached activations of earlier pixels, instead of running
+the whole network for every pixel.
 
-A `Machine` is a network unrolled over the raster scan. It keeps the input map of every convolution; what a
-row needs of the rows above is computed for the whole row at once when the row begins, and what a pixel needs
-is added when its turn comes, channel group by channel group, so that G is drawn given R. No pixel of any
-layer is computed twice.
+A `Machine` is a network unrolled over the raster scan. It caches the input map of every convolution. When a
+row begins, the contribution of the rows above is computed for the whole row at once. The contribution of the
+row itself is added pixel by pixel and channel group by channel group, so that G is drawn given R. No
+activation is computed twice.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from genzoo_pixel.masks import MaskedConv2d, bounds
 class CachedConv:
     """A masked convolution computed pixel by pixel, for `n` maps of `size` (H, W).
 
-    Its input is written by `put`; `above` prepares a row from the finished rows over it; `at` gives a group
-    of its outputs, of the first `parts` parts (None: of all).
+    `put` writes its input, `above` prepares a row from the finished rows above, and `at` returns one group of
+    outputs. `parts` limits them to the first parts (None: all).
     """
 
     def __init__(self, conv: MaskedConv2d, n: int, size: tuple[int, int], parts: int | None = None) -> None:
@@ -40,13 +40,13 @@ class CachedConv:
         # later groups of this pixel have zero weights
         self.near = [near[:, rows].contiguous() for rows in self.rows]
         self.constant = [self.bias[rows] for rows in self.rows]
-        # Zeros on top and at both sides are the padding of the convolution.
+        # The zeros on top and on both sides are the convolution's padding.
         self.map = weight.new_zeros(n, size[0] + self.tall - 1, size[1] + 2 * self.side, conv.in_channels)
         self.n, self.width = n, size[1]
         self.current, self.base = self.map[:, self.tall - 1], self.map
 
     def above(self, row: int) -> None:
-        """Begin `row`: rows before it must be complete."""
+        """Begin `row`; all earlier rows must be complete."""
         self.current = self.map[:, row + self.tall - 1]  # (n, W + 2 · side, ins)
         if self.tall > 1:
             window = self.map[:, row : row + self.tall - 1].unfold(2, self.wide, 1)  # (n, kh - 1, W, ins, kw)
@@ -65,15 +65,15 @@ class CachedConv:
         """Return the outputs of `group`, in every part, at `column` of the current row: (n, outs of the
         group).
         """
-        told = self.base[:, column, self.rows[group]] if self.tall > 1 else self.constant[group]
+        start = self.base[:, column, self.rows[group]] if self.tall > 1 else self.constant[group]
         return torch.addmm(
-            told, self.current[:, column : column + self.side + 1].flatten(1), self.near[group]
+            start, self.current[:, column : column + self.side + 1].flatten(1), self.near[group]
         )
 
 
 def pointwise(conv: MaskedConv2d, group: int) -> Tensor:
-    """Return what a 1×1 convolution reads for `group`: (1 + features of the groups up to it, outs of the
-    group), the bias first.
+    """Return the bias and, below it, the weights of a 1×1 convolution for `group`: (1 + features of the
+    groups up to it, outs of the group).
     """
     rows = conv.rows(group)
     weight = conv.masked.detach()[rows, : bounds(conv.in_channels, conv.channel_groups)[group + 1], 0, 0].t()
@@ -81,7 +81,7 @@ def pointwise(conv: MaskedConv2d, group: int) -> Tensor:
 
 
 class Tail:
-    """1×1 convolutions after a ReLU each, of one pixel for `n` images, channel group by channel group."""
+    """1×1 convolutions, each after a ReLU, of one pixel of `n` images, channel group by channel group."""
 
     def __init__(self, convs: Sequence[MaskedConv2d], n: int) -> None:
         self.plan: list[list[tuple[Tensor, Tensor, Tensor]]] = [[] for _ in range(convs[0].channel_groups)]
@@ -93,7 +93,7 @@ class Tail:
                 steps.append((opened[:, low:high], opened[:, :high], pointwise(conv, group)))
 
     def step(self, x: Tensor, group: int) -> Tensor:
-        """Return the outputs (n, outs of the group) of the group's features `x` of the current pixel."""
+        """Return the outputs (n, outs of the group) for the group's features `x` of the current pixel."""
         for place, opened, weight in self.plan[group]:
             torch.clamp(x, min=0, out=place)
             x = opened @ weight
@@ -113,7 +113,7 @@ class Machine(ABC):
 
     @abstractmethod
     def put(self, column: int, group: int, value: Tensor) -> None:
-        """Tell the value (n,) in [-1, 1] of channel `group` at `column` of the current row."""
+        """Store the value (n,) in [-1, 1] of channel `group` at `column` of the current row."""
 
 
 Quantile = Callable[[Tensor, Tensor], Tensor]
@@ -130,8 +130,8 @@ def draw(
     levels: int,
     tell: Tell | None = None,
 ) -> Tensor:
-    """Return images (n, C, H, W), float64: `x` where `mask`, elsewhere the levels that `quantile` gives for
-    `uniforms` (n, H, W, C).
+    """Return images (n, C, H, W), float64: `x` where `mask` is set, elsewhere the levels that `quantile` maps
+    `uniforms` (n, H, W, C) to.
 
     `tell(done, total)` is called after every pixel.
     """

@@ -1,11 +1,10 @@
-"""The recurrence of convolutional LSTMs, one step per row or per diagonal, with a backward pass of its own.
+"""The recurrence of convolutional LSTMs, one step per row or per diagonal, with a hand-written backward pass.
 
-Memory is laid out for the steps. A map is (features, cells · images), its cells in the order in which they
-are visited, so that a step is a slice of columns: nothing is padded, and no half of a skewed grid is computed
-for nothing. Each cell has a column of inputs, the states of its K neighbours one below the other, into which
-earlier steps write: the gates of a step are one product. Going back, the gradients of all gates are kept and
-the weights' gradient is one product at the end, not one per step; autograd, which would add up a gradient of
-the whole map for each slice, is not asked.
+The memory layout follows the steps. A map is (features, cells · images), with cells in the order of the
+visit, so that a step is a slice of columns: no padding, and no wasted half of a skewed grid. Each cell has a
+column of inputs, the stacked states of its K neighbours, which earlier steps write; so the gates of a step
+are one matrix product. The backward pass keeps the gradients of all gates and computes the weights' gradient
+as one product at the end, not one per step. Autograd would add up a gradient of the whole map for each slice.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ class Course:
     """The order in which a recurrence visits the cells of a map.
 
     Attributes:
-        order: the cells, by their place in the raster scan, step after step.
-        edges: where each step begins in `order`, and the end.
+        order: the cells as raster-scan indices, step after step.
+        edges: the start of each step in `order`, and the end of the last.
         hops: for each step and neighbour k, (first, last, to): cells first … last - 1 of `order` are
             neighbour k of the cells that begin at `to`, one step later.
         starts: for each step and neighbour k, (first, last): the cells of `order` whose neighbour k is the
@@ -43,14 +42,14 @@ class Course:
 
     @property
     def neighbours(self) -> int:
-        """K, from how many cells of the step before a cell reads."""
+        """K, the number of cells of the step before that a cell reads."""
         return len(self.starts[0])
 
 
 @functools.lru_cache(maxsize=64)
 def by_rows(height: int, wide: int) -> Course:
-    """Return the course of a Row LSTM: a row a step; neighbours are above to the left, straight above and
-    above to the right.
+    """Return the course of a Row LSTM: one row per step; the neighbours are the three cells above (left,
+    middle, right).
     """
     hops, starts = [], []
     for row in range(height):
@@ -69,8 +68,8 @@ def by_rows(height: int, wide: int) -> Course:
 
 @functools.lru_cache(maxsize=64)
 def by_diagonals(height: int, wide: int) -> Course:
-    """Return the course of a Diagonal LSTM from the upper left corner: a diagonal a step; neighbours are
-    beside (left) and above.
+    """Return the course of a Diagonal LSTM from the upper left corner: one diagonal per step; the neighbours
+    are the cells to the left and above.
     """
     steps = height + wide - 1
     # the uppermost row of each diagonal; its cells are in the order of rows
@@ -162,8 +161,8 @@ class Scan(torch.autograd.Function):
 
 
 def _initial(z: Tensor, start: Tensor, memory: Tensor, course: Course, n: int) -> tuple[Tensor, Tensor]:
-    """Return what each cell reads (D, K · h, cells · n) and continues (D, h, cells · n), the learned states
-    filled in, the rest zero.
+    """Return the buffers of what each cell reads (D, K · h, cells · n) and of the memory that it continues
+    (D, h, cells · n): learned initial states filled in, the rest zero.
     """
     (directions, width), cells = memory.shape, z.shape[2]
     read = memory.new_zeros(directions, course.neighbours * width, cells)
@@ -178,10 +177,10 @@ def _initial(z: Tensor, start: Tensor, memory: Tensor, course: Course, n: int) -
 
 
 def _opened(gates: Tensor) -> tuple[Tensor, ...]:
-    """Replace gates (D, 4h, M) by what they let through; return o, f, i and g."""
+    """Apply the activations to gates (D, 4h, M) in place; return o, f, i and g."""
     width = gates.shape[1] // 4
     gates[:, 3 * width :].mul_(2)
-    gates.sigmoid_()[:, 3 * width :].mul_(2).sub_(1)  # g = tanh, as `tanh_` has it
+    gates.sigmoid_()[:, 3 * width :].mul_(2).sub_(1)  # g = tanh, computed as in `tanh_`
     return tuple(gates.split(width, 1))
 
 
@@ -215,7 +214,7 @@ def scan(z: Tensor, weights: Tensor, start: Tensor, memory: Tensor, course: Cour
         z: input-to-state gates (D, 4h, cells · n), cells in the order of the course, images within a cell;
             may be in half precision.
         weights: state-to-state, (K, D, h, 4h), one matrix per neighbour.
-        start: initial states (D, K, h), read where a neighbour lies before the first cell.
+        start: initial states (D, K, h), read where a neighbour is outside the map, before the first cell.
         memory: initial memory (D, h).
         course: which cells a step visits and what they read.
         n: images.

@@ -1,4 +1,4 @@
-"""`faster` names the fast way beside a plain method; `run` takes it wherever it computes the same."""
+"""`faster` attaches a fast implementation to a plain method; `run` uses it wherever it computes the same."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def faster(way: Callable[..., Any]) -> Callable[[F], F]:
-    """Name `way(self, ...)` as what computes a plain method faster."""
+    """Return a decorator that names `way(self, ...)` as the fast implementation of a plain method."""
 
     def mark(method: F) -> F:
         method.faster = way  # type: ignore[attr-defined]
@@ -23,15 +23,16 @@ def faster(way: Callable[..., Any]) -> Callable[[F], F]:
 
 
 def run(method: Callable[..., Any], *inputs: Any) -> Any:
-    """Call a bound method by its fast way; one without, such as a method that was replaced, as it is."""
+    """Call the fast implementation of a bound method; without one (such as an overriding method), call the
+    method itself.
+    """
     way = getattr(method, "faster", None)
     return method(*inputs) if way is None else way(getattr(method, "__self__", None), *inputs)
 
 
 def way_of(layer: nn.Module) -> Callable[..., Any] | None:
-    """Return the fast way of a layer's forward pass; None where the layer must be called.
-
-    That is so where its class or its instance has another `forward`, or where any part of it has hooks.
+    """Return the fast implementation of a layer's forward pass, or None if the layer itself must be called:
+    its class or instance has another `forward`, or any of its modules has hooks.
     """
     way: Callable[..., Any] | None = getattr(layer.forward, "faster", None)
     return None if any(is_hooked(part) for part in layer.modules()) else way

@@ -1,4 +1,4 @@
-"""Rearrangements of the cells of a map, such as to its mirror image, with a gradient that is one as well."""
+"""Permutations of the cells of a map, such as its mirror image, whose gradient is a permutation too."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from genzoo_pixel.fast.scan import by_diagonals
 
 @dataclass(frozen=True)
 class Turn:
-    """A rearrangement of cells: place j is taken from `there[j]` (-1: zero), and what was at i goes to
+    """A permutation of cells: output j comes from input `there[j]` (-1: zero), and input i goes to output
     `back[i]` (-1: nowhere).
     """
 
@@ -24,15 +24,15 @@ class Turn:
 
 @functools.lru_cache(maxsize=64)
 def turns(height: int, wide: int) -> tuple[Turn, Turn]:
-    """Return two turns of cells in the order of `by_diagonals`: a map to its mirror image, and a mirror image
-    to the map, one row lower.
+    """Return two turns of cells in the order of `by_diagonals`: from a map to its mirror image, and from the
+    mirror image back to the map, shifted one row down.
     """
     order = by_diagonals(height, wide).order
     place = {at: j for j, at in enumerate(order)}
     mirrored = [place[at - at % wide + wide - 1 - at % wide] for at in order]
     above = [mirrored[place[at - wide]] if at >= wide else -1 for at in order]
     below = [place[at + wide] if at + wide < height * wide else -1 for at in order]
-    with torch.inference_mode(False):  # kept for later calls, which may learn
+    with torch.inference_mode(False):  # cached for later calls, which may need gradients
         there, lower, back = (
             torch.tensor(cells, device="cpu") for cells in (mirrored, above, [below[j] for j in mirrored])
         )
@@ -40,9 +40,7 @@ def turns(height: int, wide: int) -> tuple[Turn, Turn]:
 
 
 class Moved(torch.autograd.Function):
-    """`moved`: its gradient is the turn back, a copy like itself, where autograd would add up cell by
-    cell.
-    """
+    """`moved`, whose gradient is the inverse turn, one copy; autograd would accumulate cell by cell."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
