@@ -20,7 +20,7 @@ from genzoo.data.collection import Images
 from genzoo.data.conditions import conditions_of
 from genzoo.errors import ArgumentError, safe_repr
 from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
-from genzoo.evaluation.standard_errors import count_blocks, mean_error
+from genzoo.evaluation.standard_errors import Blocks, count_blocks, mean_error
 from genzoo.images import to_float
 from genzoo.metrics import better_of
 from genzoo.models.density import DensityModel
@@ -88,14 +88,12 @@ def bayes(
         ArgumentError: as `label_log_probs`; n below 1.
         DataError: images without labels, or with some that the model does not know.
     """
-    labels = _labels_of(model)
-    truth = torch.from_numpy(conditions_of(labels, images))
+    truth = torch.from_numpy(conditions_of(_labels_of(model), images))
     rows, chosen = choose(len(images), n, seed, "classification")
     found = torch.cat(list(_found(model, images, rows, prior, progress)))  # (n, K)
     wanted, blocks = truth[rows], blocks_of(images, rows)
-    right = (found.argmax(1) == wanted).double()
-    nats = -found.gather(1, wanted[:, None])[:, 0]
     assumed = said or ("uniform prior" if prior is None else "a given prior")
+    rule = f"Bayes' rule over {found.shape[1]} labels"
     about: dict[str, Any] = {
         "kind": "classification",
         "subject": subject or type(model).__name__,
@@ -104,24 +102,23 @@ def bayes(
         "split": images.split,
         "transform": images.transform,
         "image_shape": "x".join(map(str, images.shape)),
-        "protocol": joined(
-            f"Bayes' rule over {len(labels)} labels", assumed, _of_bounds(model), chosen, decoder_of(images)
-        ),
+        "protocol": joined(rule, assumed, _of_bounds(model), chosen, decoder_of(images)),
         "note": joined(_caveat(model), model.record_note),
         "blocks": count_blocks(blocks),
     }
-    return [
-        Record(
-            metric=metric,
-            value=float(values.mean()),
-            unit=unit,
-            stderr=mean_error(values, blocks),
-            better=better_of(metric),
-            **about,
-        )
-        for metric, unit, values in (("accuracy", "1", right), ("cross-entropy", "nats", nats))
-        if math.isfinite(float(values.mean()))  # a label of prior 0 costs infinitely many
-    ]
+    return list(_scores(found, wanted, blocks, about))
+
+
+def _scores(found: Tensor, wanted: Tensor, blocks: Blocks, about: dict[str, Any]) -> Iterator[Record]:
+    """Yield accuracy and cross-entropy of log p(c|x) (n, K), where the labels are `wanted` (n,)."""
+    right = (found.argmax(1) == wanted).double()
+    nats = -found.gather(1, wanted[:, None])[:, 0]
+    for metric, unit, values in (("accuracy", "1", right), ("cross-entropy", "nats", nats)):
+        value = float(values.mean())
+        if math.isfinite(value):  # a label of prior 0 costs infinitely many nats
+            stderr = mean_error(values, blocks)
+            better = better_of(metric)
+            yield Record(metric=metric, value=value, unit=unit, stderr=stderr, better=better, **about)
 
 
 def measure_labels(

@@ -200,7 +200,7 @@ def forget_half(rows):
     """V' c is left out: the gates σ do not get the label."""
     vertical, horizontal = rows
     half = vertical.shape[1] // 2
-    return tuple(torch.cat([rows[:, :half], 0 * rows[:, half:]], 1) for rows in (vertical, horizontal))
+    return tuple(torch.cat([one[:, :half], 0 * one[:, half:]], 1) for one in (vertical, horizontal))
 
 
 BUGS = {
