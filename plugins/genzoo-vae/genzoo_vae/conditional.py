@@ -4,7 +4,7 @@ Deep Conditional Generative Models"), of images given their label.
 Encoder and decoder take the label: q(z|x, c) and p(x|z, c). Two things are simpler than in the paper, whose
 condition is an image:
 
-- The prior is N(0, I) instead of a net p(z|c). The paper allows it (section 4.1), and Kingma et al. 2014
+- The prior is N(0, I) instead of a net p(z|c). The paper allows it (section 4), and Kingma et al. 2014
   (arXiv:1406.5298, the model M2) has it: z is independent of c, so it keeps what the label does not say, and
   one z can be decoded with any label.
 - There is no second objective in which z is drawn from the prior in training (the paper's hybrid with a
