@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from genzoo.data.formats import SUFFIXES
-from genzoo.data.labels import class_order
+from genzoo.data.labels import class_order, few
 from genzoo.data.splits import FIT, check_split
 from genzoo.data.types import Array
 
@@ -113,7 +113,7 @@ class Layout:
         if found.why:
             lines.append(found.why)
         if found.names:
-            lines.append(f"{len(found.names):,} classes by its folders: {_few(found.names)}")
+            lines.append(f"{len(found.names):,} classes by its folders: {few(found.names)}")
         return lines
 
 
@@ -174,10 +174,6 @@ def _split_at(parts: Sequence[str], depth: int) -> str | None:
     """Return the split that the folder at `depth` is named after."""
     found = _FOLDER.fullmatch(parts[depth].lower()) if len(parts) > depth + 1 else None
     return WORDS[found[1]] if found else None
-
-
-def _few(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f", … ({len(names) - most:,} more)" if len(names) > most else "")
 
 
 def _printable(name: str) -> str:

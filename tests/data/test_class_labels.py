@@ -35,7 +35,8 @@ PIXELS = np.zeros((4, 1, 2, 2), np.uint8)
 )
 def test_whole_numbers_in_any_form(labels, expected):
     images = Images(pixels=PIXELS, labels=labels)
-    assert images.labels.dtype == np.int64 and images.labels.tolist() == expected and images.class_names == ()
+    assert images.labels.dtype == np.int64 and images.labels.tolist() == expected
+    assert images.class_names == tuple(str(number) for number in range(max(expected) + 1))
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import nn
 
-from genzoo import Family, hookimpl, registry, zoo
-from genzoo.errors import ArgumentError, UnknownNameError
-from genzoo.layers import LatentDropout
+from genzoo import Family, create, hookimpl, registry, zoo
+from genzoo.errors import ArgumentError, GenzooError, UnknownNameError
+from genzoo.layers import BalancedConvTranspose2d, LatentDropout, StridedConvTranspose2d
 from genzoo.recipe import Recipe
 
 SHAPES = [
@@ -247,6 +247,21 @@ class TestBeyondThePaper:
             net._decode(torch.randn(32, 64, generator=torch.Generator().manual_seed(0)))
         )
         assert 0.2 < sizes["generator"] < 2 and 0.05 < sizes["discriminator"] < 2
+
+    def test_balanced_upsampling_draws_flat_areas_without_a_lattice(self):
+        """Every layer that doubles the map, the one to colours too; the first has no phases."""
+        plain, flat = (tiny((3, 64, 64), upsample=kind) for kind in ("plain", "balanced"))
+        assert list(flat.state_dict()) == list(plain.state_dict())
+        flat.load_state_dict(plain.state_dict())  # weights fit both
+        for net, kind in ((plain, StridedConvTranspose2d), (flat, BalancedConvTranspose2d)):
+            ups = [m for m in net.generator if isinstance(m, nn.ConvTranspose2d)]
+            assert [type(m) for m in ups] == [StridedConvTranspose2d, *[kind] * 4]
+        constant = torch.ones(1, 2, 20, 20)  # of the last hidden map
+        insides = [net.generator[-2](constant)[..., 4:-4, 4:-4] for net in (plain, flat)]
+        waves = [(x - x.mean((2, 3), keepdim=True)).abs().max().item() for x in insides]
+        assert waves[0] > 1e-3 and waves[1] < 1e-6
+        with pytest.raises(GenzooError, match="upsample"):
+            create("dcgan", upsample="nearest")
 
     def test_a_generator_without_convolutions(self):
         net = tiny((3, 24, 40), mlp=7)
