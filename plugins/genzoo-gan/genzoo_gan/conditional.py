@@ -23,9 +23,12 @@ from genzoo.schema import limits
 from genzoo_gan.gan import KEPT, SPREAD, GANConfig, Maxout, initialise, largest
 
 DIGITS = tuple("0123456789")
-# A one-hot label has one input that is not 0, where noise and images have about a hundred. Weights ten times
-# as large make both equally strong at the start, so that D listens to the label from the first round.
-LOUDER = 10
+# Fresh weights are U(-spread, spread). GAN has 0.05 in G and 0.005 in D. A one-hot label has one input that
+# is on, where z and images have about a hundred, so its weights are larger. D's are so large, and those of
+# its joint layer too, that the label chooses which piece of a joint maxout unit is the largest: each label
+# has a function of the image of its own. With 0.005 everywhere the pieces hardly differ, and D takes hundreds
+# of rounds to notice that label and image belong together.
+SPREAD_G, SPREAD_IMAGE, SPREAD_JOINT, SPREAD_LABEL = 0.05, 0.005, 0.05, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +92,8 @@ class LabelledGenerator(nn.Module):
             nn.Sigmoid(),
             nn.Unflatten(1, config.image_shape),
         )
-        initialise(self, 0.05)
-        nn.init.uniform_(self.label.weight, -LOUDER * 0.05, LOUDER * 0.05)
+        initialise(self, SPREAD_G)
+        nn.init.uniform_(self.label.weight, -SPREAD_LABEL, SPREAD_LABEL)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Return images (N, C, H, W) in [0, 1] of `z` (N, latent_size) and `labels` (N,)."""
@@ -122,8 +125,9 @@ class LabelledDiscriminator(nn.Module):
             nn.Linear(units, 1),
             nn.Flatten(0),
         )
-        initialise(self, 0.005)
-        nn.init.uniform_(self.label.weight, -LOUDER * 0.005, LOUDER * 0.005)
+        initialise(self.image, SPREAD_IMAGE)
+        initialise(self.joint, SPREAD_JOINT)
+        nn.init.uniform_(self.label.weight, -SPREAD_LABEL, SPREAD_LABEL)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Return logits (N,) of images `x` (N, C, H, W) and `labels` (N,)."""
