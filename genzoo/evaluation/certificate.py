@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -22,6 +22,7 @@ from genzoo.evaluation import integrals, laws
 from genzoo.evaluation.inputs import Progress
 from genzoo.law import hold
 from genzoo.models.autoregressive import AutoregressiveModel
+from genzoo.models.conditions import each_given, examples_of, fixed_alike
 from genzoo.models.density import DensityModel
 from genzoo.process import undisturbed
 
@@ -72,9 +73,10 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
     """
     key = (type(model), digest(model), model.levels)
     if key not in _ISSUED:
-        _ISSUED[key] = certify(model, progress=progress)
+        _ISSUED[key] = certify(cast(DensityModel, model._origin or model), progress=progress)
     certificate = _ISSUED[key]
-    laws.check_noise(model, certificate.levels, f"{type(model).__name__}._log_prob")
+    for given in each_given(model):
+        laws.check_noise(given, certificate.levels, f"{type(model).__name__}._log_prob")
     return certificate
 
 
@@ -84,19 +86,21 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
     weights; return the certificate.
 
     Masses are summed over all images of a few pixels, a density of real numbers (`levels` 0) is integrated
-    over one or two: the total is 1, or at most 1 for a bound. `levels` overrides the model's. `progress` is
-    called with ("certificate", done, total) after each law.
+    over one or two: the total is 1, or at most 1 for a bound. `levels` overrides the model's. A conditional
+    model has the right total for each of at most ten conditions, and is held to the other laws under the
+    first. `progress` is called with ("certificate", done, total) after each law.
 
     Raises:
         LawError: a law is broken, or no build is small enough to check it.
     """
     name, known = type(model).__name__, model.levels if levels is None else levels
-    where = f"{name}._log_prob"
     checked: list[str] = []
     seen = possible = None
-    builds, number = list(_tiny(model, known) if known else _reals(model)), itertools.count(1)
+    given, number = _each_named(model), itertools.count(1)
+    model = given[0][0]
+    builds = list(_tiny(model, known) if known else _reals(model))
     ordered = isinstance(model, AutoregressiveModel)
-    total = (2 if model.exact else 1) * len(builds) + (5 if ordered else 0)
+    total = (2 if model.exact else 1) * len(builds) * len(given) + (5 if ordered else 0)
 
     def kept() -> None:
         if progress is not None:
@@ -107,7 +111,10 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
         seen, possible = _context(model, f"{name}._predict")
         kept()
         checked.append(f"a pixel sees {seen} of {possible} earlier ones")
-    checked += _counted(model, builds, where, kept) if known else _integrated(model, builds, where, kept)
+    total_of = _counted if known else _integrated
+    for each, words in given:
+        said = total_of([(fixed_alike(tiny, each), size) for tiny, size in builds], name, words, kept)
+    checked += [f"{law}, for each of {len(given)} conditions" if given[0][1] else law for law in said]
     law = (
         "a density can be built so small that its total, Σ p(x) or ∫ p(x) dx, is seen to be 1 (at most "
         "1 for a bound)"
@@ -129,6 +136,13 @@ def digest(model: DensityModel) -> str:
     return hashlib.sha256(words.encode()).hexdigest()[:12]
 
 
+def _each_named(model: DensityModel) -> list[tuple[DensityModel, str]]:
+    """Return the model with each of a few conditions fixed and ", label …" for each; or the model and ""."""
+    condition = model.condition
+    words = [""] if condition is None else [f", {condition.describe(v)}" for v in examples_of(condition)]
+    return list(zip(each_given(model), words, strict=True))
+
+
 def _in_order(model: AutoregressiveModel, levels: int, where: str, kept: Callable[[], None]) -> list[str]:
     small = _small(model, MIDDLING) or model
     for check in (laws.check_order, laws.check_terms, laws.check_conditionals, laws.check_noise):
@@ -148,42 +162,42 @@ def _context(model: AutoregressiveModel, where: str) -> tuple[int, int]:
 
 
 def _counted(
-    model: DensityModel, builds: list[tuple[DensityModel, int]], where: str, kept: Callable[[], None]
+    builds: list[tuple[DensityModel, int]], name: str, given: str, kept: Callable[[], None]
 ) -> list[str]:
     """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; of a bound Σ p(x) ≤
     1.
     """
     said = []
     for tiny, values in builds:
-        images = laws.check_sum(tiny, values, where)
+        images = laws.check_sum(tiny, values, f"{name}._log_prob{given}")
         kept()
         over = f"over {images:,} images of {'×'.join(map(str, tiny.image_shape))} with {values} levels"
-        if not model.exact:
+        if not tiny.exact:
             said.append(f"Σ p(x) ≤ 1 {over}")
             continue
-        laws.check_frequencies(tiny, values, f"{type(model).__name__}._sample")
+        laws.check_frequencies(tiny, values, f"{name}._sample{given}")
         kept()
         said.append(f"Σ p(x) = 1 {over}, and samples come as often as p says")
     return said
 
 
 def _integrated(
-    model: DensityModel, builds: list[tuple[DensityModel, int]], where: str, kept: Callable[[], None]
+    builds: list[tuple[DensityModel, int]], name: str, given: str, kept: Callable[[], None]
 ) -> list[str]:
     """Integrate builds of one and two real pixels: ∫ p(x) dx = 1, and samples where p says; of a bound ∫ p(x)
     dx ≤ 1.
     """
     said = []
     for tiny, size in builds:
-        integrals.check_integral(tiny, where)
+        integrals.check_integral(tiny, f"{name}._log_prob{given}")
         kept()
-        over, sampled = f"over {size} real pixel{'s' if size > 1 else ''}", model.exact and size == 1
+        over, sampled = f"over {size} real pixel{'s' if size > 1 else ''}", tiny.exact and size == 1
         if sampled:
-            integrals.check_places(tiny, f"{type(model).__name__}._sample")
-        if model.exact:
+            integrals.check_places(tiny, f"{name}._sample{given}")
+        if tiny.exact:
             kept()
         said.append(
-            f"∫ p(x) dx {'=' if model.exact else '≤'} 1 "
+            f"∫ p(x) dx {'=' if tiny.exact else '≤'} 1 "
             f"{over}{', and samples fall where p says' if sampled else ''}"
         )
     return said
@@ -241,7 +255,7 @@ def _small(model: M, sides: tuple[int, int], channels: int | None = None, **chan
         torch.manual_seed(0)
         small = build(dataclasses.replace(model.config, image_shape=shape, **changes)).eval()
         _stir(small)
-        return small
+        return fixed_alike(small, model)
     return None
 
 

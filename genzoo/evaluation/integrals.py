@@ -57,7 +57,8 @@ def check_places(model: DensityModel, where: str) -> None:
         LawError: the law is broken.
     """
     with torch.inference_mode(), model.asking() as asked:
-        drawn = asked._sample(Rng(0, 0, SAMPLES, model.device)).flatten().double().cpu().clamp(0, 1)
+        given = asked.check_condition(None, SAMPLES)
+        drawn = asked._sample(Rng(0, 0, SAMPLES, model.device), *given).flatten().double().cpu().clamp(0, 1)
     points, widths = _grid(1)
     bins = (points.flatten().clamp(0, 1) * _BINS).long().clamp(max=_BINS - 1)
     masses = _density(model, points) * widths
@@ -74,12 +75,8 @@ def _density(model: DensityModel, points: Tensor) -> Tensor:
     with model.asking() as asked:
         for part in points.split(16 * CHUNK):
             # Not log_prob, which takes images: the real line has points that are none.
-            parts.append(
-                asked._log_prob(part.float().view(-1, *model.image_shape).to(model.device))
-                .double()
-                .cpu()
-                .exp()
-            )
+            x = part.float().view(-1, *model.image_shape).to(model.device)
+            parts.append(asked._log_prob(x, *asked.check_condition(None, len(x))).double().cpu().exp())
     return torch.cat(parts).nan_to_num(nan=0.0)
 
 

@@ -96,7 +96,7 @@ def check_terms(model: AutoregressiveModel, levels: int, where: str) -> None:
     """Hold that log p(x) is the sum of its terms, one for each dimension."""
     images = noise(model, levels, 4)
     with model.asking() as asked:
-        terms = in_order(asked._log_conditionals(images))
+        terms = in_order(asked._log_conditionals(images, *asked.check_condition(None, len(images))))
     law = "log p(x) is the sum of log p(x_i | earlier), one for each dimension"
     size = math.prod(model.image_shape)
     hold(
@@ -142,7 +142,8 @@ def check_conditionals(model: AutoregressiveModel, levels: int, where: str) -> N
         x = images.repeat(levels, 1, 1, 1)
         x[:, channel, row, column] = torch.arange(levels, device=x.device) / (levels - 1)
         with model.asking() as asked:
-            total = float(in_order(asked._log_conditionals(x))[:, i].double().exp().sum())
+            terms = in_order(asked._log_conditionals(x, *asked.check_condition(None, len(x))))
+        total = float(terms[:, i].double().exp().sum())
         seen = f"Σ = {total:.4f} over the {levels} values of {_name(model, i)}"
         hold(
             abs(total - 1) < SUM_ERROR,
@@ -176,7 +177,9 @@ def check_frequencies(model: DensityModel, levels: int, where: str) -> None:
     counted.
     """
     with torch.inference_mode(), model.asking() as asked:
-        images = asked._sample(Rng(0, 0, SAMPLES, model.device)).flatten(1).double().cpu() * (levels - 1)
+        given = asked.check_condition(None, SAMPLES)
+        images = asked._sample(Rng(0, 0, SAMPLES, model.device), *given).flatten(1).double().cpu()
+    images = images * (levels - 1)
     off = float((images - images.round()).abs().max())
     hold(
         off < 1e-3 * levels,

@@ -37,7 +37,7 @@ def mixed(model: AutoregressiveModel, x: Tensor) -> Tensor:
 
     Their plain sum could stay the same while they change, as that of logits does.
     """
-    params = model._predict(x)  # (N, P, C, H, W)
+    params = model._predict(x, *model.check_condition(None, len(x)))  # (N, P, C, H, W)
     weights = Rng(mix("context"), 0, 1, x.device).normal(params.shape[1])[0].to(params.dtype)  # (P,)
     return in_order(torch.einsum("npchw,p->nchw", params, weights))
 

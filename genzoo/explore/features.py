@@ -111,7 +111,7 @@ def _hidden(model: Any, x: Tensor) -> Tensor:
     with model.asking() as asked:
         hooks = [layer.register_forward_pre_hook(look) for layer in _weighted(asked)]
         try:
-            asked._discriminate(x)
+            asked._discriminate(x, *asked.check_condition(None, len(x)))
         finally:
             for hook in hooks:
                 hook.remove()

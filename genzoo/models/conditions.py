@@ -7,6 +7,7 @@ condition writes them without it.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Callable
@@ -22,6 +23,9 @@ S = TypeVar("S")
 A = TypeVar("A")
 R = TypeVar("R")
 P = ParamSpec("P")
+M = TypeVar("M", bound=Any)
+
+SEVERAL = 10  # conditions that a property of all of them is checked for
 
 _ARGUMENTS: dict[str, int] = {}  # method → number of its arguments without self and without the condition
 
@@ -73,7 +77,7 @@ def rows_of(condition: Condition, value: Any, n: int) -> Tensor:
     Raises:
         ArgumentError, UnknownNameError: not a value of this condition, or not n of them.
     """
-    raise NotImplementedError(f"no rows of {type(condition).__name__}")
+    raise TypeError(f"no rows of {type(condition).__name__}")
 
 
 @rows_of.register
@@ -126,3 +130,40 @@ def required(cls: type[Any], condition: Condition) -> GenzooError:
     return ArgumentError(
         f"{cls.__name__} needs a condition: it takes {condition.words}", f"condition={safe_repr(shown)}"
     )
+
+
+def fixed(model: M, rows: Tensor) -> M:
+    """Return `model` with its condition fixed to `rows` (1, …); it shares the weights."""
+    made: M = copy.copy(model)
+    vars(made).update(_fixed=rows, _origin=model._origin or model)
+    return made
+
+
+def fixed_alike(model: M, other: Any) -> M:
+    """Return `model` with the condition that `other`, of the same class, has fixed; itself if it has none."""
+    return model if other._fixed is None else fixed(model, other._fixed)
+
+
+def examples_of(condition: Condition, n: int = SEVERAL) -> list[Any]:
+    """Return at most `n` different values of a condition, from the first to the last."""
+    found = condition.examples(n)
+    return [value for i, value in enumerate(found) if value not in found[:i]]
+
+
+def each_given(model: M, n: int = SEVERAL) -> list[M]:
+    """Return a conditional model with each of at most `n` values of its condition fixed; of any other model,
+    the model.
+    """
+    if model.condition is None:
+        return [model]
+    return [model.given(value) for value in examples_of(model.condition, n)]
+
+
+def example_rows(model: Any, n: int) -> tuple[Tensor, ...]:
+    """Return what underscored methods take after their other arguments for `n` images of example conditions:
+    nothing for a model without one.
+    """
+    found: tuple[Tensor, ...] = model.check_condition(
+        None if model.condition is None else model.condition.examples(n), n
+    )
+    return found

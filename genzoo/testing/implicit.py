@@ -8,9 +8,11 @@ from genzoo.card import Family
 from genzoo.errors import NoDensityError
 from genzoo.models import ImplicitModel
 from genzoo.rng import Rng
+from genzoo.testing.given import first_given
 from genzoo.testing.law import hold, refuses
 
 
+@first_given
 def check_implicit(model: ImplicitModel) -> None:
     """Hold an implicit model to its laws: it is of that family, and says why it has no likelihood.
 

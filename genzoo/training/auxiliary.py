@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from genzoo.models import AdversarialModel
+from genzoo.models.conditions import example_rows
 from genzoo.rng import mix
 
 
@@ -33,7 +34,8 @@ class Auxiliary(nn.Module):
         # in a list: D's, not ours
         self._last = [layer for layer in leaves if any(p.ndim > 1 for p in layer.parameters())][-1:]
         with torch.no_grad(), model.evaluating(), self.watching() as hidden:
-            model._discriminate(torch.zeros(1, *model.image_shape, device=model.device))
+            nothing = torch.zeros(1, *model.image_shape, device=model.device)
+            model._discriminate(nothing, *example_rows(model, 1))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, "auxiliary"))
             self.head = nn.Linear(hidden[0].numel(), classes).to(model.device)
