@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
@@ -82,9 +82,19 @@ def rows_of(condition: Condition, value: Any, n: int) -> Tensor:
 
 @rows_of.register
 def _label_rows(condition: Labels, value: Any, n: int) -> Tensor:
-    if not isinstance(value, str) and hasattr(value, "__len__") and getattr(value, "shape", None) != ():
+    if _is_list(value):
         return _each(condition, value, n)
     return torch.full((n,), condition.number(value))
+
+
+def _is_list(value: Any) -> bool:
+    """Say whether `value` has rows in an order: a sequence, an array or a tensor, but no text, set or
+    mapping.
+    """
+    shape = getattr(value, "shape", None)
+    return (
+        isinstance(value, Sequence) and not isinstance(value, (str, bytes)) if shape is None else shape != ()
+    )
 
 
 def _each(condition: Labels, values: Any, n: int) -> Tensor:
@@ -99,7 +109,7 @@ def _each(condition: Labels, values: Any, n: int) -> Tensor:
             f"there are {len(values):,} labels for {n:,} image{'s' * (n != 1)}",
             "give one label for all, or one for each",
         )
-    if isinstance(values, Tensor):
+    if hasattr(values, "tolist"):  # numbers of Python are quicker, and plainer in a message
         values = values.tolist()
     numbers: dict[Any, int] = {}  # the same few labels come again and again
     return torch.tensor([_number(condition, value, numbers) for value in values])
