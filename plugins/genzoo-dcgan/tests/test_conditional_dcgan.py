@@ -10,7 +10,7 @@ from genzoo_dcgan.dcgan import DCGAN, DCGANConfig, generator
 from torch import nn
 from torch.nn.functional import one_hot
 
-from genzoo import Labels, Recipe
+from genzoo import Adversarial, Labels, Recipe
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.layers import BalancedConvTranspose2d, MinibatchDiscrimination
 from genzoo.testing import laws
@@ -143,6 +143,14 @@ class TestContract:
     def test_a_wrong_config_is_refused(self, config, error, told):
         with pytest.raises(error, match=told):
             CARD.build(**config)
+
+
+def test_an_auxiliary_classifier_reads_the_last_hidden_map():
+    net, labels = tiny().train(), torch.tensor([0, 1, 3, 3])
+    critic, _ = players(net, Recipe(game=Adversarial(classes=4), batch_size=4))
+    batch = Batch(torch.rand(4, 1, 8, 8), labels=labels, condition=labels)
+    assert torch.isfinite(critic.loss(batch, torch.Generator().manual_seed(0)))
+    assert critic.memory["auxiliary"].head.in_features == 4 * 4 * 4
 
 
 HALVES = (

@@ -11,7 +11,7 @@ from genzoo_gan.conditional import DIGITS, ConditionalGAN, ConditionalGANConfig
 from torch import nn
 from torch.nn.functional import one_hot
 
-from genzoo import Labels, Recipe
+from genzoo import Adversarial, Labels, Recipe
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.testing import laws
 from genzoo.training import Batch, players
@@ -137,6 +137,20 @@ class TestContract:
     def test_a_wrong_config_is_refused(self, config, error, told):
         with pytest.raises(error, match=told):
             CARD.build(**config)
+
+
+@pytest.mark.parametrize(
+    "game",
+    [Adversarial(classes=3), Adversarial(replay=0.5), Adversarial(objective="wasserstein", gp_weight=10.0)],
+)
+def test_other_games(game):
+    """The auxiliary classifier (of D's joint layer), replay and the penalty."""
+    net, labels = tiny().train(), torch.tensor([0, 1, 2, 2])
+    for player in players(net, Recipe(game=game, batch_size=4)):
+        batch = Batch(torch.rand(4, 1, 3, 5), labels=labels, condition=labels)
+        assert torch.isfinite(player.loss(batch, torch.Generator().manual_seed(0)))
+        if player.name == "discriminator" and player.memory is not None and game.classes:
+            assert player.memory["auxiliary"].head.in_features == 6
 
 
 def banded(labels):
