@@ -31,12 +31,11 @@ def tiny(kind=ConditionalDCGAN, image_shape=(1, 8, 8), **config):
 
 class TestGenerator:
     def test_its_input_is_z_and_the_labels_embedding(self):
-        net = tiny().eval()
+        net = tiny().train()  # in evaluation fresh batch statistics leave little of either
         z, labels = torch.randn(4, 5), torch.tensor([3, 0, 0, 2])
         embedded = torch.stack([net.generator.embed.weight[label] for label in labels])
         expected = net.generator.net(torch.cat([z, embedded], 1)[:, :, None, None]).add(1).div(2)
-        torch.testing.assert_close(net._decode(z, labels), expected, rtol=0, atol=0.02)  # bf16 and float32
-        assert net.train()._decode(z, labels).shape == (4, 1, 8, 8)
+        torch.testing.assert_close(net._decode(z, labels), expected)
 
     def test_it_is_the_dcgans_with_a_longer_z(self):
         net, plain = tiny(width=6), generator(DCGANConfig(image_shape=(1, 8, 8), width=6, latent_size=8))
@@ -69,7 +68,7 @@ class TestProjection:
         """logit = ψ(φ) + ⟨e_y, Σ φ⟩ (Miyato & Koyama 2018, equation 4), with loops."""
         net = tiny(**config).double().eval()
         x = torch.rand(3, *net.image_shape, dtype=torch.float64)
-        labels = torch.tensor([1, 3, 1])
+        labels = torch.tensor([1, 3, 0])
         d = net.discriminator
         h = d.features(2 * x - 1)
         for i, label in enumerate(labels):

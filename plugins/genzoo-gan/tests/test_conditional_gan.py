@@ -57,7 +57,7 @@ class TestNets:
     def test_g_is_that_of_one_hot_labels(self):
         net = tiny().double()
         g = net.generator
-        z, labels = torch.rand(6, 5, dtype=torch.float64) * 2 - 1, torch.tensor([0, 1, 2, 2, 1, 0])
+        z, labels = torch.rand(6, 5, dtype=torch.float64) * 2 - 1, torch.tensor([0, 1, 2, 2, 0, 1])
         first, last = g.joint[0], g.joint[2]
         of_z = (math.sqrt(3) * z @ g.noise[0].weight.T + g.noise[0].bias).clamp(min=0)
         of_label = (one_hot(labels, 3).double() @ g.label.weight).clamp(min=0)
@@ -68,7 +68,7 @@ class TestNets:
     def test_d_is_that_of_one_hot_labels(self):
         net = tiny(dropout=False).double()
         d = net.discriminator
-        x, labels = torch.rand(6, 1, 3, 5, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 1, 0])
+        x, labels = torch.rand(6, 1, 3, 5, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 0, 1])
         of_image = x.flatten(1) @ d.image[2].linear.weight.T + d.image[2].linear.bias
         of_label = one_hot(labels, 3).double() @ d.label.weight
 
