@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from genzoo.card import Card
+from genzoo.cli.conditions import OF_IMAGES, check_one, condition_option, in_words, of_images
 from genzoo.cli.exploring import loaded
 from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument
 from genzoo.cli.output import Progress, note, say, say_json
 from genzoo.cli.pictures import check_writable, free_path
-from genzoo.errors import DataError, safe_text
+from genzoo.errors import ArgumentError, DataError, safe_text
 
 FORMATS = (".npz", ".safetensors")
 LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
@@ -36,6 +37,7 @@ LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
     is_flag=True,
     help="Fit a linear classifier to the training images' features and print its held-out accuracy.",
 )
+@condition_option(OF_IMAGES)
 @json_option
 @device_option
 def features_command(
@@ -44,6 +46,7 @@ def features_command(
     n: int | None,
     out: str | None,
     probe: bool,
+    condition: str | None,
     as_json: bool,
     device: str | None,
 ) -> None:
@@ -54,17 +57,19 @@ def features_command(
     """
     entry = find(name)
     card = entry.card
+    condition = check_one(entry, condition, needed=False)
+    if probe and card.condition is not None and condition is None:
+        raise _read_back(card)
     path = check_array_file(out) if out is not None else _free_file(card)
     model = loaded(entry, device)
     from genzoo.evaluation.scoring import held_in
-    from genzoo.explore.features import features, source
+    from genzoo.explore.features import source
 
     kind = source(model)  # before the images are decoded
     sides = [_some(held_in(model, card, data, split), n) for split in ("train", "test")]
     if probe:
         _check_labels(sides)
-    with Progress(card.name, "images") as progress:
-        rows = [features(model, side, progress) for side in sides]
+    rows = _rows(model, card, sides, condition)
     if probe and rows[0].numel() > LONG:
         size = f"{len(rows[0]):,} x {rows[0].shape[1]:,}"
         note(f"fitting a linear classifier to {size} features; this takes a while")
@@ -83,7 +88,28 @@ def features_command(
     which = (
         f"{count:,} x {width:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
     )
-    note(safe_text(f"{path}: {which}{', with labels' if 'labels' in arrays else ''}{guess}", 1000))
+    labelled = ", with labels" if "labels" in arrays else ""
+    note(safe_text(f"{path}: {which}{labelled}{in_words(model, condition)}{guess}", 1000))
+
+
+def _rows(model: Any, card: Card, sides: list[Any], condition: str | None) -> list[Any]:
+    """Return the features (N, F) of each side; a conditional model is given the labels of its images, or the
+    one that was typed.
+    """
+    from genzoo.explore.features import features
+
+    labels = [of_images(model, side, condition) for side in sides]
+    with Progress(card.name, "images") as progress:
+        return [
+            features(model, side, progress, condition=each) for side, each in zip(sides, labels, strict=True)
+        ]
+
+
+def _read_back(card: Card) -> ArgumentError:
+    return ArgumentError(
+        f"{card.name} is given the label of each image, and a probe would read it back",
+        "give all images one label with --condition LABEL, or leave out --probe",
+    )
 
 
 def check_array_file(out: str) -> Path:

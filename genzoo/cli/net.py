@@ -105,6 +105,8 @@ def _compute(model: Model) -> None:
 
     from genzoo.models import AdversarialModel, ClassifyingModel, DensityModel, EncodingModel, GenerativeModel
 
+    if model.condition is not None:
+        model = model.given(model.condition.examples(1)[0])
     image = torch.zeros(1, *model.image_shape)
     if isinstance(model, EncodingModel):
         model.encode(image)
@@ -116,5 +118,6 @@ def _compute(model: Model) -> None:
     elif isinstance(model, GenerativeModel):
         model.sample(1, seed=0)
     if isinstance(model, AdversarialModel):
-        with model.asking() as answering:
-            answering.discriminator(image)
+        from genzoo.explore.features import logits
+
+        logits(model, image)

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from genzoo.cli.conditions import OF_IMAGES, check_one, condition_option, in_words, of_images
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
 from genzoo.cli.options import (
     command,
@@ -27,12 +28,20 @@ COLUMNS = 10  # pairs in a line, at most
 @name_argument
 @data_option
 @click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="Number of images.")
+@condition_option(OF_IMAGES)
 @seed_option
 @out_option("reconstruct")
 @json_option
 @device_option
 def reconstruct_command(
-    name: str, data: str | None, n: int, seed: int | None, out: str | None, as_json: bool, device: str | None
+    name: str,
+    data: str | None,
+    n: int,
+    condition: str | None,
+    seed: int | None,
+    out: str | None,
+    as_json: bool,
+    device: str | None,
 ) -> None:
     """Reconstruct held-out images and print the error.
 
@@ -42,6 +51,7 @@ def reconstruct_command(
     entry = find(name)
     card = entry.card
     check_grid(2 * n)
+    condition = check_one(entry, condition, needed=False)
     path = target(out, card, "reconstruct")
     start = drawn(seed)
     model = loaded(entry, device)
@@ -55,8 +65,9 @@ def reconstruct_command(
 
     check_encoder(model, "use an autoencoder or a VAE; to compare samples with data: genzoo neighbours")
     test = held_in(model, card, data, "test")
-    images = test.float(subset(len(test), min(n, len(test)), start, "shown"))
-    rebuilt = reconstruct(model, images).to(images.device)
+    test = test.subset(subset(len(test), min(n, len(test)), start, "shown"))
+    images = test.float()
+    rebuilt = reconstruct(model, images, of_images(model, test, condition)).to(images.device)
     pairs = zip(images.split(COLUMNS), rebuilt.split(COLUMNS), strict=True)
     save_picture(above(*(_pair(*pair) for pair in pairs)), path)
     errors = squared_error(images, rebuilt).double() / images[0].numel()  # (n,)
@@ -65,13 +76,9 @@ def reconstruct_command(
         say_json([record.as_dict()])
     else:
         say(safe_text(record, 1000))
-    shown = several(len(images), "held-out image")
-    note(
-        safe_text(
-            f"{path}: {shown} of {test.name}, each above its reconstruction by {card.name}, seed {start}",
-            1000,
-        )
-    )
+    shown = f"{several(len(images), 'held-out image')} of {test.name}"
+    words = f"{shown}, each above its reconstruction by {card.name}, seed {start}"
+    note(safe_text(f"{path}: {words}{in_words(model, condition)}", 1000))
 
 
 def _pair(images: Any, rebuilt: Any) -> Any:
