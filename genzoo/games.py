@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from genzoo.schema import limits
 
-OBJECTIVES = ("minimax", "non-saturating", "lsgan", "hinge", "wasserstein")
-PENALTIES = ("gradient",)
+OBJECTIVES = ("minimax", "non-saturating", "lsgan", "hinge", "relativistic", "wasserstein")
+PENALTIES = ("gradient", "r1", "r2", "r1-r2")
 TRANSFORMS = ("color", "translation", "cutout")
 
 
@@ -40,7 +40,8 @@ class Adversarial(GameOptions):
     #: clip D's weights to |w| <= c after each of its turns; 0 = no clipping
     weight_clip: float = field(default=0.0, metadata=limits(0, 100))
     gp_weight: float = field(default=0.0, metadata=limits(0, 1e6))  #: weight λ of D's penalty; 0 = no penalty
-    #: kind of penalty: "gradient" = E[(‖∇D‖ - 1)²], or your own function
+    #: kind of penalty: "gradient" = E[(‖∇D‖ - 1)²] between real images and fakes; "r1" = ½ E[‖∇D‖²] at real
+    #: images, "r2" at fakes, "r1-r2" the sum of both; or your own function
     penalty_kind: str = field(default="gradient", metadata=limits(choices=PENALTIES, own=True))
     bursts: bool = False  #: give D 100 turns in each of the first 25 rounds and in every 500th
     #: D's targets: 1 - s … 1 + 2s/3 for real images, 0 … s for fakes

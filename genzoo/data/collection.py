@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo.data.labels import check_names, read_labels
+from genzoo.data.labels import check_names, number_of, read_labels
 from genzoo.data.types import Array
-from genzoo.errors import ArgumentError
+from genzoo.errors import ArgumentError, DataError
 
 Indices: TypeAlias = "slice | Sequence[int] | Array | Tensor"
 
@@ -31,8 +31,8 @@ class Images:
             likelihoods are only compared within one.
         labels: (N,) int64 classes, counted from 0, or None. `genzoo.data.labels.read_labels` says what else
             is taken for them.
-        class_names: the name of each class, `class_names[label]`; empty where classes have only numbers.
-            Texts as labels name them.
+        class_names: the name of each class, `class_names[label]`, also of those that have no image here;
+            "0", "1", ... where classes have only numbers; empty without labels. Texts as labels name them.
         blocks: (N,) whole numbers, equal for images that belong together, such as frames of one stretch of
             film or photographs of one person; None where images are independent. Standard errors count
             blocks, and no block is torn apart by a split.
@@ -84,7 +84,7 @@ class Images:
         if self.labels is not None:
             labels, names = read_labels(self.labels, len(self.pixels))
             object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "class_names", names or check_names(self.class_names, self.labels))
+        object.__setattr__(self, "class_names", check_names(names or self.class_names, self.labels))
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -133,6 +133,20 @@ class Images:
             "grey": grey,
         }
         return dataclasses.replace(self, **{**chosen, **changes})
+
+    def of_class(self, which: str | int) -> Images:
+        """Return the images of one class, by its name or its number; labels and class_names are those of the
+        whole.
+
+        Raises:
+            DataError: no labels, or no image of that class.
+            UnknownNameError, ArgumentError: no such class.
+        """
+        number = number_of(which, self)
+        rows = np.flatnonzero(self.labels == number)
+        if not len(rows):
+            raise DataError(f"{self.name} ({self.split}) has no image of {self.class_names[number]!r}")
+        return self.subset(rows)
 
     def replace(self, **changes: Any) -> Images:
         """Return a copy with `changes`."""

@@ -21,7 +21,7 @@ def conditions_of(condition: Condition, images: Images) -> np.ndarray[Any, Any]:
         DataError: the images have no labels.
         ArgumentError: they have labels that the condition does not know.
     """
-    raise NotImplementedError(f"no data for {type(condition).__name__}")
+    raise TypeError(f"no data for {type(condition).__name__}")
 
 
 @conditions_of.register

@@ -18,6 +18,7 @@ from genzoo.data.contents import digest_files
 from genzoo.data.decode import Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.formats import FORMATS, LEFT_BEHIND
+from genzoo.data.labels import note_lost
 from genzoo.data.layout import SPLITS, Layout, check, layout_of
 from genzoo.data.notes import note
 from genzoo.data.pool import Progress, decode_all
@@ -47,7 +48,7 @@ def open_folder(
     if idx.is_pair(folder):
         return idx.open_pair(folder, folder.name, split)
     files = list_files(folder)
-    check(split, layout_of(path for path, _ in files).splits, folder.name)
+    check(split, files.layout.splits, folder.name)
     return read_folder(folder, shape, cache, progress, files).part(split, val_split)
 
 
@@ -88,12 +89,14 @@ class Folder:
         if not len(rows):
             raise nothing_held_out(f"the folder {self.path}", val_split, len(self.names), split)
         chosen = slice(rows[0], rows[-1] + 1)
-        classes = self.layout.classes(self.names)
+        classes, name = self.layout.classes(self.names), self.path.resolve().name
+        labels = None if classes.labels is None else classes.labels[chosen]
+        note_lost(f"{name} ({split})", classes.labels, labels, classes.names)
         return Images(
             pixels=self.decoded.pixels[chosen],
-            name=self.path.resolve().name,
+            name=name,
             split=split,
-            labels=None if classes.labels is None else classes.labels[chosen],
+            labels=labels,
             class_names=classes.names,
             facts={**FACTS, "decoder": decoder(), **({"labels": classes.why} if classes.why else {})},
             skipped=self.decoded.skipped,
@@ -121,17 +124,25 @@ class Folder:
 Files: TypeAlias = "list[tuple[str, os.stat_result]]"
 
 
-def list_files(folder: Path) -> Files:
-    """Return the relative paths and states of all files of `folder`, in order; DataError where there are
-    none.
-    """
-    files = sorted(_files(folder))
+@dataclass(frozen=True)
+class Listing:
+    """The relative paths and states of all files of a folder, in order, and what its folders mean."""
+
+    files: Files
+    layout: Layout
+
+
+def list_files(folder: Path) -> Listing:
+    """Return what lies in `folder`; DataError where there is no file."""
+    found = sorted(_entries(folder))
+    files = [entry for entry in found if not stat.S_ISDIR(entry[1].st_mode)]
+    folders = [path for path, status in found if stat.S_ISDIR(status.st_mode)]
     if not files:
         raise DataError(
             f"the folder {folder} holds no files",
             f"put images there: {', '.join(FORMATS)}, in folders of any depth",
         )
-    return files
+    return Listing(files, layout_of((path for path, _ in files), folders))
 
 
 def read_folder(
@@ -139,7 +150,7 @@ def read_folder(
     shape: Shape | None,
     cache: bool = True,
     progress: Progress | None = None,
-    files: Files | None = None,
+    listing: Listing | None = None,
 ) -> Folder:
     """Decode all images of `folder` as `shape`, 3x64x64 where None is given.
 
@@ -150,13 +161,14 @@ def read_folder(
     Raises:
         DataError: no file, or none that is an image.
     """
-    files = list_files(folder) if files is None else files
+    listing = list_files(folder) if listing is None else listing
+    files = listing.files
     digests = digest_files([folder / path for path, _ in files], folder.name)
     contents = [digest or path for digest, (path, _) in zip(digests, files, strict=True)]
-    decoded = _decode(folder, files, contents, shape or DEFAULT, cache, progress)
+    decoded = _decode(folder, listing, contents, shape or DEFAULT, cache=cache, progress=progress)
     names = [_name(files, row) for row in decoded.rows]
     keys = [contents[row // PAGES] for row in decoded.rows]
-    return Folder(folder, decoded, names, keys, layout_of(path for path, _ in files))
+    return Folder(folder, decoded, names, keys, listing.layout)
 
 
 def _name(files: Files, row: int) -> str:
@@ -166,10 +178,17 @@ def _name(files: Files, row: int) -> str:
 
 
 def _decode(
-    folder: Path, files: Files, contents: list[str], shape: Shape, cache: bool, progress: Progress | None
+    folder: Path,
+    listing: Listing,
+    contents: list[str],
+    shape: Shape,
+    *,
+    cache: bool,
+    progress: Progress | None,
 ) -> Decoded:
+    files, layout = listing.files, listing.layout
+
     def make() -> Loaded:
-        layout = layout_of(path for path, _ in files)
         seen = survey(len(files), lambda number: folder / files[number][0], folder.name)
         rows, left_out = _in_order(files, contents, layout, seen)
         frames, good, skipped = _load(folder, files, rows, seen, shape, progress)
@@ -265,9 +284,9 @@ def _load(
         stacks.close()
 
 
-def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield relative path (with /) and status of every file that is not hidden; links are followed, but no
-    folder twice.
+def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield relative path (with /) and status of every file and folder that is not hidden; links are
+    followed, but no folder twice.
     """
     seen: set[tuple[int, int]] = set()
     todo = [""]
@@ -275,8 +294,7 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
         for path, status in _listed(folder, todo.pop(), seen):
             if stat.S_ISDIR(status.st_mode):
                 todo.append(path)
-            else:
-                yield path, status
+            yield path, status
 
 
 def _listed(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:

@@ -17,7 +17,7 @@ from genzoo.data.cache import Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import Skip, decode, decoder
 from genzoo.data.depth import asked_bits
-from genzoo.data.labels import usable_labels
+from genzoo.data.labels import NONE, usable_labels
 from genzoo.data.notes import note
 from genzoo.data.pool import Progress, decode_all, in_parallel
 from genzoo.data.splits import FIT, hold_out, published
@@ -120,12 +120,12 @@ def _images(
     make = functools.partial(_decoded, cells, home, spec, target, progress)
     key = key_of("hf", target, tuple(contents), asked_bits()) if cache else None
     decoded = cached(key, make, spec, place_of("hf", spec, chosen, target))
-    labels, names = _labels(table, decoded.rows, spec)
+    labels, names, why = _labels(table, decoded.rows, spec)
     facts = {
         "source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}",
         "terms": "see the page of the data set",
     }
-    facts["decoder"] = decoder()
+    facts |= {"decoder": decoder(), **({"labels": why} if why else {})}
     images = Images(
         pixels=decoded.pixels,
         name=spec,
@@ -176,18 +176,22 @@ def _decoded(cells: Any, home: Path | None, spec: str, target: Shape, progress: 
     return frames, rows, skipped
 
 
-def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str, ...]]:
-    """Return the labels of `rows` and the names of the classes, (None, ()) where the set has none that can be
-    used.
+def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str, ...], str]:
+    """Return the labels of `rows` and the names of the classes; or None, () and why the set has none that can
+    be used, "" where it has no such column.
     """
+    named = [name for name, feature in table.features.items() if getattr(feature, "names", None)]
     column = next((name for name in ("label", "labels") if name in table.features), None)
-    if column is None:
-        return None, ()
+    if column is None and len(named) > 1:
+        return None, (), f"{NONE}which of the columns {', '.join(named)} is meant is not known"
+    if column is None and not named:
+        return None, (), ""
+    column = column or named[0]
     values = table[column]
-    labels, names, _ = usable_labels(values, len(values), f"the column {column!r} of {spec}")
+    labels, names, why = usable_labels(values, len(values), f"the column {column!r} of {spec}")
     if labels is None:
-        return None, ()
-    return labels[list(rows)], names or tuple(getattr(table.features[column], "names", None) or ())
+        return None, (), why
+    return labels[list(rows)], names or tuple(getattr(table.features[column], "names", None) or ()), ""
 
 
 def _first(cells: Any, home: Path | None, spec: str) -> bytes:

@@ -8,7 +8,7 @@ import numpy as np
 
 from genzoo.data.arrays import standard
 from genzoo.data.collection import Images
-from genzoo.data.labels import read_labels, usable_labels
+from genzoo.data.labels import check_names, read_labels, usable_labels
 from genzoo.data.layout import WORDS, check
 from genzoo.data.types import Array
 from genzoo.errors import ArgumentError
@@ -102,6 +102,31 @@ def part_of(
     )
 
 
+def labelled(images: Images, arrays: Mapping[str, Array], key: str) -> Images:
+    """Return `images` with the labels under `key`, if there are any that can be used, and the names of their
+    classes.
+    """
+    if key not in arrays:
+        return images
+    _check_count(arrays[key], key, len(images))
+    labels, names, why = usable_labels(arrays[key], len(images), repr(key))
+    if labels is None:
+        return images.replace(facts={**images.facts, "labels": why})
+    return images.replace(labels=labels, class_names=names or _given_names(arrays))
+
+
+def _check_count(labels: Array, key: str, count: int) -> None:
+    if labels.shape[:1] != (count,):
+        raise ArgumentError(
+            f"{key} must have one entry per image: {labels.size:,} for {count:,} images",
+            "pass as many labels as images",
+        )
+
+
+def _given_names(arrays: Mapping[str, Array]) -> tuple[str, ...]:
+    return tuple(map(str, arrays["class_names"].ravel().tolist())) if "class_names" in arrays else ()
+
+
 def _labels(
     arrays: Mapping[str, Array], parts: Mapping[str, tuple[str, str]], chosen: str
 ) -> tuple[Array | None, tuple[str, ...], str]:
@@ -118,17 +143,12 @@ def _labels(
         return None, (), ""
     known = {split: part for split, part in parts.items() if part[1]}
     for images, labels in known.values():
-        if arrays[labels].shape[:1] != arrays[images].shape[:1]:
-            counts = f"{len(np.atleast_1d(arrays[labels])):,} for {len(arrays[images]):,} images"
-            raise ArgumentError(
-                f"{labels} must have one entry per image: {counts}", "pass as many labels as images"
-            )
+        _check_count(arrays[labels], labels, len(arrays[images]))
     whole = [arrays[labels] for _, labels in known.values()]
     found, names, why = usable_labels(np.concatenate(whole), sum(map(len, whole)), repr(parts[chosen][1]))
     if found is None:
         return None, (), why
     start = sum(len(arrays[known[split][1]]) for split in list(known)[: list(known).index(chosen)])
-    given = arrays.get("class_names")
-    if given is not None and not names:
-        names = tuple(str(text) for text in given.ravel().tolist())
+    # those of the whole file, where they are numbers too: a part may lack the last ones
+    names = check_names(names or _given_names(arrays), found)
     return found[start : start + len(arrays[known[chosen][1]])], names, ""

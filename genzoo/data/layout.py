@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from genzoo.data.formats import SUFFIXES
-from genzoo.data.labels import class_order
+from genzoo.data.labels import NONE, class_order, few
 from genzoo.data.splits import FIT, check_split
 from genzoo.data.types import Array
 
@@ -54,11 +54,13 @@ class Layout:
         shared: the folders that all images share.
         depth: folders between them and those of the splits.
         splits: split -> its folder.
+        folders: the paths of all folders, also of those without images.
     """
 
     shared: int = 0
     depth: int = 0
     splits: Mapping[str, str] = field(default_factory=dict)
+    folders: Sequence[str] = ()
 
     def split_of(self, path: str) -> str | None:
         """Return the split of the image at `path`, None if it is in none of them."""
@@ -76,24 +78,52 @@ class Layout:
         """Return the classes of the images at `paths`: those of their folders, if each is in one of at least
         two folders.
         """
-        inner = [self.inner(path) for path in paths]
+        inner, above = [self.inner(path) for path in paths], list[str]()
         while inner and all(len(parts) > 1 for parts in inner) and len({parts[0] for parts in inner}) == 1:
+            above.append(inner[0][0])
             inner = [parts[1:] for parts in inner]
         named = {parts[0] for parts in inner if len(parts) == 2}
         if len(named) < 2:
             return Classes()
         outside = [path for path, parts in zip(paths, inner, strict=True) if len(parts) != 2]
         if outside:
-            few = (
+            stray = (
                 f"{len(outside):,} of {len(inner):,} images are not directly in one of its "
                 f"{len(named):,} folders"
             )
-            return Classes(why=f"no labels: {few} (one of them: {min(outside)})")
+            return Classes(why=f"{NONE}{stray} (one of them: {min(outside)})")
+        if bare := self._beside(paths[0], above) - named:
+            # to number the others without it would give their numbers another meaning elsewhere
+            folders = few([f"{_printable(name)}/" for name in class_order(bare)])
+            return Classes(why=f"{NONE}no readable image in {folders}; add images or remove the folder")
         names = class_order(named)
         number = {name: place for place, name in enumerate(names)}
         return Classes(
             np.array([number[parts[0]] for parts in inner], np.int64), tuple(map(_printable, names))
         )
+
+    def _beside(self, path: str, above: Sequence[str]) -> set[str]:
+        """Return the names of the folders in which `path` and those of other classes lie, where `above` are
+        the folders that all classes share.
+        """
+        shared = path.split("/")[: self.shared]
+        found = set()
+        for folder in self.folders:
+            if folder.split("/")[: self.shared] == shared:
+                inner = self._inside(folder)
+                if len(inner) == len(above) + 1 and inner[:-1] == above:
+                    found.add(inner[-1])
+        return found
+
+    def _inside(self, folder: str) -> list[str]:
+        """Return the parts of `folder` as `inner` does; none for the folder of a split, or one outside of all
+        splits.
+        """
+        parts = folder.split("/")[self.shared :]
+        if not self.splits or len(parts) <= self.depth:
+            return parts
+        inner = self.inner(folder) if self.split_of(folder) else []
+        return [] if len(inner) == self.depth + 1 and _FOLDER.fullmatch(inner[-1].lower()) else inner
 
     def notes(self, paths: Sequence[str], left_out: Sequence[str]) -> list[str]:
         """Return what people should know of how the images at `paths` are read, one line each; `left_out` lie
@@ -113,13 +143,13 @@ class Layout:
         if found.why:
             lines.append(found.why)
         if found.names:
-            lines.append(f"{len(found.names):,} classes by its folders: {_few(found.names)}")
+            lines.append(f"{len(found.names):,} classes by its folders: {few(found.names)}")
         return lines
 
 
-def layout_of(paths: Iterable[str]) -> Layout:
-    """Return the layout of the files at `paths`; those that are no images by their names do not count where
-    others are.
+def layout_of(paths: Iterable[str], folders: Sequence[str] = ()) -> Layout:
+    """Return the layout of the files at `paths`, which lie in `folders`; those that are no images by their
+    names do not count where others are.
     """
     every = list(paths)
     images = [path for path in every if _is_image(path)] or every
@@ -142,8 +172,8 @@ def layout_of(paths: Iterable[str]) -> Layout:
             and len(found) > 1
             and (depth == 0 or all(_split_at(part, depth) for part in below))
         ):
-            return Layout(shared, depth, found)
-    return Layout(shared)
+            return Layout(shared, depth, found, folders)
+    return Layout(shared, folders=folders)
 
 
 def check(split: str, known: Mapping[str, object], name: str) -> str:
@@ -174,10 +204,6 @@ def _split_at(parts: Sequence[str], depth: int) -> str | None:
     """Return the split that the folder at `depth` is named after."""
     found = _FOLDER.fullmatch(parts[depth].lower()) if len(parts) > depth + 1 else None
     return WORDS[found[1]] if found else None
-
-
-def _few(names: Sequence[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f", … ({len(names) - most:,} more)" if len(names) > most else "")
 
 
 def _printable(name: str) -> str:

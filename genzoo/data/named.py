@@ -27,6 +27,7 @@ from genzoo.data.binary import binarised
 from genzoo.data.cache import Loaded, cached, kept_frames, key_of, place_of
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_arrays
+from genzoo.data.labels import places_of
 from genzoo.data.pool import Progress
 from genzoo.data.remote import fetch
 from genzoo.data.splits import FIT, check_split, hold_out, last_of, range_keys
@@ -34,6 +35,7 @@ from genzoo.data.types import Array, Shape
 from genzoo.datasets import FRAMES, NAMES
 from genzoo.errors import DataError
 
+ROOM: Shape = (3, 64, 64)  # of rooms, where no shape is asked for: its files differ in size
 CIFAR_VALID = 5000  # the last of the training images
 CIFAR_TEST = 1000  # images that are lossless everywhere; see the note of cifar10
 
@@ -69,7 +71,9 @@ def open_named(
         DataError: its files are neither under GENZOO_DATA nor to be fetched.
     """
     known = NAMES[name]
-    if name == "dynamic-binarized-mnist":
+    if name == "rooms":
+        images = _rooms(shape or ROOM, split, val_split, cache, progress)
+    elif name == "dynamic-binarized-mnist":
         images = _dynamic(open_named("mnist", _grey(shape, name), split, val_split, cache, progress), split)
     elif name == "binarized-digits":
         images = conform(_digits(split, val_split), shape, cache, progress)
@@ -78,11 +82,8 @@ def open_named(
     elif name == "cifar10":
         images = conform(_cifar(split, cache), shape, cache, progress)
     else:
-        path = Path(__file__).with_name("digits.npz") if name == "digits" else _local(known.files[0])
-        if path is None:
-            raise _homeless(name)
         images = npz.open_npz(
-            path,
+            Path(__file__).with_name("digits.npz") if name == "digits" else _at_home(name, known.files[0]),
             shape,
             split,
             val_split,
@@ -90,9 +91,31 @@ def open_named(
             progress=progress,
             name=name,
             keys=_KEYS[known.grouped],
+            sides=known.sides,
         )
     classes = () if images.labels is None else known.classes or images.class_names
     return images.replace(name=name, facts={**images.facts, **known.facts}, class_names=classes)
+
+
+def _rooms(shape: Shape, split: str, val_split: float, cache: bool, progress: Progress | None) -> Images:
+    """Return the bedrooms of `bedrooms`, held out as there, and the other kinds of room, held out by their
+    contents.
+    """
+    path = [_at_home("rooms", file) for file in NAMES["rooms"].files][1]
+    names = NAMES["rooms"].classes
+    bedrooms = open_named("bedrooms", shape, split, val_split, cache, progress)
+    others = npz.open_npz(path, shape, split, val_split, cache=cache, progress=progress, name="rooms")
+    places = places_of(others.class_names, names)
+    if others.labels is None or None in places:
+        found = ", ".join(others.class_names) or "rooms without labels"
+        raise DataError(f"{path} must hold {', '.join(names[1:])}, not {found}", "fetch it again")
+    kinds = np.array(places, np.int64)[others.labels]
+    return Images(
+        pixels=np.concatenate([bedrooms.pixels, others.pixels]),
+        split=bedrooms.split,
+        labels=np.concatenate([np.full(len(bedrooms), names.index("bedroom"), np.int64), kinds]),
+        facts=others.facts,
+    )
 
 
 def _digits(split: str, val_split: float) -> Images:
@@ -129,12 +152,18 @@ def _local(file: str) -> Path | None:
     return path if path is not None and os.path.isfile(path) else None
 
 
-def _homeless(name: str) -> DataError:
+def _at_home(name: str, file: str) -> Path:
+    """Return the path of `file`, which the data set `name` needs and which cannot be fetched, or raise
+    DataError.
+    """
+    if path := _local(file):
+        return path
     root = os.environ.get("GENZOO_DATA")
-    where = f"GENZOO_DATA={root} has no {NAMES[name].files[0]}" if root else "GENZOO_DATA is not set"
-    return DataError(
+    where = f"GENZOO_DATA={root} has no {file}" if root else "GENZOO_DATA is not set"
+    every = " and ".join(NAMES[name].files)
+    raise DataError(
         f"the data set {name!r} has no public home to fetch it from, and {where}",
-        f"set GENZOO_DATA to the folder that holds {NAMES[name].files[0]}, or give a folder of images",
+        f"set GENZOO_DATA to the folder that holds {every}, or give a folder of images",
     )
 
 

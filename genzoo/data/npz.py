@@ -31,7 +31,7 @@ from genzoo.data.cache import Loaded, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.contents import digest_rows
 from genzoo.data.decode import Skip, decode, decoder, faults, fit, open_image, room
-from genzoo.data.keys import OTHERS, found_parts, meaning, part_of
+from genzoo.data.keys import OTHERS, found_parts, labelled, meaning, part_of
 from genzoo.data.memory import check_memory, short_of_memory
 from genzoo.data.pool import Progress, decode_all
 from genzoo.data.splits import FIT, SPLITS, check_split, hold_out
@@ -43,12 +43,13 @@ Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
 
 HEAD = 1 << 16  # bytes of an array's header, at most
 BINARY_SIDE = 28
+PUBLISHED = ("train", "valid", "test")  # the splits that the numbers 0, 1 and 2 stand for
 TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image
 
 
-def read(path: Path) -> dict[str, Array]:
-    """Return the arrays of the .npz file `path` under the keys that mean something here; others are not
-    unpacked.
+def read(path: Path, also: str = "") -> dict[str, Array]:
+    """Return the arrays of the .npz file `path` under the keys that mean something here, and under `also`;
+    others are not unpacked.
 
     Raises:
         DataError: not such a file, damaged, larger than the free memory, or with Python objects, which are
@@ -58,7 +59,9 @@ def read(path: Path) -> dict[str, Array]:
         check_regular(path)  # a pipe would hang
         with zipfile.ZipFile(path) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-            known = [key for key in members if key in OTHERS or meaning(key)[1] or len(members) == 1]
+            known = [
+                key for key in members if key in OTHERS or key == also or meaning(key)[1] or len(members) == 1
+            ]
             check_memory(sum(_claim(archive, members[key])[1] for key in known), str(path))
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files if key in known}
@@ -117,14 +120,16 @@ def open_npz(
     progress: Progress | None = None,
     name: str = "",
     keys: Keys | None = None,
+    sides: str = "",
 ) -> Images:
     """Return a split of the images in `path`; `keys` gives the key by which each image is held out, its
-    content where None.
+    content where None. With `sides`, the name of an array that says the published split of each image (0
+    train, 1 valid, 2 test), nothing is held out.
 
     Raises:
         ArgumentError, DataError: see `read`; also keys of an unknown kind, and offsets that lead nowhere.
     """
-    arrays = read(path)
+    arrays = read(path, sides)
     name = name or path.stem
     with _told_with(path):
         if set(SPLITS) <= set(arrays) and all(arrays[part].ndim == 2 for part in SPLITS):
@@ -138,20 +143,32 @@ def open_npz(
         if parts:
             found = part_of(arrays, parts, name, split)
         elif {"jpeg", "offsets"} <= set(arrays):
-            files = Slices(arrays, "jpeg")
-            contents = digest_rows(files)
-            known = (tuple(contents), str(path.resolve())) if cache else None
-            found = _jpeg(arrays, files, name, shape, known, progress)
+            place = str(path.resolve()) if cache else None
+            found, contents = _jpeg(arrays, name, shape, place, progress)
         elif {"webp", "offsets"} <= set(arrays):
             found = _mosaic(arrays, name)
         else:
             hint = "numpy.savez(path, images=..., labels=...) names them"
             raise DataError(f"{path} has no array named 'images', but {_names(path)}", hint)
+        if sides:
+            return conform(_side(found, arrays[sides], split), shape, cache, progress)
         together = _groups(arrays, keys)
         held = hold_out(
             found, contents if together is None else together, split, val_split, together=together is not None
         )
         return conform(held, shape, cache, progress)
+
+
+def _side(images: Images, sides: Array, split: str) -> Images:
+    """Return the images of a published `split`, of which the numbers `sides` (N,) are places in PUBLISHED."""
+    if sides.shape != (len(images),):
+        raise ValueError(f"the splits of {sides.shape} are not those of {len(images):,} images")
+    # these validation images lie apart
+    own = "train" if split == FIT else check_split(split, PUBLISHED, images.name)
+    rows = np.flatnonzero(sides == PUBLISHED.index(own))
+    if not len(rows):
+        raise ValueError(f"no image is in the split {own!r}")
+    return images.subset(rows, split=own)
 
 
 def _groups(arrays: Mapping[str, Array], keys: Keys | None) -> list[str] | None:
@@ -207,13 +224,8 @@ def _binary(arrays: Mapping[str, Array], name: str, split: str) -> Images:
     check_memory(16 * arrays[split].size, f"what is packed in {split!r} of {name}")
     bits = np.unpackbits(arrays[split], axis=1)
     pixels = (bits * np.uint8(255)).reshape(-1, 1, BINARY_SIDE, BINARY_SIDE)  # (N, 1, 28, 28)
-    return Images(
-        pixels=pixels,
-        name=name,
-        split=split,
-        transform="static-binarised",
-        labels=arrays.get(f"{split}_labels"),
-    )
+    images = Images(pixels=pixels, name=name, split=split, transform="static-binarised")
+    return labelled(images, arrays, f"{split}_labels")
 
 
 class Slices:
@@ -244,14 +256,13 @@ class Slices:
 
 
 def _jpeg(
-    arrays: Mapping[str, Array],
-    files: Slices,
-    name: str,
-    shape: Shape | None,
-    known: tuple[object, str] | None,
-    progress: Progress | None,
-) -> Images:
-    """Return the decoded `files`; `known` is their content and their place, where they are kept."""
+    arrays: Mapping[str, Array], name: str, shape: Shape | None, place: str | None, progress: Progress | None
+) -> tuple[Images, list[str]]:
+    """Return the decoded images and the sha256 of the file of each; they are kept for `place` unless that is
+    None.
+    """
+    files = Slices(arrays, "jpeg")
+    contents = digest_rows(files)
     target = shape or native(files[0], name)
 
     def make() -> Loaded:
@@ -267,12 +278,10 @@ def _jpeg(
         attributes = {
             str(n): arrays["attr"][:, i].astype(np.float32) for i, n in enumerate(arrays["attr_names"])
         }
-    content, place = known or (None, "")
-    pixels = cached(
-        key_of("npz", content, target) if known else None, make, name, place_of("npz", place, target)
-    ).pixels
-    facts = {"decoder": decoder()}
-    return Images(pixels=pixels, name=name, labels=arrays.get("labels"), attributes=attributes, facts=facts)
+    key = None if place is None else key_of("npz", tuple(contents), target)
+    pixels = cached(key, make, name, place_of("npz", place, target)).pixels
+    images = Images(pixels=pixels, name=name, attributes=attributes, facts={"decoder": decoder()})
+    return labelled(images, arrays, "labels"), contents
 
 
 def native(file: bytes, name: str) -> Shape:
@@ -319,5 +328,6 @@ def _tiles(file: bytes, whole: Shape) -> Array:
 
 def _mosaic(arrays: Mapping[str, Array], name: str) -> Images:
     pixels = mosaics(arrays)
-    labels = arrays.get("labels")
-    return Images(pixels=pixels, name=name, labels=None if labels is None else labels[: len(pixels)])
+    # CIFAR-10 has labels of more images than are in the mosaics
+    cut = {key: array[: len(pixels)] if key == "labels" else array for key, array in arrays.items()}
+    return labelled(Images(pixels=pixels, name=name), cut, "labels")

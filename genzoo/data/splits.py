@@ -22,6 +22,7 @@ import numpy as np
 
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_rows
+from genzoo.data.labels import note_lost
 from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, DataError
 
@@ -93,7 +94,11 @@ def hold_out(
     mask = split_mask(fractions(keys if keys is not None else range_keys(len(images))), split, share)
     if split in ("test", "valid") and not mask.any():
         raise nothing_held_out(images.name, share, len(images), split)
-    return images.replace(split=split) if mask.all() else images.subset(np.flatnonzero(mask), split=split)
+    if mask.all():
+        return images.replace(split=split)
+    part = images.subset(np.flatnonzero(mask), split=split)
+    note_lost(f"{images.name} ({split})", images.labels, part.labels, images.class_names)
+    return part
 
 
 def split_mask(places: Array, split: str, share: float) -> Array:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
+from genzoo.evaluation.bayes import measure_labels
 from genzoo.evaluation.certificate import certificate_of
 from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.measures import measures
@@ -141,6 +142,7 @@ def measure_density(
     check_suited(model, test)
     certificate_of(model, progress)  # a number that is no likelihood is not printed
     yield from likelihood(model, test, request.n, request.seed, subject=subject, progress=progress)
+    yield from measure_labels(model, train, test, request, subject=subject, progress=progress)
 
 
 @measures.register

@@ -68,6 +68,26 @@ def gradient_penalty(
     return ((slopes(critic, between(real_images, fake_images, share)) - 1) ** 2).mean()
 
 
+def r1(critic: Callable[[Tensor], Tensor], real_images: Tensor, fake_images: Tensor, share: Tensor) -> Tensor:
+    """Return ½ E[‖∇D(x)‖²] at real images, a scalar (Mescheder et al. 2018, arXiv:1801.04406, equation 9).
+
+    D is drawn to be flat where the data are, so that training comes to rest where G has found them.
+    """
+    return (slopes(critic, real_images) ** 2).mean() / 2
+
+
+def r2(critic: Callable[[Tensor], Tensor], real_images: Tensor, fake_images: Tensor, share: Tensor) -> Tensor:
+    """Return ½ E[‖∇D(G(z))‖²] at fakes, a scalar (the same, equation 10)."""
+    return (slopes(critic, fake_images) ** 2).mean() / 2
+
+
+def r1_r2(
+    critic: Callable[[Tensor], Tensor], real_images: Tensor, fake_images: Tensor, share: Tensor
+) -> Tensor:
+    """Return the sum of `r1` and `r2`, as R3GAN has it (Huang et al. 2024, arXiv:2501.05441)."""
+    return r1(critic, real_images, fake_images, share) + r2(critic, real_images, fake_images, share)
+
+
 def clip(weights: Iterable[Tensor], bound: float) -> None:
     """Clip every component of `weights` to [-bound, bound], in place: |w| ≤ c."""
     with torch.no_grad():
@@ -77,4 +97,4 @@ def clip(weights: Iterable[Tensor], bound: float) -> None:
 
 # of (critic, real images, fakes, a share in [0, 1] for each pair) → a scalar
 Penalty = Callable[[Callable[[Tensor], Tensor], Tensor, Tensor, Tensor], Tensor]
-PENALTIES: Mapping[str, Penalty] = {"gradient": gradient_penalty}
+PENALTIES: Mapping[str, Penalty] = {"gradient": gradient_penalty, "r1": r1, "r2": r2, "r1-r2": r1_r2}

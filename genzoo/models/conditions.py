@@ -73,7 +73,7 @@ def rows_of(condition: Condition, value: Any, n: int) -> Tensor:
     Raises:
         ArgumentError, UnknownNameError: not a value of this condition, or not n of them.
     """
-    raise NotImplementedError(f"no rows of {type(condition).__name__}")
+    raise TypeError(f"no rows of {type(condition).__name__}")
 
 
 @rows_of.register

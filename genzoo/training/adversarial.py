@@ -187,7 +187,13 @@ class AdversarialGame:
             fake = drawn(self.model, len(batch), rng, *batch.given)
         with _frozen(self.model.discriminator):
             logits = self._logits(self._augmented(fake, rng), *batch.given)
-        return self.objective.generator_loss(logits)
+            beside = self._beside(batch, rng) if self.objective.relative else None
+        return self.objective.generator_loss(logits, beside)
+
+    def _beside(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Return D's outputs for the real images that a relative objective compares the fakes with."""
+        with torch.no_grad():
+            return self._logits(self._augmented(batch.images, rng), *batch.given)
 
     def _judged(self, images: Tensor, batch: Batch) -> tuple[Tensor, Tensor | float]:
         """Return D's outputs for real images and its loss for misclassifying them."""

@@ -80,7 +80,14 @@ def _of_bounds(options: Adversarial) -> Iterator[Reason]:
 
 def _of_targets(options: Adversarial) -> Iterator[Reason]:
     switched = [key for key in ("soft_labels", "flipped_labels") if getattr(options, key)]
-    if switched and not objective_of(options).bounded:
+    objective = objective_of(options)
+    if switched and objective.relative:
+        yield (
+            f"{switched[0]}={getattr(options, switched[0]):g} makes no sense with "
+            f"objective={options.objective}: it compares pairs, and no image has a target",
+            f"set {switched[0]}=0, or another objective",
+        )
+    if switched and not objective.bounded:
         yield (
             f"{switched[0]}={getattr(options, switched[0]):g} makes no sense with "
             f"objective={options.objective}: its critic has no labels, "

@@ -133,7 +133,7 @@ def test_two_files_that_have_changed_their_names(bitmaps, make, decoded):
 def test_nothing_that_stat_says_is_trusted(bitmaps, make, monkeypatch):
     """As on a file system that keeps neither inode nor time of change, under a clock that was set back."""
     frozen = {path.name: path.stat() for path in bitmaps.iterdir()}
-    monkeypatch.setattr(folders, "_files", lambda folder: iter(sorted(frozen.items())))
+    monkeypatch.setattr(folders, "_entries", lambda folder: iter(sorted(frozen.items())))
     monkeypatch.setattr(folders, "_state", lambda file: ())
     shown(bitmaps)
     _in_place(bitmaps / "2.bmp", make.encoded(make.photo(seed=22), "BMP"))

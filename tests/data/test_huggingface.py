@@ -181,3 +181,15 @@ def test_another_content_of_the_same_name_is_decoded_anew(hub, make):
     assert make.photo(seed=77).transpose(2, 0, 1).tobytes() in {
         image.tobytes() for image in open_data("hf:me/photos").pixels
     }
+
+
+def test_a_column_of_classes_may_have_any_name(hub):
+    named = types.SimpleNamespace(names=[f"class {i}" for i in range(20)])
+    hub["train"].features = {"photo": Image(), "scene": named}
+    images = open_data("hf:me/photos")
+    assert images.class_names[3] == "class 3" and images.labels[3] == 3
+    hub["train"].features["coarse"] = named
+    images = open_data("hf:me/photos")
+    assert images.labels is None and "the columns scene, coarse" in images.facts["labels"]
+    hub["train"].features = {"photo": Image(), "fine": named, "label": int}
+    assert open_data("hf:me/photos").class_names == tuple(map(str, range(20)))

@@ -1,6 +1,7 @@
 """What the folders of a folder mean: splits and classes."""
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 
 from genzoo.data import folder as folders
 from genzoo.data import open_data
+from genzoo.data.labels import labels_for
+from genzoo.data.layout import layout_of
 from genzoo.data.opening import native_shape, open_both
 from genzoo.errors import DataError
 
@@ -126,7 +129,7 @@ def test_an_unreadable_split_says_so(tree):
 
 
 def test_a_folder_for_each_class_gives_labels_and_their_names(tree, capsys):
-    root = tree(*spread("dog", "cat", "ape"), "README.txt/..//notes.md")
+    root = tree(*spread("dog", "cat", "ape"), "notes.md")
     (root / "notes.md").write_text("hello")
     (root / ".git").mkdir()
     (root / "__MACOSX").mkdir()
@@ -157,6 +160,86 @@ def test_classes_are_the_same_in_all_splits(tree):
     train, test = open_both(root, image_shape=SHAPE)
     assert train.class_names == test.class_names == ("a", "b", "c")
     assert set(train.labels) == {0, 1, 2} and set(test.labels) == {1, 2}
+
+
+@pytest.mark.parametrize(
+    ("paths", "bare", "named"),
+    [
+        (spread("a", "c", count=2), ["b"], "b/"),
+        (spread("a", "c", count=2), ["b", "d/e"], "b/, d/"),
+        (spread("deep/a", "deep/c", count=2), ["deep/b", "other/x"], "b/"),
+        (spread("train/a", "train/c", "test/a", "test/c", count=2), ["train/b"], "b/"),
+        (spread("train/a", "train/c", "test/a", "test/c", count=2), ["test/b", "stray/x"], "b/"),
+        (spread("a/train", "a/test", "c/train", "c/test", count=2), ["b/train"], "b/"),
+    ],
+)
+@pytest.mark.parametrize("inside", ["", "notes.txt", "broken.png"])
+def test_a_class_folder_without_images_would_shift_the_numbers(tree, capsys, paths, bare, named, inside):
+    """The images can be had, for who needs no labels; who does is told which folder to see to."""
+    root = tree(*paths)
+    for folder in bare:
+        (root / folder).mkdir(parents=True)
+        if inside:
+            (root / folder / inside).write_text("no picture")
+    images = open_data(root, image_shape=SHAPE)
+    words = f"no readable image in {named}; add images or remove the folder"
+    assert images.labels is None and images.class_names == () and words in images.facts["labels"]
+    assert words in capsys.readouterr().err
+    with pytest.raises(DataError, match=f"data has no labels — {words}"):
+        labels_for(images, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("paths", "bare"),
+    [
+        (spread("test_set/test_set/a", "test_set/test_set/b", "train/a", "train/b", count=2), []),
+        (spread("train/a", "train/b", "test/b", count=2), ["test/a", "stray/c"]),
+        (spread("images/a", "images/b", count=2), ["labels", "labels/c", ".git"]),
+        (spread("a/train", "a/test", "b/train", "b/test", count=2), ["a/valid"]),
+    ],
+)
+def test_other_folders_without_images_are_no_classes(tree, paths, bare):
+    root = tree(*paths)
+    for folder in bare:
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    assert open_data(root, image_shape=SHAPE).class_names == ("a", "b")
+
+
+def test_a_split_that_loses_a_class_says_so(tree, capsys):
+    root, lines = tree(*spread("a", "b", count=20), "rare/1.png"), []
+    for part in open_both(root, image_shape=SHAPE):
+        assert part.class_names == ("a", "b", "rare")
+        if 2 not in part.labels:
+            lines.append(f"genzoo: data ({part.split}) has no image of 1 of 3 classes: rare")
+    said = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and [line for line in said if "has no image" in line] == lines
+
+
+def test_a_published_split_that_lacks_a_class_says_so(tree, capsys):
+    open_data(tree(*spread("train/a", "train/b", "test/b")), image_shape=SHAPE, split="test")
+    assert "data (test) has no image of 1 of 2 classes: a" in capsys.readouterr().err
+
+
+def test_a_split_of_an_array_that_loses_a_class_says_so(tmp_path, capsys):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", images=pixels, labels=[2, *[0, 1] * 19, 1], class_names=["x", "y", "z"])
+    without = [
+        split for split in ("train", "test") if 2 not in open_data(tmp_path / "a.npz", split=split).labels
+    ]
+    assert [
+        f"a ({split}) has no image of 1 of 3 classes: z" in capsys.readouterr().err for split in without
+    ] == [True]
+
+
+def test_ten_thousand_classes_are_named_in_no_time():
+    paths = [f"train/class {i}/{j}.png" for i in range(10_000) for j in range(2)]
+    layout = layout_of(
+        [*paths, "test/class 7/0.png"], ["train", *{path.rpartition("/")[0] for path in paths}]
+    )
+    begun = time.process_time()
+    found = layout.classes(paths)
+    assert time.process_time() - begun < 0.5
+    assert len(found.names) == 10_000 and found.names[found.labels[2 * 77]] == "class 77"
 
 
 def test_numbered_folders_are_in_the_order_of_their_numbers(tree):

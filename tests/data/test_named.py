@@ -163,6 +163,116 @@ def test_bedrooms_are_resized_and_divided(home, make):
     assert open_data("bedrooms").shape == (3, 96, 96)
 
 
+ROOM_NAMES = ("bedroom", "dining room", "kitchen", "living room")
+
+
+@pytest.fixture
+def kinds_of_room(home, make):
+    """Write forty bedrooms at 96x96, and twenty rooms of each other kind at 64x64, tinted by kind."""
+    bedrooms = [make.encoded(make.photo(96, 96, i), "JPEG", quality=95) for i in range(40)]
+    np.savez(home / "bedrooms_96.npz", **make.end_to_end(bedrooms, "jpeg"))
+    others = np.arange(60) // 20
+    files = [
+        make.encoded(make.photo(64, 64, i) // 4 + np.uint8(60 * kind), "JPEG")
+        for i, kind in enumerate(others)
+    ]
+    write_rooms(home, make, files, others)
+    return home
+
+
+def write_rooms(home, make, files, labels, names=("living_room", "kitchen", "dining_room")):
+    columns = {"labels": np.asarray(labels, np.uint8), "class_names": np.array(names)}
+    np.savez(home / "rooms3_64.npz", **make.end_to_end(files, "jpeg"), **columns)
+
+
+def test_rooms_are_the_bedrooms_and_three_other_kinds_under_their_own_names(kinds_of_room):
+    counts = np.zeros(4, int)
+    for split in ("train", "test"):
+        images = open_data("rooms", split=split)
+        assert (images.name, images.split, images.shape) == ("rooms", split, (3, 64, 64))
+        assert images.class_names == ROOM_NAMES and "research use" in images.facts["terms"]
+        counts += np.bincount(images.labels, minlength=4)
+        for number, tint in ((1, 120), (2, 60), (3, 0)):  # what was written, not in the order of the file
+            darkest = images.pixels[images.labels == number].min(axis=(1, 2, 3))
+            assert ((tint - 10 < darkest) & (darkest < tint + 20)).all(), images.class_names[number]
+    assert counts.tolist() == [40, 20, 20, 20]
+    assert open_data("rooms", image_shape=(1, 32, 32)).shape == (1, 32, 32)
+
+
+@pytest.mark.parametrize("val_split", [0.1, 0.3])
+def test_nobody_trains_on_the_rooms_that_others_are_tested_with(kinds_of_room, val_split):
+    """A bedroom lies on the side, and is the picture, that it is in the set of bedrooms."""
+    seen = {}
+    for split in ("train", "fit", "valid", "test"):
+        bedrooms = open_data("bedrooms", image_shape=(3, 64, 64), split=split, val_split=val_split)
+        images = open_data("rooms", split=split, val_split=val_split)
+        assert np.array_equal(images.of_class("bedroom").pixels, bedrooms.pixels), split
+        seen[split] = {image.tobytes() for image in images.pixels}
+    assert not seen["train"] & seen["test"] and not seen["fit"] & seen["valid"]
+    assert seen["fit"] | seen["valid"] == seen["train"] and len(seen["train"] | seen["test"]) == 100
+
+
+def test_rooms_say_which_of_their_files_is_missing_or_wrong(kinds_of_room, make):
+    photo = make.encoded(make.photo(64, 64), "JPEG")
+    write_rooms(kinds_of_room, make, [photo] * 3, [0, 1, 2], ("living_room", "kitchen", "bathroom"))
+    with pytest.raises(DataError, match=r"rooms3_64.npz must hold dining room, kitchen, living room, not"):
+        open_data("rooms")
+    for file in ("rooms3_64.npz", "bedrooms_96.npz"):
+        (kinds_of_room / file).unlink()
+        with pytest.raises(DataError, match=f"'rooms' has no public home .* has no {file} — .*rooms3_64.npz"):
+            open_data("rooms")
+
+
+@pytest.fixture
+def flowers(home, make):
+    """Write six flowers of different brightness, of which the splits are 2, 0, 1, 2, 2, 0."""
+
+    def write(**changes):
+        files = [make.encoded(np.full((64, 64, 3), 40 * i, np.uint8), "JPEG") for i in range(6)]
+        columns = {
+            "labels": np.array([76, 0, 1, 72, 73, 101], np.uint8),
+            "split": np.array([2, 0, 1, 2, 2, 0]),
+        }
+        np.savez(home / "flowers102_64.npz", **make.end_to_end(files, "jpeg"), **{**columns, **changes})
+
+    write()
+    return write
+
+
+def test_flowers_have_their_official_split_and_the_names_of_their_classes(flowers):
+    for split, rows in {"train": [1, 5], "fit": [1, 5], "valid": [2], "test": [0, 3, 4]}.items():
+        images = open_data(
+            "flowers102", split=split, val_split=0.5
+        )  # of an official split nothing is held out
+        assert np.abs(images.pixels.mean((1, 2, 3)) - 40 * np.array(rows)).max() < 2
+        names = [images.class_names[label] for label in images.labels]
+        written = ["passion flower", "pink primrose", "hard-leaved pocket orchid", "water lily", "rose"]
+        assert names == [[*written, "blackberry lily"][row] for row in rows]
+        assert images.split == ("train" if split == "fit" else split) and "official" in images.facts["note"]
+
+
+def test_the_names_of_the_flowers_are_the_public_ones_in_their_order():
+    names = NAMES["flowers102"].classes
+    known = {3: "canterbury bells", 12: "colt's foot", 51: "petunia", 73: "water lily", 74: "rose"}
+    assert {number: names[number - 1] for number in known} == known and len(set(names)) == 102
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    assert digest == "0d27092c2140383d4f002dc99d20c184d58ffdc454e5f4d12f0475b4e23480ee"
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        (np.array([0, 1]), "not those of 6 images"),
+        (np.array([0, 0, 0, 2, 2, 2]), "no image is in the split 'valid'"),
+        (np.array(["a"] * 6), "no image is in the split"),
+    ],
+)
+def test_flowers_whose_split_cannot_be_read(flowers, split, words):
+    flowers(split=split)
+    with pytest.raises(DataError, match=f"flowers102_64.npz contradicts itself: .*{words}"):
+        open_data("flowers102", split="valid")
+
+
 def test_faces_are_divided_by_person(home, make):
     files = [make.encoded(np.full((64, 64, 3), i, np.uint8), "JPEG", quality=95) for i in range(90)]
     people = [f"Person_{i // 3}" for i in range(90)]
@@ -202,7 +312,9 @@ def test_omniglot_has_a_class_for_every_character(home):
     assert set(open_data("omniglot").labels) == {0, 1, 2, 3}
 
 
-@pytest.mark.parametrize("name", ["bedrooms", "faces", "frey", "binarized-mnist", "omniglot"])
+@pytest.mark.parametrize(
+    "name", ["bedrooms", "rooms", "flowers102", "faces", "frey", "binarized-mnist", "omniglot"]
+)
 def test_a_set_without_a_home_says_where_to_put_it(name, tmp_path, monkeypatch):
     with pytest.raises(
         DataError,
@@ -414,6 +526,11 @@ FACTS = {
     ("cifar10", "test"): (1_000, (3, 32, 32), 0.478146),
     ("bedrooms", "train"): (3_940, (3, 96, 96), 0.47535),
     ("bedrooms", "test"): (439, (3, 96, 96), 0.48044),
+    ("rooms", "train"): (14_790, (3, 64, 64), 0.45829),
+    ("rooms", "test"): (1_589, (3, 64, 64), 0.46232),
+    ("flowers102", "train"): (1_020, (3, 64, 64), 0.39639),
+    ("flowers102", "valid"): (1_020, (3, 64, 64), 0.39566),
+    ("flowers102", "test"): (6_149, (3, 64, 64), 0.39252),
     ("faces", "train"): (10_984, (3, 64, 64), 0.43387),
     ("frey", "test"): (190, (1, 28, 20), None),
     ("omniglot", "test"): (481, (1, 28, 28), 0.07969),

@@ -203,3 +203,48 @@ def test_named_sets_name_their_classes():
         and digits.labels.dtype == np.int64
     )
     assert Images(pixels=PIXELS[:, None]).class_names == ()
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp"])
+def test_packed_images_have_labels_and_names_too(tmp_path, make, form):
+    """What holds of arrays holds of files end to end."""
+    count = 12 if form == "jpeg" else 1000
+    mosaic = make.mosaic(np.zeros((1000, 32, 32, 3), np.uint8)) if form == "webp" else b""
+    files = [mosaic] if mosaic else [make.encoded(make.photo(seed=i), "JPEG") for i in range(count)]
+
+    def opened(labels, **more):
+        np.savez(tmp_path / "a.npz", **make.end_to_end(files, form), labels=labels, **more)
+        return open_data(tmp_path / "a.npz", val_split=0)
+
+    numbers = np.arange(count) % 3
+    images = opened(numbers, class_names=["cat", "dog", "eel"])
+    assert images.class_names == ("cat", "dog", "eel") and np.array_equal(images.labels, numbers)
+    assert opened(numbers).class_names == ("0", "1", "2")
+    assert opened(np.array(["dog", "cat", "eel"])[numbers]).class_names == ("cat", "dog", "eel")
+    bad = opened(numbers + 0.5)
+    assert bad.labels is None and "not 0.5" in bad.facts["labels"]
+    with pytest.raises(ArgumentError, match=r"a\.npz: 2 class_names do not name the class 2"):
+        opened(numbers, class_names=["cat", "dog"])
+    if form == "jpeg":
+        with pytest.raises(
+            ArgumentError, match=r"a\.npz: labels must have one entry per image: 5 for 12 images"
+        ):
+            opened(numbers[:5])
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (LABELS.astype(float) * np.nan, "30 of 30 are NaN or infinite"),
+        (np.where(LABELS == 0, "", "x"), "are empty"),
+        (LABELS[:, None] * np.ones((1, 2)), "one-hot rows with a single 1"),
+    ],
+)
+def test_an_npz_whose_labels_say_nothing_can_still_be_learned_from(saved, labels, words):
+    images = open_data(saved(images=PIXELS, labels=labels))
+    assert images.labels is None and words in images.facts["labels"]
+
+
+def test_a_part_without_the_last_class_knows_of_it(saved):
+    arrays = {"x_train": PIXELS[:20], "y_train": [*range(5)] * 4, "x_test": PIXELS[20:], "y_test": [0, 1] * 5}
+    assert open_data(saved(**arrays), split="test").class_names == tuple("01234")

@@ -12,12 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genzoo import Adversarial
+from genzoo.errors import ArgumentError
 from genzoo.games import OBJECTIVES as NAMES
 from genzoo.losses import minimax
 from genzoo.losses.objectives import OBJECTIVES, Objective
 
-BOUNDED = [name for name in OBJECTIVES if OBJECTIVES[name].bounded]
+SINGLE = [name for name in OBJECTIVES if not OBJECTIVES[name].relative]
+BOUNDED = [name for name in SINGLE if OBJECTIVES[name].bounded]
 EVERY = pytest.mark.parametrize("name", list(OBJECTIVES))
+EACH = pytest.mark.parametrize("name", SINGLE)
 counts = st.lists(st.integers(0, 9), min_size=5, max_size=5).filter(any)
 shift = st.lists(st.floats(-3, 3), min_size=5, max_size=5).map(
     lambda values: torch.tensor(values, dtype=torch.float64)
@@ -108,10 +111,11 @@ class TestFixedPoints:
     def test_g_rests_where_d_sees_no_difference_between_its_images(self, name):
         """A D that says the same of every image has no slope in the image, so no objective moves G."""
         images = torch.rand(5, 3, requires_grad=True)
-        OBJECTIVES[name].generator_loss(images.sum(1) * 0 + 0.3).backward()
+        said = images.sum(1) * 0 + 0.3
+        OBJECTIVES[name].generator_loss(said, said.detach()).backward()
         assert not images.grad.any()
 
-    @pytest.mark.parametrize("name", ["minimax", "non-saturating", "hinge", "wasserstein"])
+    @pytest.mark.parametrize("name", ["minimax", "non-saturating", "hinge", "relativistic", "wasserstein"])
     @given(st.floats(-20, 20))
     def test_g_is_always_pulled_to_larger_numbers(self, name, number):
         assert slope(OBJECTIVES[name].generator, number) < 0
@@ -147,14 +151,59 @@ class TestSlopes:
         assert [slope(fake, a) for a in (3, -0.9, -1.1, -5)] == [1, 1, 0, 0]
 
 
+class TestPairs:
+    """The relativistic objective: what D says of an image counts beside another of the other side."""
+
+    LOSS = staticmethod(OBJECTIVES["relativistic"].discriminator_loss)
+
+    @given(counts, counts, shift)
+    def test_the_optimal_d_reads_the_divergence_of_the_pairs(self, p_counts, q_counts, moved):
+        p, q = shares(p_counts), shares(q_counts)
+        best = p.clamp(min=1e-30).log() - q.clamp(min=1e-30).log()
+        one, other = p[:, None] * q, q[:, None] * p  # of (real, fake) and (fake, real)
+        half = ((one + other) / 2).clamp(min=1e-300)
+        jsd = (torch.special.xlogy(one, one / half) + torch.special.xlogy(other, other / half)).sum() / 2
+        real, fake = (
+            part.flatten() for part in torch.meshgrid(drawn(p_counts), drawn(q_counts), indexing="ij")
+        )
+        assert self.LOSS(best[real], best[fake]).item() == pytest.approx(math.log(2) - jsd.item(), abs=1e-9)
+        wrong = best + moved
+        assert self.LOSS(wrong[real], wrong[fake]) >= math.log(2) - jsd - 1e-9
+
+    @given(numbers, st.floats(-5, 5))
+    def test_only_differences_count(self, real, moved):
+        fake = real.flip(0) / 2
+        objective = OBJECTIVES["relativistic"]
+        torch.testing.assert_close(self.LOSS(real + moved, fake + moved), self.LOSS(real, fake))
+        told = objective.generator_loss(fake + moved, real + moved)
+        torch.testing.assert_close(told, objective.generator_loss(fake, real))
+
+    @given(numbers)
+    def test_the_players_are_each_other_mirrored(self, real):
+        fake = real.flip(0) - 1
+        torch.testing.assert_close(
+            OBJECTIVES["relativistic"].generator_loss(fake, real), self.LOSS(fake, real)
+        )
+
+    def test_g_cannot_win_by_one_image_that_d_believes(self):
+        """Where real images have the number of the fakes, G pays log 2, and no less for larger numbers."""
+        for number in (0.0, 5.0, 50.0):
+            both = torch.full((4,), number)
+            assert OBJECTIVES["relativistic"].generator_loss(both, both).item() == pytest.approx(math.log(2))
+
+
 class TestObjective:
+    def test_a_relative_one_asks_for_both_sides(self):
+        with pytest.raises(ArgumentError, match="none were given"):
+            OBJECTIVES["relativistic"].generator_loss(torch.zeros(3))
+
     def test_the_recipe_knows_their_names(self):
         assert set(NAMES) == set(OBJECTIVES)
         assert (
             get_args(get_type_hints(Adversarial)["objective"]) == () and Adversarial().objective in OBJECTIVES
         )
 
-    @EVERY
+    @EACH
     @given(numbers, numbers)
     def test_means_are_over_images_of_each_side(self, name, real, fake):
         objective = OBJECTIVES[name]
@@ -191,7 +240,10 @@ class TestObjective:
     @pytest.mark.parametrize("size", [1e4, -1e4])
     def test_finite_with_slopes_at_enormous_numbers(self, name, size, dtype):
         number = torch.full((4,), size, dtype=dtype, requires_grad=True)
-        loss = OBJECTIVES[name].discriminator_loss(number, -number) + OBJECTIVES[name].generator_loss(number)
+        objective = OBJECTIVES[name]
+        loss = objective.discriminator_loss(number, -number) + objective.generator_loss(
+            number, number.detach()
+        )
         loss.backward()
         assert torch.isfinite(loss) and torch.isfinite(number.grad).all()
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from genzoo.losses.wasserstein import between, clip, gradient_penalty, slopes
+from genzoo.losses.wasserstein import PENALTIES, between, clip, gradient_penalty, slopes
 
 
 def images(n, seed=0, shape=(3, 4, 5)):
@@ -95,6 +95,31 @@ class TestPenalty:
         alone = slopes(net, batch)[:4]
         with_others = slopes(net, torch.cat([batch[:4], images(4, 7)]))[:4]
         assert not torch.allclose(alone, with_others, rtol=1e-3)
+
+
+class TestFlat:
+    """R1 and R2: half the mean squared slope, at real images and at fakes."""
+
+    @pytest.mark.parametrize(("name", "sides"), [("r1", "real"), ("r2", "fake"), ("r1-r2", "both")])
+    def test_the_formula_where_it_belongs(self, name, sides):
+        """A critic with slope ‖x‖ at x."""
+        real, fake = images(5), images(5, seed=1)
+
+        def critic(x):
+            return (x**2).flatten(1).sum(1) / 2
+
+        found = PENALTIES[name](critic, real, fake, torch.rand(5))
+        halves = {"real": [real], "fake": [fake], "both": [real, fake]}[sides]
+        expected = sum((part.flatten(1).norm(dim=1) ** 2).mean() / 2 for part in halves)
+        torch.testing.assert_close(found, expected)
+
+    @pytest.mark.parametrize("name", ["r1", "r2", "r1-r2"])
+    def test_a_flat_critic_pays_nothing_and_learns_finitely(self, name):
+        scale = torch.zeros((), requires_grad=True)
+        sides = images(3), images(3, seed=1)
+        paid = PENALTIES[name](lambda x: scale * x.flatten(1).sum(1), *sides, torch.rand(3))
+        paid.backward()
+        assert paid == 0 and torch.isfinite(scale.grad)
 
 
 class TestBetween:

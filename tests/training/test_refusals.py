@@ -45,6 +45,10 @@ class TestRefused:
         )
         assert "momentum" in refused(weight_clip=0.1).message
 
+    def test_targets_of_pairs(self):
+        error = refused(objective="relativistic", soft_labels=0.3)
+        assert "compares pairs" in error.message and "soft_labels=0" in error.hint
+
     def test_both_at_once(self):
         assert (
             "weight_clip=0.01 and gp_weight=10 contradict each other"

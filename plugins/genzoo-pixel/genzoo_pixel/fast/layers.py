@@ -20,19 +20,22 @@ from genzoo_pixel.fast.activations import tanh_
 Affine = tuple[Tensor, Tensor]  # a weight and a bias
 
 
-def gated(v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine) -> tuple[Tensor, Tensor]:
-    """Return both stacks after a layer: gate(told) and h + gate(what the left neighbour, the pixel and told
+def gated(
+    v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine, told: tuple[Tensor, ...] = ()
+) -> tuple[Tensor, Tensor]:
+    """Return both stacks after a layer: gate(seen) and h + gate(what the left neighbour, the pixel and seen
     of the row above give) · out.
 
     Args:
         v: the vertical stack with a row of zeros on top, (N, H + 1, W, p); so is what is returned of it.
         h: the horizontal stack, (N, H, W, p).
-        vertical: kernel (2p, p, 2, 3) that gives `told`, and its bias.
-        joint: (4p, 2p), what the gates read of the left neighbour (p), of the pixel (p) and of what is told
-            (2p), and their bias.
+        vertical: kernel (2p, p, 2, 3) that gives `seen`, and its bias.
+        joint: (4p, 2p), what the gates read of the left neighbour (p), of the pixel (p) and of what is seen
+            above (2p), and their bias.
         out: (p, p) and its bias.
+        told: what a condition adds to the gates of either stack, (N, 2p) each; () without a condition.
     """
-    found: tuple[Tensor, Tensor] = _Gated.apply(*_autocast(v, h, *vertical, *joint, *out))  # type: ignore[no-untyped-call]
+    found: tuple[Tensor, Tensor] = _Gated.apply(*_autocast(v, h, *vertical, *joint, *out, *told))  # type: ignore[no-untyped-call]
     return found
 
 
@@ -60,21 +63,22 @@ def _autocast(*inputs: Tensor) -> tuple[Tensor, ...]:
 class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        v, h, vertical, vbias, joint, jbias, out, obias = inputs
+        v, h, vertical, vbias, joint, jbias, out, obias, *told = inputs
         width = h.shape[3]
-        told = _convolved(v, vertical, vbias)  # (N, H, W, 2p)
+        seen = _convolved(v, vertical, vbias)  # (N, H, W, 2p)
         read = h.new_empty(*h.shape[:3], 4 * width)
         read[:, :, 0, :width] = 0
         read[:, :, 1:, :width] = h[:, :, :-1]
         read[..., width : 2 * width] = h
         read[:, 0, :, 2 * width :] = 0
-        read[:, 1:, :, 2 * width :] = told[:, :-1]
-        opened = _halves(torch.addmm(jbias, read.flatten(0, 2), joint))
+        read[:, 1:, :, 2 * width :] = seen[:, :-1]
+        opened = _halves(torch.addmm(jbias, read.flatten(0, 2), joint), *told[1:])
         mixed = opened[0] * opened[1]
         grown = torch.addmm(obias, mixed, out).view(h.shape).add_(h)
-        lit = _halves(told.flatten(0, 2))
+        lit = _halves(seen.flatten(0, 2), *told[:1])
         lifted = _lowered((lit[0] * lit[1]).view(h.shape))
         ctx.save_for_backward(v, read, *opened, *lit, mixed, vertical, joint, out)
+        ctx.told = bool(told)
         return lifted, grown
 
     @staticmethod
@@ -89,18 +93,22 @@ class _Gated(torch.autograd.Function):
         dh = torch.addmm(rows, near, torch.cat([joint[width : 2 * width].t(), joint[:width].t()])).view_as(
             dgrown
         )
-        below = _raised(dgates.view(*shape, 2 * width)).flatten(0, 2)  # of the pixel below, which is told
-        dtold = torch.addmm(_slopes(dlifted[:, 1:].reshape(-1, width), c, d), below, joint[2 * width :].t())
-        dv, dvertical = _convolution_slopes(dtold.view(*shape, 2 * width), v, vertical)
+        below = _raised(dgates.view(*shape, 2 * width)).flatten(0, 2)  # of the pixel below, which reads it
+        dlit = _slopes(dlifted[:, 1:].reshape(-1, width), c, d)
+        dseen = torch.addmm(dlit, below, joint[2 * width :].t())
+        dv, dvertical = _convolution_slopes(dseen.view(*shape, 2 * width), v, vertical)
+        # of an image's gates, all of its pixels
+        dtold = [grown.view(shape[0], shape[1] * shape[2], -1).sum(1) for grown in (dlit, dgates) if ctx.told]
         return (
             dv,
             dh,
             dvertical,
-            dtold.sum(0),
+            dseen.sum(0),
             read.flatten(0, 2).t() @ dgates,
             dgates.sum(0),
             mixed.t() @ rows,
             rows.sum(0),
+            *dtold,
         )
 
 
@@ -145,10 +153,21 @@ def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tenso
     return dx.permute(0, 2, 3, 1).contiguous(), dkernel
 
 
-def _halves(gates: Tensor) -> tuple[Tensor, Tensor]:
-    """Return tanh(a) and σ(b) of the halves of `gates` (M, 2p)."""
-    a, b = (half.contiguous() for half in gates.chunk(2, 1))
+def _halves(gates: Tensor, *told: Tensor) -> tuple[Tensor, Tensor]:
+    """Return tanh(a) and σ(b) of the halves of `gates` (M, 2p), or of gates + `told` (N, 2p), which has one
+    row for the M / N pixels of an image.
+    """
+    a, b = _sums(gates, *told) if told else (half.contiguous() for half in gates.chunk(2, 1))
     return _tanh_by_pieces(a), b.sigmoid_()
+
+
+def _sums(gates: Tensor, told: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the halves of `gates` with those of `told` added, in one pass."""
+    images = zip(
+        gates.view(len(told), -1, gates.shape[1]).chunk(2, 2), told[:, None].chunk(2, 2), strict=True
+    )
+    a, b = ((half + row).flatten(0, 1) for half, row in images)
+    return a, b
 
 
 def _tanh_by_pieces(x: Tensor) -> Tensor:
