@@ -79,17 +79,19 @@ def features_command(
     count, width = arrays["features"].shape
     if as_json:
         about = {"name": card.name, "file": str(path), "features": kind, "shape": [count, width]}
-        found = {"labels": "labels" in arrays, "records": [record.as_dict() for record in records]}
-        say_json({**about, "data": sides[0].name, **found})
-    else:
-        for record in records:
-            say(safe_text(record, 1000))
+        say_json({**about, "data": sides[0].name, **_found(arrays, records)})
+    for record in [] if as_json else records:
+        say(safe_text(record, 1000))
     guess = f"; always predicting the most common label has accuracy {_commonest(sides):.3g}" if probe else ""
     which = (
         f"{count:,} x {width:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
     )
     labelled = ", with labels" if "labels" in arrays else ""
     note(safe_text(f"{path}: {which}{labelled}{in_words(model, condition)}{guess}", 1000))
+
+
+def _found(arrays: dict[str, Any], records: list[Any]) -> dict[str, Any]:
+    return {"labels": "labels" in arrays, "records": [record.as_dict() for record in records]}
 
 
 def _rows(model: Any, card: Card, sides: list[Any], condition: str | None) -> list[Any]:

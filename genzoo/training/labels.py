@@ -12,7 +12,7 @@ from genzoo.data import Images
 from genzoo.data.conditions import conditions_of
 from genzoo.data.folder import list_files
 from genzoo.data.formats import SUFFIXES
-from genzoo.data.layout import layout_of
+from genzoo.data.labels import places_of
 from genzoo.errors import DataError, safe_text
 
 KEY = "labels"  # of a config, and of --set
@@ -40,9 +40,9 @@ def check_labelled(card: Card, source: Any) -> None:
     folder = Path(source).expanduser()
     if not os.path.isdir(folder):
         return
-    names = [name for name, _ in list_files(folder)]
-    paths = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
-    found = layout_of(names).classes(paths)
+    listing = list_files(folder)
+    paths = [path for path, _ in listing.files if PurePosixPath(path).suffix.lower() in SUFFIXES]
+    found = listing.layout.classes(paths)
     if paths and found.labels is None:
         raise _unlabelled(card, str(source), found.why)
 
@@ -60,8 +60,8 @@ def settle_labels(card: Card, train: Images, *, own: bool, chosen: bool) -> Card
         return card
     if train.labels is None:
         raise _unlabelled(card, train.name, train.facts.get(KEY, ""))
-    names = train.class_names or tuple(map(str, range(int(train.labels.max()) + 1)))
-    same = {name.casefold() for name in names} == {name.casefold() for name in card.condition.names}
+    names = train.class_names
+    same = len(names) == len(card.condition) and None not in places_of(names, card.condition.names)
     if not (own or chosen or same):
         return card.replace(condition=Labels(names))
     conditions_of(card.condition, train)  # that it knows the names is told before anything is computed
@@ -84,8 +84,9 @@ def words(card: Card, train: Images, source: Any) -> str:
 def _unlabelled(card: Card, name: str, why: str) -> DataError:
     condition: Any = card.condition
     takes = f"{card.name} takes {condition.words}"
+    reason = f": {why.removeprefix('no labels: ')}" if why else ""
     return DataError(
-        f"{safe_text(name, 200)} has no labels, and {takes}" + f" ({why})" * bool(why),
+        f"{safe_text(name, 200)} has no labels, and {takes}{reason}",
         "a labelled folder has a folder for each label, such as cat/ and dog/; an .npz has 'labels' beside "
         "'images'",
     )

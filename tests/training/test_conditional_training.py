@@ -154,7 +154,6 @@ class TestFolder:
     def test_its_folders_are_the_labels(self, tmp_path, folder, capsys):
         folder.add("dining room")
         folder.add("cat")
-        (folder.path / "empty").mkdir()
         done = train_(LabelGAN, tmp_path / "run", str(folder.path), quiet=False, **self.SMALL)
         assert f"labels: cat, dining room (from {folder.path})" in capsys.readouterr().err
         model = build_filled(card(LabelGAN), done.weights.read_bytes(), "run")
@@ -173,6 +172,13 @@ class TestFolder:
             folder.add(name)
         monkeypatch.setattr("genzoo.training.train.open_both", lambda *args: pytest.fail("it was decoded"))
         with pytest.raises(GenzooError, match=r"my-pets has no labels.* a folder for each label, such as"):
+            train_(LabelGAN, tmp_path / "run", str(folder.path), **self.SMALL)
+
+    def test_a_folder_without_images_is_named(self, tmp_path, folder):
+        folder.add("cat")
+        folder.add("dog")
+        (folder.path / "horse").mkdir()
+        with pytest.raises(GenzooError, match=r"has no labels, .*: no readable image in horse/"):
             train_(LabelGAN, tmp_path / "run", str(folder.path), **self.SMALL)
 
     def test_an_ordinary_model_takes_it_as_before(self, tmp_path, folder):
