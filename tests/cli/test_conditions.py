@@ -22,6 +22,7 @@ from genzoo.cli.program import cli
 from genzoo.cli.sampling import stems
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, UnknownNameError
+from genzoo.explore.analogies import analogies
 from genzoo.explore.blending import blend
 from genzoo.explore.completion import completed, keep_mask
 from genzoo.explore.context import context, picture
@@ -353,6 +354,18 @@ class TestImagesWithLabels:
         expected = (reconstruct(CODES, x, "7") - x).square().mean()
         assert json.loads(done.stdout)[0]["value"] == pytest.approx(float(expected), rel=1e-5)
         assert done.stderr.endswith("by codes, seed 1, label 7\n")
+
+    def test_analogies(self, run):
+        done = run("reconstruct", "codes", "-n", 3, "--seed", 1, "--analogies", "-o", "x.png")
+        assert ", each beside its code decoded with 10 labels by codes, seed 1\n" in done.stderr
+        from genzoo.evaluation.inputs import subset
+
+        test = open_data("digits", image_shape=(1, 8, 8), split="test")
+        shown = test.subset(subset(len(test), 3, 1, "shown"))
+        rows = analogies(CODES, shown.float(), shown.labels)
+        assert np.array_equal(pixels("x.png"), drawn(rows.flatten(0, 1), 11))
+        done = run("reconstruct", "plain", "--analogies")
+        assert done.exit_code == 1 and one_line(done.stderr, "plain takes no label")
 
     def test_complete(self, run, monkeypatch):
         # the certificate of a conditional model has tests of its own
