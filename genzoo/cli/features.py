@@ -70,9 +70,6 @@ def features_command(
     if probe:
         _check_labels(sides)
     rows = _rows(model, card, sides, condition)
-    if probe and rows[0].numel() > LONG:
-        size = f"{len(rows[0]):,} x {rows[0].shape[1]:,}"
-        note(f"fitting a linear classifier to {size} features; this takes a while")
     records = [_probed(card, kind, sides, rows)] if probe else []
     arrays = _arrays(sides, rows)
     write(path, arrays)
@@ -178,7 +175,10 @@ def _commonest(sides: list[Any]) -> float:
 
 
 def _probed(card: Card, kind: str, sides: list[Any], rows: list[Any]) -> Any:
-    """Return the record of a linear probe's held-out accuracy."""
+    """Return the record of a linear probe's held-out accuracy; that it takes a while is said before."""
+    if rows[0].numel() > LONG:
+        size = f"{len(rows[0]):,} x {rows[0].shape[1]:,}"
+        note(f"fitting a linear classifier to {size} features; this takes a while")
     from genzoo.evaluation import Record
     from genzoo.evaluation.probe import PENALTY, fit_probe
 

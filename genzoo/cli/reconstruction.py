@@ -77,10 +77,8 @@ def reconstruct_command(
     images = test.float()
     given = of_images(model, test, condition)
     rebuilt = reconstruct(model, images, given).to(images.device)
-    if analogies:
-        how = _save_analogies(model, images, given, path)
-    else:
-        how = _save_pairs(images, rebuilt, path)
+    other = _save_analogies(model, images, given, path) if analogies else ""
+    how = other or _save_pairs(images, rebuilt, path)
     errors = squared_error(images, rebuilt).double() / images[0].numel()  # (n,)
     record = error_record(errors, test, card.name)
     if as_json:
