@@ -187,8 +187,19 @@ def _superfluous(card: Card) -> ArgumentError:
 
 
 def _missing(card: Card, condition: Condition) -> ArgumentError:
-    first = condition.names[0] if isinstance(condition, Labels) else str(condition.examples(1)[0])
-    return ArgumentError(f"{card.name} needs a condition: it takes {condition.words}", _example(first))
+    return ArgumentError(
+        f"{card.name} needs a condition: it takes {condition.words}", _example(_first(condition))
+    )
+
+
+def _first(condition: Condition) -> str:
+    value = condition.examples(1)[0]
+    return condition.names[value] if isinstance(condition, Labels) else str(value)
+
+
+def option_of(condition: Condition) -> str:
+    """Return the option with one value of `condition`, as it is typed: `--condition 'living room'`."""
+    return f"--condition {shlex.quote(_first(condition))}"
 
 
 def _example(value: str) -> str:
@@ -232,6 +243,4 @@ def of_images(model: Any, images: Any, condition: str | None) -> Any:
     try:
         return conditions_of(model.condition, images)
     except DataError as error:
-        first = model.condition.examples(1)[0]
-        value = model.condition.names[first] if isinstance(model.condition, Labels) else first
-        raise DataError(error.message, f"{_example(str(value))} gives all images one") from error
+        raise DataError(error.message, f"{option_of(model.condition)} gives all images one") from error

@@ -30,7 +30,7 @@ from genzoo.explore.features import features
 from genzoo.explore.interpolation import interpolate
 from genzoo.explore.latents import reconstruct
 from genzoo.explore.traversal import traverse
-from genzoo.images import grid, save_image
+from genzoo.images import grid, save_image, save_images
 
 BOX = """
 import genzoo
@@ -459,6 +459,26 @@ class TestKnown:
         *args, incomplete = shlex.split(typed)
         found = ShellComplete(cli, {}, "genzoo", "_GENZOO_COMPLETE").get_completions(args, incomplete)
         assert [item.value for item in found] == offered
+
+    def test_pull_says_what_to_type(self, run):
+        done = run("pull", "moved")
+        said = "moved takes 2 labels: house, boat: genzoo sample moved --condition house\n"
+        assert done.stderr == said and done.stdout.startswith("moved: /")
+        assert run("pull", "codes").stderr.endswith(": --condition 0\n")
+
+    def test_a_run_on_a_folder_of_ones_own(self, run, tmp_path, monkeypatch):
+        digits = open_data("digits")
+        for number, name in ((0, "ring"), (1, "the line")):
+            save_images(digits.of_class(number).float(range(12)), tmp_path / "here" / "shapes" / name)
+        args = ("train", "pets", "--data", "shapes", "--set", "image_size=8", "--set", "channels=1")
+        done = run(*args, "--steps", 2)
+        assert done.exit_code == 0, done.output
+        assert "labels: ring, the line (from shapes)" in done.stderr
+        monkeypatch.setenv("GENZOO_ZOO", "runs/pets")
+        assert ", rows: ring, the line, seed" in run("sample", "pets", "--condition", "all").stderr
+        assert "\nCondition  2 labels: ring, the line\n" in run("info", "pets").stdout
+        done = run(*args, "--set", "labels=ring,circle")
+        assert done.exit_code == 1 and one_line(done.stderr.splitlines()[-1], "the line")
 
     def test_the_card_of_published_weights_says_it(self, run, tmp_path):
         assert run("push", "moved", "out").exit_code == 0
