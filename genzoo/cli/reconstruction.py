@@ -24,6 +24,7 @@ from genzoo.cli.output import note, say, say_json
 from genzoo.cli.pictures import check_grid
 from genzoo.condition import Labels
 from genzoo.errors import ArgumentError, safe_text
+from genzoo.record import Record
 
 COLUMNS = 10  # pairs in a line, at most
 
@@ -56,8 +57,8 @@ def reconstruct_command(
     """Reconstruct held-out images and print the error.
 
     Each image is encoded and decoded; the reconstruction is shown below it. --analogies shows instead what
-    each label makes of its code, which holds the style. The error is the mean squared
-    error per value in [0, 1].
+    each label makes of its code, which holds the style. The error is the mean squared error per value in
+    [0, 1].
     """
     entry = find(name)
     card = entry.card
@@ -85,14 +86,17 @@ def reconstruct_command(
     # float64, so that the mean does not depend on the order of the sum.
     errors = squared_error(images, rebuilt).double() / images[0].numel()  # (n,)
     said = given_words(model if condition is None else model.given(condition), test)
-    record = replace(error_record(errors, test, card.name), condition=said)
+    _say(replace(error_record(errors, test, card.name), condition=said), as_json)
+    shown = f"{several(len(images), 'held-out image')} of {test.name}"
+    words = f"{shown}, each {how} by {card.name}, seed {start}"
+    note(safe_text(f"{path}: {words}{in_words(model, condition)}", 1000))
+
+
+def _say(record: Record, as_json: bool) -> None:
     if as_json:
         say_json([record.as_dict()])
     else:
         say(safe_text(record, 1000))
-    shown = f"{several(len(images), 'held-out image')} of {test.name}"
-    words = f"{shown}, each {how} by {card.name}, seed {start}"
-    note(safe_text(f"{path}: {words}{in_words(model, condition)}", 1000))
 
 
 def _across(card: Card, analogies: bool) -> int:

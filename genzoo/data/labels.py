@@ -242,7 +242,7 @@ def _unknown(images: _Images, unknown: Sequence[str], names: Sequence[str]) -> D
     numbers = all(word.isdigit() for word in unknown) and not any(name.isdigit() for name in names)
     return DataError(
         f"{images.name} has images of classes that the model does not know: {', '.join(listed)}{more}",
-        "give its classes names: class_names in the .npz, one for each number"
+        f"the model knows {few(names)}: give the numbers names, class_names in an .npz"
         if numbers
         else f"leave them out; the model knows {few(names)}",
     )

@@ -194,7 +194,11 @@ def test_which_names_are_the_same(words, names, places):
             tuple("0123"),
             "'4', '5', '6' and 2 more — leave them out; the model knows 0, 1, 2, 3",
         ),
-        (rooms([0, 1], ()), ("bedroom", "kitchen"), "'0', '1' — give its classes names: class_names in the"),
+        (
+            rooms([0, 1], ()),
+            ("bedroom", "kitchen"),
+            "'0', '1' — the model knows bedroom, kitchen: give the numbers names, class_names in",
+        ),
         (rooms([0, 1], ()).replace(labels=None), ("a",), "rooms has no labels — one folder per class"),
         (
             rooms([0, 1], ()).replace(labels=None, facts={"labels": "no labels: one is NaN"}),

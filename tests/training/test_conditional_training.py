@@ -226,9 +226,11 @@ def test_a_run_ends_with_scores_given_the_labels(tmp_path, monkeypatch):
     assert [(record.unit, record.condition) for record in done.records] == [
         ("nats", "test labels"),
         ("bits/dim", "test labels"),
+        ("1", ""),  # Bayes' rule finds the labels: none are given
+        ("nats", ""),
     ]
     row = read_rows(tmp_path / "run" / "zoo.toml")["labelbernoulli"]
-    assert [score.condition for score in row.scores] == ["test labels"] * 2
+    assert [score.condition for score in row.scores] == ["test labels"] * 2 + [""] * 2
 
 
 def test_held_out_images_without_labels_are_not_scored_and_it_is_said(tmp_path, monkeypatch, capsys):

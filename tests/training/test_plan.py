@@ -89,7 +89,10 @@ class TestPlan:
             ({"augment": "colour"}, "did you mean 'color'"),
             (
                 {"objective": "wgan"},
-                "objective must be one of minimax, non-saturating, lsgan, hinge, wasserstein, not 'wgan'",
+                (
+                    "objective must be one of minimax, non-saturating, lsgan, hinge, relativistic, "
+                    "wasserstein, not 'wgan'"
+                ),
             ),
             ({"weight_clip": -1}, "clip must lie between 0"),
             ({"gp_weight": "10x"}, "gp_weight must be a number"),
