@@ -168,7 +168,7 @@ class TestGame:
     @pytest.mark.parametrize("place", ["on_images", "on_fakes", "in_generator"])
     @pytest.mark.parametrize("change", [shuffled, first, lambda c: c.flip(0)], ids=["next", "first", "flip"])
     def test_conditions_of_other_rows_are_seen(self, check, place, change):
-        with pytest.raises(LawError, match="a condition counts for the image of its own row alone"):
+        with pytest.raises(LawError, match="a condition affects the image of its own row alone"):
             check(**{place: change})
 
     def test_real_images_that_are_judged_without_theirs_are_seen(self, check):
