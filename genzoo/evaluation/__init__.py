@@ -8,6 +8,7 @@ are compared in are in spaces.
 from __future__ import annotations
 
 from genzoo.evaluation import classification, reconstruction  # what they measure is registered
+from genzoo.evaluation.bayes import bayes, label_log_probs
 from genzoo.evaluation.certificate import Certificate, certificate_of, certify
 from genzoo.evaluation.likelihood import importance, likelihood
 from genzoo.evaluation.neighbours import Neighbours, nearest_images
@@ -26,6 +27,7 @@ __all__ = [
     "Neighbours",
     "Record",
     "Request",
+    "bayes",
     "certificate_of",
     "certify",
     "classification",
@@ -33,6 +35,7 @@ __all__ = [
     "difference",
     "feature_space",
     "importance",
+    "label_log_probs",
     "likelihood",
     "nearest_images",
     "rank",

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
+from genzoo.evaluation.bayes import measure_labels
 from genzoo.evaluation.certificate import certificate_of
 from genzoo.evaluation.given import Given, given_to, given_words
 from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
@@ -149,6 +150,7 @@ def measure_density(
     more: dict[str, Any] = {"subject": subject, "progress": progress}
     told = joined(model.record_protocol, laws)
     yield from likelihood(model, test, request.n, request.seed, protocol=told, **more)
+    yield from measure_labels(model, train, test, request, **more)
 
 
 @measures.register

@@ -131,15 +131,9 @@ def measure_samples(
     space = feature_space(request.features, test)
     given = given_to(model, test, subset(len(test), total, request.seed, "test"))
     reading = None if request.reads_as is None else reading_of(request.reads_as, test, request.features)
-    drawn: list[Tensor] = []
-    for batch in model.sample_batches(
-        total, request.seed, condition=next(iter(given), None), dtype=torch.uint8
-    ):
-        drawn.append(batch.cpu())
-        if progress is not None:
-            progress("samples", sum(map(len, drawn)), total)
+    drawn = _drawn(model, total, request.seed, next(iter(given), None), progress)
     yield from sample_quality(
-        with_labels(model, torch.cat(drawn), given),
+        with_labels(model, drawn, given),
         train,
         test,
         subject=subject,
@@ -150,6 +144,18 @@ def measure_samples(
         seed=request.seed,
         progress=progress,
     )
+
+
+def _drawn(
+    model: GenerativeModel, n: int, seed: int, condition: Tensor | None, progress: Progress | None
+) -> Tensor:
+    """Return `n` samples, uint8 (n, C, H, W) on the CPU, generated a few at a time."""
+    drawn: list[Tensor] = []
+    for batch in model.sample_batches(n, seed, condition=condition, dtype=torch.uint8):
+        drawn.append(batch.cpu())
+        if progress is not None:
+            progress("samples", sum(map(len, drawn)), n)
+    return torch.cat(drawn)
 
 
 def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, Any]:

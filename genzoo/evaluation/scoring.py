@@ -162,13 +162,14 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
 
 
 @undisturbed()
-def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, str]:
-    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` accepts, chosen by `seed`, and their
-    source.
+def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, Images]:
+    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` accepts, chosen by `seed`, and the same
+    as a set with their labels.
     """
     test = held_in(model, card, data, "test")
-    images = test.float(subset(len(test), min(n, len(test)), seed, "shown"))
+    chosen = test.subset(subset(len(test), min(n, len(test)), seed, "shown"))
+    images = chosen.float()
     # black and white suit every model
     if isinstance(model, DensityModel) and bool(((images > 0) & (images < 1)).any()):
         check_suited(model, test)
-    return images, f"{test.name} {test.split}"
+    return images, chosen

@@ -77,7 +77,7 @@ def _watched(model: Model) -> Iterator[list[Tensor]]:
 def check_own_rows(before: Turn, after: Turn, what: str, look: str) -> None:
     """Hold that what changed in row 0 alone, a label or a condition, changes no gradient in another row."""
     law = f"a {what} affects the image of its own row alone"
-    seen = f"another {what} in one row changes the gradients in the images of other rows"
+    seen = f"another {what} in one row changes the gradient of other rows"
     for one, other in zip(before.slopes, after.slopes, strict=True):
         apart = (one - other)[1:].abs().max()
         hold(apart <= OWN_ROW * one.abs().max(), law, seen, f"{look}: {_SHUFFLED.format(what + 's')}")

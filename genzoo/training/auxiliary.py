@@ -1,8 +1,9 @@
 """A classifier on D's last hidden layer (hack 12; Odena et al. 2017; Salimans et al. 2016, section 5), which
 uses labels if there are any.
 
-D then learns what real images show, not only that they are real. G gets no labels: no model here is
-conditional. The classifier is not part of the model and is discarded when training ends.
+D then learns what real images show, not only that they are real. G gets no labels here: a model that takes a
+condition gets it in both nets, with this classifier or without. The classifier is not part of the model and
+is discarded when training ends.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Muon (Jordan et al. 2024, "Muon: An optimizer for hidden layers in neural networks") replaces the momentum of
 a weight matrix by the nearest orthogonal one, so every direction of the matrix learns at the same pace. The
 implementation is torch's; here it sees each convolution's weight as the matrix (outputs, inputs · height ·
-width), and Adam updates everything else (biases, gains, a single output).
+width), and Adam updates everything else (biases, gains, a single output, the rows of an embedding).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from genzoo.errors import ArgumentError
@@ -30,7 +30,8 @@ def optimisers(player: Player, recipe: Recipe) -> dict[str, Optimizer]:
     """
     parameters = [p for p in player.module.parameters() if p.requires_grad]
     kind, rate = recipe.optimizer_of(player.name), recipe.lr_of(player.name)
-    matrices = [p for p in parameters if kind == "muon" and _is_matrix(p)]
+    tables = {id(m.weight) for m in player.module.modules() if isinstance(m, nn.Embedding)}
+    matrices = [p for p in parameters if kind == "muon" and _is_matrix(p) and id(p) not in tables]
     others = [p for p in parameters if not any(p is matrix for matrix in matrices)]
     found: dict[str, Optimizer] = {}
     if others:

@@ -19,10 +19,10 @@ class TestList:
         done = run("list")
         assert (done.exit_code, done.stderr) == (0, "")
         assert [line.split() for line in done.stdout.splitlines()] == [
-            ["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"],
-            ["coin", "tractable", "toy-box", "-"],
-            ["toy-gan", "implicit", "toy-box", "4.32", "kB", "kid[toy]", "0.0123", "±", "0.001"],
-            ["coder", "autoencoder", "toy-box", "-"],
+            ["NAME", "FAMILY", "TAKES", "PLUGIN", "WEIGHTS", "SCORE"],
+            ["coin", "tractable", "-", "toy-box", "-"],
+            ["toy-gan", "implicit", "-", "toy-box", "4.32", "kB", "kid[toy]", "0.0123", "±", "0.001"],
+            ["coder", "autoencoder", "-", "toy-box", "-"],
         ]
 
     def test_json(self, run):
@@ -59,7 +59,7 @@ class TestList:
     def test_nothing_installed(self, run, monkeypatch):
         monkeypatch.setenv("GENZOO_PLUGINS", "")
         done = run("list")
-        assert (done.exit_code, done.stdout) == (0, "NAME  FAMILY  PLUGIN  WEIGHTS  SCORE\n")
+        assert (done.exit_code, done.stdout) == (0, "NAME  FAMILY  TAKES  PLUGIN  WEIGHTS  SCORE\n")
         assert done.stderr == "no models are installed; for the bedrooms: pip install genzoo-dcgan\n"
         done = run("list", "--json")
         assert (done.exit_code, json.loads(done.stdout)) == (0, [])

@@ -52,6 +52,13 @@ class TestChoice:
         ][1:]
         assert found["critic"].defaults["betas"] == Recipe().betas
 
+    def test_the_rows_of_an_embedding_are_learned_by_adam(self):
+        """Most labels are absent from a batch: an orthogonal update would move their rows as well."""
+        net = nn.Sequential(nn.Embedding(LEAST, LEAST), nn.Linear(LEAST, LEAST, bias=False))
+        found = optimisers(player(net), Recipe(optimizer={"all": "muon"}))
+        assert found["critic"].param_groups[0]["params"] == [net[0].weight]
+        assert found["critic-matrices"].weights == [net[1].weight]
+
     @pytest.mark.parametrize(
         ("net", "names"),
         [(nn.Linear(LEAST, LEAST, bias=False), ["critic-matrices"]), (nn.BatchNorm2d(3), ["critic"])],

@@ -4,8 +4,8 @@ The paper's five guidelines for stable training are marked in the code, one comm
 beyond the paper break one of them on purpose, to allow other games with these nets and to show what each
 guideline is worth.
 
-Other plugins may build on `ConvolutionalGAN`, `DCGANConfig`, `generator`, `discriminator`, `initialise`,
-`stages` and `channels`.
+Other plugins may build on `ConvolutionalGAN`, `DCGANConfig`, `generator`, `discriminator`, `start`,
+`initialise`, `stages` and `channels`.
 """
 
 from __future__ import annotations
@@ -138,13 +138,7 @@ class DCGAN(ConvolutionalGAN):
         self.config = config
         self.generator = generator(config)
         self.discriminator = discriminator(config)
-        self.apply(initialise)
-        for net, norm in (
-            (self.generator, config.norm),
-            (self.discriminator, config.discriminator_norm or config.norm),
-        ):
-            if norm == "none":
-                net.apply(preserve)
+        start(self, config)
 
 
 def generator(config: DCGANConfig) -> nn.Sequential:
@@ -249,6 +243,17 @@ def _deeper(config: DCGANConfig, width: int, norm: str, leaky: bool = False) -> 
             _activation(config, leaky),
         ]
     return layers
+
+
+def start(model: AdversarialModel, config: DCGANConfig) -> None:
+    """Draw the initial weights of both nets of `model`: by `initialise`, or `preserve` if without a norm."""
+    model.apply(initialise)
+    for net, norm in (
+        (model.generator, config.norm),
+        (model.discriminator, config.discriminator_norm or config.norm),
+    ):
+        if norm == "none":
+            net.apply(preserve)
 
 
 def preserve(module: nn.Module) -> None:

@@ -4,7 +4,7 @@ as strings.
 
 from __future__ import annotations
 
-from genzoo import Card, Family, Recipe, hookimpl
+from genzoo import Card, Family, Labels, Recipe, hookimpl
 
 genzoo_api = 2
 
@@ -73,6 +73,26 @@ CARDS = (
             save_dtype="float16",
         ),
         summary="Handwritten digits in black and white, 28×28",
+        paper=GATED,
+    ),
+    Card(
+        name="conditional-pixelcnn-mnist",
+        family=Family.TRACTABLE,
+        model="genzoo_pixel.conditional:ConditionalGatedPixelCNN",
+        condition=Labels(tuple("0123456789")),
+        # Net and recipe of gated-pixelcnn-mnist: what differs is the label.
+        config={"image_shape": (1, 28, 28), "head": "bernoulli", "layers": 12, "width": 32, "hidden": 64},
+        recipe=Recipe(
+            data="binarized-mnist",
+            steps=15_000,
+            batch_size=16,
+            lr={"all": 2e-3},
+            lr_decay=0.5,
+            optimizer={"all": "muon"},
+            ema=0.9995,
+            save_dtype="float16",
+        ),
+        summary="Handwritten digits by their label, in black and white, 28×28",
         paper=GATED,
     ),
     Card(

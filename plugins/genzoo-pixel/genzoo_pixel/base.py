@@ -63,10 +63,9 @@ class PixelModel(AutoregressiveModel):
         """P, the number of parameters of one conditional."""
         return heads.parameters(self.config.head, self.levels, self.config.mixture)
 
-    def _predict(self, x: Tensor) -> Tensor:
-        outputs = run(
-            self._network, 2 * x - 1
-        )  # (N, C · P, H, W), channels outermost: the groups of the masks
+    def _predict(self, x: Tensor, *condition: Tensor) -> Tensor:
+        # (N, C · P, H, W), channels outermost: the groups of the masks
+        outputs = run(self._network, 2 * x - 1, *condition)
         params: Tensor = outputs.unflatten(1, (self.image_shape[0], self.outputs)).transpose(1, 2)
         return params
 
@@ -76,18 +75,19 @@ class PixelModel(AutoregressiveModel):
     def _quantile(self, params: Tensor, u: Tensor) -> Tensor:
         return heads.quantile(self.config.head, params, u, self.levels)
 
-    def _complete(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
+    def _complete(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
         # In float64, rounding does not move a boundary past a uniform number, so that cached and naive
         # sampling give equal images, not just similar ones.
         exact = converted(self, torch.float64)
         if not exact._unrolls():
-            return AutoregressiveModel._complete_naively(exact, x, mask, rng)
-        machine = exact._machine(rng.n)
+            return AutoregressiveModel._complete_naively(exact, x, mask, rng, *condition)
+        machine = exact._machine(rng.n, *condition)
         uniforms = rng.uniform(*self.image_shape[1:], self.image_shape[0])
         return draw(machine, exact._quantile, x, mask, uniforms, levels=self.levels, tell=rng.tell)
 
-    def _complete_naively(self, x: Tensor, mask: Tensor, rng: Rng) -> Tensor:
-        return AutoregressiveModel._complete_naively(converted(self, torch.float64), x, mask, rng)
+    def _complete_naively(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
+        exact = converted(self, torch.float64)
+        return AutoregressiveModel._complete_naively(exact, x, mask, rng, *condition)
 
     def _unrolls(self) -> bool:
         """Whether a machine computes the same as the network. Layers of unknown classes and layers with hooks
@@ -112,7 +112,8 @@ class PixelModel(AutoregressiveModel):
     def _network(self, x: Tensor) -> Tensor:
         """Return (N, C · P, H, W) of images scaled to [-1, 1], as the paper computes it.
 
-        `@faster(way)` can name a function that computes the same values faster.
+        `@faster(way)` can name a function that computes the same values faster. A conditional class takes the
+        condition after `x`, and after `n` in `_machine`.
         """
 
     @abstractmethod

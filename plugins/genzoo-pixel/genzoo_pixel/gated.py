@@ -10,6 +10,7 @@ never feeds the vertical one.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -56,19 +57,29 @@ class GatedLayer(nn.Module):
         self.out = MaskedConv2d(width, width, (1, 1), "B", groups)
 
     @faster(fast.layer)
-    def forward(self, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, v: Tensor, h: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
         """Map both stacks (N, p, H, W) to stacks of the same shape; the first layer gets the image twice."""
-        gates = self.vertical(v)  # (N, 2p, H, W)
-        mixed = gate(self.horizontal(h) + shift_down(self.link(gates)))
-        out: Tensor = self.out(mixed)
-        return gate(gates), out if self.first else h + out
+        vertical, horizontal = self.gates(v, h, *condition)
+        out: Tensor = self.out(gate(horizontal))
+        return gate(vertical), out if self.first else h + out
+
+    def gates(self, v: Tensor, h: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the arguments of tanh and σ in the two stacks, (N, 2p, H, W) each."""
+        gates = self.vertical(v)
+        return gates, self.horizontal(h) + shift_down(self.link(gates))
+
+    def offsets(self, *condition: Tensor) -> tuple[Tensor, ...]:
+        """Return what the condition of each image adds to the gates of the two stacks, (N, 2p) each; () in a
+        layer without one.
+        """
+        return ()
 
 
 class GatedPixelCNN(PixelModel):
     """Exact p(x); the context is complete if there are enough layers."""
 
     Config = GatedPixelCNNConfig
-    parts = (MaskedConv2d, nn.Conv2d, GatedLayer)
+    parts: ClassVar[tuple[type[nn.Module], ...]] = (MaskedConv2d, nn.Conv2d, GatedLayer)
 
     def __init__(self, config: GatedPixelCNNConfig) -> None:
         super().__init__()
@@ -76,7 +87,7 @@ class GatedPixelCNN(PixelModel):
         channels, width = check_config(config), config.width
         inputs = [channels] + [width] * (config.layers - 1)
         self.gated = nn.ModuleList(
-            [GatedLayer(ins, width, channels, not index) for index, ins in enumerate(inputs)]
+            [self._layer(ins, width, channels, not index) for index, ins in enumerate(inputs)]
         )
         self.tail = tail(self, width, config.hidden or 2 * width)
 
@@ -90,11 +101,14 @@ class GatedPixelCNN(PixelModel):
         return reach >= width - 1 and reach + 1 >= height - 1
 
     @faster(fast.network)
-    def _network(self, x: Tensor) -> Tensor:
+    def _network(self, x: Tensor, *condition: Tensor) -> Tensor:
         v = h = x
         for layer in self.gated:
-            v, h = layer(v, h)
+            v, h = layer(v, h, *condition)
         return self.outputs_of(h)
 
-    def _machine(self, n: int) -> Machine:
-        return fast.GatedMachine(self, n)
+    def _machine(self, n: int, *condition: Tensor) -> Machine:
+        return fast.GatedMachine(self, n, *condition)
+
+    def _layer(self, ins: int, width: int, groups: int, first: bool) -> GatedLayer:
+        return GatedLayer(ins, width, groups, first)

@@ -90,7 +90,7 @@ class VAE(ImportanceModel, EncodingModel):
         _check(config)
         self.config = config
         self.likelihood: Likelihood = KINDS[config.likelihood]()
-        self.encoder, self.decoder = _nets(config, self.likelihood.outputs)
+        self.encoder, self.decoder = self._nets()
 
     @property
     def levels(self) -> int:
@@ -115,24 +115,25 @@ class VAE(ImportanceModel, EncodingModel):
         return self._images_per_pass(BLOCK)
 
     def objective(
-        self, x: Tensor, rng: torch.Generator, warmth: float = 1.0, k: int | None = None
+        self, x: Tensor, rng: torch.Generator, *condition: Tensor, warmth: float = 1.0, k: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return what training maximises, in nats per image, and the mean KL(q(z|x) ‖ p(z)): two scalars,
         differentiable.
 
-        `warmth` is the share of the warm-up that has passed, which scales the KL of the ELBO; `k` overrides
-        the config's. If k is 1, the ELBO is averaged over the config's `draws`.
+        `condition` is that of a conditional model, one row per image. `warmth` is the share of the warm-up
+        that has passed, which scales the KL of the ELBO; `k` overrides the config's. If k is 1, the ELBO is
+        averaged over the config's `draws`.
 
         Raises:
             ArgumentError: the likelihood gives no probability to some pixels.
         """
         self.likelihood.check(x)
-        config, q = self.config, self._encode(x)
+        config, q = self.config, self._encode(x, *condition)
         k = config.k if k is None else k
         draws = k if k > 1 else config.draws
         # (draws, N, D)
         z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=rng, device=rng.device))
-        likelihood = self._log_likelihood(x, z)  # (draws, N)
+        likelihood = self._log_likelihood(x, z, *condition)  # (draws, N)
         components = elbo.kl_per_component(*q)
         divergence = components.sum(-1).mean()
         if k > 1 and config.path_gradient:
@@ -147,48 +148,58 @@ class VAE(ImportanceModel, EncodingModel):
             paid = elbo.free_bits(components, config.free_bits) if config.free_bits else divergence
         return elbo.elbo(likelihood.mean(), paid, warmth * config.beta), divergence
 
-    def _log_prob(self, x: Tensor) -> Tensor:
+    def _log_prob(self, x: Tensor, *condition: Tensor) -> Tensor:
         self.likelihood.check(x)
-        return torch.cat([self._elbo(part) for part in x.split(self._images_per_pass(ELBO_DRAWS))])
+        size = self._images_per_pass(ELBO_DRAWS)
+        parts = zip(*(rows.split(size) for rows in (x, *condition)), strict=True)
+        return torch.cat([self._elbo(*part) for part in parts])
 
-    def _elbo(self, x: Tensor) -> Tensor:
+    def _elbo(self, x: Tensor, *condition: Tensor) -> Tensor:
         """Return the ELBO (N,): the KL exactly, the likelihood as the mean over draws that are a function of
         the image.
         """
-        q = self._encode(x)
+        q = self._encode(x, *condition)
         # (N, draws, D)
         noise = torch.cat(
             [Rng(seed, 0, 1).normal(ELBO_DRAWS, self.latent_size) for seed in _seeds(x, "elbo")]
         )
         z = elbo.reparametrise(*q, noise.transpose(0, 1).to(x.device))
-        return elbo.elbo(self._log_likelihood(x, z).mean(0), elbo.kl(*q))
+        return elbo.elbo(self._log_likelihood(x, z, *condition).mean(0), elbo.kl(*q))
 
-    def _log_weights(self, x: Tensor, k: int, seed: int) -> Iterator[Tensor]:
+    def _log_weights(self, x: Tensor, k: int, seed: int, *condition: Tensor) -> Iterator[Tensor]:
         self.likelihood.check(x)
-        q = self._encode(x)
+        q = self._encode(x, *condition)
         streams = [generator(start) for start in _seeds(x, "iwae", seed)]
         for size in _blocks(k):
             noise = torch.stack(
                 [torch.randn(BLOCK, self.latent_size, generator=stream)[:size] for stream in streams], 1
             )
             z = elbo.reparametrise(*q, noise.to(x.device))  # (size, N, D)
-            yield elbo.log_weight(self._log_likelihood(x, z), z, *q)
+            yield elbo.log_weight(self._log_likelihood(x, z, *condition), z, *q)
 
-    def _log_likelihood(self, x: Tensor, z: Tensor) -> Tensor:
+    def _log_likelihood(self, x: Tensor, z: Tensor, *condition: Tensor) -> Tensor:
         """Return log p(x|z), (K, N), of images (N, C, H, W) and their latents (K, N, D)."""
-        maps: Tensor = self.decoder(z.flatten(0, 1))
+        repeated = (rows.expand(len(z), *rows.shape).flatten(0, 1) for rows in condition)
+        maps: Tensor = self.decoder(z.flatten(0, 1), *repeated)
         return self.likelihood.log_prob(x, maps.unflatten(0, z.shape[:2]))
 
-    def _encode(self, x: Tensor) -> Posterior:
-        mean, log_var = self.encoder(x).float().chunk(2, dim=1)
+    def _encode(self, x: Tensor, *condition: Tensor) -> Posterior:
+        mean, log_var = self.encoder(x, *condition).float().chunk(2, dim=1)
         return Posterior(mean, log_var.clamp(*LOG_VARS))
 
-    def _decode(self, z: Tensor) -> Tensor:
-        return self.likelihood.mean(self.decoder(z))
+    def _decode(self, z: Tensor, *condition: Tensor) -> Tensor:
+        return self.likelihood.mean(self.decoder(z, *condition))
 
-    def _sample(self, rng: Rng) -> Tensor:
-        maps = self.decoder(self._latents(rng))
+    def _sample(self, rng: Rng, *condition: Tensor) -> Tensor:
+        maps = self.decoder(self._latents(rng), *condition)
         return self.likelihood.draw(maps, rng.uniform(*self.image_shape))
+
+    def _nets(self) -> tuple[nn.Module, nn.Module]:
+        """Return the encoder, of images and what follows them, and the decoder, of z and what follows it."""
+        config = self.config
+        return encoder(config, config.image_shape), decoder(
+            config, config.latent_size, self.likelihood.outputs
+        )
 
     def _images_per_pass(self, draws: int) -> int:
         rows = min(ROWS, VALUES // dimensions(self.image_shape))
@@ -200,15 +211,16 @@ def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
     """Return the one player of the likelihood game, named "model": it minimises minus the bound of the
     config, in nats per image.
     """
-    collapse, stage = Collapse(stops=recipe.watch), (1.0, model.config.k)
+    collapse, stage = Collapse(stops=recipe.watch), {"warmth": 1.0, "k": model.config.k}
 
     def before_turn(step: int) -> None:
         nonlocal stage
         config = model.config
-        stage = warmth(step, config.warmup), config.k if step >= config.k_from else 1
+        k = config.k if step >= config.k_from else 1
+        stage = {"warmth": warmth(step, config.warmup), "k": k}
 
     def loss(batch: Batch, rng: torch.Generator) -> Tensor:
-        value, divergence = model.objective(batch.images, rng, *stage)
+        value, divergence = model.objective(batch.images, rng, *batch.given, **stage)
         collapse.look(divergence)
         return -value
 
@@ -250,20 +262,22 @@ class Collapse:
             )
 
 
-def _nets(config: VAEConfig, outputs: int) -> tuple[nn.Module, nn.Module]:
-    """Return the encoder and the decoder of `outputs` maps per colour channel."""
-    shape, width, depth, latents = config.image_shape, config.width, config.depth, config.latent_size
+def encoder(config: VAEConfig, shape: tuple[int, int, int]) -> nn.Module:
+    """Return the net of a config that maps images of `shape` (C, H, W) to mean and log σ² of q(z|x)."""
+    width, depth, outputs = config.width, config.depth, 2 * config.latent_size
     if config.net == "mlp":
-        return nets.mlp_encoder(shape, width, depth, 2 * latents), nets.mlp_decoder(
-            shape, width, depth, latents, outputs
-        )
+        return nets.mlp_encoder(shape, width, depth, outputs)
+    return nets.conv_encoder(shape, width, depth, outputs, config.units if config.net == "hybrid" else 0)
+
+
+def decoder(config: VAEConfig, inputs: int, outputs: int) -> nn.Module:
+    """Return the net of a config that maps (N, inputs) to images of `outputs` maps per colour channel."""
+    shape, width, depth = config.image_shape, config.width, config.depth
+    if config.net == "mlp":
+        return nets.mlp_decoder(shape, width, depth, inputs, outputs)
     if config.net == "conv":
-        return nets.conv_encoder(shape, width, depth, 2 * latents), nets.conv_decoder(
-            shape, width, depth, latents, outputs
-        )
-    return nets.conv_encoder(shape, width, depth, 2 * latents, config.units), nets.Patches(
-        shape, config.units, width, latents, outputs
-    )
+        return nets.conv_decoder(shape, width, depth, inputs, outputs)
+    return nets.Patches(shape, config.units, width, inputs, outputs)
 
 
 def _check(config: VAEConfig) -> None:

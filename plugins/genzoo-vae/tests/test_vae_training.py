@@ -112,7 +112,7 @@ class TestObjective:
         values = []
         with torch.no_grad():
             for share in (0.0, 0.25, 1.0):
-                value, divergence = model.objective(x, generator(0), share)
+                value, divergence = model.objective(x, generator(0), warmth=share)
                 values.append(float(value))
         assert values[0] - values[1] == pytest.approx(0.25 * 2 * float(divergence), rel=1e-4)
         assert values[0] - values[2] == pytest.approx(2 * float(divergence), rel=1e-4)
@@ -120,17 +120,20 @@ class TestObjective:
     def test_the_player_warms_up_with_the_step_and_then_takes_k_draws(self, monkeypatch, tiny, pictures):
         model, x, asked = tiny(k=3, k_from=6, warmup=4), pictures((1, 2, 3)), []
         objective = model.objective
-        monkeypatch.setattr(model, "objective", lambda *given: asked.append(given[2:]) or objective(*given))
+        monkeypatch.setattr(
+            model, "objective", lambda *given, **stage: asked.append(stage) or objective(*given, **stage)
+        )
         (player,) = players(model, Recipe())
         for step in (0, 1, 4, 5, 6, 99):
             player.before_turn(step)
             player.loss(Batch(x), generator(step))
-        assert asked == [(0, 1), (0.25, 1), (1, 1), (1, 1), (1, 3), (1, 3)]
+        stages = [(0, 1), (0.25, 1), (1, 1), (1, 1), (1, 3), (1, 3)]
+        assert asked == [{"warmth": warmth, "k": k} for warmth, k in stages]
 
     def test_one_draw_of_a_model_with_k_is_the_elbo(self, tiny, pictures):
         x = pictures((1, 2, 3))
         with torch.no_grad():
-            assert tiny(k=50).objective(x, generator(0), 1.0, 1) == tiny().objective(x, generator(0))
+            assert tiny(k=50).objective(x, generator(0), k=1) == tiny().objective(x, generator(0))
             assert tiny(k=50).objective(x, generator(0))[0] > tiny().objective(x, generator(0))[0]
             assert tiny(k=50, draws=60).objective(x, generator(0)) == tiny(k=50).objective(x, generator(0))
 

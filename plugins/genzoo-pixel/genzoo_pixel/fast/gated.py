@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 FIRST = 7  # side of the first layer's kernels
 
 
-def network(model: GatedPixelCNN, x: Tensor) -> Tensor:
+def network(model: GatedPixelCNN, x: Tensor, *condition: Tensor) -> Tensor:
     """Return `GatedPixelCNN._network(x)` for images (N, C, H, W) in [-1, 1]."""
     first, *later = model.gated
-    v, h = _last(*first(x, x))
+    v, h = _last(*first(x, x, *condition))
     for layer in later:
         way = way_of(layer)
-        v, h = way(layer, v, h) if way else _last(*layer(v[:, 1:].permute(0, 3, 1, 2), h.permute(0, 3, 1, 2)))
+        if way:
+            v, h = way(layer, v, h, *condition)
+        else:
+            v, h = _last(*layer(v[:, 1:].permute(0, 3, 1, 2), h.permute(0, 3, 1, 2), *condition))
     return model.outputs_of(h.permute(0, 3, 1, 2))
 
 
@@ -34,13 +37,14 @@ def _last(v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     return F.pad(v.permute(0, 2, 3, 1), (0, 0, 0, 0, 1, 0)), h.permute(0, 2, 3, 1)
 
 
-def layer(part: GatedLayer, v: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+def layer(part: GatedLayer, v: Tensor, h: Tensor, *condition: Tensor) -> tuple[Tensor, Tensor]:
     """Return `GatedLayer.forward` of any layer but the first, on stacks in the layout of `_last`."""
     left, here = part.horizontal.masked[:, :, 0, :2].permute(2, 1, 0)
     joint = torch.cat([left, here, pointwise_weight(part.link).t()])
     vertical = part.vertical.masked
     vbias, jbias = cast(Tensor, part.vertical.bias), cast(Tensor, part.horizontal.bias)
-    return layers.gated(v, h, (vertical, vbias), (joint, jbias), part.out.product)
+    offsets = part.offsets(*condition)
+    return layers.gated(v, h, (vertical, vbias), (joint, jbias), part.out.product, offsets=offsets)
 
 
 class Step(NamedTuple):
@@ -67,12 +71,12 @@ class GatedMachine(Machine):
     once.
     """
 
-    def __init__(self, model: GatedPixelCNN, n: int) -> None:
+    def __init__(self, model: GatedPixelCNN, n: int, *condition: Tensor) -> None:
         (channels, _, wide), width, depth = model.image_shape, model.config.width, model.config.layers
         layers = [cast("GatedLayer", layer) for layer in model.gated]
         like = layers[0].link.weight.detach()
         self.wide, self.width, self.edges = wide, width, bounds(width, channels)
-        self.vertical = [Vertical(layer, n, wide) for layer in layers]
+        self.vertical = [Vertical(layer, n, wide, *condition) for layer in layers]
         # (4, 1, C, 2p): what a value adds to its own column and the three after it
         self.near = _taps(layers[0]).flip(0)[:, None]
         # gates of the row's pixels, without the input from their own row
@@ -150,7 +154,7 @@ class Vertical:
     its kernel.
     """
 
-    def __init__(self, layer: GatedLayer, n: int, wide: int) -> None:
+    def __init__(self, layer: GatedLayer, n: int, wide: int, *condition: Tensor) -> None:
         conv = layer.vertical
         self.tall, self.span, self.wide = conv.kernel_size[0], conv.kernel_size[1], wide
         scale, order = _scale(conv), _order(conv)
@@ -159,7 +163,12 @@ class Vertical:
         self.bias = cast(Tensor, conv.bias).detach() * scale
         link = pointwise_weight(layer.link).detach() * scale[:, None] / scale
         self.link = link[order].t().contiguous()
-        self.constant = (cast(Tensor, layer.horizontal.bias).detach() * scale)[order]
+        # of a conditional layer, (W · n, 2p) each: what is added to the vertical gates after the link, and to
+        # the horizontal ones
+        offsets = [(rows.detach() * scale).repeat(wide, 1) for rows in layer.offsets(*condition)]
+        self.offsets = offsets[:1]
+        constant = (cast(Tensor, layer.horizontal.bias).detach() * scale).repeat(wide * n, 1)
+        self.constant = sum(offsets[1:], constant)[:, order].contiguous()
         # row r is stored at r % kh, padded on both sides
         self.lines = weight.new_zeros(self.tall, wide + self.span - 1, n, conv.in_channels)
         self.gates = weight.new_zeros(wide * n, conv.out_channels)
@@ -177,7 +186,7 @@ class Vertical:
         """
         self.row = row
         if row == 0:
-            base.copy_(self.constant)  # no row above: the link is zero
+            base.flatten(0, 1).copy_(self.constant)  # no row above: the link is zero
             return None
         if line is not None:
             self.lines[(row - 1) % self.tall, self.span // 2 : self.span // 2 + self.wide] = line
@@ -187,6 +196,8 @@ class Vertical:
             for side, tap in enumerate(taps):
                 self.gates.addmm_(read[side : side + self.wide].flatten(0, 1), tap)
         torch.addmm(self.constant, self.gates, self.link, out=base.flatten(0, 1))
+        for offset in self.offsets:
+            self.gates += offset
         a, b = self.gates.sigmoid_().chunk(2, 1)
         return torch.addcmul(b, a, b, value=-2).view(self.wide, -1, self.half)
 

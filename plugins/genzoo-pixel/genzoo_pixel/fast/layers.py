@@ -20,7 +20,9 @@ from genzoo_pixel.fast.activations import tanh_
 Affine = tuple[Tensor, Tensor]  # weight and bias
 
 
-def gated(v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine) -> tuple[Tensor, Tensor]:
+def gated(
+    v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine, offsets: tuple[Tensor, ...] = ()
+) -> tuple[Tensor, Tensor]:
     """Return both stacks after a layer: gate(lower) and h + gate(joint · (left neighbour, pixel, `lower` of
     the row above)) · out, where `lower` is the vertical convolution of v.
 
@@ -31,8 +33,9 @@ def gated(v: Tensor, h: Tensor, vertical: Affine, joint: Affine, out: Affine) ->
         joint: (4p, 2p), weights from the left neighbour (p), the pixel (p) and `lower` (2p) to the gates, and
             the bias.
         out: (p, p) and its bias.
+        offsets: what a condition adds to the gates of the two stacks, (N, 2p) each; () without a condition.
     """
-    found: tuple[Tensor, Tensor] = _Gated.apply(*_autocast(v, h, *vertical, *joint, *out))  # type: ignore[no-untyped-call]
+    found: tuple[Tensor, Tensor] = _Gated.apply(*_autocast(v, h, *vertical, *joint, *out, *offsets))  # type: ignore[no-untyped-call]
     return found
 
 
@@ -60,7 +63,7 @@ def _autocast(*inputs: Tensor) -> tuple[Tensor, ...]:
 class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        v, h, vertical, vbias, joint, jbias, out, obias = inputs
+        v, h, vertical, vbias, joint, jbias, out, obias, *offsets = inputs
         width = h.shape[3]
         lower = _convolved(v, vertical, vbias)  # (N, H, W, 2p)
         read = h.new_empty(*h.shape[:3], 4 * width)
@@ -69,12 +72,14 @@ class _Gated(torch.autograd.Function):
         read[..., width : 2 * width] = h
         read[:, 0, :, 2 * width :] = 0
         read[:, 1:, :, 2 * width :] = lower[:, :-1]
-        opened = _halves(torch.addmm(jbias, read.flatten(0, 2), joint))
+        gates = torch.addmm(jbias, read.flatten(0, 2), joint).view_as(lower)
+        opened = _halves(_shifted(gates, *offsets[1:]).flatten(0, 2))
         mixed = opened[0] * opened[1]
         grown = torch.addmm(obias, mixed, out).view(h.shape).add_(h)
-        lit = _halves(lower.flatten(0, 2))
+        lit = _halves(_shifted(lower, *offsets[:1]).flatten(0, 2))
         lifted = _lowered((lit[0] * lit[1]).view(h.shape))
         ctx.save_for_backward(v, read, *opened, *lit, mixed, vertical, joint, out)
+        ctx.shifted = bool(offsets)
         return lifted, grown
 
     @staticmethod
@@ -90,17 +95,21 @@ class _Gated(torch.autograd.Function):
             dgrown
         )
         below = _raised(dgates.view(*shape, 2 * width)).flatten(0, 2)  # of the pixel below, which reads it
-        dlower = torch.addmm(_slopes(dlifted[:, 1:].reshape(-1, width), c, d), below, joint[2 * width :].t())
+        dlit = _slopes(dlifted[:, 1:].reshape(-1, width), c, d)
+        dlower = torch.addmm(dlit, below, joint[2 * width :].t())
         dv, dvertical = _convolution_slopes(dlower.view(*shape, 2 * width), v, vertical)
+        # an offset is added to all pixels of its image
+        doffsets = [part.view(len(dgrown), -1, 2 * width).sum(1) for part in (dlit, dgates) if ctx.shifted]
         return (
             dv,
             dh,
             dvertical,
             dlower.sum(0),
             read.flatten(0, 2).t() @ dgates,
-            dgates.sum(0),
+            (doffsets[1] if ctx.shifted else dgates).sum(0),
             mixed.t() @ rows,
             rows.sum(0),
+            *doffsets,
         )
 
 
@@ -143,6 +152,13 @@ def _convolution_slopes(grown: Tensor, x: Tensor, kernel: Tensor) -> tuple[Tenso
         last, seen, kernel, None, *shape, (True, True, False)
     )
     return dx.permute(0, 2, 3, 1).contiguous(), dkernel
+
+
+def _shifted(gates: Tensor, *offsets: Tensor) -> Tensor:
+    """Return `gates` (N, H, W, 2p) after adding `offsets`, one (N, 2p) or none, to all pixels in place."""
+    for offset in offsets:
+        gates.flatten(2).add_(offset.repeat(1, gates.shape[2])[:, None])  # long rows are added faster
+    return gates
 
 
 def _halves(gates: Tensor) -> tuple[Tensor, Tensor]:
