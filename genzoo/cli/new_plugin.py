@@ -70,6 +70,15 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
 )
 
 CONDITIONS = ("labels",)
+# the plain game of two small nets soon draws but one image of each label
+_GAME = """
+                data="digits",
+                steps=3_000,
+                batch_size=64,
+                lr={"all": 2e-4},
+                betas=(0.0, 0.999),
+                game=Adversarial(objective="relativistic", penalty_kind="r1-r2", gp_weight=0.1),
+            """
 _CONDITION = """
             condition=Labels(tuple("0123456789")),  # the classes of the data, by name"""
 PAPERS: Mapping[Family, str] = MappingProxyType(  # of the models that take labels
@@ -209,7 +218,6 @@ def render(
         **_stated(kind, family, condition),
         "family": family.name,
         "family_name": family.value,
-        "recipe": kind.recipe,
         # pyproject.toml needs some text here, and without a licence all rights are reserved.
         "licence": licence if licence != "none" else "Proprietary",
         "licence_line": "All rights reserved."
@@ -246,15 +254,18 @@ def _stated(kind: Kind, family: Family, condition: str) -> dict[str, str]:
             "paper": kind.paper,
             "next_step": kind.next_step,
             "imports": "Card, Family, Recipe, hookimpl",
+            "recipe": f'data="digits", {kind.recipe}',
             "condition": "",
             "given": "",
             "option": "",
         }
+    game = family is Family.IMPLICIT
     return {
         "summary": f"{kind.summary}, given a label",
         "paper": PAPERS[family],
         "next_step": f"{kind.next_step} Name the classes of your data in the card's `Labels`.",
-        "imports": "Card, Family, Labels, Recipe, hookimpl",
+        "imports": "Adversarial, " * game + "Card, Family, Labels, Recipe, hookimpl",
+        "recipe": _GAME if game else f'data="digits", {kind.recipe}',
         "condition": _CONDITION,
         "given": ', condition="7"',
         "option": " --condition 7",

@@ -62,7 +62,7 @@ class TestFolder:
         assert (done.exit_code, done.stdout) == (0, "genzoo-my-gan\n"), done.stderr
         assert written("genzoo-my-gan") == FILES
         card = Path("genzoo-my-gan/genzoo_my_gan/__init__.py").read_text("utf-8")
-        assert 'condition=Labels(tuple("0123456789"))' in card and "import Card, Family, Labels," in card
+        assert 'condition=Labels(tuple("0123456789"))' in card and "Card, Family, Labels, Recipe" in card
         assert "condition_type = Labels" in Path("genzoo-my-gan/genzoo_my_gan/my_gan.py").read_text("utf-8")
         assert "-n 16 --condition 7 -o" in Path("genzoo-my-gan/README.md").read_text("utf-8")
         for path in Path("genzoo-my-gan").rglob("*.py"):
