@@ -112,7 +112,7 @@ def test_the_cards_are_these_ten():
 def test_a_card_names_its_family_its_paper_and_how_it_is_trained(name):
     card = CARDS[name]
     assert card.family is Family.TRACTABLE and card.model.startswith("genzoo_pixel.")
-    paper = "1606.05328" if "gated" in card.model else "1601.06759"
+    paper = "1606.05328" if "Gated" in card.model else "1601.06759"
     assert paper in card.paper and card.summary and not card.summary.endswith(".")
     assert card.recipe.command in (
         "",
