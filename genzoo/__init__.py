@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from genzoo.card import Card, Family
 from genzoo.condition import Labels
 from genzoo.errors import GenzooError
-from genzoo.games import Adversarial, GameOptions
+from genzoo.games import Adversarial, Classification, GameOptions
 from genzoo.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Adversarial",
     "Card",
+    "Classification",
     "Family",
     "GameOptions",
     "GenzooError",

@@ -67,3 +67,11 @@ class Adversarial(GameOptions):
         linearly and reaches 0 after the last step.
         """
         return self.instance_noise * max(0.0, 1 - step / steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classification(GameOptions):
+    """Options of the classification game. `"package.module:name"` names a transform from your own code."""
+
+    #: random transforms of the images that are classified in training
+    augment: tuple[str, ...] = field(default=(), metadata=limits(choices=TRANSFORMS, own=True))

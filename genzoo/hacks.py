@@ -1,9 +1,9 @@
 """The seventeen hacks of "How to Train a GAN?" (Chintala, Denton, Arjovsky & Mathieu 2016,
 github.com/soumith/ganhacks) as switches.
 
-A hack is a key of the recipe (works with any nets), a key of a model's config (its nets must offer it), how
-genzoo always works, or absent for a stated reason. `genzoo hacks` lists them; the training doctor suggests
-one for most problems that it finds.
+A hack is a key of the recipe (works with any nets), a key of a model's config (its nets must offer it), what
+a card states, how genzoo always works, or absent for a stated reason. `genzoo hacks` lists them; the training
+doctor suggests one for most problems that it finds.
 """
 
 from __future__ import annotations
@@ -231,11 +231,13 @@ HACKS: tuple[Hack, ...] = (
     Hack(
         number=16,
         name="embedded-conditions",
-        where="absent",
+        where="card",
         words=(
-            "no discrete conditions are embedded: no model here is conditional, and sample(n, seed) "
-            "takes no class"
+            "G and D of a model that takes labels have an embedding of the label each; genzoo list says "
+            "which models do"
         ),
+        source="Mirza & Osindero 2014, arXiv:1411.1784; Miyato & Koyama 2018, arXiv:1802.05637",
+        is_on=lambda recipe, config: "labels" in config,
     ),
     Hack(
         number=17,

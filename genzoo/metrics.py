@@ -14,7 +14,9 @@ from genzoo.errors import UnknownNameError, suggest
 
 FEATURES, PIXELS, PAIR = "features", "pixels", "pair"  # what a metric is measured on
 PARZEN = "parzen-2014"
+AGREEMENT = "agreement"
 LEAST_SIDE = 11  # pixels of the shorter side that MS-SSIM needs: its window
+LEAST_CORNER = 16  # that the checkerboard needs, so that the frequencies beside the corner are high ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,9 @@ class Metric:
         unit: unit of its records.
         paired: whether it compares n samples with n held-out images.
         least_side: smallest shorter side in pixels; it is left out for smaller images unless requested.
+        even: whether height and width must be even; it is left out for others unless requested.
+        reads: whether samples are read as labels: those that they were drawn with, or one that is named; it
+            is left out without.
         only: a data set and a number of images; it is left out for others unless requested.
         target: "module:function" of a plugin's metric, imported when requested; genzoo's own are in
             `genzoo.evaluation.metrics`.
@@ -43,6 +48,8 @@ class Metric:
     unit: str = "1"
     paired: bool = True
     least_side: int = 0
+    even: bool = False
+    reads: bool = False
     only: tuple[str, int] | None = None
     target: str = ""
     owner: str = ""
@@ -52,11 +59,10 @@ class Metric:
         """The metric names of its records."""
         return self.gives or (self.name,)
 
-    def suits(self, data: str, n: int, side: int) -> bool:
-        """Return whether it is measured by default on `n` images of `data` with `side` pixels on the
-        shorter side.
-        """
-        return side >= self.least_side and self.only in (None, (data, n))
+    def suits(self, data: str, n: int, sides: tuple[int, int]) -> bool:
+        """Return whether it is measured by default on `n` images of `data` of this height and width."""
+        fits = min(sides) >= self.least_side and not (self.even and any(side % 2 for side in sides))
+        return fits and self.only in (None, (data, n))
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
@@ -75,6 +81,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
             Metric(name="copying", better="neither", paired=False),
             Metric(name="swd", unit="1e-3"),
             Metric(name="ms-ssim", better="neither", paired=False, least_side=LEAST_SIDE),
+            Metric(name="checkerboard", paired=False, least_side=LEAST_CORNER, even=True),
+            Metric(name=AGREEMENT, better="higher", paired=False, reads=True),
             Metric(name=PARZEN, better="neither", unit="nats", only=("mnist", 10_000)),
         )
     }

@@ -30,6 +30,7 @@ _MUST_AGREE = {
     "data": "another data set is another task",
     "split": "another split holds other images",
     "transform": "binarised and 8-bit images have different likelihoods and different edges",
+    "condition": "p(x) and p(x|c) are different tasks, and so is each c",
     "image_shape": "images of another size have other likelihoods and other edges",
     "n": "the estimate depends on how many images were measured",
     "n_reference": "the estimate depends on how many images it was measured against",
@@ -59,6 +60,8 @@ class Record:
         blocks: number of independent groups of images behind the standard error, such as persons or scenes of
             a film; None: each image is its own group.
         features: name and digest of the features, "" if the metric uses none.
+        condition: what a conditional model was given: "label kitchen" if all images have one label, "test
+            labels" if each has its own; "" for a model without a condition.
         protocol: everything else that determines the number: seeds, counts, weights, the K of IWAE.
         better: "lower", "higher", or "neither" where the aim is the value of real images.
         note: a caveat for the reader, e.g. that a covariance is rank deficient.
@@ -78,6 +81,7 @@ class Record:
     stderr: float | None = field(default=None, metadata=limits(0))
     blocks: int | None = field(default=None, metadata=limits(1, _MOST))
     features: str = ""
+    condition: str = ""
     protocol: str = ""
     better: str = field(default="lower", metadata=limits(choices=BETTER))
     note: str = ""
@@ -116,15 +120,25 @@ class Record:
 
     @property
     def label(self) -> str:
-        """Return the metric with the features it depends on: "fid[gist-v1@0123456789ab]", never a bare
-        "fid".
+        """Return the metric with what it depends on: "fid[gist-v1@0123456789ab]", never a bare "fid"; "nll
+        given test labels".
         """
+        return self.bare_label + self.given
+
+    @property
+    def bare_label(self) -> str:
+        """Return the label without the condition: the metric with its features."""
         return f"{self.metric}[{self.features}]" if self.features else self.metric
+
+    @property
+    def given(self) -> str:
+        """Return the condition as a label ends with it: " given test labels"; an empty text without one."""
+        return f" given {self.condition}" if self.condition else ""
 
     @property
     def short_label(self) -> str:
         """Return the label without the digest of the features: "fid[gist-v1]"."""
-        return re.sub(r"@[0-9a-f]+(?=\]$)", "", self.label)
+        return re.sub(r"@[0-9a-f]+(?=\]$)", "", self.bare_label) + self.given
 
     @property
     def quantity(self) -> str:

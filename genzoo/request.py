@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from genzoo.errors import ArgumentError, safe_repr
-from genzoo.whole import check_count, check_draws, check_seed
+from genzoo.whole import check_count, check_draws, check_seed, whole
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what is being done, done, total)
 
 SPLITS = ("test", "valid", "train")  # that `genzoo eval --split` takes
 FIT = "fit"  # the training images less the validation images
 WAYS = ("threshold", "draw")  # to make grey images black and white
+ALL = "all"  # the condition that asks for each label by itself as well
 DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
 
 
@@ -33,8 +34,13 @@ class Request:
         metrics: metrics of samples, from `genzoo.metrics.METRICS` or from plugins; None: all that the images
             allow.
         features: features to compare samples in: "gist" or a published feature net; None: the data set's own.
+        reads_as: the class that samples are meant to show, such as "bedroom": a published classifier says how
+            many do.
         binarise: "threshold" or "draw" makes greyscale images black and white; the records state it as their
             transform.
+        condition: of a conditional model, the one label, by name or number, whose images are measured, given
+            that label; "all": every label by itself, after all images together. None: all images, each given
+            its own label.
 
     Raises:
         ArgumentError: a value is invalid for every measurement; what a model lacks is reported when it is
@@ -48,7 +54,9 @@ class Request:
     draws: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     features: str | None = None
+    reads_as: str | None = None
     binarise: str | None = None
+    condition: Any = None
 
     def __post_init__(self) -> None:
         for name in ("draws", "metrics"):
@@ -71,8 +79,22 @@ class Request:
                 f"binarise must be one of {', '.join(WAYS)}, not {safe_repr(self.binarise)}",
                 "for example binarise='threshold'",
             )
+        object.__setattr__(self, "condition", _one(self.condition))
 
     @property
     def of_samples(self) -> bool:
         """Whether to measure samples, even if the model has a likelihood."""
-        return self.metrics is not None or self.features is not None
+        return any(asked is not None for asked in (self.metrics, self.features, self.reads_as))
+
+
+def _one(condition: object) -> str | int | None:
+    """Return the condition as a text or an int; whether a model has it is asked of the model."""
+    if condition is None or isinstance(condition, str):
+        return condition
+    number = whole(condition)
+    if number is None:
+        raise ArgumentError(
+            f"condition must be one label, by name or number, not {safe_repr(condition)}",
+            f"condition={ALL!r} measures each label by itself",
+        )
+    return number

@@ -9,7 +9,7 @@ from typing import Any
 from genzoo.games import Adversarial
 from genzoo.recipe import Recipe
 
-WHERE = ("recipe", "config", "always", "absent")
+WHERE = ("recipe", "config", "card", "always", "absent")
 State = Callable[[Recipe, Mapping[str, Any]], bool]
 
 
@@ -21,7 +21,7 @@ class Hack:
         number: its place in the list of seventeen; some hacks have several switches.
         name: the name that the documentation and the training doctor use.
         words: what it does here; for an absent hack, why it is absent.
-        where: "recipe", "config", "always" or "absent".
+        where: "recipe", "config", "card" (chosen with the model), "always" or "absent".
         key: the key of the recipe or config; "" if there is none.
         default: the key's default, as typed on the command line.
         on: a value that switches it on, as typed on the command line.

@@ -137,11 +137,11 @@ def verify(name: str | Entry) -> str:
     path = hub.verify_digest(published)
     blob = hub.pull_bytes(published)
     from genzoo.models import golden
-    from genzoo.models.weights import build_filled, facts_of
+    from genzoo.models.weights import build_filled
 
     where = str(path)
     model = build_filled(find(name).card, blob, where)
-    agreement = golden.compare(model, facts_of(blob, where).get("golden", {}), published.name)
+    agreement = golden.compare(model, hub.facts_of(blob, where).get("golden", {}), published.name)
     return f"sha256 {published.sha256[:12]}… is right, {agreement}"
 
 
@@ -166,7 +166,7 @@ def push(
     if licence is not None:
         published = published.replace(licence=legible(licence))
     weights = hub.pull_bytes(published)
-    text = hub.model_card(published, entry.card)
+    text = hub.model_card(published, hub.as_stated(entry.card, weights))
     return hub.push(
         dest, name=published.name, weights=weights, row=published, card_text=text, public=public, tell=tell
     )

@@ -21,6 +21,7 @@ WIDTH = 6
 class NetConfig:
     image_shape: tuple[int, int, int] = field(default=(1, 8, 8), metadata=limits(1, 64))
     classes: int = field(default=10, metadata=limits(2, 100))
+    names: tuple[str, ...] = ()
 
 
 class Net(ClassifyingModel):

@@ -10,7 +10,7 @@ from torch.nn.functional import logsigmoid
 from toys import ToyConfig, ToyGAN
 
 from genzoo import Card, Family, Labels, Recipe
-from genzoo.models import DensityModel
+from genzoo.models import AutoregressiveModel, DensityModel, EncodingModel
 from genzoo.schema import limits
 
 NAMES = ("cat", "dog", "horse")
@@ -61,6 +61,50 @@ class LabelBernoulli(DensityModel):
 
     def _sample(self, rng, condition):
         return (rng.uniform(*self.image_shape) < self.logits[condition].sigmoid()).float()
+
+
+class LabelCodes(EncodingModel):
+    """An autoencoder that is given the label of an image on both sides."""
+
+    Config = LabelConfig
+    condition_type = Labels
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        pixels = torch.Size(config.image_shape).numel()
+        self.embed = nn.Embedding(len(config.labels), config.latent_size)
+        self.down, self.up = nn.Linear(pixels, config.latent_size), nn.Linear(config.latent_size, pixels)
+
+    def _encode(self, x, condition):
+        return self.down(x.flatten(1)) - self.embed(condition)
+
+    def _decode(self, z, condition):
+        return self.up(z + self.embed(condition)).sigmoid().view(-1, *self.image_shape)
+
+
+class LabelPixels(AutoregressiveModel):
+    """Each pixel is light if the one to its left is, or not, as its label has it."""
+
+    Config = LabelConfig
+    levels = 2
+    condition_type = Labels
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        size = (len(config.labels), *config.image_shape)
+        self.slope, self.bias = nn.Parameter(torch.randn(size)), nn.Parameter(torch.randn(size))
+
+    def _predict(self, x, condition):
+        left = nn.functional.pad(x, (1, 0))[..., :-1]
+        return (self.bias[condition] + self.slope[condition] * (2 * left - 1))[:, None]
+
+    def _log_mass(self, params, level):
+        return logsigmoid(torch.where(level > 0, params[:, 0], -params[:, 0]))
+
+    def _quantile(self, params, u):
+        return (u >= (-params[:, 0]).sigmoid()).long()
 
 
 def card(kind: type, name: str = "", **changes) -> Card:

@@ -76,6 +76,7 @@ SCENES = "tests/test_figures.py::TestFaults"
 RESUMED = (
     "tests/training/test_checkpoint.py::TestResumed::test_the_bits_are_those_of_the_uninterrupted_run[fp32]"
 )
+CONDITIONAL = "tests/testing/test_conditional.py::"
 MUTANTS = {
     "the digest of weights": Mutant(
         ("tests/hub/test_pull.py::test_a_damaged_package_file_is_passed_over",),
@@ -135,6 +136,26 @@ MUTANTS = {
     "the sweep of left-overs": Mutant(
         ("tests/test_figures.py::TestLeftOvers::test_a_push_sweeps",),
         lambda: put("genzoo.files", "sweep", lambda *folders: 0),
+    ),
+    "the law that a condition is heard": Mutant(
+        (f"{CONDITIONAL}TestBugs::test_each_is_seen[a generator without the label]",),
+        lambda: put("genzoo.testing.conditional", "_hears", lambda answers, question: [True]),
+    ),
+    "the law that a row has its own condition": Mutant(
+        (f"{CONDITIONAL}TestBugs::test_each_is_seen[one label for a batch of samples]",),
+        lambda: put("genzoo.testing.conditional", "_check_answers", lambda *asked: None),
+    ),
+    "the law that z has no condition": Mutant(
+        (f"{CONDITIONAL}TestBugs::test_each_is_seen[a seed for each label]",),
+        lambda: put("genzoo.testing.conditional", "_check_streams", lambda *asked: None),
+    ),
+    "the law that p sums to 1 for each label": Mutant(
+        (f"{CONDITIONAL}TestDensity::test_one_label_in_three_that_does_not_sum_to_1_is_named",),
+        lambda: put("genzoo.evaluation.laws", "check_sum", lambda *asked: 1),
+    ),
+    "the law that a loss has conditions row by row": Mutant(
+        (f"{CONDITIONAL}TestGame::test_conditions_of_other_rows_are_seen",),
+        lambda: put("genzoo.testing.rows", "check_own_rows", lambda *asked: None),
     ),
     "the door for links": Mutant(
         ("tests/test_safe_open.py",), lambda: put("genzoo.safe_open", "real_path", Path)

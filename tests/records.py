@@ -25,6 +25,7 @@ import genzoo
 from genzoo import zoo
 from genzoo.ledger import Row, add_row, read_rows
 from genzoo.record import Record
+from genzoo.request import ALL
 
 LEDGER = Path(__file__).resolve().parents[1] / "zoo.toml"
 # their values depend on n
@@ -68,10 +69,9 @@ def measured(
     """Return the scores of a published model as they are measured now, of all images or of `n`."""
     known = [int(found[1]) for found in (re.match(r"K = (\d+)", one.protocol) for one in row.scores) if found]
     draws = {"draws": ks or sorted(set(known))} if known else {}
-    return [
-        record.legible()
-        for record in zoo.evaluate(row.name, n=n, split=row.scores[0].split, metrics=metrics, **draws)
-    ]
+    each = any(one.condition.startswith("label ") for one in row.scores)
+    asked = {"n": n, "split": row.scores[0].split, "metrics": metrics, "condition": ALL if each else None}
+    return [record.legible() for record in zoo.evaluate(row.name, **asked, **draws)]
 
 
 def pairs(row: Row, found: list[Record], whole: bool) -> Iterator[Pair]:

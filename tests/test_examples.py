@@ -57,6 +57,7 @@ def test_their_tests_pass(room):
     assert re.search(r"\d+ passed in", said.splitlines()[-1]) and "SKIPPED" not in said, said
     for test in (
         "[blobs-implicit]",
+        "[numerals-condition]",
         "[pixel-chain-density]",
         "[linear-codes-latents]",
         "[vaegan-game]",

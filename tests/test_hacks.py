@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from genzoo_dcgan.dcgan import DCGANConfig
 
-from genzoo import Adversarial, Recipe
+from genzoo import Adversarial, Card, Family, Labels, Recipe
 from genzoo.cli.info import setting_words
 from genzoo.hacks import HACKS, WHERE, hack
 from genzoo.recipe import keys_of
@@ -46,13 +46,8 @@ def test_all_seventeen_are_there_in_order_under_names_of_their_own():
 @pytest.mark.parametrize("each", HACKS, ids=lambda each: each.name)
 def test_each_says_what_it_is(each):
     assert each.where in WHERE and each.words and each.words.isprintable()
-    assert (
-        bool(each.key)
-        == bool(each.default)
-        == bool(each.on)
-        == (each.where in ("recipe", "config"))
-        == (each.is_on is not None)
-    )
+    assert bool(each.key) == bool(each.default) == bool(each.on) == (each.where in ("recipe", "config"))
+    assert (each.is_on is not None) == (each.where in ("recipe", "config", "card"))
 
 
 @pytest.mark.parametrize(
@@ -87,6 +82,13 @@ def test_a_switch_of_the_config(each):
     assert each.default == (f"{usual:g}" if isinstance(usual, float) else setting_words(usual))
     parse(DCGANConfig, {each.key: literal(each.on)}, "config")
     assert each.state(Recipe(), {}) == "off" and each.state(Recipe(), {each.key: literal(each.on)}) == "on"
+
+
+def test_what_a_card_states():
+    plain = Card(name="plain", family=Family.IMPLICIT, model="toys:ToyGAN")
+    labels = plain.replace(condition=Labels(("cat", "dog")))
+    states = [hack("embedded-conditions").state(None, card.stated) for card in (plain, labels)]
+    assert states == ["off", "on"]
 
 
 def test_what_nobody_switches():

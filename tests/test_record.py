@@ -68,6 +68,32 @@ def test_a_record_reads_as_a_sentence():
     assert "(images chosen by seed 3, n = 438," in str(part)
 
 
+def test_what_was_given_is_a_part_of_the_name():
+    one, plain = record(subject="dcgan", condition="label kitchen"), record(subject="dcgan")
+    assert (one.label, one.short_label) == (
+        "kid[gist-v1@00] given label kitchen",
+        "kid[gist-v1] given label kitchen",
+    )
+    assert str(one).startswith("kid[gist-v1@00] given label kitchen of dcgan: 0.02 ± 0.004 (n = 438")
+    assert one.as_dict()["condition"] == "label kitchen" and plain.as_dict()["condition"] == ""
+    assert one.bare_label == plain.label and plain.given == ""
+    assert "<th>kid[gist-v1@00] given label kitchen</th>" in Records([one])._repr_html_()
+    assert "<th>condition</th><td>label kitchen</td>" in one._repr_html_()
+    floor = record(subject="train", condition="label kitchen")
+    assert beside_floor([one, floor, plain]) == [(one, floor), (plain, None)]
+
+
+def test_other_conditions_are_not_ranked_together():
+    given = [record(subject=name, condition="test labels") for name in "ab"]
+    shared, apart = standings([*given, record(subject="c"), record(subject="d", condition="label 7")])
+    assert shared == [given]
+    assert apart[0] == (
+        "a and c are not ranked together: condition differs, 'test labels' and '': p(x) and p(x|c) are "
+        "different tasks, and so is each c"
+    )
+    assert "condition differs, '' and 'label 7'" in apart[-1]
+
+
 OTHERS = {
     "metric": "fid",
     "unit": "nats",
@@ -76,6 +102,7 @@ OTHERS = {
     "data": "faces",
     "split": "valid",
     "transform": "static-binarised",
+    "condition": "label kitchen",
     "image_shape": "3x32x32",
     "n": 1000,
     "n_reference": 1000,

@@ -18,6 +18,10 @@ from genzoo.experiments.plan import Cell
 from genzoo.request import FIT, SPLITS, WAYS, Request
 
 
+def test_numbers_of_labels_become_whole_numbers_so_that_equal_requests_are_equal():
+    assert Request(condition=np.int64(3)) == Request(condition=3) and Request(condition="3").condition == "3"
+
+
 def test_lists_become_tuples_so_that_equal_requests_are_equal():
     assert Request(draws=[1, 50], metrics=["kid"]) == Request(draws=(1, 50), metrics=("kid",))
     assert hash(Request(draws=range(1, 3))) == hash(Request(draws=(1, 2)))
@@ -82,3 +86,5 @@ def test_an_experiment_asks_for_what_its_file_says():
     chosen = dataclasses.replace(cell, metrics=("kid",), features="gist").request
     assert (chosen.metrics, chosen.features, chosen.of_samples) == (("kid",), "gist", True)
     assert not cell.request.of_samples  # a likelihood where there is one
+    assert dataclasses.replace(cell, condition="kitchen").request.condition == "kitchen"
+    assert cell.request.condition is None

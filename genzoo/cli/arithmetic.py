@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from genzoo.card import Card
+from genzoo.cli.conditions import check_one, condition_option, given
 from genzoo.cli.exploring import drawn, loaded, out_option, target
 from genzoo.cli.options import (
     LARGEST_SEED,
@@ -97,6 +98,7 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
     show_default=True,
     help="Half-width of the uniform noise around the sum.",
 )
+@condition_option()
 @data_option
 @seed_option
 @out_option("arithmetic")
@@ -109,6 +111,7 @@ def arithmetic_command(
     minus_seeds: list[list[tuple[int, int]]],
     n: int | None,
     noise: float,
+    condition: str | None,
     data: str | None,
     seed: int | None,
     out: str | None,
@@ -130,9 +133,10 @@ def arithmetic_command(
         raise click.UsageError(
             "nothing to add; give --plus-seeds 3,14,15, or --plus Smiling if the data have labels", context
         )
+    condition = check_one(entry, condition)
     path = target(out, card, "arithmetic")
     start = drawn(seed)
-    model = loaded(entry, device)
+    model, told = given(loaded(entry, device), condition)
     from genzoo.explore.arithmetic import arithmetic, picture
     from genzoo.images import save_picture
 
@@ -143,12 +147,8 @@ def arithmetic_command(
         model, [concept.z for concept in added], [concept.z for concept in taken], noise=noise, seed=start
     )
     save_picture(picture(result, [concept.samples for concept in (*added, *taken)], len(taken)), path)
-    formula = f"{_formula(added, taken)} by {card.name}"
-    note(
-        safe_text(
-            f"{path}: {formula}, with noise of ± {noise:g}, and the same sum over pixels; seed {start}", 1500
-        )
-    )
+    formula = f"{_formula(added, taken)} by {card.name}{told}, with noise of ± {noise:g}"
+    note(safe_text(f"{path}: {formula}, and the same sum over pixels; seed {start}", 1500))
 
 
 def _formula(added: Sequence[Concept], taken: Sequence[Concept]) -> str:

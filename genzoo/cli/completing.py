@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from genzoo.cli.conditions import OF_IMAGES, check_one, condition_option, in_words, of_images
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
 from genzoo.cli.options import (
     command,
@@ -54,6 +55,7 @@ _READABLE = click.Path(exists=True, dir_okay=False)
     show_default=True,
     help="Number of images, one per row.",
 )
+@condition_option(OF_IMAGES)
 @seed_option
 @out_option("completion")
 @click.option("--animate", type=click.Path(), metavar="GIF", help="Also write an animation, pixel by pixel.")
@@ -66,6 +68,7 @@ def complete_command(
     mask: str | None,
     n: int,
     rows: int,
+    condition: str | None,
     seed: int | None,
     out: str | None,
     animate: str | None,
@@ -77,15 +80,13 @@ def complete_command(
     Each row shows the kept part, the completions and the original image. The log-probabilities of the drawn
     pixels are printed in nats.
     """
-    if keep and mask:
-        raise click.UsageError(
-            "--keep and --mask exclude each other: give one of them", click.get_current_context()
-        )
+    _check_part(keep, mask)
     entry = find(name)
     card = entry.card
     # By the card, before torch is loaded: only the family matters here.
     check_in_order(card, "generates whole images and cannot complete one")
     check_grid(rows * (n + 2))
+    condition = check_one(entry, condition, needed=False)
     path = target(out, card, "completion")
     film = _film(animate, rows * (n + 2))
     start = drawn(seed)
@@ -95,16 +96,24 @@ def complete_command(
     from genzoo.explore.completion import completions
 
     kept, words = _kept(model, keep or "top", mask)
-    images, where = some_images(model, card, data, rows, start)
+    images, chosen = some_images(model, card, data, rows, start)
+    given = of_images(model, chosen, condition)
     with Progress(card.name, "pixels") as progress:
-        done = completions(model, images, kept, n, start, progress)
+        done = completions(model, images, kept, n, start, progress, condition=given)
     _save(done, path, film)
-    count = f"{several(len(images), 'image')} of {where}"
-    each = f"{several(n, 'completion')} each by {card.name}"
+    count = f"{several(len(images), 'image')} of {chosen.name} {chosen.split}"
+    each = f"{several(n, 'completion')} each by {card.name}{in_words(model, condition)}"
     note(safe_text(f"{path}: {count}, {words} kept, {each}, seed {start}", 1000))
     with Progress(card.name, "laws") as progress:
         certificate_of(model, progress)  # a number that is no likelihood is not printed
     tell(done, as_json)
+
+
+def _check_part(keep: str | None, mask: str | None) -> None:
+    if keep and mask:
+        raise click.UsageError(
+            "--keep and --mask exclude each other: give one of them", click.get_current_context()
+        )
 
 
 def _save(done: Completions, path: Path, film: Path | None) -> None:

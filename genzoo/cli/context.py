@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from genzoo.cli.conditions import check_one, condition_option, in_words
 from genzoo.cli.options import collect_garbage, command, device_option, find, name_argument
 from genzoo.cli.output import Progress, note
 from genzoo.cli.pictures import check_file, check_in_order, free_file
@@ -32,9 +33,12 @@ def read_pixel(
 @click.option(
     "--pixel", metavar="ROW,COLUMN", callback=read_pixel, help="Pixel to examine. Default: the middle one."
 )
+@condition_option()
 @click.option("-o", "--out", type=click.Path(), help="PNG file to write. Default: NAME-context.png.")
 @device_option
-def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, device: str | None) -> None:
+def context_command(
+    name: str, pixel: tuple[int, int] | None, condition: str | None, out: str | None, device: str | None
+) -> None:
     """Show which earlier pixels a pixel depends on.
 
     The pixel is orange. The pixels it depends on are blue, darker where the dependence is stronger. Earlier
@@ -45,6 +49,7 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
     entry = find(name)
     card, row = entry
     check_in_order(card, "generates whole images and has no order of pixels")
+    condition = check_one(entry, condition)
     path = check_file(out) if out is not None else free_file(f"{card.name}-context")
     with Progress(card.name) as progress:
         # What can be seen is a matter of the architecture: a model without weights shows it as well.
@@ -55,7 +60,7 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
     from genzoo.images import save_grid
 
     collect_garbage()
-    seen = context(model, pixel)
+    seen = context(model, pixel, condition=condition)
     at = place(pixel, *model.image_shape[1:])
     save_grid(
         picture(seen, at), path, columns=seen.shape[1], padding=1, upscale=max(1, _SIDE // max(seen.shape))
@@ -65,6 +70,6 @@ def context_command(name: str, pixel: tuple[int, int] | None, out: str | None, d
     blind = f", not on {possible - found:,} (pink)" if found < possible else ""
     words = (
         f"pixel {at[0]},{at[1]} (orange) of {card.name} depends on {found:,} (blue) of {possible:,} "
-        f"earlier pixels{blind}{fresh}"
+        f"earlier pixels{blind}{fresh}{in_words(model, condition)}"
     )
     note(safe_text(f"{path}: {words}", 1000))

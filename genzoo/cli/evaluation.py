@@ -93,6 +93,12 @@ def check_metrics(names: Sequence[str]) -> None:
     help=f"Sample metrics, comma-separated: {', '.join(metrics.METRICS)}. Default: all that apply.",
 )
 @click.option(
+    "--reads-as",
+    "reads_as",
+    metavar="LABEL",
+    help="Also measure how many samples a classifier reads as LABEL, such as bedroom.",
+)
+@click.option(
     "--split",
     type=click.Choice(SPLITS),
     default=Request.split,
@@ -105,6 +111,14 @@ def check_metrics(names: Sequence[str]) -> None:
     help=(
         "Make grey images black and white. threshold: white from level 128; draw: one draw per pixel, with "
         "its level as the probability of white."
+    ),
+)
+@click.option(
+    "--condition",
+    metavar="LABEL|all",
+    help=(
+        "Of a conditional model, measure the images of one label only; all: every label, after all images "
+        "together."
     ),
 )
 @click.option(
@@ -121,7 +135,8 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     Each number is printed with what you need to know to compare it; numbers that cannot be compared are not
     ranked together. For a VAE, the ELBO and tighter bounds with K importance samples per image are computed;
     the time grows with the largest K. Sample metrics are printed beside the floor that real images reach.
-    --features and --metrics also measure the samples of a model that has a likelihood.
+    --features, --metrics and --reads-as also measure the samples of a model that has a likelihood. A model
+    that takes labels is given the label of each image.
     """
     from genzoo import zoo
 

@@ -11,11 +11,12 @@ from typing import Any
 import click
 
 from genzoo.card import Card
+from genzoo.cli.conditions import OF_IMAGES, check_one, condition_option, in_words, of_images
 from genzoo.cli.exploring import loaded
 from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument
 from genzoo.cli.output import Progress, note, say, say_json
 from genzoo.cli.pictures import check_writable, free_path
-from genzoo.errors import DataError, safe_text
+from genzoo.errors import ArgumentError, DataError, safe_text
 
 FORMATS = (".npz", ".safetensors")
 LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
@@ -36,6 +37,7 @@ LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
     is_flag=True,
     help="Fit a linear classifier to the training images' features and print its held-out accuracy.",
 )
+@condition_option(OF_IMAGES)
 @json_option
 @device_option
 def features_command(
@@ -44,6 +46,7 @@ def features_command(
     n: int | None,
     out: str | None,
     probe: bool,
+    condition: str | None,
     as_json: bool,
     device: str | None,
 ) -> None:
@@ -54,20 +57,19 @@ def features_command(
     """
     entry = find(name)
     card = entry.card
+    condition = check_one(entry, condition, needed=False)
+    if probe and card.condition is not None and condition is None:
+        raise _read_back(card)
     path = check_array_file(out) if out is not None else _free_file(card)
     model = loaded(entry, device)
     from genzoo.evaluation.scoring import held_in
-    from genzoo.explore.features import features, source
+    from genzoo.explore.features import source
 
     kind = source(model)  # before the images are decoded
     sides = [_some(held_in(model, card, data, split), n) for split in ("train", "test")]
     if probe:
         _check_labels(sides)
-    with Progress(card.name, "images") as progress:
-        rows = [features(model, side, progress) for side in sides]
-    if probe and rows[0].numel() > LONG:
-        size = f"{len(rows[0]):,} x {rows[0].shape[1]:,}"
-        note(f"fitting a linear classifier to {size} features; this takes a while")
+    rows = _rows(model, card, sides, condition)
     records = [_probed(card, kind, sides, rows)] if probe else []
     # After the probe: a file is written only if everything that was asked for worked.
     arrays = _arrays(sides, rows)
@@ -75,16 +77,39 @@ def features_command(
     count, width = arrays["features"].shape
     if as_json:
         about = {"name": card.name, "file": str(path), "features": kind, "shape": [count, width]}
-        found = {"labels": "labels" in arrays, "records": [record.as_dict() for record in records]}
-        say_json({**about, "data": sides[0].name, **found})
-    else:
-        for record in records:
-            say(safe_text(record, 1000))
+        say_json({**about, "data": sides[0].name, **_found(arrays, records)})
+    for record in [] if as_json else records:
+        say(safe_text(record, 1000))
     guess = f"; always predicting the most common label has accuracy {_commonest(sides):.3g}" if probe else ""
     which = (
         f"{count:,} x {width:,} {kind} of {card.name}, {sides[0].name}, {len(sides[1]):,} of them held out"
     )
-    note(safe_text(f"{path}: {which}{', with labels' if 'labels' in arrays else ''}{guess}", 1000))
+    labelled = ", with labels" if "labels" in arrays else ""
+    note(safe_text(f"{path}: {which}{labelled}{in_words(model, condition)}{guess}", 1000))
+
+
+def _found(arrays: dict[str, Any], records: list[Any]) -> dict[str, Any]:
+    return {"labels": "labels" in arrays, "records": [record.as_dict() for record in records]}
+
+
+def _rows(model: Any, card: Card, sides: list[Any], condition: str | None) -> list[Any]:
+    """Return the features (N, F) of each side; a conditional model is given the labels of its images, or the
+    one that was typed.
+    """
+    from genzoo.explore.features import features
+
+    labels = [of_images(model, side, condition) for side in sides]
+    with Progress(card.name, "images") as progress:
+        return [
+            features(model, side, progress, condition=each) for side, each in zip(sides, labels, strict=True)
+        ]
+
+
+def _read_back(card: Card) -> ArgumentError:
+    return ArgumentError(
+        f"{card.name} is given the label of each image, and a probe would read it back",
+        "give all images one label with --condition LABEL, or leave out --probe",
+    )
 
 
 def check_array_file(out: str) -> Path:
@@ -151,7 +176,10 @@ def _commonest(sides: list[Any]) -> float:
 
 
 def _probed(card: Card, kind: str, sides: list[Any], rows: list[Any]) -> Any:
-    """Return the record of a linear probe's held-out accuracy."""
+    """Return the record of a linear probe's held-out accuracy; that it takes a while is said before."""
+    if rows[0].numel() > LONG:
+        size = f"{len(rows[0]):,} x {rows[0].shape[1]:,}"
+        note(f"fitting a linear classifier to {size} features; this takes a while")
     from genzoo.evaluation import Record
     from genzoo.evaluation.probe import PENALTY, fit_probe
 

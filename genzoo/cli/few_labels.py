@@ -135,6 +135,11 @@ def _chosen(names: tuple[str, ...]) -> list[Known]:
     for entry in found:
         if names.count(entry.card.name) > 1:
             raise ArgumentError(f"{entry.card.name} is named twice", "name each model once")
+        if entry.card.condition is not None:
+            raise ArgumentError(
+                f"{entry.card.name} is given the label of an image, which is what a classifier is to find",
+                "name models that take no condition: genzoo list",
+            )
         zoo.row(entry)
     return found
 

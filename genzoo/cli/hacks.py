@@ -30,14 +30,17 @@ def hacks_command(name: str | None, as_json: bool) -> None:
         return
     header = ["NO", "NAME", *(["STATE"] if card else []), "SWITCH", "DEFAULT", "WHAT IT DOES"]
     say_table(header, [line(hack, card) for hack in HACKS])
-    note(f"from {SOURCE}; always: built into genzoo; absent: not implemented, with the reason")
+    note(
+        f"from {SOURCE}; card: chosen with the model; always: built into genzoo; absent: not implemented, "
+        "with the reason"
+    )
 
 
 def entry(hack: Hack, card: Card | None) -> dict[str, Any]:
     """Return what JSON says of a hack; `on` is null where no model is named, and where nothing can switch
     it.
     """
-    state = hack.state(card.recipe, card.config) if card else None
+    state = hack.state(card.recipe, card.stated) if card else None
     known = ("number", "name", "words", "where", "key", "default", "source")
     facts = {key: getattr(hack, key) for key in known}
     return {
@@ -50,7 +53,7 @@ def entry(hack: Hack, card: Card | None) -> dict[str, Any]:
 
 def line(hack: Hack, card: Card | None) -> list[str]:
     """Return what the table says of a hack."""
-    state = [hack.state(card.recipe, card.config)] if card else []
+    state = [hack.state(card.recipe, card.stated)] if card else []
     switch = f"{hack.key}={hack.on}" if hack.key else f"({hack.where})"
     return [str(hack.number), hack.name, *state, switch, hack.default or "-", hack.words]
 

@@ -9,14 +9,18 @@ from typing import Any
 import click
 
 from genzoo.card import Card
+from genzoo.cli.conditions import stated
 from genzoo.cli.net import Layer, layers_of, say_net
 from genzoo.cli.net import facts as net_facts
 from genzoo.cli.options import command, find, json_option, name_argument
 from genzoo.cli.output import human_size, say, say_facts, say_json, say_wrapped
 from genzoo.cli.scores import say_scores
+from genzoo.condition import Condition, Labels
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
 from genzoo.recipe import keys_of
+
+MOST = 120  # labels that are all named
 
 
 @command("info")
@@ -29,7 +33,9 @@ def info_command(name: str, with_net: bool, as_json: bool) -> None:
     This is its paper, config, recipe, data, licence and sha256, and its scores beside those of real images,
     with their protocol. --net builds the model, which takes a few seconds, and shows its layers.
     """
-    card, row = find(name)
+    entry = find(name)
+    card, row = entry
+    card = card.replace(condition=stated(entry, offline=True))  # as its weights have it
     # Before anything is printed: a model that cannot be built gives one error, not half a page.
     layers = _layers(card) if with_net else None
     if as_json:
@@ -63,6 +69,7 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
         "family": card.family.value,
         "plugin": card.plugin,
         "model": card.model,
+        "condition": card.condition.as_dict() if card.condition else None,
         "summary": card.summary,
         "paper": card.paper,
         "config": _plain(card.config),
@@ -110,10 +117,20 @@ def _about(card: Card) -> list[tuple[str, object]]:
         ("Name", card.name),
         ("Family", f"{card.family.value}: {card.family.words}"),
         ("Summary", card.summary),
+        ("Condition", condition_words(card.condition)),
         ("Paper", card.paper),
         ("Plugin", card.plugin),
         ("Class", card.model),
     ]
+
+
+def condition_words(condition: Condition | None) -> str:
+    """Return what a model is given, in words: of labels all names, if they are not too many."""
+    if condition is None:
+        return ""
+    if not isinstance(condition, Labels) or len(condition) > MOST:
+        return f"{condition.words} (all: --json)"
+    return f"{len(condition)} label{'s' * (len(condition) != 1)}: {', '.join(condition.names)}"
 
 
 def _say_settings(title: str, values: Mapping[str, Any]) -> None:

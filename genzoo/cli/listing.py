@@ -12,6 +12,7 @@ from genzoo.card import Card, Family
 from genzoo.catalogue import Entry
 from genzoo.cli.options import catalogue, command, json_option
 from genzoo.cli.output import human_size, note, room, say, say_json, say_table, width
+from genzoo.condition import Labels
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
 from genzoo.record import BOUNDS, Record
@@ -43,7 +44,7 @@ BESIDE: tuple[tuple[str, Family], ...] = (
 )
 @json_option
 def list_command(tree: bool, family: str | None, as_json: bool) -> None:
-    """List installed models with family, weights and score.
+    """List installed models with family, condition, weights and score.
 
     Classifiers provide features for measuring samples and do not model images. They are listed only with
     --tree or --family classifier.
@@ -55,8 +56,9 @@ def list_command(tree: bool, family: str | None, as_json: bool) -> None:
     elif tree:
         say("\n".join(draw(chosen)))
     else:
-        header = ["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"]
-        say_table(header, [line(card, row) for card, row in chosen], spare=["PLUGIN", "FAMILY", "WEIGHTS"])
+        header = ["NAME", "FAMILY", "TAKES", "PLUGIN", "WEIGHTS", "SCORE"]
+        spare = ["PLUGIN", "FAMILY", "WEIGHTS", "TAKES"]
+        say_table(header, [line(card, row) for card, row in chosen], spare=spare)
     if not known:
         note("no models are installed; for the bedrooms: pip install genzoo-dcgan")
     elif not chosen:
@@ -73,7 +75,14 @@ def _shown(card: Card, family: str | None, tree: bool) -> bool:
 
 def line(card: Card, row: Row | None) -> list[str]:
     """Return what the table says of a model."""
-    return [card.name, card.family.value, card.plugin, size(row), leading_words(row)]
+    return [card.name, card.family.value, takes(card), card.plugin, size(row), leading_words(row)]
+
+
+def takes(card: Card) -> str:
+    """Return what a model is given besides z or a seed: "4 labels", or a dash."""
+    if isinstance(card.condition, Labels):
+        return f"{len(card.condition)} label{'s' * (len(card.condition) != 1)}"
+    return card.condition.kind if card.condition else "-"
 
 
 def facts(card: Card, row: Row | None) -> dict[str, Any]:
@@ -82,6 +91,7 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
     return {
         "name": card.name,
         "family": card.family.value,
+        "condition": card.condition.as_dict() if card.condition else None,
         "plugin": card.plugin,
         "weights": row is not None,
         "bytes": row.bytes if row else None,
@@ -106,7 +116,7 @@ def leading_score(row: Row | None) -> Record | None:
     if first.kind not in BOUNDS:
         return first
     # Bounds are compared only if all else is equal: of the same images, in the same unit.
-    about = ("metric", "unit", "subject", "data", "split", "transform", "n")
+    about = ("metric", "unit", "subject", "data", "split", "transform", "condition", "n")
     rivals = [
         s
         for s in row.scores
@@ -160,7 +170,11 @@ def _branch(content: Any, indent: str, entries: Sequence[Entry], signs: Sequence
 
 def _leaf(card: Card, row: Row | None, columns: int) -> str:
     """Return a model's name with the facts that fit beside it."""
-    facts = [safe_text(fact) for fact in (size(row) if row else "", leading_words(row)) if fact]
+    facts = [
+        safe_text(fact)
+        for fact in (takes(card) if card.condition else "", size(row) if row else "", leading_words(row))
+        if fact
+    ]
     # On a narrow terminal facts are dropped from the right; the name always stays whole.
     while facts:
         leaf = f"{card.name}  ({', '.join(facts)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from genzoo.cli.conditions import check_one, condition_option, in_words
 from genzoo.cli.exploring import loaded, out_option, target
 from genzoo.cli.options import command, device_option, find, name_argument
 from genzoo.cli.output import note
@@ -21,9 +22,10 @@ from genzoo.errors import safe_text
     show_default=True,
     help="Rows and columns of the picture.",
 )
+@condition_option()
 @out_option("manifold")
 @device_option
-def manifold_command(name: str, n: int, out: str | None, device: str | None) -> None:
+def manifold_command(name: str, n: int, condition: str | None, out: str | None, device: str | None) -> None:
     """Draw the latent plane of a model with two latents.
 
     The first latent increases from left to right, the second from bottom to top. All cells are equally likely
@@ -33,16 +35,17 @@ def manifold_command(name: str, n: int, out: str | None, device: str | None) -> 
     card = entry.card
     check_samples(card)
     check_grid(n * n)
+    condition = check_one(entry, condition)
     path = target(out, card, "manifold")
     model = loaded(entry, device)
     from genzoo.explore.manifold import manifold
     from genzoo.images import save_grid
 
-    save_grid(manifold(model, n).flatten(0, 1), path, columns=n, padding=0)
+    save_grid(manifold(model, n, condition=condition).flatten(0, 1), path, columns=n, padding=0)
     note(
         safe_text(
             f"{path}: the two latents of {card.name}, each from the 5 % to the 95 % quantile of the "
-            f"prior in {n} steps",
+            f"prior in {n} steps{in_words(model, condition)}",
             1000,
         )
     )

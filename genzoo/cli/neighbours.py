@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import click
 
 from genzoo.card import Card
+from genzoo.cli.conditions import check_one, condition_option, given
 from genzoo.cli.evaluation import complete_net
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
 from genzoo.cli.options import (
@@ -71,6 +72,7 @@ class Search(NamedTuple):
         "classifier`. Default: gist."
     ),
 )
+@condition_option()
 @seed_option
 @out_option("neighbours")
 @json_option
@@ -82,6 +84,7 @@ def neighbours_command(
     k: int,
     space: str,
     features: str | None,
+    condition: str | None,
     seed: int | None,
     out: str | None,
     as_json: bool,
@@ -99,9 +102,10 @@ def neighbours_command(
         raise click.UsageError(f"--features needs --space feature: --space {space} uses no features")
     check_samples(card)
     check_grid(n * (k + 1))
+    condition = check_one(entry, condition)
     path = target(out, card, "neighbours")
     start = drawn(seed)
-    model = loaded(entry, device)
+    model, told = given(loaded(entry, device), condition)
     from genzoo.explore.figure import beside
     from genzoo.images import grid, save_picture
 
@@ -117,7 +121,8 @@ def neighbours_command(
             ["SAMPLE", "NEAREST"],
             [[row, ", ".join(_words(near) for near in _near(search, row))] for row in range(n)],
         )
-    note(safe_text(f"{path}: {several(n, 'sample')} of {card.name}, seed {start}, {_beside(search)}", 1500))
+    drew = f"{several(n, 'sample')} of {card.name}{told}, seed {start}"
+    note(safe_text(f"{path}: {drew}, {_beside(search)}", 1500))
 
 
 def _beside(search: Any) -> str:

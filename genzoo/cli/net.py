@@ -108,6 +108,8 @@ def _compute(model: Model) -> None:
 
     from genzoo.models import AdversarialModel, ClassifyingModel, DensityModel, EncodingModel, GenerativeModel
 
+    if model.condition is not None:
+        model = model.given(model.condition.examples(1)[0])
     image = torch.zeros(1, *model.image_shape)
     if isinstance(model, EncodingModel):
         model.encode(image)
@@ -121,5 +123,6 @@ def _compute(model: Model) -> None:
         model.sample(1, seed=0)
     # Not elif: sampling has run the generator only.
     if isinstance(model, AdversarialModel):
-        with model.asking() as answering:
-            answering.discriminator(image)
+        from genzoo.explore.features import logits
+
+        logits(model, image)

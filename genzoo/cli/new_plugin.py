@@ -69,6 +69,17 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
     }
 )
 
+CONDITIONS = ("labels",)
+_CONDITION = """
+            condition=Labels(tuple("0123456789")),  # the classes of the data, by name"""
+PAPERS: Mapping[Family, str] = MappingProxyType(  # of the models that take labels
+    {
+        Family.TRACTABLE: KINDS[Family.TRACTABLE].paper,
+        Family.APPROXIMATE: "Sohn, Lee & Yan 2015, NeurIPS",
+        Family.IMPLICIT: "Mirza & Osindero 2014, arXiv:1411.1784",
+    }
+)
+
 
 @command("new-plugin")
 @click.argument("name")
@@ -87,9 +98,12 @@ KINDS: Mapping[Family, Kind] = MappingProxyType(
     show_default=True,
     help="Licence of the code.",
 )
+@click.option("--condition", type=click.Choice(CONDITIONS), help="What the model is given besides a seed.")
 @click.option("--author", default="", help="Copyright holder.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder to create. Default: genzoo-NAME.")
-def new_plugin_command(name: str, family: str, licence: str, author: str, out: Path | None) -> None:
+def new_plugin_command(
+    name: str, family: str, licence: str, condition: str | None, author: str, out: Path | None
+) -> None:
     """Create a package with a model that trains.
 
     NAME is the name of the model; the package is called genzoo-NAME. It works as it is: install it, and its
@@ -97,7 +111,7 @@ def new_plugin_command(name: str, family: str, licence: str, author: str, out: P
     """
     model = check_free(name.removeprefix(PREFIX))
     folder = write(
-        render(model, Family(family), licence, author),
+        render(model, Family(family), licence, author, condition or ""),
         out or Path(PREFIX + model.replace(".", "-").replace("_", "-")),
     )
     say(safe_text(folder, 1000))
@@ -181,18 +195,21 @@ def words_of(name: str) -> dict[str, str]:
     }
 
 
-def render(name: str, family: Family, licence: str = "none", author: str = "") -> dict[str, str]:
-    """Return the files of a new package, path -> text; `name` is one that `check_free` let through."""
+def render(
+    name: str, family: Family, licence: str = "none", author: str = "", condition: str = ""
+) -> dict[str, str]:
+    """Return the files of a new package, path -> text; `name` is one that `check_free` let through.
+
+    The model takes the `condition`, one of CONDITIONS, or none.
+    """
     kind, words = KINDS[family], words_of(name)
     major, minor, *_ = __version__.split(".")
     facts = {
         **words,
+        **_stated(kind, family, condition),
         "family": family.name,
         "family_name": family.value,
-        "summary": kind.summary,
-        "paper": kind.paper,
         "recipe": kind.recipe,
-        "next_step": kind.next_step,
         # pyproject.toml needs some text here, and without a licence all rights are reserved.
         "licence": licence if licence != "none" else "Proprietary",
         "licence_line": "All rights reserved."
@@ -210,7 +227,7 @@ def render(name: str, family: Family, licence: str = "none", author: str = "") -
         "LICENSE": f"licence-{licence}",
         ".gitignore": "gitignore",
         f"{package}/__init__.py": "init.py",
-        f"{package}/{words['module']}.py": f"{family.value}.py",
+        f"{package}/{words['module']}.py": "-".join(filter(None, (family.value, condition))) + ".py",
         "tests/test_laws.py": "test_laws.py",
         "tests/test_training.py": "test_training.py",
     }
@@ -219,6 +236,29 @@ def render(name: str, family: Family, licence: str = "none", author: str = "") -
         for path, template in templates.items()
     }
     return {path: text.substitute(facts) for path, text in texts.items()} | {f"{package}/py.typed": ""}
+
+
+def _stated(kind: Kind, family: Family, condition: str) -> dict[str, str]:
+    """Return what a package says of its model that depends on whether it takes labels."""
+    if not condition:
+        return {
+            "summary": kind.summary,
+            "paper": kind.paper,
+            "next_step": kind.next_step,
+            "imports": "Card, Family, Recipe, hookimpl",
+            "condition": "",
+            "given": "",
+            "option": "",
+        }
+    return {
+        "summary": f"{kind.summary}, given a label",
+        "paper": PAPERS[family],
+        "next_step": f"{kind.next_step} Name the classes of your data in the card's `Labels`.",
+        "imports": "Card, Family, Labels, Recipe, hookimpl",
+        "condition": _CONDITION,
+        "given": ', condition="7"',
+        "option": " --condition 7",
+    }
 
 
 def write(texts: Mapping[str, str], folder: Path) -> Path:

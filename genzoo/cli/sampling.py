@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from genzoo.card import Card
+from genzoo.cli.conditions import check_rows, condition_option, named, read_rows
 from genzoo.cli.options import (
     FRESH_SEEDS,
     collect_garbage,
@@ -36,12 +39,50 @@ from genzoo.errors import safe_text
 if TYPE_CHECKING:
     from torch import Tensor
 
-PREFIX, DIGITS = "sample", 6
+PREFIX, DIGITS, LONGEST = "sample", 6, 50
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is drawn: `n` images of each of `rows`, the labels; of a model without a condition `n` images."""
+
+    n: int
+    seed: int
+    rows: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str | None, ...]:
+        """The condition of each row, None for a model without one."""
+        return self.rows or (None,)
+
+    @property
+    def total(self) -> int:
+        """How many images these are."""
+        return self.n * len(self.labels)
+
+    @property
+    def words(self) -> str:
+        """Return the labels and the seed, for the line that says what was drawn."""
+        if len(self.rows) > 1:
+            return f"rows: {named(self.rows)}, seed {self.seed}"
+        return f"{''.join(f'label {label}, ' for label in self.rows)}seed {self.seed}"
 
 
 @command("sample")
 @name_argument
-@click.option("-n", "n", type=click.IntRange(min=1), default=16, show_default=True, help="Number of images.")
+@click.option(
+    "-n",
+    "n",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Number of images; of each label, with several.",
+)
+@condition_option(
+    "Label of a conditional model, by name or number: kitchen, or 7. Several with commas, or all: one row "
+    "for each, from the same z.",
+    several=True,
+)
 @seed_option
 @click.option(
     "-o",
@@ -60,6 +101,7 @@ PREFIX, DIGITS = "sample", 6
 def sample_command(
     name: str,
     n: int,
+    condition: str | None,
     seed: int | None,
     out: str | None,
     animate: str | None,
@@ -75,23 +117,40 @@ def sample_command(
     entry = find(name)
     card = entry.card
     check_samples(card)
-    # All paths and limits are checked before torch is loaded: an error comes in a tenth of a second.
-    film = _film(card, n, animate)
-    target = _target(card, n, out) if out is not None or film is None else None
-    write = write_single if out is not None and is_folder(out) else write_grid
     # Chosen here and printed, so that the images can be made again.
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
+    # All paths and limits are checked before torch is loaded: an error comes in a tenth of a second.
+    order = Order(n, start, check_rows(entry, condition))
+    film = _film(card, order.total, animate)
+    target = _target(card, order.total, out) if out is not None or film is None else None
     with Progress(card.name) as progress:
-        model = zoo.load(entry, device=device, progress=progress)
+        model: Any = zoo.load(entry, device=device, progress=progress)
     collect_garbage()
+    if condition is not None:  # the labels of its weights are those that count
+        order = Order(n, start, read_rows(model.condition, condition))
+    across = _columns(order, columns)
+    write = write_single if out is not None and is_folder(out) else write_grid
     with Progress(card.name, _unit(model)) as progress:
-        batches: Iterable[Tensor] = _batches(model, n, start, progress)
+        batches: Iterable[Tensor] = _batches(model, order, progress)
         if film is not None:
             # The last frames are the images: they are not generated a second time for the picture.
-            batches, written = write_animation(model, n, start, film, columns, progress)
-            note(safe_text(f"{written} of {card.name} being drawn, seed {start}", 1000))
+            batches, written = write_animation(model, order, film, across, progress)
+            note(safe_text(f"{written} of {card.name} being drawn, {order.words}", 1000))
         if target is not None:
-            note(safe_text(f"{write(model, batches, n, target, columns)} of {card.name}, seed {start}", 1000))
+            written = write(model, batches, order, target, across)
+            note(safe_text(f"{written} of {card.name}, {order.words}", 1000))
+
+
+def _columns(order: Order, columns: int | None) -> int | None:
+    """Return how many images a row of the picture has, None for as square as possible."""
+    if len(order.rows) < 2:
+        return columns
+    if columns is not None:
+        raise click.UsageError(
+            f"with several labels each has a row of its own: leave out --columns, -n {order.n} is its length",
+            click.get_current_context(),
+        )
+    return order.n
 
 
 def _film(card: Card, n: int, animate: str | None) -> Path | None:
@@ -113,44 +172,70 @@ def _target(card: Card, n: int, out: str | None) -> Path:
 
 
 def write_animation(
-    model: Any, n: int, seed: int, path: Path, columns: int | None, progress: Progress
+    model: Any, order: Order, path: Path, columns: int | None, progress: Progress
 ) -> tuple[Iterable[Tensor], str]:
-    """Draw `n` images, write how they were drawn, and return them with what was written."""
+    """Draw the images of `order`, write how they were drawn, and return them with what was written."""
+    import torch
+
     from genzoo.explore.drawing import drawing
     from genzoo.images import quantise, save_animation
 
-    frames = list(drawing(model, n, seed, progress=progress))
+    rows = [
+        drawing(model, order.n, order.seed, progress=_part(progress, order, row), condition=label)
+        for row, label in enumerate(order.labels)
+    ]
+    frames = [torch.cat(stage) for stage in zip(*rows, strict=True)]
     save_animation(frames, path, columns)
-    return [quantise(frames[-1]).cpu()], f"{path}: {len(frames)} frames of {_many(n)}"
+    return [quantise(frames[-1]).cpu()], f"{path}: {len(frames)} frames of {_many(order.total)}"
 
 
-def write_grid(model: Any, batches: Iterable[Tensor], n: int, path: Path, columns: int | None) -> str:
-    """Put the `n` images of `batches` into one picture and return what was written."""
+def write_grid(model: Any, batches: Iterable[Tensor], order: Order, path: Path, columns: int | None) -> str:
+    """Put the images of `batches` into one picture and return what was written."""
     import torch
 
     from genzoo.images import save_grid
 
+    check_grid(order.total)
     save_grid(torch.cat(list(batches)), path, columns)
-    return f"{path}: {_many(n)}"
+    return f"{path}: {_many(order.total)}"
 
 
-def write_single(model: Any, batches: Iterable[Tensor], n: int, folder: Path, columns: int | None) -> str:
-    """Write the `n` images of `batches` to `folder`, a few at a time, and return what was written; `columns`
-    has no meaning here.
+def write_single(
+    model: Any, batches: Iterable[Tensor], order: Order, folder: Path, columns: int | None
+) -> str:
+    """Write the images of `batches` to `folder`, a few at a time, and return what was written; `columns` has
+    no meaning here.
     """
     from genzoo.images import save_image
 
-    channels, height, width = model.image_shape
-    check_folder(str(folder), n, channels * height * width)
-    done, digits = 0, max(DIGITS, len(str(n - 1)))
+    check_folder(str(folder), order.total, math.prod(model.image_shape))
+    names = _names(model, order)
     for images in batches:
         for image in images:
-            save_image(image, folder / f"{PREFIX}-{done:0{digits}}.png")
-            done += 1
+            save_image(image, folder / next(names))
     # Older images are not removed: they may be the only copy.
-    others = sum(1 for path in folder.glob(f"{PREFIX}-*.png")) - n
+    others = sum(1 for path in folder.glob(f"{PREFIX}-*.png")) - order.total
     older = f" ({others:,} older ones were left there)" if others > 0 else ""
-    return f"{folder}/: {_many(n)}{older}"
+    return f"{folder}/: {_many(order.total)}{older}"
+
+
+def _names(model: Any, order: Order) -> Iterator[str]:
+    """Yield the names of the files: sample-000000.png, or sample-kitchen-000000.png."""
+    digits = max(DIGITS, len(str(order.n - 1)))
+    known = stems(model.condition.names) if order.rows else {}
+    for label in order.labels:
+        stem = PREFIX if label is None else f"{PREFIX}-{known[label]}"
+        yield from (f"{stem}-{number:0{digits}}.png" for number in range(order.n))
+
+
+def stems(labels: Sequence[str]) -> dict[str, str]:
+    """Return for each label what stands for it in the name of a file: the label without signs that a file
+    system may refuse, all with their numbers where two would be alike.
+    """
+    plain = {label: re.sub(r"[^\w.]+", "-", label.casefold())[:LONGEST].strip("-.") for label in labels}
+    if len(set(plain.values())) == len(plain) and all(plain.values()):
+        return plain
+    return {label: f"{number}-{stem}".strip("-") for number, (label, stem) in enumerate(plain.items())}
 
 
 def _many(n: int) -> str:
@@ -164,12 +249,23 @@ def _unit(model: Any) -> str:
     return "pixels" if isinstance(model, AutoregressiveModel) else "images"
 
 
-def _batches(model: Any, n: int, seed: int, progress: Progress) -> Iterator[Tensor]:
-    """Yield the images as uint8, a few at a time, telling `progress`."""
+def _batches(model: Any, order: Order, progress: Progress) -> Iterator[Tensor]:
+    """Yield the images as uint8, row by row and a few at a time, telling `progress`."""
     import torch
 
     single = 1 if _unit(model) == "pixels" else math.prod(model.image_shape[1:])
-    for images in model.sample_batches(
-        n, seed, dtype=torch.uint8, progress=lambda *pixels: progress(*(at // single for at in pixels))
-    ):
-        yield images.cpu()
+    for row, label in enumerate(order.labels):
+        tell = _part(progress, order, row)
+        for images in model.sample_batches(
+            order.n,
+            order.seed,
+            condition=label,
+            dtype=torch.uint8,
+            progress=lambda *pixels, tell=tell: tell(*(at // single for at in pixels)),
+        ):
+            yield images.cpu()
+
+
+def _part(progress: Progress, order: Order, row: int) -> Callable[[int, int], None]:
+    """Return what tells `progress` how far the whole is, called with how far `row` is."""
+    return lambda done, total: progress(row * total + done, len(order.labels) * total)

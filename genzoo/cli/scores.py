@@ -33,9 +33,10 @@ def _cells(record: Record, floor: Record | None, floors: bool) -> list[str]:
 
 
 def _title(score: Record) -> str:
-    """Return the metric, and of a bound its kind: "nll IWAE K = 50"."""
+    """Return the metric, of a bound its kind, and what was given: "nll IWAE K = 50 given test labels"."""
     bound = {"elbo": " ELBO", "iwae": " IWAE"}.get(score.kind, "")
-    return score.short_label + bound + (f" {_draws(score)}" if _draws(score) else "")
+    measure = score.short_label.removesuffix(score.given) + bound
+    return measure + (f" {_draws(score)}" if _draws(score) else "") + score.given
 
 
 def _draws(score: Record) -> str:

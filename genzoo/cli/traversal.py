@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from genzoo.cli.conditions import check_one, condition_option, in_words
 from genzoo.cli.exploring import drawn, loaded, out_option, read_numbers, several, target
 from genzoo.cli.options import command, device_option, find, name_argument, seed_option
 from genzoo.cli.output import note
@@ -38,6 +39,7 @@ from genzoo.errors import safe_text
     type=click.Path(exists=True, dir_okay=False),
     help="Start from the code of this image (needs an encoder).",
 )
+@condition_option()
 @seed_option
 @out_option("traverse")
 @device_option
@@ -48,6 +50,7 @@ def traverse_command(
     n: int,
     starts: int,
     image: str | None,
+    condition: str | None,
     seed: int | None,
     out: str | None,
     device: str | None,
@@ -62,6 +65,7 @@ def traverse_command(
         )
     check_grid(n * starts * max(1, len(dimensions)))
     path = target(out, card, "traverse")
+    condition = check_one(entry, condition)
     start = drawn(seed)
     model = loaded(entry, device)
     import torch
@@ -76,13 +80,13 @@ def traverse_command(
         points = model.sample_latents(starts, start)
         origin = f"{several(starts, 'point')} of the prior, seed {start}"
     else:
-        points = codes(model, read_image(image, model.image_shape))
+        points = codes(model, read_image(image, model.image_shape), condition)
         origin = f"the code of {image}"
     # (starts · rows, n, C, H, W)
-    images = torch.cat([traverse(model, rows, n, point, span) for point in points])
+    images = torch.cat([traverse(model, rows, n, point, span, condition=condition) for point in points])
     save_grid(images.flatten(0, 1), path, columns=n)
     what = f"{_which(rows)} of {card.name}, {_ends(span)} in {n} steps"
-    note(safe_text(f"{path}: {what}, starting from {origin}", 1000))
+    note(safe_text(f"{path}: {what}, starting from {origin}{in_words(model, condition)}", 1000))
 
 
 def _which(rows: Sequence[int]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from genzoo.card import Family
+from genzoo.cli.conditions import option_of, stated
 from genzoo.cli.options import catalogue, command, json_option, name_argument, names_argument
 from genzoo.cli.output import Progress, note, say, say_json
 from genzoo.errors import GenzooError, safe_text
@@ -22,7 +24,9 @@ def pull_command(context: click.Context, names: tuple[str, ...], every: bool, as
 
     def pull(name: str) -> str:
         with Progress(name) as progress:
-            return str(zoo.pull(name, progress=progress))
+            path = str(zoo.pull(name, progress=progress))
+        _say_condition(name)
+        return path
 
     context.exit(_each(_chosen(names, every), pull, "path", as_json))
 
@@ -93,6 +97,15 @@ def push_command(
     where = f"{fetch}GENZOO_ZOO={folder} genzoo pull {name}"
     unstated = "" if row.licence else "; no licence is stated: state one with --licence TEXT"
     note(safe_text(f"published to {dest}; to use it elsewhere: {where}{unstated}", 1000))
+
+
+def _say_condition(name: str) -> None:
+    """Say on stderr what a conditional model takes, and how it is given; of other models nothing."""
+    card, row = entry = catalogue().find(name)
+    condition = stated(entry, offline=True)
+    if condition is not None and row is not None:
+        call = "" if card.family in (Family.AUTOENCODER, Family.CLASSIFIER) else f"genzoo sample {name} "
+        note(safe_text(f"{name} takes {condition.words}: {call}{option_of(condition)}", 1000))
 
 
 def _chosen(names: Sequence[str], every: bool) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import itertools
 import math
@@ -18,9 +19,10 @@ from typing import Any, TypeVar
 
 import torch
 
+from genzoo.condition import Condition
 from genzoo.evaluation import integrals, laws
 from genzoo.evaluation.inputs import Progress
-from genzoo.law import hold
+from genzoo.law import LawError, hold
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.density import DensityModel
 from genzoo.process import undisturbed
@@ -32,7 +34,9 @@ MIDDLING = (5, 6)
 WIDE = (13, 13)
 TINY = ((3, 3), (2, 4), (2, 3), (2, 2), (1, 2), (1, 1))  # for enumeration, the first that is small enough
 STIR = 0.3  # standard deviation given to what was filled with one value
-_ISSUED: dict[tuple[type[Any], str, int], Certificate] = {}
+CONDITIONS = 10  # for which a conditional model is checked, at most
+FEWER = 1000  # samples that are counted at least, for each of several conditions
+_ISSUED: dict[tuple[type[Any], str, int, tuple[float, ...]], Certificate] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,8 @@ class Certificate:
         checked: the laws that hold, one line each.
         seen, possible: how many earlier pixels the middle one of 13x13 sees, and how many there are; None if
             pixels have no order.
+        given: of a conditional model, what the laws were checked for: "each condition", or "10 different
+            conditions" where there are more; "" of any other model.
     """
 
     model: str
@@ -54,10 +60,12 @@ class Certificate:
     checked: tuple[str, ...]
     seen: int | None = None
     possible: int | None = None
+    given: str = ""
 
     def __str__(self) -> str:
         of = f"{self.levels} levels" if self.levels else "real numbers"
-        return f"{self.model} [{self.config}], {of}: {'; '.join(self.checked)}"
+        given = f", given {self.given}" if self.given else ""
+        return f"{self.model} [{self.config}], {of}{given}: {'; '.join(self.checked)}"
 
 
 @undisturbed()
@@ -65,16 +73,20 @@ def certificate_of(model: DensityModel, progress: Progress | None = None) -> Cer
     """Return the certificate of the model's class and config, made once per process, after checking `model`'s
     own weights on noise.
 
-    `progress` is called as by `certify`.
+    That of a conditional model is made for p(x|c) with each c that `certify` chooses. `progress` is called as
+    by `certify`.
 
     Raises:
         LawError: the first law that is broken.
     """
-    key = (type(model), digest(model), model.levels)
+    given = () if model._fixed is None else tuple(model._fixed.flatten().tolist())
+    key = (type(model), digest(model), model.levels, given)
     if key not in _ISSUED:
         _ISSUED[key] = certify(model, progress=progress)
     certificate = _ISSUED[key]
-    laws.check_noise(model, certificate.levels, f"{type(model).__name__}._log_prob")
+    for fixed, words in _fixed(model):
+        with _saying(words):
+            laws.check_noise(fixed, certificate.levels, f"{type(model).__name__}._log_prob")
     return certificate
 
 
@@ -84,13 +96,25 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
     weights; return the certificate.
 
     Masses are summed over all images of a few pixels, a density of real numbers (`levels` 0) is integrated
-    over one or two: the total is 1, or at most 1 for a bound. `levels` overrides the model's. `progress` is
-    called with ("certificate", done, total) after each law.
+    over one or two: the total is 1, or at most 1 for a bound. `levels` overrides the model's. A conditional
+    model is checked as p(x|c) with each c, or, where there are more than 10, with 10 different ones.
+    `progress` is called with ("certificate", done, total) after each law.
 
     Raises:
         LawError: a law is broken, or no build is small enough to check it.
     """
-    name, known = type(model).__name__, model.levels if levels is None else levels
+    known = model.levels if levels is None else levels
+    every, found = list(_fixed(model)), []
+    for place, (fixed, words) in enumerate(every):
+        told = progress and functools.partial(_told, progress, place, len(every))
+        with _saying(words):
+            found.append(_certify(fixed, known, told, max(FEWER, laws.SAMPLES // len(every))))
+    return dataclasses.replace(found[0], given=_given(model.condition))
+
+
+def _certify(model: DensityModel, known: int, progress: Progress | None, samples: int) -> Certificate:
+    """Return the certificate of a model without a condition, or with a fixed one."""
+    name = type(model).__name__
     where = f"{name}._log_prob"
     checked: list[str] = []
     seen = possible = None
@@ -107,7 +131,8 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
         seen, possible = _context(model, f"{name}._predict")
         kept()
         checked.append(f"a pixel sees {seen} of {possible} earlier ones")
-    checked += _counted(model, builds, where, kept) if known else _integrated(model, builds, where, kept)
+    sampled = (model, builds, where, samples, kept)
+    checked += _counted(*sampled) if known else _integrated(*sampled)
     law = (
         "a density can be built so small that its total, Σ p(x) or ∫ p(x) dx, is seen to be 1 (at most "
         "1 for a bound)"
@@ -121,6 +146,44 @@ def certify(model: DensityModel, levels: int | None = None, progress: Progress |
     return Certificate(
         model=name, config=digest(model), levels=known, checked=tuple(checked), seen=seen, possible=possible
     )
+
+
+def _fixed(model: DensityModel) -> Iterator[tuple[DensityModel, str]]:
+    """Yield the models that the laws are checked on, and the condition of each in words: the model itself, or
+    a conditional one with each of some conditions fixed.
+    """
+    if model.condition is None:
+        yield model, ""
+        return
+    for value in _different(model.condition.examples(CONDITIONS)):
+        yield model.given(value), model.condition.describe(value)
+
+
+def _given(condition: Condition | None) -> str:
+    """Return which conditions the laws are checked for, for the certificate."""
+    if condition is None:
+        return ""
+    few, more = (len(_different(condition.examples(n))) for n in (CONDITIONS, CONDITIONS + 1))
+    return "each condition" if few == more else f"{few} different conditions"
+
+
+@contextlib.contextmanager
+def _saying(given: str) -> Iterator[None]:
+    """Say in a LawError what was given, unless that is nothing."""
+    try:
+        yield
+    except LawError as error:
+        if not given:
+            raise
+        raise LawError(error.law, f"{error.seen}, given {given}", error.where) from error
+
+
+def _told(progress: Progress, place: int, count: int, what: str, done: int, total: int) -> None:
+    progress(what, place * total + done, count * total)
+
+
+def _different(values: list[Any]) -> list[Any]:
+    return [value for place, value in enumerate(values) if value not in values[:place]]
 
 
 def digest(model: DensityModel) -> str:
@@ -148,7 +211,11 @@ def _context(model: AutoregressiveModel, where: str) -> tuple[int, int]:
 
 
 def _counted(
-    model: DensityModel, builds: list[tuple[DensityModel, int]], where: str, kept: Callable[[], None]
+    model: DensityModel,
+    builds: list[tuple[DensityModel, int]],
+    where: str,
+    samples: int,
+    kept: Callable[[], None],
 ) -> list[str]:
     """Enumerate the images of tiny builds: Σ p(x) = 1, and samples as often as p says; of a bound Σ p(x) ≤
     1.
@@ -161,14 +228,18 @@ def _counted(
         if not model.exact:
             said.append(f"Σ p(x) ≤ 1 {over}")
             continue
-        laws.check_frequencies(tiny, values, f"{type(model).__name__}._sample")
+        laws.check_frequencies(tiny, values, f"{type(model).__name__}._sample", samples)
         kept()
         said.append(f"Σ p(x) = 1 {over}, and samples come as often as p says")
     return said
 
 
 def _integrated(
-    model: DensityModel, builds: list[tuple[DensityModel, int]], where: str, kept: Callable[[], None]
+    model: DensityModel,
+    builds: list[tuple[DensityModel, int]],
+    where: str,
+    samples: int,
+    kept: Callable[[], None],
 ) -> list[str]:
     """Integrate builds of one and two real pixels: ∫ p(x) dx = 1, and samples where p says; of a bound ∫ p(x)
     dx ≤ 1.
@@ -179,7 +250,7 @@ def _integrated(
         kept()
         over, sampled = f"over {size} real pixel{'s' if size > 1 else ''}", model.exact and size == 1
         if sampled:
-            integrals.check_places(tiny, f"{type(model).__name__}._sample")
+            integrals.check_places(tiny, f"{type(model).__name__}._sample", samples)
         if model.exact:
             kept()
         said.append(
@@ -241,7 +312,7 @@ def _small(model: M, sides: tuple[int, int], channels: int | None = None, **chan
         torch.manual_seed(0)
         small = build(dataclasses.replace(model.config, image_shape=shape, **changes)).eval()
         _stir(small)
-        return small
+        return small if model._fixed is None else small.given(model._fixed)
     return None
 
 

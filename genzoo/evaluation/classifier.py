@@ -82,7 +82,7 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits (N, K) of images (N, C, H, W) in [0, 1]."""
-        found = self.encoder._encode(x)
+        found = self.encoder._encode(x, *self.encoder.check_condition(None, len(x)))
         # of q(z|x); `codes` has seen that there is one
         code = found if isinstance(found, Tensor) else found.mean
         logits: Tensor = self.head((code - self.centre) / self.scale)

@@ -69,8 +69,8 @@ def few_labels(
         progress: called with ("few labels", steps done, total).
 
     Raises:
-        ArgumentError: a model without an encoder, wrong numbers, fewer labels than classes, or more than the
-            data have.
+        ArgumentError: a model without an encoder, or one that takes labels; wrong numbers, fewer labels than
+            classes, or more than the data have.
         DataError: images have no labels, or only one class.
     """
     how, wanted, repeats = protocol or Protocol(), check_counts(counts), check_seeds(seeds)
@@ -170,11 +170,16 @@ def rivals_of(entries: Sequence[Candidate]) -> Mapping[str, str]:
 
 
 def check_encoder(name: str, model: Model) -> None:
-    """Raise ArgumentError if `model` has no encoder."""
+    """Raise ArgumentError if `model` has no encoder, or one that is given the label to be found."""
     if not isinstance(model, EncodingModel):
         raise ArgumentError(
             f"{name} has no encoder to start a classifier from",
             "an autoencoder or a VAE has one: genzoo list --tree",
+        )
+    if model.condition is not None:
+        raise ArgumentError(
+            f"{name} takes a condition: its encoder would be given the label that a classifier must find",
+            "choose a model without a condition: genzoo list --family autoencoder",
         )
 
 

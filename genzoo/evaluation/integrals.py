@@ -49,19 +49,20 @@ def check_integral(model: DensityModel, where: str) -> float:
     return total
 
 
-def check_places(model: DensityModel, where: str) -> None:
-    """Hold by a chi-square test that samples of one pixel fall where an exact p(x) says; what lies beyond [0,
-    1] is drawn at its edge.
+def check_places(model: DensityModel, where: str, samples: int = SAMPLES) -> None:
+    """Hold by a chi-square test that `samples` samples of one pixel fall where an exact p(x) says; what lies
+    beyond [0, 1] is drawn at its edge.
 
     Raises:
         LawError: the law is broken.
     """
     with torch.inference_mode(), model.asking() as asked:
-        drawn = asked._sample(Rng(0, 0, SAMPLES, model.device)).flatten().double().cpu().clamp(0, 1)
+        given = asked.check_condition(None, samples)
+        drawn = asked._sample(Rng(0, 0, samples, model.device), *given).flatten().double().cpu().clamp(0, 1)
     points, widths = _grid(1)
     bins = (points.flatten().clamp(0, 1) * _BINS).long().clamp(max=_BINS - 1)
     masses = _density(model, points) * widths
-    expected = torch.zeros(_BINS, dtype=torch.float64).index_add(0, bins, masses / masses.sum()) * SAMPLES
+    expected = torch.zeros(_BINS, dtype=torch.float64).index_add(0, bins, masses / masses.sum()) * samples
     found = torch.bincount((drawn * _BINS).long().clamp(max=_BINS - 1), minlength=_BINS).double()
     check_fit(found, expected, where)
 
@@ -74,12 +75,8 @@ def _density(model: DensityModel, points: Tensor) -> Tensor:
     with model.asking() as asked:
         for part in points.split(16 * CHUNK):
             # Not log_prob, which takes images: the real line has points that are none.
-            parts.append(
-                asked._log_prob(part.float().view(-1, *model.image_shape).to(model.device))
-                .double()
-                .cpu()
-                .exp()
-            )
+            x = part.float().view(-1, *model.image_shape).to(model.device)
+            parts.append(asked._log_prob(x, *asked.check_condition(None, len(x))).double().cpu().exp())
     return torch.cat(parts).nan_to_num(nan=0.0)
 
 

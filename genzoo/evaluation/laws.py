@@ -1,7 +1,8 @@
 """The laws that make a number a likelihood, each on one model: Σ p(x) = 1, the order of the chain rule,
 noise, samples.
 
-Every function raises LawError with the law, what was seen and where to where.
+Every function raises LawError with the law, what was seen and where to where. A conditional model is checked
+with its condition fixed: `model.given(c)`.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def check_terms(model: AutoregressiveModel, levels: int, where: str) -> None:
     """Hold that log p(x) is the sum of its terms, one for each dimension."""
     images = noise(model, levels, 4)
     with model.asking() as asked:
-        terms = in_order(asked._log_conditionals(images))
+        terms = in_order(asked._log_conditionals(images, *asked.check_condition(None, len(images))))
     law = "log p(x) is the sum of log p(x_i | earlier), one for each dimension"
     size = math.prod(model.image_shape)
     hold(
@@ -142,7 +143,8 @@ def check_conditionals(model: AutoregressiveModel, levels: int, where: str) -> N
         x = images.repeat(levels, 1, 1, 1)
         x[:, channel, row, column] = torch.arange(levels, device=x.device) / (levels - 1)
         with model.asking() as asked:
-            total = float(in_order(asked._log_conditionals(x))[:, i].double().exp().sum())
+            terms = in_order(asked._log_conditionals(x, *asked.check_condition(None, len(x))))
+            total = float(terms[:, i].double().exp().sum())
         seen = f"Σ = {total:.4f} over the {levels} values of {_name(model, i)}"
         hold(
             abs(total - 1) < SUM_ERROR,
@@ -171,12 +173,13 @@ def check_context(model: AutoregressiveModel, claimed: bool, where: str) -> tupl
     return found, possible
 
 
-def check_frequencies(model: DensityModel, levels: int, where: str) -> None:
-    """Hold by a chi-square test that samples come as often as p(x) says, on a model whose every image can be
-    counted.
+def check_frequencies(model: DensityModel, levels: int, where: str, samples: int = SAMPLES) -> None:
+    """Hold by a chi-square test that `samples` samples come as often as p(x) says, on a model whose every
+    image can be counted.
     """
     with torch.inference_mode(), model.asking() as asked:
-        images = asked._sample(Rng(0, 0, SAMPLES, model.device)).flatten(1).double().cpu() * (levels - 1)
+        drawn = asked._sample(Rng(0, 0, samples, model.device), *asked.check_condition(None, samples))
+        images = drawn.flatten(1).double().cpu() * (levels - 1)
     off = float((images - images.round()).abs().max())
     hold(
         off < 1e-3 * levels,
@@ -187,7 +190,7 @@ def check_frequencies(model: DensityModel, levels: int, where: str) -> None:
     weights = levels ** torch.arange(images.shape[1] - 1, -1, -1, dtype=torch.float64)
     found = torch.bincount((images.round() @ weights).long(), minlength=levels ** images.shape[1]).double()
     every = every_image(model.image_shape, levels)
-    expected = torch.cat([model.log_prob(part) for part in every.split(CHUNK)]).double().cpu().exp() * SAMPLES
+    expected = torch.cat([model.log_prob(part) for part in every.split(CHUNK)]).double().cpu().exp() * samples
     check_fit(found, expected, where)
 
 

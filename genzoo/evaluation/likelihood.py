@@ -16,6 +16,7 @@ from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.bayes import measure_labels
 from genzoo.evaluation.certificate import certificate_of
+from genzoo.evaluation.given import Given, given_to, given_words
 from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, mean_error
@@ -45,14 +46,14 @@ def likelihood(
     subject: str = "",
     kind: str = "",
     protocol: str = "",
-    log_prob: Callable[[Tensor], Tensor] | None = None,
+    log_prob: Callable[..., Tensor] | None = None,
     progress: Progress | None = None,
 ) -> list[Record]:
     """Return two records of the mean negative log-likelihood of `images`: metric "nll" in nats and in
     bits/dim.
 
     For a density of real numbers (`model.levels` 0) there is only the record in nats, whose protocol says so:
-    bits/dim need probabilities.
+    bits/dim need probabilities. Of a conditional model it is -log p(x|c), each image given its own label.
 
     Args:
         model: the density; its `exact` says whether the records are exact or a bound.
@@ -63,19 +64,20 @@ def likelihood(
         kind: "exact", "elbo" or "iwae"; by default that of the model's `log_prob`.
         protocol: what else determines the number, such as the K of IWAE.
         log_prob: an estimate to use instead of `model.log_prob`, from (N, C, H, W) in [0, 1] to (N,) in nats;
-            state its `kind`.
+            for a conditional model, from images and conditions. State its `kind`.
         progress: called with ("likelihood", done, total).
 
     Raises:
         ArgumentError: images of another shape, greyscale images for a model of black and white, n below 1, an
             infinite likelihood.
+        DataError: for a conditional model, images without labels, or with some that it does not know.
         LawError: an image of probability above 1.
     """
     check_suited(model, images)
     if log_prob is not None and not kind:
         raise ArgumentError("kind must say what log_prob estimates", 'kind="elbo" or kind="iwae"')
     rows, chosen = choose(len(images), n, seed, "likelihood")
-    values = nats(log_prob or model.log_prob, images, rows, progress)
+    values = nats(log_prob or model.log_prob, images, rows, progress, given=given_to(model, images, rows))
     _check_masses(model, values)
     told = joined(protocol or model.record_protocol, _of_reals(model), chosen, decoder_of(images))
     about = {
@@ -105,15 +107,17 @@ def importance(
 
     Raises:
         ArgumentError: as `likelihood`, or a k is not a whole number ≥ 1.
+        DataError: as `likelihood`.
     """
     check_suited(model, images)
     counts = sorted(set(check_draws(ks)))
 
-    def bounds(x: Tensor) -> Tensor:
-        return torch.stack([found.bound for found in model.iwae_bounds(x, counts, seed)])
+    def bounds(x: Tensor, *condition: Tensor) -> Tensor:
+        return torch.stack([found.bound for found in model.iwae_bounds(x, counts, seed, *condition)])
 
     rows, chosen = choose(len(images), n, seed, "likelihood")
-    values = nats(bounds, images, rows, progress, f"IWAE-{counts[-1]}", FEW)
+    given = given_to(model, images, rows)
+    values = nats(bounds, images, rows, progress, f"IWAE-{counts[-1]}", FEW, given=given)
     about = {**_facts(model, images, subject), "kind": "iwae"}
     drawn = f"draws of seed {seed}" if seed else ""
     records: list[Record] = []
@@ -140,9 +144,13 @@ def measure_density(
         ArgumentError: the model gives no probability to some images.
     """
     check_suited(model, test)
-    certificate_of(model, progress)  # a number that is no likelihood is not printed
-    yield from likelihood(model, test, request.n, request.seed, subject=subject, progress=progress)
-    yield from measure_labels(model, train, test, request, subject=subject, progress=progress)
+    given_to(model, test)  # refuses images without labels before the certificate takes its time
+    certificate = certificate_of(model, progress)  # a number that is no likelihood is not printed
+    laws = f"certificate given {certificate.given}" if certificate.given else ""
+    more: dict[str, Any] = {"subject": subject, "progress": progress}
+    told = joined(model.record_protocol, laws)
+    yield from likelihood(model, test, request.n, request.seed, protocol=told, **more)
+    yield from measure_labels(model, train, test, request, **more)
 
 
 @measures.register
@@ -165,19 +173,21 @@ def measure_bounds(
 
 @undisturbed()
 def nats(
-    log_prob: Callable[[Tensor], Tensor],
+    log_prob: Callable[..., Tensor],
     images: Images,
     rows: Tensor,
     progress: Progress | None = None,
     what: str = "likelihood",
     chunk: int = CHUNK,
+    *,
+    given: Given = (),
 ) -> Tensor:
     """Return -log p(x) of the images at `rows`, (n,) float64, computed a few at a time; (m, n) if `log_prob`
-    returns m values for each.
+    returns m values for each. `given` is what it takes besides the images, with a row for each of `rows`.
     """
     parts = []
-    for part in rows.split(chunk):
-        parts.append(-log_prob(to_float(images[part.numpy()])).detach().double().cpu())
+    for part, *own in zip(rows.split(chunk), *(each.split(chunk) for each in given), strict=True):
+        parts.append(-log_prob(to_float(images[part.numpy()]), *own).detach().double().cpu())
         if progress is not None:
             progress(what, sum(found.shape[-1] for found in parts), len(rows))
     values = torch.cat(parts, -1)
@@ -197,6 +207,7 @@ def _facts(model: DensityModel, images: Images, subject: str) -> dict[str, Any]:
         "data": images.name,
         "split": images.split,
         "transform": images.transform,
+        "condition": given_words(model, images),
         "subject": subject or type(model).__name__,
         "note": model.record_note,
     }

@@ -12,18 +12,21 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.evaluation import parzen as windows
+from genzoo.evaluation.checkerboard import checkerboard
+from genzoo.evaluation.checkerboard import protocol as checkerboard_protocol
 from genzoo.evaluation.copying import nearest_distances, share_nearer
 from genzoo.evaluation.distances import fid, kid, prdc
 from genzoo.evaluation.inputs import blocks_of, count, subset, take
 from genzoo.evaluation.msssim import msssim
 from genzoo.evaluation.msssim import protocol as msssim_protocol
+from genzoo.evaluation.own_labels import measure_own_labels
 from genzoo.evaluation.plugged import measure_pair
 from genzoo.evaluation.sides import HELD_OUT, NEIGHBOUR, Sides
 from genzoo.evaluation.standard_errors import count_blocks
 from genzoo.evaluation.swd import DIRECTIONS, patches_per_image, swd_many
 from genzoo.evaluation.two_sample import two_sample
 from genzoo.images import to_float
-from genzoo.metrics import FEATURES, PARZEN, Metric
+from genzoo.metrics import AGREEMENT, FEATURES, PARZEN, Metric
 from genzoo.record import FLOOR, Record
 
 Measure: TypeAlias = Callable[[Metric, Sides], Iterator[Record]]
@@ -107,6 +110,35 @@ def measure_msssim(metric: Metric, sides: Sides) -> Iterator[Record]:
         yield sides.record(metric, subject, value, protocol, **about)
 
 
+def measure_checkerboard(metric: Metric, sides: Sides) -> Iterator[Record]:
+    """Yield how far a lattice of pixels stands out of the images of every subject."""
+    for subject, images in sides.judged.items():
+        blocks = sides.blocks[subject]
+        value, stderr = checkerboard(images, blocks)
+        about: dict[str, Any] = {"stderr": stderr, "n_reference": None, "blocks": count_blocks(blocks)}
+        yield sides.record(metric, subject, value, checkerboard_protocol(), **about)
+
+
+def measure_agreement(metric: Metric, sides: Sides) -> Iterator[Record]:
+    """Yield how often a classifier reads the images of every subject as the wanted label: the one that is
+    named, else the one that each sample was drawn with.
+
+    Raises:
+        ArgumentError: no label is named, and samples were drawn without, or the classifier does not know
+            them.
+    """
+    reading = sides.reading
+    if reading is None:
+        yield from measure_own_labels(metric, sides)
+        return
+    words = f"read as {reading.label}"
+    for subject, images in sides.judged.items():
+        blocks = sides.blocks[subject]
+        value, stderr = reading.agreement(images, blocks)
+        about: dict[str, Any] = {"stderr": stderr, "n_reference": None, "blocks": count_blocks(blocks)}
+        yield sides.record(metric, subject, value, words, features=reading.name, note=words, **about)
+
+
 def measure_parzen(metric: Metric, sides: Sides) -> Iterator[Record]:
     """Yield the Parzen-window estimate of 2014 of every subject.
 
@@ -157,6 +189,8 @@ MEASURES: Mapping[str, Measure] = {
     "copying": measure_copying,
     "swd": measure_swd,
     "ms-ssim": measure_msssim,
+    "checkerboard": measure_checkerboard,
+    AGREEMENT: measure_agreement,
     PARZEN: measure_parzen,
 }
 

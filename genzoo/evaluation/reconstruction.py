@@ -4,12 +4,14 @@ likelihood.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
 from genzoo.data.collection import Images
+from genzoo.evaluation.given import given_to, given_words
 from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.standard_errors import count_blocks, mean_error
@@ -34,7 +36,7 @@ def reconstruction(
     progress: Progress | None = None,
 ) -> Record:
     """Return the mean squared error of `images` and their reconstructions, per value in [0, 1], with its
-    standard error over images.
+    standard error over images. A conditional model is given the label of each image.
 
     Args:
         model: a model that encodes and decodes.
@@ -46,16 +48,20 @@ def reconstruction(
 
     Raises:
         ArgumentError: a model that cannot encode, images of another shape, n below 1.
+        DataError: for a conditional model, images without labels, or with some that it does not know.
     """
     rows, chosen = choose(len(images), n, seed, "reconstruction")
+    given = given_to(model, images, rows)
     errors = torch.empty(len(rows), dtype=torch.float64)
     for first in range(0, len(rows), CHUNK):
         part = images.float(rows[first : first + CHUNK])
-        rebuilt = reconstruct(model, part).to(part.device)
+        own = (each[first : first + CHUNK] for each in given)
+        rebuilt = reconstruct(model, part, *own).to(part.device)
         errors[first : first + len(part)] = squared_error(part, rebuilt).double() / part[0].numel()
         if progress is not None:
             progress("reconstructions", first + len(part), len(rows))
-    return error_record(errors, images, subject or type(model).__name__, rows, chosen)
+    record = error_record(errors, images, subject or type(model).__name__, rows, chosen)
+    return dataclasses.replace(record, condition=given_words(model, images))
 
 
 @measures.register

@@ -8,11 +8,14 @@ from typing import Any
 from torch import Tensor
 
 from genzoo.card import Card
+from genzoo.condition import Condition
 from genzoo.data import Images, open_data
 from genzoo.data.binary import made_binary
-from genzoo.data.notes import once
+from genzoo.data.conditions import each, restricted
+from genzoo.data.notes import note, once
 from genzoo.data.splits import FIT
-from genzoo.errors import ArgumentError
+from genzoo.errors import ArgumentError, DataError
+from genzoo.evaluation.given import given_words
 from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.likelihood import check_suited
 from genzoo.evaluation.measures import measures
@@ -20,7 +23,7 @@ from genzoo.evaluation.quality import measure_samples
 from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
 from genzoo.process import undisturbed
 from genzoo.record import Record
-from genzoo.request import Progress, Request
+from genzoo.request import ALL, Progress, Request
 
 SEEN = (
     "validation images are a part of the training images: unseen only by a model that was trained "
@@ -65,18 +68,71 @@ def score_model(
     """Return the records of `model` against `test`: those of `measures` for its class or of its samples if
     the request names metrics or features.
 
+    A conditional model is given the label of each image. With one label in the request only its images count,
+    and the model is `model.given(label)`; with "all" the records of every label follow those of all images,
+    and labels with too few images are left out, which is said on stderr.
+
     Raises:
         LawError: the density breaks a law of its certificate.
+        DataError: for a conditional model, images without labels, or with some that it does not know.
+        UnknownNameError: there is no such label.
         ArgumentError: no measures are registered for the model; it gives no probability to some images; a
         record does not state which images it measured.
     """
+    more: dict[str, Any] = {"subject": subject, "progress": progress}
+    condition = check_condition(model, request)
+    with once():
+        if request.condition not in (None, ALL):
+            return _given(model, train, test, request, request.condition, **more)
+        found = _measured(model, train, test, request, **more)
+        if condition is None or request.condition is None:
+            return found
+        for value in each(condition, test):
+            try:
+                found += _given(model, train, test, request, value, **more)
+            except (ArgumentError, DataError) as error:
+                note(f"{subject} is not measured given {condition.describe(value)}: {error}")
+    return found
+
+
+def check_condition(model: Model, request: Request) -> Condition | None:
+    """Return the condition that `model` takes, once it is certain that it can be given what is requested.
+
+    Raises:
+        ArgumentError, UnknownNameError: a condition for a model without one, or one that does not exist.
+    """
+    condition = model.condition
+    if request.condition is not None and (condition is None or request.condition != ALL):
+        model.given(request.condition)
+    return condition
+
+
+def _given(
+    model: Model, train: Images, test: Images, request: Request, value: Any, **more: Any
+) -> list[Record]:
+    """Return the records of the model with its condition fixed, on the images that have it."""
+    fixed = model.given(value)
+    if model.condition is not None:  # as it could be fixed
+        train, test = (restricted(model.condition, images, value) for images in (train, test))
+    return _measured(fixed, train, test, request, **more)
+
+
+def _measured(model: Model, train: Images, test: Images, request: Request, **more: Any) -> list[Record]:
     measure = measure_samples if request.of_samples else measures
-    found = measure(model, train, test, request, subject=subject, progress=progress)
-    return [record.check_measured() for record in found]
+    found = [record.check_measured() for record in measure(model, train, test, request, **more)]
+    words = given_words(model, test)
+    return [
+        # a plugin's measure may know nothing of conditions; who finds a label is not given it
+        dataclasses.replace(record, condition=words)
+        if not record.condition and record.kind != "classification"
+        else record
+        for record in found
+    ]
 
 
 def _check_able(model: Model, name: str, request: Request) -> None:
     """Raise ArgumentError if the request needs something that `model` lacks."""
+    check_condition(model, request)
     if request.of_samples and not isinstance(model, GenerativeModel):
         raise ArgumentError(f"{name!r} generates no samples to measure", "leave features and metrics out")
     if request.draws is not None and not isinstance(model, ImportanceModel):
@@ -106,13 +162,14 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
 
 
 @undisturbed()
-def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, str]:
-    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` accepts, chosen by `seed`, and their
-    source.
+def some_images(model: Model, card: Card, data: Any, n: int, seed: int) -> tuple[Tensor, Images]:
+    """Return `n` held-out images (n, C, H, W) in [0, 1] that `model` accepts, chosen by `seed`, and the same
+    as a set with their labels.
     """
     test = held_in(model, card, data, "test")
-    images = test.float(subset(len(test), min(n, len(test)), seed, "shown"))
+    chosen = test.subset(subset(len(test), min(n, len(test)), seed, "shown"))
+    images = chosen.float()
     # black and white suit every model
     if isinstance(model, DensityModel) and bool(((images > 0) & (images < 1)).any()):
         check_suited(model, test)
-    return images, f"{test.name} {test.split}"
+    return images, chosen

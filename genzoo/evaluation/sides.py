@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
+from genzoo.evaluation.agreement import Reading
 from genzoo.evaluation.gist import standardise
 from genzoo.evaluation.inputs import ImageSet, blocks_of, check_alike, count, decoder_of, subset, take
 from genzoo.evaluation.spaces import FeatureSpace
@@ -38,24 +39,29 @@ class Sides:
         test: held-out images.
         train: all training images.
         reference: (M, C, H, W) of them, the floor's first: the features are standardised by the first 1,024.
+        sources: subject → the set that its images come from, and their places there, (n,); for the samples
+            and HELD_OUT.
         blocks: subject → which images belong together; HELD_OUT are the test images.
         about: fields that all records share.
         decoder: the decoder of the test image files.
         space: the features that images are compared in.
         seed: seed of every random choice.
         progress: called with (what, done, total).
+        reading: what images are meant to be read as, and by which classifier; None if no label is named.
     """
 
     judged: Mapping[str, Tensor]
     test: Tensor
     train: ImageSet
     reference: Tensor
+    sources: Mapping[str, tuple[ImageSet, Tensor]]
     blocks: Mapping[str, Blocks]
     about: Mapping[str, Any]
     decoder: str
     space: FeatureSpace
     seed: int
     progress: Progress | None
+    reading: Reading | None = None
 
     @cached_property
     def features(self) -> dict[str, Tensor]:
@@ -103,7 +109,7 @@ def sides_of(
     samples: ImageSet, train: ImageSet, test: ImageSet, *, subject: str, seed: int, **more: Any
 ) -> Sides:
     """Return the sides, chosen by `seed` where one has more images than another; `more` are the other
-    attributes of Sides: about, space, progress.
+    attributes of Sides: about, space, progress, reading.
 
     Raises:
         ArgumentError: images refused by `as_pixels`, of different shapes, or too few on a side.
@@ -126,6 +132,7 @@ def sides_of(
         test=held_out,
         train=train,
         reference=reference,
+        sources={subject: (samples, own), HELD_OUT: (test, unseen)},
         blocks={
             subject: blocks_of(samples, own),
             FLOOR: blocks_of(train, learned[:n]),

@@ -3,14 +3,15 @@ records.
 
 GIST needs no weights and is always available. A feature net is a published `ClassifyingModel`: every record
 measured in it states its name and the first digits of the sha256 of its weights. By default a data set is
-measured in the net whose recipe says that it was trained on that data set, or in GIST if no such net is
-installed.
+measured in the net whose recipe says that it was trained on that data set and its labels, or in GIST if no
+such net is installed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from genzoo import hub
 from genzoo.card import Card
 from genzoo.catalogue import Catalogue, catalogue
 from genzoo.data.collection import Images
+from genzoo.datasets import NAMES
 from genzoo.errors import ArgumentError, HubError
 from genzoo.evaluation.gist import FEATURES, gist
 from genzoo.evaluation.inputs import Progress, as_pixels
@@ -29,6 +31,8 @@ from genzoo.models.weights import build_filled
 GIST_NAME = "gist"
 DIGITS = 12  # of a sha256 in a record
 CHUNK = 256  # images at a time
+
+Describe: TypeAlias = Callable[[Tensor, "Progress | None"], Tensor]  # (N, C, H, W) uint8 -> (N, F)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +46,16 @@ class FeatureSpace:
             (N, F) float64.
         standardised: whether each feature is to be centred and scaled by training images; a net's features
             are used unchanged.
+        classify: of a classifier, maps the same arguments to log p(class | x), (N, K) float64; None where
+            there is none.
+        classes: the name of each of its classes.
     """
 
     name: str
-    describe: Callable[[Tensor, Progress | None], Tensor]
+    describe: Describe
     standardised: bool = False
+    classify: Describe | None = None
+    classes: tuple[str, ...] = ()
 
 
 GIST = FeatureSpace(name=FEATURES, describe=gist, standardised=True)
@@ -66,7 +75,7 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     known_models = catalogue()
     if name is None:
         own = next(_nets_of(images, known_models), None)
-        return GIST if own is None else _loaded(*own)
+        return GIST if own is None else _loaded(*own, images)
     card, row = known_models.find(name)
     if not card.family.is_instrument:
         nets = (other for other, _ in known_models.values() if other.family.is_instrument)
@@ -83,24 +92,40 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     return _loaded(card, row, images)
 
 
-def space_of(model: ClassifyingModel, name: str) -> FeatureSpace:
-    """Return the space of a classifier's features under `name`, which holds the digest of its weights."""
+def space_of(model: ClassifyingModel, name: str, classes: tuple[str, ...] = ()) -> FeatureSpace:
+    """Return the space of a classifier's features under `name`, which holds the digest of its weights.
 
-    def describe(images: Tensor, progress: Progress | None = None) -> Tensor:
+    `classes` are the names of its classes; by default its own, or their numbers.
+    """
+
+    def asked(what: str, ask: Callable[[Tensor], Tensor], images: Tensor, tell: Progress | None) -> Tensor:
         parts = []
         for chunk in torch.split(as_pixels(images), CHUNK):
-            parts.append(model.features(chunk).double().cpu())
-            if progress is not None:
-                progress("features", sum(map(len, parts)), len(images))
+            parts.append(ask(chunk).double().cpu())
+            if tell is not None:
+                tell(what, sum(map(len, parts)), len(images))
         return torch.cat(parts)
 
-    return FeatureSpace(name=name, describe=describe)
+    def describe(images: Tensor, progress: Progress | None = None) -> Tensor:
+        return asked("features", model.features, images, progress)
+
+    def classify(images: Tensor, progress: Progress | None = None) -> Tensor:
+        return asked("classes", model.log_probs, images, progress)
+
+    return FeatureSpace(
+        name=name,
+        describe=describe,
+        classify=classify,
+        classes=classes or model.class_names or tuple(map(str, range(model.classes))),
+    )
 
 
 def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:
-    """Yield the published feature nets that were trained on the set of `images`, in its own size; official
-    ones come first.
+    """Yield the published feature nets that were trained on the set of `images` and its labels, in its own
+    size; official ones come first.
     """
+    if images.labels is None and not (images.name in NAMES and NAMES[images.name].classes):
+        return
     for card, row in known.values():
         trained = card.recipe.data if card.recipe is not None else ""
         fits = tuple(card.config.get("image_shape", images.shape)) == images.shape
@@ -108,14 +133,28 @@ def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:
             yield card, row
 
 
-def _loaded(card: Card, row: Row, images: Images | None = None) -> FeatureSpace:
+def net_of(card: Card, row: Row, images: Images) -> tuple[ClassifyingModel, str]:
+    """Return the published classifier of `card`, and its name with the digest of its weights.
+
+    Raises:
+        ArgumentError: it is not a classifier, or expects images of another shape than `images`.
+        HubError: its weights are not available.
+    """
     model = build_filled(card, hub.pull_bytes(row), f"the weights file of {card.name!r}")
     if not isinstance(model, ClassifyingModel):
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")
-    if images is not None and not model.any_size and model.image_shape != images.shape:
+    if not model.any_size and model.image_shape != images.shape:
         raise ArgumentError(
             f"{card.name!r} expects images of the shape {model.image_shape}, but {images.name} has "
             f"{images.shape}",
             f"--features {GIST_NAME} suits every shape",
         )
-    return space_of(model, f"{card.name}@{row.sha256[:DIGITS]}")
+    return model, f"{card.name}@{row.sha256[:DIGITS]}"
+
+
+def _loaded(card: Card, row: Row, images: Images) -> FeatureSpace:
+    model, name = net_of(card, row, images)
+    # without names of its own, it has learned the classes of its set by their numbers
+    own = card.recipe is not None and card.recipe.data == images.name and not model.class_names
+    classes = images.class_names if own and len(images.class_names) == model.classes else ()
+    return space_of(model, name, classes)

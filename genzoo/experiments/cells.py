@@ -18,7 +18,7 @@ from genzoo.card import Card
 from genzoo.data.splits import FIT
 from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingError
 from genzoo.evaluation.scoring import held_in, score_model
-from genzoo.experiments.plan import Cell, Experiment, cells
+from genzoo.experiments.plan import MEASURED, Cell, Experiment, cells
 from genzoo.files import atomic_write, make_folder, read_capped
 from genzoo.models.weights import build_filled
 from genzoo.training import checkpoint
@@ -58,10 +58,7 @@ class Result:
 
 def facts_of(cell: Cell) -> dict[str, Any]:
     """Return what a cell is, as JSON gives it back."""
-    facts = {
-        key: getattr(cell, key)
-        for key in ("row", "column", "seed", "model", "data", "steps", "n", "metrics", "features", "split")
-    }
+    facts = {key: getattr(cell, key) for key in ("row", "column", "seed", "model", "steps", *MEASURED)}
     return json.loads(json.dumps({**facts, "settings": dict(cell.settings)}))  # type: ignore[no-any-return]
 
 
@@ -115,10 +112,10 @@ def finished(cell: Cell, folder: Path) -> Result | None:
     if not os.path.isfile(path):
         return None
     try:
-        told = json.loads(read_capped(path, _CAP))
+        told = {"condition": "", **json.loads(read_capped(path, _CAP))}  # an earlier genzoo told none
         result = Result(cell=cell, **{key: told[key] for key in ("records", "collapsed", "found", "seconds")})
         known, wanted = {key: told[key] for key in facts_of(cell)}, facts_of(cell)
-        again = [known.pop(key) != wanted.pop(key) for key in ("n", "metrics", "features")]
+        again = [known.pop(key) != wanted.pop(key) for key in ("n", "metrics", "features", "condition")]
         longer = known["steps"] < wanted["steps"]
         known["steps"] = wanted["steps"] if longer else known["steps"]
     except (ValueError, KeyError, TypeError) as error:

@@ -26,6 +26,7 @@ else:
 HOME = Path(__file__).resolve().parent
 _CAP = 2**20  # bytes of a file
 FIGURES = ("saturation",)
+MEASURED = ("data", "n", "metrics", "features", "split", "condition")  # of an experiment that its cells share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class Experiment:
         metrics: metrics to measure, see `genzoo.metrics.METRICS`; none = all, or the likelihood for a model
             that has one.
         features: features to compare images in, "gist" or a published feature net; "" = the data set's own.
+        condition: of conditional models, the one label to measure, or "all" for each by itself as well; "" =
+            all images, each given its own label.
         seeds: runs per cell; their spread is reported.
         model: the card that a cell trains, unless its row or column names another (`model = "..."`).
         settings: settings of every cell, overridden by those of the row, then by those of the column.
@@ -60,6 +63,7 @@ class Experiment:
     n: int = field(default=1000, metadata=limits(6, 10**6))
     metrics: tuple[str, ...] = ()
     features: str = ""
+    condition: str = ""
     seeds: int = field(default=1, metadata=limits(1, 1000))
     model: str = "dcgan"
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -85,6 +89,7 @@ class Cell:
     metrics: tuple[str, ...]
     features: str
     split: str = "valid"
+    condition: str = ""
 
     @property
     def name(self) -> str:
@@ -106,6 +111,7 @@ class Cell:
             draws=(),
             metrics=self.metrics or None,
             features=self.features or None,
+            condition=self.condition or None,
         )
 
 
@@ -184,7 +190,7 @@ def cells(experiment: Experiment) -> Iterator[Cell]:
         model = str(settings.pop("model", experiment.model))
         turns = sum(int(settings.get(f"turns.{player}", 1)) for player in experiment.players)
         steps = max(1, experiment.budget // max(1, turns))
-        shared = {key: getattr(experiment, key) for key in ("data", "n", "metrics", "features", "split")}
+        shared = {key: getattr(experiment, key) for key in MEASURED}
         cell = Cell(row=row, column=column, seed=seed, model=model, settings=settings, steps=steps, **shared)
         if cell.name in taken:
             raise ArgumentError(

@@ -53,17 +53,20 @@ def arithmetic(
     n: int = AROUND,
     noise: float = NOISE,
     seed: int | None = None,
+    *,
+    condition: Any = None,
 ) -> Sum:
     """Return the images of the sum of the concepts in `plus` minus those in `minus`, each a group of latent
     vectors (≥ 3, latent_size).
 
     Groups come from `of_seeds` or `of_images`. Around the sum, `n` - 1 neighbours are drawn with uniform
     noise of ± `noise` on each component of z. The paper's figure is plus=[smiling woman, neutral man],
-    minus=[neutral woman].
+    minus=[neutral woman]. A conditional model takes one `condition` for all.
 
     Raises:
         ArgumentError: a model without z, nothing to add, a group of fewer than three vectors, an invalid n,
-            noise or seed.
+            noise or seed, or a missing, invalid or superfluous condition.
+        UnknownNameError: a label that does not exist.
     """
     check_latent_model(model)
     count, first = check_count(n), check_seed(seed)
@@ -79,9 +82,9 @@ def arithmetic(
     z = signs @ means  # (D,)
     shifts = noise * (2 * Rng(first, 0, count, z.device).uniform(model.latent_size) - 1).float()  # (n, D)
     shifts[0] = 0
-    pixels = torch.stack([model.decode(group).mean(0) for group in groups])  # (groups, C, H, W)
+    pixels = torch.stack([model.decode(group, condition).mean(0) for group in groups])  # (groups, C, H, W)
     control = torch.einsum("g,gchw->chw", signs, pixels).clamp(0, 1)
-    return Sum(model.decode(z + shifts), model.decode(means), control, z)
+    return Sum(model.decode(z + shifts, condition), model.decode(means, condition), control, z)
 
 
 def _groups(model: LatentModel, groups: Any, name: str) -> list[Tensor]:

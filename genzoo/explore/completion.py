@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from genzoo.data.decode import Skip, eight_bit, faults, is_deep, open_image, room
 from genzoo.errors import ArgumentError, DataError
 from genzoo.explore.drawing import FRAMES, HIDDEN, unveiled
+from genzoo.explore.latents import each, repeated
 from genzoo.images import Pixels, as_tensor
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.model import Model, Progress, in_chunks
@@ -154,6 +156,8 @@ def completions(
     n: int = 6,
     seed: int | None = None,
     progress: Progress | None = None,
+    *,
+    condition: Any = None,
 ) -> Completions:
     """Complete each image (N, C, H, W) `n` times where `mask` (H, W) is False, and return the completions
     with their log p.
@@ -168,10 +172,12 @@ def completions(
         n: completions of each image.
         seed: see `AutoregressiveModel.complete`.
         progress: called with (done, total) in pixels.
+        condition: of a conditional model, the condition of each image, or one for all.
 
     Raises:
         ArgumentError: the model has no order of pixels; `AutoregressiveModel.complete` refuses images, mask,
-            n or seed.
+            n, seed or condition.
+        UnknownNameError: a label that does not exist.
     """
     if not isinstance(model, AutoregressiveModel):
         hint = "pixel models can: genzoo list --family tractable"
@@ -185,20 +191,28 @@ def completions(
             "one True or False per pixel",
         )
     model.check_levels(whole, "images")
-    drawn = model.complete(whole, kept, n, seed, progress=progress)  # (N, n, C, H, W)
+    given = each(model, condition, len(whole))
+    # (N, n, C, H, W)
+    drawn = model.complete(whole, kept, n, seed, condition=given, progress=progress)
     every = torch.cat([drawn, whole[:, None]], dim=1)  # (N, n + 1, C, H, W)
     ask = partial(_log_probs, model, kept)
-    both = in_chunks(ask, model.decode_chunk, every.flatten(0, 1)).view(*every.shape[:2], 2).cpu()
+    rows = () if given is None else (repeated(given, every.shape[1]),)
+    both = in_chunks(ask, model.decode_chunk, every.flatten(0, 1), *rows).view(*every.shape[:2], 2).cpu()
     return Completions(
         images=whole, mask=kept.cpu(), drawn=drawn, log_prob=both[..., 0], log_prob_drawn=both[..., 1]
     )
 
 
-def _log_probs(model: AutoregressiveModel, mask: Tensor, x: Tensor) -> Tensor:
+def _log_probs(
+    model: AutoregressiveModel, mask: Tensor, x: Tensor, condition: Tensor | None = None
+) -> Tensor:
     """Return log p of each image and the share of what is not kept, (N, 2)."""
-    return torch.stack([model.log_prob(x), model.completion_log_prob(x, mask)], dim=1)
+    drawn = model.completion_log_prob(x, mask, condition=condition)
+    return torch.stack([model.log_prob(x, condition), drawn], dim=1)
 
 
-def completed(model: Model, images: Pixels, mask: Pixels, n: int = 6, seed: int | None = None) -> Tensor:
+def completed(
+    model: Model, images: Pixels, mask: Pixels, n: int = 6, seed: int | None = None, *, condition: Any = None
+) -> Tensor:
     """Return the `rows` of `completions`, (N, n + 2, C, H, W) in [0, 1], ready to be shown as a grid."""
-    return completions(model, images, mask, n, seed).rows
+    return completions(model, images, mask, n, seed, condition=condition).rows

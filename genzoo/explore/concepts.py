@@ -59,17 +59,19 @@ def _draw(seed: Any) -> tuple[int, int]:
 
 
 @neutral()
-def of_images(model: EncodingModel, images: Any, name: str = "images") -> Tensor:
+def of_images(model: EncodingModel, images: Any, name: str = "images", *, condition: Any = None) -> Tensor:
     """Return the group of codes (N, latent_size) of images (N, C, H, W) that share a label; `name` is their
-    name in messages.
+    name in messages. A conditional model takes the `condition` of each image, or one for all.
 
     Raises:
-        ArgumentError: a model that cannot encode, wrong images, or fewer than three.
+        ArgumentError: a model that cannot encode, wrong images, fewer than three, or a missing, invalid or
+            superfluous condition.
+        UnknownNameError: a label that does not exist.
     """
     check_encoder(model)
     size = len(images) if hasattr(images, "__len__") else FEWEST
     check_size(size, name)
-    return codes(model, images)
+    return codes(model, images, condition)
 
 
 def check_group(model: LatentModel, group: Any, name: str) -> Tensor:

@@ -31,28 +31,29 @@ def in_order(x: Tensor) -> Tensor:
     return x.movedim(-3, -1).flatten(-3)
 
 
-def mixed(model: AutoregressiveModel, x: Tensor) -> Tensor:
+def mixed(model: AutoregressiveModel, x: Tensor, condition: Any = None) -> Tensor:
     """Return one number per conditional, (N, H·W·C) in the order of the chain rule: its parameters, mixed
     with fixed random weights.
 
     Their plain sum could stay the same while they change, as that of logits does.
     """
-    params = model._predict(x)  # (N, P, C, H, W)
+    params = model._predict(x, *model.check_condition(condition, len(x)))  # (N, P, C, H, W)
     weights = Rng(mix("context"), 0, 1, x.device).normal(params.shape[1])[0].to(params.dtype)  # (P,)
     return in_order(torch.einsum("npchw,p->nchw", params, weights))
 
 
 @undisturbed()
-def dependence(model: AutoregressiveModel, image: Tensor) -> Tensor:
+def dependence(model: AutoregressiveModel, image: Tensor, condition: Any = None) -> Tensor:
     """Return how strongly the parameters of conditional i depend on x_j at `image` (C, H, W): (D, D) ≥ 0, in
     the order of the chain rule.
 
-    Absolute gradients, in one pass: row i of a batch of D copies answers for conditional i.
+    Absolute gradients, in one pass: row i of a batch of D copies answers for conditional i. A conditional
+    model takes the `condition` of the image.
     """
     size = image.numel()
     x = image.expand(size, *image.shape).clone().requires_grad_(True)
     with torch.enable_grad(), model.asking(gradients=True) as asked:
-        return in_order(_slope_of(x, mixed(asked, x).diagonal()))
+        return in_order(_slope_of(x, mixed(asked, x, condition).diagonal()))
 
 
 def _slope_of(x: Tensor, values: Tensor) -> Tensor:
@@ -66,14 +67,24 @@ def _slope_of(x: Tensor, values: Tensor) -> Tensor:
 
 
 @undisturbed()
-def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4, seed: int = 0) -> Tensor:
+def context(
+    model: Model,
+    pixel: tuple[int, int] | None = None,
+    images: int = 4,
+    seed: int = 0,
+    *,
+    condition: Any = None,
+) -> Tensor:
     """Return how strongly the pixel at (row, column), by default the middle one, depends on each other pixel,
     (H, W) ≥ 0, zero at itself.
 
-    The largest absolute gradient of its conditionals' parameters over `images` images of noise.
+    The largest absolute gradient of its conditionals' parameters over `images` images of noise. A conditional
+    model takes one `condition` for all.
 
     Raises:
-        ArgumentError: a pixel outside the image, or a model without an order of pixels.
+        ArgumentError: a pixel outside the image, a model without an order of pixels, or a missing, invalid or
+            superfluous condition.
+        UnknownNameError: a label that does not exist.
     """
     if not isinstance(model, AutoregressiveModel):
         raise ArgumentError(
@@ -83,7 +94,7 @@ def context(model: Model, pixel: tuple[int, int] | None = None, images: int = 4,
     row, column = place(pixel, height, width)
     x = Rng(seed, 0, images).uniform(*model.image_shape).float().to(model.device).requires_grad_(True)
     with torch.enable_grad(), model.asking(gradients=True) as asked:
-        params = mixed(asked, x).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
+        params = mixed(asked, x, condition).unflatten(1, (height, width, -1))[:, row, column]  # (N, C)
         slopes = [_slope_of(x, params[:, channel]) for channel in range(params.shape[1])]
     seen = torch.stack(slopes).amax((0, 1, 2))  # (H, W)
     seen[row, column] = 0

@@ -5,6 +5,7 @@ left.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -20,20 +21,28 @@ FRAMES = 80
 
 @neutral()
 def drawing(
-    model: Model, n: int = 16, seed: int | None = None, frames: int = FRAMES, progress: Progress | None = None
+    model: Model,
+    n: int = 16,
+    seed: int | None = None,
+    frames: int = FRAMES,
+    progress: Progress | None = None,
+    *,
+    condition: Any = None,
 ) -> Iterator[Tensor]:
     """Yield at most `frames` pictures (n, C, H, W) of `n` images in progress; the last one is
-    `model.sample(n, seed)`.
+    `model.sample(n, seed, condition=condition)`.
 
     `progress` is called with (done, total) in pixels while the images are sampled, before the first picture.
 
     Raises:
-        ArgumentError: the model does not generate pixel by pixel; n, seed or frames out of range.
+        ArgumentError: the model does not generate pixel by pixel; n, seed or frames out of range; a missing,
+            invalid or superfluous condition.
+        UnknownNameError: a label that does not exist.
     """
     if not isinstance(model, AutoregressiveModel):
         hint = "pixel models do: genzoo list --family tractable; for others, use genzoo interpolate"
         raise ArgumentError(f"{type(model).__name__} does not generate an image pixel by pixel", hint)
-    return unveiled(model.sample(n, seed, progress=progress), frames=frames)
+    return unveiled(model.sample(n, seed, condition=condition, progress=progress), frames=frames)
 
 
 @neutral()

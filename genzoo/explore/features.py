@@ -19,7 +19,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from genzoo.data import Images
 from genzoo.errors import ArgumentError
-from genzoo.explore.latents import codes
+from genzoo.explore.latents import codes, each
 from genzoo.images import as_tensor
 from genzoo.models.adversarial import AdversarialModel
 from genzoo.models.classifier import ClassifyingModel
@@ -33,7 +33,9 @@ GRID = 4  # positions along a side to which a hidden map is pooled
 
 
 @neutral()
-def features(model: Model, images: Any, progress: Callable[[int, int], None] | None = None) -> Tensor:
+def features(
+    model: Model, images: Any, progress: Callable[[int, int], None] | None = None, *, condition: Any = None
+) -> Tensor:
     """Return the features (N, F) float32, on the CPU, of images (N, C, H, W): a set, or uint8 or floats in
     [0, 1].
 
@@ -45,21 +47,37 @@ def features(model: Model, images: Any, progress: Callable[[int, int], None] | N
         model: a model with features, see `source`.
         images: `genzoo.data.Images`, which is read a batch at a time, a tensor or a numpy array.
         progress: called with (done, total).
+        condition: of a conditional model, the condition of each image, or one for all.
 
     Raises:
-        ArgumentError: the model has no features, or the images do not fit it.
+        ArgumentError: the model has no features, the images do not fit it, or a missing, invalid or
+            superfluous condition.
+        UnknownNameError: a label that does not exist.
     """
     source(model)
     many = images if isinstance(images, Images) else as_tensor(images)
     if not len(many):
         raise ArgumentError("images must hold at least one image, not 0")
+    given = each(model, condition, len(many))
     rows = []
     for start in range(0, len(many), BATCH):
         batch = model.check_images(many[start : start + BATCH], "images")
-        rows.append(in_chunks(lambda x: _features(model, x), BATCH, batch).float().cpu())
+        own = () if given is None else (given[start : start + BATCH],)
+        rows.append(in_chunks(lambda x, *c: _features(model, x, *c), BATCH, batch, *own).float().cpu())
         if progress is not None:
             progress(min(start + BATCH, len(many)), len(many))
     return torch.cat(rows)
+
+
+@neutral()
+def logits(model: AdversarialModel, images: Any, *, condition: Any = None) -> Tensor:
+    """Return the logit of the discriminator for each image, (N,) float32, of images (N, C, H, W) in [0, 1].
+
+    A conditional model takes the `condition` of each image, or one for all.
+    """
+    with model.asking() as asked:
+        shown = asked.check_images(images, "images")
+        return asked._discriminate(shown, *asked.check_condition(condition, len(shown))).float()
 
 
 def source(model: Model) -> str:
@@ -85,15 +103,15 @@ def source(model: Model) -> str:
     return "hidden layers of the discriminator"
 
 
-def _features(model: Model, x: Tensor) -> Tensor:
+def _features(model: Model, x: Tensor, condition: Tensor | None = None) -> Tensor:
     if isinstance(model, ClassifyingModel):
         return model.features(x)
     if isinstance(model, EncodingModel):
-        return codes(model, x)
-    return _hidden(model, x)
+        return codes(model, x, condition)
+    return _hidden(model, x, condition)
 
 
-def _hidden(model: Any, x: Tensor) -> Tensor:
+def _hidden(model: Any, x: Tensor, condition: Tensor | None) -> Tensor:
     """Return (N, F): what each weighted layer of the discriminator is shown, but not the images themselves.
 
     That is the hidden layer after its norm and its non-linearity, whether that is a module or a function.
@@ -111,7 +129,7 @@ def _hidden(model: Any, x: Tensor) -> Tensor:
     with model.asking() as asked:
         hooks = [layer.register_forward_pre_hook(look) for layer in _weighted(asked)]
         try:
-            asked._discriminate(x)
+            asked._discriminate(x, *asked.check_condition(condition, len(x)))
         finally:
             for hook in hooks:
                 hook.remove()

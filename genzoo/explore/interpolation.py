@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
-from genzoo.explore.latents import check_latent_model
+from genzoo.explore.latents import check_latent_model, each, repeated
 from genzoo.models.latent import LatentModel
 from genzoo.models.model import GenerativeModel, check_count
 from genzoo.process import neutral
@@ -23,7 +23,13 @@ _TINY = 1e-9  # sine of an angle below which two directions are one, or opposite
 
 @neutral()
 def interpolate(
-    model: LatentModel, n: int = 8, steps: int = 9, seed: int | None = None, ends: Any = None
+    model: LatentModel,
+    n: int = 8,
+    steps: int = 9,
+    seed: int | None = None,
+    ends: Any = None,
+    *,
+    condition: Any = None,
 ) -> Tensor:
     """Return images (n, steps, C, H, W) in [0, 1] along `n` walks between latent vectors.
 
@@ -37,10 +43,13 @@ def interpolate(
         steps: images per walk, including both ends.
         seed: seed of the ends, which are drawn from the prior.
         ends: ends to use instead, (2 n, latent_size): first and last of each walk in turn; they determine n.
+        condition: of a conditional model, the condition of each walk, or one for all. To walk from one label
+            to another, see `genzoo.explore.blending.blend`.
 
     Raises:
-        ArgumentError: a model without z, n that is not a whole number ≥ 1, steps below 2, an invalid seed, or
-            ends of a wrong shape.
+        ArgumentError: a model without z, n that is not a whole number ≥ 1, steps below 2, an invalid seed,
+            ends of a wrong shape, or a missing, invalid or superfluous condition.
+        UnknownNameError: a label that does not exist.
     """
     check_latent_model(model)
     if check_count(steps, "steps") < 2:
@@ -58,8 +67,9 @@ def interpolate(
     pairs = points.reshape(-1, 2, model.latent_size)  # (n, 2, D)
     way = model.prior if isinstance(model, GenerativeModel) else "uniform"
     latents = path(pairs[:, 0], pairs[:, 1], steps, way)  # (n, steps, D)
+    given = repeated(each(model, condition, len(pairs)), steps)
     # (n, steps, C, H, W)
-    return model.decode(latents.flatten(0, 1)).reshape(len(pairs), steps, *model.image_shape)
+    return model.decode(latents.flatten(0, 1), given).reshape(len(pairs), steps, *model.image_shape)
 
 
 @neutral()

@@ -1,4 +1,6 @@
-"""Helpers of the latent-space tools: check that a model has a latent space, and encode images."""
+"""Helpers of the latent-space tools: check that a model has a latent space, encode images, and repeat
+conditions.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from torch import Tensor
 from genzoo.data.decode import Skip, decode
 from genzoo.errors import ArgumentError, DataError
 from genzoo.images import to_float
-from genzoo.models import EncodingModel, LatentModel, Posterior
+from genzoo.models import EncodingModel, LatentModel, Model, Posterior
 from genzoo.process import neutral
 
 
@@ -33,25 +35,48 @@ def check_encoder(
 
 
 @neutral()
-def codes(model: EncodingModel, images: Any) -> Tensor:
+def codes(model: EncodingModel, images: Any, condition: Any = None) -> Tensor:
     """Return the code (N, latent_size) of each image (N, C, H, W): the encoder's, or the mean of q(z|x).
 
+    A conditional model takes the `condition` of each image, or one for all: q(z|x, c).
+
     Raises:
-        ArgumentError: a model that cannot encode, wrong images, or an `_encode` that returns something else.
+        ArgumentError: a model that cannot encode, wrong images, an `_encode` that returns something else, or
+            a missing, invalid or superfluous condition.
+        UnknownNameError: a label that does not exist.
     """
     check_encoder(model)
-    found = model.encode(images)
+    found = model.encode(images, condition)
     return found.mean if isinstance(found, Posterior) else found
 
 
 @neutral()
-def reconstruct(model: EncodingModel, images: Any) -> Tensor:
+def reconstruct(model: EncodingModel, images: Any, condition: Any = None) -> Tensor:
     """Return the reconstructions (N, C, H, W) in [0, 1] of images (N, C, H, W).
 
+    A conditional model takes the `condition` of each image, or one for all; it encodes and decodes with the
+    same.
+
     Raises:
-        ArgumentError: a model that cannot encode, or wrong images.
+        ArgumentError, UnknownNameError: as `codes`.
     """
-    return model.decode(codes(model, images).detach())
+    return model.decode(codes(model, images, condition).detach(), condition)
+
+
+def each(model: Model, condition: Any, n: int) -> Tensor | None:
+    """Return `condition`, one for all of `n` images or one for each, as a condition with `n` rows; None for a
+    model without one.
+
+    Raises:
+        ArgumentError, UnknownNameError: a missing, invalid or superfluous condition.
+    """
+    given = model.check_condition(condition, n)
+    return given[0] if given and model.condition is not None else None
+
+
+def repeated(condition: Tensor | None, times: int) -> Tensor | None:
+    """Return what `each` returned with every row `times` times in turn."""
+    return None if condition is None else condition.repeat_interleave(times, 0)
 
 
 @neutral()

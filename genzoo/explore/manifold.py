@@ -4,6 +4,8 @@ figure 4).
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -21,15 +23,17 @@ _HINT = (
 
 
 @neutral()
-def manifold(model: LatentModel, n: int = 20) -> Tensor:
+def manifold(model: LatentModel, n: int = 20, *, condition: Any = None) -> Tensor:
     """Return the images (n, n, C, H, W) in [0, 1] of a grid over the two latents of `model`.
 
     Rows and columns are at equal steps of the prior's distribution function, so all cells are equally likely.
     The first latent grows from left to right, the second from the bottom row, which is the last, to the top,
-    as on paper. Images are means, not samples.
+    as on paper. Images are means, not samples. A conditional model takes one `condition` for all.
 
     Raises:
-        ArgumentError: a model that has not exactly two latents, or n below 2.
+        ArgumentError: a model that has not exactly two latents, n below 2, or a missing, invalid or
+            superfluous condition.
+        UnknownNameError: a label that does not exist.
     """
     check_latent_model(model)
     if model.latent_size != 2:
@@ -41,7 +45,7 @@ def manifold(model: LatentModel, n: int = 20) -> Tensor:
     steps = quantiles(torch.linspace(*SHARES, n, dtype=torch.float64), model.prior)
     across, up = torch.meshgrid(steps, steps.flip(0), indexing="xy")  # (n, n) each
     latents = torch.stack([across, up], dim=-1)  # (n, n, 2)
-    return model.decode(latents.flatten(0, 1)).reshape(n, n, *model.image_shape)
+    return model.decode(latents.flatten(0, 1), condition).reshape(n, n, *model.image_shape)
 
 
 @neutral()

@@ -27,6 +27,8 @@ def traverse(
     steps: int = 9,
     z: Any = None,
     span: float | None = None,
+    *,
+    condition: Any = None,
 ) -> Tensor:
     """Return the images (dimensions, steps, C, H, W) in [0, 1] along one latent per row as it grows.
 
@@ -39,10 +41,13 @@ def traverse(
         z: the starting point, (latent_size,) or (1, latent_size); None = the centre of the prior, zeros.
         span: the component goes from -span to span at equal steps; None = from the 5 % to the 95 % quantile
             of its prior, at equal steps of probability.
+        condition: of a conditional model, one for all.
 
     Raises:
-        ArgumentError: a model without z, a dimension that it lacks, steps below 2, an invalid z, or a span
-            that is not above 0 or leaves the cube of a uniform prior.
+        ArgumentError: a model without z, a dimension that it lacks, steps below 2, an invalid z, a span that
+            is not above 0 or leaves the cube of a uniform prior, or a missing, invalid or superfluous
+            condition.
+        UnknownNameError: a label that does not exist.
     """
     check_latent_model(model)
     rows = check_dimensions(dimensions, model.latent_size)
@@ -52,7 +57,8 @@ def traverse(
     latents = _departure(model, z).repeat(len(rows), steps, 1)  # (rows, steps, D)
     for row, dimension in enumerate(rows):
         latents[row, :, dimension] = values.to(latents.device)
-    return model.decode(latents.flatten(0, 1)).reshape(len(rows), steps, *model.image_shape)
+    images = model.decode(latents.flatten(0, 1), condition)
+    return images.reshape(len(rows), steps, *model.image_shape)
 
 
 def check_dimensions(dimensions: Sequence[int] | int | None, size: int) -> list[int]:

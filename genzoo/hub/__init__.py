@@ -3,6 +3,7 @@ ledger pins (rule R1).
 
 fetch.py     pull, pull_bytes, verify_digest: the order in which places are tried, the cache and its lock
 transfer.py  from a source into one file, with resume
+facts.py     what a weights file says of itself
 store.py     what is in the cache, what may be removed, and the sweep of what was left behind
 repo.py      Hugging Face repositories, as `huggingface_hub` names them
 publish.py   push and the model card
@@ -11,8 +12,20 @@ upload.py    commits to a Hugging Face repository
 """
 
 from genzoo.deadlines import Deadlines
+from genzoo.hub.facts import as_stated, facts_of
 from genzoo.hub.fetch import find_local, pull, pull_bytes, verify_digest
 from genzoo.hub.publish import model_card, push
 from genzoo.hub.transfer import Progress
 
-__all__ = ["Deadlines", "Progress", "find_local", "model_card", "pull", "pull_bytes", "push", "verify_digest"]
+__all__ = [
+    "Deadlines",
+    "Progress",
+    "as_stated",
+    "facts_of",
+    "find_local",
+    "model_card",
+    "pull",
+    "pull_bytes",
+    "push",
+    "verify_digest",
+]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.card import Card, Family, check_name
+from genzoo.condition import Condition, Labels
 from genzoo.errors import ArgumentError, WeightsError, safe_text
 from genzoo.files import relative_parts, sha256_of
 from genzoo.hub.folder import publish_to_folder
@@ -91,6 +92,7 @@ def model_card(row: Row, card: Card) -> str:
     """
     facts = {
         "Family": card.family.words,
+        "Condition": card.condition.words if card.condition else "",
         "Paper": card.paper,
         "Plugin": row.plugin or card.plugin,
         "Trained on": row.data,
@@ -102,14 +104,7 @@ def model_card(row: Row, card: Card) -> str:
     }
     lines = ["---", *_metadata(row, card), "---", "", f"# {row.name}", "", _plain(card.summary), ""]
     lines += [f"- **{key}:** {_plain(value)}" for key, value in facts.items() if value]
-    lines += [
-        "",
-        "```python",
-        "import genzoo",
-        "",
-        f'genzoo.load("{row.name}").{_CALLS.get(card.family, "sample(16, seed=0)")}',
-        "```",
-    ]
+    lines += ["", "```python", "import genzoo", "", f'genzoo.load("{row.name}").{_call(card)}', "```"]
     if row.scores:
         lines += [
             "",
@@ -118,6 +113,17 @@ def model_card(row: Row, card: Card) -> str:
             *map(_score_line, row.scores),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _call(card: Card) -> str:
+    """Return the call that a model card shows."""
+    call = _CALLS.get(card.family, "sample(16, seed=0)")
+    return call if card.condition is None else f"{call[:-1]}, condition={_example(card.condition)})"
+
+
+def _example(condition: Condition) -> str:
+    (value,) = condition.examples(1)
+    return json.dumps(condition.names[value] if isinstance(condition, Labels) else value, ensure_ascii=False)
 
 
 def _metadata(row: Row, card: Card) -> list[str]:
@@ -131,15 +137,18 @@ def _metadata(row: Row, card: Card) -> list[str]:
             else {"license": "other", "license_name": _slug(row.licence)}
         )
     values |= {"data_terms": safe_text(row.terms)} if row.terms else {}
-    values |= {
-        "library_name": "genzoo",
-        "pipeline_tag": "image-feature-extraction"
-        if card.family in _CALLS
-        else "unconditional-image-generation",
-        "tags": ["genzoo", card.family.value],
-    }
+    values |= {"library_name": "genzoo"} | _task(card)
+    told = [f"condition:{card.condition.kind}"] if card.condition else []
+    values |= {"tags": ["genzoo", card.family.value, *told]}
     # JSON is YAML, whatever the text holds
     return [f"{key}: {json.dumps(value)}" for key, value in values.items()]
+
+
+def _task(card: Card) -> dict[str, str]:
+    """Return the task as the Hugging Face Hub names it, which has no name for drawing by a label."""
+    if card.family in _CALLS:
+        return {"pipeline_tag": "image-feature-extraction"}
+    return {} if card.condition else {"pipeline_tag": "unconditional-image-generation"}
 
 
 def _slug(text: str) -> str:

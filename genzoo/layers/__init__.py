@@ -4,12 +4,14 @@ A plugin does not need them; `genzoo.models` has the classes that a plugin autho
 """
 
 from genzoo.layers.adversarial import LatentDropout, LatentSequential, MinibatchDiscrimination
+from genzoo.layers.balanced import BalancedConvTranspose2d
 from genzoo.layers.folding import compact, decoded
 from genzoo.layers.plain import is_hooked, renew
 from genzoo.layers.precision import converted
 from genzoo.layers.strided import StridedConv2d, StridedConvTranspose2d
 
 __all__ = [
+    "BalancedConvTranspose2d",
     "LatentDropout",
     "LatentSequential",
     "MinibatchDiscrimination",

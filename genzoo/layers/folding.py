@@ -21,10 +21,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from genzoo.layers.balanced import BalancedConvTranspose2d
 from genzoo.layers.plain import Forwards, is_plain
 from genzoo.layers.strided import StridedConv2d, StridedConvTranspose2d
 
-_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d, StridedConv2d, StridedConvTranspose2d)
+_CONVOLUTIONS = (
+    nn.Conv2d,
+    nn.ConvTranspose2d,
+    StridedConv2d,
+    StridedConvTranspose2d,
+    BalancedConvTranspose2d,
+)
 # Layers whose every attribute is known, in evaluation mode. A net that holds any other, a subclass of these
 # included, stays as it is.
 _LAYERS = (
@@ -158,7 +165,8 @@ def _make(net: nn.Sequential) -> nn.Sequential:
 
 def _folded(net: nn.Sequential) -> Iterator[nn.Module]:
     previous: nn.Module | None = None
-    for layer, following in zip_longest(net, list(net)[1:]):
+    settled = [layer.settled() if isinstance(layer, BalancedConvTranspose2d) else layer for layer in net]
+    for layer, following in zip_longest(settled, settled[1:]):
         if _can_take(layer, following):
             yield _with(layer, following)
         elif not _can_take(previous, layer):

@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv_transpose2d, pad
 
 _KERNEL, _STRIDE, _PADDING = (4, 4), (2, 2), (1, 1)
 _NARROW = 16  # channels below which a matrix product of patches is too slim to pay
@@ -59,16 +59,26 @@ class StridedConvTranspose2d(nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Return (N, out, 2H, 2W), or (N, out, *kernel) from a 1 × 1 map, of `input` (N, in, H, W)."""
+        return self._apply_weight(input, self.weight, output_size)
+
+    def _apply_weight(self, input: Tensor, weight: Tensor, output_size: list[int] | None) -> Tensor:
         plain = self.output_padding == (0, 0) and output_size is None
         projects = self.padding == (0, 0) and tuple(input.shape[2:]) == (1, 1)
         if not plain or not (projects or _halves(self)) or not _applies(self, input):
-            return super().forward(input, output_size)
-        x, weight, bias = _cast(input, self.weight, self.bias)
+            return self._stock(input, weight, output_size)
+        x, weight, bias = _cast(input, weight, self.bias)
         if not projects:
             return _call(_Up, x, weight, bias)
         # (N, rows, columns, out)
         y: Tensor = (x.flatten(1) @ _rows(weight)).unflatten(1, (*self.kernel_size, self.out_channels))
         return (y if bias is None else y + bias).permute(0, 3, 1, 2)
+
+    def _stock(self, input: Tensor, weight: Tensor, output_size: list[int] | None) -> Tensor:
+        """Do what nn.ConvTranspose2d does, with `weight` in the place of its own."""
+        steps, border = list(self.stride), [int(size) for size in self.padding]
+        dilation, kernel = list(self.dilation), list(self.kernel_size)
+        extra = self._output_padding(input, output_size, steps, border, kernel, 2, dilation)
+        return conv_transpose2d(input, weight, self.bias, steps, border, extra, self.groups, dilation)
 
 
 def _halves(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:

@@ -31,6 +31,7 @@ KEYS = (
     "data",
     "split",
     "transform",
+    "condition",
     "protocol",
     "image_shape",
     "n_reference",
@@ -68,13 +69,13 @@ def write_score(record: Record, trained_on: str = "") -> dict[str, str | int | f
     """Return keys and values of a score as a zoo.toml holds them; `read_score` gives the same record back."""
     values = {key: getattr(record, key) for key in KEYS}
     usual = {**dict.fromkeys(KEYS), **_said(values, trained_on), **_ABSENT}
-    usual |= {"data": "", "protocol": "", "note": ""}
+    usual |= {"data": "", "condition": "", "protocol": "", "note": ""}
     kept = {key: value for key, value in values.items() if key in _ALWAYS or value != usual[key]}
     if "n_reference" in kept and kept["n_reference"] is None:
         kept["n_reference"] = 0  # TOML has no null
     kept.pop("features", None)
-    if _read_label(record.label) == (record.metric, record.features):
-        return {**kept, "metric": record.label}
+    if _read_label(record.bare_label) == (record.metric, record.features):
+        return {**kept, "metric": record.bare_label}
     return {**kept, "features": record.features}
 
 

@@ -51,6 +51,11 @@ class ClassifyingModel(Model):
     def classes(self) -> int:
         """The number of classes that it distinguishes."""
 
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, or () where classes have only numbers."""
+        return ()
+
     @public
     def features(self, x: Any) -> Tensor:
         """Return the features (N, F) float32 of images (N, C, H, W) in [0, 1].

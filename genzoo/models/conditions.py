@@ -7,9 +7,10 @@ condition writes them without it.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
@@ -22,6 +23,9 @@ S = TypeVar("S")
 A = TypeVar("A")
 R = TypeVar("R")
 P = ParamSpec("P")
+M = TypeVar("M", bound=Any)
+
+SEVERAL = 10  # conditions that a property of all of them is checked for
 
 _ARGUMENTS: dict[str, int] = {}  # method → number of its arguments without self and without the condition
 
@@ -78,9 +82,19 @@ def rows_of(condition: Condition, value: Any, n: int) -> Tensor:
 
 @rows_of.register
 def _label_rows(condition: Labels, value: Any, n: int) -> Tensor:
-    if not isinstance(value, str) and hasattr(value, "__len__") and getattr(value, "shape", None) != ():
+    if _is_list(value):
         return _each(condition, value, n)
     return torch.full((n,), condition.number(value))
+
+
+def _is_list(value: Any) -> bool:
+    """Say whether `value` has rows in an order: a sequence, an array or a tensor, but no text, set or
+    mapping.
+    """
+    shape = getattr(value, "shape", None)
+    return (
+        isinstance(value, Sequence) and not isinstance(value, (str, bytes)) if shape is None else shape != ()
+    )
 
 
 def _each(condition: Labels, values: Any, n: int) -> Tensor:
@@ -95,7 +109,7 @@ def _each(condition: Labels, values: Any, n: int) -> Tensor:
             f"there are {len(values):,} labels for {n:,} image{'s' * (n != 1)}",
             "give one label for all, or one for each",
         )
-    if isinstance(values, Tensor):
+    if hasattr(values, "tolist"):  # numbers of Python are quicker, and plainer in a message
         values = values.tolist()
     numbers: dict[Any, int] = {}  # the same few labels come again and again
     return torch.tensor([_number(condition, value, numbers) for value in values])
@@ -126,3 +140,40 @@ def required(cls: type[Any], condition: Condition) -> GenzooError:
     return ArgumentError(
         f"{cls.__name__} needs a condition: it takes {condition.words}", f"condition={safe_repr(shown)}"
     )
+
+
+def fixed(model: M, rows: Tensor) -> M:
+    """Return `model` with its condition fixed to `rows` (1, …); it shares the weights."""
+    made: M = copy.copy(model)
+    vars(made).update(_fixed=rows, _origin=model._origin or model)
+    return made
+
+
+def fixed_alike(model: M, other: Any) -> M:
+    """Return `model` with the condition that `other`, of the same class, has fixed; itself if it has none."""
+    return model if other._fixed is None else fixed(model, other._fixed)
+
+
+def examples_of(condition: Condition, n: int = SEVERAL) -> list[Any]:
+    """Return at most `n` different values of a condition, from the first to the last."""
+    found = condition.examples(n)
+    return [value for i, value in enumerate(found) if value not in found[:i]]
+
+
+def each_given(model: M, n: int = SEVERAL) -> list[M]:
+    """Return a conditional model with each of at most `n` values of its condition fixed; of any other model,
+    the model.
+    """
+    if model.condition is None:
+        return [model]
+    return [model.given(value) for value in examples_of(model.condition, n)]
+
+
+def example_rows(model: Any, n: int) -> tuple[Tensor, ...]:
+    """Return what underscored methods take after their other arguments for `n` images of example conditions:
+    nothing for a model without one.
+    """
+    found: tuple[Tensor, ...] = model.check_condition(
+        None if model.condition is None else model.condition.examples(n), n
+    )
+    return found

@@ -9,7 +9,6 @@ error.
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import math
 import os
@@ -26,7 +25,7 @@ from genzoo.errors import ArgumentError, CardError, safe_repr
 from genzoo.images import check_images, quantise
 from genzoo.layers.folding import folding_once
 from genzoo.layers.precision import in_float32
-from genzoo.models.conditions import absent, check_methods, conditional, required, rows_of
+from genzoo.models.conditions import absent, check_methods, conditional, fixed, required, rows_of
 from genzoo.models.modes import in_evaluation
 from genzoo.process import neutral
 from genzoo.rng import Rng, check_seed
@@ -133,9 +132,7 @@ class Model(nn.Module, ABC):
         if condition is None and self.condition is None:
             raise absent(type(self), " to fix")
         (rows,) = self.check_condition(condition, 1)
-        fixed = copy.copy(self)
-        vars(fixed).update(_fixed=rows, _origin=self)
-        return fixed
+        return fixed(self, rows)
 
     def check_condition(self, condition: Any, n: int) -> tuple[Tensor, ...]:
         """Return `condition` as what underscored methods take after their other arguments: nothing for a

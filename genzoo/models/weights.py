@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from genzoo.card import Card
-from genzoo.errors import ArgumentError, UnknownNameError, WeightsError, safe_repr, suggest
+from genzoo.errors import ArgumentError, UnknownNameError, WeightsError, suggest
+from genzoo.hub.facts import FORMAT, facts_of
 from genzoo.models.model import Model
 from genzoo.process import undisturbed
 from genzoo.rng import check_seed
 
-FORMAT = 1
 STORAGE = {"float32": torch.float32, "float16": torch.float16}
 # methods of a tensor that fill it at random
 _DRAWS = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")
@@ -67,34 +67,6 @@ def rounded(model: Model, storage: str) -> None:
     with torch.no_grad():
         for value in model.state_dict().values():
             value.copy_(_stored(value, storage))
-
-
-def facts_of(blob: bytes, where: str) -> dict[str, Any]:
-    """Return the metadata of a weights file (format, name, config, storage, golden), read without creating a
-    tensor.
-
-    Raises:
-        WeightsError: it is not a safetensors file written by genzoo; `where` names it.
-    """
-    try:
-        size = int.from_bytes(blob[:8], "little")
-        facts = json.loads(json.loads(blob[8 : 8 + size])["__metadata__"]["genzoo"])
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError, RecursionError) as error:
-        raise WeightsError(
-            f"{where} is not a genzoo weights file: its header cannot be read", "pull it again"
-        ) from error
-    found = facts.get("format") if isinstance(facts, dict) else facts
-    if not isinstance(facts, dict) or found != FORMAT:
-        raise WeightsError(
-            f"{where} has the format {safe_repr(found)}, but this genzoo reads {FORMAT}", "upgrade genzoo"
-        )
-    for key, kind in (("config", dict), ("storage", str), ("golden", dict)):
-        if not isinstance(facts.get(key), kind) or (key == "storage" and facts[key] not in STORAGE):
-            raise WeightsError(
-                f"{where}: its header has no {key} that genzoo can read",
-                "pull it again, or report this to its author",
-            )
-    return facts
 
 
 def fill(model: Model, blob: bytes, where: str) -> Model:

@@ -19,6 +19,7 @@ implicit.py    check_implicit: models that can only be sampled
 adversarial.py check_adversarial: models trained against a discriminator
 density.py     check_density: models with p(x), exact or bounded
 classifying.py check_classifying: classifiers
+conditional.py check_conditional: models that take a condition
 game.py        check_game: training
 whole.py       check_model: all laws that apply, on a small build
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from genzoo.testing.adversarial import check_adversarial
     from genzoo.testing.cards import check_card
     from genzoo.testing.classifying import check_classifying
+    from genzoo.testing.conditional import check_conditional
     from genzoo.testing.density import check_density
     from genzoo.testing.game import check_game
     from genzoo.testing.generative import check_generative
@@ -50,6 +52,7 @@ __all__ = [
     "check_adversarial",
     "check_card",
     "check_classifying",
+    "check_conditional",
     "check_density",
     "check_game",
     "check_generative",
@@ -66,6 +69,7 @@ _ROOMS = {
     "check_adversarial": "adversarial",
     "check_card": "cards",
     "check_classifying": "classifying",
+    "check_conditional": "conditional",
     "check_density": "density",
     "check_game": "game",
     "check_generative": "generative",

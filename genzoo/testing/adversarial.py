@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from genzoo.models import AdversarialModel
 from genzoo.rng import Rng
 from genzoo.testing.generative import near, untouched
+from genzoo.testing.given import first_given
 from genzoo.testing.law import hold
 
 
+@first_given
 def check_adversarial(model: AdversarialModel) -> None:
     """Check an adversarial model: two networks without shared weights, and a discriminator that returns one
     logit per image, with a gradient.
@@ -51,12 +53,12 @@ def _check_networks(model: AdversarialModel, name: str) -> None:
 
 def _check_discriminate(model: AdversarialModel, noise: Tensor, look: str) -> None:
     asked = noise.clone().requires_grad_(True)
-    logits = model._discriminate(asked)
+    logits = model._discriminate(asked, *model.check_condition(None, len(asked)))
     law = "the discriminator gives one finite logit per image"
     hold(logits.shape == (len(noise),), law, f"the shape {tuple(logits.shape)} for {len(noise)} images", look)
     hold(torch.isfinite(logits).all(), law, "NaN or infinite values", look)
     near(
-        model._discriminate(noise[:1]),
+        model._discriminate(noise[:1], *model.check_condition(None, 1)),
         logits[:1],
         logits,
         "a logit depends on its own image alone",
@@ -73,12 +75,12 @@ def _check_logits(model: AdversarialModel, noise: Tensor, look: str) -> None:
     or tanh always stays.
     """
     louder = copy.deepcopy(model)
-    largest = 0.0
+    largest, given = 0.0, model.check_condition(None, len(noise))
     with torch.no_grad(), louder.evaluating():
         for _ in range(4):
             for parameter in louder.discriminator.parameters():
                 parameter.mul_(10)
-            largest = max(largest, float(louder._discriminate(noise).abs().max()))
+            largest = max(largest, float(louder._discriminate(noise, *given).abs().max()))
     seen = f"at most {largest:.3g} however large the weights"
     hold(
         largest > 1,

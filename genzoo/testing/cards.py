@@ -45,7 +45,7 @@ def check_card(card: Card) -> None:
         found = card.load_class()
     except GenzooError as error:
         raise LawError(
-            "a card's class can be imported and is of the card's family",
+            "a card's class can be imported, is of the card's family and takes the card's condition",
             error.message,
             f"the card {card.name!r}",
         ) from error
@@ -99,11 +99,15 @@ def _check_config(card: Card, found: type[Any]) -> None:
             f"limits(low, high) in {where}",
         )
     try:
-        parse(typing.cast(Any, config), card.config, f"config of {card.name}")
+        made = parse(typing.cast(Any, config), card.stated, f"config of {card.name}")
     except GenzooError as error:
         raise LawError(
             "a card's config is accepted by its class", error.message, f"config of the card {card.name!r}"
         ) from error
+    if card.condition is not None:
+        law = "a card states the condition of the model that it builds"
+        stated = type(card.condition).of(made)
+        hold(stated == card.condition, law, stated.words, f"config of the card {card.name!r}")
 
 
 def _bounded(config: Any, field: dataclasses.Field[Any]) -> bool:

@@ -14,6 +14,7 @@ from genzoo.evaluation import integrals
 from genzoo.evaluation.certificate import Certificate, certify
 from genzoo.evaluation.laws import check_sum, every_image
 from genzoo.models import DensityModel, ImportanceModel
+from genzoo.models.conditions import each_given
 from genzoo.testing.generative import fresh_noise, untouched
 from genzoo.testing.law import hold, refuses
 from genzoo.testing.present import check_present, suited_noise
@@ -31,8 +32,9 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
     units, deterministically. The draws of an `ImportanceModel` must depend on the image alone. If
     levels^(C·H·W) ≤ 4096, all images are enumerated: Σ p(x) must be 1 for an exact model and at most 1 for a
     bound. A density of one or two real pixels is integrated instead. A small build is then certified, see
-    `genzoo.evaluation.certify`, whatever the model's own size. An exact model must also have no gradient from
-    later pixels and channels, conditionals that sum to 1, and samples as frequent as p says.
+    `genzoo.evaluation.certify`, whatever the model's own size; the total of a conditional model is checked
+    for each of at most ten conditions. An exact model must also have no gradient from later pixels and
+    channels, conditionals that sum to 1, and samples as frequent as p says.
 
     `levels` replaces the number of values per pixel that the model states (2: black and white; 0: p(x) is a
     density).
@@ -61,15 +63,21 @@ def check_density(model: DensityModel, levels: int | None = None) -> Certificate
         "density of real numbers"
     )
     hold(type(known) is int and known in (0, *range(2, MOST_LEVELS + 1)), law, repr(known), f"{name}.levels")
+    given = each_given(model)
     with untouched(model, f"{name}._log_prob"):
-        _check_values(model, f"{name}._log_prob")
-        _check_arguments(model, name)
-        images = suited_noise(model, 3)
-        check_present(model, lambda changed: changed.log_prob(images), f"{name}._log_prob")
-        if isinstance(model, ImportanceModel):
-            _check_weights(model, name)
-        _check_total(model, known, f"{name}._log_prob")
+        _check_numbers(given[0], name)
+        for each in given:
+            _check_total(each, known, f"{name}._log_prob")
         return certify(model, known)
+
+
+def _check_numbers(model: DensityModel, name: str) -> None:
+    _check_values(model, f"{name}._log_prob")
+    _check_arguments(model, name)
+    images = suited_noise(model, 3)
+    check_present(model, lambda changed: changed.log_prob(images), f"{name}._log_prob")
+    if isinstance(model, ImportanceModel):
+        _check_weights(model, name)
 
 
 def _check_total(model: DensityModel, levels: int, where: str) -> None:

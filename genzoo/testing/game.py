@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 from genzoo.models import AdversarialModel, Model
+from genzoo.models.conditions import example_rows
 from genzoo.recipe import Recipe
 from genzoo.rng import Rng, generator
 from genzoo.testing.adversaries import check_adversaries
 from genzoo.testing.law import hold
+from genzoo.testing.rows import check_conditions, check_own_rows, turn_of
 from genzoo.training import Batch, Player, players
 
 ROWS = 4  # images in the batch that a game is tried on
@@ -21,7 +23,7 @@ ROWS = 4  # images in the batch that a game is tried on
 
 def check_game(model: Model, recipe: Recipe | None = None) -> None:
     """Check the game of `model` under `recipe`: names, weights of each player, losses with gradients, and
-    labels that affect their own image alone. Nothing is trained.
+    labels and conditions that affect their own image alone. Nothing is trained.
 
     Raises:
         LawError: the first law that is broken.
@@ -41,6 +43,8 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
         for player in found:
             if "labels" in player.needs:
                 _check_labels(model, lambda: players(model, chosen), player, batch_for(model, player, images))
+            if model.condition is not None:
+                check_conditions(model, chosen, player, batch_for(model, player, images))
         model.train()
         if isinstance(model, AdversarialModel):
             check_adversaries(model, found, chosen, {p.name: batch_for(model, p, images) for p in found})
@@ -50,8 +54,7 @@ def batch_for(model: Model, player: Player, images: Tensor) -> Batch:
     """Return `images` with all that `player` and `model` need to know of them."""
     n = len(images)
     labels = torch.arange(n, device=images.device) % player.classes if "labels" in player.needs else None
-    given = () if model.condition is None else model.check_condition(model.condition.examples(n), n)
-    return Batch(images, labels, *given)
+    return Batch(images, labels, *example_rows(model, n))
 
 
 @contextlib.contextmanager
@@ -143,19 +146,10 @@ def _check_labels(model: Model, make: Callable[[], Sequence[Player]], player: Pl
     labels = batch.get("labels")
     other = labels.clone()
     other[0] = (other[0] + 1) % player.classes
-    losses, slopes = [], []
-    for given in (labels, other):
-        images = batch.images.clone().requires_grad_(True)
-        again = next(each for each in make() if each.name == player.name)
-        loss = _loss(again, dataclasses.replace(batch, images=images, labels=given))
-        losses.append(loss.detach())
-        slopes += _slopes(loss, [images])
+    before, after = (
+        turn_of(model, make(), player, dataclasses.replace(batch, labels=given)) for given in (labels, other)
+    )
     look = f"the loss of the player {player.name}"
     law = "a player that needs labels learns from them"
-    hold(not torch.equal(*losses), law, "the same loss with another label", look)
-    if slopes:
-        before, after = slopes
-        apart = (before - after)[1:].abs().max()
-        law = "a label affects the image of its own row alone"
-        seen = "another label in one row changes the gradient of other rows"
-        hold(apart <= 1e-5 * before.abs().max(), law, seen, f"{look}: rows of images and labels in one order")
+    hold(not torch.equal(before.loss, after.loss), law, "the same loss with another label", look)
+    check_own_rows(before, after, "label", look)

@@ -13,6 +13,7 @@ from genzoo.errors import ArgumentError
 from genzoo.images import quantise
 from genzoo.models import GenerativeModel, Model
 from genzoo.rng import Rng
+from genzoo.testing.given import first_given
 from genzoo.testing.law import hold, refuses
 from genzoo.testing.present import check_present
 
@@ -23,6 +24,7 @@ BAD_COUNTS = (0, -1, 1.5, True, "3", None)
 BAD_SEEDS = (-1, 2**63, 1.5, True, "3")
 
 
+@first_given
 def check_generative(model: GenerativeModel) -> None:
     """Check a model that can generate samples: shape and range, the same image from the same seed in any
     batch, samples from the present weights, no side effects, errors.
@@ -48,16 +50,16 @@ def check_generative(model: GenerativeModel) -> None:
 
 def _check_raw(model: GenerativeModel, where: str) -> None:
     """Check what `_sample` itself returns: `sample` clamps, which would hide a range of [-1, 1]."""
-    many = model._sample(Rng(0, 0, 5, model.device))
+    many = _drawn(model, 0, 5)
     check_pixels(many, (5, *model.image_shape), f"{where} returns images in [0, 1]", where)
-    same = torch.equal(many, model._sample(Rng(0, 0, 5, model.device)))
+    same = torch.equal(many, _drawn(model, 0, 5))
     hold(
         same,
         "the same random numbers give the same images",
         "other images",
         f"{where}: take noise from rng only",
     )
-    alone = model._sample(Rng(0, 0, 1, model.device))
+    alone = _drawn(model, 0, 1)
     near(
         alone,
         many[:1],
@@ -65,7 +67,7 @@ def _check_raw(model: GenerativeModel, where: str) -> None:
         "an image does not depend on the others in its batch",
         f"batch statistics in {where}",
     )
-    later = model._sample(Rng(0, 1, 4, model.device))
+    later = _drawn(model, 1, 4)
     near(
         later,
         many[1:],
@@ -73,6 +75,10 @@ def _check_raw(model: GenerativeModel, where: str) -> None:
         "image i of a seed depends on seed and i alone",
         f"{where}: take noise from rng only",
     )
+
+
+def _drawn(model: GenerativeModel, first: int, n: int) -> Tensor:
+    return model._sample(Rng(0, first, n, model.device), *model.check_condition(None, n))
 
 
 def _check_samples(model: GenerativeModel, where: str) -> None:

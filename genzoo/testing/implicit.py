@@ -8,9 +8,11 @@ from genzoo.card import Family
 from genzoo.errors import NoDensityError
 from genzoo.models import ImplicitModel
 from genzoo.rng import Rng
+from genzoo.testing.given import first_given
 from genzoo.testing.law import hold, refuses
 
 
+@first_given
 def check_implicit(model: ImplicitModel) -> None:
     """Check an implicit model: its family, and that it states why it has no likelihood.
 

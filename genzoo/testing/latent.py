@@ -12,10 +12,12 @@ from genzoo.errors import ArgumentError
 from genzoo.explore.latents import codes
 from genzoo.models import EncodingModel, LatentModel, Posterior
 from genzoo.testing.generative import check_pixels, fresh_noise, near, untouched
+from genzoo.testing.given import first_given
 from genzoo.testing.law import LawError, hold, refuses
 from genzoo.testing.present import check_present, suited_noise
 
 
+@first_given
 def check_latent(model: LatentModel) -> None:
     """Check a model with a latent z: the prior, decoding alone and in a batch, gradients in z, images from
     the present weights, errors. Encoding is checked as well if the model has it.
@@ -79,9 +81,9 @@ def _check_prior(model: LatentModel, where: str) -> None:
 def _check_decode(model: LatentModel, where: str) -> None:
     z = model.sample_latents(5, seed=0)
     with torch.no_grad(), model.evaluating():
-        many = model._decode(z)
+        many = model._decode(z, *model.check_condition(None, 5))
         check_pixels(many, (5, *model.image_shape), f"{where} returns images in [0, 1]", where)
-        alone = model._decode(z[:1])
+        alone = model._decode(z[:1], *model.check_condition(None, 1))
     near(alone, many[:1], many, "an image depends on its own z alone", f"batch statistics in {where}")
     with fresh_noise(1):
         images = model.decode(z)

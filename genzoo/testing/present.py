@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from genzoo.models import Model
+from genzoo.models.conditions import fixed_alike
 from genzoo.rng import Rng
 from genzoo.testing.law import hold
 
@@ -60,4 +61,4 @@ def _rebuilt(model: M) -> M:
     with torch.random.fork_rng(devices=[]):
         made: M = type(model)(model.config)
     made.load_state_dict(model.state_dict())
-    return made.to(model.device).eval()
+    return fixed_alike(made.to(model.device).eval(), model)

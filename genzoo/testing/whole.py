@@ -31,6 +31,7 @@ from genzoo.process import undisturbed
 from genzoo.testing.adversarial import check_adversarial
 from genzoo.testing.cards import check_card
 from genzoo.testing.classifying import check_classifying
+from genzoo.testing.conditional import check_conditional
 from genzoo.testing.density import check_density
 from genzoo.testing.game import check_game
 from genzoo.testing.generative import check_generative, fresh_noise
@@ -62,8 +63,8 @@ class Law:
     """One group of laws of a card. Calling it raises the LawError of the first law that is broken.
 
     Attributes:
-        name: "card", "samples", "latents", "implicit", "adversarial", "density", "classes", "game" or
-            "weights".
+        name: "card", "samples", "latents", "implicit", "adversarial", "density", "classes", "condition",
+            "game" or "weights".
         check: the function that checks them.
     """
 
@@ -97,6 +98,8 @@ def laws_of(card: Card, **config: Any) -> Iterator[Law]:
     for name, kind, check in _KINDS:
         if issubclass(found, kind):
             yield Law(name, lambda check=check: check(build()))  # type: ignore[misc]
+    if found.condition_type is not None:
+        yield Law("condition", lambda: check_conditional(build()))
     if card.recipe is not None:
         yield Law("game", lambda: check_game(build(), card.recipe))
     yield Law("weights", lambda: check_weights(build.small, build()))

@@ -25,7 +25,7 @@ from genzoo.losses.wasserstein import PENALTIES, clip
 from genzoo.models import AdversarialModel, Model
 from genzoo.recipe import Recipe
 from genzoo.rng import BatchRng, generator
-from genzoo.training.augment import TRANSFORMS, augment
+from genzoo.training.augment import augment, policy_of
 from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.batch import Batch
 from genzoo.training.own import find
@@ -119,7 +119,7 @@ class AdversarialGame:
     def __init__(self, model: AdversarialModel, recipe: Recipe) -> None:
         self.model = model
         options = recipe.options(Adversarial)
-        self.policy = [find(name, TRANSFORMS, "transform") for name in options.augment]
+        self.policy = policy_of(options.augment)
         self.objective = objective_of(options)
         self.penalty = options.gp_weight
         self._penalty_of = find(options.penalty_kind, PENALTIES, "penalty")

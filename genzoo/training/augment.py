@@ -4,7 +4,8 @@ Training", section 3).
 Real and generated images pass through the same random family of transforms before D sees them, and G's
 gradient passes back through them: with few images D can no longer win by memorising them, and G does not
 learn to generate augmented images. Ranges follow the paper, whose images are in [-1, 1]; ours are in [0, 1],
-so shifts of brightness are half as large and the "black" fill is grey 0.5.
+so shifts of brightness are half as large and the "black" fill is grey 0.5. Classifiers are trained on the
+same transforms.
 """
 
 from __future__ import annotations
@@ -15,9 +16,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genzoo.training.own import find
+
 Transform = Callable[[Tensor, torch.Generator], Tensor]  # differentiable; of images (N, C, H, W)
 
 GREY = 0.5
+
+
+def policy_of(names: Iterable[str]) -> list[Transform]:
+    """Return the transforms of a recipe's `augment`: built-in ones by name, your own as
+    "package.module:name".
+    """
+    return [find(name, TRANSFORMS, "transform") for name in names]
 
 
 def augment(images: Tensor, policy: Iterable[Transform], rng: torch.Generator) -> Tensor:

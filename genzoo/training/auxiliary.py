@@ -1,8 +1,9 @@
 """A classifier on D's last hidden layer (hack 12; Odena et al. 2017; Salimans et al. 2016, section 5), which
 uses labels if there are any.
 
-D then learns what real images show, not only that they are real. G gets no labels: no model here is
-conditional. The classifier is not part of the model and is discarded when training ends.
+D then learns what real images show, not only that they are real. G gets no labels here: a model that takes a
+condition gets it in both nets, with this classifier or without. The classifier is not part of the model and
+is discarded when training ends.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from genzoo.models import AdversarialModel
+from genzoo.models.conditions import example_rows
 from genzoo.rng import mix
 
 
@@ -33,7 +35,8 @@ class Auxiliary(nn.Module):
         # in a list: D's, not ours
         self._last = [layer for layer in leaves if any(p.ndim > 1 for p in layer.parameters())][-1:]
         with torch.no_grad(), model.evaluating(), self.watching() as hidden:
-            model._discriminate(torch.zeros(1, *model.image_shape, device=model.device))
+            nothing = torch.zeros(1, *model.image_shape, device=model.device)
+            model._discriminate(nothing, *example_rows(model, 1))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, "auxiliary"))
             self.head = nn.Linear(hidden[0].numel(), classes).to(model.device)

@@ -177,7 +177,13 @@ def describe_run(run: Run) -> str:
         f"{run.step:,} rounds of batch {run.recipe.batch_size}, {images:,} images seen, "
         f"{human_time(run.seconds)} on "
         f"{_hardware(run)}{processes} ({settings}), torch {torch.__version__}, seed {run.recipe.seed}"
+        f"{_given(run)}"
     )
+
+
+def _given(run: Run) -> str:
+    condition = run.model.condition
+    return "" if condition is None else f"; it takes {condition.words}"
 
 
 def _listing(records: Sequence[Record]) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from genzoo.card import Card
+from genzoo.condition import Labels
 from genzoo.data import Images
 from genzoo.data.notes import once
 from genzoo.evaluation.scoring import score_model
@@ -25,9 +26,10 @@ from genzoo.rng import mix
 from genzoo.show import tell
 from genzoo.training import hardware as machine
 from genzoo.training.beginning import begin, finished_before, hold, how, seal
+from genzoo.training.labels import check_labelled, set_labels, settle_labels, words
 from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
-from genzoo.training.parallel import enter
+from genzoo.training.parallel import World, enter
 from genzoo.training.plan import open_both, plan, settle_shape
 from genzoo.training.publish import Outcome, finished_model, publish
 from genzoo.training.rehearsal import prepared, rehearse
@@ -63,11 +65,10 @@ def train(
     folder = Path(out or Path("runs") / card.name).expanduser()
     # before anything is decoded
     with hold(folder, world), prepared(folder) if world.writes else nullcontext():
-        source = data if data is not None else recipe.data
         with once():
-            settle_shape(source, config)
-            model = build(card, config, recipe)  # fails before any image is decoded
-            train, test = world.first(lambda: open_both(source, config, recipe))
+            card, model, train, test = _begun(card, data, recipe, config, world)
+        if isinstance(card.condition, Labels) and world.writes and not quiet:
+            tell(words(card, train, data if data is not None else recipe.data), level="INFO")
         run = Run(
             model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin
         )
@@ -81,6 +82,21 @@ def train(
         if outcome.weights is not None:
             seal(run, outcome.weights)
         return outcome
+
+
+def _begun(
+    card: Card, data: Any, recipe: Recipe, config: dict[str, Any], world: World
+) -> tuple[Card, Model, Images, Images | None]:
+    """Return the card with the labels of this run, its model, and the training and held-out images."""
+    own = data is None or (card.recipe is not None and isinstance(data, str) and data == card.recipe.data)
+    source = data if data is not None else recipe.data
+    settle_shape(source, config)
+    wanted = set_labels(card, config)
+    check_labelled(wanted, source)
+    model = build(wanted, config, recipe)  # what cannot be built is told before anything is decoded
+    train, test = world.first(lambda: open_both(source, config, recipe))
+    settled = settle_labels(wanted, train, own=own, chosen=wanted is not card)
+    return settled, model if settled == wanted else build(settled, config, recipe), train, test
 
 
 def _carry_out(

@@ -4,9 +4,12 @@ import importlib
 import json
 import sys
 
+import numpy as np
 import pytest
+import torch
 import toys
 from click.testing import CliRunner
+from conditional_toys import LabelBernoulli, LabelConfig
 from shell import in_process, lay, one_line, publish
 
 from genzoo import hub, registry, zoo
@@ -266,3 +269,63 @@ class TestAnotherFamily:
         assert (done.exit_code, done.stdout) == (1, "")
         words = ("Mute has no measures", "genzoo.evaluation.measures.register, next to the class")
         assert one_line(done.stderr, *words)
+
+
+class TestConditions:
+    """A model that takes labels is given those of the images, or the one of --condition."""
+
+    PLUGIN = """
+    import conditional_toys, genzoo
+    genzoo_api = 2
+    @genzoo.hookimpl
+    def genzoo_cards():
+        return [conditional_toys.card(conditional_toys.LabelBernoulli, "pets")]
+    """
+
+    @pytest.fixture
+    def pets(self, monkeypatch, tmp_path):
+        torch.manual_seed(0)
+        model = LabelBernoulli(LabelConfig()).eval()
+        publish(tmp_path / "hub", "pets", model, "pet-box")
+        publish(tmp_path / "hub", "coins", toys.Coins(toys.ToyConfig()).eval(), "coin-box")
+        lay(tmp_path, "pet-box", self.PLUGIN)
+        lay(tmp_path, "coin-box", COINS)
+        numbers = np.arange(300) % 3
+        pixels = np.random.default_rng(0).integers(0, 256, (300, 8, 8), dtype=np.uint8)
+        np.savez(tmp_path / "pets.npz", images=pixels, labels=numbers, class_names=("horse", "cat", "dog"))
+        np.savez(tmp_path / "bare.npz", images=pixels)
+        about = ("--data", tmp_path / "pets.npz", "--binarise", "threshold")
+        with in_process(monkeypatch, tmp_path, tmp_path, "pet-box,coin-box", tmp_path / "hub") as run:
+            yield lambda *args: run("eval", "pets", *about, *args)
+
+    def test_the_labels_of_the_images_are_given(self, pets):
+        done = pets("--json")
+        assert done.exit_code == 0, done.output
+        assert {record["condition"] for record in json.loads(done.stdout)} == {"test labels"}
+        assert pets().stdout.startswith("nll given test labels of pets: = ")
+
+    def test_one_label_or_each(self, pets):
+        dog, every = (json.loads(pets("--json", "--condition", word).stdout) for word in ("Dog", "all"))
+        assert {record["condition"] for record in dog} == {"label dog"}
+        assert [record["condition"] for record in every[::2]] == [
+            "test labels",
+            "label cat",
+            "label dog",
+            "label horse",
+        ]
+        assert every[4:6] == dog and every[0]["n"] == sum(record["n"] for record in every[2::2])
+
+    def test_what_does_not_fit_is_told_in_one_line(self, pets, tmp_path):
+        for args, words in (
+            (("--condition", "hors"), ("no label 'hors'; did you mean 'horse'",)),
+            (("--condition", "3"), ("label 3 does not exist",)),
+            (("--data", tmp_path / "bare.npz"), ("has no labels, but this model takes 3 labels: cat, dog",)),
+        ):
+            done = pets(*args)
+            assert (done.exit_code, done.stdout) == (1, "") and one_line(done.stderr, *words)
+
+    def test_a_model_without_a_condition_refuses_one_and_is_not_ranked_with_it(self, pets):
+        done = pets("coins", "--condition", "dog", "-n", 5)
+        assert done.exit_code == 1 and "genzoo: coins: Coins takes no condition" in done.stderr
+        done = pets("coins", "-n", 20, "--k", 1)
+        assert "Coins takes no condition" not in done.stderr

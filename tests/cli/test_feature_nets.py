@@ -208,3 +208,9 @@ class TestTheRest:
         assert done.exit_code == 1 and one_line(
             done.stderr.splitlines()[-1], "labels of binarized-digits run from 0 to 9"
         )
+
+
+def test_a_label_that_no_classifier_has_is_told_in_one_line(run):
+    done = run("eval", "toy-gan", "--reads-as", "seven", "-n", 20)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert one_line(done.stderr, "no published classifier of 1x8x8 images has a class 'seven'")

@@ -48,9 +48,33 @@ class TestScores:
             ["swd (× 1e-3)", "17.4", "15.2", "test", "1,439"],
         ]
 
+    def test_what_was_given_stands_behind_the_metric(self, capsys):
+        bound = {"metric": "nll", "kind": "iwae", "unit": "nats", "protocol": "K = 50, drawn"}
+        rows, _ = table(
+            capsys,
+            *(
+                record(condition=condition, subject=subject)
+                for condition in ("test labels", "label 7")
+                for subject in ("it", "train")
+            ),
+            record(**bound, condition="test labels"),
+        )
+        assert [row[0] for row in rows[1:]] == [
+            "kid given test labels",
+            "kid given label 7",
+            "nll IWAE K = 50 given test labels (nats)",
+        ]
+
     @pytest.mark.parametrize(
         "other",
-        [{"split": "validation"}, {"protocol": "seed 1"}, {"data": "faces"}, {"metric": "fid"}, {"n": 7}],
+        [
+            {"split": "validation"},
+            {"condition": "label 7"},
+            {"protocol": "seed 1"},
+            {"data": "faces"},
+            {"metric": "fid"},
+            {"n": 7},
+        ],
     )
     def test_a_floor_of_another_measurement_has_a_row_of_its_own(self, capsys, other):
         rows, below = table(capsys, record(), record(subject="train", value=0.01, **other))

@@ -1,5 +1,6 @@
 """`genzoo list`, `genzoo info` and `genzoo plugins`."""
 
+import dataclasses
 import json
 import math
 
@@ -18,10 +19,10 @@ class TestList:
         done = run("list")
         assert (done.exit_code, done.stderr) == (0, "")
         assert [line.split() for line in done.stdout.splitlines()] == [
-            ["NAME", "FAMILY", "PLUGIN", "WEIGHTS", "SCORE"],
-            ["coin", "tractable", "toy-box", "-"],
-            ["toy-gan", "implicit", "toy-box", "4.32", "kB", "kid[toy]", "0.0123", "±", "0.001"],
-            ["coder", "autoencoder", "toy-box", "-"],
+            ["NAME", "FAMILY", "TAKES", "PLUGIN", "WEIGHTS", "SCORE"],
+            ["coin", "tractable", "-", "toy-box", "-"],
+            ["toy-gan", "implicit", "-", "toy-box", "4.32", "kB", "kid[toy]", "0.0123", "±", "0.001"],
+            ["coder", "autoencoder", "-", "toy-box", "-"],
         ]
 
     def test_json(self, run):
@@ -58,7 +59,7 @@ class TestList:
     def test_nothing_installed(self, run, monkeypatch):
         monkeypatch.setenv("GENZOO_PLUGINS", "")
         done = run("list")
-        assert (done.exit_code, done.stdout) == (0, "NAME  FAMILY  PLUGIN  WEIGHTS  SCORE\n")
+        assert (done.exit_code, done.stdout) == (0, "NAME  FAMILY  TAKES  PLUGIN  WEIGHTS  SCORE\n")
         assert done.stderr == "no models are installed; for the bedrooms: pip install genzoo-dcgan\n"
         done = run("list", "--json")
         assert (done.exit_code, json.loads(done.stdout)) == (0, [])
@@ -105,6 +106,9 @@ class TestList:
         bits = Record(**{**about, "unit": "bits/dim"}, value=0.1, kind="iwae")
         assert leading_words(scored(elbo, bits, loose, tight, fewer)) == "nll ≤ 83.4 ± 0.2 nats, K = 5000"
         assert leading_words(scored(elbo, bits)) == "nll ≤ 90.1 nats"
+        whole = dataclasses.replace(elbo, condition="test labels")
+        easy = dataclasses.replace(tight, value=20.0, condition="label 1")
+        assert leading_words(scored(whole, easy)) == "nll given test labels ≤ 90.1 nats"
         kid = Record(metric="kid", features="gist-v1@0123456789ab", value=0.5)
         assert leading_words(scored(kid, Record(metric="fid", value=0.1))) == "kid[gist-v1] 0.5"
         assert leading_score(None) is None and leading_words(scored()) == ""

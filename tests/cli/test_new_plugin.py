@@ -13,7 +13,7 @@ from rooms import Room
 
 from genzoo.card import Family
 from genzoo.cli import new_plugin
-from genzoo.cli.new_plugin import KINDS, LICENCES, render, words_of
+from genzoo.cli.new_plugin import CONDITIONS, KINDS, LICENCES, render, words_of
 from genzoo.files import sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,6 +55,29 @@ class TestFolder:
         assert done.exit_code == 0
         assert written(tmp_path / "deep" / "down") == FILES
         assert 'name = "genzoo-my-gan"' in (tmp_path / "deep" / "down" / "pyproject.toml").read_text()
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_its_model_may_take_labels(self, run, family):
+        done = run("new-plugin", "my-gan", "--family", family, "--condition", "labels")
+        assert (done.exit_code, done.stdout) == (0, "genzoo-my-gan\n"), done.stderr
+        assert written("genzoo-my-gan") == FILES
+        card = Path("genzoo-my-gan/genzoo_my_gan/__init__.py").read_text("utf-8")
+        assert 'condition=Labels(tuple("0123456789"))' in card and "import Card, Family, Labels," in card
+        assert "condition_type = Labels" in Path("genzoo-my-gan/genzoo_my_gan/my_gan.py").read_text("utf-8")
+        assert "-n 16 --condition 7 -o" in Path("genzoo-my-gan/README.md").read_text("utf-8")
+        for path in Path("genzoo-my-gan").rglob("*.py"):
+            assert "$" not in path.read_text("utf-8")
+            ast.parse(path.read_text("utf-8"))
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_without_it_nothing_speaks_of_labels(self, family):
+        texts = render("my-gan", Family(family))
+        assert not [path for path, text in texts.items() if "label" in text.lower() or "condition=" in text]
+
+    def test_another_condition_is_refused(self, run):
+        done = run("new-plugin", "my-gan", "--family", "implicit", "--condition", "smell")
+        assert done.exit_code == 2 and "'smell' is not 'labels'" in done.stderr
+        assert list(Path().iterdir()) == []
 
     @pytest.mark.parametrize("there", ["file", "folder", "link"])
     def test_what_is_there_stays(self, run, there):
@@ -161,17 +184,21 @@ class TestText:
         assert '"genzoo>=0.1,<0.2"' in render("my-gan", Family.IMPLICIT)["pyproject.toml"]
         assert "genzoo_api = 2" in render("my-gan", Family.IMPLICIT)["genzoo_my_gan/__init__.py"]
 
-    def test_the_example_of_the_guide_is_what_it_writes(self):
-        folder = ROOT / "docs" / "examples" / "genzoo-blobs"
-        texts = render("blobs", Family.IMPLICIT, "MIT")
+    @pytest.mark.parametrize(
+        ("name", "condition", "option"), [("blobs", "", ""), ("numerals", "labels", " --condition labels")]
+    )
+    def test_the_examples_of_the_guide_are_what_it_writes(self, name, condition, option):
+        folder = ROOT / "docs" / "examples" / f"genzoo-{name}"
+        texts = render(name, Family.IMPLICIT, "MIT", condition=condition)
         for path, text in texts.items():
             assert (folder / path).read_text("utf-8") == text, (
-                f"write {path} anew: genzoo new-plugin blobs --family implicit --licence MIT"
+                f"write {path} anew: genzoo new-plugin {name} --family implicit{option} --licence MIT"
             )
 
+    @pytest.mark.parametrize("condition", ["", *CONDITIONS])
     @pytest.mark.parametrize("family", FAMILIES)
-    def test_the_linter_has_nothing_to_say(self, tmp_path, family):
-        new_plugin.write(render("my-gan", Family(family)), tmp_path / "package")
+    def test_the_linter_has_nothing_to_say(self, tmp_path, family, condition):
+        new_plugin.write(render("my-gan", Family(family), condition=condition), tmp_path / "package")
         rules = [
             "--isolated",
             "--no-cache",
@@ -219,6 +246,32 @@ class TestJourney:
         room.install(*folders)
         said = room.run("pytest", "-p", "no:cacheprovider", "--import-mode=importlib", *folders).stdout
         assert "15 passed" in said and "skipped" not in said
+
+    def test_the_packages_of_conditional_models_keep_their_laws(self, tmp_path):
+        room = Room(tmp_path)
+        folders = [
+            new_plugin.write(render(f"my-{name}", Family(name), condition="labels"), room.folder / name)
+            for name in FAMILIES
+        ]
+        room.install(*folders)
+        said = room.run("pytest", "-v", "-p", "no:cacheprovider", "--import-mode=importlib", *folders).stdout
+        assert "27 passed" in said and "skipped" not in said
+        for name in FAMILIES:
+            assert f"test_laws[my-{name}-condition] PASSED" in said
+
+    def test_a_label_that_is_ignored_is_told_as_law_seen_and_place(self, tmp_path):
+        room = Room(tmp_path)
+        texts = render("deaf", Family.IMPLICIT, condition="labels")
+        honest = "self.generator(z, condition)"
+        assert honest in texts["genzoo_deaf/deaf.py"]
+        texts["genzoo_deaf/deaf.py"] = texts["genzoo_deaf/deaf.py"].replace(
+            honest, "self.generator(z, 0 * condition)"
+        )
+        room.install(new_plugin.write(texts, room.folder / "deaf"))
+        said = room.run("pytest", "-p", "no:cacheprovider", "deaf/tests/test_laws.py", code=1).stdout
+        assert "law broken: another condition gives another sample" in said
+        assert "      seen: the same for label 0 and label " in said
+        assert "   look at: Deaf._sample" in said and "1 failed, 8 passed" in said
 
     def test_a_planted_bug_is_told_as_law_seen_and_place(self, tmp_path):
         room = Room(tmp_path)

@@ -17,7 +17,7 @@ from genzoo.evaluation.inputs import as_pixels, subset, take
 from genzoo.evaluation.metrics import MEASURES
 from genzoo.evaluation.parzen import parzen
 from genzoo.evaluation.quality import measure_samples
-from genzoo.metrics import LEAST_SIDE, NAMES, PARZEN, better_of, metric_of
+from genzoo.metrics import AGREEMENT, LEAST_SIDE, NAMES, PARZEN, better_of, metric_of
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.record import rank
 from genzoo.registry import _OWNERS
@@ -59,6 +59,7 @@ def test_every_measure_stands_beside_its_floor(records):
         "swd",
         "swd-16",
         "ms-ssim",
+        "checkerboard",
     }
     assert set(by(records, "model")) == set(by(records, "train")) == expected
     assert len(records) == 2 * len(expected)
@@ -67,7 +68,8 @@ def test_every_measure_stands_beside_its_floor(records):
 def test_both_sides_have_the_same_n_and_say_so(records):
     for record in records:
         assert record.n == 40
-        assert record.n_reference == {"ms-ssim": None, "copying": len(TRAIN)}.get(record.metric, 40)
+        others = {"ms-ssim": None, "checkerboard": None, "copying": len(TRAIN)}
+        assert record.n_reference == others.get(record.metric, 40)
         assert (record.data, record.split, record.transform, record.kind) == (
             "scenes",
             "test",
@@ -182,7 +184,8 @@ def test_bad_questions_are_refused():
 def test_progress_names_every_part():
     told = []
     sample_quality(TRAIN[:40], TRAIN, TEST, progress=lambda *what: told.append(what))
-    assert {what for what, _, _ in told} == {"features", "copying", "neighbours", "swd", "ms-ssim"}
+    parts = {"features", "copying", "neighbours", "swd", "ms-ssim", "checkerboard"}
+    assert {what for what, _, _ in told} == parts
     assert all(0 <= done <= total for _, done, total in told)
 
 
@@ -256,7 +259,18 @@ def test_floats_are_rounded_as_a_saved_picture_would_be():
 
 
 def test_all_metrics_have_a_name():
-    names = ("kid", "fid", "prdc", "two-sample", "copying", "swd", "ms-ssim", "parzen-2014")
+    names = (
+        "kid",
+        "fid",
+        "prdc",
+        "two-sample",
+        "copying",
+        "swd",
+        "ms-ssim",
+        "checkerboard",
+        "agreement",
+        "parzen-2014",
+    )
     assert tuple(METRICS) == tuple(MEASURES) == names
     assert METRICS[PARZEN].only == ("mnist", windows.SAMPLES) and LEAST_SIDE == msssim.WINDOW
 
@@ -266,7 +280,7 @@ def test_the_table_says_what_records_there_are_and_which_end_of_them_is_better(r
     assert {fold(name) for name in NAMES} == {name for kind, name in _OWNERS if kind == "metrics"}
     assert {metric.partition("-16")[0] for metric in by(records, "model")} == {
         name for metric in METRICS.values() for name in metric.records
-    } - {PARZEN}
+    } - {PARZEN, AGREEMENT}
     for record in records:
         metric = metric_of(record.metric)
         assert (record.better, record.unit) == (better_of(record.metric), metric.unit)

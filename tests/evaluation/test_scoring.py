@@ -71,8 +71,9 @@ def test_images_that_are_shown_are_held_out_and_suit_the_model():
     card = Card(
         name="toy", family=Family.TRACTABLE, model="pixel_toys:ToyCNN", recipe=Recipe(data="binarized-digits")
     )
-    images, where = some_images(model, card, None, 5, seed=0)
-    assert (images.shape, where) == ((5, 1, 8, 8), "binarized-digits test")
+    images, chosen = some_images(model, card, None, 5, seed=0)
+    assert (images.shape, chosen.name, chosen.split) == ((5, 1, 8, 8), "binarized-digits", "test")
+    assert torch.equal(chosen.float(), images)
     assert torch.equal(images, some_images(model, card, None, 5, seed=0)[0]) and set(
         images.unique().tolist()
     ) == {0.0, 1.0}

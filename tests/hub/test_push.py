@@ -367,6 +367,8 @@ def test_a_card_says_what_people_ask():
         full_row(scores=(film,)), CARD
     )
     assert model_card(full_row(), CARD) == text
+    given = Record(metric="kid", features="gist@00", value=0.1, n=9, data="rooms", condition="label kitchen")
+    assert r"| kid\[gist@00\] given label kitchen | 0.1 |" in model_card(full_row(scores=(given,)), CARD)
 
 
 def test_an_unusual_licence():

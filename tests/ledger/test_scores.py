@@ -57,6 +57,11 @@ USUAL = {"metric", "value", "kind", "n", "stderr", "blocks", "subject", "data", 
         ({"metric": "ink", "features": "", "n_reference": 439}, {"n_reference"}),
         ({"metric": "a[b]", "features": "", "n_reference": None}, {"features"}),
         ({"metric": "a", "features": "b][c", "n_reference": None}, set()),
+        ({"condition": "label kitchen"}, {"condition"}),
+        (
+            {"metric": "agreement", "better": "higher", "condition": "test labels", "n_reference": None},
+            {"condition"},
+        ),
     ],
     ids=repr,
 )
@@ -65,6 +70,13 @@ def test_nothing_is_lost_and_nothing_is_said_twice(changes, keys):
     back, written = through(record)
     assert back == record and written == USUAL | {"protocol", "note"} | keys
     assert difference(back, record) == ""
+
+
+def test_what_was_given_has_a_key_of_its_own():
+    row = Row(name="a", sha256="ab" * 32, bytes=1, sources=("folder:x",), data="bedrooms, 3×64×64, 8-bit")
+    text = format_row(row.replace(scores=(dataclasses.replace(FRESH, condition="label dining room"),)))
+    assert 'metric = "kid[gist-v1@001ecadca61e]"\n' in text and 'condition = "label dining room"\n' in text
+    assert "condition" not in format_row(row.replace(scores=(FRESH,)))
 
 
 def test_every_field_of_a_record_has_a_key():

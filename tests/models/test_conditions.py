@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from conditional_bugs import LabelChain, LabelVAE, LabelWeights
 from conditional_toys import NAMES, LabelBernoulli, LabelConfig, LabelGAN, card
 from toys import ToyConfig, ToyGAN
 
@@ -191,3 +192,89 @@ class TestGolden:
         blob = encode(own, "toy", golden.record(own))
         loaded = build_filled(card(kind), blob, "weights")
         assert loaded.condition == Labels(("x", "y"))
+
+
+class TestEveryQuestion:
+    """Whatever a conditional model is asked, a wrong condition is an error of one line, before any work."""
+
+    X, Z = torch.zeros(2, 1, 4, 4), torch.zeros(2, 4)
+    MASK = torch.zeros(4, 4, dtype=torch.bool)
+    QUESTIONS = [
+        (LabelVAE, "sample", lambda m, c: m.sample(2, seed=0, condition=c)),
+        (LabelVAE, "sample_batches", lambda m, c: m.sample_batches(2, 0, condition=c)),
+        (LabelGAN, "decode", lambda m, c: m.decode(TestEveryQuestion.Z, c)),
+        (LabelVAE, "encode", lambda m, c: m.encode(TestEveryQuestion.X, c)),
+        (LabelVAE, "log_prob", lambda m, c: m.log_prob(TestEveryQuestion.X, c)),
+        (LabelWeights, "iwae", lambda m, c: m.iwae(TestEveryQuestion.X, 2, condition=c)),
+        (LabelWeights, "iwae_bounds", lambda m, c: m.iwae_bounds(TestEveryQuestion.X, (1, 2), condition=c)),
+        (LabelVAE, "bits_per_dim", lambda m, c: m.bits_per_dim(TestEveryQuestion.X, c)),
+        (
+            LabelChain,
+            "complete",
+            lambda m, c: m.complete(TestEveryQuestion.X, TestEveryQuestion.MASK, condition=c),
+        ),
+        (
+            LabelChain,
+            "complete_with_log_prob",
+            lambda m, c: m.complete_with_log_prob(TestEveryQuestion.X, TestEveryQuestion.MASK, condition=c),
+        ),
+        (
+            LabelChain,
+            "completion_log_prob",
+            lambda m, c: m.completion_log_prob(TestEveryQuestion.X, TestEveryQuestion.MASK, condition=c),
+        ),
+    ]
+    WRONG = [
+        (None, "needs a condition: it takes 3 labels: cat, dog, horse"),
+        ("hors", "did you mean 'horse'"),
+        ("cat\n\x1b[2J", "there is no label"),
+        ("", "there is no label"),
+        (3, "run from 0 to 2"),
+        (-1, "run from 0 to 2"),
+        (10**30, "run from 0 to 2"),
+        (0.0, "a name or a whole number, not 0.0"),
+        (float("nan"), "a name or a whole number, not nan"),
+        (np.float32(1), "a name or a whole number"),
+        (True, "not True"),
+        (b"ca", "a name or a whole number, not b'ca'"),
+        ({"cat": 1, "dog": 2}, "a name or a whole number, not {"),
+        ({"cat", "dog"}, "a name or a whole number, not {"),
+        ([], "0 labels for 2 images"),
+        (["cat"], "1 labels for 2 images"),
+        (["cat"] * 10_000, "10,000 labels for 2 images"),
+        ([0, float("nan")], "not nan"),
+        ([0, None], "not None"),
+        ([[0], [1]], "a name or a whole number"),
+        (np.array([0.0, 1.0]), "not 0.0"),
+        (torch.tensor([0, 3]), "run from 0 to 2"),
+        (torch.zeros(2, dtype=torch.bool), "not False"),
+        (torch.zeros(2, 1, 4, 4), r"a list of 2, not an array of the shape \(2, 1, 4, 4\)"),
+        (torch.zeros(1, 4, 4), "a list of 2, not an array"),
+        (object(), "a name or a whole number"),
+    ]
+
+    @pytest.mark.parametrize(("kind", "name", "ask"), QUESTIONS, ids=[name for _, name, _ in QUESTIONS])
+    def test_a_wrong_condition_is_refused(self, kind, name, ask):
+        assert hasattr(kind, name)
+        model = kind(LabelConfig(image_shape=(1, 4, 4)))
+        for value, said in self.WRONG:
+            with pytest.raises((ArgumentError, UnknownNameError), match=said) as refused:
+                ask(model, value)
+            assert str(refused.value).isprintable(), value
+        ask(model, "dog"), ask(model, [0, "horse"])
+
+    def test_ten_thousand_labels_are_no_burden(self):
+        names = tuple(f"class {i}" for i in range(10_000))
+        model = card(LabelGAN, condition=Labels(names)).build()
+        assert model.sample(2, seed=0, condition=["class 9999", 9_999]).shape == (2, 1, 8, 8)
+        for wrong in ("class 10000", 10_000, None):
+            with pytest.raises((ArgumentError, UnknownNameError)) as refused:
+                model.sample(1, condition=wrong)
+            assert len(str(refused.value)) < 300 and "10000 labels: class 0, " in str(refused.value)
+        assert golden.record(model)["condition"] == [0, 9_999]
+
+    def test_one_label_is_enough(self):
+        model = card(LabelBernoulli, condition=Labels(("only",))).build()
+        assert golden.record(model)["condition"] == [0, 0] and model.condition.words == "1 label: only"
+        with pytest.raises(ArgumentError, match="needs a condition"):
+            model.sample(1)

@@ -15,8 +15,9 @@ from toys import CARDS, ToyConfig, ToyGAN
 
 from genzoo import Card, Family
 from genzoo.errors import WeightsError
+from genzoo.hub import facts_of
 from genzoo.models import golden
-from genzoo.models.weights import build_filled, encode, facts_of, fill, rounded
+from genzoo.models.weights import build_filled, encode, fill, rounded
 
 CARD = CARDS["toy-gan"]
 WHERE = "the file x.safetensors"

@@ -8,9 +8,11 @@ from torch.nn.functional import cross_entropy
 
 from genzoo.data import Images, batch_indices
 from genzoo.errors import ArgumentError, DataError
+from genzoo.games import Classification
 from genzoo.rng import generator
 from genzoo.testing import check_game
 from genzoo.training import Batch, players
+from genzoo.training.augment import color, translation
 from genzoo.training.hardware import choose
 from genzoo.training.loader import Loader
 from genzoo.training.parallel import World
@@ -49,6 +51,18 @@ def test_the_loss_is_the_cross_entropy():
     found = player.loss(Batch(x, labels), generator(0))
     torch.testing.assert_close(found, cross_entropy(model.head(model.net(x)), labels))
     torch.testing.assert_close(found, -model.log_probs(x)[range(5), labels].mean())
+
+
+def test_augmented_images_keep_their_labels():
+    model, x, labels = class_toys.net(), torch.rand(5, 1, 8, 8), torch.arange(5)
+    recipe = class_toys.RECIPE.replace(game=Classification(augment=("translation", "color")))
+    (player,) = players(model, recipe)
+    found = player.loss(Batch(x, labels), generator(0))
+    rng = generator(0)
+    seen = color(translation(x, rng), rng)  # in the order of the recipe
+    torch.testing.assert_close(found, cross_entropy(model.head(model.net(seen)), labels))
+    plain = players(model, class_toys.RECIPE)[0].loss(Batch(x, labels), generator(0))
+    assert not torch.isclose(found, plain)
 
 
 def test_its_game_keeps_the_laws():

@@ -21,9 +21,9 @@ from genzoo.errors import (
     UnknownNameError,
     WeightsError,
 )
+from genzoo.hub import facts_of
 from genzoo.ledger import read_rows
 from genzoo.models import golden
-from genzoo.models.weights import facts_of
 from genzoo.training import checkpoint, loop
 from genzoo.training import train as conducting
 from genzoo.training.report import Report

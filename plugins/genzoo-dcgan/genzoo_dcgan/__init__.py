@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from genzoo import Adversarial, Card, Family, Recipe, hookimpl
+from genzoo import Adversarial, Card, Family, Labels, Recipe, hookimpl
 
 genzoo_api = 2
 
@@ -10,6 +10,7 @@ PAPER = (
     "Radford, Metz & Chintala 2016, Unsupervised Representation Learning with Deep Convolutional "
     "GANs, arXiv:1511.06434"
 )
+PROJECTION = "Miyato & Koyama 2018, cGANs with Projection Discriminator, arXiv:1802.05637"
 
 CARDS = (
     Card(
@@ -82,10 +83,30 @@ CARDS = (
         summary="Faces of public figures, 3×64×64: the ones whose vectors can be added",
         paper=PAPER,
     ),
+    Card(
+        name="dcgan-rooms",
+        family=Family.IMPLICIT,
+        model="genzoo_dcgan.conditional:ConditionalDCGAN",
+        condition=Labels(("bedroom", "dining room", "kitchen", "living room")),
+        config={"image_shape": (3, 64, 64), "width": 40, "discriminator_width": 32, "upsample": "balanced"},
+        recipe=Recipe(
+            data="rooms",
+            steps=36_000,
+            lr={"generator": 2e-4, "discriminator": 4e-4},
+            lr_decay=0.3,
+            betas=(0.5, 0.999),
+            flip=True,
+            ema=0.9995,
+            save_dtype="float16",
+            game=Adversarial(augment=("color", "translation", "cutout")),
+        ),
+        summary="Rooms of four kinds, 3×64×64: say which",
+        paper=f"{PAPER}; {PROJECTION}",
+    ),
 )
 
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: the architecture, digits, and the bedrooms and faces of the lecture."""
+    """Return the cards: the architecture, digits, the rooms and faces of the lecture, and labelled rooms."""
     return list(CARDS)

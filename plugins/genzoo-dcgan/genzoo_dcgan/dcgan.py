@@ -4,8 +4,8 @@ The paper's five guidelines for stable training are marked in the code, one comm
 beyond the paper break one of them on purpose, to allow other games with these nets and to show what each
 guideline is worth.
 
-Other plugins may build on `ConvolutionalGAN`, `DCGANConfig`, `generator`, `discriminator`, `initialise`,
-`stages` and `channels`.
+Other plugins may build on `ConvolutionalGAN`, `DCGANConfig`, `generator`, `discriminator`, `start`,
+`initialise`, `stages` and `channels`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
 from genzoo.layers import (
+    BalancedConvTranspose2d,
     LatentDropout,
     LatentSequential,
     MinibatchDiscrimination,
@@ -34,6 +35,7 @@ WIDEST = 8  # channels grow to 8 · width, as in the paper
 DROPPING = 3  # hidden layers of G that drop channels, as in pix2pix
 NORMS = ("batch", "instance", "layer", "none")
 ACTIVATIONS = ("relu", "leaky-relu", "tanh")
+UPSAMPLING = {"plain": StridedConvTranspose2d, "balanced": BalancedConvTranspose2d}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,9 @@ class DCGANConfig:
             all but "batch".
         activation: "relu" (and LeakyReLU in D, as in the paper), "leaky-relu" in both nets, or "tanh" in
             both.
+        upsample: how G doubles its maps: "plain", the paper's transposed convolutions, or "balanced", the
+            same with equal sums over the four phases of each kernel, so that flat areas show no checkerboard
+            (see `BalancedConvTranspose2d`). Saved weights fit both.
         depth: 3 × 3 convolutions that follow each hidden layer, each with norm and activation.
         mlp: units of each of three fully connected hidden layers that replace the generator's convolutions; 0
             = the paper's convolutions.
@@ -66,6 +71,7 @@ class DCGANConfig:
     norm: str = field(default="batch", metadata=limits(choices=NORMS))
     discriminator_norm: str | None = field(default=None, metadata=limits(choices=NORMS))
     activation: str = field(default="relu", metadata=limits(choices=ACTIVATIONS))
+    upsample: str = field(default="plain", metadata=limits(choices=tuple(UPSAMPLING)))
     depth: int = field(default=0, metadata=limits(0, 32))
     mlp: int = field(default=0, metadata=limits(0, 8192))
     dropout: float = field(default=0.0, metadata=limits(0, 0.9))
@@ -132,13 +138,7 @@ class DCGAN(ConvolutionalGAN):
         self.config = config
         self.generator = generator(config)
         self.discriminator = discriminator(config)
-        self.apply(initialise)
-        for net, norm in (
-            (self.generator, config.norm),
-            (self.discriminator, config.discriminator_norm or config.norm),
-        ):
-            if norm == "none":
-                net.apply(preserve)
+        start(self, config)
 
 
 def generator(config: DCGANConfig) -> nn.Sequential:
@@ -157,6 +157,7 @@ def discriminator(config: DCGANConfig) -> nn.Sequential:
 
 def _generator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:
     bias = config.norm == "none"  # a norm has its own
+    up = functools.partial(UPSAMPLING[config.upsample], kernel_size=4, stride=2, padding=1)
     # Guideline 3: no fully connected hidden layers; z is projected and reshaped by one convolution on a 1 × 1
     # map.
     # (N, widths[0], *base)
@@ -170,8 +171,8 @@ def _generator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) ->
         # Guideline 1: no pooling; fractionally strided convolutions grow the map, strided ones (in D) shrink
         # it.
         if narrow:
-            layers.append(StridedConvTranspose2d(wide, narrow, 4, stride=2, padding=1, bias=bias))
-    layers += [StridedConvTranspose2d(widths[-1], config.image_shape[0], 4, stride=2, padding=1), nn.Tanh()]
+            layers.append(up(wide, narrow, bias=bias))
+    layers += [up(widths[-1], config.image_shape[0]), nn.Tanh()]
     return LatentSequential(*layers) if config.dropout else nn.Sequential(*layers)
 
 
@@ -242,6 +243,17 @@ def _deeper(config: DCGANConfig, width: int, norm: str, leaky: bool = False) -> 
             _activation(config, leaky),
         ]
     return layers
+
+
+def start(model: AdversarialModel, config: DCGANConfig) -> None:
+    """Draw the initial weights of both nets of `model`: by `initialise`, or `preserve` if without a norm."""
+    model.apply(initialise)
+    for net, norm in (
+        (model.generator, config.norm),
+        (model.discriminator, config.discriminator_norm or config.norm),
+    ):
+        if norm == "none":
+            net.apply(preserve)
 
 
 def preserve(module: nn.Module) -> None:

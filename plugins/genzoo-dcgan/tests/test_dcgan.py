@@ -13,9 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import nn
 
-from genzoo import Family, hookimpl, registry, zoo
-from genzoo.errors import ArgumentError, UnknownNameError
-from genzoo.layers import LatentDropout
+from genzoo import Family, create, hookimpl, registry, zoo
+from genzoo.errors import ArgumentError, GenzooError, UnknownNameError
+from genzoo.layers import BalancedConvTranspose2d, LatentDropout, StridedConvTranspose2d
 from genzoo.recipe import Recipe
 
 SHAPES = [
@@ -248,6 +248,21 @@ class TestBeyondThePaper:
         )
         assert 0.2 < sizes["generator"] < 2 and 0.05 < sizes["discriminator"] < 2
 
+    def test_balanced_upsampling_draws_flat_areas_without_a_lattice(self):
+        """Every layer that doubles the map, the one to colours too; the first has no phases."""
+        plain, flat = (tiny((3, 64, 64), upsample=kind) for kind in ("plain", "balanced"))
+        assert list(flat.state_dict()) == list(plain.state_dict())
+        flat.load_state_dict(plain.state_dict())  # weights fit both
+        for net, kind in ((plain, StridedConvTranspose2d), (flat, BalancedConvTranspose2d)):
+            ups = [m for m in net.generator if isinstance(m, nn.ConvTranspose2d)]
+            assert [type(m) for m in ups] == [StridedConvTranspose2d, *[kind] * 4]
+        constant = torch.ones(1, 2, 20, 20)  # of the last hidden map
+        insides = [net.generator[-2](constant)[..., 4:-4, 4:-4] for net in (plain, flat)]
+        waves = [(x - x.mean((2, 3), keepdim=True)).abs().max().item() for x in insides]
+        assert waves[0] > 1e-3 and waves[1] < 1e-6
+        with pytest.raises(GenzooError, match="upsample"):
+            create("dcgan", upsample="nearest")
+
     def test_a_generator_without_convolutions(self):
         net = tiny((3, 24, 40), mlp=7)
         assert not kinds(net.generator, nn.Conv2d, nn.ConvTranspose2d)
@@ -341,9 +356,9 @@ class TestSampling:
 class TestCards:
     def test_they_are_what_they_say(self):
         assert {name: card.family for name, card in CARDS.items()} == dict.fromkeys(CARDS, Family.IMPLICIT)
-        assert list(CARDS) == ["dcgan", "dcgan-mnist", "dcgan-bedrooms", "dcgan-faces"]
-        for card in CARDS.values():
-            assert card.load_class() is DCGAN
+        assert list(CARDS) == ["dcgan", "dcgan-mnist", "dcgan-bedrooms", "dcgan-faces", "dcgan-rooms"]
+        for name, card in CARDS.items():
+            assert (card.load_class() is DCGAN) == (name != "dcgan-rooms")
             assert "1511.06434" in card.paper and card.summary
 
     def test_the_papers_optimiser(self):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from genzoo_features import genzoo_cards
-from genzoo_features.net import FeatureNet, FeatureNetConfig
+from genzoo_features.net import FeatureNet, FeatureNetConfig, Residual
 from torch import nn
 
 import genzoo
 from genzoo import Family
+from genzoo.data import NAMES
 from genzoo.data.collection import Images
-from genzoo.evaluation import feature_space
+from genzoo.errors import ArgumentError
+from genzoo.evaluation import GIST, feature_space
 from genzoo.rng import Rng
 from genzoo.testing import laws
 
@@ -70,7 +73,8 @@ def test_published_weights_are_what_the_data_set_is_measured_in(name):
     model = genzoo.load(name)
     images = Rng(0, 0, 4).uniform(*model.image_shape).mul(255).to(torch.uint8)
     pixels = Images(pixels=images.numpy(), name=card.recipe.data, split="test")
-    space = feature_space(None, pixels)
+    # whole and broken are no labels of the faces
+    space = feature_space(name if name == "features-faces" else None, pixels)
     assert space.name == f"{name}@{genzoo.zoo.row(name).sha256[:12]}"
     assert torch.equal(space.describe(images, None), model.features(images).double())
     assert genzoo.verify(name).endswith("of log p")
@@ -130,3 +134,53 @@ def test_published_nets_tell_images_of_noise_apart_from_a_constant():
         model = genzoo.load(name)
         noise = Rng(0, 0, 2).uniform(*model.image_shape).float()
         assert not torch.allclose(model.features(noise)[0], model.features(torch.zeros_like(noise))[0])
+
+
+class TestDepth:
+    def test_residual_blocks_follow_every_halving(self):
+        flat, deep = tiny((3, 32, 32)), tiny((3, 32, 32), depth=2)
+        blocks = [layer for layer in deep.net if isinstance(layer, Residual)]
+        assert [block.inner[0].in_channels for block in blocks] == [8, 8, 16, 16, 32, 32]
+        assert not any(isinstance(layer, Residual) for layer in flat.net)
+        x = Rng(0, 0, 3).uniform(3, 32, 32).float()
+        assert deep.features(x).shape == flat.features(x).shape
+
+    def test_a_block_adds_to_what_it_reads(self):
+        block = Residual(4).eval()
+        x = Rng(0, 0, 2).uniform(4, 6, 6).float()
+        torch.testing.assert_close(block(x), torch.relu(x + block.inner(x)))
+        torch.nn.init.zeros_(block.inner[-1].weight)
+        torch.testing.assert_close(block(x), x)
+
+
+class TestNames:
+    def test_classes_have_the_names_of_the_config(self):
+        assert tiny(names=("a", "b", "c")).class_names == ("a", "b", "c")
+        assert tiny().class_names == ()
+        assert genzoo.create("features-rooms").class_names[0] == "bedroom"
+        assert CARDS["features-rooms"].config["names"] == NAMES["rooms"].classes
+
+    @pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "b"), ("a", "b", "c", "d")])
+    def test_each_class_has_one(self, names):
+        with pytest.raises(ArgumentError, match="names must be 3 different names"):
+            tiny(names=names)
+
+
+@pytest.mark.parametrize("name", ["features-rooms", "features-faces"])
+class TestTheClassifiersOfPictures:
+    def test_it_is_small_and_reads_pictures_of_64_pixels(self, name):
+        model = genzoo.create(name)
+        assert model.image_shape == (3, 64, 64)
+        assert sum(weight.numel() for weight in model.parameters()) < 1_000_000
+        assert model.class_names == tuple(CARDS[name].config["names"])
+
+    def test_texture_is_augmented_so_that_it_does_not_decide(self, name):
+        recipe = CARDS[name].recipe
+        assert recipe.flip and recipe.save_dtype == "float16"
+        assert recipe.game.augment == ("color", "translation", "genzoo_features.breaking:texture")
+
+    def test_its_features_are_no_default_of_sets_without_labels(self, name):
+        """Bedrooms and faces are measured in GIST, as their published records are."""
+        for data in ("bedrooms", "faces"):
+            pixels = Images(pixels=np.zeros((2, 3, 64, 64), np.uint8), name=data, split="test")
+            assert feature_space(None, pixels) is GIST

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from genzoo import Adversarial, Card, Family, Recipe, hookimpl
+from genzoo import Adversarial, Card, Family, Labels, Recipe, hookimpl
 
 genzoo_api = 2
 
 PAPER = "Goodfellow et al. 2014, Generative Adversarial Nets, arXiv:1406.2661"
+CONDITIONAL = "Mirza & Osindero 2014, Conditional Generative Adversarial Nets, arXiv:1411.1784"
 
 CARDS = (
     Card(
@@ -43,10 +44,30 @@ CARDS = (
         summary="Handwritten digits, 1×28×28, with the paper's nets",
         paper=PAPER,
     ),
+    Card(
+        name="cgan-mnist",
+        family=Family.IMPLICIT,
+        model="genzoo_gan.conditional:ConditionalGAN",
+        condition=Labels(tuple("0123456789")),
+        config={"image_shape": (1, 28, 28)},
+        recipe=Recipe(
+            data="mnist",
+            steps=36_000,
+            batch_size=512,
+            lr={"all": 5e-4},
+            lr_decay=0.5,
+            betas=(0.5, 0.999),
+            ema=0.9995,
+            save_dtype="float16",
+            game=Adversarial(instance_noise=0.5),
+        ),
+        summary="Handwritten digits, 1×28×28: say which",
+        paper=CONDITIONAL,
+    ),
 )
 
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: the architecture, and MNIST as in the paper."""
+    """Return the cards: the architecture, and MNIST as in the papers, without labels and with."""
     return list(CARDS)

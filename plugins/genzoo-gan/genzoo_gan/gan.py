@@ -5,6 +5,8 @@ G has two hidden layers of rectified linear units and sigmoid pixels, D two hidd
 dropout before every layer. Sizes, noise and initial weights are those of the paper's code (`mnist.yaml` of
 github.com/goodfeli/adversarial). It trained with SGD, momentum and a bound on the norm of D's weights; the
 recipes here use Adam and no bound.
+
+Other modules may build on `GANConfig`, `Maxout`, `largest`, `initialise`, `SPREAD` and `KEPT`.
 """
 
 from __future__ import annotations
@@ -75,8 +77,8 @@ class GAN(AdversarialModel):
             nn.Linear(units, 1),
             nn.Flatten(0),
         )
-        _initialise(self.generator, 0.05)
-        _initialise(self.discriminator, 0.005)
+        initialise(self.generator, 0.05)
+        initialise(self.discriminator, 0.005)
 
     def _decode(self, z: Tensor) -> Tensor:
         images: Tensor = self.generator(SPREAD * z)  # (N, C, H, W) in [0, 1]
@@ -99,10 +101,17 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return max over pieces k of (W_k x + b_k), (N, units), of `x` (N, inputs)."""
-        return self.linear(x).unflatten(1, (self.pieces, -1)).amax(1)  # type: ignore[no-any-return]
+        return largest(self.linear(x), self.pieces)
 
 
-def _initialise(net: nn.Module, spread: float) -> None:
+def largest(values: Tensor, pieces: int) -> Tensor:
+    """Return the largest of the `pieces` values of each unit, (N, units), of `values` (N, pieces * units),
+    in which the first piece of every unit comes first, then the second.
+    """
+    return values.unflatten(1, (pieces, -1)).amax(1)  # type: ignore[no-any-return]
+
+
+def initialise(net: nn.Module, spread: float) -> None:
     """Draw initial weights from U(-spread, spread) and set biases to 0, as the paper's code does."""
     for module in net.modules():
         if isinstance(module, nn.Linear):

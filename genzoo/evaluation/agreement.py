@@ -1,0 +1,107 @@
+"""Agreement: how often a classifier that has never seen a sample reads it as what it was meant to be.
+
+The samples of a model of bedrooms are meant to be bedrooms; each sample of a model that is told a label is
+meant to show that label. The classifier is wrong about photographs too, so the number stands beside theirs: a
+perfect model reaches the share of held-out photographs, not 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from genzoo.card import Card
+from genzoo.catalogue import catalogue
+from genzoo.data.collection import Images
+from genzoo.errors import ArgumentError, UnknownNameError, suggest
+from genzoo.evaluation.distances import Estimate
+from genzoo.evaluation.inputs import as_pixels
+from genzoo.evaluation.spaces import net_of
+from genzoo.evaluation.standard_errors import Blocks, mean_error
+from genzoo.ledger import Row
+from genzoo.process import neutral
+
+CHUNK = 256  # images classified at a time
+
+
+@neutral()
+def agreement(logits: Tensor, labels: Tensor, blocks: Blocks = None) -> Estimate:
+    """Return the share of images whose largest of `logits` (N, K) is that of the wanted class, `labels` (N,),
+    0 to K - 1, and its standard error, the binomial one.
+
+    `blocks` (N,) say which images belong together. Logits of any scale will do: log p(class | x) as well.
+
+    Raises:
+        ArgumentError: shapes that do not fit, no images, or labels that are no classes.
+    """
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(logits):
+        raise ArgumentError(
+            "agreement needs logits (N, K) and labels (N,), N at least 1, not "
+            f"{tuple(logits.shape)} and {tuple(labels.shape)}"
+        )
+    if labels.is_floating_point() or not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[1]:
+        raise ArgumentError(f"labels must be whole numbers from 0 to {logits.shape[1] - 1}")
+    right = (logits.argmax(1).cpu() == labels.cpu()).double()
+    return Estimate(float(right.mean()), mean_error(right, blocks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What all images are meant to be read as, and by whom.
+
+    Attributes:
+        name: the classifier with its digest, as in "features-rooms@0123456789ab".
+        label: the name of the class.
+        wanted: its number.
+        logits: maps uint8 images (N, C, H, W) to log p(class | x), (N, K).
+    """
+
+    name: str
+    label: str
+    wanted: int
+    logits: Callable[[Tensor], Tensor]
+
+    def agreement(self, images: Tensor, blocks: Blocks = None) -> Estimate:
+        """Return the share of `images` that are read as the label; see `agreement`."""
+        found = torch.cat([self.logits(chunk) for chunk in torch.split(as_pixels(images), CHUNK)])
+        return agreement(found, torch.full((len(found),), self.wanted), blocks)
+
+
+def reading_of(label: str, images: Images, name: str | None = None) -> Reading:
+    """Return how images such as `images` are read as `label`: by the published classifier called `name`, or
+    by the first one of their size that has a class of this name.
+
+    Raises:
+        UnknownNameError: no such classifier, or none that has the class; names the nearest.
+        ArgumentError, HubError: as `genzoo.evaluation.spaces.net_of`.
+    """
+    nets = {card.name: (card, row) for card, row in _readers(images)}
+    if name in nets:
+        nets = {name: nets[name]}
+    for card, row in nets.values():
+        if label in names_of(card):
+            model, full = net_of(card, row, images)
+            return Reading(name=full, label=label, wanted=names_of(card).index(label), logits=model.log_probs)
+    known = [word for card, _ in nets.values() for word in names_of(card)]
+    shape = "x".join(map(str, images.shape))
+    raise UnknownNameError(
+        f"no published classifier of {shape} images has a class {label!r}{suggest(label, known)}",
+        f"the classes are {', '.join(known)}" if known else "genzoo list --family classifier shows them",
+    )
+
+
+def names_of(card: Card) -> tuple[str, ...]:
+    """Return the names of a classifier's classes, as its card's config has them, or ()."""
+    names: tuple[str, ...] = tuple(card.config.get("names", ()))
+    return names
+
+
+def _readers(images: Images) -> Iterator[tuple[Card, Row]]:
+    """Yield the published classifiers with named classes for images of this shape."""
+    for card, row in catalogue().values():
+        fits = tuple(card.config.get("image_shape", images.shape)) == images.shape
+        if card.family.is_instrument and row is not None and fits and names_of(card):
+            yield card, row
