@@ -23,11 +23,11 @@ from genzoo.schema import limits
 from genzoo_gan.gan import KEPT, SPREAD, GANConfig, Maxout, initialise, largest
 
 DIGITS = tuple("0123456789")
-# Fresh weights are U(-spread, spread). GAN has 0.05 in G and 0.005 in D. A one-hot label has one input that
-# is on, where z and images have about a hundred, so its weights are larger. D's are so large, and those of
-# its joint layer too, that the label chooses which piece of a joint maxout unit is the largest: each label
-# has a function of the image of its own. With 0.005 everywhere the pieces hardly differ, and D takes hundreds
-# of rounds to notice that label and image belong together.
+# Fresh weights are U(-spread, spread). GAN has 0.05 in G and 0.005 in D. Here the weights of D's label and
+# joint layer are larger, so that the label chooses which piece of a joint maxout unit is the largest: each
+# label has a function of the image of its own. With 0.005 everywhere the pieces hardly differ, and D takes
+# hundreds of rounds to notice that label and image belong together. In G such a loud label drowns z: the
+# images of a label become one image.
 SPREAD_G, SPREAD_IMAGE, SPREAD_JOINT, SPREAD_LABEL = 0.05, 0.005, 0.05, 0.5
 
 
@@ -93,7 +93,7 @@ class LabelledGenerator(nn.Module):
             nn.Unflatten(1, config.image_shape),
         )
         initialise(self, SPREAD_G)
-        nn.init.uniform_(self.label.weight, -SPREAD_LABEL, SPREAD_LABEL)
+        nn.init.uniform_(self.label.weight, -SPREAD_G, SPREAD_G)
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
         """Return images (N, C, H, W) in [0, 1] of `z` (N, latent_size) and `labels` (N,)."""

@@ -18,7 +18,7 @@ from genzoo.training import Batch, players
 
 CARD = next(card for card in genzoo_cards() if card.name == "cgan-mnist")
 NAMES = ("top", "middle", "bottom")
-SMALL = {"width": 64, "noise_width": 32, "label_width": 32, "discriminator_width": 32, "dropout": False}
+SMALL = {"width": 64, "noise_width": 40, "label_width": 200, "discriminator_width": 32, "dropout": False}
 
 test_laws_of_colours = laws("genzoo-gan", "cgan-mnist", image_shape=(3, 5, 7))
 
@@ -90,10 +90,18 @@ class TestNets:
         g, d = net.generator, net.discriminator
         spreads = [(g.noise, 0.05), (g.joint, 0.05), (d.image, 0.005), (d.joint, 0.05)]
         layers = [(m, s) for part, s in spreads for m in part.modules() if isinstance(m, nn.Linear)]
-        for layer, spread in [*layers, (g.label, 0.5), (d.label, 0.5)]:
+        for layer, spread in [*layers, (g.label, 0.05), (d.label, 0.5)]:
             assert layer.weight.abs().max() <= spread
             assert abs(layer.weight.std() - spread / math.sqrt(3)) < 0.2 * spread
         assert not any(layer.bias.any() for layer, _ in layers)
+
+    def test_z_is_louder_than_the_label_in_a_fresh_g(self):
+        """A G that hears the label better draws one image for each label, whatever z is."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            net = CARD.build().eval()
+        images = torch.stack([net.sample(20, seed=0, condition=digit) for digit in range(10)])
+        assert images.std(1).mean() > 3 * images.mean(1).std(0).mean()
 
 
 class TestContract:
