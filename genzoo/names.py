@@ -37,10 +37,16 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "vae-faces",
             "cvae-mnist",
         ),
-        "genzoo-gan": ("gan", "gan-mnist"),
-        "genzoo-dcgan": ("dcgan", "dcgan-bedrooms", "dcgan-mnist", "dcgan-faces"),
+        "genzoo-gan": ("gan", "gan-mnist", "cgan-mnist"),
+        "genzoo-dcgan": ("dcgan", "dcgan-bedrooms", "dcgan-mnist", "dcgan-faces", "dcgan-rooms"),
         "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms", "wgan-gp-resnet"),
-        "genzoo-features": ("features", "features-mnist", "features-cifar10"),
+        "genzoo-features": (
+            "features",
+            "features-mnist",
+            "features-cifar10",
+            "features-rooms",
+            "features-faces",
+        ),
     }
 )
 COMPLETE = "_GENZOO_COMPLETE"  # the variable by which a shell asks for completions, and must not wait
