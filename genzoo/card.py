@@ -228,6 +228,8 @@ class Card:
         """
         found = self.load_class()
         config = parse(found.Config, {**self.stated, **overrides}, f"config of {self.name}")
+        if self.condition is not None:
+            type(self.condition).of(config)  # labels of overrides are checked like those of the card
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
             raise CardError(

@@ -96,7 +96,7 @@ def work(args: argparse.Namespace) -> None:
         / 1024
         * (1 if sys.platform == "linux" else 1 / 1024)
     )
-    print(json.dumps({"seconds": seconds, "lr": drawn / seconds, "peak_mib": peak}))
+    print(json.dumps({"seconds": seconds, "rate": drawn / seconds, "peak_mib": peak}))
 
 
 def measured(way: str, n: int, args: argparse.Namespace) -> dict[str, float]:

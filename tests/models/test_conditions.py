@@ -165,6 +165,10 @@ class TestClass:
         with pytest.raises(CardError, match="condition must be a condition"):
             card(LabelGAN, condition=NAMES)
 
+    def test_labels_of_an_override_are_checked(self):
+        with pytest.raises(CardError, match="two labels are called 'a'"):
+            card(LabelGAN).build(labels=("a", "a"))
+
     def test_the_card_fills_the_config(self):
         model = card(LabelGAN, condition=Labels(("a", "b"))).build()
         assert model.config == LabelConfig(labels=("a", "b")) and model.condition == Labels(("a", "b"))
