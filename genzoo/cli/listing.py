@@ -44,7 +44,7 @@ BESIDE: tuple[tuple[str, Family], ...] = (
 )
 @json_option
 def list_command(tree: bool, family: str | None, as_json: bool) -> None:
-    """List installed models with family, condition, weights and score.
+    """List installed models, what they take, and their score.
 
     Classifiers provide features for measuring samples and do not model images. They are listed only with
     --tree or --family classifier.

@@ -80,16 +80,16 @@ MODELS = {
 def home(tmp_path_factory):
     """Give a folder with a plugin of models that take labels, and one with their weights."""
     packages, hub_folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("published")
-    lay(packages, "label-box", BOX)
+    lay(packages, "kinds-box", BOX)
     for name, model in MODELS.items():
-        publish(hub_folder, name, model, "label-box")
+        publish(hub_folder, name, model, "kinds-box")
     return packages, hub_folder
 
 
 @pytest.fixture
 def run(home, monkeypatch, tmp_path):
     packages, hub_folder = home
-    with in_process(monkeypatch, tmp_path, packages, "label-box", hub_folder) as run:
+    with in_process(monkeypatch, tmp_path, packages, "kinds-box", hub_folder) as run:
         yield run
 
 
@@ -239,7 +239,7 @@ class TestRefused:
         environment = {
             **__import__("os").environ,
             "PYTHONPATH": str(home[0]),
-            "GENZOO_PLUGINS": "label-box",
+            "GENZOO_PLUGINS": "kinds-box",
             "GENZOO_ZOO": str(home[1]),
             "GENZOO_CACHE": str(tmp_path),
             "GENZOO_PLUGIN_TIMEOUT": "0",

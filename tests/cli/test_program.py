@@ -687,7 +687,9 @@ class TestCompletion:
 
     def test_commands_names_and_options(self, site):
         assert self.complete(site, "pl") == ["plugins"]
-        assert self.complete(site, "info", "co") == ["coin", "coder"]
+        assert self.complete(site, "info", "coi") == ["coin"] and self.complete(site, "info", "cod") == [
+            "coder"
+        ]
         assert self.complete(site, "pull", "coin", "toy") == ["toy-gan"]
         assert "--json" in self.complete(site, "list", "--j")
         assert self.complete(site, "nonsense", "x") == []
