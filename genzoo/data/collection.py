@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -12,14 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo.data.labels import check_names, number_of, read_labels
+from genzoo.data.captions import Captions
+from genzoo.data.columns import cut, read_columns
+from genzoo.data.labels import check_names, number_of
 from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, DataError
 
 Indices: TypeAlias = "slice | Sequence[int] | Array | Tensor"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+@dataclass(frozen=True, init=False, eq=False, repr=False)
 class Images:
     """A set of images, all of one shape.
 
@@ -29,62 +31,105 @@ class Images:
         split: "train", "valid" or "test"; "all" before anything was held out.
         transform: "8-bit", or "static-binarised" or "dynamic-binarised" for pixels that are 0 or 255;
             likelihoods are only compared within one.
-        labels: (N,) int64 classes, counted from 0, or None. `genzoo.data.labels.read_labels` says what else
-            is taken for them.
+        columns: what is known of each image, by name; those that there are. They are given by keyword, read
+            as properties, and taken along whenever images are chosen:
+
+            * labels: (N,) int64 classes, counted from 0. `genzoo.data.labels.read_labels` says what else is
+              taken for them.
+            * blocks: (N,) whole numbers, equal for images that belong together, such as frames of one stretch
+              of film or photographs of one person; none where images are independent. Standard errors count
+              blocks, and no block is torn apart by a split.
+            * attributes: name -> (N,) float32, NaN where absent (faces).
+            * grey: (N, C, H, W) uint8, the probabilities of white in 255ths that `pixels` is one draw of:
+              training draws new ones.
+            * source: (N, C, H, W) uint8, the other half of each pair, what an image is made from; its shape
+              may differ from that of the images.
+            * captions: one tuple of one or more texts per image.
         class_names: the name of each class, `class_names[label]`, also of those that have no image here;
             "0", "1", ... where classes have only numbers; empty without labels. Texts as labels name them.
-        blocks: (N,) whole numbers, equal for images that belong together, such as frames of one stretch of
-            film or photographs of one person; None where images are independent. Standard errors count
-            blocks, and no block is torn apart by a split.
-        attributes: name -> (N,) float32, NaN where absent (faces), or None.
-        facts: one line each: "source", "terms", "note" where there is something to know, "labels" where there
-            are none and why.
+        facts: one line each: "source", "terms", "note" where there is something to know, "labels" and
+            "captions" where there are none and why.
         skipped: reason -> number of files that were not readable as images.
-        grey: (N, C, H, W) uint8, the probabilities of white in 255ths that `pixels` is one draw of, or None:
-            training draws new ones.
     """
 
     pixels: Array
-    name: str = "images"
-    split: str = "all"
-    transform: str = "8-bit"
-    labels: Array | None = None
-    blocks: Array | None = None
-    attributes: Mapping[str, Array] | None = None
-    facts: Mapping[str, str] = field(default_factory=dict)
-    skipped: Mapping[str, int] = field(default_factory=dict)
-    grey: Array | None = None
-    class_names: tuple[str, ...] = ()
+    name: str
+    split: str
+    transform: str
+    columns: Mapping[str, Any]
+    facts: Mapping[str, str]
+    skipped: Mapping[str, int]
+    class_names: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.pixels, np.ndarray) or self.pixels.dtype != np.uint8 or self.pixels.ndim != 4:
-            raise ArgumentError(
-                "pixels must be a uint8 array (N, C, H, W)", "open_data brings other arrays into this form"
-            )
-        if self.pixels.shape[1] not in (1, 3):
-            raise ArgumentError(
-                f"images have 1 (grey) or 3 (red, green, blue) channels, not {self.pixels.shape[1]}"
-            )
-        if self.grey is not None and self.grey.shape != self.pixels.shape:
-            raise ArgumentError(
-                f"grey must have the shape of pixels, {self.pixels.shape}, not {self.grey.shape}"
-            )
-        self._read_labels()
-        for key, column in {"blocks": self.blocks, **(self.attributes or {})}.items():
-            if column is not None and len(column) != len(self.pixels):
-                raise ArgumentError(
-                    f"{key} must have one entry per image: {len(column)} for {len(self.pixels)} images"
-                )
-        for key in ("attributes", "facts", "skipped"):
-            value = getattr(self, key)
-            object.__setattr__(self, key, None if value is None else MappingProxyType(dict(value)))
+    def __init__(
+        self,
+        *,
+        pixels: Array,
+        name: str = "images",
+        split: str = "all",
+        transform: str = "8-bit",
+        labels: Any = None,
+        blocks: Array | None = None,
+        attributes: Mapping[str, Array] | None = None,
+        grey: Array | None = None,
+        source: Array | None = None,
+        captions: Iterable[Any] | None = None,
+        facts: Mapping[str, str] | None = None,
+        skipped: Mapping[str, int] | None = None,
+        class_names: Iterable[object] = (),
+    ) -> None:
+        _check_pixels(pixels)
+        given = {
+            "labels": labels,
+            "blocks": blocks,
+            "attributes": attributes,
+            "grey": grey,
+            "source": source,
+            "captions": captions,
+        }
+        columns, names = read_columns(given, pixels)
+        fields = {
+            "pixels": pixels,
+            "name": name,
+            "split": split,
+            "transform": transform,
+            "columns": columns,
+            "facts": MappingProxyType(dict(facts or {})),
+            "skipped": MappingProxyType(dict(skipped or {})),
+            "class_names": check_names(names or class_names, columns.get("labels")),
+        }
+        for key, value in fields.items():
+            object.__setattr__(self, key, value)
 
-    def _read_labels(self) -> None:
-        names: tuple[str, ...] = ()
-        if self.labels is not None:
-            labels, names = read_labels(self.labels, len(self.pixels))
-            object.__setattr__(self, "labels", labels)
-        object.__setattr__(self, "class_names", check_names(names or self.class_names, self.labels))
+    @property
+    def labels(self) -> Array | None:
+        """Return the classes, (N,) int64, or None."""
+        return self.columns.get("labels")
+
+    @property
+    def blocks(self) -> Array | None:
+        """Return which images belong together, (N,) whole numbers, or None."""
+        return self.columns.get("blocks")
+
+    @property
+    def attributes(self) -> Mapping[str, Array] | None:
+        """Return name -> (N,) float32, or None."""
+        return self.columns.get("attributes")
+
+    @property
+    def grey(self) -> Array | None:
+        """Return the probabilities of white, (N, C, H, W) uint8, or None."""
+        return self.columns.get("grey")
+
+    @property
+    def source(self) -> Array | None:
+        """Return the other half of each pair, (N, C, H, W) uint8, or None."""
+        return self.columns.get("source")
+
+    @property
+    def captions(self) -> Captions | None:
+        """Return the texts about each image, or None."""
+        return self.columns.get("captions")
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -118,21 +163,8 @@ class Images:
     def subset(self, indices: Indices, **changes: Any) -> Images:
         """Return the images at `indices` with their labels and attributes, and `changes` to other fields."""
         rows = _plain(indices)
-        labels, blocks = (None if column is None else column[rows] for column in (self.labels, self.blocks))
-        attributes = (
-            None
-            if self.attributes is None
-            else {key: column[rows] for key, column in self.attributes.items()}
-        )
-        grey = None if self.grey is None else self.grey[rows]
-        chosen = {
-            "pixels": self[indices],
-            "labels": labels,
-            "blocks": blocks,
-            "attributes": attributes,
-            "grey": grey,
-        }
-        return dataclasses.replace(self, **{**chosen, **changes})
+        columns = {key: cut(column, rows, len(self)) for key, column in self.columns.items()}
+        return self.replace(**{"pixels": self[indices], **columns, **changes})
 
     def of_class(self, which: str | int) -> Images:
         """Return the images of one class, by its name or its number; labels and class_names are those of the
@@ -149,8 +181,19 @@ class Images:
         return self.subset(rows)
 
     def replace(self, **changes: Any) -> Images:
-        """Return a copy with `changes`."""
-        return dataclasses.replace(self, **changes)
+        """Return a copy with `changes`: fields or columns, None for a column that is dropped."""
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del fields["columns"]
+        return Images(**{**fields, **self.columns, **changes})
+
+
+def _check_pixels(pixels: object) -> None:
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 4:
+        raise ArgumentError(
+            "pixels must be a uint8 array (N, C, H, W)", "open_data brings other arrays into this form"
+        )
+    if pixels.shape[1] not in (1, 3):
+        raise ArgumentError(f"images have 1 (grey) or 3 (red, green, blue) channels, not {pixels.shape[1]}")
 
 
 def skipped_text(skipped: Mapping[str, int]) -> str:

@@ -1,0 +1,85 @@
+"""Captions: one or more texts about each image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+
+from genzoo.errors import ArgumentError, DataError, safe_text
+
+Captions: TypeAlias = "tuple[tuple[str, ...], ...]"
+
+LONGEST = 10_000  # characters of one caption
+NONE = "no captions: "  # why there are none follows
+MUST = "captions must be one or more texts per image"
+
+
+class _Images(Protocol):
+    """What is asked here of `genzoo.data.Images`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def captions(self) -> Captions | None: ...
+    @property
+    def facts(self) -> Mapping[str, str]: ...
+
+
+def read_captions(captions: object, count: int) -> Captions:
+    """Return `captions` of `count` images as one tuple of texts per image; a single text is one of one.
+
+    White space at both ends is removed, and that within a text becomes single spaces.
+
+    Raises:
+        ArgumentError: another number of entries, an image without a text, or a text that is empty, longer
+            than 10,000 characters or has control characters.
+    """
+    if isinstance(captions, str) or not isinstance(captions, Iterable):
+        raise ArgumentError(f"{MUST}, not {type(captions).__name__}", 'for example [("a red flower",), ...]')
+    rows = list(captions)
+    if len(rows) != count:
+        raise ArgumentError(
+            f"captions must have one entry per image: {len(rows):,} for {count:,} images",
+            "pass as many captions as images",
+        )
+    return tuple(_texts(row, place) for place, row in enumerate(rows))
+
+
+def _texts(row: object, place: int) -> tuple[str, ...]:
+    texts = (row,) if isinstance(row, str) else row
+    if not isinstance(texts, Sequence | np.ndarray) or not len(texts):
+        raise ArgumentError(f"{MUST}, and image {place} has none", "leave it out, or describe it")
+    try:
+        return tuple(map(checked_caption, texts))
+    except ArgumentError as error:
+        raise ArgumentError(f"image {place}: {error.message}", error.hint) from error
+
+
+def checked_caption(text: object) -> str:
+    """Return `text` with single spaces, or raise ArgumentError if it is no caption."""
+    if not isinstance(text, str):
+        raise ArgumentError(f"a caption must be a text, not {type(text).__name__}")
+    plain = " ".join(text.split())
+    if not plain:
+        raise ArgumentError("a caption is empty", "leave the image out, or describe it")
+    if len(plain) > LONGEST:
+        raise ArgumentError(f"a caption has {len(plain):,} characters, more than {LONGEST:,}", "shorten it")
+    if not plain.isprintable():
+        shown = safe_text(next(sign for sign in plain if not sign.isprintable()))
+        raise ArgumentError(f"a caption has the control character {shown}", "remove it")
+    return plain
+
+
+def captions_for(images: _Images) -> Captions:
+    """Return the captions of `images`.
+
+    Raises:
+        DataError: there are none; the message says why where that is known.
+    """
+    if images.captions is None:
+        why = images.facts.get("captions", "").removeprefix(NONE)
+        hint = "a folder has metadata.jsonl with file_name and text, or name.txt next to name.jpg"
+        raise DataError(f"{images.name} has no captions{': ' * bool(why)}{why}", hint)
+    return images.captions
