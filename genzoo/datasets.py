@@ -37,6 +37,8 @@ class Dataset:
     note: str = ""
     homes: Mapping[str, File] = field(default_factory=dict)
     grouped: str = ""  # what is never cut by a split, where there is no official one: "person" or "block"
+    halves: str = ""  # of a set of pairs: the array that the images are made from
+    domains: tuple[str, ...] = ()  # the names of the two domains of an unpaired set
     sides: str = ""  # the array of its file that says the published split of each image
     classes: tuple[str, ...] = ()
 
@@ -117,6 +119,31 @@ _FLOWERS = """
     camellia, mallow, mexican petunia, bromelia, blanket flower, trumpet creeper, blackberry lily
 """
 
+_FLOWERS_SOURCE = "Oxford Flowers-102 (Nilsback and Zisserman 2008) at 64x64"
+_RESEARCH = "research use; the copyright of the images belongs to their owners; do not publish them"
+_TEMPLATES = "Captions are templates, made of class names and measured colours"
+# (colour, kind of flower): combinations that flowers-unseen keeps out of training. Chosen once among those of
+# at least 12 images and at most 40 % of their kind, of which the colour is not the most frequent one.
+UNSEEN: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("blue", "balloon flower"),
+        ("orange", "californian poppy"),
+        ("orange", "rose"),
+        ("pink", "magnolia"),
+        ("pink", "ruby-lipped cattleya"),
+        ("purple", "passion flower"),
+        ("red", "peruvian lily"),
+        ("red", "rose"),
+        ("red", "wallflower"),
+        ("white", "clematis"),
+        ("white", "foxglove"),
+        ("white", "lotus"),
+        ("white", "sweet pea"),
+        ("white", "water lily"),
+        ("yellow", "canna lily"),
+    }
+)
+
 NAMES: Mapping[str, Dataset] = MappingProxyType(
     {
         "digits": Dataset(
@@ -196,14 +223,42 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
         ),
         "flowers102": Dataset(
             files=("flowers102_64.npz",),
-            source="Oxford Flowers-102 (Nilsback and Zisserman 2008) at 64x64",
-            terms="research use; the copyright of the images belongs to their owners; do not publish them",
+            source=_FLOWERS_SOURCE,
+            terms=_RESEARCH,
             note=(
                 "the official split: train and valid have ten images of each class, 1,020 each, and test the "
-                "other 6,149, of which three are copies of images in train or valid"
+                "other 6,149, of which three are copies of images in train or valid. "
+                f"{_TEMPLATES}"
             ),
             sides="split",
             classes=tuple(" ".join(name.split()) for name in _FLOWERS.split(",")),
+        ),
+        "flowers-unseen": Dataset(
+            files=("flowers102_64.npz",),
+            source=f"{_FLOWERS_SOURCE}, divided by colour and kind of flower",
+            terms=_RESEARCH,
+            note=(
+                "test: the flowers of the combinations of colour and kind in genzoo.datasets.UNSEEN; train: "
+                f"all others. {_TEMPLATES}"
+            ),
+            classes=tuple(" ".join(name.split()) for name in _FLOWERS.split(",")),
+        ),
+        "facades": Dataset(
+            files=("facades_128.npz",),
+            source="CMP facades (Tylecek and Sara 2013), the pairs of pix2pix: label map and photograph",
+            terms="no licence stated; offered for research",
+            note=(
+                "400 pairs to train and 106 for tests; the maps came as JPEG and were set to the nearest of "
+                "12 colours"
+            ),
+            halves="map",
+        ),
+        "horse2zebra": Dataset(
+            files=("horse2zebra_96.npz",),
+            source="horse2zebra, the unpaired set of CycleGAN (Zhu et al. 2017), from ImageNet, at 96x96",
+            terms=_RESEARCH,
+            note="the official split: 1,067 horses and 1,334 zebras to train, 120 and 140 for tests",
+            domains=("horse", "zebra"),
         ),
         "faces": Dataset(
             files=("faces_lfw_64.npz",),

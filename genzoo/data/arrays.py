@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -179,17 +180,36 @@ def _kind(tensor: Tensor) -> str:
 
 
 def conform(
-    images: Images, shape: Shape | None, cache: bool = False, progress: Progress | None = None
+    images: Images,
+    shape: Shape | None,
+    cache: bool = False,
+    progress: Progress | None = None,
+    source: Shape | None = None,
 ) -> Images:
     """Return `images` as `shape`: resized to cover and cut (see `genzoo.data.decode.fit`), grey repeated or
     colours to luminance.
 
     Nothing is done where the shape is right, or None. With `cache` the result is kept, under the sha256 of
-    the pixels.
+    the pixels. The other half of pairs becomes `source`; by default it keeps its channels, and its size as
+    well unless that was the size of the images: then it follows them. A second domain becomes `shape`.
 
     Raises:
         DataError: static binarisation would be lost.
     """
+    changes: dict[str, Any] = {}
+    if images.source is not None:
+        channels, height, width = images.source.shape[1:]
+        follows = shape is not None and (height, width) == images.shape[1:]
+        target = source or ((channels, *shape[1:]) if shape and follows else None)
+        half = Images(pixels=images.source, name=images.name)
+        changes["source"] = conform(half, target, cache, progress).pixels
+    if images.other is not None:
+        changes["other"] = conform(images.other, shape, cache, progress)
+    resized = _resized(images, shape, cache, progress)
+    return resized.replace(**changes) if changes else resized
+
+
+def _resized(images: Images, shape: Shape | None, cache: bool, progress: Progress | None) -> Images:
     if shape is None or images.shape == shape:
         return images
     if images.transform != "8-bit" and images.shape[1:] != shape[1:]:

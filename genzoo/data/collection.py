@@ -50,6 +50,8 @@ class Images:
         facts: one line each: "source", "terms", "note" where there is something to know, "labels" and
             "captions" where there are none and why.
         skipped: reason -> number of files that were not readable as images.
+        other: the images of the second domain of an unpaired set, with a length of their own; None for sets
+            of one domain. `facts["domain"]` is the name of each domain.
     """
 
     pixels: Array
@@ -60,6 +62,7 @@ class Images:
     facts: Mapping[str, str]
     skipped: Mapping[str, int]
     class_names: tuple[str, ...]
+    other: Images | None
 
     def __init__(
         self,
@@ -77,6 +80,7 @@ class Images:
         facts: Mapping[str, str] | None = None,
         skipped: Mapping[str, int] | None = None,
         class_names: Iterable[object] = (),
+        other: Images | None = None,
     ) -> None:
         _check_pixels(pixels)
         given = {
@@ -97,9 +101,15 @@ class Images:
             "facts": MappingProxyType(dict(facts or {})),
             "skipped": MappingProxyType(dict(skipped or {})),
             "class_names": check_names(names or class_names, columns.get("labels")),
+            "other": _checked_other(other),
         }
         for key, value in fields.items():
             object.__setattr__(self, key, value)
+
+    @property
+    def domains(self) -> tuple[Images, ...]:
+        """Return the images of each domain: of two for an unpaired set, else these alone."""
+        return (self,) if self.other is None else (self.replace(other=None), self.other)
 
     @property
     def labels(self) -> Array | None:
@@ -185,6 +195,14 @@ class Images:
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         del fields["columns"]
         return Images(**{**fields, **self.columns, **changes})
+
+
+def _checked_other(other: object) -> Images | None:
+    if other is None:
+        return None
+    if not isinstance(other, Images) or other.other is not None:
+        raise ArgumentError("other must be Images of one domain", "there are two domains at most")
+    return other
 
 
 def _check_pixels(pixels: object) -> None:

@@ -47,6 +47,10 @@ _TURNS = {
 }
 
 
+class HalvesError(DataError):
+    """A picture that should be two side by side, and cannot be cut in the middle."""
+
+
 class Skip(Exception):
     """A file that gives no image; the text is the reason under which it is counted."""
 
@@ -72,19 +76,46 @@ def _formats_of(name: str) -> tuple[str, ...]:
     return (*_formats(), "TGA") if name.lower().endswith(".tga") and "TGA" in Image.OPEN else _formats()
 
 
-def decode(source: Path | bytes, shape: Shape, scale: Scale | None = None) -> Array:
+def decode(source: Path | bytes, shape: Shape, scale: Scale | None = None, half: str = "") -> Array:
     """Return the image in `source` as (C, H, W) uint8 of exactly `shape`; the first frame of an animation.
 
     `scale` is that of the folder, by which deep images are brought to 8 bits (see `genzoo.data.depth`).
+    `half` is "left" or "right" where the picture is two side by side.
 
     Raises:
         Skip: "not an image", "corrupt", "too large", "unreadable", or the name of a format that is not read.
-        DataError: there is not enough memory.
+        DataError: there is not enough memory, or a picture of two halves has an odd width.
     """
-    # JPEG decodes at 1/2, 1/4 or 1/8 at no loss: twice the target is left
-    with faults(), open_image(source) as image, room(image, draft=2 * max(shape[1:])):
+    # JPEG decodes at 1/2, 1/4 or 1/8 at no loss: twice the target is left. Not where the middle counts: at a
+    # fraction of the size it may be inside of a pixel.
+    with faults(), open_image(source) as image, room(image, draft=0 if half else 2 * max(shape[1:])):
         image.load()
-        return fit(_upright(eight_bit(image, scale), image), shape)
+        return fit(halved(_upright(eight_bit(image, scale), image), half), shape)
+
+
+def halved(image: Image.Image, half: str) -> Image.Image:
+    """Return the "left" or "right" half of `image`, all of it for ""; HalvesError for an odd width."""
+    if not half:
+        return image
+    middle, rest = divmod(image.width, 2)
+    if rest:
+        raise HalvesError(
+            f"a picture of two halves must have an even width, and is {image.width}x{image.height}",
+            "cut it in two, or save the halves in two folders A/ and B/",
+        )
+    left = 0 if half == "left" else middle
+    return image.crop((left, 0, left + middle, image.height))
+
+
+def upright_size(source: Path) -> tuple[int, int]:
+    """Return width and height of the picture in `source` as viewers show it; only its header is read.
+
+    Raises:
+        Skip: see `decode`.
+    """
+    with faults(), open_image(source) as image:
+        across, down = image.size
+        return (down, across) if _orientation(image) > 4 else (across, down)
 
 
 @contextlib.contextmanager
@@ -292,8 +323,12 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def _upright(plain: Image.Image, source: Image.Image) -> Image.Image:
     """Return `plain` turned as the EXIF of `source`, from which it was made, says."""
-    try:
-        orientation = int(source.getexif().get(ORIENTATION, 1))
-    except Exception:  # noqa: BLE001 - a camera's broken EXIF says nothing about the pixels
-        return plain
+    orientation = _orientation(source)
     return plain.transpose(_TURNS[orientation]) if orientation in _TURNS else plain
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # noqa: BLE001 - a camera's broken EXIF says nothing about the pixels
+        return 1

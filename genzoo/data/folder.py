@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
 from genzoo.data import idx
 from genzoo.data.cache import Decoded, Loaded, cached, key_of, place_of
+from genzoo.data.caption_files import captions_in
+from genzoo.data.captions import Captions
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.contents import digest_files
-from genzoo.data.decode import Skip, decode, decoder
+from genzoo.data.decode import HalvesError, Skip, decode, decoder
 from genzoo.data.depth import asked_bits
-from genzoo.data.formats import FORMATS, LEFT_BEHIND
+from genzoo.data.formats import FORMATS
 from genzoo.data.labels import note_lost
-from genzoo.data.layout import SPLITS, Layout, check, layout_of
+from genzoo.data.layout import SPLITS, Layout, check
+from genzoo.data.listing import Files, Listing, list_files
 from genzoo.data.notes import note
 from genzoo.data.pool import Progress, decode_all
 from genzoo.data.splits import fractions, nothing_held_out, split_mask
@@ -64,6 +67,8 @@ class Folder:
     # of the images: the content of their files, so that copies, and the pages of one file, lie on one side
     keys: Sequence[str]
     layout: Layout
+    captions: Captions | None = None
+    uncaptioned: str = ""  # why there are no captions, "" where there is no file of them
 
     def part(self, split: str, val_split: float) -> Images:
         """Return the images of a split: that of its own folder where there are such folders, else the rest of
@@ -92,13 +97,15 @@ class Folder:
         classes, name = self.layout.classes(self.names), self.path.resolve().name
         labels = None if classes.labels is None else classes.labels[chosen]
         note_lost(f"{name} ({split})", classes.labels, labels, classes.names)
+        reasons = {"labels": classes.why, "captions": self.uncaptioned}
         return Images(
             pixels=self.decoded.pixels[chosen],
             name=name,
             split=split,
             labels=labels,
             class_names=classes.names,
-            facts={**FACTS, "decoder": decoder(), **({"labels": classes.why} if classes.why else {})},
+            captions=None if self.captions is None else self.captions[chosen],
+            facts={**FACTS, "decoder": decoder(), **{key: why for key, why in reasons.items() if why}},
             skipped=self.decoded.skipped,
         )
 
@@ -121,38 +128,19 @@ class Folder:
         return own
 
 
-Files: TypeAlias = "list[tuple[str, os.stat_result]]"
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The relative paths and states of all files of a folder, in order, and what its folders mean."""
-
-    files: Files
-    layout: Layout
-
-
-def list_files(folder: Path) -> Listing:
-    """Return what lies in `folder`; DataError where there is no file."""
-    found = sorted(_entries(folder))
-    files = [entry for entry in found if not stat.S_ISDIR(entry[1].st_mode)]
-    folders = [path for path, status in found if stat.S_ISDIR(status.st_mode)]
-    if not files:
-        raise DataError(
-            f"the folder {folder} holds no files",
-            f"put images there: {', '.join(FORMATS)}, in folders of any depth",
-        )
-    return Listing(files, layout_of((path for path, _ in files), folders))
-
-
 def read_folder(
     folder: Path,
     shape: Shape | None,
     cache: bool = True,
     progress: Progress | None = None,
     listing: Listing | None = None,
+    *,
+    keys: Sequence[str] | None = None,
 ) -> Folder:
     """Decode all images of `folder` as `shape`, 3x64x64 where None is given.
+
+    `keys`, one per file of `listing`, take the place of the files' contents where order and splits are
+    decided: those of both sides of a pair.
 
     They are kept in the order of their splits, and of the hashes of their files' contents: the held-out ones
     come first, so that both parts are views of one array, and a new file or another name moves none of the
@@ -162,13 +150,28 @@ def read_folder(
         DataError: no file, or none that is an image.
     """
     listing = list_files(folder) if listing is None else listing
+    contents = digest_listing(folder, listing)
+    orders = contents if keys is None else list(keys)
+    view = (listing.half, listing.side, tuple(orders)) if listing.side else ()
+    sources = tuple((path, content) for (path, _), content in zip(listing.files, contents, strict=True))
+    target = shape or DEFAULT
+    decoded = cached(
+        key_of("folder", target, sources, asked_bits(), *view) if cache else None,
+        partial(_decode, folder, listing, orders, target, progress),
+        folder.name,
+        place_of("folder", str(folder.resolve()), target, *view[:2]),
+        partial(_unchanged, folder, listing),
+    )
+    names = [_name(listing.files, row) for row in decoded.rows]
+    own = [orders[row // PAGES] for row in decoded.rows]
+    return Folder(folder, decoded, names, own, listing.layout, *captions_in(folder, listing, names))
+
+
+def digest_listing(folder: Path, listing: Listing) -> list[str]:
+    """Return the sha256 of each file of `listing`, its name where it cannot be read."""
     files = listing.files
-    digests = digest_files([folder / path for path, _ in files], folder.name)
-    contents = [digest or path for digest, (path, _) in zip(digests, files, strict=True)]
-    decoded = _decode(folder, listing, contents, shape or DEFAULT, cache=cache, progress=progress)
-    names = [_name(files, row) for row in decoded.rows]
-    keys = [contents[row // PAGES] for row in decoded.rows]
-    return Folder(folder, decoded, names, keys, listing.layout)
+    digests = digest_files([folder / listing.path(number) for number in range(len(files))], folder.name)
+    return [digest or path for digest, (path, _) in zip(digests, files, strict=True)]
 
 
 def _name(files: Files, row: int) -> str:
@@ -178,45 +181,37 @@ def _name(files: Files, row: int) -> str:
 
 
 def _decode(
-    folder: Path,
-    listing: Listing,
-    contents: list[str],
-    shape: Shape,
-    *,
-    cache: bool,
-    progress: Progress | None,
-) -> Decoded:
+    folder: Path, listing: Listing, contents: list[str], shape: Shape, progress: Progress | None
+) -> Loaded:
     files, layout = listing.files, listing.layout
+    seen = survey(len(files), lambda number: folder / listing.path(number), folder.name)
+    rows, left_out = _in_order(files, contents, layout, seen)
+    frames, good, skipped = _load(folder, listing, rows, seen, shape, progress)
+    if not good:
+        raise DataError(
+            f"the folder {folder} holds no readable image; {skipped_text(skipped)}",
+            f"formats: {', '.join(FORMATS)}",
+        )
+    if skipped:
+        first = _name(files, min(set(rows) - {rows[place] for place in good}))
+        note(f"{folder}: {skipped_text(skipped)} (one of them: {first})")
+    kept = [rows[place] for place in good]
+    names = [_name(files, row) for row in kept]
+    for line in (
+        *seen.notes,
+        *layout.notes(names, left_out),
+        *_copies(layout, names, [contents[row // PAGES] for row in kept]),
+    ):
+        note(f"{folder}: {line}")
+    frames.keep(good)  # here, since rows are numbers of files and pages, not places in the frames
+    return frames, kept, skipped
 
-    def make() -> Loaded:
-        seen = survey(len(files), lambda number: folder / files[number][0], folder.name)
-        rows, left_out = _in_order(files, contents, layout, seen)
-        frames, good, skipped = _load(folder, files, rows, seen, shape, progress)
-        if not good:
-            raise DataError(
-                f"the folder {folder} holds no readable image; {skipped_text(skipped)}",
-                f"formats: {', '.join(FORMATS)}",
-            )
-        if skipped:
-            first = _name(files, min(set(rows) - {rows[place] for place in good}))
-            note(f"{folder}: {skipped_text(skipped)} (one of them: {first})")
-        kept = [rows[place] for place in good]
-        names = [_name(files, row) for row in kept]
-        for line in (
-            *seen.notes,
-            *layout.notes(names, left_out),
-            *_copies(layout, names, [contents[row // PAGES] for row in kept]),
-        ):
-            note(f"{folder}: {line}")
-        frames.keep(good)  # here, since rows are numbers of files and pages, not places in the frames
-        return frames, kept, skipped
 
-    def unchanged() -> bool:
-        return all(_state(folder / path) == _state(status) for path, status in files)
-
-    sources = tuple((path, content) for (path, _), content in zip(files, contents, strict=True))
-    key = key_of("folder", shape, sources, asked_bits()) if cache else None
-    return cached(key, make, folder.name, place_of("folder", str(folder.resolve()), shape), unchanged)
+def _unchanged(folder: Path, listing: Listing) -> bool:
+    return all(
+        _state(folder / listing.path(number)) == _state(status)
+        for number, (_, status) in enumerate(listing.files)
+    )
 
 
 def _state(file: Path | os.stat_result) -> tuple[int, ...]:
@@ -265,58 +260,23 @@ def _in_order(files: Files, contents: list[str], layout: Layout, seen: Survey) -
 
 
 def _load(
-    folder: Path, files: Files, rows: list[int], seen: Survey, shape: Shape, progress: Progress | None
+    folder: Path, listing: Listing, rows: list[int], seen: Survey, shape: Shape, progress: Progress | None
 ) -> Loaded:
     stacks = Stacks()
 
     def load(place: int) -> Array:
         number, page = divmod(rows[place], PAGES)
-        path, status = files[number]
-        if not stat.S_ISREG(status.st_mode):
+        path = folder / listing.path(number)
+        if not stat.S_ISREG(listing.files[number][1].st_mode):
             raise Skip("not a file")  # a pipe would never answer
-        if number in seen.pages:
-            return stacks.decode(folder / path, page, shape, seen.scale)
-        return decode(folder / path, shape, seen.scale)
+        try:
+            if number in seen.pages:
+                return stacks.decode(path, page, shape, seen.scale, listing.half)
+            return decode(path, shape, seen.scale, listing.half)
+        except HalvesError as error:
+            raise DataError(f"{path}: {error.message}", error.hint) from error
 
     try:
         return decode_all(len(rows), load, shape, folder.name, progress)
     finally:
         stacks.close()
-
-
-def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield relative path (with /) and status of every file and folder that is not hidden; links are
-    followed, but no folder twice.
-    """
-    seen: set[tuple[int, int]] = set()
-    todo = [""]
-    while todo:
-        for path, status in _listed(folder, todo.pop(), seen):
-            if stat.S_ISDIR(status.st_mode):
-                todo.append(path)
-            yield path, status
-
-
-def _listed(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield relative path and status of what lies in `inside`, unless that folder is among those `seen`."""
-    try:
-        here = os.stat(folder / inside)
-        if (here.st_dev, here.st_ino) in seen:
-            return
-        seen.add((here.st_dev, here.st_ino))
-        entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
-    except OSError as error:
-        if not inside:
-            raise DataError(
-                f"the folder {folder} cannot be read: {error.strerror}", "check its permissions"
-            ) from error
-        note(f"{folder / inside} cannot be read: {error.strerror}")
-        return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name.lower() in LEFT_BEHIND:
-            continue
-        try:
-            status = entry.stat()
-        except OSError:
-            continue  # a link to nowhere
-        yield f"{inside}/{entry.name}" if inside else entry.name, status

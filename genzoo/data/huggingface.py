@@ -14,6 +14,9 @@ from typing import Any
 
 from genzoo.data import npz
 from genzoo.data.cache import Loaded, cached, key_of, place_of
+from genzoo.data.caption_files import text_column
+from genzoo.data.captions import NONE as NO_CAPTIONS
+from genzoo.data.captions import Captions, read_captions
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import Skip, decode, decoder
 from genzoo.data.depth import asked_bits
@@ -23,7 +26,7 @@ from genzoo.data.pool import Progress, decode_all, in_parallel
 from genzoo.data.splits import FIT, hold_out, published
 from genzoo.data.survey import survey
 from genzoo.data.types import Shape
-from genzoo.errors import DataError, suggest
+from genzoo.errors import ArgumentError, DataError, suggest
 
 FORM = "hf:owner/dataset, hf:owner/dataset:split or hf:owner/dataset:split:column"
 # version of `datasets`: those before it run a data set's own scripts where a setting of the environment
@@ -121,15 +124,18 @@ def _images(
     key = key_of("hf", target, tuple(contents), asked_bits()) if cache else None
     decoded = cached(key, make, spec, place_of("hf", spec, chosen, target))
     labels, names, why = _labels(table, decoded.rows, spec)
+    captions, untold = _captions(table, decoded.rows, spec)
     facts = {
         "source": f"https://huggingface.co/datasets/{spec.removeprefix('hf:').split(':')[0]}",
         "terms": "see the page of the data set",
     }
-    facts |= {"decoder": decoder(), **({"labels": why} if why else {})}
+    reasons = {"labels": why, "captions": untold}
+    facts |= {"decoder": decoder(), **{key: text for key, text in reasons.items() if text}}
     images = Images(
         pixels=decoded.pixels,
         name=spec,
         labels=labels,
+        captions=captions,
         class_names=names,
         facts=facts,
         skipped=decoded.skipped,
@@ -192,6 +198,22 @@ def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str,
     if labels is None:
         return None, (), why
     return labels[list(rows)], names or tuple(getattr(table.features[column], "names", None) or ()), ""
+
+
+def _captions(table: Any, rows: Sequence[int], spec: str) -> tuple[Captions | None, str]:
+    """Return the captions of `rows`, or None and why the column of that name cannot be used, "" without
+    one.
+    """
+    column = text_column(table.features)
+    if column is None:
+        return None, ""
+    cells = table[column]
+    try:
+        return read_captions([cells[row] for row in rows], len(rows)), ""
+    except ArgumentError as error:
+        why = f"{NO_CAPTIONS}the column {column!r}: {error.message}"
+        note(f"{spec} gives {why}")
+        return None, why
 
 
 def _first(cells: Any, home: Path | None, spec: str) -> bytes:

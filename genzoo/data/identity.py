@@ -20,10 +20,11 @@ def identity(images: Images, conditions: np.ndarray[Any, Any] | None = None) -> 
     """Return 64 hexadecimal digits that are equal for two sets exactly where a training run could not tell
     them apart.
 
-    They cover pixels as decoded (and the grey values that dynamic binarisation draws from), labels, shape,
-    transform, split and the `conditions` that a model takes with them, one row per image, not name, path or
-    facts. Order counts: a batch is chosen by the index of its images, so the same images in another order
-    train to other weights. The cost is that of one sha256 over the pixels, about a second per gigabyte.
+    They cover pixels as decoded (and the grey values that dynamic binarisation draws from), the other half of
+    pairs, labels, captions, the second domain, shape, transform, split and the `conditions` that a model
+    takes with them, one row per image, not name, path or facts. Order counts: a batch is chosen by the index
+    of its images, so the same images in another order train to other weights. The cost is that of one sha256
+    over the pixels, about a second per gigabyte.
     """
     digest = hashlib.sha256()
     head: dict[str, Any] = {
@@ -38,6 +39,14 @@ def identity(images: Images, conditions: np.ndarray[Any, Any] | None = None) -> 
             _add(digest, pixels)
     if images.labels is not None:
         digest.update(_column(np.asarray(images.labels)))
+    # What a set has not leaves no trace: its digest stays what it was before there were such columns.
+    if images.source is not None:
+        digest.update(json.dumps({"source": list(images.source.shape)}).encode())
+        _add(digest, images.source)
+    if images.captions is not None:
+        digest.update(json.dumps({"captions": images.captions}).encode())
+    if images.other is not None:
+        digest.update(json.dumps({"other": identity(images.other)}).encode())
     if conditions is not None:
         digest.update(_column(conditions))
     return digest.hexdigest()

@@ -138,7 +138,7 @@ class Layout:
             )
             if "test" not in self.splits:
                 lines[-1] += f"; {self.splits['valid']}/ is held out for the scores"
-        if stray := sorted(path for path in left_out if _is_image(path)):
+        if stray := sorted(path for path in left_out if is_image(path)):
             files = f"{len(stray):,} image{'s' * (len(stray) != 1)}"
             lines.append(f"{files} in none of these folders: not used (one of them: {stray[0]})")
         if found.why:
@@ -154,7 +154,7 @@ def layout_of(paths: Iterable[str], folders: Sequence[str] = ()) -> Layout:
     """
     # An iterator would be used up by the first pass.
     every = list(paths)
-    images = [path for path in every if _is_image(path)] or every
+    images = [path for path in every if is_image(path)] or every
     parts = [path.split("/") for path in images]
     shared = 0
     while (
@@ -199,7 +199,7 @@ def check(split: str, known: Mapping[str, object], name: str) -> str:
     return check_split(split, [*(word for word in reversed(SPLITS) if word in known), *divided], name)
 
 
-def _is_image(path: str) -> bool:
+def is_image(path: str) -> bool:
     """Whether `path`, maybe with the number of a page, has the name of an image."""
     # A page of a file is named scan.tif#1.
     return PurePosixPath(re.sub(r"#\d+$", "", path)).suffix.lower() in SUFFIXES

@@ -16,22 +16,26 @@ import io
 import os
 import tarfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from genzoo.data import idx, npz
 from genzoo.data.arrays import conform
+from genzoo.data.asked import Asked
 from genzoo.data.binary import binarised
 from genzoo.data.cache import Loaded, cached, kept_frames, key_of, place_of
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_arrays
+from genzoo.data.flowers_file import open_flowers
 from genzoo.data.labels import places_of
+from genzoo.data.pairs_npz import open_npz_pairs, open_npz_sides
 from genzoo.data.pool import Progress
 from genzoo.data.remote import fetch
 from genzoo.data.splits import FIT, check_split, hold_out, last_of, range_keys
 from genzoo.data.types import Array, Shape
+from genzoo.data.unpaired import joined
 from genzoo.datasets import FRAMES, NAMES
 from genzoo.errors import DataError
 
@@ -71,16 +75,9 @@ def open_named(
         DataError: its files are neither under GENZOO_DATA nor to be fetched.
     """
     known = NAMES[name]
-    if name == "rooms":
-        images = _rooms(shape or ROOM, split, val_split, cache, progress)
-    elif name == "dynamic-binarized-mnist":
-        images = _dynamic(open_named("mnist", _grey(shape, name), split, val_split, cache, progress), split)
-    elif name == "binarized-digits":
-        images = conform(_digits(split, val_split), shape, cache, progress)
-    elif name in ("mnist", "fashion-mnist"):
-        images = conform(_idx_set(name, split), shape, cache, progress)
-    elif name == "cifar10":
-        images = conform(_cifar(split, cache), shape, cache, progress)
+    asked = Asked(shape=shape, split=split, share=val_split, cache=cache, progress=progress)
+    if name in _OWN:
+        images = _OWN[name](name, asked)
     else:
         images = npz.open_npz(
             Path(__file__).with_name("digits.npz") if name == "digits" else _at_home(name, known.files[0]),
@@ -97,10 +94,12 @@ def open_named(
     return images.replace(name=name, facts={**images.facts, **known.facts}, class_names=classes)
 
 
-def _rooms(shape: Shape, split: str, val_split: float, cache: bool, progress: Progress | None) -> Images:
+def _rooms(name: str, asked: Asked) -> Images:
     """Return the bedrooms of `bedrooms`, held out as there, and the other kinds of room, held out by their
     contents.
     """
+    shape, split, val_split, cache, progress = asked.usual
+    shape = shape or ROOM
     path = [_at_home("rooms", file) for file in NAMES["rooms"].files][1]
     names = NAMES["rooms"].classes
     bedrooms = open_named("bedrooms", shape, split, val_split, cache, progress)
@@ -118,14 +117,30 @@ def _rooms(shape: Shape, split: str, val_split: float, cache: bool, progress: Pr
     )
 
 
-def _digits(split: str, val_split: float) -> Images:
-    every = binarised(open_named("digits", None, "train", 0).replace(split="all"), "digits")
-    return hold_out(
-        every.replace(name="binarized-digits", transform="static-binarised"),
-        range_keys(len(every)),
-        split,
-        val_split,
+def _flowers(name: str, asked: Asked) -> Images:
+    return open_flowers(_at_home(name, NAMES[name].files[0]), name, asked)
+
+
+def _pairs(name: str, asked: Asked) -> Images:
+    known = NAMES[name]
+    return open_npz_pairs(_at_home(name, known.files[0]), known.halves, asked, name)
+
+
+def _domains(name: str, asked: Asked) -> Images:
+    known = NAMES[name]
+    first, second, _ = open_npz_sides(_at_home(name, known.files[0]), asked, name)
+    sides = (
+        side.replace(facts={**side.facts, **known.facts, "domain": domain})
+        for side, domain in zip((first, second), known.domains, strict=True)
     )
+    return joined(*sides)
+
+
+def _digits(name: str, asked: Asked) -> Images:
+    every = binarised(open_named("digits", None, "train", 0).replace(split="all"), "digits")
+    every = every.replace(name=name, transform="static-binarised")
+    part = hold_out(every, range_keys(len(every)), asked.split, asked.share)
+    return conform(part, asked.shape, asked.cache, asked.progress)
 
 
 def _grey(shape: Shape | None, name: str) -> Shape | None:
@@ -137,7 +152,9 @@ def _grey(shape: Shape | None, name: str) -> Shape | None:
     return shape
 
 
-def _dynamic(images: Images, split: str) -> Images:
+def _dynamic(name: str, asked: Asked) -> Images:
+    shape, split, *rest = asked.usual
+    images = open_named("mnist", _grey(shape, name), split, *rest)
     training = split in ("train", FIT)
     drawn = binarised(images, f"mnist/{'train' if training else split}").replace(
         transform="dynamic-binarised"
@@ -167,7 +184,8 @@ def _at_home(name: str, file: str) -> Path:
     )
 
 
-def _idx_set(name: str, split: str) -> Images:
+def _idx_set(name: str, asked: Asked) -> Images:
+    split = asked.split
     part = idx.PARTS[check_split(split, tuple(idx.PARTS), name)]
     root = os.environ.get("GENZOO_DATA")
     arrays = []
@@ -177,7 +195,12 @@ def _idx_set(name: str, split: str) -> Images:
             idx.read(path) if path else idx.parse(fetch(NAMES[name].homes[f"{file}.gz"], name), f"{file}.gz")
         )
     pixels, labels = arrays
-    return idx.images_of(pixels, labels, name, split)
+    images = idx.images_of(pixels, labels, name, split)
+    return conform(images, asked.shape, asked.cache, asked.progress)
+
+
+def _cifar10(name: str, asked: Asked) -> Images:
+    return conform(_cifar(asked.split, asked.cache), asked.shape, asked.cache, asked.progress)
 
 
 def _cifar(split: str, cache: bool) -> Images:
@@ -226,3 +249,18 @@ def _cifar_archive(data: bytes, split: str) -> tuple[Array, Array]:
         raise DataError(f"cifar10: the archive is damaged: {error}") from error
     rows = np.concatenate(records)[: None if split == "train" else CIFAR_TEST]
     return np.ascontiguousarray(rows[:, 1:]).reshape(-1, 3, npz.SIDE, npz.SIDE), np.array(rows[:, 0])
+
+
+# sets that are no single .npz of one picture per image -> what opens them
+_OWN: Mapping[str, Callable[[str, Asked], Images]] = {
+    "rooms": _rooms,
+    "dynamic-binarized-mnist": _dynamic,
+    "binarized-digits": _digits,
+    "mnist": _idx_set,
+    "fashion-mnist": _idx_set,
+    "cifar10": _cifar10,
+    "flowers102": _flowers,
+    "flowers-unseen": _flowers,
+    "facades": _pairs,
+    "horse2zebra": _domains,
+}

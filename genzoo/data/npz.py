@@ -47,9 +47,9 @@ PUBLISHED = ("train", "valid", "test")  # the splits that the numbers 0, 1 and 2
 TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image
 
 
-def read(path: Path, also: str = "") -> dict[str, Array]:
+def read(path: Path, also: str = "", *, every: bool = False) -> dict[str, Array]:
     """Return the arrays of the .npz file `path` under the keys that mean something here, and under `also`;
-    others are not unpacked.
+    others are not unpacked, except with `every`.
 
     Raises:
         DataError: not such a file, damaged, larger than the free memory, or with Python objects, which are
@@ -60,7 +60,9 @@ def read(path: Path, also: str = "") -> dict[str, Array]:
         with zipfile.ZipFile(path) as archive:
             members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
             known = [
-                key for key in members if key in OTHERS or key == also or meaning(key)[1] or len(members) == 1
+                key
+                for key in members
+                if every or key in OTHERS or key == also or meaning(key)[1] or len(members) == 1
             ]
             check_memory(sum(_claim(archive, members[key])[1] for key in known), str(path))
         with np.load(path, allow_pickle=False) as file:
@@ -131,7 +133,7 @@ def open_npz(
     """
     arrays = read(path, sides)
     name = name or path.stem
-    with _told_with(path):
+    with told_with(path):
         if set(SPLITS) <= set(arrays) and all(arrays[part].ndim == 2 for part in SPLITS):
             # these validation images lie apart
             own = "train" if split == FIT else check_split(split, SPLITS, name)
@@ -144,14 +146,14 @@ def open_npz(
             found = part_of(arrays, parts, name, split)
         elif {"jpeg", "offsets"} <= set(arrays):
             place = str(path.resolve()) if cache else None
-            found, contents = _jpeg(arrays, name, shape, place, progress)
+            found, contents = jpegs(arrays, name, shape, place, progress)
         elif {"webp", "offsets"} <= set(arrays):
             found = _mosaic(arrays, name)
         else:
             hint = "numpy.savez(path, images=..., labels=...) names them"
             raise DataError(f"{path} has no array named 'images', but {_names(path)}", hint)
         if sides:
-            return conform(_side(found, arrays[sides], split), shape, cache, progress)
+            return conform(side_part(found, arrays[sides], split), shape, cache, progress)
         together = _groups(arrays, keys)
         held = hold_out(
             found, contents if together is None else together, split, val_split, together=together is not None
@@ -159,7 +161,7 @@ def open_npz(
         return conform(held, shape, cache, progress)
 
 
-def _side(images: Images, sides: Array, split: str) -> Images:
+def side_part(images: Images, sides: Array, split: str) -> Images:
     """Return the images of a published `split`, of which the numbers `sides` (N,) are places in PUBLISHED."""
     if sides.shape != (len(images),):
         raise ValueError(f"the splits of {sides.shape} are not those of {len(images):,} images")
@@ -179,7 +181,7 @@ def _groups(arrays: Mapping[str, Array], keys: Keys | None) -> list[str] | None:
 
 
 @contextlib.contextmanager
-def _told_with(path: Path) -> Iterator[None]:
+def told_with(path: Path) -> Iterator[None]:
     """Name `path` in the errors of the block, and make a DataError of arrays that contradict each other."""
     try:
         yield
@@ -255,13 +257,31 @@ class Slices:
         return (self[row] for row in range(len(self)))
 
 
-def _jpeg(
+def jpegs(
     arrays: Mapping[str, Array], name: str, shape: Shape | None, place: str | None, progress: Progress | None
 ) -> tuple[Images, list[str]]:
     """Return the decoded images and the sha256 of the file of each; they are kept for `place` unless that is
     None.
     """
-    files = Slices(arrays, "jpeg")
+    pixels, contents = decoded(Slices(arrays, "jpeg"), name, shape, place, progress)
+    attributes = None
+    if "attr" in arrays and "attr_names" in arrays:
+        attributes = {
+            str(n): arrays["attr"][:, i].astype(np.float32) for i, n in enumerate(arrays["attr_names"])
+        }
+    images = Images(pixels=pixels, name=name, attributes=attributes, facts={"decoder": decoder()})
+    return labelled(images, arrays, "labels"), contents
+
+
+def decoded(
+    files: Slices, name: str, shape: Shape | None, place: str | None, progress: Progress | None
+) -> tuple[Array, list[str]]:
+    """Return the images in `files` as (N, C, H, W) uint8 of `shape`, by default that of the first, and the
+    sha256 of each file; they are kept for `place` unless that is None.
+
+    Raises:
+        DataError: one of them cannot be read.
+    """
     contents = digest_rows(files)
     target = shape or native(files[0], name)
 
@@ -273,15 +293,8 @@ def _jpeg(
             raise DataError(f"{name} is damaged; {skipped_text(skipped)}", "fetch it again")
         return frames, rows, skipped
 
-    attributes = None
-    if "attr" in arrays and "attr_names" in arrays:
-        attributes = {
-            str(n): arrays["attr"][:, i].astype(np.float32) for i, n in enumerate(arrays["attr_names"])
-        }
     key = None if place is None else key_of("npz", tuple(contents), target)
-    pixels = cached(key, make, name, place_of("npz", place, target)).pixels
-    images = Images(pixels=pixels, name=name, attributes=attributes, facts={"decoder": decoder()})
-    return labelled(images, arrays, "labels"), contents
+    return cached(key, make, name, place_of("npz", place, target)).pixels, contents
 
 
 def native(file: bytes, name: str) -> Shape:

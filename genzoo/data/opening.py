@@ -13,6 +13,8 @@ from torch import Tensor
 
 from genzoo.data import idx, npz
 from genzoo.data.arrays import conform, standard
+from genzoo.data.asked import Asked
+from genzoo.data.captions import captions_for
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_rows
 from genzoo.data.folder import DEFAULT, open_folder, read_folder
@@ -21,9 +23,11 @@ from genzoo.data.huggingface import open_huggingface
 from genzoo.data.memory import told
 from genzoo.data.named import open_named
 from genzoo.data.notes import note, once
+from genzoo.data.pairs import OPTION, open_pairs
 from genzoo.data.pool import Progress
 from genzoo.data.splits import FIT, check_share, check_split, hold_out
 from genzoo.data.types import Array, Shape
+from genzoo.data.unpaired import open_unpaired
 from genzoo.datasets import NAMES
 from genzoo.errors import ArgumentError, DataError, GenzooError, MemoryShortError, UnknownNameError, suggest
 from genzoo.registry import installed
@@ -32,7 +36,9 @@ Source: TypeAlias = "str | os.PathLike[str] | Array | Tensor | Images"
 Extra: TypeAlias = "Mapping[str, Callable[[str], object]]"
 
 LONGEST = 4096  # pixels: a side that no model here can draw
-FORMS = "a folder of images, an .npz with 'images', an idx file, or hf:owner/dataset"
+FORMS = (
+    "a folder of images, an .npz with 'images', an idx file, hf:owner/dataset, pairs:PATH or unpaired:PATH"
+)
 
 
 @told
@@ -45,14 +51,17 @@ def open_data(
     cache: bool = True,
     progress: Progress | None = None,
     extra: Extra | None = None,
+    source_shape: Sequence[int] | None = None,
 ) -> Images:
     """Return images, of `image_shape` and of one split.
 
     Args:
         spec: a known name (`genzoo.data.NAMES`, or a plugin's), which wins over a folder of the same name:
             write `./mnist` for the folder; a folder of images; an `.npz` (see `genzoo.data.npz`); an idx
-            file; `hf:owner/dataset[:split][:column]`; an array (N, H, W), (N, C, H, W) or (N, H, W, C), float
-            in [0, 1] or uint8; or Images.
+            file; `hf:owner/dataset[:split][:column]`; `pairs:PATH` (see `genzoo.data.pairs`), `unpaired:PATH`
+            or `unpaired:SPEC,SPEC` (see `genzoo.data.unpaired`); `captions:PATH`, a folder that must have
+            captions (see `genzoo.data.caption_files`); an array (N, H, W), (N, C, H, W) or (N, H, W, C),
+            float in [0, 1] or uint8; or Images.
         image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out;
             grey is repeated, colours become luminance. None keeps the size of arrays and named sets; folders
             become 3x64x64.
@@ -66,6 +75,7 @@ def open_data(
             than two seconds.
         extra: further names, each a callable that takes the split and returns an array, Images or a path; by
             default those of the plugins.
+        source_shape: (C, H, W) of the other half of pairs; by default the size of the images.
 
     Raises:
         UnknownNameError: neither a name nor a path; names the nearest.
@@ -73,9 +83,10 @@ def open_data(
         DataError: nothing there, or nothing readable.
     """
     shape, share = _check_shape(image_shape), check_share(val_split)
+    source = _check_shape(source_shape, "source_shape")
     check_split(split)
     if isinstance(spec, Images):
-        return conform(_part(spec, split, share), shape, progress=progress)
+        return conform(_part(spec, split, share), shape, progress=progress, source=source)
     if isinstance(spec, np.ndarray | Tensor):
         given = Images(pixels=standard(spec, "data"), name="array", facts=_facts("an array in memory"))
         return conform(hold_out(given, None, split, share), shape, progress=progress)
@@ -85,15 +96,39 @@ def open_data(
             f"data must be a name, a path, an array or Images, not {kind}",
             f"for example 'digits', or {FORMS}",
         )
+    asked = Asked(shape=shape, source=source, split=split, share=share, cache=cache, progress=progress)
+    return _open_text(spec, asked, extra)
+
+
+def _open_text(spec: str | os.PathLike[str], asked: Asked, extra: Extra | None = None) -> Images:
+    """Return what the text or path `spec` names, as `asked`."""
+    shape, split, share, cache, progress = asked.usual
     if isinstance(spec, str) and spec.startswith("hf:"):
         return open_huggingface(spec, shape, split, share, cache, progress)
+    if isinstance(spec, str) and (kind := next((word for word in KINDS if spec.startswith(word)), "")):
+        return KINDS[kind](spec.removeprefix(kind), asked)
     # Before paths, so that a folder that happens to be called mnist does not change an experiment.
     if isinstance(spec, str) and spec in NAMES:
-        return open_named(spec, shape, split, share, cache, progress)
+        found = open_named(spec, shape, split, share, cache, progress)
+        return found if asked.source is None else conform(found, shape, cache, progress, asked.source)
     path = Path(spec).expanduser()
     if os.path.exists(path):
         return _open_path(path, shape, split, share, cache, progress)
     return _brought(str(spec), shape, split, share, extra)
+
+
+def _captioned(spec: str, asked: Asked) -> Images:
+    images = _open_text(spec, asked)
+    captions_for(images)
+    return images
+
+
+# what stands before the path -> what opens it
+KINDS: Mapping[str, Callable[[str, Asked], Images]] = {
+    "pairs:": open_pairs,
+    "unpaired:": partial(open_unpaired, opened=_open_text),
+    "captions:": _captioned,
+}
 
 
 @told
@@ -105,6 +140,7 @@ def open_both(
     validation: bool = False,
     cache: bool = True,
     progress: Progress | None = None,
+    source_shape: Sequence[int] | None = None,
 ) -> tuple[Images, Images | None]:
     """Return the training and the held-out images of `spec`, None where there are none; see `open_data`. A
     folder is decoded once.
@@ -120,7 +156,15 @@ def open_both(
         if folder := _folder(spec):
             part = partial(read_folder(folder, shape, cache, progress).part, val_split=share)
         else:
-            part = partial(_part_of, spec, image_shape=shape, val_split=share, cache=cache, progress=progress)
+            part = partial(
+                _part_of,
+                spec,
+                image_shape=shape,
+                val_split=share,
+                cache=cache,
+                progress=progress,
+                source_shape=source_shape,
+            )
         learned, judged = (FIT, "valid") if validation else ("train", "test")
         train = part(learned)
         try:
@@ -142,7 +186,10 @@ def native_shape(spec: Source) -> Shape:
     Raises:
         UnknownNameError, ArgumentError, DataError: as `open_data`.
     """
-    return DEFAULT if _folder(spec) else open_data(spec, val_split=0).shape
+    plain = spec
+    if isinstance(spec, str) and (kind := next((word for word in KINDS if spec.startswith(word)), "")):
+        plain = spec.removeprefix(kind).rpartition(OPTION)[0] or spec.removeprefix(kind)
+    return DEFAULT if _folder(plain) else open_data(spec, val_split=0).shape
 
 
 def _folder(spec: Source) -> Path | None:
@@ -155,14 +202,14 @@ def _folder(spec: Source) -> Path | None:
     return path if os.path.exists(path) and os.path.isdir(path) and not idx.is_pair(path) else None
 
 
-def _check_shape(image_shape: object) -> Shape | None:
+def _check_shape(image_shape: object, what: str = "image_shape") -> Shape | None:
     if image_shape is None:
         return None
     sizes = list(image_shape) if isinstance(image_shape, Sequence) else []
     whole = len(sizes) == 3 and all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
     if not whole or sizes[0] not in (1, 3) or not all(1 <= size <= LONGEST for size in sizes[1:]):
         expected = f"(C, H, W) with C = 1 or 3 and sides of 1 to {LONGEST}"
-        raise ArgumentError(f"image_shape must be {expected}, not {image_shape!r}", "for example (3, 64, 64)")
+        raise ArgumentError(f"{what} must be {expected}, not {image_shape!r}", "for example (3, 64, 64)")
     return sizes[0], sizes[1], sizes[2]
 
 

@@ -94,17 +94,33 @@ def hold_out(
     if keys is not None and together and len(set(keys)) < len(keys):
         images = images.replace(blocks=np.unique(np.asarray(keys), return_inverse=True)[1])
     if keys is None and (share > 0 or split in ("valid", FIT)):
-        # The grey values, if there are some: binarised pixels are drawn again each time, and their hash
-        # changes.
-        keys = digest_rows(images.pixels if images.grey is None else images.grey)
+        keys = _contents(images)
     mask = split_mask(fractions(keys if keys is not None else range_keys(len(images))), split, share)
     if split in ("test", "valid") and not mask.any():
         raise nothing_held_out(images.name, share, len(images), split)
+    if images.other is not None:  # each domain is divided by its own contents
+        second = images.other
+        second = hold_out(second, None, split, share) if second.split == "all" else second
+        images = images.replace(other=second)
     if mask.all():
         return images.replace(split=split)
     part = images.subset(np.flatnonzero(mask), split=split)
     note_lost(f"{images.name} ({split})", images.labels, part.labels, images.class_names)
     return part
+
+
+def _contents(images: Images) -> list[str]:
+    """Return a digest of the content of each image, of both halves of a pair."""
+    # The grey values, if there are some: binarised pixels are drawn again each time, and their hash changes.
+    own = digest_rows(images.pixels if images.grey is None else images.grey)
+    if images.source is None:
+        return own
+    return [pair_key(*both) for both in zip(own, digest_rows(images.source), strict=True)]
+
+
+def pair_key(one: str, other: str) -> str:
+    """Return the key by which a pair is held out, of the digests of its halves in either order."""
+    return hashlib.sha256(" ".join(sorted((one, other))).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def split_mask(places: Array, split: str, share: float) -> Array:

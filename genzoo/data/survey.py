@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from genzoo.data.decode import Skip, check_size, eight_bit, faults, fit, is_deep, open_image, room
+from genzoo.data.decode import Skip, check_size, eight_bit, faults, fit, halved, is_deep, open_image, room
 from genzoo.data.depth import FULL, VARIABLE, Numbers, Scale, asked_bits, scale_of
 from genzoo.data.formats import HEAD, is_raw
 from genzoo.data.pool import in_parallel
@@ -193,7 +193,7 @@ class Stacks:
         self._open: OrderedDict[Path, Image.Image] = OrderedDict()
         self._lock = threading.Lock()
 
-    def decode(self, path: Path, page: int, shape: Shape, scale: Scale) -> Array:
+    def decode(self, path: Path, page: int, shape: Shape, scale: Scale, half: str = "") -> Array:
         """Return `page` of the file as (C, H, W) uint8; see `genzoo.data.decode.decode`."""
         with self._lock, faults():
             # Taken out and put back at the end: the order of the dict is the order of use.
@@ -205,7 +205,7 @@ class Stacks:
             check_size(image)
             with room(image):
                 image.load()
-                pixels = fit(eight_bit(image, scale), shape)
+                pixels = fit(halved(eight_bit(image, scale), half), shape)
             _forget(image)
             return pixels
 

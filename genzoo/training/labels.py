@@ -10,9 +10,9 @@ from genzoo.card import Card
 from genzoo.condition import SHOWN, Labels
 from genzoo.data import Images
 from genzoo.data.conditions import conditions_of
-from genzoo.data.folder import list_files
 from genzoo.data.formats import SUFFIXES
 from genzoo.data.labels import places_of
+from genzoo.data.listing import list_files
 from genzoo.errors import DataError, safe_text
 
 KEY = "labels"  # of a config, and of --set

@@ -1,0 +1,159 @@
+"""Captions in the files of a folder: `metadata.jsonl` or `metadata.csv` with `file_name` and `text`, as the
+Hugging Face imagefolder has them, or `name.txt` next to `name.jpg`, one caption per line.
+
+A name in the metadata is relative to the folder of that file. A list of texts, or several lines of one name,
+are several captions. Captions that cannot be used do not keep a folder from being read: `Images.facts` says
+why there are none, and `genzoo.data.captions.captions_for` raises that.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from genzoo.data.captions import NONE, Captions, checked_caption
+from genzoo.data.layout import is_image
+from genzoo.data.listing import Listing
+from genzoo.data.memory import check_memory
+from genzoo.data.notes import note
+from genzoo.data.sides import listed, stem
+from genzoo.errors import ArgumentError, safe_text
+from genzoo.safe_open import open_to_read
+
+FILES, COLUMN = ("metadata.jsonl", "metadata.csv"), "file_name"
+TEXTS = ("text", "caption", "captions", "texts")
+# bytes: of the captions of one image, and of those of a folder
+LARGEST, LARGEST_TABLE = 100_000, 10**9
+# texts that people keep among their images
+OTHERS = ("readme", "license", "licence", "copying", "notice", "classes", "labels", "credits", "sources")
+
+
+def captions_in(folder: Path, listing: Listing, names: Sequence[str]) -> tuple[Captions | None, str]:
+    """Return the captions of the images `names` of `folder`; or None and why they cannot be used, "" where
+    there is no file of captions.
+    """
+    paths = {path for path, _ in listing.files}
+    try:
+        found = _found(folder, paths)
+        if found is None:
+            return None, ""
+        return _matched(found, paths, names), ""
+    except ArgumentError as error:
+        why = f"{NONE}{error.message}"
+        note(f"{folder}: {why}")
+        return None, why
+
+
+def text_column(columns: Iterable[str]) -> str | None:
+    """Return which of `columns` holds captions, by its name; None where none does."""
+    known = {column.lower(): column for column in columns}
+    return next((known[name] for name in TEXTS if name in known), None)
+
+
+def _found(folder: Path, paths: set[str]) -> Mapping[str, list[str]] | None:
+    """Return the path of each image -> its captions, of the files `paths`; None without such files."""
+    tables = sorted(path for path in paths if posixpath.basename(path).lower() in FILES)
+    found: dict[str, list[str]] = {}
+    for table in tables:
+        for name, texts in _rows(folder / table, table):
+            found.setdefault(posixpath.normpath(posixpath.join(posixpath.dirname(table), name)), []).extend(
+                texts
+            )
+    if tables:
+        return found
+    images = {stem(path): path for path in sorted(paths) if is_image(path)}
+    texts = {path: path[: -len(".txt")] for path in sorted(paths) if path.lower().endswith(".txt")}
+    if not set(texts.values()) & set(images):
+        return None
+    for path, name in texts.items():
+        if name in images:
+            found[images[name]] = _lines(folder / path, path)
+        elif posixpath.basename(name).lower() not in OTHERS:
+            found[path] = []  # of no image: reported with the others
+    return found
+
+
+def _matched(found: Mapping[str, list[str]], paths: set[str], names: Sequence[str]) -> Captions:
+    """Return the captions of the images `names`, or raise ArgumentError if an image or a caption is alone."""
+    images = {path for path in paths if is_image(path)}
+    if lost := sorted(set(found) - images):
+        raise ArgumentError(f"{len(lost):,} captions are of no image that is there: {listed(lost)}")
+    own = [re.sub(r"#\d+$", "", name) if name not in paths else name for name in names]
+    if bare := sorted({name for name in own if not found.get(name)}):
+        raise ArgumentError(f"{len(bare):,} of {len(set(own)):,} images have none: {listed(bare)}")
+    return tuple(tuple(found[name]) for name in own)
+
+
+def _lines(path: Path, name: str) -> list[str]:
+    return [_caption(line, name) for line in _text(path, name, LARGEST).split("\n") if line.strip()]
+
+
+def _rows(path: Path, name: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of an image and its captions for each row of the metadata file `path`."""
+    text = _text(path, name, LARGEST_TABLE)
+    records: Callable[[str, str], Iterator[Mapping[str, Any]]] = (
+        _json_records if name.lower().endswith("jsonl") else _csv_records
+    )
+    for row in records(text, name):
+        column = text_column(row)
+        file = row.get(COLUMN)
+        if column is None or not isinstance(file, str):
+            missing = COLUMN if not isinstance(file, str) else "text"
+            has = listed(sorted(map(str, row)), 5) or "none"
+            raise ArgumentError(f"{name} has no column {missing!r}: its columns are {has}")
+        texts = row[column]
+        several = texts if isinstance(texts, list) else [texts]
+        yield file, [_caption(one, f"{name}, {safe_text(file, 100)}") for one in several]
+
+
+def _json_records(text: str, name: str) -> Iterator[Mapping[str, Any]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ArgumentError(f"{name}: line {number:,} is not JSON") from error
+        if not isinstance(row, dict):
+            raise ArgumentError(f"{name}: line {number:,} is not an object with {COLUMN!r} and 'text'")
+        yield row
+
+
+def _csv_records(text: str, name: str) -> Iterator[Mapping[str, Any]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    try:
+        for row in reader:
+            yield {key: value for key, value in row.items() if key is not None}
+    except csv.Error as error:
+        raise ArgumentError(f"{name}: line {reader.line_num:,}: {safe_text(str(error))}") from error
+
+
+def _caption(text: object, where: str) -> str:
+    try:
+        return checked_caption(text)
+    except ArgumentError as error:
+        raise ArgumentError(f"{where}: {error.message}") from error
+
+
+def _text(path: Path, name: str, most: int) -> str:
+    """Return what the file `path` says, or raise ArgumentError if it is no text of at most `most` bytes."""
+    try:
+        with open_to_read(path) as file:
+            data = file.read(most + 1)
+    except (OSError, ValueError) as error:
+        raise ArgumentError(f"{name} cannot be read") from error
+    if len(data) > most:
+        raise ArgumentError(f"{name} has more than {most:,} bytes")
+    check_memory(4 * len(data), name)
+    if b"\0" in data:
+        raise ArgumentError(f"{name} is no text: it has NUL bytes")
+    try:
+        return data.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise ArgumentError(f"{name} is no text in UTF-8") from error
