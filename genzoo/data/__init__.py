@@ -4,10 +4,21 @@ which batch.
 
 from __future__ import annotations
 
+from genzoo.data.captions import captions_for
 from genzoo.data.collection import Images
 from genzoo.data.identity import identity
 from genzoo.data.opening import open_data
-from genzoo.data.order import batch_indices, order
+from genzoo.data.order import batch_indices, epoch_size, order, side_indices
 from genzoo.datasets import NAMES
 
-__all__ = ["NAMES", "Images", "batch_indices", "identity", "open_data", "order"]
+__all__ = [
+    "NAMES",
+    "Images",
+    "batch_indices",
+    "captions_for",
+    "epoch_size",
+    "identity",
+    "open_data",
+    "order",
+    "side_indices",
+]
