@@ -163,8 +163,8 @@ def device_option(function: F) -> F:
 def data_option(function: F) -> F:
     """Add --data."""
     text = (
-        "A known data set, a folder of images, an .npz file, an idx file, or hf:owner/dataset. Default: "
-        "the recipe's."
+        "A known data set, a folder of images (with captions, if it has metadata.jsonl), an .npz file, an "
+        "idx file, hf:owner/dataset, pairs:PATH, or unpaired:PATH. Default: the recipe's."
     )
     return click.option("--data", type=click.Path(), help=text)(function)
 

@@ -17,8 +17,6 @@ from genzoo.data.types import Array
 from genzoo.datasets import NAMES
 from genzoo.errors import DataError
 
-SPLIT = "split"  # the array of the official split
-
 
 def open_flowers(path: Path, name: str, asked: Asked) -> Images:
     """Return a split of the flowers in `path`: the official one, or that of `flowers-unseen`.
@@ -27,17 +25,18 @@ def open_flowers(path: Path, name: str, asked: Asked) -> Images:
         ArgumentError: a split that there is not.
         DataError: the file is damaged, or has no labels.
     """
-    arrays = npz.read(path, SPLIT)
+    known = NAMES[name]
+    arrays = npz.read(path, known.sides)
     place = str(path.resolve()) if asked.cache else None
     with npz.told_with(path):
         whole, contents = npz.jpegs(arrays, name, asked.shape, place, asked.progress)
         if whole.labels is None:
             raise DataError(f"{name} has no labels", "fetch the file again")
         colours = _colours(npz.Slices(arrays, "jpeg"), contents, place, asked)
-        names = NAMES[name].classes
+        names = known.classes
         whole = whole.replace(captions=captions_of(colours, whole.labels, names), class_names=names)
-        if name == "flowers102":
-            return conform(npz.side_part(whole, arrays[SPLIT], asked.split), asked.shape)
+        if known.sides:
+            return conform(npz.side_part(whole, arrays[known.sides], asked.split), asked.shape)
         both = zip(colours.tolist(), whole.labels.tolist(), strict=True)
         unseen = np.array([held_out(COLOURS[colour], names[label]) for colour, label in both], bool)
         rows = np.flatnonzero(unseen if asked.split == "test" else ~unseen)

@@ -148,5 +148,5 @@ def test_a_folder_without_captions_says_nothing_of_them(tmp_path, capsys):
     found = open_data(pictures(tmp_path), val_split=0)
     assert found.captions is None and "captions" not in found.facts
     assert "captions" not in capsys.readouterr().err
-    with pytest.raises(DataError, match="has no captions — a folder has metadata.jsonl"):
+    with pytest.raises(DataError, match=r"has no captions — a folder has metadata\.jsonl"):
         captions_for(found)

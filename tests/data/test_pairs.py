@@ -194,3 +194,23 @@ def test_one_coin_flips_both_halves_and_one_shift_moves_them():
     small, large = shifted([one[:2], one[:2].repeat_interleave(2, 2).repeat_interleave(2, 3)], down, across)
     assert torch.equal(small.repeat_interleave(2, 2).repeat_interleave(2, 3), large)
     assert torch.equal(small[0, :, 1:], one[0, :, :-1]) and not torch.equal(small, one[:2])
+
+
+def test_facades_are_pairs_of_map_and_photograph_with_their_published_split(make, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENZOO_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"GENZOO_DATA=.* has no facades_128\.npz"):
+        open_data("facades")
+    columns = {"test": np.arange(20) % 4 == 3}
+    for name, less in (("photo", 0), ("map", 1)):
+        files = [make.encoded(np.full((8, 8, 3), level(n) - less, np.uint8), "PNG") for n in range(20)]
+        stored = make.end_to_end(files, name)
+        columns |= {name: stored[name], f"{name}_offsets": stored["offsets"]}
+    np.savez(tmp_path / "facades_128.npz", **columns)
+    test = open_data("facades", split="test")
+    assert greys(test.pixels).tolist() == [level(number) for number in range(3, 20, 4)]
+    for split, shape in (("train", None), ("fit", (3, 4, 4)), ("valid", (1, 4, 4)), ("test", (3, 8, 8))):
+        found = open_data("facades", split=split, image_shape=shape, source_shape=shape and (3, 2, 2))
+        assert (greys(found.pixels) - 1 == greys(found.source)).all() and "CMP" in found.facts["source"]
+        assert shape is None or (found.shape, found.source.shape[1:]) == (shape, (3, 2, 2))
+    counts = [len(open_data("facades", split=split)) for split in ("train", "fit", "valid")]
+    assert counts[0] == 15 == counts[1] + counts[2]

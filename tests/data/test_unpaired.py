@@ -99,8 +99,8 @@ def test_the_stream_of_the_second_domain_never_changes():
     assert order(0, 0, 10, 1).tolist() == SECOND and order(0, 0, 10).tolist() == FIRST
 
 
-FIRST: list[int] = []
-SECOND: list[int] = []
+FIRST = [0, 2, 9, 1, 8, 5, 4, 3, 6, 7]
+SECOND = [8, 7, 4, 2, 6, 5, 9, 0, 1, 3]
 
 
 def test_what_is_no_set_of_two_domains_is_refused(tmp_path):
@@ -123,3 +123,19 @@ def test_what_is_no_set_of_two_domains_is_refused(tmp_path):
         with pytest.raises(DataError, match=words) as error:
             open_data(f"unpaired:{spec}")
         assert "\n" not in str(error.value)
+
+
+def test_horses_and_zebras_have_their_published_split(make, tmp_path, monkeypatch):
+    monkeypatch.setenv("GENZOO_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"has no horse2zebra_96\.npz"):
+        open_data("horse2zebra")
+    domain, test = np.array([0] * 12 + [1] * 18), np.arange(30) % 6 == 5
+    files = [make.encoded(np.full((8, 8, 3), 8 * number, np.uint8), "PNG") for number in range(30)]
+    columns = {"domain": domain, "test": test, "path": np.arange(30).astype(str)}
+    np.savez(tmp_path / "horse2zebra_96.npz", **make.end_to_end(files, "jpeg"), **columns)
+    for split, chosen in (("train", ~test), ("test", test)):
+        found = open_data("horse2zebra", split=split)
+        for place, name in enumerate(("horse", "zebra")):
+            rows = np.flatnonzero(chosen & (domain == place))
+            assert sides(found)[place].tolist() == (8 * rows).tolist()
+            assert found.domains[place].facts["domain"] == name and found.domains[place].split == split
