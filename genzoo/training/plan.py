@@ -90,7 +90,7 @@ def settle_shape(source: Any, config: dict[str, Any]) -> None:
         own = shape or native
         shape = (
             channels if channels is not None else own[0],
-            *(_pair(size) if size is not None else own[1:]),
+            *(pair(size) if size is not None else own[1:]),
         )
     config["image_shape"] = tuple(shape)
 
@@ -108,7 +108,7 @@ def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Imag
     )
 
 
-def _pair(size: Any) -> tuple[int, int]:
+def pair(size: Any) -> tuple[int, int]:
     """Read 64, "64" or "24x40" (height x width)."""
     found = re.fullmatch(r"([0-9]{1,5})(?:[x×]([0-9]{1,5}))?", str(size))
     if not found:
