@@ -53,8 +53,8 @@ def import_command(
 ) -> None:
     """Import weights from a state dict of another program.
 
-    Reads .pth, .pt, .ckpt and .safetensors files, finds the layout by shapes, and writes a run folder. Code in
-    a file is never run. Example: genzoo import netG.pth --as dcgan --out runs/imported
+    Reads .pth, .pt, .ckpt and .safetensors files, finds the layout by shapes, and writes a run folder. Code
+    in a file is never run. Example: genzoo import netG.pth --as dcgan --out runs/imported
     """
     catalogue()
     from genzoo.porting.importing import import_weights

@@ -120,7 +120,9 @@ class Foreign:
         fitting = [net for net in self.nets() if not net.odd and fits(net)]
         if len(fitting) > 1:
             names = ", ".join(safe_text(net.name, 60) or "a whole file" for net in fitting)
-            raise WeightsError(f"{self.where} holds {len(fitting)} {what}s: {names}", "choose one with --key NAME")
+            raise WeightsError(
+                f"{self.where} holds {len(fitting)} {what}s: {names}", "choose one with --key NAME"
+            )
         return fitting[0] if fitting else None
 
     @property
@@ -207,7 +209,9 @@ def _is_nest(named: Mapping[str, Tensor]) -> bool:
 
 
 def _under(named: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
-    own = {name.removeprefix(f"{head}."): value for name, value in named.items() if name.startswith(f"{head}.")}
+    own = {
+        name.removeprefix(f"{head}."): value for name, value in named.items() if name.startswith(f"{head}.")
+    }
     return unwrapped(own)
 
 

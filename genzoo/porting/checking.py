@@ -69,7 +69,7 @@ def compare(model: Model, path: Path) -> Check:
     return Check(len(images), worst, path.name)
 
 
-def _intensities(images: np.ndarray) -> tuple[Tensor, float]:  # type: ignore[type-arg]
+def _intensities(images: np.ndarray) -> tuple[Tensor, float]:
     """Return images as intensities in [0, 1], and how far ours may be from them."""
     found = torch.from_numpy(np.ascontiguousarray(images))
     if found.dtype == torch.uint8:

@@ -83,7 +83,9 @@ def _check_archive(blob: bytes) -> None:
         raise RefusedError(f"is damaged or cut off: {error}") from error
     for member in members:
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-            raise RefusedError(f"is an archive with compressed members ({member.filename}): torch writes none")
+            raise RefusedError(
+                f"is an archive with compressed members ({member.filename}): torch writes none"
+            )
     if sum(member.file_size for member in members) > len(blob):
         raise RefusedError("is an archive that claims to hold more bytes than it has")
 

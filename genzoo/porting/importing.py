@@ -1,14 +1,15 @@
 """Import: a state dict of another program becomes a run folder of ours.
 
 The layout is found by shapes (`genzoo.models.foreign`), the model is built and filled, compared with given
-images, and published with its golden outputs in a folder of its own. Before that last step nothing is written.
+images, and published with its golden outputs in a folder of its own. Before that last step nothing is
+written.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,7 @@ def import_weights(
     )
     text = hub.model_card(row, hub.as_stated(card, blob))
     final = hub.push(folder, name=card.name, weights=blob, row=row, card_text=text, files=picture)
-    return Imported(
-        folder=folder, row=final, config=layout.config, notes=(*notes, *told), check=agreement
-    )
+    return Imported(folder=folder, row=final, config=layout.config, notes=(*notes, *told), check=agreement)
 
 
 def _empty(folder: Path) -> Path:
@@ -160,7 +159,9 @@ def _build(card: Card, found: Foreign, settings: dict[str, Any]) -> tuple[Model,
     if own is None:
         raise WeightsError(
             f"{found.where} does not have the names of {card.name}'s tensors; it has {found.words}",
-            f"{card.name} takes its own state dicts only" if reading is None else "see genzoo info NAME --net",
+            f"{card.name} takes its own state dicts only"
+            if reading is None
+            else "see genzoo info NAME --net",
         )
     _check_shapes(own, model, found.where)
     model.load_state_dict(own)
@@ -198,8 +199,8 @@ def _check_shapes(own: Mapping[str, Tensor], model: Model, where: str) -> None:
     for name, expected in model.state_dict().items():
         if own[name].shape != expected.shape:
             raise WeightsError(
-                f"{where}: {safe_text(name, 100)} has the shape {tuple(own[name].shape)}, where the model has "
-                f"{tuple(expected.shape)}",
+                f"{where}: {safe_text(name, 100)} has the shape {tuple(own[name].shape)}, where the "
+                f"model has {tuple(expected.shape)}",
                 "give the config of these weights: --set KEY=VALUE",
             )
 

@@ -103,7 +103,9 @@ def _parsed(blob: bytes, path: Path | str) -> dict[str, Tensor]:
     try:
         return load(blob)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is damaged or cut off: {safe_text(error, 200)}", "copy it again") from error
+        raise WeightsError(
+            f"{path} is damaged or cut off: {safe_text(error, 200)}", "copy it again"
+        ) from error
 
 
 def _read_apart(blob: bytes, path: Path | str, timeout: float) -> dict[str, Tensor]:

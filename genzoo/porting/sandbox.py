@@ -44,10 +44,7 @@ CALLS = (
 # machine -> the kernel's number of the architecture, and of each of CALLS (asm/unistd_64.h, asm-generic)
 _MACHINES: Mapping[str, tuple[int, tuple[int, ...]]] = MappingProxyType(
     {
-        "x86_64": (
-            0xC000003E,
-            (0, 1, 3, 8, 9, 10, 11, 25, 12, 28, 13, 14, 15, 24, 202, 228, 318, 60, 231),
-        ),
+        "x86_64": (0xC000003E, (0, 1, 3, 8, 9, 10, 11, 25, 12, 28, 13, 14, 15, 24, 202, 228, 318, 60, 231)),
         "aarch64": (
             0xC00000B7,
             (63, 64, 57, 62, 222, 226, 215, 216, 214, 233, 134, 135, 139, 124, 98, 113, 278, 93, 94),

@@ -27,7 +27,8 @@ def dcgan_layout(found: Foreign, settings: Mapping[str, Any]) -> Layout:
     if net is None:
         what = "only a discriminator" if found.the_net("discriminator", judges) else found.words
         raise WeightsError(
-            f"{found.where} has no stack of transposed convolutions that ends in 1 or 3 colours; it has {what}",
+            f"{found.where} has no stack of transposed convolutions that ends in 1 or 3 colours; it "
+            f"has {what}",
             "a DCGAN's generator is imported from its state dict: torch.save(netG.state_dict(), FILE)",
         )
     first, last = net.convolutions[0].weight, net.convolutions[-1].weight

@@ -31,14 +31,14 @@ def vae_layout(found: Foreign, settings: Mapping[str, Any]) -> Layout:
     net = found.the_net("VAE", lambda net: _heads(net) > 0)
     if net is None:
         raise WeightsError(
-            f"{found.where} has no fully connected encoder with two heads and a decoder; it has {found.words}",
+            f"{found.where} has no fully connected encoder with two heads and a decoder; it has "
+            f"{found.words}",
             "imported are VAEs as in the usual examples: fc1, fc21 (mean), fc22 (log variance), fc3, fc4",
         )
     layers, at = net.linears, _heads(net)
     mean, log_var = _ordered(layers[at], layers[at + 1])
     both = Layer(
-        mean.name,
-        {key: torch.cat([mean.tensors[key], log_var.tensors[key]]) for key in ("weight", "bias")},
+        mean.name, {key: torch.cat([mean.tensors[key], log_var.tensors[key]]) for key in ("weight", "bias")}
     )
     config = {
         "net": "mlp",
