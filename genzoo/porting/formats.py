@@ -178,9 +178,10 @@ def _load_torch(data: bytes) -> Run:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what torch's exporter says of itself off the terminal."""
+    """Keep what torch's exporter says of itself off the terminal: warnings, logs, and graphs that it prints."""
     before = logging.root.manager.disable
-    with warnings.catch_warnings():
+    nowhere = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)
         try:
