@@ -182,6 +182,10 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(f"interrupted by signal {self.number}")
 
 
+class ExportError(GenzooError):
+    """A model that cannot be exported, or whose exported file gives other outputs; nothing was written."""
+
+
 class NoDensityError(GenzooError, TypeError):
     """Somebody asked an implicit model for a likelihood; the message teaches why there is none."""
 

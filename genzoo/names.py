@@ -74,6 +74,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "pull": "weights",
         "verify": "weights",
         "push": "weights",
+        "import": "importing",
+        "export": "exporting",
         "cache": "cache",
         "plugins": "plugins",
         "new-plugin": "new_plugin",

@@ -58,6 +58,7 @@ _LAYERS = (
 )
 _KNOWN: Forwards = {kind: kind.forward for kind in (*_LAYERS, nn.Sequential)}
 _MADE: ContextVar[dict[nn.Module, nn.Module] | None] = ContextVar("made", default=None)
+_OFF: ContextVar[bool] = ContextVar("off", default=False)
 
 
 @contextlib.contextmanager
@@ -75,6 +76,18 @@ def folding_once(fresh: bool = True) -> Iterator[None]:
         _MADE.reset(token)
 
 
+@contextlib.contextmanager
+def unfolded() -> Iterator[None]:
+    """Leave every net as it is inside the block, for this thread: what is exported or compared to other
+    programs is float32, layer by layer.
+    """
+    token = _OFF.set(True)
+    try:
+        yield
+    finally:
+        _OFF.reset(token)
+
+
 def compact(net: nn.Module) -> nn.Module:
     """Return a faster equivalent of `net` as it is now, without gradients, from float32 to float32; `net`
     itself if it is not supported.
@@ -84,6 +97,8 @@ def compact(net: nn.Module) -> nn.Module:
     Call it each time: inside a public method of a model the work is done once, elsewhere on every call.
     """
     made = _MADE.get()
+    if _OFF.get():
+        return net
     if made is not None and net in made:
         return made[net]
     ready = _make(net) if isinstance(net, nn.Sequential) and _can_be_folded(net) else net

@@ -11,6 +11,7 @@ from genzoo.models.adversarial import AdversarialModel
 from genzoo.models.autoregressive import AutoregressiveModel
 from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.density import DensityModel
+from genzoo.models.foreign import Foreign, Layer, Layout, Net, layouts
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.importance import Importance, ImportanceModel
 from genzoo.models.latent import EncodingModel, LatentModel
@@ -23,11 +24,16 @@ __all__ = [
     "ClassifyingModel",
     "DensityModel",
     "EncodingModel",
+    "Foreign",
     "GenerativeModel",
     "ImplicitModel",
     "Importance",
     "ImportanceModel",
     "LatentModel",
+    "Layer",
+    "Layout",
     "Model",
+    "Net",
     "Posterior",
+    "layouts",
 ]

@@ -82,6 +82,16 @@ def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
     )
 
 
+def distance(images: Tensor, golden: Mapping[str, Any], key: str, name: str) -> int:
+    """Return how many grey levels the miniatures of `images` are from those that `golden` holds under `key`
+    ("samples" or "decoded").
+
+    Raises:
+        WeightsError: it holds none of this shape.
+    """
+    return _distance(_miniatures(images), golden.get(key), name, key)
+
+
 def _recorded_as(model: Model, golden: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return our outputs for the condition that the author's were recorded for."""
     try:

@@ -88,10 +88,7 @@ def settle_shape(source: Any, config: dict[str, Any]) -> None:
     if shape is None or size is not None or channels is not None:
         native = native_shape(source) if shape is None and (size is None or channels is None) else (3, 64, 64)
         own = shape or native
-        shape = (
-            channels if channels is not None else own[0],
-            *(_pair(size) if size is not None else own[1:]),
-        )
+        shape = (channels if channels is not None else own[0], *(pair(size) if size is not None else own[1:]))
     config["image_shape"] = tuple(shape)
 
 
@@ -108,7 +105,7 @@ def open_both(source: Any, config: dict[str, Any], recipe: Recipe) -> tuple[Imag
     )
 
 
-def _pair(size: Any) -> tuple[int, int]:
+def pair(size: Any) -> tuple[int, int]:
     """Read 64, "64" or "24x40" (height x width)."""
     found = re.fullmatch(r"([0-9]{1,5})(?:[x×]([0-9]{1,5}))?", str(size))
     if not found:

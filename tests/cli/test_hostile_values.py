@@ -17,6 +17,7 @@ import pixel_toys
 import pytest
 import toys
 from PIL import Image
+from safetensors.torch import save_file
 from shell import TOYS, in_process, lay, one_line, publish
 
 from genzoo.cli.program import cli
@@ -46,6 +47,8 @@ BASE = {
     "pull": ["toy-gan"],
     "verify": ["toy-gan"],
     "push": ["toy-gan", "hub"],
+    "import": ["net.safetensors", "--as", "toy-gan"],
+    "export": ["toy-gan", "--format", "torch", "-o", "net.pt2"],
     "cache": [],
     "plugins": [],
     "new-plugin": ["mine", "--family", "implicit"],
@@ -246,6 +249,7 @@ def lay_files(here):
     for name in ("text.png", "text.npz", "text.toml"):
         (here / name).write_text("no such thing")
     Image.new("L", (8, 8)).save(here / "one.png")
+    save_file(toys.gan().state_dict(), here / "net.safetensors")
     pixels = np.random.default_rng(0).integers(0, 256, (24, 8, 8), np.uint8)
     np.savez(here / "images.npz", images=pixels, labels=np.arange(24) % 2)
 

@@ -27,8 +27,9 @@ from genzoo.layers import (
     StridedConvTranspose2d,
     decoded,
 )
-from genzoo.models import AdversarialModel
+from genzoo.models import AdversarialModel, layouts
 from genzoo.schema import limits
+from genzoo_dcgan.foreign import dcgan_layout
 
 SMALLEST_BASE = 3  # the generator starts from a map of at least 3 × 3 positions
 WIDEST = 8  # channels grow to 8 · width, as in the paper
@@ -139,6 +140,9 @@ class DCGAN(ConvolutionalGAN):
         self.generator = generator(config)
         self.discriminator = discriminator(config)
         start(self, config)
+
+
+layouts.register(DCGAN)(dcgan_layout)
 
 
 def generator(config: DCGANConfig) -> nn.Sequential:

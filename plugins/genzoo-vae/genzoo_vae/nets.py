@@ -13,6 +13,7 @@ from genzoo.losses.likelihood import dimensions
 
 Shape = tuple[int, int, int]
 MOST_HALVINGS = 4
+ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
 SMALLEST_MAP = 4  # positions of the shorter side at which halving stops
 
 
@@ -115,18 +116,22 @@ class Patches(nn.Module):
         return maps
 
 
-def mlp_encoder(image_shape: Shape, width: int, depth: int, outputs: int) -> nn.Sequential:
-    """Return images → (N, outputs) through `depth` hidden layers of `width` tanh units, as in the papers."""
-    return nn.Sequential(
-        Centre(), *_tanh_layers([dimensions(image_shape), *[width] * depth]), nn.Linear(width, outputs)
-    )
+def mlp_encoder(
+    image_shape: Shape, width: int, depth: int, outputs: int, activation: str = "tanh"
+) -> nn.Sequential:
+    """Return images → (N, outputs) through `depth` hidden layers of `width` units, tanh as in the papers."""
+    sizes = [dimensions(image_shape), *[width] * depth]
+    return nn.Sequential(Centre(), *_hidden(sizes, activation), nn.Linear(width, outputs))
 
 
-def mlp_decoder(image_shape: Shape, width: int, depth: int, inputs: int, outputs: int) -> nn.Sequential:
-    """Return z (N, inputs) → maps (N, outputs · C, H, W)."""
+def mlp_decoder(
+    image_shape: Shape, width: int, depth: int, ends: tuple[int, int], activation: str = "tanh"
+) -> nn.Sequential:
+    """Return z (N, inputs) → maps (N, outputs · C, H, W); `ends` is (inputs, outputs)."""
+    inputs, outputs = ends
     maps = (outputs * image_shape[0], *image_shape[1:])
     last = nn.Linear(width, dimensions(maps))
-    return nn.Sequential(*_tanh_layers([inputs, *[width] * depth]), last, nn.Unflatten(1, maps))
+    return nn.Sequential(*_hidden([inputs, *[width] * depth], activation), last, nn.Unflatten(1, maps))
 
 
 def conv_encoder(image_shape: Shape, width: int, depth: int, outputs: int, units: int = 0) -> nn.Sequential:
@@ -179,5 +184,6 @@ def _widths(width: int, count: int) -> list[int]:
     return [width * min(2**i, 4) for i in range(count)]
 
 
-def _tanh_layers(sizes: Sequence[int]) -> list[nn.Module]:
-    return [layer for inputs, outputs in pairwise(sizes) for layer in (nn.Linear(inputs, outputs), nn.Tanh())]
+def _hidden(sizes: Sequence[int], activation: str) -> list[nn.Module]:
+    kind = ACTIVATIONS[activation]
+    return [layer for inputs, outputs in pairwise(sizes) for layer in (nn.Linear(inputs, outputs), kind())]

@@ -18,11 +18,12 @@ from genzoo import Recipe
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.losses import elbo
 from genzoo.losses.likelihood import dimensions
-from genzoo.models import EncodingModel, ImportanceModel, Posterior
+from genzoo.models import EncodingModel, ImportanceModel, Posterior, layouts
 from genzoo.rng import Rng, generator, mix
 from genzoo.schema import limits
 from genzoo.training import Batch, Player, players, warmth
 from genzoo_vae import nets
+from genzoo_vae.foreign import vae_layout
 from genzoo_vae.likelihoods import KINDS, Likelihood
 
 LOG_VARS = (-12.0, 12.0)  # of q(z|x): beyond, exp() serves nobody but a diverging run
@@ -44,6 +45,7 @@ class VAEConfig:
             encoder of "conv", which runs once per image, with a decoder cheap enough for thousands of draws.
         width: units of a hidden layer; for "conv" and "hybrid" the channels of the first map.
         depth: hidden layers; for "conv" and "hybrid" the residual blocks at each size.
+        activation: of the hidden layers of "mlp": "tanh" as in the papers, or "relu" as in most ports.
         units: for "hybrid", of the hidden layer next to the latents, on either side.
         likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or
             "logistic" (8 bits).
@@ -67,6 +69,7 @@ class VAEConfig:
     net: str = field(default="mlp", metadata=limits(choices=("mlp", "conv", "hybrid")))
     width: int = field(default=200, metadata=limits(1, 4096))
     depth: int = field(default=2, metadata=limits(0, 16))
+    activation: str = field(default="tanh", metadata=limits(choices=tuple(nets.ACTIVATIONS)))
     units: int = field(default=160, metadata=limits(1, 4096))
     likelihood: str = field(
         default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic"))
@@ -206,6 +209,9 @@ class VAE(ImportanceModel, EncodingModel):
         return max(1, rows // draws)
 
 
+layouts.register(VAE)(vae_layout)
+
+
 @players.register
 def vae_players(model: VAE, recipe: Recipe) -> Sequence[Player]:
     """Return the one player of the likelihood game, named "model": it minimises minus the bound of the
@@ -266,7 +272,7 @@ def encoder(config: VAEConfig, shape: tuple[int, int, int]) -> nn.Module:
     """Return the net of a config that maps images of `shape` (C, H, W) to mean and log σ² of q(z|x)."""
     width, depth, outputs = config.width, config.depth, 2 * config.latent_size
     if config.net == "mlp":
-        return nets.mlp_encoder(shape, width, depth, outputs)
+        return nets.mlp_encoder(shape, width, depth, outputs, config.activation)
     return nets.conv_encoder(shape, width, depth, outputs, config.units if config.net == "hybrid" else 0)
 
 
@@ -274,7 +280,7 @@ def decoder(config: VAEConfig, inputs: int, outputs: int) -> nn.Module:
     """Return the net of a config that maps (N, inputs) to images of `outputs` maps per colour channel."""
     shape, width, depth = config.image_shape, config.width, config.depth
     if config.net == "mlp":
-        return nets.mlp_decoder(shape, width, depth, inputs, outputs)
+        return nets.mlp_decoder(shape, width, depth, (inputs, outputs), config.activation)
     if config.net == "conv":
         return nets.conv_decoder(shape, width, depth, inputs, outputs)
     return nets.Patches(shape, config.units, width, inputs, outputs)
