@@ -22,8 +22,9 @@ class Batch:
             conditional model always have it, unless a player needs `other` and none needs `condition`. Labels
             are int64 (N,), texts int64 (N, length) with 0 after the last word, pictures float32 (N, C, H, W)
             in [0, 1]: the source of each pair, mirrored and shifted as the image is.
-        other: (N, C, H, W) float32 in [0, 1], images of the second side of an unpaired set, in an order of
-            their own: row i has nothing to do with image i. None if no player needs it.
+        other: (N, C, H, W) float32 in [0, 1], images of the second side of an unpaired set, whose first side
+            `images` is, in an order of their own: row i has nothing to do with image i. None if no player
+            needs it.
     """
 
     images: Tensor

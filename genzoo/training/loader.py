@@ -55,7 +55,7 @@ class Loader:
 
     def __call__(self, number: int) -> Batch:
         """Return this rank's share of batch `number`."""
-        indices = self._rows(number, len(self.data), self.recipe.seed)
+        indices = self._rows(number)
         return Batch(
             self._images(number, indices),
             self._labels(indices) if "labels" in self.needs else None,
@@ -105,7 +105,9 @@ class Loader:
         if self.other is None:
             return None
         # an order of its own: two sides of equal length are not paired by accident
-        indices = self._rows(number, len(self.other), mix(self.recipe.seed, "other"))
+        seed = mix(self.recipe.seed, "other")
+        batch = self.recipe.batch_size
+        indices = batch_indices(len(self.other), batch, number, seed)[self.world.share(batch)]
         return self._varied(self._sent(self.other.float(indices)), number, "other ")
 
     def _labels(self, indices: Order) -> Tensor | None:
@@ -117,9 +119,9 @@ class Loader:
         """Return `tensor` on the run's device, without waiting for pending GPU work."""
         return tensor.to(self.settings.device, non_blocking=True)
 
-    def _rows(self, number: int, n: int, seed: int) -> Order:
+    def _rows(self, number: int) -> Order:
         batch = self.recipe.batch_size
-        return batch_indices(n, batch, number, seed)[self.world.share(batch)]
+        return batch_indices(len(self.data), batch, number, self.recipe.seed)[self.world.share(batch)]
 
     def _noise(self, purpose: str, number: int) -> torch.Generator:
         return generator(self.recipe.seed, purpose, number, self.world.rank)
