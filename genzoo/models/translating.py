@@ -95,7 +95,9 @@ class TranslatingModel(ImplicitModel):
                 f"resize or crop to {height}x{width}",
             )
         if any(side % self.multiple for side in size) or 0 in size:
-            near = [max(1, round(side / self.multiple)) * self.multiple for side in size]
+            near = [
+                max(1, (2 * side + self.multiple) // (2 * self.multiple)) * self.multiple for side in size
+            ]
             raise ArgumentError(
                 f"{what} must have sides that are multiples of {self.multiple}, not {size[0]}x{size[1]}",
                 f"resize or crop to {near[0]}x{near[1]}",
