@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -192,10 +193,11 @@ def card(kind: type, name: str = "", **changes) -> Card:
 class Columned(Images):
     """A set in memory with a source or captions for each image, or a second side."""
 
-    def __init__(self, *, source=None, captions=None, other=None, **fields):
-        super().__init__(**fields)
-        for key, value in (("source", source), ("captions", captions), ("other", other)):
-            if value is not None:
+    def __init__(self, **fields):
+        known = inspect.signature(Images).parameters
+        super().__init__(**{key: value for key, value in fields.items() if key in known})
+        for key, value in fields.items():
+            if key not in known:
                 object.__setattr__(self, key, value)
 
 

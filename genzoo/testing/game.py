@@ -34,8 +34,7 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
     look = f"the game registered for {type(model).__name__}"
     _check_players(found, chosen, look)
     _check_apart(found, look)
-    # black and white, which every model accepts
-    images = (Rng(0, 0, ROWS).uniform(*model.image_shape) < 0.5).float().to(model.device)
+    images = _images(model)
     with _as_it_was(model):
         model.train()
         for player in found:
@@ -51,6 +50,15 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
         model.train()
         if isinstance(model, AdversarialModel):
             check_adversaries(model, found, chosen, {p.name: batch_for(model, p, images) for p in found})
+
+
+def _images(model: Model) -> Tensor:
+    """Return noise that `model` accepts: black and white, which every one does; grey for a translation, whose
+    absolute error says nothing of a picture in between where all others are at an end.
+    """
+    noise = Rng(0, 0, ROWS).uniform(*model.image_shape)
+    grey = isinstance(model, TranslatingModel)
+    return (noise.float() if grey else (noise < 0.5).float()).to(model.device)
 
 
 def batch_for(model: Model, player: Player, images: Tensor) -> Batch:

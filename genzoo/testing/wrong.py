@@ -49,7 +49,7 @@ def _wrong_texts(condition: Text, n: int) -> dict[str, tuple[Any, bool]]:
     return {
         **wrong_values.dispatch(Condition)(condition, n),
         "an empty text": ("", True),
-        "a text without a word": ("12 \x1b[2J!\n", True),
+        "a text without a word": ("12 \x1b[2!\n", True),
         "an unknown word": (unknown, True),
         "an unknown word among others": ([*condition.examples(n - 1), unknown], True),
         "a text that is too long": (" ".join([known] * (condition.length + 1)), True),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from genzoo.card import Card
-from genzoo.condition import SHOWN, Labels
+from genzoo.condition import SHOWN, Labels, Picture, Text
 from genzoo.data import Images
 from genzoo.data.conditions import conditions_of
 from genzoo.data.folder import list_files
@@ -49,13 +50,20 @@ def check_labelled(card: Card, source: Any) -> None:
 
 def settle_labels(card: Card, train: Images, *, own: bool, chosen: bool) -> Card:
     """Return `card` with the labels that its model gets: those of the images of `train`, unless these are the
-    recipe's `own` data or the labels were `chosen` by a person, or both have the same names.
+    recipe's `own` data or the labels were `chosen` by a person, or both have the same names. A model of texts
+    gets the words of other captions likewise, and a model of pictures the shape of the sources.
 
     Raises:
         DataError: images without labels, or with some that the labels of the card lack.
         ArgumentError, UnknownNameError: as `genzoo.data.conditions.conditions_of`.
         CardError: their names cannot be labels.
     """
+    if isinstance(card.condition, Text) and not (own or chosen) and getattr(train, "captions", None):
+        captions: Any = getattr(train, "captions")  # noqa: B009 - data without captions are told by the loader
+        return card.replace(condition=Text.of_captions(text for texts in captions for text in texts))
+    if isinstance(card.condition, Picture) and getattr(train, "source", None) is not None:
+        source: Any = getattr(train, "source")  # noqa: B009
+        return card.replace(condition=dataclasses.replace(card.condition, shape=source.shape[1:]))
     if not isinstance(card.condition, Labels):
         return card
     if train.labels is None:
