@@ -67,13 +67,13 @@ def batch_for(model: Model, player: Player, images: Tensor) -> Batch:
     labels = torch.arange(n, device=images.device) % player.classes if "labels" in player.needs else None
     if "other" not in player.needs:
         return Batch(images, labels, *example_rows(model, n))
-    given = example_rows(model, n) if "condition" in player.needs else (None,)
+    given = next(iter(example_rows(model, n)), None) if "condition" in player.needs else None
     if not isinstance(model, TranslatingModel):
-        return Batch(images, labels, *given, 1 - images)
+        return Batch(images, labels, given, 1 - images)
     # each side of its own domain, which may have other channels
     second = (Rng(0, n, n).uniform(*model.image_shape) < 0.5).float().to(images.device)
     first = (Rng(0, 0, n).uniform(*model.picture.shape) < 0.5).float().to(images.device)
-    return Batch(first, labels, *given, second)
+    return Batch(first, labels, given, second)
 
 
 @contextlib.contextmanager

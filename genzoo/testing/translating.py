@@ -175,10 +175,10 @@ def _check_arguments(model: TranslatingModel, name: str) -> None:
     ask = partial(model.translate, x)
     wrong = f"no {picture.domains[1]}\x1b[2J"
     for seed in BAD_SEEDS:
-        refuses(partial(ask, seed=seed), ArgumentError, law, f"seed={seed!r}", where)  # type: ignore[arg-type]
+        refuses(partial(ask, seed=seed), ArgumentError, law, f"seed={seed!r}", where)
     refuses(partial(ask, to=wrong), UnknownNameError, law, "an unknown domain", where)
     for to in (3, b"photo", [picture.domains[1]]):
-        refuses(partial(ask, to=to), ArgumentError, law, f"to={to!r}", where)  # type: ignore[arg-type]
+        refuses(partial(ask, to=to), ArgumentError, law, f"to={to!r}", where)
     if not picture.both_ways:
         law = "a model of one direction refuses the other, and names its own"
         _names(lambda: model.translate(x, picture.domains[0]), picture.domains[1], law, "the other", where)

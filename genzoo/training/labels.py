@@ -58,14 +58,8 @@ def settle_labels(card: Card, train: Images, *, own: bool, chosen: bool) -> Card
         ArgumentError, UnknownNameError: as `genzoo.data.conditions.conditions_of`.
         CardError: their names cannot be labels.
     """
-    if isinstance(card.condition, Text) and not (own or chosen) and getattr(train, "captions", None):
-        captions: Any = getattr(train, "captions")  # noqa: B009 - data without captions are told by the loader
-        return card.replace(condition=Text.of_captions(text for texts in captions for text in texts))
-    if isinstance(card.condition, Picture) and getattr(train, "source", None) is not None:
-        source: Any = getattr(train, "source")  # noqa: B009
-        return card.replace(condition=dataclasses.replace(card.condition, shape=source.shape[1:]))
     if not isinstance(card.condition, Labels):
-        return card
+        return card if own else _settle_others(card, train)
     if train.labels is None:
         raise _unlabelled(card, train.name, train.facts.get(KEY, ""))
     names = train.class_names
@@ -73,6 +67,19 @@ def settle_labels(card: Card, train: Images, *, own: bool, chosen: bool) -> Card
     if not (own or chosen or same):
         return card.replace(condition=Labels(names))
     conditions_of(card.condition, train)  # that it knows the names is told before anything is computed
+    return card
+
+
+def _settle_others(card: Card, train: Images) -> Card:
+    """Return `card` with the words of the captions, or the shape of the sources; where there are none, the
+    loader tells it.
+    """
+    captions: Any = getattr(train, "captions", None)
+    source: Any = getattr(train, "source", None)
+    if isinstance(card.condition, Text) and captions is not None:
+        return card.replace(condition=Text.of_captions(text for texts in captions for text in texts))
+    if isinstance(card.condition, Picture) and source is not None:
+        return card.replace(condition=dataclasses.replace(card.condition, shape=source.shape[1:]))
     return card
 
 

@@ -14,6 +14,7 @@ from genzoo.data import Images
 from genzoo.data.conditions import conditions_of, each, restricted, told_of
 from genzoo.errors import ArgumentError, DataError, TrainingError
 from genzoo.evaluation.given import given_to, given_words
+from genzoo.models.weights import build_filled
 from genzoo.training import Player
 from genzoo.training import hardware as machine
 from genzoo.training.checks import check_needs
@@ -192,3 +193,18 @@ def test_a_batch_maps_all_that_it_has():
     with pytest.raises(TrainingError, match="reads the other of its batch"):
         dataclasses.replace(batch, other=None).get("other")
     assert isinstance(TEXT, Text)
+
+
+def test_own_data_bring_their_words_and_shapes(tmp_path):
+    def run(kind, data):
+        done = train(
+            card(kind), data, tmp_path / kind.__name__, 1, resume=False, settings={}, device="cpu", quiet=True,
+            tensorboard=False, scored=False,
+        )  # fmt: skip
+        return build_filled(card(kind), done.weights.read_bytes(), "run").condition
+
+    captions = (("a tall tulip",), ("an orchid",)) * 10
+    made = run(TextGAN, Columned(**numbered(), captions=captions))
+    assert made == Text(("a", "an", "orchid", "tall", "tulip"), 3, ("a tall tulip", "an orchid"))
+    grey = run(Paired, Columned(**numbered(), source=numbered()["pixels"]))
+    assert grey == dataclasses.replace(PAIRED, shape=(1, 8, 8))
