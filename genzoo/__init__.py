@@ -11,7 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from genzoo.card import Card, Family
-from genzoo.condition import Labels
+from genzoo.condition import Labels, Picture, Text
 from genzoo.errors import GenzooError
 from genzoo.games import Adversarial, Classification, GameOptions
 from genzoo.recipe import Recipe
@@ -31,7 +31,9 @@ __all__ = [
     "GameOptions",
     "GenzooError",
     "Labels",
+    "Picture",
     "Recipe",
+    "Text",
     "cards",
     "create",
     "evaluate",

@@ -169,7 +169,10 @@ class Card:
     @property
     def stated(self) -> dict[str, Any]:
         """The keywords of the class's `Config`: those of the condition, and `config`."""
-        return {**({} if self.condition is None else self.condition.config), **self.config}
+        return self._stated(self.config)
+
+    def _stated(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        return {**({} if self.condition is None else self.condition.config_for(config)), **config}
 
     def replace(self, **changes: Any) -> Card:
         """Return a copy with `changes`."""
@@ -227,9 +230,9 @@ class Card:
             UnknownNameError, ArgumentError: a key or value that the class's Config refuses.
         """
         found = self.load_class()
-        config = parse(found.Config, {**self.stated, **overrides}, f"config of {self.name}")
+        config = parse(found.Config, self._stated({**self.config, **overrides}), f"config of {self.name}")
         if self.condition is not None:
-            type(self.condition).of(config)  # labels of overrides are checked like those of the card
+            type(self.condition).of(config)  # overrides are checked like what the card states
         missing = sorted(getattr(found, "__abstractmethods__", ()))
         if missing:
             raise CardError(

@@ -16,14 +16,15 @@ from click.shell_completion import CompletionItem
 from genzoo.card import Card
 from genzoo.catalogue import Entry
 from genzoo.cli.options import F
-from genzoo.condition import Condition, Labels
+from genzoo.condition import Condition, Labels, Picture, Text
 from genzoo.errors import ArgumentError, DataError, GenzooError, UnknownNameError, safe_text
 
 T = TypeVar("T")
 ALL = "all"
-ONE = "Label of a conditional model, by name or number: kitchen, or 7."
+ONE = "Label of a conditional model, by name or number: kitchen, or 7. Of a model that takes texts, a text."
 OF_IMAGES = "Label of all images, by name or number. Default: the labels that the data give them."
 SHOWN = 12  # labels that a line names
+DRAWN = 8  # pictures drawn by rule that can be named
 _PICTURE = re.compile(r".+\.(png|jpe?g|gif|bmp|webp|tiff?)", re.IGNORECASE | re.DOTALL)
 
 
@@ -47,9 +48,8 @@ def _complete(name: object, incomplete: str, several: bool) -> list[CompletionIt
         card = installed().cards.get(str(name))
     except GenzooError:
         return []
-    if card is None or not isinstance(card.condition, Labels):
-        return []
-    words = [*card.condition.names, *([ALL] if several else [])]
+    known = getattr(card and card.condition, "names", ()) or getattr(card and card.condition, "sentences", ())
+    words = [*known, *([ALL] if several and known else [])]
     before, comma, last = incomplete.rpartition(",") if several else ("", "", incomplete)
     starts = {"": incomplete} | ({before + comma: last} if comma else {})
     return [
@@ -118,8 +118,11 @@ def stated(entry: Entry, *, offline: bool | None = None) -> Condition | None:
 
 def read_one(condition: Condition, text: str) -> str:
     """Return the one value of `condition` that `text` is, or raise as `check_one`."""
-    if not isinstance(condition, Labels):
+    if isinstance(condition, Text):
+        condition.encode(text)
         return text
+    if not isinstance(condition, Labels):
+        return _drawn(condition, text)
     _check_form(condition, text)
     try:
         return condition.names[condition.number(text)]
@@ -133,12 +136,29 @@ def read_one(condition: Condition, text: str) -> str:
         raise
 
 
+def _drawn(condition: Condition, text: str) -> str:
+    """Return `text` if it names a picture that is drawn by rule."""
+    if text in condition.examples(DRAWN):
+        return text
+    raise ArgumentError(
+        f"--condition takes no file here, but a picture that is drawn by rule: "
+        f"{', '.join(condition.examples(2))}, …",
+        "in Python, model.translate(pictures) translates your own",
+    )
+
+
+def _typed(condition: Condition) -> str:
+    return condition.examples(1)[0] if isinstance(condition, Picture) else condition.typed
+
+
 def read_rows(condition: Condition, text: str) -> tuple[str, ...]:
     """Return the values of `condition` that `text` names, each once, or raise as `check_rows`. A label called
     "all" is meant before all labels are.
     """
+    if isinstance(condition, Text):
+        return condition.sentences if text.strip().casefold() == ALL else (read_one(condition, text),)
     if not isinstance(condition, Labels):
-        return (text,)
+        return tuple(condition.examples(DRAWN)) if text == ALL else (read_one(condition, text),)
     _check_form(condition, text)
     if text.strip().casefold() == ALL and ALL not in map(str.casefold, condition.names):
         return condition.names
@@ -188,18 +208,13 @@ def _superfluous(card: Card) -> ArgumentError:
 
 def _missing(card: Card, condition: Condition) -> ArgumentError:
     return ArgumentError(
-        f"{card.name} needs a condition: it takes {condition.words}", _example(_first(condition))
+        f"{card.name} needs a condition: it takes {condition.words}", _example(_typed(condition))
     )
-
-
-def _first(condition: Condition) -> str:
-    value = condition.examples(1)[0]
-    return condition.names[value] if isinstance(condition, Labels) else str(value)
 
 
 def option_of(condition: Condition) -> str:
     """Return the option with one value of `condition`, as it is typed: `--condition 'living room'`."""
-    return f"--condition {shlex.quote(_first(condition))}"
+    return f"--condition {shlex.quote(_typed(condition))}"
 
 
 def _example(value: str) -> str:

@@ -128,7 +128,9 @@ def condition_words(condition: Condition | None) -> str:
     """Return what a model is given, in words: of labels all names, if they are not too many."""
     if condition is None:
         return ""
-    if not isinstance(condition, Labels) or len(condition) > MOST:
+    if not isinstance(condition, Labels):
+        return condition.words
+    if len(condition) > MOST:
         return f"{condition.words} (all: --json)"
     return f"{len(condition)} label{'s' * (len(condition) != 1)}: {', '.join(condition.names)}"
 

@@ -12,7 +12,6 @@ from genzoo.card import Card, Family
 from genzoo.catalogue import Entry
 from genzoo.cli.options import catalogue, command, json_option
 from genzoo.cli.output import human_size, note, room, say, say_json, say_table, width
-from genzoo.condition import Labels
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
 from genzoo.record import BOUNDS, Record
@@ -79,10 +78,8 @@ def line(card: Card, row: Row | None) -> list[str]:
 
 
 def takes(card: Card) -> str:
-    """Return what a model is given besides z or a seed: "4 labels", or a dash."""
-    if isinstance(card.condition, Labels):
-        return f"{len(card.condition)} label{'s' * (len(card.condition) != 1)}"
-    return card.condition.kind if card.condition else "-"
+    """Return what a model is given besides z or a seed: "4 labels", "map → photo", or a dash."""
+    return card.condition.brief if card.condition else "-"
 
 
 def facts(card: Card, row: Row | None) -> dict[str, Any]:

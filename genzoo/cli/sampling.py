@@ -34,6 +34,7 @@ from genzoo.cli.pictures import (
     free_file,
     is_folder,
 )
+from genzoo.condition import Condition, Labels
 from genzoo.errors import safe_text
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Order:
     n: int
     seed: int
     rows: tuple[str, ...] = ()
+    of: Condition | None = None  # what the rows are values of
 
     @property
     def labels(self) -> tuple[str | None, ...]:
@@ -65,7 +67,7 @@ class Order:
         """Return the labels and the seed, for the line that says what was drawn."""
         if len(self.rows) > 1:
             return f"rows: {named(self.rows)}, seed {self.seed}"
-        return f"{''.join(f'label {label}, ' for label in self.rows)}seed {self.seed}"
+        return f"{''.join(f'{self.of.describe(row)}, ' for row in self.rows if self.of)}seed {self.seed}"
 
 
 @command("sample")
@@ -80,7 +82,7 @@ class Order:
 )
 @condition_option(
     "Label of a conditional model, by name or number: kitchen, or 7. Several with commas, or all: one row "
-    "for each, from the same z.",
+    "for each, from the same z. Of a model that takes texts, a text; all: its sentences.",
     several=True,
 )
 @seed_option
@@ -120,14 +122,14 @@ def sample_command(
     # Chosen here and printed, so that the images can be made again.
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     # All paths and limits are checked before torch is loaded: an error comes in a tenth of a second.
-    order = Order(n, start, check_rows(entry, condition))
+    order = Order(n, start, check_rows(entry, condition), card.condition)
     film = _film(card, order.total, animate)
     target = _target(card, order.total, out) if out is not None or film is None else None
     with Progress(card.name) as progress:
         model: Any = zoo.load(entry, device=device, progress=progress)
     collect_garbage()
     if condition is not None:  # the labels of its weights are those that count
-        order = Order(n, start, read_rows(model.condition, condition))
+        order = Order(n, start, read_rows(model.condition, condition), model.condition)
     across = _columns(order, columns)
     write = write_single if out is not None and is_folder(out) else write_grid
     with Progress(card.name, _unit(model)) as progress:
@@ -147,7 +149,8 @@ def _columns(order: Order, columns: int | None) -> int | None:
         return columns
     if columns is not None:
         raise click.UsageError(
-            f"with several labels each has a row of its own: leave out --columns, -n {order.n} is its length",
+            "with several conditions each has a row of its own: leave out --columns, "
+            f"-n {order.n} is its length",
             click.get_current_context(),
         )
     return order.n
@@ -222,7 +225,7 @@ def write_single(
 def _names(model: Any, order: Order) -> Iterator[str]:
     """Yield the names of the files: sample-000000.png, or sample-kitchen-000000.png."""
     digits = max(DIGITS, len(str(order.n - 1)))
-    known = stems(model.condition.names) if order.rows else {}
+    known = stems(order.rows if not isinstance(order.of, Labels) else order.of.names) if order.rows else {}
     for label in order.labels:
         stem = PREFIX if label is None else f"{PREFIX}-{known[label]}"
         yield from (f"{stem}-{number:0{digits}}.png" for number in range(order.n))

@@ -39,7 +39,7 @@ def given_words(model: Model, images: Images) -> str:
     if condition is None:
         return ""
     if model._fixed is None:
-        return f"{images.split} {condition.kind}"
+        return f"{images.split} {condition.each}"
     return condition.describe(model._fixed[0])
 
 

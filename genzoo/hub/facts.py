@@ -52,7 +52,7 @@ def as_stated(card: Card, blob: bytes) -> Card:
     where = f"the weights file of {card.name!r}"
     config = SimpleNamespace(**facts_of(blob, where)["config"])
     try:
-        return card.replace(condition=type(card.condition).of(config))
+        return card.replace(condition=card.condition.stated_in(config))
     except (AttributeError, TypeError, CardError) as error:
         raise WeightsError(
             f"{where} does not state its {card.condition.kind}", "report this to its author"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genzoo.card import Card, Family, check_name
-from genzoo.condition import Condition, Labels
+from genzoo.condition import Condition, Picture
 from genzoo.errors import ArgumentError, WeightsError, safe_text
 from genzoo.files import relative_parts, sha256_of
 from genzoo.hub.folder import publish_to_folder
@@ -117,13 +117,14 @@ def model_card(row: Row, card: Card) -> str:
 
 def _call(card: Card) -> str:
     """Return the call that a model card shows."""
+    if isinstance(card.condition, Picture):
+        return "translate(pictures, seed=0)"
     call = _CALLS.get(card.family, "sample(16, seed=0)")
     return call if card.condition is None else f"{call[:-1]}, condition={_example(card.condition)})"
 
 
 def _example(condition: Condition) -> str:
-    (value,) = condition.examples(1)
-    return json.dumps(condition.names[value] if isinstance(condition, Labels) else value, ensure_ascii=False)
+    return json.dumps(condition.typed, ensure_ascii=False)
 
 
 def _metadata(row: Row, card: Card) -> list[str]:

@@ -1,4 +1,4 @@
-"""Conditions as tensors, with one row per image, and the methods that take them.
+"""The methods that take a condition, and what is said and made where one is missing, superfluous or fixed.
 
 A conditional class sets `condition_type` and writes the same underscored methods as any other class, each
 with one more argument at the end: the condition, already checked, one row per image. A class without a
@@ -8,16 +8,14 @@ condition writes them without it.
 from __future__ import annotations
 
 import copy
-import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import torch
 from torch import Tensor
 
-from genzoo.condition import Condition, Labels
-from genzoo.errors import ArgumentError, CardError, GenzooError, safe_repr
+from genzoo.condition import Condition
+from genzoo.errors import ArgumentError, CardError, GenzooError
 
 S = TypeVar("S")
 A = TypeVar("A")
@@ -68,63 +66,6 @@ def _misfit(cls: type[Any], name: str, told: type[Condition] | None) -> tuple[st
     )
 
 
-@functools.singledispatch
-def rows_of(condition: Condition, value: Any, n: int) -> Tensor:
-    """Return `value`, one for all of `n` images or one for each, as a tensor with n rows.
-
-    Labels become int64 (n,).
-
-    Raises:
-        ArgumentError, UnknownNameError: not a value of this condition, or not n of them.
-    """
-    raise TypeError(f"no rows of {type(condition).__name__}")
-
-
-@rows_of.register
-def _label_rows(condition: Labels, value: Any, n: int) -> Tensor:
-    if _is_list(value):
-        return _each(condition, value, n)
-    return torch.full((n,), condition.number(value))
-
-
-def _is_list(value: Any) -> bool:
-    """Say whether `value` has rows in an order: a sequence, an array or a tensor, but no text, set or
-    mapping.
-    """
-    shape = getattr(value, "shape", None)
-    return (
-        isinstance(value, Sequence) and not isinstance(value, (str, bytes)) if shape is None else shape != ()
-    )
-
-
-def _each(condition: Labels, values: Any, n: int) -> Tensor:
-    shape = tuple(getattr(values, "shape", (len(values),)))
-    if len(shape) != 1:
-        raise ArgumentError(
-            f"a label for each image is a list of {n}, not an array of the shape {shape}",
-            f"this model takes {condition.words}",
-        )
-    if len(values) != n:
-        raise ArgumentError(
-            f"there are {len(values):,} labels for {n:,} image{'s' * (n != 1)}",
-            "give one label for all, or one for each",
-        )
-    if hasattr(values, "tolist"):  # numbers of Python are quicker, and plainer in a message
-        values = values.tolist()
-    numbers: dict[Any, int] = {}  # the same few labels come again and again
-    return torch.tensor([_number(condition, value, numbers) for value in values])
-
-
-def _number(condition: Labels, value: Any, known: dict[Any, int]) -> int:
-    try:
-        key = (type(value), value)
-        if key not in known:
-            known[key] = condition.number(value)
-        return known[key]
-    except TypeError:  # a list or another value without a hash, which is no label
-        return condition.number(value)
-
-
 def absent(cls: type[Any], what: str = "") -> GenzooError:
     """Return the error for a condition that a model cannot take."""
     return ArgumentError(
@@ -135,11 +76,7 @@ def absent(cls: type[Any], what: str = "") -> GenzooError:
 
 def required(cls: type[Any], condition: Condition) -> GenzooError:
     """Return the error for a conditional model that is called without a condition."""
-    example = condition.examples(1)[0]
-    shown = condition.names[example] if isinstance(condition, Labels) else example
-    return ArgumentError(
-        f"{cls.__name__} needs a condition: it takes {condition.words}", f"condition={safe_repr(shown)}"
-    )
+    return ArgumentError(f"{cls.__name__} needs a condition: it takes {condition.words}", condition.argument)
 
 
 def fixed(model: M, rows: Tensor) -> M:

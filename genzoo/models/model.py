@@ -25,8 +25,9 @@ from genzoo.errors import ArgumentError, CardError, safe_repr
 from genzoo.images import check_images, quantise
 from genzoo.layers.folding import folding_once
 from genzoo.layers.precision import in_float32
-from genzoo.models.conditions import absent, check_methods, conditional, fixed, required, rows_of
+from genzoo.models.conditions import absent, check_methods, conditional, fixed, required
 from genzoo.models.modes import in_evaluation
+from genzoo.models.rows import rows_of
 from genzoo.process import neutral
 from genzoo.rng import Rng, check_seed
 from genzoo.whole import check_count as check_count

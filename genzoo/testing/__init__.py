@@ -20,6 +20,7 @@ adversarial.py check_adversarial: models trained against a discriminator
 density.py     check_density: models with p(x), exact or bounded
 classifying.py check_classifying: classifiers
 conditional.py check_conditional: models that take a condition
+translating.py check_translating: models that make a picture of a picture
 game.py        check_game: training
 whole.py       check_model: all laws that apply, on a small build
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from genzoo.testing.latent import check_latent
     from genzoo.testing.plugin import check_plugin
     from genzoo.testing.suite import laws
+    from genzoo.testing.translating import check_translating
     from genzoo.testing.whole import check_model, check_weights, small_config
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "check_latent",
     "check_model",
     "check_plugin",
+    "check_translating",
     "check_weights",
     "laws",
     "small_config",
@@ -77,6 +80,7 @@ _ROOMS = {
     "check_latent": "latent",
     "check_model": "whole",
     "check_plugin": "plugin",
+    "check_translating": "translating",
     "check_weights": "whole",
     "laws": "suite",
     "small_config": "whole",

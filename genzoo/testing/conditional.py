@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.condition import Condition, Labels
+from genzoo.condition import Condition, Text
 from genzoo.errors import ArgumentError, GenzooError, UnknownNameError
 from genzoo.models import AdversarialModel, GenerativeModel, Model, golden
 from genzoo.models.conditions import examples_of
@@ -20,6 +19,7 @@ from genzoo.testing.generative import check_pixels, near, untouched
 from genzoo.testing.law import LawError, hold
 from genzoo.testing.questions import ROWS, Question, questions
 from genzoo.testing.stirring import STRENGTHS, stirred
+from genzoo.testing.wrong import check_alike, wrong_values
 
 LISTENS = 0.01  # standard deviations of the answers, which another condition must change at least
 MIXED = 0.1  # of what another condition changes, which the others in a batch may
@@ -40,6 +40,8 @@ def check_conditional(model: Model) -> None:
     if condition is None:
         raise LawError("check_conditional is for a model that takes a condition", name, "condition_type")
     _check_examples(model, condition, name)
+    if isinstance(condition, Text):
+        check_alike(condition, f"encode of {type(condition).__name__}")
     asked = questions(model)
     with untouched(model, name):
         for question in asked:
@@ -66,35 +68,6 @@ def _check_examples(model: Model, condition: Condition, name: str) -> None:
     law = "golden outputs state their condition"
     hold(outputs.get("condition") == condition.examples(golden.IMAGES), law, list(outputs), name)
     golden.compare(model, json.loads(json.dumps(outputs)), name)
-
-
-@functools.singledispatch
-def wrong_values(condition: Condition, n: int) -> dict[str, tuple[Any, bool]]:
-    """Return values that a condition must refuse for `n` images, by what they are, and whether the error must
-    name what there is.
-    """
-    return {
-        "no condition": (None, True),
-        "an object": (object(), True),
-        "an empty list": ([], False),
-        "one for each of fewer images": (condition.examples(n - 1), False),
-    }
-
-
-@wrong_values.register
-def _wrong_labels(condition: Labels, n: int) -> dict[str, tuple[Any, bool]]:
-    return {
-        **wrong_values.dispatch(Condition)(condition, n),
-        "a label that does not exist": ("no such label \x1b[2J\n", True),
-        "a number beyond the last": (len(condition), True),
-        "-1": (-1, True),
-        "a float": (0.0, True),
-        "NaN": (float("nan"), True),
-        "True": (True, True),
-        "a wrong one among others": ([*condition.examples(n - 1), len(condition)], True),
-        "floats": (torch.zeros(n), True),
-        "a picture for each": (torch.zeros(n, 1, 8, 8), True),
-    }
 
 
 def _check_refusals(model: Model, condition: Condition, question: Question, where: str) -> None:
@@ -127,8 +100,9 @@ def _check_streams(model: GenerativeModel, values: list[Any], where: str) -> Non
     law = "what is drawn for an image depends on its seed and number, not on its condition"
     asked, found = [*values, [values[i % len(values)] for i in range(ROWS)]], []
     for value in asked:
+        (rows,) = model.check_condition(value, ROWS)  # pictures may be drawn for it
         with recorded() as calls:
-            model.sample(ROWS, seed=0, condition=value)
+            model.sample(ROWS, seed=0, condition=rows)
         found.append(calls)
     odd = next((calls for calls in found if calls != found[0]), None)
     seen = f"(seed, first image, images, place, numbers) {found[0][:3]} and {(odd or [])[:3]}"

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from genzoo.models import AdversarialModel, Model
+from genzoo.models import AdversarialModel, Model, TranslatingModel
 from genzoo.models.conditions import example_rows
 from genzoo.recipe import Recipe
 from genzoo.rng import Rng, generator
 from genzoo.testing.adversaries import check_adversaries
 from genzoo.testing.law import hold
-from genzoo.testing.rows import check_conditions, check_own_rows, turn_of
+from genzoo.testing.rows import check_conditions, check_other, check_own_rows, turn_of
 from genzoo.training import Batch, Player, players
 
 ROWS = 4  # images in the batch that a game is tried on
@@ -34,8 +34,7 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
     look = f"the game registered for {type(model).__name__}"
     _check_players(found, chosen, look)
     _check_apart(found, look)
-    # black and white, which every model accepts
-    images = (Rng(0, 0, ROWS).uniform(*model.image_shape) < 0.5).float().to(model.device)
+    images = _images(model)
     with _as_it_was(model):
         model.train()
         for player in found:
@@ -43,18 +42,38 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
         for player in found:
             if "labels" in player.needs:
                 _check_labels(model, lambda: players(model, chosen), player, batch_for(model, player, images))
-            if model.condition is not None:
-                check_conditions(model, chosen, player, batch_for(model, player, images))
+            batch = batch_for(model, player, images)
+            if batch.condition is not None:
+                check_conditions(model, chosen, player, batch)
+            if batch.other is not None:
+                check_other(model, chosen, player, batch)
         model.train()
         if isinstance(model, AdversarialModel):
             check_adversaries(model, found, chosen, {p.name: batch_for(model, p, images) for p in found})
+
+
+def _images(model: Model) -> Tensor:
+    """Return noise that `model` accepts: black and white, which every one does; grey for a translation, whose
+    absolute error says nothing of a picture in between where all others are at an end.
+    """
+    noise = Rng(0, 0, ROWS).uniform(*model.image_shape)
+    grey = isinstance(model, TranslatingModel)
+    return (noise.float() if grey else (noise < 0.5).float()).to(model.device)
 
 
 def batch_for(model: Model, player: Player, images: Tensor) -> Batch:
     """Return `images` with all that `player` and `model` need to know of them."""
     n = len(images)
     labels = torch.arange(n, device=images.device) % player.classes if "labels" in player.needs else None
-    return Batch(images, labels, *example_rows(model, n))
+    if "other" not in player.needs:
+        return Batch(images, labels, *example_rows(model, n))
+    given = next(iter(example_rows(model, n)), None) if "condition" in player.needs else None
+    if not isinstance(model, TranslatingModel):
+        return Batch(images, labels, given, 1 - images)
+    # each side of its own domain, which may have other channels
+    second = (Rng(0, n, n).uniform(*model.image_shape) < 0.5).float().to(images.device)
+    first = (Rng(0, 0, n).uniform(*model.picture.shape) < 0.5).float().to(images.device)
+    return Batch(first, labels, given, second)
 
 
 @contextlib.contextmanager

@@ -106,7 +106,8 @@ def check_conditions(model: Model, recipe: Recipe, player: Player, batch: Batch)
             return turn_of(loud, players(loud, recipe), player, of, noise)
 
         before, after = turn(batch), turn(other)
-        check_own_rows(before, after, "condition", look)
+        if not player.mixes_rows:
+            check_own_rows(before, after, "condition", look)
         if _heeded(before, after):
             _check_order(batch, turn, before, look)
             return
@@ -134,3 +135,28 @@ def _check_order(batch: Batch, turn: Callable[..., Turn], before: Turn, look: st
     same = torch.allclose(turned, before.loss, rtol=1e-4, atol=1e-6)
     law = "the loss of images and their conditions does not depend on their order"
     hold(same, law, f"{float(turned):.6g}, not {float(before.loss):.6g}", look)
+
+
+def check_other(model: Model, recipe: Recipe, player: Player, batch: Batch) -> None:
+    """Hold a player that needs the second side of an unpaired set to it: it counts, and its order beside the
+    first side does not.
+
+    Raises:
+        LawError: the first law that is broken.
+    """
+    look = f"the loss of the player {player.name}"
+    loud = stirred(model, STRENGTHS[0])
+
+    def loss(other: Tensor, noise: str = "laws") -> Tensor:
+        changed = dataclasses.replace(batch, other=other)
+        return turn_of(loud, players(loud, recipe), player, changed, noise).loss
+
+    other = batch.get("other")
+    before = loss(other)
+    law = "a player that needs the second side learns from it"
+    hold(not torch.equal(loss(1 - other), before), law, "the same loss with other images", look)
+    if not torch.equal(loss(other, "other"), before):  # its noise is drawn row by row
+        return
+    same = torch.allclose(loss(other.roll(1, 0)), before, rtol=1e-4, atol=1e-6)
+    law = "two sides are not paired: the order of the second beside the first changes nothing"
+    hold(same, law, f"{float(loss(other.roll(1, 0))):.6g}, not {float(before):.6g}", look)

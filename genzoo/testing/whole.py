@@ -24,6 +24,7 @@ from genzoo.models import (
     ImplicitModel,
     LatentModel,
     Model,
+    TranslatingModel,
     golden,
 )
 from genzoo.models.weights import build_filled, encode
@@ -38,6 +39,7 @@ from genzoo.testing.generative import check_generative, fresh_noise
 from genzoo.testing.implicit import check_implicit
 from genzoo.testing.latent import check_latent
 from genzoo.testing.law import LawError, hold
+from genzoo.testing.translating import check_translating
 
 SMALL = 8  # whole numbers of a config are reduced to this, if the model accepts it
 SIDES = (8, 16, 32)  # sides of the small images, tried in this order
@@ -63,8 +65,8 @@ class Law:
     """One group of laws of a card. Calling it raises the LawError of the first law that is broken.
 
     Attributes:
-        name: "card", "samples", "latents", "implicit", "adversarial", "density", "classes", "condition",
-            "game" or "weights".
+        name: "card", "samples", "latents", "implicit", "adversarial", "translation", "density", "classes",
+            "condition", "game" or "weights".
         check: the function that checks them.
     """
 
@@ -210,6 +212,7 @@ _KINDS: tuple[tuple[str, type[Any], Any], ...] = (
     ("latents", LatentModel, check_latent),
     ("implicit", ImplicitModel, check_implicit),
     ("adversarial", AdversarialModel, check_adversarial),
+    ("translation", TranslatingModel, check_translating),
     ("density", DensityModel, check_density),
     ("classes", ClassifyingModel, check_classifying),
 )

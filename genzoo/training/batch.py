@@ -19,12 +19,18 @@ class Batch:
         images: (N, C, H, W) float32 in [0, 1].
         labels: (N,) int64, the class of each image; None if no player of the game needs it.
         condition: (N, …), the condition of each image; None for a model without one. Batches for a
-            conditional model always have it.
+            conditional model always have it, unless a player needs `other` and none needs `condition`. Labels
+            are int64 (N,), texts int64 (N, length) with 0 after the last word, pictures float32 (N, C, H, W)
+            in [0, 1]: the source of each pair, mirrored and shifted as the image is.
+        other: (N, C, H, W) float32 in [0, 1], images of the second side of an unpaired set, whose first side
+            `images` is, in an order of their own: row i has nothing to do with image i. None if no player
+            needs it.
     """
 
     images: Tensor
     labels: Tensor | None = None
     condition: Tensor | None = None
+    other: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,6 +65,4 @@ class Batch:
 
 
 # what a player may need besides the images
-COLUMNS = tuple(
-    field.name for field in dataclasses.fields(Batch) if field.name not in ("images", "condition")
-)
+COLUMNS = tuple(field.name for field in dataclasses.fields(Batch) if field.name != "images")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from genzoo.data import Images
+from genzoo.data.conditions import other_of
 from genzoo.errors import ArgumentError, DataError, TrainingError, suggest
 from genzoo.models import Model
 from genzoo.recipe import Recipe
@@ -25,18 +26,44 @@ def check_fit(model: Model, recipe: Recipe, data: Images, world: World, game: Se
     _check_parts(model, game)
     _check_memories(world, game)
     for player in game:
-        check_needs(data, player)
+        check_needs(model, data, player)
 
 
-def check_needs(data: Images, player: Player) -> None:
+def check_needs(model: Model, data: Images, player: Player) -> None:
     """Raise if `data` lacks what `player` needs.
 
     Raises:
-        DataError: the data has no labels.
+        DataError: the data has no labels, or no second side of the size of the first.
         ArgumentError: the labels do not fit `player.classes` classes.
+        TrainingError: it needs the condition of a model that takes none.
     """
-    if "labels" not in player.needs:
-        return
+    if "condition" in player.needs and model.condition is None:
+        raise TrainingError(
+            f"the player {player.name!r} needs the condition, but {type(model).__name__} takes none",
+            "set condition_type in the class, or leave the need out",
+        )
+    if "other" in player.needs:
+        _check_other(data, player)
+    if "labels" in player.needs:
+        _check_labels(data, player)
+
+
+def _check_other(data: Images, player: Player) -> None:
+    other = other_of(data)
+    if other is None:
+        raise DataError(
+            f"{data.name} has one side, but the player {player.name!r} learns from two that are not paired",
+            "unpaired:FOLDER names a data set with two sides",
+        )
+    if other.shape[1:] != data.shape[1:]:
+        raise DataError(
+            f"the sides of {data.name} have {data.shape[1]}x{data.shape[2]} and {other.shape[1]}x"
+            f"{other.shape[2]} pixels",
+            "bring both to one size",
+        )
+
+
+def _check_labels(data: Images, player: Player) -> None:
     if data.labels is None:
         why = (
             data.facts.get("labels")

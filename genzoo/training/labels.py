@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from genzoo.card import Card
-from genzoo.condition import SHOWN, Labels
+from genzoo.condition import SHOWN, Labels, Picture, Text
 from genzoo.data import Images
 from genzoo.data.conditions import conditions_of
 from genzoo.data.formats import SUFFIXES
@@ -49,7 +50,8 @@ def check_labelled(card: Card, source: Any) -> None:
 
 def settle_labels(card: Card, train: Images, *, own: bool, chosen: bool) -> Card:
     """Return `card` with the labels that its model gets: those of the images of `train`, unless these are the
-    recipe's `own` data or the labels were `chosen` by a person, or both have the same names.
+    recipe's `own` data or the labels were `chosen` by a person, or both have the same names. A model of texts
+    gets the words of other captions likewise, and a model of pictures the shape of the sources.
 
     Raises:
         DataError: images without labels, or with some that the labels of the card lack.
@@ -57,7 +59,7 @@ def settle_labels(card: Card, train: Images, *, own: bool, chosen: bool) -> Card
         CardError: their names cannot be labels.
     """
     if not isinstance(card.condition, Labels):
-        return card
+        return card if own else _settle_others(card, train)
     if train.labels is None:
         raise _unlabelled(card, train.name, train.facts.get(KEY, ""))
     names = train.class_names
@@ -65,6 +67,19 @@ def settle_labels(card: Card, train: Images, *, own: bool, chosen: bool) -> Card
     if not (own or chosen or same):
         return card.replace(condition=Labels(names))
     conditions_of(card.condition, train)  # that it knows the names is told before anything is computed
+    return card
+
+
+def _settle_others(card: Card, train: Images) -> Card:
+    """Return `card` with the words of the captions, or the shape of the sources; where there are none, the
+    loader tells it.
+    """
+    captions: Any = getattr(train, "captions", None)
+    source: Any = getattr(train, "source", None)
+    if isinstance(card.condition, Text) and captions is not None:
+        return card.replace(condition=Text.of_captions(text for texts in captions for text in texts))
+    if isinstance(card.condition, Picture) and source is not None:
+        return card.replace(condition=dataclasses.replace(card.condition, shape=source.shape[1:]))
     return card
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from genzoo.data import Images, identity
+from genzoo.data import Images
 from genzoo.errors import ArgumentError, CollapseError, StorageError
 from genzoo.models import Model
 from genzoo.process import seed_global, undisturbed
@@ -171,7 +171,7 @@ class Run:
     @functools.cached_property
     def identity(self) -> str:
         """The identity of the training images and their conditions, from their content."""
-        return identity(self.data, self.feed.conditions)
+        return self.feed.identity
 
     def facts(self) -> checkpoint.Facts:
         """Return what a checkpoint states about this run besides its tensors."""

@@ -36,7 +36,11 @@ class Player:
         module: the module whose parameters its turns change; they change no others.
         loss: maps a batch and the turn's source of noise to the scalar that the player minimises.
         needs: fields of `Batch` that its loss reads besides the images, for example "labels"; data without
-            them is refused before the first round.
+            them is refused before the first round. A conditional model's players get its condition without
+            asking, unless one of them needs "other".
+        mixes_rows: whether its loss puts an image together with the condition of another row on purpose, as a
+            matching-aware discriminator does: the law that a condition counts for its own row alone is then
+            not asked of it.
         classes: number of classes for a player that needs labels, which are whole numbers from 0 to classes -
             1.
         turns: its number of turns per round.
@@ -67,6 +71,7 @@ class Player:
     module: nn.Module
     loss: Loss
     needs: frozenset[str] = frozenset()
+    mixes_rows: bool = False
     classes: int = 0
     turns: int = 1
     turns_at: Callable[[int], int] | None = None

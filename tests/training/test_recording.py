@@ -137,6 +137,25 @@ class TestPlayingBack:
             assert torch.equal(weight.grad, expected) and loss == expected.sum()
             assert graphs[0].noise.initial_seed() == seed
 
+    @pytest.mark.parametrize("column", ["condition", "other"])
+    def test_conditions_and_second_sides_reach_the_recording(self, graphs, column):
+        settings = dataclasses.replace(choose(Recipe(), "cpu"), cuda_graphs=True)
+        player = Player(name="model", module=nn.Linear(1, 1), loss=lambda *_: None, recordable=True)
+
+        def gradients(player, noise, batch):
+            loss = torch.zeros(())
+            Graph.recording.work = lambda: loss.fill_((batch.images * batch.get(column)).sum())
+            return loss
+
+        machine = Recorder([player], settings, gradients)
+        for turn in (1.0, 2.0, 5.0):
+            told = torch.tensor([turn, 0.0, 1.0])
+            loss = machine.play(player, 0, Batch(torch.arange(3.0), **{column: told}))
+            assert loss == (torch.arange(3.0) * told).sum() == 2.0
+            told[2] = 7.0  # the recording has a copy of its own
+            loss = machine.play(player, 0, Batch(torch.arange(3.0) + turn, **{column: told}))
+            assert loss == ((torch.arange(3.0) + turn) * told).sum()
+
     def test_a_card_tells_whether_turns_were_recorded(self, start):
         run = start()
         assert "CUDA graphs" not in describe_run(run)

@@ -1,60 +1,17 @@
-"""Conditions: what a model is given besides z or a seed, the c of p(x | c).
-
-A card states its condition, so that it can be listed without torch; the class that the card names is checked
-against it. `Labels` is a fixed list of names, one of which each image has.
-"""
+"""Labels: a fixed list of names, one of which each image has."""
 
 from __future__ import annotations
 
 import functools
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
+from genzoo.condition.base import SHOWN, Condition
 from genzoo.errors import ArgumentError, CardError, UnknownNameError, safe_repr, safe_text, suggest
 from genzoo.whole import whole
 
-C = TypeVar("C", bound="Condition")
 MOST_LABELS, LONGEST_LABEL = 100_000, 200
-SHOWN = 8  # labels that a message lists
-
-
-class Condition(ABC):
-    """One kind of condition. Subclasses are frozen dataclasses without tensors.
-
-    The config of a conditional model holds the same facts, so that weights state their condition as well:
-    `config` is the part of the config that does, and `of` reads it from there.
-    """
-
-    kind: ClassVar[str]
-
-    @property
-    @abstractmethod
-    def words(self) -> str:
-        """A short description, for lists: "4 labels: bedroom, …"."""
-
-    @property
-    @abstractmethod
-    def config(self) -> dict[str, Any]:
-        """The keys of a model's config that state this condition."""
-
-    @classmethod
-    @abstractmethod
-    def of(cls: type[C], config: Any) -> C:
-        """Return the condition that a config states."""
-
-    @abstractmethod
-    def examples(self, n: int) -> list[Any]:
-        """Return `n` valid values that JSON can hold, as different as possible: golden outputs use them."""
-
-    @abstractmethod
-    def describe(self, value: Any) -> str:
-        """Return one value in words, for records and captions: "label kitchen"."""
-
-    @abstractmethod
-    def as_dict(self) -> dict[str, Any]:
-        """Return the condition for JSON, with its `kind`."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +27,7 @@ class Labels(Condition):
 
     names: tuple[str, ...]
     kind: ClassVar[str] = "labels"
+    each: ClassVar[str] = "labels"
 
     def __post_init__(self) -> None:
         names = self.names
@@ -101,7 +59,17 @@ class Labels(Condition):
     def words(self) -> str:
         """The number of labels and the first of them."""
         shown = self.names[:SHOWN]
-        return f"{len(self)} label{'s' * (len(self) != 1)}: {', '.join(shown)}" + ", …" * (len(self) > SHOWN)
+        return f"{self.brief}: {', '.join(shown)}" + ", …" * (len(self) > SHOWN)
+
+    @property
+    def brief(self) -> str:
+        """The number of labels."""
+        return f"{len(self)} label{'s' * (len(self) != 1)}"
+
+    @property
+    def typed(self) -> str:
+        """The first label."""
+        return self.names[0]
 
     @property
     def config(self) -> dict[str, Any]:
