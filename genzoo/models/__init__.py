@@ -3,7 +3,8 @@
 Two independent questions place a model: does it give p(x) (`DensityModel`: exactly, as every
 `AutoregressiveModel`, or as a bound, as every `ImportanceModel`; `ImplicitModel`: no), and does it have a
 latent z (`LatentModel`: decode; `EncodingModel`: encode as well)? A GAN is an `AdversarialModel`: implicit,
-with a z and a discriminator. A `ClassifyingModel` has neither: it is not a generative model, and samples are
+with a z and a discriminator. A `StagedModel` is a latent model that shows an image of z at
+each of its stages. A `ClassifyingModel` has neither: it is not a generative model, and samples are
 measured in its features.
 """
 
@@ -16,6 +17,7 @@ from genzoo.models.importance import Importance, ImportanceModel
 from genzoo.models.latent import EncodingModel, LatentModel
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.models.posterior import Posterior
+from genzoo.models.staged import StagedModel
 
 __all__ = [
     "AdversarialModel",
@@ -30,4 +32,5 @@ __all__ = [
     "LatentModel",
     "Model",
     "Posterior",
+    "StagedModel",
 ]
