@@ -56,6 +56,7 @@ PUBLIC_FACE = (
     "genzoo.errors",
     "genzoo.evaluation",
     "genzoo.evaluation.measures",
+    "genzoo.games",
     "genzoo.images",
     "genzoo.layers",
     "genzoo.losses",
@@ -64,6 +65,7 @@ PUBLIC_FACE = (
     "genzoo.schema",
     "genzoo.testing",
     "genzoo.training",
+    "genzoo.training.augment",
     "genzoo.training.players",
 )
 

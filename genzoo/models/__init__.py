@@ -3,9 +3,8 @@
 Two independent questions place a model: does it give p(x) (`DensityModel`: exactly, as every
 `AutoregressiveModel`, or as a bound, as every `ImportanceModel`; `ImplicitModel`: no), and does it have a
 latent z (`LatentModel`: decode; `EncodingModel`: encode as well)? A GAN is an `AdversarialModel`: implicit,
-with a z and a discriminator. A `StagedModel` is a latent model that shows an image of z at
-each of its stages. A `ClassifyingModel` has neither: it is not a generative model, and samples are
-measured in its features.
+with a z and a discriminator. A `StagedModel` is a latent model with an image of z at each of its stages. A
+`ClassifyingModel` has neither: it is not a generative model, and samples are measured in its features.
 """
 
 from genzoo.models.adversarial import AdversarialModel

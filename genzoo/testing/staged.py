@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 
 from genzoo.models import StagedModel
@@ -41,7 +43,7 @@ def _check_sizes(model: StagedModel, where: str) -> None:
     for stage in raw:
         check_pixels(stage, (3, channels, *stage.shape[2:]), law, where)
     sizes = [tuple(stage.shape[2:]) for stage in raw]
-    rising = all(a[0] <= b[0] and a[1] <= b[1] for a, b in zip(sizes, sizes[1:], strict=False))
+    rising = all(a[0] <= b[0] and a[1] <= b[1] for a, b in pairwise(sizes))
     hold(rising, "stages go from coarse to fine", f"the sizes {sizes}", f"the order of {where}")
 
 

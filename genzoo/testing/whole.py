@@ -65,8 +65,8 @@ class Law:
     """One group of laws of a card. Calling it raises the LawError of the first law that is broken.
 
     Attributes:
-        name: "card", "samples", "latents", "stages", "implicit", "adversarial", "density", "classes", "condition",
-            "game" or "weights".
+        name: "card", "samples", "latents", "stages", "implicit", "adversarial", "density", "classes",
+            "condition", "game" or "weights".
         check: the function that checks them.
     """
 

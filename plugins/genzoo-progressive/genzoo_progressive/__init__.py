@@ -4,9 +4,8 @@ strings.
 
 from __future__ import annotations
 
-from genzoo_progressive.options import Progressive
-
 from genzoo import Card, Family, Recipe, hookimpl
+from genzoo_progressive.options import Progressive
 
 genzoo_api = 2
 
@@ -32,6 +31,50 @@ CARDS = (
             game=Progressive(stage_rounds=(800,)),
         ),
         summary="GAN whose nets grow from 4×4 to full size, any size that can be halved",
+        paper=PAPER,
+    ),
+    Card(
+        name="progressive-bedrooms",
+        family=Family.IMPLICIT,
+        model=MODEL,
+        config={"image_shape": (3, 64, 64), "width": 12, "widest": 96},
+        # Few channels and batches of 16, since a CPU is to train it. Few images as well, so the augmentation
+        # of dcgan-bedrooms.
+        recipe=Recipe(
+            data="bedrooms",
+            steps=19_000,
+            batch_size=16,
+            lr={"all": 1e-3},
+            betas=(0.0, 0.99),
+            flip=True,
+            ema=0.999,
+            save_dtype="float16",
+            game=Progressive(
+                stage_rounds=(2_000, 3_000, 4_000, 4_000), augment=("color", "translation", "cutout")
+            ),
+        ),
+        summary="Bedrooms that grow from 4×4 to 3×64×64",
+        paper=PAPER,
+    ),
+    Card(
+        name="progressive-faces",
+        family=Family.IMPLICIT,
+        model=MODEL,
+        config={"image_shape": (3, 64, 64), "width": 12, "widest": 96},
+        recipe=Recipe(
+            data="faces",
+            steps=19_000,
+            batch_size=16,
+            lr={"all": 1e-3},
+            betas=(0.0, 0.99),
+            flip=True,
+            ema=0.999,
+            save_dtype="float16",
+            game=Progressive(
+                stage_rounds=(2_000, 3_000, 4_000, 4_000), augment=("color", "translation", "cutout")
+            ),
+        ),
+        summary="Faces of public figures that grow from 4×4 to 3×64×64",
         paper=PAPER,
     ),
 )

@@ -1,5 +1,5 @@
-"""The progressive game: WGAN-GP with a drift term, at the image size of the present stage (Karras et al. 2018,
-appendix A.1).
+"""The progressive game: WGAN-GP with a drift term, at the image size of the present stage (Karras et al.
+2018, appendix A.1).
 
 Everything is computed at that size: loaded images are averaged down to it, and the penalty's slope is over
 its pixels. So the rounds of the first stages cost a fraction of the last ones.
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from genzoo_progressive.options import Progressive
 from torch import Tensor
 
 from genzoo.losses import wasserstein
 from genzoo.rng import BatchRng
 from genzoo.training import Batch
 from genzoo.training.augment import augment, policy_of
+from genzoo_progressive.options import Progressive
 
 if TYPE_CHECKING:
     from genzoo_progressive.progressive import ProgressiveGAN

@@ -16,8 +16,8 @@ EPSILON = 1e-8
 
 
 class EqualLinear(nn.Module):
-    """A linear layer with an equalised learning rate (section 4.1): w ~ N(0, 1) is what is stored and learned,
-    and w · gain / √inputs is what is used.
+    """A linear layer with an equalised learning rate (section 4.1): it stores and learns w ~ N(0, 1), and uses
+    w · gain / √inputs.
 
     Adam's steps do not depend on the scale of a gradient, so with this scaling all weights learn at one pace.
     """
@@ -72,7 +72,9 @@ class GrowingConv2d(EqualConv2d):
 
 
 class ShrinkingConv2d(EqualConv2d):
-    """A 3 × 3 convolution whose map is halved by averaging four pixels, computed as one strided convolution."""
+    """A 3 × 3 convolution whose map is halved by averaging four pixels, computed as one strided
+    convolution.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, (3, 3), padding=1)
@@ -90,7 +92,9 @@ def spread(kernel: Tensor) -> Tensor:
 
 
 class PixelNorm(nn.Module):
-    """Each pixel's vector of channels divided by its root mean square (section 4.2); of z, the whole vector."""
+    """Each pixel's vector of channels divided by its root mean square (section 4.2); of z, the whole
+    vector.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` (N, C, …) with a mean square of 1 over the channels."""

@@ -11,6 +11,9 @@ from itertools import pairwise
 from math import prod
 
 import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate
+
 from genzoo_progressive.layers import (
     SLOPE,
     EqualConv2d,
@@ -21,8 +24,6 @@ from genzoo_progressive.layers import (
     ShrinkingConv2d,
 )
 from genzoo_progressive.options import place
-from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate
 
 
 class Generator(nn.Module):
@@ -64,7 +65,10 @@ class Generator(nn.Module):
         """Return the images of every stage up to that of `growth`, which is faded in as in `forward`."""
         stage, alpha = place(growth, self.last)
         maps = self._maps(z, stage)
-        return [*(self._image(maps, earlier, 1.0) for earlier in range(stage)), self._image(maps, stage, alpha)]
+        return [
+            *(self._image(maps, earlier, 1.0) for earlier in range(stage)),
+            self._image(maps, stage, alpha),
+        ]
 
     def _maps(self, z: Tensor, stage: int) -> list[Tensor]:
         """Return the maps of the stages 0 … `stage`."""
@@ -154,7 +158,7 @@ def halved(x: Tensor) -> Tensor:
 
 
 def faded(x: Tensor, alpha: float) -> Tensor:
-    """Return real images `x` (N, C, h, w) as blurred as generated ones are at `alpha`: α of themselves and 1 -
-    α of the images halved and doubled.
+    """Return real images `x` (N, C, h, w) as blurred as generated ones are at `alpha`: α of themselves and
+    1 - α of the images halved and doubled.
     """
     return x if alpha == 1 else torch.lerp(doubled(halved(x)), x, alpha)

@@ -38,7 +38,7 @@ class Progressive(GameOptions):
             raise ArgumentError("stage_rounds is empty", "give one number for all stages: stage_rounds=500")
 
     def rounds(self, stage: int) -> int:
-        """Return the number of rounds of `stage` = 0, 1, …"""
+        """Return the number of rounds of a stage, numbered from 0."""
         return self.stage_rounds[min(stage, len(self.stage_rounds) - 1)]
 
     def start(self, stage: int) -> int:
@@ -54,8 +54,8 @@ class Progressive(GameOptions):
         return max(stage for stage in range(last + 1) if self.start(stage) <= step)
 
     def growth(self, step: int, last: int) -> float:
-        """Return the growth in round `step`, in [0, last]: α rises linearly from 1 / (n + 1) over the n fading
-        rounds of a stage and is 1 after them.
+        """Return the growth in round `step`, in [0, last]: α rises linearly from 1 / (n + 1) over the n
+        fading rounds of a stage and is 1 after them.
         """
         stage = self.stage(step, last)
         if not stage:

@@ -13,9 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-from genzoo_progressive.game import ProgressiveGame
-from genzoo_progressive.nets import Discriminator, Generator, faded
-from genzoo_progressive.options import Progressive, place
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
@@ -24,6 +21,9 @@ from genzoo.errors import ArgumentError, TrainingError
 from genzoo.models import AdversarialModel, StagedModel
 from genzoo.schema import limits
 from genzoo.training import Player, players
+from genzoo_progressive.game import ProgressiveGame
+from genzoo_progressive.nets import Discriminator, Generator, faded
+from genzoo_progressive.options import Progressive, place
 
 SMALLEST = 4  # pixels of the shorter side of the first stage's images
 
@@ -50,8 +50,9 @@ class ProgressiveConfig:
 
 
 def sizes(image_shape: tuple[int, int, int]) -> list[tuple[int, int]]:
-    """Return (H, W) of the images of each stage, the smallest first: 64×64 → 4×4, 8×8, …, 64×64; 24×40 → 6×10,
-    12×20, 24×40.
+    """Return (H, W) of the images of each stage, the smallest first.
+
+    64×64 → 4×4, 8×8, …, 64×64; 24×40 → 6×10, 12×20, 24×40.
 
     Raises:
         ArgumentError: an image of this shape cannot grow; the message gives the nearest that can.
@@ -91,7 +92,9 @@ class ProgressiveGAN(AdversarialModel, StagedModel):
         self.config = config
         self.sizes = sizes(config.image_shape)
         self.last = len(self.sizes) - 1
-        widths = [min(config.width * 2 ** (self.last - stage), config.widest) for stage in range(self.last + 1)]
+        widths = [
+            min(config.width * 2 ** (self.last - stage), config.widest) for stage in range(self.last + 1)
+        ]
         base, colours = self.sizes[0], config.image_shape[0]
         self.generator = Generator(config.latent_size, widths, base, colours)
         self.discriminator = Discriminator(widths, base, colours, config.group)
