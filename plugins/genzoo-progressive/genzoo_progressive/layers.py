@@ -16,8 +16,8 @@ EPSILON = 1e-8
 
 
 class EqualLinear(nn.Module):
-    """A linear layer with an equalised learning rate (section 4.1): it stores and learns w ~ N(0, 1), and uses
-    w · gain / √inputs.
+    """A linear layer with an equalised learning rate (section 4.1): it stores and learns w ~ N(0, 1), and
+    uses w · gain / √inputs.
 
     Adam's steps do not depend on the scale of a gradient, so with this scaling all weights learn at one pace.
     """

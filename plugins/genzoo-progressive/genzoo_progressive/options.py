@@ -46,8 +46,10 @@ class Progressive(GameOptions):
         return sum(self.rounds(earlier) for earlier in range(stage))
 
     def fading(self, stage: int) -> int:
-        """Return the number of rounds in which `stage` is faded in; 0 for the first stage."""
-        return round(self.fade * self.rounds(stage)) if stage else 0
+        """Return the number of rounds in which `stage` is faded in: 0 for the first stage, and at least one
+        round less than a stage has, so that each is complete before the next starts.
+        """
+        return min(round(self.fade * self.rounds(stage)), self.rounds(stage) - 1) if stage else 0
 
     def stage(self, step: int, last: int) -> int:
         """Return the stage of round `step` = 0, 1, … of a net that grows to the stage `last`."""
