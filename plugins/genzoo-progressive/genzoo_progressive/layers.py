@@ -67,7 +67,8 @@ class GrowingConv2d(EqualConv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, outputs, 2H, 2W) of `x` (N, inputs, H, W)."""
-        kernel = spread(self.weight * self.scale).transpose(0, 1)
+        # a transposed convolution turns its kernel by half a turn
+        kernel = spread(self.weight * self.scale).flip(2, 3).transpose(0, 1)
         return conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
 
 

@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d
 
 from genzoo import Recipe
 from genzoo.data import open_data
-from genzoo.errors import ArgumentError, TrainingError
+from genzoo.errors import ArgumentError, TrainingError, UnknownNameError
 from genzoo.rng import generator
 from genzoo.training import Batch, players
 from genzoo.training.hardware import choose
@@ -117,8 +117,9 @@ class TestRounds:
         run, counts = start(), []
         for _ in range(10):
             run.play_round()
-            counts.append([{int(s["step"]) for s in o.state.values()} for o in run.optimisers.values()])
-        assert counts == [[{n}] * 2 for n in (1, 2, 3, 4, 1, 2, 3, 4, 1, 2)]
+            # a layer to or from colours that is no longer in use has had fewer
+            counts.append([max(int(s["step"]) for s in o.state.values()) for o in run.optimisers.values()])
+        assert counts == [[n, n] for n in (1, 2, 3, 4, 1, 2, 3, 4, 1, 2)]
 
     def test_the_loop_pays_for_the_present_size_alone(self, start):
         """The loader gives 16×16; at the first stage no net and no penalty sees more than 4×4."""
@@ -287,13 +288,13 @@ class TestRefusals:
             assert players(small(), RECIPE.replace(steps=steps, game=Progressive(stage_rounds=(short,))))
 
     def test_compiled_nets(self):
-        with pytest.raises(TrainingError, match="torch.compile") as caught:
+        with pytest.raises(TrainingError, match=r"torch\.compile") as caught:
             players(small(), RECIPE.replace(compile="on"))
         assert caught.value.hint == "set compile=off"
 
     def test_options_of_another_game(self):
         card = CARDS["progressive"]
-        with pytest.raises(ArgumentError, match="has no setting 'objective'"):
+        with pytest.raises(UnknownNameError, match="has no setting 'objective'"):
             plan(card, {"objective": "hinge"})
 
     @pytest.mark.parametrize("value", [0, "many", -3, (5, 0)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -152,12 +153,14 @@ class TestGenerator:
         net, sizes_of = Generator(64, [64, 32, 16], (4, 4), 3), []
         for module in net.modules():
             if isinstance(module, nn.LeakyReLU):
-                module.register_forward_hook(lambda m, x, y: sizes_of.append(float(y.square().mean().sqrt())))
+                module.register_forward_hook(
+                    lambda m, x, y: sizes_of.append(float(y.detach().pow(2).mean() ** 0.5))
+                )
         image = net(torch.randn(32, 64), 2.0)
         assert len(sizes_of) == 5 and all(0.75 < size < 1.25 for size in sizes_of), (
             sizes_of
         )  # edges see zeros
-        assert 0.6 < float(image.std()) < 1.4
+        assert 0.6 < float(image.detach().std()) < 1.4
 
     def test_the_length_of_z_does_not_count(self):
         net, z = small().generator, torch.randn(4, 8)
@@ -167,13 +170,12 @@ class TestGenerator:
         net = small().generator
         for block in net.blocks:
             layers = list(block)
-            after = [type(b) for a, b in zip(layers, layers[1:], strict=False) if isinstance(a, nn.LeakyReLU)]
+            after = [type(b) for a, b in pairwise(layers) if isinstance(a, nn.LeakyReLU)]
             assert after and set(after) == {PixelNorm}
             assert all(layer.negative_slope == 0.2 for layer in layers if isinstance(layer, nn.LeakyReLU))
         assert not any(isinstance(m, (nn.Tanh, nn.Sigmoid, nn.BatchNorm2d)) for m in net.modules())
-        assert {layer.scale for layer in net.to_rgb} == {
-            layer.weight.shape[1] ** -0.5 for layer in net.to_rgb
-        }
+        for layer in net.to_rgb:
+            assert layer.scale == pytest.approx(layer.weight.shape[1] ** -0.5)
 
     def test_the_doctor_looks_at_weights_that_always_learn(self):
         """It takes a net's first parameter for the whole; at 4×4 most of the others rest."""
@@ -204,17 +206,16 @@ class TestDiscriminator:
     def test_activations_keep_their_size_at_every_layer(self):
         """On smooth maps, which averaging leaves as they are."""
         net = Discriminator([64, 32, 16], (4, 4), 3, 4).eval()
-        ratios = []
-        for module in net.modules():
-            if isinstance(module, (EqualConv2d, EqualLinear)):
-                x = torch.randn(64, module.weight.shape[1])
-                flat = x if isinstance(module, EqualLinear) else x[:, :, None, None].expand(-1, -1, 8, 8)
-                y = module(flat)
-                inner = y if y.ndim == 2 or y.shape[2] < 3 else y[:, :, 1:-1, 1:-1]
-                ratios.append(float(inner.square().mean().sqrt()))
-        *rectified, last = ratios
-        assert all(pytest.approx(ratio, rel=0.25) == 2**0.5 for ratio in rectified) and len(rectified) == 9
-        assert last == pytest.approx(1, rel=0.4)
+        layers = [m for m in net.modules() if isinstance(m, (EqualConv2d, EqualLinear))]
+        for layer in layers:
+            x = torch.randn(64, layer.weight.shape[1])
+            flat = x if isinstance(layer, EqualLinear) else x[:, :, None, None].expand(-1, -1, 8, 8)
+            y = layer(flat).detach()
+            inner = y if y.ndim == 2 or y.shape[2] < 3 else y[:, :, 1:-1, 1:-1]
+            gain = 1 if isinstance(layer, EqualLinear) else 2**0.5
+            few = 0.5 if x.shape[1] < 16 else 0.25  # of three colours, chance has more of a say
+            assert float(inner.square().mean().sqrt()) == pytest.approx(gain, rel=few), layer.weight.shape
+        assert len(layers) == 10
 
     def test_the_deviation_is_taken_at_the_smallest_map(self):
         net = small().discriminator
