@@ -42,7 +42,7 @@ CARDS = (
         # of dcgan-bedrooms.
         recipe=Recipe(
             data="bedrooms",
-            steps=19_000,
+            steps=14_000,
             batch_size=16,
             lr={"all": 1e-3},
             betas=(0.0, 0.99),
@@ -50,7 +50,7 @@ CARDS = (
             ema=0.999,
             save_dtype="float16",
             game=Progressive(
-                stage_rounds=(2_000, 3_000, 4_000, 4_000), augment=("color", "translation", "cutout")
+                stage_rounds=(2_000, 2_500, 3_000, 3_000), augment=("color", "translation", "cutout")
             ),
         ),
         summary="Bedrooms that grow from 4×4 to 3×64×64",
@@ -63,7 +63,7 @@ CARDS = (
         config={"image_shape": (3, 64, 64), "width": 12, "widest": 96},
         recipe=Recipe(
             data="faces",
-            steps=19_000,
+            steps=14_000,
             batch_size=16,
             lr={"all": 1e-3},
             betas=(0.0, 0.99),
@@ -71,7 +71,7 @@ CARDS = (
             ema=0.999,
             save_dtype="float16",
             game=Progressive(
-                stage_rounds=(2_000, 3_000, 4_000, 4_000), augment=("color", "translation", "cutout")
+                stage_rounds=(2_000, 2_500, 3_000, 3_000), augment=("color", "translation", "cutout")
             ),
         ),
         summary="Faces of public figures that grow from 4×4 to 3×64×64",
