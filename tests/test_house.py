@@ -57,6 +57,7 @@ PUBLIC_FACE = (
     "genzoo.errors",
     "genzoo.evaluation",
     "genzoo.evaluation.measures",
+    "genzoo.games",
     "genzoo.images",
     "genzoo.layers",
     "genzoo.losses",
@@ -65,6 +66,7 @@ PUBLIC_FACE = (
     "genzoo.schema",
     "genzoo.testing",
     "genzoo.training",
+    "genzoo.training.augment",
     "genzoo.training.players",
 )
 

@@ -34,6 +34,7 @@ from genzoo.cli.pictures import (
     free_file,
     is_folder,
 )
+from genzoo.cli.stages import check_stages, write_stages
 from genzoo.condition import Condition, Labels
 from genzoo.errors import safe_text
 
@@ -99,6 +100,11 @@ class Order:
     help="Write an animation of the drawing, pixel by pixel (pixel models only); alone or with -o.",
 )
 @click.option("--columns", type=click.IntRange(min=1), help="Images per row of the picture.")
+@click.option(
+    "--stages",
+    is_flag=True,
+    help="One row per image: how it grows from coarse to fine (models with stages only).",
+)
 @device_option
 def sample_command(
     name: str,
@@ -108,6 +114,7 @@ def sample_command(
     out: str | None,
     animate: str | None,
     columns: int | None,
+    stages: bool,
     device: str | None,
 ) -> None:
     """Generate images with a model.
@@ -125,13 +132,15 @@ def sample_command(
     order = Order(n, start, check_rows(entry, condition), card.condition)
     film = _film(card, order.total, animate)
     target = _target(card, order.total, out) if out is not None or film is None else None
+    if stages:
+        check_stages(card, out, animate, columns)
     with Progress(card.name) as progress:
         model: Any = zoo.load(entry, device=device, progress=progress)
     collect_garbage()
     if condition is not None:  # the labels of its weights are those that count
         order = Order(n, start, read_rows(model.condition, condition), model.condition)
     across = _columns(order, columns)
-    write = write_single if out is not None and is_folder(out) else write_grid
+    write = _writer(out, stages)
     with Progress(card.name, _unit(model)) as progress:
         batches: Iterable[Tensor] = _batches(model, order, progress)
         if film is not None:
@@ -141,6 +150,13 @@ def sample_command(
         if target is not None:
             written = write(model, batches, order, target, across)
             note(safe_text(f"{written} of {card.name}, {order.words}", 1000))
+
+
+def _writer(out: str | None, stages: bool) -> Callable[..., str]:
+    """Return the function that writes what is asked for."""
+    if stages:
+        return write_grown
+    return write_single if out is not None and is_folder(out) else write_grid
 
 
 def _columns(order: Order, columns: int | None) -> int | None:
@@ -201,6 +217,13 @@ def write_grid(model: Any, batches: Iterable[Tensor], order: Order, path: Path, 
     check_grid(order.total)
     save_grid(torch.cat(list(batches)), path, columns)
     return f"{path}: {_many(order.total)}"
+
+
+def write_grown(model: Any, batches: Iterable[Tensor], order: Order, path: Path, columns: int | None) -> str:
+    """Put the stages of each image into a row of one picture and return what was written; `batches`, the
+    images alone, are not generated, and a row has as many columns as there are stages.
+    """
+    return write_stages(model, order.n, order.seed, order.labels, path)
 
 
 def write_single(

@@ -4,7 +4,8 @@ Two independent questions place a model: does it give p(x) (`DensityModel`: exac
 `AutoregressiveModel`, or as a bound, as every `ImportanceModel`; `ImplicitModel`: no), and does it have a
 latent z (`LatentModel`: decode; `EncodingModel`: encode as well)? A GAN is an `AdversarialModel`: implicit,
 with a z and a discriminator. A `TranslatingModel` is implicit and draws a picture from a picture. A
-`ClassifyingModel` is not a generative model, and samples are measured in its features.
+`StagedModel` is a latent model with an image of z at each of its stages. A `ClassifyingModel` is not a
+generative model, and samples are measured in its features.
 """
 
 from genzoo.models.adversarial import AdversarialModel
@@ -17,6 +18,7 @@ from genzoo.models.importance import Importance, ImportanceModel
 from genzoo.models.latent import EncodingModel, LatentModel
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.models.posterior import Posterior
+from genzoo.models.staged import StagedModel
 from genzoo.models.translating import TranslatingModel
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "Model",
     "Net",
     "Posterior",
+    "StagedModel",
     "TranslatingModel",
     "layouts",
 ]

@@ -15,6 +15,7 @@ plugin.py      check_plugin: everything that the hooks name exists
 cards.py       check_card: the card and the class it names
 generative.py  check_generative: samples
 latent.py      check_latent: the latent space
+staged.py      check_staged: the stages of an image, from coarse to fine
 implicit.py    check_implicit: models that can only be sampled
 adversarial.py check_adversarial: models trained against a discriminator
 density.py     check_density: models with p(x), exact or bounded
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from genzoo.testing.implicit import check_implicit
     from genzoo.testing.latent import check_latent
     from genzoo.testing.plugin import check_plugin
+    from genzoo.testing.staged import check_staged
     from genzoo.testing.suite import laws
     from genzoo.testing.translating import check_translating
     from genzoo.testing.whole import check_model, check_weights, small_config
@@ -63,6 +65,7 @@ __all__ = [
     "check_model",
     "check_plugin",
     "check_translating",
+    "check_staged",
     "check_weights",
     "laws",
     "small_config",
@@ -81,6 +84,7 @@ _ROOMS = {
     "check_model": "whole",
     "check_plugin": "plugin",
     "check_translating": "translating",
+    "check_staged": "staged",
     "check_weights": "whole",
     "laws": "suite",
     "small_config": "whole",

@@ -24,6 +24,7 @@ from genzoo.models import (
     ImplicitModel,
     LatentModel,
     Model,
+    StagedModel,
     TranslatingModel,
     golden,
 )
@@ -39,6 +40,7 @@ from genzoo.testing.generative import check_generative, fresh_noise
 from genzoo.testing.implicit import check_implicit
 from genzoo.testing.latent import check_latent
 from genzoo.testing.law import LawError, hold
+from genzoo.testing.staged import check_staged
 from genzoo.testing.translating import check_translating
 
 SMALL = 8  # whole numbers of a config are reduced to this, if the model accepts it
@@ -65,8 +67,8 @@ class Law:
     """One group of laws of a card. Calling it raises the LawError of the first law that is broken.
 
     Attributes:
-        name: "card", "samples", "latents", "implicit", "adversarial", "translation", "density", "classes",
-            "condition", "game" or "weights".
+        name: "card", "samples", "latents", "stages", "implicit", "adversarial", "translation", "density",
+            "classes", "condition", "game" or "weights".
         check: the function that checks them.
     """
 
@@ -210,6 +212,7 @@ def _place(error: BaseException) -> str:
 _KINDS: tuple[tuple[str, type[Any], Any], ...] = (
     ("samples", GenerativeModel, check_generative),
     ("latents", LatentModel, check_latent),
+    ("stages", StagedModel, check_staged),
     ("implicit", ImplicitModel, check_implicit),
     ("adversarial", AdversarialModel, check_adversarial),
     ("translation", TranslatingModel, check_translating),

@@ -107,7 +107,7 @@ class Run:
         """Let every player take its turns; return the last loss of each, detached."""
         number, losses = self.batches, {}
         batch: Batch | None = None
-        self._set_rates()
+        self._set_optimisers()
         self.recorder.begin_round()
         for player in self.players:
             for turn in range(player.turns_in(self.step)):
@@ -121,11 +121,15 @@ class Run:
         self.step += 1
         return losses
 
-    def _set_rates(self) -> None:
-        """Set the learning rates of this step; they depend on it alone, so a resumed run has the same."""
+    def _set_optimisers(self) -> None:
+        """Set the learning rates of this step and clear the optimisers that start again in it; both depend on
+        the step alone, so a resumed run does the same.
+        """
         warmth = self.recipe.warmth(self.step)
         for player in self.players:
             for optimiser in self.optimisers_of[player.name].values():
+                if player.restarts_in(self.step):
+                    optimiser.state.clear()
                 for group in optimiser.param_groups:
                     group["lr"] = warmth * self.recipe.lr_of(player.name)
 

@@ -117,6 +117,8 @@ def pair(size: Any) -> tuple[int, int]:
 
 
 def _listed(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return (value,)  # "stage_rounds=300" is a list of one
     if not isinstance(value, str):
         return value
     return tuple(part.strip() for part in value.split(",") if part.strip() and part.strip() != "none")

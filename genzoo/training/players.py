@@ -50,6 +50,8 @@ class Player:
         before_turn: called with the number of the round before each turn, for values that change over the
             run, such as a warm-up.
         after_turn: called after each update, for example to clip weights.
+        restarts_at: maps the number of the round to whether the player's optimisers forget in it what they
+            have gathered, as when a network gets new layers; they do so before the round's first turn.
         finish: called on the finished model, with a function that returns the run's batch number k, for
             example to estimate batch statistics of the averaged weights.
         floor: a mean loss below this over many rounds means that this player has won and the others no longer
@@ -79,6 +81,7 @@ class Player:
     average: bool = False
     before_turn: Callable[[int], None] | None = None
     after_turn: Callable[[], None] | None = None
+    restarts_at: Callable[[int], bool] | None = None
     finish: Callable[[Model, Feed], None] | None = None
     floor: float | None = None
     remedy: str = ""
@@ -105,6 +108,10 @@ class Player:
     def turns_in(self, step: int) -> int:
         """Return its number of turns in round `step`."""
         return self.turns if self.turns_at is None else self.turns_at(step)
+
+    def restarts_in(self, step: int) -> bool:
+        """Return whether its optimisers forget their state at the start of round `step`."""
+        return self.restarts_at is not None and self.restarts_at(step)
 
 
 # (model, recipe) → its players, in the order in which they move

@@ -219,6 +219,38 @@ class TestRounds:
         ]
         assert drawn == expected and len(set(drawn)) == 4
 
+    def test_optimisers_that_start_again_have_forgotten_everything(self, start):
+        """In the round that the player names, before its first turn, and no other player's."""
+        run = start(model=VAEGAN(ToyConfig()), turns={"critic": 2})
+        critic = next(player for player in run.players if player.name == "critic")
+        object.__setattr__(critic, "restarts_at", lambda step: step == 2)
+        counts = []
+        for _ in range(4):
+            run.play_round()
+            counts.append(
+                {name: {int(s["step"]) for s in o.state.values()} for name, o in run.optimisers.items()}
+            )
+        assert [count["critic"] for count in counts] == [{2}, {4}, {2}, {4}]
+        assert [count["encoder"] for count in counts] == [{1}, {2}, {3}, {4}]
+
+    def test_a_run_resumed_where_an_optimiser_starts_again_ends_alike(self, start, tmp_path):
+        def restarting(folder, resume=False):
+            run = start(folder=tmp_path / folder, steps=4)
+            for player in run.players:
+                object.__setattr__(player, "restarts_at", lambda step: step == 2)
+            if resume:
+                run.resume()
+            return run
+
+        whole, parts = restarting("whole"), restarting("parts")
+        quietly(whole)
+        quietly(parts, stop=lambda: parts.step >= 2)
+        parts = restarting("parts", resume=True)
+        assert parts.step == 2
+        quietly(parts)
+        for ours, theirs in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+
     def test_stop_finishes_the_step_and_saves(self, start):
         run = start(steps=50)
         done, losses = quietly(run, stop=lambda: run.step >= 3)

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import numpy as np
 import pytest
 import toys
 
-from genzoo import Recipe
+from genzoo import GameOptions, Recipe
 from genzoo.errors import ArgumentError, DataError, UnknownNameError
 from genzoo.recipe import keys_of
+from genzoo.schema import limits
 from genzoo.training.plan import open_both, plan
 
 CARD = toys.CARDS["toy-gan"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Lengths(GameOptions):
+    """Options with a list of numbers of any length."""
+
+    lengths: tuple[int, ...] = field(default=(1, 2), metadata=limits(1, 100))
+
+
 class TestPlan:
+    @pytest.mark.parametrize(
+        ("value", "read"), [(7, (7,)), ((7,), (7,)), ((7, 8, 9), (7, 8, 9)), ([7, 8], (7, 8))]
+    )
+    def test_one_number_is_a_list_of_one(self, value, read):
+        card = CARD.replace(recipe=CARD.recipe.replace(game=Lengths()))
+        assert plan(card, {"lengths": value})[0].game.lengths == read
+
+    @pytest.mark.parametrize("value", [True, "seven", 0, (1, 101)])
+    def test_a_list_of_numbers_holds_nothing_else(self, value):
+        card = CARD.replace(recipe=CARD.recipe.replace(game=Lengths()))
+        with pytest.raises(ArgumentError, match="lengths must"):
+            plan(card, {"lengths": value})
+
     @pytest.mark.parametrize(
         ("settings", "key", "value"),
         [

@@ -1,0 +1,317 @@
+"""The game: growth by the round alone, what each loss is made of, optimisers that start again, and runs that
+are resumed in the middle of a fade or between two stages."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from genzoo_progressive import genzoo_cards
+from genzoo_progressive.options import Progressive
+from genzoo_progressive.progressive import ProgressiveConfig, ProgressiveGAN
+from torch.nn.functional import avg_pool2d
+
+from genzoo import Recipe
+from genzoo.data import open_data
+from genzoo.errors import ArgumentError, TrainingError, UnknownNameError
+from genzoo.rng import generator
+from genzoo.training import Batch, players
+from genzoo.training.hardware import choose
+from genzoo.training.loop import Run, play
+from genzoo.training.plan import plan
+from genzoo.training.players import Player
+
+CARDS = {card.name: card for card in genzoo_cards()}
+RECIPE = Recipe(
+    data="digits",
+    steps=14,
+    batch_size=6,
+    lr={"all": 1e-3},
+    betas=(0.0, 0.99),
+    ema=0.9,
+    precision="fp32",
+    game=Progressive(stage_rounds=(4,)),
+)
+
+
+def small():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return ProgressiveGAN(
+            ProgressiveConfig(image_shape=(1, 16, 16), width=4, widest=8, latent_size=8)
+        ).train()
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return open_data("digits", image_shape=(1, 16, 16), val_split=0)
+
+
+@pytest.fixture
+def start(tmp_path, digits):
+    """Give a function that starts (or prepares to resume) a run on the embedded digits."""
+
+    def start(folder="run", **recipe):
+        chosen = RECIPE.replace(**recipe)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        return Run(small(), chosen, digits, choose(chosen, "cpu"), tmp_path / folder)
+
+    return start
+
+
+def quietly(run, until=None):
+    play(run, lambda losses: None, lambda: None, lambda: until is not None and run.step >= until)
+
+
+@pytest.fixture
+def batch(digits):
+    return Batch(digits.float(range(6)))
+
+
+def losses_of(model, batch, growth, recipe=RECIPE):
+    """Return both players' losses at `growth`, with the noise of the test."""
+    found = {}
+    for player in players(model, recipe):
+        model.growth.fill_(growth)
+        found[player.name] = player.loss(batch, generator("test", player.name))
+    return found
+
+
+class TestRounds:
+    def test_the_growth_of_each_round_is_set_before_its_turns(self, start):
+        run, seen = start(), []
+        for player in run.players:
+            loss = player.loss
+            object.__setattr__(
+                player,
+                "loss",
+                lambda *args, loss=loss: (seen.append(float(run.model.growth)), loss(*args))[1],
+            )
+        quietly(run)
+        expected = [run.recipe.game.growth(step, 2) for step in range(14)]
+        assert seen[::2] == seen[1::2] == pytest.approx(expected) and len(seen) == 28
+        assert max(seen) == 2 and len(set(seen)) == 7  # α moves, and reaches 1
+
+    def test_the_penaltys_share_leaves_the_fade_alone(self, batch):
+        model = small()
+        for growth in (0.25, 1.75):
+            losses_of(model, batch, growth)
+            assert float(model.growth) == growth
+
+    def test_layers_learn_from_the_stage_that_needs_them(self, start):
+        run = start(ema=0.0)
+        before = {key: value.clone() for key, value in run.model.state_dict().items()}
+
+        def moved(part):
+            now = run.model.state_dict()
+            return any(not torch.equal(now[key], before[key]) for key in now if key.startswith(part))
+
+        quietly(run, until=4)
+        assert moved("generator.blocks.0") and moved("discriminator.judge")
+        assert not moved("generator.blocks.1") and not moved("discriminator.blocks.0")
+        run.play_round()
+        assert moved("generator.blocks.1") and moved("discriminator.blocks.0")
+        assert moved("generator.to_rgb.1") and not moved("generator.to_rgb.2")
+
+    def test_optimisers_start_again_with_each_stage(self, start):
+        """Moments gathered at one size would scale the steps at another."""
+        run, counts = start(), []
+        for _ in range(10):
+            run.play_round()
+            # a layer to or from colours that is no longer in use has had fewer
+            counts.append([max(int(s["step"]) for s in o.state.values()) for o in run.optimisers.values()])
+        assert counts == [[n, n] for n in (1, 2, 3, 4, 1, 2, 3, 4, 1, 2)]
+
+    def test_the_loop_pays_for_the_present_size_alone(self, start):
+        """The loader gives 16×16; at the first stage no net and no penalty sees more than 4×4."""
+        run, sides = start(), set()
+        for part in (run.model.generator, run.model.discriminator):
+            for module in part.modules():
+                module.register_forward_hook(
+                    lambda m, x, y: sides.add(max(y.shape[2:], default=0) if y.ndim == 4 else 0)
+                )
+        run.play_round()
+        assert max(sides) == 4
+
+    def test_averages_are_of_the_weights_and_the_growth_is_the_runs(self, start):
+        run = start()
+        quietly(run, until=5)
+        finished = run.ema.finished(run.model, run.players, run.feed)
+        assert float(finished.growth) == float(run.model.growth) == pytest.approx(1 / 3)
+        images = finished.sample(2, seed=0)
+        assert torch.equal(images, images[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3))
+
+    def test_it_learns_the_mean_of_the_digits(self, start, digits):
+        """A few rounds at 4×4 bring G's mean image nearer to that of the data."""
+        run = start(steps=80, game=Progressive(stage_rounds=(70, 1)), lr={"all": 5e-3}, batch_size=32)
+        target = avg_pool2d(digits.float(range(512)), 4).mean(0)
+
+        def distance():
+            run.model.growth.fill_(0)
+            return float((run.model.sample(64, seed=0)[:, :, ::4, ::4].mean(0) - target).square().mean())
+
+        first = distance()
+        quietly(run, until=70)
+        assert distance() < first / 3
+
+
+class TestResumed:
+    @pytest.mark.parametrize("stop", [2, 4, 5, 8, 9, 13])
+    def test_it_ends_in_the_same_bits(self, start, stop):
+        """Within a stage, between two (4, 8), within a fade (5, 9), and at full size."""
+        whole = start("whole")
+        quietly(whole)
+        parts = start("parts")
+        quietly(parts, until=stop)
+        assert parts.step == stop
+        parts = start("parts")
+        parts.resume()
+        assert parts.step == stop
+        quietly(parts)
+        for name, part in whole.parts.items():
+            for key, value in part.state_dict().items():
+                assert torch.equal(value, parts.parts[name].state_dict()[key]), (name, key)
+        for name, optimiser in whole.optimisers.items():
+            ours, theirs = optimiser.state_dict()["state"], parts.optimisers[name].state_dict()["state"]
+            assert ours.keys() == theirs.keys()
+            assert all(torch.equal(ours[i][slot], theirs[i][slot]) for i in ours for slot in ours[i])
+
+    def test_it_may_go_on_for_longer(self, start):
+        """Nothing depends on the number of steps, so a finished run can be continued."""
+        quietly(start("short", steps=11))
+        longer = start("short")
+        longer.resume()
+        quietly(longer)
+        whole = start("whole")
+        quietly(whole)
+        for ours, theirs in zip(whole.model.parameters(), longer.model.parameters(), strict=True):
+            assert torch.equal(ours, theirs)
+
+    def test_another_schedule_is_another_run(self, start):
+        quietly(start(), until=2)
+        with pytest.raises(TrainingError, match="stage_rounds"):
+            start(game=Progressive(stage_rounds=(3,))).resume()
+
+
+class TestLosses:
+    def test_d_minimises_the_distance_the_penalty_and_the_drift(self, batch):
+        """Each of the three by itself, computed here from the nets; in [-1, 1], as the paper has it."""
+        model, growth = small(), 0.5
+        base = RECIPE.replace(game=Progressive(stage_rounds=(4,), gp_weight=0.0, drift=0.0))
+
+        def loss(**options):
+            game = Progressive(stage_rounds=(4,), **{"gp_weight": 0.0, "drift": 0.0, **options})
+            return float(losses_of(model, batch, growth, base.replace(game=game))["discriminator"].detach())
+
+        model.growth.fill_(growth)
+        rng = generator("test", "discriminator")
+        fake = model.generator(torch.randn(6, 8, generator=rng), growth).detach()
+        real = 2 * model.seen(batch.images) - 1
+        share = torch.rand(6, generator=rng).view(6, 1, 1, 1)
+        point = (share * real + (1 - share) * fake).requires_grad_()
+        (slope,) = torch.autograd.grad(model.discriminator(point, growth).sum(), point)
+        penalty = ((slope.flatten(1).norm(dim=1) - 1) ** 2).mean()
+        on_real, on_fake = (model.discriminator(x, growth).detach() for x in (real, fake))
+        distance = float((on_fake.mean() - on_real.mean()).detach())
+        assert loss() == pytest.approx(distance, rel=1e-3, abs=1e-4)
+        assert loss(gp_weight=10.0) - distance == pytest.approx(10 * float(penalty), rel=1e-3, abs=1e-3)
+        assert loss(drift=2.0) - distance == pytest.approx(
+            2 * float(on_real.square().mean()), rel=1e-2, abs=1e-4
+        )
+
+    def test_g_wants_d_to_take_its_images_for_real(self, batch):
+        model = small()
+        for growth in (0.0, 1.5):
+            model.growth.fill_(growth)
+            (g,) = [p for p in players(model, RECIPE) if p.name == "generator"]
+            loss = g.loss(batch, generator("test", "g"))
+            fake = model.generator(torch.randn(6, 8, generator=generator("test", "g")), growth)
+            torch.testing.assert_close(loss, -model.discriminator(fake, growth).mean(), rtol=1e-4, atol=1e-5)
+
+    def test_g_learns_from_the_fakes_that_d_saw(self, batch):
+        model = small()
+        d, g = players(model, RECIPE)
+        d.loss(batch, generator("one"))
+        fakes = 2 * g.shown()[1] - 1
+        torch.testing.assert_close(
+            g.loss(batch, generator("two")), -model.discriminator(fakes, 2.0).mean(), rtol=1e-4, atol=1e-5
+        )
+
+    def test_d_gives_no_gradient_to_g_and_each_loss_one_to_its_player(self, batch):
+        model = small()
+        for growth in (0.0, 0.5, 2.0):
+            found = losses_of(model, batch, growth)
+            reached = torch.autograd.grad(
+                found["discriminator"], list(model.generator.parameters()), allow_unused=True
+            )
+            assert all(slope is None for slope in reached)
+
+    def test_reals_are_faded_in_the_game(self, batch):
+        """The detail that a stage is about to learn must not give the real images away at its start."""
+        model = small()
+        model.growth.fill_(1 + 1e-6)
+        d, g = players(model, RECIPE)
+        d.loss(batch, generator("test"))
+        for images in g.shown():
+            blocks = images[:, :, ::2, ::2].repeat_interleave(2, 2).repeat_interleave(2, 3)
+            torch.testing.assert_close(images, blocks, rtol=0, atol=1e-4)
+
+    def test_augmentation_is_of_both_and_at_the_size_of_the_stage(self, batch):
+        model, seen = small(), []
+        model.discriminator.register_forward_pre_hook(lambda m, args: seen.append(args[0]))
+        game = Progressive(stage_rounds=(4,), augment=("color", "translation", "cutout"))
+        found = losses_of(model, batch, 1.0, RECIPE.replace(game=game))
+        assert all(torch.isfinite(loss) for loss in found.values())
+        plain = 2 * model.seen(batch.images) - 1
+        assert {tuple(x.shape[2:]) for x in seen} == {(8, 8)} and not torch.equal(seen[0], plain)
+
+    @pytest.mark.parametrize("n", [1, 2, 3, 5])
+    def test_any_number_of_images(self, digits, n):
+        found = losses_of(small(), Batch(digits.float(range(n))), 0.5)
+        assert all(torch.isfinite(loss) for loss in found.values())
+
+
+class TestRefusals:
+    def test_a_run_that_ends_before_the_nets_are_complete(self):
+        with pytest.raises(TrainingError, match="10 steps end at the stage of 16×16") as caught:
+            players(small(), RECIPE.replace(steps=10))
+        assert "steps=11 or more" in caught.value.hint
+        assert players(small(), RECIPE.replace(steps=11))
+        short = int(caught.value.hint.rpartition("stage_rounds=")[2])
+        assert players(small(), RECIPE.replace(steps=10, game=Progressive(stage_rounds=(short,))))
+
+    @pytest.mark.parametrize("steps", [1, 2, 5])
+    def test_the_shorter_stages_of_the_hint_are_short_enough_where_any_are(self, steps):
+        with pytest.raises(TrainingError) as caught:
+            players(small(), RECIPE.replace(steps=steps))
+        short = int(caught.value.hint.rpartition("stage_rounds=")[2])
+        if steps > 2:  # three stages need three rounds
+            assert players(small(), RECIPE.replace(steps=steps, game=Progressive(stage_rounds=(short,))))
+
+    def test_compiled_nets(self):
+        with pytest.raises(TrainingError, match=r"torch\.compile") as caught:
+            players(small(), RECIPE.replace(compile="on"))
+        assert caught.value.hint == "set compile=off"
+
+    def test_options_of_another_game(self):
+        card = CARDS["progressive"]
+        with pytest.raises(UnknownNameError, match="has no setting 'objective'"):
+            plan(card, {"objective": "hinge"})
+
+    @pytest.mark.parametrize("value", [0, "many", -3, (5, 0)])
+    def test_rounds_that_are_none(self, value):
+        with pytest.raises(ArgumentError, match="stage_rounds"):
+            plan(CARDS["progressive"], {"stage_rounds": value})
+
+    def test_settings_of_the_game_are_read(self):
+        recipe, _ = plan(
+            CARDS["progressive-faces"], {"stage_rounds": 300, "fade": 0.25, "drift": 0, "augment": "none"}
+        )
+        assert recipe.game == Progressive(stage_rounds=(300,), fade=0.25, drift=0.0)
+
+
+def test_the_core_knows_players_alone():
+    """Both are of the class that any plugin has, and neither says more than the others can."""
+    found = players(small(), RECIPE)
+    assert [player.name for player in found] == ["discriminator", "generator"]
+    assert all(type(player) is Player for player in found) and not any(p.recordable for p in found)
+    assert [player.average for player in found] == [False, True]
