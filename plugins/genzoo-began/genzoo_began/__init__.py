@@ -30,6 +30,28 @@ CARDS = (
         summary="Boundary equilibrium GAN: D is an autoencoder",
         paper=PAPER,
     ),
+    Card(
+        name="began-faces",
+        family=Family.IMPLICIT,
+        model="genzoo_began.began:BEGAN",
+        # Half the paper's convolutions and narrower ones: D sees every image three times in a round, and a
+        # round of the paper's nets takes a CPU core many seconds.
+        config={"image_shape": (3, 64, 64), "width": 24, "depth": 1},
+        recipe=Recipe(
+            data="faces",
+            steps=24_000,
+            batch_size=16,
+            lr={"all": 1e-4},
+            lr_decay=0.3,
+            betas=(0.5, 0.999),
+            flip=True,
+            ema=0.999,
+            save_dtype="float16",
+            game=Equilibrium(),
+        ),
+        summary="Faces of public figures, 3×64×64, from an autoencoder's equilibrium",
+        paper=PAPER,
+    ),
 )
 
 
