@@ -97,7 +97,7 @@ def _check_examination(player: Player, names: Sequence[str]) -> None:
     look = f"examine of the player {player.name}"
     for length in _LENGTHS:
         for level in (0.0, 1.0):
-            curves = {name: (level,) * length for name in names} if length else {}
+            curves = dict.fromkeys(names, (level,) * length) if length else {}
             for found in player.examine(curves) if player.examine is not None else ():
                 named = isinstance(found, Ailment) and all(isinstance(text, str) and text for text in found)
                 hold(named, "an ailment has a kind, words and a remedy", repr(found), look)

@@ -77,7 +77,7 @@ class Doctor:
         return list(reversed(new.values()))
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run needs: the kinds already reported, and the curves of critics and games."""
+        """Return what a resumed run needs: the kinds already reported, and the curves."""
         return {
             "told": tuple(sorted(self.told)),
             "curves": {name: tuple(means) for name, means in self._curves.items()},

@@ -86,16 +86,17 @@ def test_a_memory_that_nobody_saves_is_found(play):
     ],
 )
 def test_a_curve_has_a_name_of_its_own(play, name, words):
-    refused(play, f"a curve has a name of its own(.|\n)*{words}", after_round=lambda step: {name: torch.ones(())})
+    refused(
+        play, f"a curve has a name of its own(.|\n)*{words}", after_round=lambda step: {name: torch.ones(())}
+    )
 
 
 @pytest.mark.parametrize(
-    ("value", "seen"), [(0.5, "M is 0.5"), (torch.ones(3), "M is tensor"), (torch.tensor(torch.nan), "M is nan")]
+    ("value", "seen"),
+    [(0.5, "M is 0.5"), (torch.ones(3), "M is tensor"), (torch.tensor(torch.nan), "M is nan")],
 )
 def test_a_curve_is_a_finite_scalar_tensor(play, value, seen):
-    refused(
-        play, f"a curve is a finite scalar tensor(.|\n)*{seen}", after_round=lambda step: {"M": value}
-    )
+    refused(play, f"a curve is a finite scalar tensor(.|\n)*{seen}", after_round=lambda step: {"M": value})
 
 
 class Odd(Count):
@@ -116,12 +117,13 @@ def test_a_shared_memory_is_what_processes_can_average(play, memory, name):
     play(memory=memory, shared=False)
 
 
-@pytest.mark.parametrize("found", ["stuck", ("k", "at 0", "more"), Ailment("k", "", "more"), Ailment("k", 3, "x")])
+@pytest.mark.parametrize(
+    "found", ["stuck", ("k", "at 0", "more"), Ailment("k", "", "more"), Ailment("k", 3, "x")]
+)
 def test_an_examination_returns_ailments(play, found):
     refused(play, "an ailment has a kind, words and a remedy", examine=lambda curves: [found])
 
 
 def test_an_examination_copes_with_curves_of_any_length(play):
     with pytest.raises((IndexError, KeyError)):
-        play(examine=lambda curves: [] if curves["weight"][9] else [])  # as the doctor would find out
-    play(examine=lambda curves: [])
+        play(examine=lambda curves: [curves["weight"][9]][:0])  # as the doctor would find out

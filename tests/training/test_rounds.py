@@ -50,7 +50,9 @@ def paced_players(model: Paced, recipe):
 
     def examine(curves):
         if len(curves.get("weight", ())) >= 3:
-            yield Ailment("a heavy weight", f"{len(curves['weight'])} means, {sorted(curves)}", "a lighter one")
+            yield Ailment(
+                "a heavy weight", f"{len(curves['weight'])} means, {sorted(curves)}", "a lighter one"
+            )
 
     return [
         Player(
@@ -78,8 +80,8 @@ class TestCurves:
         assert [float(line["round"]) for line in told] == [0, 1, 2] and run.step == 3
         assert not any(value.requires_grad for line in told for value in line.values())
         weights = [1.0, *(float(line["weight"]) for line in told)]
-        errors = [float(line["coder"]) / weight for line, weight in zip(told, weights)]
-        for before, error, after in zip(weights, errors, weights[1:]):
+        errors = [float(line["coder"]) / weight for line, weight in zip(told, weights[:-1], strict=True)]
+        for before, error, after in zip(weights[:-1], errors, weights[1:], strict=True):
             assert after == pytest.approx(before + error, rel=1e-5)
 
     def test_a_game_without_curves_has_losses_alone(self, start):

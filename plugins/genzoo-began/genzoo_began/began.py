@@ -39,7 +39,7 @@ class BEGAN(AdversarialModel):
         """Return L(v) = mean |v - D(v)| of each image, (N,), of images (N, C, H, W) in [-1, 1] (equation 1
         with η = 1, averaged over pixels).
         """
-        return (v - self.discriminator(v).float()).abs().mean((1, 2, 3))
+        return (v - self.discriminator(v)).abs().mean((1, 2, 3))
 
     def _decode(self, z: Tensor) -> Tensor:  # (N, latent_size)
         # The last layer is linear, as in the paper. The game uses G's own output: where it is out of range,

@@ -72,10 +72,9 @@ class EquilibriumGame:
 
     def discriminator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return L_D, and note L(x). No layer compares images, so real and fake go through D as one batch."""
-        fake = self._drawn(len(batch), rng)
-        self._handed_on = fake
-        self.shown = batch.images, (fake.detach().float() + 1) / 2
-        both = torch.cat([2 * batch.images - 1, fake.detach().float()])
+        fake = self._handed_on = self._drawn(batch, rng)
+        self.shown = batch.images, (fake.detach() + 1) / 2
+        both = torch.cat([2 * batch.images - 1, fake.detach()])
         real, false = self.errors(both).view(2, -1).mean(1)
         self.balance.real.copy_(real.detach())
         return real - self.balance.k * false
@@ -84,8 +83,8 @@ class EquilibriumGame:
         """Return L_G, and note it. D has learned since it last saw these fakes, so it judges them again."""
         fake, self._handed_on = self._handed_on, None
         if fake is None or len(fake) != len(batch):
-            fake = self._drawn(len(batch), rng)
-        loss = self.errors(fake.float()).mean()
+            fake = self._drawn(batch, rng)
+        loss = self.errors(fake).mean()
         self.balance.fake.copy_(loss.detach())
         return loss
 
@@ -93,9 +92,12 @@ class EquilibriumGame:
         """Move k, and return M and k."""
         return self.balance.settle()
 
-    def _drawn(self, n: int, rng: torch.Generator) -> Tensor:
-        fakes: Tensor = self.model.generator(self.model._latents(BatchRng(n, rng)))
-        return fakes  # (n, C, H, W), nearly in [-1, 1]
+    def _drawn(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Return as many fakes (N, C, H, W), nearly in [-1, 1]; errors are measured in the images' precision,
+        also where G computes in bf16.
+        """
+        fakes: Tensor = self.model.generator(self.model._latents(BatchRng(len(batch), rng)))
+        return fakes.to(batch.images.dtype)
 
 
 def examine(curves: Curves) -> Iterable[Ailment]:

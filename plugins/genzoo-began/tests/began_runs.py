@@ -107,7 +107,7 @@ def gradient(world):
     game.balance.k.fill_(0.7)
     found = []
     for part, size in ((slice(None), 1), (world.share(8), 2)):
-        game._drawn = lambda n, rng, part=part: fakes[part]
+        game._drawn = lambda batch, rng, part=part: fakes[part]
         run._gradients(run.players[0], noise, Batch(images[part]))
         if size > 1:
             world.average_gradients(run.model.discriminator.parameters())

@@ -7,19 +7,21 @@ import math
 
 import pytest
 import torch
+from genzoo_began import genzoo_cards
 from genzoo_began.began import BEGAN, BEGANConfig, equilibrium_players
 from genzoo_began.game import Balance, EquilibriumGame, examine
 from genzoo_began.options import Equilibrium
 from torch import nn
 
-from genzoo import Adversarial, Recipe, create
+from genzoo import Adversarial, Recipe
 from genzoo.data import open_data
-from genzoo.errors import ArgumentError, TrainingError
+from genzoo.errors import ArgumentError, CollapseError, TrainingError
 from genzoo.rng import generator
 from genzoo.testing import LawError, check_game
 from genzoo.training import Batch, Player, players
 from genzoo.training.hardware import choose
 from genzoo.training.loop import Run
+from genzoo.training.plan import plan
 
 SHAPE = (1, 8, 8)
 # γ L(x) - L(G(z)) by hand, with γ = 0.5 and λ = 0.5: k and M after each round
@@ -118,7 +120,9 @@ class TestBalance:
     @pytest.mark.parametrize("kind", [Reversed, Unclipped, HalfClipped, OfFakes, Signed])
     def test_each_published_mistake_gives_other_numbers(self, kind):
         expected = [(k, measure) for _, _, k, measure in BY_HAND]
-        apart = [max(map(abs, (a - c, b - d))) for (a, b), (c, d) in zip(settled(kind), expected)]
+        apart = [
+            max(map(abs, (a - c, b - d))) for (a, b), (c, d) in zip(settled(kind), expected, strict=True)
+        ]
         assert max(apart) > 0.04
 
     def test_it_starts_at_0_and_the_papers_rate_is_slow(self):
@@ -150,11 +154,9 @@ class TestBalance:
     @pytest.mark.parametrize("key", ["gamma", "k_rate"])
     @pytest.mark.parametrize("value", ["-0.1", "1.1", "much"])
     def test_options_out_of_range_are_refused(self, key, value):
-        from genzoo.registry import find
-        from genzoo.training.plan import plan
-
+        (card, _) = genzoo_cards()
         with pytest.raises(ArgumentError, match=key):
-            plan(find("began").card, {key: value})
+            plan(card, {key: value})
 
 
 class TestLosses:
@@ -166,18 +168,19 @@ class TestLosses:
         game.balance.k.fill_(0.3)
         images = torch.rand(5, *SHAPE)
         loss = d.loss(Batch(images), generator(1))
-        fakes = game._handed_on
+        fakes = game._handed_on.detach()
         assert fakes.shape == images.shape
 
+        @torch.no_grad()
         def error(batch):
             rebuilt = net.discriminator(batch)
-            each = [abs(float(a) - float(b)) for a, b in zip(batch.flatten(), rebuilt.flatten())]
+            each = [abs(float(a) - float(b)) for a, b in zip(batch.flatten(), rebuilt.flatten(), strict=True)]
             return math.fsum(each) / len(each)
 
         real, fake = error(2 * images - 1), error(fakes)
-        assert float(loss) == pytest.approx(real - 0.3 * fake, rel=1e-5)
+        assert float(loss.detach()) == pytest.approx(real - 0.3 * fake, rel=1e-5)
         assert float(game.balance.real) == pytest.approx(real, rel=1e-5)
-        assert float(g.loss(Batch(images), generator(2))) == pytest.approx(fake, rel=1e-5)
+        assert float(g.loss(Batch(images), generator(2)).detach()) == pytest.approx(fake, rel=1e-5)
         assert float(game.balance.fake) == pytest.approx(fake, rel=1e-5)
         told = d.after_round(0)
         assert float(told["M"]) == pytest.approx(real + abs(0.5 * real - fake), rel=1e-5)
@@ -187,8 +190,8 @@ class TestLosses:
         d, g = players(tiny(), Recipe())
         batch = Batch(torch.rand(5, *SHAPE))
         d.loss(batch, generator(1))
-        first, again = (float(g.loss(batch, generator(1))) for _ in range(2))
-        other = float(g.loss(batch, generator(2)))
+        first, again = (float(g.loss(batch, generator(1)).detach()) for _ in range(2))
+        other = float(g.loss(batch, generator(2)).detach())
         assert first != other and again != other and math.isfinite(other)
 
     def test_fakes_come_from_the_cube_and_are_shown_as_images(self):
@@ -240,10 +243,11 @@ def descend(loss, module, lr=1e-2):
 
 
 class Blind(EquilibriumGame):
-    """G's loss through a detached D: fakes chase their reconstructions, and G never learns how D sees them."""
+    """G's loss through a detached D: fakes chase their reconstructions, and G never learns how D sees
+    them."""
 
     def generator_loss(self, batch, rng):
-        fake = self._drawn(len(batch), rng)
+        fake = self._drawn(batch, rng)
         with torch.no_grad():
             rebuilt = self.model.discriminator(fake)
         return (fake - rebuilt).abs().mean()
@@ -253,14 +257,14 @@ class Cut(EquilibriumGame):
     """G's turn on detached fakes."""
 
     def generator_loss(self, batch, rng):
-        return self.errors(self._drawn(len(batch), rng).detach()).mean()
+        return self.errors(self._drawn(batch, rng).detach()).mean()
 
 
 class Attached(EquilibriumGame):
     """D's loss with a gradient in G."""
 
     def discriminator_loss(self, batch, rng):
-        self._handed_on = fake = self._drawn(len(batch), rng)
+        self._handed_on = fake = self._drawn(batch, rng)
         real = self.errors(2 * batch.images - 1).mean()
         self.balance.real.copy_(real.detach())
         return real - (self.balance.k + 0.1) * self.errors(fake).mean()
@@ -305,6 +309,7 @@ def planted(kind, options=None):
 def slope_error(model):
     """Return how far the gradient of L_G in G's weights is from finite differences, as a share of it."""
     net = model.double()
+    vars(net)["_latents"] = lambda rng: (2 * rng.uniform(6) - 1).double()
     _, g = players(net, Recipe())
     batch = Batch(torch.rand(4, *SHAPE, dtype=torch.float64))
     weights = list(net.generator.parameters())
@@ -330,7 +335,7 @@ def slope_error(model):
 class TestPlanted:
     def test_the_game_itself_is_lawful(self):
         check_game(planted(EquilibriumGame))
-        check_game(tiny(), create("began", image_shape=SHAPE, width=2) and Recipe(game=Equilibrium(gamma=1)))
+        check_game(tiny(), Recipe(game=Equilibrium(gamma=1)))
 
     @pytest.mark.parametrize(
         ("kind", "law"),
@@ -361,11 +366,11 @@ class TestRuns:
         """With a rate high enough for a short run, L(G(z)) / L(x) ends nearer to its γ than to the other."""
         ratios = []
         for gamma in (0.3, 0.9):
-            run = start(gamma=gamma, k_rate=0.5, lr={"all": 2e-3})
+            run = start(gamma=gamma, k_rate=0.5, lr={"all": 3e-3})
             found = []
-            for step in range(250):
+            for step in range(120):
                 run.play_round()
-                if step >= 200:
+                if step >= 80:
                     balance = run.players[0].memory
                     found.append(float(balance.fake / balance.real))
             ratios.append(sum(found) / len(found))
@@ -462,11 +467,8 @@ class TestDoctor:
 
     def test_a_measure_that_is_not_finite_ends_the_run(self, start):
         run = start()
-        with pytest.raises(GenzooErrors, match=r"step 3: M is nan"):
+        with pytest.raises(CollapseError, match=r"step 3: M is nan"):
             run.doctor.look(3, {"discriminator": 0.1, "generator": 0.1, "M": math.nan, "k": 0.0})
-
-
-GenzooErrors = TrainingError.__mro__[1]
 
 
 def test_the_players():

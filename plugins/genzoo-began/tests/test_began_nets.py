@@ -131,7 +131,9 @@ class TestPaper:
         v = 2 * x - 1
         rebuilt = net.discriminator(v)
         for i in range(3):
-            each = torch.stack([(a - b).abs() for a, b in zip(v[i].flatten(), rebuilt[i].flatten())])
+            each = torch.stack(
+                [(a - b).abs() for a, b in zip(v[i].flatten(), rebuilt[i].flatten(), strict=True)]
+            )
             torch.testing.assert_close(net._discriminate(x)[i], -each.mean())
 
     def test_fresh_nets_pass_on_what_they_get(self):
