@@ -39,12 +39,14 @@ class BEGAN(AdversarialModel):
         """Return L(v) = mean |v - D(v)| of each image, (N,), of images (N, C, H, W) in [-1, 1] (equation 1
         with η = 1, averaged over pixels).
         """
-        return (v - self.discriminator(v)).abs().mean((1, 2, 3))
+        errors: Tensor = (v - self.discriminator(v)).abs().mean((1, 2, 3))
+        return errors
 
     def _decode(self, z: Tensor) -> Tensor:  # (N, latent_size)
         # The last layer is linear, as in the paper. The game uses G's own output: where it is out of range,
         # clamping would leave it no gradient to return.
-        return self.generator(z).add(1).div(2).clamp(0, 1)  # (N, C, H, W)
+        images: Tensor = self.generator(z).add(1).div(2).clamp(0, 1)
+        return images  # (N, C, H, W)
 
     def _discriminate(self, x: Tensor) -> Tensor:  # (N, C, H, W)
         return -self.errors(2 * x - 1)  # (N,), large where x looks real: D reconstructs it well

@@ -77,7 +77,8 @@ class EquilibriumGame:
         both = torch.cat([2 * batch.images - 1, fake.detach()])
         real, false = self.errors(both).view(2, -1).mean(1)
         self.balance.real.copy_(real.detach())
-        return real - self.balance.k * false
+        loss: Tensor = real - self.balance.k * false
+        return loss
 
     def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return L_G, and note it. D has learned since it last saw these fakes, so it judges them again."""

@@ -124,7 +124,8 @@ def initialise(module: nn.Module) -> None:
     """Initialise weights as in Glorot & Bengio 2010, and biases to 0."""
     if isinstance(module, (nn.Conv2d, nn.Linear)):
         nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def _block(inputs: int, outputs: int, depth: int) -> nn.Sequential:
