@@ -40,6 +40,7 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "genzoo-gan": ("gan", "gan-mnist", "cgan-mnist"),
         "genzoo-dcgan": ("dcgan", "dcgan-bedrooms", "dcgan-mnist", "dcgan-faces", "dcgan-rooms"),
         "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms", "wgan-gp-resnet"),
+        "genzoo-began": ("began", "began-faces"),
         "genzoo-progressive": ("progressive", "progressive-bedrooms", "progressive-faces"),
         "genzoo-features": (
             "features",

@@ -15,6 +15,7 @@ from genzoo.recipe import Recipe
 from genzoo.rng import Rng, generator
 from genzoo.testing.adversaries import check_adversaries
 from genzoo.testing.law import hold
+from genzoo.testing.rounds import check_rounds
 from genzoo.testing.rows import check_conditions, check_other, check_own_rows, turn_of
 from genzoo.training import Batch, Player, players
 
@@ -22,8 +23,9 @@ ROWS = 4  # images in the batch that a game is tried on
 
 
 def check_game(model: Model, recipe: Recipe | None = None) -> None:
-    """Check the game of `model` under `recipe`: names, weights of each player, losses with gradients, and
-    labels and conditions that affect their own image alone. Nothing is trained.
+    """Check the game of `model` under `recipe`: names, weights of each player, losses with gradients, labels
+    and conditions that affect their own image alone, curves, and a memory that holds all that a resumed run
+    needs. Nothing is trained.
 
     Raises:
         LawError: the first law that is broken.
@@ -48,6 +50,7 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
             if batch.other is not None:
                 check_other(model, chosen, player, batch)
         model.train()
+        check_rounds(model, lambda: players(model, chosen), lambda p: batch_for(model, p, images))
         if isinstance(model, AdversarialModel):
             check_adversaries(model, found, chosen, {p.name: batch_for(model, p, images) for p in found})
 

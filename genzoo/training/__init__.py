@@ -2,7 +2,18 @@
 
 from genzoo.training import adversarial, classification, likelihood
 from genzoo.training.batch import Batch
+from genzoo.training.findings import Ailment, Curves
 from genzoo.training.players import Player, players
 from genzoo.training.schedule import warmth
 
-__all__ = ["Batch", "Player", "adversarial", "classification", "likelihood", "players", "warmth"]
+__all__ = [
+    "Ailment",
+    "Batch",
+    "Curves",
+    "Player",
+    "adversarial",
+    "classification",
+    "likelihood",
+    "players",
+    "warmth",
+]

@@ -66,7 +66,7 @@ class Facts:
         config: config of the model.
         machine: what else determines the last bits, see `genzoo.training.terms.machine`.
         told: kinds of problem that the training doctor has reported.
-        curves: means of the critics' losses, player by player.
+        curves: means of the critics' losses, player by player, and of the game's own curves.
         sha256: digest of everything else in the file.
     """
 

@@ -2,7 +2,8 @@
 run wastes hours.
 
 It checks the losses of each round and, every fifty rounds, the gradients, averaged weights, batch statistics
-and the images that a player offers for inspection. It never changes the run. A fatal problem stops the run
+and the images that a player offers for inspection. A game that has curves of its own examines them itself
+(`Player.examine`). The doctor never changes the run. A fatal problem stops the run
 (with `watch=false` it continues when a player has won); any other kind of problem is reported once.
 """
 
@@ -11,9 +12,8 @@ from __future__ import annotations
 import math
 import os
 import statistics
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from genzoo.errors import CollapseError
 from genzoo.hacks import hack
 from genzoo.training.ema import EMA
+from genzoo.training.findings import Finding
 from genzoo.training.players import Player
 
 # rounds over which the mean loss must stay below a player's floor, and per point of a critic's curve
@@ -41,19 +42,6 @@ FALLEN = 0.9  # of its peak
 _SHOWN = 256  # components of a weight that stand for it
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """A problem of a run: its step and kind, what was observed, and what to try."""
-
-    step: int
-    kind: str
-    words: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"step {self.step:,}: {self.kind}: {self.words}; try {self.remedy}"
-
-
 class Doctor:
     """Monitors one run; `stop_when_won` is the recipe's `watch`."""
 
@@ -63,7 +51,7 @@ class Doctor:
         self.players = {player.name: player for player in players}
         self.averages, self.checkpoint, self.stop_when_won = averages, checkpoint, stop_when_won
         self.told: set[str] = set()
-        self._losses: dict[str, deque[float]] = {name: deque(maxlen=PATIENCE) for name in self.players}
+        self._losses: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=PATIENCE))
         self._norms: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
         self._diversity: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
         self._curves: dict[str, list[float]] = {
@@ -73,10 +61,10 @@ class Doctor:
         self._seen: dict[str, Tensor] = {}
 
     def look(self, step: int, losses: Mapping[str, float]) -> list[Finding]:
-        """Return the new findings after round `step` - 1, which had these losses.
+        """Return the new findings after round `step` - 1, which had these losses and curves.
 
         Raises:
-            CollapseError: a loss is not finite, or a player has won for good.
+            CollapseError: a loss or a curve is not finite, or a player has won for good.
         """
         found = list(self._of_losses(step, losses))
         if step % EXAMINED == 0:
@@ -89,7 +77,7 @@ class Doctor:
         return list(reversed(new.values()))
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run needs: the kinds already reported and the critics' curves."""
+        """Return what a resumed run needs: the kinds already reported, and the curves."""
         return {
             "told": tuple(sorted(self.told)),
             "curves": {name: tuple(means) for name, means in self._curves.items()},
@@ -98,31 +86,40 @@ class Doctor:
     def restore(self, told: Iterable[str], curves: Mapping[str, Iterable[float]]) -> None:
         """Restore what `state` returned."""
         self.told = set(told)
-        self._curves |= {name: list(means) for name, means in curves.items() if name in self._curves}
+        self._curves |= {
+            name: list(means)
+            for name, means in curves.items()
+            if name in self._curves or name not in self.players
+        }
 
     def _of_losses(self, step: int, losses: Mapping[str, float]) -> Iterator[Finding]:
         for name, loss in losses.items():
+            player = self.players.get(name)
             if not math.isfinite(loss):
+                what, lr = (name, "lr") if player is None else (f"the loss of the {name}", f"lr.{name}")
                 raise CollapseError(
-                    f"step {step}: the loss of the {name} is {loss}; {kept(self.checkpoint)}",
-                    f"start again in another --out with a lower lr.{name}, precision=fp32 or another seed",
+                    f"step {step}: {what} is {loss}; {kept(self.checkpoint)}",
+                    f"start again in another --out with a lower {lr}, precision=fp32 or another seed",
                 )
-            recent, floor = self._losses[name], self.players[name].floor
+            recent = self._losses[name]
             recent.append(loss)
             mean = sum(recent) / len(recent)
-            if floor is not None and len(recent) == PATIENCE and mean < floor:
-                words = f"its mean loss over {PATIENCE} rounds is {mean:.4f}, so the others cannot learn"
-                if self.stop_when_won:
-                    raise CollapseError(
-                        f"step {step}: the {name} has collapsed the game: {words}; {kept(self.checkpoint)}",
-                        f"{self.players[name].remedy}; watch=false continues regardless",
-                    )
-                remedy = self.players[name].remedy
-                yield Finding(
-                    step=step, kind="a loss at 0", words=f"the {name} has won, {words}", remedy=remedy
-                )
-            if name in self._curves and step % PATIENCE == 0:
-                self._curves[name].append(mean)
+            if player is not None and len(recent) == PATIENCE:
+                yield from self._won(step, player, mean)
+            if (player is None or player.distance) and step % PATIENCE == 0:
+                self._curves.setdefault(name, []).append(mean)
+
+    def _won(self, step: int, player: Player, mean: float) -> Iterator[Finding]:
+        if player.floor is None or mean >= player.floor:
+            return
+        words = f"its mean loss over {PATIENCE} rounds is {mean:.4f}, so the others cannot learn"
+        if self.stop_when_won:
+            raise CollapseError(
+                f"step {step}: the {player.name} has collapsed the game: {words}; {kept(self.checkpoint)}",
+                f"{player.remedy}; watch=false continues regardless",
+            )
+        words = f"the {player.name} has won, {words}"
+        yield Finding(step=step, kind="a loss at 0", words=words, remedy=player.remedy)
 
     def _of_run(self, step: int) -> Iterator[tuple[str, str, str]]:
         for name, player in self.players.items():
@@ -132,6 +129,11 @@ class Doctor:
                 yield from self._dead_average(name)
                 yield from self._dead_statistics(name, player.module)
             yield from self._level(name)
+            if player.examine is not None:
+                yield from player.examine(self._of_game())
+
+    def _of_game(self) -> dict[str, tuple[float, ...]]:
+        return {name: tuple(means) for name, means in self._curves.items() if name not in self.players}
 
     def _steep(self, name: str, module: nn.Module) -> Iterator[tuple[str, str, str]]:
         self._norms[name].append(gradient_norm(module))

@@ -21,8 +21,9 @@ from genzoo.rng import generator, mix
 from genzoo.training import checkpoint, terms
 from genzoo.training.batch import Batch
 from genzoo.training.checks import check_fit
-from genzoo.training.doctor import Doctor, Finding, kept
+from genzoo.training.doctor import Doctor, kept
 from genzoo.training.ema import EMA
+from genzoo.training.findings import Finding
 from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
 from genzoo.training.optimisers import optimisers
@@ -104,7 +105,9 @@ class Run:
         return taken
 
     def play_round(self) -> dict[str, torch.Tensor]:
-        """Let every player take its turns; return the last loss of each, detached."""
+        """Let every player take its turns; return the last loss of each, and the curves of the game,
+        detached.
+        """
         number, losses = self.batches, {}
         batch: Batch | None = None
         self._set_optimisers()
@@ -117,9 +120,21 @@ class Run:
                 losses[player.name] = self._turn(player, turn, batch)
         for player in self.players:
             self.world.average_buffers(player.module)
+            if player.memory is not None and player.shared:
+                self.world.average_buffers(player.memory)
         self.ema.update(self.players)  # after the buffers, which it follows too: equal on every rank
+        curves = self._curves()
         self.step += 1
-        return losses
+        return losses | curves
+
+    def _curves(self) -> dict[str, torch.Tensor]:
+        """Tell every player that a round is over; return the curves of the game."""
+        return {
+            name: value.detach()
+            for player in self.players
+            if player.after_round is not None
+            for name, value in player.after_round(self.step).items()
+        }
 
     def _set_optimisers(self) -> None:
         """Set the learning rates of this step and clear the optimisers that start again in it; both depend on
@@ -224,7 +239,7 @@ def play(
     """Train until the recipe's last step; return False if `stop` asked to end earlier (the run is saved
     then).
 
-    `on_round` is called with the losses of each round, `on_checkpoint` after each checkpoint, and
+    `on_round` is called with the losses and curves of each round, `on_checkpoint` after each checkpoint, and
     `on_finding` with each finding of the training doctor. `on_trouble`, if given, is called when a checkpoint
     cannot be written (a full disk), and training continues unless it was asked to stop.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, overload
 
@@ -22,6 +22,7 @@ from genzoo.games import GameOptions
 from genzoo.models import Model
 from genzoo.recipe import Recipe
 from genzoo.training.batch import COLUMNS, Batch
+from genzoo.training.findings import Ailment, Curves
 
 Loss = Callable[[Batch, torch.Generator], Tensor]
 Feed = Callable[[int], Batch]  # number of a batch → the batch
@@ -67,6 +68,13 @@ class Player:
             then move once per round, or no turn may use anything from the one before.
         memory: a module with the state it keeps from round to round besides its weights, as parameters or
             buffers; the checkpoint saves it.
+        shared: whether its memory describes the whole batch, as a mean loss does: its floating-point buffers
+            are then averaged over all processes after each round, so every process has the same. A run in
+            several processes refuses any other memory, since the checkpoint has that of one process alone.
+        after_round: called with the number of the round after it, when shared memories have been averaged;
+            returns the game's curves, name → scalar, which are shown and logged next to the losses.
+        examine: called by the training doctor every fifty rounds with the means of all curves that
+            `after_round` returned, see `Curves`; returns what is wrong with them.
     """
 
     name: str
@@ -89,6 +97,9 @@ class Player:
     distance: bool = False
     recordable: bool = False
     memory: nn.Module | None = None
+    shared: bool = False
+    after_round: Callable[[int], Mapping[str, Tensor]] | None = None
+    examine: Callable[[Curves], Iterable[Ailment]] | None = None
 
     def __post_init__(self) -> None:
         unknown = sorted(self.needs.difference(COLUMNS))
@@ -97,6 +108,11 @@ class Player:
                 f"the player {self.name!r} needs {unknown[0]!r}, which batches do not have"
                 f"{suggest(unknown[0], COLUMNS)}",
                 f"a player can need: {', '.join(COLUMNS)}",
+            )
+        if self.shared and self.memory is None:
+            raise TrainingError(
+                f"the player {self.name!r} shares a memory, but it has none",
+                "a player with shared=True also sets memory",
             )
         if ("labels" in self.needs) != (self.classes > 0):
             raise TrainingError(

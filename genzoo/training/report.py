@@ -20,7 +20,7 @@ from genzoo.isolation import describe
 from genzoo.models import GenerativeModel
 from genzoo.models.panel import panel
 from genzoo.show import Bar, tell
-from genzoo.training.doctor import Finding
+from genzoo.training.findings import Finding
 from genzoo.training.loop import Run
 from genzoo.units import human_time
 
@@ -69,7 +69,7 @@ class Report:
                 self._try(name, closing.close)
 
     def round(self, losses: dict[str, float]) -> None:
-        """Show and log the losses of one round."""
+        """Show and log the losses and curves of one round."""
         if not self.active:
             return
         self._write({"step": self.run.step, **{name: round(loss, 6) for name, loss in losses.items()}})
@@ -138,8 +138,10 @@ class Report:
 
     def _add_scalars(self, losses: dict[str, float]) -> None:
         if self._events is not None:
-            for name, loss in losses.items():
-                self._events.add_scalar(f"loss/{name}", loss, self.run.step)
+            players = {player.name for player in self.run.players}
+            for name, value in losses.items():
+                kind = "loss" if name in players else "curve"
+                self._events.add_scalar(f"{kind}/{name}", value, self.run.step)
 
     def _draw(self) -> None:
         finished = self.run.ema.finished(self.run.model, self.run.players, self.run.feed)
