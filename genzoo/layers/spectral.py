@@ -8,15 +8,14 @@ it makes, as in the paper's appendix. A call in training takes one step of power
     v ← Wᵀu / ‖Wᵀu‖      u ← Wv / ‖Wv‖      W̄ = W / σ      σ = ‖Wᵀu‖
 
 u is a buffer, so that a checkpoint keeps it; in evaluation it is only read, and an output depends on its own
-input alone. The paper keeps v as well, and σ = uᵀWv. Here v is computed from u, which is the same number, and
-the same gradient u vᵀ: v is the unit vector along Wᵀu. So σ is exact in u at every moment, also after u was
-averaged or rounded, and an error of u enters it only squared. σ is at most the largest singular value: W̄ comes
-down to 1 from above.
+input alone. The paper keeps v too, and has σ = uᵀWv. Here v is computed from u, as the unit vector along Wᵀu,
+which gives the same number and the same gradient u vᵀ. An u that was averaged or rounded is scaled back, and
+its error enters σ only squared. σ is at most the largest singular value, so that of W̄ falls to 1 from above.
 
 `weight` is W itself, which is trained and saved; every call divides it. So initial weights are set as in a
-plain layer, and no step of any optimiser leaves the constraint. torch.nn.utils.parametrizations.spectral_norm
-hides W under another name, to which an initialiser of the layer's weight does not write, and fails under
-autocast on a GPU. Reading `weight` there takes a step of power iteration; here only a call does.
+plain layer, and no step of an optimiser leaves the constraint. (The layers of torch have W under another name,
+to which an initialiser of `weight` does not write; reading `weight` takes a step of power iteration; and the
+product that gives σ mixes number formats under autocast.)
 """
 
 from __future__ import annotations

@@ -77,7 +77,9 @@ def _of_bounds(model: AdversarialModel, options: Adversarial) -> Iterator[Reason
             "other: a critic with such small weights cannot be as steep as the penalty requires",
             "set one of them to 0",
         )
-    if options.weight_clip and any(isinstance(layer, SpectralNorm) for layer in model.discriminator.modules()):
+    if options.weight_clip and any(
+        isinstance(layer, SpectralNorm) for layer in model.discriminator.modules()
+    ):
         yield (
             f"weight_clip={options.weight_clip:g} bounds nothing under spectral normalisation, which divides "
             "each weight by its norm: it would only distort the weights",

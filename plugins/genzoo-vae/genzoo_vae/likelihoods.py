@@ -142,7 +142,8 @@ class Colours(Likelihood):
     """8-bit red, green and blue, where green depends on red, and blue on both (Salimans et al. 2017, section
     2.2): the masses of 256³ colours for each pixel.
 
-        p(r, g, b | z) = L(r; m_r, s_r) · L(g; m_g + α (r - m_r), s_g) · L(b; m_b + β (r - m_r) + γ (g - m_g), s_b)
+        p(r, g, b | z) = L(r; m_r, s_r) · L(g; m_g + α (r - m_r), s_g)
+                         · L(b; m_b + β (r - m_r) + γ (g - m_g), s_b)
 
     L is the mass of `Logistic`, and m, log s, α, β and γ are maps of the decoder. What z leaves open about
     a pixel is mostly its brightness, which the three colours share: it is then paid for once, not three
@@ -173,7 +174,9 @@ class Colours(Likelihood):
         for colour in range(3):
             x = centre + _moved(off, slopes) + noise
             drawn = torch.round((x + 1) / 2 * levels).clamp(0, levels) / levels
-            off = torch.cat([(2 * drawn - 1 - centre)[..., : colour + 1, :, :], off[..., colour + 1 :, :, :]], -3)
+            off = torch.cat(
+                [(2 * drawn - 1 - centre)[..., : colour + 1, :, :], off[..., colour + 1 :, :, :]], -3
+            )
         return drawn
 
     def _split(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
