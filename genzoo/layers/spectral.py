@@ -9,13 +9,14 @@ it makes, as in the paper's appendix. A call in training takes one step of power
 
 u is a buffer, so that a checkpoint keeps it; in evaluation it is only read, and an output depends on its own
 input alone. The paper keeps v too, and has σ = uᵀWv. Here v is computed from u, as the unit vector along Wᵀu,
-which gives the same number and the same gradient u vᵀ. An u that was averaged or rounded is scaled back, and
-its error enters σ only squared. σ is at most the largest singular value, so that of W̄ falls to 1 from above.
+which gives the same number and the same gradient u vᵀ. If u was averaged or rounded, it is scaled back, and
+its error enters σ only squared. σ is at most the largest singular value, so that of W̄ falls to 1 from
+above.
 
 `weight` is W itself, which is trained and saved; every call divides it. So initial weights are set as in a
-plain layer, and no step of an optimiser leaves the constraint. (The layers of torch have W under another name,
-to which an initialiser of `weight` does not write; reading `weight` takes a step of power iteration; and the
-product that gives σ mixes number formats under autocast.)
+plain layer, and no step of an optimiser leaves the constraint. (The layers of torch have W under another
+name, to which an initialiser of `weight` does not write; reading `weight` takes a step of power iteration;
+and the product that gives σ mixes number formats under autocast.)
 """
 
 from __future__ import annotations
