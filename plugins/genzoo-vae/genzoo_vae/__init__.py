@@ -208,8 +208,8 @@ CARDS = (
         },
         recipe=Recipe(
             data="cifar10",
-            steps=40_000,
-            batch_size=32,
+            steps=13_000,
+            batch_size=64,
             lr={"all": 8e-3},
             lr_decay=0.5,
             optimizer={"all": "muon"},

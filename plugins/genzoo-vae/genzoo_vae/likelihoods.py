@@ -148,6 +148,7 @@ class Colours(Likelihood):
     L is the mass of `Logistic`, and m, log s, α, β and γ are maps of the decoder. What z leaves open about
     a pixel is mostly its brightness, which the three colours share: it is then paid for once, not three
     times. The paper's centres are the same, without the differences, in which m stays the mean colour.
+    Images of one or two channels have none, or one, of the slopes α, β and γ.
     """
 
     outputs, levels = 3, reconstruction.LEVELS
@@ -171,7 +172,7 @@ class Colours(Likelihood):
         noise = torch.exp(log_scale) * torch.special.logit(uniform).float()
         levels, off = self.levels - 1, torch.zeros_like(centre)
         drawn = off
-        for colour in range(3):
+        for colour in range(off.shape[-3]):
             x = centre + _moved(off, slopes) + noise
             drawn = torch.round((x + 1) / 2 * levels).clamp(0, levels) / levels
             off = torch.cat(
@@ -180,16 +181,20 @@ class Colours(Likelihood):
         return drawn
 
     def _split(self, maps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the centres and log scales of three colours, and the slopes α, β and γ: (..., 3, H, W)."""
+        """Return the centres and log scales of the colours, and the slopes α, β and γ: (..., C, H, W)."""
         centre, log_scale, slopes = maps.float().chunk(3, dim=-3)
         return centre.tanh(), (log_scale - 2).clamp(*LOG_SCALES), slopes
 
 
 def _moved(off: Tensor, slopes: Tensor) -> Tensor:
-    """Return how far each colour's centre moves, (..., 3, H, W), if the colours are `off` their centres."""
-    red, green, _ = off.unbind(-3)
-    alpha, beta, gamma = slopes.unbind(-3)
-    return torch.stack([torch.zeros_like(red), alpha * red, beta * red + gamma * green], -3)
+    """Return how far each colour's centre moves, (..., C, H, W), if the colours are `off` their centres."""
+    colours, rates = off.unbind(-3), slopes.unbind(-3)
+    moves = [torch.zeros_like(colours[0])]
+    if len(colours) > 1:
+        moves.append(rates[0] * colours[0])
+    if len(colours) > 2:
+        moves.append(rates[1] * colours[0] + rates[2] * colours[1])
+    return torch.stack(moves, -3)
 
 
 KINDS: dict[str, type[Any]] = {

@@ -310,7 +310,7 @@ def _check(config: VAEConfig) -> None:
 
 
 def _check_images(config: VAEConfig) -> None:
-    if config.likelihood == "colours" and config.image_shape[0] != 3:
+    if config.likelihood == "colours" and config.image_shape[0] > 3:
         raise ArgumentError(
             f"likelihood=colours is of red, green and blue, not of {config.image_shape[0]} channels",
             "set likelihood=logistic",

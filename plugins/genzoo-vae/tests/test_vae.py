@@ -220,11 +220,16 @@ class TestLikelihoods:
         with pytest.raises(ArgumentError, match=r"grey levels such as 0\.3.*not a density.*binarized-mnist"):
             ask(tiny(), grey)
 
-    @pytest.mark.parametrize("channels", [1, 2])
-    def test_colours_are_three(self, channels, tiny):
-        with pytest.raises(ArgumentError, match=f"red, green and blue, not of {channels} channels") as caught:
-            tiny((channels, 4, 4), likelihood="colours")
+    def test_colours_are_at_most_three(self, tiny):
+        with pytest.raises(ArgumentError, match="red, green and blue, not of 4 channels") as caught:
+            tiny((4, 4, 4), likelihood="colours")
         assert caught.value.hint == "set likelihood=logistic"
+
+    def test_one_colour_is_the_logistic(self, tiny):
+        """All 256 images of one pixel: p(x) by quadrature sums to 1, as it does without colours."""
+        model = tiny((1, 1, 1), likelihood="colours")
+        x = every_image((1, 1, 1), 256)
+        assert float(log_p(model, x).exp().sum()) == pytest.approx(1, abs=1e-3)
 
     def test_colours_take_grey_levels_and_have_256(self, tiny):
         model = tiny((3, 2, 2), likelihood="colours")

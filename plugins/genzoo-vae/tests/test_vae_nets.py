@@ -241,8 +241,7 @@ class TestColours:
         assert float(Colours().log_prob(x, maps)) == pytest.approx(total, rel=1e-4)
 
     def test_the_masses_of_each_colour_given_those_before_sum_to_1(self):
-        """Σ over b for any r and g, Σ over g and b for any r, Σ of all: here for every r, g and b of a
-        coarse sum over one colour at a time."""
+        """Σ over b of p(r, g, b) is p(r, g), for any r and g."""
         levels = torch.arange(256).div(255)
         maps = self.maps().expand(256, 9, 1, 1)
 
@@ -284,6 +283,13 @@ class TestColours:
         assert (alpha, beta, gamma) == pytest.approx(slopes, abs=0.03)
         mean = Colours().mean(maps).flatten()
         torch.testing.assert_close(drawn.mean(0), mean, rtol=0, atol=2e-3)
+
+    def test_the_masses_of_two_colours_sum_to_1(self):
+        """All 65,536 of them, with scales that reach beyond black and white."""
+        levels = torch.arange(256)
+        grid = torch.cartesian_prod(levels, levels).div(255.0).view(-1, 2, 1, 1)
+        maps = torch.tensor([0.3, -0.6, 0.5, 1.0, 0.9, 7.0]).view(1, 6, 1, 1).expand(len(grid), 6, 1, 1)
+        assert float(Colours().log_prob(grid, maps).double().exp().sum()) == pytest.approx(1, abs=1e-4)
 
     def test_a_pixel_moves_no_other_pixel(self):
         x, maps = maps_of(Colours(), n=1)
