@@ -35,6 +35,7 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "vae2d-mnist",
             "vae-frey",
             "vae-faces",
+            "vae-cifar10",
             "cvae-mnist",
         ),
         "genzoo-gan": ("gan", "gan-mnist", "cgan-mnist"),

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from genzoo import Adversarial, Card, Family, Recipe
+from genzoo.layers import SpectralConv2d
 from genzoo.models import AdversarialModel, DensityModel, EncodingModel, ImportanceModel
 from genzoo.rng import Rng, generator
 from genzoo.schema import limits
@@ -24,6 +25,7 @@ class ToyConfig:
     width: int = field(default=4, metadata=limits(1, 64))
     norm: bool = True
     dropout: float = field(default=0.3, metadata=limits(0, 1))
+    spectral: bool = False  # whether the discriminator's weights are normalised
 
 
 class ToyGAN(AdversarialModel):
@@ -43,12 +45,13 @@ class ToyGAN(AdversarialModel):
             nn.ConvTranspose2d(config.width, c, 4, stride=2, padding=1),
             nn.Sigmoid(),
         )
+        conv = SpectralConv2d if config.spectral else nn.Conv2d
         self.discriminator = nn.Sequential(
-            nn.Conv2d(c, config.width, 4, stride=2, padding=1),
+            conv(c, config.width, 4, stride=2, padding=1),
             norm(config.width),
             nn.LeakyReLU(0.2),
             nn.Dropout(config.dropout),
-            nn.Conv2d(config.width, 1, (h // 2, w // 2)),
+            conv(config.width, 1, (h // 2, w // 2)),
             nn.Flatten(0),
         )
 

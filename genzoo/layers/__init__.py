@@ -8,6 +8,13 @@ from genzoo.layers.balanced import BalancedConvTranspose2d
 from genzoo.layers.folding import compact, decoded
 from genzoo.layers.plain import is_hooked, renew
 from genzoo.layers.precision import converted
+from genzoo.layers.spectral import (
+    SpectralConv2d,
+    SpectralEmbedding,
+    SpectralLinear,
+    SpectralNorm,
+    bounds_slope,
+)
 from genzoo.layers.strided import StridedConv2d, StridedConvTranspose2d
 
 __all__ = [
@@ -15,8 +22,13 @@ __all__ = [
     "LatentDropout",
     "LatentSequential",
     "MinibatchDiscrimination",
+    "SpectralConv2d",
+    "SpectralEmbedding",
+    "SpectralLinear",
+    "SpectralNorm",
     "StridedConv2d",
     "StridedConvTranspose2d",
+    "bounds_slope",
     "compact",
     "converted",
     "decoded",

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from genzoo.layers.balanced import BalancedConvTranspose2d
 from genzoo.layers.plain import Forwards, is_plain
+from genzoo.layers.spectral import SpectralConv2d
 from genzoo.layers.strided import StridedConv2d, StridedConvTranspose2d
 
 _CONVOLUTIONS = (
@@ -31,7 +32,9 @@ _CONVOLUTIONS = (
     StridedConv2d,
     StridedConvTranspose2d,
     BalancedConvTranspose2d,
+    SpectralConv2d,
 )
+_SETTLING = (BalancedConvTranspose2d, SpectralConv2d)  # they compute their weight at every call
 # Layers whose every attribute is known, in evaluation mode. A net that holds any other, a subclass of these
 # included, stays as it is.
 _LAYERS = (
@@ -180,7 +183,7 @@ def _make(net: nn.Sequential) -> nn.Sequential:
 
 def _folded(net: nn.Sequential) -> Iterator[nn.Module]:
     previous: nn.Module | None = None
-    settled = [layer.settled() if isinstance(layer, BalancedConvTranspose2d) else layer for layer in net]
+    settled = [layer.settled() if isinstance(layer, _SETTLING) else layer for layer in net]
     for layer, following in zip_longest(settled, settled[1:]):
         if _can_take(layer, following):
             yield _with(layer, following)

@@ -43,11 +43,14 @@ class StridedConv2d(nn.Conv2d):
         """Return (N, out, H/2, W/2), or (N, out, 1, 1) where the kernel covers the map, of `input` (N, in, H,
         W).
         """
+        return self._apply_weight(input, self.weight)
+
+    def _apply_weight(self, input: Tensor, weight: Tensor) -> Tensor:
         covers = self.padding == (0, 0) and self.kernel_size == tuple(input.shape[2:])
         halves = _halves(self) and all(side % 2 == 0 for side in input.shape[2:])
         if not (covers or halves) or not _applies(self, input):
-            return super().forward(input)
-        x, weight, bias = _cast(input, self.weight, self.bias)
+            return self._conv_forward(input, weight, self.bias)
+        x, weight, bias = _cast(input, weight, self.bias)
         if halves:
             return _call(_Down, x, weight, bias)
         y: Tensor = _rows(x) @ _rows(weight).t()  # (N, out)

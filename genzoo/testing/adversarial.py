@@ -72,7 +72,7 @@ def _check_discriminate(model: AdversarialModel, noise: Tensor, look: str) -> No
 
 def _check_logits(model: AdversarialModel, noise: Tensor, look: str) -> None:
     """Check that the output is a logit: scaled weights push it out of [-1, 1], where the output of a sigmoid
-    or tanh always stays.
+    or tanh always stays. The images are scaled as well, for weights that are normalised at every call.
     """
     louder = copy.deepcopy(model)
     largest, given = 0.0, model.check_condition(None, len(noise))
@@ -80,6 +80,7 @@ def _check_logits(model: AdversarialModel, noise: Tensor, look: str) -> None:
         for _ in range(4):
             for parameter in louder.discriminator.parameters():
                 parameter.mul_(10)
+            noise = 10 * noise
             largest = max(largest, float(louder._discriminate(noise, *given).abs().max()))
     seen = f"at most {largest:.3g} however large the weights"
     hold(

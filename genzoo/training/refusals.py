@@ -10,7 +10,7 @@ from torch import nn
 
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.games import Adversarial
-from genzoo.layers import MinibatchDiscrimination
+from genzoo.layers import MinibatchDiscrimination, SpectralNorm, bounds_slope
 from genzoo.losses.objectives import OBJECTIVES, Objective
 from genzoo.models import AdversarialModel
 from genzoo.recipe import Recipe
@@ -46,7 +46,7 @@ def objective_of(options: Adversarial) -> Objective:
 
 
 def _reasons(model: AdversarialModel, recipe: Recipe, options: Adversarial) -> Iterator[Reason]:
-    yield from _of_bounds(options)
+    yield from _of_bounds(model, options)
     if options.weight_clip and _has_momentum(recipe):
         yield (
             f"weight_clip={options.weight_clip:g} does not work with momentum: it pushes the weights to "
@@ -60,8 +60,9 @@ def _reasons(model: AdversarialModel, recipe: Recipe, options: Adversarial) -> I
         yield "the penalty needs second derivatives, which torch.compile cannot compute", "set compile=off"
 
 
-def _of_bounds(options: Adversarial) -> Iterator[Reason]:
-    if not objective_of(options).bounded and not (options.weight_clip or options.gp_weight):
+def _of_bounds(model: AdversarialModel, options: Adversarial) -> Iterator[Reason]:
+    held = options.weight_clip or options.gp_weight or bounds_slope(model.discriminator)
+    if not objective_of(options).bounded and not held:
         yield (
             f"objective={options.objective} needs a critic of bounded slope, and nothing bounds it: its "
             "output would grow without limit",
@@ -75,6 +76,14 @@ def _of_bounds(options: Adversarial) -> Iterator[Reason]:
             f"weight_clip={options.weight_clip:g} and gp_weight={options.gp_weight:g} contradict each "
             "other: a critic with such small weights cannot be as steep as the penalty requires",
             "set one of them to 0",
+        )
+    if options.weight_clip and any(
+        isinstance(layer, SpectralNorm) for layer in model.discriminator.modules()
+    ):
+        yield (
+            f"weight_clip={options.weight_clip:g} bounds nothing under spectral normalisation, which divides "
+            "each weight by its norm: it would only distort the weights",
+            "set weight_clip=0, or a discriminator_norm other than spectral",
         )
 
 

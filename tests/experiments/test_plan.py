@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from torch import nn
 
-from genzoo import zoo
+from genzoo import Adversarial, zoo
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.evaluation import METRICS
 from genzoo.experiments.plan import cells, flat, names, read
+from genzoo.layers import SpectralNorm
 from genzoo.training.plan import plan
 from genzoo.training.players import players
 from genzoo.training.train import build
@@ -160,11 +162,30 @@ def test_the_matrix_has_the_architectures_and_objectives_of_the_paper():
         "non-saturating",
         "lsgan",
         "wasserstein",
+        "hinge",
+        "relativistic",
     }
     turns = {
         cell.steps * (1 + int(cell.settings.get("turns.discriminator", 1))) for cell in cells(experiment)
     }
     assert turns == {experiment.budget}
+
+
+@pytest.mark.parametrize(
+    ("column", "penalised", "normed"), [("hinge, spectral", False, True), ("R3GAN", True, False)]
+)
+def test_the_later_columns_of_the_matrix_hold_d_by_their_own_means_in_every_row(column, penalised, normed):
+    """By a norm of weights, or by penalties of both kinds of image: whatever the row says of norms."""
+    shown = [cell for cell in cells(read("architectures")) if cell.column == column]
+    assert len(shown) == 6
+    for cell in shown:
+        card = zoo.info(cell.model)
+        recipe, config = plan(card, {**cell.settings, "width": 4, "image_shape": (1, 8, 8)}, steps=cell.steps)
+        net = build(card, config, recipe)
+        assert (recipe.options(Adversarial).penalty_kind == "r1-r2") is penalised
+        layers = list(net.discriminator.modules())
+        assert any(isinstance(layer, SpectralNorm) for layer in layers) is normed
+        assert not any(isinstance(layer, nn.BatchNorm2d | nn.GroupNorm) for layer in layers)
 
 
 @pytest.mark.parametrize(

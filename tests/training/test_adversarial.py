@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import pytest
 import torch
 import toys
 from toys import ToyConfig, ToyGAN, UniformGAN, recipe_of
 
-from genzoo import Recipe
+from genzoo import Adversarial, Recipe, create
 from genzoo.errors import TrainingError
 from genzoo.losses.minimax import generator_non_saturating
 from genzoo.losses.objectives import OBJECTIVES
@@ -365,3 +366,49 @@ class TestStatistics:
         monkeypatch.setattr(ToyGAN, "_decode", None)
         estimate_statistics(toys.gan(norm=False), feed=None)
         estimate_statistics(toys.Bernoulli(ToyConfig()), feed=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "config"),
+    [
+        ("gan", {"dropout": False}),
+        ("cgan-mnist", {}),
+        ("dcgan", {"discriminator_norm": "none"}),
+        ("dcgan", {"discriminator_norm": "spectral"}),
+        ("dcgan-rooms", {"discriminator_norm": "none"}),
+        ("wgan", {"discriminator_norm": "none"}),
+        ("wgan-gp", {}),
+        ("wgan-gp-resnet", {}),
+    ],
+)
+class TestR3GAN:
+    """Pairs with both zero-centred penalties: a recipe for the nets of any official GAN."""
+
+    GAME = Adversarial(objective="relativistic", penalty_kind="r1-r2", gp_weight=2.0)
+
+    @pytest.fixture
+    def net(self, name, config):
+        net = create(name, image_shape=(1, 8, 8), width=4, **config)
+        with torch.no_grad():
+            for parameter in net.discriminator.parameters():
+                parameter.mul_(10)  # initial weights are nearly flat
+        return net.eval()  # dropout and u would make each call another
+
+    def losses(self, net, **changes):
+        given = None if net.condition is None else torch.arange(16) % 4
+        recipe = Recipe(game=dataclasses.replace(self.GAME, **changes))
+        return {p.name: p.loss(Batch(IMAGES, condition=given), noise(1)) for p in players(net, recipe)}
+
+    def test_both_players_learn(self, net):
+        for player, loss in self.losses(net).items():
+            part = list(getattr(net, player).parameters())
+            slopes = torch.autograd.grad(loss, part, allow_unused=True, retain_graph=True)
+            assert torch.isfinite(loss) and any(s is not None and s.abs().max() > 0 for s in slopes)
+
+    def test_the_penalty_is_the_sum_of_those_at_both_kinds_of_image(self, net):
+        def at(**changes):
+            return float(self.losses(net, **changes)["discriminator"].detach())
+
+        none, both, *ones = at(gp_weight=0.0), at(), at(penalty_kind="r1"), at(penalty_kind="r2")
+        assert min(ones) > none
+        assert both - none == pytest.approx(sum(one - none for one in ones), rel=1e-3, abs=1e-6)

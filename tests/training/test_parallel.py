@@ -239,6 +239,11 @@ class TestTwoProcesses:
         assert (first["rank"], second["rank"], first["world"]) == (0, 1, 2)
         assert first["whole"] == second["whole"]
 
+    def test_normalised_weights_and_their_vectors_are_equal_on_both(self, told):
+        """Power iteration depends on the weights alone, which are equal, and not on a rank's images."""
+        (first, second), _ = told
+        assert first["spectral"] == second["spectral"]
+
     def test_resumed_they_end_in_the_same_bits(self, told):
         for rank in told[0]:
             assert rank["halves"] == rank["whole"] != rank["half"]

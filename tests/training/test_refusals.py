@@ -49,6 +49,17 @@ class TestRefused:
         error = refused(objective="relativistic", soft_labels=0.3)
         assert "compares pairs" in error.message and "soft_labels=0" in error.hint
 
+    def test_clipping_what_is_divided_by_its_norm(self):
+        with pytest.raises(TrainingError) as caught:
+            check_recipe(toys.gan(norm=False, spectral=True), recipe_of(weight_clip=0.01, **CALM))
+        assert "bounds nothing under spectral normalisation" in caught.value.message
+        assert "weight_clip=0" in caught.value.hint
+
+    def test_a_critic_whose_slope_spectral_norm_does_not_bound(self):
+        """Batch norm divides by what may be small."""
+        with pytest.raises(TrainingError, match="nothing bounds it"):
+            check_recipe(toys.gan(norm=True, spectral=True), recipe_of(objective="wasserstein"))
+
     def test_both_at_once(self):
         assert (
             "weight_clip=0.01 and gp_weight=10 contradict each other"
@@ -67,6 +78,9 @@ class TestRefused:
 
 
 class TestAllowed:
+    def test_a_critic_of_bounded_norm(self):
+        check_recipe(toys.gan(norm=False, spectral=True), recipe_of(objective="wasserstein"))
+
     @pytest.mark.parametrize("objective", list(OBJECTIVES))
     @pytest.mark.parametrize(
         ("norm", "recipe"),

@@ -50,13 +50,20 @@ def digest(run: loop.Run) -> str:
     return summary.hexdigest()
 
 
-def train(name: str, steps: int, resume: bool = False) -> tuple[str, bool]:
+def train(name: str, steps: int, resume: bool = False, **settings: object) -> tuple[str, bool]:
     """Train the toy by the very door that people use; return the digest of what this rank ended with."""
     runs: list[loop.Run] = []
     play = training.play
     training.play = lambda run, *rest: runs.append(run) or play(run, *rest)
     outcome = zoo.train(
-        "toy-gan", "digits", FOLDER / name, steps, resume=resume, settings=HARD, device="cpu", quiet=True
+        "toy-gan",
+        "digits",
+        FOLDER / name,
+        steps,
+        resume=resume,
+        settings={**HARD, **settings},
+        device="cpu",
+        quiet=True,
     )
     training.play = play
     return digest(runs[0]), outcome.weights is not None
@@ -93,6 +100,7 @@ def main() -> None:
     told["whole"], told["published"] = train("whole", 6)
     told["half"], _ = train("halves", 3)
     told["halves"], _ = train("halves", 6, resume=True)
+    told["spectral"], _ = train("spectral", 3, spectral=True)
     told["opened"] = sorted(set(opened))
     (FOLDER / f"rank-{world.rank}.json").write_text(json.dumps(told))
     leave(0)

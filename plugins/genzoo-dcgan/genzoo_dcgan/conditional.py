@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from genzoo import Labels
 from genzoo.errors import ArgumentError
-from genzoo.layers import decoded
+from genzoo.layers import SpectralEmbedding, decoded
 from genzoo.models import AdversarialModel
 from genzoo.schema import limits
-from genzoo_dcgan.dcgan import DCGANConfig, channels, discriminator, generator, stages, start
+from genzoo_dcgan.dcgan import SPECTRAL, DCGANConfig, channels, discriminator, generator, stages, start
 
 ROOMS = ("bedroom", "dining room", "kitchen", "living room")
 
@@ -94,7 +94,8 @@ class ProjectionDiscriminator(nn.Module):
         cut = -3 if config.minibatch else -1  # where the head begins
         count, _ = stages(config.image_shape)
         width = channels(config.discriminator_width or config.width, count)[-1]
-        self.embed = nn.Embedding(len(config.labels), width)
+        spectral = (config.discriminator_norm or config.norm) == SPECTRAL
+        self.embed = (SpectralEmbedding if spectral else nn.Embedding)(len(config.labels), width)
         self.features, self.head = nn.Sequential(*layers[:cut]), nn.Sequential(*layers[cut:])
         nn.init.normal_(self.embed.weight, 0.0, 0.02)  # as every other weight of D
 

@@ -23,6 +23,9 @@ from genzoo.layers import (
     LatentDropout,
     LatentSequential,
     MinibatchDiscrimination,
+    SpectralConv2d,
+    SpectralLinear,
+    SpectralNorm,
     StridedConv2d,
     StridedConvTranspose2d,
     decoded,
@@ -35,6 +38,8 @@ SMALLEST_BASE = 3  # the generator starts from a map of at least 3 × 3 position
 WIDEST = 8  # channels grow to 8 · width, as in the paper
 DROPPING = 3  # hidden layers of G that drop channels, as in pix2pix
 NORMS = ("batch", "instance", "layer", "none")
+SPECTRAL = "spectral"  # a norm of weights, not of maps
+DISCRIMINATOR_NORMS = (*NORMS, SPECTRAL)
 ACTIVATIONS = ("relu", "leaky-relu", "tanh")
 UPSAMPLING = {"plain": StridedConvTranspose2d, "balanced": BalancedConvTranspose2d}
 
@@ -51,7 +56,9 @@ class DCGANConfig:
         discriminator_width: channels of the discriminator's first layer; None = width.
         norm: normalisation of hidden maps: "batch", "instance", "layer" (an image's whole map at once) or
             "none".
-        discriminator_norm: the same for the discriminator alone; None = norm. The gradient penalty works with
+        discriminator_norm: the same for the discriminator alone; None = norm. "spectral" normalises its
+            weights instead of its maps (Miyato et al. 2018): the largest singular value of every layer is 1,
+            so its slope is bounded without a penalty, under any objective. The gradient penalty works with
             all but "batch".
         activation: "relu" (and LeakyReLU in D, as in the paper), "leaky-relu" in both nets, or "tanh" in
             both.
@@ -70,7 +77,7 @@ class DCGANConfig:
     width: int = field(default=64, metadata=limits(1, 512))
     discriminator_width: int | None = field(default=None, metadata=limits(1, 512))
     norm: str = field(default="batch", metadata=limits(choices=NORMS))
-    discriminator_norm: str | None = field(default=None, metadata=limits(choices=NORMS))
+    discriminator_norm: str | None = field(default=None, metadata=limits(choices=DISCRIMINATOR_NORMS))
     activation: str = field(default="relu", metadata=limits(choices=ACTIVATIONS))
     upsample: str = field(default="plain", metadata=limits(choices=tuple(UPSAMPLING)))
     depth: int = field(default=0, metadata=limits(0, 32))
@@ -198,29 +205,32 @@ def _perceptron(config: DCGANConfig) -> nn.Sequential:
 
 def _discriminator(config: DCGANConfig, widths: list[int], base: tuple[int, int]) -> nn.Sequential:
     norm = config.discriminator_norm or config.norm
+    bias = norm in ("none", SPECTRAL)  # the norm of a map has its own
+    conv = SpectralConv2d if norm == SPECTRAL else StridedConv2d
+    linear = SpectralLinear if norm == SPECTRAL else nn.Linear
     act = functools.partial(_activation, config, leaky=True)
     # Guideline 2 again: no batch norm on the discriminator's input layer.
     # Guideline 5: LeakyReLU, slope 0.2, in every layer of the discriminator.
-    layers: list[nn.Module] = [StridedConv2d(config.image_shape[0], widths[0], 4, stride=2, padding=1), act()]
+    layers: list[nn.Module] = [conv(config.image_shape[0], widths[0], 4, stride=2, padding=1), act()]
     layers += _deeper(config, widths[0], norm, leaky=True)
     for narrow, wide in pairwise(widths):
-        layers.append(StridedConv2d(narrow, wide, 4, stride=2, padding=1, bias=norm == "none"))
+        layers.append(conv(narrow, wide, 4, stride=2, padding=1, bias=bias))
         layers += [*_norm(norm, wide), act(), *_deeper(config, wide, norm, leaky=True)]
     if config.minibatch:
         features = widths[-1] * prod(base)
         layers += [
             nn.Flatten(),
             MinibatchDiscrimination(features, config.minibatch),
-            nn.Linear(features + config.minibatch, 1),
+            linear(features + config.minibatch, 1),
         ]
     else:
         # (N, 1, 1, 1): logits; the sigmoid lives in the losses
-        layers.append(StridedConv2d(widths[-1], 1, base))
+        layers.append(conv(widths[-1], 1, base))
     return nn.Sequential(*layers)
 
 
 def _norm(kind: str, width: int) -> list[nn.Module]:
-    if kind == "none":
+    if kind in ("none", SPECTRAL):
         return []
     if kind == "layer":
         return [nn.GroupNorm(1, width)]  # one group: an image's whole map, with a gain for each channel
@@ -240,9 +250,10 @@ def _activation(config: DCGANConfig, leaky: bool = False) -> nn.Module:
 def _deeper(config: DCGANConfig, width: int, norm: str, leaky: bool = False) -> list[nn.Module]:
     """Return layers that make the net deeper and keep the size."""
     layers: list[nn.Module] = []
+    conv = SpectralConv2d if norm == SPECTRAL else nn.Conv2d
     for _ in range(config.depth):
         layers += [
-            nn.Conv2d(width, width, 3, padding=1, bias=norm == "none"),
+            conv(width, width, 3, padding=1, bias=norm in ("none", SPECTRAL)),
             *_norm(norm, width),
             _activation(config, leaky),
         ]
@@ -274,7 +285,7 @@ def preserve(module: nn.Module) -> None:
 
 def initialise(module: nn.Module) -> None:
     """Draw initial weights: N(0, 0.02) for convolutions (section 4 of the paper), N(1, 0.02) for batch norm's
-    gain, as its code has it.
+    gain, as its code has it. Under spectral normalisation only the direction of a weight counts.
     """
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         nn.init.normal_(module.weight, 0.0, 0.02)
@@ -283,3 +294,5 @@ def initialise(module: nn.Module) -> None:
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
         nn.init.zeros_(module.bias)
+    if isinstance(module, SpectralNorm):
+        module.warm_up()  # its u belongs to the weights it was made with

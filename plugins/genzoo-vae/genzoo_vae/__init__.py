@@ -17,6 +17,7 @@ SIGMA = (
     "Decoders, arXiv:2006.13202"
 )
 
+COLOURS = "Salimans, Karpathy, Chen & Kingma 2017, PixelCNN++, arXiv:1701.05517"
 CVAE = (
     "Sohn, Lee & Yan 2015, Learning Structured Output Representation using Deep Conditional Generative "
     "Models, NeurIPS"
@@ -192,6 +193,33 @@ CARDS = (
         recipe=Recipe(data="cifar10", batch_size=100, lr={"all": 1e-3}, lr_decay=0.5),
         summary="Autoencoder of CIFAR-10, 3×32×32: codes and reconstructions",
         paper=AUTOENCODER,
+    ),
+    Card(
+        name="vae-cifar10",
+        family=Family.APPROXIMATE,
+        model="genzoo_vae.vae:VAE",
+        config={
+            "image_shape": (3, 32, 32),
+            "likelihood": "colours",
+            "net": "map",
+            "width": 64,
+            "depth": 1,
+            "latent_size": 1024,
+        },
+        recipe=Recipe(
+            data="cifar10",
+            steps=13_000,
+            batch_size=64,
+            lr={"all": 8e-3},
+            lr_decay=0.5,
+            optimizer={"all": "muon"},
+            flip=True,
+            ema=0.999,
+            precision="fp32",
+            save_dtype="float16",
+        ),
+        summary="CIFAR-10, 3×32×32, 16 latents for each 4×4 pixels, bits/dim of 8-bit colours as a bound",
+        paper=f"{VAE}; {COLOURS}",
     ),
     Card(
         name="vae-frey",

@@ -1,10 +1,13 @@
-"""Encoders and decoders of images of any (C, H, W): fully connected, or convolutions that halve the map."""
+"""Encoders and decoders of images of any (C, H, W): fully connected, convolutions that halve the map, or
+convolutions on a map of latents.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
@@ -14,6 +17,7 @@ from genzoo.losses.likelihood import dimensions
 Shape = tuple[int, int, int]
 MOST_HALVINGS = 4
 ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU}
+PATCH = 2  # halvings from an image to a map of latents: one position for each 4 × 4 pixels
 SMALLEST_MAP = 4  # positions of the shorter side at which halving stops
 
 
@@ -114,6 +118,62 @@ class Patches(nn.Module):
         features = self.lay(z).unflatten(1, self.map).permute(0, 3, 1, 2)
         maps: Tensor = self.draw(features)
         return maps
+
+
+class LatentMap(nn.Module):
+    """z → a map of latents (N, channels, h, w); what follows the latents in the row goes to every position.
+
+    Args:
+        image_shape: of the images that are decoded.
+        latents: number of components of z, a multiple of h · w.
+    """
+
+    def __init__(self, image_shape: Shape, latents: int) -> None:
+        super().__init__()
+        height, width = base_of(image_shape, PATCH)
+        self.map = (latents // (height * width), height, width)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return (N, channels + rest, h, w) of z (N, latents + rest)."""
+        latents = dimensions(self.map)
+        rest = z[:, latents:, None, None].expand(-1, -1, *self.map[1:])
+        return torch.cat([z[:, :latents].unflatten(1, self.map), rest], 1)
+
+
+def map_encoder(image_shape: Shape, width: int, depth: int, latents: int) -> nn.Sequential:
+    """Return images → (N, 2 · latents), mean and log σ² of a map of latents: squares of 4 × 4 pixels, then
+    `depth` residual blocks of `width` channels.
+    """
+    side = 2**PATCH
+    height, columns = base_of(image_shape, PATCH)
+    return nn.Sequential(
+        Enlarge(image_shape, PATCH),
+        nn.Conv2d(image_shape[0], width, side, stride=side),
+        *(Residual(width) for _ in range(depth)),
+        nn.SiLU(),
+        nn.Conv2d(width, 2 * latents // (height * columns), 1),
+        nn.Flatten(),
+    )
+
+
+def map_decoder(
+    image_shape: Shape, width: int, depth: int, latents: int, inputs: int, outputs: int
+) -> nn.Sequential:
+    """Return z (N, inputs), of which `latents` are a map → maps (N, outputs · C, H, W): `depth` residual
+    blocks, then each position draws its own square, as in `Patches`.
+    """
+    laid = LatentMap(image_shape, latents)
+    return nn.Sequential(
+        laid,
+        nn.Conv2d(laid.map[0] + inputs - latents, width, 3, padding=1),
+        *(Residual(width) for _ in range(depth)),
+        nn.SiLU(),
+        nn.Conv2d(width, 3 * width, 1),
+        nn.SiLU(),
+        nn.Conv2d(3 * width, 4**PATCH * outputs * image_shape[0], 1),
+        nn.PixelShuffle(2**PATCH),
+        Crop(image_shape),
+    )
 
 
 def mlp_encoder(

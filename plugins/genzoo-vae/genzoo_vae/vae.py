@@ -41,14 +41,17 @@ class VAEConfig:
     Attributes:
         image_shape: (C, H, W), any.
         latent_size: number of components of z.
-        net: "mlp", tanh layers as in the papers; "conv", convolutions that halve the map; or "hybrid", the
-            encoder of "conv", which runs once per image, with a decoder cheap enough for thousands of draws.
-        width: units of a hidden layer; for "conv" and "hybrid" the channels of the first map.
-        depth: hidden layers; for "conv" and "hybrid" the residual blocks at each size.
+        net: "mlp", tanh layers as in the papers; "conv", convolutions that halve the map; "hybrid", the
+            encoder of "conv", which runs once per image, with a decoder cheap enough for thousands of draws;
+            or "map", convolutions whose latents are a map, some for each 4 × 4 pixels, for many latents.
+        width: units of a hidden layer; for "conv" and "hybrid" the channels of the first map, for "map" of
+            all.
+        depth: hidden layers; for "conv" and "hybrid" the residual blocks at each size, for "map" on either
+            side.
         activation: of the hidden layers of "mlp": "tanh" as in the papers, or "relu" as in most ports.
         units: for "hybrid", of the hidden layer next to the latents, on either side.
-        likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance) or
-            "logistic" (8 bits).
+        likelihood: of the pixels: "bernoulli" (black and white only), "gaussian" (one learned variance),
+            "logistic" (8 bits) or "colours" (8 bits of red, green and blue that depend on each other).
         k: draws of the importance-weighted bound that is maximised; 1 is the ELBO.
         k_from: step of the run from which k draws are taken; before it the ELBO is maximised, which needs
             fewer decodings.
@@ -66,14 +69,12 @@ class VAEConfig:
 
     image_shape: tuple[int, int, int] = field(default=(1, 28, 28), metadata=limits(1, 1024))
     latent_size: int = field(default=50, metadata=limits(1, 4096))
-    net: str = field(default="mlp", metadata=limits(choices=("mlp", "conv", "hybrid")))
+    net: str = field(default="mlp", metadata=limits(choices=("mlp", "conv", "hybrid", "map")))
     width: int = field(default=200, metadata=limits(1, 4096))
     depth: int = field(default=2, metadata=limits(0, 16))
     activation: str = field(default="tanh", metadata=limits(choices=tuple(nets.ACTIVATIONS)))
     units: int = field(default=160, metadata=limits(1, 4096))
-    likelihood: str = field(
-        default="logistic", metadata=limits(choices=("bernoulli", "gaussian", "logistic"))
-    )
+    likelihood: str = field(default="logistic", metadata=limits(choices=tuple(KINDS)))
     k: int = field(default=1, metadata=limits(1, 10_000))
     k_from: int = field(default=0, metadata=limits(0, 10**9))
     draws: int = field(default=1, metadata=limits(1, 10_000))
@@ -273,6 +274,8 @@ def encoder(config: VAEConfig, shape: tuple[int, int, int]) -> nn.Module:
     width, depth, outputs = config.width, config.depth, 2 * config.latent_size
     if config.net == "mlp":
         return nets.mlp_encoder(shape, width, depth, outputs, config.activation)
+    if config.net == "map":
+        return nets.map_encoder(shape, width, depth, config.latent_size)
     return nets.conv_encoder(shape, width, depth, outputs, config.units if config.net == "hybrid" else 0)
 
 
@@ -281,12 +284,15 @@ def decoder(config: VAEConfig, inputs: int, outputs: int) -> nn.Module:
     shape, width, depth = config.image_shape, config.width, config.depth
     if config.net == "mlp":
         return nets.mlp_decoder(shape, width, depth, (inputs, outputs), config.activation)
+    if config.net == "map":
+        return nets.map_decoder(shape, width, depth, config.latent_size, inputs, outputs)
     if config.net == "conv":
         return nets.conv_decoder(shape, width, depth, inputs, outputs)
     return nets.Patches(shape, config.units, width, inputs, outputs)
 
 
 def _check(config: VAEConfig) -> None:
+    _check_images(config)
     if config.k > 1 and (config.beta != 1 or config.free_bits):
         raise ArgumentError(
             "beta and free_bits weight the KL term of the ELBO, which the bound of k > 1 draws lacks",
@@ -306,6 +312,21 @@ def _check(config: VAEConfig) -> None:
     if config.net == "mlp" and not config.depth:
         raise ArgumentError(
             "depth must be at least 1 for net=mlp", "depth=0 is for net=conv, without residual blocks"
+        )
+
+
+def _check_images(config: VAEConfig) -> None:
+    if config.likelihood == "colours" and config.image_shape[0] > 3:
+        raise ArgumentError(
+            f"likelihood=colours is of red, green and blue, not of {config.image_shape[0]} channels",
+            "set likelihood=logistic",
+        )
+    positions = dimensions((1, *nets.base_of(config.image_shape, nets.PATCH)))
+    if config.net == "map" and config.latent_size % positions:
+        raise ArgumentError(
+            f"net=map needs equally many latents for each of its {positions} positions, and latent_size="
+            f"{config.latent_size} is no multiple of {positions}",
+            f"set latent_size={max(1, round(config.latent_size / positions)) * positions}",
         )
 
 

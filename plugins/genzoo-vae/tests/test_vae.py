@@ -9,6 +9,7 @@ import pytest
 import torch
 from genzoo_vae import vae as vae_module
 from genzoo_vae.likelihoods import KINDS
+from genzoo_vae.nets import base_of
 
 from genzoo import Family
 from genzoo.errors import ArgumentError
@@ -32,9 +33,10 @@ def log_p(model, x):
 
 class TestCards:
     @pytest.mark.parametrize("likelihood", KINDS)
-    @pytest.mark.parametrize("net", ["mlp", "conv", "hybrid"])
+    @pytest.mark.parametrize("net", ["mlp", "conv", "hybrid", "map"])
     def test_every_kind_of_vae(self, net, likelihood):
-        check_model(CARDS["vae"], net=net, likelihood=likelihood, image_shape=(3, 5, 7), depth=1)
+        shape = {"net": net, "image_shape": (3, 5, 7), "depth": 1, "latent_size": 48}
+        check_model(CARDS["vae"], likelihood=likelihood, **shape)
 
     def test_they_are_what_they_say(self):
         for name, card in CARDS.items():
@@ -44,6 +46,8 @@ class TestCards:
             assert card.summary and card.paper and card.recipe.data
         assert CARDS["iwae-mnist"].config["k"] == 50
         assert {CARDS[name].config["latent_size"] for name in ("vae2d-mnist", "vae-frey")} == {2}
+        cifar = CARDS["vae-cifar10"]
+        assert cifar.build().levels == 256 and cifar.recipe.data == "cifar10"
         assert {CARDS[name].recipe.data for name in ("vae-mnist", "iwae-mnist", "vae2d-mnist")} == {
             "binarized-mnist"
         }
@@ -57,16 +61,44 @@ class TestCards:
 
 
 class TestShapes:
-    @pytest.mark.parametrize("net", ["mlp", "conv", "hybrid"])
+    @pytest.mark.parametrize("net", ["mlp", "conv", "hybrid", "map"])
     @pytest.mark.parametrize("shape", SHAPES)
     def test_any_shape(self, shape, net, tiny, pictures):
-        model = tiny(shape, net=net, latent_size=3)
+        size = 3 * math.prod(base_of(shape, 2)) if net == "map" else 3
+        model = tiny(shape, net=net, latent_size=size)
         x = pictures(shape)
         assert model.sample(2, seed=0).shape == (2, *shape)
         assert model.log_prob(x).shape == (4,)
         mean, log_var = model.encode(x)
-        assert mean.shape == log_var.shape == (4, 3)
+        assert mean.shape == log_var.shape == (4, size)
         assert model.decode(mean).shape == x.shape
+
+
+class TestMap:
+    def test_latents_that_do_not_fill_the_map_are_refused_with_the_nearest_that_do(self, tiny):
+        with pytest.raises(ArgumentError, match="each of its 4 positions, and latent_size=6 is no") as caught:
+            tiny((1, 8, 8), net="map", latent_size=6)
+        assert caught.value.hint == "set latent_size=8"
+        assert tiny((1, 8, 8), net="map", latent_size=8).latent_size == 8
+
+    def test_a_label_is_seen_at_every_position(self):
+        """A conditional VAE lays the label's vector beside the latents: it goes to all of them."""
+        card = CARDS["cvae-mnist"]
+        shape = {"net": "map", "depth": 0, "latent_size": 8, "draws": 1, "path_gradient": False}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            model = card.build(image_shape=(1, 8, 8), **shape)
+        z = torch.zeros(1, 8)
+        zero, one = (model.decode(z, condition=label) for label in ("0", "1"))
+        assert (zero != one).all()
+
+    def test_a_far_latent_changes_nothing(self, tiny):
+        """As the prior says: latents of different places are independent."""
+        model = tiny((1, 16, 16), net="map", latent_size=16, depth=0)
+        z = torch.zeros(2, 16)
+        z[1, 0] = 3.0
+        first, second = model.decode(z)
+        assert (first != second)[..., :4, :4].all() and torch.equal(first[..., 8:, 8:], second[..., 8:, 8:])
 
 
 class TestHybrid:
@@ -188,6 +220,25 @@ class TestLikelihoods:
         with pytest.raises(ArgumentError, match=r"grey levels such as 0\.3.*not a density.*binarized-mnist"):
             ask(tiny(), grey)
 
+    def test_colours_are_at_most_three(self, tiny):
+        with pytest.raises(ArgumentError, match="red, green and blue, not of 4 channels") as caught:
+            tiny((4, 4, 4), likelihood="colours")
+        assert caught.value.hint == "set likelihood=logistic"
+
+    def test_one_colour_is_the_logistic(self, tiny):
+        """All 256 images of one pixel: p(x) by quadrature sums to 1, as it does without colours."""
+        model = tiny((1, 1, 1), likelihood="colours")
+        x = every_image((1, 1, 1), 256)
+        assert float(log_p(model, x).exp().sum()) == pytest.approx(1, abs=1e-3)
+
+    def test_colours_take_grey_levels_and_have_256(self, tiny):
+        model = tiny((3, 2, 2), likelihood="colours")
+        x = torch.full((1, 3, 2, 2), 0.3)
+        assert model.levels == 256 and torch.isfinite(model.log_prob(x)).all()
+        drawn = model.sample(40, seed=0)
+        torch.testing.assert_close((drawn * 255).round() / 255, drawn)
+        assert float(model.bits_per_dim(x)) == pytest.approx(-float(model.log_prob(x)) / 12 / math.log(2))
+
     @pytest.mark.parametrize("kind", ["gaussian", "logistic"])
     def test_the_others_take_them(self, kind, tiny):
         assert torch.isfinite(tiny(likelihood=kind).log_prob(torch.full((1, 1, 2, 3), 0.3))).all()
@@ -235,6 +286,6 @@ class TestLikelihoods:
     @pytest.mark.parametrize("kind", KINDS)
     def test_draws_scatter_about_the_mean(self, kind):
         likelihood = KINDS[kind]()
-        maps = torch.full((1, likelihood.outputs, 1, 1), 0.1).expand(20_000, -1, 1, 1)
-        drawn = likelihood.draw(maps, Rng(0, 0, 20_000).uniform(1, 1, 1)).detach()
-        assert float(drawn.mean()) == pytest.approx(float(likelihood.mean(maps)[0]), abs=0.015)
+        maps = torch.full((1, likelihood.outputs * 3, 1, 1), 0.1).expand(20_000, -1, 1, 1)
+        drawn = likelihood.draw(maps, Rng(0, 0, 20_000).uniform(3, 1, 1)).detach()
+        torch.testing.assert_close(drawn.mean(0), likelihood.mean(maps)[0].detach(), rtol=0, atol=0.015)

@@ -6,17 +6,20 @@ import math
 
 import pytest
 import torch
-from genzoo_vae.likelihoods import KINDS, LEAST_LOG_VAR, LOG_SCALES, Bernoulli, Gaussian, Logistic
+from genzoo_vae.likelihoods import KINDS, LEAST_LOG_VAR, LOG_SCALES, Bernoulli, Colours, Gaussian, Logistic
 from genzoo_vae.nets import (
     Centre,
     Crop,
     Enlarge,
+    LatentMap,
     Patches,
     Residual,
     base_of,
     conv_decoder,
     conv_encoder,
     halvings,
+    map_decoder,
+    map_encoder,
     mlp_decoder,
     mlp_encoder,
 )
@@ -112,6 +115,39 @@ class TestNets:
         assert count == [0, 2, 6]
 
 
+class TestMaps:
+    """Latents as a map: near pixels share latents, and far ones do not."""
+
+    @pytest.mark.parametrize("shape", SHAPES)
+    def test_any_size(self, shape):
+        latents = 2 * math.prod(base_of(shape, 2))
+        z = torch.randn(3, latents + 5, generator=torch.Generator().manual_seed(0))
+        assert map_encoder(shape, 4, 1, latents)(uniform(3, *shape)).shape == (3, 2 * latents)
+        out = map_decoder(shape, 4, 1, latents, latents + 5, 3)(z)
+        assert out.shape == (3, 3 * shape[0], *shape[1:])
+
+    def test_a_row_becomes_a_map_and_what_follows_it_goes_everywhere(self):
+        z = torch.arange(26.0).view(2, 13)
+        found = LatentMap((1, 8, 5), 12)(z)  # 2 × 2 positions: three latents and one more
+        assert found.shape == (2, 4, 2, 2)
+        assert torch.equal(found[:, :3].flatten(1), z[:, :12])
+        assert torch.equal(found[1, 3], torch.full((2, 2), 25.0))
+
+    def test_the_encoder_s_mean_of_a_latent_is_where_the_decoder_reads_it(self):
+        """Position (0, 0) of every channel: moved by the first square, and moving it, more than the last."""
+        shape, latents = (3, 16, 16), 32
+        encoder, decoder = map_encoder(shape, 4, 0, latents), map_decoder(shape, 4, 0, latents, latents, 2)
+        x = uniform(1, *shape)
+        there = torch.zeros(shape[1:], dtype=torch.bool)
+        there[:4, :4] = True
+        mean = torch.func.jacrev(lambda x: encoder(x)[0, :latents])(x)[:, 0].abs().sum(1)
+        assert mean[::16][:, there].min() > 0 and mean[::16][:, ~there].max() == 0
+        drawn = (
+            torch.func.jacrev(decoder)(torch.zeros(1, latents))[0, :, :, :, 0].abs().sum(0)
+        )  # (H, W, latents)
+        assert drawn[:4, :4, ::16].min() > 0 and drawn[8:, 8:, ::16].max() == 0
+
+
 class TestBernoulli:
     def test_it_is_that_of_torch(self):
         _, maps = maps_of(Bernoulli())
@@ -175,6 +211,104 @@ class TestLogistic:
         expected = Logistic().log_prob(levels, maps.expand(256, 2, 1, 1)).exp()
         spread = (expected * (1 - expected) / n).sqrt()
         assert ((found - expected).abs() <= 5 * spread + 1e-6).all()
+
+
+class TestColours:
+    """Three colours whose distributions hang together: one distribution of 256³ levels."""
+
+    @staticmethod
+    def maps(centre=(0.2, -0.4, 0.9), log_scale=(-1.0, -0.5, 0.3), slopes=(0.8, -0.3, 0.6)):
+        return torch.tensor([*centre, *log_scale, *slopes]).view(1, 9, 1, 1)
+
+    def test_without_slopes_it_is_the_logistic_of_each_colour(self):
+        x, maps = maps_of(Colours())
+        maps[:, 6:] = 0
+        torch.testing.assert_close(Colours().log_prob(x, maps), Logistic().log_prob(x, maps[:, :6]))
+
+    def test_the_formula_by_hand(self):
+        """p(r) p(g|r) p(b|r,g), each a logistic whose centre has moved."""
+        x, maps = torch.tensor([0.7, 0.1, 0.4]).view(1, 3, 1, 1), self.maps()
+        level = 2 * torch.round(x.flatten() * 255) / 255 - 1
+        m, (alpha, beta, gamma) = torch.tensor([0.2, -0.4, 0.9]).tanh(), (0.8, -0.3, 0.6)
+        off = level - m
+        centres = (m[0], m[1] + alpha * off[0], m[2] + beta * off[0] + gamma * off[1])
+        total = 0.0
+        for colour, (centre, log_scale) in enumerate(zip(centres, (-3.0, -2.5, -1.7), strict=True)):
+            scale, half = math.exp(log_scale), 1 / 255
+            below = torch.sigmoid((level[colour] + half - centre) / scale)
+            above = torch.sigmoid((level[colour] - half - centre) / scale)
+            total += float(torch.log(below - above))
+        assert float(Colours().log_prob(x, maps)) == pytest.approx(total, rel=1e-4)
+
+    def test_the_masses_of_each_colour_given_those_before_sum_to_1(self):
+        """Σ over b of p(r, g, b) is p(r, g), for any r and g."""
+        levels = torch.arange(256).div(255)
+        maps = self.maps().expand(256, 9, 1, 1)
+
+        def row(colour, others):
+            x = torch.tensor(others).expand(256, 3).clone()
+            x[:, colour] = levels
+            return x.view(256, 3, 1, 1)
+
+        likelihood = Colours()
+        for others in ((0.0, 1.0, 0.5), (0.3, 0.9, 0.1)):
+            blue = likelihood.log_prob(row(2, others), maps).double().exp().sum()
+            pair = Logistic().log_prob(  # p(r, g), which blue must leave as it is
+                row(2, others)[:1, :2], torch.cat([self._moved(maps, others)[:1, :2], maps[:1, 3:5]], 1)
+            )
+            assert float(blue) == pytest.approx(float(pair.double().exp()), rel=1e-3)
+
+    @staticmethod
+    def _moved(maps, others):
+        """Return the maps of the centres that green has after red, before tanh."""
+        m = maps[:, :3].tanh()
+        red = 2 * round(others[0] * 255) / 255 - 1 - m[:, :1]
+        return torch.cat([m[:, :1], m[:, 1:2] + maps[:, 6:7] * red], 1).clamp(-0.9999, 0.9999).atanh()
+
+    def test_the_masses_of_a_coarse_pixel_sum_to_1(self):
+        """With scales as narrow as a few levels, all colours near the centre hold nearly all of the mass."""
+        near = torch.arange(96, 160)
+        grid = torch.cartesian_prod(near, near, near).div(255.0).view(-1, 3, 1, 1)
+        maps = self.maps((0.0, 0.0, 0.0), (-2.5, -2.5, -2.5), (0.5, -0.3, 0.4)).expand(len(grid), 9, 1, 1)
+        assert float(Colours().log_prob(grid, maps).double().exp().sum()) == pytest.approx(1, abs=2e-3)
+
+    def test_draws_have_the_means_and_the_dependence_of_log_prob(self):
+        n, slopes = 60_000, (0.8, -0.3, 0.6)
+        maps = self.maps((0.0, 0.1, -0.1), (-2.0, -2.0, -2.0), slopes)
+        drawn = Colours().draw(maps.expand(n, 9, 1, 1), uniform(n, 3, 1, 1)).flatten(1)
+        assert torch.equal((drawn * 255).round() / 255, drawn)
+        off = (drawn - drawn.mean(0)).double()
+        (alpha,) = torch.linalg.lstsq(off[:, :1], off[:, 1]).solution.tolist()
+        beta, gamma = torch.linalg.lstsq(off[:, :2], off[:, 2]).solution.tolist()
+        assert (alpha, beta, gamma) == pytest.approx(slopes, abs=0.03)
+        mean = Colours().mean(maps).flatten()
+        torch.testing.assert_close(drawn.mean(0), mean, rtol=0, atol=2e-3)
+
+    def test_the_masses_of_two_colours_sum_to_1(self):
+        """All 65,536 of them, with scales that reach beyond black and white."""
+        levels = torch.arange(256)
+        grid = torch.cartesian_prod(levels, levels).div(255.0).view(-1, 2, 1, 1)
+        maps = torch.tensor([0.3, -0.6, 0.5, 1.0, 0.9, 7.0]).view(1, 6, 1, 1).expand(len(grid), 6, 1, 1)
+        assert float(Colours().log_prob(grid, maps).double().exp().sum()) == pytest.approx(1, abs=1e-4)
+
+    def test_a_pixel_moves_no_other_pixel(self):
+        x, maps = maps_of(Colours(), n=1)
+        other = x.clone()
+        other[..., 0, 0] = 1 - other[..., 0, 0]
+        alone = Colours().log_prob(x[..., :1, :1], maps[..., :1, :1])
+        changed = Colours().log_prob(other[..., :1, :1], maps[..., :1, :1])
+        whole = Colours().log_prob(other, maps) - Colours().log_prob(x, maps)
+        torch.testing.assert_close(whole, changed - alone, rtol=1e-3, atol=1e-3)
+
+    def test_what_colours_share_is_paid_for_once(self):
+        """Greys of unknown brightness: the slopes save two of three wide distributions."""
+        x = uniform(500, 1, 1, 1).expand(500, 3, 1, 1)
+        apart = self.maps((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+        together = self.maps((0.0, 0.0, 0.0), (1.0, -3.0, -3.0), (1.0, 0.0, 1.0))
+        gain = Colours().log_prob(x, together.expand(500, 9, 1, 1)) - Colours().log_prob(
+            x, apart.expand(500, 9, 1, 1)
+        )
+        assert float(gain.mean()) > 4
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,15 +2,22 @@
 batch norm in the critic.
 
 The penalty constrains the critic's gradient at each image, which under batch norm depends on the other images
-of the batch. Layer norm (the default here, as in the paper), `discriminator_norm=none` and `instance` see one
-image at a time.
+of the batch. Layer norm (the default here, as in the paper), `discriminator_norm=none`, `instance` and
+`spectral` see one image at a time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from genzoo_dcgan.dcgan import NORMS, ConvolutionalGAN, DCGANConfig, discriminator, generator, initialise
+from genzoo_dcgan.dcgan import (
+    DISCRIMINATOR_NORMS,
+    ConvolutionalGAN,
+    DCGANConfig,
+    discriminator,
+    generator,
+    initialise,
+)
 
 from genzoo.schema import limits
 
@@ -19,7 +26,7 @@ from genzoo.schema import limits
 class WGANGPConfig(DCGANConfig):
     """Config of a WGAN-GP: the keys of a DCGAN, with layer norm in the critic."""
 
-    discriminator_norm: str | None = field(default="layer", metadata=limits(choices=NORMS))
+    discriminator_norm: str | None = field(default="layer", metadata=limits(choices=DISCRIMINATOR_NORMS))
 
 
 class WGANGP(ConvolutionalGAN):
