@@ -43,7 +43,7 @@ CATALOGUE = words(
     """
     errors synonyms whole schema metrics record request games recipe switches hacks condition card datasets
     names safe_open locks files hookspecs discovery isolation probing loading deadlines http registry ledger
-    hub catalogue show notebook
+    hub catalogue places show notebook
     """
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")

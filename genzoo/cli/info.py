@@ -76,7 +76,7 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
         "recipe": _plain(recipe_keys(card)) if card.recipe else None,
         "weights": row is not None,
     }
-    kept = ("sha256", "bytes", "sources", "licence", "data", "terms", "trained")
+    kept = ("sha256", "bytes", "sources", "licence", "data", "terms", "trained", "lineage")
     return {
         **about,
         **{key: _plain(published[key]) for key in kept},
@@ -151,6 +151,7 @@ def _say_weights(card: Card, row: Row | None) -> None:
         ("Data", row.data),
         ("Terms", row.terms),
         ("Trained", row.trained),
+        ("Started from", "; ".join(row.lineage)),
         ("Licence", row.licence or "no licence stated"),
     ]
     pairs += [("Size", f"{human_size(row.bytes)} ({row.bytes:,} bytes)"), ("sha256", row.sha256)]

@@ -28,6 +28,7 @@ from genzoo.rng import BatchRng, generator
 from genzoo.training.augment import augment, policy_of
 from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.batch import Batch
+from genzoo.training.freezing import freeze
 from genzoo.training.own import find
 from genzoo.training.players import Feed, Player, players
 from genzoo.training.refusals import check_recipe, objective_of
@@ -59,6 +60,7 @@ def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Pla
             )
     check_recipe(model, recipe)
     options = recipe.options(Adversarial)
+    freeze(model.discriminator, options.freeze)
     game = AdversarialGame(model, recipe)
     turns = recipe.turns_of("discriminator")
     # Replay branches on how full its pool is, and a second turn of G in a round would find the fakes of D's
@@ -105,7 +107,7 @@ def burst_turns(turns: int, step: int) -> int:
 
 
 def _clipping(module: nn.Module, bound: float) -> Callable[[], None]:
-    return lambda: clip(module.parameters(), bound)
+    return lambda: clip((p for p in module.parameters() if p.requires_grad), bound)
 
 
 class AdversarialGame:
