@@ -187,9 +187,9 @@ def push(
     """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it
     can be pulled from there.
 
-    `name` may be the folder of a run: `push("runs/mine", "hf:owner/repo")`. The published weights of a name are
-    passed on; with `run`, the folder of a run, its weights of this name are published instead. `licence` is
-    what their author states of the weights; None leaves what the row says. A repository that is made for
+    `name` may be the folder of a run: `push("runs/mine", "hf:owner/repo")`. The published weights of a name
+    are passed on; with `run`, the folder of a run, its weights of this name are published instead. `licence`
+    is what their author states of the weights; None leaves what the row says. A repository that is made for
     this is private unless `public`; `tell` is called with one line that says who can read it.
     """
     entry = find(name)

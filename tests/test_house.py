@@ -33,7 +33,7 @@ FLOORS = tuple(
         hookspecs discovery isolation probing loading images rng law plots process deadlines http
         registry losses layers
         ledger data
-        hub models catalogue
+        hub models catalogue places
         zoo training explore evaluation experiments
         cli testing __main__
     """.strip().splitlines()  # noqa: E501

@@ -78,7 +78,7 @@ def cache_command(
 
 
 def _rows() -> dict[str, Row]:
-    """Return every row of the ledgers and pins by its digest; the first of several names stands for a digest."""
+    """Return every row of the ledgers and pins by its digest; of several names the first counts."""
     from genzoo.catalogue import catalogue
 
     rows: dict[str, Row] = {}

@@ -58,7 +58,7 @@ def rows_of(repo: str, commit: str, deadlines: Deadlines = PATIENT) -> Ledger:
     if not data:
         raise HubError(
             f"hf:{repo} has no {FILE} at {commit[:8]}, so nothing pins the sha256 of its weights",
-            "repositories that genzoo push writes have one; a file that you have: genzoo sample FILE.safetensors",
+            "name a repository that genzoo push wrote, or download the file and name it",
         )
     found = parse_rows(data, Path(f"hf:{repo}@{commit}") / FILE)
     rows: dict[str, Row] = {}

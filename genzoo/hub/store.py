@@ -1,5 +1,5 @@
-"""What is in the cache, and what may be removed: weights, pins, unfinished transfers, fetched data sets, decoded
-images, and left-overs.
+"""What is in the cache, and what may be removed: weights, pins, unfinished transfers, fetched data sets,
+decoded images, and left-overs.
 
 Only what genzoo has named itself is known here, by its place and form: a cache folder that holds other things
 as well loses none of them. The files of a data set are those of the names that the core knows.

@@ -60,7 +60,6 @@ def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Pla
             )
     check_recipe(model, recipe)
     options = recipe.options(Adversarial)
-    freeze(model.discriminator, options.freeze)
     game = AdversarialGame(model, recipe)
     turns = recipe.turns_of("discriminator")
     # Replay branches on how full its pool is, and a second turn of G in a round would find the fakes of D's
@@ -121,6 +120,7 @@ class AdversarialGame:
     def __init__(self, model: AdversarialModel, recipe: Recipe) -> None:
         self.model = model
         options = recipe.options(Adversarial)
+        freeze(model.discriminator, options.freeze)
         self.policy = policy_of(options.augment)
         self.objective = objective_of(options)
         self.penalty = options.gp_weight

@@ -181,7 +181,7 @@ def _check_format(path: Path, told: Mapping[str, Any]) -> None:
 
 
 def _text(facts: Facts) -> str:
-    """Return the canonical text of the facts. A lineage that is empty is left out, as in files that know none."""
+    """Return the canonical text of the facts; an empty lineage is left out, as in files that know none."""
     told = dataclasses.asdict(facts)
     if not facts.lineage:
         del told["lineage"]

@@ -1,5 +1,5 @@
-"""Freeze the first blocks of a discriminator (Mo, Cho & Shin 2020, "Freeze the Discriminator: a Simple Baseline
-for Fine-Tuning GANs", arXiv:2002.10964).
+"""Freeze the first blocks of a discriminator (Mo, Cho & Shin 2020, "Freeze the Discriminator: a Simple
+Baseline for Fine-Tuning GANs", arXiv:2002.10964).
 
 The lower layers of a discriminator that was trained on other images keep their weights; only the upper ones
 are trained. On a few hundred images this keeps features that these are too few to teach.

@@ -37,7 +37,7 @@ from genzoo.training.publish import Outcome, finished_model, publish
 from genzoo.training.rehearsal import prepared, rehearse
 from genzoo.training.report import Report
 from genzoo.training.signals import listening
-from genzoo.training.starting import check_frozen, inherited, starting, take
+from genzoo.training.starting import Start, check_frozen, inherited, starting, take
 
 FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
 
@@ -75,14 +75,10 @@ def train(
             card, model, train, test = _begun(card, data, recipe, config, world)
         if isinstance(card.condition, Labels) and world.writes and not quiet:
             tell(words(card, train, data if data is not None else recipe.data), level="INFO")
-        taken = None if start is None else take(model, card.condition, start)
-        facts = {"plugin": card.plugin, "lineage": () if start is None else start.lineage}
-        run = Run(model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, **facts)
-        begin(run, card.name, mode)
-        if not run.resumed:
-            check_frozen(frozen_in(run.model), taken)
-            if start is not None and taken is not None and world.writes:
-                tell(taken.words(start), level="INFO")
+        run = Run(
+            model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin
+        )
+        _start(run, card, start, mode)
         if mode == "auto" and (done := finished_before(run)):
             return done
         card = card.replace(config=config)
@@ -92,6 +88,18 @@ def train(
         if outcome.weights is not None:
             seal(run, outcome.weights)
         return outcome
+
+
+def _start(run: Run, card: Card, start: Start | None, mode: str) -> None:
+    """Start `run` with the weights of `start`, or resume it, see `begin`."""
+    run.lineage = () if start is None else start.lineage
+    begin(run, card.name, mode)
+    if run.resumed:
+        return
+    taken = None if start is None else take(run.model, card.condition, start)
+    check_frozen(frozen_in(run.model), taken)
+    if start is not None and taken is not None and run.world.writes:
+        tell(taken.words(start), level="INFO")
 
 
 def _begun(
