@@ -104,6 +104,11 @@ def _beside(path: Path) -> Row | None:
     for row in read_rows(ledger).values():
         files = [place.path for place in row.places() if isinstance(place, FolderSource)]
         if any(os.path.abspath(file) == os.path.abspath(path) for file in files):
+            # this very file is meant: the right weights may be in the cache, but these are not they
+            if (digest := sha256_of(path)) != row.sha256:
+                raise WeightsError(
+                    f"{path} has sha256 {digest}, not {row.sha256} as {ledger} pins", "name another file"
+                )
             return row
     return None
 
