@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 import toys
@@ -18,6 +16,8 @@ from genzoo.ledger import Row, format_row
 from genzoo.models import golden
 from genzoo.models.weights import encode
 
+# huggingface_hub's own upload
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 PLUGIN, PLACE = "genzoo-remote", "hf:ada/zoo"
 
 
@@ -69,10 +69,9 @@ def test_its_model_card_says_how_to_load_it(hub):
     push(hub)
     text = hub.tree("ada/zoo")["README.md"].decode()
     (line,) = [line for line in text.splitlines() if "genzoo.load" in line]
-    names = {"genzoo": genzoo}
     call = line.removeprefix("model = genzoo.load(").removesuffix(")")
     place, digest = (part.split("=")[-1].strip('" ') for part in call.split(", "))
-    assert names["genzoo"].load(place, sha256=digest).config.width == 6
+    assert genzoo.load(place, sha256=digest).config.width == 6
     assert f"pip install genzoo {PLUGIN}" in text
 
 
@@ -130,9 +129,7 @@ def test_offline_the_first_use_answers(hub, monkeypatch, cache):
 
 def test_a_repository_without_a_ledger(hub):
     hub.create("ada/zoo")
-    with pytest.raises(
-        HubError, match=r"hf:ada/zoo has no zoo\.toml at [0-9a-f]{8}, so nothing pins"
-    ) as caught:
+    with pytest.raises(HubError, match=r"has no zoo\.toml at [0-9a-f]{8}, so nothing pins") as caught:
         genzoo.load(PLACE)
     assert "\n" not in str(caught.value)
 
@@ -207,14 +204,12 @@ def test_weights_that_are_not_those_of_the_ledger(hub):
         genzoo.load(f"{PLACE}@{commit}")
 
 
-def test_a_token_goes_with_every_question(hub):
+def test_a_private_repository_is_asked_for_with_the_token(hub):
     hub.create("ada/private", private=True)
     hub.log.clear()
-    with pytest.raises(HubError, match="zoo.toml|commit"):
+    with pytest.raises(HubError, match=r"hf:ada/private"):
         genzoo.load("hf:ada/private")
-    assert {
-        r.headers.get("authorization") for r in hub.log if r.path.startswith(("/api/models", "/ada"))
-    } == {"Bearer hf_secret"}
+    assert {request.headers.get("authorization") for request in hub.log} == {"Bearer hf_secret"}
 
 
 def test_the_answer_is_read_up_to_a_limit(hub, monkeypatch):
@@ -222,4 +217,3 @@ def test_the_answer_is_read_up_to_a_limit(hub, monkeypatch):
     monkeypatch.setattr(remote, "_ANSWER_CAP", 10)
     with pytest.raises(HubError, match="does not name a commit"):
         genzoo.load(PLACE)
-    assert json.loads(b'{"sha": 1}')

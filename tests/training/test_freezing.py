@@ -25,9 +25,7 @@ class TestBlocks:
 
     def test_every_parameter_is_in_one_block(self):
         shared = nn.Linear(3, 3)
-        net = nn.Sequential(
-            nn.Embedding(4, 3), nn.LayerNorm(3), shared, nn.Sequential(nn.Linear(3, 3)), shared
-        )
+        net = nn.Sequential(nn.Embedding(4, 3), nn.LayerNorm(3), shared, nn.ReLU(), nn.Linear(3, 3), shared)
         assert names(net) == [
             ["0.weight", "1.weight", "1.bias", "2.weight", "2.bias"],
             ["4.weight", "4.bias"],
