@@ -195,8 +195,9 @@ def test_folders_of_the_authors_machine_are_not_looked_into(hub, tmp_path):
         zoo.row(f"{PLACE}@{commit}")
 
 
-def test_weights_that_are_not_those_of_the_ledger(hub):
+def test_weights_that_are_not_those_of_the_ledger(hub, cache):
     commit = push(hub)
+    forget_weights(cache)
     for repo, revision, path in list(hub.files):
         if path.endswith(".safetensors"):
             hub.files[repo, revision, path] = b"x" * len(hub.files[repo, revision, path])
