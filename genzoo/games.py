@@ -52,6 +52,8 @@ class Adversarial(GameOptions):
     instance_noise: float = field(default=0.0, metadata=limits(0, 1))
     #: number of classes that D also learns to classify; 0 = labels unused
     classes: int = field(default=0, metadata=limits(0, 10_000))
+    #: first blocks of D that are not trained, for a run that starts from trained weights; 0 = none
+    freeze: int = field(default=0, metadata=limits(0, 1000))
     #: share of D's fakes that come from a pool of earlier ones
     replay: float = field(default=0.0, metadata=limits(0, 1))
     #: differentiable transforms of all images that D sees

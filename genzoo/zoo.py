@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo import hub
+from genzoo import hub, places
 from genzoo.card import Card, Family
 from genzoo.catalogue import Entry, catalogue, matching
 from genzoo.errors import ArgumentError, LedgerError, UnknownNameError, legible, safe_repr, suggest
 from genzoo.ledger import Row, load_ledgers
+from genzoo.places import Target
 from genzoo.request import Progress, Request
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ def _family(family: Family | str) -> Family:
         ) from None
 
 
-def info(name: str) -> Card:
+def info(name: Target) -> Card:
     """Return the card of `name`: family, config, recipe, paper, and whether it has published weights.
+
+    `name` may also be the folder of a run, a file of weights, or `hf:owner/repo`, see `load`.
 
     Raises:
         UnknownNameError: no installed plugin has it; the message holds the nearest name.
@@ -65,32 +68,37 @@ def info(name: str) -> Card:
     return find(name).card
 
 
-def find(name: str | Entry) -> Entry:
-    """Return the entry of `name`; an entry is its own. Raises as `info`."""
-    return name if isinstance(name, Entry) else catalogue().find(name)
+def find(name: Target, sha256: str = "") -> Entry:
+    """Return the entry of `name`, which may be a place, see `genzoo.places.find`; an entry is its own."""
+    return places.find(name, sha256)
 
 
-def row(name: str | Entry) -> Row:
+def row(name: Target, sha256: str = "") -> Row:
     """Return the ledger's row of the published weights of `name`, whether its plugin is installed or not.
 
     Raises:
         UnknownNameError: an unknown name.
-        HubError: a model without published weights.
+        HubError: a model without published weights; see also `genzoo.places.find`.
     """
+    if places.is_place(name):
+        return places.row_at(name, sha256)  # type: ignore[arg-type]
     found = catalogue()
-    return found.row_of(name) if isinstance(name, Entry) else found.published(name)
+    pinned = found.row_of(name) if isinstance(name, Entry) else found.published(name)  # type: ignore[arg-type]
+    places.check_pin(pinned, sha256, pinned.name)
+    return pinned
 
 
-def pull(name: str | Entry, progress: hub.Progress | None = None) -> Path:
-    """Return the path of the verified safetensors file of `name`, fetching it where it is not at hand.
+def pull(name: Target, progress: hub.Progress | None = None, *, sha256: str = "") -> Path:
+    """Return the path of the verified safetensors file of `name`, fetching it where it is not at hand; `name`
+    and `sha256` as in `load`.
 
     Raises:
         HubError: no source gave the bytes that the ledger pins.
     """
-    return hub.pull(row(name), progress=progress)
+    return hub.pull(row(name, sha256), progress=progress)
 
 
-def create(name: str | Entry, *, seed: int | None = None, **config: Any) -> Model:
+def create(name: Target, *, seed: int | None = None, **config: Any) -> Model:
     """Return the architecture `name` with fresh weights; keywords replace keys of its config, such as
     `image_shape=(3, 24, 40)`.
 
@@ -107,14 +115,28 @@ def create(name: str | Entry, *, seed: int | None = None, **config: Any) -> Mode
 
 
 def load(
-    name: str | Entry, device: torch.device | str | None = None, progress: hub.Progress | None = None
+    name: Target,
+    device: torch.device | str | None = None,
+    progress: hub.Progress | None = None,
+    *,
+    sha256: str = "",
 ) -> Model:
-    """Return the model `name` with its published weights, in evaluation mode, on `device` (None: the CPU).
+    """Return the model `name` with its weights, in evaluation mode, on `device` (None: the CPU).
+
+    Args:
+        name: a name of the zoo; the folder of a run ("runs/mine") or the `Outcome` of `train`; a file of
+            weights ("model.safetensors"); or "hf:owner/repo", at a commit with "@REVISION". `#NAME` behind a
+            folder or a repository chooses one of several models. The plugin of the model must be installed.
+        device: None: the CPU.
+        progress: called with (bytes so far, bytes in all) while something is fetched.
+        sha256: digest of the weights, 64 hexadecimal digits, if you want to pin it yourself. Otherwise it is
+            the one in the ledger of the zoo, the folder or the repository; a file that no ledger names, and a
+            branch, are pinned when they are first used.
 
     Raises:
         UnknownNameError, HubError, WeightsError, CardError: one line each, see genzoo.errors.
     """
-    entry = find(name)
+    entry = find(name, sha256)
     blob = hub.pull_bytes(row(entry), progress=progress)
     from genzoo.models.weights import build_filled
 
@@ -126,27 +148,35 @@ def load(
     return model.to(find_device(device))
 
 
-def verify(name: str | Entry) -> str:
+def verify(name: Target, sha256: str = "") -> str:
     """Check the digest of the weights of `name` and that this machine draws what the author's machine drew;
     return one line.
 
     Raises:
         HubError, WeightsError: what differs.
     """
-    published = row(name)
-    path = hub.verify_digest(published)
+    entry = find(name, sha256)
+    published = row(entry)
+    path = _checked(published) if places.is_place(name) else hub.verify_digest(published)
     blob = hub.pull_bytes(published)
     from genzoo.models import golden
     from genzoo.models.weights import build_filled
 
     where = str(path)
-    model = build_filled(find(name).card, blob, where)
+    model = build_filled(entry.card, blob, where)
     agreement = golden.compare(model, hub.facts_of(blob, where).get("golden", {}), published.name)
     return f"sha256 {published.sha256[:12]}… is right, {agreement}"
 
 
+def _checked(row: Row) -> Path:
+    """Return where the weights of a place are on this machine, checked; those of a repository must have been
+    pulled.
+    """
+    return hub.verify_digest(row) if places.is_remote(row) else hub.pull(row, offline=True)
+
+
 def push(
-    name: str | Entry,
+    name: Target,
     dest: str | Path,
     run: str | Path | None = None,
     *,
@@ -157,7 +187,8 @@ def push(
     """Publish weights, card and ledger row of `name` to a folder or to `hf:owner/repo`; return the row as it
     can be pulled from there.
 
-    `run` is the folder of a training run; without it the published weights of `name` are passed on. `licence`
+    `name` may be the folder of a run: `push("runs/mine", "hf:owner/repo")`. The published weights of a name
+    are passed on; with `run`, the folder of a run, its weights of this name are published instead. `licence`
     is what their author states of the weights; None leaves what the row says. A repository that is made for
     this is private unless `public`; `tell` is called with one line that says who can read it.
     """
@@ -166,7 +197,7 @@ def push(
     if licence is not None:
         published = published.replace(licence=legible(licence))
     weights = hub.pull_bytes(published)
-    text = hub.model_card(published, hub.as_stated(entry.card, weights))
+    text = hub.model_card(published, hub.as_stated(entry.card, weights), place=str(dest))
     return hub.push(
         dest, name=published.name, weights=weights, row=published, card_text=text, public=public, tell=tell
     )
@@ -187,11 +218,12 @@ def _row_of_run(name: str, run: Path) -> Row:
 
 
 def train(
-    name: str | Entry,
+    name: Target,
     data: Any = None,
     out: str | Path | None = None,
     steps: int | None = None,
     *,
+    init_from: Target | None = None,
     resume: bool | str = False,
     settings: dict[str, Any] | None = None,
     device: torch.device | str | None = None,
@@ -206,6 +238,9 @@ def train(
         data: see `genzoo.data.open_data`; None = the recipe's.
         out: the folder of the run; it also holds the checkpoint.
         steps: rounds to play; None = the recipe's.
+        init_from: weights to start from instead of random ones: a name, a run, a file or a repository, as in
+            `load`. What fits by name and shape is taken, the rest starts at random and is reported. The
+            config of the same class is taken too, unless `settings` say otherwise.
         resume: continue from the checkpoint in `out`, to bit-identical weights; "auto" starts if there is
             none, continues if there is one, and does nothing if the run is finished; "previous" continues
             from the checkpoint before the last.
@@ -230,6 +265,7 @@ def train(
         data,
         out,
         steps,
+        init_from=init_from,
         resume=resume,
         settings=settings or {},
         device=device,
@@ -239,14 +275,14 @@ def train(
 
 
 def evaluate(
-    name: str | Entry, request: Request | None = None, *, progress: Progress | None = None, **asked: Any
+    name: Target, request: Request | None = None, *, progress: Progress | None = None, **asked: Any
 ) -> Records:
     """Return the records of the published model `name`: likelihoods, or sample quality beside its floor.
 
     The list is an ordinary one that a notebook shows as a table.
 
     Args:
-        name: a model with published weights.
+        name: a model with published weights, or a place of your own weights as in `load`.
         request: the request, see `genzoo.request.Request`; or give its attributes as keywords:
             `evaluate("vae-mnist", n=500, draws=(1, 50))`.
         progress: called with (what, done, total).
@@ -268,4 +304,5 @@ def evaluate(
     from genzoo.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    return Records(records_of(load(entry), entry.card, wanted, progress))
+    found = records_of(load(entry), entry.card, wanted, progress)
+    return Records(places.relabelled(found, name, entry.card))

@@ -33,7 +33,7 @@ FLOORS = tuple(
         hookspecs discovery isolation probing loading images rng law plots process deadlines http
         registry losses layers
         ledger data
-        hub models catalogue
+        hub models catalogue places
         zoo training explore evaluation experiments
         porting
         cli testing __main__
@@ -44,7 +44,7 @@ CATALOGUE = words(
     """
     errors synonyms whole schema metrics record request games recipe switches hacks condition card datasets
     names safe_open locks files hookspecs discovery isolation probing loading deadlines http registry ledger
-    hub catalogue show notebook
+    hub catalogue places show notebook
     """
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")

@@ -17,7 +17,7 @@ from genzoo.cli.options import (
     data_option,
     device_option,
     find,
-    name_argument,
+    model_argument,
     seed_option,
 )
 from genzoo.cli.output import Progress, note
@@ -61,7 +61,7 @@ def _read_seed(context: click.Context, parameter: click.Parameter, word: str) ->
 
 
 @command("arithmetic")
-@name_argument
+@model_argument
 @click.option(
     "--plus",
     multiple=True,

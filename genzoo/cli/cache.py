@@ -15,7 +15,7 @@ from genzoo.cli.options import command, json_option
 from genzoo.cli.output import Progress, human_size, note, say, say_json, say_table
 from genzoo.errors import GenzooError, safe_text
 from genzoo.files import cache_dir
-from genzoo.hub import pull, store
+from genzoo.hub import pins, pull, store
 from genzoo.hub.store import CachedFile
 from genzoo.ledger import Row
 
@@ -78,11 +78,11 @@ def cache_command(
 
 
 def _rows() -> dict[str, Row]:
-    """Return every row of the ledgers by its digest; the first of several names stands for a digest."""
+    """Return every row of the ledgers and pins by its digest; of several names the first counts."""
     from genzoo.catalogue import catalogue
 
     rows: dict[str, Row] = {}
-    for row in catalogue().ledger.values():
+    for row in (*catalogue().ledger.values(), *pins.rows()):
         # Two models may share weights; either name is right.
         rows.setdefault(row.sha256, row)
     return rows

@@ -18,7 +18,7 @@ from genzoo.cli.options import (
     device_option,
     find,
     json_option,
-    name_argument,
+    model_argument,
     seed_option,
 )
 from genzoo.cli.output import Progress, note, say_json, say_table
@@ -35,7 +35,7 @@ _READABLE = click.Path(exists=True, dir_okay=False)
 
 
 @command("complete")
-@name_argument
+@model_argument
 @data_option
 @click.option("--keep", type=click.Choice(tuple(KEEPS)), help="Half of the image to keep. Default: top.")
 @click.option(

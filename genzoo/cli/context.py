@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from genzoo.cli.conditions import check_one, condition_option, in_words
-from genzoo.cli.options import collect_garbage, command, device_option, find, name_argument
+from genzoo.cli.options import collect_garbage, command, device_option, find, model_argument
 from genzoo.cli.output import Progress, note
 from genzoo.cli.pictures import check_file, check_in_order, free_file
 from genzoo.errors import safe_text
@@ -29,7 +29,7 @@ def read_pixel(
 
 
 @command("context")
-@name_argument
+@model_argument
 @click.option(
     "--pixel", metavar="ROW,COLUMN", callback=read_pixel, help="Pixel to examine. Default: the middle one."
 )

@@ -15,10 +15,10 @@ from genzoo.cli.options import (
     LARGEST_SEED,
     collect_garbage,
     command,
-    complete_name,
     data_option,
     find,
     json_option,
+    models_argument,
 )
 from genzoo.cli.output import Progress, note, say, say_facts, say_json
 from genzoo.errors import GenzooError, safe_text
@@ -65,7 +65,7 @@ def check_metrics(names: Sequence[str]) -> None:
 
 
 @command("eval")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_name)
+@models_argument
 @data_option
 @click.option("-n", "n", type=click.IntRange(min=1), help="Number of images to measure.")
 @click.option(
@@ -139,10 +139,11 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     that takes labels is given the label of each image.
     """
     from genzoo import zoo
+    from genzoo.places import relabelled
 
     # A name that is given twice is measured once.
-    entries = [find(name) for name in dict.fromkeys(names)]
-    for entry in entries:
+    entries = {name: find(name) for name in dict.fromkeys(names)}
+    for entry in entries.values():
         zoo.row(entry)  # before torch is loaded
     # A misspelt metric is found now, not after the first model has been measured for an hour.
     check_metrics(asked["metrics"] or ())
@@ -150,16 +151,16 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     request = Request(**asked)
     every: list[Record] = []
     failed = False
-    for entry in entries:
+    for name, entry in entries.items():
         card = entry.card
         try:
             with Progress(card.name, "images") as progress:
-                records = zoo.evaluate(entry, request, progress=progress)
+                records = relabelled(zoo.evaluate(entry, request, progress=progress), name, card)
         except GenzooError as error:
             if len(entries) == 1:
                 raise
             failed = True  # the others are measured all the same
-            note(f"{click.style('genzoo:', fg='red')} {safe_text(card.name, 100)}: {safe_text(error, 2000)}")
+            note(f"{click.style('genzoo:', fg='red')} {safe_text(name, 100)}: {safe_text(error, 2000)}")
             continue
         every += records
         for record in records if not as_json else ():

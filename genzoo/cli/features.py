@@ -13,7 +13,7 @@ import click
 from genzoo.card import Card
 from genzoo.cli.conditions import OF_IMAGES, check_one, condition_option, in_words, of_images
 from genzoo.cli.exploring import loaded
-from genzoo.cli.options import command, data_option, device_option, find, json_option, name_argument
+from genzoo.cli.options import command, data_option, device_option, find, json_option, model_argument
 from genzoo.cli.output import Progress, note, say, say_json
 from genzoo.cli.pictures import check_writable, free_path
 from genzoo.errors import ArgumentError, DataError, safe_text
@@ -23,7 +23,7 @@ LONG = 1_000_000  # numbers to which a classifier is not fitted in two seconds
 
 
 @command("features")
-@name_argument
+@model_argument
 @data_option
 @click.option("-n", "n", type=click.IntRange(min=1), help="Images per split, a fixed subset. Default: all.")
 @click.option(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -13,13 +14,13 @@ import click
 from genzoo.card import Card
 from genzoo.catalogue import Entry as Known
 from genzoo.cli.options import (
-    catalogue,
     collect_garbage,
     command,
-    complete_name,
     data_option,
     device_option,
+    find,
     json_option,
+    models_argument,
 )
 from genzoo.cli.output import Progress, note, say, say_json, say_table
 from genzoo.cli.pictures import check_file, free_file
@@ -41,7 +42,7 @@ def read_counts(context: click.Context, parameter: click.Parameter, text: str) -
 
 
 @command("few-labels")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_name)
+@models_argument
 @data_option
 @click.option(
     "--labels",
@@ -101,7 +102,7 @@ def few_labels_command(
     # matplotlib is an extra: without it the run would fail at its very end.
     check_plots()
     path = check_file(out) if out is not None else free_file(f"{cards[0].name}-few-labels")
-    entries = _entries(chosen, _source(cards, data), device)
+    entries = _entries(names, chosen, _source(cards, data), device)
     from genzoo.evaluation.classifier import Protocol
     from genzoo.evaluation.few_labels import curves, few_labels
 
@@ -130,11 +131,10 @@ def _chosen(names: tuple[str, ...]) -> list[Known]:
     """Return what is known of `names`, once it is certain that they have weights; torch is not loaded."""
     from genzoo import zoo
 
-    known = catalogue()
-    found = [known.find(name) for name in names]
-    for entry in found:
-        if names.count(entry.card.name) > 1:
-            raise ArgumentError(f"{entry.card.name} is named twice", "name each model once")
+    found = [find(name) for name in names]
+    for name, entry in zip(names, found, strict=True):
+        if names.count(name) > 1:
+            raise ArgumentError(f"{name} is named twice", "name each model once")
         if entry.card.condition is not None:
             raise ArgumentError(
                 f"{entry.card.name} is given the label of an image, which is what a classifier is to find",
@@ -157,15 +157,16 @@ def _source(cards: list[Card], data: str | None) -> str | None:
     return data
 
 
-def _entries(chosen: list[Known], source: str | None, device: str | None) -> list[Any]:
+def _entries(names: Sequence[str], chosen: list[Known], source: str | None, device: str | None) -> list[Any]:
     """Load the models, and the data in the shape of each; all are split as the first model's recipe says."""
     from genzoo import zoo
     from genzoo.evaluation.few_labels import Candidate
     from genzoo.evaluation.scoring import held_in
     from genzoo.models import EncodingModel
+    from genzoo.places import label_of
 
     found = []
-    for known in chosen:
+    for name, known in zip(names, chosen, strict=True):
         card = known.card
         if not issubclass(card.load_class(), EncodingModel):
             raise ArgumentError(
@@ -175,7 +176,7 @@ def _entries(chosen: list[Known], source: str | None, device: str | None) -> lis
         with Progress(card.name) as progress:
             model: Any = zoo.load(known, device=device, progress=progress)
         sides = [held_in(model, chosen[0].card, source, split) for split in ("train", "test")]
-        found.append(Candidate(card.name, model, *sides))
+        found.append(Candidate(label_of(name, card), model, *sides))
     return found
 
 

@@ -8,23 +8,25 @@ from typing import Any
 
 import click
 
+from genzoo import hub
 from genzoo.card import Card
 from genzoo.cli.conditions import stated
 from genzoo.cli.net import Layer, layers_of, say_net
 from genzoo.cli.net import facts as net_facts
-from genzoo.cli.options import command, find, json_option, name_argument
+from genzoo.cli.options import command, find, json_option, model_argument
 from genzoo.cli.output import human_size, say, say_facts, say_json, say_wrapped
 from genzoo.cli.scores import say_scores
 from genzoo.condition import Condition, Labels
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
+from genzoo.places import is_place
 from genzoo.recipe import keys_of
 
 MOST = 120  # labels that are all named
 
 
 @command("info")
-@name_argument
+@model_argument
 @click.option("--net", "with_net", is_flag=True, help="Add the layers and the number of parameters.")
 @json_option
 def info_command(name: str, with_net: bool, as_json: bool) -> None:
@@ -35,6 +37,8 @@ def info_command(name: str, with_net: bool, as_json: bool) -> None:
     """
     entry = find(name)
     card, row = entry
+    if is_place(name) and row is not None:
+        card = hub.configured(card, hub.pull_bytes(row))
     card = card.replace(condition=stated(entry, offline=True))  # as its weights have it
     # Before anything is printed: a model that cannot be built gives one error, not half a page.
     layers = _layers(card) if with_net else None
@@ -76,7 +80,7 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
         "recipe": _plain(recipe_keys(card)) if card.recipe else None,
         "weights": row is not None,
     }
-    kept = ("sha256", "bytes", "sources", "licence", "data", "terms", "trained")
+    kept = ("sha256", "bytes", "sources", "licence", "data", "terms", "trained", "lineage")
     return {
         **about,
         **{key: _plain(published[key]) for key in kept},
@@ -144,15 +148,14 @@ def _say_settings(title: str, values: Mapping[str, Any]) -> None:
 def _say_weights(card: Card, row: Row | None) -> None:
     say("\nWeights")
     if row is None:
-        own = (
-            f"; genzoo train {card.name} trains your own; GENZOO_ZOO=runs/{card.name} makes genzoo find them"
-        )
+        own = f"; genzoo train {card.name} trains your own; genzoo sample runs/{card.name} uses them"
         say_wrapped(f"none are published{own if card.recipe else ''}", "  ")
         return
     pairs = [
         ("Data", row.data),
         ("Terms", row.terms),
         ("Trained", row.trained),
+        ("Started from", "; ".join(row.lineage)),
         ("Licence", row.licence or "no licence stated"),
     ]
     pairs += [("Size", f"{human_size(row.bytes)} ({row.bytes:,} bytes)"), ("sha256", row.sha256)]

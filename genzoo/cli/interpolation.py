@@ -8,7 +8,7 @@ import click
 
 from genzoo.cli.conditions import check_one, condition_option, in_words
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
-from genzoo.cli.options import command, device_option, find, name_argument, seed_option
+from genzoo.cli.options import command, device_option, find, model_argument, seed_option
 from genzoo.cli.output import note
 from genzoo.cli.pictures import check_grid, check_samples
 from genzoo.errors import safe_text
@@ -18,7 +18,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 
 @command("interpolate")
-@name_argument
+@model_argument
 @click.option(
     "-n", "n", type=click.IntRange(min=1), help=f"Number of walks, one per row.  [default: {WALKS}]"
 )

@@ -6,14 +6,14 @@ import click
 
 from genzoo.cli.conditions import check_one, condition_option, in_words
 from genzoo.cli.exploring import loaded, out_option, target
-from genzoo.cli.options import command, device_option, find, name_argument
+from genzoo.cli.options import command, device_option, find, model_argument
 from genzoo.cli.output import note
 from genzoo.cli.pictures import check_grid, check_samples
 from genzoo.errors import safe_text
 
 
 @command("manifold")
-@name_argument
+@model_argument
 @click.option(
     "-n",
     "n",

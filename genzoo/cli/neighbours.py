@@ -16,7 +16,7 @@ from genzoo.cli.options import (
     device_option,
     find,
     json_option,
-    name_argument,
+    model_argument,
     seed_option,
 )
 from genzoo.cli.output import Progress, note, say_json, say_table
@@ -38,7 +38,7 @@ class Search(NamedTuple):
 
 
 @command("neighbours")
-@name_argument
+@model_argument
 @data_option
 @click.option(
     "-n",

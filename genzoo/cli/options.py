@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_RUN = "own_run"
 FRESH_SEEDS = 10**9  # those drawn for people: short enough to be typed again
 
 
@@ -33,6 +34,7 @@ class Session:
     """What one call of the program knows: whether errors are shown with their traceback."""
 
     debug: bool = False
+    sha256: str = ""  # of --sha256
 
 
 class Command(click.Command):
@@ -43,9 +45,37 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params.append(debug_option())
+        self.runs = any(parameter.name == _RUN for parameter in self.params)
         for parameter in self.params:
             if isinstance(parameter.type, (click.types.IntParamType, click.types.FloatParamType)):
                 parameter.type = _with_plain_digits(parameter.type)
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        """Read --run DIR as the folder DIR in the place of a model's name."""
+        return super().parse_args(context, _runs_as_names(args) if self.runs else args)
+
+
+def _runs_as_names(args: list[str]) -> list[str]:
+    words: list[str] = []
+    left = iter(args)
+    for word in left:
+        if word == "--":
+            return [*words, word, *left]
+        option, sign, folder = word.partition("=")
+        if option != "--run":
+            words.append(word)
+        elif folder := folder if sign else next(left, ""):
+            words.append(as_typed(folder))
+        else:
+            words.append(word)  # without its folder, which click reports
+    return words
+
+
+def as_typed(folder: str | Path) -> str:
+    """Return the folder of a run as it is typed where a model's name is expected."""
+    from genzoo.places import is_place
+
+    return str(folder) if is_place(str(folder)) else f"./{folder}"
 
 
 def _with_plain_digits(kind: Any) -> Any:
@@ -118,8 +148,11 @@ def complete_name(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Return the names of installed models that begin with `incomplete`."""
+    from genzoo.places import is_place
     from genzoo.registry import installed
 
+    if is_place(incomplete):  # the shell knows the folders and files
+        return [CompletionItem(incomplete, type="file")]
     try:
         found = installed().cards.values()
     except GenzooError:
@@ -136,12 +169,55 @@ def name_argument(function: F) -> F:
     return click.argument("name", shell_complete=complete_name)(function)
 
 
+def model_argument(function: F) -> F:
+    """Add the argument NAME of a model with weights, and `place_options`."""
+    return name_argument(place_options(function))
+
+
+def models_argument(function: F) -> F:
+    """Add the arguments NAME... of models with weights, and `place_options`."""
+    names = click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_name)
+    return names(place_options(function))
+
+
 def names_argument(function: F) -> F:
-    """Add the arguments NAME..., and --all in their place."""
+    """Add the arguments NAME..., --all in their place, and `place_options`."""
     every = click.option("--all", "every", is_flag=True, help="All models with published weights.")
     return click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)(
-        every(function)
+        every(place_options(function))
     )
+
+
+def place_options(function: F) -> F:
+    """Add --run, which `Command` reads as a name, and --sha256, which `find` reads."""
+    run = click.option(
+        "--run",
+        _RUN,
+        metavar="DIR",
+        expose_value=False,
+        help="Folder of a training run, the same as DIR in place of NAME. NAME may also be a .safetensors "
+        "file or hf:OWNER/REPO[@REVISION].",
+    )
+    digest = click.option(
+        "--sha256",
+        metavar="HEX",
+        expose_value=False,
+        callback=_set_digest,
+        help="Use weights with this sha256 only.",
+    )
+    return run(digest(function))
+
+
+def _set_digest(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(Session).sha256 = value.strip().lower()
+
+
+def wanted_digest() -> str:
+    """Return the value of --sha256, "" without one."""
+    context = click.get_current_context(silent=True)
+    session = None if context is None else context.find_object(Session)
+    return "" if session is None else session.sha256
 
 
 def json_option(function: F) -> F:
@@ -182,10 +258,13 @@ def catalogue() -> Catalogue:
 
 
 def find(name: str) -> Entry:
-    """Return the entry of `name`: its card and the row of its published weights, if any; UnknownNameError
-    holds the nearest name.
+    """Return the entry of `name`, a name or a place: its card and the row of its weights, if any;
+    UnknownNameError holds the nearest name.
     """
-    return catalogue().find(name)
+    from genzoo import places
+
+    catalogue()  # its problems are reported
+    return places.find(name, wanted_digest())
 
 
 def collect_garbage() -> None:

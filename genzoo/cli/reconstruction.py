@@ -17,7 +17,7 @@ from genzoo.cli.options import (
     device_option,
     find,
     json_option,
-    name_argument,
+    model_argument,
     seed_option,
 )
 from genzoo.cli.output import note, say, say_json
@@ -30,7 +30,7 @@ COLUMNS = 10  # pairs in a line, at most
 
 
 @command("reconstruct")
-@name_argument
+@model_argument
 @data_option
 @click.option("-n", "n", type=click.IntRange(min=1), default=8, show_default=True, help="Number of images.")
 @condition_option(OF_IMAGES)

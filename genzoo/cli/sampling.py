@@ -20,7 +20,7 @@ from genzoo.cli.options import (
     command,
     device_option,
     find,
-    name_argument,
+    model_argument,
     seed_option,
 )
 from genzoo.cli.output import Progress, note
@@ -72,7 +72,7 @@ class Order:
 
 
 @command("sample")
-@name_argument
+@model_argument
 @click.option(
     "-n",
     "n",

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from genzoo.card import Card
+from genzoo.card import Card, Family
 from genzoo.cli.info import recipe_keys, setting_words
 from genzoo.cli.options import (
     Command,
+    as_typed,
     collect_garbage,
     command,
     data_option,
@@ -50,6 +51,7 @@ def read_settings(
     return found
 
 
+_USES = {Family.AUTOENCODER: "reconstruct", Family.CLASSIFIER: "info"}  # what a finished run is good for
 RESUME = ("always", "auto", "previous")
 
 
@@ -105,6 +107,12 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     "checkpoint and does nothing if the run is finished: one command for requeued jobs. =previous continues "
     "from the checkpoint before the last.",
 )
+@click.option(
+    "--init-from",
+    metavar="NAME|DIR|FILE",
+    help="Start from these weights: a model, the folder of a run, a .safetensors file, or hf:OWNER/REPO. "
+    "What fits by name and shape is taken; the rest starts at random and is listed.",
+)
 @device_option
 @click.option(
     "--licence",
@@ -127,21 +135,27 @@ def train_command(
     from genzoo import zoo
 
     entry = find(name)
-    card = entry.card
     import genzoo.training.train  # noqa: F401 - before the collector is on again
     from genzoo.training.checkpoint import CheckpointError
     from genzoo.training.parallel import place
     from genzoo.training.plan import plan
     from genzoo.training.signals import ignore_repetitions
+    from genzoo.training.starting import inherited, starting
 
     collect_garbage()
     talks = place().writes  # of the processes that torchrun starts, one
+    start = starting(options["init_from"], Path(options["out"] or Path("runs") / entry.card.name))
+    card = inherited(entry.card, start)
     settings |= {} if licence is None else {"licence": licence}
     # a wrong key or value is reported before the recipe is printed, not after a page of it
     plan(card, settings, steps=options["steps"])
     if talks and not quiet:
         introduce(
-            card, {**{key: options[key] for key in ("data", "steps") if options[key] is not None}, **settings}
+            card,
+            {
+                **{key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None},
+                **settings,
+            },
         )
     try:
         outcome = zoo.train(entry, settings=settings, quiet=quiet, **options)
@@ -186,6 +200,7 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
                 "finished": outcome.finished,
                 "step": outcome.step,
                 "weights": str(outcome.weights) if outcome.weights else None,
+                "sha256": outcome.sha256 or None,
                 "records": [record.as_dict() for record in outcome.records],
             }
         )
@@ -193,12 +208,10 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
         for record in outcome.records:
             say(safe_text(record, 1000))
     if outcome.finished:
-        push = f"genzoo push {card.name} DEST --run {shlex.quote(str(outcome.folder))}"
-        note(
-            safe_text(
-                f"{outcome.weights}: {card.name} after {outcome.step:,} steps; to publish it: {push}", 2000
-            )
-        )
+        place = shlex.quote(as_typed(outcome.folder))
+        use = f"to use it: genzoo {_USES.get(card.family, 'sample')} {place}"
+        made = f"{outcome.weights}: {card.name} after {outcome.step:,} steps"
+        note(safe_text(f"{made}; {use}; to publish it: genzoo push {place} DEST", 2000))
     else:
         saved = f"stopped after step {outcome.step:,}, saved in {outcome.folder}"
         note(safe_text(f"{saved}; to continue: {resume_line(card.name, outcome.folder)}", 2000))
@@ -207,9 +220,10 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
 def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:
     """Return the command that resumes this run: the one that was typed, with --resume and the folder."""
     given = click.get_current_context().params
-    words = ["genzoo", "train", name]
-    for option in ("data", "steps", "device", "licence"):
-        words += [f"--{option}", str(given[option])] if given.get(option) is not None else []
+    words = ["genzoo", "train", str(given.get("name", name))]  # a place as it was typed
+    for option in ("data", "steps", "init_from", "device", "licence"):
+        flag = f"--{option.replace('_', '-')}"
+        words += [flag, str(given[option])] if given.get(option) is not None else []
     for key, value in given["settings"].items():
         words += ["--set", f"{key}={setting_words(value)}"]
     out = ["--out", str(folder)] if folder is not None else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,16 @@ import click
 
 from genzoo.card import Family
 from genzoo.cli.conditions import option_of, stated
-from genzoo.cli.options import catalogue, command, json_option, name_argument, names_argument
+from genzoo.cli.options import (
+    as_typed,
+    catalogue,
+    command,
+    find,
+    json_option,
+    name_argument,
+    names_argument,
+    wanted_digest,
+)
 from genzoo.cli.output import Progress, note, say, say_json
 from genzoo.errors import GenzooError, safe_text
 
@@ -24,7 +34,7 @@ def pull_command(context: click.Context, names: tuple[str, ...], every: bool, as
 
     def pull(name: str) -> str:
         with Progress(name) as progress:
-            path = str(zoo.pull(name, progress=progress))
+            path = str(zoo.pull(name, progress=progress, sha256=wanted_digest()))
         _say_condition(name)
         return path
 
@@ -42,7 +52,10 @@ def verify_command(context: click.Context, names: tuple[str, ...], every: bool, 
     """
     from genzoo import zoo
 
-    context.exit(_each(_chosen(names, every), zoo.verify, "result", as_json))
+    def verify(name: str) -> str:
+        return zoo.verify(name, wanted_digest())
+
+    context.exit(_each(_chosen(names, every), verify, "result", as_json))
 
 
 @command("push")
@@ -67,8 +80,8 @@ def push_command(
 ) -> None:
     """Publish weights to a folder or to hf:OWNER/REPO.
 
-    The card and the ledger row are published too, so that others can pull from there:
-    GENZOO_ZOO=FOLDER genzoo pull NAME.
+    NAME may be the folder of a run: genzoo push runs/mine hf:OWNER/REPO. The card and the ledger row are
+    published too, so that others can use the weights from there: genzoo sample hf:OWNER/REPO.
     """
     from genzoo import zoo
 
@@ -88,23 +101,20 @@ def push_command(
         )
         return
     say(safe_text(f"{row.name}: {row.sources[0]}", 1000))
-    # GENZOO_ZOO takes folders only, so a repository has to be downloaded first.
-    fetch, folder = (
-        ("", dest)
-        if not dest.startswith("hf:")
-        else (f"hf download {dest[3:]} --local-dir my-zoo, then ", "my-zoo")
-    )
-    where = f"{fetch}GENZOO_ZOO={folder} genzoo pull {name}"
+    # A repository is named with the commit of this very push, which nobody can change.
+    place = row.sources[0].rpartition(":")[0] if dest.startswith("hf:") else as_typed(dest)
+    where = f"genzoo pull {shlex.quote(f'{place}#{row.name}')}"
     unstated = "" if row.licence else "; no licence is stated: state one with --licence TEXT"
     note(safe_text(f"published to {dest}; to use it elsewhere: {where}{unstated}", 1000))
 
 
 def _say_condition(name: str) -> None:
     """Say on stderr what a conditional model takes, and how it is given; of other models nothing."""
-    card, row = entry = catalogue().find(name)
+    card, row = entry = find(name)
     condition = stated(entry, offline=True)
     if condition is not None and row is not None:
-        call = "" if card.family in (Family.AUTOENCODER, Family.CLASSIFIER) else f"genzoo sample {name} "
+        named = shlex.quote(name)
+        call = "" if card.family in (Family.AUTOENCODER, Family.CLASSIFIER) else f"genzoo sample {named} "
         note(safe_text(f"{name} takes {condition.words}: {call}{option_of(condition)}", 1000))
 
 

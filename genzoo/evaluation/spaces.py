@@ -16,7 +16,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from genzoo import hub
+from genzoo import hub, places
 from genzoo.card import Card
 from genzoo.catalogue import Catalogue, catalogue
 from genzoo.data.collection import Images
@@ -76,7 +76,7 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     if name is None:
         own = next(_nets_of(images, known_models), None)
         return GIST if own is None else _loaded(*own, images)
-    card, row = known_models.find(name)
+    card, row = places.find(name)
     if not card.family.is_instrument:
         nets = (other for other, _ in known_models.values() if other.family.is_instrument)
         known = [GIST_NAME, *(other.name for other in nets if other.has_weights)]
@@ -87,7 +87,7 @@ def feature_space(name: str | None, images: Images) -> FeatureSpace:
     if row is None:
         raise HubError(
             f"{name!r} has no published weights",
-            f"train them with genzoo train {name}, then set GENZOO_ZOO=runs/{name}",
+            f"train them with genzoo train {name}, then name their folder: --features runs/{name}",
         )
     return _loaded(card, row, images)
 

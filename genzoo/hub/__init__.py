@@ -5,6 +5,8 @@ fetch.py     pull, pull_bytes, verify_digest: the order in which places are trie
 transfer.py  from a source into one file, with resume
 facts.py     what a weights file says of itself
 store.py     what is in the cache, what may be removed, and the sweep of what was left behind
+pins.py      which weights a place gave at its first use
+remote.py    the ledger of a Hugging Face repository
 repo.py      Hugging Face repositories, as `huggingface_hub` names them
 publish.py   push and the model card
 folder.py    a folder as a hub, where readers and crashes never meet half a state
@@ -12,7 +14,7 @@ upload.py    commits to a Hugging Face repository
 """
 
 from genzoo.deadlines import Deadlines
-from genzoo.hub.facts import as_stated, facts_of
+from genzoo.hub.facts import as_stated, configured, facts_of
 from genzoo.hub.fetch import find_local, pull, pull_bytes, verify_digest
 from genzoo.hub.publish import model_card, push
 from genzoo.hub.transfer import Progress
@@ -21,6 +23,7 @@ __all__ = [
     "Deadlines",
     "Progress",
     "as_stated",
+    "configured",
     "facts_of",
     "find_local",
     "model_card",

@@ -14,8 +14,8 @@ STORED = ("float32", "float16")
 
 
 def facts_of(blob: bytes, where: str) -> dict[str, Any]:
-    """Return the metadata of a weights file (format, name, config, storage, golden), read without creating a
-    tensor.
+    """Return the metadata of a weights file (format, name, config, storage, golden, and in newer files plugin
+    and lineage), read without creating a tensor.
 
     Raises:
         WeightsError: it is not a safetensors file written by genzoo; `where` names it.
@@ -39,6 +39,19 @@ def facts_of(blob: bytes, where: str) -> dict[str, Any]:
                 "pull it again, or report this to its author",
             )
     return facts
+
+
+def configured(card: Card, blob: bytes) -> Card:
+    """Return `card` with the config and the condition that its weights `blob` state.
+
+    Raises:
+        WeightsError: as `as_stated`.
+    """
+    config = facts_of(blob, f"the weights file of {card.name!r}")["config"]
+    stated = as_stated(card, blob)
+    of_condition = set() if stated.condition is None else set(stated.condition.config)
+    kept = {key: value for key, value in config.items() if key not in of_condition}
+    return stated.replace(config={**card.config, **kept})
 
 
 def as_stated(card: Card, blob: bytes) -> Card:

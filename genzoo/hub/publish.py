@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genzoo.card import Card, Family, check_name
+from genzoo.card import NAME, Card, Family, check_name
 from genzoo.condition import Condition, Picture
 from genzoo.errors import ArgumentError, WeightsError, safe_text
 from genzoo.files import relative_parts, sha256_of
@@ -85,8 +85,11 @@ def push(
     return publish_to_folder(Path(dest).expanduser(), row.replace(name=name), weights, card_text, extra)
 
 
-def model_card(row: Row, card: Card) -> str:
+def model_card(row: Row, card: Card, place: str | None = None) -> str:
     """Return a model card in Markdown, with the metadata that the Hugging Face Hub reads.
+
+    `place` is where the weights will be, a folder or `hf:owner/repo`: the card then shows how they are loaded
+    from there, with their sha256. None: by their name.
 
     Every text of the card and the row is made harmless: one line, no control characters, no markup.
     """
@@ -98,13 +101,14 @@ def model_card(row: Row, card: Card) -> str:
         "Trained on": row.data,
         "Terms of the data": row.terms,
         "Training": row.trained,
+        "Started from": "; ".join(row.lineage),
         "Licence": row.licence.strip() or "no licence stated",
         "Size": f"{row.bytes:,} bytes",
         "sha256": row.sha256,
     }
     lines = ["---", *_metadata(row, card), "---", "", f"# {row.name}", "", _plain(card.summary), ""]
     lines += [f"- **{key}:** {_plain(value)}" for key, value in facts.items() if value]
-    lines += ["", "```python", "import genzoo", "", f'genzoo.load("{row.name}").{_call(card)}', "```"]
+    lines += ["", "```python", *_usage(row, card, place), "```"]
     if row.scores:
         lines += [
             "",
@@ -113,6 +117,18 @@ def model_card(row: Row, card: Card) -> str:
             *map(_score_line, row.scores),
         ]
     return "\n".join(lines) + "\n"
+
+
+def _usage(row: Row, card: Card, place: str | None) -> list[str]:
+    """Return the lines that load the weights and use them."""
+    if place is None:
+        return ["import genzoo", "", f'genzoo.load("{row.name}").{_call(card)}']
+    # a folder is elsewhere for whoever has the card, and other models may join it
+    where = place if place.startswith("hf:") else "path/to/this/folder"
+    plugin = row.plugin or card.plugin
+    needs = f"  # pip install genzoo {plugin}" if NAME.fullmatch(plugin.lower()) else ""
+    loaded = f'genzoo.load("{where}#{row.name}", sha256="{row.sha256}")'
+    return [f"import genzoo{needs}", "", f"model = {loaded}", f"model.{_call(card)}"]
 
 
 def _call(card: Card) -> str:

@@ -1,5 +1,5 @@
-"""What is in the cache, and what may be removed: weights, unfinished transfers, fetched data sets, decoded
-images, and left-overs.
+"""What is in the cache, and what may be removed: weights, pins, unfinished transfers, fetched data sets,
+decoded images, and left-overs.
 
 Only what genzoo has named itself is known here, by its place and form: a cache folder that holds other things
 as well loses none of them. The files of a data set are those of the names that the core knows.
@@ -24,14 +24,14 @@ from genzoo.safe_open import is_ours
 OLD = 30  # days without use after which something may go
 _PART_DAYS = 7  # after which a transfer of other weights is not expected to go on
 _DAY = 86_400.0
-_FOLDERS = ("weights", "data", "decoded", "features", "plugins")  # the only ones that are looked into
+_FOLDERS = ("weights", "pins", "data", "decoded", "features", "plugins")  # the only ones that are looked into
 
 
 @dataclass(frozen=True)
 class CachedFile:
     """A file of the cache."""
 
-    kind: str  # weights, part, lock, data, images, features, plugins, left-over
+    kind: str  # weights, part, lock, pin, data, images, features, plugins, left-over
     path: Path
     bytes: int
     used: float  # when it was last read or written, if the file system records it; seconds since 1970
@@ -54,6 +54,7 @@ def _forms() -> Mapping[str, re.Pattern[str]]:
         "weights": r"weights/([0-9a-f]{64})\.safetensors",
         "part": r"weights/([0-9a-f]{64})(?:\.[0-9]{1,10})?\.part",
         "lock": r"weights/([0-9a-f]{64})\.lock",
+        "pin": r"pins/[0-9a-f]{64}\.toml",
         "data": rf"data/(?:{'|'.join(map(re.escape, CORE_DATASETS))})/[^/]+",
         "images": r"(?:data|decoded)/(?:[^/]+/){0,2}[0-9a-f]{32,64}(?:\.[a-z0-9]+)+",
         "features": r"features/.+",
@@ -129,6 +130,7 @@ def prunable(
         "lock": lambda entry: (everything or entry.digest not in kept) and _is_idle(entry),
         "weights": lambda entry: everything or (entry.digest not in pinned and entry.age >= days),
         "images": lambda entry: everything or entry.age >= days,
+        "pin": lambda entry: False,  # it can be made again, but not of what was there at the first use
     }
     return [entry for entry in every if may_go.get(entry.kind, always)(entry)]
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genzoo.deadlines import PATIENT
 from genzoo.errors import GenzooError, HubError, LedgerError
 from genzoo.hub.folder import weights_name
+from genzoo.hub.remote import read_ledger
 from genzoo.hub.repo import endpoint, is_offline
-from genzoo.ledger import LEDGER_CAP, FolderSource, Row, parse_rows, with_row
+from genzoo.ledger import FolderSource, Row, parse_rows, with_row
 from genzoo.ledger.sources import REPO, REVISION
 
 if TYPE_CHECKING:
@@ -106,13 +106,13 @@ def _commit(api: HfApi, repo: str, row: Row, content: Mapping[str, bytes]) -> st
     """Commit `content` and the row on top of main as it is now, again if others came first; return the
     commit's id.
     """
-    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, get_token
     from huggingface_hub.errors import HfHubHTTPError
 
     for attempt in range(_TRIES):
         # Read again in every attempt: parent_commit makes the Hub refuse a commit that is not on top of it.
         info = api.model_info(repo)
-        before = _published_ledger(str(api.endpoint), repo, info.sha)
+        before = read_ledger(str(api.endpoint), repo, info.sha, get_token())
         ledger = _ledger_with(before, row, repo)
         operations: list[Any] = [
             CommitOperationAdd(path, data) for path, data in {**content, str(_LEDGER): ledger}.items()
@@ -154,29 +154,3 @@ def _replaced(before: bytes, ledger: bytes, row: Row, info: ModelInfo) -> list[s
     )
     there = {file.rfilename for file in info.siblings or ()}
     return [path for path in beside if path in there and path.encode() not in ledger]
-
-
-def _published_ledger(at: str, repo: str, revision: str | None) -> bytes:
-    """Return the zoo.toml of the repository at `revision`, so that rows of other models in it are kept."""
-    from huggingface_hub import get_token, hf_hub_url
-
-    from genzoo.http import get
-
-    url = hf_hub_url(repo, str(_LEDGER), revision=revision, endpoint=at)
-    with get(url, token=get_token(), offset=0, size=LEDGER_CAP, deadlines=PATIENT) as answer:
-        # A new repository has no ledger yet.
-        if answer.status == 404:
-            return b""
-        if answer.status != 200:
-            raise HubError(
-                f"the zoo.toml of hf:{repo} cannot be read: status {answer.status}",
-                "check that the token may read and write",
-            )
-        data = b""
-        while len(data) <= LEDGER_CAP and (chunk := answer.read(LEDGER_CAP + 1 - len(data))):
-            data += chunk
-    if len(data) > LEDGER_CAP:
-        raise HubError(
-            f"the zoo.toml of hf:{repo} is larger than {LEDGER_CAP:,} bytes", "clean it up by hand"
-        )
-    return data

@@ -33,6 +33,7 @@ class Facts:
     data: str = ""  # what it was trained on, one line
     terms: str = ""  # of the data, such as research use
     trained: str = ""  # steps, images, time, hardware, one line
+    lineage: tuple[str, ...] = ()  # weights that the training started from, NAME@SHA256, nearest first
     scores: tuple[Record, ...] = ()
 
 
@@ -46,6 +47,8 @@ class Row(Facts):
         sha256, bytes: of the safetensors file; pinned before anything is fetched (rule R1).
         sources: where it can be had, tried in this order; see `genzoo.ledger.sources`.
         card: the name of the model card's file beside the zoo.toml, empty where there is none.
+        lineage: the weights that the training started from, as NAME@SHA256, the nearest first; empty if it
+            started from random ones.
         plugin, licence, data, terms, trained, scores: facts for people.
     """
 

@@ -43,7 +43,7 @@ def _pairs(row: Row) -> list[str]:
     return [
         f"{f.name} = {_value(value)}"
         for f, value in found
-        if f.default is dataclasses.MISSING or value not in ("", None)
+        if f.default is dataclasses.MISSING or value not in ("", None, ())
     ]
 
 

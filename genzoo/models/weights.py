@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -30,8 +31,15 @@ STORAGE = {"float32": torch.float32, "float16": torch.float16}
 _DRAWS = ("normal_", "uniform_", "random_", "bernoulli_", "exponential_")
 
 
-def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "float32") -> bytes:
-    """Return the model's weights as the bytes of a safetensors file.
+def encode(
+    model: Model,
+    name: str,
+    golden: Mapping[str, Any],
+    storage: str = "float32",
+    about: Mapping[str, Any] = MappingProxyType({}),
+) -> bytes:
+    """Return the model's weights as the bytes of a safetensors file; `about` are further facts for its
+    header, such as the plugin.
 
     `save_dtype="float16"` halves the file: tensors of two or more dimensions are rounded to half precision,
     biases, gains and statistics keep their precision. The published model is then exactly the loaded one: see
@@ -56,6 +64,7 @@ def encode(model: Model, name: str, golden: Mapping[str, Any], storage: str = "f
         "config": asdict(model.config),
         "storage": storage,
         "golden": dict(golden),
+        **about,
     }
     return save(state, metadata={"genzoo": json.dumps(facts, sort_keys=True)})
 
@@ -125,8 +134,7 @@ def build_filled(card: Card, blob: bytes, where: str) -> Model:
     """
     told = card.replace(config={**card.config, **facts_of(blob, where)["config"]})
     try:
-        with torch.device("meta"), _Undrawn():
-            model: Model = told.build()
+        model = build_empty(told)
     except (ArgumentError, UnknownNameError) as error:
         raise WeightsError(
             f"{where} does not fit the model: {error.message}", "the weights were made for another version"
@@ -136,6 +144,13 @@ def build_filled(card: Card, blob: bytes, where: str) -> Model:
     fill(model, blob, where)
     for parameter in model.parameters():
         parameter.requires_grad_(True)
+    return model
+
+
+def build_empty(card: Card) -> Model:
+    """Build the card's model on the meta device: names and shapes of tensors without values."""
+    with torch.device("meta"), _Undrawn():
+        model: Model = card.build()
     return model
 
 

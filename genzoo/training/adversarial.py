@@ -28,6 +28,7 @@ from genzoo.rng import BatchRng, generator
 from genzoo.training.augment import augment, policy_of
 from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.batch import Batch
+from genzoo.training.freezing import freeze
 from genzoo.training.own import find
 from genzoo.training.players import Feed, Player, players
 from genzoo.training.refusals import check_recipe, objective_of
@@ -105,7 +106,7 @@ def burst_turns(turns: int, step: int) -> int:
 
 
 def _clipping(module: nn.Module, bound: float) -> Callable[[], None]:
-    return lambda: clip(module.parameters(), bound)
+    return lambda: clip((p for p in module.parameters() if p.requires_grad), bound)
 
 
 class AdversarialGame:
@@ -119,6 +120,7 @@ class AdversarialGame:
     def __init__(self, model: AdversarialModel, recipe: Recipe) -> None:
         self.model = model
         options = recipe.options(Adversarial)
+        freeze(model.discriminator, options.freeze)
         self.policy = policy_of(options.augment)
         self.objective = objective_of(options)
         self.penalty = options.gp_weight

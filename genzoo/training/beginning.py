@@ -171,7 +171,8 @@ def _published(run: Run) -> Outcome | None:
         records = [_record(entry) for entry in json.loads(read_capped(run.folder / "scores.json", _CAP))]
     except (GenzooError, ValueError, KeyError, TypeError, RecursionError):
         return None  # never finished, or damaged since: measure and publish again
-    return Outcome(folder=run.folder, finished=True, step=run.step, records=records, weights=weights)
+    known = {"weights": weights, "sha256": str(told["sha256"])}
+    return Outcome(folder=run.folder, finished=True, step=run.step, records=records, **known)
 
 
 def _told(run: Run, weights: Path) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class Facts:
         recipe: the keys that determine the result, see `genzoo.training.terms.fingerprint`.
         config: config of the model.
         machine: what else determines the last bits, see `genzoo.training.terms.machine`.
+        lineage: the weights that the run started from, see `genzoo.ledger.Row`.
         told: kinds of problem that the training doctor has reported.
         curves: means of the critics' losses, player by player, and of the game's own curves.
         sha256: digest of everything else in the file.
@@ -80,6 +81,7 @@ class Facts:
     recipe: Mapping[str, Any]
     config: Mapping[str, Any]
     machine: Mapping[str, str] = field(default_factory=dict)
+    lineage: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     sha256: str = ""
@@ -179,8 +181,11 @@ def _check_format(path: Path, told: Mapping[str, Any]) -> None:
 
 
 def _text(facts: Facts) -> str:
-    """Return the canonical text of the facts."""
-    return json.dumps(dataclasses.asdict(facts), sort_keys=True, allow_nan=False)
+    """Return the canonical text of the facts; an empty lineage is left out, as in files that know none."""
+    told = dataclasses.asdict(facts)
+    if not facts.lineage:
+        del told["lineage"]
+    return json.dumps(told, sort_keys=True, allow_nan=False)
 
 
 def _digest(tensors: Mapping[str, Tensor], facts: Facts) -> str:

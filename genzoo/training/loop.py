@@ -49,6 +49,7 @@ class Run:
     seconds: float = 0.0  # spent training, over all resumptions
     resumed: str = ""  # sha256 of the checkpoint that it went on from
     plugin: str = ""  # the distribution that brought the model: its version is noted
+    lineage: tuple[str, ...] = ()  # the weights that it started from, see `genzoo.ledger.Row`
     unsaved: bool = False  # whether the last checkpoint that was due could not be written
     _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
     _whole: bool = False  # whether the checkpoint in the folder is known to be good
@@ -204,6 +205,7 @@ class Run:
             recipe=terms.fingerprint(self.recipe, [player.name for player in self.players]),
             config=terms.plain(asdict(self.model.config)),
             machine=terms.machine(self.settings, self.plugin),
+            lineage=self.lineage,
             **self.doctor.state(),
         )
 
@@ -222,7 +224,7 @@ class Run:
         terms.check(path, facts, ours, self.model.config, self.recipe)
         checkpoint.restore(tensors, self.parts, self.optimisers)
         self.doctor.restore(facts.told, facts.curves)
-        self.step, self.seconds = facts.step, facts.seconds
+        self.step, self.seconds, self.lineage = facts.step, facts.seconds, facts.lineage
         self.resumed, self._whole = facts.sha256, which == checkpoint.NAME
         return terms.changed(facts.machine, ours.machine)
 

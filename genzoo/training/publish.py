@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from genzoo import hub
+from genzoo import hub, places
 from genzoo.card import Card
 from genzoo.data import Images
-from genzoo.errors import LedgerError, TrainingError, legible, safe_text
+from genzoo.errors import HubError, LedgerError, TrainingError, legible, safe_text
 from genzoo.files import sha256_of
 from genzoo.images import grid, png
 from genzoo.isolation import describe
 from genzoo.ledger import Row, with_row
 from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.panel import panel
-from genzoo.models.weights import encode, rounded
+from genzoo.models.weights import build_filled, encode, rounded
 from genzoo.notebook import html_facts
 from genzoo.record import Record, Records
 from genzoo.show import tell
@@ -40,6 +40,7 @@ class Outcome:
         step: rounds played.
         records: scores on the held-out images.
         weights: the weights file, None where the run is not finished.
+        sha256: its digest, which `genzoo.load(outcome)` pins; empty where the run is not finished.
         signal: the number of the signal that ended the run before it was published, 0 where none did.
     """
 
@@ -49,6 +50,25 @@ class Outcome:
     records: list[Record] = field(default_factory=list)
     weights: Path | None = None
     signal: int = 0
+    sha256: str = ""
+
+    @property
+    def model(self) -> Model:
+        """The trained model, in evaluation mode on the CPU; read and checked anew each time.
+
+        Raises:
+            HubError: the run is not finished, or its weights have been replaced or removed since.
+        """
+        entry = places.find(self)
+        if entry.row is None:
+            raise HubError(f"the run in {self.folder} has no weights")
+        return build_filled(
+            entry.card, hub.pull_bytes(entry.row), f"the weights file of the run in {self.folder}"
+        )
+
+    def __fspath__(self) -> str:
+        """Return the folder: the outcome stands for it wherever a path does, as in `genzoo.load(outcome)`."""
+        return os.fspath(self.folder)
 
     def __repr__(self) -> str:
         where = safe_text(self.folder)
@@ -92,7 +112,14 @@ def publish(run: Run, model: Model, card: Card, records: Sequence[Record], stora
             _way_back(run, storage),
         ) from error
     weights_path = run.folder / final.sources[0].removeprefix("folder:")
-    return Outcome(folder=run.folder, finished=True, step=run.step, records=list(kept), weights=weights_path)
+    return Outcome(
+        folder=run.folder,
+        finished=True,
+        step=run.step,
+        records=list(kept),
+        weights=weights_path,
+        sha256=final.sha256,
+    )
 
 
 def _way_back(run: Run, storage: str) -> str:
@@ -115,7 +142,9 @@ def published(
     """Return the arguments of `hub.push`: the weights as bytes, their row, card and further files, a
     `picture` of samples among them.
     """
-    weights = encode(model, card.name, golden.record(model), storage)
+    told = {"plugin": legible(card.plugin), "lineage": list(run.lineage)}
+    about = {key: value for key, value in told.items() if value}
+    weights = encode(model, card.name, golden.record(model), storage, about)
     row = Row(
         name=card.name,
         plugin=legible(card.plugin),
@@ -126,6 +155,7 @@ def published(
         data=legible(describe_data(run.data)),
         terms=legible(run.data.facts.get("terms", "")),
         trained=legible(describe_run(run)),
+        lineage=run.lineage,
         scores=tuple(record.legible() for record in records),
     )
     files = {**_listing(records), **(_picture(run.folder, model) if picture else {})}
@@ -133,7 +163,7 @@ def published(
         "name": card.name,
         "weights": weights,
         "row": row,
-        "card_text": hub.model_card(row, card),
+        "card_text": hub.model_card(row, card, place=str(run.folder)),
         "files": files,
     }
 

@@ -14,6 +14,7 @@ from genzoo.layers import MinibatchDiscrimination, SpectralNorm, bounds_slope
 from genzoo.losses.objectives import OBJECTIVES, Objective
 from genzoo.models import AdversarialModel
 from genzoo.recipe import Recipe
+from genzoo.training.freezing import blocks_of
 from genzoo.training.own import find
 
 Reason = tuple[str, str]  # what fails and why; what to set instead
@@ -54,6 +55,7 @@ def _reasons(model: AdversarialModel, recipe: Recipe, options: Adversarial) -> I
             "set optimizer.discriminator=rmsprop, or betas=0,0.9",
         )
     yield from _of_targets(options)
+    yield from _of_freezing(model, options)
     if options.gp_weight:
         yield from _of_penalty(model, options)
     if options.gp_weight and recipe.compile == "on":
@@ -102,6 +104,15 @@ def _of_targets(options: Adversarial) -> Iterator[Reason]:
             f"objective={options.objective}: its critic has no labels, "
             "and mixing its losses for real images and fakes only scales its loss",
             f"set {switched[0]}=0, or another objective",
+        )
+
+
+def _of_freezing(model: AdversarialModel, options: Adversarial) -> Iterator[Reason]:
+    blocks = len(blocks_of(model.discriminator)) if options.freeze else 1
+    if options.freeze >= blocks:
+        yield (
+            f"freeze={options.freeze} leaves nothing of the discriminator to train: it has {blocks} blocks",
+            f"set freeze to at most {blocks - 1}",
         )
 
 

@@ -124,7 +124,16 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
             data,
         )
     _check_equal(path, "config", configs[0], configs[1], settings)
+    if ours.lineage and theirs.lineage != ours.lineage:  # whoever names no start leaves it to the checkpoint
+        raise TrainingError(
+            f"the run of {path} started from {_first(theirs.lineage)}, not from {_first(ours.lineage)}",
+            "resume with the same --init-from or without it, or choose another --out",
+        )
     _check_steps(path, theirs, recipe)
+
+
+def _first(lineage: Sequence[str]) -> str:
+    return lineage[0] if lineage else "random weights"
 
 
 def _check_equal(path: Path, key: str, theirs: Any, ours: Any, hint: str) -> None:

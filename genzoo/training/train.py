@@ -18,6 +18,7 @@ from genzoo.evaluation.scoring import score_model
 from genzoo.isolation import describe
 from genzoo.models import Model
 from genzoo.models.weights import build_fresh
+from genzoo.places import Target
 from genzoo.process import undisturbed
 from genzoo.recipe import Recipe
 from genzoo.record import Record
@@ -26,6 +27,7 @@ from genzoo.rng import mix
 from genzoo.show import tell
 from genzoo.training import hardware as machine
 from genzoo.training.beginning import begin, finished_before, hold, how, seal
+from genzoo.training.freezing import frozen_in
 from genzoo.training.labels import check_labelled, set_labels, settle_labels, words
 from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
@@ -35,6 +37,7 @@ from genzoo.training.publish import Outcome, finished_model, publish
 from genzoo.training.rehearsal import prepared, rehearse
 from genzoo.training.report import Report
 from genzoo.training.signals import listening
+from genzoo.training.starting import Start, check_frozen, inherited, starting, take
 
 FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
 
@@ -46,6 +49,7 @@ def train(
     out: str | Path | None,
     steps: int | None,
     *,
+    init_from: Target | None = None,
     resume: bool | str,
     settings: Mapping[str, Any],
     device: torch.device | str | None,
@@ -57,12 +61,14 @@ def train(
     the caller measures it.
     """
     mode = how(resume)
+    folder = Path(out or Path("runs") / card.name).expanduser()
+    start = starting(init_from, folder)
+    card = inherited(card, start)
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.choose(recipe, device)
     if chosen.device.type == "cpu":
         keep_freed_memory()
     world = enter(chosen.device)
-    folder = Path(out or Path("runs") / card.name).expanduser()
     # before anything is decoded
     with hold(folder, world), prepared(folder) if world.writes else nullcontext():
         with once():
@@ -72,7 +78,7 @@ def train(
         run = Run(
             model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin
         )
-        begin(run, card.name, mode)
+        _start(run, card, start, mode)
         if mode == "auto" and (done := finished_before(run)):
             return done
         card = card.replace(config=config)
@@ -82,6 +88,18 @@ def train(
         if outcome.weights is not None:
             seal(run, outcome.weights)
         return outcome
+
+
+def _start(run: Run, card: Card, start: Start | None, mode: str) -> None:
+    """Start `run` with the weights of `start`, or resume it, see `begin`."""
+    run.lineage = () if start is None else start.lineage
+    begin(run, card.name, mode)
+    if run.resumed:
+        return
+    taken = None if start is None else take(run.model, card.condition, start)
+    check_frozen(frozen_in(run.model), taken)
+    if start is not None and taken is not None and run.world.writes:
+        tell(taken.words(start), level="INFO")
 
 
 def _begun(

@@ -176,7 +176,7 @@ class TestTrain:
         last = done.stderr.splitlines()[-1]
         assert (
             last.startswith("my run/toy-gan.safetensors: toy-gan after 6 steps")
-            and "genzoo push toy-gan DEST --run 'my run'" in last
+            and "genzoo push './my run' DEST" in last
         )
 
     def test_json(self, run, train):

@@ -105,7 +105,7 @@ class TestPush:
         assert done.exit_code == 0
         (weights,) = (tmp_path / "mine").glob("toy-gan-*.safetensors")
         assert done.stdout == f"toy-gan: folder:{weights.name}\n"
-        assert f"GENZOO_ZOO={tmp_path / 'mine'} genzoo pull toy-gan" in done.stderr
+        assert f"to use it elsewhere: genzoo pull '{tmp_path / 'mine'}#toy-gan'" in done.stderr
         monkeypatch.setenv("GENZOO_ZOO", str(tmp_path / "mine"))
         monkeypatch.setenv("GENZOO_CACHE", str(tmp_path / "another"))
         assert run("pull", "toy-gan").exit_code == 0

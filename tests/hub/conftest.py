@@ -51,6 +51,8 @@ class HubServer:
     retry_after: str = ""
     uploads: dict = field(default_factory=dict)  # sha256 -> bytes
     heads: dict = field(default_factory=dict)  # repo -> the commit that main points to
+    branches: dict = field(default_factory=dict)  # (repo, revision) -> the commit, if not that of main
+    garbled: str = ""  # what is told in place of a commit
     private: dict = field(default_factory=dict)  # repo -> whether it is
     # what happens just before a commit is taken, one for each
     before_commit: list = field(default_factory=list)
@@ -150,7 +152,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         return self.pour(body[start:]) if self.command == "GET" else None
 
-    def tell_model(self, repo):
+    def tell_model(self, path):
+        repo, _, revision = path.partition("/revision/")
+        if revision and repo in self.hub.heads and not self.hub.private[repo]:
+            known = self.hub.branches.get((repo, revision)) or self.hub.heads[repo]
+            return self.reply_json({"id": repo, "sha": self.hub.garbled or known})
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self.reply(b"", 401, X_Error_Message="Invalid username or password.")
         if repo not in self.hub.heads:
