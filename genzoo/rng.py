@@ -57,6 +57,12 @@ class Rng:
         self._first, self._drawn = first, 0  # numbers that each stream has given so far
         self._philox = np.random.Philox(key=seed)
 
+    def apart(self, purpose: str) -> Rng:
+        """Return the random numbers of the same images for another `purpose`: what is drawn there does not
+        move these streams.
+        """
+        return Rng(mix("apart", purpose, self.seed), self._first, self.n, self.device)
+
     def uniform(self, *shape: int) -> Tensor:
         """Return (n, *shape) float64 in the open interval (0, 1): the middles of 2^52 equal parts of it, each
         exact in float64.

@@ -33,6 +33,7 @@ class AutoregressiveModel(DensityModel):
     """
 
     exact: ClassVar[bool] = True
+    in_order: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -231,13 +232,34 @@ class AutoregressiveModel(DensityModel):
             for column in range(width):
                 for channel in range(channels):
                     params = self._predict(images, *condition)[:, :, channel, row, column]
-                    value = self._quantile(params, uniforms[:, row, column, channel]).to(images.dtype) / (
+                    value = self._level(params, uniforms[:, row, column, channel]).to(images.dtype) / (
                         self.levels - 1
                     )
                     here = (slice(None), channel, row, column)
                     images[here] = torch.where(mask[here], images[here], value)
                 rng.tell(row * width + column + 1, height * width)
         return images
+
+    def _level(self, params: Tensor, u: Tensor) -> Tensor:
+        """Return the level (N,) that `u` (N,) draws under the parameters (N, P): `_quantile`, or at another
+        temperature T that of the distribution p(level)^(1/T) / Σ p(level)^(1/T). Samplers call this.
+        """
+        temperature = self._manner.temperature
+        if temperature is None or temperature == 1:
+            return self._quantile(params, u)
+        cooled = (self._log_masses(params).double() / temperature).softmax(1)
+        # the last level takes the rest
+        return (cooled[:, :-1].cumsum(1) <= u[:, None]).sum(1)
+
+    def _log_masses(self, params: Tensor) -> Tensor:
+        """Return log p of every level, (N, levels), under the parameters (N, P).
+
+        It follows from `_log_mass`; a class may replace it by something faster.
+        """
+        n, levels = len(params), self.levels
+        every = torch.arange(levels, device=params.device).view(1, 1, 1, levels).expand(n, 1, 1, levels)
+        spread = params[:, :, None, None, None].expand(*params.shape, 1, 1, levels)  # (N, P, 1, 1, levels)
+        return self._log_mass(spread, every).flatten(1)
 
     @abstractmethod
     @conditional

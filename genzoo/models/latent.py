@@ -11,6 +11,7 @@ from torch import Tensor
 from genzoo.card import Family
 from genzoo.errors import ArgumentError, NotGenerativeError
 from genzoo.models.conditions import conditional
+from genzoo.models.manner import truncated
 from genzoo.models.model import Model, check_count, check_memory, in_chunks, public
 from genzoo.models.posterior import Posterior, checked
 from genzoo.rng import Rng, check_seed
@@ -25,6 +26,7 @@ _ABSENT |= {"sample_batches": _ABSENT["sample"], "bits_per_dim": _ABSENT["log_pr
 class LatentModel(Model):
     """A model that decodes a latent vector z into an image."""
 
+    latent: ClassVar[bool] = True
     # "normal": z ~ N(0, I), interpolated on the sphere; "uniform": z ~ U(-1, 1), along a line
     prior: ClassVar[str] = "normal"
 
@@ -95,8 +97,11 @@ class LatentModel(Model):
 
     def _latents(self, rng: Rng) -> Tensor:
         if self.prior == "uniform":
-            return (2 * rng.uniform(self.latent_size) - 1).float()
-        return rng.normal(self.latent_size)
+            z = (2 * rng.uniform(self.latent_size) - 1).float()
+        else:
+            z = rng.normal(self.latent_size)
+        t = self._manner.truncation
+        return z if t is None else truncated(z, rng, self.prior, t)
 
     @abstractmethod
     @conditional

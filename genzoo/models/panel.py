@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from genzoo.condition import Labels
+from genzoo.models.manner import pictured
 from genzoo.models.model import GenerativeModel
 
 ROWS = 10  # labels that a picture shows at most
@@ -16,10 +17,19 @@ def panel(model: GenerativeModel, n: int, seed: int = 0) -> tuple[Tensor, int | 
     as square as possible).
 
     Of a model that takes labels it has one row for each of at most ten labels, from the first to the last,
-    drawn from the same z in each column, so that rows differ in the label alone.
+    drawn from the same z in each column, so that rows differ in the label alone. Models with a distribution
+    p(x|z) are shown by its means, see `pictured`.
     """
+    mean = pictured(model).mean
     if not isinstance(model.condition, Labels):
-        return model.sample(n, seed), None
+        return model.sample(n, seed, mean=mean), None
     numbers = sorted(set(model.condition.examples(ROWS)))
     columns = max(1, n // len(numbers))
-    return torch.cat([model.sample(columns, seed, condition=number) for number in numbers]), columns
+    rows = [model.sample(columns, seed, condition=number, mean=mean) for number in numbers]
+    return torch.cat(rows), columns
+
+
+def told(model: GenerativeModel, **facts: object) -> dict[str, str]:
+    """Return what a PNG with a panel of `model` says in its metadata: `facts` and the manner."""
+    words = pictured(model).words
+    return {key: str(value) for key, value in facts.items()} | ({"samples": words} if words else {})
