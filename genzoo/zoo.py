@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +197,7 @@ def train(
     device: torch.device | str | None = None,
     quiet: bool = False,
     tensorboard: bool = False,
+    callbacks: Sequence[Any] = (),
 ) -> Outcome:
     """Train `name` and write weights, card, scores and samples to `out` (default `runs/NAME`), a folder that
     is itself a hub.
@@ -214,6 +215,8 @@ def train(
         device: None = a GPU if there is one.
         quiet: no progress on stderr.
         tensorboard: also write TensorBoard events.
+        callbacks: objects with some of `on_round`, `on_checkpoint` and `on_end`, see
+            `genzoo.training.Callback`; an exception in one ends the run with a checkpoint.
 
     In the main thread Ctrl-C, SIGTERM and what else schedulers send finish the step and save: the outcome is
     not finished then, and its `signal` is the number. A second Ctrl-C raises KeyboardInterrupt.
@@ -235,6 +238,7 @@ def train(
         device=device,
         quiet=quiet,
         tensorboard=tensorboard,
+        callbacks=callbacks,
     )
 
 

@@ -2,7 +2,18 @@
 
 from genzoo.training import adversarial, classification, likelihood
 from genzoo.training.batch import Batch
+from genzoo.training.callbacks import Callback, Moment
 from genzoo.training.players import Player, players
 from genzoo.training.schedule import warmth
 
-__all__ = ["Batch", "Player", "adversarial", "classification", "likelihood", "players", "warmth"]
+__all__ = [
+    "Batch",
+    "Callback",
+    "Moment",
+    "Player",
+    "adversarial",
+    "classification",
+    "likelihood",
+    "players",
+    "warmth",
+]
