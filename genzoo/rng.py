@@ -17,10 +17,23 @@ import torch
 from torch import Tensor
 
 from genzoo.whole import LARGEST_SEED as LARGEST_SEED
-from genzoo.whole import check_seed as check_seed
+from genzoo.whole import check_seed as check_number
 from genzoo.whole import whole as whole
 
 _BLOCK = 4  # words of 64 bits that Philox makes of one counter
+
+
+def check_seed(seed: object) -> int:
+    """Return `seed`, a random one for None, or the next number in [0, 2^63) of a torch.Generator: its state
+    gives the seed and moves on, so that a second call with it gives other images.
+
+    Raises:
+        ArgumentError: anything but these and a whole number in [0, 2^63).
+    """
+    if isinstance(seed, torch.Generator):
+        high, low = torch.randint(2**32, (2,), generator=seed, device=seed.device).tolist()
+        return int(high << 31 | low >> 1)
+    return check_number(seed)
 
 
 def mix(*parts: int | str) -> int:

@@ -204,7 +204,7 @@ def train(
 
     Args:
         name: a card; its recipe and config are the defaults.
-        data: see `genzoo.data.open_data`; None = the recipe's.
+        data: see `genzoo.data.open_data`, a torch Dataset or DataLoader among others; None = the recipe's.
         out: the folder of the run; it also holds the checkpoint.
         steps: rounds to play; None = the recipe's.
         resume: continue from the checkpoint in `out`, to bit-identical weights; "auto" starts if there is

@@ -8,6 +8,7 @@ from genzoo.data.collection import Images
 from genzoo.data.identity import identity
 from genzoo.data.opening import open_data
 from genzoo.data.order import batch_indices, order
+from genzoo.data.torch_sets import as_dataset, from_torch
 from genzoo.datasets import NAMES
 
-__all__ = ["NAMES", "Images", "batch_indices", "identity", "open_data", "order"]
+__all__ = ["NAMES", "Images", "as_dataset", "batch_indices", "from_torch", "identity", "open_data", "order"]

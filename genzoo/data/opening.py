@@ -23,6 +23,7 @@ from genzoo.data.named import open_named
 from genzoo.data.notes import note, once
 from genzoo.data.pool import Progress
 from genzoo.data.splits import FIT, check_share, check_split, hold_out
+from genzoo.data.torch_sets import from_torch, is_torch_set
 from genzoo.data.types import Array, Shape
 from genzoo.datasets import NAMES
 from genzoo.errors import ArgumentError, DataError, GenzooError, MemoryShortError, UnknownNameError, suggest
@@ -52,7 +53,7 @@ def open_data(
         spec: a known name (`genzoo.data.NAMES`, or a plugin's), which wins over a folder of the same name:
             write `./mnist` for the folder; a folder of images; an `.npz` (see `genzoo.data.npz`); an idx
             file; `hf:owner/dataset[:split][:column]`; an array (N, H, W), (N, C, H, W) or (N, H, W, C), float
-            in [0, 1] or uint8; or Images.
+            in [0, 1] or uint8; a torch Dataset or DataLoader, see `genzoo.data.from_torch`; or Images.
         image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out;
             grey is repeated, colours become luminance. None keeps the size of arrays and named sets; folders
             become 3x64x64.
@@ -74,6 +75,8 @@ def open_data(
     """
     shape, share = _check_shape(image_shape), check_share(val_split)
     check_split(split)
+    if is_torch_set(spec):
+        spec = from_torch(spec)
     if isinstance(spec, Images):
         return conform(_part(spec, split, share), shape, progress=progress)
     if isinstance(spec, np.ndarray | Tensor):

@@ -42,7 +42,7 @@ class LatentModel(Model):
         return int(size)
 
     @public
-    def sample_latents(self, n: int, seed: int | None = None) -> Tensor:
+    def sample_latents(self, n: int, seed: int | torch.Generator | None = None) -> Tensor:
         """Return `n` latent vectors (n, latent_size) float32 from the prior; vector i of a seed does not
         depend on n.
         """
@@ -133,11 +133,12 @@ class EncodingModel(LatentModel):
         return super().__getattr__(name)
 
     @public
-    def encode(self, x: Any, condition: Any = None) -> Tensor | Posterior:
+    def encode(self, x: Any, condition: Any = None, *, with_grad: bool = False) -> Tensor | Posterior:
         """Return the codes (N, latent_size) of images (N, C, H, W) in [0, 1], or q(z|x) as a `Posterior`.
 
         A conditional model takes the `condition` of each image, or one for all: q(z|x, c). All tensors are
-        float32. The code of an image does not depend on the other images in its batch.
+        float32. The code of an image does not depend on the other images in its batch. `with_grad=True`
+        records gradients, to x and to the weights; without it there are none.
 
         Raises:
             ArgumentError: images of a wrong shape, type or range; a missing, invalid or superfluous
@@ -146,7 +147,7 @@ class EncodingModel(LatentModel):
         """
         images = self.check_images(x)
         given = self.check_condition(condition, len(images))
-        with self.asking() as model:
+        with self.asking(gradients=with_grad) as model:
             found = model._encode(images, *given)
         return checked(found, (len(images), self.latent_size), f"{type(self).__name__}._encode")
 

@@ -24,9 +24,11 @@ from genzoo.condition import Condition
 from genzoo.errors import ArgumentError, CardError, safe_repr
 from genzoo.images import check_images, quantise
 from genzoo.layers.folding import folding_once
+from genzoo.layers.plain import stock
 from genzoo.layers.precision import in_float32
 from genzoo.manner import PLAIN, Manner
 from genzoo.models.conditions import absent, check_methods, conditional, fixed, required, rows_of
+from genzoo.models.forward import forward
 from genzoo.models.manner import check_manner, in_manner
 from genzoo.models.manner import draw as draw_images
 from genzoo.models.modes import in_evaluation
@@ -114,6 +116,21 @@ class Model(nn.Module, ABC):
         """The device that the weights are on."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
 
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the images of z for a model with a z, log p(x) in nats of images x for any other density:
+        `_decode` or `_log_prob` with stock operators alone, for tools of torch that call a module.
+
+        `model(z)` thus works with DataParallel, torch.export, torch.func.vmap and jacrev, in the mode, the
+        number format and on the device that the module has, with gradients. Nothing is checked: `decode` and
+        `log_prob` are the methods for people. A conditional model takes its condition last, one row per
+        image.
+
+        Raises:
+            ArgumentError: a model without z and without density.
+        """
+        with stock():
+            return forward(self, *inputs)
+
     def check_images(self, x: Any, what: str = "x") -> Tensor:
         """Return `x` as (N, C, H, W) float32 in [0, 1] on the model's device, or raise ArgumentError (see
         genzoo.images).
@@ -194,7 +211,7 @@ class GenerativeModel(Model):
     def sample(
         self,
         n: int = 1,
-        seed: int | None = None,
+        seed: int | torch.Generator | None = None,
         *,
         condition: Any = None,
         dtype: torch.dtype = torch.float32,
@@ -206,7 +223,8 @@ class GenerativeModel(Model):
         """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives
         0 … 255.
 
-        Image i of a seed is the same whatever `n` is; `seed=None` chooses a random seed. A conditional model
+        Image i of a seed is the same whatever `n` is; `seed=None` chooses a random seed, and a
+        torch.Generator gives its next number as the seed. A conditional model
         takes one `condition` for all images or a list with one for each, such as a label's name or number;
         image i is a function of the seed, i and its own condition, and its z of the seed and i alone.
         `progress` is called with (done, total) in pixels: after every batch, and for models that generate
@@ -250,7 +268,7 @@ class GenerativeModel(Model):
     def sample_batches(
         self,
         n: int,
-        seed: int | None = None,
+        seed: int | torch.Generator | None = None,
         *,
         condition: Any = None,
         dtype: torch.dtype = torch.float32,

@@ -15,6 +15,7 @@ from genzoo.card import Card
 from genzoo.condition import Labels
 from genzoo.data import Images
 from genzoo.data.notes import once
+from genzoo.data.torch_sets import from_torch, is_torch_set
 from genzoo.evaluation.scoring import score_model
 from genzoo.isolation import describe
 from genzoo.models import Model
@@ -60,6 +61,8 @@ def train(
     the caller measures it.
     """
     mode, watching = how(resume), check_callbacks(callbacks)
+    # read once: with random transforms a second reading would give other images
+    data = from_torch(data) if is_torch_set(data) else data
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.choose(recipe, device)
     if chosen.device.type == "cpu":

@@ -1,5 +1,5 @@
-"""Schedules of the learning rate, weight decay and the largest norm of gradients: values computed by hand, and
-runs that are resumed."""
+"""Schedules of the learning rate, weight decay and the largest norm of gradients: values computed by hand,
+and runs that are resumed."""
 
 from __future__ import annotations
 
