@@ -9,13 +9,13 @@ from __future__ import annotations
 import io
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
@@ -188,23 +188,26 @@ def save_grid(
     columns: int | None = None,
     padding: int = 2,
     upscale: int | None = None,
+    *,
+    text: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write `grid(images, ...)` to `path` as PNG, whole or not at all, and return the path.
+    """Write `grid(images, ...)` to `path` as PNG, whole or not at all, and return the path; `text` as for
+    `png`.
 
     Raises:
         ArgumentError: see `grid`; also a name that promises another format than PNG.
     """
-    return save_picture(grid(images, columns, padding, upscale), path)
+    return save_picture(grid(images, columns, padding, upscale), path, text)
 
 
-def save_image(image: Pixels, path: str | os.PathLike[str]) -> Path:
+def save_image(image: Pixels, path: str | os.PathLike[str], text: Mapping[str, str] | None = None) -> Path:
     """Write one image (C, H, W), C = 1 or 3, to `path` as PNG in its own size, whole or not at all, and
-    return the path.
+    return the path; `text` as for `png`.
     """
     tensor = as_tensor(image, "image")
     if tensor.ndim != 3:
         raise ArgumentError(f"image must have shape (C, H, W), not {tuple(tensor.shape)}")
-    return save_picture(grid(tensor[None], padding=0, upscale=1), path)
+    return save_picture(grid(tensor[None], padding=0, upscale=1), path, text)
 
 
 def save_images(images: Pixels, folder: str | os.PathLike[str], prefix: str = "sample") -> list[Path]:
@@ -297,8 +300,10 @@ def _one_palette(pictures: list[Image.Image]) -> list[Image.Image]:
     return [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
 
 
-def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
-    """Write `picture` to `path` as PNG, whole or not at all, and return the path.
+def save_picture(
+    picture: Image.Image, path: str | os.PathLike[str], text: Mapping[str, str] | None = None
+) -> Path:
+    """Write `picture` to `path` as PNG, whole or not at all, and return the path; `text` as for `png`.
 
     Raises:
         ArgumentError: a name that promises another format than PNG.
@@ -309,11 +314,15 @@ def save_picture(picture: Image.Image, path: str | os.PathLike[str]) -> Path:
             f"pictures are written as PNG, not as {target.suffix!r}: {target}",
             f"write to {target.with_suffix('.png').name}",
         )
-    return atomic_write(target, png(picture))
+    return atomic_write(target, png(picture, text))
 
 
-def png(picture: Image.Image) -> bytes:
-    """Return `picture` as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG")
+def png(picture: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
+    """Return `picture` as the bytes of a PNG file; `text` is stored in it as keywords and texts, such as
+    {"seed": "0"}, which PIL shows as `Image.open(path).text`.
+    """
+    buffer, info = io.BytesIO(), PngImagePlugin.PngInfo()
+    for keyword, value in (text or {}).items():
+        info.add_itxt(keyword, value)
+    picture.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()

@@ -20,6 +20,7 @@ G = TypeVar("G", bound=GameOptions)
 
 AUTO = "auto"
 SWITCH = (AUTO, "on", "off")
+SCHEDULES = ("linear", "cosine", "constant")
 OPTIMIZERS = ("adam", "rmsprop", "sgd", "muon")
 FACTS = ("command",)  # keys that change nothing in a run
 
@@ -46,6 +47,15 @@ class Recipe:
     lr: Mapping[str, float] = field(default_factory=lambda: {"all": 2e-4}, metadata=limits(0, 10))
     #: share of the steps, at the end, over which every learning rate falls linearly to 0
     lr_decay: float = field(default=0.0, metadata=limits(0, 1))
+    #: shape of the fall over lr_decay: linear, cosine (half a wave), or constant for none
+    schedule: str = field(default="linear", metadata=limits(choices=SCHEDULES))
+    #: steps over which every learning rate first rises linearly to its value; 0 = off
+    lr_warmup: int = field(default=0, metadata=limits(0, 10**9))
+    #: before each update, weights with two or more axes are multiplied by 1 - lr * weight_decay (decoupled,
+    #: for every optimiser); 0 = off
+    weight_decay: float = field(default=0.0, metadata=limits(0, 100))
+    #: largest norm of all gradients of a player's turn together; larger ones are scaled down to it; 0 = off
+    max_grad_norm: float = field(default=0.0, metadata=limits(0, 10**9))
     #: turns per round for each player; 1 if not set
     turns: Mapping[str, int] = field(default_factory=dict, metadata=limits(1, 1000))
     #: optimiser per player
@@ -79,6 +89,11 @@ class Recipe:
     game: GameOptions | None = None
 
     def __post_init__(self) -> None:
+        if self.schedule == "cosine" and not self.lr_decay:
+            raise ArgumentError(
+                "schedule=cosine shapes the fall of the learning rates over lr_decay, which is 0",
+                "set lr_decay=1 as well, for a fall over the whole run",
+            )
         if self.game is None:
             return
         if not isinstance(self.game, GameOptions):
@@ -109,6 +124,10 @@ class Recipe:
         """Return the learning rate of `player`."""
         return self.lr[player] if player in self.lr else self.lr.get("all", 2e-4)
 
+    def lr_at(self, player: str, step: int) -> float:
+        """Return the learning rate of `player` at `step` = 0, 1, … of the run; see `warmth`."""
+        return self.warmth(step) * self.lr_of(player)
+
     def optimizer_of(self, player: str) -> str:
         """Return the name of the optimiser of `player`."""
         return self.optimizer[player] if player in self.optimizer else self.optimizer.get("all", "adam")
@@ -125,18 +144,28 @@ class Recipe:
         """
         if self.game is not None and self.game.falling:
             return 0.0
-        return self.cooling_from if self.lr_decay else math.inf
+        return self.cooling_from if self._falls else math.inf
+
+    @property
+    def _falls(self) -> bool:
+        return self.lr_decay > 0 and self.schedule != "constant"
 
     def shift_of(self, batch: int) -> int:
         """Return the largest shift, in pixels, of the images in batch number `batch` = 0, 1, … of the run."""
         return self.shift if batch < self.shift_until or not self.shift_until else 0
 
     def warmth(self, step: int) -> float:
-        """Return the factor on the learning rates at `step` = 0, 1, …: 1 until the decay starts, then falling
-        linearly to almost 0 at the last step.
+        """Return the factor on the learning rates at `step` = 0, 1, …, a function of the step alone.
+
+        With n steps of warm-up it rises by 1/n each step, from 1/n at step 0. It is 1 until the decay starts,
+        then falls to almost 0 at the last step: linearly, as the share s of the decay that is left, or as
+        (1 - cos πs) / 2. If both overlap, it is their product.
         """
         left = self.steps - self.cooling_from
-        return min(1.0, (self.steps - step) / left) if left else 1.0
+        fall = min(1.0, (self.steps - step) / left) if left and self._falls else 1.0
+        if self.schedule == "cosine":
+            fall = (1 - math.cos(math.pi * fall)) / 2
+        return fall * min(1.0, (step + 1) / self.lr_warmup) if self.lr_warmup else fall
 
     def turns_of(self, player: str) -> int:
         """Return how many turns `player` takes in one round."""

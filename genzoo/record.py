@@ -30,6 +30,7 @@ _MUST_AGREE = {
     "data": "another data set is another task",
     "split": "another split holds other images",
     "transform": "binarised and 8-bit images have different likelihoods and different edges",
+    "drawn": "samples that are not drawn from p(x) are measured apart, and each manner by itself",
     "condition": "p(x) and p(x|c) are different tasks, and so is each c",
     "image_shape": "images of another size have other likelihoods and other edges",
     "n": "the estimate depends on how many images were measured",
@@ -62,6 +63,8 @@ class Record:
         features: name and digest of the features, "" if the metric uses none.
         condition: what a conditional model was given: "label kitchen" if all images have one label, "test
             labels" if each has its own; "" for a model without a condition.
+        drawn: how the samples were drawn, if not from p(x): "truncation 0.5", see `genzoo.manner.Manner`; ""
+            for samples of p(x), and for measures of images.
         protocol: everything else that determines the number: seeds, counts, weights, the K of IWAE.
         better: "lower", "higher", or "neither" where the aim is the value of real images.
         note: a caveat for the reader, e.g. that a covariance is rank deficient.
@@ -82,6 +85,7 @@ class Record:
     blocks: int | None = field(default=None, metadata=limits(1, _MOST))
     features: str = ""
     condition: str = ""
+    drawn: str = ""
     protocol: str = ""
     better: str = field(default="lower", metadata=limits(choices=BETTER))
     note: str = ""
@@ -121,7 +125,7 @@ class Record:
     @property
     def label(self) -> str:
         """Return the metric with what it depends on: "fid[gist-v1@0123456789ab]", never a bare "fid"; "nll
-        given test labels".
+        given test labels"; "kid[gist-v1@0123456789ab] drawn with truncation 0.5".
         """
         return self.bare_label + self.given
 
@@ -132,8 +136,11 @@ class Record:
 
     @property
     def given(self) -> str:
-        """Return the condition as a label ends with it: " given test labels"; an empty text without one."""
-        return f" given {self.condition}" if self.condition else ""
+        """Return the condition and the manner as a label ends with them: " given test labels drawn with
+        truncation 0.5"; an empty text without them.
+        """
+        given = f" given {self.condition}" if self.condition else ""
+        return given + (f" drawn with {self.drawn}" if self.drawn else "")
 
     @property
     def short_label(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from genzoo.errors import ArgumentError, safe_repr
+from genzoo.manner import Manner
 from genzoo.whole import check_count, check_draws, check_seed, whole
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what is being done, done, total)
@@ -41,6 +42,8 @@ class Request:
         condition: of a conditional model, the one label, by name or number, whose images are measured, given
             that label; "all": every label by itself, after all images together. None: all images, each given
             its own label.
+        mean, temperature, truncation: how the samples are drawn, if not from p(x), see
+            `genzoo.manner.Manner`; the records state it.
 
     Raises:
         ArgumentError: a value is invalid for every measurement; what a model lacks is reported when it is
@@ -57,6 +60,9 @@ class Request:
     reads_as: str | None = None
     binarise: str | None = None
     condition: Any = None
+    mean: bool = False
+    temperature: float | None = None
+    truncation: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("draws", "metrics"):
@@ -80,11 +86,18 @@ class Request:
                 "for example binarise='threshold'",
             )
         object.__setattr__(self, "condition", _one(self.condition))
+        self.manner  # noqa: B018 - checked now
+
+    @property
+    def manner(self) -> Manner:
+        """How the samples are drawn."""
+        return Manner(mean=self.mean, temperature=self.temperature, truncation=self.truncation)
 
     @property
     def of_samples(self) -> bool:
         """Whether to measure samples, even if the model has a likelihood."""
-        return any(asked is not None for asked in (self.metrics, self.features, self.reads_as))
+        named = any(asked is not None for asked in (self.metrics, self.features, self.reads_as))
+        return named or bool(self.manner.asked)
 
 
 def _one(condition: object) -> str | int | None:

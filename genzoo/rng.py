@@ -17,10 +17,23 @@ import torch
 from torch import Tensor
 
 from genzoo.whole import LARGEST_SEED as LARGEST_SEED
-from genzoo.whole import check_seed as check_seed
+from genzoo.whole import check_seed as check_number
 from genzoo.whole import whole as whole
 
 _BLOCK = 4  # words of 64 bits that Philox makes of one counter
+
+
+def check_seed(seed: object) -> int:
+    """Return `seed`, a random one for None, or the next number in [0, 2^63) of a torch.Generator: its state
+    gives the seed and moves on, so that a second call with it gives other images.
+
+    Raises:
+        ArgumentError: anything but these and a whole number in [0, 2^63).
+    """
+    if isinstance(seed, torch.Generator):
+        high, low = torch.randint(2**32, (2,), generator=seed, device=seed.device).tolist()
+        return int(high << 31 | low >> 1)
+    return check_number(seed)
 
 
 def mix(*parts: int | str) -> int:
@@ -56,6 +69,12 @@ class Rng:
         self.seed, self.n, self.device, self._watch = seed, n, torch.device(device), watch
         self._first, self._drawn = first, 0  # numbers that each stream has given so far
         self._philox = np.random.Philox(key=seed)
+
+    def apart(self, purpose: str) -> Rng:
+        """Return the random numbers of the same images for another `purpose`: what is drawn there does not
+        move these streams.
+        """
+        return Rng(mix("apart", purpose, self.seed), self._first, self.n, self.device)
 
     def uniform(self, *shape: int) -> Tensor:
         """Return (n, *shape) float64 in the open interval (0, 1): the middles of 2^52 equal parts of it, each

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,13 +229,14 @@ def train(
     device: torch.device | str | None = None,
     quiet: bool = False,
     tensorboard: bool = False,
+    callbacks: Sequence[Any] = (),
 ) -> Outcome:
     """Train `name` and write weights, card, scores and samples to `out` (default `runs/NAME`), a folder that
     is itself a hub.
 
     Args:
         name: a card; its recipe and config are the defaults.
-        data: see `genzoo.data.open_data`; None = the recipe's.
+        data: see `genzoo.data.open_data`, a torch Dataset or DataLoader among others; None = the recipe's.
         out: the folder of the run; it also holds the checkpoint.
         steps: rounds to play; None = the recipe's.
         init_from: weights to start from instead of random ones: a name, a run, a file or a repository, as in
@@ -249,6 +250,8 @@ def train(
         device: None = a GPU if there is one.
         quiet: no progress on stderr.
         tensorboard: also write TensorBoard events.
+        callbacks: objects with some of `on_round`, `on_checkpoint` and `on_end`, see
+            `genzoo.training.Callback`; an exception in one ends the run with a checkpoint.
 
     In the main thread Ctrl-C, SIGTERM and what else schedulers send finish the step and save: the outcome is
     not finished then, and its `signal` is the number. A second Ctrl-C raises KeyboardInterrupt.
@@ -271,6 +274,7 @@ def train(
         device=device,
         quiet=quiet,
         tensorboard=tensorboard,
+        callbacks=callbacks,
     )
 
 

@@ -19,6 +19,7 @@ DENSITY = (
     "A density of real-valued pixels can be any number, also below 0, and is not comparable with a "
     "probability of 8-bit pixels."
 )
+MEANS = "-means"  # of p(x|z), in the name of a picture: older pictures have the noise of pixels
 BOUNDS = ("elbo", "iwae")
 # What can be asked of a family; a classifier, which only measures others, has no place among them.
 EXACT = {"tractable": "exact", "approximate": "bound", "implicit": "no density", "autoencoder": "no density"}
@@ -53,7 +54,7 @@ def draw(card, facts):
     were drawn before."""
     import genzoo
 
-    stem = f"{card.name}-{facts.sha256[:12]}"
+    stem = f"{card.name}-{facts.sha256[:12]}" + MEANS * (card.family.value == "approximate")
     noted = GENERATED / f"{stem}.json"
     if noted.exists() and (GENERATED / f"{stem}.png").exists():
         return json.loads(noted.read_text("utf-8"))
@@ -72,10 +73,15 @@ def draw(card, facts):
 
 def samples(model, card):
     """Return images, how many are drawn in a second, and a description."""
+    from genzoo.models.manner import pictured
+
     model.sample(1, seed=SEED)  # what is made ready once is not counted
     begun = time.perf_counter()
-    images = model.sample(COUNT, seed=SEED)
-    return images, COUNT / (time.perf_counter() - begun), f"{COUNT} images drawn by {card.name}, seed {SEED}"
+    manner = pictured(model)
+    images = model.sample(COUNT, seed=SEED, mean=manner.mean)
+    rate = COUNT / (time.perf_counter() - begun)
+    shown = f", {manner.words}" if manner.words else ""
+    return images, rate, f"{COUNT} images drawn by {card.name}, seed {SEED}{shown}"
 
 
 def reconstructions(model, card):
@@ -111,6 +117,8 @@ def entry(card, facts, drawn):
         (
             f"The first {COUNT} images of seed {SEED}, none left out: `genzoo sample {card.name} -n {COUNT} "
             f"--seed {SEED}`."
+            + " They are means of p(x|z), without the noise of single pixels."
+            * ("p(x|z)" in drawn["alt"])
         )
         if drawn["rate"]
         else "An autoencoder has no p(z) to draw from, so it has no samples. Above: images that it was "

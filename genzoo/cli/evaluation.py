@@ -18,6 +18,7 @@ from genzoo.cli.options import (
     data_option,
     find,
     json_option,
+    manner_options,
     models_argument,
 )
 from genzoo.cli.output import Progress, note, say, say_facts, say_json
@@ -128,6 +129,8 @@ def check_metrics(names: Sequence[str]) -> None:
     show_default=True,
     help="Random seed for the samples and all other random choices.",
 )
+@click.option("--mean", is_flag=True, help="Of VAEs: measure the means of p(x|z) instead of samples of p(x).")
+@manner_options
 @json_option
 def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     """Measure a model, or measure and rank several.
@@ -135,8 +138,9 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     Each number is printed with what you need to know to compare it; numbers that cannot be compared are not
     ranked together. For a VAE, the ELBO and tighter bounds with K importance samples per image are computed;
     the time grows with the largest K. Sample metrics are printed beside the floor that real images reach.
-    --features, --metrics and --reads-as also measure the samples of a model that has a likelihood. A model
-    that takes labels is given the label of each image.
+    --features, --metrics and --reads-as also measure the samples of a model that has a likelihood, as do
+    --mean, --temperature and --truncation, which the records state. A model that takes labels is given the
+    label of each image.
     """
     from genzoo import zoo
     from genzoo.places import relabelled

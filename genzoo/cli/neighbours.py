@@ -93,7 +93,8 @@ def neighbours_command(
     """Show samples beside their nearest training images.
 
     Has the model learned, or has it copied? Each row shows a sample and its nearest training images, nearest
-    first. Their distances are printed, and for comparison the median distance of held-out images.
+    first; of a VAE it is the mean of p(x|z). Their distances are printed, and for comparison the median
+    distance of held-out images.
     """
     entry = find(name)
     card = entry.card
@@ -110,7 +111,7 @@ def neighbours_command(
     from genzoo.images import grid, save_picture
 
     with Progress(card.name, "pixels") as progress:
-        samples = model.sample(n, start, progress=progress).cpu()
+        samples, shown = _samples(model, n, start, progress)
     with Progress(card.name, "images") as progress:
         search = _search(model, card, data, samples, k, (space, features), start, progress)
     save_picture(beside(grid(samples, columns=1), grid(_images(search), columns=k)), path)
@@ -121,8 +122,17 @@ def neighbours_command(
             ["SAMPLE", "NEAREST"],
             [[row, ", ".join(_words(near) for near in _near(search, row))] for row in range(n)],
         )
-    drew = f"{several(n, 'sample')} of {card.name}{told}, seed {start}"
+    drew = f"{several(n, 'sample')} of {card.name}{told}{shown}, seed {start}"
     note(safe_text(f"{path}: {drew}, {_beside(search)}", 1500))
+
+
+def _samples(model: Any, n: int, seed: int, progress: Progress) -> tuple[Any, str]:
+    """Return `n` images as pictures show them, and what the line says of that."""
+    from genzoo.models.manner import pictured
+
+    manner = pictured(model)
+    images = model.sample(n, seed, progress=progress, mean=manner.mean).cpu()
+    return images, f" ({manner.words})" if manner.words else ""
 
 
 def _beside(search: Any) -> str:

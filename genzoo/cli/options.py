@@ -18,6 +18,7 @@ from click.shell_completion import CompletionItem
 
 from genzoo.cli.output import note
 from genzoo.errors import GenzooError, safe_text
+from genzoo.manner import COLDEST, HOTTEST, NARROWEST, WIDEST
 from genzoo.whole import LARGEST_SEED as LARGEST_SEED
 
 if TYPE_CHECKING:
@@ -229,6 +230,20 @@ def seed_option(function: F) -> F:
     """Add --seed."""
     text = "Random seed: the same seed gives the same images. Default: a random one, which is printed."
     return click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help=text)(function)
+
+
+def manner_options(function: F) -> F:
+    """Add --temperature and --truncation."""
+    cold = "Of pixel models: draw each level from p(level | earlier pixels)^(1/T), normalised."
+    near = "Of models with a z: draw components of z beyond -t … t again until they are within."
+    temperature = click.option(
+        "--temperature", type=click.FloatRange(COLDEST, HOTTEST), metavar="T", help=cold
+    )
+    return temperature(
+        click.option("--truncation", type=click.FloatRange(NARROWEST, WIDEST), metavar="t", help=near)(
+            function
+        )
+    )
 
 
 def device_option(function: F) -> F:

@@ -6,7 +6,7 @@ import math
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,12 @@ from genzoo.cli.options import (
     command,
     device_option,
     find,
+    json_option,
+    manner_options,
     model_argument,
     seed_option,
 )
-from genzoo.cli.output import Progress, note
+from genzoo.cli.output import Progress, note, say_json
 from genzoo.cli.pictures import (
     check_animation,
     check_file,
@@ -37,6 +39,7 @@ from genzoo.cli.pictures import (
 from genzoo.cli.stages import check_stages, write_stages
 from genzoo.condition import Condition, Labels
 from genzoo.errors import safe_text
+from genzoo.manner import PLAIN, Manner
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,12 +49,16 @@ PREFIX, DIGITS, LONGEST = "sample", 6, 50
 
 @dataclass(frozen=True)
 class Order:
-    """What is drawn: `n` images of each of `rows`, the labels; of a model without a condition `n` images."""
+    """What is drawn of the model `name`, and how: `n` images of each of `rows`, the labels, or without labels
+    `n` images.
+    """
 
+    name: str
     n: int
     seed: int
     rows: tuple[str, ...] = ()
     of: Condition | None = None  # what the rows are values of
+    manner: Manner = PLAIN
 
     @property
     def labels(self) -> tuple[str | None, ...]:
@@ -65,10 +72,30 @@ class Order:
 
     @property
     def words(self) -> str:
-        """Return the labels and the seed, for the line that says what was drawn."""
+        """Return the labels, the seed and the manner, for the line that says what was drawn."""
         if len(self.rows) > 1:
-            return f"rows: {named(self.rows)}, seed {self.seed}"
-        return f"{''.join(f'{self.of.describe(row)}, ' for row in self.rows if self.of)}seed {self.seed}"
+            return f"rows: {named(self.rows)}, seed {self.seed}{self._apart}"
+        given = "".join(f"{self.of.describe(row)}, " for row in self.rows if self.of)
+        return f"{given}seed {self.seed}{self._apart}"
+
+    @property
+    def _apart(self) -> str:
+        if not self.manner.words:
+            return ""
+        way = " (--no-mean draws the pixels as well)" if self.manner.mean else ""
+        return f"; {self.manner.words}, so these are not samples of p(x){way}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What --json says of it."""
+        drawn = {"name": self.name, "n": self.n, "seed": self.seed}
+        return drawn | {"rows": list(self.rows), "manner": self.manner.words}
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What the metadata of its pictures say."""
+        facts = {"model": self.name, "seed": str(self.seed), "labels": ", ".join(self.rows)}
+        return {key: value for key, value in (facts | {"samples": self.manner.words}).items() if value}
 
 
 @command("sample")
@@ -88,6 +115,12 @@ class Order:
 )
 @seed_option
 @click.option(
+    "--mean/--no-mean",
+    default=None,
+    help="Of VAEs: show the mean of p(x|z) of each z, or draw the pixels as well. Default: the mean.",
+)
+@manner_options
+@click.option(
     "-o",
     "--out",
     type=click.Path(),
@@ -105,6 +138,7 @@ class Order:
     is_flag=True,
     help="One row per image: how it grows from coarse to fine (models with stages only).",
 )
+@json_option
 @device_option
 def sample_command(
     name: str,
@@ -115,9 +149,15 @@ def sample_command(
     animate: str | None,
     columns: int | None,
     stages: bool,
+    as_json: bool,
     device: str | None,
+    **asked: Any,
 ) -> None:
     """Generate images with a model.
+
+    A picture of a VAE shows the mean of p(x|z) of each z, as pictures in papers do; a sample of p(x) has the
+    noise of p(x|z) on top. With a mean, a temperature or a truncation the images are not samples of p(x):
+    the last line, the metadata of the PNG and --json say so.
 
     Example: genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
     """
@@ -129,7 +169,7 @@ def sample_command(
     # Chosen here and printed, so that the images can be made again.
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     # All paths and limits are checked before torch is loaded: an error comes in a tenth of a second.
-    order = Order(n, start, check_rows(entry, condition), card.condition)
+    order = Order(card.name, n, start, check_rows(entry, condition), card.condition)
     film = _film(card, order.total, animate)
     target = _target(card, order.total, out) if out is not None or film is None else None
     if stages:
@@ -138,18 +178,40 @@ def sample_command(
         model: Any = zoo.load(entry, device=device, progress=progress)
     collect_garbage()
     if condition is not None:  # the labels of its weights are those that count
-        order = Order(n, start, read_rows(model.condition, condition), model.condition)
-    across = _columns(order, columns)
-    write = _writer(out, stages)
-    with Progress(card.name, _unit(model)) as progress:
+        order = replace(order, rows=read_rows(model.condition, condition), of=model.condition)
+    order = replace(order, manner=_manner(model, **asked))
+    _write(model, order, (film, target), _writer(out, stages), _columns(order, columns))
+    if as_json:
+        files = [str(path) for path in (film, target) if path is not None]
+        say_json(order.facts | {"files": files})
+
+
+def _write(
+    model: Any,
+    order: Order,
+    files: tuple[Path | None, Path | None],
+    write: Callable[..., str],
+    across: int | None,
+) -> None:
+    """Draw the images of `order`, write the animation and the pictures that are wanted, and say so."""
+    film, target = files
+    with Progress(order.name, _unit(model)) as progress:
         batches: Iterable[Tensor] = _batches(model, order, progress)
         if film is not None:
             # The last frames are the images: they are not generated a second time for the picture.
             batches, written = write_animation(model, order, film, across, progress)
-            note(safe_text(f"{written} of {card.name} being drawn, {order.words}", 1000))
+            note(safe_text(f"{written} of {order.name} being drawn, {order.words}", 1000))
         if target is not None:
             written = write(model, batches, order, target, across)
-            note(safe_text(f"{written} of {card.name}, {order.words}", 1000))
+            note(safe_text(f"{written} of {order.name}, {order.words}", 1000))
+
+
+def _manner(model: Any, mean: bool | None, **numbers: Any) -> Manner:
+    """Return how the images are drawn: as asked for; without --mean or --no-mean, as pictures are."""
+    from genzoo.models.manner import check_manner, pictured
+
+    shown = pictured(model).mean if mean is None else mean
+    return check_manner(model, Manner(mean=shown, **numbers))
 
 
 def _writer(out: str | None, stages: bool) -> Callable[..., str]:
@@ -200,7 +262,14 @@ def write_animation(
     from genzoo.images import quantise, save_animation
 
     rows = [
-        drawing(model, order.n, order.seed, progress=_part(progress, order, row), condition=label)
+        drawing(
+            model,
+            order.n,
+            order.seed,
+            progress=_part(progress, order, row),
+            condition=label,
+            temperature=order.manner.temperature,
+        )
         for row, label in enumerate(order.labels)
     ]
     frames = [torch.cat(stage) for stage in zip(*rows, strict=True)]
@@ -215,7 +284,7 @@ def write_grid(model: Any, batches: Iterable[Tensor], order: Order, path: Path, 
     from genzoo.images import save_grid
 
     check_grid(order.total)
-    save_grid(torch.cat(list(batches)), path, columns)
+    save_grid(torch.cat(list(batches)), path, columns, text=order.told)
     return f"{path}: {_many(order.total)}"
 
 
@@ -223,6 +292,10 @@ def write_grown(model: Any, batches: Iterable[Tensor], order: Order, path: Path,
     """Put the stages of each image into a row of one picture and return what was written; `batches`, the
     images alone, are not generated, and a row has as many columns as there are stages.
     """
+    if order.manner.words:
+        raise click.UsageError(
+            "--stages shows each z as it is drawn: leave out --truncation", click.get_current_context()
+        )
     return write_stages(model, order.n, order.seed, order.labels, path)
 
 
@@ -238,7 +311,7 @@ def write_single(
     names = _names(model, order)
     for images in batches:
         for image in images:
-            save_image(image, folder / next(names))
+            save_image(image, folder / next(names), order.told)
     # Older images are not removed: they may be the only copy.
     others = sum(1 for path in folder.glob(f"{PREFIX}-*.png")) - order.total
     older = f" ({others:,} older ones were left there)" if others > 0 else ""
@@ -288,6 +361,7 @@ def _batches(model: Any, order: Order, progress: Progress) -> Iterator[Tensor]:
             condition=label,
             dtype=torch.uint8,
             progress=lambda *pixels, tell=tell: tell(*(at // single for at in pixels)),
+            **asdict(order.manner),
         ):
             yield images.cpu()
 

@@ -9,14 +9,17 @@ from genzoo.data.collection import Images
 from genzoo.data.identity import identity
 from genzoo.data.opening import open_data
 from genzoo.data.order import batch_indices, epoch_size, order, side_indices
+from genzoo.data.torch_sets import as_dataset, from_torch
 from genzoo.datasets import NAMES
 
 __all__ = [
     "NAMES",
     "Images",
+    "as_dataset",
     "batch_indices",
     "captions_for",
     "epoch_size",
+    "from_torch",
     "identity",
     "open_data",
     "order",

@@ -26,6 +26,7 @@ from genzoo.data.notes import note, once
 from genzoo.data.pairs import OPTION, open_pairs
 from genzoo.data.pool import Progress
 from genzoo.data.splits import FIT, check_share, check_split, hold_out
+from genzoo.data.torch_sets import from_torch, is_torch_set
 from genzoo.data.types import Array, Shape
 from genzoo.data.unpaired import open_unpaired
 from genzoo.datasets import NAMES
@@ -61,7 +62,7 @@ def open_data(
             file; `hf:owner/dataset[:split][:column]`; `pairs:PATH` (see `genzoo.data.pairs`), `unpaired:PATH`
             or `unpaired:SPEC,SPEC` (see `genzoo.data.unpaired`); `captions:PATH`, a folder that must have
             captions (see `genzoo.data.caption_files`); an array (N, H, W), (N, C, H, W) or (N, H, W, C),
-            float in [0, 1] or uint8; or Images.
+            float in [0, 1] or uint8; a torch Dataset or DataLoader, see `genzoo.data.from_torch`; or Images.
         image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out;
             grey is repeated, colours become luminance. None keeps the size of arrays and named sets; folders
             become 3x64x64.
@@ -85,6 +86,8 @@ def open_data(
     shape, share = _check_shape(image_shape), check_share(val_split)
     source = _check_shape(source_shape, "source_shape")
     check_split(split)
+    if is_torch_set(spec):
+        spec = from_torch(spec)
     if isinstance(spec, Images):
         return conform(_part(spec, split, share), shape, progress=progress, source=source)
     if isinstance(spec, np.ndarray | Tensor):

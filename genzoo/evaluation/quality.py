@@ -7,6 +7,7 @@ test and for copying the ideal is 0.5 on both sides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -43,6 +44,7 @@ def sample_quality(
     split: str = "",
     transform: str = "",
     condition: str = "",
+    drawn: str = "",
     subject: str = "samples",
     metrics: Sequence[str] | None = None,
     space: FeatureSpace = GIST,
@@ -63,6 +65,7 @@ def sample_quality(
         split: the split of the data set that `test` is.
         transform: "8-bit" or a binarisation.
         condition: what the model was given, see `Record`.
+        drawn: how the samples were drawn, see `Record`.
         subject: the model's name, for the records.
         metrics: some of `genzoo.metrics.METRICS` or of plugins'; by default all of ours that the images
             allow, "parzen-2014" on MNIST alone, "agreement" where samples and `test` have labels that the
@@ -79,7 +82,7 @@ def sample_quality(
     """
     if subject == FLOOR:
         raise ArgumentError(f"subject {FLOOR!r} is the name of the floor", "name the model")
-    about = {**_about(test, data, split, transform), "condition": condition}
+    about = {**_about(test, data, split, transform), "condition": condition, "drawn": drawn}
     sides = sides_of(
         samples,
         train,
@@ -131,13 +134,14 @@ def measure_samples(
     space = feature_space(request.features, test)
     given = given_to(model, test, subset(len(test), total, request.seed, "test"))
     reading = None if request.reads_as is None else reading_of(request.reads_as, test, request.features)
-    drawn = _drawn(model, total, request.seed, next(iter(given), None), progress)
+    drawn = _drawn(model, total, request, next(iter(given), None), progress)
     yield from sample_quality(
         with_labels(model, drawn, given),
         train,
         test,
         subject=subject,
         condition=given_words(model, test),
+        drawn=request.manner.words,
         metrics=request.metrics,
         space=space,
         reading=reading,
@@ -147,11 +151,13 @@ def measure_samples(
 
 
 def _drawn(
-    model: GenerativeModel, n: int, seed: int, condition: Tensor | None, progress: Progress | None
+    model: GenerativeModel, n: int, request: Request, condition: Tensor | None, progress: Progress | None
 ) -> Tensor:
     """Return `n` samples, uint8 (n, C, H, W) on the CPU, generated a few at a time."""
     drawn: list[Tensor] = []
-    for batch in model.sample_batches(n, seed, condition=condition, dtype=torch.uint8):
+    for batch in model.sample_batches(
+        n, request.seed, condition=condition, dtype=torch.uint8, **asdict(request.manner)
+    ):
         drawn.append(batch.cpu())
         if progress is not None:
             progress("samples", sum(map(len, drawn)), n)

@@ -28,21 +28,23 @@ def drawing(
     progress: Progress | None = None,
     *,
     condition: Any = None,
+    temperature: float | None = None,
 ) -> Iterator[Tensor]:
     """Yield at most `frames` pictures (n, C, H, W) of `n` images in progress; the last one is
-    `model.sample(n, seed, condition=condition)`.
+    `model.sample(n, seed, condition=condition, temperature=temperature)`.
 
     `progress` is called with (done, total) in pixels while the images are sampled, before the first picture.
 
     Raises:
-        ArgumentError: the model does not generate pixel by pixel; n, seed or frames out of range; a missing,
-            invalid or superfluous condition.
+        ArgumentError: the model does not generate pixel by pixel; n, seed, frames or temperature out of
+            range; a missing, invalid or superfluous condition.
         UnknownNameError: a label that does not exist.
     """
     if not isinstance(model, AutoregressiveModel):
         hint = "pixel models do: genzoo list --family tractable; for others, use genzoo interpolate"
         raise ArgumentError(f"{type(model).__name__} does not generate an image pixel by pixel", hint)
-    return unveiled(model.sample(n, seed, condition=condition, progress=progress), frames=frames)
+    images = model.sample(n, seed, condition=condition, progress=progress, temperature=temperature)
+    return unveiled(images, frames=frames)
 
 
 @neutral()

@@ -6,7 +6,7 @@ A plugin does not need them; `genzoo.models` has the classes that a plugin autho
 from genzoo.layers.adversarial import LatentDropout, LatentSequential, MinibatchDiscrimination
 from genzoo.layers.balanced import BalancedConvTranspose2d
 from genzoo.layers.folding import compact, decoded
-from genzoo.layers.plain import is_hooked, renew
+from genzoo.layers.plain import is_hooked, is_stock, renew, stock
 from genzoo.layers.precision import converted
 from genzoo.layers.spectral import (
     SpectralConv2d,
@@ -33,5 +33,7 @@ __all__ = [
     "converted",
     "decoded",
     "is_hooked",
+    "is_stock",
     "renew",
+    "stock",
 ]

@@ -4,7 +4,9 @@ relies on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -18,6 +20,25 @@ Forwards = Mapping[type[nn.Module], Callable[..., Any]]
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 # hooks that set a weight from others before each call
 _RENEWING = (BasePruningMethod, SpectralNorm, WeightNorm)
+
+_STOCK: ContextVar[bool] = ContextVar("stock operators", default=False)
+
+
+@contextlib.contextmanager
+def stock() -> Iterator[None]:
+    """Let everything in the block be computed by torch's own operators alone: torch.func and torch.export can
+    look into no faster ways, which give the same values up to rounding.
+    """
+    token = _STOCK.set(True)
+    try:
+        yield
+    finally:
+        _STOCK.reset(token)
+
+
+def is_stock() -> bool:
+    """Return whether `stock` is in force in this thread."""
+    return _STOCK.get()
 
 
 def is_plain(module: nn.Module, known: Forwards) -> bool:

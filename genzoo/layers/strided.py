@@ -30,6 +30,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, pad
 
+from genzoo.layers.plain import is_stock
+
 _KERNEL, _STRIDE, _PADDING = (4, 4), (2, 2), (1, 1)
 _NARROW = 16  # channels below which a matrix product of patches is too slim to pay
 # positions of the smaller map up to which it pays: beyond, unfolding costs what the product gains
@@ -91,7 +93,7 @@ def _halves(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
 def _applies(layer: nn.Conv2d | nn.ConvTranspose2d, x: Tensor) -> bool:
     plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
     fits = x.ndim == 4 and x.shape[1] == layer.in_channels  # otherwise the stock layer says what is wrong
-    return plain and fits and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return plain and fits and x.device.type == "cpu" and not (is_stock() or torch.compiler.is_compiling())
 
 
 def _cast(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:

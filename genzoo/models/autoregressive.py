@@ -15,6 +15,7 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.images import as_tensor
+from genzoo.layers.plain import is_stock
 from genzoo.models.conditions import conditional
 from genzoo.models.density import DensityModel
 from genzoo.models.model import Progress, check_count, check_memory, check_progress, in_chunks, public
@@ -33,6 +34,7 @@ class AutoregressiveModel(DensityModel):
     """
 
     exact: ClassVar[bool] = True
+    in_order: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -52,7 +54,7 @@ class AutoregressiveModel(DensityModel):
         x: Any,
         mask: Any,
         n: int = 1,
-        seed: int | None = None,
+        seed: int | torch.Generator | None = None,
         *,
         condition: Any = None,
         progress: Progress | None = None,
@@ -83,7 +85,13 @@ class AutoregressiveModel(DensityModel):
 
     @public
     def complete_with_log_prob(
-        self, x: Any, mask: Any, n: int = 1, seed: int | None = None, *, condition: Any = None
+        self,
+        x: Any,
+        mask: Any,
+        n: int = 1,
+        seed: int | torch.Generator | None = None,
+        *,
+        condition: Any = None,
     ) -> tuple[Tensor, Tensor]:
         """Return `complete(x, mask, n, seed, condition=condition)` and log p of each whole completed image,
         in nats, (N, n).
@@ -133,7 +141,8 @@ class AutoregressiveModel(DensityModel):
         """
         scaled = x.detach() * (self.levels - 1)
         level = scaled.round()
-        if self.levels < MOST_LEVELS and bool(((scaled - level).abs() > 1e-3).any()):
+        checking = self.levels < MOST_LEVELS and not is_stock()  # a branch on values stops torch.export
+        if checking and bool(((scaled - level).abs() > 1e-3).any()):
             raise ArgumentError(
                 f"{what} holds values that are not among the {self.levels} levels of this model",
                 self._remedy(what),
@@ -231,13 +240,34 @@ class AutoregressiveModel(DensityModel):
             for column in range(width):
                 for channel in range(channels):
                     params = self._predict(images, *condition)[:, :, channel, row, column]
-                    value = self._quantile(params, uniforms[:, row, column, channel]).to(images.dtype) / (
+                    value = self._level(params, uniforms[:, row, column, channel]).to(images.dtype) / (
                         self.levels - 1
                     )
                     here = (slice(None), channel, row, column)
                     images[here] = torch.where(mask[here], images[here], value)
                 rng.tell(row * width + column + 1, height * width)
         return images
+
+    def _level(self, params: Tensor, u: Tensor) -> Tensor:
+        """Return the level (N,) that `u` (N,) draws under the parameters (N, P): `_quantile`, or at another
+        temperature T that of the distribution p(level)^(1/T) / Σ p(level)^(1/T). Samplers call this.
+        """
+        temperature = self._manner.temperature
+        if temperature is None or temperature == 1:
+            return self._quantile(params, u)
+        cooled = (self._log_masses(params).double() / temperature).softmax(1)
+        # the last level takes the rest
+        return (cooled[:, :-1].cumsum(1) <= u[:, None]).sum(1)
+
+    def _log_masses(self, params: Tensor) -> Tensor:
+        """Return log p of every level, (N, levels), under the parameters (N, P).
+
+        It follows from `_log_mass`; a class may replace it by something faster.
+        """
+        n, levels = len(params), self.levels
+        every = torch.arange(levels, device=params.device).view(1, 1, 1, levels).expand(n, 1, 1, levels)
+        spread = params[:, :, None, None, None].expand(*params.shape, 1, 1, levels)  # (N, P, 1, 1, levels)
+        return self._log_mass(spread, every).flatten(1)
 
     @abstractmethod
     @conditional

@@ -50,12 +50,12 @@ class DensityModel(GenerativeModel):
         return ""
 
     @public
-    def log_prob(self, x: Any, condition: Any = None) -> Tensor:
+    def log_prob(self, x: Any, condition: Any = None, *, with_grad: bool = False) -> Tensor:
         """Return log p(x) in nats, (N,), for images (N, C, H, W) in [0, 1]: exact, or a lower bound if
         `exact` is False.
 
         Of a conditional model it is log p(x|c), for the `condition` of each image or one for all: each sums
-        to 1 over x.
+        to 1 over x. `with_grad=True` records gradients, to x and to the weights; without it there are none.
 
         Raises:
             ArgumentError: images of a wrong shape, dtype or range; a missing, invalid or superfluous
@@ -64,7 +64,7 @@ class DensityModel(GenerativeModel):
         """
         images = self.check_images(x)
         given = self.check_condition(condition, len(images))
-        with self.asking() as model:
+        with self.asking(gradients=with_grad) as model:
             return model._log_prob(images, *given).float()
 
     @public

@@ -16,7 +16,8 @@ from genzoo.errors import ArgumentError
 from genzoo.models.conditions import conditional
 from genzoo.models.density import DensityModel
 from genzoo.models.model import public
-from genzoo.whole import check_draws, check_seed
+from genzoo.rng import check_seed
+from genzoo.whole import check_draws
 
 
 class Importance(NamedTuple):
@@ -43,7 +44,9 @@ class ImportanceModel(DensityModel):
         return 16
 
     @public
-    def iwae(self, x: Any, k: int = 5000, seed: int | None = 0, condition: Any = None) -> Importance:
+    def iwae(
+        self, x: Any, k: int = 5000, seed: int | torch.Generator | None = 0, condition: Any = None
+    ) -> Importance:
         """Return the importance-weighted lower bound on log p(x) with `k` draws of z per image, in nats.
 
         A conditional model bounds log p(x|c), for the `condition` of each image or one for all. Draws are a
@@ -59,7 +62,7 @@ class ImportanceModel(DensityModel):
 
     @public
     def iwae_bounds(
-        self, x: Any, ks: Sequence[int], seed: int | None = 0, condition: Any = None
+        self, x: Any, ks: Sequence[int], seed: int | torch.Generator | None = 0, condition: Any = None
     ) -> list[Importance]:
         """Return `iwae(x, k, seed)` for each k of `ks`, at the cost of the largest: fewer draws are the first
         ones of more.

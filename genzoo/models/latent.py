@@ -11,6 +11,7 @@ from torch import Tensor
 from genzoo.card import Family
 from genzoo.errors import ArgumentError, NotGenerativeError
 from genzoo.models.conditions import conditional
+from genzoo.models.manner import truncated
 from genzoo.models.model import Model, check_count, check_memory, in_chunks, public
 from genzoo.models.posterior import Posterior, checked
 from genzoo.rng import Rng, check_seed
@@ -25,6 +26,7 @@ _ABSENT |= {"sample_batches": _ABSENT["sample"], "bits_per_dim": _ABSENT["log_pr
 class LatentModel(Model):
     """A model that decodes a latent vector z into an image."""
 
+    latent: ClassVar[bool] = True
     # "normal": z ~ N(0, I), interpolated on the sphere; "uniform": z ~ U(-1, 1), along a line
     prior: ClassVar[str] = "normal"
 
@@ -40,7 +42,7 @@ class LatentModel(Model):
         return int(size)
 
     @public
-    def sample_latents(self, n: int, seed: int | None = None) -> Tensor:
+    def sample_latents(self, n: int, seed: int | torch.Generator | None = None) -> Tensor:
         """Return `n` latent vectors (n, latent_size) float32 from the prior; vector i of a seed does not
         depend on n.
         """
@@ -95,8 +97,11 @@ class LatentModel(Model):
 
     def _latents(self, rng: Rng) -> Tensor:
         if self.prior == "uniform":
-            return (2 * rng.uniform(self.latent_size) - 1).float()
-        return rng.normal(self.latent_size)
+            z = (2 * rng.uniform(self.latent_size) - 1).float()
+        else:
+            z = rng.normal(self.latent_size)
+        t = self._manner.truncation
+        return z if t is None else truncated(z, rng, self.prior, t)
 
     @abstractmethod
     @conditional
@@ -128,11 +133,12 @@ class EncodingModel(LatentModel):
         return super().__getattr__(name)
 
     @public
-    def encode(self, x: Any, condition: Any = None) -> Tensor | Posterior:
+    def encode(self, x: Any, condition: Any = None, *, with_grad: bool = False) -> Tensor | Posterior:
         """Return the codes (N, latent_size) of images (N, C, H, W) in [0, 1], or q(z|x) as a `Posterior`.
 
         A conditional model takes the `condition` of each image, or one for all: q(z|x, c). All tensors are
-        float32. The code of an image does not depend on the other images in its batch.
+        float32. The code of an image does not depend on the other images in its batch. `with_grad=True`
+        records gradients, to x and to the weights; without it there are none.
 
         Raises:
             ArgumentError: images of a wrong shape, type or range; a missing, invalid or superfluous
@@ -141,7 +147,7 @@ class EncodingModel(LatentModel):
         """
         images = self.check_images(x)
         given = self.check_condition(condition, len(images))
-        with self.asking() as model:
+        with self.asking(gradients=with_grad) as model:
             found = model._encode(images, *given)
         return checked(found, (len(images), self.latent_size), f"{type(self).__name__}._encode")
 

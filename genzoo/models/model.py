@@ -24,8 +24,13 @@ from genzoo.condition import Condition
 from genzoo.errors import ArgumentError, CardError, safe_repr
 from genzoo.images import check_images, quantise
 from genzoo.layers.folding import folding_once
+from genzoo.layers.plain import stock
 from genzoo.layers.precision import in_float32
+from genzoo.manner import PLAIN, Manner
 from genzoo.models.conditions import absent, check_methods, conditional, fixed, required
+from genzoo.models.forward import forward
+from genzoo.models.manner import check_manner, in_manner
+from genzoo.models.manner import draw as draw_images
 from genzoo.models.modes import in_evaluation
 from genzoo.models.rows import rows_of
 from genzoo.process import neutral
@@ -69,9 +74,12 @@ class Model(nn.Module, ABC):
     explicit: ClassVar[bool] = False  # has a density: set by DensityModel
     implicit: ClassVar[bool] = False  # has none: set by ImplicitModel
     condition_type: ClassVar[type[Condition] | None] = None  # what kind of condition it takes
+    latent: ClassVar[bool] = False  # has a z: set by LatentModel
+    in_order: ClassVar[bool] = False  # draws pixel by pixel: set by AutoregressiveModel
     decode_chunk: ClassVar[int] = 16  # images per pass of a network, see `in_chunks`
     _fixed: Tensor | None = None  # (1, …): the condition of a model that `given` returned
     _origin: Model | None = None  # and the model whose weights it shares
+    _manner: Manner = PLAIN  # of a copy that draws samples in another manner
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -108,6 +116,21 @@ class Model(nn.Module, ABC):
     def device(self) -> torch.device:
         """The device that the weights are on."""
         return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the images of z for a model with a z, log p(x) in nats of images x for any other density:
+        `_decode` or `_log_prob` with stock operators alone, for tools of torch that call a module.
+
+        `model(z)` thus works with DataParallel, torch.export, torch.func.vmap and jacrev, in the mode, the
+        number format and on the device that the module has, with gradients. Nothing is checked: `decode` and
+        `log_prob` are the methods for people. A conditional model takes its condition last, one row per
+        image.
+
+        Raises:
+            ArgumentError: a model without z and without density.
+        """
+        with stock():
+            return forward(self, *inputs)
 
     def check_images(self, x: Any, what: str = "x") -> Tensor:
         """Return `x` as (N, C, H, W) float32 in [0, 1] on the model's device, or raise ArgumentError (see
@@ -189,28 +212,48 @@ class GenerativeModel(Model):
     def sample(
         self,
         n: int = 1,
-        seed: int | None = None,
+        seed: int | torch.Generator | None = None,
         *,
         condition: Any = None,
         dtype: torch.dtype = torch.float32,
         progress: Progress | None = None,
+        mean: bool = False,
+        temperature: float | None = None,
+        truncation: float | None = None,
     ) -> Tensor:
         """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives
         0 … 255.
 
-        Image i of a seed is the same whatever `n` is; `seed=None` chooses a random seed. A conditional model
+        Image i of a seed is the same whatever `n` is; `seed=None` chooses a random seed, and a
+        torch.Generator gives its next number as the seed. A conditional model
         takes one `condition` for all images or a list with one for each, such as a label's name or number;
         image i is a function of the seed, i and its own condition, and its z of the seed and i alone.
         `progress` is called with (done, total) in pixels: after every batch, and for models that generate
         pixel by pixel after every pixel.
 
+        With any of the last three the images are not draws from p(x), and `log_prob` is not their likelihood:
+        `mean=True` returns the mean of p(x|z) of each z (VAEs), equal to `decode(sample_latents(n, seed))`;
+        `temperature` draws the levels of each pixel from p(level | earlier pixels)^(1/T), normalised (pixel
+        models); `truncation` draws components of z beyond ±t again until they are within (models with a z).
+        They change nothing else, so image i still belongs to (seed, i). See `genzoo.manner.Manner`.
+
         Raises:
             ArgumentError: n is not a whole number ≥ 1 or needs more memory than there is; a seed outside [0,
-                2^63); an invalid condition, none for a conditional model, or one for a model without.
+                2^63); an invalid condition, none for a conditional model, or one for a model without; mean,
+                temperature or truncation out of range, or without a meaning for this model.
             UnknownNameError: a label that does not exist; the message gives the nearest.
         """
         count = check_count(n)
-        batches = self.sample_batches(count, seed, condition=condition, dtype=dtype, progress=progress)
+        batches = self.sample_batches(
+            count,
+            seed,
+            condition=condition,
+            dtype=dtype,
+            progress=progress,
+            mean=mean,
+            temperature=temperature,
+            truncation=truncation,
+        )
         check_memory(
             count,
             math.prod(self.image_shape) * dtype.itemsize,
@@ -226,14 +269,17 @@ class GenerativeModel(Model):
     def sample_batches(
         self,
         n: int,
-        seed: int | None = None,
+        seed: int | torch.Generator | None = None,
         *,
         condition: Any = None,
         dtype: torch.dtype = torch.float32,
         progress: Progress | None = None,
+        mean: bool = False,
+        temperature: float | None = None,
+        truncation: float | None = None,
     ) -> Iterator[Tensor]:
-        """Yield the images of `sample(n, seed, condition=condition)` a few at a time, so that memory does not
-        grow with n.
+        """Yield the images of `sample` with the same arguments a few at a time, so that memory does not grow
+        with n.
 
         Each batch uses the weights as they are when it is requested.
         """
@@ -241,7 +287,9 @@ class GenerativeModel(Model):
         if dtype not in (torch.float32, torch.uint8):
             raise ArgumentError(f"dtype must be torch.float32 or torch.uint8, not {dtype!r}")
         given = self.check_condition(condition, count)
-        return self._batches(Draw(count, start, given), dtype, check_progress(progress))
+        manner = check_manner(self, Manner(mean=mean, temperature=temperature, truncation=truncation))
+        asked = in_manner(self, manner)
+        return asked._batches(Draw(count, start, given), dtype, check_progress(progress))
 
     def _batches(self, draw: Draw, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
         for first in range(0, draw.n, self.decode_chunk):
@@ -258,7 +306,7 @@ class GenerativeModel(Model):
         rng = Rng(draw.seed, first, chunk, self.device, self._watch(progress, first, draw.n))
         given = [filled(rows[first : first + chunk], chunk) for rows in draw.given]
         with torch.inference_mode(), self.asking() as model:
-            images = model._sample(rng, *given).float().clamp(0, 1)[: draw.n - first]
+            images = draw_images(model, rng, *given).float().clamp(0, 1)[: draw.n - first]
         if tuple(images.shape[1:]) != self.image_shape:
             raise CardError(
                 f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not "

@@ -15,6 +15,7 @@ from genzoo.models import GenerativeModel, Model, TranslatingModel
 from genzoo.rng import Rng
 from genzoo.testing.given import first_given
 from genzoo.testing.law import hold, refuses
+from genzoo.testing.manner import check_manners
 from genzoo.testing.present import check_present
 
 # standard deviations: kernels may sum in another order for another batch size, and bf16 has two or three
@@ -27,7 +28,7 @@ BAD_SEEDS = (-1, 2**63, 1.5, True, "3")
 @first_given
 def check_generative(model: GenerativeModel) -> None:
     """Check a model that can generate samples: shape and range, the same image from the same seed in any
-    batch, samples from the present weights, no side effects, errors.
+    batch, in any manner; samples from the present weights, no side effects, errors.
 
     Raises:
         LawError: the first law that is broken.
@@ -44,6 +45,8 @@ def check_generative(model: GenerativeModel) -> None:
     with untouched(model, f"{name}._sample"):
         _check_samples(model, f"{name}._sample")
     _check_arguments(model, name)
+    with untouched(model, f"{name}._sample"):
+        check_manners(model)
     with untouched(model, f"{name}._sample"):
         check_present(model, lambda changed: changed.sample(2, seed=0), f"{name}._sample")
 

@@ -2,6 +2,7 @@
 
 from genzoo.training import adversarial, classification, likelihood
 from genzoo.training.batch import Batch
+from genzoo.training.callbacks import Callback, Moment
 from genzoo.training.findings import Ailment, Curves
 from genzoo.training.players import Player, players
 from genzoo.training.schedule import warmth
@@ -9,7 +10,9 @@ from genzoo.training.schedule import warmth
 __all__ = [
     "Ailment",
     "Batch",
+    "Callback",
     "Curves",
+    "Moment",
     "Player",
     "adversarial",
     "classification",

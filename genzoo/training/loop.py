@@ -26,7 +26,7 @@ from genzoo.training.ema import EMA
 from genzoo.training.findings import Finding
 from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
-from genzoo.training.optimisers import optimisers
+from genzoo.training.optimisers import clip, decay, optimisers
 from genzoo.training.parallel import World
 from genzoo.training.players import Player, completed, players
 from genzoo.training.recording import Recorder
@@ -141,13 +141,12 @@ class Run:
         """Set the learning rates of this step and clear the optimisers that start again in it; both depend on
         the step alone, so a resumed run does the same.
         """
-        warmth = self.recipe.warmth(self.step)
         for player in self.players:
             for optimiser in self.optimisers_of[player.name].values():
                 if player.restarts_in(self.step):
                     optimiser.state.clear()
                 for group in optimiser.param_groups:
-                    group["lr"] = warmth * self.recipe.lr_of(player.name)
+                    group["lr"] = self.recipe.lr_at(player.name, self.step)
 
     def _turn(self, player: Player, turn: int, batch: Batch) -> torch.Tensor:
         key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
@@ -159,7 +158,10 @@ class Run:
             loss = self.recorder.play(player, mix(*key), batch)
         else:
             loss = self._gradients(player, generator(*key, device=self.settings.device), batch)
-        self.world.average_gradients(_learning(player))
+        learning = _learning(player)
+        self.world.average_gradients(learning)
+        clip(learning, self.recipe.max_grad_norm)  # of the averaged ones, so equal on every rank
+        decay(learning, self.recipe.weight_decay * self.recipe.lr_at(player.name, self.step))
         for optimiser in self.optimisers_of[player.name].values():
             optimiser.step()
         if player.after_turn is not None:

@@ -63,11 +63,31 @@ def _own(name: str, parameters: list[torch.nn.Parameter], rate: float) -> Optimi
     return made
 
 
+def clip(parameters: list[nn.Parameter], largest: float) -> None:
+    """Scale the gradients of `parameters` down together, in place, if their norm exceeds `largest`; 0 leaves
+    them as they are.
+    """
+    if largest:
+        nn.utils.clip_grad_norm_(parameters, largest)
+
+
+@torch.no_grad()
+def decay(parameters: list[nn.Parameter], share: float) -> None:
+    """Take `share`, the learning rate times the weight decay, off each weight that has a gradient and two or
+    more axes: the decoupled decay of Loshchilov & Hutter 2019 (arXiv:1711.05101), for every optimiser.
+
+    Biases and gains have one axis and are left as they are.
+    """
+    weights = [p for p in parameters if p.ndim > 1 and p.grad is not None] if share else []
+    if weights:
+        torch._foreach_mul_(weights, 1 - share)
+
+
 class Muon(torch.optim.Muon):
     """torch's Muon for weights with two or more axes, each treated as a matrix with one row per output.
 
     An update has the root mean square of Adam's, so one learning rate suits both the matrices and Adam's
-    weights. There is no weight decay.
+    weights. Weight decay is not its own: `decay` has it for every optimiser.
     """
 
     def __init__(self, weights: list[torch.nn.Parameter], rate: float) -> None:

@@ -20,7 +20,7 @@ from genzoo.images import grid, png
 from genzoo.isolation import describe
 from genzoo.ledger import Row, with_row
 from genzoo.models import GenerativeModel, Model, golden
-from genzoo.models.panel import panel
+from genzoo.models.panel import panel, told
 from genzoo.models.weights import build_filled, encode, rounded
 from genzoo.notebook import html_facts
 from genzoo.record import Record, Records
@@ -232,7 +232,7 @@ def _picture(folder: Path, model: Model) -> dict[str, bytes]:
         tell(f"samples.png cannot be written: {folder} has a folder of that name")
         return {}
     try:
-        return {"samples.png": png(grid(*panel(model, 16)))}
+        return {"samples.png": png(grid(*panel(model, 16)), told(model, seed=0))}
     except Exception as error:  # noqa: BLE001
         tell(f"samples.png cannot be drawn: {describe(error)}")
         return {}

@@ -18,7 +18,7 @@ from genzoo.files import append_to, atomic_write, make_folder, read_capped
 from genzoo.images import save_grid
 from genzoo.isolation import describe
 from genzoo.models import GenerativeModel
-from genzoo.models.panel import panel
+from genzoo.models.panel import panel, told
 from genzoo.show import Bar, tell
 from genzoo.training.findings import Finding
 from genzoo.training.loop import Run
@@ -147,7 +147,8 @@ class Report:
         finished = self.run.ema.finished(self.run.model, self.run.players, self.run.feed)
         if isinstance(finished, GenerativeModel):
             images, columns = panel(finished, 64)
-            save_grid(images, self.run.folder / "samples" / f"step-{self.run.step:07d}.png", columns)
+            path = self.run.folder / "samples" / f"step-{self.run.step:07d}.png"
+            save_grid(images, path, columns, text=told(finished, seed=0, step=self.run.step))
 
     def rate(self) -> float:
         """Images per second since this process started."""

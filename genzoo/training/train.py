@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from genzoo.card import Card
 from genzoo.condition import Labels
 from genzoo.data import Images
 from genzoo.data.notes import once
+from genzoo.data.torch_sets import from_torch, is_torch_set
 from genzoo.evaluation.scoring import score_model
 from genzoo.isolation import describe
 from genzoo.models import Model
@@ -27,6 +29,7 @@ from genzoo.rng import mix
 from genzoo.show import tell
 from genzoo.training import hardware as machine
 from genzoo.training.beginning import begin, finished_before, hold, how, seal
+from genzoo.training.callbacks import Callbacks, both, check_callbacks
 from genzoo.training.freezing import frozen_in
 from genzoo.training.labels import check_labelled, set_labels, settle_labels, words
 from genzoo.training.loop import Run, play
@@ -56,14 +59,17 @@ def train(
     quiet: bool,
     tensorboard: bool,
     scored: bool = True,
+    callbacks: Sequence[Any] = (),
 ) -> Outcome:
     """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published unmeasured, and
     the caller measures it.
     """
-    mode = how(resume)
+    mode, watching = how(resume), check_callbacks(callbacks)
     folder = Path(out or Path("runs") / card.name).expanduser()
     start = starting(init_from, folder)
     card = inherited(card, start)
+    # read once: with random transforms a second reading would give other images
+    data = from_torch(data) if is_torch_set(data) else data
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.choose(recipe, device)
     if chosen.device.type == "cpu":
@@ -84,10 +90,9 @@ def train(
         card = card.replace(config=config)
         if world.writes:
             rehearse(run, card)
-        outcome = _carry_out(run, card, train, test if scored else None, quiet, tensorboard)
-        if outcome.weights is not None:
-            seal(run, outcome.weights)
-        return outcome
+        calls = Callbacks(watching, run)
+        reports = functools.partial(Report, run, quiet=quiet, tensorboard=tensorboard)
+        return _carry_out(run, card, train, test if scored else None, reports, calls)
 
 
 def _start(run: Run, card: Card, start: Start | None, mode: str) -> None:
@@ -118,14 +123,38 @@ def _begun(
 
 
 def _carry_out(
-    run: Run, card: Card, train: Images, test: Images | None, quiet: bool, tensorboard: bool
+    run: Run, card: Card, train: Images, test: Images | None, reports: Callable[[], Report], calls: Callbacks
 ) -> Outcome:
-    """Train, measure and publish, stopping early if a signal asks to."""
+    """Train, measure and publish, stopping early if a signal or a failed callback asks to; then end the
+    callbacks.
+    """
+    outcome: Outcome | None = None
+    try:
+        outcome = _played(run, card, train, test, reports, calls)
+        if outcome.weights is not None:
+            seal(run, outcome.weights)
+    finally:
+        calls.end(outcome)
+    calls.check()
+    return outcome
+
+
+def _played(
+    run: Run, card: Card, train: Images, test: Images | None, reports: Callable[[], Report], calls: Callbacks
+) -> Outcome:
     world = run.world
     with listening(talks=world.writes, group=world.size > 1) as wish:
-        with Report(run, quiet=quiet, tensorboard=tensorboard) as report:
-            finished = play(run, report.round, report.checkpoint, wish.is_set, report.finding, report.trouble)
+        with reports() as report:
+            finished = play(
+                run,
+                both(report.round, calls.round),
+                both(report.checkpoint, calls.checkpoint),
+                lambda: wish.is_set() or calls.failed,
+                report.finding,
+                report.trouble,
+            )
         number = world.largest(wish.number)  # so that no process leaves before the checkpoint is written
+        calls.check()
         unfinished = Outcome(folder=run.folder, finished=False, step=run.step, signal=number)
         if number or not finished:
             return unfinished
@@ -133,7 +162,7 @@ def _carry_out(
             return Outcome(folder=run.folder, finished=True, step=run.step)
         try:
             wish.all_is_saved()
-            return conclude(run, card, train, test, quiet)
+            return conclude(run, card, train, test, report.quiet)
         except KeyboardInterrupt:
             if not wish.is_set():
                 raise

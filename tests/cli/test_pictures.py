@@ -1,14 +1,17 @@
 """`genzoo sample` and `genzoo interpolate`: what is written where, and what is refused before any work."""
 
+import json
 import os
 import re
 from types import SimpleNamespace
 
+import latent_toys
 import numpy as np
+import pixel_toys
 import pytest
 import toys
 from PIL import Image
-from shell import one_line
+from shell import in_process, lay, one_line, publish
 
 from genzoo.cli import pictures
 from genzoo.explore.interpolation import interpolate
@@ -253,3 +256,90 @@ assert "torch._dynamo" not in sys.modules
 """
     done = site(python=("-W", "error", "-c", code))
     assert done.returncode == 0, done.stderr
+
+
+STRIPES = """
+import genzoo
+from genzoo import Card, Family
+genzoo_api = 2
+@genzoo.hookimpl
+def genzoo_cards():
+    return [
+        Card(name="manner-vae", family=Family.APPROXIMATE, model="latent_toys:Stripes"),
+        Card(name="manner-gan", family=Family.IMPLICIT, model="toys:ToyGAN"),
+        Card(name="manner-pixels", family=Family.TRACTABLE, model="pixel_toys:ToyCNN"),
+    ]
+"""
+
+
+class TestManners:
+    """Means, temperatures and truncations: what the line, the file and --json say."""
+
+    @pytest.fixture
+    def run(self, monkeypatch, tmp_path):
+        site, published = tmp_path / "manner-site", tmp_path / "manner-hub"
+        site.mkdir()
+        lay(site, "manner-box", STRIPES)
+        for name, model in self.models().items():
+            publish(published, name, model, "manner-box")
+        with in_process(monkeypatch, tmp_path, site, "manner-box", published) as run:
+            yield run
+
+    def models(self):
+        return {
+            "manner-vae": latent_toys.Stripes(latent_toys.StripesConfig()),
+            "manner-gan": toys.gan(),
+            "manner-pixels": pixel_toys.ToyCNN(pixel_toys.PixelConfig()),
+        }
+
+    def test_a_vae_is_shown_by_means_and_the_line_says_so(self, run):
+        done = run("sample", "manner-vae", "-n", 4, "--seed", 3, "-o", "x.png")
+        assert done.exit_code == 0 and done.stderr == (
+            "x.png: 4 images of manner-vae, seed 3; mean of p(x|z), so these are not samples of p(x) "
+            "(--no-mean draws the pixels as well)\n"
+        )
+        shown = self.models()["manner-vae"].sample(4, seed=3, mean=True)
+        assert np.array_equal(pixels("x.png"), np.asarray(grid(shown)))
+        told = {"model": "manner-vae", "seed": "3", "samples": "mean of p(x|z)"}
+        assert Image.open("x.png").text == told
+
+    def test_without_means_it_is_sampled(self, run):
+        done = run("sample", "manner-vae", "-n", 4, "--seed", 3, "-o", "x.png", "--no-mean")
+        assert done.stderr == "x.png: 4 images of manner-vae, seed 3\n"
+        assert Image.open("x.png").text == {"model": "manner-vae", "seed": "3"}
+
+    @pytest.mark.parametrize(
+        ("name", "option"), [("manner-gan", "truncation"), ("manner-pixels", "temperature")]
+    )
+    def test_a_number_reaches_the_images_the_files_and_json(self, run, name, option):
+        done = run("sample", name, "-n", 3, "--seed", 1, f"--{option}", 0.3, "-o", "out/", "--json")
+        assert (
+            done.exit_code == 0 and f"seed 1; {option} 0.3, so these are not samples of p(x)" in done.stderr
+        )
+        facts = json.loads(done.stdout)
+        assert facts["manner"] == f"{option} 0.3" and facts["files"] == ["out"] and facts["seed"] == 1
+        expected = quantise(self.models()[name].sample(3, seed=1, **{option: 0.3}))[:, 0].numpy()
+        for i in range(3):
+            assert np.array_equal(pixels(f"out/sample-{i:06}.png"), expected[i])
+        assert Image.open("out/sample-000000.png").text["samples"] == f"{option} 0.3"
+
+    def test_an_animation_ends_in_the_images_of_the_temperature(self, run):
+        args = ("manner-pixels", "-n", 2, "--seed", 1, "--temperature", 0.3)
+        assert run("sample", *args, "--animate", "x.gif", "-o", "x.png").exit_code == 0
+        expected = self.models()["manner-pixels"].sample(2, seed=1, temperature=0.3)
+        assert np.array_equal(pixels("x.png"), np.asarray(grid(expected)))
+
+    @pytest.mark.parametrize(
+        ("name", "args", "words"),
+        [
+            ("manner-gan", ("--mean",), "mean has no meaning for ToyGAN"),
+            ("manner-gan", ("--temperature", 0.5), "temperature has no meaning for ToyGAN"),
+            ("manner-pixels", ("--truncation", 0.5), "truncation has no meaning for ToyCNN"),
+            ("manner-vae", ("--truncation", 0), "0.0 is not in the range 0.01<=x<=100"),
+            ("manner-vae", ("--truncation", "nan"), "truncation must be a number from 0.01 to 100"),
+        ],
+    )
+    def test_what_has_no_meaning_is_one_line(self, run, name, args, words):
+        done = run("sample", name, "-n", 1, *args)
+        assert done.exit_code and words in done.stderr
+        assert os.listdir() == []

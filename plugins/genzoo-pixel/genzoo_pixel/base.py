@@ -75,6 +75,9 @@ class PixelModel(AutoregressiveModel):
     def _quantile(self, params: Tensor, u: Tensor) -> Tensor:
         return heads.quantile(self.config.head, params, u, self.levels)
 
+    def _log_masses(self, params: Tensor) -> Tensor:
+        return heads.log_masses(self.config.head, params, self.levels)
+
     def _complete(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
         # In float64, rounding does not move a boundary past a uniform number, so that cached and naive
         # sampling give equal images, not just similar ones.
@@ -83,7 +86,7 @@ class PixelModel(AutoregressiveModel):
             return AutoregressiveModel._complete_naively(exact, x, mask, rng, *condition)
         machine = exact._machine(rng.n, *condition)
         uniforms = rng.uniform(*self.image_shape[1:], self.image_shape[0])
-        return draw(machine, exact._quantile, x, mask, uniforms, levels=self.levels, tell=rng.tell)
+        return draw(machine, exact._level, x, mask, uniforms, levels=self.levels, tell=rng.tell)
 
     def _complete_naively(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
         exact = converted(self, torch.float64)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
-from genzoo.layers import is_hooked
+from genzoo.layers import is_hooked, is_stock
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,7 +27,7 @@ def run(method: Callable[..., Any], *inputs: Any) -> Any:
     method itself.
     """
     way = getattr(method, "faster", None)
-    return method(*inputs) if way is None else way(getattr(method, "__self__", None), *inputs)
+    return method(*inputs) if way is None or is_stock() else way(getattr(method, "__self__", None), *inputs)
 
 
 def way_of(layer: nn.Module) -> Callable[..., Any] | None:
@@ -35,4 +35,4 @@ def way_of(layer: nn.Module) -> Callable[..., Any] | None:
     its class or instance has another `forward`, or any of its modules has hooks.
     """
     way: Callable[..., Any] | None = getattr(layer.forward, "faster", None)
-    return None if any(is_hooked(part) for part in layer.modules()) else way
+    return None if is_stock() or any(is_hooked(part) for part in layer.modules()) else way
