@@ -22,9 +22,10 @@ def genzoo_cards():
     words = ("a", "blue", "daisy", "red", "rose", "yellow")
     text = Text(words, 4, ("a red rose", "a blue daisy", "yellow rose"))
     facts = {"family": Family.IMPLICIT, "summary": "A toy", "recipe": Recipe(data="digits", steps=1)}
+    maps = Picture((3, 8, 8), ("map", "photo"))
     return [
         Card(name="told-flowers", model="told_toys:TextGAN", condition=text, **facts),
-        Card(name="told-maps", model="told_toys:Paired", condition=Picture((3, 8, 8), ("map", "photo")), **facts),
+        Card(name="told-maps", model="told_toys:Paired", condition=maps, **facts),
     ]
 """
 

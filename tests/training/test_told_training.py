@@ -198,8 +198,8 @@ def test_a_batch_maps_all_that_it_has():
 def test_own_data_bring_their_words_and_shapes(tmp_path):
     def run(kind, data):
         done = train(
-            card(kind), data, tmp_path / kind.__name__, 1, resume=False, settings={}, device="cpu", quiet=True,
-            tensorboard=False, scored=False,
+            card(kind), data, tmp_path / kind.__name__, 1, resume=False, settings={}, device="cpu",
+            quiet=True, tensorboard=False, scored=False,
         )  # fmt: skip
         return build_filled(card(kind), done.weights.read_bytes(), "run").condition
 
