@@ -89,7 +89,8 @@ def spread(kernel: Tensor) -> Tensor:
     """Return the 4 × 4 kernel that is the 3 × 3 `kernel` (…, 3, 3) summed over a 2 × 2 block of positions."""
     wide = pad(kernel, (1, 1, 1, 1))  # (…, 5, 5)
     rows = wide[..., 1:, :] + wide[..., :-1, :]
-    return rows[..., 1:] + rows[..., :-1]
+    summed: Tensor = rows[..., 1:] + rows[..., :-1]
+    return summed
 
 
 class PixelNorm(nn.Module):
