@@ -89,8 +89,7 @@ def spread(kernel: Tensor) -> Tensor:
     """Return the 4 × 4 kernel that is the 3 × 3 `kernel` (…, 3, 3) summed over a 2 × 2 block of positions."""
     wide = pad(kernel, (1, 1, 1, 1))  # (…, 5, 5)
     rows = wide[..., 1:, :] + wide[..., :-1, :]
-    summed: Tensor = rows[..., 1:] + rows[..., :-1]
-    return summed
+    return rows[..., 1:] + rows[..., :-1]
 
 
 class PixelNorm(nn.Module):
@@ -141,4 +140,5 @@ def deviations(x: Tensor, group: int) -> Tensor:
         return torch.cat([*parts, deviations(x[-last:], last)])
     groups = x.float().unflatten(0, (-1, min(len(x), group)))  # (groups, members, C, H, W)
     spreads = (groups.var(1, correction=0) + EPSILON).sqrt()
-    return spreads.mean((1, 2, 3)).repeat_interleave(groups.shape[1])
+    values: Tensor = spreads.mean((1, 2, 3))  # (groups,)
+    return values.repeat_interleave(groups.shape[1])
