@@ -140,4 +140,5 @@ def deviations(x: Tensor, group: int) -> Tensor:
         return torch.cat([*parts, deviations(x[-last:], last)])
     groups = x.float().unflatten(0, (-1, min(len(x), group)))  # (groups, members, C, H, W)
     spreads = (groups.var(1, correction=0) + EPSILON).sqrt()
-    return spreads.mean((1, 2, 3)).repeat_interleave(groups.shape[1])
+    values: Tensor = spreads.mean((1, 2, 3))  # (groups,)
+    return values.repeat_interleave(groups.shape[1])

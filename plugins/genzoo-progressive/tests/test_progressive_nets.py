@@ -157,7 +157,7 @@ class TestGenerator:
                     lambda m, x, y: sizes_of.append(float(y.detach().pow(2).mean() ** 0.5))
                 )
         image = net(torch.randn(32, 64), 2.0)
-        assert len(sizes_of) == 5 and all(0.75 < size < 1.25 for size in sizes_of), (
+        assert len(sizes_of) == 6 and all(0.75 < size < 1.25 for size in sizes_of), (
             sizes_of
         )  # edges see zeros
         assert 0.6 < float(image.detach().std()) < 1.4
