@@ -19,7 +19,7 @@ from shell import in_process, lay, one_line, publish
 from genzoo import Labels
 from genzoo.cli.conditions import read_one, read_rows
 from genzoo.cli.program import cli
-from genzoo.cli.sampling import stems
+from genzoo.cli.samples import stems
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.explore.analogies import analogies

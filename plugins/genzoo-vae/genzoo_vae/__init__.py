@@ -12,10 +12,7 @@ AUTOENCODER = (
 )
 VAE = "Kingma & Welling 2014, Auto-Encoding Variational Bayes, arXiv:1312.6114"
 IWAE = "Burda, Grosse & Salakhutdinov 2016, Importance Weighted Autoencoders, arXiv:1509.00519"
-SIGMA = (
-    f"{VAE}; Rybkin, Daniilidis & Levine 2021, Simple and Effective VAE Training with Calibrated "
-    "Decoders, arXiv:2006.13202"
-)
+SIGMA = f"{VAE}; Rybkin, Daniilidis & Levine 2021, Calibrated Decoders, arXiv:2006.13202"
 
 COLOURS = "Salimans, Karpathy, Chen & Kingma 2017, PixelCNN++, arXiv:1701.05517"
 CVAE = (
