@@ -101,7 +101,7 @@ _OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hor
 
 _ROOMS = ("bedroom", "dining room", "kitchen", "living room")
 # the 102 names of Nilsback and Zisserman, in the order of their labels
-_FLOWERS = """
+_FLOWER_NAMES = """
     pink primrose, hard-leaved pocket orchid, canterbury bells, sweet pea, english marigold,
     tiger lily, moon orchid, bird of paradise, monkshood, globe thistle, snapdragon, colt's foot,
     king protea, spear thistle, yellow iris, globe-flower, purple coneflower, peruvian lily,
@@ -119,29 +119,21 @@ _FLOWERS = """
     camellia, mallow, mexican petunia, bromelia, blanket flower, trumpet creeper, blackberry lily
 """
 
+_FLOWERS = tuple(" ".join(name.split()) for name in _FLOWER_NAMES.split(","))
 _FLOWERS_SOURCE = "Oxford Flowers-102 (Nilsback and Zisserman 2008) at 64x64"
 _RESEARCH = "research use; the copyright of the images belongs to their owners; do not publish them"
 _TEMPLATES = "Captions are templates, made of class names and measured colours"
 # (colour, kind of flower): combinations that flowers-unseen keeps out of training. Chosen once among those of
 # at least 12 images and at most 40 % of their kind, of which the colour is not the most frequent one.
-UNSEEN: frozenset[tuple[str, str]] = frozenset(
-    {
-        ("blue", "balloon flower"),
-        ("orange", "californian poppy"),
-        ("orange", "rose"),
-        ("pink", "magnolia"),
-        ("pink", "ruby-lipped cattleya"),
-        ("purple", "passion flower"),
-        ("red", "peruvian lily"),
-        ("red", "rose"),
-        ("red", "wallflower"),
-        ("white", "clematis"),
-        ("white", "foxglove"),
-        ("white", "lotus"),
-        ("white", "sweet pea"),
-        ("white", "water lily"),
-        ("yellow", "canna lily"),
-    }
+_UNSEEN = """
+    blue: balloon flower; orange: californian poppy, rose; pink: magnolia, ruby-lipped cattleya;
+    purple: passion flower; red: peruvian lily, rose, wallflower;
+    white: clematis, foxglove, lotus, sweet pea, water lily; yellow: canna lily
+"""
+UNSEEN = frozenset(
+    (group.split(":")[0].strip(), flower.strip())
+    for group in _UNSEEN.split(";")
+    for flower in group.split(":")[1].split(",")
 )
 
 NAMES: Mapping[str, Dataset] = MappingProxyType(
@@ -231,7 +223,7 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
                 f"{_TEMPLATES}"
             ),
             sides="split",
-            classes=tuple(" ".join(name.split()) for name in _FLOWERS.split(",")),
+            classes=_FLOWERS,
         ),
         "flowers-unseen": Dataset(
             files=("flowers102_64.npz",),
@@ -241,7 +233,7 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
                 "test: the flowers of the combinations of colour and kind in genzoo.datasets.UNSEEN; train: "
                 f"all others. {_TEMPLATES}"
             ),
-            classes=tuple(" ".join(name.split()) for name in _FLOWERS.split(",")),
+            classes=_FLOWERS,
         ),
         "facades": Dataset(
             files=("facades_128.npz",),

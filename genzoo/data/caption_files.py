@@ -68,10 +68,10 @@ def _found(folder: Path, paths: set[str]) -> Mapping[str, list[str]] | None:
     if tables:
         return found
     images = {stem(path): path for path in sorted(paths) if is_image(path)}
-    texts = {path: path[: -len(".txt")] for path in sorted(paths) if path.lower().endswith(".txt")}
-    if not set(texts.values()) & set(images):
+    stems = {path: path[: -len(".txt")] for path in sorted(paths) if path.lower().endswith(".txt")}
+    if not set(stems.values()) & set(images):
         return None
-    for path, name in texts.items():
+    for path, name in stems.items():
         if name in images:
             found[images[name]] = _lines(folder / path, path)
         elif posixpath.basename(name).lower() not in OTHERS:

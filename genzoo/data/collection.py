@@ -83,14 +83,8 @@ class Images:
         other: Images | None = None,
     ) -> None:
         _check_pixels(pixels)
-        given = {
-            "labels": labels,
-            "blocks": blocks,
-            "attributes": attributes,
-            "grey": grey,
-            "source": source,
-            "captions": captions,
-        }
+        given = {"labels": labels, "blocks": blocks, "attributes": attributes, "grey": grey}
+        given |= {"source": source, "captions": captions}
         columns, names = read_columns(given, pixels)
         fields = {
             "pixels": pixels,

@@ -16,7 +16,7 @@ from genzoo.errors import ArgumentError
 Column: TypeAlias = "Array | tuple[tuple[str, ...], ...] | Mapping[str, Array]"
 
 
-def read_columns(given: Mapping[str, object], pixels: Array) -> tuple[Mapping[str, Column], tuple[str, ...]]:
+def read_columns(given: Mapping[str, object], pixels: Array) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """Return the columns in `given` that are not None, each in its one form, and the names of the classes
     where labels are texts.
 

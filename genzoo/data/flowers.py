@@ -33,8 +33,7 @@ WHITE_S, WHITE_V, LEAST_S, LEAST_V = 0.18, 0.65, 0.25, 0.22
 PALE_S, PALE_V = 0.62, 0.6
 WARM_S, WARM_V = 0.5, 0.5
 # hue from which on -> colour; between 66 and 170 is green, which is no colour of a flower here
-HUES = ((0, "red"), (12, "orange"), (42, "yellow"), (66, ""), (170, "blue"), (255, "purple"))
-HUES = (*HUES, (300, "pink"), (345, "red"))
+_HUES = {0: "red", 12: "orange", 42: "yellow", 66: "", 170: "blue", 255: "purple", 300: "pink", 345: "red"}
 BLOCK = 512  # images measured at a time
 
 
@@ -57,8 +56,8 @@ def named_pixels(pixels: Array) -> Array:
     """Return the colour of each pixel in the disc, as places in `COLOURS`: (N, P) uint8."""
     inside = pixels[:, :, _disc(*pixels.shape[2:])].astype(np.int64)  # (N, 3, P)
     hue, saturation, value = _hsv(inside)
-    starts = np.array([start for start, _ in HUES])
-    codes = np.array([COLOURS.index(name) for _, name in HUES], np.uint8)
+    starts = np.array(list(_HUES))
+    codes = np.array([COLOURS.index(name) for name in _HUES.values()], np.uint8)
     named = codes[np.searchsorted(starts, hue, side="right") - 1]
     pale = (named == COLOURS.index("red")) & (saturation < PALE_S) & (value >= PALE_V)
     named = np.where(pale, COLOURS.index("pink"), named)

@@ -30,14 +30,15 @@ def open_flowers(path: Path, name: str, asked: Asked) -> Images:
     place = str(path.resolve()) if asked.cache else None
     with npz.told_with(path):
         whole, contents = npz.jpegs(arrays, name, asked.shape, place, asked.progress)
-        if whole.labels is None:
+        labels = whole.labels
+        if labels is None:
             raise DataError(f"{name} has no labels", "fetch the file again")
         colours = _colours(npz.Slices(arrays, "jpeg"), contents, place, asked)
         names = known.classes
-        whole = whole.replace(captions=captions_of(colours, whole.labels, names), class_names=names)
+        whole = whole.replace(captions=captions_of(colours, labels, names), class_names=names)
         if known.sides:
             return conform(npz.side_part(whole, arrays[known.sides], asked.split), asked.shape)
-        both = zip(colours.tolist(), whole.labels.tolist(), strict=True)
+        both = zip(colours.tolist(), labels.tolist(), strict=True)
         unseen = np.array([held_out(COLOURS[colour], names[label]) for colour, label in both], bool)
         rows = np.flatnonzero(unseen if asked.split == "test" else ~unseen)
         part = whole.subset(rows, split=asked.split)

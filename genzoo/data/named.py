@@ -153,8 +153,8 @@ def _grey(shape: Shape | None, name: str) -> Shape | None:
 
 
 def _dynamic(name: str, asked: Asked) -> Images:
-    shape, split, *rest = asked.usual
-    images = open_named("mnist", _grey(shape, name), split, *rest)
+    shape, split, share, cache, progress = asked.usual
+    images = open_named("mnist", _grey(shape, name), split, share, cache, progress)
     training = split in ("train", FIT)
     drawn = binarised(images, f"mnist/{'train' if training else split}").replace(
         transform="dynamic-binarised"

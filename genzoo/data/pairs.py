@@ -157,12 +157,12 @@ def _shapes(asked: Asked) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
 def _partners(path: Path, source: Listing, images: Listing) -> tuple[Listing, Listing]:
     """Return both sides with the two files of a pair at one place, under the name of the image."""
     sides = []
-    for side in (source, images):
-        stems = [stem(name) for name, _ in side.files]
+    for listing in (source, images):
+        stems = [stem(name) for name, _ in listing.files]
         twice = sorted(name for name, count in Counter(stems).items() if count > 1)
         if twice:
             raise DataError(
-                f"{path}: {side.side} has several files of the name {listed(twice)}", "keep one of each"
+                f"{path}: {listing.side} has several files of the name {listed(twice)}", "keep one of each"
             )
         sides.append(dict(zip(stems, range(len(stems)), strict=True)))
     for own, others, side, other in (
