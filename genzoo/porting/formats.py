@@ -178,7 +178,7 @@ def _load_torch(data: bytes) -> Run:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what torch's exporter says of itself off the terminal: warnings, logs, and graphs that it prints."""
+    """Keep what torch's exporter says off the terminal: warnings, logs, and graphs that it prints."""
     before = logging.root.manager.disable
     nowhere = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
