@@ -38,7 +38,7 @@ _LEAST = 1e-12  # of σ and of norms: a matrix of zeros stays one
 class SpectralNorm(nn.Module):
     """What the layers of this module share: the buffer `u` (outputs,), and W̄ of their `weight`."""
 
-    weight: nn.Parameter
+    weight: Tensor
     u: Tensor
 
     def _begin(self) -> None:
@@ -70,7 +70,8 @@ class SpectralNorm(nn.Module):
             # a tensor of its own: the next call changes u in place before this one's backward pass
             direction = normalize(self.u.to(rows.dtype, copy=True), dim=0, eps=_LEAST)
             sigma = (rows.t() @ direction).norm().clamp(min=_LEAST)
-            return self.weight / sigma.to(self.weight.dtype)
+            divided: Tensor = self.weight / sigma.to(self.weight.dtype)
+            return divided
 
 
 class SpectralConv2d(StridedConv2d, SpectralNorm):

@@ -51,7 +51,8 @@ class StridedConv2d(nn.Conv2d):
         covers = self.padding == (0, 0) and self.kernel_size == tuple(input.shape[2:])
         halves = _halves(self) and all(side % 2 == 0 for side in input.shape[2:])
         if not (covers or halves) or not _applies(self, input):
-            return self._conv_forward(input, weight, self.bias)
+            stock: Tensor = self._conv_forward(input, weight, self.bias)
+            return stock
         x, weight, bias = _cast(input, weight, self.bias)
         if halves:
             return _call(_Down, x, weight, bias)
