@@ -163,7 +163,13 @@ class AutoregressiveModel(DensityModel):
         return next((p.dtype for p in self.parameters()), torch.float32)
 
     def _completions(
-        self, x: Any, mask: Any, n: int, seed: int | None, condition: Any, progress: Progress | None
+        self,
+        x: Any,
+        mask: Any,
+        n: int,
+        seed: int | torch.Generator | None,
+        condition: Any,
+        progress: Progress | None,
     ) -> Tensor:
         images = self.check_images(x)
         given = self.check_condition(condition, len(images))
