@@ -86,7 +86,7 @@ def _check_curves(game: Sequence[Player]) -> list[str]:
             hold(name not in taken, law, f"{name!r}, which is also {taken.get(name)}", look)
             law = "a curve is a finite scalar tensor"
             hold(isinstance(value, Tensor) and value.ndim == 0, law, f"{name} is {value!r}", look)
-            hold(torch.isfinite(value), law, f"{name} is {float(value)}", look)
+            hold(torch.isfinite(value), law, f"{name} is {value.item()}", look)
             taken[name] = "a curve"
             names.append(name)
     return names

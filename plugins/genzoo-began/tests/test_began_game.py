@@ -215,17 +215,17 @@ class TestLosses:
             x = 2 * run.feed(step).images - 1
             noise = generator(run.recipe.seed, "discriminator", step, 0, 0)
             z = 2 * torch.rand(16, 6, generator=noise) - 1
-            errors = (x - net.discriminator(x)).abs().mean(), None
+            of_real = (x - net.discriminator(x)).abs().mean()
             with torch.no_grad():
                 fake = net.generator(z)
-            loss = errors[0] - k * (fake - net.discriminator(fake)).abs().mean()
+            loss = of_real - k * (fake - net.discriminator(fake)).abs().mean()
             descend(loss, net.discriminator)
             fake = net.generator(z)
             of_fake = (fake - net.discriminator(fake)).abs().mean()
             descend(of_fake, net.generator)
-            excess = 0.5 * float(errors[0]) - float(of_fake)
+            real, excess = of_real.item(), 0.5 * of_real.item() - of_fake.item()
             k = min(max(k + 0.1 * excess, 0.0), 1.0)
-            told.append((k, float(errors[0]) + abs(excess)))
+            told.append((k, real + abs(excess)))
         found = [run.play_round() for _ in range(3)]
         assert [(float(c["k"]), float(c["M"])) for c in found] == [pytest.approx(t, rel=1e-4) for t in told]
         assert k > 0.01
