@@ -171,8 +171,14 @@ def _published(run: Run) -> Outcome | None:
         records = [_record(entry) for entry in json.loads(read_capped(run.folder / "scores.json", _CAP))]
     except (GenzooError, ValueError, KeyError, TypeError, RecursionError):
         return None  # never finished, or damaged since: measure and publish again
-    known = {"weights": weights, "sha256": str(told["sha256"])}
-    return Outcome(folder=run.folder, finished=True, step=run.step, records=records, **known)
+    return Outcome(
+        folder=run.folder,
+        finished=True,
+        step=run.step,
+        records=records,
+        weights=weights,
+        sha256=str(told["sha256"]),
+    )
 
 
 def _told(run: Run, weights: Path) -> dict[str, Any]:
