@@ -150,13 +150,8 @@ def train_command(
     # a wrong key or value is reported before the recipe is printed, not after a page of it
     plan(card, settings, steps=options["steps"])
     if talks and not quiet:
-        introduce(
-            card,
-            {
-                **{key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None},
-                **settings,
-            },
-        )
+        asked = {key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None}
+        introduce(card, {**asked, **settings})
     try:
         outcome = zoo.train(entry, settings=settings, quiet=quiet, **options)
     except CheckpointError as error:

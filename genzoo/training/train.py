@@ -66,8 +66,7 @@ def train(
     """
     mode, watching = how(resume), check_callbacks(callbacks)
     folder = Path(out or Path("runs") / card.name).expanduser()
-    start = starting(init_from, folder)
-    card = inherited(card, start)
+    card = inherited(card, start := starting(init_from, folder))
     # read once: with random transforms a second reading would give other images
     data = from_torch(data) if is_torch_set(data) else data
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
@@ -81,9 +80,8 @@ def train(
             card, model, train, test = _begun(card, data, recipe, config, world)
         if isinstance(card.condition, Labels) and world.writes and not quiet:
             tell(words(card, train, data if data is not None else recipe.data), level="INFO")
-        run = Run(
-            model, recipe, train, chosen.on(world.device(chosen.device)), folder, world, plugin=card.plugin
-        )
+        device = world.device(chosen.device)
+        run = Run(model, recipe, train, chosen.on(device), folder, world, plugin=card.plugin)
         _start(run, card, start, mode)
         if mode == "auto" and (done := finished_before(run)):
             return done
