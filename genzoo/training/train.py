@@ -62,8 +62,7 @@ def train(
     """
     mode = how(resume)
     folder = Path(out or Path("runs") / card.name).expanduser()
-    start = starting(init_from, folder)
-    card = inherited(card, start)
+    start, card = starting(init_from, folder, card)
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)
     chosen = machine.choose(recipe, device)
     if chosen.device.type == "cpu":
