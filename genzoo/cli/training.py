@@ -140,18 +140,18 @@ def train_command(
     from genzoo.training.parallel import place
     from genzoo.training.plan import plan
     from genzoo.training.signals import ignore_repetitions
-    from genzoo.training.starting import inherited, starting
+    from genzoo.training.starting import starting
 
     collect_garbage()
     talks = place().writes  # of the processes that torchrun starts, one
-    start = starting(options["init_from"], Path(options["out"] or Path("runs") / entry.card.name))
-    card = inherited(entry.card, start)
+    folder = Path(options["out"] or Path("runs") / entry.card.name).expanduser()
+    _, card = starting(options["init_from"], folder, entry.card)
     settings |= {} if licence is None else {"licence": licence}
     # a wrong key or value is reported before the recipe is printed, not after a page of it
     plan(card, settings, steps=options["steps"])
     if talks and not quiet:
-        asked = {key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None}
-        introduce(card, {**asked, **settings})
+        typed = {key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None}
+        introduce(card, {**typed, **settings})
     try:
         outcome = zoo.train(entry, settings=settings, quiet=quiet, **options)
     except CheckpointError as error:

@@ -78,15 +78,17 @@ class Taken:
         return f"{head}{len(self.fitting)} of {total} tensors fit; {shown}"
 
 
-def starting(target: Target | None, out: Path) -> Start | None:
-    """Return the weights that `target` stands for, None if it is None; `out` is the folder of the new run.
+def starting(target: Target | None, out: Path, card: Card) -> tuple[Start | None, Card]:
+    """Return the weights that `target` stands for, None if it is None, and `card` with what it inherits.
+
+    `out` is the folder of the new run, and `card` that of its model, see `inherited`.
 
     Raises:
         ArgumentError: `target` is the folder that the run is written to.
         GenzooError: as `genzoo.load`.
     """
     if target is None:
-        return None
+        return None, card
     name = target.card.name if isinstance(target, Entry) else str(os.fspath(target))
     _refuse_itself(name, [Path(name).expanduser()] if places.is_place(target) else [], out)
     entry = places.find(target)
@@ -94,8 +96,9 @@ def starting(target: Target | None, out: Path) -> Start | None:
     files = [source.path.parent for source in row.places() if isinstance(source, FolderSource)]
     _refuse_itself(name, files, out)
     blob = hub.pull_bytes(row)
-    card = hub.configured(entry.card, blob)
-    return Start(name, row, card, build_filled(card, blob, f"the weights file of {name!r}"))
+    theirs = hub.configured(entry.card, blob)
+    start = Start(name, row, theirs, build_filled(theirs, blob, f"the weights file of {name!r}"))
+    return start, inherited(card, start)
 
 
 def _refuse_itself(name: str, folders: Iterable[Path], out: Path) -> None:

@@ -66,7 +66,7 @@ def train(
     """
     mode, watching = how(resume), check_callbacks(callbacks)
     folder = Path(out or Path("runs") / card.name).expanduser()
-    card = inherited(card, start := starting(init_from, folder))
+    start, card = starting(init_from, folder, card)
     # read once: with random transforms a second reading would give other images
     data = from_torch(data) if is_torch_set(data) else data
     recipe, config = plan(card, settings, steps=steps, data=data if isinstance(data, str) else None)

@@ -44,11 +44,10 @@ def run_of(args: argparse.Namespace, start: str, seed: int, images: Any, folder:
     from genzoo.training.hardware import choose
     from genzoo.training.loop import Run
     from genzoo.training.plan import plan
-    from genzoo.training.starting import inherited, starting, take
+    from genzoo.training.starting import starting, take
     from genzoo.training.train import build
 
-    origin = starting(args.name, folder)
-    card = inherited(info(args.name), origin)
+    origin, card = starting(args.name, folder, info(args.name))
     frozen = {"freeze": args.freeze} if args.freeze and start == "published" else {}
     recipe, config = plan(card, {"seed": seed, **frozen}, steps=args.steps)
     model = build(card, config, recipe)

@@ -261,6 +261,8 @@ def with_text(blob, text):
 def forged(tensors, facts, **changes):
     """Return a checkpoint whose facts are changed, and whose digest is right nevertheless."""
     told = {**dataclasses.asdict(facts), **changes, "sha256": ""}
+    if told["lineage"] == ():  # which is left out
+        del told["lineage"]
     said = json.dumps(told, sort_keys=True)
     digest = hashlib.sha256(said.encode())
     for key in sorted(tensors):
@@ -371,6 +373,7 @@ class TestFacts:
             "recipe",
             "config",
             "machine",
+            "lineage",
             "told",
             "curves",
         ):
