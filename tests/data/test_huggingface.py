@@ -193,3 +193,21 @@ def test_a_column_of_classes_may_have_any_name(hub):
     assert images.labels is None and "the columns scene, coarse" in images.facts["labels"]
     hub["train"].features = {"photo": Image(), "fine": named, "label": int}
     assert open_data("hf:me/photos").class_names == tuple(map(str, range(20)))
+
+
+def test_a_column_of_texts_gives_captions_that_stay_with_their_images(hub, make, monkeypatch, capsys):
+    texts = [[f"photo {number}", "again"] if number % 2 else f"photo {number}" for number in range(20)]
+    table = hub["train"]
+    table.features["text"] = str
+    hub["train"].cells[4] = {"bytes": b"no image", "path": None}
+    plain = Table.__getitem__
+    monkeypatch.setattr(
+        Table, "__getitem__", lambda self, name: texts if name == "text" else plain(self, name)
+    )
+    found = open_data("hf:me/photos")
+    assert len(found) == 19 and found.captions[3:5] == (("photo 3", "again"), ("photo 5", "again"))
+    assert np.array_equal(found.pixels[4], make.photo(seed=5).transpose(2, 0, 1))
+    texts[7] = None
+    found = open_data("hf:me/photos", cache=False)
+    assert found.captions is None and "the column 'text'" in found.facts["captions"]
+    assert "no captions: the column 'text'" in capsys.readouterr().err
