@@ -20,6 +20,19 @@ CVAE = (
     "Models, NeurIPS"
 )
 
+DIGITS = {  # the net of all models of binarised MNIST with 40 latents
+    "image_shape": (1, 28, 28),
+    "likelihood": "bernoulli",
+    "net": "hybrid",
+    "width": 16,
+    "depth": 1,
+    "units": 160,
+    "latent_size": 40,
+    "draws": 8,
+    "path_gradient": True,
+    "warmup": 500,
+}
+
 CARDS = (
     Card(
         name="autoencoder",
@@ -71,18 +84,7 @@ CARDS = (
         name="vae-mnist",
         family=Family.APPROXIMATE,
         model="genzoo_vae.vae:VAE",
-        config={
-            "image_shape": (1, 28, 28),
-            "likelihood": "bernoulli",
-            "net": "hybrid",
-            "width": 16,
-            "depth": 1,
-            "units": 160,
-            "latent_size": 40,
-            "draws": 8,
-            "path_gradient": True,
-            "warmup": 500,
-        },
+        config=DIGITS,
         # The papers' optimiser is Adam; Muon takes batches of 200, which spread its cost (decision 10).
         # Images are shifted while the net is young, so that it memorises fewer of them.
         recipe=Recipe(
@@ -103,20 +105,7 @@ CARDS = (
         name="iwae-mnist",
         family=Family.APPROXIMATE,
         model="genzoo_vae.vae:VAE",
-        config={
-            "image_shape": (1, 28, 28),
-            "likelihood": "bernoulli",
-            "net": "hybrid",
-            "width": 16,
-            "depth": 1,
-            "units": 160,
-            "latent_size": 40,
-            "draws": 8,
-            "path_gradient": True,
-            "warmup": 500,
-            "k": 50,
-            "k_from": 11_000,
-        },
+        config={**DIGITS, "k": 50, "k_from": 11_000},
         # As vae-mnist, with 50 importance-weighted draws in the last 2,000 steps.
         recipe=Recipe(
             data="binarized-mnist",
@@ -138,18 +127,7 @@ CARDS = (
         model="genzoo_vae.conditional:ConditionalVAE",
         condition=Labels(tuple("0123456789")),
         # Net and recipe of vae-mnist, so that their bounds can be compared.
-        config={
-            "image_shape": (1, 28, 28),
-            "likelihood": "bernoulli",
-            "net": "hybrid",
-            "width": 16,
-            "depth": 1,
-            "units": 160,
-            "latent_size": 40,
-            "draws": 8,
-            "path_gradient": True,
-            "warmup": 500,
-        },
+        config=DIGITS,
         recipe=Recipe(
             data="binarized-mnist",
             steps=14_000,
