@@ -55,7 +55,9 @@ def test_images_and_labels_are_kept(item, loaded):
     assert found.labels.tolist() == LABELS.tolist() and found.class_names == ("ant", "bee", "cat")
 
 
-@pytest.mark.parametrize("label", [lambda i: torch.ones(4), lambda i: 0.5, lambda i: "bee"])
+@pytest.mark.parametrize(
+    "label", [lambda i: torch.ones(4, dtype=torch.int64), lambda i: 0.5, lambda i: "bee"]
+)
 def test_what_is_no_class_is_no_label(label):
     assert from_torch(Pictures(lambda i: (PIXELS[i], label(i)))).labels is None
 
