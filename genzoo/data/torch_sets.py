@@ -67,7 +67,8 @@ def _items(data: Any) -> Iterator[tuple[Any, int | None]]:
         image, label = _parts(item)
         pixels, classes = _array(image), _classes(label, int(batched))
         if batched:
-            yield from zip(pixels, classes or [None] * len(pixels), strict=True)
+            unknown: list[int | None] = [None] * len(pixels)
+            yield from zip(pixels, classes or unknown, strict=True)
         else:
             yield pixels, classes[0] if classes else None
 

@@ -78,7 +78,7 @@ def decay(parameters: list[nn.Parameter], share: float) -> None:
 
     Biases and gains have one axis and are left as they are.
     """
-    weights = [p for p in parameters if p.ndim > 1 and p.grad is not None] if share else []
+    weights: list[Tensor] = [p for p in parameters if p.ndim > 1 and p.grad is not None] if share else []
     if weights:
         torch._foreach_mul_(weights, 1 - share)
 
