@@ -37,7 +37,7 @@ from genzoo.training.publish import Outcome, finished_model, publish
 from genzoo.training.rehearsal import prepared, rehearse
 from genzoo.training.report import Report
 from genzoo.training.signals import listening
-from genzoo.training.starting import Start, check_frozen, inherited, starting, take
+from genzoo.training.starting import Start, check_frozen, starting, take
 
 FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
 
