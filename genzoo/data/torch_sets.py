@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,8 @@ def _items(data: Any) -> Iterator[tuple[Any, int | None]]:
         image, label = _parts(item)
         pixels, classes = _array(image), _classes(label, int(batched))
         if batched:
-            unknown: list[int | None] = [None] * len(pixels)
-            yield from zip(pixels, classes or unknown, strict=True)
+            labels: Sequence[int | None] = classes or [None] * len(pixels)
+            yield from zip(pixels, labels, strict=True)
         else:
             yield pixels, classes[0] if classes else None
 

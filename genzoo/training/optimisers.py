@@ -80,7 +80,7 @@ def decay(parameters: list[nn.Parameter], share: float) -> None:
     """
     weights: list[Tensor] = [p for p in parameters if p.ndim > 1 and p.grad is not None] if share else []
     if weights:
-        torch._foreach_mul_(weights, 1 - share)
+        torch._foreach_mul_(tuple(weights), 1 - share)
 
 
 class Muon(torch.optim.Muon):
