@@ -60,7 +60,7 @@ CLAIMS = {
             "{gan-mnist floor:two-sample .0%})"
         ),
         "reads as their label | {cgan-mnist agreement .3f ±} | {cgan-mnist floor:agreement .3f ±} |",
-        "| the number of 2014, nats | {cgan-mnist parzen-2014 .1f ±} | {cgan-mnist floor:parzen-2014 .1f ±} |",
+        "number of 2014, nats | {cgan-mnist parzen-2014 .1f ±} | {cgan-mnist floor:parzen-2014 .1f ±} |",
         "| FID in `features-mnist` | {cgan-mnist fid .2f} | {cgan-mnist floor:fid .2f} |",
         "| recall | {cgan-mnist recall .2f} | {cgan-mnist floor:recall .2f} |",
         "separates them from real digits | {cgan-mnist two-sample .0%} | {cgan-mnist floor:two-sample .0%} |",

@@ -274,7 +274,7 @@ raise SystemExit(code)
 
 
 VERBS = (
-    "Add Classify Compare Create Download Draw Fill Generate Interpolate List Measure Print Publish "
+    "Add Classify Compare Create Download Draw Fill Generate Import Interpolate List Measure Print Publish "
     "Reconstruct Show Train Vary Verify Write"
 )
 # What reads like a translation, and what to write: "Default: …", "is printed", "already exists", "again".

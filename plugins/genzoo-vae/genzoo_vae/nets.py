@@ -185,10 +185,9 @@ def mlp_encoder(
 
 
 def mlp_decoder(
-    image_shape: Shape, width: int, depth: int, ends: tuple[int, int], activation: str = "tanh"
+    image_shape: Shape, width: int, depth: int, inputs: int, outputs: int, activation: str = "tanh"
 ) -> nn.Sequential:
-    """Return z (N, inputs) → maps (N, outputs · C, H, W); `ends` is (inputs, outputs)."""
-    inputs, outputs = ends
+    """Return z (N, inputs) → maps (N, outputs · C, H, W)."""
     maps = (outputs * image_shape[0], *image_shape[1:])
     last = nn.Linear(width, dimensions(maps))
     return nn.Sequential(*_hidden([inputs, *[width] * depth], activation), last, nn.Unflatten(1, maps))

@@ -283,7 +283,7 @@ def decoder(config: VAEConfig, inputs: int, outputs: int) -> nn.Module:
     """Return the net of a config that maps (N, inputs) to images of `outputs` maps per colour channel."""
     shape, width, depth = config.image_shape, config.width, config.depth
     if config.net == "mlp":
-        return nets.mlp_decoder(shape, width, depth, (inputs, outputs), config.activation)
+        return nets.mlp_decoder(shape, width, depth, inputs, outputs, config.activation)
     if config.net == "map":
         return nets.map_decoder(shape, width, depth, config.latent_size, inputs, outputs)
     if config.net == "conv":
