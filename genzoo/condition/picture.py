@@ -5,7 +5,6 @@ Zhu et al. 2017).
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -206,6 +205,8 @@ def _is_domain(name: object) -> bool:
 
 def _digest(value: Any) -> str:
     """Return a digest of an array's values in 256 levels, whatever library it is of."""
+    import hashlib  # here, so that listing cards stays fast
+
     flat = value.reshape(-1).tolist()
     scale = 1 if flat and isinstance(flat[0], int) else 255
     return hashlib.sha256(bytes(min(255, max(0, round(scale * number))) for number in flat)).hexdigest()[:12]

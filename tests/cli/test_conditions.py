@@ -482,8 +482,9 @@ class TestKnown:
         assert run("push", "moved", "out").exit_code == 0
         (text,) = [path.read_text("utf-8") for path in (tmp_path / "here" / "out").glob("*.md")]
         assert "- **Condition:** 2 labels: house, boat\n" in text
-        assert 'genzoo.load("moved").sample(16, seed=0, condition="house")\n' in text
+        assert 'genzoo.load("path/to/this/folder#moved", sha256="' in text
+        assert 'model.sample(16, seed=0, condition="house")\n' in text
         assert "unconditional" not in text and '"condition:labels"' in text
         run("push", "codes", "codes")
         (text,) = [path.read_text("utf-8") for path in (tmp_path / "here" / "codes").glob("*.md")]
-        assert 'encode(images, condition="0")' in text
+        assert 'model.encode(images, condition="0")' in text

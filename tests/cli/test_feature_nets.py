@@ -200,7 +200,7 @@ class TestTheRest:
         assert done.exit_code == 0 and "accuracy of digit-net" in done.stdout + done.stderr
         assert run("push", "digit-net", tmp_path / "zoo", "--run", tmp_path / "run").exit_code == 0
         text = next((tmp_path / "zoo").glob("digit-net-*.md")).read_text("utf-8")
-        assert 'genzoo.load("digit-net").features(images)' in text and "image-feature-extraction" in text
+        assert "model.features(images)" in text and "image-feature-extraction" in text
         assert "| accuracy |" in text and "classification" in text
 
     def test_data_without_labels_are_refused(self, run):

@@ -318,6 +318,17 @@ CASES = {
         ["coin", f"hf:{SHORT}"],
         ["toy-gan", "x", "--run", f"run{SHORT}"],
     ],
+    "import": [
+        [f"run{SHORT}/checkpoint.safetensors", "--as", "toy-gan", "--out", f"im{SHORT}"],
+        [f"file{BYTES}.png", "--as", "coder"],
+        ["keys.npz", "--as", HOSTILE],
+        [HOSTILE, "--as", "coder", "--key", HOSTILE],
+    ],
+    "export": [
+        ["toy-gan", "--format", "torch", "-o", f"none{SHORT}/x.pt2"],
+        ["toy-gan", "--part", HOSTILE],
+        [HOSTILE],
+    ],
     "cache": [[], ["size"], ["verify"], ["repair", "--dry-run"], ["prune", "--dry-run", "--all"], [HOSTILE]],
     "plugins": [[], ["--json"]],
     "new-plugin": [
