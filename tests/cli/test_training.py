@@ -64,6 +64,8 @@ class TestTrain:
         options = [
             "--data",
             "./photos",
+            "--init-from",
+            "toy-gan",
             "--out",
             "here",
             "--steps",
@@ -84,6 +86,7 @@ class TestTrain:
         }
         given = {
             "data": "./photos",
+            "init_from": "toy-gan",
             "out": "here",
             "steps": 5,
             "resume": True,
@@ -97,6 +100,7 @@ class TestTrain:
         run("train", "toy-gan")
         assert train.options == {
             "data": None,
+            "init_from": None,
             "out": None,
             "steps": None,
             "resume": False,
