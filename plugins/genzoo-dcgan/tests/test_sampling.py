@@ -44,7 +44,8 @@ def test_bits_do_not_depend_on_the_batch(model):
     assert torch.equal(model.decode(z[-1:])[0], many[-1])
 
 
-@pytest.mark.parametrize(("bf16", "levels"), [(False, 0.01), (True, 2.5)])
+# Levels of 255. In bf16 2.9 were seen on a CPU without instructions for it, less than 2.5 on one with them.
+@pytest.mark.parametrize(("bf16", "levels"), [(False, 0.01), (True, 3.5)])
 def test_an_image_is_the_same_with_gradients_which_are_exact(model, bf16, levels, monkeypatch):
     monkeypatch.setattr(folding, "fast_bf16", lambda device: bf16)
     z = model.sample_latents(8, seed=0)
