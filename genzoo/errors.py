@@ -104,7 +104,7 @@ class GenzooError(Exception):
 
     def __init__(self, message: object, hint: object = "") -> None:
         self.message = safe_text(message, 1000)
-        self.hint = safe_text(hint, 500)
+        self.hint = safe_text(hint, 700)
         super().__init__(f"{self.message} — {self.hint}" if self.hint else self.message)
 
 

@@ -23,7 +23,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +182,7 @@ def chains(name: str, count: int, root: Path, seed: int = 0) -> dict[str, Any]:
     Report.checkpoint = lambda self: None  # type: ignore[method-assign]
     family, data = FAMILIES[name], open_data("digits", val_split=0)
     if name in ("tractable", "approximate"):
-        data = replace(data, pixels=(data.pixels > 127).astype("uint8") * 255)
+        data = data.replace(pixels=(data.pixels > 127).astype("uint8") * 255)
     root.mkdir(parents=True, exist_ok=True)
     for number in range(2):  # the first is the slower one
         end, seconds = child(family, data, root / f"whole-{number}")

@@ -24,10 +24,15 @@ def test_the_guide_shows_the_code_of_the_examples(path, block):
 
 
 def test_what_the_guide_shows_is_whole():
-    """Every block of code is one of a file, but for the list of hooks."""
+    """Every block of code is one of a file, but for the list of hooks and two models without an example."""
     python = re.findall(r"^```python\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
     own = [block for block in python if not any(block == shown for _, shown in SHOWN)]
-    assert len(own) == 1 and own[0].startswith("def genzoo_cards() -> Iterable[Card]:")
+    hooks = [block for block in own if block.startswith("def genzoo_cards() -> Iterable[Card]:")]
+    assert len(own) == 3 and len(hooks) == 1
+    assert [("Picture(" in block, "Text(" in block) for block in own if block not in hooks] == [
+        (True, False),
+        (False, True),
+    ]
     assert {path.split("/")[1] for path, _ in SHOWN} == {folder.name for folder in EXAMPLES}
 
 

@@ -109,9 +109,9 @@ def test_no_wheel_holds_what_could_run_or_does_not_belong(built):
 
 
 def test_wheels_are_small(built):
-    """PyPI refuses 100 MB; the weights inside a plugin are a few."""
+    """PyPI refuses 100 MB; the weights inside a plugin are a few sets of at most 8 MB."""
     assert all(
-        wheel.stat().st_size < (2 if name == "genzoo" else 12) * 2**20 for name, wheel in built.items()
+        wheel.stat().st_size < (2 if name == "genzoo" else 16) * 2**20 for name, wheel in built.items()
     )
 
 

@@ -103,6 +103,7 @@ OTHERS = {
     "split": "valid",
     "transform": "static-binarised",
     "condition": "label kitchen",
+    "drawn": "temperature 0.5",
     "image_shape": "3x32x32",
     "n": 1000,
     "n_reference": 1000,

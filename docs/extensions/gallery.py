@@ -75,13 +75,21 @@ def samples(model, card):
     """Return images, how many are drawn in a second, and a description."""
     from genzoo.models.manner import pictured
 
-    model.sample(1, seed=SEED)  # what is made ready once is not counted
+    given = each(model)
+    model.sample(1, seed=SEED, condition=given and given[:1])  # what is made ready once is not counted
     begun = time.perf_counter()
     manner = pictured(model)
-    images = model.sample(COUNT, seed=SEED, mean=manner.mean)
+    images = model.sample(COUNT, seed=SEED, condition=given, mean=manner.mean)
     rate = COUNT / (time.perf_counter() - begun)
     shown = f", {manner.words}" if manner.words else ""
     return images, rate, f"{COUNT} images drawn by {card.name}, seed {SEED}{shown}"
+
+
+def each(model):
+    """Return one condition for each image of the picture, or None for a model that takes none."""
+    if model.condition is None:
+        return None
+    return model.condition.examples(COUNT)
 
 
 def reconstructions(model, card):

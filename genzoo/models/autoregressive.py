@@ -8,6 +8,7 @@ the conditionals are computed and their family.
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
@@ -35,6 +36,7 @@ class AutoregressiveModel(DensityModel):
 
     exact: ClassVar[bool] = True
     in_order: ClassVar[bool] = True
+    cools: ClassVar[bool] = False  # its own `_complete` draws with `_level`, and so obeys a temperature
 
     @property
     @abstractmethod
@@ -189,7 +191,7 @@ class AutoregressiveModel(DensityModel):
             with torch.inference_mode(), self.asking() as model:
                 rng = Rng(start, first, chunk, self.device, self._watch(progress, first, total))
                 own = [rows[owner] for rows in given]
-                drawn = model._complete(images[owner], observed[owner], rng, *own)
+                drawn = model._drawing(images[owner], observed[owner], rng, *own)
                 rng.tell(1, 1)
                 done.append(
                     torch.where(observed[owner], images[owner], drawn.float().clamp(0, 1))[: total - first]
@@ -225,7 +227,13 @@ class AutoregressiveModel(DensityModel):
 
     def _sample(self, rng: Rng, *condition: Tensor) -> Tensor:
         nothing = torch.zeros(rng.n, *self.image_shape, device=self.device)
-        return self._complete(nothing, nothing.bool(), rng, *condition)
+        return self._drawing(nothing, nothing.bool(), rng, *condition)
+
+    @property
+    def _drawing(self) -> Callable[..., Tensor]:
+        """`_complete`, or `_complete_naively` at a temperature that the class's own way may not know."""
+        plain = self.cools or self._manner.temperature in (None, 1)
+        return self._complete if plain else self._complete_naively
 
     @conditional
     def _complete(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from PIL import Image, ImageFile
 
 from genzoo.data import cache as caching
 from genzoo.data import folder as folders
-from genzoo.data import memory, open_data, sealed
+from genzoo.data import listing, memory, open_data, sealed
 from genzoo.errors import DataError, StorageError
 from genzoo.locks import try_lock
 from genzoo.safe_open import open_to_write
@@ -133,7 +133,7 @@ def test_two_files_that_have_changed_their_names(bitmaps, make, decoded):
 def test_nothing_that_stat_says_is_trusted(bitmaps, make, monkeypatch):
     """As on a file system that keeps neither inode nor time of change, under a clock that was set back."""
     frozen = {path.name: path.stat() for path in bitmaps.iterdir()}
-    monkeypatch.setattr(folders, "_entries", lambda folder: iter(sorted(frozen.items())))
+    monkeypatch.setattr(listing, "_entries", lambda folder: iter(sorted(frozen.items())))
     monkeypatch.setattr(folders, "_state", lambda file: ())
     shown(bitmaps)
     _in_place(bitmaps / "2.bmp", make.encoded(make.photo(seed=22), "BMP"))

@@ -210,6 +210,8 @@ class TestTheLaws:
 
     def test_a_fast_sampler_without_the_temperature_is_found(self):
         class Fast(Coin):
+            cools = True
+
             def _complete(self, x, mask, rng):
                 return AutoregressiveModel._complete_naively(
                     in_manner(self, Manner(temperature=1)), x, mask, rng
@@ -217,3 +219,16 @@ class TestTheLaws:
 
         with pytest.raises(LawError, match=r"(?s)a temperature is obeyed.*self\._level"):
             check_generative(coin(Fast))
+
+    def test_a_fast_sampler_that_does_not_say_that_it_cools_is_not_asked(self):
+        class Warm(Coin):
+            def _complete(self, x, mask, rng):
+                return AutoregressiveModel._complete_naively(
+                    in_manner(self, Manner(temperature=1)), x, mask, rng
+                )
+
+        model = coin(Warm)
+        check_generative(model)
+        assert torch.equal(
+            model.sample(64, temperature=0.1, seed=0), coin().sample(64, temperature=0.1, seed=0)
+        )

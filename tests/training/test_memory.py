@@ -60,7 +60,7 @@ def test_training_on_a_cpu_asks(malloc, monkeypatch):
         )
         with pytest.raises(Enough):
             training.train(
-                None,
+                SimpleNamespace(name="toy"),
                 None,
                 None,
                 None,

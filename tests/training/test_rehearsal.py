@@ -86,7 +86,7 @@ class TestBeforeTheFirstStep:
         ],
     )
     def test_what_cannot_be_made(self, tmp_path, played, monkeypatch, place, what):
-        def fail(*args):
+        def fail(*args, **how):
             raise RuntimeError(f"{what} cannot be made")
 
         target, _, name = place.rpartition(".")

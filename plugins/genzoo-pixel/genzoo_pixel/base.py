@@ -50,6 +50,7 @@ class PixelModel(AutoregressiveModel):
 
     config: PixelConfig
     decode_chunk = 16
+    cools = True
     tail: nn.ModuleList
     parts: ClassVar[tuple[type[nn.Module], ...]] = ()  # layer classes of the network, besides lists of them
 
