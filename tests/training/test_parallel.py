@@ -234,8 +234,8 @@ def told(tmp_path_factory):
 
 
 def contents(path):
-    """Return the tensors of published weights and the facts beside them, but for the plugin, which only a card
-    that is installed knows.
+    """Return the tensors of published weights and the facts beside them, but for the plugin: only an
+    installed card knows its name.
     """
     with safe_open(path, "np") as file:
         facts = json.loads(file.metadata()["genzoo"])
