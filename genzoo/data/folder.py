@@ -21,7 +21,7 @@ from genzoo.data.decode import HalvesError, Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.formats import FORMATS
 from genzoo.data.labels import note_lost
-from genzoo.data.layout import SPLITS, Layout, check
+from genzoo.data.layout import SPLITS, FolderLayout, check
 from genzoo.data.listing import Files, Listing, list_files
 from genzoo.data.notes import note
 from genzoo.data.pool import Progress, decode_all
@@ -66,7 +66,7 @@ class Folder:
     names: Sequence[str]  # of the images: relative paths with /, and #2 for the second page of a file
     # of the images: the content of their files, so that copies, and the pages of one file, lie on one side
     keys: Sequence[str]
-    layout: Layout
+    layout: FolderLayout
     captions: Captions | None = None
     uncaptioned: str = ""  # why there are no captions, "" where there is no file of them
 
@@ -225,7 +225,7 @@ def _state(file: Path | os.stat_result) -> tuple[int, ...]:
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _copies(layout: Layout, names: Sequence[str], contents: Sequence[str]) -> list[str]:
+def _copies(layout: FolderLayout, names: Sequence[str], contents: Sequence[str]) -> list[str]:
     """Return a line on images that are exact copies of held-out ones, where the folders themselves say what
     is held out.
     """
@@ -245,7 +245,9 @@ def _copies(layout: Layout, names: Sequence[str], contents: Sequence[str]) -> li
     return [f"{files} {copies}: scores look too good (one of them: {twice[0]})"]
 
 
-def _in_order(files: Files, contents: list[str], layout: Layout, seen: Survey) -> tuple[list[int], list[str]]:
+def _in_order(
+    files: Files, contents: list[str], layout: FolderLayout, seen: Survey
+) -> tuple[list[int], list[str]]:
     """Return the images as rows (see `_name`), split by split and then by the hashes of their contents; and
     names that lie in no split.
     """

@@ -46,7 +46,7 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FolderLayout:
     """Where in the paths of a folder's images splits stand: `depth` folders below `shared`; with no `splits`
     it is not split.
 
@@ -148,7 +148,7 @@ class Layout:
         return lines
 
 
-def layout_of(paths: Iterable[str], folders: Sequence[str] = ()) -> Layout:
+def layout_of(paths: Iterable[str], folders: Sequence[str] = ()) -> FolderLayout:
     """Return the layout of the files at `paths`, which lie in `folders`; those that are no images by their
     names do not count where others are.
     """
@@ -175,8 +175,8 @@ def layout_of(paths: Iterable[str], folders: Sequence[str] = ()) -> Layout:
             and len(found) > 1
             and (depth == 0 or all(_split_at(part, depth) for part in below))
         ):
-            return Layout(shared, depth, found, folders)
-    return Layout(shared, folders=folders)
+            return FolderLayout(shared, depth, found, folders)
+    return FolderLayout(shared, folders=folders)
 
 
 def check(split: str, known: Mapping[str, object], name: str) -> str:

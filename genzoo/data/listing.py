@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from genzoo.data.formats import FORMATS, LEFT_BEHIND
-from genzoo.data.layout import Layout, layout_of
+from genzoo.data.layout import FolderLayout, layout_of
 from genzoo.data.notes import note
 from genzoo.errors import DataError
 
@@ -31,7 +31,7 @@ class Listing:
     """
 
     files: Files
-    layout: Layout
+    layout: FolderLayout
     paths: Sequence[str] = ()
     half: str = ""
     side: str = ""
