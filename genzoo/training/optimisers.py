@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer, RMSprop
 
 from genzoo.errors import ArgumentError
+from genzoo.layers.folding import fast_bf16
 from genzoo.recipe import Recipe
 from genzoo.schema import is_reference
 from genzoo.training.own import find
@@ -99,12 +100,40 @@ class Muon(torch.optim.Muon):
             adjust_lr_fn="match_rms_adamw",
         )
 
+    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the weights, which share their memory with the matrices, from their gradients."""
-        matrices: list[Tensor] = self.param_groups[0]["params"]
-        for matrix, weight in zip(matrices, self.weights, strict=True):
-            matrix.grad = None if weight.grad is None else _matrix(weight.grad, weight)
-        return super().step(closure)  # type: ignore[no-untyped-call]
+        """Update the weights, which share their memory with the matrices, from their gradients.
+
+        The equations are those of torch's step. That one computes in bf16 on every device, and a processor
+        without bf16 instructions then spends more time here than in the rest of a round.
+        """
+        loss = None if closure is None else torch.enable_grad()(closure)()
+        group = self.param_groups[0]
+        for matrix, weight in zip(group["params"], self.weights, strict=True):
+            if weight.grad is None:
+                continue
+            gradient = _matrix(weight.grad, weight)
+            state = self.state[matrix]
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(matrix)
+            average = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
+            update = orthogonal(gradient.lerp(average, group["momentum"]))
+            matrix.sub_(update, alpha=group["lr"] * 0.2 * max(matrix.shape) ** 0.5)
+        return loss
+
+
+def orthogonal(matrix: Tensor) -> Tensor:
+    """Return U·S·Vᵀ with all of S near 1 (0.7 to 1.2) for the matrix U·D·Vᵀ: five Newton–Schulz steps of
+    Jordan et al. 2024, in bf16 where the device has instructions for it, else in float32.
+    """
+    x = matrix.to(torch.bfloat16 if fast_bf16(matrix.device) else torch.float32)
+    tall = len(x) > x.shape[1]
+    x = x.T if tall else x  # the products are (rows, rows): the fewer, the better
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(5):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315), x, beta=3.4445)
+    return x.T if tall else x
 
 
 def _is_matrix(weight: Tensor) -> bool:
