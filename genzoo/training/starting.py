@@ -1,14 +1,17 @@
 """Start a run from weights that exist (`--init-from`): what fits is taken, the rest starts at random and is
 named.
 
-A tensor fits if the new model has one of its name and shape. Tensors whose shape depends on the number of
-labels fit only if the labels are the same ones in the same order: a row of an embedding belongs to its label.
+A tensor fits if the new model has one of its name and shape. One level of the name may be missing on one
+side: `generator.net.1.weight` of a net that takes labels is `generator.1.weight` of the same net without.
+Tensors whose shape depends on the number of labels fit only if the labels are the same ones in the same
+order: a row of an embedding belongs to its label.
 The weights are those that `genzoo.load` gives, so of a run that keeps an average they are the averaged ones.
 """
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,8 +131,9 @@ def take(model: Model, condition: Any, start: Start) -> Taken:
     of_labels = _of_labels(start.card, condition)
     fitting: set[str] = set()
     reasons = []
+    met = counterparts(ours, theirs)
     for key, value in ours.items():
-        found = theirs.get(key)
+        found = theirs.get(met.get(key, ""))
         if found is None:
             reasons.append(f"{key} {_shape(value)} at random: it has none")
         elif found.shape != value.shape or found.is_floating_point() != value.is_floating_point():
@@ -145,8 +149,32 @@ def take(model: Model, condition: Any, start: Start) -> Taken:
             f"nothing of {start.name} fits: {'; '.join(reasons[:3])}",
             "start from weights of the same kind of net, or leave --init-from out",
         )
-    reasons += [f"{key} {_shape(theirs[key])} left out" for key in theirs if key not in ours]
+    used = set(met.values())
+    reasons += [f"{key} {_shape(theirs[key])} left out" for key in theirs if key not in used]
     return Taken(frozenset(fitting), frozenset(set(ours) - fitting), tuple(reasons))
+
+
+def counterparts(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> dict[str, str]:
+    """Return the name among `theirs` of each tensor of `ours` that has one: the same name, or else the only
+    one of its shape that differs by a level between the first and the last.
+    """
+    found = {key: key for key in ours if key in theirs}
+    free = {key: _without_a_level(key) for key in theirs if key not in ours}
+    for key in ours.keys() - theirs.keys():
+        shorter = _without_a_level(key)
+        near = [name for name, names in free.items() if name in shorter or key in names]
+        near = [name for name in near if theirs[name].shape == ours[key].shape]
+        if len(near) == 1:
+            found[key] = near[0]
+    uses = Counter(found.values())
+    return {key: name for key, name in found.items() if uses[name] == 1}
+
+
+def _without_a_level(name: str) -> set[str]:
+    """Return `name` without each of its inner levels that is not a number, which would be a position."""
+    parts = name.split(".")
+    inner = [i for i in range(1, len(parts) - 1) if not parts[i].isdigit()]
+    return {".".join(parts[:i] + parts[i + 1 :]) for i in inner}
 
 
 def _shape(tensor: Tensor) -> str:

@@ -8,6 +8,7 @@ import conditional_toys
 import pytest
 import torch
 import toys
+from torch import nn
 
 import genzoo
 from genzoo import Card, Family, Labels, hub
@@ -18,7 +19,7 @@ from genzoo.ledger import Row, read_rows
 from genzoo.models import golden
 from genzoo.models.weights import build_fresh, encode
 from genzoo.training import checkpoint
-from genzoo.training.starting import Start, inherited, take
+from genzoo.training.starting import Start, counterparts, inherited, take
 
 PLUGIN = "genzoo-started"
 LABELS = Card(
@@ -92,6 +93,26 @@ class TestTake:
         new = build_fresh(toys.CARDS["toy-gan"].replace(config={"norm": False}), 1)
         reasons = take(new, None, start_of(toys.gan())).reasons
         assert "generator.1.weight 4 left out" in reasons and len(reasons) == 10
+
+    @pytest.mark.parametrize("turned", [False, True])
+    def test_a_net_inside_another_is_met_by_the_net_itself(self, turned):
+        inner = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 2))
+        plain = nn.ModuleDict({"generator": inner})
+        wrapped = nn.ModuleDict(
+            {"generator": nn.ModuleDict({"net": nn.Sequential(*inner[:2]), "head": nn.Sequential(inner[2])})}
+        )
+        ours, theirs = (plain, wrapped) if turned else (wrapped, plain)
+        met = {a.replace(".net", ""): b.replace(".net", "") for a, b in self.met(ours, theirs).items()}
+        names = {f"generator.{i}.{kind}" for i in (0, 1) for kind in ("weight", "bias")}
+        assert met == {name: name for name in names}
+
+    def test_two_nets_that_could_be_meant_are_left_alone(self):
+        pair = nn.ModuleDict({"g": nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})})
+        assert self.met(pair, nn.ModuleDict({"g": nn.Linear(3, 3)})) == {}
+        assert self.met(nn.ModuleDict({"g": nn.Linear(3, 3)}), pair) == {}
+
+    def met(self, ours, theirs):
+        return counterparts(ours.state_dict(), theirs.state_dict())
 
     def test_nothing_fits(self):
         new = build_fresh(toys.CARDS["coin"], 1)
