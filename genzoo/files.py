@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import importlib.util
 import os
 import re
@@ -54,7 +55,9 @@ _TEMPORARY = re.compile(r"\.genzoo-[0-9a-f]{16}\.tmp")
 _DEAD_AFTER = 86_400.0  # seconds after which a temporary file counts as left behind where no lock can tell
 
 
-def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -> Path:
+def atomic_write(
+    path: Path | str, data: bytes | Callable[[BinaryIO], object], *, durable: bool = True
+) -> Path:
     """Write `data` (bytes, or a function that writes into an open file) so that `path` is never seen
     half-written (rule R9).
 
@@ -62,6 +65,10 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
     gives. On failure the old file stays and the temporary one is removed; one that a killed process leaves is
     removed by `sweep`. A symbolic link of our own, in a folder where nobody else writes, is followed and not
     replaced. Returns the path.
+
+    Without `durable` the file is renamed but not flushed, which a hundred files a second would wait for: a
+    killed process still leaves nothing half-written, but after a power cut the file may be empty or cut
+    short. That is for files that whoever reads them checks, and can make again.
 
     Raises:
         StorageError: the folder is missing or cannot be written, the disk is full, the path leads through a
@@ -72,7 +79,8 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
         check_replaceable(target)
         temporary, handle = _new_temporary(target.parent)
         try:
-            _fill(temporary, handle, data, target)
+            put = put_in_place if durable else os.replace
+            _fill(handle, data, functools.partial(put, temporary, target))
         except BaseException:
             with contextlib.suppress(OSError):
                 temporary.unlink()
@@ -80,9 +88,9 @@ def atomic_write(path: Path | str, data: bytes | Callable[[BinaryIO], object]) -
     return Path(path)
 
 
-def _fill(temporary: Path, handle: int, data: bytes | Callable[[BinaryIO], object], target: Path) -> None:
-    """Write `data` and rename the file, which is open, and so locked, until it has its name: `sweep` takes it
-    for alive.
+def _fill(handle: int, data: bytes | Callable[[BinaryIO], object], rename: Callable[[], object]) -> None:
+    """Write `data` and `rename` the file, which is open, and so locked, until it has its name: `sweep` takes
+    it for alive.
     """
     with os.fdopen(handle, "wb") as file:
         if callable(data):
@@ -92,7 +100,7 @@ def _fill(temporary: Path, handle: int, data: bytes | Callable[[BinaryIO], objec
         file.flush()
         if sys.platform == "win32":  # which renames no open file
             file.close()
-        put_in_place(temporary, target)
+        rename()
 
 
 def _new_temporary(folder: Path) -> tuple[Path, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -321,8 +322,29 @@ def png(picture: Image.Image, text: Mapping[str, str] | None = None) -> bytes:
     """Return `picture` as the bytes of a PNG file; `text` is stored in it as keywords and texts, such as
     {"seed": "0"}, which PIL shows as `Image.open(path).text`.
     """
+    return _encoded(picture, text or {})
+
+
+def pngs(images: Tensor, text: Mapping[str, str]) -> list[bytes]:
+    """Return each of `images`, uint8 (N, 1, H, W) or (N, 3, H, W), as the bytes of a PNG file in its own
+    size; `text` as for `png`.
+
+    Matches are looked for in runs of one value only, which takes half the time for photographs and samples,
+    and makes them no larger.
+    """
+    if images.ndim != 4 or images.shape[1] not in (1, 3) or images.dtype != torch.uint8:
+        raise ArgumentError(
+            f"images must be uint8 (N, 1, H, W) or (N, 3, H, W), not {images.dtype} {tuple(images.shape)}"
+        )
+    pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    quick = {"compress_level": 1, "compress_type": zlib.Z_RLE}
+    return [_encoded(Image.fromarray(image), text, **quick) for image in pixels]
+
+
+def _encoded(picture: Image.Image, text: Mapping[str, str], **how: int) -> bytes:
     buffer, info = io.BytesIO(), PngImagePlugin.PngInfo()
-    for keyword, value in (text or {}).items():
+    for keyword, value in text.items():
         info.add_itxt(keyword, value)
-    picture.save(buffer, "PNG", pnginfo=info)
+    picture.save(buffer, "PNG", pnginfo=info, **how)
     return buffer.getvalue()

@@ -54,6 +54,17 @@ def check_seed(seed: object) -> int:
     return value
 
 
+def check_first(first: object, n: int) -> int:
+    """Return `first` as an int ≥ 0 that leaves room for `n` numbers below 2^63, or raise ArgumentError."""
+    value = whole(first)
+    if value is None or not 0 <= value <= LARGEST - n:
+        raise ArgumentError(
+            f"first must be a whole number from 0 to {LARGEST - n}, not {safe_repr(first)}",
+            "for example first=50_000: the image after the first fifty thousand",
+        )
+    return value
+
+
 def check_draws(ks: Any) -> list[int]:
     """Return `ks` as a list of whole numbers, or raise ArgumentError if it is empty or has one below 1."""
     found = list(ks) if isinstance(ks, Iterable) and not isinstance(ks, str) else []

@@ -14,6 +14,7 @@ from genzoo.card import Card, Family
 from genzoo.errors import ArgumentError, StorageError
 from genzoo.files import make_folder, storage
 
+PACKS = (".tar", ".npz")  # files of many images
 MOST_IN_GRID = 10_000  # images that one picture shows
 MOST_IN_ANIMATION = 100  # images that are drawn side by side
 _FILE_OVERHEAD = 4096  # bytes that a file takes at least
@@ -22,6 +23,11 @@ _FILE_OVERHEAD = 4096  # bytes that a file takes at least
 def is_folder(out: str) -> bool:
     """Return whether `-o out` means a folder: it ends in a slash, has no ending, or is there as one."""
     return out.endswith(("/", os.sep)) or os.path.isdir(out) or not Path(out).suffix
+
+
+def is_pack(out: str | Path | None) -> bool:
+    """Return whether `-o out` means one file of many images, .tar or .npz."""
+    return out is not None and Path(out).suffix in PACKS and not is_folder(str(out))
 
 
 def check_file(out: str, kind: str = "PNG") -> Path:

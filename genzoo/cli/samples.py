@@ -1,10 +1,11 @@
-"""What `genzoo sample` writes: pictures, single files and animations of the images that are asked for."""
+"""What `genzoo sample` writes: pictures and animations of the images that are asked for; single files are in
+singles.py.
+"""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,21 +14,21 @@ import click
 
 from genzoo.cli.conditions import named
 from genzoo.cli.output import Progress
-from genzoo.cli.pictures import check_folder, check_grid
+from genzoo.cli.pictures import check_grid
 from genzoo.cli.stages import write_stages
-from genzoo.condition import Condition, Labels
+from genzoo.condition import Condition
 from genzoo.manner import PLAIN, Manner
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-PREFIX, DIGITS, LONGEST = "sample", 6, 50
+PREFIX, LONGEST = "sample", 50
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is drawn of the model `name`, and how: `n` images of each of `rows`, the labels, or without labels
-    `n` images.
+    """What is drawn of the model `name`, and how: `n` images from number `first` of each of `rows`, the
+    labels, or without labels `n` images; `weights` is the sha256 of the model's file.
     """
 
     name: str
@@ -36,6 +37,13 @@ class Order:
     rows: tuple[str, ...] = ()
     of: Condition | None = None  # what the rows are values of
     manner: Manner = PLAIN
+    first: int = 0
+    weights: str = ""
+
+    @property
+    def end(self) -> int:
+        """The number after that of the last image."""
+        return self.first + self.n
 
     @property
     def labels(self) -> tuple[str | None, ...]:
@@ -51,9 +59,13 @@ class Order:
     def words(self) -> str:
         """Return the labels, the seed and the manner, for the line that says what was drawn."""
         if len(self.rows) > 1:
-            return f"rows: {named(self.rows)}, seed {self.seed}{self._apart}"
+            return f"rows: {named(self.rows)}, seed {self.seed}{self._from}{self._apart}"
         given = "".join(f"{self.of.describe(row)}, " for row in self.rows if self.of)
-        return f"{given}seed {self.seed}{self._apart}"
+        return f"{given}seed {self.seed}{self._from}{self._apart}"
+
+    @property
+    def _from(self) -> str:
+        return f", from number {self.first:,}" if self.first else ""
 
     @property
     def _apart(self) -> str:
@@ -65,20 +77,28 @@ class Order:
     @property
     def facts(self) -> dict[str, Any]:
         """What --json says of it."""
-        drawn = {"name": self.name, "n": self.n, "seed": self.seed}
+        drawn = {"name": self.name, "n": self.n, "seed": self.seed, "first": self.first}
         return drawn | {"rows": list(self.rows), "manner": self.manner.words}
 
     @property
     def told(self) -> dict[str, str]:
         """What the metadata of its pictures say."""
         facts = {"model": self.name, "seed": str(self.seed), "labels": ", ".join(self.rows)}
+        more = {"first": str(self.first or ""), "samples": self.manner.words}
+        return {key: value for key, value in (facts | more).items() if value}
+
+    def told_of(self, label: str | None) -> dict[str, str]:
+        """What the metadata of a single image say, or of a file of several, of the row of `label`."""
+        facts = {"model": self.name, "weights": self.weights, "seed": str(self.seed), "labels": label or ""}
         return {key: value for key, value in (facts | {"samples": self.manner.words}).items() if value}
 
 
 def write_animation(
     model: Any, order: Order, path: Path, columns: int | None, progress: Progress
-) -> tuple[Iterable[Tensor], str]:
-    """Draw the images of `order`, write how they were drawn, and return them with what was written."""
+) -> tuple[Tensor, str]:
+    """Draw the images of `order`, write how they were drawn, and return them as uint8, with what was
+    written.
+    """
     import torch
 
     from genzoo.explore.drawing import drawing
@@ -97,7 +117,7 @@ def write_animation(
     ]
     frames = [torch.cat(stage) for stage in zip(*rows, strict=True)]
     save_animation(frames, path, columns)
-    return [quantise(frames[-1]).cpu()], f"{path}: {len(frames)} frames of {_many(order.total)}"
+    return quantise(frames[-1]).cpu(), f"{path}: {len(frames)} frames of {many(order.total)}"
 
 
 def write_grid(model: Any, batches: Iterable[Tensor], order: Order, path: Path, columns: int | None) -> str:
@@ -108,7 +128,7 @@ def write_grid(model: Any, batches: Iterable[Tensor], order: Order, path: Path, 
 
     check_grid(order.total)
     save_grid(torch.cat(list(batches)), path, columns, text=order.told)
-    return f"{path}: {_many(order.total)}"
+    return f"{path}: {many(order.total)}"
 
 
 def write_grown(model: Any, batches: Iterable[Tensor], order: Order, path: Path, columns: int | None) -> str:
@@ -122,34 +142,6 @@ def write_grown(model: Any, batches: Iterable[Tensor], order: Order, path: Path,
     return write_stages(model, order.n, order.seed, order.labels, path)
 
 
-def write_single(
-    model: Any, batches: Iterable[Tensor], order: Order, folder: Path, columns: int | None
-) -> str:
-    """Write the images of `batches` to `folder`, a few at a time, and return what was written; `columns` has
-    no meaning here.
-    """
-    from genzoo.images import save_image
-
-    check_folder(str(folder), order.total, math.prod(model.image_shape))
-    names = _names(model, order)
-    for images in batches:
-        for image in images:
-            save_image(image, folder / next(names), order.told)
-    # Older images are not removed: they may be the only copy.
-    others = sum(1 for path in folder.glob(f"{PREFIX}-*.png")) - order.total
-    older = f" ({others:,} older ones were left there)" if others > 0 else ""
-    return f"{folder}/: {_many(order.total)}{older}"
-
-
-def _names(model: Any, order: Order) -> Iterator[str]:
-    """Yield the names of the files: sample-000000.png, or sample-kitchen-000000.png."""
-    digits = max(DIGITS, len(str(order.n - 1)))
-    known = stems(order.rows if not isinstance(order.of, Labels) else order.of.names) if order.rows else {}
-    for label in order.labels:
-        stem = PREFIX if label is None else f"{PREFIX}-{known[label]}"
-        yield from (f"{stem}-{number:0{digits}}.png" for number in range(order.n))
-
-
 def stems(labels: Sequence[str]) -> dict[str, str]:
     """Return for each label what stands for it in the name of a file: the label without signs that a file
     system may refuse, all with their numbers where two would be alike.
@@ -160,7 +152,8 @@ def stems(labels: Sequence[str]) -> dict[str, str]:
     return {label: f"{number}-{stem}".strip("-") for number, (label, stem) in enumerate(plain.items())}
 
 
-def _many(n: int) -> str:
+def many(n: int) -> str:
+    """Return "1 image" or "2,000 images"."""
     return f"{n:,} image{'s' * (n != 1)}"
 
 

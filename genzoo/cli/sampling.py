@@ -1,18 +1,17 @@
-"""`genzoo sample`: new images from a model, as one picture or as single files."""
+"""`genzoo sample`: new images from a model, as one picture, as single files or as shards."""
 
 from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from genzoo.card import Card
 from genzoo.cli.conditions import check_rows, condition_option, read_rows
+from genzoo.cli.destinations import OPTIONS, Files, files_of, world_of
 from genzoo.cli.options import (
     FRESH_SEEDS,
     collect_garbage,
@@ -25,22 +24,17 @@ from genzoo.cli.options import (
     seed_option,
 )
 from genzoo.cli.output import Progress, note, say_json
-from genzoo.cli.pictures import (
-    check_animation,
-    check_file,
-    check_grid,
-    check_in_order,
-    check_samples,
-    free_file,
-    is_folder,
-)
-from genzoo.cli.samples import Order, part_of, write_animation, write_grid, write_grown, write_single
-from genzoo.cli.stages import check_stages
+from genzoo.cli.pictures import check_folder, check_samples
+from genzoo.cli.samples import Order, write_animation, write_grid, write_grown
+from genzoo.cli.singles import FORMATS, Source, write_single
 from genzoo.errors import safe_text
 from genzoo.manner import Manner
+from genzoo.whole import LARGEST
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from genzoo.training.parallel import World
 
 
 @command("sample")
@@ -60,6 +54,12 @@ if TYPE_CHECKING:
 )
 @seed_option
 @click.option(
+    "--first",
+    type=click.IntRange(0, LARGEST // 2),
+    default=0,
+    help="Number of the first image among those of the seed. Default: 0.",
+)
+@click.option(
     "--mean/--no-mean",
     default=None,
     help="Of VAEs: show the mean of p(x|z) of each z, or draw the pixels as well. Default: the mean.",
@@ -69,7 +69,14 @@ if TYPE_CHECKING:
     "-o",
     "--out",
     type=click.Path(),
-    help="A .png for one picture of all, or a folder/ for single images. Default: NAME.png.",
+    help="A .png for one picture of all, a folder/ for single images, which are continued if some are there, "
+    "or a .npz or .tar for all in one file. Default: NAME.png.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    help="Of a folder: a PNG per image (default), or files of 1,000 images, .tar (PNGs) or .npz (one array).",
 )
 @click.option(
     "--animate",
@@ -90,10 +97,7 @@ def sample_command(
     n: int,
     condition: str | None,
     seed: int | None,
-    out: str | None,
-    animate: str | None,
-    columns: int | None,
-    stages: bool,
+    first: int,
     as_json: bool,
     device: str | None,
     **asked: Any,
@@ -103,6 +107,10 @@ def sample_command(
     A picture of a VAE shows the mean of p(x|z) of each z, as pictures in papers do; a sample of p(x) has the
     noise of p(x|z) on top. With a mean, a temperature or a truncation the images are not samples of p(x):
     the last line, the metadata of the PNG and --json say so.
+
+    Images in a folder are named by their number, and the same command draws only what is missing there.
+    Several processes share the work:
+    torchrun --nproc-per-node 2 -m genzoo sample NAME -n 50000 --seed 0 -o out/
 
     Example: genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png
     """
@@ -114,41 +122,51 @@ def sample_command(
     # Chosen here and printed, so that the images can be made again.
     start = secrets.randbelow(FRESH_SEEDS) if seed is None else seed
     # All paths and limits are checked before torch is loaded: an error comes in a tenth of a second.
-    order = Order(card.name, n, start, check_rows(entry, condition), card.condition)
-    film = _film(card, order.total, animate)
-    target = _target(card, order.total, out) if out is not None or film is None else None
-    if stages:
-        check_stages(card, out, animate, columns)
+    order = Order(card.name, n, start, check_rows(entry, condition), card.condition, first=first)
+    order = replace(order, weights="" if entry.row is None else entry.row.sha256)
+    files = files_of(card, order, asked.pop("form"), **{key: asked.pop(key) for key in OPTIONS})
+    world = world_of(files, seed)
     with Progress(card.name) as progress:
-        model: Any = zoo.load(entry, device=device, progress=progress)
+        model: Any = zoo.load(entry, device=_own(device, world), progress=progress)
     collect_garbage()
     if condition is not None:  # the labels of its weights are those that count
         order = replace(order, rows=read_rows(model.condition, condition), of=model.condition)
     order = replace(order, manner=_manner(model, **asked))
-    _write(model, order, (film, target), _writer(out, stages), _columns(order, columns))
-    if as_json:
-        files = [str(path) for path in (film, target) if path is not None]
-        say_json(order.facts | {"files": files})
+    _write(model, order, files, world)
+    if as_json and world.writes:
+        say_json(order.facts | {"files": [str(path) for path in (files.film, files.target) if path]})
 
 
-def _write(
-    model: Any,
-    order: Order,
-    files: tuple[Path | None, Path | None],
-    write: Callable[..., str],
-    across: int | None,
-) -> None:
+def _own(device: str | None, world: World) -> str | None:
+    """Return the device of this process: its own GPU, where the GPU is wanted."""
+    return f"cuda:{world.local_rank}" if device == "cuda" and world.size > 1 else device
+
+
+def _write(model: Any, order: Order, files: Files, world: World) -> None:
     """Draw the images of `order`, write the animation and the pictures that are wanted, and say so."""
-    film, target = files
     with Progress(order.name, _unit(model)) as progress:
-        batches: Iterable[Tensor] = _batches(model, order, progress)
-        if film is not None:
+        sources = _sources(model, order, progress if world.writes else _silent)
+        if files.film is not None:
             # The last frames are the images: they are not generated a second time for the picture.
-            batches, written = write_animation(model, order, film, across, progress)
+            last, written = write_animation(model, order, files.film, files.columns, progress)
             note(safe_text(f"{written} of {order.name} being drawn, {order.words}", 1000))
-        if target is not None:
-            written = write(model, batches, order, target, across)
+            sources = _drawn(order, last)
+        if files.target is None:
+            return
+        if files.single:
+            if files.form:
+                check_folder(str(files.target), order.total, math.prod(model.image_shape))
+            place = (model, world.rank, world.size)
+            written = write_single(order, files.target, files.form, sources, place)
+        else:
+            write = write_grown if files.grown else write_grid
+            written = write(model, _all(order, sources), order, files.target, files.columns)
+        if world.writes:
             note(safe_text(f"{written} of {order.name}, {order.words}", 1000))
+
+
+def _silent(*state: Any) -> None:
+    """Show no progress: one process does."""
 
 
 def _manner(model: Any, mean: bool | None, **numbers: Any) -> Manner:
@@ -159,44 +177,6 @@ def _manner(model: Any, mean: bool | None, **numbers: Any) -> Manner:
     return check_manner(model, Manner(mean=shown, **numbers))
 
 
-def _writer(out: str | None, stages: bool) -> Callable[..., str]:
-    """Return the function that writes what is asked for."""
-    if stages:
-        return write_grown
-    return write_single if out is not None and is_folder(out) else write_grid
-
-
-def _columns(order: Order, columns: int | None) -> int | None:
-    """Return how many images a row of the picture has, None for as square as possible."""
-    if len(order.rows) < 2:
-        return columns
-    if columns is not None:
-        raise click.UsageError(
-            "with several conditions each has a row of its own: leave out --columns, "
-            f"-n {order.n} is its length",
-            click.get_current_context(),
-        )
-    return order.n
-
-
-def _film(card: Card, n: int, animate: str | None) -> Path | None:
-    """Return the animation's path, None if none is wanted; a wrong one raises before any work is done."""
-    if animate is None:
-        return None
-    hint = f"to see its images change: genzoo interpolate {card.name}"
-    check_in_order(card, "generates whole images: there is no drawing to animate", hint)
-    check_animation(n)
-    return check_file(animate, "GIF")
-
-
-def _target(card: Card, n: int, out: str | None) -> Path:
-    """Return where the images go."""
-    if out is not None and is_folder(out):
-        return Path(out)
-    check_grid(n)
-    return check_file(out) if out is not None else free_file(card.name)
-
-
 def _unit(model: Any) -> str:
     """Return what is counted while images are drawn: pixels of models that draw one at a time."""
     from genzoo.models import AutoregressiveModel
@@ -204,19 +184,44 @@ def _unit(model: Any) -> str:
     return "pixels" if isinstance(model, AutoregressiveModel) else "images"
 
 
-def _batches(model: Any, order: Order, progress: Progress) -> Iterator[Tensor]:
-    """Yield the images as uint8, row by row and a few at a time, telling `progress`."""
+def _sources(model: Any, order: Order, progress: Callable[[int, int], None]) -> Callable[[int], Source]:
+    """Return what makes a source of a number of images: it draws them as uint8, a few at a time, and tells
+    `progress`.
+    """
     import torch
 
-    single = 1 if _unit(model) == "pixels" else math.prod(model.image_shape[1:])
-    for row, label in enumerate(order.labels):
-        tell = part_of(progress, order, row)
-        for images in model.sample_batches(
-            order.n,
-            order.seed,
-            condition=label,
-            dtype=torch.uint8,
-            progress=lambda *pixels, tell=tell: tell(*(at // single for at in pixels)),
-            **asdict(order.manner),
-        ):
-            yield images.cpu()
+    pixels = math.prod(model.image_shape[1:])
+    scale, single = (pixels, 1) if _unit(model) == "pixels" else (1, pixels)
+
+    def of(total: int) -> Source:
+        done = 0
+
+        def draw(row: int, first: int, n: int) -> Iterator[Tensor]:
+            nonlocal done
+            before, done = done, done + n
+            for images in model.sample_batches(
+                n,
+                order.seed,
+                first=first,
+                condition=order.labels[row],
+                dtype=torch.uint8,
+                progress=lambda at, _: progress(before * scale + at // single, total * scale),
+                **asdict(order.manner),
+            ):
+                yield images.cpu()
+
+        return draw
+
+    return of
+
+
+def _drawn(order: Order, images: Tensor) -> Callable[[int], Source]:
+    """Return what makes a source of images that are drawn already, all rows one after the other."""
+    return lambda total: lambda row, first, n: [images[row * order.n + first - order.first :][:n]]
+
+
+def _all(order: Order, sources: Callable[[int], Source]) -> Iterator[Tensor]:
+    """Yield the images of all rows, a few at a time."""
+    draw = sources(order.total)
+    for row in range(len(order.labels)):
+        yield from draw(row, order.first, order.n)

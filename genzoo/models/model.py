@@ -36,6 +36,7 @@ from genzoo.models.rows import rows_of
 from genzoo.process import neutral
 from genzoo.rng import Rng, check_seed
 from genzoo.whole import check_count as check_count
+from genzoo.whole import check_first
 
 F = TypeVar("F", bound=Callable[..., Any])
 M = TypeVar("M", bound="Model")
@@ -214,6 +215,7 @@ class GenerativeModel(Model):
         n: int = 1,
         seed: int | torch.Generator | None = None,
         *,
+        first: int = 0,
         condition: Any = None,
         dtype: torch.dtype = torch.float32,
         progress: Progress | None = None,
@@ -224,8 +226,9 @@ class GenerativeModel(Model):
         """Return `n` images (n, C, H, W) in [0, 1], float32, on the model's device; `dtype=torch.uint8` gives
         0 … 255.
 
-        Image i of a seed is the same whatever `n` is; `seed=None` chooses a random seed, and a
-        torch.Generator gives its next number as the seed. A conditional model
+        Image i of a seed is the same whatever `n` is, and `first` is the i of the first image:
+        `sample(10, seed, first=90)` gives the last ten of `sample(100, seed)`. `seed=None` chooses a random
+        seed, and a torch.Generator gives its next number as the seed. A conditional model
         takes one `condition` for all images or a list with one for each, such as a label's name or number;
         image i is a function of the seed, i and its own condition, and its z of the seed and i alone.
         `progress` is called with (done, total) in pixels: after every batch, and for models that generate
@@ -238,15 +241,16 @@ class GenerativeModel(Model):
         They change nothing else, so image i still belongs to (seed, i). See `genzoo.manner.Manner`.
 
         Raises:
-            ArgumentError: n is not a whole number ≥ 1 or needs more memory than there is; a seed outside [0,
-                2^63); an invalid condition, none for a conditional model, or one for a model without; mean,
-                temperature or truncation out of range, or without a meaning for this model.
+            ArgumentError: n is not a whole number ≥ 1 or needs more memory than there is; a seed or `first`
+                outside [0, 2^63); an invalid condition, none for a conditional model, or one for a model
+                without; mean, temperature or truncation out of range, or without a meaning for this model.
             UnknownNameError: a label that does not exist; the message gives the nearest.
         """
         count = check_count(n)
         batches = self.sample_batches(
             count,
             seed,
+            first=first,
             condition=condition,
             dtype=dtype,
             progress=progress,
@@ -261,8 +265,10 @@ class GenerativeModel(Model):
         )
         # once, not every batch and then their sum
         images = torch.empty(count, *self.image_shape, dtype=dtype, device=self.device)
-        for place, batch in zip(images.split(self.decode_chunk), batches, strict=True):
-            place.copy_(batch)
+        done = 0
+        for batch in batches:
+            images[done : done + len(batch)] = batch
+            done += len(batch)
         return images
 
     @public
@@ -271,6 +277,7 @@ class GenerativeModel(Model):
         n: int,
         seed: int | torch.Generator | None = None,
         *,
+        first: int = 0,
         condition: Any = None,
         dtype: torch.dtype = torch.float32,
         progress: Progress | None = None,
@@ -283,30 +290,36 @@ class GenerativeModel(Model):
 
         Each batch uses the weights as they are when it is requested.
         """
-        count, start = check_count(n), check_seed(seed)
+        count, start, begin = check_count(n), check_seed(seed), check_first(first, n)
         if dtype not in (torch.float32, torch.uint8):
             raise ArgumentError(f"dtype must be torch.float32 or torch.uint8, not {dtype!r}")
         given = self.check_condition(condition, count)
         manner = check_manner(self, Manner(mean=mean, temperature=temperature, truncation=truncation))
         asked = in_manner(self, manner)
-        return asked._batches(Draw(count, start, given), dtype, check_progress(progress))
+        return asked._batches(Draw(count, start, given, begin), dtype, check_progress(progress))
 
     def _batches(self, draw: Draw, dtype: torch.dtype, progress: Progress | None) -> Iterator[Tensor]:
-        for first in range(0, draw.n, self.decode_chunk):
+        # Chunks begin at multiples of their size whatever the first image is: its place in a chunk, and so
+        # its last bits, are the same.
+        for at in range(-(draw.first % self.decode_chunk), draw.n, self.decode_chunk):
             # not across the yield, where the process is the caller's and weights may change
             with neutral(), folding_once(fresh=False):
-                images = self._batch(draw, first, progress)
+                images = self._batch(draw, at, progress)
                 batch = quantise(images) if dtype == torch.uint8 else images.clone()
             yield batch
 
-    def _batch(self, draw: Draw, first: int, progress: Progress | None) -> Tensor:
+    def _batch(self, draw: Draw, at: int, progress: Progress | None) -> Tensor:
+        """Return the images of the chunk that begins `at` images after the first one of `draw`, which may lie
+        within it.
+        """
         # Always a whole chunk: kernels may sum in another order for another batch size, and a seed's image
         # must not depend on n.
-        chunk = self.decode_chunk
-        rng = Rng(draw.seed, first, chunk, self.device, self._watch(progress, first, draw.n))
-        given = [filled(rows[first : first + chunk], chunk) for rows in draw.given]
+        chunk, skipped = self.decode_chunk, max(0, -at)
+        watch = self._watch(progress, at + skipped, min(at + chunk, draw.n), draw.n)
+        rng = Rng(draw.seed, draw.first + at, chunk, self.device, watch)
+        given = [filled(rows[at + skipped : at + chunk], chunk, skipped) for rows in draw.given]
         with torch.inference_mode(), self.asking() as model:
-            images = draw_images(model, rng, *given).float().clamp(0, 1)[: draw.n - first]
+            images = draw_images(model, rng, *given).float().clamp(0, 1)[skipped : draw.n - at]
         if tuple(images.shape[1:]) != self.image_shape:
             raise CardError(
                 f"{type(self).__name__}._sample returned images of shape {tuple(images.shape[1:])}, not "
@@ -315,14 +328,14 @@ class GenerativeModel(Model):
         rng.tell(1, 1)
         return images
 
-    def _watch(self, progress: Progress | None, first: int, n: int) -> Progress | None:
-        """Return the callback that reports to `progress` for the batch that starts at image `first` of `n`,
+    def _watch(self, progress: Progress | None, at: int, end: int, n: int) -> Progress | None:
+        """Return the callback that reports to `progress` for the batch of the images `at` … `end` - 1 of `n`,
         whatever its steps.
         """
         if progress is None:
             return None
-        pixels, size = math.prod(self.image_shape[1:]), min(self.decode_chunk, n - first)
-        return lambda done, total: progress((first * total + size * done) * pixels // total, n * pixels)
+        pixels, size = math.prod(self.image_shape[1:]), end - at
+        return lambda done, total: progress((at * total + size * done) * pixels // total, n * pixels)
 
     @abstractmethod
     @conditional
@@ -335,11 +348,14 @@ class GenerativeModel(Model):
 
 
 class Draw(NamedTuple):
-    """A checked request for samples: their number, their seed, and the condition of each, if there is one."""
+    """A checked request for samples: their number, their seed, the condition of each, if there is one, and
+    the number of the first within the seed.
+    """
 
     n: int
     seed: int
     given: tuple[Tensor, ...]
+    first: int = 0
 
 
 def check_progress(progress: Any) -> Progress | None:
@@ -371,10 +387,16 @@ def in_chunks(function: Callable[..., Tensor], size: int, *values: Tensor) -> Te
     return torch.cat([function(*(filled(part, size) for part in parts))[: len(parts[0])] for parts in chunks])
 
 
-def filled(rows: Tensor, size: int) -> Tensor:
-    """Return `rows` with zeros after the last, so that there are `size`."""
-    missing = size - len(rows)
-    return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
+def filled(rows: Tensor, size: int, before: int = 0) -> Tensor:
+    """Return `rows` with `before` rows of zeros ahead of them and as many after the last as make them
+    `size`.
+    """
+    missing = size - before - len(rows)
+    if not missing and not before:
+        return rows
+    return torch.cat(
+        [rows.new_zeros(before, *rows.shape[1:]), rows, rows.new_zeros(missing, *rows.shape[1:])]
+    )
 
 
 def _memory() -> int:

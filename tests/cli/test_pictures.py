@@ -66,7 +66,7 @@ class TestSingleImages:
     def test_older_ones_are_told(self, run):
         run("sample", "toy-gan", "-n", 3, "--seed", 0, "-o", "folder/")
         done = run("sample", "toy-gan", "-n", 1, "--seed", 0, "-o", "folder")
-        assert "1 image (2 older ones were left there)" in done.stderr
+        assert "1 image (1 was there already; 2 older ones were left there)" in done.stderr
 
     def test_a_folder_whose_name_ends_like_a_picture(self, run):
         os.mkdir("odd.png")
