@@ -28,8 +28,8 @@ from genzoo.models import AdversarialModel, Model, golden
 from genzoo.models.golden import IMAGES, PIXEL_TOLERANCE, SEED
 from genzoo.models.parts import PARTS, Part, choose, example
 from genzoo.models.weights import build_filled
-from genzoo.porting.formats import FORMATS, Form, Run, check_opset, check_packages, loaded, traced, written
 from genzoo.places import Target
+from genzoo.porting.formats import FORMATS, Form, Run, check_opset, check_packages, loaded, traced, written
 from genzoo.process import neutral
 from genzoo.zoo import find
 from genzoo.zoo import row as row_of
