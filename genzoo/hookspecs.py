@@ -1,4 +1,4 @@
-"""What the core asks of a plugin: five hooks, the marks for them, and the check of what a plugin answers.
+"""What the core asks of a plugin: six hooks, the marks for them, and the check of what a plugin answers.
 
 A plugin is a module (or an object) that an entry point of the group `genzoo` names:
 
@@ -99,8 +99,23 @@ def genzoo_metrics() -> Mapping[str, str]:
     return {}
 
 
-HOOKS = ("genzoo_cards", "genzoo_datasets", "genzoo_ledgers", "genzoo_commands", "genzoo_metrics")
-# What pluggy searches for marks, once for each plugin: these five, not every name of this module.
+@hookspec
+def genzoo_trackers() -> Mapping[str, str]:
+    """Return trackers for `genzoo train --track`: name -> `"module:function"`, imported only when it is
+    used.
+    """
+    return {}
+
+
+HOOKS = (
+    "genzoo_cards",
+    "genzoo_datasets",
+    "genzoo_ledgers",
+    "genzoo_commands",
+    "genzoo_metrics",
+    "genzoo_trackers",
+)
+# What pluggy searches for marks, once for each plugin: these six, not every name of this module.
 _SPECS = type("_SPECS", (), {name: globals()[name] for name in HOOKS})
 
 
@@ -113,6 +128,7 @@ class Offer(NamedTuple):
     ledgers: Mapping[str, str]  # resource -> the same resource
     commands: Mapping[str, str]
     metrics: Mapping[str, str]
+    trackers: Mapping[str, str]
 
 
 def read_plugin(plugin: object) -> Offer:
@@ -133,6 +149,7 @@ def read_plugin(plugin: object) -> Offer:
         ledgers=_unique("genzoo_ledgers", _ledgers(manager)),
         commands=_table(manager, "genzoo_commands", _is_target, "a text 'module:attribute'"),
         metrics=_table(manager, "genzoo_metrics", _is_target, "a text 'module:function'"),
+        trackers=_table(manager, "genzoo_trackers", _is_target, "a text 'module:function'"),
     )
 
 

@@ -86,6 +86,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 CORE_COMMANDS = (*COMMANDS, "help", "version")  # the last two are options, and must mean nothing else
+# Tracker -> the package that it needs; each has an extra of its name.
+TRACKERS: Mapping[str, str] = MappingProxyType(
+    {"tensorboard": "tensorboard", "wandb": "wandb", "trackio": "trackio", "mlflow": "mlflow"}
+)
 CORE_DATASETS = (*NAMES, "hf")  # hf: opens the sets of Hugging Face
 
 # What completion keeps -> its share of the height and of the width, from and to.

@@ -28,7 +28,7 @@ from genzoo.errors import (
 )
 from genzoo.hookspecs import Offer
 from genzoo.loading import TIMEOUT, load, one_at_a_time, verdicts
-from genzoo.names import CORE_COMMANDS, CORE_DATASETS, OFFICIAL
+from genzoo.names import CORE_COMMANDS, CORE_DATASETS, OFFICIAL, TRACKERS
 from genzoo.probing import CHILD
 from genzoo.show import tell
 
@@ -39,9 +39,10 @@ _OWNERS = {
     **{("datasets", fold(name)): "genzoo" for name in CORE_DATASETS},
     **{("commands", fold(name)): "genzoo" for name in CORE_COMMANDS},
     **{("metrics", fold(name)): "genzoo" for name in metrics.NAMES},
+    **{("trackers", fold(name)): "genzoo" for name in TRACKERS},
 }
 _told: set[str] = set()
-_KINDS = ("cards", "datasets", "ledgers", "commands", "metrics")
+_KINDS = ("cards", "datasets", "ledgers", "commands", "metrics", "trackers")
 
 
 class PluginReport(NamedTuple):
@@ -81,7 +82,7 @@ class Registry:
         reports: one row per plugin, in the order of loading.
         datasets: name -> function that takes `split`.
         ledgers: resource "package/zoo.toml" -> itself; `.plugin` says whose models it may speak of.
-        commands, metrics: name -> "module:attribute", not imported yet.
+        commands, metrics, trackers: name -> "module:attribute", not imported yet.
     """
 
     cards: Mapping[str, Card]
@@ -90,6 +91,7 @@ class Registry:
     ledgers: Mapping[str, Provided[str]]
     commands: Mapping[str, Provided[str]]
     metrics: Mapping[str, Provided[str]]
+    trackers: Mapping[str, Provided[str]]
 
     def find(self, name: str) -> Card:
         """Return the card called `name`.

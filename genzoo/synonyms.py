@@ -96,6 +96,12 @@ SYNONYMS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "img_size": ("image_size",),
         "size": ("image_size",),
         "resolution": ("image_size",),
+        # options
+        "tensorboard": ("track",),
+        "report_to": ("track",),
+        "log_with": ("track",),
+        "logger": ("track",),
+        "wandb": ("track",),
         # commands
         "generate": ("sample",),
         "samples": ("sample",),

@@ -228,8 +228,8 @@ def train(
     settings: dict[str, Any] | None = None,
     device: torch.device | str | None = None,
     quiet: bool = False,
-    tensorboard: bool = False,
     callbacks: Sequence[Any] = (),
+    track: str | Sequence[str] = (),
 ) -> Outcome:
     """Train `name` and write weights, card, scores and samples to `out` (default `runs/NAME`), a folder that
     is itself a hub.
@@ -249,9 +249,10 @@ def train(
             recipe or of the config; `licence` is that of the weights, none where it is not stated.
         device: None = a GPU if there is one.
         quiet: no progress on stderr.
-        tensorboard: also write TensorBoard events.
-        callbacks: objects with some of `on_round`, `on_checkpoint` and `on_end`, see
+        callbacks: objects with some of `on_round`, `on_finding`, `on_checkpoint` and `on_end`, see
             `genzoo.training.Callback`; an exception in one ends the run with a checkpoint.
+        track: "tensorboard", "wandb", "trackio", "mlflow" or a plugin's tracker, one or several: what the run
+            reports is kept there too. One that fails is reported, and the run continues without it.
 
     In the main thread Ctrl-C, SIGTERM and what else schedulers send finish the step and save: the outcome is
     not finished then, and its `signal` is the number. A second Ctrl-C raises KeyboardInterrupt.
@@ -259,7 +260,8 @@ def train(
     Raises:
         TrainingError: the run cannot go on, or could not be published; the message names the step, the last
             good checkpoint and what to try.
-        DataError, ArgumentError, UnknownNameError: before anything is trained.
+        DataError, ArgumentError, UnknownNameError: before anything is trained. A tracker whose package is not
+            installed is a TrainingError, also before.
     """
     from genzoo.training.train import train as carry_out
 
@@ -273,8 +275,8 @@ def train(
         settings=settings or {},
         device=device,
         quiet=quiet,
-        tensorboard=tensorboard,
         callbacks=callbacks,
+        track=track,
     )
 
 

@@ -99,7 +99,6 @@ def line(family: Family, data: Any, folder: Path) -> None:
         settings=settings,
         device="cpu",
         quiet=True,
-        tensorboard=False,
         scored=False,
     )
     assert done.finished and done.step == STEPS and done.weights is not None

@@ -345,7 +345,6 @@ def _train(folder: Path, steps: int, out: str = "run") -> None:
             settings=settings,
             device="cpu",
             quiet=True,
-            tensorboard=False,
             scored=False,
         )
 

@@ -76,10 +76,19 @@ def test_their_tests_pass(room):
 def test_what_one_brings_can_be_used_with_another(room):
     """A model of one package, on the data set of another, measured by its metric; and its command."""
     (rings,) = [row for row in json.loads(room.genzoo("plugins", "--json")) if row["plugin"] == "rings"]
-    assert rings["hooks"] == ["genzoo_cards", "genzoo_datasets", "genzoo_commands", "genzoo_metrics"]
-    room.genzoo(
-        "train", "blobs", "--data", "rings", "--steps", 3, "--set", "val_split=0", "--out", "run", "--quiet"
-    )
+    assert rings["hooks"] == [
+        "genzoo_cards",
+        "genzoo_datasets",
+        "genzoo_commands",
+        "genzoo_metrics",
+        "genzoo_trackers",
+    ]
+    settings = ("--steps", 3, "--set", "val_split=0", "--out", "run", "--quiet", "--track", "table")
+    room.genzoo("train", "blobs", "--data", "rings", *settings)
+    lines = (room.folder / "run" / "numbers.csv").read_text().splitlines()
+    losses = [line for line in lines if ",loss/" in line]
+    assert [line.split(",")[0] for line in losses] == ["1", "1", "2", "2", "3", "3"]
+    assert any(line.startswith("3,floor/kid") for line in lines)
     asked = ("--data", "rings", "-n", 40, "--metrics", "ink", "--json")
     records = json.loads(room.genzoo("eval", "blobs", *asked, GENZOO_ZOO="run"))
     drawn, floor = ((row["subject"], row["metric"], row["unit"], row["n"], row["data"]) for row in records)

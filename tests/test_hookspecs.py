@@ -19,7 +19,7 @@ _FIRST = (
     "def genzoo_commands() -> Mapping[str, str]:",
     "def genzoo_metrics() -> Mapping[str, str]:",
 )
-SPECIFICATIONS = {1: _FIRST, 2: _FIRST}  # 2 changed what cards and classes hold, not the hooks
+SPECIFICATIONS = {1: _FIRST, 2: (*_FIRST, "def genzoo_trackers() -> Mapping[str, str]:")}
 CARD = Card(name="mine", family=Family.IMPLICIT, model="nowhere:Net")
 
 

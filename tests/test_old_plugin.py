@@ -167,16 +167,7 @@ def test_it_keeps_the_laws_and_trains(cards, tmp_path, name):
     pixels = (np.random.default_rng(0).random((12, 1, 4, 4)) > 0.5).astype(np.uint8) * 255
     data = Images(pixels=pixels, name="noise", split="train")
     done = train(
-        card,
-        data,
-        tmp_path / "run",
-        2,
-        resume=False,
-        settings={},
-        device="cpu",
-        quiet=True,
-        tensorboard=False,
-        scored=False,
+        card, data, tmp_path / "run", 2, resume=False, settings={}, device="cpu", quiet=True, scored=False
     )
     assert done.finished
     model = card.build()

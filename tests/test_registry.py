@@ -567,6 +567,7 @@ class TestNames:
             ("genzoo_datasets", {"same": print}),
             ("genzoo_commands", {"same": "a:b"}),
             ("genzoo_metrics", {"same": "a:b"}),
+            ("genzoo_trackers", {"same": "a:b"}),
             ("genzoo_ledgers", ["pkg/zoo.toml"]),
         ],
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from genzoo.cli.options import catalogue, command, json_option, name_argument
+from genzoo.cli.options import command, find, json_option, model_argument
 from genzoo.cli.output import human_size, note, say, say_json
 from genzoo.cli.pictures import check_writable
 from genzoo.errors import safe_text
@@ -18,7 +18,7 @@ ENDINGS = {"onnx": ".onnx", "torch": ".pt2"}
 
 
 @command("export")
-@name_argument
+@model_argument
 @click.option(
     "--format", "form", type=click.Choice(FORMATS), default="onnx", show_default=True, help="Format."
 )
@@ -52,10 +52,10 @@ def export_command(
             click.get_current_context(),
         )
     check_writable(path)
-    catalogue()
+    entry = find(name)
     from genzoo.porting.exporting import export
 
-    done = export(name, path, format=form, part=part, opset=opset)
+    done = export(entry, path, format=form, part=part, opset=opset)
     if as_json:
         say_json({**dataclasses.asdict(done), "path": str(done.path)})
         return

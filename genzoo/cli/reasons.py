@@ -23,28 +23,31 @@ def words_of(error: BaseException) -> tuple[str, int]:
     # Before ClickException, of which it is a subclass: only here is a help page of use.
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "genzoo"
-        if isinstance(error, click.NoSuchOption) and (key := _setting(error)):
-            return (
-                f"no option {error.option_name}: settings are given with --set {key}=… — see: {where} --help",
-                2,
-            )
+        if isinstance(error, click.NoSuchOption) and (instead := _instead(error)):
+            return f"no option {error.option_name}: {instead} — see: {where} --help", 2
         return f"{error.format_message().rstrip('.')} — see: {where} --help", 2
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     return _foreign(error), 1
 
 
-def _setting(error: click.NoSuchOption) -> str:
-    """Return the recipe key that was typed as an option of a command with --set, or an empty string."""
-    if error.ctx is None or not any("--set" in option.opts for option in error.ctx.command.params):
+def _instead(error: click.NoSuchOption) -> str:
+    """Return what to type instead of an option of another library, or of a recipe key typed as an option of a
+    command with --set; or an empty string.
+    """
+    known = {name for option in error.ctx.command.params for name in option.opts} if error.ctx else set()
+    if "--set" not in known:
         return ""
     from genzoo.games import Adversarial
     from genzoo.recipe import Recipe, keys_of
     from genzoo.synonyms import meant
 
-    keys = set(keys_of(Recipe(), Adversarial()))
     typed = error.option_name.lstrip("-").replace("-", "_")
-    return typed if typed in keys else meant(typed, keys | {f"{table}.PLAYER" for table in ("lr", "turns")})
+    if option := meant(typed, {name.lstrip("-") for name in known}):
+        return f"use --{option}"
+    keys = set(keys_of(Recipe(), Adversarial()))
+    key = typed if typed in keys else meant(typed, keys | {f"{table}.PLAYER" for table in ("lr", "turns")})
+    return f"settings are given with --set {key}=…" if key else ""
 
 
 def _foreign(error: BaseException) -> str:

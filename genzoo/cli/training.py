@@ -25,6 +25,7 @@ from genzoo.cli.options import (
 )
 from genzoo.cli.output import fact_lines, note, say, say_json
 from genzoo.errors import Interrupted, TrainingError, safe_text
+from genzoo.names import TRACKERS
 from genzoo.schema import literal
 
 if TYPE_CHECKING:
@@ -49,6 +50,13 @@ def read_settings(
         # Texts stay texts; whether the key takes them is checked against the recipe.
         found[key.strip()] = literal(text.strip())
     return found
+
+
+def read_trackers(
+    context: click.Context, parameter: click.Parameter, texts: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the trackers that `--track tensorboard,wandb --track mlflow` names."""
+    return tuple(word.strip() for text in texts for word in text.split(",") if word.strip())
 
 
 _USES = {Family.AUTOENCODER: "reconstruct", Family.CLASSIFIER: "info"}  # what a finished run is good for
@@ -121,7 +129,14 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     metavar="TEXT",
     help="Licence of the weights, published with them. Default: none.",
 )
-@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard logs.")
+@click.option(
+    "--track",
+    metavar="TRACKER[,TRACKER]...",
+    multiple=True,
+    callback=read_trackers,
+    help=f"Also report to {', '.join(TRACKERS)} or a plugin's tracker. What they keep stays on this machine "
+    "unless their own variables say otherwise.",
+)
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @json_option
 def train_command(
@@ -141,8 +156,10 @@ def train_command(
     from genzoo.training.plan import plan
     from genzoo.training.signals import ignore_repetitions
     from genzoo.training.starting import starting
+    from genzoo.training.tracking import chosen_trackers
 
     collect_garbage()
+    chosen_trackers(options["track"])
     talks = place().writes  # of the processes that torchrun starts, one
     folder = Path(options["out"] or Path("runs") / entry.card.name).expanduser()
     _, card = starting(options["init_from"], folder, entry.card)
@@ -221,5 +238,6 @@ def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:
         words += [flag, str(given[option])] if given.get(option) is not None else []
     for key, value in given["settings"].items():
         words += ["--set", f"{key}={setting_words(value)}"]
+    words += ["--track", ",".join(given["track"])] if given["track"] else []
     out = ["--out", str(folder)] if folder is not None else []
     return shlex.join([*words, *out, f"--resume={mode}" if mode else "--resume"])

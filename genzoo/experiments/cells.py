@@ -148,7 +148,6 @@ def play_cell(cell: Cell, card: Card, folder: Path, device: str | None, quiet: b
             settings=cell.settings,
             device=device,
             quiet=quiet,
-            tensorboard=False,
             scored=False,
         )
         weights = outcome.weights

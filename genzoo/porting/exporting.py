@@ -28,6 +28,7 @@ from genzoo.models import AdversarialModel, Model, golden
 from genzoo.models.golden import IMAGES, PIXEL_TOLERANCE, SEED
 from genzoo.models.parts import PARTS, Part, choose, example
 from genzoo.models.weights import build_filled
+from genzoo.places import Target
 from genzoo.porting.formats import FORMATS, Form, Run, check_opset, check_packages, loaded, traced, written
 from genzoo.process import neutral
 from genzoo.zoo import find
@@ -68,18 +69,26 @@ class Exported:
 
 @neutral()
 def export(
-    name: str, path: str | Path, *, format: str = "onnx", part: str | None = None, opset: int | None = None
+    name: Target,
+    path: str | Path,
+    *,
+    format: str = "onnx",
+    part: str | None = None,
+    opset: int | None = None,
+    sha256: str = "",
 ) -> Exported:
-    """Write a part of the published model `name` to `path`, for any number of rows.
+    """Write a part of the model `name` to `path`, for any number of rows.
 
     Args:
-        name: a model with published weights.
+        name: a model with published weights, or the place of your own: the folder of a run, its `Outcome`, a
+            .safetensors file, "hf:owner/repo[@revision]", as in `genzoo.load`.
         path: the file.
         format: "onnx", or "torch" for a program of torch.export, which torch.export.load reads.
         part: "decoder" (z → images), "encoder" (images → mean, log variance), "discriminator" (images →
             logits), "step" (a pixel model's parameters of every pixel) or "classifier"; None is the first of
             these that the model has. Models that take labels take them as a second input, (N,) int64.
         opset: version of the operators of ONNX; None is 18.
+        sha256: digest of the weights, if you want to pin it yourself.
 
     Raises:
         ArgumentError: an unknown format, a part that the model lacks, an opset that is too old or too new.
@@ -94,7 +103,7 @@ def export(
         raise ArgumentError("only the format onnx has an opset", "leave opset out")
     check_packages(format)
     version = check_opset(opset) if format == "onnx" else None
-    entry = find(name)
+    entry = find(name, sha256)
     chosen = choose(entry.card.load_class(), entry.card.name, part)
     published = row_of(entry)
     blob = hub.pull_bytes(published)

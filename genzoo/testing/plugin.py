@@ -22,7 +22,7 @@ _INSTALLED = "a plugin is installed and can be loaded"
 def check_plugin(plugin: str) -> None:
     """Check the installed distribution `plugin`: it loads, and everything that its hooks name exists.
 
-    Commands and metrics are imported. No data set is opened.
+    Commands, metrics and trackers are imported. No data set is opened.
 
     Raises:
         LawError: the first law that is broken.
@@ -42,6 +42,10 @@ def check_plugin(plugin: str) -> None:
         where = f"genzoo_metrics of {owner}"
         measure = _import(metric, f"the metric {name!r}", where)
         _takes(measure, 2, "a metric takes the drawn images and the held-out ones", metric, where)
+    for name, tracker in _theirs(known.trackers, owner):
+        where = f"genzoo_trackers of {owner}"
+        made = _import(tracker, f"the tracker {name!r}", where)
+        _takes(made, 1, "a tracker is made for one run", tracker, where)
     for name, opened in _theirs(known.datasets, owner):
         _takes(opened, 1, "a data set is opened by its split", name, f"genzoo_datasets of {owner}")
     for resource, _ in _theirs(known.ledgers, owner):

@@ -6,6 +6,7 @@ from genzoo.training.callbacks import Callback, Moment
 from genzoo.training.findings import Ailment, Curves
 from genzoo.training.players import Player, players
 from genzoo.training.schedule import warmth
+from genzoo.training.tracking import Tracked, Tracker
 
 __all__ = [
     "Ailment",
@@ -14,6 +15,8 @@ __all__ = [
     "Curves",
     "Moment",
     "Player",
+    "Tracked",
+    "Tracker",
     "adversarial",
     "classification",
     "likelihood",

@@ -1,6 +1,6 @@
 """Callbacks: code of the user's own that watches a run.
 
-One protocol with three methods. They are called in the process that writes (rank 0), in the order in which
+One protocol with four methods. They are called in the process that writes (rank 0), in the order in which
 the callbacks were given, while the run waits. What a callback raises ends the run cleanly: the step is
 finished, a checkpoint is written, and the error is raised with the command that resumes.
 """
@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from genzoo.errors import ArgumentError, TrainingError, safe_repr
 from genzoo.isolation import describe
 from genzoo.models import Model
+from genzoo.training.findings import Finding
 from genzoo.training.loop import Run
 
 if TYPE_CHECKING:
     from genzoo.training.publish import Outcome
 
-METHODS = ("on_round", "on_checkpoint", "on_end")
+METHODS = ("on_round", "on_finding", "on_checkpoint", "on_end")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,9 @@ class Callback:
         reading a loss makes the GPU wait.
         """
 
+    def on_finding(self, moment: Moment, finding: Finding) -> None:
+        """Called with each problem that the training doctor finds, after the round in which it does."""
+
     def on_checkpoint(self, moment: Moment, path: Path) -> None:
         """Called after each checkpoint with its file, which the next one replaces."""
 
@@ -80,6 +84,10 @@ class Callbacks:
     def round(self, losses: Mapping[str, float]) -> None:
         """Call `on_round` of each."""
         self._call("on_round", dict(losses))
+
+    def finding(self, finding: Finding) -> None:
+        """Call `on_finding` of each."""
+        self._call("on_finding", finding)
 
     def checkpoint(self) -> None:
         """Call `on_checkpoint` of each."""
@@ -121,7 +129,7 @@ class Callbacks:
 
 def check_callbacks(callbacks: Any) -> tuple[Any, ...]:
     """Return `callbacks` as a tuple, or raise ArgumentError: it is no list of them, or one has none of the
-    three methods.
+    four methods.
     """
     if isinstance(callbacks, (str, bytes, Mapping)) or not isinstance(callbacks, Iterable):
         raise ArgumentError(f"callbacks must be a list, not {safe_repr(callbacks)}", "callbacks=[mine]")

@@ -76,6 +76,19 @@ class Doctor:
         self.told |= new.keys()
         return list(reversed(new.values()))
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What the last examination measured: "gradient/PLAYER", the norm of the player's gradient, and
+        "diversity/PLAYER", how far apart its images are, as a share of that of the data.
+        """
+        found = {"gradient": self._norms, "diversity": self._diversity}
+        return {
+            f"{what}/{name}": values[-1]
+            for what, players in found.items()
+            for name, values in players.items()
+            if values
+        }
+
     def state(self) -> dict[str, Any]:
         """Return what a resumed run needs: the kinds already reported, and the curves."""
         return {

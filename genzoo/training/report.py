@@ -32,13 +32,12 @@ _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
 
 
 class Report:
-    """Progress on stderr, `log.jsonl`, sample grids, and TensorBoard events if requested; silent on ranks
-    that do not write.
+    """Progress on stderr, `log.jsonl` and sample grids; silent on ranks that do not write.
 
     All of it is optional output: a failure is reported once, and the run continues.
     """
 
-    def __init__(self, run: Run, *, quiet: bool = False, tensorboard: bool = False) -> None:
+    def __init__(self, run: Run, *, quiet: bool = False) -> None:
         self.run = run
         self.active = run.world.writes
         self.quiet = quiet or not self.active
@@ -47,7 +46,6 @@ class Report:
         self._failed: set[str] = set()
         self._bar: Bar | None = None
         self._log: TextIO | None = None
-        self._events = _tensorboard(run.folder, run.step) if tensorboard and self.active else None
         if self.active:
             self._try("samples", lambda: make_folder(run.folder / "samples"))
             self._log = self._try("log.jsonl", lambda: _log_of(run))
@@ -60,11 +58,7 @@ class Report:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for name, closing in (
-            ("progress", self._bar),
-            ("log.jsonl", self._log),
-            ("TensorBoard", self._events),
-        ):
+        for name, closing in (("progress", self._bar), ("log.jsonl", self._log)):
             if closing is not None:
                 self._try(name, closing.close)
 
@@ -73,7 +67,6 @@ class Report:
         if not self.active:
             return
         self._write({"step": self.run.step, **{name: round(loss, 6) for name, loss in losses.items()}})
-        self._try("TensorBoard", lambda: self._add_scalars(losses))
         words = ", ".join(f"{name} {loss:.3f}" for name, loss in losses.items())
         if self._bar is not None and self._bar.drawn:
             self._bar.move_to(self.run.step, f"{words}, {self.rate():.0f} img/s")
@@ -100,8 +93,6 @@ class Report:
             self._log = self._try("log.jsonl", lambda: _log_of(self.run))
         else:
             self._logged(self._log.flush)
-        if self._events is not None:
-            self._try("TensorBoard", self._events.flush)
         if (
             self._sampled == 0.0
             or time.monotonic() - self._sampled > SAMPLE_SECONDS
@@ -136,19 +127,16 @@ class Report:
             self._try("log.jsonl", self._log.close)
             self._log = None
 
-    def _add_scalars(self, losses: dict[str, float]) -> None:
-        if self._events is not None:
-            players = {player.name for player in self.run.players}
-            for name, value in losses.items():
-                kind = "loss" if name in players else "curve"
-                self._events.add_scalar(f"{kind}/{name}", value, self.run.step)
-
     def _draw(self) -> None:
         finished = self.run.ema.finished(self.run.model, self.run.players, self.run.feed)
         if isinstance(finished, GenerativeModel):
             images, columns = panel(finished, 64)
-            path = self.run.folder / "samples" / f"step-{self.run.step:07d}.png"
-            save_grid(images, path, columns, text=told(finished, seed=0, step=self.run.step))
+            save_grid(
+                images,
+                grid_of(self.run.folder, self.run.step),
+                columns,
+                text=told(finished, seed=0, step=self.run.step),
+            )
 
     def rate(self) -> float:
         """Images per second since this process started."""
@@ -159,6 +147,11 @@ class Report:
         rounds = max(self.run.step - self._first, 1)
         seconds = (self.run.recipe.steps - self.run.step) * (time.monotonic() - self._begun) / rounds
         return human_time(seconds)
+
+
+def grid_of(folder: Path, step: int) -> Path:
+    """Return the path of the sample grid that a run in `folder` draws at `step`, if it draws one."""
+    return folder / "samples" / f"step-{step:07d}.png"
 
 
 def _log_of(run: Run) -> TextIO:
@@ -180,21 +173,3 @@ def _step_of(line: str) -> float:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
         return math.inf
-
-
-def _tensorboard(folder: Path, step: int) -> Any:
-    """Open an event writer; TensorBoard hides what a killed run wrote about rounds after `step`, which are
-    trained again.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except Exception as error:  # an optional import may fail in any way
-        raise GenzooError(
-            f"TensorBoard logs need the package tensorboard ({type(error).__name__})",
-            "pip install 'genzoo[tensorboard]'",
-        ) from error
-    try:
-        return SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
-    except Exception as error:  # noqa: BLE001 - it was asked for, but is still only for show
-        tell(f"TensorBoard logs cannot be written: {describe(error)}; training continues without them")
-        return None

@@ -41,6 +41,7 @@ from genzoo.training.rehearsal import prepared, rehearse
 from genzoo.training.report import Report
 from genzoo.training.signals import listening
 from genzoo.training.starting import Start, check_frozen, starting, take
+from genzoo.training.tracking import chosen_trackers, trackings
 
 FEWEST_TO_SCORE = 6  # held-out images below which sample quality says nothing
 
@@ -57,14 +58,14 @@ def train(
     settings: Mapping[str, Any],
     device: torch.device | str | None,
     quiet: bool,
-    tensorboard: bool,
     scored: bool = True,
     callbacks: Sequence[Any] = (),
+    track: Any = (),
 ) -> Outcome:
     """Train `card`'s model; see `genzoo.zoo.train`. Without `scored` the model is published unmeasured, and
     the caller measures it.
     """
-    mode, watching = how(resume), check_callbacks(callbacks)
+    mode, watching, trackers = how(resume), check_callbacks(callbacks), chosen_trackers(track)
     folder = Path(out or Path("runs") / card.name).expanduser()
     start, card = starting(init_from, folder, card)
     # read once: with random transforms a second reading would give other images
@@ -88,8 +89,8 @@ def train(
         card = card.replace(config=config)
         if world.writes:
             rehearse(run, card)
-        calls = Callbacks(watching, run)
-        reports = functools.partial(Report, run, quiet=quiet, tensorboard=tensorboard)
+        calls = Callbacks((*watching, *trackings(run, card, trackers)), run)
+        reports = functools.partial(Report, run, quiet=quiet)
         return _carry_out(run, card, train, test if scored else None, reports, calls)
 
 
@@ -148,7 +149,7 @@ def _played(
                 both(report.round, calls.round),
                 both(report.checkpoint, calls.checkpoint),
                 lambda: wish.is_set() or calls.failed,
-                report.finding,
+                both(report.finding, calls.finding),
                 report.trouble,
             )
         number = world.largest(wish.number)  # so that no process leaves before the checkpoint is written

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from shell import one_line
@@ -48,7 +49,7 @@ def train(monkeypatch, run):
 
 
 class TestTrain:
-    def test_every_option_arrives(self, run, train):
+    def test_every_option_arrives(self, run, train, monkeypatch):
         sets = [
             "--set",
             "lr.generator=1e-4",
@@ -73,9 +74,13 @@ class TestTrain:
             "--resume",
             "--device",
             "cpu",
-            "--tensorboard",
+            "--track",
+            "tensorboard,mlflow",
+            "--track=wandb",
             "--quiet",
         ]
+        for package in ("tensorboard", "mlflow", "wandb"):
+            monkeypatch.setitem(sys.modules, package, ModuleType(package))
         assert run("train", "toy-gan", *options, *sets, "--set", "batch_size=8").exit_code == 0
         settings = {
             "lr.generator": 1e-4,
@@ -91,10 +96,30 @@ class TestTrain:
             "steps": 5,
             "resume": True,
             "device": "cpu",
-            "tensorboard": True,
+            "track": ("tensorboard", "mlflow", "wandb"),
             "quiet": True,
         }
         assert (train.name, train.options) == ("toy-gan", {**given, "settings": settings})
+
+    def test_a_tracker_that_is_not_there(self, run, train, monkeypatch):
+        monkeypatch.setitem(sys.modules, "trackio", None)
+        for typed, words in (
+            ("trackio", "needs the package trackio, which is not installed — pip install "),
+            ("tensorbord", "no tracker is called 'tensorbord'; did you mean 'tensorboard'?"),
+        ):
+            done = run("train", "toy-gan", "--track", typed)
+            assert done.exit_code == 1 and one_line(done.stderr, words) and not hasattr(train, "options")
+
+    @pytest.mark.parametrize("typed", ["--tensorboard", "--report-to=wandb"])
+    def test_options_of_other_libraries(self, run, train, typed):
+        done = run("train", "toy-gan", typed)
+        assert done.exit_code == 2 and one_line(done.stderr, f"no option {typed[:11]}", ": use --track — see")
+
+    def test_a_stopped_run_is_resumed_with_its_trackers(self, run, train, monkeypatch):
+        monkeypatch.setitem(sys.modules, "wandb", ModuleType("wandb"))
+        train.finished = False
+        done = run("train", "toy-gan", "--track", "wandb", "--quiet")
+        assert "--track wandb --out runs/toy-gan --resume" in done.stderr
 
     def test_without_options_the_recipe_decides(self, run, train):
         run("train", "toy-gan")
@@ -105,7 +130,7 @@ class TestTrain:
             "steps": None,
             "resume": False,
             "device": None,
-            "tensorboard": False,
+            "track": (),
             "quiet": False,
             "settings": {},
         }

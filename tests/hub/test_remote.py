@@ -218,3 +218,16 @@ def test_the_answer_is_read_up_to_a_limit(hub, monkeypatch):
     monkeypatch.setattr(remote, "_ANSWER_CAP", 10)
     with pytest.raises(HubError, match="does not name a commit"):
         genzoo.load(PLACE)
+
+
+def test_it_is_exported_by_its_place(hub):
+    from genzoo.porting.exporting import export
+
+    first = push(hub)
+    done = export(f"{PLACE}@{first}", "net.pt2", format="torch")
+    assert done.inputs == {"z": "(N, 4) float32"} and done.golden.startswith("golden outputs agree")
+    z = torch.randn(3, 4)
+    expected = toys.gan(width=6).decode(z)
+    assert torch.allclose(torch.export.load("net.pt2").module()(z), expected, atol=1e-5)
+    with pytest.raises(WeightsError, match="but you asked for 000"):
+        export(f"{PLACE}@{first}", "other.pt2", format="torch", sha256="0" * 64)

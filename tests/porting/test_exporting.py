@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+from pathlib import Path
 
 import conditional_toys
 import onnx
@@ -179,6 +180,32 @@ class TestRefused:
         with pytest.raises(ExportError, match=r"torch\.export cannot follow this part") as caught:
             export("port-gan", "gan.pt2", format="torch")
         assert "\n" not in str(caught.value) and capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def wide(shelf, monkeypatch):
+    """Give a run in runs/mine of another width than the card's, which no GENZOO_ZOO names."""
+    monkeypatch.delenv("GENZOO_ZOO")
+    publish(Path("runs/mine"), "port-gan", toys.gan(width=6), "genzoo-toys")
+    return toys.gan(width=6)
+
+
+@pytest.mark.parametrize("kind", ["folder", "option", "file"])
+def test_own_weights_are_exported_by_their_place(wide, kind):
+    (file,) = Path("runs/mine").glob("*.safetensors")
+    typed = {"folder": ["runs/mine"], "option": ["--run", "runs/mine"], "file": [str(file)]}[kind]
+    done = CliRunner().invoke(cli, ["export", *typed, "-o", "own.pt2", "--format", "torch"])
+    assert done.exit_code == 0, done.stderr
+    assert f"own.pt2: the decoder of {typed[-1]}, " in done.stdout and "golden outputs agree" in done.stderr
+    z = torch.randn(3, 4)
+    assert torch.allclose(torch.export.load("own.pt2").module()(z), wide.decode(z), atol=1e-5)
+
+
+def test_the_weights_to_export_may_be_pinned(wide, tmp_path):
+    words = ["export", "runs/mine", "-o", "own.pt2", "--format", "torch", "--sha256", "0" * 64]
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 1 and one_line(done.stderr, "but you asked for 0000")
+    assert not (tmp_path / "own.pt2").exists()
 
 
 def test_json():

@@ -66,6 +66,8 @@ def test_everything_that_is_there_passes(brought):
             "the metric 'zero', .*cannot be loaded.*genzoo_metrics",
         ),
         ({"metrics": {"zero": "sys:path"}}, "a metric takes .*is a list"),
+        ({"trackers": {"book": "made_by_the_tests:absent"}}, "'book', .*cannot be loaded.*genzoo_trackers"),
+        ({"trackers": {"book": "os:getcwd"}}, "a tracker is made for one run.*too many positional"),
         ({"metrics": {"zero": "os:getcwd"}}, "a metric takes .*too many positional arguments"),
         (
             {"datasets": {"none": lambda: None}},

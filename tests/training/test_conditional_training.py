@@ -39,7 +39,6 @@ def train_(kind, folder, data, **settings):
         quiet=settings.pop("quiet", True),
         settings=settings,
         device="cpu",
-        tensorboard=False,
         scored=False,
     )
 
@@ -217,7 +216,6 @@ def scored(tmp_path, monkeypatch, **changes):
     )
     return train(
         card(LabelBernoulli), data, tmp_path / "run", 3, resume=False, settings={}, device="cpu", quiet=True,
-        tensorboard=False,
     )  # fmt: skip
 
 

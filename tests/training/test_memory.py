@@ -68,6 +68,5 @@ def test_training_on_a_cpu_asks(malloc, monkeypatch):
                 settings={},
                 device=device,
                 quiet=True,
-                tensorboard=False,
             )
         assert len(malloc) == calls

@@ -7,12 +7,11 @@ import io
 import json
 import os
 import sys
-from types import SimpleNamespace
 
 import pytest
 import toys
 
-from genzoo.errors import GenzooError, StorageError
+from genzoo.errors import StorageError
 from genzoo.training import checkpoint, loop, report
 from genzoo.training.loop import play
 from genzoo.training.parallel import World
@@ -165,15 +164,6 @@ def test_samples_are_only_for_show(start, capsys, monkeypatch, fault):
     assert err.count("samples cannot be written") == 1 and err.count("\n") == 1
 
 
-def test_tensorboard_that_fails_is_told_once(start, capsys, monkeypatch):
-    class Events:
-        add_scalar = flush = close = full
-
-    monkeypatch.setattr(report, "_tensorboard", lambda folder, step: Events())
-    told(start(steps=3), quiet=True, tensorboard=True)
-    assert capsys.readouterr().err.count("TensorBoard cannot be written") == 1
-
-
 @pytest.mark.parametrize("stream", [None, Full()], ids=["none", "full"])
 def test_nobody_reads_stderr(start, monkeypatch, stream, capsys):
     run = start(steps=3)
@@ -211,34 +201,6 @@ def test_a_checkpoint_that_cannot_be_written_at_the_end_asked_for_is_an_error(st
         play(run, reporting.round, reporting.checkpoint, lambda: True, reporting.finding, reporting.trouble)
 
 
-def test_tensorboard_is_asked_for_by_name(start, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    with pytest.raises(GenzooError, match="TensorBoard logs need the package tensorboard") as caught:
-        Report(start(), tensorboard=True)
-    assert "genzoo[tensorboard]" in caught.value.hint
-
-
-def test_tensorboard_hides_what_will_be_played_again(start, monkeypatch):
-    """What a killed run told of the rounds after its checkpoint would else be drawn twice."""
-    made = []
-
-    class SummaryWriter:
-        def __init__(self, folder, **options):
-            made.append((folder, options))
-
-        def close(self):
-            pass
-
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=SummaryWriter))
-    told(start(steps=2), quiet=True)
-    run = start(steps=4)
-    run.resume()
-    for one in (run, start(steps=4, seed=1)):
-        with Report(one, quiet=True, tensorboard=True):
-            pass
-    assert made == [(str(run.folder / "tensorboard"), {"purge_step": step}) for step in (3, 1)]
-
-
 def test_each_line_of_the_log_is_there_at_once(start):
     """A run that is killed after its checkpoint was written has logged all rounds before it."""
     run = start(steps=9)
@@ -248,27 +210,3 @@ def test_each_line_of_the_log_is_there_at_once(start):
             assert [json.loads(line)["step"] for line in (run.folder / "log.jsonl").read_text().splitlines()][
                 -1
             ] == run.step
-
-
-def test_tensorboard_gets_every_loss(start, monkeypatch):
-    written = []
-
-    class Events:
-        def add_scalar(self, name, loss, step):
-            written.append((name, step))
-
-        def flush(self):
-            pass
-
-        def close(self):
-            written.append("closed")
-
-    monkeypatch.setattr(report, "_tensorboard", lambda folder, step: Events())
-    told(start(steps=2), quiet=True, tensorboard=True)
-    assert written == [
-        ("loss/discriminator", 1),
-        ("loss/generator", 1),
-        ("loss/discriminator", 2),
-        ("loss/generator", 2),
-        "closed",
-    ]

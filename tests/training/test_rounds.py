@@ -4,7 +4,6 @@ own."""
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -95,19 +94,6 @@ class TestCurves:
         lines = [json.loads(line) for line in (run.folder / "log.jsonl").read_text().splitlines()]
         assert [line["round"] for line in lines] == [0.0, 1.0]
         assert f"weight {lines[1]['weight']:.3f}, round 1.000" in capsys.readouterr().err
-
-    def test_tensorboard_keeps_them_apart_from_losses(self, start, monkeypatch):
-        added = []
-        events = SimpleNamespace(
-            add_scalar=lambda tag, value, step: added.append((tag, step)),
-            flush=lambda: None,
-            close=lambda: None,
-        )
-        monkeypatch.setattr(report, "_tensorboard", lambda folder, step: events)
-        run = paced(start, steps=1)
-        with Report(run, quiet=True, tensorboard=True) as reporting:
-            play(run, reporting.round, reporting.checkpoint, lambda: False)
-        assert added == [("loss/coder", 1), ("curve/weight", 1), ("curve/round", 1)]
 
 
 class TestMemory:

@@ -160,7 +160,6 @@ def test_killed_and_resumed_it_ends_in_the_same_bits(tmp_path, kind):
             settings={"flip": True},
             device="cpu",
             quiet=True,
-            tensorboard=False,
             scored=False,
         )
 
@@ -199,7 +198,7 @@ def test_own_data_bring_their_words_and_shapes(tmp_path):
     def run(kind, data):
         done = train(
             card(kind), data, tmp_path / kind.__name__, 1, resume=False, settings={}, device="cpu",
-            quiet=True, tensorboard=False, scored=False,
+            quiet=True, scored=False,
         )  # fmt: skip
         return build_filled(card(kind), done.weights.read_bytes(), "run").condition
 

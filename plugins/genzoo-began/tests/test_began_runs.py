@@ -142,7 +142,7 @@ class TestLog:
     def test_the_curves_are_events_of_their_own(self, tmp_path):
         events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
         settings = {"image_size": "8x8", "channels": 1, "width": 4, "val_split": 0.0}
-        genzoo.train("began", out=tmp_path, steps=2, settings=settings, quiet=True, tensorboard=True)
+        genzoo.train("began", out=tmp_path, steps=2, settings=settings, quiet=True, track="tensorboard")
         read = events.EventAccumulator(str(tmp_path / "tensorboard"))
         read.Reload()
         tags = {"curve/M", "curve/k", "loss/discriminator", "loss/generator"}

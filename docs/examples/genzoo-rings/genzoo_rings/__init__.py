@@ -1,5 +1,5 @@
-"""A data set, a metric and a command for genzoo. Nothing here imports torch, NumPy or click before it is
-wanted."""
+"""A data set, a metric, a tracker and a command for genzoo. Nothing here imports torch, NumPy or click before
+it is wanted."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +25,12 @@ def genzoo_datasets() -> Mapping[str, Callable[..., Any]]:
 def genzoo_metrics() -> Mapping[str, str]:
     """Return the metric: `genzoo eval NAME --metrics ink`."""
     return {"ink": "genzoo_rings.ink:ink"}
+
+
+@hookimpl
+def genzoo_trackers() -> Mapping[str, str]:
+    """Return the tracker: `genzoo train NAME --track table`."""
+    return {"table": "genzoo_rings.table:table"}
 
 
 @hookimpl

@@ -1,12 +1,14 @@
-"""The data set, the metric and the command."""
+"""The data set, the metric, the tracker and the command."""
 
 import pytest
 import torch
 from click.testing import CliRunner
 from genzoo_rings.command import rings_command
 from genzoo_rings.ink import ink
+from genzoo_rings.table import table
 
 from genzoo.data import open_data
+from genzoo.training import Tracked
 
 
 def test_the_data_set_is_found_by_its_name():
@@ -23,6 +25,16 @@ def test_ink_is_measured_in_grey_levels():
     spread = torch.linspace(0, 1, 4)[:, None, None, None].expand(4, 1, 2, 2)
     assert ink(spread.flip(0), spread)["value"] == 0
     assert float(ink(torch.full_like(spread, 0.5), spread)["value"]) == pytest.approx(255 / 3)
+
+
+def test_a_resumed_run_continues_its_table(tmp_path):
+    for step in (0, 2):
+        run = Tracked(name="blobs", key="0" * 16, folder=tmp_path, step=step, config={})
+        tracker = table(run)
+        tracker.scalars(step + 1, {"loss/generator": 0.5})
+        tracker.flush()
+        tracker.close("finished")
+    assert (tmp_path / "numbers.csv").read_text() == "1,loss/generator,0.5\n3,loss/generator,0.5\n"
 
 
 def test_the_command_draws_them(tmp_path):
