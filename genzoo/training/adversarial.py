@@ -28,7 +28,7 @@ from genzoo.rng import BatchRng, generator
 from genzoo.training.augment import augment, policy_of
 from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.batch import Batch
-from genzoo.training.freezing import freeze
+from genzoo.training.freezing import freeze, frozen
 from genzoo.training.own import find
 from genzoo.training.players import Feed, Player, players
 from genzoo.training.refusals import check_recipe, objective_of
@@ -187,7 +187,7 @@ class AdversarialGame:
         fake, self._handed_on = self._handed_on, None
         if fake is None or len(fake) != len(batch):
             fake = drawn(self.model, len(batch), rng, *batch.given)
-        with _frozen(self.model.discriminator):
+        with frozen(self.model.discriminator):
             logits = self._logits(self._augmented(fake, rng), *batch.given)
             beside = self._beside(batch, rng) if self.objective.relative else None
         return self.objective.generator_loss(logits, beside)
@@ -213,23 +213,6 @@ class AdversarialGame:
 
     def _logits(self, images: Tensor, *condition: Tensor) -> Tensor:
         return self.model._discriminate(images, *condition).float()  # (N,)
-
-
-@contextlib.contextmanager
-def _frozen(module: nn.Module) -> Iterator[None]:
-    """Keep the parameters of `module` out of the graphs that are built meanwhile.
-
-    The loop needs the gradients of its player alone, but a custom autograd function cannot know that and
-    computes the opponent's as well.
-    """
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
 
 
 def estimate_statistics(model: Model, feed: Feed, *, batches: int = 64) -> None:

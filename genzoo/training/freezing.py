@@ -7,6 +7,9 @@ are trained. On a few hundred images this keeps features that these are too few 
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
@@ -46,3 +49,20 @@ def freeze(net: nn.Module, count: int) -> None:
 def frozen_in(model: nn.Module) -> list[str]:
     """Return the names of the parameters of `model` that are not trained."""
     return [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+
+
+@contextlib.contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Keep the parameters of `module` out of the graphs that are built meanwhile.
+
+    The loop needs the gradients of its player alone, but a custom autograd function cannot know that and
+    computes the opponent's as well.
+    """
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)

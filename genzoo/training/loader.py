@@ -13,6 +13,7 @@ from torch import Tensor
 from genzoo.condition import Condition
 from genzoo.data import Images, batch_indices, identity
 from genzoo.data.conditions import other_of, told_of
+from genzoo.data.jitter import flipped, moved
 from genzoo.data.order import Order
 from genzoo.recipe import Recipe
 from genzoo.rng import generator, mix
@@ -84,11 +85,11 @@ class Loader:
     def _varied(self, images: Tensor, number: int, side: str = "") -> Tensor:
         """Return `images` mirrored and shifted; those of one `side` have the same coins."""
         if self.recipe.flip:
-            coins = torch.rand(len(images), 1, 1, 1, generator=self._noise(f"{side}flip", number)) < 0.5
-            images = torch.where(self._sent(coins), images.flip(3), images)
+            coins = torch.rand(len(images), generator=self._noise(f"{side}flip", number)) < 0.5
+            images = flipped(images, self._sent(coins))
         if reach := self.recipe.shift_of(number):
             noise = self._noise(f"{side}shift", number)
-            shifts = torch.randint(-reach, reach + 1, (2, len(images), 1), generator=noise)
+            shifts = torch.randint(-reach, reach + 1, (2, len(images)), generator=noise)
             images = moved(images, *self._sent(shifts))
         return images.contiguous(memory_format=self.settings.memory_format)
 
@@ -125,15 +126,3 @@ class Loader:
 
     def _noise(self, purpose: str, number: int) -> torch.Generator:
         return generator(self.recipe.seed, purpose, number, self.world.rank)
-
-
-def moved(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Return `images` (N, C, H, W), each shifted by its own number of pixels, `down` and `right` (N, 1),
-    repeating the edge.
-    """
-    height, width = images.shape[2:]
-    # (N, H): the row each pixel comes from
-    rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)
-    columns = (torch.arange(width, device=images.device) - right).clamp(0, width - 1)  # (N, W)
-    numbers = torch.arange(len(images), device=images.device)[:, None, None]
-    return images.permute(0, 2, 3, 1)[numbers, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

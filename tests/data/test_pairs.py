@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from genzoo.data import Images, identity, open_data
-from genzoo.data.jitter import flipped, shifted
+from genzoo.data.jitter import flipped, moved
 from genzoo.data.opening import native_shape, open_both
 from genzoo.errors import ArgumentError, DataError
 
@@ -184,16 +184,16 @@ def test_bad_files_and_options_are_refused(tmp_path):
             open_data(f"pairs:{tmp_path / spec}")
 
 
-def test_one_coin_flips_both_halves_and_one_shift_moves_them():
+def test_the_same_coins_flip_and_move_both_halves_alike():
     one = torch.rand(64, 3, 4, 6, generator=torch.Generator().manual_seed(1))
     coins = torch.rand(64, generator=torch.Generator().manual_seed(2)) < 0.5
-    left, right = flipped([one, one + 1], coins)
+    left, right = flipped(one, coins), flipped(one + 1, coins)
     assert torch.equal(left + 1, right) and torch.equal(left[coins], one[coins].flip(3))
-    assert torch.equal(left[~coins], one[~coins])
-    down, across = torch.tensor([1, -1]), torch.tensor([0, 2])
-    small, large = shifted([one[:2], one[:2].repeat_interleave(2, 2).repeat_interleave(2, 3)], down, across)
-    assert torch.equal(small.repeat_interleave(2, 2).repeat_interleave(2, 3), large)
-    assert torch.equal(small[0, :, 1:], one[0, :, :-1]) and not torch.equal(small, one[:2])
+    assert torch.equal(left[~coins], one[~coins]) and coins.any() and not coins.all()
+    down, across = torch.arange(64) % 3 - 1, torch.arange(64) % 5 - 2
+    here, there = moved(one, down, across), moved(one + 1, down, across)
+    assert torch.equal(here + 1, there) and torch.equal(here[8, :, 1:, 1:], one[8, :, :-1, :-1])
+    assert torch.equal(here[8, :, 0], here[8, :, 1]) and torch.equal(here[8, :, :, 0], here[8, :, :, 1])
 
 
 def test_facades_are_pairs_of_map_and_photograph_with_their_published_split(make, tmp_path, monkeypatch):

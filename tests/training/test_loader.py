@@ -7,8 +7,9 @@ import torch
 import toys
 
 from genzoo.data import Images, batch_indices
+from genzoo.data.jitter import moved
 from genzoo.training.hardware import choose
-from genzoo.training.loader import Loader, moved
+from genzoo.training.loader import Loader
 from genzoo.training.parallel import World
 
 
@@ -76,7 +77,7 @@ def test_shifts_move_each_image_by_itself_and_evenly(digits):
 def test_a_shift_goes_the_way_it_says():
     dot = torch.zeros(2, 3, 5, 7)
     dot[:, :, 2, 3] = 1
-    images = moved(dot, torch.tensor([[1], [0]]), torch.tensor([[0], [-2]]))
+    images = moved(dot, torch.tensor([1, 0]), torch.tensor([0, -2]))
     assert images.sum() == 6 and (images[0, :, 3, 3] == 1).all() and (images[1, :, 2, 1] == 1).all()
 
 
