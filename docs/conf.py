@@ -22,6 +22,9 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx.ext.mathjax",
     "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "lesson",
     "repository",
     "docstrings",
     "streams",
@@ -46,6 +49,12 @@ mathjax_path = "mathjax/tex-svg.js"
 
 myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+# The button copies commands without prompts and outputs; what a notebook printed needs none.
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
+copybutton_selector = "div.highlight-bash pre, div.highlight-python pre, div.cell_input pre"
 
 # Tutorials run when the site is built; a cell that fails is an error, and one that did not change is not run
 # again.

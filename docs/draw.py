@@ -1,5 +1,5 @@
 """Draw the pictures of docs/lecture.md and the plots of docs/few-labels.md: `python docs/draw.py` runs each
-command whose picture the lecture page shows, and draws the tables of the other page."""
+command whose picture the lecture page shows, draws the layers of a generator, and the tables of the other page."""
 
 import re
 import shlex
@@ -18,15 +18,63 @@ def main(wanted):
     text = (DOCS / "lecture.md").read_text("utf-8")
     shown = set(re.findall(r"\(images/lecture/([^)]+)\)", text))
     LECTURE.mkdir(exist_ok=True)
-    for line in re.findall(r"`(genzoo [^`]*-o ([\w.-]+)[^`]*)`", text):
+    for line in dict.fromkeys(re.findall(r"`(genzoo [^`]*-o ([\w.-]+)[^`]*)`", text)):
         if line[1] in shown and (not wanted or line[1] in wanted):
             print(f"+ {line[0]}", flush=True)
             (LECTURE / line[1]).unlink(missing_ok=True)
             subprocess.run([sys.executable, "-m", *shlex.split(line[0])], cwd=LECTURE, check=True)
+    if not wanted or "generator.png" in wanted:
+        print("+ generator.png", flush=True)
+        layers("dcgan-bedrooms").savefig(DOCS / "images" / "generator.png", metadata={"Software": None})
     for name, plot in plots((DOCS / "few-labels.md").read_text("utf-8")):
         if not wanted or name in wanted:
             print(f"+ {name}", flush=True)
             plot.save(DOCS / "images" / name)
+
+
+def maps(name):
+    """Return the shape of z and of what each convolution of a generator computes, in order."""
+    import torch
+
+    import genzoo
+
+    model, shapes = genzoo.load(name), []
+    x = model.sample_latents(1, seed=0)[:, :, None, None]
+    shapes.append(tuple(x.shape[1:]))
+    with torch.no_grad():
+        for layer in model.generator:
+            x = layer(x)
+            if isinstance(layer, torch.nn.ConvTranspose2d | torch.nn.Conv2d):
+                shapes.append(tuple(x.shape[1:]))
+    return shapes
+
+
+def layers(name):
+    """Return a figure like the paper's figure 1: each map as a box, as high as the map and as long as its
+    number of channels."""
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Polygon
+
+    figure = Figure((7.5, 3.2), dpi=160, layout="constrained")
+    axes = figure.subplots()
+    left, tilt = 0.0, 0.4  # tilt: how far the depth of a box leads right and up
+    for number, (channels, side, _) in enumerate(maps(name)):
+        long, high = 4 + channels / 14, 2 + side / 2
+        back = tilt * high
+        faces = (
+            [(0, 0), (long, 0), (long, high), (0, high)],
+            [(0, high), (long, high), (long + back, high + back), (back, high + back)],
+            [(long, 0), (long + back, back), (long + back, high + back), (long, high)],
+        )
+        for face, shade in zip(faces, ("#9ecae1", "#c6dbef", "#6baed6"), strict=True):
+            corners = [(left + x, y - high / 2 - back / 2) for x, y in face]
+            axes.add_patch(Polygon(corners, facecolor=shade, edgecolor="#2b5c86", linewidth=0.8))
+        words = f"z: {channels}" if number == 0 else f"{channels}×{side}×{side}"
+        axes.text(left + long / 2, -27, words, ha="center", fontsize=11)
+        left += long + back + 7
+    axes.set(xlim=(-3, left - 3), ylim=(-31, 25), aspect="equal")
+    axes.axis("off")
+    return figure
 
 
 def plots(text):

@@ -11,16 +11,25 @@ import re
 import time
 from pathlib import Path
 
+import papers
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GENERATED = Path(__file__).resolve().parent.parent / "generated"
 COUNT, SEED, COLUMNS = 64, 0, 16
+SHOWN = 4  # columns of a thumbnail
 DENSITY = (
     "A density of real-valued pixels can be any number, also below 0, and is not comparable with a "
     "probability of 8-bit pixels."
 )
 MEANS = "-means"  # of p(x|z), in the name of a picture: older pictures have the noise of pixels
 BOUNDS = ("elbo", "iwae")
+HEADINGS = {
+    "tractable": "Exact density: PixelRNN, PixelCNN",
+    "approximate": "A bound on the density: VAE, IWAE",
+    "implicit": "No density: GANs",
+    "autoencoder": "No samples: autoencoders",
+}
 # What can be asked of a family; a classifier, which only measures others, has no place among them.
 EXACT = {"tractable": "exact", "approximate": "bound", "implicit": "no density", "autoencoder": "no density"}
 
@@ -35,7 +44,7 @@ def build(app=None):
         (card, row(card.name)) for card in genzoo.cards() if card.has_weights and card.family.value in EXACT
     ]
     drawn = {card.name: draw(card, facts) for card, facts in published}
-    write("gallery.md", "\n\n".join(entry(card, facts, drawn[card.name]) for card, facts in published))
+    write("gallery.md", galleries(published, drawn))
     write("scoreboard.md", scoreboard(published, drawn))
 
 
@@ -114,11 +123,56 @@ def reconstructions(model, card):
     return torch.cat([x, model.decode(model.encode(x))]), None, alt
 
 
+def thumbnail(picture):
+    """Write the first images of a picture as a picture of its own, 4 columns wide, and return its name."""
+    from PIL import Image
+
+    path = GENERATED / picture.replace(".png", "-first.png")
+    if not path.exists():
+        with Image.open(GENERATED / picture) as whole:
+            width = whole.width // COLUMNS * SHOWN
+            whole.crop((0, 0, width, min(whole.height, width))).save(path)
+    return path.name
+
+
 # Pages
 
 
+def galleries(published, drawn):
+    """Return a section for each family: small pictures that lead to the models below them."""
+    by_family = {}
+    for card, facts in published:
+        by_family.setdefault(card.family, []).append((card, facts))
+    parts = []
+    for family in sorted(by_family, key=lambda family: list(EXACT).index(family.value)):
+        models = by_family[family]
+        parts += [f"## {HEADINGS[family.value]}", thumbnails([card for card, _ in models], drawn)]
+        parts += [entry(card, facts, drawn[card.name]) for card, facts in models]
+    return "\n\n".join(parts)
+
+
+def thumbnails(cards, drawn):
+    """Return a grid of small pictures, each with the name of its model and a link to it."""
+    lines = ["::::{grid} 2 3 4 4", ":gutter: 2", ":class-container: thumbnails", ""]
+    for card in cards:
+        lines += [
+            f":::{{grid-item-card}} {card.name}",
+            f":img-bottom: /generated/{thumbnail(drawn[card.name]['picture'])}",
+            f":img-alt: {card.name}",
+            f":link: {anchor(card.name)}",
+            ":link-type: ref",
+            ":::",
+        ]
+    return "\n".join([*lines, "::::"])
+
+
+def anchor(name):
+    """Return the label that a page uses to refer to a model."""
+    return f"model-{name}"
+
+
 def entry(card, facts, drawn):
-    """Return the section of one model."""
+    """Return the section of one model, its table of facts and its scores folded away."""
     from genzoo.cli.output import human_size
 
     shown = (
@@ -135,7 +189,6 @@ def entry(card, facts, drawn):
     )
     about = [
         ("family", f"{card.family.value}: {card.family.words}"),
-        ("summary", card.summary),
         ("paper", card.paper),
         ("data", facts.data),
         ("terms", facts.terms),
@@ -149,11 +202,14 @@ def entry(card, facts, drawn):
         ),
         ("plugin", f"`{facts.plugin or card.plugin}`"),
     ]
-    lines = [f"## {card.name}", "", f"![{drawn['alt']}](/generated/{drawn['picture']})", "", shown, ""]
-    lines += ["| | |", "|---|---|", *(f"| {key} | {cell(value)} |" for key, value in about if value), ""]
-    lines += ["| score | value | n | on | protocol |", "|---|---|---|---|---|"]
-    lines += [score_line(score, card.name) for score in facts.scores]
-    return "\n".join(lines if facts.scores else lines[:-2])
+    lines = [f"({anchor(card.name)})=", "", f"### {card.name}", "", f"{card.summary}.", ""]
+    lines += [f"![{drawn['alt']}](/generated/{drawn['picture']})", "", shown, ""]
+    lines += ["::::{dropdown} Data, weights and scores", "| | |", "|---|---|"]
+    lines += [*(f"| {key} | {cell(value)} |" for key, value in about if value), ""]
+    if facts.scores:
+        lines += ["| score | value | n | on | protocol |", "|---|---|---|---|---|"]
+        lines += [score_line(score, card.name) for score in facts.scores]
+    return "\n".join([*lines, "::::"])
 
 
 def score_line(score, name):
@@ -189,47 +245,65 @@ def scoreboard(published, drawn):
 
 
 def table(data, rows, drawn):
-    """Return the table of one data set, and the floor of its KID where there is one."""
-    lines = [
-        f"## {data}",
-        "",
-        "| model | exact? | NLL, nats | bits/dim | samples/s | useful z | KID |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    """Return the table of one data set, the floor of its KID if there is one, and what papers report."""
+    lines = [f"## {data}", "", "::::{div} scores", "| model | -log p(x) | images/s | z | KID |"]
+    lines += ["|---|---|---|---|---|"]
     for card, facts in rows:
         rate = drawn[card.name]["rate"]
-        speed = "no samples" if rate is None else f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
-        nats, bits = (likelihood(facts.scores, unit) for unit in ("nats", "bits/dim"))
-        link = f"[{card.name}](/gallery.md#{re.sub(r'[^a-z0-9-]', '', card.name.lower())})"
-        cells = [
-            link,
-            EXACT[card.family.value],
-            nats,
-            bits,
-            speed,
-            drawn[card.name]["latent"],
-            kid(facts.scores, card.name),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
+        speed = "none" if rate is None else f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+        known = [likelihood(facts.scores, unit) for unit in ("nats", "bits/dim")]
+        found = "<br>".join(value for value in known if value) or EXACT[card.family.value]
+        latent = drawn[card.name]["latent"]
+        lines.append(
+            f"| {linked(card.name)} | {found} | {speed} | {latent} | {kid(facts.scores, card.name)} |"
+        )
     floors = {kid(facts.scores, "train") for _, facts in rows} - {"–"}
-    lines += [f"| real images, the floor | | | | | | {floor} |" for floor in sorted(floors)]
+    lines += [f"| real images, the floor | | | | {floor} |" for floor in sorted(floors)]
+    lines += ["::::"]
     if any("real-valued" in score.protocol for _, facts in rows for score in facts.scores):
         lines += ["", DENSITY]
-    return "\n".join(lines)
+    return "\n".join([*lines, *reported(data, {card.name: facts for card, facts in rows})])
+
+
+def linked(name):
+    """Return a link to a model in the gallery."""
+    return f"[{name}](/gallery.md#{re.sub(r'[^a-z0-9-]', '', name.lower())})"
+
+
+def reported(data, rows):
+    """Return the lines of a table of what papers report on a data set, each with the model here that has the
+    same net, measured by the same quantity."""
+    lines = ["", "::::{div} papers", "| in papers | reported | here |", "|---|---|---|"]
+    for line in papers.PAPERS.get(data, ()):
+        here = "–"
+        if line.model in rows:
+            here = f"{amount(measured(rows[line.model], line.measure))}, {linked(line.model)}"
+        lines.append(f"| {line.net} ([{line.source}]({line.url})) | {line.value} | {here} |")
+    return [*lines, "::::"] if data in papers.PAPERS else []
+
+
+def measured(facts, measure):
+    """Return the score that a line of PAPERS names: a metric, or a kind and a unit of likelihood."""
+    kind, _, unit = measure.partition(" ")
+    for score in facts.scores:
+        of_model = score.subject in (facts.name, "")
+        if of_model and (score.metric == measure or (score.kind, score.unit) == (kind, unit)):
+            return score
+    raise LookupError(f"{facts.name} has no {measure!r}")
 
 
 def likelihood(scores, unit):
     """Return the sharpest statement about log p(x) in `unit`: the exact one, or the tightest bound, and how
-    it was made."""
+    it was made; an empty text if there is none."""
     found = [score for score in scores if score.metric == "nll" and score.unit == unit]
     exact = [score for score in found if score.kind == "exact"]
     if exact:
-        return amount(exact[0]).removesuffix(f" {unit}")
+        return amount(exact[0])
     bounds = sorted((score for score in found if score.kind in BOUNDS), key=lambda score: score.value)
     if not bounds:
-        return "–"
+        return ""
     k = re.search(r"K = (\d+)", bounds[0].protocol)
-    return f"{amount(bounds[0]).removesuffix(f' {unit}')} ({f'IWAE-{k[1]}' if k else 'ELBO'})"
+    return f"{amount(bounds[0])} ({f'IWAE-{k[1]}' if k else 'ELBO'})"
 
 
 def kid(scores, subject):

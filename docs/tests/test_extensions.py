@@ -1,5 +1,6 @@
 """What the site makes of links, docstrings and the ledger, without building it."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ sys.path.insert(0, str(DOCS / "extensions"))
 
 import docstrings  # noqa: E402
 import gallery  # noqa: E402
+import lesson  # noqa: E402
 import repository  # noqa: E402
 import streams  # noqa: E402
 
@@ -116,6 +118,45 @@ def test_what_a_cell_prints_in_pieces_is_not_broken_where_they_end(monkeypatch):
         "stderr": "2 of 2\n",
     }
     assert told.index(image) == 1 and outputs[0]["text"] == "fid[g"
+
+
+ROW = """### 4 · Title
+
+Words of the slide.
+
+- **Symbol** `genzoo.a`
+- **File** [a](a.py)
+- **Command** `genzoo list`, `genzoo info x -o a.png`
+- **Picture** a caption
+  of two lines:
+
+![one](images/lecture/a.png) ![two](images/generator.png)
+
+#### Aside
+
+More.
+
+### 5 · Next
+"""
+
+
+def test_a_section_of_the_lecture_has_its_picture_beside_it_and_its_code_folded():
+    text = lesson.laid_out(ROW)
+    words, pictures, fold = (text.index(part) for part in ("lesson-words", "lesson-pictures", "{dropdown}"))
+    assert words < text.index("Words of the slide.") < text.index("a caption of two lines.\n") < pictures
+    assert pictures < text.index("![one](images/lecture/a.png) ![two](images/generator.png){.plot}") < fold
+    assert fold < text.index("```bash\ngenzoo list\ngenzoo info x -o a.png\n```") < text.index("#### Aside")
+    assert text.index("`genzoo.a`") > fold and text.rstrip().endswith("### 5 · Next")
+
+
+def test_the_whole_lecture_is_laid_out_and_nothing_of_it_is_lost():
+    page = (DOCS / "lecture.md").read_text("utf-8")
+    text = lesson.laid_out(page)
+    assert text.count("{dropdown}") == len(lesson.SECTION.findall(page)) == 27
+    for pattern in (r"!\[[^\]]+\]\([^)]+\)", r"^#+ .+$", r"`genzoo[^`]+`"):
+        before, after = (sorted(set(re.findall(pattern, side, re.MULTILINE))) for side in (page, text))
+        lost = [found for found in before if found not in after and found.strip("`") not in text]
+        assert lost == []
 
 
 def test_every_module_of_a_package_is_documented_and_no_private_one():

@@ -60,9 +60,9 @@ def experiment_command(
 
     A file defines the rows and columns. All cells are trained and measured in the same way.
 
-    `architectures` trains five objectives with six architectures; `saturation` compares the two generator
-    losses over five seeds; `pixels` measures two improvements of PixelCNN. Ctrl-C finishes the current step
-    and saves; run the same command again to continue.
+    `architectures` trains seven objectives with six architectures; `saturation` compares the two generator
+    losses over five seeds; `pixels` measures two improvements of PixelCNN; `turns` gives D one, two or five
+    turns. Ctrl-C finishes the current step and saves; run the same command again to continue.
     """
     from genzoo.experiments.plan import cells, read
 
