@@ -114,6 +114,7 @@ def bind(host: str, port: int, *, exact: bool) -> socket.socket:
             opened.close()
             raise
         opened.bind((host, 0))
+    opened.listen(limits.CONNECTIONS)  # so that an address that was printed answers, if late
     return opened
 
 

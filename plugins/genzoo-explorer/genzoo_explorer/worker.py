@@ -94,9 +94,9 @@ class Worker:
             self._change.notify()
 
     def leave(self, client: object) -> None:
-        """Cancel everything that `client` asked for."""
+        """Cancel everything that `client` asked for; its turn comes once more, so that it can close."""
         with self._change:
-            for job in self._queues.pop(client, ()):
+            for job in self._queues.get(client, ()):
                 job.cancelled = True
 
     @property

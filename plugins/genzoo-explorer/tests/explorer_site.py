@@ -52,14 +52,15 @@ class Page:
 
     def __init__(self, site, **options):
         options = {"origin": site.address, "max_size": 2**26, "compression": None, **options}
-        self.wire = connect(f"ws://127.0.0.1:{site.port}/socket", **options)
+        self._open = contextlib.ExitStack()
+        self.wire = self._open.enter_context(connect(f"ws://127.0.0.1:{site.port}/socket", **options))
         self.next = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        self.wire.close()
+        self._open.close()
 
     def send(self, do, **values):
         self.next += 1
