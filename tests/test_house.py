@@ -29,7 +29,7 @@ def words(text) -> tuple[str, ...]:
 FLOORS = tuple(
     words(line)
     for line in """
-        errors synonyms whole schema metrics record request games recipe switches hacks condition manner card datasets names safe_open locks files show units notebook
+        errors synonyms whole schema metrics record request games recipe switches hacks condition manner card datasets names safe_open locks files runs show units notebook
         hookspecs discovery isolation probing loading images rng law plots process deadlines http
         registry losses layers
         ledger data
@@ -44,7 +44,7 @@ CATALOGUE = words(
     """
     errors synonyms whole schema metrics record request games recipe switches hacks condition manner card
     datasets names safe_open locks files hookspecs discovery isolation probing loading deadlines http registry
-    ledger hub catalogue places show notebook
+    ledger hub catalogue places show notebook runs
     """
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
@@ -63,6 +63,7 @@ PUBLIC_FACE = (
     "genzoo.losses",
     "genzoo.models",
     "genzoo.rng",
+    "genzoo.runs",
     "genzoo.schema",
     "genzoo.testing",
     "genzoo.training",
@@ -375,7 +376,7 @@ def private(source) -> list[str]:
         if name.split(".")[0] != "genzoo" or name in PUBLIC_FACE:
             continue
         home, _, word = name.rpartition(".")
-        open_ = home in PUBLIC_FACE or home.startswith("genzoo.losses.")
+        open_ = home in PUBLIC_FACE or home.startswith(("genzoo.explore.", "genzoo.losses."))
         if not open_ or word.startswith("_"):
             wrong.append(name)
     return wrong

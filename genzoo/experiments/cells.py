@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from genzoo import runs
 from genzoo.card import Card
 from genzoo.data.splits import FIT
 from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingError
@@ -182,9 +183,7 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
 
 def findings(folder: Path) -> list[str]:
     """Return what the training doctor logged in a run's folder, kind by kind."""
-    path = folder / "log.jsonl"
-    lines = read_capped(path, _LARGE).decode("utf-8", "replace").splitlines() if os.path.isfile(path) else []
-    return [str(json.loads(line)["doctor"]) for line in lines if '"doctor"' in line]
+    return [finding.kind for finding in runs.findings(folder)]
 
 
 def seconds(folder: Path) -> float:

@@ -4,19 +4,26 @@ left.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
+from genzoo.manner import Manner
 from genzoo.models.autoregressive import AutoregressiveModel
+from genzoo.models.manner import check_manner, in_manner
 from genzoo.models.model import Model, Progress, check_count
 from genzoo.process import neutral
+from genzoo.rng import Rng, check_seed
 
 HIDDEN = 0.5  # grey of what is not drawn yet, or not shown to the model
 FRAMES = 80
+
+Drawn = Callable[[int, int, float], object]
 
 
 @neutral()
@@ -40,11 +47,92 @@ def drawing(
             range; a missing, invalid or superfluous condition.
         UnknownNameError: a label that does not exist.
     """
+    check_in_order(model)
+    images = model.sample(n, seed, condition=condition, progress=progress, temperature=temperature)
+    return unveiled(images, frames=frames)
+
+
+@neutral()
+def watched(
+    model: Model,
+    tell: Drawn,
+    seed: int | None = None,
+    *,
+    condition: Any = None,
+    temperature: float | None = None,
+) -> Tensor:
+    """Draw one image (1, C, H, W) and call `tell` with each of its values as the sampler draws it.
+
+    The image is `model.sample(1, seed, condition=condition, temperature=temperature)`, up to the rounding of
+    a network that sees one image instead of a whole chunk.
+
+    Args:
+        model: a model that generates pixel by pixel.
+        tell: called with (place, level, p): the place of the value in the order of the chain rule (pixels in
+            raster order, channels in turn), its level 0 … levels - 1, and the probability p(level | earlier
+            values) of the model itself, whatever the temperature. An exception in it ends the drawing.
+        seed: see `sample`.
+        condition: of a conditional model.
+        temperature: see `sample`.
+
+    Raises:
+        ArgumentError: the model does not generate pixel by pixel; seed or temperature out of range; a
+            missing, invalid or superfluous condition.
+        UnknownNameError: a label that does not exist.
+    """
+    check_in_order(model)
+    asked = in_manner(model, check_manner(model, Manner(temperature=temperature)))
+    given = model.check_condition(condition, 1)
+    x = torch.zeros(1, *model.image_shape, device=model.device)
+    with torch.inference_mode(), asked.asking() as drawer:
+        spy = copy.copy(drawer)
+        # Samplers draw each value with `_level`, in the order of the chain rule.
+        vars(spy)["_level"] = _told(drawer, tell)
+        drawn: Tensor = spy._drawing(x, x.bool(), Rng(check_seed(seed), 0, 1, model.device), *given)
+        return drawn.float().clamp(0, 1).clone()
+
+
+def _told(model: Any, tell: Drawn) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return `model._level` that reports what it draws."""
+    places = itertools.count()
+
+    def level(params: Tensor, u: Tensor) -> Tensor:
+        found: Tensor = model._level(params, u)
+        number = int(found[0])
+        tell(next(places), number, float(model._log_masses(params)[0, number].exp()))
+        return found
+
+    return level
+
+
+def check_in_order(model: Model) -> None:
+    """Raise ArgumentError for a model that does not generate pixel by pixel."""
     if not isinstance(model, AutoregressiveModel):
         hint = "pixel models do: genzoo list --family tractable; for others, use genzoo interpolate"
         raise ArgumentError(f"{type(model).__name__} does not generate an image pixel by pixel", hint)
-    images = model.sample(n, seed, condition=condition, progress=progress, temperature=temperature)
-    return unveiled(images, frames=frames)
+
+
+@neutral()
+def conditionals(model: Model, image: Any, *, condition: Any = None) -> Tensor:
+    """Return p(level | earlier values) of every value of `image` (1, C, H, W) and every level, (C, H, W,
+    levels) float32.
+
+    Row (c, h, w) sums to one. It does not depend on the value there, nor on later ones.
+
+    Raises:
+        ArgumentError: the model does not generate pixel by pixel; an image of a wrong shape, type or range,
+            or with values that are no levels of the model; a missing, invalid or superfluous condition.
+        UnknownNameError: a label that does not exist.
+    """
+    check_in_order(model)
+    x = model.check_images(image, "image")[:1]
+    asked_model: Any = model
+    asked_model.check_levels(x, "image")
+    given = model.check_condition(condition, len(x))
+    with torch.inference_mode(), asked_model.asking() as asked:
+        params = asked._predict(x, *given)[0]  # (P, C, H, W)
+        masses: Tensor = asked._log_masses(params.flatten(1).T)  # (C·H·W, levels)
+    return masses.exp().float().view(*model.image_shape, -1).clone()
 
 
 @neutral()

@@ -13,7 +13,9 @@ from torch import Tensor
 from genzoo.data.decode import Skip, decode
 from genzoo.errors import ArgumentError, DataError
 from genzoo.images import to_float
+from genzoo.manner import Manner
 from genzoo.models import EncodingModel, LatentModel, Model, Posterior
+from genzoo.models.manner import check_manner, in_manner
 from genzoo.process import neutral
 
 
@@ -61,6 +63,21 @@ def reconstruct(model: EncodingModel, images: Any, condition: Any = None) -> Ten
         ArgumentError, UnknownNameError: as `codes`.
     """
     return model.decode(codes(model, images, condition).detach(), condition)
+
+
+@neutral()
+def prior_latents(
+    model: LatentModel, n: int, seed: int | None = None, truncation: float | None = None
+) -> Tensor:
+    """Return the z (n, latent_size) from the prior that `model.sample(n, seed, truncation=truncation)` draws;
+    of an autoencoder, which has no prior, those of a standard normal distribution.
+
+    Raises:
+        ArgumentError: a model without z; an invalid n, seed or truncation.
+    """
+    check_latent_model(model)
+    asked: LatentModel = in_manner(model, check_manner(model, Manner(truncation=truncation)))
+    return asked.sample_latents(n, seed)
 
 
 def each(model: Model, condition: Any, n: int) -> Tensor | None:

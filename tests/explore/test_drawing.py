@@ -6,7 +6,7 @@ import torch
 from toys import gan
 
 from genzoo.errors import ArgumentError
-from genzoo.explore.drawing import FRAMES, HIDDEN, drawing, unveiled
+from genzoo.explore.drawing import FRAMES, HIDDEN, conditionals, drawing, unveiled, watched
 
 
 def made(**config):
@@ -97,3 +97,54 @@ def test_what_cannot_be_drawn_is_refused_at_once(change, words):
 def test_a_mask_that_does_not_fit_is_refused(mask):
     with pytest.raises(ArgumentError, match=r"mask must be bool of the shape \(4, 5\)"):
         unveiled(torch.rand(2, 1, 4, 5), mask)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 2, 3)])
+def test_each_value_is_told_as_it_is_drawn_with_its_probability(shape):
+    model = made(image_shape=shape, levels=4)
+    told = []
+    image = watched(model, lambda *value: told.append(value), seed=5)
+    assert torch.equal(image, model.sample(1, seed=5))
+    assert [place for place, _, _ in told] == list(range(image.numel()))
+    levels = image[0].movedim(0, -1).flatten() * 3  # raster order, channels in turn
+    assert [level for _, level, _ in told] == levels.round().int().tolist()
+    p = torch.tensor([p for _, _, p in told])
+    assert float(p.log().sum()) == pytest.approx(float(model.log_prob(image)), 1e-4)
+
+
+def test_a_temperature_changes_the_image_and_not_what_its_probability_means():
+    model = made(levels=4)
+    told = []
+    image = watched(model, lambda *value: told.append(value[2]), seed=5, temperature=0.5)
+    assert torch.equal(image, model.sample(1, seed=5, temperature=0.5))
+    assert float(torch.tensor(told).log().sum()) == pytest.approx(float(model.log_prob(image)), 1e-4)
+
+
+def test_an_error_in_tell_ends_the_drawing_and_leaves_the_model_as_it_was():
+    model = made()
+
+    def stop(place, level, p):
+        if place == 3:
+            raise KeyError("enough")
+
+    with pytest.raises(KeyError):
+        watched(model, stop, seed=1)
+    assert "_level" not in vars(model)
+    assert torch.equal(model.sample(1, 1), made().sample(1, 1))
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 4), (3, 2, 3)])
+def test_conditionals_sum_to_one_and_multiply_to_the_likelihood(shape):
+    model = made(image_shape=shape, levels=4)
+    x = model.sample(1, 2)
+    p = conditionals(model, x)
+    assert p.shape == (*shape, 4)
+    assert torch.allclose(p.sum(-1), torch.ones(shape), atol=1e-5)
+    drawn = p.gather(-1, (x[0] * 3).round().long()[..., None])
+    assert float(drawn.log().sum()) == pytest.approx(float(model.log_prob(x)), 1e-4)
+
+
+def test_only_pixel_models_are_watched():
+    for ask in (lambda: watched(gan(), print), lambda: conditionals(gan(), torch.zeros(1, 1, 8, 8))):
+        with pytest.raises(ArgumentError, match="pixel by pixel"):
+            ask()
