@@ -43,6 +43,7 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "genzoo-wgan": ("wgan", "wgan-bedrooms", "wgan-gp", "wgan-gp-bedrooms", "wgan-gp-resnet"),
         "genzoo-began": ("began", "began-faces"),
         "genzoo-progressive": ("progressive", "progressive-bedrooms", "progressive-faces"),
+        "genzoo-translate": ("pix2pix-facades", "cyclegan-horse2zebra"),
         "genzoo-features": (
             "features",
             "features-mnist",
