@@ -89,7 +89,15 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 )
 # What is measured of a model itself, not of its samples, and which end of it is better.
 OF_MODELS: Mapping[str, str] = MappingProxyType(
-    {"nll": "lower", "mse": "lower", "accuracy": "higher", "cross-entropy": "lower"}
+    {
+        "nll": "lower",
+        "mse": "lower",
+        "accuracy": "higher",
+        "cross-entropy": "lower",
+        "l1": "lower",
+        "ssim": "higher",
+        "cycle-l1": "lower",
+    }
 )
 _BY_RECORD = {name: metric for metric in METRICS.values() for name in metric.records}
 NAMES = tuple(dict.fromkeys((*METRICS, *_BY_RECORD, *OF_MODELS)))  # that are genzoo's own

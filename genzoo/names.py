@@ -44,6 +44,7 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "genzoo-began": ("began", "began-faces"),
         "genzoo-progressive": ("progressive", "progressive-bedrooms", "progressive-faces"),
         "genzoo-text": ("text2image-flowers",),
+        "genzoo-translate": ("pix2pix-facades", "cyclegan-horse2zebra"),
         "genzoo-features": (
             "features",
             "features-mnist",

@@ -96,6 +96,23 @@ def similarities(x: Tensor, y: Tensor) -> Tensor:
     return torch.cat([_multiscale(to_float(a).double(), to_float(b).double(), weights) for a, b in chunks])
 
 
+@neutral()
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Return the SSIM (N,) float64 of the pairs x[i], y[i] of images (N, C, H, W), uint8 or float in [0, 1]:
+    Wang, Bovik, Sheikh & Simoncelli 2004, eq. 13, at one scale, the mean over windows and colours.
+
+    Raises:
+        ArgumentError: the images are smaller than the window.
+    """
+    betas(*x.shape[2:])
+    chunks = zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True)
+    found = []
+    for a, b in chunks:
+        luminance, contrast = _ssim(to_float(a).double(), to_float(b).double())
+        found.append((luminance * contrast).mean((1, 2, 3)))
+    return torch.cat(found)
+
+
 def _multiscale(x: Tensor, y: Tensor, weights: tuple[float, ...]) -> Tensor:
     found = torch.ones(len(x), dtype=torch.float64)
     for scale, weight in enumerate(weights):

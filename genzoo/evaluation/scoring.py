@@ -20,7 +20,7 @@ from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.likelihood import check_suited
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.quality import measure_samples
-from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, ImportanceModel, Model
+from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, ImportanceModel, Model, TranslatingModel
 from genzoo.process import undisturbed
 from genzoo.record import Record
 from genzoo.request import ALL, Progress, Request
@@ -118,7 +118,9 @@ def _given(
 
 
 def _measured(model: Model, train: Images, test: Images, request: Request, **more: Any) -> list[Record]:
-    measure = measure_samples if request.of_samples else measures
+    # a translator's samples are translations, which its own measures know how to compare
+    of_samples = request.of_samples and not isinstance(model, TranslatingModel)
+    measure = measure_samples if of_samples else measures
     found = [record.check_measured() for record in measure(model, train, test, request, **more)]
     words = given_words(model, test)
     return [

@@ -31,7 +31,7 @@ class TranslatingModel(ImplicitModel):
     condition_type = Picture
     why: ClassVar[str] = "it defines p(y|x) only through its translations"
     decode_chunk: ClassVar[int] = 1  # a picture that is translated alone costs no more than one
-    multiple: ClassVar[int] = 0
+    multiple: int = 0
 
     @property
     def picture(self) -> Picture:
