@@ -1,5 +1,6 @@
 """Fingerprints of photographs: 128 bits that stay nearly the same when a photograph is encoded again, and
-from which it cannot be seen. They say which photographs the published models were trained on, without holding any.
+from which it cannot be drawn again. They say which photographs the published models were trained on, without
+holding any.
 
 Bits are the signs of the differences between neighbours in a grey 9x9 version: 64 across and 64 down (the
 "difference hash" of N. Krawetz, in two directions).
