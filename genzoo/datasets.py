@@ -190,8 +190,8 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
             source="CIFAR-10 (Krizhevsky 2009)",
             terms="no licence stated; cite the technical report",
             note=(
-                "test: the first 1,000 of the official 10,000 images, the part of which lossless pixels "
-                "are at hand everywhere"
+                "test: the official 10,000 images, or the first 1,000 of them where the files hold no more "
+                "lossless ones; published figures are those of the first 1,000"
             ),
             homes={_CIFAR.name: _CIFAR},
             classes=_OBJECTS,

@@ -81,6 +81,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "push": "weights",
         "import": "importing",
         "export": "exporting",
+        "data": "data",
         "cache": "cache",
         "plugins": "plugins",
         "new-plugin": "new_plugin",

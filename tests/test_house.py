@@ -29,7 +29,7 @@ def words(text) -> tuple[str, ...]:
 FLOORS = tuple(
     words(line)
     for line in """
-        errors synonyms whole schema metrics record request games recipe switches hacks condition manner card datasets names safe_open locks files runs show units notebook
+        errors synonyms whole schema metrics record request games recipe switches hacks condition manner card datasets homes names safe_open locks files runs show units notebook
         hookspecs discovery isolation probing loading images rng law plots process deadlines http
         registry losses layers
         ledger data
@@ -43,8 +43,8 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = words(
     """
     errors synonyms whole schema metrics record request games recipe switches hacks condition manner card
-    datasets names safe_open locks files hookspecs discovery isolation probing loading deadlines http registry
-    ledger hub catalogue places show notebook runs
+    datasets homes names safe_open locks files hookspecs discovery isolation probing loading deadlines http
+    registry ledger hub catalogue places show notebook runs
     """
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")

@@ -30,7 +30,7 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "traverse": "Look inside",
         "train": "Train and measure",
         "pull": "Share",
-        "cache": "Extend and maintain",
+        "data": "Extend and maintain",
     }
 )
 

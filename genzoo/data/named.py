@@ -12,10 +12,7 @@ UCI Machine Learning Repository, 1998, CC BY 4.0) as scikit-learn ships it (BSD)
 
 from __future__ import annotations
 
-import io
 import os
-import tarfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -25,23 +22,21 @@ from genzoo.data import idx, npz
 from genzoo.data.arrays import conform
 from genzoo.data.asked import Asked
 from genzoo.data.binary import binarised
-from genzoo.data.cache import Loaded, cached, kept_frames, key_of, place_of
+from genzoo.data.cifar import open_cifar10
 from genzoo.data.collection import Images
-from genzoo.data.contents import digest_arrays
 from genzoo.data.flowers_file import open_flowers
 from genzoo.data.labels import places_of
+from genzoo.data.local import at_home
 from genzoo.data.pairs_npz import open_npz_pairs, open_npz_sides
 from genzoo.data.pool import Progress
 from genzoo.data.remote import fetch
-from genzoo.data.splits import FIT, check_split, hold_out, last_of, range_keys
+from genzoo.data.splits import FIT, check_split, hold_out, range_keys
 from genzoo.data.types import Array, Shape
 from genzoo.data.unpaired import joined
 from genzoo.datasets import FRAMES, NAMES
 from genzoo.errors import DataError
 
 ROOM: Shape = (3, 64, 64)  # of rooms, where no shape is asked for: its files differ in size
-CIFAR_VALID = 5000  # the last of the training images
-CIFAR_TEST = 1000  # images that are lossless everywhere; see the note of cifar10
 
 
 def _place(arrays: Mapping[str, Array]) -> list[str]:
@@ -80,7 +75,7 @@ def open_named(
         images = _OWN[name](name, asked)
     else:
         images = npz.open_npz(
-            Path(__file__).with_name("digits.npz") if name == "digits" else _at_home(name, known.files[0]),
+            Path(__file__).with_name("digits.npz") if name == "digits" else at_home(name, known.files[0]),
             shape,
             split,
             val_split,
@@ -100,7 +95,7 @@ def _rooms(name: str, asked: Asked) -> Images:
     """
     shape, split, val_split, cache, progress = asked.usual
     shape = shape or ROOM
-    path = [_at_home("rooms", file) for file in NAMES["rooms"].files][1]
+    path = [at_home("rooms", file) for file in NAMES["rooms"].files][1]
     names = NAMES["rooms"].classes
     bedrooms = open_named("bedrooms", shape, split, val_split, cache, progress)
     others = npz.open_npz(path, shape, split, val_split, cache=cache, progress=progress, name="rooms")
@@ -118,17 +113,17 @@ def _rooms(name: str, asked: Asked) -> Images:
 
 
 def _flowers(name: str, asked: Asked) -> Images:
-    return open_flowers(_at_home(name, NAMES[name].files[0]), name, asked)
+    return open_flowers(at_home(name, NAMES[name].files[0]), name, asked)
 
 
 def _pairs(name: str, asked: Asked) -> Images:
     known = NAMES[name]
-    return open_npz_pairs(_at_home(name, known.files[0]), known.halves, asked, name)
+    return open_npz_pairs(at_home(name, known.files[0]), known.halves, asked, name)
 
 
 def _domains(name: str, asked: Asked) -> Images:
     known = NAMES[name]
-    first, second, _ = open_npz_sides(_at_home(name, known.files[0]), asked, name)
+    first, second, _ = open_npz_sides(at_home(name, known.files[0]), asked, name)
     sides = (
         side.replace(facts={**side.facts, **known.facts, "domain": domain})
         for side, domain in zip((first, second), known.domains, strict=True)
@@ -137,8 +132,10 @@ def _domains(name: str, asked: Asked) -> Images:
 
 
 def _digits(name: str, asked: Asked) -> Images:
-    every = binarised(open_named("digits", None, "train", 0).replace(split="all"), "digits")
-    every = every.replace(name=name, transform="static-binarised")
+    shape = _grey(asked.shape, name) if asked.shape and asked.shape[0] != 3 else None
+    # resized while it is grey, and then made black and white
+    grey = open_named("digits", shape, "train", 0, asked.cache)
+    every = binarised(grey.replace(split="all"), "digits").replace(name=name, transform="static-binarised")
     part = hold_out(every, range_keys(len(every)), asked.split, asked.share)
     return conform(part, asked.shape, asked.cache, asked.progress)
 
@@ -162,28 +159,6 @@ def _dynamic(name: str, asked: Asked) -> Images:
     return drawn.replace(grey=images.pixels) if training else drawn
 
 
-def _local(file: str) -> Path | None:
-    """Return the path of `file` under GENZOO_DATA, if it is there."""
-    root = os.environ.get("GENZOO_DATA")
-    path = Path(root).expanduser() / file if root else None
-    return path if path is not None and os.path.isfile(path) else None
-
-
-def _at_home(name: str, file: str) -> Path:
-    """Return the path of `file`, which the data set `name` needs and which cannot be fetched, or raise
-    DataError.
-    """
-    if path := _local(file):
-        return path
-    root = os.environ.get("GENZOO_DATA")
-    where = f"GENZOO_DATA={root} has no {file}" if root else "GENZOO_DATA is not set"
-    every = " and ".join(NAMES[name].files)
-    raise DataError(
-        f"the data set {name!r} has no public home to fetch it from, and {where}",
-        f"set GENZOO_DATA to the folder that holds {every}, or give a folder of images",
-    )
-
-
 def _idx_set(name: str, asked: Asked) -> Images:
     split = asked.split
     part = idx.PARTS[check_split(split, tuple(idx.PARTS), name)]
@@ -199,58 +174,6 @@ def _idx_set(name: str, asked: Asked) -> Images:
     return conform(images, asked.shape, asked.cache, asked.progress)
 
 
-def _cifar10(name: str, asked: Asked) -> Images:
-    return conform(_cifar(asked.split, asked.cache), asked.shape, asked.cache, asked.progress)
-
-
-def _cifar(split: str, cache: bool) -> Images:
-    check_split(split, name="cifar10")
-    if split in ("valid", FIT):
-        return last_of(_cifar("train", cache), split, CIFAR_VALID)
-    names = NAMES["cifar10"].files[:5] if split == "train" else NAMES["cifar10"].files[5:]
-    paths = [path for path in map(_local, names) if path is not None]
-    if len(paths) < len(names):
-        pixels, labels = _cifar_archive(
-            fetch(NAMES["cifar10"].homes["cifar-10-binary.tar.gz"], "cifar10"), split
-        )
-        return Images(pixels=pixels, name="cifar10", split=split, labels=labels)
-    files = [npz.read(path) for path in paths]
-
-    def make() -> Loaded:
-        return kept_frames(np.concatenate([npz.mosaics(arrays) for arrays in files]))
-
-    try:
-        contents = [digest_arrays(arrays["webp"], arrays["offsets"]) for arrays in files] if cache else []
-        pixels = cached(
-            key_of("cifar10", *contents) if cache else None, make, "cifar10", place_of("cifar10", split)
-        ).pixels
-        labels = np.concatenate([arrays["labels"] for arrays in files])[: len(pixels)]
-    except KeyError as error:
-        raise DataError(
-            f"cifar10: the key {error} is missing in {paths[0].parent}", "fetch the files again"
-        ) from error
-    return Images(pixels=pixels, name="cifar10", split=split, labels=labels)
-
-
-def _cifar_archive(data: bytes, split: str) -> tuple[Array, Array]:
-    """Read the binary version: 10,000 records of a label and 3x32x32 bytes in every file. The Python version
-    is pickle.
-    """
-    files = [f"data_batch_{i}.bin" for i in range(1, 6)] if split == "train" else ["test_batch.bin"]
-    size = 3 * npz.SIDE**2
-    records = []
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-            for file in files:
-                member = archive.extractfile(f"cifar-10-batches-bin/{file}")
-                content = b"" if member is None else member.read(10_000 * (size + 1))
-                records.append(np.frombuffer(content, np.uint8).reshape(10_000, size + 1))
-    except (tarfile.TarError, KeyError, ValueError, OSError, EOFError, zlib.error) as error:
-        raise DataError(f"cifar10: the archive is damaged: {error}") from error
-    rows = np.concatenate(records)[: None if split == "train" else CIFAR_TEST]
-    return np.ascontiguousarray(rows[:, 1:]).reshape(-1, 3, npz.SIDE, npz.SIDE), np.array(rows[:, 0])
-
-
 # sets that are no single .npz of one picture per image -> what opens them
 _OWN: Mapping[str, Callable[[str, Asked], Images]] = {
     "rooms": _rooms,
@@ -258,7 +181,7 @@ _OWN: Mapping[str, Callable[[str, Asked], Images]] = {
     "binarized-digits": _digits,
     "mnist": _idx_set,
     "fashion-mnist": _idx_set,
-    "cifar10": _cifar10,
+    "cifar10": open_cifar10,
     "flowers102": _flowers,
     "flowers-unseen": _flowers,
     "facades": _pairs,

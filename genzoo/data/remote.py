@@ -9,11 +9,13 @@ import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from genzoo.data.local import under_data
 from genzoo.data.notes import note
 from genzoo.datasets import File
 from genzoo.deadlines import PATIENT
 from genzoo.errors import DataError, HubError, StorageError
 from genzoo.files import CHUNK, atomic_write, cache_dir, make_folder, read_capped, sha256_of, storage
+from genzoo.homes import HOMES
 
 
 def fetch(file: File, name: str) -> bytes:
@@ -21,8 +23,14 @@ def fetch(file: File, name: str) -> bytes:
     them.
 
     Raises:
-        DataError: no home gave the file whose size and sha256 are pinned.
+        DataError: no home gave the file whose size and sha256 are pinned, or another file of that name is
+            under GENZOO_DATA.
     """
+    if at_hand := under_data(f"{name}/{file.name}") or under_data(file.name):
+        data = read_capped(at_hand, file.size)
+        if wrong := _wrong(file, data):
+            raise DataError(f"{name}: {at_hand} has {wrong}", f"get it again from {file.homes[0]}")
+        return data
     kept = cache_dir() / "data" / name / file.name
     with contextlib.suppress(StorageError):  # not fetched yet
         # Checked each time: a cache on a shared disk may be damaged, and the digest is pinned anyway.
@@ -40,7 +48,7 @@ def fetch(file: File, name: str) -> bytes:
         return data
     raise DataError(
         f"{name}: {file.name} could not be fetched ({'; '.join(reasons)})",
-        f"put it into the folder {name}/ under GENZOO_DATA",
+        HOMES[name].advice(name) if name in HOMES else f"put it into the folder {name}/ under GENZOO_DATA",
     )
 
 

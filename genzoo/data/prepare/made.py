@@ -1,0 +1,66 @@
+"""What a preparation gives: contents of files, and remarks on them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, TypeAlias
+
+import numpy as np
+
+from genzoo.data.types import Array
+from genzoo.errors import DataError
+from genzoo.homes import HOMES
+
+Content: TypeAlias = "bytes | Callable[[BinaryIO], object]"
+
+
+@dataclass(frozen=True)
+class Made:
+    """Files by their path under GENZOO_DATA, and remarks, one line each."""
+
+    files: Mapping[str, Content]
+    remarks: tuple[str, ...] = field(default=())
+
+
+def npz_of(*, packed: bool = True, **arrays: Array) -> Content:
+    """Return what writes `arrays` as an .npz file, compressed unless `packed` is false."""
+    return functools.partial(np.savez_compressed if packed else np.savez, **arrays)
+
+
+def refused(name: str, what: str) -> DataError:
+    """Return the error for sources of the data set `name` that do not match: `what` was found, and what was
+    expected.
+    """
+    home = HOMES[name]
+    return DataError(f"{name}: {what}", f"expected {home.wanted} of {' and '.join(home.places)}")
+
+
+def look_for(name: str, sources: Sequence[str], file: str) -> Path | None:
+    """Return the file `file` or `file.gz`: one of `sources`, or anywhere in a folder of them; None if absent.
+
+    Raises:
+        DataError: a source that does not exist.
+    """
+    for source in map(existing(name), sources):
+        for wanted in (file, f"{file}.gz"):
+            found = [source] if source.name == wanted and source.is_file() else sorted(source.rglob(wanted))
+            if found:
+                return found[0]
+    return None
+
+
+def existing(name: str) -> Callable[[str], Path]:
+    """Return the function from a source of the data set `name` to its path, which raises DataError if there
+    is none.
+    """
+
+    def path_of(source: str) -> Path:
+        path = Path(source).expanduser()
+        if not path.exists():
+            raise DataError(f"no such file or folder: {source!r}", HOMES[name].advice(name))
+        return path
+
+    return path_of
