@@ -76,7 +76,7 @@ def test_there_is_one_set_of_defaults():
     asked = {key: value for key, value in given.items() if key not in ("names", "as_json", "debug")}
     assert set(asked) == {field.name for field in dataclasses.fields(Request)}
     assert Request(**asked) == Request()
-    assert set(inspect.signature(zoo.evaluate).parameters) == {"name", "request", "progress", "asked"}
+    assert set(inspect.signature(zoo.evaluate).parameters) == {"name", "request", "device", "progress", "asked"}
 
 
 def test_an_experiment_asks_for_what_its_file_says():

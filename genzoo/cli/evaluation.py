@@ -16,6 +16,7 @@ from genzoo.cli.options import (
     collect_garbage,
     command,
     data_option,
+    device_option,
     find,
     json_option,
     manner_options,
@@ -131,8 +132,9 @@ def check_metrics(names: Sequence[str]) -> None:
 )
 @click.option("--mean", is_flag=True, help="Of VAEs: measure the means of p(x|z) instead of samples of p(x).")
 @manner_options
+@device_option
 @json_option
-def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
+def eval_command(names: tuple[str, ...], device: str | None, as_json: bool, **asked: Any) -> None:
     """Measure a model, or measure and rank several.
 
     Each number is printed with what you need to know to compare it; numbers that cannot be compared are not
@@ -140,7 +142,7 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     the time grows with the largest K. Sample metrics are printed beside the floor that real images reach.
     --features, --metrics and --reads-as also measure the samples of a model that has a likelihood, as do
     --mean, --temperature and --truncation, which the records state. A model that takes labels is given the
-    label of each image.
+    label of each image. The model computes on the CPU unless --device names another device.
     """
     from genzoo import zoo
     from genzoo.places import relabelled
@@ -159,7 +161,8 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
         card = entry.card
         try:
             with Progress(card.name, "images") as progress:
-                records = relabelled(zoo.evaluate(entry, request, progress=progress), name, card)
+                found = zoo.evaluate(entry, request, device=device, progress=progress)
+                records = relabelled(found, name, card)
         except GenzooError as error:
             if len(entries) == 1:
                 raise
