@@ -29,11 +29,11 @@ from genzoo.request import DRAWS, SPLITS, WAYS, Request
 
 
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return "gist" and the names of feature nets that begin with `incomplete`."""
+    """Return "gist", "inception" and the names of feature nets that begin with `incomplete`."""
     from genzoo.registry import installed
 
     nets = [card.name for card in installed().cards.values() if card.family.is_instrument]
-    return [CompletionItem(name) for name in ("gist", *nets) if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in ("gist", "inception", *nets) if name.startswith(incomplete)]
 
 
 def read_metrics(
@@ -80,12 +80,18 @@ def check_metrics(names: Sequence[str]) -> None:
 )
 @click.option(
     "--features",
-    metavar="gist|NAME",
+    metavar="gist|inception|NAME",
     shell_complete=complete_net,
     help=(
-        "Feature space for comparing samples: gist, or a classifier from `genzoo list --family "
-        "classifier`. Default: the data set's own."
+        "Feature space for comparing samples: gist, inception with --weights, or a classifier from `genzoo "
+        "list --family classifier`. Default: the data set's own."
     ),
+)
+@click.option(
+    "--weights",
+    type=click.Path(),
+    metavar="FILE",
+    help="Your own Inception file for --features inception: pt_inception-2015-12-05-6726825d.pth.",
 )
 @click.option(
     "--metrics",

@@ -249,7 +249,8 @@ def manner_options(function: F) -> F:
 
 def device_option(function: F) -> F:
     """Add --device."""
-    return click.option("--device", help="Device to compute on: cpu, cuda, cuda:1, mps, or auto, a GPU if there is one.")(function)
+    text = "Device to compute on: cpu, cuda, cuda:1, mps, or auto, a GPU if there is one."
+    return click.option("--device", help=text)(function)
 
 
 def data_option(function: F) -> F:

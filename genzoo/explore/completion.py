@@ -196,9 +196,7 @@ def completions(
     model.check_levels(whole, "images")
     given = each(model, condition, len(whole))
     # (N, n, C, H, W)
-    drawn = model.complete(
-        whole, kept, n, seed, condition=given, temperature=temperature, progress=progress
-    )
+    drawn = model.complete(whole, kept, n, seed, condition=given, temperature=temperature, progress=progress)
     every = torch.cat([drawn, whole[:, None]], dim=1)  # (N, n + 1, C, H, W)
     ask = partial(_log_probs, model, kept)
     rows = () if given is None else (repeated(given, every.shape[1]),)

@@ -85,8 +85,8 @@ class AutoregressiveModel(DensityModel):
             progress: called with (done, total) in pixels.
 
         Raises:
-            ArgumentError: images, mask, n, seed or temperature of a wrong shape, type or range; observed values that are
-                not levels of the model; a missing, invalid or superfluous condition.
+            ArgumentError: images, mask, n, seed or temperature of a wrong shape, type or range; observed
+                values that are not levels of the model; a missing, invalid or superfluous condition.
             UnknownNameError: a label that does not exist.
         """
         manner = check_manner(self, Manner(temperature=temperature))
