@@ -15,6 +15,7 @@ from genzoo.errors import UnknownNameError, suggest
 FEATURES, PIXELS, PAIR = "features", "pixels", "pair"  # what a metric is measured on
 PARZEN = "parzen-2014"
 AGREEMENT = "agreement"
+INCEPTION_SCORE = "inception-score"
 LEAST_SIDE = 11  # pixels of the shorter side that MS-SSIM needs: its window
 LEAST_CORNER = 16  # that the checkerboard needs, so that the frequencies beside the corner are high ones
 
@@ -35,6 +36,7 @@ class Metric:
         even: whether height and width must be even; it is left out for others unless requested.
         reads: whether samples are read as labels: those that they were drawn with, or one that is named; it
             is left out without.
+        scores: whether it needs class scores of an Inception net; it is left out without.
         only: a data set and a number of images; it is left out for others unless requested.
         target: "module:function" of a plugin's metric, imported when requested; genzoo's own are in
             `genzoo.evaluation.metrics`.
@@ -50,6 +52,7 @@ class Metric:
     least_side: int = 0
     even: bool = False
     reads: bool = False
+    scores: bool = False
     only: tuple[str, int] | None = None
     target: str = ""
     owner: str = ""
@@ -78,6 +81,7 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
                 better="higher",
             ),
             Metric(name="two-sample", on=FEATURES),
+            Metric(name=INCEPTION_SCORE, on=FEATURES, better="higher", paired=False, scores=True),
             Metric(name="copying", better="neither", paired=False),
             Metric(name="swd", unit="1e-3"),
             Metric(name="ms-ssim", better="neither", paired=False, least_side=LEAST_SIDE),

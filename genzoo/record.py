@@ -68,6 +68,8 @@ class Record:
         protocol: everything else that determines the number: seeds, counts, weights, the K of IWAE.
         better: "lower", "higher", or "neither" where the aim is the value of real images.
         note: a caveat for the reader, e.g. that a covariance is rank deficient.
+        device: what the model computed on, such as "cpu" or "cuda"; "" if it was not recorded. Values that
+            differ in it can be compared: they agree up to rounding.
     """
 
     metric: str
@@ -89,6 +91,7 @@ class Record:
     protocol: str = ""
     better: str = field(default="lower", metadata=limits(choices=BETTER))
     note: str = ""
+    device: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -191,6 +194,7 @@ class Record:
         how = "".join(f"{words}, " for words in (bound, said) if words)
         count = f"n = {self.n:,}" + ("" if self.blocks is None else f" in {self.blocks:,} blocks")
         where = f"{how}{count}{against}, {self.data} {self.split}, {self.transform}"
+        where += f", on {self.device}" if self.device not in ("", "cpu") else ""
         return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})" + (
             f"; {self.note}" if self.note else ""
         )

@@ -4,6 +4,7 @@ eval`, experiments and the scores of a training run. This module does not import
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -17,6 +18,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]  # (what is being done, do
 SPLITS = ("test", "valid", "train")  # that `genzoo eval --split` takes
 FIT = "fit"  # the training images less the validation images
 WAYS = ("threshold", "draw")  # to make grey images black and white
+INCEPTION = "inception"  # the features of a file of the user's own
 ALL = "all"  # the condition that asks for each label by itself as well
 DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
 
@@ -34,7 +36,10 @@ class Request:
         draws: the K of importance-weighted bounds, () for none; None: `DRAWS` if the model has such a bound.
         metrics: metrics of samples, from `genzoo.metrics.METRICS` or from plugins; None: all that the images
             allow.
-        features: features to compare samples in: "gist" or a published feature net; None: the data set's own.
+        features: features to compare samples in: "gist", a published feature net, or "inception"; None: the
+            data set's own.
+        weights: the user's own Inception file, for the features "inception", see
+            `genzoo.evaluation.usual`.
         reads_as: the class that samples are meant to show, such as "bedroom": a published classifier says how
             many do.
         binarise: "threshold" or "draw" makes greyscale images black and white; the records state it as their
@@ -57,6 +62,7 @@ class Request:
     draws: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     features: str | None = None
+    weights: str | os.PathLike[str] | None = None
     reads_as: str | None = None
     binarise: str | None = None
     condition: Any = None
@@ -85,8 +91,24 @@ class Request:
                 f"binarise must be one of {', '.join(WAYS)}, not {safe_repr(self.binarise)}",
                 "for example binarise='threshold'",
             )
+        self._check_weights()
         object.__setattr__(self, "condition", _one(self.condition))
         self.manner  # noqa: B018 - checked now
+
+    def _check_weights(self) -> None:
+        if self.features == INCEPTION and self.weights is None:
+            raise ArgumentError(
+                "the features inception need the weights of an Inception net, a file of your own",
+                "--features inception --weights pt_inception-2015-12-05-6726825d.pth",
+            )
+        if self.weights is None:
+            return
+        if self.features != INCEPTION or not isinstance(self.weights, (str, os.PathLike)):
+            raise ArgumentError(
+                f"weights must be the file of the features inception, not {safe_repr(self.weights)} of "
+                f"{safe_repr(self.features)}",
+                "--features inception --weights FILE",
+            )
 
     @property
     def manner(self) -> Manner:

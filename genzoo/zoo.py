@@ -281,7 +281,12 @@ def train(
 
 
 def evaluate(
-    name: Target, request: Request | None = None, *, progress: Progress | None = None, **asked: Any
+    name: Target,
+    request: Request | None = None,
+    *,
+    device: torch.device | str | None = None,
+    progress: Progress | None = None,
+    **asked: Any,
 ) -> Records:
     """Return the records of the published model `name`: likelihoods, or sample quality beside its floor.
 
@@ -291,6 +296,8 @@ def evaluate(
         name: a model with published weights, or a place of your own weights as in `load`.
         request: the request, see `genzoo.request.Request`; or give its attributes as keywords:
             `evaluate("vae-mnist", n=500, draws=(1, 50))`.
+        device: what the model computes on: "cpu", "cuda", "mps", or "auto", a GPU if there is one. None: the
+            CPU. The records state it. Sets of images are compared on the CPU in any case.
         progress: called with (what, done, total).
         asked: attributes of a request.
 
@@ -305,10 +312,11 @@ def evaluate(
         )
     wanted = Request(**asked) if request is None else request
     entry = find(name)
-    from genzoo.evaluation.scoring import records_of
+    from genzoo.evaluation.scoring import on_device, records_of
     from genzoo.record import Records
     from genzoo.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    found = records_of(load(entry), entry.card, wanted, progress)
+    model = load(entry, device)
+    found = on_device(records_of(model, entry.card, wanted, progress), model)
     return Records(places.relabelled(found, name, entry.card))

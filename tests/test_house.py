@@ -33,7 +33,7 @@ FLOORS = tuple(
         hookspecs discovery isolation probing loading images rng law plots process deadlines http
         registry losses layers
         ledger data
-        hub models catalogue places
+        hub models catalogue places confined
         zoo training explore evaluation experiments
         porting
         cli testing __main__
@@ -104,7 +104,7 @@ FORBIDDEN_CALLS = (
     "runpy.run_path",
 )
 # The one place that reads what torch.save wrote: restricted, and in a process of its own that is confined.
-READER = "genzoo.porting.child"
+READER = "genzoo.confined.child"
 RESTRICTED = "torch.load(io.BytesIO(blob), map_location='cpu', weights_only=True)"
 RAISING = ("exists", "is_file", "is_dir", "is_symlink", "is_fifo", "is_socket", "is_mount")  # of pathlib
 DATA_THAT_RUNS = (".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".bin", ".joblib", ".npy", ".so", ".pyd")
@@ -734,7 +734,7 @@ def test_the_one_reader_is_restricted_and_runs_apart():
 @pytest.mark.parametrize(
     ("code", "name"),
     [
-        ("torch.load(io.BytesIO(blob), map_location='cpu', weights_only=True)", "genzoo.porting.reading"),
+        ("torch.load(io.BytesIO(blob), map_location='cpu', weights_only=True)", "genzoo.confined.reading"),
         ("torch.load(io.BytesIO(blob), map_location='cpu', weights_only=False)", READER),
         ("torch.load(io.BytesIO(blob), map_location='cpu')", READER),
     ],

@@ -111,6 +111,12 @@ OTHERS = {
 }
 
 
+def test_another_device_is_said_and_forbids_no_comparison():
+    own, other = record(device="cpu"), record(subject="other", device="cuda")
+    assert comparable(own, other) and ", on cuda)" in str(other) and "on cpu" not in str(own)
+    assert other.as_dict()["device"] == "cuda"
+
+
 @pytest.mark.parametrize("field", OTHERS)
 def test_records_that_differ_are_not_ranked(field):
     other = record(subject="other", **{field: OTHERS[field]})
@@ -122,7 +128,7 @@ def test_records_that_differ_are_not_ranked(field):
 
 def test_every_field_either_forbids_a_comparison_or_belongs_to_the_result():
     """A field added later must be put on one side or the other."""
-    free = {"value", "stderr", "blocks", "subject", "note", "better"}
+    free = {"value", "stderr", "blocks", "subject", "note", "better", "device"}
     assert {field.name for field in dataclasses.fields(Record)} == free | set(OTHERS)
 
 

@@ -40,6 +40,9 @@ def test_lists_become_tuples_so_that_equal_requests_are_equal():
         ({"draws": [0]}, "k must be a whole number of at least 1, not 0"),
         ({"draws": "many"}, "ks must be a list of numbers of draws"),
         ({"split": "all"}, "split must be one of train, valid, test, not 'all'"),
+        ({"features": "inception"}, "need the weights of an Inception net.*--weights pt_inception"),
+        ({"weights": "x.pth"}, "weights must be the file of the features inception, not 'x.pth' of None"),
+        ({"features": "inception", "weights": 3}, "weights must be the file of the features inception"),
         ({"binarise": "round"}, "binarise must be one of threshold, draw, not 'round'"),
     ],
 )
@@ -57,7 +60,7 @@ def test_the_words_are_those_of_the_data():
 
 def test_a_request_and_its_keywords_are_one_question(monkeypatch):
     asked = []
-    monkeypatch.setattr(zoo, "load", lambda name: toys.Coins(toys.ToyConfig()))
+    monkeypatch.setattr(zoo, "load", lambda name, device: toys.Coins(toys.ToyConfig()))
     monkeypatch.setattr(zoo, "find", lambda name: Entry(toys.CARDS[name], None))
     one, same = (
         zoo.evaluate("coins", Request(n=4, draws=(2,)), progress=lambda *told: asked.append(told)),
@@ -76,7 +79,13 @@ def test_there_is_one_set_of_defaults():
     asked = {key: value for key, value in given.items() if key not in ("names", "as_json", "debug")}
     assert set(asked) == {field.name for field in dataclasses.fields(Request)}
     assert Request(**asked) == Request()
-    assert set(inspect.signature(zoo.evaluate).parameters) == {"name", "request", "progress", "asked"}
+    assert set(inspect.signature(zoo.evaluate).parameters) == {
+        "name",
+        "request",
+        "device",
+        "progress",
+        "asked",
+    }
 
 
 def test_an_experiment_asks_for_what_its_file_says():

@@ -223,6 +223,7 @@ def test_evaluate_needs_data(hub):
     records = zoo.evaluate("toy-gan", n=60)
     assert isinstance(records, Records) and records == list(records)
     assert {record.subject for record in records} == {"toy-gan", "train"}
+    assert {record.device for record in records} == {"cpu"}
     published(hub, encode(toys.Coder(toys.ToyConfig()), "coder", {}), name="coder")
     with pytest.raises(ArgumentError, match="'coder' names no data set to be measured on"):
         zoo.evaluate("coder")

@@ -20,10 +20,12 @@ from genzoo.cli.options import (
     json_option,
     model_argument,
     seed_option,
+    temperature_option,
 )
 from genzoo.cli.output import Progress, note, say_json, say_table
 from genzoo.cli.pictures import check_animation, check_file, check_grid, check_in_order
 from genzoo.errors import ArgumentError, safe_text
+from genzoo.manner import Manner
 from genzoo.names import KEEPS
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ _READABLE = click.Path(exists=True, dir_okay=False)
 )
 @condition_option(OF_IMAGES)
 @seed_option
+@temperature_option
 @out_option("completion")
 @click.option("--animate", type=click.Path(), metavar="GIF", help="Also write an animation, pixel by pixel.")
 @json_option
@@ -70,6 +73,7 @@ def complete_command(
     rows: int,
     condition: str | None,
     seed: int | None,
+    temperature: float | None,
     out: str | None,
     animate: str | None,
     as_json: bool,
@@ -78,7 +82,7 @@ def complete_command(
     """Fill in the missing part of held-out images.
 
     Each row shows the kept part, the completions and the original image. The log-probabilities of the drawn
-    pixels are printed in nats.
+    pixels are printed in nats; they are the model's own, also if pixels are drawn at a temperature.
     """
     _check_part(keep, mask)
     entry = find(name)
@@ -99,14 +103,16 @@ def complete_command(
     images, chosen = some_images(model, card, data, rows, start)
     given = of_images(model, chosen, condition)
     with Progress(card.name, "pixels") as progress:
-        done = completions(model, images, kept, n, start, progress, condition=given)
+        more = {"condition": given, "temperature": temperature}
+        done = completions(model, images, kept, n, start, progress, **more)
     _save(done, path, film)
     count = f"{several(len(images), 'image')} of {chosen.name} {chosen.split}"
+    cold = "" if temperature is None else f", {Manner(temperature=temperature).words}"
     each = f"{several(n, 'completion')} each by {card.name}{in_words(model, condition)}"
-    note(safe_text(f"{path}: {count}, {words} kept, {each}, seed {start}", 1000))
+    note(safe_text(f"{path}: {count}, {words} kept, {each}, seed {start}{cold}", 1000))
     with Progress(card.name, "laws") as progress:
         certificate_of(model, progress)  # a number that is no likelihood is not printed
-    tell(done, as_json)
+    tell(done, as_json, temperature)
 
 
 def _check_part(keep: str | None, mask: str | None) -> None:
@@ -153,12 +159,12 @@ def _kept(model: Any, keep: str, mask: str | None) -> tuple[Tensor, str]:
     return kept, f"the white or opaque {int(kept.sum()):,} of {kept.numel():,} pixels"
 
 
-def tell(done: Completions, as_json: bool) -> None:
+def tell(done: Completions, as_json: bool, temperature: float | None = None) -> None:
     """Print log-probabilities, a line for each row of the picture: of what was drawn, and of what stands
     there in the image itself.
     """
     if as_json:
-        say_json([_facts(done, row) for row in range(len(done.images))])
+        say_json([_facts(done, row) | {"temperature": temperature} for row in range(len(done.images))])
         return
     given = "given the kept pixels" if done.conditional else "each pixel given all earlier ones"
     note(f"log p of the drawn pixels in nats, {given}; last column: the original image")

@@ -16,6 +16,7 @@ from genzoo.cli.options import (
     collect_garbage,
     command,
     data_option,
+    device_option,
     find,
     json_option,
     manner_options,
@@ -28,11 +29,11 @@ from genzoo.request import DRAWS, SPLITS, WAYS, Request
 
 
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return "gist" and the names of feature nets that begin with `incomplete`."""
+    """Return "gist", "inception" and the names of feature nets that begin with `incomplete`."""
     from genzoo.registry import installed
 
     nets = [card.name for card in installed().cards.values() if card.family.is_instrument]
-    return [CompletionItem(name) for name in ("gist", *nets) if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in ("gist", "inception", *nets) if name.startswith(incomplete)]
 
 
 def read_metrics(
@@ -79,12 +80,18 @@ def check_metrics(names: Sequence[str]) -> None:
 )
 @click.option(
     "--features",
-    metavar="gist|NAME",
+    metavar="gist|inception|NAME",
     shell_complete=complete_net,
     help=(
-        "Feature space for comparing samples: gist, or a classifier from `genzoo list --family "
-        "classifier`. Default: the data set's own."
+        "Feature space for comparing samples: gist, inception with --weights, or a classifier from `genzoo "
+        "list --family classifier`. Default: the data set's own."
     ),
+)
+@click.option(
+    "--weights",
+    type=click.Path(),
+    metavar="FILE",
+    help="Your own Inception file for --features inception: pt_inception-2015-12-05-6726825d.pth.",
 )
 @click.option(
     "--metrics",
@@ -131,8 +138,9 @@ def check_metrics(names: Sequence[str]) -> None:
 )
 @click.option("--mean", is_flag=True, help="Of VAEs: measure the means of p(x|z) instead of samples of p(x).")
 @manner_options
+@device_option
 @json_option
-def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
+def eval_command(names: tuple[str, ...], device: str | None, as_json: bool, **asked: Any) -> None:
     """Measure a model, or measure and rank several.
 
     Each number is printed with what you need to know to compare it; numbers that cannot be compared are not
@@ -140,7 +148,7 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
     the time grows with the largest K. Sample metrics are printed beside the floor that real images reach.
     --features, --metrics and --reads-as also measure the samples of a model that has a likelihood, as do
     --mean, --temperature and --truncation, which the records state. A model that takes labels is given the
-    label of each image.
+    label of each image. The model computes on the CPU unless --device names another device.
     """
     from genzoo import zoo
     from genzoo.places import relabelled
@@ -159,7 +167,8 @@ def eval_command(names: tuple[str, ...], as_json: bool, **asked: Any) -> None:
         card = entry.card
         try:
             with Progress(card.name, "images") as progress:
-                records = relabelled(zoo.evaluate(entry, request, progress=progress), name, card)
+                found = zoo.evaluate(entry, request, device=device, progress=progress)
+                records = relabelled(found, name, card)
         except GenzooError as error:
             if len(entries) == 1:
                 raise

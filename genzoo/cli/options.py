@@ -232,23 +232,25 @@ def seed_option(function: F) -> F:
     return click.option("--seed", type=click.IntRange(0, LARGEST_SEED), help=text)(function)
 
 
+def temperature_option(function: F) -> F:
+    """Add --temperature."""
+    text = "Of pixel models: draw each level from p(level | earlier pixels)^(1/T), normalised."
+    return click.option("--temperature", type=click.FloatRange(COLDEST, HOTTEST), metavar="T", help=text)(
+        function
+    )
+
+
 def manner_options(function: F) -> F:
     """Add --temperature and --truncation."""
-    cold = "Of pixel models: draw each level from p(level | earlier pixels)^(1/T), normalised."
-    near = "Of models with a z: draw components of z beyond -t … t again until they are within."
-    temperature = click.option(
-        "--temperature", type=click.FloatRange(COLDEST, HOTTEST), metavar="T", help=cold
-    )
-    return temperature(
-        click.option("--truncation", type=click.FloatRange(NARROWEST, WIDEST), metavar="t", help=near)(
-            function
-        )
-    )
+    text = "Of models with a z: draw components of z beyond -t … t again until they are within."
+    kind = click.FloatRange(NARROWEST, WIDEST)
+    return temperature_option(click.option("--truncation", type=kind, metavar="t", help=text)(function))
 
 
 def device_option(function: F) -> F:
     """Add --device."""
-    return click.option("--device", help="Device to compute on: cpu, cuda, cuda:1, mps.")(function)
+    text = "Device to compute on: cpu, cuda, cuda:1, mps, or auto, a GPU if there is one."
+    return click.option("--device", help=text)(function)
 
 
 def data_option(function: F) -> F:

@@ -25,13 +25,15 @@ from genzoo.evaluation.sides import HELD_OUT, NEIGHBOUR, Sides
 from genzoo.evaluation.standard_errors import count_blocks
 from genzoo.evaluation.swd import DIRECTIONS, patches_per_image, swd_many
 from genzoo.evaluation.two_sample import two_sample
+from genzoo.evaluation.usual import SPLITS, inception_score
 from genzoo.images import to_float
-from genzoo.metrics import AGREEMENT, FEATURES, PARZEN, Metric
+from genzoo.metrics import AGREEMENT, FEATURES, INCEPTION_SCORE, PARZEN, Metric
 from genzoo.record import FLOOR, Record
 
 Measure: TypeAlias = Callable[[Metric, Sides], Iterator[Record]]
 
 QUERIES = 1000  # images at most whose nearest training image is looked for
+NOT_USUAL = "a Fréchet distance in these features, not the usual FID"
 CAVEAT = "the 2014 number: it misorders models (Theis et al. 2016) and is no likelihood"
 
 
@@ -45,11 +47,30 @@ def measure_kid(metric: Metric, sides: Sides) -> Iterator[Record]:
 def measure_fid(metric: Metric, sides: Sides) -> Iterator[Record]:
     """Yield the Fréchet distance of every subject to the held-out images."""
     test = sides.features[HELD_OUT]
-    note = ""
+    note = "" if sides.space.usual else NOT_USUAL
     if len(test) <= test.shape[1]:
-        note = f"rank deficient: {len(test):,} images for {test.shape[1]:,} features; compare only at equal n"
+        few = f"rank deficient: {len(test):,} images for {test.shape[1]:,} features; compare only at equal n"
+        note = "; ".join(filter(None, (note, few)))
     for subject, rows in _described(sides):
         yield _on_features(metric, sides, subject, fid(rows, test), note=note)
+
+
+def measure_inception_score(metric: Metric, sides: Sides) -> Iterator[Record]:
+    """Yield the Inception score of every subject.
+
+    Raises:
+        ArgumentError: the features are not those of an Inception net, or there are too few images.
+    """
+    logits = sides.space.logits
+    if logits is None:
+        raise ArgumentError(
+            f"{metric.name} needs the class scores of an Inception net, and {sides.space.name} has none",
+            "--features inception --weights FILE",
+        )
+    for subject, rows in _described(sides):
+        value, spread = inception_score(logits(rows))
+        words = f"{SPLITS} splits, whose standard deviation is {spread:.2g}"
+        yield _on_features(metric, sides, subject, value, f"{SPLITS} splits", n_reference=None, note=words)
 
 
 def measure_prdc(metric: Metric, sides: Sides) -> Iterator[Record]:
@@ -184,6 +205,7 @@ def _rows(images: Tensor) -> Tensor:
 MEASURES: Mapping[str, Measure] = {
     "kid": measure_kid,
     "fid": measure_fid,
+    INCEPTION_SCORE: measure_inception_score,
     "prdc": measure_prdc,
     "two-sample": measure_two_sample,
     "copying": measure_copying,

@@ -24,6 +24,7 @@ from genzoo.evaluation.own_labels import why_not
 from genzoo.evaluation.plugged import every_metric
 from genzoo.evaluation.sides import Sides, sides_of
 from genzoo.evaluation.spaces import GIST, FeatureSpace, feature_space
+from genzoo.evaluation.usual import SPLITS, inception_space
 from genzoo.metrics import AGREEMENT, METRICS, Metric, chosen
 from genzoo.models.implicit import ImplicitModel
 from genzoo.models.model import GenerativeModel, Model
@@ -131,7 +132,10 @@ def measure_samples(
                 f"the {name} images have shape {images.shape}, but the model generates {model.image_shape}"
             )
     total = min(SAMPLES if request.n is None else request.n, len(train), len(test))
-    space = feature_space(request.features, test)
+    if request.weights is None:
+        space = feature_space(request.features, test)
+    else:
+        space = inception_space(request.weights, model.device)
     given = given_to(model, test, subset(len(test), total, request.seed, "test"))
     reading = None if request.reads_as is None else reading_of(request.reads_as, test, request.features)
     drawn = _drawn(model, total, request, next(iter(given), None), progress)
@@ -178,5 +182,9 @@ def _usual(sides: Sides) -> list[Metric]:
     """Return the metrics of genzoo that the images allow."""
     height, width = sides.test.shape[2:]
     about = (sides.about["data"], len(sides.test), (height, width))
-    read = not why_not(sides)
-    return [metric for metric in METRICS.values() if metric.suits(*about) and (read or not metric.reads)]
+    read, scored = not why_not(sides), sides.space.logits is not None and len(sides.test) >= 2 * SPLITS
+    return [
+        metric
+        for metric in METRICS.values()
+        if metric.suits(*about) and (read or not metric.reads) and (scored or not metric.scores)
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor
@@ -93,6 +94,11 @@ def score_model(
             except (ArgumentError, DataError) as error:
                 note(f"{subject} is not measured given {condition.describe(value)}: {error}")
     return found
+
+
+def on_device(records: Iterable[Record], model: Model) -> list[Record]:
+    """Return `records` with the kind of device that `model` computes on."""
+    return [dataclasses.replace(record, device=model.device.type) for record in records]
 
 
 def check_condition(model: Model, request: Request) -> Condition | None:

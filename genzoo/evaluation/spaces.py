@@ -49,6 +49,9 @@ class FeatureSpace:
         classify: of a classifier, maps the same arguments to log p(class | x), (N, K) float64; None where
             there is none.
         classes: the name of each of its classes.
+        logits: of an Inception net, maps features (N, F) to class scores (N, K) float64, for the Inception
+            score; None for any other.
+        usual: whether a Fréchet distance in it is the usual FID.
     """
 
     name: str
@@ -56,6 +59,8 @@ class FeatureSpace:
     standardised: bool = False
     classify: Describe | None = None
     classes: tuple[str, ...] = ()
+    logits: Callable[[Tensor], Tensor] | None = None
+    usual: bool = False
 
 
 GIST = FeatureSpace(name=FEATURES, describe=gist, standardised=True)

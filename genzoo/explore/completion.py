@@ -158,6 +158,7 @@ def completions(
     progress: Progress | None = None,
     *,
     condition: Any = None,
+    temperature: float | None = None,
 ) -> Completions:
     """Complete each image (N, C, H, W) `n` times where `mask` (H, W) is False, and return the completions
     with their log p.
@@ -173,10 +174,12 @@ def completions(
         seed: see `AutoregressiveModel.complete`.
         progress: called with (done, total) in pixels.
         condition: of a conditional model, the condition of each image, or one for all.
+        temperature: see `AutoregressiveModel.complete`; the probabilities are always those of the model
+            itself, at temperature 1.
 
     Raises:
         ArgumentError: the model has no order of pixels; `AutoregressiveModel.complete` refuses images, mask,
-            n, seed or condition.
+            n, seed, condition or temperature.
         UnknownNameError: a label that does not exist.
     """
     if not isinstance(model, AutoregressiveModel):
@@ -193,7 +196,7 @@ def completions(
     model.check_levels(whole, "images")
     given = each(model, condition, len(whole))
     # (N, n, C, H, W)
-    drawn = model.complete(whole, kept, n, seed, condition=given, progress=progress)
+    drawn = model.complete(whole, kept, n, seed, condition=given, temperature=temperature, progress=progress)
     every = torch.cat([drawn, whole[:, None]], dim=1)  # (N, n + 1, C, H, W)
     ask = partial(_log_probs, model, kept)
     rows = () if given is None else (repeated(given, every.shape[1]),)

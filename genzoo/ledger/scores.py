@@ -38,6 +38,7 @@ KEYS = (
     "n_reference",
     "better",
     "note",
+    "device",
     "features",
 )
 _ABSENT = {"unit": "1", "subject": "", "split": "", "transform": ""}
@@ -70,7 +71,7 @@ def write_score(record: Record, trained_on: str = "") -> dict[str, str | int | f
     """Return keys and values of a score as a zoo.toml holds them; `read_score` gives the same record back."""
     values = {key: getattr(record, key) for key in KEYS}
     usual = {**dict.fromkeys(KEYS), **_said(values, trained_on), **_ABSENT}
-    usual |= {"data": "", "condition": "", "drawn": "", "protocol": "", "note": ""}
+    usual |= {"data": "", "condition": "", "drawn": "", "protocol": "", "note": "", "device": ""}
     kept = {key: value for key, value in values.items() if key in _ALWAYS or value != usual[key]}
     if "n_reference" in kept and kept["n_reference"] is None:
         kept["n_reference"] = 0  # TOML has no null

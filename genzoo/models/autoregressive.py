@@ -17,8 +17,10 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.images import as_tensor
 from genzoo.layers.plain import is_stock
+from genzoo.manner import Manner
 from genzoo.models.conditions import conditional
 from genzoo.models.density import DensityModel
+from genzoo.models.manner import check_manner, in_manner
 from genzoo.models.model import Progress, check_count, check_memory, check_progress, in_chunks, public
 from genzoo.rng import Rng, check_seed
 
@@ -59,6 +61,7 @@ class AutoregressiveModel(DensityModel):
         seed: int | torch.Generator | None = None,
         *,
         condition: Any = None,
+        temperature: float | None = None,
         progress: Progress | None = None,
     ) -> Tensor:
         """Return `n` completions (N, n, C, H, W) of each image x (N, C, H, W): where `mask` is True the image
@@ -76,14 +79,18 @@ class AutoregressiveModel(DensityModel):
             seed: completion j of image i is a function of (seed, i·n + j), so `complete` with nothing
                 observed equals `sample`.
             condition: of a conditional model, the condition of each image x, or one for all.
+            temperature: T; each level is drawn with a probability proportional to p(level | earlier
+                dimensions)^(1/T), as in `sample`. With T other than 1, completions are no draws from p(rest |
+                prefix).
             progress: called with (done, total) in pixels.
 
         Raises:
-            ArgumentError: images, mask, n or seed of a wrong shape, type or range; observed values that are
-                not levels of the model; a missing, invalid or superfluous condition.
+            ArgumentError: images, mask, n, seed or temperature of a wrong shape, type or range; observed
+                values that are not levels of the model; a missing, invalid or superfluous condition.
             UnknownNameError: a label that does not exist.
         """
-        return self._completions(x, mask, n, seed, condition, check_progress(progress))
+        manner = check_manner(self, Manner(temperature=temperature))
+        return in_manner(self, manner)._completions(x, mask, n, seed, condition, check_progress(progress))
 
     @public
     def complete_with_log_prob(

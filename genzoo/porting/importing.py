@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from genzoo import hub
 from genzoo.card import Card
+from genzoo.confined.reading import Checkpoint, read_checkpoint
 from genzoo.errors import ArgumentError, StorageError, WeightsError, legible, safe_text, suggest
 from genzoo.files import sha256_of
 from genzoo.images import grid, png
@@ -27,7 +28,6 @@ from genzoo.models.foreign import Foreign, fitted, unwrapped
 from genzoo.models.panel import panel
 from genzoo.models.weights import build_fresh, encode
 from genzoo.porting.checking import Check, compare
-from genzoo.porting.reading import Checkpoint, read_checkpoint
 from genzoo.training.plan import pair
 from genzoo.zoo import find
 

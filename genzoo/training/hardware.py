@@ -66,10 +66,10 @@ def choose(recipe: Recipe, device: torch.device | str | None) -> Hardware:
 
 
 def find_device(device: torch.device | str | None) -> torch.device:
-    """Return `device` as a torch.device; None means the first GPU, or the CPU without one. Raise
+    """Return `device` as a torch.device; None and "auto" mean the first GPU, or the CPU without one. Raise
     ArgumentError if it is not available.
     """
-    if device is None:
+    if device is None or device == AUTO:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         chosen = torch.device(device)

@@ -16,7 +16,7 @@ from genzoo.condition import Labels
 from genzoo.data import Images
 from genzoo.data.notes import once
 from genzoo.data.torch_sets import from_torch, is_torch_set
-from genzoo.evaluation.scoring import score_model
+from genzoo.evaluation.scoring import on_device, score_model
 from genzoo.isolation import describe
 from genzoo.models import Model
 from genzoo.models.weights import build_fresh
@@ -181,7 +181,8 @@ def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bo
         if not quiet:
             tell(f"measuring {card.name} against {len(test):,} held-out images …", level="INFO")
         try:
-            records = score_model(model, train, test, Request(draws=()), subject=card.name)
+            found = score_model(model, train, test, Request(draws=()), subject=card.name)
+            records = on_device(found, model)
         except Exception as error:  # noqa: BLE001 - hours of training are not lost to it
             tell(f"{card.name} is not scored: {describe(error)}")
     return publish(run, model, card, records, run.recipe.save_dtype)

@@ -189,6 +189,16 @@ class TestComplete:
             pixels("a.png"), pixels("c.png")
         )
 
+    def test_a_temperature_is_said(self, run):
+        asked = ("complete", "mask", "-n", 2, "--images", 1, "--seed", 5)
+        done = run(*asked, "--temperature", 0.5, "-o", "x.png")
+        assert done.exit_code == 0 and ", seed 5, temperature 0.5\n" in done.stderr
+        assert run(*asked, "-o", "y.png").exit_code == 0
+        assert not np.array_equal(pixels("x.png"), pixels("y.png"))
+        (row,) = json.loads(run(*asked, "--temperature", 0.5, "--json").stdout)
+        assert row["temperature"] == 0.5
+        assert run(*asked, "--temperature", 0).exit_code == 2
+
     def test_json_has_the_log_probability_of_each_completion_and_of_the_image(self, run):
         done = run("complete", "mask", "-n", 3, "--images", 2, "--seed", 5, "--json")
         expected = expectation(2, 3, 5)

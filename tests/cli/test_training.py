@@ -361,8 +361,8 @@ class TestEval:
     def evaluate(self, monkeypatch, run):
         asked = []
 
-        def evaluate(name, request, *, progress):
-            asked.append((name.card.name, request))
+        def evaluate(name, request, *, device, progress):
+            asked.append((name.card.name, request, device))
             progress("features", 1, 2)
             return [RECORD, RECORD]
 
@@ -375,12 +375,20 @@ class TestEval:
         records = json.loads(done.stdout)
         assert len(records) == 2
         assert {"metric", "value", "unit", "kind", "n", "stderr", "data", "transform"} <= set(records[0])
-        assert evaluate == [("toy-gan", Request(data="digits", n=10, seed=3))]
+        assert evaluate == [("toy-gan", Request(data="digits", n=10, seed=3), None)]
 
     def test_lines(self, run, evaluate):
         done = run("eval", "toy-gan")
         assert (done.exit_code, done.stdout, done.stderr) == (0, f"{RECORD}\n" * 2, "")
-        assert evaluate == [("toy-gan", Request())]
+        assert evaluate == [("toy-gan", Request(), None)]
+
+    def test_the_device_is_chosen_and_said(self, run):
+        asked = ("eval", "toy-gan", "-n", 12, "--metrics", "kid", "--json", "--device")
+        for device in ("cpu", "auto"):
+            records = json.loads(run(*asked, device).stdout)
+            assert {record["device"] for record in records} <= {"cpu", "cuda"} and records
+        refused = run(*asked, "nowhere")
+        assert refused.exit_code == 1 and one_line(refused.stderr, "device 'nowhere' cannot be used")
 
     def test_nothing_to_measure(self, run, monkeypatch):
         monkeypatch.setattr(zoo, "evaluate", lambda *args, **more: [])

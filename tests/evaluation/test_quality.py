@@ -84,7 +84,10 @@ def test_records_state_their_protocol(records):
     assert found["kid"].features.startswith("gist-v1@")
     assert found["kid"].stderr > 0
     assert "standardised by 120 training images" in found["fid"].protocol
-    assert found["fid"].note == "rank deficient: 40 images for 528 features; compare only at equal n"
+    assert found["fid"].note == (
+        "a Fréchet distance in these features, not the usual FID; "
+        "rank deficient: 40 images for 528 features; compare only at equal n"
+    )
     assert "k = 5" in found["density"].protocol
     assert "128 per image, 512 directions" in found["swd"].protocol
     assert found["swd"].unit == "1e-3"

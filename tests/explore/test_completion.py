@@ -79,6 +79,17 @@ def test_masks_of_everything_and_of_nothing():
     torch.testing.assert_close(done.log_prob_drawn, done.log_prob)
 
 
+def test_a_temperature_changes_the_drawing_and_not_the_probabilities():
+    model, images, mask = toy(), noise(2, 1, 4, 6), keep_mask("top", 4, 6)
+    done = completions(model, images, mask, 3, seed=5, temperature=0.05)
+    assert torch.equal(done.drawn, model.complete(images, mask, 3, seed=5, temperature=0.05))
+    plain = completions(model, images, mask, 3, seed=5)
+    assert not torch.equal(done.drawn, plain.drawn)
+    every = torch.cat([done.drawn, images[:, None]], 1)
+    torch.testing.assert_close(done.log_prob, model.log_prob(every.flatten(0, 1)).view(2, 4))
+    assert (done.log_prob_drawn[:, :3].mean(1) > plain.log_prob_drawn[:, :3].mean(1)).all()
+
+
 def test_frames_lead_to_the_rows():
     done = completions(toy(), noise(2, 1, 4, 6), keep_mask("left", 4, 6), 3, seed=0)
     *frames, last = done.frames()

@@ -151,6 +151,23 @@ class TestTemperature:
         completed = model.complete(nothing, nothing[0, 0].bool(), n=4, seed=0)[0]
         assert torch.equal(completed, model.sample(4, seed=0))
 
+    @pytest.mark.parametrize("temperature", [0.25, 1.0, 4.0])
+    def test_completions_are_drawn_at_it(self, temperature):
+        """With nothing kept they are the samples at that temperature, and what is kept is not touched."""
+        model, x = coin(), torch.rand(2, 1, 8, 8).mul(2).round() / 2
+        nothing, half = torch.zeros(8, 8).bool(), torch.arange(64).view(8, 8) < 32
+        asked = {"n": 4, "seed": 0, "temperature": temperature}
+        images = model.complete(x[:1], nothing, **asked)[0]
+        assert torch.equal(images, model.sample(4, seed=0, temperature=temperature))
+        done = model.complete(x, half, **asked)
+        assert torch.equal(done[..., :4, :], x[:, None, :, :4].expand(2, 4, 1, 4, 8))
+        assert torch.equal(done[0][..., 4:, :], images[..., 4:, :])  # each pixel of a coin is on its own
+        assert model._manner == PLAIN
+
+    def test_completions_refuse_what_is_no_temperature(self):
+        with pytest.raises(ArgumentError, match=r"temperature must be a number from 0\.01 to 100, not 0"):
+            coin().complete(torch.zeros(1, 1, 8, 8), torch.zeros(8, 8).bool(), temperature=0)
+
     def test_an_image_is_the_same_in_any_company(self):
         model = coin()
         many = model.sample(20, seed=1, temperature=0.5)

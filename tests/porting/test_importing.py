@@ -12,10 +12,10 @@ from torch import nn
 import genzoo
 from genzoo.catalogue import catalogue
 from genzoo.cli.program import cli
+from genzoo.confined import child, reading
 from genzoo.errors import ArgumentError, DataError, StorageError, UnknownNameError, WeightsError
 from genzoo.images import quantise
 from genzoo.layers import folding
-from genzoo.porting import child, reading
 from genzoo.porting.importing import import_weights
 
 NZ, NGF, NC = 12, 8, 1

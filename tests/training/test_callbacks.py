@@ -155,7 +155,7 @@ def test_they_are_called_on_the_rank_that_writes_alone(tmp_path):
     [
         (Notes(), "callbacks must be a list"),
         ("on_round", "callbacks must be a list, not 'on_round'"),
-        ([print], "a callback must be an object with one of on_round, on_checkpoint, on_end"),
+        ([print], "a callback must be an object with one of on_round, on_finding, on_checkpoint, on_end"),
         ([Notes], "a callback must be an object"),
     ],
 )

@@ -147,7 +147,10 @@ class TestWandB:
 def test_trackio(monkeypatch, tmp_path):
     calls = []
 
-    def init(project, name=None, group=None, space_id=None, config=None, resume="never", embed=True):
+    def init(
+        project, name=None, group=None, space_id=None, server_url=None, dataset_id=None, bucket_id=None,
+        config=None, resume="never", settings=None, private=None, embed=True, auto_log_gpu=None,
+    ):  # fmt: skip
         calls.append(("init", project, name, space_id, config, resume, embed))
 
     def log(metrics, step=None):

@@ -1,6 +1,6 @@
 """Foreign checkpoints as tensors: what is not safetensors is read by a confined process (rule R3).
 
-Nothing here unpickles. The parent reads the file once, hands its bytes to `genzoo.porting.child`, and takes
+Nothing here unpickles. The parent reads the file once, hands its bytes to `genzoo.confined.child`, and takes
 back the bytes of a safetensors file, at most twice as many, within a deadline.
 """
 
@@ -22,15 +22,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
+from genzoo.confined import REPLY
 from genzoo.errors import WeightsError, safe_text
 from genzoo.files import open_to_read, read_capped, sha256_of, storage
 from genzoo.ledger.rows import LARGEST
 from genzoo.models.foreign import natural
-from genzoo.porting import REPLY
 
 TIMEOUT = 180.0  # seconds in which the child must answer, its start included
 _ARCHIVE, _PICKLE = b"PK\x03\x04", b"\x80"  # how files of torch.save begin, new and old
-_CHILD = "from genzoo.porting.child import child; child()"
+_CHILD = "from genzoo.confined.child import child; child()"
 # All that the child gets of the environment: no token, no path of a cache.
 _VARIABLES = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "LC_ALL")
 

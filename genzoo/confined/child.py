@@ -2,10 +2,10 @@
 
 A `.pth` file is a pickle, a program that builds objects. Torch's restricted reader runs only the few steps
 that tensors need. Its bugs, if it has any, are those of the process it runs in; so that is this one, which is
-confined (see `genzoo.porting.sandbox`) before the reader sees the file, and ends after it.
+confined (see `genzoo.confined.sandbox`) before the reader sees the file, and ends after it.
 
 The bytes of the file come through stdin, and those of one safetensors file go out through stdout: with the
-tensors, or without any and with the reason why not. `genzoo.porting.reading` starts this process; nothing
+tensors, or without any and with the reason why not. `genzoo.confined.reading` starts this process; nothing
 else may import this module.
 """
 
@@ -20,7 +20,7 @@ import sys
 import zipfile
 from typing import Any
 
-from genzoo.porting import REPLY
+from genzoo.confined import REPLY
 
 SECONDS = 120  # of processor time
 MOST = 200_000  # objects that are looked at
@@ -39,7 +39,7 @@ def child() -> None:
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no answer
     blob = sys.stdin.buffer.read()
-    from genzoo.porting.sandbox import confine
+    from genzoo.confined.sandbox import confine
 
     _rehearse()
     try:

@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
+from genzoo.confined import REPLY, child, reading, sandbox
+from genzoo.confined.reading import read_checkpoint
 from genzoo.errors import StorageError, WeightsError
-from genzoo.porting import REPLY, child, reading, sandbox
-from genzoo.porting.reading import read_checkpoint
 
 
 def saved(value, modern=True):
@@ -95,7 +95,7 @@ def test_the_confined_process_can_only_compute_and_answer(tmp_path):
     there.write_text("x")
     code = f"""
         import ctypes, os, socket
-        from genzoo.porting.sandbox import confine
+        from genzoo.confined.sandbox import confine
         libc = ctypes.CDLL(None)
         confine(1 << 28, 20)
         tried = {{
