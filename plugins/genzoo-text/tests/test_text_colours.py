@@ -1,4 +1,4 @@
-"""Whether colour words are heeded: by models that heed them by construction, that do not, and by photographs."""
+"""Whether colour words are heeded: by models of which it is known, and by photographs."""
 
 import numpy as np
 import pytest
@@ -159,7 +159,7 @@ def test_names_count_only_where_there_are_names():
 
 
 def test_every_colour_that_is_asked_for_can_be_measured():
-    assert colours.COLOURS == colours.CODES[1:]
+    assert colours.CODES[1:] == colours.COLOURS
     for name in set(PAINT) - {"green"}:
         image = Images(pixels=painted(name)[None])
         assert colours.CODES[int(colours.colours_of(image.pixels)[0])] == name
