@@ -77,8 +77,10 @@ class Text(Condition):
             CardError: no captions with words, or more than can be known.
         """
         different = [text for text in dict.fromkeys(captions) if split(text)]
+        if not different:
+            raise CardError("no caption has a word", 'a caption is words of letters, such as "a red rose"')
         words = [split(text) for text in different]
-        longest = max(map(len, words), default=0)
+        longest = max(map(len, words))
         known = sorted({word for each in words for word in each})
         return cls(tuple(known), longest, tuple(different[:sentences]))
 

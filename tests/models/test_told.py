@@ -95,7 +95,7 @@ class TestText:
     def test_it_can_be_made_of_captions(self):
         made = Text.of_captions(["A red rose.", "a blue daisy", "12", "A red rose."], sentences=1)
         assert made == Text(("a", "blue", "daisy", "red", "rose"), 3, ("A red rose.",))
-        with pytest.raises(CardError):
+        with pytest.raises(CardError, match="no caption has a word"):
             Text.of_captions(["12", ""])
 
     def test_rows(self):

@@ -64,11 +64,24 @@ def measure_text(
     subject: str,
     progress: Progress | None = None,
 ) -> Iterator[Record]:
-    """Yield the quality of samples as for any implicit model, then how many agree with the colour word of
-    their text, for seen and unseen texts. Grey images, and captions without colour words, have no such
-    records.
-    """
+    """Yield the quality of samples as for any implicit model, then those of `measure_colours`."""
     yield from measure_samples(model, train, test, request, subject=subject, progress=progress)
+    yield from measure_colours(model, train, test, request, subject=subject, progress=progress)
+
+
+def measure_colours(
+    model: GenerativeModel,
+    train: Images,
+    test: Images,
+    request: Request,
+    *,
+    subject: str,
+    progress: Progress | None = None,
+) -> Iterator[Record]:
+    """Yield how many samples agree with the colour word of their text, for texts of training images and for
+    texts of `test` that no training image has, each next to photographs. Grey images, and captions without
+    colour words, have no such records.
+    """
     if model.image_shape[0] != 3:
         return
     for asked in _asked(model, train, test, request):
@@ -125,7 +138,7 @@ def _agreements(
     model: GenerativeModel, asked: Asked, request: Request, subject: str, progress: Progress | None
 ) -> Iterator[Record]:
     """Yield the share of samples, of photographs, and of photographs with the text of another."""
-    real = torch.from_numpy(colours_of(asked.images[asked.rows.numpy()].numpy()))
+    real = torch.from_numpy(colours_of(asked.images[asked.rows.numpy()]))
     wanted = torch.from_numpy(asked.wanted)
     made = torch.from_numpy(colours_of(_drawn(model, asked, request, progress).numpy()))
     yield _record(METRIC, subject, asked, made == wanted)

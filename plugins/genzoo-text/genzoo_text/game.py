@@ -56,7 +56,7 @@ class MatchingGame:
         on_fakes = minimax.fake(made).mean()
         if not self.options.matching:
             return loss + on_fakes
-        rows, wrong = mismatched(texts, self.said)
+        rows, wrong = self.wrong(texts)
         losses = minimax.fake(judge.judge(maps, embedded[rows]).float()) * wrong
         return loss + (losses.sum() / wrong.sum().clamp(min=1) + on_fakes) / 2
 
@@ -70,6 +70,10 @@ class MatchingGame:
             embedded = self.between(judge.words(batch.get("condition")))
             logits = judge(self._inputs(fake, rng), embedded).float()
         return minimax.generator_non_saturating(logits)
+
+    def wrong(self, texts: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows of a wrong text for each image, see `mismatched`."""
+        return mismatched(texts, self.said)
 
     def between(self, embedded: Tensor) -> Tensor:
         """Return embeddings (N, word_size) of which every second one is moved towards that of the row

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from genzoo_dcgan.dcgan import UPSAMPLING, DCGANConfig, channels, discriminator, generator, stages
 from torch import Tensor, nn
 
 from genzoo.layers import decoded
 from genzoo.schema import limits
-from genzoo_dcgan.dcgan import UPSAMPLING, DCGANConfig, channels, discriminator, generator, stages
 from genzoo_text.words import flower_text
 
 JOINS = ("concatenate", "project")
@@ -124,8 +124,8 @@ class Discriminator(nn.Module):
         if self.joint is not None:
             logits: Tensor = self.head(self.joint(maps, embedded)).flatten()
             return logits
-        logits = self.head(maps).flatten() + (embedded * maps.sum((2, 3))).sum(1)
-        return logits
+        fit: Tensor = (embedded * maps.sum((2, 3))).sum(1)
+        return self.head(maps).flatten() + fit
 
 
 class Joint(nn.Module):

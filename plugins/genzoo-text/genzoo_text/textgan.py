@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from genzoo_dcgan.dcgan import start
 from torch import Tensor
 
 from genzoo import Recipe, Text
@@ -13,7 +14,6 @@ from genzoo.evaluation.measures import measures
 from genzoo.models import AdversarialModel
 from genzoo.training import Player, players
 from genzoo.training.adversarial import estimate_statistics
-from genzoo_dcgan.dcgan import start
 from genzoo_text.colours import measure_text
 from genzoo_text.game import MatchingGame
 from genzoo_text.nets import Discriminator, Generator, TextGANConfig, dcgan_of
