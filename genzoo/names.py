@@ -71,6 +71,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "features": "features",
         "complete": "completing",
         "context": "context",
+        "translate": "translating",
         "train": "training",
         "hacks": "hacks",
         "experiment": "experiment",

@@ -30,6 +30,7 @@ WEIGHTS = {
     "neighbours",
     "features",
     "complete",
+    "translate",
     "eval",
     "few-labels",
     "pull",

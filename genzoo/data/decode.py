@@ -93,6 +93,23 @@ def decode(source: Path | bytes, shape: Shape, scale: Scale | None = None, half:
         return fit(halved(_upright(eight_bit(image, scale), image), half), shape)
 
 
+def decode_whole(source: Path | bytes, channels: int, most: int) -> Array:
+    """Return the picture in `source` as (C, H, W) uint8 of its own size, upright and on white, in 1 or 3
+    channels; the first frame of an animation.
+
+    Raises:
+        Skip: see `decode`; also "too large" for more than `most` pixels.
+        DataError: there is not enough memory.
+    """
+    with faults(), open_image(source) as image:
+        if image.width * image.height > most:
+            raise Skip(f"too large ({image.width}x{image.height}, more than {most:,} pixels)")
+        with room(image):
+            image.load()
+            plain = _upright(eight_bit(image), image)
+            return fit(plain, (channels, plain.height, plain.width))
+
+
 def halved(image: Image.Image, half: str) -> Image.Image:
     """Return the "left" or "right" half of `image`, all of it for ""; HalvesError for an odd width."""
     if not half:

@@ -7,7 +7,7 @@ are compared in are in spaces.
 
 from __future__ import annotations
 
-from genzoo.evaluation import classification, reconstruction  # what they measure is registered
+from genzoo.evaluation import classification, reconstruction, translation  # what they measure is registered
 from genzoo.evaluation.bayes import bayes, label_log_probs
 from genzoo.evaluation.certificate import Certificate, certificate_of, certify
 from genzoo.evaluation.likelihood import importance, likelihood
@@ -42,4 +42,5 @@ __all__ = [
     "reconstruction",
     "sample_quality",
     "score_model",
+    "translation",
 ]

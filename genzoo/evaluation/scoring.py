@@ -21,7 +21,14 @@ from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.likelihood import check_suited
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.quality import measure_samples
-from genzoo.models import DensityModel, GenerativeModel, ImplicitModel, ImportanceModel, Model, TranslatingModel
+from genzoo.models import (
+    DensityModel,
+    GenerativeModel,
+    ImplicitModel,
+    ImportanceModel,
+    Model,
+    TranslatingModel,
+)
 from genzoo.process import undisturbed
 from genzoo.record import Record
 from genzoo.request import ALL, Progress, Request

@@ -110,11 +110,7 @@ def _of_pairs(work: _Work, train: Images, test: Images) -> Iterator[Record]:
     condition = given_words(model, test)
     if request.metrics is None:
         targets, average = chosen.float(), _mean(train)
-        shown = {
-            work.subject: to_float(made),
-            MEAN: average.expand_as(targets),
-            WRONG: targets.roll(1, 0),
-        }
+        shown = {work.subject: to_float(made), MEAN: average.expand_as(targets), WRONG: targets.roll(1, 0)}
         about = _about(test, rows, condition, joined("each next to its target", how))
         for subject, images in shown.items():
             if subject != WRONG or len(rows) > 1:

@@ -36,6 +36,7 @@ def check_game(model: Model, recipe: Recipe | None = None) -> None:
     look = f"the game registered for {type(model).__name__}"
     _check_players(found, chosen, look)
     _check_apart(found, look)
+    _check_averaged(model, found, look)
     images = _images(model)
     with _as_it_was(model):
         model.train()
@@ -113,6 +114,14 @@ def _check_apart(found: list[Player], look: str) -> None:
         for parameter in weights:
             other = owner.setdefault(id(parameter), player.name)
             hold(other == player.name, "no two players share weights", f"{other} and {player.name} do", look)
+
+
+def _check_averaged(model: Model, found: list[Player], look: str) -> None:
+    parts = set(model.modules())
+    for player in found:
+        law = "weights that are averaged are those of a module of the model"
+        seen = f"the module of {player.name} is made for the game"
+        hold(not player.average or player.module in parts, law, seen, look)
 
 
 def _learning(player: Player) -> list[Tensor]:

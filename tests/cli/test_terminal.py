@@ -16,6 +16,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+import told_toys
 import toys
 from PIL import Image
 from shell import TOYS, Site, lay, publish
@@ -143,6 +144,10 @@ def rows(texts):
     return "".join(f"{key} = {quoted(value)}\n" for key, value in texts.items())
 
 
+PIX = """
+        Card(name="pix", family=Family.IMPLICIT, model="told_toys:Paired",
+             condition=genzoo.Picture((3, 8, 8), ("map", "photo"))),
+"""
 LOUD = """
 @genzoo.hookimpl
 def genzoo_commands():
@@ -182,7 +187,9 @@ def hostile_site(tmp_path_factory):
     lay(
         packages,
         "toy-box",
-        TOYS.replace('"A toy"', repr(HOSTILE)).replace('"Heads or tails"', f"{HUGE!r}, paper={HOSTILE!r}")
+        TOYS.replace('"A toy"', repr(HOSTILE))
+        .replace('"Heads or tails"', f"{HUGE!r}, paper={HOSTILE!r}")
+        .replace("    ]\n", PIX + "    ]\n")
         + LOUD,
     )
     lay(packages, "ill", f"raise RuntimeError({HOSTILE!r})")
@@ -191,6 +198,7 @@ def hostile_site(tmp_path_factory):
     (packages / "falling.py").write_text(f"raise ImportError({HOSTILE!r})")
     publish(books, "coin", toys.Bernoulli(toys.ToyConfig()), HOSTILE)
     publish(books, "toy-gan", toys.gan(), "toy-box")
+    publish(books, "pix", told_toys.card(told_toys.Paired).build().eval(), "toy-box")
     publish(books, "coder", toys.Coder(toys.ToyConfig()), "toy-box")
     book = (books / "zoo.toml").read_text("utf-8")
     assert "[coin]\n" in book
@@ -279,6 +287,13 @@ CASES = {
         ["coin", "--keep", HOSTILE],
     ],
     "context": [["coin", "-o", f"x{SHORT}.png"], ["coin", "--pixel", HOSTILE]],
+    "translate": [
+        ["pix", f"images{SHORT}", "-o", f"translated{SHORT}"],
+        ["pix", f"images{BYTES}", "-o", f"translated{BYTES}"],
+        ["pix", f"file{SHORT}.png", "--to", HOSTILE],
+        ["pix", f"file{BYTES}.png"],
+        ["toy-gan", HOSTILE, "-o", BYTES],
+    ],
     "train": [
         ["toy-gan", *images(), "--steps", "2", "--out", f"new{SHORT}"],
         ["toy-gan", *images(BYTES), "--steps", "2", "--out", f"new{BYTES}"],

@@ -75,6 +75,14 @@ def test_players_that_share_weights_are_refused(planted):
     planted("a and b do", play)
 
 
+def test_averaged_weights_that_the_model_does_not_have_are_refused(planted):
+    def play(model):
+        pair = nn.ModuleList([model.into, model.out])
+        return [Player(name="a", module=pair, loss=squares(model), average=True)]
+
+    planted("the module of a is made for the game", play)
+
+
 @pytest.mark.parametrize(
     ("words", "loss"),
     [

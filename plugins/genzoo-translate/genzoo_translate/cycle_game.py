@@ -21,22 +21,27 @@ from genzoo.training import Batch
 from genzoo_translate.layers import PatchDiscriminator
 from genzoo_translate.options import Cycle
 from genzoo_translate.pool import Pool
-from genzoo_translate.resnet import ResNet
+from genzoo_translate.resnet import Generators, ResNet
 
 
 class CycleGame:
     """The losses of the generators.
 
     Args:
-        there: G.
-        back: F.
+        nets: G and F.
         first: the side that judges pictures of the first domain.
         second: the side that judges pictures of the second domain.
         options: λ and the share of the identity loss.
     """
 
-    def __init__(self, there: ResNet, back: ResNet, first: Side, second: Side, options: Cycle) -> None:
-        self.there, self.back, self.first, self.second, self.options = there, back, first, second, options
+    def __init__(self, nets: Generators, first: Side, second: Side, options: Cycle) -> None:
+        self.there, self.back, self.first, self.second, self.options = (
+            nets.there,
+            nets.back,
+            first,
+            second,
+            options,
+        )
         self.shown: tuple[Tensor, Tensor] | None = None  # the second side, and G of the first
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from genzoo import Recipe
 from genzoo.models import TranslatingModel
@@ -18,7 +18,7 @@ from genzoo.training import Player, players
 from genzoo_translate.cycle_game import CycleGame, Side
 from genzoo_translate.layers import PatchDiscriminator, check_patches, initialise
 from genzoo_translate.options import Cycle
-from genzoo_translate.resnet import STEP, ResNet, check_sides
+from genzoo_translate.resnet import STEP, Generators, check_sides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class CycleGANConfig:
     Attributes:
         source_shape: (C, H, W) of pictures of the first domain.
         domains: what the pictures of both domains show.
-        image_shape: (C', H, W) of pictures of the second domain, in training; afterwards all multiples of 4
+        image_shape: (C', H, W) of pictures of the second domain, in training; afterwards all multiples of 8
             fit.
         width: channels of the generators at full size; 64 in the paper.
         blocks: residual blocks of each generator; 6 in the paper, for sides of 128.
@@ -52,8 +52,7 @@ class CycleGAN(TranslatingModel):
 
     Config = CycleGANConfig
     multiple = STEP
-    there: ResNet
-    back: ResNet
+    generators: Generators
     first: PatchDiscriminator
     second: PatchDiscriminator
 
@@ -64,14 +63,14 @@ class CycleGAN(TranslatingModel):
         check_sides(sides)
         check_patches(sides, config.patch_layers)
         source, target = config.source_shape[0], config.image_shape[0]
-        self.there = ResNet(source, target, config.width, config.blocks)
-        self.back = ResNet(target, source, config.width, config.blocks)
+        self.generators = Generators(source, target, config.width, config.blocks)
         self.first = PatchDiscriminator(source, config.judge_width, config.patch_layers)
         self.second = PatchDiscriminator(target, config.judge_width, config.patch_layers)
         self.apply(initialise)
 
     def _translate(self, x: Tensor, to: str, rng: Rng) -> Tensor:  # (N, C, H, W) in [0, 1]
-        generator = self.there if to == self.config.domains[1] else self.back
+        nets = self.generators
+        generator = nets.there if to == self.config.domains[1] else nets.back
         images: Tensor = (generator(2 * x - 1) + 1) / 2
         return images  # (N, C', H, W) in [0, 1]
 
@@ -79,14 +78,14 @@ class CycleGAN(TranslatingModel):
 @players.register(options=Cycle)
 def cycle_players(model: CycleGAN, recipe: Recipe) -> Sequence[Player]:
     """Return both generators as one player, and the two discriminators, in the order in which they move."""
-    options = recipe.options(Cycle)
-    first = Side(model.first, model.back, model.picture.shape, options.pool, True)
-    second = Side(model.second, model.there, model.image_shape, options.pool, False)
-    game = CycleGame(model.there, model.back, first, second, options)
+    options, nets = recipe.options(Cycle), model.generators
+    first = Side(model.first, nets.back, model.picture.shape, options.pool, True)
+    second = Side(model.second, nets.there, model.image_shape, options.pool, False)
+    game = CycleGame(nets, first, second, options)
     needs = frozenset({"other"})
     generators = Player(
         name="generators",
-        module=nn.ModuleDict({"there": model.there, "back": model.back}),
+        module=nets,
         loss=game.loss,
         needs=needs,
         turns=recipe.turns_of("generators"),

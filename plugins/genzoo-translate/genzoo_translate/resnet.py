@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from genzoo.errors import ArgumentError
 from genzoo_translate.layers import norm
 
-STEP = 4  # two layers halve the sides, and two double them
-LEAST = 2 * STEP  # pixels of a side: the blocks mirror one pixel at each edge of their maps
+# Two layers halve the sides and two double them; the blocks between mirror a pixel at each edge of their
+# maps, which must have two.
+STEP = 8
 
 
 class Block(nn.Module):
@@ -28,7 +29,7 @@ class Block(nn.Module):
 
 class ResNet(nn.Module):
     """Pictures (N, C, H, W) → pictures (N, C', H, W), both in [-1, 1], of any height and width that are
-    multiples of 4.
+    multiples of 8.
 
     Args:
         source: C.
@@ -59,6 +60,22 @@ class ResNet(nn.Module):
         return images
 
 
+class Generators(nn.Module):
+    """G, from the first domain to the second, and F, back: one player's module.
+
+    Args:
+        first: channels of the first domain.
+        second: channels of the second domain.
+        width: see `ResNet`.
+        blocks: see `ResNet`.
+    """
+
+    def __init__(self, first: int, second: int, width: int, blocks: int) -> None:
+        super().__init__()
+        self.there = ResNet(first, second, width, blocks)
+        self.back = ResNet(second, first, width, blocks)
+
+
 def _convolved(inputs: int, outputs: int, size: int = 3) -> list[nn.Module]:
     return [nn.ReflectionPad2d(size // 2), nn.Conv2d(inputs, outputs, size, bias=False), norm(outputs)]
 
@@ -69,10 +86,9 @@ def check_sides(sides: Sequence[int]) -> None:
     Raises:
         ArgumentError: they cannot; the message gives the nearest size that can.
     """
-    if any(side % STEP or side < LEAST for side in sides):
-        near = "x".join(str(max(LEAST, STEP * round(side / STEP))) for side in sides)
+    if any(side % STEP for side in sides):
+        near = "x".join(str(max(1, (2 * side + STEP) // (2 * STEP)) * STEP) for side in sides)
         raise ArgumentError(
-            f"a CycleGAN needs sides that are multiples of {STEP} and at least {LEAST}, not "
-            f"{sides[0]}x{sides[1]}",
+            f"a CycleGAN needs sides that are multiples of {STEP}, not {sides[0]}x{sides[1]}",
             f"image_size={near}",
         )

@@ -1,0 +1,150 @@
+"""`genzoo translate`: pictures of one domain made into pictures of another, one file or a folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genzoo.card import Card
+from genzoo.cli.conditions import stated
+from genzoo.cli.exploring import drawn, loaded, several
+from genzoo.cli.options import command, device_option, find, model_argument, seed_option
+from genzoo.cli.output import Progress, note
+from genzoo.cli.pictures import check_file, check_folder, free_file, free_path, is_folder
+from genzoo.condition import Picture
+from genzoo.errors import ArgumentError, DataError, safe_text
+from genzoo.files import make_folder, storage
+
+_BYTES = 1 << 16  # that a translation takes on the disk, roughly
+
+
+@command("translate")
+@model_argument
+@click.argument("source", metavar="IN", type=click.Path())
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(),
+    metavar="OUT",
+    help="PNG file to write, or a folder. Default: NAME-translation.png, or NAME-translations for a folder.",
+)
+@click.option("--to", metavar="DOMAIN", help="Domain to translate into. Default: the second of the model.")
+@click.option(
+    "--cycle",
+    is_flag=True,
+    help="Of a model of both directions: show picture, translation and its translation back, side by side.",
+)
+@click.option("--fit", is_flag=True, help="First resize the shorter side to that of the training images.")
+@seed_option
+@device_option
+def translate_command(
+    name: str,
+    source: str,
+    out: str | None,
+    to: str | None,
+    cycle: bool,
+    fit: bool,
+    seed: int | None,
+    device: str | None,
+) -> None:
+    """Translate a picture, or all pictures of a folder.
+
+    IN is a file or a folder. Pictures keep their size and their names, and become PNG files. They may have
+    any size up to 4 million pixels; a model is at its best near the size of its training images, which
+    genzoo info shows and --fit resizes to.
+    """
+    entry = find(name)
+    picture = _picture(entry.card, stated(entry))
+    target = picture.target(to)
+    if cycle and not picture.both_ways:
+        raise ArgumentError(
+            f"{entry.card.name} knows one direction, {picture.brief}: there is no way back",
+            "leave out --cycle",
+        )
+    start = Path(source)
+    with storage("read", start):
+        os.stat(start)
+    where = _where(out, entry.card, start)
+    number = drawn(seed)
+    model = loaded(entry, device)
+    done, failed = _translate_all(model, start, where, target, number, cycle, fit)
+    words = f"{several(len(done), 'picture')} to {target} by {entry.card.name}"
+    words += f", seed {number}" if model.picture.noisy else ""
+    words += f", mean error of the round trip {sum(done) / len(done):.3f}" if cycle and done else ""
+    if done:
+        note(safe_text(f"{where}: {words}", 1000))
+    if failed:
+        raise DataError(
+            f"{several(failed, 'picture')} of {len(done) + failed:,} could not be translated",
+            "the lines above say why",
+        )
+
+
+def _picture(card: Card, condition: Any) -> Picture:
+    """Return what the model of `card` translates."""
+    if isinstance(condition, Picture):
+        return condition
+    from genzoo import zoo
+
+    names = [other.name for other in zoo.cards() if isinstance(other.condition, Picture)]
+    raise ArgumentError(
+        f"{card.name} does not translate pictures",
+        f"these do: {', '.join(names)}" if names else "no installed model does: pip install genzoo-translate",
+    )
+
+
+def _where(out: str | None, card: Card, source: Path) -> Path:
+    """Return the file, or for several pictures the folder, that is written; checked before any work."""
+    if source.is_dir():
+        folder = out or str(free_path(f"{card.name}-translations", ""))
+        if Path(folder).suffix and not is_folder(folder):
+            raise click.UsageError(
+                f"{source} is a folder, so -o must be one too; try -o {Path(folder).stem}/",
+                click.get_current_context(),
+            )
+        found = check_folder(folder, 1, _BYTES)
+        if os.path.samefile(found, source):
+            raise ArgumentError(
+                f"translations would be written over the pictures of {source}", "name another folder with -o"
+            )
+        return found
+    if out is None:
+        return free_file(f"{card.name}-translation")
+    path = check_folder(out, 1, _BYTES) / f"{source.stem}.png" if is_folder(out) else check_file(out)
+    if os.path.exists(path) and os.path.samefile(path, source):
+        raise ArgumentError(f"the translation would be written over {source}", "name another file with -o")
+    return path
+
+
+def _translate_all(
+    model: Any, source: Path, where: Path, to: str, seed: int, cycle: bool, fit: bool
+) -> tuple[list[float], int]:
+    """Translate the pictures and save each; return the error of each round trip, and how many pictures could
+    not be read: of a folder, the others are translated all the same.
+    """
+    from genzoo.explore.translating import check_translator, pictures_in, read, round_trip
+    from genzoo.images import save_picture
+
+    translator = check_translator(model)
+
+    def translate(path: Path, target: Path) -> float:
+        found = round_trip(translator, read(translator, path, to, fit), to, seed, cycle=cycle)
+        make_folder(target.parent)
+        save_picture(found.drawn(), target)
+        return found.error
+
+    if not source.is_dir():
+        return [translate(source, where)], 0
+    files = pictures_in(source, where)
+    done: list[float] = []
+    with Progress("translations", "pictures") as progress:
+        for number, (path, kept) in enumerate(files, 1):
+            try:
+                done.append(translate(path, where / kept))
+            except DataError as error:
+                note(safe_text(error.message, 1000))
+            progress(number, len(files))
+    return done, len(files) - len(done)
