@@ -155,6 +155,11 @@ def _take(handle: int, path: Path) -> bool:
         return True
 
 
+def lockless(path: Path) -> bool:
+    """Return whether `locked` has found that the file system of `path`, which exists, has no locks."""
+    return os.stat(path).st_dev in _told_lockless
+
+
 def try_lock(handle: int) -> bool:
     """Lock an open file and return whether that was possible; the lock ends with the handle.
 

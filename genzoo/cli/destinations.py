@@ -101,6 +101,11 @@ def world_of(files: Files, seed: int | None) -> World:
     return world
 
 
+def own_device(device: str | None, world: World) -> str | None:
+    """Return the device of this process: its own GPU, where the GPU is wanted."""
+    return f"cuda:{world.local_rank}" if device == "cuda" and world.size > 1 else device
+
+
 def _columns(order: Order, columns: int | None) -> int | None:
     """Return how many images a row of the picture has, None for as square as possible."""
     if len(order.rows) < 2:

@@ -4,6 +4,7 @@ continue.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,17 @@ def complete_experiment(
     from genzoo.experiments.plan import names
 
     return [CompletionItem(name) for name in names() if name.startswith(incomplete)]
+
+
+def read_part(context: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, int]:
+    """Return K and N of `--cells K/N`, by default 1 and 1."""
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text or "1/1", re.ASCII)
+    k, n = (int(found[1]), int(found[2])) if found else (0, 0)
+    if not 1 <= k <= n:
+        raise click.BadParameter(
+            f"{text!r} must read K/N with K from 1 to N, for example 3/8", context, parameter
+        )
+    return k, n
 
 
 @command("experiment")
@@ -50,11 +62,24 @@ def complete_experiment(
     callback=read_settings,
     help="Change a setting of every cell. Repeatable.",
 )
+@click.option(
+    "--cells",
+    "part",
+    metavar="K/N",
+    callback=read_part,
+    help="Only every N-th cell from number K, for the K-th of N jobs. Default: all.",
+)
 @click.option("--quiet", is_flag=True, help="Print no progress.")
 @device_option
 @json_option
 def experiment_command(
-    source: str, out: str | None, device: str | None, quiet: bool, as_json: bool, **changes: Any
+    source: str,
+    out: str | None,
+    part: tuple[int, int],
+    device: str | None,
+    quiet: bool,
+    as_json: bool,
+    **changes: Any,
 ) -> None:
     """Compare training settings in one table.
 
@@ -63,6 +88,10 @@ def experiment_command(
     `architectures` trains seven objectives with six architectures; `saturation` compares the two generator
     losses over five seeds; `pixels` measures two improvements of PixelCNN; `turns` gives D one, two or five
     turns. Ctrl-C finishes the current step and saves; run the same command again to continue.
+
+    Several processes may run the same command with one folder, also by torchrun: each cell is done once. Jobs
+    with folders of their own take --cells 1/8, 2/8 …; copy the folders of their cells into one, and the same
+    command without --cells makes the whole table.
     """
     from genzoo.experiments.plan import cells, read
 
@@ -70,19 +99,30 @@ def experiment_command(
     # All names are looked up before the first cell is trained.
     cards = {name: find(name).card for name in dict.fromkeys(cell.model for cell in cells(experiment))}
     folder = Path(out or Path("runs") / Path(source).stem)
+    import torch
+
+    from genzoo.cli.destinations import own_device
     from genzoo.experiments import report, saturation
     from genzoo.experiments.cells import play_all
     from genzoo.plots import check_plots
+    from genzoo.training.parallel import separate
 
     if experiment.figure == "saturation":
         check_plots()
     collect_garbage()
     tell = None if quiet else lambda words: note(safe_text(words))
+    world = separate()
+    if world.size > 1 and device is None and torch.cuda.is_available():
+        device = "cuda"
     results, written = [], []
-    for results in play_all(experiment, cards, folder, device, tell):
+    for results in play_all(experiment, cards, folder, own_device(device, world), tell, part):
+        if not world.writes:
+            continue
         # After every cell: a run of many hours shows what it has so far, and an interrupted one leaves a
         # report.
         written = report.write(experiment, results, folder)
+    if not world.writes:
+        return
     if experiment.figure == "saturation":
         written.append(saturation.save(folder / "saturation.png"))
     if as_json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genzoo.cli.conditions import check_rows, condition_option, read_rows
-from genzoo.cli.destinations import OPTIONS, Files, files_of, world_of
+from genzoo.cli.destinations import OPTIONS, Files, files_of, own_device, world_of
 from genzoo.cli.options import (
     FRESH_SEEDS,
     collect_garbage,
@@ -127,7 +127,7 @@ def sample_command(
     files = files_of(card, order, asked.pop("form"), **{key: asked.pop(key) for key in OPTIONS})
     world = world_of(files, seed)
     with Progress(card.name) as progress:
-        model: Any = zoo.load(entry, device=_own(device, world), progress=progress)
+        model: Any = zoo.load(entry, device=own_device(device, world), progress=progress)
     collect_garbage()
     if condition is not None:  # the labels of its weights are those that count
         order = replace(order, rows=read_rows(model.condition, condition), of=model.condition)
@@ -135,11 +135,6 @@ def sample_command(
     _write(model, order, files, world)
     if as_json and world.writes:
         say_json(order.facts | {"files": [str(path) for path in (files.film, files.target) if path]})
-
-
-def _own(device: str | None, world: World) -> str | None:
-    """Return the device of this process: its own GPU, where the GPU is wanted."""
-    return f"cuda:{world.local_rank}" if device == "cuda" and world.size > 1 else device
 
 
 def _write(model: Any, order: Order, files: Files, world: World) -> None:

@@ -2,6 +2,7 @@
 columns defines them.
 
 plan.py        the file, and the cells it stands for
+claims.py      which process is at work on a cell
 cells.py       one cell: trained, resumed or skipped, then measured
 report.py      the table, as text and as data, and the picture
 saturation.py  the lecture's curve: log(1 - D) against -log D

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from genzoo.card import Card
 from genzoo.data.splits import FIT
 from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingError
 from genzoo.evaluation.scoring import held_in, score_model
+from genzoo.experiments.claims import Claims
 from genzoo.experiments.plan import MEASURED, Cell, Experiment, cells
 from genzoo.files import atomic_write, make_folder, read_capped
 from genzoo.models.weights import build_filled
@@ -27,6 +29,7 @@ from genzoo.training.plan import plan
 from genzoo.training.train import train
 
 RESULT = "cell.json"
+PAUSE = 2.0  # seconds between two looks at what other processes have done
 _CAP = 2**24  # bytes of a result
 _LARGE = 2**33  # bytes of weights and logs, which are our own: the cap only bounds a mistake
 
@@ -69,8 +72,13 @@ def play_all(
     folder: Path,
     device: str | None = None,
     tell: Callable[[str], None] | None = None,
+    part: tuple[int, int] = (1, 1),
 ) -> Iterator[list[Result]]:
-    """Train every unfinished cell; after each, yield the results so far, in the order of the cells.
+    """Train every unfinished cell; after each, and at the end, yield all results that there are, in the order
+    of the cells.
+
+    Several processes may share `folder`: each takes the next cell that none is at work on, and at the end
+    waits for the cells of the others, to take over those of processes that died.
 
     Args:
         experiment: the experiment, with its rows, columns and seeds.
@@ -78,26 +86,56 @@ def play_all(
         folder: the folder that holds a folder for each cell.
         device: None = a GPU if there is one.
         tell: called when a cell starts, with progress on stderr; None = silent.
+        part: (k, n): only every n-th cell from number k, for the k-th of n jobs.
 
     Raises:
         Interrupted, TrainingError: see `play_cell`.
     """
-    todo = list(cells(experiment))
-    for cell in todo:  # report a wrong key before the first cell, not hours after it
+    every, told = list(cells(experiment)), -1
+    for cell in every:  # report a wrong key before the first cell, not hours after it
         plan(cards[cell.model], cell.settings, steps=cell.steps)
-    done = {cell.name: finished(cell, folder / cell.name) for cell in todo}
-    for number, cell in enumerate(todo, 1):
+    done = {cell.name: finished(cell, folder / cell.name) for cell in every}
+    mine, claims, patient = every[part[0] - 1 :: part[1]], Claims(), False
+    words = {cell.name: _words(number, len(every), cell) for number, cell in enumerate(every, 1)}
+    while open_cells := [cell for cell in mine if done[cell.name] is None]:
+        played = 0
+        for cell in open_cells:
+            place = folder / cell.name
+            with claims.claimed(place) as claimed:
+                if not claimed:
+                    continue
+                # another process may have finished it since
+                done[cell.name] = finished(cell, place)
+                if done[cell.name] is None:
+                    _say(tell, words[cell.name])
+                    done[cell.name] = play_cell(cell, cards[cell.model], place, device, quiet=tell is None)
+            played, results = played + 1, _results(done, every, folder)
+            told = len(results)
+            yield results
+        if not played:
+            patient = patient or _say(tell, f"waiting for other processes, cells left: {len(open_cells)}")
+            time.sleep(PAUSE)
+    if len(results := _results(done, every, folder)) != told:
+        yield results
+
+
+def _words(number: int, total: int, cell: Cell) -> str:
+    words = " × ".join(filter(None, (cell.row, cell.column)))
+    return f"cell {number} of {total}: {words}, seed {cell.seed}, {cell.model}, {cell.steps:,} rounds"
+
+
+def _say(tell: Callable[[str], None] | None, words: str) -> bool:
+    if tell is not None:
+        tell(words)
+    return True
+
+
+def _results(done: dict[str, Result | None], every: list[Cell], folder: Path) -> list[Result]:
+    """Return the results that there are by now, those of other processes among them."""
+    for cell in every:
         if done[cell.name] is None:
-            if tell is not None:
-                words = " × ".join(filter(None, (cell.row, cell.column)))
-                tell(
-                    f"cell {number} of {len(todo)}: {words}, seed {cell.seed}, {cell.model}, "
-                    f"{cell.steps:,} rounds"
-                )
-            done[cell.name] = play_cell(
-                cell, cards[cell.model], folder / cell.name, device, quiet=tell is None
-            )
-        yield [result for result in done.values() if result is not None]
+            done[cell.name] = finished(cell, folder / cell.name)
+    return [result for result in done.values() if result is not None]
 
 
 def finished(cell: Cell, folder: Path) -> Result | None:

@@ -149,6 +149,16 @@ def place(environment: Mapping[str, str] = os.environ) -> World:
     return World(rank, size, local)
 
 
+def separate() -> World:
+    """Return `place()`, and let this process work by itself from now on: torchrun's processes then share a
+    folder, not the batches of one run.
+    """
+    world = place()
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"):
+        os.environ.pop(name, None)
+    return world
+
+
 def enter(device: torch.device) -> World:
     """Join the processes that torchrun started, or return a world of one.
 

@@ -115,7 +115,7 @@ def test_a_cell_that_another_process_trains_is_refused(tmp_path):
     folder.mkdir()
     with locked(folder / "run.lock"), pytest.raises(TrainingError, match="another run is using"):
         list(play_all(EXPERIMENT, CARDS, tmp_path, "cpu"))
-    assert [path.name for path in folder.iterdir()] == ["run.lock"]
+    assert sorted(path.name for path in folder.iterdir()) == ["cell.lock", "run.lock"]
 
 
 def test_a_model_with_a_likelihood_is_measured_by_it(tmp_path):

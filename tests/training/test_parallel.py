@@ -305,6 +305,24 @@ class TestTwoProcesses:
         for rank in told[0]:
             assert rank["alike"] == [True, False]
 
+    def test_samples_are_shared(self, told):
+        ranks, folder = told
+        made = [rank["drawn"].partition("(")[2] for rank in ranks]
+        assert made == ["process 0 of 2 made 16 of them)", "process 1 of 2 made 24 of them)"]
+        assert sorted(path.name for path in (folder / "drawn").iterdir()) == [
+            f"sample-{i:06}.png" for i in range(40)
+        ]
+
+    def test_each_cell_is_done_once_and_has_numbers(self, told):
+        ranks, folder = told
+        assert all(rank["apart"] == [1, 2] for rank in ranks)  # no batch of a cell is shared
+        assert ranks[0]["cells"] == ranks[1]["cells"] and len(ranks[0]["cells"]) == 3
+        assert all(cell["records"] for cell in ranks[0]["cells"])
+        started = [line for rank in ranks for line in rank["said"] if line.startswith("cell ")]
+        assert len(started) == len(set(started)) == 3
+        for cell in (folder / "cells").iterdir():
+            assert len((cell / "log.jsonl").read_text().splitlines()) == 2  # steps
+
     def install(self, tmp_path):
         (tmp_path / "toys_plugin.py").write_text(PLUGIN)
         about = tmp_path / "genzoo_toys-1.0.dist-info"

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -17,10 +18,14 @@ import toys
 
 from genzoo import zoo
 from genzoo.catalogue import Entry
+from genzoo.cli.samples import Order
+from genzoo.cli.singles import write_single
+from genzoo.experiments.cells import play_all
+from genzoo.experiments.plan import Experiment
 from genzoo.losses.minimax import discriminator_loss
 from genzoo.training import loop
 from genzoo.training import train as training
-from genzoo.training.parallel import World, enter, leave
+from genzoo.training.parallel import World, enter, leave, place, separate
 
 FOLDER = Path(sys.argv[1])
 HARD = {
@@ -30,6 +35,17 @@ HARD = {
     "augment": "color,translation,cutout",
     "val_split": 0.0,
 }
+CELLS = Experiment(
+    title="Two",
+    data="digits",
+    budget=4,
+    n=12,
+    metrics=("kid",),
+    features="gist",
+    model="toy-gan",
+    settings={"image_size": "8x8", "channels": 1},
+    columns={"one": {}, "two": {"objective": "minimax"}, "three": {"width": 5}},
+)
 opened: list[str] = []
 
 
@@ -102,8 +118,27 @@ def main() -> None:
     told["halves"], _ = train("halves", 6, resume=True)
     told["spectral"], _ = train("spectral", 3, spectral=True)
     told["opened"] = sorted(set(opened))
+    share_work(told)
     (FOLDER / f"rank-{world.rank}.json").write_text(json.dumps(told))
     leave(0)
+
+
+def share_work(told: dict[str, object]) -> None:
+    """Sample into one folder, each process its share, and do the cells of an experiment, each by itself."""
+    world, model = separate(), toys.gan()
+    told["apart"] = [place().size, world.size]
+
+    def draw(row: int, first: int, n: int) -> Iterator[torch.Tensor]:
+        return model.sample_batches(n, 0, first=first, dtype=torch.uint8)
+
+    (FOLDER / "drawn").mkdir(exist_ok=True)
+    order = Order("toy-gan", 40, 0)
+    told["drawn"] = write_single(
+        order, FOLDER / "drawn", "png", lambda n: draw, (model, world.rank, world.size)
+    )
+    said: list[str] = []
+    results = list(play_all(CELLS, toys.CARDS, FOLDER / "cells", "cpu", said.append))[-1]
+    told["cells"], told["said"] = [result.as_dict() for result in results], said
 
 
 def buffers(world: World) -> list[float]:
