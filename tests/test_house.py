@@ -43,8 +43,8 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CATALOGUE = words(
     """
     errors synonyms whole schema metrics record request games recipe switches hacks condition manner card
-    datasets homes names safe_open locks files hookspecs discovery isolation probing loading deadlines http registry
-    ledger hub catalogue places show notebook
+    datasets homes names safe_open locks files hookspecs discovery isolation probing loading deadlines http
+    registry ledger hub catalogue places show notebook
     """
 )
 HEAVY = ("torch", "numpy", "PIL", "safetensors.torch")
