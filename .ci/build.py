@@ -1,8 +1,10 @@
-"""Builds sdist and wheel of every distribution, as they go to an index: python .ci/build.py OUT [--address URL]
+"""Build sdist and wheel of every distribution, as they go to an index.
 
-Links of a README lead to files of the repository, which an index page does not have. So each distribution is built
-from a copy in which they are complete addresses. URL is that of the repository; by default the one in the root's
-pyproject.toml. Nothing is fetched: hatchling must be installed.
+    python .ci/build.py OUT [--address URL]
+
+Links of a README lead to files of the repository, which an index page does not have. So each distribution is
+built from a copy in which they are complete addresses. URL is that of the repository; by default the one in
+the root's pyproject.toml. Nothing is fetched: hatchling must be installed.
 """
 
 import argparse
@@ -86,7 +88,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     for folder in distributions():
         build(folder, out, options.address.rstrip("/"))
-    print(*sorted(path.name for path in out.iterdir()), sep="\n")
+    sys.stdout.write("".join(f"{path.name}\n" for path in sorted(out.iterdir())))
 
 
 if __name__ == "__main__":

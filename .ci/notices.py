@@ -1,4 +1,4 @@
-"""Writes the notice next to each weights file from its row in the ledger: python .ci/notices.py
+"""Write the notice next to each weights file from its row in the ledger: `python .ci/notices.py`.
 
 A test checks that the notices are those of the ledger.
 """

@@ -198,8 +198,17 @@ def push(
         published = published.replace(licence=legible(licence))
     weights = hub.pull_bytes(published)
     text = hub.model_card(published, hub.as_stated(entry.card, weights), place=str(dest))
+    # a folder may hold several models, a repository of the Hub should hold one
+    files = {"config.json": hub.config_json(published, hub.configured(entry.card, weights))}
     return hub.push(
-        dest, name=published.name, weights=weights, row=published, card_text=text, public=public, tell=tell
+        dest,
+        name=published.name,
+        weights=weights,
+        row=published,
+        card_text=text,
+        files=files if str(dest).startswith("hf:") else {},
+        public=public,
+        tell=tell,
     )
 
 

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import re
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -12,12 +13,32 @@ import pytest
 
 import genzoo
 from genzoo.cli.program import cli
+from genzoo.data import open_data, remote
+from genzoo.datasets import NAMES
+from genzoo.errors import DataError, HubError
+from genzoo.homes import EMBEDDED, HOMES, MADE_WITH
 from genzoo.names import COMMANDS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "lecture.md"
 ROWS = 27
 PARTS = ("Symbol", "File", "Command", "Picture")
+# Commands that read images of a data set, by default those of the recipe.
+READS_DATA = {
+    "train",
+    "eval",
+    "complete",
+    "reconstruct",
+    "neighbours",
+    "features",
+    "few-labels",
+    "arithmetic",
+}
 # Commands that need the published weights of the models they name; the others make do with the card, or with
 # fresh weights.
 WEIGHTS = {
@@ -119,6 +140,57 @@ def test_the_commands_exist_and_name_models_that_exist(number):
         assert all(
             f"weights of {missing} are not published yet" in ALL[number][""] for missing in unpublished
         ), unpublished
+
+
+def data_of(words):
+    """Return the data sets that a command of genzoo reads, as far as it reads any."""
+    name, rest = words[0], words[1:]
+    if name == "experiment":
+        plan = tomllib.loads((ROOT / "genzoo" / "experiments" / f"{rest[0]}.toml").read_text("utf-8"))
+        return {plan["data"]}
+    if "--data" in rest:
+        return {rest[rest.index("--data") + 1]}
+    if name not in READS_DATA or (name == "arithmetic" and "--plus-seeds" in rest):
+        return set()
+    return {card.recipe.data for card in told(words)[1] if card.recipe}
+
+
+ALL_DATA = sorted(
+    {
+        name
+        for body in ALL.values()
+        for line in codes(body["Command"])
+        for name in data_of(shlex.split(line)[1:])
+    }
+)
+
+
+def test_the_commands_read_the_data_sets_of_the_lecture():
+    """A command that stops being seen as one that reads data would not be tested below."""
+    assert {"bedrooms", "binarized-mnist", "cifar10", "digits", "faces", "frey", "mnist"} <= set(ALL_DATA)
+
+
+@pytest.mark.parametrize("name", ALL_DATA)
+def test_the_data_of_a_command_ship_or_can_be_prepared(name, monkeypatch, tmp_path):
+    """With no data and no network, one line says what to get, where, and what to type."""
+
+    def no_network(*args, **options):
+        raise HubError("no network")
+
+    monkeypatch.delenv("GENZOO_DATA", raising=False)
+    monkeypatch.setenv("GENZOO_CACHE", str(tmp_path))
+    monkeypatch.setattr(remote, "_download", no_network)
+    if name in EMBEDDED:
+        assert len(open_data(name)) > 0
+        return
+    made_with = MADE_WITH.get(name, name)
+    with pytest.raises(DataError) as caught:
+        open_data(name)
+    line, home = str(caught.value), HOMES[made_with]
+    assert home.command(made_with) in line and home.wanted in line and "\n" not in line
+    assert all(place in line for place in home.places)
+    assert not home.stand_in or len(open_data(home.stand_in, image_shape=(1, 28, 28))) > 0
+    assert set(home.writes) <= set(NAMES[name].files)
 
 
 @EACH

@@ -1,13 +1,17 @@
-"""What is built: the wheels of the core and of each plugin, and what is said about them."""
+"""What is built: wheel and sdist of the core and of each plugin, and what is said about them."""
 
+import importlib.util
 import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from packaging.licenses import canonicalize_license_expression
 
 from genzoo import __version__
 from genzoo.ledger import PackageSource, load_ledgers, read_rows
@@ -20,6 +24,8 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.toml"))
 DISTRIBUTIONS = [ROOT, *PLUGINS]
+ADDRESS = "https://example.org/someone/genzoo"  # other than the one in pyproject.toml
+LICENCES = {False: "MIT", True: "MIT AND LicenseRef-genzoo-weights"}  # with weights in the package or not
 DATA_THAT_RUNS = (
     ".pkl",
     ".pickle",
@@ -40,16 +46,36 @@ def project(folder):
     return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
 
 
+def script(name):
+    """Return a script of .ci as a module."""
+    found = importlib.util.spec_from_file_location(f"ci_{name}", ROOT / ".ci" / f"{name}.py")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture(scope="module")
-def built(tmp_path_factory):
-    """Return the wheel of each distribution by its name, built once."""
-    wheels = {}
-    for folder in DISTRIBUTIONS:
-        out = tmp_path_factory.mktemp("wheel")
-        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        (wheels[project(folder)["name"]],) = out.glob("*.whl")
-    return wheels
+def dist(tmp_path_factory):
+    """Return the folder in which every distribution was built as it goes to an index, once."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, str(ROOT / ".ci" / "build.py"), str(out), "--address", ADDRESS]
+    subprocess.run(command, check=True, capture_output=True)
+    return out
+
+
+@pytest.fixture(scope="module")
+def built(dist):
+    """Return the wheel of each distribution by its name."""
+    (version,) = {project(folder)["version"] for folder in DISTRIBUTIONS}
+    every = [project(folder)["name"] for folder in DISTRIBUTIONS]
+    return {name: dist / f"{name.replace('-', '_')}-{version}-py3-none-any.whl" for name in every}
+
+
+def metadata(wheel):
+    """Return what an index shows of a wheel: the fields, with the README as payload."""
+    with zipfile.ZipFile(wheel) as file:
+        (name,) = [name for name in file.namelist() if name.endswith(".dist-info/METADATA")]
+        return Parser().parsestr(file.read(name).decode("utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +139,89 @@ def test_wheels_are_small(built):
     assert all(
         wheel.stat().st_size < (2 if name == "genzoo" else 16) * 2**20 for name, wheel in built.items()
     )
+
+
+def has_weights(folder):
+    return any(folder.glob("genzoo_*/weights/*.safetensors"))
+
+
+@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
+def test_an_index_can_show_a_distribution(folder, built):
+    shown = metadata(built[project(folder)["name"]])
+    assert shown["Author"] == "The genzoo authors" and len(shown["Keywords"].split(",")) >= 5
+    urls = dict(line.split(", ") for line in shown.get_all("Project-URL"))
+    assert set(urls) == {"Homepage", "Documentation", "Source", "Issues", "Changelog"}
+    assert all(url.startswith(ADDRESS) for url in urls.values())
+    licence = shown["License-Expression"]
+    assert licence == LICENCES[has_weights(folder)] == canonicalize_license_expression(licence)
+    # an index refuses both together (PEP 639)
+    assert not any(line.startswith("License ::") for line in shown.get_all("Classifier"))
+    assert "Typing :: Typed" in shown.get_all("Classifier")
+
+
+@pytest.mark.parametrize("folder", DISTRIBUTIONS, ids=lambda folder: folder.name)
+def test_links_of_a_readme_work_on_an_index(folder, built):
+    text = metadata(built[project(folder)["name"]]).get_payload()
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert links and [link for link in links if not re.match(r"https?://|#", link)] == []
+    for link in links:
+        if link.startswith(ADDRESS):
+            kind, path = re.fullmatch(r"(blob|raw)/main/([^#]+).*", link[len(ADDRESS) + 1 :]).groups()
+            assert (ROOT / path).exists() and (kind == "raw") == path.endswith(".png"), link
+
+
+def test_links_are_completed_from_their_folder():
+    complete = script("build").complete
+    text = "[![p](a/b.png)](c.md#d) [x](https://y.z) [w](#here) [up](../../README.md)"
+    assert complete(text, "plugins/one", "https://h") == (
+        "[![p](https://h/raw/main/plugins/one/a/b.png)](https://h/blob/main/plugins/one/c.md#d) "
+        "[x](https://y.z) [w](#here) [up](https://h/blob/main/README.md)"
+    )
+    with pytest.raises(SystemExit, match="leads out of the repository"):
+        complete("[x](../y)", "", "https://h")
+
+
+def test_an_sdist_holds_what_its_wheel_is_built_from(built, dist):
+    for folder in DISTRIBUTIONS:
+        wheel = built[project(folder)["name"]]
+        (archive,) = dist.glob(f"{wheel.name.split('-')[0]}-*.tar.gz")
+        with tarfile.open(archive) as file:
+            inside = {name.partition("/")[2] for name in file.getnames()}
+        packed = {name.replace("genzoo/zoo.toml", "zoo.toml") for name in names(wheel)}
+        assert {name for name in packed if ".dist-info" not in name} | {"pyproject.toml"} <= inside
+
+
+def test_every_weights_file_has_its_notice(built):
+    notices = script("notices").notices()
+    for path, text in notices.items():
+        assert path.read_text("utf-8") == text, "run python .ci/notices.py"
+    files = {path.with_suffix(".NOTICE.txt") for path in (ROOT / "plugins").glob("*/*/weights/*.safetensors")}
+    assert files == notices.keys()
+    for path in files:
+        inside = names(built[path.parents[2].name])
+        assert any(name.endswith(f"licenses/{path.relative_to(path.parents[2])}") for name in inside), (
+            path.name
+        )
+
+
+def test_extras_install_everything():
+    extras = project(ROOT)["optional-dependencies"]
+    listed = {text.partition(">=")[0] for text in extras["models"]}
+    assert listed == {folder.name for folder in PLUGINS}
+    (everything,) = extras["all"]
+    assert set(re.fullmatch(r"genzoo\[(.+)\]", everything)[1].split(",")) == extras.keys() - {"all"}
+    shown = (ROOT / "docs" / "installing.md").read_text("utf-8")
+    assert all(f"genzoo[{name}]" in shown for name in extras)
+
+
+def test_workflows_run_the_steps_of_ci():
+    """Every step of a workflow that runs something of the project is a script of .ci, and exists."""
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        lines = re.findall(r"^ *- run: (.+)$", path.read_text("utf-8"), re.MULTILINE)
+        steps = [line.split()[0] for line in lines if not line.startswith("pip install ")]
+        assert steps and all(step.startswith(".ci/") and os.access(ROOT / step, os.X_OK) for step in steps)
+    inside = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert ".ci/check-code" in inside and ".ci/check-site" in inside
 
 
 def run(folder, code, tmp_path):

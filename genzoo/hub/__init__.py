@@ -9,6 +9,7 @@ pins.py      which weights a place gave at its first use
 remote.py    the ledger of a Hugging Face repository
 repo.py      Hugging Face repositories, as `huggingface_hub` names them
 publish.py   push and the model card
+metadata.py  what the Hugging Face Hub reads of a card, and config.json
 folder.py    a folder as a hub, where readers and crashes never meet half a state
 upload.py    commits to a Hugging Face repository
 """
@@ -16,6 +17,7 @@ upload.py    commits to a Hugging Face repository
 from genzoo.deadlines import Deadlines
 from genzoo.hub.facts import as_stated, configured, facts_of
 from genzoo.hub.fetch import find_local, pull, pull_bytes, verify_digest
+from genzoo.hub.metadata import config_json
 from genzoo.hub.publish import model_card, push
 from genzoo.hub.transfer import Progress
 
@@ -23,6 +25,7 @@ __all__ = [
     "Deadlines",
     "Progress",
     "as_stated",
+    "config_json",
     "configured",
     "facts_of",
     "find_local",

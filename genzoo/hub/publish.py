@@ -6,30 +6,19 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from genzoo.card import NAME, Card, Family, check_name
 from genzoo.condition import Condition, Picture
 from genzoo.errors import ArgumentError, WeightsError, safe_text
 from genzoo.files import relative_parts, sha256_of
 from genzoo.hub.folder import publish_to_folder
+from genzoo.hub.metadata import metadata_lines
 from genzoo.hub.upload import Tell, publish_to_repo
 from genzoo.ledger import Row
 from genzoo.record import Record
 
 # What a model card shows to be called: most models draw, an autoencoder has codes, a classifier features.
 _CALLS = {Family.AUTOENCODER: "encode(images)", Family.CLASSIFIER: "features(images)"}
-_LICENCES = {
-    "mit",
-    "apache-2.0",
-    "bsd-3-clause",
-    "cc0-1.0",
-    "cc-by-4.0",
-    "cc-by-sa-4.0",
-    "cc-by-nc-4.0",
-    "cc-by-nc-sa-4.0",
-    "openrail",
-}
 
 
 def push(
@@ -106,7 +95,7 @@ def model_card(row: Row, card: Card, place: str | None = None) -> str:
         "Size": f"{row.bytes:,} bytes",
         "sha256": row.sha256,
     }
-    lines = ["---", *_metadata(row, card), "---", "", f"# {row.name}", "", _plain(card.summary), ""]
+    lines = ["---", *metadata_lines(row, card), "---", "", f"# {row.name}", "", _plain(card.summary), ""]
     lines += [f"- **{key}:** {_plain(value)}" for key, value in facts.items() if value]
     lines += ["", "```python", *_usage(row, card, place), "```"]
     if row.scores:
@@ -141,36 +130,6 @@ def _call(card: Card) -> str:
 
 def _example(condition: Condition) -> str:
     return json.dumps(condition.typed, ensure_ascii=False)
-
-
-def _metadata(row: Row, card: Card) -> list[str]:
-    """Return the lines of the metadata; facts that are not known, such as the licence, are left out."""
-    licence = row.licence.strip().lower()
-    values: dict[str, Any] = {}
-    if licence:
-        values = (
-            {"license": licence}
-            if licence in _LICENCES
-            else {"license": "other", "license_name": _slug(row.licence)}
-        )
-    values |= {"data_terms": safe_text(row.terms)} if row.terms else {}
-    values |= {"library_name": "genzoo"} | _task(card)
-    told = [f"condition:{card.condition.kind}"] if card.condition else []
-    values |= {"tags": ["genzoo", card.family.value, *told]}
-    # JSON is YAML, whatever the text holds
-    return [f"{key}: {json.dumps(value)}" for key, value in values.items()]
-
-
-def _task(card: Card) -> dict[str, str]:
-    """Return the task as the Hugging Face Hub names it, which has no name for drawing by a label."""
-    if card.family in _CALLS:
-        return {"pipeline_tag": "image-feature-extraction"}
-    return {} if card.condition else {"pipeline_tag": "unconditional-image-generation"}
-
-
-def _slug(text: str) -> str:
-    # On the Hub a license_name is an identifier: lower case, digits, dots and hyphens.
-    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:60] or "unknown"
 
 
 def _score_line(score: Record) -> str:

@@ -351,6 +351,7 @@ def test_a_card_says_what_people_ask():
         "library_name": "genzoo",
         "pipeline_tag": "unconditional-image-generation",
         "tags": ["genzoo", "implicit"],
+        "model-index": front_matter(text)["model-index"],  # see tests/hub/test_metadata.py
     }
     for words in (
         "# dcgan-bedrooms",

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from genzoo.data.prepare.cifar import cifar10
+from genzoo.data.prepare.batches import cifar10
 from genzoo.data.prepare.digits import binarized, idx_files
-from genzoo.data.prepare.frey import frey
+from genzoo.data.prepare.frames import frey
 from genzoo.data.prepare.made import Made
 from genzoo.data.prepare.photographs import bedrooms, faces, rooms
 from genzoo.errors import ArgumentError, UnknownNameError, suggest

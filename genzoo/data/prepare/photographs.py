@@ -20,6 +20,7 @@ from genzoo.data.prepare.albums import Album, Folder, albums
 from genzoo.data.prepare.made import Made, npz_of, refused
 from genzoo.data.prepare.prints import known, matched, print_of
 from genzoo.data.types import Array
+from genzoo.errors import DataError
 from genzoo.files import read_capped, sha256_of
 
 JSON_CAP = 1 << 20  # bytes of the file of one face's attributes
@@ -203,5 +204,10 @@ def _attributes(folders: Sequence[Path], files: Sequence[str]) -> Array | None:
 def _of_face(path: Path) -> list[float]:
     if not path.is_file():
         return [np.nan] * len(ATTRIBUTES)
-    values: Any = json.loads(read_capped(path, JSON_CAP))
-    return [float(values.get(key, np.nan)) for key in ATTRIBUTES]
+    try:
+        values: Any = json.loads(read_capped(path, JSON_CAP))
+        return [float(values[key]) for key in ATTRIBUTES]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(
+            f"{path} does not hold the attributes of a face: {type(error).__name__} {error}", "fetch it again"
+        ) from error
