@@ -37,7 +37,11 @@ def section(body):
             "",
             f"**{'Shown' if pictures else 'To see'}:** {named['Picture'].rstrip(':.')}.",
             "::::",
-            *(["::::{div} lesson-pictures", pictures.strip().replace("\n", "\n\n"), "::::"] if pictures else []),
+            *(
+                ["::::{div} lesson-pictures", pictures.strip().replace("\n", "\n\n"), "::::"]
+                if pictures
+                else []
+            ),
             ":::::",
             "",
             *folded(named),

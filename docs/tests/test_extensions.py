@@ -9,6 +9,7 @@ import pytest
 from genzoo import Card, Family
 from genzoo.ledger import Row
 from genzoo.record import Record
+from genzoo.zoo import row
 
 DOCS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DOCS / "extensions"))
@@ -16,6 +17,7 @@ sys.path.insert(0, str(DOCS / "extensions"))
 import docstrings  # noqa: E402
 import gallery  # noqa: E402
 import lesson  # noqa: E402
+import papers  # noqa: E402
 import repository  # noqa: E402
 import streams  # noqa: E402
 
@@ -180,8 +182,8 @@ def test_a_model_that_is_published_stands_on_the_scoreboard_by_itself():
     drawn = {name: {"rate": 12.3, "latent": "–"} for name in ("new", "other")}
     text = gallery.scoreboard([exact, bound], drawn)
     assert text.startswith("## moons, 8-bit\n")
-    assert "| [new](/gallery.md#new) | exact | = 80 ± 0.1 | – | 12 | – | – |" in text
-    assert "| bound | ≤ 90 ± 0.1 (IWAE-50) |" in text
+    assert "| [new](/gallery.md#new) | = 80 ± 0.1 nats | 12 | – | – |" in text
+    assert "| [other](/gallery.md#other) | ≤ 90 ± 0.1 nats (IWAE-50) | 12 | – | – |" in text
 
 
 def test_kid_names_its_features_and_the_floor_stands_below():
@@ -193,5 +195,45 @@ def test_kid_names_its_features_and_the_floor_stands_below():
         Record(value=0.1, subject="train", **about),
     )
     text = gallery.scoreboard([gan], {"gan": {"rate": None, "latent": "decodes"}})
-    assert "| no density | – | – | no samples | decodes | 0.5 (gist-v1) |" in text
-    assert "| real images, the floor | | | | | | 0.1 (gist-v1) |" in text
+    assert "| no density | none | decodes | 0.5 (gist-v1) |" in text
+    assert "| real images, the floor | | | | 0.1 (gist-v1) |" in text
+
+
+def test_what_papers_report_is_compared_with_the_same_quantity_of_a_published_model():
+    """Every model of the table is in the ledger, has that quantity, and belongs to that data set."""
+    for data, lines in papers.PAPERS.items():
+        for line in lines:
+            if line.model:
+                score = gallery.measured(row(line.model), line.measure)
+                assert f"{score.data}, {score.transform}" in (data, "mnist, 8-bit")
+                assert line.value.endswith(f" {score.unit}")
+                assert line.value.startswith("≤") == (score.kind in gallery.BOUNDS)
+    with pytest.raises(LookupError, match="has no 'elbo nats'"):
+        gallery.measured(row("pixelcnn-mnist"), "elbo nats")
+
+
+def test_the_numbers_of_papers_are_next_to_ours():
+    lines = gallery.reported("cifar10, 8-bit", {"gated-pixelcnn-cifar10": row("gated-pixelcnn-cifar10")})
+    (line,) = [line for line in lines if line.startswith("| Gated PixelCNN")]
+    assert "(https://arxiv.org/abs/1606.05328)" in line
+    assert "| 3.03 bits/dim | = 3.287 ± 0.021 bits/dim, [gated-pixelcnn-cifar10](" in line
+    assert gallery.reported("moons, 8-bit", {}) == []
+
+
+def test_the_gallery_is_sorted_by_family_and_a_small_picture_leads_to_each_model(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr(gallery, "GENERATED", tmp_path)
+    drawn = {}
+    for name in ("gan-a", "exact-b"):
+        picture = Image.new("L", (16 * 10 + 2, 4 * 10 + 2))
+        picture.putpixel((39, 39), 255)
+        picture.save(tmp_path / f"{name}.png")
+        drawn[name] = {"picture": f"{name}.png", "alt": "64 images", "rate": 1.0, "latent": "–"}
+    pairs = [published("gan-a", Family.IMPLICIT), published("exact-b", Family.TRACTABLE)]
+    text = gallery.galleries(pairs, drawn)
+    places = [text.index(part) for part in ("## Exact", "### exact-b", "## No density", "### gan-a")]
+    assert places == sorted(places)
+    assert text.index(":link: model-exact-b") < text.index("(model-exact-b)=") < places[1]
+    with Image.open(tmp_path / "gan-a-first.png") as small:
+        assert small.size == (40, 40) and small.getpixel((39, 39)) == 255
