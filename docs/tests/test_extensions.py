@@ -15,6 +15,7 @@ DOCS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DOCS / "extensions"))
 
 import docstrings  # noqa: E402
+import commands  # noqa: E402
 import gallery  # noqa: E402
 import lesson  # noqa: E402
 import papers  # noqa: E402
@@ -159,6 +160,37 @@ def test_the_whole_lecture_is_laid_out_and_nothing_of_it_is_lost():
         before, after = (sorted(set(re.findall(pattern, side, re.MULTILINE))) for side in (page, text))
         lost = [found for found in before if found not in after and found.strip("`") not in text]
         assert lost == []
+
+
+def test_every_command_has_an_example_under_the_heading_of_the_help_page():
+    from genzoo.cli.program import COMMANDS, SECTIONS
+
+    heading, expected = "", []
+    for name in COMMANDS:
+        heading = SECTIONS.get(name, heading)
+        expected.append((heading, name))
+    found, heading = [], ""
+    page = (DOCS / "commands.md").read_text("utf-8")
+    for level, title in re.findall(r"^(##|###) (.+)$", page, re.MULTILINE):
+        heading = title if level == "##" else heading
+        found += [(heading, title)] if level == "###" else []
+    assert found == expected
+    for name, example in commands.ENTRY.findall(page):
+        assert f"\ngenzoo {name}" in example, f"docs/commands.md has no example of {name}"
+
+
+def test_a_command_without_a_place_on_the_page_is_added_at_its_end():
+    text = commands.completed("## Use a model\n\n### list\n```bash\ngenzoo list --tree\n```\n")
+    assert (
+        text.index("List installed models")
+        < text.index("genzoo list --tree")
+        < text.index(":prog: genzoo list\n")
+    )
+    assert (
+        text.index(":prog: genzoo list\n")
+        < text.index("### new-plugin")
+        < text.index(".. click:: genzoo.cli.new_plugin:new_plugin_command")
+    )
 
 
 def test_every_module_of_a_package_is_documented_and_no_private_one():
