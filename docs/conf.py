@@ -26,6 +26,7 @@ extensions = [
     "sphinx_design",
     "commands",
     "lesson",
+    "notebooks",
     "repository",
     "docstrings",
     "streams",
@@ -41,7 +42,8 @@ html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["genzoo.css"]
 html_show_sphinx = False
-html_copy_source = False
+html_copy_source = True  # tutorials link to theirs
+html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
 
 # MathJax 3.2.2 lies in _static with its licence: one file that holds its fonts as well, so that a page asks

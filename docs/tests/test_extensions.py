@@ -18,6 +18,7 @@ import docstrings  # noqa: E402
 import commands  # noqa: E402
 import gallery  # noqa: E402
 import lesson  # noqa: E402
+import notebooks  # noqa: E402
 import papers  # noqa: E402
 import repository  # noqa: E402
 import streams  # noqa: E402
@@ -191,6 +192,12 @@ def test_a_command_without_a_place_on_the_page_is_added_at_its_end():
         < text.index("### new-plugin")
         < text.index(".. click:: genzoo.cli.new_plugin:new_plugin_command")
     )
+
+
+def test_a_tutorial_links_to_its_notebook_and_its_source_once():
+    text = notebooks.linked("---\nx: y\n---\n\n# 1 · Title\n\nWords.\n\n# Another\n", "01-a")
+    assert text.count("<01-a.ipynb>") == text.count("<../_sources/tutorials/01-a.md.txt>") == 1
+    assert text.index("# 1 · Title") < text.index("<01-a.ipynb>") < text.index("Words.")
 
 
 def test_every_module_of_a_package_is_documented_and_no_private_one():
