@@ -18,6 +18,7 @@ version = release = genzoo.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx.ext.mathjax",
@@ -69,6 +70,8 @@ nb_execution_in_temp = True
 nb_merge_streams = True
 nb_number_source_lines = False
 
+suppress_warnings = ["autosummary.import_cycle"]  # of full names, which are safe: none is looked for
+autosummary_generate = False  # tables on the pages themselves, no page for each name
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

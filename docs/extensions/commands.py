@@ -1,7 +1,7 @@
-"""The page of commands: below the title of each command its one line, and behind its example all its options.
+"""The page of commands: below the title of each command its one line, and behind its example all options.
 
-`docs/commands.md` has the headings and the examples, in the order of the program's own help page. A command that
-the program has and the page lacks is added at the end, so none is ever missing.
+`docs/commands.md` has the headings and the examples, in the order of the program's own help page. A command
+that the program has and the page lacks is added at the end, so none is ever missing.
 """
 
 import re

@@ -8,7 +8,8 @@ TITLE = re.compile(r"^# [^\n]+\n", re.MULTILINE)
 
 def linked(text, name):
     """Return the text of a tutorial with both links below its title."""
-    links = f"{{nb-download}}`Download as a notebook <{name}.ipynb>` · {{viewcode}}`View source <{source(name)}>`"
+    links = f"{{nb-download}}`Download as a notebook <{name}.ipynb>` · "
+    links += f"{{viewcode}}`View source <{source(name)}>`"
     return TITLE.sub(lambda found: f"{found[0]}\n{links}\n", text, count=1)
 
 

@@ -14,8 +14,8 @@ from genzoo.zoo import row
 DOCS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DOCS / "extensions"))
 
-import docstrings  # noqa: E402
 import commands  # noqa: E402
+import docstrings  # noqa: E402
 import gallery  # noqa: E402
 import lesson  # noqa: E402
 import notebooks  # noqa: E402
@@ -192,6 +192,13 @@ def test_a_command_without_a_place_on_the_page_is_added_at_its_end():
         < text.index("### new-plugin")
         < text.index(".. click:: genzoo.cli.new_plugin:new_plugin_command")
     )
+
+
+def test_the_public_names_of_a_module_are_summed_up_above_it():
+    lines = docstrings.summary("genzoo.losses.elbo")
+    assert "   ~genzoo.losses.elbo.reparametrise" in lines and lines[0] == ".. autosummary::"
+    assert not any("Tensor" in line or "._" in line for line in lines)  # imported, or private
+    assert docstrings.summary("genzoo.losses") == []
 
 
 def test_a_tutorial_links_to_its_notebook_and_its_source_once():
