@@ -18,13 +18,16 @@ version = release = genzoo.__version__
 extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
     "sphinx.ext.mathjax",
     "sphinx_click",
     "sphinx_copybutton",
     "sphinx_design",
+    "commands",
     "lesson",
+    "notebooks",
     "repository",
     "docstrings",
     "streams",
@@ -40,7 +43,8 @@ html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_css_files = ["genzoo.css"]
 html_show_sphinx = False
-html_copy_source = False
+html_copy_source = True  # tutorials link to theirs
+html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
 
 # MathJax 3.2.2 lies in _static with its licence: one file that holds its fonts as well, so that a page asks
@@ -66,6 +70,8 @@ nb_execution_in_temp = True
 nb_merge_streams = True
 nb_number_source_lines = False
 
+suppress_warnings = ["autosummary.import_cycle"]  # of full names, which are safe: none is looked for
+autosummary_generate = False  # tables on the pages themselves, no page for each name
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

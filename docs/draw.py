@@ -1,5 +1,6 @@
 """Draw the pictures of docs/lecture.md and the plots of docs/few-labels.md: `python docs/draw.py` runs each
-command whose picture the lecture page shows, draws the layers of a generator, and the tables of the other page."""
+command whose picture the lecture page shows, draws the layers of a generator, and the tables of the other
+page."""
 
 import re
 import shlex

@@ -49,6 +49,7 @@ AVOIDED = {
     r"(not|none|never) chosen": "hand-picked",
 }
 README = (ROOT / "README.md").read_text("utf-8")
+USING = (ROOT / "docs" / "using.md").read_text("utf-8")
 GUIDE = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")
 FIRST = "pip install -r requirements.txt && genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png"
 SECOND = "pip install -r requirements-dev.txt && python -m pytest"
@@ -108,16 +109,17 @@ def test_a_command_that_is_not_there_is_seen(line):
         known(line.split())
 
 
-def test_the_readme_speaks_of_every_command():
-    mentioned = {word for words in commands(README) for word in words[:1]} | set(
-        re.findall(r"`genzoo ([\w-]+)", README)
+def test_readme_and_the_page_on_using_speak_of_every_command():
+    text = README + USING
+    mentioned = {word for words in commands(text) for word in words[:1]} | set(
+        re.findall(r"`genzoo ([\w-]+)", text)
     )
     assert set(COMMANDS) - {"pull", "eval"} <= mentioned
 
 
-def test_every_python_block_of_the_readme_runs(tmp_path):
+def test_every_python_block_of_the_readme_and_the_page_on_using_runs(tmp_path):
     """In one program, from top to bottom, as somebody would who pastes them into a notebook."""
-    code = "\n".join(blocks(README, "python"))
+    code = "\n".join(blocks(README + USING, "python"))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
@@ -158,7 +160,7 @@ def test_every_variable_of_the_environment_is_explained():
     read = set()
     for path in (ROOT / "genzoo").rglob("*.py"):
         read |= set(re.findall(r"environ(?:\.get\(|\[)\"((?:GENZOO|HF)_\w+)\"", path.read_text("utf-8")))
-    assert read - set(re.findall(r"`((?:GENZOO|HF)_\w+)`", README)) == set()
+    assert read - set(re.findall(r"`((?:GENZOO|HF)_\w+)`", USING)) == set()
 
 
 def test_every_law_stands_in_the_guide():

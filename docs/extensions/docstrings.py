@@ -3,6 +3,7 @@ reStructuredText."""
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -44,10 +45,26 @@ def listed(names):
         # Of a package's own file the words count; what it imports is documented where it is written.
         package = hasattr(importlib.import_module(module), "__path__")
         members = [] if package else ["   :members:", "   :show-inheritance:"]
-        blocks.append(
-            "\n".join([f"## {module}", "", "```{eval-rst}", f".. automodule:: {module}", *members, "```"])
-        )
+        body = [f".. automodule:: {module}", *members]
+        blocks.append("\n".join([f"## {module}", "", "```{eval-rst}", *summary(module), *body, "```"]))
     return "\n\n".join(blocks)
+
+
+def summary(module):
+    """Return the directive that lists the public names of a module, two or more, with a line on each."""
+    found = vars(importlib.import_module(module))
+    names = [
+        name
+        for name, value in found.items()
+        if not name.startswith("_")
+        and (inspect.isclass(value) or inspect.isroutine(value))
+        and getattr(value, "__module__", None) == module
+        and value.__doc__
+    ]
+    if len(names) < 2:
+        return []
+    listed = [f"   ~{module}.{name}" for name in names]
+    return [".. autosummary::", "   :nosignatures:", "", *listed, ""]
 
 
 def read_source(app, docname, source):

@@ -1,8 +1,8 @@
-"""The lecture page as a lesson: on the site the picture of each section is next to its text, and the code behind
-it is folded away.
+"""The lecture page as a lesson: on the site the picture of each section is next to its text, and the code
+behind it is folded away.
 
-`docs/lecture.md` is written as a plain page, which GitHub shows and tests/test_lecture.py reads: a section is its
-text, a list of four lines (Symbol, File, Command, Picture), pictures, and whatever follows them.
+`docs/lecture.md` is written as a plain page, which GitHub shows and tests/test_lecture.py reads: a section is
+its text, a list of four lines (Symbol, File, Command, Picture), pictures, and whatever follows them.
 """
 
 import re
@@ -20,7 +20,7 @@ def laid_out(text):
 
 
 def section(body):
-    """Return a section with its text and caption, its pictures next to them, its code folded, and the rest."""
+    """Return a section with text and caption, the pictures next to them, its code folded, and the rest."""
     parts = list(PART.finditer(body))
     if not parts:
         return body
@@ -29,6 +29,7 @@ def section(body):
     shown = PICTURES.match(rest)
     pictures = DARK.sub(r"\1{.plot}", shown[1]) if shown else ""
     rest = rest[shown.end() :] if shown else rest
+    pictures = pictures.strip().replace("\n", "\n\n")  # those of one line are shown in one row
     return "\n".join(
         [
             f"\n:::::{{div}} lesson{' lesson-pictured' if pictures else ''}",
@@ -37,7 +38,7 @@ def section(body):
             "",
             f"**{'Shown' if pictures else 'To see'}:** {named['Picture'].rstrip(':.')}.",
             "::::",
-            *(["::::{div} lesson-pictures", pictures.strip().replace("\n", "\n\n"), "::::"] if pictures else []),
+            *(["::::{div} lesson-pictures", pictures, "::::"] if pictures else []),
             ":::::",
             "",
             *folded(named),

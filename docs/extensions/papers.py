@@ -52,9 +52,7 @@ PAPERS = {
         ),
         Reported("PixelRNN, Diagonal BiLSTM", "3.00 bits/dim", *_PIXELRNN),
         Reported("PixelCNN", "3.14 bits/dim", *_PIXELRNN),
-        Reported(
-            "PixelCNN++", "2.92 bits/dim", "Salimans et al. 2017", "https://arxiv.org/abs/1701.05517"
-        ),
+        Reported("PixelCNN++", "2.92 bits/dim", "Salimans et al. 2017", "https://arxiv.org/abs/1701.05517"),
     ),
     "mnist, 8-bit": (
         Reported(

@@ -23,8 +23,9 @@ FENCE = re.compile(r"(^ *(`{3,}|~{3,}).*?^ *\2 *$)", re.MULTILINE | re.DOTALL)
 
 
 def pages():
-    """Return {file of the repository: page of the site} for each file that a page includes whole."""
-    found = {}
+    """Return {file of the repository: page of the site} for each file that a page includes whole, and the
+    README."""
+    found = {ROOT / "README.md": DOCS / "index.md"}  # says the same in other words
     for page in DOCS.rglob("*.md"):
         for name in INCLUDE.findall(page.read_text("utf-8")):
             file = (page.parent / name).resolve()

@@ -9,13 +9,17 @@ import pytest
 from genzoo import Card, Family
 from genzoo.ledger import Row
 from genzoo.record import Record
+from genzoo.zoo import row
 
 DOCS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(DOCS / "extensions"))
 
+import commands  # noqa: E402
 import docstrings  # noqa: E402
 import gallery  # noqa: E402
 import lesson  # noqa: E402
+import notebooks  # noqa: E402
+import papers  # noqa: E402
 import repository  # noqa: E402
 import streams  # noqa: E402
 
@@ -159,6 +163,50 @@ def test_the_whole_lecture_is_laid_out_and_nothing_of_it_is_lost():
         assert lost == []
 
 
+def test_every_command_has_an_example_under_the_heading_of_the_help_page():
+    from genzoo.cli.program import COMMANDS, SECTIONS
+
+    heading, expected = "", []
+    for name in COMMANDS:
+        heading = SECTIONS.get(name, heading)
+        expected.append((heading, name))
+    found, heading = [], ""
+    page = (DOCS / "commands.md").read_text("utf-8")
+    for level, title in re.findall(r"^(##|###) (.+)$", page, re.MULTILINE):
+        heading = title if level == "##" else heading
+        found += [(heading, title)] if level == "###" else []
+    assert found == expected
+    for name, example in commands.ENTRY.findall(page):
+        assert f"\ngenzoo {name}" in example, f"docs/commands.md has no example of {name}"
+
+
+def test_a_command_without_a_place_on_the_page_is_added_at_its_end():
+    text = commands.completed("## Use a model\n\n### list\n```bash\ngenzoo list --tree\n```\n")
+    assert (
+        text.index("List installed models")
+        < text.index("genzoo list --tree")
+        < text.index(":prog: genzoo list\n")
+    )
+    assert (
+        text.index(":prog: genzoo list\n")
+        < text.index("### new-plugin")
+        < text.index(".. click:: genzoo.cli.new_plugin:new_plugin_command")
+    )
+
+
+def test_the_public_names_of_a_module_are_summed_up_above_it():
+    lines = docstrings.summary("genzoo.losses.elbo")
+    assert "   ~genzoo.losses.elbo.reparametrise" in lines and lines[0] == ".. autosummary::"
+    assert not any("Tensor" in line or "._" in line for line in lines)  # imported, or private
+    assert docstrings.summary("genzoo.losses") == []
+
+
+def test_a_tutorial_links_to_its_notebook_and_its_source_once():
+    text = notebooks.linked("---\nx: y\n---\n\n# 1 · Title\n\nWords.\n\n# Another\n", "01-a")
+    assert text.count("<01-a.ipynb>") == text.count("<../_sources/tutorials/01-a.md.txt>") == 1
+    assert text.index("# 1 · Title") < text.index("<01-a.ipynb>") < text.index("Words.")
+
+
 def test_every_module_of_a_package_is_documented_and_no_private_one():
     found = docstrings.modules("genzoo.losses.*")
     assert {"genzoo.losses", "genzoo.losses.elbo", "genzoo.losses.minimax"} <= set(found)
@@ -180,8 +228,8 @@ def test_a_model_that_is_published_stands_on_the_scoreboard_by_itself():
     drawn = {name: {"rate": 12.3, "latent": "–"} for name in ("new", "other")}
     text = gallery.scoreboard([exact, bound], drawn)
     assert text.startswith("## moons, 8-bit\n")
-    assert "| [new](/gallery.md#new) | exact | = 80 ± 0.1 | – | 12 | – | – |" in text
-    assert "| bound | ≤ 90 ± 0.1 (IWAE-50) |" in text
+    assert "| [new](/gallery.md#new) | = 80 ± 0.1 nats | 12 | – | – |" in text
+    assert "| [other](/gallery.md#other) | ≤ 90 ± 0.1 nats (IWAE-50) | 12 | – | – |" in text
 
 
 def test_kid_names_its_features_and_the_floor_stands_below():
@@ -193,5 +241,45 @@ def test_kid_names_its_features_and_the_floor_stands_below():
         Record(value=0.1, subject="train", **about),
     )
     text = gallery.scoreboard([gan], {"gan": {"rate": None, "latent": "decodes"}})
-    assert "| no density | – | – | no samples | decodes | 0.5 (gist-v1) |" in text
-    assert "| real images, the floor | | | | | | 0.1 (gist-v1) |" in text
+    assert "| no density | none | decodes | 0.5 (gist-v1) |" in text
+    assert "| real images, the floor | | | | 0.1 (gist-v1) |" in text
+
+
+def test_what_papers_report_is_compared_with_the_same_quantity_of_a_published_model():
+    """Every model of the table is in the ledger, has that quantity, and belongs to that data set."""
+    for data, lines in papers.PAPERS.items():
+        for line in lines:
+            if line.model:
+                score = gallery.measured(row(line.model), line.measure)
+                assert f"{score.data}, {score.transform}" in (data, "mnist, 8-bit")
+                assert line.value.endswith(f" {score.unit}")
+                assert line.value.startswith("≤") == (score.kind in gallery.BOUNDS)
+    with pytest.raises(LookupError, match="has no 'elbo nats'"):
+        gallery.measured(row("pixelcnn-mnist"), "elbo nats")
+
+
+def test_the_numbers_of_papers_are_next_to_ours():
+    lines = gallery.reported("cifar10, 8-bit", {"gated-pixelcnn-cifar10": row("gated-pixelcnn-cifar10")})
+    (line,) = [line for line in lines if line.startswith("| Gated PixelCNN")]
+    assert "(https://arxiv.org/abs/1606.05328)" in line
+    assert "| 3.03 bits/dim | = 3.287 ± 0.021 bits/dim, [gated-pixelcnn-cifar10](" in line
+    assert gallery.reported("moons, 8-bit", {}) == []
+
+
+def test_the_gallery_is_sorted_by_family_and_a_small_picture_leads_to_each_model(tmp_path, monkeypatch):
+    from PIL import Image
+
+    monkeypatch.setattr(gallery, "GENERATED", tmp_path)
+    drawn = {}
+    for name in ("gan-a", "exact-b"):
+        picture = Image.new("L", (16 * 10 + 2, 4 * 10 + 2))
+        picture.putpixel((39, 39), 255)
+        picture.save(tmp_path / f"{name}.png")
+        drawn[name] = {"picture": f"{name}.png", "alt": "64 images", "rate": 1.0, "latent": "–"}
+    pairs = [published("gan-a", Family.IMPLICIT), published("exact-b", Family.TRACTABLE)]
+    text = gallery.galleries(pairs, drawn)
+    places = [text.index(part) for part in ("## Exact", "### exact-b", "## No density", "### gan-a")]
+    assert places == sorted(places)
+    assert text.index(":link: model-exact-b") < text.index("(model-exact-b)=") < places[1]
+    with Image.open(tmp_path / "gan-a-first.png") as small:
+        assert small.size == (40, 40) and small.getpixel((39, 39)) == 255

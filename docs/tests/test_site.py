@@ -13,6 +13,7 @@ import pytest
 import genzoo
 from genzoo.cli.program import COMMANDS, cli
 
+ROOT = Path(__file__).resolve().parents[2]
 FETCHED = {
     "script": "src",
     "img": "src",
@@ -118,6 +119,18 @@ def test_every_published_model_is_in_gallery_and_scoreboard(site, pages):
             assert re.sub(r"[^a-z0-9]+", "-", card.name) in pages["gallery.html"].ids
             assert any(f"/{card.name}-" in picture for picture in pages["gallery.html"].fetched)
             assert f">{card.name}<" in board
+
+
+def test_every_tutorial_can_be_downloaded_as_a_notebook_that_ran(site, pages):
+    import nbformat
+
+    for page in (ROOT / "docs" / "tutorials").glob("[0-9]*.md"):
+        name = f"tutorials/{page.stem}.html"
+        (target,) = {link for link in pages[name].links if link.endswith(".ipynb")}
+        book = nbformat.read(site / urljoin(name, target), as_version=4)
+        ran = [cell for cell in book.cells if cell.cell_type == "code"]
+        assert ran and any(cell.outputs for cell in ran), name
+        assert (site / "_sources" / "tutorials" / f"{page.stem}.md.txt").is_file()
 
 
 def test_pages_that_run_show_no_error(site):
