@@ -104,10 +104,12 @@ class Latent {
 
   tile(i) {
     const canvas = picture(this.pictures, i, `Sample ${i}`);
-    const tile = button([canvas], () => this.choose(i), { class: "tile", draggable: "true", title: "Click to slide it. Drag it into a tray or to an end of the walk, or press 1, 2, 3, a or b." });
+    // no button element: not every browser lets one be dragged
+    const tile = make("div", { class: "tile", role: "button", tabindex: "0", draggable: "true", onclick: () => this.choose(i), "aria-label": `Sample ${i}`, title: "Click to slide it. Drag it into a tray or to an end of the walk, or press 1, 2, 3, a or b." }, canvas);
     tile.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/genzoo-sample", String(i)));
     tile.addEventListener("keydown", (event) => {
-      if (event.key === "a" || event.key === "b") this.walk.pin(event.key === "a" ? 0 : 1, i);
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.choose(i); }
+      else if (event.key === "a" || event.key === "b") this.walk.pin(event.key === "a" ? 0 : 1, i);
       else if (["1", "2", "3"].includes(event.key)) this.sums.add(Number(event.key) - 1, i);
     });
     return tile;
