@@ -177,7 +177,8 @@ def test_samples_walks_and_sums_by_keyboard(opened):
 def test_a_sample_is_dragged_into_a_tray_and_to_an_end_of_the_walk(opened):
     view = opened("#toy-waves?seed=1")
     view.settled()
-    view.page.locator(".strip .tile").nth(3).drag_to(view.page.locator(".tray").nth(1))
+    view.page.locator(".tray").nth(1).scroll_into_view_if_needed()
+    view.page.locator(".strip .tile").nth(3).drag_to(view.page.locator(".tray").nth(1))  # they stay in sight
     view.see("document.querySelectorAll('.tray')[1].querySelectorAll('.items canvas').length === 1")
     walk = view.pixels("#walk canvas")
     view.page.locator(".strip .tile").nth(7).drag_to(view.page.locator(".pin").nth(0))

@@ -18,7 +18,7 @@ class Latent {
     this.caption = make("figcaption", {}, "");
     this.sliders = make("div", { class: "sliders", role: "group", "aria-label": "Directions of z" });
     this.components = make("div", { class: "sliders", role: "group", "aria-label": "Components of z" });
-    this.strip = make("div", { class: "strip", role: "group", "aria-label": "Samples" });
+    this.strip = make("div", { class: "strip samples", role: "group", "aria-label": "Samples" });
     this.seed = make("input", { type: "number", min: "0", max: "9007199254740991", value: String(page.number("seed", 0)), id: "seed" });
     this.walkButton = button("Random walk", () => this.walkAbout(), { "aria-pressed": "false" });
     this.waitDirections = make("p", { class: "quiet small", role: "status" }, "Finding the principal directions…");
@@ -208,7 +208,7 @@ class Latent {
         if (!answer.pictures) return;
         paint(canvas, answer.pictures);
         this.nearest = answer.z[0];
-        told.textContent = `root mean square error ${short(answer.rmse, 4)}${answer.steps ? `, step ${answer.step} of ${answer.steps}` : ""}`;
+        told.textContent = `root mean square error ${answer.rmse.toFixed(4)}${answer.steps ? `, step ${answer.step} of ${answer.steps}` : ""}`;
       };
       const asked = this.page.ask(facts.encodes ? "encode" : "invert", { pixels: base64(own.bytes), seed: Number(this.seed.value) }, part);
       this.search = this.page.last;
