@@ -118,7 +118,7 @@ def test_plugins_bring_modules_types_and_weights(built):
         wanted = {
             path.relative_to(folder).as_posix()
             for path in package.rglob("*")
-            if path.suffix in (".py", ".safetensors", ".toml")
+            if path.suffix in (".py", ".safetensors", ".toml", ".html", ".css", ".js", ".svg")
         }
         assert wanted | {f"{package.name}/py.typed"} <= names(built[folder.name])
 

@@ -20,6 +20,7 @@ from genzoo.process import neutral
 
 STEP = 0.1  # of the difference that stands for the derivative, in units of z
 DECODED = 400  # images that are decoded, about, whatever the size of z
+TOGETHER = 64  # of them at a time
 
 
 @neutral()
@@ -44,11 +45,12 @@ def directions(model: LatentModel, n: int = 8, seed: int = 0, *, condition: Any 
         else torch.zeros(1, size, device=model.device)
     )
     metric = torch.zeros(size, size, dtype=torch.float64)
-    for point in points:
-        moved = point + STEP * torch.eye(size, device=point.device)  # (D, D)
-        images = model.decode(torch.cat([point[None], moved]), condition).detach().flatten(1).double().cpu()
-        slopes = (images[1:] - images[:1]) / STEP  # (D, C·H·W), J transposed
-        metric += slopes @ slopes.T
+    moves = STEP * torch.eye(size + 1, size).roll(1, 0).to(points)  # (D + 1, D): none, then each component
+    for some in points.split(max(1, TOGETHER // (size + 1))):
+        images = model.decode((some[:, None] + moves).flatten(0, 1), condition).detach().double().cpu()
+        each = images.view(len(some), size + 1, -1)  # (n, D + 1, C·H·W)
+        slopes = (each[:, 1:] - each[:, :1]) / STEP  # (n, D, C·H·W), J transposed
+        metric += (slopes @ slopes.mT).sum(0)
     if not bool(metric.any()):
         raise ArgumentError(
             f"the images of this {type(model).__name__} do not depend on z, so no direction changes them",

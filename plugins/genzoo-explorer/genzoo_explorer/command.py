@@ -60,7 +60,7 @@ def explore_command(target: str, port: int | None, host: str, no_browser: bool) 
         try:
             server(explorer.app).run(sockets=[listening])
         finally:
-            explorer.worker.close()
+            explorer.worker.close(0.5)  # it may be loading torch, and nothing of it is kept
 
 
 def _open(address: str) -> None:

@@ -54,7 +54,7 @@ class Client:
                     task.cancel()
                     with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
                         await task
-            with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await self._socket.close(1008)
 
     async def _take(self, text: str) -> None:

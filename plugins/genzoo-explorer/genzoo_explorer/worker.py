@@ -105,15 +105,15 @@ class Worker:
         with self._change:
             return sum(map(len, self._queues.values()))
 
-    def close(self) -> None:
-        """End the thread after what it is doing."""
+    def close(self, seconds: float = 10) -> None:
+        """End the thread after what it is doing; wait for that at most `seconds`."""
         with self._change:
             self._open = False
             for queue in self._queues.values():
                 for job in queue:
                     job.cancelled = True
             self._change.notify()
-        self._thread.join(10)
+        self._thread.join(seconds)
 
     def _next(self) -> Job | None:
         with self._change:

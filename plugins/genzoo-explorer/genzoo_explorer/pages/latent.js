@@ -18,7 +18,7 @@ class Latent {
     this.caption = make("figcaption", {}, "");
     this.sliders = make("div", { class: "sliders", role: "group", "aria-label": "Directions of z" });
     this.components = make("div", { class: "sliders", role: "group", "aria-label": "Components of z" });
-    this.strip = make("div", { class: "strip", role: "group", "aria-label": "Samples" });
+    this.strip = make("div", { class: "strip samples", role: "group", "aria-label": "Samples" });
     this.seed = make("input", { type: "number", min: "0", max: "9007199254740991", value: String(page.number("seed", 0)), id: "seed" });
     this.walkButton = button("Random walk", () => this.walkAbout(), { "aria-pressed": "false" });
     this.waitDirections = make("p", { class: "quiet small", role: "status" }, "Finding the principal directions…");
@@ -104,10 +104,12 @@ class Latent {
 
   tile(i) {
     const canvas = picture(this.pictures, i, `Sample ${i}`);
-    const tile = button([canvas], () => this.choose(i), { class: "tile", draggable: "true", title: "Click to slide it. Drag it into a tray or to an end of the walk, or press 1, 2, 3, a or b." });
+    // no button element: not every browser lets one be dragged
+    const tile = make("div", { class: "tile", role: "button", tabindex: "0", draggable: "true", onclick: () => this.choose(i), "aria-label": `Sample ${i}`, title: "Click to slide it. Drag it into a tray or to an end of the walk, or press 1, 2, 3, a or b." }, canvas);
     tile.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/genzoo-sample", String(i)));
     tile.addEventListener("keydown", (event) => {
-      if (event.key === "a" || event.key === "b") this.walk.pin(event.key === "a" ? 0 : 1, i);
+      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); this.choose(i); }
+      else if (event.key === "a" || event.key === "b") this.walk.pin(event.key === "a" ? 0 : 1, i);
       else if (["1", "2", "3"].includes(event.key)) this.sums.add(Number(event.key) - 1, i);
     });
     return tile;
@@ -206,7 +208,7 @@ class Latent {
         if (!answer.pictures) return;
         paint(canvas, answer.pictures);
         this.nearest = answer.z[0];
-        told.textContent = `root mean square error ${short(answer.rmse, 4)}${answer.steps ? `, step ${answer.step} of ${answer.steps}` : ""}`;
+        told.textContent = `root mean square error ${answer.rmse.toFixed(4)}${answer.steps ? `, step ${answer.step} of ${answer.steps}` : ""}`;
       };
       const asked = this.page.ask(facts.encodes ? "encode" : "invert", { pixels: base64(own.bytes), seed: Number(this.seed.value) }, part);
       this.search = this.page.last;

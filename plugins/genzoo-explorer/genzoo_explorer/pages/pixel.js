@@ -46,7 +46,7 @@ class Pixels {
     this.complete = button("Complete", () => this.fillIn(), { class: "main", id: "complete", disabled: true });
     const left = make("figure", { class: "left" }, this.board, make("div", { class: "bar tight", role: "group", "aria-label": "Tools" }, this.tools),
       make("div", { class: "bar tight" }, this.complete, button("Keep all", () => this.keepAll()), button("Clear", () => this.clear(), { id: "clear" }), button("Save picture", () => save(this.canvas, `${this.page.model.name}-seed-${this.seed.value}`))));
-    const right = make("div", {}, this.numbers, make("h3", {}, "One pixel"), this.told, this.bars, make("h3", {}, "Probability of each pixel"), make("figure", { class: "pin" }, this.map),
+    const right = make("div", {}, this.numbers, make("h3", {}, "One pixel"), this.told, this.bars, make("h3", {}, "Probability of each pixel"), make("figure", { class: "map" }, this.map),
       make("p", { class: "small quiet" }, "Bright where the model expected what it drew, dark where it was surprised."));
     return make("section", { class: "stage" }, left, right);
   }
@@ -126,6 +126,7 @@ class Pixels {
   }
 
   plot(rows) {
+    this.bars.width = 1; // shown from now on, and so has a size
     const scale = window.devicePixelRatio || 1, box = this.bars.getBoundingClientRect(), pen = this.bars.getContext("2d");
     this.bars.width = box.width * scale;
     this.bars.height = box.height * scale;
@@ -212,7 +213,7 @@ class Pixels {
     if (!found?.pictures) { this.results.replaceChildren(); return; }
     const exact = found.exact ? "log p(rest | kept)" : "log p of the drawn pixels";
     const best = found.drawn.slice(0, found.pictures.n).map((value, i) => [value, i]).sort((a, b) => b[0] - a[0]);
-    this.results.replaceChildren(...best.map(([value, i]) => make("figure", { title: exact }, picture(found.pictures, i, `Completion with ${exact} = ${short(value, 1)} nats`), make("figcaption", {}, `${short(value, 1)} nats`))));
+    this.results.replaceChildren(...best.map(([value, i]) => make("figure", { title: exact }, picture(found.pictures, i, `Completion with ${exact} = ${short(value, 1)} nats`), make("figcaption", {}, `${short(value, 2)} nats`))));
     const named = this.page.typed ? `, condition=${python(this.page.typed)}` : "", lines = [...loading(this.page.model), "from genzoo.explore.latents import read_image", "from genzoo.explore.completion import completions, read_mask",
       `x = (read_image("picture.png", model.image_shape) * ${this.page.facts.levels - 1}).round() / ${this.page.facts.levels - 1}`, `found = completions(model, x, read_mask("mask.png", ${this.h}, ${this.w}), 6, seed=${this.seed.value}${named})`, `genzoo.save_grid(found.rows[0], "completed.png")`];
     this.page.share.show(oneLine(lines), lines);

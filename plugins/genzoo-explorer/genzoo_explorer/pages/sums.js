@@ -18,7 +18,7 @@ export class Sums {
     this.result = make("div", { class: "results", id: "sum" });
     this.go = button("Add up", () => this.compute(), { class: "main", id: "add-up" });
     this.element = make("section", {}, make("h2", {}, "Arithmetic"),
-      make("p", { class: "quiet" }, "Put at least three samples that share something into a tray: smiling women into A, other women into B, men into C. The sum is A − B + C. B and C may stay empty. On a sample, the keys 1, 2 and 3 add it."),
+      make("p", { class: "quiet" }, "Put at least three samples that share something into each tray: of faces, smiling women into A, other women into B, men into C. The sum is A − B + C; B and C may stay empty. On a sample, the keys 1, 2 and 3 add it."),
       make("div", { class: "trays" }, this.trays), this.go, this.result);
     this.refill();
   }
