@@ -77,6 +77,7 @@ def test_there_is_one_set_of_defaults():
     """The command has an option for each attribute, and no default of its own."""
     given = eval_command.make_context("eval", ["dcgan"]).params
     asked = {key: value for key, value in given.items() if key not in ("names", "as_json", "debug")}
+    assert asked.pop("device") is None  # of the model, not of the request
     assert set(asked) == {field.name for field in dataclasses.fields(Request)}
     assert Request(**asked) == Request()
     assert set(inspect.signature(zoo.evaluate).parameters) == {

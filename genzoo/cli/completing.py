@@ -95,7 +95,6 @@ def complete_command(
     film = _film(animate, rows * (n + 2))
     start = drawn(seed)
     model = loaded(entry, device)
-    from genzoo.evaluation import certificate_of
     from genzoo.evaluation.scoring import some_images
     from genzoo.explore.completion import completions
 
@@ -103,16 +102,26 @@ def complete_command(
     images, chosen = some_images(model, card, data, rows, start)
     given = of_images(model, chosen, condition)
     with Progress(card.name, "pixels") as progress:
-        more = {"condition": given, "temperature": temperature}
-        done = completions(model, images, kept, n, start, progress, **more)
+        told = {"condition": given, "temperature": temperature}
+        done = completions(model, images, kept, n, start, progress, **told)
     _save(done, path, film)
     count = f"{several(len(images), 'image')} of {chosen.name} {chosen.split}"
-    cold = "" if temperature is None else f", {Manner(temperature=temperature).words}"
     each = f"{several(n, 'completion')} each by {card.name}{in_words(model, condition)}"
-    note(safe_text(f"{path}: {count}, {words} kept, {each}, seed {start}{cold}", 1000))
-    with Progress(card.name, "laws") as progress:
-        certificate_of(model, progress)  # a number that is no likelihood is not printed
+    note(safe_text(f"{path}: {count}, {words} kept, {each}, seed {start}{_cold(temperature)}", 1000))
+    _certify(model, card.name)
     tell(done, as_json, temperature)
+
+
+def _cold(temperature: float | None) -> str:
+    return "" if temperature is None else f", {Manner(temperature=temperature).words}"
+
+
+def _certify(model: Any, name: str) -> None:
+    """Check that the model's numbers are likelihoods: others are not printed."""
+    from genzoo.evaluation import certificate_of
+
+    with Progress(name, "laws") as progress:
+        certificate_of(model, progress)
 
 
 def _check_part(keep: str | None, mask: str | None) -> None:

@@ -180,7 +180,8 @@ class Inception(nn.Module):
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(F.max_pool2d(x, 3, 2))))  # (N, 288, 35, 35)
         x = self.Mixed_6c(self.Mixed_6b(self.Mixed_6a(x)))  # (N, 768, 17, 17)
         x = self.Mixed_7a(self.Mixed_6e(self.Mixed_6d(x)))  # (N, 1280, 8, 8)
-        return self.Mixed_7c(self.Mixed_7b(x)).mean((2, 3))
+        features: Tensor = self.Mixed_7c(self.Mixed_7b(x)).mean((2, 3))
+        return features
 
     def logits(self, features: Tensor) -> Tensor:  # (N, 2048)
         """Return the scores of the classes without their bias, as the Inception score takes them."""

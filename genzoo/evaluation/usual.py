@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -34,7 +35,7 @@ class Score(NamedTuple):
     spread: float
 
 
-def inception_space(weights: str | Path, device: torch.device | str = "cpu") -> FeatureSpace:
+def inception_space(weights: str | os.PathLike[str], device: torch.device | str = "cpu") -> FeatureSpace:
     """Return the 2,048 features and the class scores of the Inception net in the file `weights`: a state dict
     with the names of pytorch-fid and torch-fidelity, such as pt_inception-2015-12-05-6726825d.pth, or the
     same as safetensors. Its sha256 is printed.

@@ -134,9 +134,15 @@ def mlflow(run: Tracked) -> Tracker:
     """Return a run of MLflow: in `mlflow/` of the run's folder, unless MLFLOW_TRACKING_URI names a store."""
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or _local_store(run))
+    store = os.environ.get("MLFLOW_TRACKING_URI")
+    client = MlflowClient(tracking_uri=store or _local_store(run))
     experiment = client.get_experiment_by_name(PROJECT)
-    place = client.create_experiment(PROJECT) if experiment is None else experiment.experiment_id
+    if experiment is None:
+        # else MLflow puts pictures into the current folder
+        pictures = None if store else (run.folder / "mlflow" / "artifacts").absolute().as_uri()
+        place = client.create_experiment(PROJECT, artifact_location=pictures)
+    else:
+        place = experiment.experiment_id
     known = client.search_runs([place], filter_string=f"tags.genzoo_key = '{run.key}'")
     if known:
         number = known[0].info.run_id

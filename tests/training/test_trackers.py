@@ -178,6 +178,7 @@ class Store:
         return Store.experiments.get(name)
 
     def create_experiment(self, name, artifact_location=None, tags=None):
+        Store.artifacts = artifact_location
         Store.experiments[name] = types.SimpleNamespace(experiment_id="7")
         return "7"
 
@@ -247,6 +248,7 @@ class TestMLflow:
         use(trackers.mlflow(tracked(tmp_path)), state="interrupted")
         (run,) = Store.runs.values()
         assert Store.uri == f"sqlite:///{tmp_path / 'mlflow' / 'mlflow.db'}" and run.status == "KILLED"
+        assert Store.artifacts == (tmp_path / "mlflow" / "artifacts").as_uri()
         assert (run.params, run.name) == ({"model": "toy", "config.width": 6}, "toy-01234567")
         assert run.images == [("samples/step-0000001.png", (6, 4))] and run.tags["doctor/odd"] == "it is odd"
         use(trackers.mlflow(tracked(tmp_path, step=1)), step=2)
@@ -269,4 +271,4 @@ class TestMLflow:
         tracker.flush()
         tracker.close("failed")
         assert [m.step for m in run.metrics] == [1, 2, 3, 4, 5] and run.status == "FAILED"
-        assert Store.uri == "http://127.0.0.1:9" and not (tmp_path / "mlflow").exists()
+        assert Store.uri == "http://127.0.0.1:9" and Store.artifacts is None
