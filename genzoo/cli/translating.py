@@ -98,7 +98,7 @@ def _picture(card: Card, condition: Any) -> Picture:
 
 def _where(out: str | None, card: Card, source: Path) -> Path:
     """Return the file, or for several pictures the folder, that is written; checked before any work."""
-    if source.is_dir():
+    if os.path.isdir(source):
         folder = out or str(free_path(f"{card.name}-translations", ""))
         if Path(folder).suffix and not is_folder(folder):
             raise click.UsageError(
@@ -136,7 +136,7 @@ def _translate_all(
         save_picture(found.drawn(), target)
         return found.error
 
-    if not source.is_dir():
+    if not os.path.isdir(source):
         return [translate(source, where)], 0
     files = pictures_in(source, where)
     done: list[float] = []

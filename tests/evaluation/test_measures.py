@@ -15,6 +15,7 @@ from genzoo.evaluation.likelihood import measure_bounds, measure_density
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.quality import measure_samples
 from genzoo.evaluation.reconstruction import measure_reconstructions, other_measure
+from genzoo.evaluation.translation import measure_translations
 from genzoo.models import (
     ClassifyingModel,
     DensityModel,
@@ -22,6 +23,7 @@ from genzoo.models import (
     GenerativeModel,
     ImplicitModel,
     ImportanceModel,
+    TranslatingModel,
 )
 from genzoo.request import Request
 
@@ -29,6 +31,7 @@ from genzoo.request import Request
 ORDER = {
     ImportanceModel: measure_bounds,
     DensityModel: measure_density,
+    TranslatingModel: measure_translations,
     ImplicitModel: measure_samples,
     ClassifyingModel: measure_classifier,
     EncodingModel: measure_reconstructions,
