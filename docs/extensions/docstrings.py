@@ -45,9 +45,18 @@ def listed(names):
         # Of a package's own file the words count; what it imports is documented where it is written.
         package = hasattr(importlib.import_module(module), "__path__")
         members = [] if package else ["   :members:", "   :show-inheritance:"]
-        body = [f".. automodule:: {module}", *members]
-        blocks.append("\n".join([f"## {module}", "", "```{eval-rst}", *summary(module), *body, "```"]))
+        body = ["```{eval-rst}", f".. automodule:: {module}", *members, "```"]
+        names = summary(module)
+        if names:  # a browser unfolds what a link leads to
+            body = ["```{eval-rst}", *names, "```", "", "::::{dropdown} In detail", *body, "::::"]
+        blocks.append("\n".join([f"## {module}", "", first_line(module), "", *body]))
     return "\n\n".join(blocks)
+
+
+def first_line(module):
+    """Return the first sentence of a module's docstring, if its details are folded, as Markdown."""
+    words = (importlib.import_module(module).__doc__ or "").strip().partition("\n\n")[0]
+    return plain(" ".join(words.split())) if summary(module) else ""
 
 
 def summary(module):

@@ -11,7 +11,6 @@ PAGE = "lecture"
 SECTION = re.compile(r"(^### \d+ · [^\n]+\n)(.*?)(?=^#{2,3} |\Z)", re.MULTILINE | re.DOTALL)
 PART = re.compile(r"^- \*\*(\w+)\*\* (.*?)(?=^- \*\*|^\s*$|\Z)", re.MULTILINE | re.DOTALL)
 PICTURES = re.compile(r"\s*((?:!\[[^\]]*\]\([^)]*\)\s*)+)")
-DARK = re.compile(r"(!\[[^\]]*\]\(images/(?:few-labels-[^)]*|generator\.png)\))")
 
 
 def laid_out(text):
@@ -27,7 +26,7 @@ def section(body):
     named = {part[1]: " ".join(part[2].split()) for part in parts}
     words, rest = body[: parts[0].start()].strip(), body[parts[-1].end() :]
     shown = PICTURES.match(rest)
-    pictures = DARK.sub(r"\1{.plot}", shown[1]) if shown else ""
+    pictures = shown[1] if shown else ""
     rest = rest[shown.end() :] if shown else rest
     pictures = pictures.strip().replace("\n", "\n\n")  # those of one line are shown in one row
     return "\n".join(

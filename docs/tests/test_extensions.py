@@ -148,7 +148,7 @@ def test_a_section_of_the_lecture_has_its_picture_beside_it_and_its_code_folded(
     text = lesson.laid_out(ROW)
     words, pictures, fold = (text.index(part) for part in ("lesson-words", "lesson-pictures", "{dropdown}"))
     assert words < text.index("Words of the slide.") < text.index("a caption of two lines.\n") < pictures
-    assert pictures < text.index("![one](images/lecture/a.png) ![two](images/generator.png){.plot}") < fold
+    assert pictures < text.index("![one](images/lecture/a.png) ![two](images/generator.png)\n") < fold
     assert fold < text.index("```bash\ngenzoo list\ngenzoo info x -o a.png\n```") < text.index("#### Aside")
     assert text.index("`genzoo.a`") > fold and text.rstrip().endswith("### 5 · Next")
 
