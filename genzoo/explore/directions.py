@@ -58,4 +58,5 @@ def directions(model: LatentModel, n: int = 8, seed: int = 0, *, condition: Any 
         )
     vectors = torch.linalg.eigh(metric).eigenvectors.flip(1).T[:count]  # largest eigenvalue first
     signs = vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()
-    return (vectors * signs).float().to(model.device)
+    found: Tensor = (vectors * signs).float().to(model.device)
+    return found

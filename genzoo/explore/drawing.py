@@ -47,8 +47,9 @@ def drawing(
             range; a missing, invalid or superfluous condition.
         UnknownNameError: a label that does not exist.
     """
-    check_in_order(model)
-    images = model.sample(n, seed, condition=condition, progress=progress, temperature=temperature)
+    images = check_in_order(model).sample(
+        n, seed, condition=condition, progress=progress, temperature=temperature
+    )
     return unveiled(images, frames=frames)
 
 
@@ -80,8 +81,7 @@ def watched(
             missing, invalid or superfluous condition.
         UnknownNameError: a label that does not exist.
     """
-    check_in_order(model)
-    asked = in_manner(model, check_manner(model, Manner(temperature=temperature)))
+    asked = in_manner(check_in_order(model), check_manner(model, Manner(temperature=temperature)))
     given = model.check_condition(condition, 1)
     x = torch.zeros(1, *model.image_shape, device=model.device)
     with torch.inference_mode(), asked.asking() as drawer:
@@ -105,11 +105,12 @@ def _told(model: Any, tell: Drawn) -> Callable[[Tensor, Tensor], Tensor]:
     return level
 
 
-def check_in_order(model: Model) -> None:
-    """Raise ArgumentError for a model that does not generate pixel by pixel."""
+def check_in_order(model: Model) -> AutoregressiveModel:
+    """Return `model`, or raise ArgumentError if it does not generate pixel by pixel."""
     if not isinstance(model, AutoregressiveModel):
         hint = "pixel models do: genzoo list --family tractable; for others, use genzoo interpolate"
         raise ArgumentError(f"{type(model).__name__} does not generate an image pixel by pixel", hint)
+    return model
 
 
 @neutral()
@@ -124,9 +125,8 @@ def conditionals(model: Model, image: Any, *, condition: Any = None) -> Tensor:
             or with values that are no levels of the model; a missing, invalid or superfluous condition.
         UnknownNameError: a label that does not exist.
     """
-    check_in_order(model)
+    asked_model = check_in_order(model)
     x = model.check_images(image, "image")[:1]
-    asked_model: Any = model
     asked_model.check_levels(x, "image")
     given = model.check_condition(condition, len(x))
     with torch.inference_mode(), asked_model.asking() as asked:

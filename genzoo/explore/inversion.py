@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.optim.adam import adam
 
 from genzoo.errors import ArgumentError
 from genzoo.explore.latents import check_latent_model
@@ -81,19 +82,29 @@ def _descend(
     model: LatentModel, x: Tensor, z: Tensor, given: tuple[Tensor, ...], rounds: int
 ) -> Iterator[Inverse]:
     z.requires_grad_(True)
-    optimiser = torch.optim.Adam([z], lr=RATE)
+    moments = (torch.zeros_like(z), torch.zeros_like(z), torch.zeros(()))
     best, lowest = z[0].detach().clone(), float("inf")
     for step in range(rounds + 1):
         # not across the yield, where the process is the caller's
         with neutral(), torch.enable_grad(), model.asking(gradients=True) as asked:
             errors = (asked(z, *given) - x).square().flatten(1).mean(1)  # (starts,)
-            (z.grad,) = torch.autograd.grad(errors.sum(), z)
+            (slope,) = torch.autograd.grad(errors.sum(), z)
         errors = errors.detach()
         place = int(errors.argmin())
         if float(errors[place]) < lowest:
             best, lowest = z[place].detach().clone(), float(errors[place])
         yield Inverse(best, lowest**0.5, step)
-        optimiser.step()
-        if model.prior == "uniform":
-            with torch.no_grad():
+        with torch.no_grad():
+            _step(z, slope, *moments)
+            if model.prior == "uniform":
                 z.clamp_(-1, 1)
+
+
+def _step(z: Tensor, slope: Tensor, mean: Tensor, square: Tensor, count: Tensor) -> None:
+    """Move z by one step of Adam. The function is torch's own: the class would load torch's compiler first,
+    which takes seconds.
+    """
+    adam(
+        [z], [slope], [mean], [square], [], [count], foreach=False, amsgrad=False, beta1=0.9, beta2=0.999,
+        lr=RATE, weight_decay=0.0, eps=1e-8, maximize=False,
+    )  # fmt: skip

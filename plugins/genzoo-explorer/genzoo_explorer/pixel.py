@@ -113,7 +113,8 @@ def complete(model: Any, ask: Ask, job: Job) -> None:
 def _levels(model: Any, ask: Ask) -> Tensor:
     """Return the image that was sent with each value at the nearest level of the model."""
     top = model.levels - 1
-    return (ask.pixels(model.image_shape) * top).round() / top
+    image: Tensor = (ask.pixels(model.image_shape) * top).round() / top
+    return image
 
 
 def _likelihood(model: Any, image: Tensor, condition: Any) -> dict[str, float]:

@@ -80,11 +80,13 @@ class Shelf:
 
     def remembered(self, key: str, *what: Any) -> Any:
         """Return what was kept for the model `key`, or None."""
-        return self._memory.get((key, *what))
+        name = (key, *what)
+        return self._memory.get(name)
 
     def remember(self, value: Any, key: str, *what: Any) -> Any:
         """Keep `value` while the model `key` is in memory, and return it; the oldest of a thousand leaves."""
         if len(self._memory) >= 1_000:
             self._memory.pop(next(iter(self._memory)))
-        self._memory[(key, *what)] = value
+        name = (key, *what)
+        self._memory[name] = value
         return value

@@ -50,10 +50,7 @@ class Client:
         finally:
             self._worker.leave(self)
             for task in (sender, self._following):
-                if task is not None:
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-                        await task
+                await _ended(task)
             with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await self._socket.close(1008)
 
@@ -148,6 +145,14 @@ class Client:
                 self._answer(number, {**columns(news), "grids": state[0], "finished": state[1]}, b"")
                 before = state
             await asyncio.sleep(0 if news.rounds else LOOK)
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    """Cancel a task and wait for its end, whatever that is."""
+    if task is not None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+            await task
 
 
 def columns(news: News) -> dict[str, Any]:

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # cards name `explorer_toys:Clas
 from explorer_site import running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def toys():
     """The toy models, as the only installed plugin."""
     import explorer_toys
@@ -32,7 +32,7 @@ def toys():
     registry.installed.cache_clear()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site(toys):
     with running() as made:
         yield made

@@ -15,9 +15,6 @@ from genzoo_explorer.app import bind
 from genzoo_explorer.command import explore_command
 
 from genzoo.errors import ArgumentError, UnknownNameError
-from genzoo.testing import laws
-
-test_laws = laws("genzoo-explorer")
 
 
 def genzoo(*words, **options):
