@@ -107,7 +107,7 @@ def _shape_hint(came: tuple[int, ...], expected: tuple[int, ...] | None, what: s
 
 def _check_range(x: Tensor, what: str) -> None:
     # NaN wins in aminmax; one wait for the device
-    low, high = torch.stack(torch.aminmax(x.detach())).to(torch.float64).tolist()
+    low, high = torch.stack(torch.aminmax(x.detach())).tolist()
     if math.isnan(low) or math.isnan(high):
         raise ArgumentError(f"{what} must lie in [0, 1], but holds NaN")
     if math.isinf(low) or math.isinf(high):

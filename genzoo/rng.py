@@ -16,10 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genzoo.devices import has_float64
 from genzoo.whole import LARGEST_SEED as LARGEST_SEED
 from genzoo.whole import check_seed as check_number
 from genzoo.whole import whole as whole
 
+_BELOW_ONE = 1 - 2.0**-24  # the largest float32 below 1
 _BLOCK = 4  # words of 64 bits that Philox makes of one counter
 
 
@@ -78,15 +80,21 @@ class Rng:
 
     def uniform(self, *shape: int) -> Tensor:
         """Return (n, *shape) float64 in the open interval (0, 1): the middles of 2^52 equal parts of it, each
-        exact in float64.
+        exact in float64; on a device without float64 their float32, the largest below 1 at most.
         """
+        values = self._uniform(*shape)
+        if not has_float64(self.device):
+            values = values.float().clamp_(max=_BELOW_ONE)
+        return values.to(self.device)
+
+    def _uniform(self, *shape: int) -> Tensor:
         size = int(np.prod(shape)) if shape else 1
         values = ((self._raw(size) >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
-        return torch.from_numpy(values).reshape(self.n, *shape).to(self.device)
+        return torch.from_numpy(values).reshape(self.n, *shape)
 
     def normal(self, *shape: int) -> Tensor:
         """Return (n, *shape) float32, standard normal: the inverse distribution function of `uniform`."""
-        values: Tensor = torch.special.ndtri(self.uniform(*shape).cpu())
+        values: Tensor = torch.special.ndtri(self._uniform(*shape))
         return values.float().to(self.device)
 
     def tell(self, done: int, total: int) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from genzoo.devices import widest
 from genzoo.models import AutoregressiveModel
 from genzoo.schema import limits
 
@@ -43,7 +44,7 @@ class PixelToy(AutoregressiveModel):
         return params.log_softmax(1).gather(1, level[:, None])[:, 0]
 
     def _quantile(self, params, u):
-        return (params.double().softmax(1).cumsum(1)[:, :-1] < u[:, None]).sum(1)
+        return (params.to(widest(params.device)).softmax(1).cumsum(1)[:, :-1] < u[:, None]).sum(1)
 
 
 def weights(*shape, size=0.6):

@@ -30,7 +30,7 @@ FLOORS = tuple(
     words(line)
     for line in """
         errors synonyms whole schema metrics record request games recipe switches hacks condition manner card datasets homes names safe_open locks files runs show units notebook
-        hookspecs discovery isolation probing loading images rng law plots process deadlines http
+        hookspecs discovery isolation probing loading images devices rng law plots process deadlines http
         registry losses layers
         ledger data
         hub models catalogue places confined
@@ -54,6 +54,7 @@ DOOR = ("card", "condition", "errors", "games", "recipe")  # what `import genzoo
 PUBLIC_FACE = (
     "genzoo",
     "genzoo.data",
+    "genzoo.devices",
     "genzoo.errors",
     "genzoo.evaluation",
     "genzoo.evaluation.measures",

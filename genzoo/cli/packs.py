@@ -74,7 +74,7 @@ def _entry(name: str) -> zipfile.ZipInfo:
 def packed(path: Path) -> dict[str, str] | None:
     """Return what the file at `path` states that it holds, None if it states nothing or is damaged."""
     faults = (OSError, tarfile.TarError, zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError)
-    with contextlib.suppress(*faults, RuntimeError, NotImplementedError):
+    with contextlib.suppress(*faults, RuntimeError):
         check_regular(path)
         return _of_npz(path) if path.suffix == ".npz" else _of_tar(path)
     return None

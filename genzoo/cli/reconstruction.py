@@ -67,6 +67,7 @@ def reconstruct_command(
     path = target(out, card, "reconstruct")
     start = drawn(seed)
     model = loaded(entry, device)
+    from genzoo.devices import doubled
     from genzoo.evaluation.given import given_words
     from genzoo.evaluation.inputs import subset
     from genzoo.evaluation.reconstruction import error_record
@@ -84,7 +85,7 @@ def reconstruct_command(
     other = _save_analogies(model, images, given, path) if analogies else ""
     how = other or _save_pairs(images, rebuilt, path)
     # float64, so that the mean does not depend on the order of the sum.
-    errors = squared_error(images, rebuilt).double() / images[0].numel()  # (n,)
+    errors = doubled(squared_error(images, rebuilt)) / images[0].numel()  # (n,)
     said = given_words(model if condition is None else model.given(condition), test)
     _say(replace(error_record(errors, test, card.name), condition=said), as_json)
     shown = f"{several(len(images), 'held-out image')} of {test.name}"

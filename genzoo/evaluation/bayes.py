@@ -48,7 +48,7 @@ def label_log_probs(model: DensityModel, x: Any, prior: Sequence[float] | None =
     """
     labels = _labels_of(model)
     weights = _log_prior(prior, len(labels))
-    values = [model.log_prob(x, number).detach().double().cpu() for number in range(len(labels))]
+    values = [model.log_prob(x, number).detach().cpu().double() for number in range(len(labels))]
     joint = torch.stack(values, 1) + weights  # (N, K)
     lost = int((~torch.isfinite(joint.amax(1))).sum())
     if lost:
@@ -183,7 +183,7 @@ def _log_prior(prior: Sequence[float] | None, count: int) -> Tensor:
             f"prior must have one number for each of {count} labels, not {safe_repr(prior)}",
             "leave it out for labels that are all alike",
         )
-    weights = weights.double().cpu()
+    weights = weights.cpu().double()
     total = float(weights.sum())
     if not bool((weights >= 0).all()) or not 0 < total < math.inf:
         raise ArgumentError(

@@ -108,7 +108,7 @@ def _log_probs(model: ClassifyingModel, images: Images, rows: Tensor, progress: 
     """Return log p(label | x) (n, K) of the images at `rows`, computed a few at a time."""
     parts = []
     for part in rows.split(CHUNK):
-        parts.append(model.log_probs(to_float(images[part.numpy()])).double().cpu())
+        parts.append(model.log_probs(to_float(images[part.numpy()])).cpu().double())
         if progress is not None:
             progress("classes", sum(map(len, parts)), len(rows))
     return torch.cat(parts)

@@ -58,7 +58,7 @@ def check_places(model: DensityModel, where: str, samples: int = SAMPLES) -> Non
     """
     with torch.inference_mode(), model.asking() as asked:
         given = asked.check_condition(None, samples)
-        drawn = asked._sample(Rng(0, 0, samples, model.device), *given).flatten().double().cpu().clamp(0, 1)
+        drawn = asked._sample(Rng(0, 0, samples, model.device), *given).flatten().cpu().double().clamp(0, 1)
     points, widths = _grid(1)
     bins = (points.flatten().clamp(0, 1) * _BINS).long().clamp(max=_BINS - 1)
     masses = _density(model, points) * widths
@@ -76,7 +76,7 @@ def _density(model: DensityModel, points: Tensor) -> Tensor:
         for part in points.split(16 * CHUNK):
             # Not log_prob, which takes images: the real line has points that are none.
             x = part.float().view(-1, *model.image_shape).to(model.device)
-            parts.append(asked._log_prob(x, *asked.check_condition(None, len(x))).double().cpu().exp())
+            parts.append(asked._log_prob(x, *asked.check_condition(None, len(x))).cpu().double().exp())
     return torch.cat(parts).nan_to_num(nan=0.0)
 
 

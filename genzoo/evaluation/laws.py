@@ -36,7 +36,9 @@ _RAISED = "mask A in the first layer, B afterwards: B in the first lets a pixel 
 def check_sum(model: DensityModel, levels: int, where: str) -> int:
     """Hold that Σ p(x) over every image is 1, at most 1 for a bound; return the number of images."""
     images = every_image(model.image_shape, levels)
-    total = float(torch.cat([model.log_prob(part) for part in images.split(CHUNK)]).double().exp().sum())
+    total = float(
+        torch.cat([model.log_prob(part) for part in images.split(CHUNK)]).cpu().double().exp().sum()
+    )
     seen = f"Σ p(x) = {total:.6f} over all {len(images)} images"
     if model.exact:
         hold(
@@ -81,7 +83,7 @@ def check_noise(model: DensityModel, levels: int, where: str) -> None:
     With `levels` 0, of a density, noise is uniform in [0, 1]^D: its entropy is 0, and E_noise[p(x)] at most
     1.
     """
-    values = model.log_prob(noise(model, levels, NOISE, stream=11)).double()
+    values = model.log_prob(noise(model, levels, NOISE, stream=11)).cpu().double()
     entropy = math.prod(model.image_shape) * math.log(levels or 1)
     law = "noise is never coded below its entropy"
     seen = f"{float(-values.mean()):.1f} nats per image, its entropy is {entropy:.1f}"
@@ -179,7 +181,7 @@ def check_frequencies(model: DensityModel, levels: int, where: str, samples: int
     """
     with torch.inference_mode(), model.asking() as asked:
         drawn = asked._sample(Rng(0, 0, samples, model.device), *asked.check_condition(None, samples))
-        images = drawn.flatten(1).double().cpu() * (levels - 1)
+        images = drawn.flatten(1).cpu().double() * (levels - 1)
     off = float((images - images.round()).abs().max())
     hold(
         off < 1e-3 * levels,
@@ -190,7 +192,7 @@ def check_frequencies(model: DensityModel, levels: int, where: str, samples: int
     weights = levels ** torch.arange(images.shape[1] - 1, -1, -1, dtype=torch.float64)
     found = torch.bincount((images.round() @ weights).long(), minlength=levels ** images.shape[1]).double()
     every = every_image(model.image_shape, levels)
-    expected = torch.cat([model.log_prob(part) for part in every.split(CHUNK)]).double().cpu().exp() * samples
+    expected = torch.cat([model.log_prob(part) for part in every.split(CHUNK)]).cpu().double().exp() * samples
     check_fit(found, expected, where)
 
 

@@ -187,7 +187,7 @@ def nats(
     """
     parts = []
     for part, *own in zip(rows.split(chunk), *(each.split(chunk) for each in given), strict=True):
-        parts.append(-log_prob(to_float(images[part.numpy()]), *own).detach().double().cpu())
+        parts.append(-log_prob(to_float(images[part.numpy()]), *own).detach().cpu().double())
         if progress is not None:
             progress(what, sum(found.shape[-1] for found in parts), len(rows))
     values = torch.cat(parts, -1)

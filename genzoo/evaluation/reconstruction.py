@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from genzoo.data.collection import Images
+from genzoo.devices import doubled
 from genzoo.evaluation.given import given_to, given_words
 from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.measures import measures
@@ -57,7 +58,7 @@ def reconstruction(
         part = images.float(rows[first : first + CHUNK])
         own = (each[first : first + CHUNK] for each in given)
         rebuilt = reconstruct(model, part, *own).to(part.device)
-        errors[first : first + len(part)] = squared_error(part, rebuilt).double() / part[0].numel()
+        errors[first : first + len(part)] = doubled(squared_error(part, rebuilt)) / part[0].numel()
         if progress is not None:
             progress("reconstructions", first + len(part), len(rows))
     record = error_record(errors, images, subject or type(model).__name__, rows, chosen)

@@ -106,7 +106,7 @@ def space_of(model: ClassifyingModel, name: str, classes: tuple[str, ...] = ()) 
     def asked(what: str, ask: Callable[[Tensor], Tensor], images: Tensor, tell: Progress | None) -> Tensor:
         parts = []
         for chunk in torch.split(as_pixels(images), CHUNK):
-            parts.append(ask(chunk).double().cpu())
+            parts.append(ask(chunk).cpu().double())
             if tell is not None:
                 tell(what, sum(map(len, parts)), len(images))
         return torch.cat(parts)

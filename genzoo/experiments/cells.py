@@ -100,15 +100,11 @@ def play_all(
     while open_cells := [cell for cell in mine if done[cell.name] is None]:
         played = 0
         for cell in open_cells:
-            place = folder / cell.name
-            with claims.claimed(place) as claimed:
-                if not claimed:
-                    continue
-                # another process may have finished it since
-                done[cell.name] = finished(cell, place)
-                if done[cell.name] is None:
-                    _say(tell, words[cell.name])
-                    done[cell.name] = play_cell(cell, cards[cell.model], place, device, quiet=tell is None)
+            how = (device, tell, words[cell.name])
+            found = _turn(claims, cell, cards[cell.model], folder / cell.name, how)
+            if found is None:
+                continue
+            done[cell.name] = found
             played, results = played + 1, _results(done, every, folder)
             told = len(results)
             yield results
@@ -117,6 +113,27 @@ def play_all(
             time.sleep(PAUSE)
     if len(results := _results(done, every, folder)) != told:
         yield results
+
+
+def _turn(
+    claims: Claims,
+    cell: Cell,
+    card: Card,
+    folder: Path,
+    how: tuple[str | None, Callable[[str], None] | None, str],
+) -> Result | None:
+    """Return the result of the cell, played now if there is none; None if another process is at work on
+    it.
+    """
+    device, tell, words = how
+    with claims.claimed(folder) as mine:
+        if not mine:
+            return None
+        found = finished(cell, folder)  # another process may have finished it since
+        if found is None:
+            _say(tell, words)
+            found = play_cell(cell, card, folder, device, quiet=tell is None)
+        return found
 
 
 def _words(number: int, total: int, cell: Cell) -> str:

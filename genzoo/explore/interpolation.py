@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genzoo.devices import doubled
 from genzoo.errors import ArgumentError
 from genzoo.explore.latents import check_latent_model, each, repeated
 from genzoo.models.latent import LatentModel
@@ -101,7 +102,7 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     """
     if t in (0, 1):
         return (b if t else a).clone()
-    first, second = a.double(), b.double()
+    first, second = doubled(a), doubled(b)
     long, wide = _length(first), _length(second)
     p, q = first / long, second / wide  # unit vectors; NaN where the length is 0, replaced below
     angle = 2 * torch.atan2(_length(p - q), _length(p + q))  # exact near 0 and near π, where arccos is not
@@ -110,7 +111,7 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     turned = torch.cos(t * angle) * p + torch.sin(t * angle) * across
     on_circle = ((1 - t) * long + t * wide) * turned
     straight = (long == 0) | (wide == 0) | (a.shape[-1] == 1)
-    return torch.where(straight, lerp(first, second, t), on_circle).to(a.dtype)
+    return torch.where(straight, lerp(first, second, t), on_circle).to(a)
 
 
 def _length(v: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from genzoo.devices import widest
 from genzoo.errors import ArgumentError
 from genzoo.images import as_tensor
 from genzoo.layers.plain import is_stock
@@ -276,7 +277,7 @@ class AutoregressiveModel(DensityModel):
         temperature = self._manner.temperature
         if temperature is None or temperature == 1:
             return self._quantile(params, u)
-        cooled = (self._log_masses(params).double() / temperature).softmax(1)
+        cooled = (self._log_masses(params).to(widest(params.device)) / temperature).softmax(1)
         # the last level takes the rest
         return (cooled[:, :-1].cumsum(1) <= u[:, None]).sum(1)
 

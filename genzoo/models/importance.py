@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import torch
 from torch import Tensor
 
+from genzoo.devices import doubled
 from genzoo.errors import ArgumentError
 from genzoo.models.conditions import conditional
 from genzoo.models.density import DensityModel
@@ -105,7 +106,7 @@ def _bounds(blocks: Iterator[Tensor], ks: Sequence[int]) -> dict[int, tuple[Tens
     found: dict[int, tuple[Tensor, Tensor]] = {}
     wanted, seen, first, second = sorted(set(ks)), 0, torch.tensor(-math.inf), torch.tensor(-math.inf)
     for block in blocks:
-        rest = block.double()
+        rest = doubled(block)
         while len(rest) and wanted:
             part, rest = rest[: wanted[0] - seen], rest[wanted[0] - seen :]
             first = torch.logaddexp(first.to(part), part.logsumexp(0))  # log Σ w

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from genzoo.devices import widest
 from genzoo.errors import ArgumentError
 from genzoo.layers import converted, is_hooked
 from genzoo.models import AutoregressiveModel
@@ -80,9 +81,9 @@ class PixelModel(AutoregressiveModel):
         return heads.log_masses(self.config.head, params, self.levels)
 
     def _complete(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
-        # In float64, rounding does not move a boundary past a uniform number, so that cached and naive
-        # sampling give equal images, not just similar ones.
-        exact = converted(self, torch.float64)
+        # In float64, where there is one, rounding does not move a boundary past a uniform number, so that
+        # cached and naive sampling give equal images, not just similar ones.
+        exact = converted(self, widest(self.device))
         if not exact._unrolls():
             return AutoregressiveModel._complete_naively(exact, x, mask, rng, *condition)
         machine = exact._machine(rng.n, *condition)
@@ -90,7 +91,7 @@ class PixelModel(AutoregressiveModel):
         return draw(machine, exact._level, x, mask, uniforms, levels=self.levels, tell=rng.tell)
 
     def _complete_naively(self, x: Tensor, mask: Tensor, rng: Rng, *condition: Tensor) -> Tensor:
-        exact = converted(self, torch.float64)
+        exact = converted(self, widest(self.device))
         return AutoregressiveModel._complete_naively(exact, x, mask, rng, *condition)
 
     def _unrolls(self) -> bool:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from genzoo.devices import widest
 from genzoo.errors import ArgumentError
 
 HEADS = ("bernoulli", "softmax", "logistic")
@@ -67,9 +68,9 @@ def quantile(head: str, params: Tensor, u: Tensor, levels: int) -> Tensor:
     (N,) in (0, 1).
     """
     if head == "bernoulli":
-        return (u >= torch.sigmoid(-params[:, 0].double())).long()
+        return (u >= torch.sigmoid(-params[:, 0].to(widest(params.device)))).long()
     # the last level takes the rest
-    cumulated = log_masses(head, params.double(), levels)[:, :-1].exp().cumsum(1)
+    cumulated = log_masses(head, params.to(widest(params.device)), levels)[:, :-1].exp().cumsum(1)
     return (cumulated <= u[:, None]).sum(1)
 
 

@@ -17,6 +17,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from genzoo.devices import widest
 from genzoo_pixel.masks import MaskedConv2d, bounds
 
 
@@ -130,12 +131,13 @@ def draw(
     levels: int,
     tell: Tell | None = None,
 ) -> Tensor:
-    """Return images (n, C, H, W), float64: `x` where `mask` is set, elsewhere the levels that `quantile` maps
-    `uniforms` (n, H, W, C) to.
+    """Return images (n, C, H, W), float64 where the device has it: `x` where `mask` is set, elsewhere the
+    levels that `quantile` maps `uniforms` (n, H, W, C) to.
 
     `tell(done, total)` is called after every pixel.
     """
-    images = torch.where(mask, x, 0).double()
+    kind = widest(x.device)
+    images = torch.where(mask, x, 0).to(kind)
     kept, observed = images.clone(), mask.any(0).tolist()
     _, channels, height, width = images.shape
     numbers = uniforms.permute(1, 2, 3, 0).contiguous()  # (H, W, C, n)
@@ -143,7 +145,7 @@ def draw(
         machine.begin(row)
         for column, channel in itertools.product(range(width), range(channels)):
             params = machine.step(column, channel)
-            value = quantile(params, numbers[row, column, channel]).double() / (levels - 1)
+            value = quantile(params, numbers[row, column, channel]).to(kind) / (levels - 1)
             here = (slice(None), channel, row, column)
             if observed[channel][row][column]:
                 value = torch.where(mask[here], kept[here], value)
