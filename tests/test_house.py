@@ -53,7 +53,10 @@ DOOR = ("card", "condition", "errors", "games", "recipe")  # what `import genzoo
 # What a plugin may use: ours take no door that a stranger's has not.
 PUBLIC_FACE = (
     "genzoo",
+    "genzoo.condition",
     "genzoo.data",
+    "genzoo.data.flowers",
+    "genzoo.datasets",
     "genzoo.devices",
     "genzoo.errors",
     "genzoo.evaluation",

@@ -12,6 +12,6 @@ text.py     Text: a few words of a fixed vocabulary
 from genzoo.condition.base import SHOWN, Condition
 from genzoo.condition.labels import LONGEST_LABEL, MOST_LABELS, Labels
 from genzoo.condition.picture import Picture
-from genzoo.condition.text import Text
+from genzoo.condition.text import Text, split
 
-__all__ = ["LONGEST_LABEL", "MOST_LABELS", "SHOWN", "Condition", "Labels", "Picture", "Text"]
+__all__ = ["LONGEST_LABEL", "MOST_LABELS", "SHOWN", "Condition", "Labels", "Picture", "Text", "split"]

@@ -1,9 +1,11 @@
 """Training: players, games, and the one loop that plays them all."""
 
 from genzoo.training import adversarial, classification, likelihood
+from genzoo.training.adversarial import estimate_statistics
 from genzoo.training.batch import Batch
 from genzoo.training.callbacks import Callback, Moment
 from genzoo.training.findings import Ailment, Curves
+from genzoo.training.freezing import frozen
 from genzoo.training.players import Player, players
 from genzoo.training.schedule import warmth
 from genzoo.training.tracking import Tracked, Tracker
@@ -19,6 +21,8 @@ __all__ = [
     "Tracker",
     "adversarial",
     "classification",
+    "estimate_statistics",
+    "frozen",
     "likelihood",
     "players",
     "warmth",

@@ -17,18 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genzoo.condition import Text
-from genzoo.condition.text import split
+from genzoo.condition import Text, split
 from genzoo.data import Images
 from genzoo.data.flowers import COLOURS as CODES
 from genzoo.data.flowers import colours_of
-from genzoo.evaluation import Record, Request
-from genzoo.evaluation.inputs import subset
-from genzoo.evaluation.quality import measure_samples
-from genzoo.evaluation.standard_errors import mean_error
+from genzoo.evaluation import FLOOR, Progress, Record, Request, mean_error, measure_samples, subset
 from genzoo.models import GenerativeModel
-from genzoo.record import FLOOR
-from genzoo.request import Progress
 from genzoo_text.words import COLOURS
 
 METRIC, CHANCE = "colour", "colour-by-chance"

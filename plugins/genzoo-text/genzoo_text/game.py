@@ -20,9 +20,8 @@ from torch import Tensor
 
 from genzoo.losses import minimax
 from genzoo.rng import BatchRng
-from genzoo.training import Batch
+from genzoo.training import Batch, frozen
 from genzoo.training.augment import augment, policy_of
-from genzoo.training.freezing import frozen
 from genzoo_text.options import Matching
 
 if TYPE_CHECKING:

@@ -124,8 +124,8 @@ class Discriminator(nn.Module):
         if self.joint is not None:
             logits: Tensor = self.head(self.joint(maps, embedded)).flatten()
             return logits
-        fit: Tensor = (embedded * maps.sum((2, 3))).sum(1)
-        return self.head(maps).flatten() + fit
+        logits = self.head(maps).flatten() + (embedded * maps.sum((2, 3))).sum(1)
+        return logits  # noqa: RET504 - typed above
 
 
 class Joint(nn.Module):

@@ -12,8 +12,7 @@ from torch import Tensor
 from genzoo import Recipe, Text
 from genzoo.evaluation.measures import measures
 from genzoo.models import AdversarialModel
-from genzoo.training import Player, players
-from genzoo.training.adversarial import estimate_statistics
+from genzoo.training import Player, estimate_statistics, players
 from genzoo_text.colours import measure_text
 from genzoo_text.game import MatchingGame
 from genzoo_text.nets import Discriminator, Generator, TextGANConfig, dcgan_of

@@ -6,7 +6,7 @@ A caption is a template of `genzoo.data.flowers.templates`, filled with a class 
 from __future__ import annotations
 
 from genzoo import Text
-from genzoo.condition.text import split
+from genzoo.condition import split
 from genzoo.datasets import NAMES
 
 COLOURS = ("white", "pink", "red", "orange", "yellow", "blue", "purple")

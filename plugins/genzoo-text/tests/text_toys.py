@@ -1,4 +1,4 @@
-"""Nets whose losses can be computed by hand, small models, and captioned sets, for the tests of this plugin."""
+"""Nets whose losses can be computed by hand, small models, and captioned sets."""
 
 from __future__ import annotations
 
