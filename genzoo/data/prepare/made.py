@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,9 @@ def look_for(name: str, sources: Sequence[str], file: str) -> Path | None:
     """
     for source in map(existing(name), sources):
         for wanted in (file, f"{file}.gz"):
-            found = [source] if source.name == wanted and source.is_file() else sorted(source.rglob(wanted))
+            found = (
+                [source] if source.name == wanted and os.path.isfile(source) else sorted(source.rglob(wanted))
+            )
             if found:
                 return found[0]
     return None
@@ -59,7 +62,7 @@ def existing(name: str) -> Callable[[str], Path]:
 
     def path_of(source: str) -> Path:
         path = Path(source).expanduser()
-        if not path.exists():
+        if not os.path.exists(path):
             raise DataError(f"no such file or folder: {source!r}", HOMES[name].advice(name))
         return path
 
