@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-
 from collections.abc import Mapping
 from importlib import metadata
 from typing import Any
@@ -132,7 +131,7 @@ def _about(card: Card) -> list[tuple[str, object]]:
 
 
 def plugin_version(card: Card) -> str:
-    """Return the version of the distribution that brings `card`, "" if it is not installed under that name."""
+    """Return the version of the distribution that brings `card`, "" if none has that name."""
     try:
         return metadata.version(card.plugin)
     except (metadata.PackageNotFoundError, ValueError):

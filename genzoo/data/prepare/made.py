@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +27,8 @@ class Made:
 
 def npz_of(*, packed: bool = True, **arrays: Array) -> Content:
     """Return what writes `arrays` as an .npz file, compressed unless `packed` is false."""
-    return functools.partial(np.savez_compressed if packed else np.savez, **arrays)
+    save: Callable[..., None] = np.savez_compressed if packed else np.savez
+    return lambda file: save(file, **arrays)
 
 
 def refused(name: str, what: str) -> DataError:
