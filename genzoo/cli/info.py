@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from importlib import metadata
 from typing import Any
 
 import click
@@ -72,6 +73,7 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
         "name": card.name,
         "family": card.family.value,
         "plugin": card.plugin,
+        "plugin_version": plugin_version(card) or None,
         "model": card.model,
         "condition": card.condition.as_dict() if card.condition else None,
         "summary": card.summary,
@@ -123,9 +125,17 @@ def _about(card: Card) -> list[tuple[str, object]]:
         ("Summary", card.summary),
         ("Condition", condition_words(card.condition)),
         ("Paper", card.paper),
-        ("Plugin", card.plugin),
+        ("Plugin", " ".join(filter(None, (card.plugin, plugin_version(card))))),
         ("Class", card.model),
     ]
+
+
+def plugin_version(card: Card) -> str:
+    """Return the version of the distribution that brings `card`, "" if none has that name."""
+    try:
+        return metadata.version(card.plugin)
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
 
 
 def condition_words(condition: Condition | None) -> str:

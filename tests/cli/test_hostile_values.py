@@ -51,6 +51,7 @@ BASE = {
     "push": ["toy-gan", "hub"],
     "import": ["net.safetensors", "--as", "toy-gan"],
     "export": ["toy-gan", "--format", "torch", "-o", "net.pt2"],
+    "data": ["prepare", "frey", "--from", "images.npz", "--out", "made"],
     "cache": [],
     "plugins": [],
     "new-plugin": ["mine", "--family", "implicit"],

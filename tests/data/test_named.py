@@ -219,7 +219,9 @@ def test_rooms_say_which_of_their_files_is_missing_or_wrong(kinds_of_room, make)
         open_data("rooms")
     for file in ("rooms3_64.npz", "bedrooms_96.npz"):
         (kinds_of_room / file).unlink()
-        with pytest.raises(DataError, match=f"'rooms' has no public home .* has no {file} — .*rooms3_64.npz"):
+        with pytest.raises(
+            DataError, match=f"needs {file}, and .* has no {file} — get .* genzoo data prepare"
+        ):
             open_data("rooms")
 
 
@@ -315,17 +317,37 @@ def test_omniglot_has_a_class_for_every_character(home):
 @pytest.mark.parametrize(
     "name", ["bedrooms", "rooms", "flowers102", "faces", "frey", "binarized-mnist", "omniglot"]
 )
-def test_a_set_without_a_home_says_where_to_put_it(name, tmp_path, monkeypatch):
-    with pytest.raises(
-        DataError,
-        match=(
-            f"{name}' has no public home .* GENZOO_DATA is not set — set GENZOO_DATA to the folder that holds"
-        ),
-    ):
+def test_a_set_that_is_not_at_hand_says_what_to_do(name, tmp_path, monkeypatch):
+    first = "bedrooms" if name == "rooms" else name  # of which rooms needs the file, too
+    advice = f"genzoo data prepare {first} --from|set GENZOO_DATA to the folder that holds"
+    with pytest.raises(DataError, match=rf"'{name}' needs .* GENZOO_DATA is not set — .*({advice})"):
         open_data(name)
     monkeypatch.setenv("GENZOO_DATA", str(tmp_path))
     with pytest.raises(DataError, match=f"GENZOO_DATA={tmp_path} has no {NAMES[name].files[0]}"):
         open_data(name)
+
+
+def test_binarised_digits_stand_in_at_any_size():
+    images = open_data("binarized-digits", image_shape=(1, 28, 28))
+    assert images.shape == (1, 28, 28) and images.transform == "static-binarised"
+    assert set(np.unique(images.pixels)) == {0, 255} and 0.1 < (images.pixels > 0).mean() < 0.5
+    again = open_data("binarized-digits", image_shape=(1, 28, 28))
+    assert np.array_equal(images.pixels, again.pixels)
+    test = open_data("binarized-digits", image_shape=(1, 28, 28), split="test")
+    assert len(test) == len(open_data("binarized-digits", split="test"))
+
+
+def test_a_file_that_would_be_fetched_is_taken_from_genzoo_data(home, monkeypatch):
+    data = b"an archive"
+    file = pinned(data, "https://example.invalid/x.bin")
+    for place in (home / "x.bin", home / "sets" / "x.bin"):
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(data)
+        assert fetch(file, "sets") == data
+        place.write_bytes(data[::-1])
+        with pytest.raises(DataError, match=r"x.bin has another sha256 .* get it again from https"):
+            fetch(file, "sets")
+        place.unlink()
 
 
 def test_every_name_states_source_and_terms():
@@ -423,9 +445,7 @@ def test_what_is_not_the_pinned_file_is_refused(server, own_cache, sent, words):
     Home.content["/x.bin"] = sent
     with pytest.raises(DataError) as caught:
         fetch(pinned(b"a" * 1000, f"{server}/x.bin"), "mnist")
-    assert words in str(caught.value) and "put it into the folder mnist/ under GENZOO_DATA" in str(
-        caught.value
-    )
+    assert words in str(caught.value) and "genzoo data prepare mnist --from" in str(caught.value)
     assert not any(own_cache.rglob("*.bin"))
 
 
@@ -504,11 +524,10 @@ def test_the_binary_version_of_cifar(monkeypatch):
         info = tarfile.TarInfo("cifar-10-batches-bin/test_batch.bin")
         info.size = records.nbytes
         archive.addfile(info, io.BytesIO(records.tobytes()))
-    monkeypatch.setattr(named, "fetch", lambda file, name: buffer.getvalue())
+    monkeypatch.setattr("genzoo.data.cifar.fetch", lambda file, name: buffer.getvalue())
     test = open_data("cifar10", split="test")
-    assert np.array_equal(test.pixels.reshape(1000, 3072), records[:1000, 1:]) and np.array_equal(
-        test.labels, records[:1000, 0]
-    )
+    assert np.array_equal(test.pixels.reshape(10_000, 3072), records[:, 1:])
+    assert np.array_equal(test.labels, records[:, 0])  # whole: not the 1,000 that mosaics hold
     with pytest.raises(DataError, match="the archive is damaged"):
         open_data("cifar10")
 

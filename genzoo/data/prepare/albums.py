@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,7 +86,7 @@ def albums(name: str, sources: Sequence[str], side: int) -> list[Album]:
 
     found: list[Album] = []
     for source in sources:
-        if ":" not in source and (path := existing(name)(source)).is_dir():
+        if ":" not in source and os.path.isdir(path := existing(name)(source)):
             found.append(Folder(path))
         else:
             found.append(Opened(open_data(source, image_shape=(3, side, side), val_split=0, cache=False)))

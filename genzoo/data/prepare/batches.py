@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,4 +43,4 @@ def cifar10(name: str, sources: Sequence[str]) -> Made:
 
 
 def _holds_python(source: Path) -> bool:
-    return source.is_dir() and any((source / name).exists() for name in PYTHON)
+    return os.path.isdir(source) and any(os.path.exists(source / name) for name in PYTHON)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,8 @@ class Made:
 
 def npz_of(*, packed: bool = True, **arrays: Array) -> Content:
     """Return what writes `arrays` as an .npz file, compressed unless `packed` is false."""
-    return functools.partial(np.savez_compressed if packed else np.savez, **arrays)
+    save: Callable[..., None] = np.savez_compressed if packed else np.savez
+    return lambda file: save(file, **arrays)
 
 
 def refused(name: str, what: str) -> DataError:
@@ -46,7 +47,9 @@ def look_for(name: str, sources: Sequence[str], file: str) -> Path | None:
     """
     for source in map(existing(name), sources):
         for wanted in (file, f"{file}.gz"):
-            found = [source] if source.name == wanted and source.is_file() else sorted(source.rglob(wanted))
+            found = (
+                [source] if source.name == wanted and os.path.isfile(source) else sorted(source.rglob(wanted))
+            )
             if found:
                 return found[0]
     return None
@@ -59,7 +62,7 @@ def existing(name: str) -> Callable[[str], Path]:
 
     def path_of(source: str) -> Path:
         path = Path(source).expanduser()
-        if not path.exists():
+        if not os.path.exists(path):
             raise DataError(f"no such file or folder: {source!r}", HOMES[name].advice(name))
         return path
 

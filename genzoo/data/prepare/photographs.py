@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,7 +203,7 @@ def _attributes(folders: Sequence[Path], files: Sequence[str]) -> Array | None:
 
 
 def _of_face(path: Path) -> list[float]:
-    if not path.is_file():
+    if not os.path.isfile(path):
         return [np.nan] * len(ATTRIBUTES)
     try:
         values: Any = json.loads(read_capped(path, JSON_CAP))
