@@ -91,4 +91,4 @@ def _of_npz(path: Path) -> dict[str, str]:
 
     with zipfile.ZipFile(path) as archive, archive.open(f"{_TOLD}.npy") as member:
         lines = np.lib.format.read_array(io.BytesIO(member.read(_LONGEST)), allow_pickle=False)
-    return dict(str(line).split("=", 1) for line in lines)  # type: ignore[misc]
+    return dict(str(line).split("=", 1) for line in lines)

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     Pixels: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
-A, B = TypeVar("A"), TypeVar("B")
+A = TypeVar("A")
+B = TypeVar("B")
 # (row of the order, number of the first image, how many) -> uint8 images (N, C, H, W), a few at a time
 Source: TypeAlias = "Callable[[int, int, int], Iterable[Tensor]]"
 

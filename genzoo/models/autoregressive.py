@@ -197,7 +197,13 @@ class AutoregressiveModel(DensityModel):
                 max=len(images) - 1
             )
             with torch.inference_mode(), self.asking() as model:
-                rng = Rng(start, first, chunk, self.device, self._watch(progress, first, total))
+                rng = Rng(
+                    start,
+                    first,
+                    chunk,
+                    self.device,
+                    self._watch(progress, first, min(first + self.decode_chunk, total), total),
+                )
                 own = [rows[owner] for rows in given]
                 drawn = model._drawing(images[owner], observed[owner], rng, *own)
                 rng.tell(1, 1)
