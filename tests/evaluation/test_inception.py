@@ -83,6 +83,7 @@ class TestAgainstTorchmetrics:
         _, _, _, x, y = sides
         assert kid(x, y).value == pytest.approx(float(kernel.poly_mmd(x, y)), rel=1e-6)
 
+    @pytest.mark.filterwarnings("ignore:Metric `InceptionScore` will save:UserWarning")
     def test_inception_score(self, sides):
         image = pytest.importorskip("torchmetrics.image.inception")
         net, *_, y = sides
