@@ -137,7 +137,9 @@ def test_it_knows_the_model_the_recipe_and_the_data(tmp_path):
     assert (tracked.name, tracked.folder, tracked.step) == ("toy-gan", tmp_path, 0)
     wanted = {"model": "toy-gan", "plugin": "genzoo-tracked", "config.width": 6, "recipe.batch_size": 16}
     assert wanted.items() <= tracked.config.items() and "digits" in tracked.config["data"]
-    assert tracked.config["recipe.lr.generator"] == 2e-3 and tracked.config["config.image_shape"] == "[1, 8, 8]"
+    assert (
+        tracked.config["recipe.lr.generator"] == 2e-3 and tracked.config["config.image_shape"] == "[1, 8, 8]"
+    )
     assert all(type(value) in (str, int, float, bool) for value in tracked.config.values())
 
 
