@@ -54,7 +54,8 @@ class Folder(Album):
     def image(self, number: int) -> Image.Image:
         """Return the photograph in file `number`."""
         with faults(), open_image(self.folder / self.names[number]) as image, room(image):
-            return image.convert("RGB")
+            plain: Image.Image = image.convert("RGB")
+            return plain
 
 
 class Opened(Album):

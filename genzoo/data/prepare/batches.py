@@ -36,7 +36,9 @@ def cifar10(name: str, sources: Sequence[str]) -> Made:
         batches = list(read_batches(archive, (*TRAIN, *TEST)))
     classes = np.array(NAMES[name].classes)
     files = {
-        file: npz_of(packed=False, images=images.transpose(0, 2, 3, 1), labels=labels, class_names=classes)
+        file: npz_of(
+            {"images": images.transpose(0, 2, 3, 1), "labels": labels, "class_names": classes}, packed=False
+        )
         for file, (images, labels) in zip(NAMES[name].files, batches, strict=True)
     }
     return Made(files, ("50,000 training and 10,000 test images, the archive's sha256 as expected",))

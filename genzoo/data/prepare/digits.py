@@ -104,7 +104,7 @@ def binarized(name: str, sources: Sequence[str]) -> Made:
         arrays[split] = rows
     labels, remark = _labels(orders)
     counts = "50,000 training, 10,000 validation and 10,000 test images, all as expected"
-    return Made({"binarized_mnist.npz": npz_of(**arrays, **labels)}, (counts, remark))
+    return Made({"binarized_mnist.npz": npz_of({**arrays, **labels})}, (counts, remark))
 
 
 def _bits(path: Path) -> Array:
@@ -131,7 +131,8 @@ def _text(path: Path) -> Array:
     digits = digits[(digits == ord("0")) | (digits == ord("1"))]
     if not len(digits) or len(digits) % PIXELS:
         raise ValueError(f"{len(digits):,} digits")
-    return (digits == ord("1")).reshape(-1, PIXELS)
+    ones: Array = (digits == ord("1")).reshape(-1, PIXELS)
+    return ones
 
 
 def _labels(orders: dict[str, Any]) -> tuple[dict[str, Array], str]:

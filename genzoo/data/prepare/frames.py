@@ -31,7 +31,9 @@ def frey(name: str, sources: Sequence[str]) -> Made:
     images = next((one for one in map(_frames, read_matlab(path).values()) if one is not None), None)
     if images is None or digest_arrays(images) != DIGEST:
         raise refused(name, f"{path} does not hold the 1,965 frames of 28x20 whose sha256 is {DIGEST[:16]}…")
-    return Made({"frey_faces.npz": npz_of(images=images)}, ("1,965 frames of 28x20, sha256 as expected",))
+    return Made(
+        {"frey_faces.npz": npz_of({"images": images})}, ("1,965 frames of 28x20, sha256 as expected",)
+    )
 
 
 def _frames(array: Array) -> Array | None:

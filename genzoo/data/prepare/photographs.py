@@ -110,7 +110,7 @@ def bedrooms(name: str, sources: Sequence[str]) -> Made:
         DataError: not all of them are in `sources`.
     """
     found = find(name, albums(name, sources, BEDROOMS.native), BEDROOMS)
-    return Made({"bedrooms_96.npz": npz_of(packed=False, **found.arrays)}, (_verdict(found, BEDROOMS),))
+    return Made({"bedrooms_96.npz": npz_of(found.arrays, packed=False)}, (_verdict(found, BEDROOMS),))
 
 
 def rooms(name: str, sources: Sequence[str]) -> Made:
@@ -123,7 +123,7 @@ def rooms(name: str, sources: Sequence[str]) -> Made:
     labels = np.arange(len(found.files), dtype=np.int64) * len(KINDS) // max(len(found.files), 1)
     arrays = {**found.arrays, "labels": labels.astype(np.uint8), "class_names": np.array(KINDS)}
     also = "the data set rooms also needs bedrooms_96.npz: genzoo data prepare bedrooms"
-    return Made({"rooms3_64.npz": npz_of(packed=False, **arrays)}, (_verdict(found, ROOMS), also))
+    return Made({"rooms3_64.npz": npz_of(arrays, packed=False)}, (_verdict(found, ROOMS), also))
 
 
 def faces(name: str, sources: Sequence[str]) -> Made:
@@ -144,7 +144,7 @@ def faces(name: str, sources: Sequence[str]) -> Made:
     if values is not None:
         arrays |= {"attr": values, "attr_names": np.array(ATTRIBUTES)}
         remark = f"{len(ATTRIBUTES)} attributes; {int(np.isnan(values[:, 0]).sum()):,} faces have none"
-    return Made({"faces_lfw_64.npz": npz_of(packed=False, **arrays)}, (_verdict(found, FACES), remark))
+    return Made({"faces_lfw_64.npz": npz_of(arrays, packed=False)}, (_verdict(found, FACES), remark))
 
 
 def find(name: str, shelves: Sequence[Album], how: Print) -> Found:
