@@ -54,8 +54,8 @@ class Folder(Album):
     def image(self, number: int) -> Image.Image:
         """Return the photograph in file `number`."""
         with faults(), open_image(self.folder / self.names[number]) as image, room(image):
-            converted: Image.Image = image.convert("RGB")
-            return converted
+            plain: Image.Image = image.convert("RGB")
+            return plain
 
 
 class Opened(Album):

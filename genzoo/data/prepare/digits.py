@@ -131,8 +131,8 @@ def _text(path: Path) -> Array:
     digits = digits[(digits == ord("0")) | (digits == ord("1"))]
     if not len(digits) or len(digits) % PIXELS:
         raise ValueError(f"{len(digits):,} digits")
-    found: Array = (digits == ord("1")).reshape(-1, PIXELS)
-    return found
+    ones: Array = (digits == ord("1")).reshape(-1, PIXELS)
+    return ones
 
 
 def _labels(orders: dict[str, Any]) -> tuple[dict[str, Array], str]:

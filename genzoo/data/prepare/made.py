@@ -25,8 +25,8 @@ class Made:
     remarks: tuple[str, ...] = field(default=())
 
 
-def npz_of(arrays: Mapping[str, Array], *, packed: bool = True) -> Content:
-    """Return what writes `arrays`, by name, as an .npz file, compressed unless `packed` is false."""
+def npz_of(arrays: Mapping[str, Array], packed: bool = True) -> Content:
+    """Return what writes `arrays` as an .npz file, compressed unless `packed` is false."""
     save: Callable[..., None] = np.savez_compressed if packed else np.savez
     return lambda file: save(file, **arrays)
 
