@@ -42,6 +42,9 @@ CLAIMS = {
         "mean squared error {autoencoder-cifar10 mse .4f} on test images",
         "-ELBO {vae-mnist elbo .2f} nats, {vae-mnist K=5000 .2f} by IWAE-5000",
         "**weights**: {iwae-mnist K=5000 .2f} nats by IWAE-5000",
+        "-ELBO {cvae-mnist elbo .2f} nats, {cvae-mnist K=500 .2f} by IWAE-500, given the label",
+        "| ≤ {cvae-mnist elbo .2f ±} | ≤ {cvae-mnist K=50 .2f ±} | ≤ {cvae-mnist K=500 .2f ±} |",
+        "{cvae-mnist accuracy .1%} of 1,000 test images correctly",
         "**weights**: {vae2d-mnist elbo .1f} nats, {vae2d-mnist K=500 .1f} by IWAE-500",
         (
             "| ≤ {vae-mnist elbo .2f ±} | ≤ {vae-mnist K=50 .2f ±} | ≤ {vae-mnist K=500 .2f ±} | ≤ "
