@@ -197,7 +197,7 @@ class TestAtTheEnd:
 
     @pytest.mark.parametrize(
         "change",
-        [{"kind": "own"}, {"stderr": -1.0}, {"n": np.int64(5)}, {"value": math.nan}, {"value": object()}],
+        [{"kind": "own"}, {"stderr": -1.0}, {"n": np.int64(5)}, {"value": math.nan}, {"value": {1, 2}}],
         ids=repr,
     )
     def test_a_score_that_cannot_be_written_down_is_left_out(self, tmp_path, monkeypatch, capsys, change):
