@@ -104,8 +104,18 @@ def score_model(
 
 
 def on_device(records: Iterable[Record], model: Model) -> list[Record]:
-    """Return `records` with the kind of device that `model` computes on."""
-    return [dataclasses.replace(record, device=model.device.type) for record in records]
+    """Return `records` with the kind of device that `model` computes on.
+
+    A record that breaks the rules of `Record` stays as it is: whoever stores records leaves it out by name.
+    """
+    return [_placed(record, model.device.type) for record in records]
+
+
+def _placed(record: Record, kind: str) -> Record:
+    try:
+        return dataclasses.replace(record, device=kind)
+    except (ArgumentError, TypeError, ValueError):
+        return record
 
 
 def check_condition(model: Model, request: Request) -> Condition | None:
