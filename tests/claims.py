@@ -20,6 +20,8 @@ CLAIMS = {
             "| `pixelrnn-row-mnist` | a triangle | 124 k | 240,000 | 39 min | = {pixelrnn-row-mnist exact "
             ".2f ±} |"
         ),
+        "| = {conditional-pixelcnn-mnist exact .2f ±} |",
+        "{conditional-pixelcnn-mnist accuracy .1%} of 1,000 test images correctly",
         "| = {gated-pixelcnn-mnist exact .2f ±} | 80.10 |",
         (
             "| `pixelrnn-diagonal-mnist` | all | 112 k | 240,000 | 1 h 01 min | = {pixelrnn-diagonal-mnist "

@@ -80,11 +80,12 @@ CARDS = (
         family=Family.TRACTABLE,
         model="genzoo_pixel.conditional:ConditionalGatedPixelCNN",
         condition=Labels(tuple("0123456789")),
-        # Net and recipe of gated-pixelcnn-mnist: what differs is the label.
+        # Net and recipe of gated-pixelcnn-mnist, whose weights it starts from: what differs is the label.
         config={"image_shape": (1, 28, 28), "head": "bernoulli", "layers": 12, "width": 32, "hidden": 64},
         recipe=Recipe(
+            command="genzoo train conditional-pixelcnn-mnist --init-from gated-pixelcnn-mnist",
             data="binarized-mnist",
-            steps=15_000,
+            steps=3_000,
             batch_size=16,
             lr={"all": 2e-3},
             lr_decay=0.5,
