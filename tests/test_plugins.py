@@ -15,7 +15,7 @@ PLUGINS = sorted(path.parent for path in (ROOT / "plugins").glob("*/pyproject.to
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)
 def test_the_names_that_are_reserved_for_it_are_those_of_its_cards(folder):
     package = importlib.import_module(folder.name.replace("-", "_"))
-    assert set(OFFICIAL[folder.name]) == {card.name for card in package.genzoo_cards()}
+    assert set(OFFICIAL.get(folder.name, ())) == {card.name for card in package.genzoo_cards()}
 
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)

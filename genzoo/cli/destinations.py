@@ -23,6 +23,7 @@ from genzoo.cli.pictures import (
 )
 from genzoo.cli.samples import Order
 from genzoo.cli.stages import check_stages
+from genzoo.errors import TrainingError
 
 if TYPE_CHECKING:
     from genzoo.training.parallel import World
@@ -87,9 +88,14 @@ def world_of(files: Files, seed: int | None) -> World:
         click.UsageError: several processes, but a single file, or no seed: each would choose its own.
         TrainingError: see `genzoo.training.parallel.place`.
     """
-    from genzoo.training.parallel import place
+    from genzoo.training.parallel import World, place
 
-    world = place()
+    try:
+        world = place()
+    except TrainingError:
+        if files.form:
+            raise
+        return World()  # whatever is left of torchrun's variables, one picture is one process's work
     if world.size > 1 and (files.form == "" or files.film is not None):
         words = (
             "several processes make many files, not one: give a folder, -o samples/, or leave torchrun out"

@@ -51,7 +51,7 @@ BASE = {
     "push": ["toy-gan", "hub"],
     "import": ["net.safetensors", "--as", "toy-gan"],
     "export": ["toy-gan", "--format", "torch", "-o", "net.pt2"],
-    "data": ["prepare", "frey", "--from", "images.npz", "--out", "made"],
+    "data": [],
     "cache": [],
     "plugins": [],
     "new-plugin": ["mine", "--family", "implicit"],

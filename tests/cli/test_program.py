@@ -275,7 +275,7 @@ raise SystemExit(code)
 
 VERBS = (
     "Add Classify Compare Create Download Draw Fill Generate Import Interpolate List Measure Print Publish "
-    "Reconstruct Show Train Vary Verify Write"
+    "Reconstruct Show Train Translate Vary Verify Write"
 )
 # What reads like a translation, and what to write: "Default: …", "is printed", "already exists", "again".
 BANNED = (

@@ -344,6 +344,7 @@ CASES = {
         ["toy-gan", "--part", HOSTILE],
         [HOSTILE],
     ],
+    "data": [[], ["--json"], ["prepare", HOSTILE], ["prepare", "frey", "--from", HOSTILE], [HOSTILE]],
     "cache": [[], ["size"], ["verify"], ["repair", "--dry-run"], ["prune", "--dry-run", "--all"], [HOSTILE]],
     "plugins": [[], ["--json"]],
     "new-plugin": [

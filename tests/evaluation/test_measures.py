@@ -51,7 +51,9 @@ def test_every_installed_model_is_measured_by_what_says_most_of_it():
     kinds = {card.load_class() for card in genzoo.cards()}
     assert len(kinds) > 8
     for kind in kinds:
-        assert measures.dispatch(kind) is expected(kind), kind.__name__
+        found = measures.dispatch(kind)
+        own = found.__module__.partition(".")[0] != "genzoo"  # a plugin may know better
+        assert own or found is expected(kind), kind.__name__
 
 
 @pytest.mark.parametrize("base", [DensityModel, ImportanceModel, ImplicitModel, ClassifyingModel])

@@ -31,7 +31,7 @@ PROTOCOL = "share whose measured colour is the word; unclear colours count as wr
 
 
 @dataclass(frozen=True)
-class Asked:
+class Questions:
     """Images with one text each that has one colour word.
 
     Attributes:
@@ -96,7 +96,7 @@ def colour_word(text: str, names: Iterable[str] = ()) -> str:
     return min(found) if len(found) == 1 and not found & own else ""
 
 
-def _asked(model: GenerativeModel, train: Images, test: Images, request: Request) -> Iterator[Asked]:
+def _asked(model: GenerativeModel, train: Images, test: Images, request: Request) -> Iterator[Questions]:
     """Yield what is asked: texts that training images have, and texts of test images that they lack; of a
     model whose text is fixed, that one.
     """
@@ -119,7 +119,7 @@ def _asked(model: GenerativeModel, train: Images, test: Images, request: Request
             chosen = [pairs[place] for place in subset(len(pairs), most, request.seed, words).tolist()]
             texts = [text for _, text in chosen]
             wanted = np.array([CODES.index(coloured[text]) for text in texts], np.uint8)
-            yield Asked(words, images, torch.tensor([row for row, _ in chosen]), texts, wanted)
+            yield Questions(words, images, torch.tensor([row for row, _ in chosen]), texts, wanted)
 
 
 def _said(images: Images) -> list[tuple[int, str]]:
@@ -129,7 +129,7 @@ def _said(images: Images) -> list[tuple[int, str]]:
 
 
 def _agreements(
-    model: GenerativeModel, asked: Asked, request: Request, subject: str, progress: Progress | None
+    model: GenerativeModel, asked: Questions, request: Request, subject: str, progress: Progress | None
 ) -> Iterator[Record]:
     """Yield the share of samples, of photographs, and of photographs with the text of another."""
     real = torch.from_numpy(colours_of(asked.images[asked.rows.numpy()]))
@@ -141,7 +141,7 @@ def _agreements(
         yield _record(CHANCE, FLOOR, asked, real == wanted.roll(len(wanted) // 2))
 
 
-def _record(metric: str, subject: str, asked: Asked, right: Tensor) -> Record:
+def _record(metric: str, subject: str, asked: Questions, right: Tensor) -> Record:
     values = right.double()
     return Record(
         metric=metric,
@@ -159,7 +159,7 @@ def _record(metric: str, subject: str, asked: Asked, right: Tensor) -> Record:
     )
 
 
-def _drawn(model: GenerativeModel, asked: Asked, request: Request, progress: Progress | None) -> Tensor:
+def _drawn(model: GenerativeModel, asked: Questions, request: Request, progress: Progress | None) -> Tensor:
     """Return a sample for each text, (n, 3, H, W) uint8."""
     texts = None if model.condition is None else list(asked.texts)
     found: list[Tensor] = []

@@ -14,7 +14,7 @@ from genzoo_translate.layers import norm
 STEP = 8
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """x + f(x), with two convolutions whose edges are mirrored, (N, C, h, w) → the same shape."""
 
     def __init__(self, channels: int) -> None:
@@ -46,7 +46,7 @@ class ResNet(nn.Module):
             nn.ReLU(),
             *(nn.Conv2d(a, b, 3, 2, 1, bias=False), norm(b), nn.ReLU()),
             *(nn.Conv2d(b, c, 3, 2, 1, bias=False), norm(c), nn.ReLU()),
-            *(Block(c) for _ in range(blocks)),
+            *(ResidualBlock(c) for _ in range(blocks)),
             *(nn.ConvTranspose2d(c, b, 3, 2, 1, output_padding=1, bias=False), norm(b), nn.ReLU()),
             *(nn.ConvTranspose2d(b, a, 3, 2, 1, output_padding=1, bias=False), norm(a), nn.ReLU()),
             nn.ReflectionPad2d(3),
