@@ -205,9 +205,9 @@ def _rows(images: Tensor) -> Tensor:
 MEASURES: Mapping[str, Measure] = {
     "kid": measure_kid,
     "fid": measure_fid,
-    INCEPTION_SCORE: measure_inception_score,
     "prdc": measure_prdc,
     "two-sample": measure_two_sample,
+    INCEPTION_SCORE: measure_inception_score,
     "copying": measure_copying,
     "swd": measure_swd,
     "ms-ssim": measure_msssim,
