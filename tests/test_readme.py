@@ -52,7 +52,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 USING = (ROOT / "docs" / "using.md").read_text("utf-8")
 GUIDE = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")
 FIRST = "pip install -r requirements.txt && genzoo sample dcgan-bedrooms -n 16 -o bedrooms.png"
-SECOND = "pip install -r requirements-dev.txt && python -m pytest"
+SECOND = "pip install -r requirements-dev.txt && python -m pytest -n auto --dist loadfile"
 
 
 def blocks(text, *languages):
