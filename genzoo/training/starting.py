@@ -2,7 +2,8 @@
 named.
 
 A tensor fits if the new model has one of its name and shape. One level of the name may be missing on one
-side: `generator.net.1.weight` of a net that takes labels is `generator.1.weight` of the same net without.
+side: `generator.net.1.weight` of a net that takes labels is `generator.1.weight` of the same net without. Of
+such a net, the layer that reads input and label is taken as far as it reads the input, which comes first.
 Tensors whose shape depends on the number of labels fit only if the labels are the same ones in the same
 order: a row of an embedding belongs to its label.
 The weights are those that `genzoo.load` gives, so of a run that keeps an average they are the averaged ones.
@@ -136,8 +137,12 @@ def take(model: Model, condition: Any, start: Start) -> Taken:
         found = theirs.get(met.get(key, ""))
         if found is None:
             reasons.append(f"{key} {_shape(value)} at random: it has none")
-        elif found.shape != value.shape or found.is_floating_point() != value.is_floating_point():
+        elif found.is_floating_point() != value.is_floating_point():
             reasons.append(f"{key} {_shape(value)} at random: it has {_shape(found)}")
+        elif found.shape != value.shape:
+            reasons.append(
+                f"{key} {_shape(value)} {_filled(value, found, met[key] != key)}: it has {_shape(found)}"
+            )
         elif key in of_labels:
             reasons.append(f"{key} {_shape(value)} at random: it has other labels")
         else:
@@ -163,11 +168,38 @@ def counterparts(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> dict[str
     for key in ours.keys() - theirs.keys():
         shorter = _without_a_level(key)
         near = [name for name, names in free.items() if name in shorter or key in names]
-        near = [name for name in near if theirs[name].shape == ours[key].shape]
-        if len(near) == 1:
-            found[key] = near[0]
+        for fits in (_equal, _longer_axis):
+            alike = [name for name in near if fits(ours[key], theirs[name]) is not None]
+            if alike:
+                break
+        if len(alike) == 1:
+            found[key] = alike[0]
     uses = Counter(found.values())
     return {key: name for key, name in found.items() if uses[name] == 1}
+
+
+def _equal(ours: Tensor, theirs: Tensor) -> bool | None:
+    return True if ours.shape == theirs.shape else None
+
+
+def _longer_axis(ours: Tensor, theirs: Tensor) -> int | None:
+    """Return the only axis along which two tensors of equal rank differ, if `ours` is longer; else None."""
+    if ours.ndim != theirs.ndim:
+        return None
+    axes = [axis for axis in range(ours.ndim) if ours.shape[axis] != theirs.shape[axis]]
+    return axes[0] if len(axes) == 1 and ours.shape[axes[0]] > theirs.shape[axes[0]] else None
+
+
+def _filled(value: Tensor, found: Tensor, inner: bool) -> str:
+    """Fill the first part of `value` with `found` where `found` is of the net inside and shorter along one
+    axis; return what was done.
+    """
+    axis = _longer_axis(value, found) if inner else None
+    if axis is None:
+        return "at random"
+    with torch.no_grad():
+        value.narrow(axis, 0, found.shape[axis]).copy_(found)
+    return f"at random but for the first {found.shape[axis]} along axis {axis}"
 
 
 def _without_a_level(name: str) -> set[str]:

@@ -106,6 +106,20 @@ class TestTake:
         names = {f"generator.{i}.{kind}" for i in (0, 1) for kind in ("weight", "bias")}
         assert met == {name: name for name in names}
 
+    def test_a_layer_that_also_reads_a_label_is_taken_as_far_as_it_reads_the_input(self):
+        """z comes first, the label behind it."""
+        old, new = toys.gan(), toys.gan(latent_size=toys.gan().config.latent_size + 3)
+        inside = nn.ModuleDict({"generator": nn.ModuleDict({"net": new.generator})})
+        before = {key: value.clone() for key, value in inside.state_dict().items()}
+        taken = take(inside, None, start_of(old))
+        (why,) = [reason for reason in taken.reasons if " along axis " in reason]
+        key, axis = why.split()[0], int(why.partition(" along axis ")[2].partition(":")[0])
+        ours, theirs = inside.state_dict()[key], old.state_dict()[key.replace(".net", "")]
+        size = theirs.shape[axis]
+        assert ours.shape[axis] == size + 3 and key in taken.fresh
+        assert torch.equal(ours.narrow(axis, 0, size), theirs)
+        assert torch.equal(ours.narrow(axis, size, 3), before[key].narrow(axis, size, 3))
+
     def test_two_nets_that_could_be_meant_are_left_alone(self):
         pair = nn.ModuleDict({"g": nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})})
         assert self.met(pair, nn.ModuleDict({"g": nn.Linear(3, 3)})) == {}
