@@ -21,6 +21,11 @@ def scan(values):
     return values.movedim(-3, -1).flatten(-3)
 
 
+def told(model, n):
+    """Return the labels (n,) of n images, for a model that takes some."""
+    return () if model.condition is None else (torch.arange(n) % len(model.condition.names),)
+
+
 def test_no_conditional_changes_with_what_comes_later(model):
     """To the bit: a later value has no way to it, not a weak one."""
     noise = torch.Generator().manual_seed(0)
@@ -32,9 +37,10 @@ def test_no_conditional_changes_with_what_comes_later(model):
     # place of each value in the scan
     order = scan(torch.arange(size).view(model.image_shape)).argsort().view(model.image_shape)
     with torch.no_grad():
-        params = scan(model._predict(images))
+        labels = told(model, len(images))
+        params = scan(model._predict(images, *labels))
         for first in (int(share * size) for share in PLACES):
-            changed = scan(model._predict(torch.where(order < first, images, others)))
+            changed = scan(model._predict(torch.where(order < first, images, others), *labels))
             assert torch.equal(changed[..., : first + 1], params[..., : first + 1])
             assert not torch.equal(changed[..., first + 1 :], params[..., first + 1 :])
 
@@ -42,10 +48,11 @@ def test_no_conditional_changes_with_what_comes_later(model):
 def test_samples_are_what_the_conditionals_say(model):
     """A sample, asked about in one pass of the network, has at each place the quantile of that place's random
     number."""
-    samples = model.sample(3, seed=4)
+    labels = told(model, 3)
+    samples = model.sample(3, seed=4, condition=labels[0] if labels else None)
     # (3, D) in the order of the scan
     uniforms = Rng(4, 0, 3).uniform(*model.image_shape[1:], model.image_shape[0]).flatten(1)
-    params = scan(model.double()._predict(samples.double()))  # (3, P, D)
+    params = scan(model.double()._predict(samples.double(), *labels))  # (3, P, D)
     values = torch.stack(
         [model._quantile(params[:, :, place], uniforms[:, place]) for place in range(uniforms.shape[1])], 1
     )
