@@ -161,25 +161,26 @@ def take(model: Model, condition: Any, start: Start) -> Taken:
 
 def counterparts(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> dict[str, str]:
     """Return the name among `theirs` of each tensor of `ours` that has one: the same name, or else the only
-    one of its shape that differs by a level between the first and the last.
+    one that differs by a level between the first and the last and has its shape, or a shape that is shorter
+    along one axis if no other tensor has that one.
     """
     found = {key: key for key in ours if key in theirs}
-    free = {key: _without_a_level(key) for key in theirs if key not in ours}
-    for key in ours.keys() - theirs.keys():
-        shorter = _without_a_level(key)
-        near = [name for name, names in free.items() if name in shorter or key in names]
-        for fits in (_equal, _longer_axis):
-            alike = [name for name in near if fits(ours[key], theirs[name]) is not None]
-            if alike:
-                break
-        if len(alike) == 1:
-            found[key] = alike[0]
-    uses = Counter(found.values())
-    return {key: name for key, name in found.items() if uses[name] == 1}
+    for longer in (False, True):
+        free = {name: _without_a_level(name) for name in theirs.keys() - set(found.values())}
+        met: dict[str, str] = {}
+        for key in ours.keys() - found.keys():
+            shorter = _without_a_level(key)
+            near = [name for name, names in free.items() if name in shorter or key in names]
+            alike = [name for name in near if _alike(ours[key], theirs[name], longer)]
+            if len(alike) == 1:
+                met[key] = alike[0]
+        uses = Counter(met.values())
+        found |= {key: name for key, name in met.items() if uses[name] == 1}
+    return found
 
 
-def _equal(ours: Tensor, theirs: Tensor) -> bool | None:
-    return True if ours.shape == theirs.shape else None
+def _alike(ours: Tensor, theirs: Tensor, longer: bool) -> bool:
+    return _longer_axis(ours, theirs) is not None if longer else ours.shape == theirs.shape
 
 
 def _longer_axis(ours: Tensor, theirs: Tensor) -> int | None:
