@@ -244,4 +244,5 @@ def _hardware(run: Run) -> str:
     if run.settings.device.type == "cuda":
         return torch.cuda.get_device_name(run.settings.device)
     capability = " with bf16 instructions" if run.settings.bf16 else ""
-    return f"{torch.get_num_threads()} CPU threads{capability}"
+    threads = torch.get_num_threads()
+    return f"{threads} CPU thread{'s' if threads > 1 else ''}{capability}"
