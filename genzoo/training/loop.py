@@ -263,6 +263,7 @@ def play(
         stopping, saving = run.world.agree(stop(), now - saved > pause)
         if stopping or saving or run.step == run.recipe.steps:
             _save(run, on_checkpoint, None if stopping else on_trouble)
+            run.world.meet()  # writing and what hangs on it may take one process longer than a collective
             saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         if stopping:
             return run.step == run.recipe.steps

@@ -19,7 +19,7 @@ from safetensors import safe_open
 import genzoo
 from genzoo.errors import TrainingError
 from genzoo.files import locked
-from genzoo.training import parallel
+from genzoo.training import meeting
 from genzoo.training.parallel import World, enter, leave, place
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
@@ -56,21 +56,6 @@ class TestAlone:
             enter(torch.device("cpu"))
         assert "torchrun" in caught.value.hint
 
-    def test_nobody_answers(self, monkeypatch, capsys):
-        def fail(backend):
-            time.sleep(0.5)
-            raise RuntimeError("")
-
-        monkeypatch.setattr(torch.distributed, "init_process_group", fail)
-        monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
-        for name, value in WHOLE.items():
-            monkeypatch.setenv(name, value)
-        with pytest.raises(
-            TrainingError, match="the 2 processes could not find each other at localhost:29500: RuntimeError"
-        ):
-            enter(torch.device("cpu"))
-        assert capsys.readouterr().err == "waiting at localhost:29500 for the other processes, 2 in all\n"
-
     @pytest.mark.parametrize("port", ["x", "-1", "99999999"])
     def test_a_port_that_is_none(self, monkeypatch, port):
         for name, value in {**WHOLE, "RANK": "0", "MASTER_PORT": port}.items():
@@ -92,14 +77,16 @@ class TestAlone:
             enter(torch.device("cuda"))
 
     def test_a_process_that_has_gone_is_one_line(self, monkeypatch):
-        def gone(tensor, op):
+        def gone(*arguments, **options):
             raise RuntimeError(
                 "[../gloo/transport/tcp/pair.cc:534] Connection closed by peer\nException raised from "
                 "here and there"
             )
 
         monkeypatch.setattr(torch.distributed, "all_reduce", gone)
-        monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
+        monkeypatch.setattr(torch.distributed, "barrier", gone)
+        store = torch.distributed.HashStore()
+        monkeypatch.setattr(meeting, "_groups", [meeting._Group(store, None, 0, 2)])
         net = torch.nn.BatchNorm1d(2)
         asked = (
             lambda: World(0, 2).agree(True),
