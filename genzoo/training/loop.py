@@ -48,6 +48,7 @@ class Run:
     step: int = 0
     seconds: float = 0.0  # spent training, over all resumptions
     resumed: str = ""  # sha256 of the checkpoint that it went on from
+    planned: int = 0  # steps that the run of that checkpoint was planned to have
     plugin: str = ""  # the distribution that brought the model: its version is noted
     lineage: tuple[str, ...] = ()  # the weights that it started from, see `genzoo.ledger.Row`
     unsaved: bool = False  # whether the last checkpoint that was due could not be written
@@ -227,7 +228,8 @@ class Run:
         checkpoint.restore(tensors, self.parts, self.optimisers)
         self.doctor.restore(facts.told, facts.curves)
         self.step, self.seconds, self.lineage = facts.step, facts.seconds, facts.lineage
-        self.resumed, self._whole = facts.sha256, which == checkpoint.NAME
+        self.resumed, self.planned = facts.sha256, facts.steps
+        self._whole = which == checkpoint.NAME
         return terms.changed(facts.machine, ours.machine)
 
 

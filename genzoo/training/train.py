@@ -84,7 +84,7 @@ def train(
         device = world.device(chosen.device)
         run = Run(model, recipe, train, chosen.on(device), folder, world, plugin=card.plugin)
         _start(run, card, start, mode)
-        if mode == "auto" and (done := finished_before(run)):
+        if mode in ("same", "auto") and (done := finished_before(run)):
             return done
         card = card.replace(config=config)
         if world.writes:
