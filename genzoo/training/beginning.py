@@ -131,7 +131,8 @@ def _begin(run: Run, name: str, mode: str) -> None:
     difference = run.resume(checkpoint.PREVIOUS) if mode == "previous" else _resume_last(run, mode)
     if mode == "same" and run.planned != run.recipe.steps:
         raise TrainingError(
-            f"{run.folder} already holds a run of {name} over {run.planned:,} steps, not {run.recipe.steps:,}",
+            f"{run.folder} already holds a run of {name} over {run.planned:,} steps, not "
+            f"{run.recipe.steps:,}",
             "continue it with --resume, choose another --out, or delete the folder",
         )
     if not run.world.writes:

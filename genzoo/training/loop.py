@@ -52,6 +52,8 @@ class Run:
     plugin: str = ""  # the distribution that brought the model: its version is noted
     lineage: tuple[str, ...] = ()  # the weights that it started from, see `genzoo.ledger.Row`
     unsaved: bool = False  # whether the last checkpoint that was due could not be written
+    ask: Callable[[], Sequence[bool]] = tuple  # what this process wishes at the end of a round
+    votes: torch.Tensor = field(default_factory=lambda: torch.empty(0))  # shares of the processes that did
     _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
     _whole: bool = False  # whether the checkpoint in the folder is known to be good
 
@@ -120,14 +122,22 @@ class Run:
                     batch = self.feed(number)
                     number += 1
                 losses[player.name] = self._turn(player, turn, batch)
-        for player in self.players:
-            self.world.average_buffers(player.module)
-            if player.memory is not None and player.shared:
-                self.world.average_buffers(player.memory)
+        self.votes = self.world.average_buffers(
+            *self._common(), votes=self.ask() if self.world.size > 1 else ()
+        )
         self.ema.update(self.players)  # after the buffers, which it follows too: equal on every rank
         curves = self._curves()
         self.step += 1
         return losses | curves
+
+    def _common(self) -> list[nn.Module]:
+        """Return the modules whose floating-point buffers describe the whole batch."""
+        found = []
+        for player in self.players:
+            found.append(player.module)
+            if player.memory is not None and player.shared:
+                found.append(player.memory)
+        return found
 
     def _curves(self) -> dict[str, torch.Tensor]:
         """Tell every player that a round is over; return the curves of the game."""
@@ -253,16 +263,22 @@ def play(
     begun = saved = time.monotonic()
     pause = min(FIRST_SECONDS, CHECKPOINT_SECONDS)
     earlier = run.seconds
+
+    def ask() -> Sequence[bool]:
+        now = time.monotonic()
+        run.seconds = earlier + now - begun
+        return stop(), now - saved > pause
+
+    run.ask = ask
     while run.step < run.recipe.steps:
         losses = run.play_round()
-        if run.step % look_every == 0 or run.step == run.recipe.steps:
+        look = run.step % look_every == 0 or run.step == run.recipe.steps
+        if look:
             read = {name: float(loss) for name, loss in losses.items()}
             findings = run.doctor.look(run.step, read)
             on_round(read)
             _report(findings, on_finding)
-        now = time.monotonic()
-        run.seconds = earlier + now - begun
-        stopping, saving = run.world.agree(stop(), now - saved > pause)
+        stopping, saving = _wishes(run, look)
         if stopping or saving or run.step == run.recipe.steps:
             _save(run, on_checkpoint, None if stopping else on_trouble)
             run.world.meet()  # writing and what hangs on it may take one process longer than a collective
@@ -270,6 +286,15 @@ def play(
         if stopping:
             return run.step == run.recipe.steps
     return True
+
+
+def _wishes(run: Run, look: bool) -> Sequence[bool]:
+    """Return whether to stop and whether to save: the wish of this process if it is alone, else that of any,
+    as it was at the end of the last round. Several processes `look` when they read the losses.
+    """
+    if run.world.size == 1:
+        return run.ask()
+    return [vote > 0 for vote in run.votes.tolist()] if look else (False, False)
 
 
 def _report(findings: Iterable[Finding], on_finding: Callable[[Finding], None]) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -46,14 +46,39 @@ class World:
         return wanted
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over all ranks."""
-        if self.size > 1:
-            self._average([p.grad for p in parameters if p.grad is not None])
+        """Replace each gradient by its mean over all ranks: a view of one flat buffer, which is reduced whole
+        and copied to nowhere.
+        """
+        if self.size == 1:
+            return
+        learning = [p for p in parameters if p.grad is not None]
+        flat, views = _buffer_of(learning)
+        torch._foreach_copy_(views, [p.grad for p in learning])
+        self._mean(flat)
+        for parameter, view in zip(learning, views, strict=True):
+            if parameter.dtype == view.dtype:
+                parameter.grad = view
+            elif parameter.grad is not None:
+                parameter.grad.copy_(view)
 
-    def average_buffers(self, module: nn.Module) -> None:
-        """Replace each floating-point buffer (batch statistics) by its mean over all ranks."""
-        if self.size > 1:
-            self._average([b for b in module.buffers() if b.is_floating_point()])
+    def average_buffers(self, *modules: nn.Module, votes: Sequence[bool] = ()) -> Tensor:
+        """Replace each floating-point buffer (batch statistics) of the modules by its mean over all ranks.
+
+        Returns: the share of the ranks that raised each of the `votes`, (len(votes),) float32, on the device
+        of the buffers: they travel in the same all-reduce, and reading them makes a GPU wait.
+        """
+        found = {id(b): b for module in modules for b in module.buffers() if b.is_floating_point()}
+        buffers = list(found.values())
+        device = buffers[0].device if buffers else _collective_device() if self.size > 1 else None
+        raised = torch.tensor([float(vote) for vote in votes], device=device)
+        if self.size == 1 or not (buffers or votes):
+            return raised
+        flat = torch.cat([*(b.detach().reshape(-1).float() for b in buffers), raised])
+        self._mean(flat)
+        sizes = [*(b.numel() for b in buffers), len(raised)]
+        for buffer, part in zip([*buffers, raised], flat.split(sizes), strict=True):
+            buffer.copy_(part.view(buffer.shape))
+        return raised
 
     def exchange(self, word: str) -> list[str]:
         """Return the word of each rank once all have reached this point; no timeout limits the wait.
@@ -110,14 +135,9 @@ class World:
         """Return this rank's part of a batch."""
         return slice(self.rank * batch // self.size, (self.rank + 1) * batch // self.size)
 
-    def _average(self, tensors: list[Tensor]) -> None:
-        if not tensors:
-            return
-        flat = torch.cat([t.detach().reshape(-1).float() for t in tensors])
+    def _mean(self, flat: Tensor) -> None:
         _reduce(flat, dist.ReduceOp.SUM)
         flat /= self.size
-        for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-            tensor.copy_(part.view(tensor.shape))
 
 
 def place(environment: Mapping[str, str] = os.environ) -> World:
@@ -183,3 +203,30 @@ def _reduce(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> None:
         dist.all_reduce(tensor, op=operation)
     except RuntimeError as error:
         raise meeting.ended(error) from error
+
+
+def _buffer_of(parameters: Sequence[nn.Parameter]) -> tuple[Tensor, list[Tensor]]:
+    """Return a float32 buffer of all values, and its part for each of the parameters, laid out in memory as
+    the parameter is.
+    """
+    sizes = [p.numel() for p in parameters]
+    flat = torch.empty(sum(sizes), device=parameters[0].device if parameters else None)
+    return flat, [
+        part.as_strided(p.shape, _strides(p), part.storage_offset())
+        for p, part in zip(parameters, flat.split(sizes), strict=True)
+    ]
+
+
+def _strides(tensor: Tensor) -> tuple[int, ...]:
+    """Return the strides of `tensor`, or those of a contiguous one if it has gaps."""
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    dense = last + 1 == tensor.numel()
+    return tensor.stride() if dense else tensor.new_empty(tensor.shape).stride()
+
+
+def _collective_device() -> torch.device:
+    return (
+        torch.device("cuda", torch.cuda.current_device())
+        if dist.get_backend() == "nccl"
+        else torch.device("cpu")
+    )

@@ -83,7 +83,7 @@ if __name__ == "__main__":
     loop.FIRST_SECONDS = loop.CHECKPOINT_SECONDS = float(os.environ.get("SECONDS", "0"))
     Run.play_round = noted
     (NOTES / f"pid-{ATTEMPT}-{RANK}").write_text(str(os.getpid()))
-    rank, _, name = (MOMENTS[ATTEMPT] if ATTEMPT < len(MOMENTS) else "-").partition(":")
+    rank, _, name = (MOMENTS[ATTEMPT] if len(MOMENTS) > ATTEMPT else "-").partition(":")
     if rank == RANK:
         MURDERS[name]()
     sys.argv = ["genzoo", *sys.argv[3:]]

@@ -176,7 +176,7 @@ class TestResume:
                 raise OSError("the machine is gone")
             return play(run)
 
-        monkeypatch.setattr(loop, "FIRST_SECONDS", -1.0)
+        monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
         with monkeypatch.context() as patch, pytest.raises(OSError, match="is gone"):
             patch.setattr(Run, "play_round", until_two)
             train(tmp_path / "run", 4)
@@ -194,9 +194,13 @@ class TestResume:
         monkeypatch.setattr(World, "exchange", lambda self, word: [word] * (words.append(word) or 1))
         beginning._check_alike(theirs, "toy-gan")
         monkeypatch.setattr(World, "exchange", lambda self, word: [words[0], word])
-        with pytest.raises(TrainingError, match=r"other settings than process 1: batch_size 8 here, 16 there"):
+        with pytest.raises(
+            TrainingError, match=r"other settings than process 1: batch_size 8 here, 16 there"
+        ):
             beginning._check_alike(start(batch_size=8, world=World(1, 2)), "toy-gan")
-        with pytest.raises(TrainingError, match="process 0 was started with other settings .*: model b here, toy"):
+        with pytest.raises(
+            TrainingError, match=r"process 0 was started with other settings .*: model b here, toy"
+        ):
             beginning._check_alike(start(batch_size=16), "b")
 
     def test_auto_starts_where_nothing_is(self, tmp_path):

@@ -105,7 +105,9 @@ class TestNobodyThere:
                 monkeypatch.setenv(name, value)
             monkeypatch.setattr(meeting, "PATIENCE", 0.0)
             begun = time.monotonic()
-            with pytest.raises(TrainingError, match="the 2 processes could not find each other at 127") as caught:
+            with pytest.raises(
+                TrainingError, match="the 2 processes could not find each other at 127"
+            ) as caught:
                 enter(torch.device("cpu"))
         assert time.monotonic() - begun < 30
         assert str(caught.value).isprintable() and "GENZOO_GROUP_TIMEOUT=SECONDS" in caught.value.hint
@@ -143,7 +145,9 @@ class TestTogether:
 
     def test_other_versions_are_refused_by_name(self, other, monkeypatch):
         other += ["genzoo 9.9, torch 9"]
-        with pytest.raises(TrainingError, match=r"different versions: this one genzoo .*, process 1 genzoo 9.9"):
+        with pytest.raises(
+            TrainingError, match=r"different versions: this one genzoo .*, process 1 genzoo 9.9"
+        ):
             meeting._check_versions()
 
 

@@ -23,7 +23,9 @@ def torchrun(notes, moments, out):
     notes.mkdir()
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE.parent)))}
     env |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "GENZOO_PLUGIN_TIMEOUT": "60"}
-    command = "-m torch.distributed.run --standalone --nproc-per-node 2 --max-restarts 3 --monitor-interval 0.1"
+    command = (
+        "-m torch.distributed.run --standalone --nproc-per-node 2 --max-restarts 3 --monitor-interval 0.1"
+    )
     worker = [HERE / "restarted_processes.py", notes, ",".join(moments), "train", "dcgan", "--out", out]
     words = [sys.executable, *command.split(), *map(str, worker), *SMALL.split()]
     return subprocess.run(words, env=env, capture_output=True, text=True, timeout=600)

@@ -225,7 +225,9 @@ class TestFolder:
         whole = train(tmp_path, steps=2)
         before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
         assert train(tmp_path, steps=2).weights == whole.weights
-        with pytest.raises(TrainingError, match="already holds a run of toy-gan over 2 steps, not 3") as caught:
+        with pytest.raises(
+            TrainingError, match="already holds a run of toy-gan over 2 steps, not 3"
+        ) as caught:
             train(tmp_path, steps=3)
         assert "--resume" in caught.value.hint and "--out" in caught.value.hint
         with pytest.raises(TrainingError, match="was made with other recipe: batch_size was"):
