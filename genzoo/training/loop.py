@@ -18,9 +18,11 @@ from genzoo.models import Model
 from genzoo.process import seed_global, undisturbed
 from genzoo.recipe import Recipe
 from genzoo.rng import generator, mix
+from genzoo.show import tell
 from genzoo.training import checkpoint, terms
 from genzoo.training.batch import Batch
 from genzoo.training.checks import check_fit
+from genzoo.training.compiling import Compiled
 from genzoo.training.doctor import Doctor, kept
 from genzoo.training.ema import EMA
 from genzoo.training.findings import Finding
@@ -28,6 +30,7 @@ from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
 from genzoo.training.optimisers import clip, decay, optimisers
 from genzoo.training.parallel import World
+from genzoo.training.parts import Watch, check_parts, parts_of
 from genzoo.training.players import Player, completed, players
 from genzoo.training.recording import Recorder
 
@@ -68,6 +71,7 @@ class Run:
         self.recipe = completed(self.model, self.recipe)
         self.players: Sequence[Player] = players(self.model, self.recipe)
         check_fit(self.model, self.recipe, self.data, self.world, self.players)
+        check_parts(self.recipe, self.world.size, self.players)
         self.optimisers_of: dict[str, dict[str, Optimizer]] = {
             p.name: optimisers(p, self.recipe) for p in self.players
         }
@@ -80,9 +84,7 @@ class Run:
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
-        if self.settings.compile:
-            for player in self.players:
-                player.module.compile()
+        self.compiled = Compiled(self.players) if self.settings.compile else None
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -127,8 +129,16 @@ class Run:
         )
         self.ema.update(self.players)  # after the buffers, which it follows too: equal on every rank
         curves = self._curves()
+        self._note_compiled()
         self.step += 1
         return losses | curves
+
+    def _note_compiled(self) -> None:
+        """Report once what was compiled, or raise if nothing was."""
+        if self.compiled is not None:
+            names, self.compiled = self.compiled.check(), None
+            if self.world.writes:
+                tell(f"compiled: {names}", level="INFO")
 
     def _common(self) -> list[nn.Module]:
         """Return the modules whose floating-point buffers describe the whole batch."""
@@ -167,6 +177,8 @@ class Run:
             player.before_turn(self.step)
         if self.recorder.plays(player):
             loss = self.recorder.play(player, mix(*key), batch)
+        elif self.recipe.accumulate > 1:
+            loss = self._in_parts(player, key, batch)
         else:
             loss = self._gradients(player, generator(*key, device=self.settings.device), batch)
         learning = _learning(player)
@@ -179,10 +191,28 @@ class Run:
             player.after_turn()
         return loss
 
-    def _gradients(self, player: Player, rng: torch.Generator, batch: Batch) -> torch.Tensor:
-        """Compute the gradients of the player's loss in its weights; return the loss, detached."""
+    def _in_parts(self, player: Player, key: tuple[int | str, ...], batch: Batch) -> torch.Tensor:
+        """Compute the gradients of a turn in the recipe's `accumulate` parts; return their mean loss,
+        detached.
+        """
+        parts, losses = self.recipe.accumulate, []
+        watch = Watch([other.module for other in self.players])
+        for number, part in enumerate(parts_of(batch, parts)):
+            rng = generator(*key, *[number][:number], device=self.settings.device)
+            losses.append(self._gradients(player, rng, part, add=number > 0))
+            watch.check(parts)
+        gradients = [p.grad for p in _learning(player) if p.grad is not None]
+        torch._foreach_div_(gradients, parts)
+        return torch.stack(losses).mean()
+
+    def _gradients(
+        self, player: Player, rng: torch.Generator, batch: Batch, *, add: bool = False
+    ) -> torch.Tensor:
+        """Compute the gradients of the player's loss in its weights, or `add` them to those that are there;
+        return the loss, detached.
+        """
         parameters = _learning(player)
-        for parameter in parameters:
+        for parameter in parameters if not add else ():
             parameter.grad = None
         with self.settings.autocast():
             loss = player.loss(batch, rng)
