@@ -41,6 +41,9 @@ class Recipe:
     steps: int = field(default=10_000, metadata=limits(1, 10**9))
     #: images per turn, summed over all processes
     batch_size: int = field(default=64, metadata=limits(1, 65_536))
+    #: parts in which each turn's images are computed, one after the other: less memory, the same gradients;
+    #: refused for nets with batch norm
+    accumulate: int = field(default=1, metadata=limits(1, 65_536))
     seed: int = field(default=0, metadata=limits(0, 2**63 - 1))
 
     #: learning rate per player
@@ -78,7 +81,8 @@ class Recipe:
     precision: str = field(default=AUTO, metadata=limits(choices=(AUTO, "fp32", "bf16")))
     #: whether images and weights use the channels-last memory layout
     channels_last: str = field(default=AUTO, metadata=limits(choices=SWITCH))
-    compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))  #: torch.compile; auto = off
+    #: torch.compile for the networks that the losses call, refused if they call none; auto = off
+    compile: str = field(default=AUTO, metadata=limits(choices=SWITCH))
     #: record turns as CUDA graphs; auto = on a GPU, if the game allows it
     cuda_graphs: str = field(default=AUTO, metadata=limits(choices=(AUTO, "off")))
     #: number format of the published weights

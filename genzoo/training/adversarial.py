@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -88,6 +89,7 @@ def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Pla
             loss=game.generator_loss,
             turns=recipe.turns_of("generator"),
             fresh=False,
+            in_parts=True,
             average=True,
             finish=estimate_statistics,
             shown=lambda: game.shown,
@@ -134,6 +136,10 @@ class AdversarialGame:
         # a tensor, since a recorded turn reads memory, not Python's numbers
         self._deviation = torch.zeros((), device=model.device)
         self._handed_on: Tensor | None = None
+        # of a turn in parts: the noise of the fakes, which G computes again: fakes with all that their
+        # gradients need would take the memory of a whole batch
+        self._parts = recipe.accumulate
+        self._noises: deque[Tensor] = deque(maxlen=self._parts)
 
     @property
     def learning(self) -> nn.Module:
@@ -163,8 +169,8 @@ class AdversarialGame:
         """
         images, given = batch.images, batch.given
         # fakes of the same conditions, so that these tell D nothing of what is real
-        fake = drawn(self.model, len(batch), rng, *given)
-        self._handed_on, self.shown = fake, (images, fake.detach())
+        fake = self._for_both(len(batch), rng, *given)
+        self.shown = (images, fake.detach())
         shown, *own = (fake.detach(), *given)
         if self.pool is not None:
             shown, *own = self.pool(shown, rng, *given)
@@ -185,12 +191,25 @@ class AdversarialGame:
         judges them again.
         """
         fake, self._handed_on = self._handed_on, None
+        if self._noises:
+            again = torch.Generator(rng.device)
+            again.set_state(self._noises.popleft())
+            fake = drawn(self.model, len(batch), again, *batch.given)
         if fake is None or len(fake) != len(batch):
             fake = drawn(self.model, len(batch), rng, *batch.given)
         with frozen(self.model.discriminator):
             logits = self._logits(self._augmented(fake, rng), *batch.given)
             beside = self._beside(batch, rng) if self.objective.relative else None
         return self.objective.generator_loss(logits, beside)
+
+    def _for_both(self, n: int, rng: torch.Generator, *condition: Tensor) -> Tensor:
+        """Return `n` fakes, and hand them on to G's next turn."""
+        if self._parts == 1:
+            self._handed_on = drawn(self.model, n, rng, *condition)
+            return self._handed_on
+        self._noises.append(rng.get_state())
+        with torch.no_grad():
+            return drawn(self.model, n, rng, *condition)
 
     def _beside(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return D's outputs for the real images that a relative objective compares the fakes with."""

@@ -23,18 +23,22 @@ from genzoo.training.publish import Outcome
 
 LOCK = "run.lock"
 SEAL = "finished.json"
-MODES = ("never", "always", "auto", "previous")
+MODES = ("same", "always", "auto", "previous")
 _CAP = 1 << 24  # bytes of the small files that a finished run has left
 
 
 def how(resume: object) -> str:
     """Return the one of `MODES` that `resume` stands for; False and True stand for the first two.
 
+    "same" starts a run, or continues the one in the folder if it has the same recipe, steps and data: the
+    command of a run that was killed continues it, whoever repeats it. "auto" also accepts other steps where
+    they change nothing. "always" needs a checkpoint, "previous" takes the one before the last.
+
     Raises:
         ArgumentError: `resume` is anything else.
     """
     if isinstance(resume, bool):
-        return "always" if resume else "never"
+        return "always" if resume else "same"
     if not isinstance(resume, str) or resume not in MODES:
         near = suggest(resume, MODES) if isinstance(resume, str) else ""
         raise ArgumentError(f"resume must be True, False, 'auto' or 'previous', not {resume!r}{near}")
@@ -92,9 +96,10 @@ def begin(run: Run, name: str, mode: str) -> None:
     """Start `run` of the model `name`, or resume it from a checkpoint, according to `mode` (see `how`).
 
     Raises:
-        TrainingError: the folder already holds a run, or none to resume, or a different one; or the processes
-            do not see the same data and checkpoint.
+        TrainingError: the folder holds a different run, or none to resume; or the processes do not train the
+            same model by the same recipe, or do not see the same data and checkpoint.
     """
+    _check_alike(run, name)
     run.world.together(lambda: _begin(run, name, mode))
     if not run.world.alike(f"{run.identity} {run.resumed}"):
         raise TrainingError(
@@ -103,17 +108,38 @@ def begin(run: Run, name: str, mode: str) -> None:
         )
 
 
+def _check_alike(run: Run, name: str) -> None:
+    """Raise if another process was started with another command, or has another version of the plugin."""
+    facts = run.facts()
+    own: dict[str, Any] = {"model": name, **facts.config, **facts.recipe, "steps": run.recipe.steps}
+    own["plugin"] = facts.machine.get("plugin", "")
+    for rank, text in enumerate(run.world.exchange(json.dumps(own, sort_keys=True))):
+        theirs = json.loads(text)
+        keys = [key for key in sorted({*own, *theirs}) if own.get(key) != theirs.get(key)]
+        if keys:
+            what = "; ".join(f"{key} {own.get(key)} here, {theirs.get(key)} there" for key in keys[:3])
+            raise TrainingError(
+                f"process {rank} was started with other settings than process {run.world.rank}: {what}",
+                "give all processes the same command and install the same versions",
+            )
+
+
 def _begin(run: Run, name: str, mode: str) -> None:
     last, earlier = (os.path.lexists(run.folder / which) for which in (checkpoint.NAME, checkpoint.PREVIOUS))
-    if mode == "never" or (mode == "auto" and not last and not earlier):
-        if last or earlier:
-            raise TrainingError(
-                f"{run.folder} already holds a run of {name}",
-                "continue it with --resume, choose another --out, or delete the folder",
-            )
+    if mode in ("same", "auto") and not last and not earlier:
         return
     difference = run.resume(checkpoint.PREVIOUS) if mode == "previous" else _resume_last(run, mode)
-    if difference and run.world.writes:
+    if mode == "same" and run.planned != run.recipe.steps:
+        raise TrainingError(
+            f"{run.folder} already holds a run of {name} over {run.planned:,} steps, not "
+            f"{run.recipe.steps:,}",
+            "continue it with --resume, choose another --out, or delete the folder",
+        )
+    if not run.world.writes:
+        return
+    if mode == "same" and run.step < run.recipe.steps:
+        tell(f"{run.folder}: continuing the same run from step {run.step:,}", level="INFO")
+    if difference:
         tell(difference)
 
 
@@ -124,7 +150,7 @@ def _resume_last(run: Run, mode: str) -> str:
         earlier = _step_before(run)
         if earlier is None:
             raise
-        if mode != "auto":
+        if mode not in ("same", "auto"):
             refusal = CheckpointError(
                 error.message,
                 f"the previous one, of step {earlier:,}, is intact: --resume=previous continues from it",

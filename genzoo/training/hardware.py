@@ -61,7 +61,10 @@ def choose(recipe: Recipe, device: torch.device | str | None) -> Hardware:
         channels_last=recipe.channels_last in (AUTO, "on"),
         # Measured on CPUs: compiling buys a DCGAN nothing, and its first step costs tens of seconds.
         compile=recipe.compile == "on",
-        cuda_graphs=chosen.type == "cuda" and recipe.compile != "on" and recipe.cuda_graphs == AUTO,
+        cuda_graphs=chosen.type == "cuda"
+        and recipe.compile != "on"
+        and recipe.cuda_graphs == AUTO
+        and recipe.accumulate == 1,
     )
 
 

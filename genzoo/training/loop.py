@@ -18,9 +18,11 @@ from genzoo.models import Model
 from genzoo.process import seed_global, undisturbed
 from genzoo.recipe import Recipe
 from genzoo.rng import generator, mix
+from genzoo.show import tell
 from genzoo.training import checkpoint, terms
 from genzoo.training.batch import Batch
 from genzoo.training.checks import check_fit
+from genzoo.training.compiling import Compiled
 from genzoo.training.doctor import Doctor, kept
 from genzoo.training.ema import EMA
 from genzoo.training.findings import Finding
@@ -28,6 +30,7 @@ from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
 from genzoo.training.optimisers import clip, decay, optimisers
 from genzoo.training.parallel import World
+from genzoo.training.parts import Watch, check_parts, parts_of
 from genzoo.training.players import Player, completed, players
 from genzoo.training.recording import Recorder
 
@@ -48,9 +51,12 @@ class Run:
     step: int = 0
     seconds: float = 0.0  # spent training, over all resumptions
     resumed: str = ""  # sha256 of the checkpoint that it went on from
+    planned: int = 0  # steps that the run of that checkpoint was planned to have
     plugin: str = ""  # the distribution that brought the model: its version is noted
     lineage: tuple[str, ...] = ()  # the weights that it started from, see `genzoo.ledger.Row`
     unsaved: bool = False  # whether the last checkpoint that was due could not be written
+    ask: Callable[[], Sequence[bool]] = tuple  # what this process wishes at the end of a round
+    votes: torch.Tensor = field(default_factory=lambda: torch.empty(0))  # shares of the processes that did
     _counted: tuple[int, int] = (0, 0)  # a step, and the batches of all rounds before it
     _whole: bool = False  # whether the checkpoint in the folder is known to be good
 
@@ -65,6 +71,7 @@ class Run:
         self.recipe = completed(self.model, self.recipe)
         self.players: Sequence[Player] = players(self.model, self.recipe)
         check_fit(self.model, self.recipe, self.data, self.world, self.players)
+        check_parts(self.recipe, self.world.size, self.players)
         self.optimisers_of: dict[str, dict[str, Optimizer]] = {
             p.name: optimisers(p, self.recipe) for p in self.players
         }
@@ -77,9 +84,7 @@ class Run:
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
-        if self.settings.compile:
-            for player in self.players:
-                player.module.compile()
+        self.compiled = Compiled(self.players) if self.settings.compile else None
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -119,14 +124,30 @@ class Run:
                     batch = self.feed(number)
                     number += 1
                 losses[player.name] = self._turn(player, turn, batch)
-        for player in self.players:
-            self.world.average_buffers(player.module)
-            if player.memory is not None and player.shared:
-                self.world.average_buffers(player.memory)
+        self.votes = self.world.average_buffers(
+            *self._common(), votes=self.ask() if self.world.size > 1 else ()
+        )
         self.ema.update(self.players)  # after the buffers, which it follows too: equal on every rank
         curves = self._curves()
+        self._note_compiled()
         self.step += 1
         return losses | curves
+
+    def _note_compiled(self) -> None:
+        """Report once what was compiled, or raise if nothing was."""
+        if self.compiled is not None:
+            names, self.compiled = self.compiled.check(), None
+            if self.world.writes:
+                tell(f"compiled: {names}", level="INFO")
+
+    def _common(self) -> list[nn.Module]:
+        """Return the modules whose floating-point buffers describe the whole batch."""
+        found = []
+        for player in self.players:
+            found.append(player.module)
+            if player.memory is not None and player.shared:
+                found.append(player.memory)
+        return found
 
     def _curves(self) -> dict[str, torch.Tensor]:
         """Tell every player that a round is over; return the curves of the game."""
@@ -156,6 +177,8 @@ class Run:
             player.before_turn(self.step)
         if self.recorder.plays(player):
             loss = self.recorder.play(player, mix(*key), batch)
+        elif self.recipe.accumulate > 1:
+            loss = self._in_parts(player, key, batch)
         else:
             loss = self._gradients(player, generator(*key, device=self.settings.device), batch)
         learning = _learning(player)
@@ -168,10 +191,28 @@ class Run:
             player.after_turn()
         return loss
 
-    def _gradients(self, player: Player, rng: torch.Generator, batch: Batch) -> torch.Tensor:
-        """Compute the gradients of the player's loss in its weights; return the loss, detached."""
+    def _in_parts(self, player: Player, key: tuple[int | str, ...], batch: Batch) -> torch.Tensor:
+        """Compute the gradients of a turn in the recipe's `accumulate` parts; return their mean loss,
+        detached.
+        """
+        parts, losses = self.recipe.accumulate, []
+        watch = Watch([other.module for other in self.players])
+        for number, part in enumerate(parts_of(batch, parts)):
+            rng = generator(*key, *[number][:number], device=self.settings.device)
+            losses.append(self._gradients(player, rng, part, add=number > 0))
+            watch.check(parts)
+        gradients = [p.grad for p in _learning(player) if p.grad is not None]
+        torch._foreach_div_(gradients, parts)
+        return torch.stack(losses).mean()
+
+    def _gradients(
+        self, player: Player, rng: torch.Generator, batch: Batch, *, add: bool = False
+    ) -> torch.Tensor:
+        """Compute the gradients of the player's loss in its weights, or `add` them to those that are there;
+        return the loss, detached.
+        """
         parameters = _learning(player)
-        for parameter in parameters:
+        for parameter in parameters if not add else ():
             parameter.grad = None
         with self.settings.autocast():
             loss = player.loss(batch, rng)
@@ -227,7 +268,8 @@ class Run:
         checkpoint.restore(tensors, self.parts, self.optimisers)
         self.doctor.restore(facts.told, facts.curves)
         self.step, self.seconds, self.lineage = facts.step, facts.seconds, facts.lineage
-        self.resumed, self._whole = facts.sha256, which == checkpoint.NAME
+        self.resumed, self.planned = facts.sha256, facts.steps
+        self._whole = which == checkpoint.NAME
         return terms.changed(facts.machine, ours.machine)
 
 
@@ -251,22 +293,38 @@ def play(
     begun = saved = time.monotonic()
     pause = min(FIRST_SECONDS, CHECKPOINT_SECONDS)
     earlier = run.seconds
+
+    def ask() -> Sequence[bool]:
+        now = time.monotonic()
+        run.seconds = earlier + now - begun
+        return stop(), now - saved > pause
+
+    run.ask = ask
     while run.step < run.recipe.steps:
         losses = run.play_round()
-        if run.step % look_every == 0 or run.step == run.recipe.steps:
+        look = run.step % look_every == 0 or run.step == run.recipe.steps
+        if look:
             read = {name: float(loss) for name, loss in losses.items()}
             findings = run.doctor.look(run.step, read)
             on_round(read)
             _report(findings, on_finding)
-        now = time.monotonic()
-        run.seconds = earlier + now - begun
-        stopping, saving = run.world.agree(stop(), now - saved > pause)
+        stopping, saving = _wishes(run, look)
         if stopping or saving or run.step == run.recipe.steps:
             _save(run, on_checkpoint, None if stopping else on_trouble)
+            run.world.meet()  # writing and what hangs on it may take one process longer than a collective
             saved, pause = time.monotonic(), CHECKPOINT_SECONDS
         if stopping:
             return run.step == run.recipe.steps
     return True
+
+
+def _wishes(run: Run, look: bool) -> Sequence[bool]:
+    """Return whether to stop and whether to save: the wish of this process if it is alone, else that of any,
+    as it was at the end of the last round. Several processes `look` when they read the losses.
+    """
+    if run.world.size == 1:
+        return run.ask()
+    return [vote > 0 for vote in run.votes.tolist()] if look else (False, False)
 
 
 def _report(findings: Iterable[Finding], on_finding: Callable[[Finding], None]) -> None:

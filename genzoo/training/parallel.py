@@ -2,7 +2,8 @@
 
 Each process computes the loss on its share of the batch; gradients and running statistics are averaged, so
 the weights are equal on every rank at every step. DistributedDataParallel hooks only `forward()`, while our
-losses call `log_prob` and `decode`: hence one all-reduce of one flat buffer per turn.
+losses call `log_prob` and `decode`: hence one all-reduce of one flat buffer per turn, and one per round for
+statistics and votes.
 """
 
 from __future__ import annotations
@@ -10,10 +11,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 import sys
-import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
@@ -22,13 +21,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from genzoo.errors import GenzooError, TrainingError
-from genzoo.show import tell
+from genzoo.training import launcher, meeting
 
 T = TypeVar("T")
-
-_PATIENCE = 5.0  # seconds before a message says which processes are missing
-_START = "start several processes with torchrun --nproc-per-node N -m genzoo train …"
-_OF_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 @dataclass(frozen=True)
@@ -51,39 +46,67 @@ class World:
         return wanted
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Replace each gradient by its mean over all ranks."""
-        if self.size > 1:
-            self._average([p.grad for p in parameters if p.grad is not None])
+        """Replace each gradient by its mean over all ranks: a view of one flat buffer, which is reduced whole
+        and copied to nowhere.
+        """
+        if self.size == 1:
+            return
+        learning = [p for p in parameters if p.grad is not None]
+        flat, views = _buffer_of(learning)
+        torch._foreach_copy_(views, [p.grad for p in learning])
+        self._mean(flat)
+        for parameter, view in zip(learning, views, strict=True):
+            if parameter.dtype == view.dtype:
+                parameter.grad = view
+            elif parameter.grad is not None:
+                parameter.grad.copy_(view)
 
-    def average_buffers(self, module: nn.Module) -> None:
-        """Replace each floating-point buffer (batch statistics) by its mean over all ranks."""
-        if self.size > 1:
-            self._average([b for b in module.buffers() if b.is_floating_point()])
+    def average_buffers(self, *modules: nn.Module, votes: Sequence[bool] = ()) -> Tensor:
+        """Replace each floating-point buffer (batch statistics) of the modules by its mean over all ranks.
+
+        Returns: the share of the ranks that raised each of the `votes`, (len(votes),) float32, on the device
+        of the buffers: they travel in the same all-reduce, and reading them makes a GPU wait.
+        """
+        found = {id(b): b for module in modules for b in module.buffers() if b.is_floating_point()}
+        buffers = list(found.values())
+        device = buffers[0].device if buffers else _collective_device() if self.size > 1 else None
+        raised = torch.tensor([float(vote) for vote in votes], device=device)
+        if self.size == 1 or not (buffers or votes):
+            return raised
+        flat = torch.cat([*(b.detach().reshape(-1).float() for b in buffers), raised])
+        self._mean(flat)
+        sizes = [*(b.numel() for b in buffers), len(raised)]
+        for buffer, part in zip([*buffers, raised], flat.split(sizes), strict=True):
+            buffer.copy_(part.view(buffer.shape))
+        return raised
+
+    def exchange(self, word: str) -> list[str]:
+        """Return the word of each rank once all have reached this point; no timeout limits the wait.
+
+        Raises:
+            TrainingError: another process has ended.
+        """
+        return [word] if self.size == 1 else meeting.exchange(word)
+
+    def meet(self) -> None:
+        """Wait until all ranks have reached this point, as `exchange` does."""
+        self.exchange("")
 
     def agree(self, *flags: bool) -> list[bool]:
-        """Return each flag as true if any rank raised it, so all ranks stop, save or continue together."""
-        if self.size == 1:
-            return list(flags)
-        votes = torch.tensor([float(flag) for flag in flags], device=_collective_device())
-        _reduce(votes, dist.ReduceOp.MAX)
-        return [bool(vote) for vote in votes.tolist()]
+        """Return each flag as true if any rank raised it, once all ranks have reached this point."""
+        votes = self.exchange("".join(str(int(flag)) for flag in flags))
+        return ["1" in column for column in zip(*votes, strict=True)]
 
     def largest(self, number: int) -> int:
         """Return the largest `number` of any rank, once all ranks have reached this point."""
-        if self.size == 1:
-            return number
-        votes = torch.tensor([float(number)], device=_collective_device())
-        _reduce(votes, dist.ReduceOp.MAX)
-        return int(votes.item())
+        return max(map(int, self.exchange(str(number))))
 
     def first(self, work: Callable[[], T]) -> T:
-        """Let rank 0 do `work` before the others, which then find its results in the cache."""
-        if self.rank:
-            self.largest(0)  # waits; and says so where the first has ended instead
-        result = work()
-        if not self.rank:
-            self.largest(0)
-        return result
+        """Let rank 0 do `work` before the others, which then find its results in the cache; raise as
+        `together` does.
+        """
+        early = self.together(lambda: work() if self.writes else None)
+        return cast(T, self.together(lambda: early if self.writes else work()))
 
     def together(self, work: Callable[[], T]) -> T:
         """Do `work` on every rank; if it fails on one, raise on all, so that none waits.
@@ -105,24 +128,16 @@ class World:
         return cast(T, result)
 
     def alike(self, text: str) -> bool:
-        """Return whether all ranks gave the same text: 64 bits of its digest are compared."""
-        number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-        bits = [bool(number >> place & 1) for place in range(64)]
-        votes = self.agree(*bits, *(not bit for bit in bits))
-        return not any(one and none for one, none in zip(votes[:64], votes[64:], strict=True))
+        """Return whether all ranks gave the same text, by its digest."""
+        return len(set(self.exchange(hashlib.sha256(text.encode()).hexdigest()))) == 1
 
     def share(self, batch: int) -> slice:
         """Return this rank's part of a batch."""
         return slice(self.rank * batch // self.size, (self.rank + 1) * batch // self.size)
 
-    def _average(self, tensors: list[Tensor]) -> None:
-        if not tensors:
-            return
-        flat = torch.cat([t.detach().reshape(-1).float() for t in tensors])
+    def _mean(self, flat: Tensor) -> None:
         _reduce(flat, dist.ReduceOp.SUM)
         flat /= self.size
-        for tensor, part in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
-            tensor.copy_(part.view(tensor.shape))
 
 
 def place(environment: Mapping[str, str] = os.environ) -> World:
@@ -133,20 +148,7 @@ def place(environment: Mapping[str, str] = os.environ) -> World:
         TrainingError: torchrun's variables are incomplete or invalid, or another launcher has started several
             processes that do not know of each other.
     """
-    given = {name: value.strip() for name in _OF_TORCHRUN if (value := environment.get(name, "")).strip()}
-    if not {"RANK", "WORLD_SIZE", "LOCAL_RANK"} & set(given):
-        _check_launcher(environment)
-        return World()
-    if set(given) & {"RANK", "WORLD_SIZE", "LOCAL_RANK"} == {"WORLD_SIZE"} and given["WORLD_SIZE"] == "1":
-        return World()
-    if missing := _not_set(given, "RANK", "WORLD_SIZE"):
-        raise _half_set(missing, given)
-    size, rank, local = (_count(given, name) for name in ("WORLD_SIZE", "RANK", "LOCAL_RANK"))
-    if not size or rank >= size or local >= size:
-        raise _half_set("RANK and LOCAL_RANK must be less than WORLD_SIZE", given)
-    if size > 1 and (missing := _not_set(given, "MASTER_ADDR", "MASTER_PORT")):
-        raise TrainingError(f"the {size} processes could not find each other: {missing}", _START)
-    return World(rank, size, local)
+    return World(*launcher.ranks(environment))
 
 
 def separate() -> World:
@@ -163,93 +165,31 @@ def enter(device: torch.device) -> World:
     """Join the processes that torchrun started, or return a world of one.
 
     Raises:
-        TrainingError: torchrun's environment is incomplete, or the other processes cannot be reached. See
-            `place`.
+        TrainingError: torchrun's environment is incomplete, or the other processes cannot be reached or run
+            other versions. See `place`.
     """
     world = place()
     if world.size == 1:
         return world
     if device.type == "cuda":
-        if not os.environ.get("LOCAL_RANK", "").strip():  # every process would take the first GPU
-            raise _half_set(
-                "LOCAL_RANK is not set",
-                {name: os.environ[name] for name in _OF_TORCHRUN if name in os.environ},
-            )
-        if world.local_rank >= (count := torch.cuda.device_count()):
-            message = f"process {world.local_rank} of this machine has no GPU of its own: there are {count}"
-            raise TrainingError(message, f"--nproc-per-node {count}")
+        launcher.check_gpu(os.environ, world.local_rank, torch.cuda.device_count())
         torch.cuda.set_device(world.device(device))
-    where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-    waiting = threading.Timer(
-        _PATIENCE, tell, [f"waiting at {where} for the other processes, {world.size} in all"]
-    )
-    waiting.daemon = True
-    waiting.start()
-    try:
-        if not dist.is_initialized():
-            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    except (RuntimeError, ValueError, TypeError, OverflowError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise TrainingError(
-            f"the {world.size} processes could not find each other at {where}: {reason}", _START
-        ) from error
-    finally:
-        waiting.cancel()
+    meeting.join(world.rank, world.size, world.device(device))
     return world
-
-
-def _not_set(given: Mapping[str, str], *names: str) -> str:
-    missing = [name for name in names if name not in given]
-    return f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} not set" if missing else ""
-
-
-def _half_set(what: str, given: Mapping[str, str]) -> TrainingError:
-    told = ", ".join(f"{name}={value}" for name, value in given.items())
-    message = f"{what}, but the environment has {told}; torchrun sets {', '.join(_OF_TORCHRUN)}"
-    return TrainingError(message, f"unset {' '.join(given)}, or {_START}")
-
-
-def _count(given: Mapping[str, str], name: str) -> int:
-    text = given.get(name, "0")
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise _half_set(f"{name} must be a whole number from 0", given)
-    return int(text)
-
-
-def _check_launcher(environment: Mapping[str, str]) -> None:
-    """Raise if srun or mpirun has started several processes: each would train alone, and all would write to
-    the same folder.
-    """
-    started = {
-        "srun": ("SLURM_STEP_NUM_TASKS", "SLURM_NTASKS")
-        if {"SLURM_PROCID", "SLURM_STEP_ID"} <= set(environment)
-        else (),
-        "mpirun": ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE"),
-    }
-    for launcher, names in started.items():
-        name = next((name for name in names if environment.get(name)), "")
-        count = environment.get(name, "")
-        if re.fullmatch(r"[0-9]{1,9}", count) and int(count) > 1:
-            alone = "SLURM_PROCID" if launcher == "srun" else name
-            raise TrainingError(
-                f"{launcher} has started {count} processes ({name}={count}) that do not know of each "
-                "other: each would train alone",
-                f"{_START}; for separate runs, each with its own --out: env -u {alone} genzoo train …",
-            )
 
 
 def leave(exit_code: int) -> None:
     """End a process of a torchrun group.
 
     gloo's threads sometimes abort after correct work when the interpreter tears them down. So the process
-    ends here, once every process has arrived and everything is written.
+    ends here, once every process has arrived, however long that takes, and everything is written.
     """
     if not (dist.is_available() and dist.is_initialized()):
         return
     if exit_code == 0:
-        # the others have gone, or are still at work on what this one has no part in
-        with contextlib.suppress(RuntimeError):
-            dist.barrier()
+        # the others may have gone
+        with contextlib.suppress(RuntimeError, GenzooError, ValueError):
+            meeting.exchange("leaving")
             dist.destroy_process_group()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError, AttributeError):
@@ -262,10 +202,26 @@ def _reduce(tensor: Tensor, operation: dist.ReduceOp.RedOpType) -> None:
     try:
         dist.all_reduce(tensor, op=operation)
     except RuntimeError as error:
-        raise TrainingError(
-            f"another process of the group ended: {str(error).splitlines()[0]}",
-            "read its message; --resume continues the run",
-        ) from error
+        raise meeting.ended(error) from error
+
+
+def _buffer_of(parameters: Sequence[nn.Parameter]) -> tuple[Tensor, list[Tensor]]:
+    """Return a float32 buffer of all values, and its part for each of the parameters, laid out in memory as
+    the parameter is.
+    """
+    sizes = [p.numel() for p in parameters]
+    flat = torch.empty(sum(sizes), device=parameters[0].device if parameters else None)
+    return flat, [
+        part.as_strided(p.shape, _strides(p), part.storage_offset())
+        for p, part in zip(parameters, flat.split(sizes), strict=True)
+    ]
+
+
+def _strides(tensor: Tensor) -> tuple[int, ...]:
+    """Return the strides of `tensor`, or those of a contiguous one if it has gaps."""
+    last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    dense = last + 1 == tensor.numel()
+    return tensor.stride() if dense else tensor.new_empty(tensor.shape).stride()
 
 
 def _collective_device() -> torch.device:

@@ -47,6 +47,8 @@ class Player:
         turns: its number of turns per round.
         turns_at: maps the number of the round, 0, 1, …, to its number of turns, if that changes over the run.
         fresh: whether each turn gets new images; otherwise it gets those of the previous player.
+        in_parts: whether the turns of a player with `fresh=False` may be computed in parts (the recipe's
+            `accumulate`): its loss then uses, part by part, what belongs to the same images.
         average: whether the recipe's EMA follows this player's weights.
         before_turn: called with the number of the round before each turn, for values that change over the
             run, such as a warm-up.
@@ -86,6 +88,7 @@ class Player:
     turns: int = 1
     turns_at: Callable[[int], int] | None = None
     fresh: bool = True
+    in_parts: bool = False
     average: bool = False
     before_turn: Callable[[int], None] | None = None
     after_turn: Callable[[], None] | None = None

@@ -96,8 +96,11 @@ def finished_model(run: Run, storage: str) -> Model:
     return model
 
 
-def publish(run: Run, model: Model, card: Card, records: Sequence[Record], storage: str) -> Outcome:
-    """Write the finished `model` and everything that belongs to it into the run's folder.
+def publish(
+    run: Run, model: Model, card: Card, records: Sequence[Record], storage: str, *, picture: bool = True
+) -> Outcome:
+    """Write the finished `model` and everything that belongs to it into the run's folder, a `picture` of
+    samples among it.
 
     Raises:
         TrainingError: it could not be written; the checkpoint is still there, and the message says how to
@@ -105,7 +108,7 @@ def publish(run: Run, model: Model, card: Card, records: Sequence[Record], stora
     """
     kept = _encodable(card.name, records)
     try:
-        final = hub.push(run.folder, **published(run, model, card, kept, storage))
+        final = hub.push(run.folder, **published(run, model, card, kept, storage, picture=picture))
     except Exception as error:
         raise TrainingError(
             f"{card.name} finished its {run.step:,} steps, but could not be published: {describe(error)}",
@@ -137,7 +140,7 @@ def _way_back(run: Run, storage: str) -> str:
 
 
 def published(
-    run: Run, model: Model, card: Card, records: Sequence[Record], storage: str, picture: bool = True
+    run: Run, model: Model, card: Card, records: Sequence[Record], storage: str, *, picture: bool = True
 ) -> dict[str, Any]:
     """Return the arguments of `hub.push`: the weights as bytes, their row, card and further files, a
     `picture` of samples among them.

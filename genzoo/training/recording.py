@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from genzoo.errors import TrainingError
 from genzoo.training.batch import Batch
@@ -34,6 +34,7 @@ class _Recorded:
     graph: torch.cuda.CUDAGraph
     inputs: Batch
     loss: Tensor
+    gradients: Sequence[tuple[nn.Parameter, Tensor]]  # where the graph writes them
 
 
 class Recorder:
@@ -71,6 +72,8 @@ class Recorder:
             tensor.copy_(batch.tensors[name])
         self._noise.manual_seed(seed)
         recorded.graph.replay()
+        for parameter, gradient in recorded.gradients:
+            parameter.grad = gradient  # several processes have put their mean in its place
         return recorded.loss
 
     def _record(self, player: Player, batch: Batch) -> _Recorded:
@@ -88,4 +91,5 @@ class Recorder:
                 f"a turn of the {player.name} cannot be recorded as a CUDA graph: {reason}",
                 "set cuda_graphs=off",
             ) from error
-        return _Recorded(graph, inputs, loss)
+        gradients = [(p, p.grad) for p in player.module.parameters() if p.grad is not None]
+        return _Recorded(graph, inputs, loss, gradients)

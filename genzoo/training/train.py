@@ -84,7 +84,7 @@ def train(
         device = world.device(chosen.device)
         run = Run(model, recipe, train, chosen.on(device), folder, world, plugin=card.plugin)
         _start(run, card, start, mode)
-        if mode == "auto" and (done := finished_before(run)):
+        if mode in ("same", "auto") and (done := finished_before(run)):
             return done
         card = card.replace(config=config)
         if world.writes:
@@ -142,6 +142,7 @@ def _played(
     run: Run, card: Card, train: Images, test: Images | None, reports: Callable[[], Report], calls: Callbacks
 ) -> Outcome:
     world = run.world
+    world.meet()  # the process that writes has rehearsed
     with listening(talks=world.writes, group=world.size > 1) as wish:
         with reports() as report:
             finished = play(
@@ -174,8 +175,11 @@ def build(card: Card, config: Mapping[str, Any], recipe: Recipe) -> Model:
 
 
 def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bool) -> Outcome:
-    """Measure and publish the finished run."""
+    """Publish the finished run, measure it, and publish it again with its scores: measuring may take longer
+    than the job has left.
+    """
     model = finished_model(run, run.recipe.save_dtype)
+    outcome = publish(run, model, card, [], run.recipe.save_dtype)
     records: list[Record] = []
     if test is not None and min(len(test), len(train)) >= FEWEST_TO_SCORE:
         if not quiet:
@@ -185,4 +189,6 @@ def conclude(run: Run, card: Card, train: Images, test: Images | None, quiet: bo
             records = on_device(found, model)
         except Exception as error:  # noqa: BLE001 - hours of training are not lost to it
             tell(f"{card.name} is not scored: {describe(error)}")
-    return publish(run, model, card, records, run.recipe.save_dtype)
+    if not records:
+        return outcome
+    return publish(run, model, card, records, run.recipe.save_dtype, picture=False)

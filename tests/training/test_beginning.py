@@ -143,7 +143,7 @@ class TestHeld:
     def test_ranks_that_see_other_data_or_checkpoints_are_refused(self, start, monkeypatch):
         monkeypatch.setattr(World, "alike", lambda self, text: False)
         with pytest.raises(TrainingError, match="do not see the same images and checkpoint"):
-            beginning.begin(start(), "toy-gan", "never")
+            beginning.begin(start(), "toy-gan", "same")
 
     def test_a_file_system_without_locks_is_told_and_trained_on(self, tmp_path, monkeypatch, capsys):
         import fcntl
@@ -163,6 +163,45 @@ class TestResume:
         with pytest.raises(ArgumentError, match="resume must be True, False, 'auto' or 'previous'"):
             train(tmp_path, resume=wrong)
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_same_command_continues_the_same_run_alone(self, tmp_path, monkeypatch):
+        """Left at a checkpoint before its last step; other steps need --resume."""
+        from genzoo.training.loop import Run
+
+        whole = train(tmp_path / "whole", 4).weights.read_bytes()
+        play = Run.play_round
+
+        def until_two(run):
+            if run.step == 2:
+                raise OSError("the machine is gone")
+            return play(run)
+
+        monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+        with monkeypatch.context() as patch, pytest.raises(OSError, match="is gone"):
+            patch.setattr(Run, "play_round", until_two)
+            train(tmp_path / "run", 4)
+        told = []
+        monkeypatch.setattr(beginning, "tell", lambda text, level="": told.append(text))
+        with pytest.raises(TrainingError, match="already holds a run of toy-gan over 4 steps, not 6"):
+            train(tmp_path / "run", 6)
+        again = train(tmp_path / "run", 4)
+        assert told == [f"{tmp_path / 'run'}: continuing the same run from step 2"]
+        assert again.finished and again.weights.read_bytes() == whole
+
+    def test_processes_with_other_settings_are_refused_by_name(self, start, monkeypatch):
+        theirs = start(batch_size=16)
+        words = []
+        monkeypatch.setattr(World, "exchange", lambda self, word: [word] * (words.append(word) or 1))
+        beginning._check_alike(theirs, "toy-gan")
+        monkeypatch.setattr(World, "exchange", lambda self, word: [words[0], word])
+        with pytest.raises(
+            TrainingError, match=r"other settings than process 1: batch_size 8 here, 16 there"
+        ):
+            beginning._check_alike(start(batch_size=8, world=World(1, 2)), "toy-gan")
+        with pytest.raises(
+            TrainingError, match=r"process 0 was started with other settings .*: model b here, toy"
+        ):
+            beginning._check_alike(start(batch_size=16), "b")
 
     def test_auto_starts_where_nothing_is(self, tmp_path):
         one, other = train(tmp_path / "a"), train(tmp_path / "b", resume="auto")
@@ -258,10 +297,11 @@ class TestDamaged:
         whole = train(tmp_path / "whole").weights.read_bytes()
         assert train(left, resume="previous").weights.read_bytes() == whole
 
-    def test_auto_takes_it_and_tells(self, left, tmp_path, capsys):
+    @pytest.mark.parametrize("resume", ["auto", False])
+    def test_auto_takes_it_and_tells(self, left, tmp_path, capsys, resume):
         whole = train(tmp_path / "whole").weights.read_bytes()
         capsys.readouterr()
-        assert train(left, resume="auto").weights.read_bytes() == whole
+        assert train(left, resume=resume).weights.read_bytes() == whole
         assert (
             "is damaged" in (told := capsys.readouterr().err)
             and "continuing from the previous one, of step 3" in told
@@ -276,8 +316,6 @@ class TestDamaged:
 
     def test_where_the_last_is_gone_the_one_before_it_counts(self, left, tmp_path):
         (left / checkpoint.NAME).unlink()
-        with pytest.raises(TrainingError, match="already holds a run"):
-            train(left)
         with pytest.raises(CheckpointError, match="there is no checkpoint at") as caught:
             train(left, resume=True)
         assert "step 3" in caught.value.hint

@@ -19,7 +19,7 @@ from safetensors import safe_open
 import genzoo
 from genzoo.errors import TrainingError
 from genzoo.files import locked
-from genzoo.training import parallel
+from genzoo.training import loop, meeting
 from genzoo.training.parallel import World, enter, leave, place
 
 ROOT = Path(genzoo.__file__).resolve().parent.parent
@@ -56,21 +56,6 @@ class TestAlone:
             enter(torch.device("cpu"))
         assert "torchrun" in caught.value.hint
 
-    def test_nobody_answers(self, monkeypatch, capsys):
-        def fail(backend):
-            time.sleep(0.5)
-            raise RuntimeError("")
-
-        monkeypatch.setattr(torch.distributed, "init_process_group", fail)
-        monkeypatch.setattr(parallel, "_PATIENCE", 0.0)
-        for name, value in WHOLE.items():
-            monkeypatch.setenv(name, value)
-        with pytest.raises(
-            TrainingError, match="the 2 processes could not find each other at localhost:29500: RuntimeError"
-        ):
-            enter(torch.device("cpu"))
-        assert capsys.readouterr().err == "waiting at localhost:29500 for the other processes, 2 in all\n"
-
     @pytest.mark.parametrize("port", ["x", "-1", "99999999"])
     def test_a_port_that_is_none(self, monkeypatch, port):
         for name, value in {**WHOLE, "RANK": "0", "MASTER_PORT": port}.items():
@@ -92,14 +77,16 @@ class TestAlone:
             enter(torch.device("cuda"))
 
     def test_a_process_that_has_gone_is_one_line(self, monkeypatch):
-        def gone(tensor, op):
+        def gone(*arguments, **options):
             raise RuntimeError(
                 "[../gloo/transport/tcp/pair.cc:534] Connection closed by peer\nException raised from "
                 "here and there"
             )
 
         monkeypatch.setattr(torch.distributed, "all_reduce", gone)
-        monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
+        monkeypatch.setattr(torch.distributed, "barrier", gone)
+        store = torch.distributed.HashStore()
+        monkeypatch.setattr(meeting, "_groups", [meeting._Group(store, None, 0, 2)])
         net = torch.nn.BatchNorm1d(2)
         asked = (
             lambda: World(0, 2).agree(True),
@@ -113,6 +100,52 @@ class TestAlone:
             ) as caught:
                 ask()
             assert "here and there" not in caught.value.message
+
+    @pytest.fixture
+    def twin(self, monkeypatch):
+        """Have another process with the same numbers; give the sizes of all that is reduced."""
+        sizes = []
+        monkeypatch.setattr(torch.distributed, "get_backend", lambda: "gloo")
+        monkeypatch.setattr(
+            torch.distributed, "all_reduce", lambda tensor, op: (sizes.append(tensor.numel()), tensor.mul_(2))
+        )
+        return sizes
+
+    def test_gradients_are_views_of_one_buffer_laid_out_as_their_weights(self, twin):
+        net = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 2), torch.nn.Flatten(), torch.nn.Linear(4, 2))
+        net.to(memory_format=torch.channels_last).append(torch.nn.Linear(2, 2).double())
+        for parameter in net.parameters():
+            parameter.grad = torch.rand(parameter.shape, dtype=parameter.dtype)  # contiguous, so turned
+        net[2].bias.grad = None
+        before = {name: p.grad.clone() for name, p in net.named_parameters() if p.grad is not None}
+        World(0, 2).average_gradients(net.parameters())
+        after = {name: p.grad for name, p in net.named_parameters() if p.grad is not None}
+        assert after.keys() == before.keys()
+        assert all(torch.allclose(after[name], grad) for name, grad in before.items())
+        single = [(p, p.grad) for p in net.parameters() if p.grad is not None and p.dtype == torch.float32]
+        assert len({grad.untyped_storage().data_ptr() for _, grad in single}) == 1
+        assert all(grad.stride() == p.stride() for p, grad in single)
+        assert twin == [sum(grad.numel() for grad in before.values())]
+
+    def test_statistics_and_votes_travel_together(self, twin):
+        one, other = torch.nn.BatchNorm1d(2), torch.nn.BatchNorm1d(3)
+        one.running_mean.fill_(0.5)
+        votes = World(0, 2).average_buffers(one, other, one, votes=[True, False])
+        assert (votes.tolist(), twin) == ([1.0, 0.0], [2 * 2 + 2 * 3 + 2])
+        assert one.running_mean.tolist() == [0.5, 0.5] and int(one.num_batches_tracked) == 0
+        assert World(0, 2).average_buffers(torch.nn.Linear(1, 1)).tolist() == []
+        assert World().average_buffers(one, votes=[True]).tolist() == [1.0] and len(twin) == 1
+
+    def test_a_round_of_a_dcgan_takes_three_reductions(self, twin, start):
+        run = start(genzoo.create("dcgan", image_shape=(1, 8, 8), width=2), world=World(0, 2), batch_size=8)
+        run.ask = lambda: (False, True)
+        run.play_round()
+        statistics = [b for b in run.model.buffers() if b.is_floating_point()]
+        weights = [[p.numel() for p in player.module.parameters()] for player in run.players]
+        assert statistics and twin == [*map(sum, weights), sum(b.numel() for b in statistics) + 2]
+        assert loop._wishes(run, True) == [False, True]
+        run.votes = None  # reading them would make a GPU wait
+        assert tuple(loop._wishes(run, False)) == (False, False)
 
     def test_devices(self):
         world = World(3, 4, 1)

@@ -137,6 +137,23 @@ class TestPlayingBack:
             assert torch.equal(weight.grad, expected) and loss == expected.sum()
             assert graphs[0].noise.initial_seed() == seed
 
+    def test_the_gradients_are_those_that_the_graph_writes_whatever_was_put_in_their_place(self, recorder):
+        machine, player, weight = recorder
+        gradients = machine._gradients
+
+        def recorded(*given):
+            loss = gradients(*given)
+            weight.grad = torch.zeros(3)  # as a GPU leaves it: memory that each replay writes
+            place = weight.grad
+            Graph.recording.work = lambda: place.add_(1)
+            return loss
+
+        machine._gradients = recorded
+        for turn in (1.0, 2.0):
+            machine.play(player, 0, Batch(torch.ones(3)))
+            assert weight.grad.tolist() == [turn] * 3
+            weight.grad = torch.full((3,), 9.0)  # the mean over several processes
+
     @pytest.mark.parametrize("column", ["condition", "other"])
     def test_conditions_and_second_sides_reach_the_recording(self, graphs, column):
         settings = dataclasses.replace(choose(Recipe(), "cpu"), cuda_graphs=True)

@@ -110,9 +110,10 @@ class TestMemory:
     def test_a_shared_one_is_averaged_over_the_processes_before_the_round_ends(self, start, monkeypatch):
         """The other process has a loss that is larger by 2."""
 
-        def average(self, module):
-            if isinstance(module, Pace):
-                module.loss.add_(1)
+        def average(self, *modules, votes):
+            for module in modules:
+                if isinstance(module, Pace):
+                    module.loss.add_(1)
 
         monkeypatch.setattr(World, "average_buffers", average)
         monkeypatch.setattr(World, "average_gradients", lambda self, parameters: None)
@@ -131,7 +132,9 @@ class TestMemory:
 
     def test_it_is_not_averaged_if_it_is_not_shared(self, start, monkeypatch):
         seen = []
-        monkeypatch.setattr(World, "average_buffers", lambda self, module: seen.append(type(module)))
+        monkeypatch.setattr(
+            World, "average_buffers", lambda self, *modules, votes: seen.extend(map(type, modules))
+        )
         for shared, kinds in ((True, [Paced, Pace]), (False, [Paced])):
             run = paced(start)
             object.__setattr__(run.players[0], "shared", shared)

@@ -1,0 +1,80 @@
+"""`accumulate=N`: a turn whose batch is computed in N parts, one after the other, whose gradients are added.
+
+A loss is a mean over rows, as it is for several processes. So the mean of the gradients of equal parts is
+the gradient of the batch, with the activations of one part in memory. What describes the batch as a whole
+cannot be had from parts: a run is refused if a turn changes a buffer (batch statistics, power iteration), or
+if a player keeps a memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from genzoo.errors import ArgumentError, TrainingError
+from genzoo.recipe import Recipe
+from genzoo.training.batch import Batch
+from genzoo.training.players import Player
+
+
+def check_parts(recipe: Recipe, processes: int, players: Sequence[Player]) -> None:
+    """Raise if the turns of a game cannot be computed in the recipe's `accumulate` parts.
+
+    Raises:
+        ArgumentError: the batch of a process does not divide, or a player keeps a memory or the images of the
+            player before.
+    """
+    if recipe.accumulate == 1:
+        return
+    if recipe.batch_size % (processes * recipe.accumulate):
+        raise ArgumentError(
+            f"batch_size={recipe.batch_size} cannot be divided into {processes * recipe.accumulate} equal "
+            f"parts: {processes} process{'es' * (processes > 1)}, accumulate={recipe.accumulate}",
+            "choose a multiple: --set batch_size=…",
+        )
+    for player in players:
+        what = ""
+        if player.memory is not None:
+            what = "keeps a memory of whole batches"
+        elif not player.fresh and not player.in_parts:
+            what = "uses what the player before has made of the whole batch"
+        if what:
+            raise ArgumentError(
+                f"accumulate={recipe.accumulate} needs turns in parts, but the {player.name} {what}",
+                "set accumulate=1 and a smaller batch_size",
+            )
+
+
+def parts_of(batch: Batch, parts: int) -> list[Batch]:
+    """Return `batch` in equal parts, in order."""
+    rows = len(batch) // parts
+    return [batch.map(lambda x, i=i: x[i * rows : (i + 1) * rows]) for i in range(parts)]  # type: ignore[misc]
+
+
+class Watch:
+    """Notices buffers that a turn changes: they describe the rows that it saw.
+
+    Args:
+        modules: those of all players.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._buffers: dict[str, Tensor] = {
+            name: buffer for module in modules for name, buffer in module.named_buffers()
+        }
+        self._before = {name: buffer._version for name, buffer in self._buffers.items()}
+
+    def check(self, parts: int) -> None:
+        """Raise if a buffer has been changed since.
+
+        Raises:
+            TrainingError: the message names the first of them.
+        """
+        changed = [name for name, buffer in self._buffers.items() if buffer._version != self._before[name]]
+        if changed:
+            raise TrainingError(
+                f"accumulate={parts} is not the whole batch for these nets: each part changes {changed[0]}",
+                "set accumulate=1, or choose nets without batch norm, spectral norm or minibatch features "
+                "(genzoo info lists what the config offers)",
+            )
