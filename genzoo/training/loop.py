@@ -28,7 +28,7 @@ from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
 from genzoo.training.optimisers import clip, decay, optimisers
 from genzoo.training.parallel import World
-from genzoo.training.players import Player, completed, players
+from genzoo.training.players import Player, completed, has_own_statistics, players
 from genzoo.training.recording import Recorder
 
 CHECKPOINT_SECONDS = 60.0
@@ -77,6 +77,7 @@ class Run:
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
+        self.share = self.world.part(self.recipe.sync_batch_norm)
         if self.settings.compile:
             for player in self.players:
                 player.module.compile()
@@ -149,12 +150,13 @@ class Run:
                     group["lr"] = self.recipe.lr_at(player.name, self.step)
 
     def _turn(self, player: Player, turn: int, batch: Batch) -> torch.Tensor:
-        key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
+        # not the rank: noise is drawn for the whole batch; 0 since runs of one process always had it there
+        key = (self.recipe.seed, player.name, self.step, turn, 0)
         # dropout inside a network draws from the global generator
         seed_global(mix("modules", *key), self.settings.device)
         if player.before_turn is not None:
             player.before_turn(self.step)
-        if self.recorder.plays(player):
+        if self.recorder.plays(player) and not self.share.talked:
             loss = self.recorder.play(player, mix(*key), batch)
         else:
             loss = self._gradients(player, generator(*key, device=self.settings.device), batch)
@@ -173,10 +175,11 @@ class Run:
         parameters = _learning(player)
         for parameter in parameters:
             parameter.grad = None
-        with self.settings.autocast():
-            loss = player.loss(batch, rng)
-        # Only this player's gradients: the opponent's weights need none (32.7 ms instead of 51.5 ms a step).
-        loss.backward(inputs=parameters)
+        with self.settings.switches(), self.share.taking(len(batch)):
+            with self.settings.autocast():
+                loss = player.loss(batch, rng)
+            # Only this player's gradients: the opponent's weights need none (32.7 ms, not 51.5 ms a step).
+            loss.backward(inputs=parameters)
         return loss.detach()
 
     def save(self) -> None:
@@ -216,9 +219,8 @@ class Run:
 
         Raises:
             CheckpointError: the checkpoint is missing or damaged.
-            TrainingError: it belongs to a run with another recipe or config, other data or another number of
-                processes; or to one with another number of steps whose learning rates had started to fall, or
-                would have.
+            TrainingError: it belongs to a run with another recipe or config, or other data; or to one with
+                another number of steps whose learning rates had started to fall, or would have.
         """
         path = self.folder / which
         tensors, facts = checkpoint.read(path)
@@ -228,7 +230,7 @@ class Run:
         self.doctor.restore(facts.told, facts.curves)
         self.step, self.seconds, self.lineage = facts.step, facts.seconds, facts.lineage
         self.resumed, self._whole = facts.sha256, which == checkpoint.NAME
-        return terms.changed(facts.machine, ours.machine)
+        return terms.changed(facts, ours, apart=has_own_statistics(self.players, self.recipe))
 
 
 @undisturbed()

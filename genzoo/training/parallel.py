@@ -8,6 +8,7 @@ losses call `log_prob` and `decode`: hence one all-reduce of one flat buffer per
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -22,6 +23,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from genzoo.errors import GenzooError, TrainingError
+from genzoo.shares import Share
 from genzoo.show import tell
 
 T = TypeVar("T")
@@ -114,6 +116,13 @@ class World:
     def share(self, batch: int) -> slice:
         """Return this rank's part of a batch."""
         return slice(self.rank * batch // self.size, (self.rank + 1) * batch // self.size)
+
+    def part(self, norms: bool = False) -> Share:
+        """Return this rank's share of the turns of a run, see `genzoo.shares`; with `norms`, batch norms use
+        the whole batch.
+        """
+        add = functools.partial(_reduce, operation=dist.ReduceOp.SUM) if self.size > 1 else None
+        return Share(self.rank, self.size, add, norms)
 
     def _average(self, tensors: list[Tensor]) -> None:
         if not tensors:
