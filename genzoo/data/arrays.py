@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genzoo.data.cache import Loaded, cached, key_of
+from genzoo.data.cache import Loaded, Room, cached, key_of
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_arrays
 from genzoo.data.decode import decoder, fit
 from genzoo.data.depth import VARIABLE, asked_bits, bits_of
+from genzoo.data.frames import Job
 from genzoo.data.notes import note
-from genzoo.data.pool import Progress, decode_all
+from genzoo.data.pool import Progress
 from genzoo.data.types import Array, Shape
 from genzoo.errors import ArgumentError, DataError
 from genzoo.images import as_tensor, check_images, quantise
@@ -230,8 +231,8 @@ def _resized(images: Images, shape: Shape | None, cache: bool, progress: Progres
             shape,
         )
 
-    def make() -> Loaded:
-        return decode_all(len(images), load, shape, images.name, progress)
+    def make(room: Room) -> Loaded:
+        return room(Job(count=len(images), load=load, shape=shape, what=images.name, progress=progress))
 
     key = key_of("resized", digest_arrays(images.pixels), shape) if cache else None
     facts = images.facts if images.shape[1:] == shape[1:] else {**images.facts, "decoder": decoder()}

@@ -27,13 +27,14 @@ from typing import TypeAlias
 import numpy as np
 
 from genzoo.data.arrays import conform
-from genzoo.data.cache import Loaded, cached, key_of, place_of
+from genzoo.data.cache import Loaded, Room, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.contents import digest_rows
 from genzoo.data.decode import Skip, decode, decoder, faults, fit, open_image, room
+from genzoo.data.frames import Job
 from genzoo.data.keys import OTHERS, found_parts, labelled, meaning, part_of
 from genzoo.data.memory import check_memory, short_of_memory
-from genzoo.data.pool import Progress, decode_all
+from genzoo.data.pool import Progress
 from genzoo.data.splits import FIT, SPLITS, check_split, hold_out
 from genzoo.data.types import Array, Shape
 from genzoo.errors import DataError, GenzooError
@@ -285,13 +286,19 @@ def decoded(
     contents = digest_rows(files)
     target = shape or native(files[0], name)
 
-    def make() -> Loaded:
-        frames, rows, skipped = decode_all(
-            len(files), lambda row: decode(files[row], target), target, name, progress
+    def make(room: Room) -> Loaded:
+        loaded = room(
+            Job(
+                count=len(files),
+                load=lambda row: decode(files[row], target),
+                shape=target,
+                what=name,
+                progress=progress,
+            )
         )
-        if skipped:  # labels and attributes go by row: here nothing may be left out
-            raise DataError(f"{name} is damaged; {skipped_text(skipped)}", "fetch it again")
-        return frames, rows, skipped
+        if loaded.skipped:  # labels and attributes go by row: here nothing may be left out
+            raise DataError(f"{name} is damaged; {skipped_text(loaded.skipped)}", "fetch it again")
+        return loaded
 
     key = None if place is None else key_of("npz", tuple(contents), target)
     return cached(key, make, name, place_of("npz", place, target)).pixels, contents
