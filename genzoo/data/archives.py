@@ -25,7 +25,7 @@ from genzoo.data.cache import folder_of, place_of
 from genzoo.data.captions import NONE, Captions, read_captions
 from genzoo.data.contents import HEAD, digest_of_other
 from genzoo.data.decode import Skip, recognised
-from genzoo.data.index import SUFFIX, load_files, save_files
+from genzoo.data.index import SUFFIX, load_files, save_files, signature_of
 from genzoo.data.labels import usable_labels
 from genzoo.data.layout import WORDS, Classes, FolderLayout, check, layout_of
 from genzoo.data.listing import Files, Listing, State, state_of, telling
@@ -167,6 +167,7 @@ def source_of(
         classes=partial(_classes, members, reader, inside),
         captions=partial(_captions, path, members, reader),
         view=("archives", whole, column),
+        told=signature_of(archives),
         facts={"source": "archives of images", "terms": "those of the images"},
     )
 

@@ -51,6 +51,26 @@ def standard(images: Array | Tensor, what: str, last: bool = False) -> Array:
     )
 
 
+def as_images(tensor: Tensor, what: str) -> Tensor:
+    """Return `tensor` of an .npz file, of any device, as (N, C, H, W); see `standard`."""
+    return _axes(tensor, what, last=True)
+
+
+def note_range(pixels: Array, what: str) -> None:
+    """Say what `standard` says of bytes that are nearly black; no more of them is looked at than needed."""
+    high = 0
+    for start in range(0, len(pixels), BLOCK):
+        high = max(high, int(pixels[start : start + BLOCK].max()))
+        if high >= DARK:
+            return
+    _note_dark(high, what)
+
+
+def _note_dark(high: int, what: str) -> None:
+    hint = f"they are nearly black; if {high} is white, give {what} / {high}"
+    note(f"the largest number of {what} is {high} of 255: {hint}")
+
+
 def _signed(tensor: Tensor) -> Tensor:
     """Return wide unsigned numbers, whose largest value torch cannot compute, as int64."""
     return tensor.to(torch.int64) if tensor.dtype in (torch.uint16, torch.uint32, torch.uint64) else tensor
@@ -124,10 +144,7 @@ def _range(tensor: Tensor, what: str) -> tuple[float, float]:
         return 0, 1
     if tensor.dtype == torch.uint8:
         if 1 < high < DARK:
-            note(
-                f"the largest number of {what} is {high} of 255: they are nearly black; if {high} is "
-                f"white, give {what} / {high}"
-            )
+            _note_dark(high, what)
         return 0, 255
     if 0 < high < HALF:
         hint = f"divide {what} by the number that is white, for example {what} / {high}"

@@ -194,8 +194,10 @@ def stretch_of(pixels: Array) -> tuple[Path, str] | None:
     """Return the kept file that `pixels` are a stretch of, if it is mapped, and a name for the stretch."""
     for reference, rest, path in list(_alive.values()):
         owner = reference()
-        if path is None or owner is None or pixels.base is not owner or not pixels.flags.c_contiguous:
+        if path is None or owner is None or not (pixels is owner or pixels.base is owner):
             continue
+        if not pixels.flags.c_contiguous:
+            return None
         begin = (pixels.ctypes.data - owner.ctypes.data) // max(1, pixels[:1].nbytes)
         if pixels.shape[1:] == tuple(rest.about["shape"]):
             return path, f"{begin}+{len(pixels)}"

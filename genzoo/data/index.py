@@ -112,17 +112,18 @@ class Index:
 def save_files(path: Path, archives: Files, files: Files) -> None:
     """Note at `path` that the `archives`, as they are, hold `files`."""
     index = Index(files)
-    index._path, index.of = path, _signature(archives)
+    index._path, index.of = path, signature_of(archives)
     index.save()
 
 
 def load_files(path: Path, archives: Files) -> Files | None:
     """Return what `save_files` noted of the `archives`, or None if they have changed since."""
     found = _load(path)
-    return None if found is None or found.of != _signature(archives) else found.files
+    return None if found is None or found.of != signature_of(archives) else found.files
 
 
-def _signature(archives: Files) -> str:
+def signature_of(archives: Files) -> str:
+    """Return 64 digits for the names and states of `archives`."""
     return hashlib.sha256(archives.blob + archives.states.astype("<i8").tobytes()).hexdigest()
 
 

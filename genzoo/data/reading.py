@@ -28,6 +28,7 @@ from genzoo.data.survey import PAGES, Stacks, Survey, survey
 from genzoo.data.types import Array, Shape
 from genzoo.errors import DataError
 
+MOST_TOLD = 1 << 25  # characters of captions that are kept with the images
 DEFAULT: Shape = (3, 64, 64)
 Captioned: TypeAlias = "tuple[Captions | None, str]"
 
@@ -48,6 +49,9 @@ class Source:
         captions: gives the captions of images, by their rows, or None and why there are none.
         inside: gives the path of a file, by its name, in which folders mean splits and classes.
         view: what is made of the files besides: the half of each picture, the side of a set.
+        told: what changes when that which is told of the images (classes, captions) may have changed, where
+            it is not a part of `files`: then captions are kept with the images. "" where they are read each
+            time.
         apart: numbers of files that are no images and known to be none, such as captions.
         half: "left" or "right" where that half of each picture is an image.
         facts: of the set.
@@ -64,6 +68,7 @@ class Source:
     decode: Callable[[Path | bytes, Shape, Scale, str], Array] = decode
     inside: Callable[[str], str] = str
     view: tuple[str, ...] = ()
+    told: str = ""
     apart: Sequence[int] = ()
     half: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
@@ -187,12 +192,17 @@ def read_source(
     index = index_of(source, cache)
     target = shape or DEFAULT
     digests = [hashlib.sha256(part).hexdigest() for part in (source.files.blob, index.digests.tobytes())]
-    told = _short(keys) if keys is not None else ""
-    key = key_of("files", target, source.view, *digests, told, asked_bits()) if cache else None
+    orders = _short(keys) if keys is not None else ""
+    parts = (target, source.view, source.told, *digests, orders, asked_bits())
+    key = key_of("files", *parts) if cache else None
     make = _Reading(source, index, keys, target, progress)
     place = place_of("files", str(source.path.resolve()), target, source.view)
     decoded = cached(key, make, source.path.name, place)
-    captions, why = source.captions(decoded.rows)
+    if "captions" in decoded.about:
+        captions, why = decoded.about["captions"]
+        captions = None if captions is None else tuple(map(tuple, captions))
+    else:
+        captions, why = source.captions(decoded.rows)
     return Folder(source.path, decoded, captions, why, source.facts)
 
 
@@ -240,7 +250,16 @@ class _Reading:
         if classes.labels is not None:
             columns["labels"] = classes.labels
         about = {"class_names": classes.names, "why": classes.why, "splits": dict(layout.splits)}
+        about |= self._told(kept)
         return Loaded(loaded.frames, kept, loaded.skipped, columns, about)
+
+    def _told(self, rows: Array) -> dict[str, Captioned]:
+        """Return the captions, where they are kept with the images and not too long for that."""
+        if not self.source.told:
+            return {}
+        captions, why = self.source.captions(rows)
+        length = sum(len(text) + 4 for texts in captions or () for text in texts)
+        return {"captions": (captions, why)} if length < MOST_TOLD else {}
 
     def _note_plain(self, seen: Survey) -> None:
         if not np.array_equal(seen.plain, self.index.plain):

@@ -30,7 +30,7 @@ from genzoo.data.seen import is_seen, mark_seen
 from genzoo.data.types import Array
 from genzoo.files import make_folder, storage
 
-MAPPED = 1 << 28  # bytes of pixels: of more, the file is mapped
+MAPPED = 1 << 27  # bytes of pixels: of more, the file is mapped
 BLOCK = 1 << 24  # bytes of pixels, about, that have one digest
 LONGEST = 1 << 26  # bytes of the line of JSON, at most
 _WHOLE = hashlib.sha256().digest_size

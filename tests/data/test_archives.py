@@ -9,8 +9,9 @@ import tarfile
 import numpy as np
 import pytest
 
-from genzoo.data import archives, identity, native_shape, open_both, open_data, parquet
+from genzoo.data import archives, identity, open_data, parquet
 from genzoo.data.captions import captions_for
+from genzoo.data.opening import native_shape, open_both
 from genzoo.errors import ArgumentError, DataError
 
 SHAPE = (3, 16, 20)
@@ -91,21 +92,32 @@ def test_a_shard_that_changed_is_read_anew(tmp_path, pictures, make):
 def test_a_listing_is_made_once(tmp_path, pictures, monkeypatch):
     from genzoo.data import tar
 
-    root = shards(tmp_path / "set", pictures, 2)
+    texts = {name.replace(".png", ".txt"): b"a text" for name in pictures}
+    root = shards(tmp_path / "set", pictures | texts, 2)
     open_data(root, image_shape=SHAPE)
 
     def fails(path):
         raise AssertionError("listed again")
 
     monkeypatch.setattr(tar, "entries", fails)
-    assert len(open_data(root, image_shape=SHAPE, val_split=0)) == 30
+    images = open_data(root, image_shape=SHAPE, val_split=0)
+    assert len(images) == 30 and images.captions[0] == ("a text",)
+
+
+def test_another_class_of_the_same_images_is_seen(tmp_path, pictures):
+    for label in (b"cat", b"dog"):
+        for name in [name for name in pictures if name.endswith(".png")]:
+            pictures[name.replace(".png", ".cls")] = label
+        pictures["000.cls"] = b"ape"
+        root = shards(tmp_path / "set", pictures, 2)
+        assert open_data(root, image_shape=SHAPE, val_split=0).class_names == ("ape", label.decode())
 
 
 def test_classes_and_captions_of_samples(tmp_path, pictures):
     for i in range(30):
         pictures[f"{i:03}.cls"] = str(i % 3 + 7 * (i % 3 == 2)).encode()
         pictures[f"{i:03}.txt"] = f"picture {i}\n\nof many".encode()
-    images = open_data(shards(tmp_path / "set", pictures, 4), image_shape=SHAPE, val_split=0)
+    images = open_data(shards(tmp_path / "set", pictures, 3), image_shape=SHAPE, val_split=0)
     order = [int(captions[0].split()[1]) for captions in images.captions]
     assert sorted(order) == list(range(30)) and images.captions[0][1] == "of many"
     assert images.labels.tolist() == [i % 3 + 7 * (i % 3 == 2) for i in order]
@@ -162,7 +174,7 @@ def test_splits_by_shards(tmp_path, make):
     shards(root, {f"{i}.png": several[i] for i in range(20, 30)}, 1, "test-{}.tar")
     train, test = open_both(root, image_shape=SHAPE)
     assert (len(train), len(test)) == (20, 10)
-    with pytest.raises(ArgumentError, match="no split"):
+    with pytest.raises(ArgumentError, match="there are train, valid, test, fit"):
         open_data(root, image_shape=SHAPE, split="nonsense")
 
 
@@ -191,7 +203,7 @@ def test_links_and_holes_in_a_shard_are_no_images(tmp_path, pictures):
             about = tarfile.TarInfo(name)
             about.type, about.linkname = kind, "/etc/passwd"
             archive.addfile(about)
-        about = tarfile.TarInfo("../../up.png")
+        about = tarfile.TarInfo("/up.png")
         about.size = len(pictures["000.png"])
         archive.addfile(about, io.BytesIO(pictures["000.png"]))
     assert len(open_data(root, image_shape=SHAPE, val_split=0)) == 31
@@ -200,8 +212,7 @@ def test_links_and_holes_in_a_shard_are_no_images(tmp_path, pictures):
 @pytest.mark.parametrize("data", [b"", b"no tar" * 200, b"\x1f\x8b\x08" + bytes(600)])
 def test_what_is_no_tar_is_one_line(tmp_path, data):
     (tmp_path / "a.tar").write_bytes(data)
-    words = "holds no images" if not data else "is not a plain tar file"
-    with pytest.raises(DataError, match=words):
+    with pytest.raises(DataError, match=r"is not a plain tar file: .* — unpack it"):
         open_data(tmp_path / "a.tar")
 
 
