@@ -247,7 +247,7 @@ class TestReport:
 
     def test_a_translator_is_shown_by_held_out_pictures_above_their_translations(self, tmp_path):
         """Not by pictures that are drawn by rule, as in a run's folder."""
-        drawn = np.random.default_rng(0).integers(0, 256, (2, 40, 8, 8), dtype=np.uint8)
+        drawn = np.random.default_rng(0).integers(0, 256, (2, 120, 8, 8), dtype=np.uint8)
         np.savez(tmp_path / "two.npz", A=drawn[0], B=drawn[1])
         experiment = changed(
             data=f"unpaired:{tmp_path / 'two.npz'}",
