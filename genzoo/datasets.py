@@ -119,6 +119,7 @@ _FLOWER_NAMES = """
     camellia, mallow, mexican petunia, bromelia, blanket flower, trumpet creeper, blackberry lily
 """
 
+_HORSES = ("horse", "zebra")
 _FLOWERS = tuple(" ".join(name.split()) for name in _FLOWER_NAMES.split(","))
 _FLOWERS_SOURCE = "Oxford Flowers-102 (Nilsback and Zisserman 2008) at 64x64"
 _RESEARCH = "research use; the copyright of the images belongs to their owners; do not publish them"
@@ -250,7 +251,14 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
             source="horse2zebra, the unpaired set of CycleGAN (Zhu et al. 2017), from ImageNet, at 96x96",
             terms=_RESEARCH,
             note="the official split: 1,067 horses and 1,334 zebras to train, 120 and 140 for tests",
-            domains=("horse", "zebra"),
+            domains=_HORSES,
+        ),
+        "horses-zebras": Dataset(
+            files=("horse2zebra_96.npz",),
+            source="horse2zebra (Zhu et al. 2017), from ImageNet, at 96x96, as one set with labels",
+            terms=_RESEARCH,
+            note="the images and splits of horse2zebra, horses first",
+            classes=_HORSES,
         ),
         "faces": Dataset(
             files=("faces_lfw_64.npz",),

@@ -51,6 +51,7 @@ OFFICIAL: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "features-cifar10",
             "features-rooms",
             "features-faces",
+            "features-horses",
         ),
     }
 )

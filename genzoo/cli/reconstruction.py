@@ -121,18 +121,8 @@ def _save_analogies(model: Any, images: Any, given: Any, path: Path) -> str:
 
 
 def _save_pairs(images: Any, rebuilt: Any, path: Path) -> str:
-    from genzoo.explore.figure import above
+    from genzoo.explore.figure import stacked
     from genzoo.images import save_picture
 
-    pairs = zip(images.split(COLUMNS), rebuilt.split(COLUMNS), strict=True)
-    save_picture(above(*(_pair(*pair) for pair in pairs)), path)
+    save_picture(stacked([images, rebuilt], COLUMNS), path)
     return "above its reconstruction"
-
-
-def _pair(images: Any, rebuilt: Any) -> Any:
-    """Return two rows: the images, and their reconstructions."""
-    import torch
-
-    from genzoo.images import grid
-
-    return grid(torch.cat([images, rebuilt]), columns=len(images))

@@ -1,35 +1,45 @@
-"""`genzoo translate`: pictures of one domain made into pictures of another, one file or a folder."""
+"""`genzoo translate`: pictures of one domain made into pictures of another: a file, a folder, or held-out
+pictures of a data set.
+"""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
 from genzoo.card import Card
+from genzoo.catalogue import Entry
 from genzoo.cli.conditions import stated
 from genzoo.cli.exploring import drawn, loaded, several
-from genzoo.cli.options import command, device_option, find, model_argument, seed_option
+from genzoo.cli.exploring import target as target_file
+from genzoo.cli.options import command, data_option, device_option, find, model_argument, seed_option
 from genzoo.cli.output import Progress, note
-from genzoo.cli.pictures import check_file, check_folder, free_file, free_path, is_folder
+from genzoo.cli.pictures import check_file, check_folder, check_grid, free_file, free_path, is_folder
 from genzoo.condition import Picture
 from genzoo.errors import ArgumentError, DataError, safe_text
 from genzoo.files import make_folder, storage
 
+SHOWN, COLUMNS = 8, 10  # held-out pictures, and how many of them are in a line at most
 _BYTES = 1 << 16  # that a translation takes on the disk, roughly
 
 
 @command("translate")
 @model_argument
-@click.argument("source", metavar="IN", type=click.Path())
+@click.argument("source", metavar="[IN]", type=click.Path(), required=False)
 @click.option(
     "-o",
     "--out",
     type=click.Path(),
     metavar="OUT",
     help="PNG file to write, or a folder. Default: NAME-translation.png, or NAME-translations for a folder.",
+)
+@data_option
+@click.option(
+    "-n", "n", type=click.IntRange(min=1), help=f"Number of held-out pictures, without IN. Default: {SHOWN}."
 )
 @click.option("--to", metavar="DOMAIN", help="Domain to translate into. Default: the second of the model.")
 @click.option(
@@ -42,8 +52,10 @@ _BYTES = 1 << 16  # that a translation takes on the disk, roughly
 @device_option
 def translate_command(
     name: str,
-    source: str,
+    source: str | None,
     out: str | None,
+    data: str | None,
+    n: int | None,
     to: str | None,
     cycle: bool,
     fit: bool,
@@ -55,6 +67,9 @@ def translate_command(
     IN is a file or a folder. Pictures keep their size and their names, and become PNG files. They may have
     any size up to 4 million pixels; a model is at its best near the size of its training images, which
     genzoo info shows and --fit resizes to.
+
+    Without IN, held-out pictures of a data set are translated, by default of the one that the model was
+    trained on. One PNG file shows them above their translations and, of pairs, above what these should be.
     """
     entry = find(name)
     picture = _picture(entry.card, stated(entry))
@@ -64,11 +79,15 @@ def translate_command(
             f"{entry.card.name} knows one direction, {picture.brief}: there is no way back",
             "leave out --cycle",
         )
+    _check_use(source, data, n, fit)
+    number = drawn(seed)
+    if source is None:
+        _show(entry, data, n or SHOWN, _Way(target, cycle, number), out, device)
+        return
     start = Path(source)
     with storage("read", start):
         os.stat(start)
     where = _where(out, entry.card, start)
-    number = drawn(seed)
     model = loaded(entry, device)
     done, failed = _translate_all(model, start, where, target, number, cycle, fit)
     words = f"{several(len(done), 'picture')} to {target} by {entry.card.name}"
@@ -81,6 +100,52 @@ def translate_command(
             f"{several(failed, 'picture')} of {len(done) + failed:,} could not be translated",
             "the lines above say why",
         )
+
+
+def _check_use(source: str | None, data: str | None, n: int | None, fit: bool) -> None:
+    """Raise UsageError for options that belong to the other use of the command."""
+    if source is not None and (data is not None or n is not None):
+        option = "-n" if data is None else "--data"
+        raise click.UsageError(
+            f"{option} chooses held-out pictures of a data set, and IN names a file; leave out one of them",
+            click.get_current_context(),
+        )
+    if source is None and fit:
+        raise click.UsageError(
+            "--fit resizes the pictures of IN; those of a data set have the size of the model",
+            click.get_current_context(),
+        )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """Into which domain pictures are translated, whether back again, and with which seed."""
+
+    to: str
+    cycle: bool
+    seed: int
+
+
+def _show(entry: Entry, data: str | None, n: int, way: _Way, out: str | None, device: str | None) -> None:
+    """Write one picture of `n` held-out pictures above their translations."""
+    check_grid(4 * n)  # rows at most: picture, translation, the way back, target
+    path = target_file(out, entry.card, "translation")
+    model = loaded(entry, device)
+    from genzoo.evaluation.scoring import held_in
+    from genzoo.explore.figure import stacked
+    from genzoo.explore.held_out import held_out
+    from genzoo.explore.translating import check_translator
+    from genzoo.images import save_picture
+
+    translator = check_translator(model)
+    test = held_in(translator, entry.card, data, "test")
+    with Progress("translations", "pixels") as progress:
+        found = held_out(translator, test, n, way.to, way.seed, cycle=way.cycle, progress=progress)
+    save_picture(stacked(found.rows, COLUMNS), path)
+    shown = several(len(found.pictures), "held-out picture")
+    words = f"{shown} of {test.name} above the translation to {way.to} by {entry.card.name}"
+    words += " and the way back" * way.cycle + ", above the target" * (found.targets is not None)
+    note(safe_text(f"{path}: {words}, seed {way.seed}", 1000))
 
 
 def _picture(card: Card, condition: Any) -> Picture:

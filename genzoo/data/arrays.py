@@ -10,13 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from genzoo.data.cache import Loaded, cached, key_of
+from genzoo.data.cache import Loaded, Room, cached, key_of
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_arrays
 from genzoo.data.decode import decoder, fit
 from genzoo.data.depth import VARIABLE, asked_bits, bits_of
+from genzoo.data.frames import Job
 from genzoo.data.notes import note
-from genzoo.data.pool import Progress, decode_all
+from genzoo.data.pool import Progress
 from genzoo.data.types import Array, Shape
 from genzoo.errors import ArgumentError, DataError
 from genzoo.images import as_tensor, check_images, quantise
@@ -48,6 +49,26 @@ def standard(images: Array | Tensor, what: str, last: bool = False) -> Array:
     return np.concatenate(
         [_eight_bit(tensor[i : i + BLOCK], low, white) for i in range(0, len(tensor), BLOCK)]
     )
+
+
+def as_images(tensor: Tensor, what: str) -> Tensor:
+    """Return `tensor` of an .npz file, of any device, as (N, C, H, W); see `standard`."""
+    return _axes(tensor, what, last=True)
+
+
+def note_range(pixels: Array, what: str) -> None:
+    """Say what `standard` says of bytes that are nearly black; no more of them is looked at than needed."""
+    high = 0
+    for start in range(0, len(pixels), BLOCK):
+        high = max(high, int(pixels[start : start + BLOCK].max()))
+        if high >= DARK:
+            return
+    _note_dark(high, what)
+
+
+def _note_dark(high: int, what: str) -> None:
+    hint = f"they are nearly black; if {high} is white, give {what} / {high}"
+    note(f"the largest number of {what} is {high} of 255: {hint}")
 
 
 def _signed(tensor: Tensor) -> Tensor:
@@ -123,10 +144,7 @@ def _range(tensor: Tensor, what: str) -> tuple[float, float]:
         return 0, 1
     if tensor.dtype == torch.uint8:
         if 1 < high < DARK:
-            note(
-                f"the largest number of {what} is {high} of 255: they are nearly black; if {high} is "
-                f"white, give {what} / {high}"
-            )
+            _note_dark(high, what)
         return 0, 255
     if 0 < high < HALF:
         hint = f"divide {what} by the number that is white, for example {what} / {high}"
@@ -230,8 +248,8 @@ def _resized(images: Images, shape: Shape | None, cache: bool, progress: Progres
             shape,
         )
 
-    def make() -> Loaded:
-        return decode_all(len(images), load, shape, images.name, progress)
+    def make(room: Room) -> Loaded:
+        return room(Job(count=len(images), load=load, shape=shape, what=images.name, progress=progress))
 
     key = key_of("resized", digest_arrays(images.pixels), shape) if cache else None
     facts = images.facts if images.shape[1:] == shape[1:] else {**images.facts, "decoder": decoder()}

@@ -50,6 +50,26 @@ def captions_in(folder: Path, listing: Listing, names: Sequence[str]) -> tuple[C
         return None, why
 
 
+def is_told(blob: bytes) -> bool:
+    """Whether there may be captions among the files of a folder, whose names are in `blob`; see
+    `genzoo.data.listing.Files`.
+    """
+    low = blob.lower()
+    return b".txt\0" in low or any(file.encode() + b"\0" in low for file in FILES)
+
+
+def told_in(listing: Listing) -> list[int]:
+    """Return the numbers of those files of `listing` that are captions of others."""
+    names = list(listing.files.names())
+    stems = {stem(name) for name in names if is_image(name)}
+    return [
+        number
+        for number, name in enumerate(names)
+        if posixpath.basename(name).lower() in FILES
+        or (name.lower().endswith(".txt") and name[: -len(".txt")] in stems)
+    ]
+
+
 def text_column(columns: Iterable[str]) -> str | None:
     """Return which of `columns` holds captions, by its name; None where none does."""
     known = {column.lower(): column for column in columns}

@@ -13,7 +13,7 @@ import numpy as np
 from genzoo.data import npz
 from genzoo.data.arrays import conform, standard
 from genzoo.data.asked import Asked
-from genzoo.data.cache import Loaded, cached, kept_frames, key_of, place_of
+from genzoo.data.cache import Loaded, Room, cached, kept_frames, key_of, place_of
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_arrays
 from genzoo.data.local import under_data
@@ -67,7 +67,7 @@ def _pixels(files: Sequence[Mapping[str, Array]], split: str, cache: bool) -> Ar
     if all("images" in arrays for arrays in files):
         return np.concatenate([standard(arrays["images"], NAME) for arrays in files])
 
-    def make() -> Loaded:
+    def make(room: Room) -> Loaded:
         return kept_frames(np.concatenate([npz.mosaics(arrays) for arrays in files]))
 
     contents = [digest_arrays(arrays["webp"], arrays["offsets"]) for arrays in files] if cache else []

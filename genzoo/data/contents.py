@@ -1,23 +1,18 @@
-"""What images are, by their content: neither a name nor a time of change shows whether a file is still the
-same.
-
-`rsync -t`, `cp -p`, `tar` and an editor give a new file the size and time of the old one; inode and time of
-status change are kept by local disks only, and no store through a memory map has to show in them. So files
-are read: a tenth of what decoding them takes.
+"""What images are, by their content: neither a name nor a time of change shows whether two files are the
+same. Which files have to be read again to know it, `genzoo.data.index` says.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from genzoo.data.decode import recognised
-from genzoo.data.pool import in_parallel
 from genzoo.data.types import Array
 from genzoo.safe_open import open_to_read
 
@@ -25,35 +20,27 @@ BLOCK = 1 << 20  # bytes read at a time
 HEAD = 4096  # bytes read of a file that is no image: a film or an archive among the images is not read whole
 
 
-def digest_file(path: Path) -> str:
-    """Return the sha256 of the file at `path`; of its size and first bytes where it is no image; "" where it
-    cannot be read.
+def digest_file(path: Path) -> bytes:
+    """Return the sha256 of the file at `path`, 32 bytes; of its size and first bytes where it is no image;
+    b"" where it cannot be read.
     """
     try:
         with open_to_read(path) as file:
             # Enough for the magic number of every format.
             block = file.read(HEAD)
             if not recognised(block, path.name):
-                return hashlib.sha256(
-                    f"no image, {os.fstat(file.fileno()).st_size} bytes: ".encode() + block
-                ).hexdigest()
+                return digest_of_other(os.fstat(file.fileno()).st_size, block)
             digest = hashlib.sha256(block)
             while block := file.read(BLOCK):
                 digest.update(block)
-            return digest.hexdigest()
+            return digest.digest()
     except (OSError, ValueError):
-        return ""
+        return b""
 
 
-def digest_files(paths: Sequence[Path], what: str) -> list[str]:
-    """Return `digest_file` of each path; a bar says so when it takes long."""
-    digests = [""] * len(paths)
-
-    def work(row: int) -> None:
-        digests[row] = digest_file(paths[row])
-
-    in_parallel(len(paths), work, f"reading {what}")
-    return digests
+def digest_of_other(size: int, head: bytes) -> bytes:
+    """Return what stands for the sha256 of a file of `size` bytes that begins with `head` and is no image."""
+    return hashlib.sha256(f"no image, {size} bytes: ".encode() + head).digest()
 
 
 def digest_rows(images: Iterable[Any]) -> list[str]:

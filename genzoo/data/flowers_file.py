@@ -9,7 +9,7 @@ import numpy as np
 from genzoo.data import npz
 from genzoo.data.arrays import conform
 from genzoo.data.asked import Asked
-from genzoo.data.cache import Loaded, cached, kept_frames, key_of, place_of
+from genzoo.data.cache import Loaded, Room, cached, kept_frames, key_of, place_of
 from genzoo.data.collection import Images
 from genzoo.data.flowers import COLOURS, VERSION, captions_of, colours_of, held_out
 from genzoo.data.splits import hold_out
@@ -50,7 +50,7 @@ def open_flowers(path: Path, name: str, asked: Asked) -> Images:
 def _colours(files: npz.Slices, contents: list[str], place: str | None, asked: Asked) -> Array:
     """Return the colour of each flower; measured at the size in the file, whatever size is asked for."""
 
-    def make() -> Loaded:
+    def make(room: Room) -> Loaded:
         pixels, _ = npz.decoded(files, "the colours of flowers", None, place, asked.progress)
         return kept_frames(colours_of(pixels).reshape(-1, 1, 1, 1))
 

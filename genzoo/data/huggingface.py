@@ -8,30 +8,35 @@ import contextlib
 import functools
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from genzoo.data import npz
-from genzoo.data.cache import Loaded, cached, key_of, place_of
+from genzoo.data.asked import Asked
+from genzoo.data.cache import Loaded, Room, cached, key_of, place_of
 from genzoo.data.caption_files import text_column
 from genzoo.data.captions import NONE as NO_CAPTIONS
 from genzoo.data.captions import Captions, read_captions
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import Skip, decode, decoder
 from genzoo.data.depth import asked_bits
+from genzoo.data.folder import archived, open_folder, read_archive
+from genzoo.data.frames import Job
 from genzoo.data.labels import NONE, usable_labels
+from genzoo.data.listing import list_files
 from genzoo.data.notes import note
-from genzoo.data.pool import Progress, decode_all, in_parallel
+from genzoo.data.pool import Progress, in_parallel
 from genzoo.data.splits import FIT, hold_out, published
 from genzoo.data.survey import survey
-from genzoo.data.types import Shape
+from genzoo.data.types import Array, Shape
 from genzoo.errors import ArgumentError, DataError, suggest
 
 FORM = "hf:owner/dataset, hf:owner/dataset:split or hf:owner/dataset:split:column"
 # version of `datasets`: those before it run a data set's own scripts where a setting of the environment
 # allows it
 OLDEST = 4
+LOCAL = ("/", "./", "../", "~")  # how a path on this machine begins
 
 
 def open_huggingface(
@@ -53,6 +58,13 @@ def open_huggingface(
     """
     repo, _, rest = spec.removeprefix("hf:").partition(":")
     part, _, column = rest.partition(":")
+    if repo.startswith(LOCAL) or os.path.exists(repo):
+        return _local(
+            Path(repo).expanduser(),
+            part,
+            column,
+            Asked(shape=shape, split=split, share=val_split, cache=cache, progress=progress),
+        )
     if repo.count("/") != 1 or not all(repo.split("/")):
         raise DataError(f"{spec!r} does not name a data set of the Hugging Face Hub", f"write {FORM}")
     table, taken, whole, tested = _table(repo, part, split)
@@ -60,6 +72,20 @@ def open_huggingface(
     # where test images lie apart, only validation images are taken from the training split
     share = 0.0 if tested else val_split
     return images.replace(split=split) if whole else hold_out(images, contents, split, share)
+
+
+def _local(path: Path, part: str, column: str, asked: Asked) -> Images:
+    """Return a split of a data set that lies on this machine: a folder of Parquet, of shards or of images."""
+    if not os.path.exists(path):
+        raise DataError(f"no such file or folder: {str(path)!r}", f"write hf:PATH, or {FORM}")
+    if os.path.isdir(path) and archived(list_files(path)) is None:
+        if part:
+            raise DataError(
+                f"{path} holds no Parquet files, of which {part!r} may be a split", "leave it out"
+            )
+        return open_folder(path, asked.shape, asked.split, asked.share, asked.cache, asked.progress)
+    whole = read_archive(path, asked.shape, asked.cache, asked.progress, whole=part, column=column)
+    return whole.part(asked.split, asked.share)
 
 
 def _library() -> Any:
@@ -140,7 +166,7 @@ def _images(
         facts=facts,
         skipped=decoded.skipped,
     )
-    return images, [contents[row] for row in decoded.rows]
+    return images, [contents[row] for row in decoded.rows.tolist()]
 
 
 def _column(table: Any, spec: str, column: str) -> str:
@@ -165,24 +191,26 @@ def _digests(cells: Any, home: Path | None, spec: str) -> list[str]:
     return contents
 
 
-def _decoded(cells: Any, home: Path | None, spec: str, target: Shape, progress: Progress | None) -> Loaded:
+def _decoded(
+    cells: Any, home: Path | None, spec: str, target: Shape, progress: Progress | None, room: Room
+) -> Loaded:
     """Decode all images; DataError if none can be read."""
     seen = survey(len(cells), lambda row: _content(cells[row], home), spec, every_page=False)
 
     def load(row: int) -> Any:
         return decode(_content(cells[row], home), target, seen.scale)
 
-    frames, rows, skipped = decode_all(len(cells), load, target, spec, progress)
-    if not rows:
-        raise DataError(f"{spec} holds no readable image; {skipped_text(skipped)}")
-    if skipped:
-        note(f"{spec}: {skipped_text(skipped)}")
+    loaded = room(Job(count=len(cells), load=load, shape=target, what=spec, progress=progress))
+    if not len(loaded.rows):
+        raise DataError(f"{spec} holds no readable image; {skipped_text(loaded.skipped)}")
+    if loaded.skipped:
+        note(f"{spec}: {skipped_text(loaded.skipped)}")
     for line in seen.notes:
         note(f"{spec}: {line}")
-    return frames, rows, skipped
+    return loaded
 
 
-def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str, ...], str]:
+def _labels(table: Any, rows: Array, spec: str) -> tuple[Any, tuple[str, ...], str]:
     """Return the labels of `rows` and the names of the classes; or None, () and why the set has none that can
     be used, "" where it has no such column.
     """
@@ -197,10 +225,10 @@ def _labels(table: Any, rows: Sequence[int], spec: str) -> tuple[Any, tuple[str,
     labels, names, why = usable_labels(values, len(values), f"the column {column!r} of {spec}")
     if labels is None:
         return None, (), why
-    return labels[list(rows)], names or tuple(getattr(table.features[column], "names", None) or ()), ""
+    return labels[rows], names or tuple(getattr(table.features[column], "names", None) or ()), ""
 
 
-def _captions(table: Any, rows: Sequence[int], spec: str) -> tuple[Captions | None, str]:
+def _captions(table: Any, rows: Array, spec: str) -> tuple[Captions | None, str]:
     """Return the captions of `rows`, or None and why the column of that name cannot be used, "" without
     one.
     """
@@ -209,7 +237,7 @@ def _captions(table: Any, rows: Sequence[int], spec: str) -> tuple[Captions | No
         return None, ""
     cells = table[column]
     try:
-        return read_captions([cells[row] for row in rows], len(rows)), ""
+        return read_captions([cells[row] for row in rows.tolist()], len(rows)), ""
     except ArgumentError as error:
         why = f"{NO_CAPTIONS}the column {column!r}: {error.message}"
         note(f"{spec} gives {why}")

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from genzoo.data.arrays import standard
+from genzoo.data.cache import stretch_of
 from genzoo.data.collection import Images
 from genzoo.data.labels import check_names, read_labels, usable_labels
 from genzoo.data.layout import WORDS, check
+from genzoo.data.splits import hold_out
 from genzoo.data.types import Array
 from genzoo.errors import ArgumentError
 
@@ -91,17 +93,21 @@ def part_of(
     """Return the images of a split, of all where the set is not split; classes are those of the whole
     file.
     """
-    chosen = check(split, parts, name) if len(parts) > 1 else next(iter(parts))
+    asked = check(split, parts, name) if len(parts) > 1 else next(iter(parts))
+    # validation images that do not lie apart are a part of the training images
+    chosen = asked if asked in parts else "train"
     key = parts[chosen][0]
     labels, names, why = _labels(arrays, parts, chosen)
-    return Images(
-        pixels=standard(arrays[key], key, last=True),
+    images = Images(
+        # what lies in a file of the cache was brought into its form before
+        pixels=arrays[key] if stretch_of(arrays[key]) else standard(arrays[key], key, last=True),
         name=name,
         split=chosen,
         labels=labels,
         class_names=names,
         facts={"labels": why} if why else {},
     )
+    return images if asked == chosen else hold_out(images, None, asked, 0.0)
 
 
 def labelled(images: Images, arrays: Mapping[str, Array], key: str) -> Images:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from types import MappingProxyType
 
 import numpy as np
@@ -31,6 +31,7 @@ WORDS: Mapping[str, str] = MappingProxyType(
 )
 # also test_set, val2017
 _FOLDER = re.compile(rf"({'|'.join(WORDS)})(?:[_ -]?(?:set|images|imgs|data|split|\d{{4}}))?")
+_PAGE = re.compile(r"#\d+$")
 _DEEPEST = 2  # folders above those of the splits: one may stand for each class, or for each kind of object
 
 
@@ -43,6 +44,16 @@ class Classes:
     labels: Array | None = None
     names: tuple[str, ...] = ()
     why: str = ""
+
+
+@dataclass
+class _Folder:
+    """A folder of images: its number, its first image, the parts of the path of one, and how many it has."""
+
+    number: int
+    first: str
+    parts: list[str]
+    count: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,34 +85,46 @@ class FolderLayout:
                 del parts[self.depth]
         return parts
 
-    def classes(self, paths: Sequence[str]) -> Classes:
+    def classes(self, paths: Iterable[str]) -> Classes:
         """Return the classes of the images at `paths`: those of their folders, if each is in one of at least
         two folders.
         """
-        inner, above = [self.inner(path) for path in paths], list[str]()
+        found: dict[str, _Folder] = {}  # few, of which what follows is asked once, not for each image
+        order = array("q")
+        for path in paths:
+            folder = path.rpartition("/")[0]
+            if folder not in found:
+                found[folder] = _Folder(len(found), path, self.inner(path))
+            known = found[folder]
+            known.first, known.count = min(known.first, path), known.count + 1
+            order.append(known.number)
+        folders, above = list(found.values()), list[str]()
         # A folder that all share, such as images/, is no class.
-        while inner and all(len(parts) > 1 for parts in inner) and len({parts[0] for parts in inner}) == 1:
-            above.append(inner[0][0])
-            inner = [parts[1:] for parts in inner]
-        named = {parts[0] for parts in inner if len(parts) == 2}
+        while (
+            folders
+            and all(len(one.parts) > 1 for one in folders)
+            and len({one.parts[0] for one in folders}) == 1
+        ):
+            above.append(folders[0].parts[0])
+            for one in folders:
+                del one.parts[0]
+        named = {one.parts[0] for one in folders if len(one.parts) == 2}
         if len(named) < 2:
             return Classes()
-        outside = [path for path, parts in zip(paths, inner, strict=True) if len(parts) != 2]
-        if outside:
+        if outside := [one for one in folders if len(one.parts) != 2]:
             stray = (
-                f"{len(outside):,} of {len(inner):,} images are not directly in one of its "
-                f"{len(named):,} folders"
+                f"{sum(one.count for one in outside):,} of {len(order):,} images are not directly in one of "
+                f"its {len(named):,} folders"
             )
-            return Classes(why=f"{NONE}{stray} (one of them: {min(outside)})")
-        if bare := self._beside(paths[0], above) - named:
+            return Classes(why=f"{NONE}{stray} (one of them: {min(one.first for one in outside)})")
+        if bare := self._beside(folders[0].first, above) - named:
             # to number the others without it would give their numbers another meaning elsewhere
-            folders = few([f"{_printable(name)}/" for name in class_order(bare)])
-            return Classes(why=f"{NONE}no readable image in {folders}; add images or remove the folder")
+            listed = few([f"{_printable(name)}/" for name in class_order(bare)])
+            return Classes(why=f"{NONE}no readable image in {listed}; add images or remove the folder")
         names = class_order(named)
         number = {name: place for place, name in enumerate(names)}
-        return Classes(
-            np.array([number[parts[0]] for parts in inner], np.int64), tuple(map(_printable, names))
-        )
+        places = np.array([number[one.parts[0]] for one in folders], np.int64)
+        return Classes(places[np.frombuffer(order, np.int64)], tuple(map(_printable, names)))
 
     def _beside(self, path: str, above: Sequence[str]) -> set[str]:
         """Return the names of the folders in which `path` and those of other classes lie, where `above` are
@@ -126,11 +149,11 @@ class FolderLayout:
         inner = self.inner(folder) if self.split_of(folder) else []
         return [] if len(inner) == self.depth + 1 and _FOLDER.fullmatch(inner[-1].lower()) else inner
 
-    def notes(self, paths: Sequence[str], left_out: Sequence[str]) -> list[str]:
-        """Return what people should know of how the images at `paths` are read, one line each; `left_out` lie
-        in no split.
+    def notes(self, found: Classes, left_out: Sequence[str]) -> list[str]:
+        """Return what people should know of how images with the classes `found` are read, one line each;
+        `left_out` lie in no split.
         """
-        found, lines = self.classes(paths), []
+        lines = []
         if self.splits:
             lines.append(
                 "split by its folders: "
@@ -202,7 +225,7 @@ def check(split: str, known: Mapping[str, object], name: str) -> str:
 def is_image(path: str) -> bool:
     """Whether `path`, maybe with the number of a page, has the name of an image."""
     # A page of a file is named scan.tif#1.
-    return PurePosixPath(re.sub(r"#\d+$", "", path)).suffix.lower() in SUFFIXES
+    return os.path.splitext(_PAGE.sub("", path))[1].lower() in SUFFIXES
 
 
 def _split_at(parts: Sequence[str], depth: int) -> str | None:

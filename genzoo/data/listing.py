@@ -4,17 +4,93 @@ from __future__ import annotations
 
 import os
 import stat
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias, overload
+
+import numpy as np
 
 from genzoo.data.formats import FORMATS, LEFT_BEHIND
-from genzoo.data.layout import FolderLayout, layout_of
+from genzoo.data.layout import FolderLayout, is_image, layout_of
 from genzoo.data.notes import note
+from genzoo.data.types import Array
 from genzoo.errors import DataError
 
-Files: TypeAlias = "list[tuple[str, os.stat_result]]"
+LARGEST = 2**63 - 1  # what a column of states holds; some systems number their disks above it
+
+
+class State(NamedTuple):
+    """What a file system says of a file: the fields of `os.stat_result` of these names, up to `LARGEST`."""
+
+    st_mode: int
+    st_dev: int
+    st_ino: int
+    st_size: int
+    st_mtime_ns: int
+    st_ctime_ns: int
+
+
+def state_of(status: os.stat_result) -> State:
+    """Return what `status` says, cut to the width of a column."""
+    return State(*(int(getattr(status, name)) & LARGEST for name in State._fields))
+
+
+Entry: TypeAlias = "tuple[str, State]"
+
+
+class Files(Sequence[Entry]):
+    """Names and states of files, in little room: three millions have some 120 bytes each, not a thousand.
+
+    Attributes:
+        blob: the names, encoded as file names are, with a zero byte behind each.
+        states: (N, 6) int64, see `State`.
+    """
+
+    def __init__(self, blob: bytes, states: Array) -> None:
+        self.blob, self.states = blob, states
+
+    @classmethod
+    def of(cls, names: Sequence[str], states: Array) -> Files:
+        """Return the files of these names and states."""
+        return cls(os.fsencode("".join(f"{name}\0" for name in names)), states)
+
+    @cached_property
+    def _ends(self) -> Array:
+        return np.flatnonzero(np.frombuffer(self.blob, np.uint8) == 0)
+
+    def __len__(self) -> int:
+        return len(self.states)
+
+    @overload
+    def __getitem__(self, number: int) -> Entry: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Entry]: ...
+    def __getitem__(self, number: int | slice) -> Entry | Sequence[Entry]:
+        """Return name and state of file `number`."""
+        if isinstance(number, slice):
+            return [self[place] for place in range(*number.indices(len(self)))]
+        if not -len(self) <= number < len(self):
+            raise IndexError(number)
+        return self.name(number % len(self)), State(*self.states[number].tolist())
+
+    def name(self, number: int) -> str:
+        """Return the name of file `number`, from 0."""
+        start = int(self._ends[number - 1]) + 1 if number else 0
+        return os.fsdecode(self.blob[start : int(self._ends[number])])
+
+    def names(self) -> Iterator[str]:
+        """Yield the names."""
+        start = 0
+        for end in self._ends:
+            yield os.fsdecode(self.blob[start:end])
+            start = end + 1
+
+    def __iter__(self) -> Iterator[Entry]:
+        for number, name in enumerate(self.names()):
+            yield name, State(*self.states[number].tolist())
 
 
 @dataclass(frozen=True)
@@ -23,7 +99,7 @@ class Listing:
 
     Attributes:
         files: (name, state) each; the name is the path relative to the folder, unless `paths` are given.
-        layout: what the folders in these names mean.
+        folders: the paths of all folders in it.
         paths: the relative path of each file, where it is not its name: of one side of a paired set, in which
             both files of a pair have one name.
         half: "left" or "right" where that half of each picture is an image.
@@ -31,27 +107,53 @@ class Listing:
     """
 
     files: Files
-    layout: FolderLayout
+    folders: Sequence[str] = ()
     paths: Sequence[str] = ()
     half: str = ""
     side: str = ""
 
+    @cached_property
+    def layout(self) -> FolderLayout:
+        """Return what the folders in the names mean."""
+        return layout_of(telling(self.files.names()), self.folders)
+
     def path(self, number: int) -> str:
         """Return the path of file `number`, relative to the folder."""
-        return self.paths[number] if self.paths else self.files[number][0]
+        return self.paths[number] if self.paths else self.files.name(number)
+
+
+def telling(names: Iterator[str]) -> list[str]:
+    """Return of the files of each folder the first image, or the first file where there is none: the folders
+    of a set do not depend on the others.
+    """
+    images: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for name in names:
+        folder = name.rpartition("/")[0]
+        if folder not in images:
+            (images if is_image(name) else others).setdefault(folder, name)
+    return sorted([*images.values(), *(name for folder, name in others.items() if folder not in images)])
 
 
 def list_files(folder: Path) -> Listing:
     """Return what lies in `folder`; DataError where there is no file."""
-    found = sorted(_entries(folder))
-    files = [entry for entry in found if not stat.S_ISDIR(entry[1].st_mode)]
-    folders = [path for path, status in found if stat.S_ISDIR(status.st_mode)]
-    if not files:
+    names: list[str] = []
+    folders: list[str] = []
+    states = array("q")
+    for path, status in _entries(folder):
+        if stat.S_ISDIR(status.st_mode):
+            folders.append(path)
+            continue
+        names.append(path)
+        states.extend(state_of(status))
+    if not names:
         raise DataError(
             f"the folder {folder} holds no files",
             f"put images there: {', '.join(FORMATS)}, in folders of any depth",
         )
-    return Listing(files, layout_of((path for path, _ in files), folders))
+    order = sorted(range(len(names)), key=names.__getitem__)
+    columns = np.frombuffer(states, np.int64).reshape(-1, len(State._fields))
+    return Listing(Files.of([names[place] for place in order], columns[order]), sorted(folders))
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -74,7 +176,7 @@ def _listed(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[t
         if (here.st_dev, here.st_ino) in seen:
             return
         seen.add((here.st_dev, here.st_ino))
-        entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
+        entries = os.scandir(folder / inside)
     except OSError as error:
         if not inside:
             raise DataError(
@@ -82,11 +184,13 @@ def _listed(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[t
             ) from error
         note(f"{folder / inside} cannot be read: {error.strerror}")
         return
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name.lower() in LEFT_BEHIND:
-            continue
-        try:
-            status = entry.stat()
-        except OSError:
-            continue  # a link to nowhere
-        yield f"{inside}/{entry.name}" if inside else entry.name, status
+    with entries:
+        for entry in entries:
+            name = entry.name
+            if name[0] == "." or name.lower() in LEFT_BEHIND:
+                continue
+            try:
+                status = entry.stat()
+            except OSError:
+                continue  # a link to nowhere
+            yield f"{inside}/{name}" if inside else name, status

@@ -131,6 +131,15 @@ def _domains(name: str, asked: Asked) -> Images:
     return joined(*sides)
 
 
+def _domains_as_classes(name: str, asked: Asked) -> Images:
+    """Return the images of both domains as one set, each labelled with its own."""
+    sides = open_npz_sides(at_home(name, NAMES[name].files[0]), asked, name)[:2]
+    return sides[0].replace(
+        pixels=np.concatenate([side.pixels for side in sides]),
+        labels=np.repeat(np.arange(2), [len(side) for side in sides]),
+    )
+
+
 def _digits(name: str, asked: Asked) -> Images:
     shape = _grey(asked.shape, name) if asked.shape and asked.shape[0] != 3 else None
     # resized while it is grey, and then made black and white
@@ -186,4 +195,5 @@ _OWN: Mapping[str, Callable[[str, Asked], Images]] = {
     "flowers-unseen": _flowers,
     "facades": _pairs,
     "horse2zebra": _domains,
+    "horses-zebras": _domains_as_classes,
 }

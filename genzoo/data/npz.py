@@ -22,19 +22,23 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
 from genzoo.data.arrays import conform
-from genzoo.data.cache import Loaded, cached, key_of, place_of
+from genzoo.data.cache import Loaded, Room, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.contents import digest_rows
 from genzoo.data.decode import Skip, decode, decoder, faults, fit, open_image, room
+from genzoo.data.frames import Job
 from genzoo.data.keys import OTHERS, found_parts, labelled, meaning, part_of
 from genzoo.data.memory import check_memory, short_of_memory
-from genzoo.data.pool import Progress, decode_all
+from genzoo.data.parts import part_of as part_of_rows
+from genzoo.data.pool import Progress
+from genzoo.data.sealed import MAPPED
 from genzoo.data.splits import FIT, SPLITS, check_split, hold_out
+from genzoo.data.streamed import is_large, mapped_member
 from genzoo.data.types import Array, Shape
 from genzoo.errors import DataError, GenzooError
 from genzoo.safe_open import check_regular
@@ -64,9 +68,13 @@ def read(path: Path, also: str = "", *, every: bool = False) -> dict[str, Array]
                 for key in members
                 if every or key in OTHERS or key == also or meaning(key)[1] or len(members) == 1
             ]
-            check_memory(sum(_claim(archive, members[key])[1] for key in known), str(path))
+            large = _large(archive, {key: members[key] for key in known})
+            check_memory(
+                sum(_claim(archive, members[key])[1] for key in known if key not in large), str(path)
+            )
         with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files if key in known}
+            arrays = {key: file[key] for key in file.files if key in known and key not in large}
+        arrays |= {key: mapped_member(path, members[key].filename, shape) for key, shape in large.items()}
     except (OSError, zipfile.BadZipFile, EOFError, zlib.error, KeyError, RuntimeError) as error:
         raise DataError(
             f"{path} is not a readable .npz file: {error}",
@@ -88,6 +96,19 @@ def read(path: Path, also: str = "", *, every: bool = False) -> dict[str, Array]
     return arrays
 
 
+def _large(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of those arrays of images that are not to be read into memory."""
+    found = {}
+    for key, member in members.items():
+        if meaning(key)[1] == "images" or len(members) == 1:
+            with archive.open(member) as file:
+                if member.file_size > MAPPED and file.read(6) == b"\x93NUMPY":
+                    shape, fortran, dtype = _header(file)
+                    if is_large(shape, dtype) and not fortran:
+                        found[key] = shape
+    return found
+
+
 def _claim(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], int]:
     """Return the shape of the array in `member`, and how many bytes it says it has: numpy makes room for them
     before it reads any.
@@ -98,14 +119,7 @@ def _claim(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int
     with archive.open(member) as file:
         if file.read(6) != b"\x93NUMPY":
             return (), member.file_size
-        old = file.read(2) == b"\x01\x00"
-        length = int.from_bytes(file.read(2 if old else 4), "little")
-        if length > HEAD:
-            raise ValueError(f"{member.filename} has a header of {length:,} bytes")
-        file.seek(8)  # behind the magic string and the version
-        shape, _, dtype = (
-            np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-        )(file)
+        shape, _, dtype = _header(file)
         size = math.prod(shape) * dtype.itemsize
     if size > member.file_size and not dtype.hasobject:
         raise ValueError(f"{member.filename} claims {size:,} bytes and has {member.file_size:,}")
@@ -170,7 +184,7 @@ def side_part(images: Images, sides: Array, split: str) -> Images:
     rows = np.flatnonzero(sides == PUBLISHED.index(own))
     if not len(rows):
         raise ValueError(f"no image is in the split {own!r}")
-    return images.subset(rows, split=own)
+    return part_of_rows(images, rows, split=own)
 
 
 def _groups(arrays: Mapping[str, Array], keys: Keys | None) -> list[str] | None:
@@ -178,6 +192,18 @@ def _groups(arrays: Mapping[str, Array], keys: Keys | None) -> list[str] | None:
     if keys is not None:
         return keys(arrays)
     return [str(block) for block in arrays["blocks"]] if "blocks" in arrays else None
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, order and type of an array, of which the magic string was read."""
+    old = file.read(2) == b"\x01\x00"
+    length = int.from_bytes(file.read(2 if old else 4), "little")
+    if length > HEAD:
+        raise ValueError(f"a header of {length:,} bytes")
+    file.seek(8)  # behind the magic string and the version
+    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    shape, order, dtype = read(file)
+    return shape, bool(order), dtype
 
 
 @contextlib.contextmanager
@@ -285,13 +311,19 @@ def decoded(
     contents = digest_rows(files)
     target = shape or native(files[0], name)
 
-    def make() -> Loaded:
-        frames, rows, skipped = decode_all(
-            len(files), lambda row: decode(files[row], target), target, name, progress
+    def make(room: Room) -> Loaded:
+        loaded = room(
+            Job(
+                count=len(files),
+                load=lambda row: decode(files[row], target),
+                shape=target,
+                what=name,
+                progress=progress,
+            )
         )
-        if skipped:  # labels and attributes go by row: here nothing may be left out
-            raise DataError(f"{name} is damaged; {skipped_text(skipped)}", "fetch it again")
-        return frames, rows, skipped
+        if loaded.skipped:  # labels and attributes go by row: here nothing may be left out
+            raise DataError(f"{name} is damaged; {skipped_text(loaded.skipped)}", "fetch it again")
+        return loaded
 
     key = None if place is None else key_of("npz", tuple(contents), target)
     return cached(key, make, name, place_of("npz", place, target)).pixels, contents

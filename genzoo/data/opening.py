@@ -17,7 +17,7 @@ from genzoo.data.asked import Asked
 from genzoo.data.captions import captions_for
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_rows
-from genzoo.data.folder import DEFAULT, open_folder, read_folder
+from genzoo.data.folder import DEFAULT, READERS, open_folder, read_archive, read_folder
 from genzoo.data.formats import HEAD, SUFFIXES, foreign, remedy
 from genzoo.data.huggingface import open_huggingface
 from genzoo.data.memory import told
@@ -192,7 +192,8 @@ def native_shape(spec: Source) -> Shape:
     plain = spec
     if isinstance(spec, str) and (kind := next((word for word in KINDS if spec.startswith(word)), "")):
         plain = spec.removeprefix(kind).rpartition(OPTION)[0] or spec.removeprefix(kind)
-    return DEFAULT if _folder(plain) else open_data(spec, val_split=0).shape
+    archive = isinstance(plain, str | os.PathLike) and Path(plain).suffix.lower() in READERS
+    return DEFAULT if archive or _folder(plain) else open_data(spec, val_split=0).shape
 
 
 def _folder(spec: Source) -> Path | None:
@@ -237,6 +238,9 @@ def _open_path(
     if path.suffix.lower() == ".npz":
         opened = npz.open_npz(path, shape, split, val_split, cache=cache, progress=progress)
         return opened.replace(facts={**opened.facts, **_facts("an .npz file")})
+    if path.suffix.lower() in READERS and os.path.isfile(path):
+        found = read_archive(path, shape, cache, progress).part(split, val_split)
+        return conform(found, shape, cache, progress)
     if path.suffix.lower() in SUFFIXES:
         raise DataError(f"{path} is one image, not a folder of images", "give the folder that holds it")
     _check_form(path)

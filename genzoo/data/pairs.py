@@ -21,18 +21,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from genzoo.data.asked import Asked
 from genzoo.data.cache import Decoded
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import Skip, upright_size
 from genzoo.data.folder import DEFAULT, Folder, digest_listing, read_folder
 from genzoo.data.layout import check, is_image
-from genzoo.data.listing import Listing, list_files
+from genzoo.data.listing import Files, Listing, list_files
 from genzoo.data.notes import once
 from genzoo.data.pairs_npz import open_npz_pairs
 from genzoo.data.pool import in_parallel
 from genzoo.data.sides import Names, folders_of, listed, names_of, stem, two_listings
 from genzoo.data.splits import pair_key
+from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, DataError, suggest
 
 HALVES = ("left", "right")
@@ -139,7 +142,7 @@ def _two_folders(path: Path, listing: Listing, asked: Asked, names: Names) -> Pa
     source, images = _partners(path, *two_listings(path, listing, names))
     check(asked.split, images.layout.splits, path.name)
     _check_sizes(path, source, images)
-    digests = zip(digest_listing(path, source), digest_listing(path, images), strict=True)
+    digests = zip(*(digest_listing(path, side, asked.cache) for side in (source, images)), strict=True)
     keys = [pair_key(*both) for both in digests]
     with once():
         folders = [
@@ -183,7 +186,7 @@ def _partners(path: Path, source: Listing, images: Listing) -> tuple[Listing, Li
 
 
 def _reordered(side: Listing, places: Sequence[int], names: Sequence[str]) -> Listing:
-    files = [(name, side.files[place][1]) for place, name in zip(places, names, strict=True)]
+    files = Files.of(names, side.files.states[list(places)])
     return replace(side, files=files, paths=[side.path(place) for place in places])
 
 
@@ -211,18 +214,17 @@ def _check_sizes(path: Path, source: Listing, images: Listing) -> None:
 
 def _joined(path: Path, images: Folder, source: Folder) -> Pairs:
     """Return the pairs of which both halves could be read."""
-    if images.decoded.rows == source.decoded.rows:
+    if np.array_equal(images.decoded.rows, source.decoded.rows):
         return Pairs(images, source)
-    both = set(images.decoded.rows) & set(source.decoded.rows)
+    both = np.intersect1d(images.decoded.rows, source.decoded.rows)
     skipped = dict(Counter(images.decoded.skipped) + Counter(source.decoded.skipped))
-    if not both:
+    if not len(both):
         raise DataError(f"{path} holds no pair with two readable images; {skipped_text(skipped)}")
     return Pairs(*(_kept(side, both, skipped) for side in (images, source)))
 
 
-def _kept(side: Folder, both: set[int], skipped: dict[str, int]) -> Folder:
-    places = [place for place, row in enumerate(side.decoded.rows) if row in both]
-    rows = tuple(side.decoded.rows[place] for place in places)
-    decoded = Decoded(side.decoded.pixels[places], rows, skipped)
-    names, keys = ([column[place] for place in places] for column in (side.names, side.keys))
-    return replace(side, decoded=decoded, names=names, keys=keys)
+def _kept(side: Folder, both: Array, skipped: dict[str, int]) -> Folder:
+    places = np.flatnonzero(np.isin(side.decoded.rows, both))
+    columns = {name: column[places] for name, column in side.decoded.columns.items()}
+    own = side.decoded
+    return replace(side, decoded=Decoded(own.pixels[places], own.rows[places], skipped, columns, own.about))

@@ -6,41 +6,55 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
 
 from PIL import Image
 
-from genzoo.data.cache import Frames, Loaded
 from genzoo.data.decode import Skip
+from genzoo.data.frames import Frames, Job, Loaded, Progress
 from genzoo.data.memory import short_of_memory
-from genzoo.data.types import Array, Shape
+from genzoo.data.types import Array
 from genzoo.errors import safe_text
-from genzoo.show import Bar
+from genzoo.show import Bar, tell
 
-Progress: TypeAlias = "Callable[[int, int], None]"
+__all__ = ["Progress", "decode_all", "decode_rows", "in_parallel", "showing"]
 
 CHUNK = 64  # images per task: large enough that the queue costs nothing
 PATIENCE = 2.0  # seconds before a bar appears
+EVERY = 15.0  # seconds between two lines where there is no terminal for a bar
 
 
-def decode_all(
-    count: int, load: Callable[[int], Array], shape: Shape, what: str, progress: Progress | None = None
-) -> Loaded:
-    """Call `load(i)` for i in 0..count-1 and collect its images (C, H, W) uint8.
+def decode_all(job: Job) -> Loaded:
+    """Return the images of `job` in memory."""
+    frames = Frames(job.count, job.shape, job.what)
+    with showing(job.count, f"decoding {job.what}", job.progress) as show:
+        reasons = decode_rows(job, range(job.count), frames.pixels, lambda done: show(done, job.count))
+    return Loaded(frames, [row for row in range(job.count) if row not in reasons], counted(reasons))
 
-    Returns the frames, the rows that gave an image, and how many did not, by the reason of their `Skip`.
+
+def counted(reasons: dict[int, str]) -> dict[str, int]:
+    """Return how many images have each of the `reasons`, by row, for which they are none."""
+    return dict(Counter(reasons[row] for row in sorted(reasons)))
+
+
+def decode_rows(job: Job, rows: range | Array, room: Array, show: Callable[[int], object]) -> dict[int, str]:
+    """Decode the images `rows` of `job` into `room` (n, C, H, W), image rows[i] to place i; `show` is told
+    how many are done.
+
+    Returns the reason of each that is none, by its row.
     """
-    frames = Frames(count, shape, what)
-    reasons: list[str] = [""] * count
+    reasons: dict[int, str] = {}
 
-    def work(row: int) -> None:
+    def work(place: int) -> None:
+        row = int(rows[place])
         try:
-            frames.pixels[row] = load(row)
+            room[place] = job.load(row)
         except Skip as skip:
+            room[place] = 0  # no left-over of another image
             reasons[row] = str(skip)
 
     with warnings.catch_warnings():
@@ -48,12 +62,8 @@ def decode_all(
         warnings.simplefilter("ignore")
         # A bomb must be skipped, not decoded with a warning.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        in_parallel(count, work, f"decoding {what}", progress)
-    return (
-        frames,
-        [row for row, reason in enumerate(reasons) if not reason],
-        dict(Counter(filter(None, reasons))),
-    )
+        in_parallel(len(rows), work, f"decoding {job.what}", lambda done, _: show(done))
+    return reasons
 
 
 def in_parallel(
@@ -65,17 +75,23 @@ def in_parallel(
     Raises:
         DataError: the system gives no thread.
     """
+    # More than eight threads wait for the disk, and each holds a decoded picture.
+    workers = min(8, os.cpu_count() or 1)
+    step = max(1, min(CHUNK, count // (4 * workers)))
 
     def several(start: int) -> int:
-        stop = min(start + CHUNK, count)
+        stop = min(start + step, count)
         for row in range(start, stop):
             work(row)
         return stop - start
 
-    # More than eight threads wait for the disk, and each holds a decoded picture.
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(workers) as threads:
         try:
-            _report(threads.map(several, range(0, count, CHUNK)), count, title, progress)
+            done = 0
+            with showing(count, title, progress) as show:
+                for size in threads.map(several, range(0, count, step)):
+                    done += size
+                    show(done, count)
         except BaseException as error:
             threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for the rest
             # what Python says where memory or the number of threads is limited
@@ -84,18 +100,47 @@ def in_parallel(
             raise
 
 
-def _report(chunks: Iterator[int], count: int, title: str, progress: Progress | None) -> None:
-    done = 0
-    with _bar(count, title) if progress is None else contextlib.nullcontext(progress) as show:
-        for size in chunks:
-            done += size
-            show(done, count)
-
-
 @contextlib.contextmanager
-def _bar(count: int, title: str) -> Iterator[Progress]:
-    """Give a function that moves a bar on stderr, and does nothing where there is no terminal, or none any
-    more.
+def showing(count: int, title: str, progress: Progress | None = None) -> Iterator[Progress]:
+    """Give `progress`, or where that is None a function that moves a bar on stderr, and says a line every 15
+    seconds where there is no terminal.
     """
+    if progress is not None:
+        yield progress
+        return
     with Bar(count, desc=safe_text(title, 100), unit=" images", delay=PATIENCE, leave=False) as bar:
-        yield lambda done, _: bar.move_to(done)
+        lines = None if bar.drawn else _Lines(title)
+
+        def show(done: int, total: int) -> None:
+            bar.move_to(done)
+            if lines is not None:
+                lines(done, total)
+
+        yield show
+
+
+class _Lines:
+    """Says how far work is, at most once in `EVERY` seconds: a log of a cluster shows that it goes on."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._begun = self._said = time.monotonic()
+        self._first: int | None = None  # what was done before we came: a run that goes on
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done
+        if now - self._said < EVERY or done >= total:
+            return
+        self._said = now
+        rate = (done - self._first) / (now - self._begun)
+        rest = f", about {_words((total - done) / rate)} left" if rate > 0 else ""
+        tell(f"genzoo: {self._title}: {done:,} of {total:,} images{rest}", level="INFO")
+
+
+def _words(seconds: float) -> str:
+    """Return so many seconds in words: "40 s", "12 min", "3.5 h"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import TypeAlias
 
-from genzoo.data.layout import WORDS, is_image, layout_of
-from genzoo.data.listing import Listing
+from genzoo.data.layout import WORDS, is_image
+from genzoo.data.listing import Files, Listing
 from genzoo.errors import DataError, safe_text
 
 KNOWN = (("A", "B"), ("source", "target"))
@@ -75,9 +75,9 @@ def _told(path: str, names: Names) -> tuple[str, str] | None:
 
 
 def _listing(listing: Listing, entries: Sequence[tuple[str, int]], side: str) -> Listing:
-    files = [(name, listing.files[number][1]) for name, number in entries]
-    paths = [listing.path(number) for _, number in entries]
-    return Listing(files, layout_of(name for name, _ in files), paths, side=side)
+    numbers = [number for _, number in entries]
+    files = Files.of([name for name, _ in entries], listing.files.states[numbers])
+    return Listing(files, paths=[listing.path(number) for number in numbers], side=side)
 
 
 def stem(name: str) -> str:

@@ -23,6 +23,7 @@ import numpy as np
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_rows
 from genzoo.data.labels import note_lost
+from genzoo.data.parts import part_of
 from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, DataError
 
@@ -104,7 +105,7 @@ def hold_out(
         images = images.replace(other=second)
     if mask.all():
         return images.replace(split=split)
-    part = images.subset(np.flatnonzero(mask), split=split)
+    part = part_of(images, np.flatnonzero(mask), split=split)
     note_lost(f"{images.name} ({split})", images.labels, part.labels, images.class_names)
     return part
 

@@ -17,7 +17,18 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from genzoo.data.decode import Skip, check_size, eight_bit, faults, fit, halved, is_deep, open_image, room
+from genzoo.data.decode import (
+    Skip,
+    check_size,
+    eight_bit,
+    faults,
+    fit,
+    halved,
+    is_deep,
+    open_image,
+    recognised,
+    room,
+)
 from genzoo.data.depth import FULL, VARIABLE, Numbers, Scale, asked_bits, scale_of
 from genzoo.data.formats import HEAD, is_raw
 from genzoo.data.pool import in_parallel
@@ -39,14 +50,22 @@ class Survey:
         pages: number of a file -> its pages that are images; a file that is not named has one.
         scale: which numbers of deep images are white.
         notes: what people should know, one line each.
+        plain: (count,) bool, which files are one image of 8 bits, of which nothing has to be known.
     """
 
     pages: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     scale: Scale = field(default_factory=Scale)
     notes: tuple[str, ...] = ()
+    plain: Array = field(default_factory=lambda: np.zeros(0, bool))
 
 
-def survey(count: int, source: Callable[[int], Path | bytes], what: str, every_page: bool = True) -> Survey:
+def survey(
+    count: int,
+    source: Callable[[int], Path | bytes],
+    what: str,
+    every_page: bool = True,
+    plain: Array | None = None,
+) -> Survey:
     """Look at the headers of `count` files, and into those that are deeper than 8 bits until their range is
     known.
 
@@ -55,30 +74,33 @@ def survey(count: int, source: Callable[[int], Path | bytes], what: str, every_p
         source: the path or the content of file i, from 0; a `Skip` says that there is none.
         what: the name of the data, for a bar where it takes long.
         every_page: whether each page of a file is an image, or the first one alone.
+        plain: (count,) bool, which files are known to be plain, and are not looked into.
 
     Raises:
         DataError: there is not enough memory to look into a picture.
     """
-    look = _Look(source, every_page)
-    found: list[tuple[int, ...]] = [(0,)] * count
+    look = _Look(source, every_page, np.zeros(count, bool) if plain is None else plain.copy())
+    todo = np.flatnonzero(~look.plain)
+    found: dict[int, tuple[int, ...]] = {}
 
-    def work(number: int) -> None:
-        found[number] = look(number)
+    def work(place: int) -> None:
+        number = int(todo[place])
+        if (pages := look(number)) != (0,):
+            found[number] = pages
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        in_parallel(count, work, f"looking into {what}")
-    pages = {number: pages for number, pages in enumerate(found) if pages != (0,)}
+        in_parallel(len(todo), work, f"looking into {what}")
     scale = scale_of(look.numbers)
-    return Survey(pages, scale, tuple(look.notes(pages, scale)))
+    return Survey(found, scale, tuple(look.notes(found, scale)), look.plain)
 
 
 class _Look:
     """Looks at one file after another, by several threads, and remembers what matters for all."""
 
-    def __init__(self, source: Callable[[int], Path | bytes], every_page: bool) -> None:
-        self._source, self._every_page = source, every_page
+    def __init__(self, source: Callable[[int], Path | bytes], every_page: bool, plain: Array) -> None:
+        self._source, self._every_page, self.plain = source, every_page, plain
         self.numbers: list[Numbers] = []
         # the largest byte of each colour file of 16 bits, of which Pillow keeps the upper 8
         self.colours: list[int] = []
@@ -115,6 +137,8 @@ class _Look:
         if head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10":
             with open_image(source) as image:
                 self._measure(image)
+        elif head[:4] not in _TIFF and not _animated(source, head):
+            self.plain[number] = recognised(head, source.name if isinstance(source, Path) else "")
         return (0,)
 
     def _tiff(self, source: Path | bytes) -> tuple[int, ...]:
@@ -193,27 +217,34 @@ class Stacks:
         self._open: OrderedDict[Path, Image.Image] = OrderedDict()
         self._lock = threading.Lock()
 
-    def decode(self, path: Path, page: int, shape: Shape, scale: Scale, half: str = "") -> Array:
+    def decode(self, source: Path | bytes, page: int, shape: Shape, scale: Scale, half: str = "") -> Array:
         """Return `page` of the file as (C, H, W) uint8; see `genzoo.data.decode.decode`."""
+        if isinstance(source, bytes):
+            with faults(), open_image(source) as image:
+                return _page(image, page, shape, scale, half)
         with self._lock, faults():
             # Taken out and put back at the end: the order of the dict is the order of use.
-            image = self._open.pop(path, None) or open_image(path)
-            self._open[path] = image
+            image = self._open.pop(source, None) or open_image(source)
+            self._open[source] = image
             while len(self._open) > self.MOST:
                 self._open.popitem(last=False)[1].close()
-            image.seek(page)
-            check_size(image)
-            with room(image):
-                image.load()
-                pixels = fit(halved(eight_bit(image, scale), half), shape)
-            _forget(image)
-            return pixels
+            return _page(image, page, shape, scale, half)
 
     def close(self) -> None:
         """Close all files."""
         for image in self._open.values():
             image.close()
         self._open.clear()
+
+
+def _page(image: Image.Image, page: int, shape: Shape, scale: Scale, half: str) -> Array:
+    image.seek(page)
+    check_size(image)
+    with room(image):
+        image.load()
+        pixels = fit(halved(eight_bit(image, scale), half), shape)
+    _forget(image)
+    return pixels
 
 
 def _forget(image: Image.Image) -> None:

@@ -7,7 +7,7 @@ perfect model reaches the share of held-out photographs, not 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -81,16 +81,32 @@ def reading_of(label: str, images: Images, name: str | None = None) -> Reading:
     nets = {card.name: (card, row) for card, row in _readers(images)}
     if name in nets:
         nets = {name: nets[name]}
-    for card, row in nets.values():
-        if label in names_of(card):
-            model, full = net_of(card, row, images)
-            return Reading(name=full, label=label, wanted=names_of(card).index(label), logits=model.log_probs)
+    if (found := _reading(label, images, nets.values())) is not None:
+        return found
     known = [word for card, _ in nets.values() for word in names_of(card)]
     shape = "x".join(map(str, images.shape))
     raise UnknownNameError(
         f"no published classifier of {shape} images has a class {label!r}{suggest(label, known)}",
         f"the classes are {', '.join(known)}" if known else "genzoo list --family classifier shows them",
     )
+
+
+def known_reading(label: str, images: Images) -> Reading | None:
+    """Return how images such as `images` are read as `label`, see `reading_of`, or None if no published
+    classifier of their size has a class of this name.
+
+    Raises:
+        ArgumentError, HubError: as `genzoo.evaluation.spaces.net_of`.
+    """
+    return _reading(label, images, _readers(images))
+
+
+def _reading(label: str, images: Images, nets: Iterable[tuple[Card, Row]]) -> Reading | None:
+    for card, row in nets:
+        if label in names_of(card):
+            model, full = net_of(card, row, images)
+            return Reading(name=full, label=label, wanted=names_of(card).index(label), logits=model.log_probs)
+    return None
 
 
 def names_of(card: Card) -> tuple[str, ...]:

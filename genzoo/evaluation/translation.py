@@ -3,7 +3,8 @@
 Of pairs, the mean absolute error and the SSIM of each translation and its target, next to what needs no
 model: the mean target of the training pairs, and the target of another pair. Of two sides without pairs, in
 each direction that the model knows, how far a picture that is translated there and back is from itself, and
-the quality of the translations as samples of the other side, next to the pictures as they are.
+the quality of the translations as samples of the other side, next to the pictures as they are. If a published
+classifier has the domain among its classes, how many translations it reads as such is one of the measures.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor
 from genzoo.data.collection import Images
 from genzoo.data.conditions import conditions_of, other_of
 from genzoo.errors import ArgumentError, DataError
-from genzoo.evaluation.agreement import reading_of
+from genzoo.evaluation.agreement import Reading, known_reading, reading_of
 from genzoo.evaluation.given import given_words
 from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.measures import measures
@@ -27,12 +28,13 @@ from genzoo.evaluation.quality import measure_samples, sample_quality
 from genzoo.evaluation.spaces import feature_space
 from genzoo.evaluation.standard_errors import count_blocks, mean_error
 from genzoo.images import quantise, to_float
-from genzoo.metrics import better_of
+from genzoo.metrics import AGREEMENT, better_of
 from genzoo.models import TranslatingModel
 from genzoo.record import FLOOR, Record
 from genzoo.request import Progress, Request
 
-MEAN, WRONG = "mean target", "target of another pair"  # subjects that need no model
+# subjects that need no model
+MEAN, WRONG, UNTOUCHED = "mean target", "target of another pair", "untranslated"
 
 
 @measures.register
@@ -77,10 +79,29 @@ class _Work:
         found = self.model.translate(pictures, to, self.request.seed, progress=tell)
         return quantise(found).cpu()
 
+    def asks(self, metric: str) -> bool:
+        """Return whether `metric` is among those that are measured."""
+        return self.request.metrics is None or metric in self.request.metrics
+
+    def reading(self, images: Images, domain: str) -> Reading | None:
+        """Return how translations are read as what they are meant to show: the class that the request names,
+        or `domain` if there is a classifier that knows it.
+        """
+        asked = self.request
+        if asked.reads_as is not None:
+            return reading_of(asked.reads_as, images, asked.features)
+        return known_reading(domain, images) if domain and self.asks(AGREEMENT) else None
+
     def quality(
-        self, samples: Tensor, train: Images, test: Images, condition: str, metrics: Sequence[str] | None
+        self,
+        samples: Tensor,
+        train: Images,
+        test: Images,
+        condition: str,
+        metrics: Sequence[str] | None,
+        domain: str = "",
     ) -> list[Record]:
-        """Return the records of `samples` as samples of what `test` shows."""
+        """Return the records of `samples` as samples of what `test` shows, called `domain`."""
         asked = self.request
         return sample_quality(
             samples,
@@ -90,7 +111,7 @@ class _Work:
             condition=condition,
             metrics=metrics,
             space=feature_space(asked.features, test),
-            reading=None if asked.reads_as is None else reading_of(asked.reads_as, test, asked.features),
+            reading=self.reading(test, domain),
             seed=asked.seed,
             progress=self.progress,
         )
@@ -142,19 +163,21 @@ def _of_sides(work: _Work, train: Images, test: Images) -> Iterator[Record]:
             back = to_float(work.translated(made, start))
             about = _about(sources, rows, condition, joined(f"to {to} and back", how))
             yield _record("cycle-l1", (back - pictures).abs().double().mean((1, 2, 3)), work.subject, about)
-        yield from work.quality(made, learned, targets, condition, work.request.metrics)
+        yield from work.quality(made, learned, targets, condition, work.request.metrics, to)
         if model.shape_of(first) == model.shape_of(second):
-            yield from _untouched(work, quantise(pictures), learned, targets, condition)
+            yield from _untouched(work, quantise(pictures), learned, targets, condition, to)
 
 
 def _untouched(
-    work: _Work, pictures: Tensor, train: Images, test: Images, condition: str
+    work: _Work, pictures: Tensor, train: Images, test: Images, condition: str, domain: str
 ) -> Iterator[Record]:
-    """Yield the KID of the pictures as they are; a translation should reach a lower one."""
-    if work.request.metrics is not None and "kid" not in work.request.metrics:
-        return
-    as_they_are = _Work(work.model, work.request, "untranslated", work.progress)
-    for record in as_they_are.quality(pictures, train, test, condition, ("kid",)):
+    """Yield the KID of the pictures as they are, and how many are read as `domain`; a translation should
+    reach a lower KID and a higher share.
+    """
+    as_they_are = _Work(work.model, work.request, UNTOUCHED, work.progress)
+    metrics = ("kid",) if work.asks("kid") else ()
+    # "agreement" joins them if there is a classifier
+    for record in as_they_are.quality(pictures, train, test, condition, metrics, domain):
         if record.subject != FLOOR:
             yield record
 

@@ -22,13 +22,18 @@ from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingErro
 from genzoo.evaluation.scoring import held_in, score_model
 from genzoo.experiments.claims import Claims
 from genzoo.experiments.plan import MEASURED, Cell, Experiment, cells
+from genzoo.explore.figure import stacked
+from genzoo.explore.held_out import held_out
 from genzoo.files import atomic_write, make_folder, read_capped
+from genzoo.images import save_picture
+from genzoo.models import TranslatingModel
 from genzoo.models.weights import build_filled
 from genzoo.training import checkpoint
 from genzoo.training.plan import plan
 from genzoo.training.train import train
 
 RESULT = "cell.json"
+TRANSLATIONS, SHOWN = "translations.png", 8  # held-out pictures of a translator, and how many
 PAUSE = 2.0  # seconds between two looks at what other processes have done
 _CAP = 2**24  # bytes of a result
 _LARGE = 2**33  # bytes of weights and logs, which are our own: the cap only bounds a mistake
@@ -223,7 +228,8 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
     """Return the records of the trained cell's samples and of the floor (the score of real images), or of its
     likelihood.
 
-    The likelihood is measured if there is one and the experiment names neither metrics nor features.
+    The likelihood is measured if there is one and the experiment names neither metrics nor features. Of a
+    translator a picture of held-out pictures is written next to the weights.
     """
     model: Any = build_filled(card, read_capped(weights, _LARGE), str(weights))
     known = card.replace(recipe=plan(card, cell.settings)[0])
@@ -231,6 +237,9 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
         held_in(model, known, cell.data, part)
         for part in (FIT if cell.split == "valid" else "train", cell.split)
     )
+    if isinstance(model, TranslatingModel):
+        shown = held_out(model, test, SHOWN, seed=cell.seed)
+        save_picture(stacked(shown.rows, SHOWN), weights.parent / TRANSLATIONS)
     with torch.no_grad():
         found = score_model(model, train, test, cell.request, subject=cell.name)
     return [record.as_dict() for record in found]

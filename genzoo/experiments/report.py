@@ -9,13 +9,13 @@ import json
 import math
 import os
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from genzoo.experiments.cells import Result
+from genzoo.experiments.cells import TRANSLATIONS, Result
 from genzoo.experiments.plan import Experiment, cells
 from genzoo.explore.figure import GAP
 from genzoo.files import atomic_write
@@ -60,7 +60,7 @@ def lines(experiment: Experiment, results: Sequence[Result]) -> Iterator[str]:
     for measure in dict.fromkeys(_measure(record) for result in results for record in result.records):
         yield from ("", f"## {measure}", "")
         yield from _table(experiment, results, functools.partial(_measured, measure))
-        yield from _floor(results, measure)
+        yield from _others(results, measure)
     yield from ("", "## What the training doctor found", "")
     yield from _table(experiment, results, _ailments)
 
@@ -76,6 +76,12 @@ def _table(
             words([r for r in results if (r.cell.row, r.cell.column) == (row, column)]) for column in columns
         ]
         yield "| " + " | ".join([row, *told]) + " |"
+
+
+def _picture_of(folder: Path) -> Path:
+    """Return the picture of a cell."""
+    translations = folder / TRANSLATIONS
+    return translations if os.path.isfile(translations) else folder / PICTURE
 
 
 def _opened(path: Path) -> Image.Image:
@@ -98,7 +104,7 @@ def _measured(measure: str, found: Sequence[Result]) -> str:
         record
         for result in found
         for record in result.records
-        if _measure(record) == measure and record["subject"] != FLOOR
+        if _measure(record) == measure and record["subject"] == result.cell.name
     ]
     failed = sum(bool(result.collapsed) for result in found)
     lost = f"{failed} of {len(found)} collapsed" if failed else ""
@@ -128,24 +134,26 @@ def _ailments(found: Sequence[Result]) -> str:
     )
 
 
-def _floor(results: Sequence[Result], measure: str) -> Iterable[str]:
-    values = [
-        record["value"]
-        for result in results
-        for record in result.records
-        if _measure(record) == measure and record["subject"] == FLOOR
-    ]
-    return ("", f"Training images reach {statistics.mean(values):.4g}.") if values else ()
+def _others(results: Sequence[Result], measure: str) -> Iterator[str]:
+    """Yield a line for each subject that is no cell: real images, and what is compared with the models."""
+    values: dict[str, list[float]] = {}
+    for result in results:
+        for record in result.records:
+            if _measure(record) == measure and record["subject"] != result.cell.name:
+                values.setdefault(record["subject"], []).append(record["value"])
+    for subject, found in values.items():
+        who = "Training images" if subject == FLOOR else f"{subject[:1].upper()}{subject[1:]}"
+        verb = "reach" if subject == FLOOR else "reaches"
+        yield from ("", f"{who} {verb} {statistics.mean(found):.4g}.")
 
 
 def picture(experiment: Experiment, folder: Path) -> Image.Image:
-    """Return the samples of every cell, of its first seed, in the places of the table; blank where there are
-    none.
+    """Return the samples of every cell, of its first seed, in the places of the table; of a translator its
+    held-out pictures. Blank where there are none.
     """
     rows, columns = list(experiment.rows or {"": {}}), list(experiment.columns or {"": {}})
     first = {
-        (cell.row, cell.column): folder / cell.name / "samples.png"
-        for cell in reversed(list(cells(experiment)))
+        (cell.row, cell.column): _picture_of(folder / cell.name) for cell in reversed(list(cells(experiment)))
     }
     tiles = {place: _opened(path) for place, path in first.items() if os.path.isfile(path)}
     side = next(iter(tiles.values()), Image.new("RGB", (128, 128))).size

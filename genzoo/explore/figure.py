@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from PIL import Image, ImageDraw
+from torch import Tensor
+
+from genzoo.images import grid
 
 GAP = 8  # pixels between two blocks; images of one block are 2 apart
 _ARM, _STROKE = 9, 2  # pixels: half the length of a sign's line, and half its thickness
@@ -30,6 +36,14 @@ def above(*pictures: Image.Image, gap: int = GAP) -> Image.Image:
         canvas.paste(picture, (0, top))
         top += picture.height + gap
     return canvas
+
+
+def stacked(rows: Sequence[Tensor], columns: int) -> Image.Image:
+    """Return `rows`, (N, C, H, W) in [0, 1] each, one above the other: image i of a row stands above image i
+    of the next. Of more than `columns` images the others follow below.
+    """
+    parts = zip(*(row.split(columns) for row in rows), strict=True)
+    return above(*(grid(torch.cat(part), columns=len(part[0])) for part in parts))
 
 
 def sign(symbol: str, like: Image.Image) -> Image.Image:

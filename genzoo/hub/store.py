@@ -56,7 +56,8 @@ def _forms() -> Mapping[str, re.Pattern[str]]:
         "lock": r"weights/([0-9a-f]{64})\.lock",
         "pin": r"pins/[0-9a-f]{64}\.toml",
         "data": rf"data/(?:{'|'.join(map(re.escape, CORE_DATASETS))})/[^/]+",
-        "images": r"(?:data|decoded)/(?:[^/]+/){0,2}[0-9a-f]{32,64}(?:\.[a-z0-9]+)+",
+        "images": r"(?:data|decoded)/(?:[^/]+/){0,2}(?:(?:[0-9a-f]{16}|anywhere)-)?(?:[0-9a-f]{16,64}|busy)"
+        r"(?:\.[a-z0-9]+)+",
         "features": r"features/.+",
         "plugins": r"plugins(?:/.+|\.[a-z]+)",
     }

@@ -13,8 +13,11 @@ from shell import in_process, lay, one_line, publish
 from told_toys import Cycle, Paired, card
 from toys import gan
 
+from genzoo.data import open_data
+from genzoo.explore.figure import stacked
+from genzoo.explore.held_out import held_out
 from genzoo.explore.translating import read, translated
-from genzoo.images import save_image
+from genzoo.images import save_image, save_picture
 
 BOX = """
 import genzoo
@@ -161,6 +164,58 @@ class TestFolders:
         assert run("translate", "t-horses", "maps").exit_code == 0
         assert run("translate", "t-horses", "maps").exit_code == 0
         assert Path("t-horses-translations/a.png").exists() and Path("t-horses-translations-2/a.png").exists()
+
+
+class TestHeldOut:
+    @pytest.fixture
+    def sets(self, run):
+        """A set of pairs and one of two sides, of 40 pictures each."""
+        rng = np.random.default_rng(0)
+        maps, photos = (
+            rng.integers(0, 256, (40, count, 8, 8), dtype=np.uint8).transpose(0, 2, 3, 1) for count in (3, 3)
+        )
+        np.savez("pairs.npz", A=maps, B=photos)
+        np.savez("sides.npz", A=maps, B=photos)
+        return run
+
+    def test_pairs_are_shown_above_translations_and_targets(self, sets):
+        done = sets("translate", "t-maps", "--data", "pairs:pairs.npz", "-n", 2, "-o", "x.png", "--seed", 1)
+        assert done.exit_code == 0, done.stderr
+        words = "held-out pictures of pairs above the translation to photo by t-maps, above the target, seed 1"
+        assert done.stderr == f"x.png: 2 {words}\n"
+        test = open_data("pairs:pairs.npz", image_shape=(1, 8, 8), source_shape=(3, 8, 8), split="test")
+        found = held_out(MODELS["t-maps"], test, 2, seed=1)
+        save_picture(stacked(found.rows, 10), "expected.png")
+        assert np.array_equal(pixels("x.png"), pixels("expected.png"))
+
+    def test_sides_are_shown_with_the_way_back(self, sets):
+        done = sets(
+            "translate", "t-horses", "--data", "unpaired:sides.npz", "--to", "horse", "--cycle", "--seed", 2
+        )
+        words = "of sides above the translation to horse by t-horses and the way back, seed 2\n"
+        assert done.stderr.startswith("t-horses-translation.png: 8 held-out pictures ")
+        assert done.stderr.endswith(words)
+        test = open_data("unpaired:sides.npz", image_shape=(1, 8, 8), split="test")
+        found = held_out(MODELS["t-horses"], test, 8, "horse", 2, cycle=True)
+        save_picture(stacked(found.rows, 10), "expected.png")
+        assert np.array_equal(pixels("t-horses-translation.png"), pixels("expected.png"))
+
+    @pytest.mark.parametrize(
+        ("args", "code", "words"),
+        [
+            (("map.png", "-n", 2), 2, "-n chooses held-out pictures of a data set, and IN names a file"),
+            (("map.png", "--data", "digits"), 2, "--data chooses held-out pictures"),
+            (("--fit",), 2, "those of a data set have the size of the model"),
+            (("--data", "digits"), 1, "digits has single images, but this model takes a picture"),
+            (("--cycle",), 1, "map → photo: there is no way back"),
+            (("-o", "x.jpg"), 2, "written as PNG"),
+            (("-n", 100_000), 1, "a picture shows at most"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused_in_one_line(self, sets, args, code, words):
+        done = sets("translate", "t-maps", *args)
+        assert done.exit_code == code
+        one_line(done.stderr.splitlines()[-1], words)
 
 
 class TestRefusals:

@@ -221,7 +221,7 @@ def test_labels_that_a_model_does_not_know(images, names, words):
 def test_a_label_of_the_model_without_an_image_is_told(capsys):
     images = rooms([0, 2, 2])
     assert labels_for(images, ("attic", "bedroom", "kitchen", "cellar")).tolist() == [1, 2, 2]
-    assert "genzoo: rooms (test) has no image of 2 of 4 classes: attic, cellar" in capsys.readouterr().err
+    assert "none of them is of 2 of 4 classes: attic, cellar" in capsys.readouterr().err
 
 
 def test_a_class_that_no_image_has_need_not_be_known():

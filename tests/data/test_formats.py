@@ -105,7 +105,7 @@ def test_an_archive_as_data_says_unpack_it(tmp_path, name):
         ("a.npy", "single array", r"numpy\.savez\(path, images=\.\.\.\)"),
         ("a.heic", "HEIC", "convert to JPEG or PNG"),
         ("a.pt", "Python objects", "never loaded"),
-        ("a.parquet", "table", "save the images as files"),
+        ("a.arrow", "table", "save the images as files"),
         ("a.mp4", "video", "save its frames"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from genzoo.data import decode as decoding
-from genzoo.data import depth, memory, npz, open_data, pool
+from genzoo.data import depth, growing, memory, npz, open_data
 from genzoo.data.decode import Skip, decode
 from genzoo.data.survey import Stacks, survey
 from genzoo.errors import DataError
@@ -295,7 +295,7 @@ def test_any_memory_error_is_one_line(monkeypatch, photos):
     def fails(*_, **__):
         raise MemoryError
 
-    monkeypatch.setattr(pool.Frames, "keep", fails)
+    monkeypatch.setattr(growing.Growing, "keep", fails)
     with pytest.raises(
         DataError, match=r"there is not enough memory for these images — take fewer or smaller images"
     ):

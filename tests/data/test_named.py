@@ -555,6 +555,8 @@ FACTS = {
     ("facades", "test"): (106, (3, 128, 128), None),
     ("horse2zebra", "train"): (1_067, (3, 96, 96), None),
     ("horse2zebra", "test"): (120, (3, 96, 96), None),
+    ("horses-zebras", "train"): (2_401, (3, 96, 96), None),
+    ("horses-zebras", "test"): (260, (3, 96, 96), None),
     ("faces", "train"): (10_984, (3, 64, 64), 0.43387),
     ("frey", "test"): (190, (1, 28, 20), None),
     ("omniglot", "test"): (481, (1, 28, 28), 0.07969),

@@ -100,6 +100,34 @@ def test_a_terminal_that_has_gone_ends_nothing(photos, sit, monkeypatch, error):
 
 def test_a_long_name_is_cut(sit):
     terminal = sit()
-    with pool._bar(3, "x" * 1000) as show:
+    with pool.showing(3, "x" * 1000) as show:
         show(3, 3)
     assert "x" * 99 in terminal.getvalue() and "x" * 100 not in terminal.getvalue()
+
+
+def test_without_a_terminal_a_line_is_said_every_fifteen_seconds(monkeypatch, capsys):
+    """Rank 0 of a job on a cluster decodes for an hour: its log shows that it goes on."""
+    clock = [100.0]
+    monkeypatch.setattr(pool.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(pool, "tell", lambda text, level: print(text))
+    with pool.showing(1000, "decoding photos") as show:
+        for done in range(100, 1001, 100):
+            clock[0] += 6
+            show(done, 1000)
+    assert capsys.readouterr().out.splitlines() == [
+        "genzoo: decoding photos: 300 of 1,000 images, about 63 s left",
+        "genzoo: decoding photos: 600 of 1,000 images, about 29 s left",
+        "genzoo: decoding photos: 900 of 1,000 images, about 7 s left",
+    ]
+
+
+def test_who_asks_for_progress_gets_no_lines(monkeypatch, capsys):
+    monkeypatch.setattr(pool, "EVERY", 0.0)
+    seen = []
+    pool.in_parallel(100, lambda row: None, "work", lambda done, total: seen.append(done))
+    assert seen[-1] == 100 and not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(7.4, "7 s"), (600, "10 min"), (9000, "2.5 h")])
+def test_times_in_words(seconds, words):
+    assert pool._words(seconds) == words

@@ -139,3 +139,9 @@ def test_horses_and_zebras_have_their_published_split(make, tmp_path, monkeypatc
             rows = np.flatnonzero(chosen & (domain == place))
             assert sides(found)[place].tolist() == (8 * rows).tolist()
             assert found.domains[place].facts["domain"] == name and found.domains[place].split == split
+        # the same images, as one set with labels
+        labelled = open_data("horses-zebras", split=split)
+        assert labelled.pixels.tobytes() == b"".join(side.pixels.tobytes() for side in found.domains)
+        assert labelled.class_names == ("horse", "zebra") and labelled.split == split
+        assert labelled.labels.tolist() == [0] * len(found) + [1] * len(found.other)
+        assert labelled.other is None and "domain" not in labelled.facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import class_toys
 import numpy as np
 import pytest
 import torch
@@ -10,6 +11,7 @@ from told_toys import Columned, Cycle, Paired, card
 from genzoo.data import Images
 from genzoo.errors import DataError
 from genzoo.evaluation import Request, score_model
+from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.msssim import ssim
 from genzoo.evaluation.translation import MEAN, WRONG
 from genzoo.record import FLOOR
@@ -203,6 +205,66 @@ class TestSides:
         records, _ = measured(made(Paired, source_shape=(1, SIDE, SIDE)), sides)
         assert not [r for r in records if r.metric == "cycle-l1"]
         assert {r.condition for r in records} == {"test map"}
+
+
+HORSES = class_toys.CARD.replace(
+    name="horse-net", config={"image_shape": (1, SIDE, SIDE), "classes": 2, "names": ("horse", "zebra")}
+)
+
+
+@pytest.fixture
+def reader(plug, monkeypatch, tmp_path):
+    """Publish a classifier of the two domains, and return it and its row."""
+    plug(HORSES, distribution="horse-box")
+    monkeypatch.setenv("GENZOO_ZOO", str(tmp_path))
+    net = class_toys.net(3, **HORSES.config)
+    return net, class_toys.publish(tmp_path, net, HORSES.name, "horse-box")
+
+
+def as_8_bit(pictures):
+    return (pictures * 255).round().to(torch.uint8)
+
+
+class TestReading:
+    def test_a_classifier_that_knows_the_domains_reads_both_ways_next_to_the_pictures_as_they_are(
+        self, reader
+    ):
+        net, row = reader
+        records, test = measured(made(Cycle), sides)
+        model = made(Cycle)
+        for number, (start, to, pictures) in enumerate(
+            (("zebra", "horse", test.other.float()), ("horse", "zebra", test.float()))
+        ):
+            condition = f"test {start}"
+            there = (model.translate(pictures, to) * 255).round().to(torch.uint8)
+            for subject, images in (("toy", there), ("untranslated", as_8_bit(pictures))):
+                chosen = images[subset(len(images), N, 0, "samples")]
+                expected = (net.log_probs(chosen).argmax(1) == number).double().mean()
+                record = found(records, "agreement", subject, condition)
+                assert record.value == pytest.approx(float(expected)), (subject, to)
+                assert record.features == f"horse-net@{row.sha256[:12]}"
+                assert (record.better, record.note) == ("higher", f"read as {to}")
+        values = {(r.subject, r.condition): r.value for r in records if r.metric == "agreement"}
+        assert len(values) == 6 and len(set(values.values())) > 2
+
+    def test_it_is_one_of_the_metrics(self, reader):
+        records, _ = measured(made(Cycle), sides, metrics=("agreement",))
+        assert {r.metric for r in records} == {"agreement"}
+        records, _ = measured(made(Cycle), sides, metrics=("swd",))
+        assert {r.metric.split("-")[0] for r in records} == {"swd"}
+
+    def test_a_class_that_is_named_is_asked_for_in_both_directions(self, reader):
+        records, _ = measured(made(Cycle), sides, metrics=("kid",), reads_as="zebra")
+        notes = [r.note for r in records if r.metric == "agreement"]
+        assert notes == ["read as zebra"] * 6
+
+    def test_domains_that_no_classifier_knows_are_not_read(self, reader):
+        records, _ = measured(made(Cycle, domains=("day", "night")), sides)
+        assert "agreement" not in {r.metric for r in records}
+
+    def test_nor_are_targets_of_pairs(self, reader):
+        records, _ = measured(made(Paired))
+        assert "agreement" not in {r.metric for r in records}
 
 
 class TestSSIM:

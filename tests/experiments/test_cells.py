@@ -7,19 +7,25 @@ import dataclasses
 import json
 import signal
 
+import numpy as np
 import pytest
+import told_toys
 import torch
 import toys
 from PIL import Image
 
 from genzoo import Card, Family, Recipe
+from genzoo.data import open_data
 from genzoo.errors import Interrupted, StorageError, TrainingError, UnknownNameError
 from genzoo.experiments import cells as room
 from genzoo.experiments import report, saturation
 from genzoo.experiments.cells import play_all
 from genzoo.experiments.plan import Experiment, cells
+from genzoo.explore.figure import stacked
+from genzoo.explore.held_out import held_out
 from genzoo.files import locked
 from genzoo.ledger import read_rows
+from genzoo.models.weights import build_filled
 
 CARDS = {"toy-gan": toys.CARDS["toy-gan"], "sad-gan": toys.CARDS["sad-gan"]}
 EXPERIMENT = Experiment(
@@ -239,18 +245,54 @@ class TestReport:
         blank = whole.crop((left + tile.width + report.GAP, top, whole.width - report.GAP, top + tile.height))
         assert blank.getcolors() == [(tile.width * tile.height, (0xDD, 0xDD, 0xDD))]  # the sad one
 
+    def test_a_translator_is_shown_by_held_out_pictures_above_their_translations(self, tmp_path):
+        """Not by pictures that are drawn by rule, as in a run's folder."""
+        drawn = np.random.default_rng(0).integers(0, 256, (2, 120, 8, 8), dtype=np.uint8)
+        np.savez(tmp_path / "two.npz", A=drawn[0], B=drawn[1])
+        experiment = changed(
+            data=f"unpaired:{tmp_path / 'two.npz'}",
+            model="cycle",
+            players=("all",),
+            budget=2,
+            split="test",
+            columns={},
+            metrics=("swd",),
+            settings={},
+        )
+        known = {"cycle": told_toys.card(told_toys.Cycle)}
+        (results,) = [*play_all(experiment, known, tmp_path / "out", "cpu")]
+        report.write(experiment, results, tmp_path / "out")
+        folder = tmp_path / "out" / "narrow--all--0"
+        weights = folder / read_rows(folder / "zoo.toml")["cycle"].sources[0].removeprefix("folder:")
+        model = build_filled(known["cycle"], weights.read_bytes(), "the weights")
+        test = open_data(experiment.data, image_shape=(1, 8, 8), split="test")
+        tile = stacked(held_out(model, test, room.SHOWN).rows, room.SHOWN).convert("RGB")
+        whole = Image.open(tmp_path / "out" / "samples.png")
+        left, top = whole.width - tile.width - report.GAP, whole.height - tile.height - report.GAP
+        assert whole.crop((left, top, left + tile.width, top + tile.height)).tobytes() == tile.tobytes()
+
     def test_the_spread_over_seeds(self, played):
         """Mean and standard error of 1, 2, 3 are 2 and 1/√3; a collapse is counted beside them."""
         three = Experiment(**{**vars(EXPERIMENT), "rows": {}, "columns": {}, "seeds": 4})
         of_seed = list(cells(three))
-        record = {"label": "kid", "unit": "1", "kind": "sample", "subject": "x", "stderr": 9.0}
+        record = {"label": "kid", "unit": "1", "kind": "sample", "stderr": 9.0}
         results = [
-            room.Result(cell=cell, records=[{**record, "value": float(v)}], found=["mode collapse"])
+            room.Result(
+                cell=cell,
+                records=[
+                    {**record, "subject": cell.name, "value": float(v)},
+                    {**record, "subject": "train", "value": v / 8},
+                    {**record, "subject": "mean target", "value": 2.0 * v},
+                ],
+                found=["mode collapse"],
+            )
             for v, cell in enumerate(of_seed[:3], 1)
         ]
         results.append(room.Result(cell=of_seed[3], collapsed="it did"))
         lines = list(report.lines(three, results))
         assert "|  | 2 ± 0.58, 1 of 4 collapsed |" in lines
+        # what needs no model is no part of a cell's value, and is the same for all of them
+        assert "Training images reach 0.25." in lines and "Mean target reaches 4." in lines
         assert "|  | mode collapse (3 of 4), the run ended (1 of 4) |" in lines
 
     def test_the_lectures_curve(self, tmp_path):

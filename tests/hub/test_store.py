@@ -23,6 +23,11 @@ FILES = {
     "data/mnist/train-images-idx3-ubyte.gz": "data",
     f"data/{'c' * 32}.npy": "images",
     f"data/{'c' * 32}.json": "images",
+    f"data/decoded-0/{'d' * 16}-{'c' * 32}.images": "images",
+    f"data/decoded-0/{'d' * 16}-{'c' * 32}.growing": "images",
+    f"data/decoded-0/anywhere-{'c' * 32}.images": "images",
+    f"data/decoded-0/{'d' * 16}-busy.lock": "images",
+    f"data/decoded-0/{'d' * 16}.index": "images",
     "plugins.json": "plugins",
 }
 OTHERS = (

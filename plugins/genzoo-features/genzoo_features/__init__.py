@@ -104,6 +104,26 @@ CARDS = (
         summary="Tells whole faces from broken ones, 3×64×64",
         paper=PAPER,
     ),
+    Card(
+        name="features-horses",
+        family=Family.CLASSIFIER,
+        model="genzoo_features.net:FeatureNet",
+        config={"image_shape": (3, 64, 64), "classes": 2, "names": ("horse", "zebra")},
+        recipe=Recipe(
+            data="horses-zebras",
+            steps=1_000,
+            batch_size=32,
+            lr={"all": 2e-3},
+            optimizer={"all": "muon"},
+            lr_decay=0.9,
+            flip=True,
+            ema=0.99,
+            save_dtype="float16",
+            game=Classification(augment=_SEEN),
+        ),
+        summary="Tells horses from zebras, 3×64×64",
+        paper=PAPER,
+    ),
 )
 
 

@@ -23,6 +23,7 @@ from genzoo.data.flowers import COLOURS as CODES
 from genzoo.data.flowers import colours_of
 from genzoo.evaluation import FLOOR, Progress, Record, Request, mean_error, measure_samples, subset
 from genzoo.models import GenerativeModel
+from genzoo_text.variety import measure_variety
 from genzoo_text.words import COLOURS
 
 METRIC, CHANCE = "colour", "colour-by-chance"
@@ -58,9 +59,12 @@ def measure_text(
     subject: str,
     progress: Progress | None = None,
 ) -> Iterator[Record]:
-    """Yield the quality of samples as for any implicit model, then those of `measure_colours`."""
+    """Yield the quality of samples as for any implicit model, then those of `measure_colours` and
+    `measure_variety`.
+    """
     yield from measure_samples(model, train, test, request, subject=subject, progress=progress)
     yield from measure_colours(model, train, test, request, subject=subject, progress=progress)
+    yield from measure_variety(model, train, test, request, subject=subject, progress=progress)
 
 
 def measure_colours(

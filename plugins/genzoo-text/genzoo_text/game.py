@@ -9,6 +9,14 @@ s_f = D(G(z, t), t) for a fake and the text that it was made from, all in (0, 1)
 Without `matching` there is no s_w, and s_f has the weight 1, as in a GAN. With `interpolate`, every second
 fake is made from, and judged by, an embedding β φ(t₁) + (1 - β) φ(t₂) of the texts of two images (equation
 5): text that no image has. So L_G is the mean of the paper's two terms.
+
+Nothing in these losses asks that z be heeded: images that differ by their texts alone satisfy D for long.
+With `seeking`, L_G has a term that grows if they do, that of Mao et al. 2019 (arXiv:1903.05628, equation 4),
+the mean over texts of
+
+    λ |z - z'| / |G(z, t) - G(z', t)|
+
+with |.| the mean over components, of images in [-1, 1].
 """
 
 from __future__ import annotations
@@ -24,6 +32,8 @@ from genzoo.shares import mean, on_whole, whole
 from genzoo.training import Batch, frozen
 from genzoo.training.augment import augment, policy_of
 from genzoo_text.options import Matching
+
+APART = 1e-5  # added to the distance of two images, which is 0 as long as z is ignored
 
 if TYPE_CHECKING:
     from genzoo_text.textgan import TextGAN
@@ -42,13 +52,13 @@ class MatchingGame:
         said = [0.0, *(float(word not in options.neutral) for word in model.config.vocabulary)]
         self.said = torch.tensor(said, device=model.device)
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
-        self._handed_on: Tensor | None = None
+        self._handed_on: tuple[Tensor, Tensor] | None = None  # these fakes and their z
 
     def discriminator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return L_D; no gradient reaches G."""
         judge, texts = self.model.discriminator, batch.get("condition")
-        fake = self._fakes(batch, rng)
-        self._handed_on, self.shown = fake, (batch.images, fake.detach())
+        fake, z = self._made(batch, rng)
+        self._handed_on, self.shown = (fake, z), (batch.images, fake.detach())
         embedded = judge.words(texts)  # (N, word_size)
         maps = judge.features(self._inputs(batch.images, rng))  # once, for the right and the wrong text
         loss = self._right(judge.judge(maps, embedded).float())
@@ -63,14 +73,17 @@ class MatchingGame:
 
     def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return L_G on the fakes of D's last turn, or on new ones. Its target is 1, whatever `smooth` is."""
-        fake, self._handed_on = self._handed_on, None
-        if fake is None or len(fake) != len(batch):
-            fake = self._fakes(batch, rng)
-        judge = self.model.discriminator
+        made, self._handed_on = self._handed_on, None
+        if made is None or len(made[0]) != len(batch):
+            made = self._made(batch, rng)
+        fake, judge = made[0], self.model.discriminator
         with frozen(judge):
             embedded = self.between(judge.words(batch.get("condition")))
             logits = judge(self._inputs(fake, rng), embedded).float()
-        return minimax.generator_non_saturating(logits)
+        loss = minimax.generator_non_saturating(logits)
+        if not self.options.seeking:
+            return loss
+        return loss + self.options.seeking * sameness(made, self._made(batch, rng))
 
     def wrong(self, texts: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows of a wrong text for each image, see `mismatched`."""
@@ -94,15 +107,27 @@ class MatchingGame:
             return loss
         return (1 - self.options.smooth) * loss + self.options.smooth * minimax.fake(logits).mean()
 
-    def _fakes(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return one fake for each text of the batch, (N, C, H, W) in [0, 1]."""
+    def _made(self, batch: Batch, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return one fake for each text of the batch, (N, C, H, W) in [0, 1], and their z."""
         make = self.model.generator
         z = self.model._latents(BatchRng(len(batch), rng))
         images: Tensor = make(z, self.between(make.words(batch.get("condition"))))
-        return images.add(1).div(2)
+        return images.add(1).div(2), z
 
     def _inputs(self, images: Tensor, rng: torch.Generator) -> Tensor:
         return 2 * augment(images, self.policy, rng) - 1
+
+
+def sameness(one: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]) -> Tensor:
+    """Return the mean over texts of |z - z'| / |G(z, t) - G(z', t)|: large if z says little.
+
+    Args:
+        one: images (N, C, H, W) in [0, 1] and their z (N, latent_size).
+        other: images of the same texts and another z.
+    """
+    apart = 2 * (one[0] - other[0]).float().abs().mean((1, 2, 3))  # (N,), of images in [-1, 1]
+    between = (one[1] - other[1]).abs().mean(1)  # (N,)
+    return (between / (apart + APART)).mean()
 
 
 def mismatched(texts: Tensor, said: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,8 @@ class Matching(GameOptions):
     beta: float = field(default=0.5, metadata=limits(0, 1))
     #: D's target for real images with their own text is 1 - smooth; the other targets stay at 0
     smooth: float = field(default=0.0, metadata=limits(0, 0.5))
+    #: weight of mode seeking (Mao et al. 2019): G's loss grows if two z of one text give like images; 0 = off
+    seeking: float = field(default=0.0, metadata=limits(0, 1e3))
     #: words that do not count when texts are compared, to find a wrong text for an image
     neutral: tuple[str, ...] = field(default=NEUTRAL, metadata=limits())
     #: differentiable transforms of all images that D sees

@@ -10,7 +10,8 @@ from genzoo_text.game import MatchingGame, mismatched
 from genzoo_text.options import Matching
 from genzoo_text.textgan import TextGAN, matching_players
 from genzoo_text.words import NEUTRAL
-from text_toys import SHADE, VOCABULARY, WORTH, batch, game, rows, stub, tiny
+from text_toys import SHADE, VOCABULARY, WORTH, Maker, batch, game, rows, stub, tiny
+from torch import nn
 
 from genzoo import Adversarial, Recipe
 from genzoo.errors import TrainingError
@@ -85,7 +86,7 @@ class FullWeight(MatchingGame):
 
     def discriminator_loss(self, shown, rng):
         judge, texts = self.model.discriminator, shown.condition
-        embedded, fake = judge.words(texts), self._fakes(shown, rng).detach()
+        embedded, fake = judge.words(texts), self._made(shown, rng)[0].detach()
         maps = judge.features(self._inputs(shown.images, rng))
         bad, found = self.wrong(texts)
         worse = minimax.fake(judge.judge(maps, embedded[bad])) * found
@@ -117,8 +118,6 @@ class OwnText(MatchingGame):
 
     def discriminator_loss(self, shown, rng):
         plain = self.between
-        fake = self._fakes(shown, rng)
-        self._handed_on = fake
         self.between = lambda embedded: embedded
         try:
             return super().discriminator_loss(shown, rng)
@@ -196,7 +195,7 @@ class TestSmoothing:
     def test_a_smoothed_target_in_gs_loss_is_seen(self):
         class Leaky(MatchingGame):
             def generator_loss(self, shown, rng):
-                fake, judge = self._fakes(shown, rng), self.model.discriminator
+                fake, judge = self._made(shown, rng)[0], self.model.discriminator
                 return self._right(judge(self._inputs(fake, rng), judge.words(shown.condition)))
 
         texts = (RED, YELLOW)
@@ -216,12 +215,102 @@ class TestInterpolation:
 
         def slopes(**options):
             made = game(**options)
-            fake = made._fakes(batch(RED, YELLOW), generator(0, "test"))
+            fake = made._made(batch(RED, YELLOW), generator(0, "test"))[0]
             (slope,) = torch.autograd.grad(fake[1].sum(), made.model.generator.shade)
             return {name: float(slope[number]) for name, number in words.items()}
 
         assert slopes(interpolate=False) == {"red": 0, "yellow": pytest.approx(6)}
         assert slopes(beta=0.25) == {"red": pytest.approx(4.5), "yellow": pytest.approx(1.5)}
+
+
+class Shaded(nn.Module):
+    """An image of one level: the shade of the words and a share of z."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.plain, self.share = Maker(), nn.Parameter(torch.tensor(share, dtype=torch.float64))
+        self.words = self.plain.words
+
+    def forward(self, z, embedded):
+        return self.plain(z, embedded) + self.share * z.double().mean(1)[:, None, None, None]
+
+
+class TestSeeking:
+    """Mode seeking (Mao et al. 2019): z of one text must show."""
+
+    TEXTS = (RED, YELLOW, RED)
+
+    def made(self, kind=MatchingGame, share=0.2, **options):
+        found = game(kind, **{**PLAINLY, **options})
+        found.model.generator = Shaded(share)
+        return found
+
+    def term(self, kind=MatchingGame, **options):
+        """Return what `seeking` adds to L_G, and the two z of each text that the game draws."""
+        noise, drawn = generator(0, "test"), []
+        made = self.made(kind, **options)
+        draw = made.model._latents
+        made.model._latents = lambda rng: drawn.append(draw(rng)) or drawn[-1]
+        loss = made.generator_loss(batch(*self.TEXTS), noise)
+        plain = self.made(**{**options, "seeking": 0.0})
+        without = plain.generator_loss(batch(*self.TEXTS), generator(0, "test"))
+        return float((loss - without).detach()), drawn
+
+    def by_hand(self, drawn, share):
+        one, other = (z.double() for z in drawn)
+        return float(
+            mean(
+                [
+                    (a - b).abs().mean() / ((share * (a.mean() - b.mean())).abs() + 1e-5)
+                    for a, b in zip(one, other, strict=True)
+                ]
+            )
+        )
+
+    def test_the_term_by_hand(self):
+        for weight, share in ((1.0, 0.2), (0.5, 0.05)):
+            found, drawn = self.term(seeking=weight, share=share)
+            assert len(drawn) == 2 and not torch.equal(*drawn)
+            assert found == pytest.approx(weight * self.by_hand(drawn, share), rel=1e-4)
+
+    def test_it_is_small_where_z_shows(self):
+        deaf, heard = self.term(seeking=1.0, share=1e-3)[0], self.term(seeking=1.0, share=1.0)[0]
+        assert deaf > 100 * heard > 0
+
+    def test_an_ignored_z_is_no_division_by_0(self):
+        found = self.made(seeking=1.0, share=0.0).generator_loss(batch(*self.TEXTS), generator(0, "test"))
+        assert torch.isfinite(found) and found > 1e3
+
+    def test_two_texts_in_place_of_one_are_seen(self):
+        """Images of other texts differ anyhow, so z would not have to show."""
+
+        class Mixed(MatchingGame):
+            def _made(self, shown, rng):
+                found = super()._made(shown, rng)
+                self.times = getattr(self, "times", 0) + 1
+                return (found[0].roll(1, 0), found[1]) if self.times == 2 else found
+
+        found, drawn = self.term(Mixed, seeking=1.0)
+        assert found != pytest.approx(self.by_hand(drawn, 0.2), rel=1e-2)
+
+    def test_it_continues_from_the_fakes_of_ds_turn_and_their_z(self):
+        made, shown, noise = self.made(seeking=1.0), batch(*self.TEXTS), generator(0, "test")
+        made.discriminator_loss(shown, noise)
+        fakes, z = made._handed_on
+        seen = []
+        draw = made.model._latents
+        made.model._latents = lambda rng: seen.append(draw(rng)) or seen[-1]
+        plain = self.made(seeking=0.0)
+        plain._handed_on = (fakes, z)
+        added = made.generator_loss(shown, noise) - plain.generator_loss(shown, noise)
+        assert len(seen) == 1
+        assert float(added.detach()) == pytest.approx(self.by_hand([z, seen[0]], 0.2), rel=1e-4)
+
+    def test_only_g_pays(self):
+        assert (
+            losses(self.made(seeking=2.0), batch(*self.TEXTS))[0]
+            == losses(self.made(), batch(*self.TEXTS))[0]
+        )
 
 
 class TestPlayers:
@@ -243,7 +332,13 @@ class TestPlayers:
         assert not any(player.mixes_rows for player in plain)
 
     @pytest.mark.parametrize(
-        "options", [{"matching": False, "interpolate": False}, {"smooth": 0.1}, {"augment": ("cutout",)}]
+        "options",
+        [
+            {"matching": False, "interpolate": False},
+            {"smooth": 0.1},
+            {"augment": ("cutout",)},
+            {"matching": False, "interpolate": False, "seeking": 0.5},
+        ],
     )
     def test_each_way_obeys_the_laws_of_games(self, options):
         check_game(tiny(), Recipe(game=Matching(**options)))
@@ -259,7 +354,7 @@ class TestPlayers:
         class Through(MatchingGame):
             def discriminator_loss(self, shown, rng):
                 loss = super().discriminator_loss(shown, rng)
-                return loss + 0 * self._handed_on.sum()
+                return loss + 0 * self._handed_on[0].sum()
 
         @players.register
         def attached(model: Attached, recipe: Recipe):
@@ -296,7 +391,7 @@ def test_d_sees_the_fakes_that_g_is_then_judged_by():
     made.discriminator_loss(shown, noise)
     images, fakes = made.shown
     assert images is shown.images and not fakes.requires_grad and len(fakes) == 2
-    assert made._handed_on is not None and torch.equal(made._handed_on.detach(), fakes)
+    assert made._handed_on is not None and torch.equal(made._handed_on[0].detach(), fakes)
     made.generator_loss(shown, noise)
     assert made._handed_on is None
     assert torch.isfinite(made.generator_loss(shown, noise))  # a second turn makes its own

@@ -1,0 +1,151 @@
+"""What the files of a folder are, by their content, without reading all of them each time.
+
+An index in the cache has the name, state and sha256 of each file. A file whose state (disk, inode, size, and
+the times of its last change and of the last change of its state) is the same is not read again: `rsync -t`,
+`cp -p`, `tar` and an editor may give a new file the size and time of the old one, not its inode or the time
+of its status. A file that had changed in the two seconds before it was read is read once more, since the
+clock of a file system has steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from genzoo.data.listing import Files, State
+from genzoo.data.pool import Progress, in_parallel, showing
+from genzoo.data.sealed import DAMAGE, open_sealed
+from genzoo.data.seen import write_own
+from genzoo.data.types import Array
+from genzoo.errors import StorageError
+
+SUFFIX = ".index"
+VERSION = 1
+STEP = 2 * 10**9  # nanoseconds: the coarsest clock of a file system, that of FAT
+LEAST = 4096  # files that are read between two looks at the clock
+EVERY = 10.0  # seconds between two writings of an index that grows
+_WHOLE = hashlib.sha256().digest_size
+
+
+class Index:
+    """Files with what is known of them.
+
+    Attributes:
+        files: their names and states.
+        digests: (N, 32) uint8, the sha256 of each; zero where it is not known, or cannot be read.
+        plain: (N,) bool, whether the file was looked into and is one image of 8 bits; see
+            `genzoo.data.survey`.
+    """
+
+    def __init__(self, files: Files, path: Path | None = None) -> None:
+        """Begin with what the index at `path` in the cache knows of `files`."""
+        self.files, self._path, self.of = files, path, ""
+        self.digests: Array = np.zeros((len(files), _WHOLE), np.uint8)
+        self.plain: Array = np.zeros(len(files), bool)
+        self._fresh: Array = np.zeros(len(files), bool)  # may still change within a step of the clock
+        known = _load(path) if path else None
+        if known is None:
+            return
+        if known.files.blob == files.blob and np.array_equal(known.files.states, files.states):
+            self.digests[:], self.plain[:] = known.digests, known.plain
+        else:
+            self._take_over(known)
+        self.plain &= self.digests.any(axis=1)
+
+    def _take_over(self, known: Index) -> None:
+        """Take what is known of those files that are as they were."""
+        places = {name: place for place, name in enumerate(known.files.names())}
+        found = np.array([places.get(name, -1) for name in self.files.names()], np.int64)
+        same = (found >= 0) & (known.files.states[found] == self.files.states).all(axis=1)
+        self.digests[same], self.plain[same] = known.digests[found[same]], known.plain[found[same]]
+
+    def read(self, digest: Callable[[int], bytes], what: str) -> None:
+        """Fill the gaps: `digest` gives the sha256 of file i, from 0, b"" where it cannot be read; `what` is
+        the name of the data, for a bar where it takes long.
+        """
+        missing = np.flatnonzero(~self.digests.any(axis=1))
+        if not len(missing):
+            return
+        times = [State._fields.index(name) for name in ("st_mtime_ns", "st_ctime_ns")]
+        changed = self.files.states[:, times].max(axis=1)
+        written = time.monotonic()
+        with showing(len(missing), f"reading {what}") as show:
+            for start in range(0, len(missing), LEAST):
+                rows = missing[start : start + LEAST]
+                self._fresh[rows] = changed[rows] > time.time_ns() - STEP
+                self._read(rows, digest, lambda done, _, start=start: show(start + done, len(missing)))
+                if time.monotonic() - written > EVERY:
+                    self.save()
+                    written = time.monotonic()
+        self.save()
+
+    def _read(self, rows: Array, digest: Callable[[int], bytes], show: Progress) -> None:
+        def work(place: int) -> None:
+            row = int(rows[place])
+            if found := digest(row):
+                self.digests[row] = np.frombuffer(found, np.uint8)
+
+        in_parallel(len(rows), work, "", show)
+
+    def save(self) -> None:
+        """Write the index; where that cannot be done, the files are read again another time."""
+        if self._path is None:
+            return
+        about = {"version": VERSION, "files": len(self.files), "names": len(self.files.blob), "of": self.of}
+        kept = np.where(self._fresh[:, None], np.uint8(0), self.digests)
+        columns = [self.files.states.astype("<i8"), kept, self.plain.astype(np.uint8)]
+        parts = [json.dumps(about).encode() + b"\n", self.files.blob, *(part.tobytes() for part in columns)]
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        with contextlib.suppress(StorageError):
+            write_own(self._path, *parts, digest.digest())
+
+
+def save_files(path: Path, archives: Files, files: Files) -> None:
+    """Note at `path` that the `archives`, as they are, hold `files`."""
+    index = Index(files)
+    index._path, index.of = path, signature_of(archives)
+    index.save()
+
+
+def load_files(path: Path, archives: Files) -> Files | None:
+    """Return what `save_files` noted of the `archives`, or None if they have changed since."""
+    found = _load(path)
+    return None if found is None or found.of != signature_of(archives) else found.files
+
+
+def signature_of(archives: Files) -> str:
+    """Return 64 digits for the names and states of `archives`."""
+    return hashlib.sha256(archives.blob + archives.states.astype("<i8").tobytes()).hexdigest()
+
+
+def _load(path: Path) -> Index | None:
+    """Return what the index at `path` says, None where it is none of ours or damaged."""
+    with contextlib.suppress(*DAMAGE), open_sealed(path) as file:
+        head = file.readline(1 << 12)
+        about = json.loads(head)
+        count, length = int(about["files"]), int(about["names"])
+        widths = (length, 8 * len(State._fields) * count, _WHOLE * count, count)
+        size = len(head) + sum(widths) + _WHOLE
+        if about["version"] != VERSION or min(widths) < 0 or size != os.fstat(file.fileno()).st_size:
+            return None
+        digest, parts = hashlib.sha256(head), []
+        for wide in widths:
+            parts.append(file.read(wide))
+            digest.update(parts[-1])
+        if digest.digest() != file.read(_WHOLE):
+            return None
+        found = Index(Files(parts[0], np.frombuffer(parts[1], "<i8").reshape(count, -1)))
+        found.digests = np.frombuffer(parts[2], np.uint8).reshape(count, _WHOLE)
+        found.of = str(about["of"])
+        found.plain = np.frombuffer(parts[3], np.uint8) > 0
+        return found
+    return None

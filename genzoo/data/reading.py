@@ -1,0 +1,365 @@
+"""A source of image files, a folder or what is like one, decoded: in pieces, once for all of its splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from genzoo.data.cache import Decoded, Loaded, Room, cached, folder_of, key_of, manner_of, place_of
+from genzoo.data.captions import Captions
+from genzoo.data.collection import Images, skipped_text
+from genzoo.data.decode import HalvesError, decode, decoder
+from genzoo.data.depth import Scale, asked_bits
+from genzoo.data.formats import FORMATS
+from genzoo.data.frames import Job
+from genzoo.data.index import SUFFIX, Index
+from genzoo.data.labels import note_lost
+from genzoo.data.layout import SPLITS, Classes, FolderLayout, check
+from genzoo.data.listing import Files
+from genzoo.data.notes import note
+from genzoo.data.pool import Progress
+from genzoo.data.splits import fractions, nothing_held_out, split_mask
+from genzoo.data.survey import PAGES, Stacks, Survey, survey
+from genzoo.data.types import Array, Shape
+from genzoo.errors import DataError
+
+MOST_TOLD = 1 << 25  # characters of captions that are kept with the images
+DEFAULT: Shape = (3, 64, 64)
+Captioned: TypeAlias = "tuple[Captions | None, str]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Files of images, in their order.
+
+    Attributes:
+        path: the folder or file that people named.
+        files: their names and states.
+        layout: gives what the folders in the names mean; asked only where images are decoded.
+        digest: gives the sha256 of file i, b"" where it cannot be read.
+        content: gives the path or the bytes of file i, or raises a `genzoo.data.decode.Skip`.
+        decode: gives the image in such a content, see `genzoo.data.decode.decode`.
+        steady: whether file i is still what it was when it was listed.
+        classes: gives the classes of the images of some files, each named by its number.
+        captions: gives the captions of images, by their rows, or None and why there are none.
+        inside: gives the path of a file, by its name, in which folders mean splits and classes.
+        view: what is made of the files besides: the half of each picture, the side of a set.
+        told: what changes when that which is told of the images (classes, captions) may have changed, where
+            it is not a part of `files`: then captions are kept with the images. "" where they are read each
+            time.
+        apart: numbers of files that are no images and known to be none, such as captions.
+        half: "left" or "right" where that half of each picture is an image.
+        facts: of the set.
+    """
+
+    path: Path
+    files: Files
+    layout: Callable[[], FolderLayout]
+    digest: Callable[[int], bytes]
+    content: Callable[[int], Path | bytes]
+    steady: Callable[[int], bool]
+    classes: Callable[[Array], Classes]
+    captions: Callable[[Array], Captioned]
+    decode: Callable[[Path | bytes, Shape, Scale, str], Array] = decode
+    inside: Callable[[str], str] = str
+    view: tuple[str, ...] = ()
+    told: str = ""
+    apart: Sequence[int] = ()
+    half: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def name(self, row: int) -> str:
+        """Return the name of the image `row`: number of its file times PAGES, and its page."""
+        number, page = divmod(row, PAGES)
+        return f"{self.files.name(number)}#{page + 1}" if page else self.files.name(number)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """All images of a source, decoded: those of a split follow each other, so that each part is a view of one
+    array.
+
+    The columns of `decoded` are `places`, the fraction by which each image is held out (see
+    `genzoo.data.splits`), `ranks`, its split as a place in `genzoo.data.layout.SPLITS`, and `labels`.
+    """
+
+    path: Path
+    decoded: Decoded
+    captions: Captions | None = None
+    uncaptioned: str = ""  # why there are no captions, "" where there is no file of them
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> Mapping[str, str]:
+        """Return split -> its folder, of a set that is split by its folders."""
+        found: Mapping[str, str] = self.decoded.about["splits"]
+        return found
+
+    def part(self, split: str, val_split: float) -> Images:
+        """Return the images of a split: that of its own folder where there are such folders, else the rest of
+        `val_split` or that share.
+
+        Raises:
+            ArgumentError, DataError: see `genzoo.data.folder.open_folder`.
+        """
+        split = check(split, self.splits, self.path.name)
+        rows = np.flatnonzero(self._mask(split, val_split))
+        if not len(rows):
+            raise self._none(split, val_split)
+        chosen = slice(int(rows[0]), int(rows[-1]) + 1)
+        about, name = self.decoded.about, self.path.resolve().name
+        every = self.decoded.columns.get("labels")
+        names = tuple(about["class_names"])
+        labels = None if every is None else every[chosen]
+        note_lost(f"{name} ({split})", every, labels, names)
+        reasons = {"labels": about["why"], "captions": self.uncaptioned}
+        return Images(
+            pixels=self.decoded.pixels[chosen],
+            name=name,
+            split=split,
+            labels=labels,
+            class_names=names,
+            captions=None if self.captions is None else self.captions[chosen],
+            facts={**self.facts, "decoder": decoder(), **{key: why for key, why in reasons.items() if why}},
+            skipped=self.decoded.skipped,
+        )
+
+    def _none(self, split: str, val_split: float) -> DataError:
+        """Return the error for a split without images."""
+        if split in self.splits:
+            empty = f"{self.splits[split]}/ of the folder {self.path}"
+            return DataError(f"{empty} holds no readable image", f"formats: {', '.join(FORMATS)}")
+        rows = self.decoded.rows
+        if val_split and len(rows) > len(np.unique(rows // PAGES)) == 1:
+            words = f"{self.path} has no {split} images: the pages of its one file stay together"
+            return DataError(words, "give it more files")
+        return nothing_held_out(f"the folder {self.path}", val_split, len(rows), split)
+
+    def _mask(self, split: str, val_split: float) -> Array:
+        """Return which images are in `split`: (N,) bool, one stretch."""
+        places, ranks = self.decoded.columns["places"], self.decoded.columns["ranks"]
+        if not self.splits:
+            return split_mask(places, split, val_split)
+        own: Array = ranks == SPLITS.index(split if split in self.splits else "train")
+        # a share of the training images, where no validation images lie apart
+        if split not in self.splits:
+            own[own] = split_mask(places[own], split, 0.0)
+        return own
+
+
+def index_of(source: Source, cache: bool) -> Index:
+    """Return what the files of `source` are by their content, which is read where it is not known yet; kept
+    with `cache`.
+    """
+    place = place_of("index", str(source.path.resolve()), source.view)
+    folder = folder_of() if cache else None
+    index = Index(source.files, folder / f"{place}{SUFFIX}" if folder else None)
+    index.read(source.digest, source.path.name)
+    return index
+
+
+def hex_of(index: Index) -> Iterator[str]:
+    """Yield the sha256 of each file as 64 digits, its name where it cannot be read."""
+    for name, digest in zip(index.files.names(), index.digests, strict=True):
+        yield bytes(digest).hex() if digest.any() else name
+
+
+def read_source(
+    source: Source,
+    shape: Shape | None,
+    cache: bool = True,
+    progress: Progress | None = None,
+    *,
+    keys: Sequence[str] | None = None,
+) -> Folder:
+    """Decode all images of `source` as `shape`, 3x64x64 where None is given.
+
+    `keys`, one per file, take the place of the files' contents where order and splits are decided: those of
+    both sides of a pair.
+
+    They are kept in the order of their splits, and of the hashes of their files' contents: the held-out ones
+    come first, so that both parts are views of one array, and a new file or another name moves none of the
+    others to the other part.
+
+    Raises:
+        DataError: no file, or none that is an image.
+    """
+    index = index_of(source, cache)
+    target = shape or DEFAULT
+    digests = [hashlib.sha256(part).hexdigest() for part in (source.files.blob, index.digests.tobytes())]
+    orders = _short(keys) if keys is not None else ""
+    parts = (target, source.view, source.told, *digests, orders, asked_bits())
+    key = key_of("files", *parts) if cache else None
+    make = _Reading(source, index, keys, target, progress)
+    place = place_of("files", str(source.path.resolve()), target, source.view)
+    decoded = cached(key, make, source.path.name, place)
+    if "captions" in decoded.about:
+        captions, why = decoded.about["captions"]
+        captions = None if captions is None else tuple(map(tuple, captions))
+    else:
+        captions, why = source.captions(decoded.rows)
+    return Folder(source.path, decoded, captions, why, source.facts)
+
+
+def _short(keys: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for key in keys:
+        digest.update(key.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One decoding of a source."""
+
+    source: Source
+    index: Index
+    keys: Sequence[str] | None
+    shape: Shape
+    progress: Progress | None
+
+    def __call__(self, room: Room) -> Loaded:
+        source, name = self.source, self.source.path.name
+        layout = source.layout()
+        seen = survey(len(source.files), source.content, name, plain=self.index.plain)
+        self._note_plain(seen)
+        rows, places, ranks, left_out = self._in_order(layout, seen)
+        loaded = self._load(room, rows, seen)
+        good = np.asarray(loaded.rows, np.int64)
+        if not len(good):
+            what = "file" if source.path.is_file() else "folder"
+            raise DataError(
+                f"the {what} {source.path} holds no readable image; {skipped_text(loaded.skipped)}",
+                f"formats: {', '.join(FORMATS)}",
+            )
+        if loaded.skipped:
+            bad = np.setdiff1d(np.arange(len(rows)), good)
+            first = source.name(int(rows[bad].min()))
+            note(f"{source.path}: {skipped_text(loaded.skipped)} (one of them: {first})")
+        kept = rows[good]
+        classes = source.classes(kept)
+        for line in (*seen.notes, *layout.notes(classes, left_out), *self._copies(layout, kept, ranks[good])):
+            note(f"{source.path}: {line}")
+        loaded.frames.keep(good)  # here, since rows are numbers of files and pages, not places in the frames
+        columns = {"places": places[good], "ranks": ranks[good]}
+        if classes.labels is not None:
+            columns["labels"] = classes.labels
+        about = {"class_names": classes.names, "why": classes.why, "splits": dict(layout.splits)}
+        about |= self._told(kept)
+        return Loaded(loaded.frames, kept, loaded.skipped, columns, about)
+
+    def _told(self, rows: Array) -> dict[str, Captioned]:
+        """Return the captions, where they are kept with the images and not too long for that."""
+        if not self.source.told:
+            return {}
+        captions, why = self.source.captions(rows)
+        length = sum(len(text) + 4 for texts in captions or () for text in texts)
+        return {"captions": (captions, why)} if length < MOST_TOLD else {}
+
+    def _note_plain(self, seen: Survey) -> None:
+        if not np.array_equal(seen.plain, self.index.plain):
+            self.index.plain = seen.plain
+            self.index.save()
+
+    def _fractions(self) -> Array:
+        """Return the fraction of each file."""
+        return fractions(hex_of(self.index) if self.keys is None else self.keys)
+
+    def _in_order(self, layout: FolderLayout, seen: Survey) -> tuple[Array, Array, Array, list[str]]:
+        """Return the images as rows (see `Source.name`), split by split and then by the hashes of their
+        contents, with their fractions and the ranks of their splits; and names that lie in no split.
+        """
+        source = self.source
+        wanted = np.ones(len(source.files), bool)
+        wanted[list(source.apart)] = False
+        pages = {number: pages for number, pages in seen.pages.items() if wanted[number]}
+        wanted[list(pages)] = False
+        single = np.flatnonzero(wanted) * PAGES
+        several = [number * PAGES + page for number, found in pages.items() for page in found]
+        rows = np.sort(np.concatenate([single, np.array(several, np.int64)]))
+        ranks = np.full(len(source.files), SPLITS.index("train"), np.int8)
+        left_out: list[str] = []
+        if layout.splits:
+            ranks = np.fromiter(
+                _ranks(layout, map(source.inside, source.files.names())), np.int8, len(source.files)
+            )
+            left_out = [source.name(int(row)) for row in rows[ranks[rows // PAGES] < 0]]
+            rows = rows[ranks[rows // PAGES] >= 0]
+        places, own = self._fractions()[rows // PAGES], ranks[rows // PAGES]
+        order = np.lexsort((places, own))
+        return rows[order], places[order], own[order].astype(np.uint8), left_out
+
+    def _load(self, room: Room, rows: Array, seen: Survey) -> Loaded:
+        source, digests = self.source, self.index.digests
+        tags = np.concatenate(
+            [digests[rows // PAGES], (rows % PAGES).astype(">u4")[:, None].view(np.uint8)], 1
+        )
+        stacks = Stacks()
+
+        def load(place: int) -> Array:
+            number, page = divmod(int(rows[place]), PAGES)
+            content = source.content(number)
+            try:
+                if number in seen.pages:
+                    return stacks.decode(content, page, self.shape, seen.scale, source.half)
+                return source.decode(content, self.shape, seen.scale, source.half)
+            except HalvesError as error:
+                raise DataError(
+                    f"{source.path / source.name(number * PAGES)}: {error.message}", error.hint
+                ) from error
+
+        def steady(place: int) -> bool:
+            return source.steady(int(rows[place]) // PAGES)
+
+        job = Job(
+            count=len(rows),
+            load=load,
+            shape=self.shape,
+            what=source.path.name,
+            progress=self.progress,
+            tags=tags,
+            manner=manner_of(self.shape, asked_bits(), (seen.scale.bits, seen.scale.white), source.half),
+            arrival=np.argsort(rows, kind="stable").astype("<i8"),
+            steady=steady,
+        )
+        try:
+            return room(job)
+        finally:
+            stacks.close()
+
+    def _copies(self, layout: FolderLayout, rows: Array, ranks: Array) -> list[str]:
+        """Return a line on images that are exact copies of held-out ones, where the folders themselves say
+        what is held out.
+        """
+        if not layout.splits:
+            return []
+        own = self.index.digests[rows // PAGES]
+        names = own.view(f"S{own.shape[1]}").reshape(-1)
+        train = ranks == SPLITS.index("train")
+        twice = rows[train][np.isin(names[train], names[~train]) & own[train].any(axis=1)]
+        if not len(twice):
+            return []
+        files = f"{len(twice):,} training image{'s' * (len(twice) != 1)}"
+        copies = (
+            "is an exact copy of a held-out image"
+            if len(twice) == 1
+            else "are exact copies of held-out images"
+        )
+        first = min(self.source.name(int(row)) for row in twice)
+        return [f"{files} {copies}: scores look too good (one of them: {first})"]
+
+
+def _ranks(layout: FolderLayout, names: Iterable[str]) -> Iterator[int]:
+    """Yield the place of the split of each file in SPLITS, -1 for none."""
+    known: dict[str, int] = {}  # of each folder
+    for name in names:
+        folder = name.rpartition("/")[0]
+        if folder not in known:
+            split = layout.split_of(name)
+            known[folder] = SPLITS.index(split) if split else -1
+        yield known[folder]

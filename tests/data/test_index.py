@@ -1,0 +1,142 @@
+"""What is known of files by their state: nothing that changed is taken for what it was."""
+
+import os
+
+import numpy as np
+import pytest
+
+from genzoo.data import index as indices
+from genzoo.data import listing, open_data
+from genzoo.data.index import Index
+from genzoo.data.listing import Files, State, list_files
+from genzoo.data.reading import index_of
+
+LATER = 10 * indices.STEP
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """Let all files be old enough that their states are believed."""
+    real = indices.time.time_ns
+    monkeypatch.setattr(indices.time, "time_ns", lambda: real() + LATER)
+
+
+@pytest.fixture
+def read(monkeypatch):
+    """Give the list of files that were read for their content."""
+    from genzoo.data import folder
+
+    names = []
+    real = folder.digest_file
+    monkeypatch.setattr(folder, "digest_file", lambda path: names.append(path.name) or real(path))
+    return names
+
+
+def look(photos):
+    return {image.tobytes() for image in open_data(photos, image_shape=(3, 16, 20), val_split=0).pixels}
+
+
+def test_a_second_start_reads_no_file(photos, settled, read):
+    first = look(photos)
+    assert len(read) == 40
+    assert look(photos) == first and len(read) == 40
+
+
+def test_files_that_have_just_changed_are_read_again(photos, read, monkeypatch):
+    real = indices.time.time_ns
+    monkeypatch.setattr(indices.time, "time_ns", lambda: real() - LATER)
+    look(photos)
+    look(photos)
+    assert len(read) == 80
+
+
+def test_a_new_file_is_read_alone(photos, settled, read, make):
+    look(photos)
+    (photos / "new.png").write_bytes(make.encoded(make.photo(seed=70)))
+    look(photos)
+    assert read[40:] == ["new.png"]
+
+
+@pytest.mark.parametrize("field", State._fields)
+def test_each_field_of_a_state_counts(photos, settled, read, monkeypatch, field):
+    look(photos)
+    real = listing.state_of
+
+    def other(status):
+        found = real(status)
+        return found._replace(**{field: getattr(found, field) ^ 2})
+
+    monkeypatch.setattr(listing, "state_of", other)
+    look(photos)
+    assert len(read) == 80
+
+
+@pytest.mark.parametrize("way", ["cut", "flip", "empty", "other version", "long", "nonsense"])
+def test_a_damaged_index_is_none(photos, settled, read, own_cache, way):
+    first = look(photos)
+    (path,) = own_cache.rglob(f"*{indices.SUFFIX}")
+    data = path.read_bytes()
+    path.write_bytes(
+        {
+            "cut": data[:-7],
+            "flip": data[:900] + bytes([data[900] ^ 1]) + data[901:],
+            "empty": b"",
+            "other version": data.replace(b'"version": 1', b'"version": 9'),
+            "long": data + b"x",
+            "nonsense": b'{"files": -1, "names": 5, "version": 1}\n',
+        }[way]
+    )
+    assert look(photos) == first and len(read) == 80
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="modes are those of POSIX")
+def test_an_index_that_others_may_write_is_none(photos, settled, read, own_cache):
+    look(photos)
+    (path,) = own_cache.rglob(f"*{indices.SUFFIX}")
+    path.chmod(0o666)
+    look(photos)
+    assert len(read) == 80
+
+
+def test_a_long_reading_is_noted_on_the_way(tmp_path, monkeypatch, settled):
+    monkeypatch.setattr(indices, "LEAST", 4)
+    monkeypatch.setattr(indices, "EVERY", -1.0)
+    names = [f"{i:02}" for i in range(20)]
+    files = Files.of(names, np.arange(120).reshape(20, 6))
+    path = tmp_path / "own" / "a.index"
+    path.parent.mkdir(mode=0o700)
+    seen = []
+
+    def digest(number):
+        seen.append(number)
+        if number == 12:
+            raise KeyboardInterrupt
+        return bytes([number + 1]) * 32
+
+    with pytest.raises(KeyboardInterrupt):
+        Index(files, path).read(digest, "x")
+    again = Index(files, path)
+    assert again.digests.any(axis=1)[:12].all() and not again.digests.any(axis=1)[16:].any()
+    again.read(lambda number: bytes([number + 1]) * 32, "x")
+    assert again.digests[:, 0].tolist() == list(range(1, 21))
+
+
+def test_what_cannot_be_read_is_tried_again(photos, settled, read):
+    from genzoo.data.folder import _source
+
+    gone = photos / "photo 00.png"
+    source = _source(photos, list_files(photos))
+    gone.rename(photos.parent / "away.png")
+    first = index_of(source, True)
+    assert not first.digests[[name for name, _ in source.files].index("photo 00.png")].any()
+    (photos.parent / "away.png").rename(gone)
+    assert index_of(source, True).digests.any(axis=1).all()
+
+
+def test_files_are_a_sequence():
+    files = Files.of(["a", "b/ü", "c\udcff"], np.arange(18).reshape(3, 6))
+    assert [name for name, _ in files] == list(files.names()) == ["a", "b/ü", "c\udcff"]
+    assert files[1] == ("b/ü", State(6, 7, 8, 9, 10, 11)) and files[-1][0] == "c\udcff" == files.name(2)
+    assert [name for name, _ in files[1:]] == ["b/ü", "c\udcff"] and len(files) == 3
+    with pytest.raises(IndexError):
+        files[3]
