@@ -1,9 +1,10 @@
 """`accumulate=N`: a turn whose batch is computed in N parts, one after the other, whose gradients are added.
 
 A loss is a mean over rows, as it is for several processes. So the mean of the gradients of equal parts is
-the gradient of the batch, with the activations of one part in memory. What describes the batch as a whole
-cannot be had from parts: a run is refused if a turn changes a buffer (batch statistics, power iteration), or
-if a player keeps a memory.
+the gradient of the batch, with the activations of one part in memory; and as there (`genzoo.shares`), each
+part draws the noise of the whole batch and keeps its own rows. What describes the batch as a whole
+cannot be had from parts: a run is refused if a turn changes a buffer (batch statistics, power iteration), if
+a loss compares the rows of a batch, or if a player keeps a memory.
 """
 
 from __future__ import annotations

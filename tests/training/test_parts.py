@@ -20,6 +20,8 @@ SHAPE = (1, 8, 8)
 NETS = {
     "likelihood": lambda: toys.Bernoulli(toys.ToyConfig(image_shape=SHAPE)),
     "autoencoder": lambda: genzoo.create("autoencoder", image_shape=SHAPE),
+    "draws of z": lambda: genzoo.create("vae", image_shape=SHAPE, net="mlp", units=16, latent_size=3),
+    "z and dropout": lambda: toys.gan(norm=False, dropout=0.3),
 }
 
 
@@ -95,6 +97,15 @@ def test_rows_stay_together_and_in_order():
 
 
 class TestRefused:
+    def test_nets_that_compare_the_rows_of_a_batch(self, start):
+        net = genzoo.create(
+            "dcgan", image_shape=SHAPE, width=4, norm="none", discriminator_norm="none", minibatch=2
+        )
+        with pytest.raises(
+            TrainingError, match="accumulate=2 computes parts of a batch, but this loss compares"
+        ):
+            start(net, accumulate=2).play_round()
+
     @pytest.mark.parametrize(
         ("net", "told"),
         [({}, "running_mean|num_batches_tracked"), ({"norm": False, "spectral": True}, r"\.u")],
