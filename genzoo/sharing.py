@@ -116,10 +116,12 @@ def writes() -> bool:
 
 
 class Group:
-    """The crew of a process group of `torch.distributed` whose backend is gloo."""
+    """The crew of the processes of `torch.distributed`, and of their `group`, whose backend is gloo; by
+    default the group of all.
+    """
 
-    def __init__(self, rank: int, size: int) -> None:
-        self.rank, self.size = rank, size
+    def __init__(self, rank: int, size: int, group: dist.ProcessGroup | None = None) -> None:
+        self.rank, self.size, self._group = rank, size, group
 
     @inference_mode(False)
     def exchange(self, own: bytes) -> list[bytes]:
@@ -130,11 +132,11 @@ class Group:
         """
         try:
             lengths = [tensor([0]) for _ in range(self.size)]
-            dist.all_gather(lengths, tensor([len(own)], dtype=int64))
+            dist.all_gather(lengths, tensor([len(own)], dtype=int64), group=self._group)
             longest = max(int(length) for length in lengths)
             padded = frombuffer(bytearray(own.ljust(max(longest, 1), b"\0")), dtype=uint8)
             parts = [padded.new_empty(len(padded)) for _ in range(self.size)]
-            dist.all_gather(parts, padded)
+            dist.all_gather(parts, padded, group=self._group)
         except RuntimeError as error:
             raise TrainingError(
                 f"another process of the group ended: {str(error).splitlines()[0]}", "read its message"
