@@ -30,7 +30,7 @@ FLOORS = tuple(
     words(line)
     for line in """
         errors synonyms whole schema metrics record request games recipe switches hacks condition manner card datasets homes names safe_open locks files runs show units notebook
-        hookspecs discovery isolation probing loading images devices rng shares law plots process deadlines http
+        hookspecs discovery isolation probing loading images devices rng shares law plots process sharing deadlines http
         registry losses layers
         ledger data
         hub models catalogue places confined

@@ -1,6 +1,9 @@
 """What people are told to type works: every block of the README and of the guide, and every link."""
 
 import ast
+import importlib
+import inspect
+import json
 import os
 import re
 import shlex
@@ -13,6 +16,7 @@ import pytest
 
 from genzoo.cli.program import cli
 from genzoo.names import COMMANDS
+from genzoo.registry import installed
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -125,6 +129,64 @@ def test_every_python_block_of_the_readme_and_the_page_on_using_runs(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "bedrooms.png").is_file() and (tmp_path / "runs" / "digits").is_dir()
+
+
+API = sorted((ROOT / "docs" / "api").glob("*.md"))
+# the packages whose classes other people's code names; genzoo.testing has functions and one error
+DOORS = [
+    "genzoo",
+    "genzoo.condition",
+    "genzoo.data",
+    "genzoo.datasets",
+    "genzoo.errors",
+    "genzoo.evaluation",
+    "genzoo.games",
+    "genzoo.layers",
+    "genzoo.models",
+    "genzoo.record",
+    "genzoo.rng",
+    "genzoo.runs",
+    "genzoo.testing",
+    "genzoo.training",
+    "genzoo.training.players",
+]
+
+
+def public_classes():
+    """Yield the name of each class of the doors, and of each class that an official card names."""
+    for module in map(importlib.import_module, DOORS):
+        own = [name for name, value in vars(module).items() if value.__class__.__module__ != "typing"]
+        for name in getattr(module, "__all__", own):
+            found = getattr(module, name)
+            if inspect.isclass(found) and not name.startswith("_") and found.__module__.startswith("genzoo"):
+                yield name
+    for card in installed().cards.values():
+        if (ROOT / "plugins" / card.plugin).is_dir():
+            yield card.model.partition(":")[2]
+
+
+def test_every_public_class_has_an_example():
+    shown = "\n".join(page.read_text("utf-8").partition("## Examples")[2] for page in API)
+    names = sorted(set(public_classes()))
+    assert len(names) > 80 and [name for name in names if not re.search(rf"\b{name}\b", shown)] == []
+
+
+def test_every_example_of_the_api_pages_runs(tmp_path):
+    """Page by page, from top to bottom, in one process: most of the time is the import of torch."""
+    python = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    pages = {page.name: "\n".join(python.findall(page.read_text("utf-8"))) for page in API}
+    assert sum(map(bool, pages.values())) >= 9
+    code = "import json, sys\nfor page, text in json.load(sys.stdin).items():\n"
+    code += "    exec(compile(text, page, 'exec'), {'__name__': page})"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        input=json.dumps(pages),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_python_block_of_the_other_pages_parses():

@@ -4,13 +4,14 @@ reach.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from genzoo import metrics
+from genzoo.cli.destinations import own_device
 from genzoo.cli.options import (
     LARGEST_SEED,
     collect_garbage,
@@ -26,6 +27,9 @@ from genzoo.cli.output import Progress, note, say, say_facts, say_json
 from genzoo.errors import GenzooError, safe_text
 from genzoo.record import Record, standings
 from genzoo.request import DRAWS, SPLITS, WAYS, Request
+
+if TYPE_CHECKING:
+    from genzoo.catalogue import Entry
 
 
 def complete_net(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -149,9 +153,11 @@ def eval_command(names: tuple[str, ...], device: str | None, as_json: bool, **as
     --features, --metrics and --reads-as also measure the samples of a model that has a likelihood, as do
     --mean, --temperature and --truncation, which the records state. A model that takes labels is given the
     label of each image. The model computes on the CPU unless --device names another device.
+
+    Several processes share the work and end with the same records, which the first one prints:
+    torchrun --nproc-per-node 2 -m genzoo eval NAME
     """
     from genzoo import zoo
-    from genzoo.places import relabelled
 
     # A name that is given twice is measured once.
     entries = {name: find(name) for name in dict.fromkeys(names)}
@@ -161,6 +167,27 @@ def eval_command(names: tuple[str, ...], device: str | None, as_json: bool, **as
     check_metrics(asked["metrics"] or ())
     collect_garbage()
     request = Request(**asked)
+    from genzoo.cli.crew import joined
+
+    with joined(
+        repr(([entry.row and entry.row.sha256 for entry in entries.values()], request, as_json))
+    ) as world:
+        every, failed = measure(entries, request, own_device(device, world), as_json)
+        if as_json:
+            say_json([record.as_dict() for record in every])
+        say_standings(every, as_json)
+    click.get_current_context().exit(int(failed))
+
+
+def measure(
+    entries: Mapping[str, Entry], request: Request, device: str | None, as_json: bool
+) -> tuple[list[Record], bool]:
+    """Return the records of all models, printed as they come unless `as_json`, and whether a model failed
+    while others did not.
+    """
+    from genzoo import zoo
+    from genzoo.places import relabelled
+
     every: list[Record] = []
     failed = False
     for name, entry in entries.items():
@@ -183,10 +210,7 @@ def eval_command(names: tuple[str, ...], device: str | None, as_json: bool, **as
                 f"nothing can be measured of {safe_text(card.name)}, a model of the family "
                 f"{card.family.value}, yet"
             )
-    if as_json:
-        say_json([record.as_dict() for record in every])
-    say_standings(every, as_json)
-    click.get_current_context().exit(int(failed))
+    return every, failed
 
 
 def say_standings(records: list[Record], as_json: bool) -> None:

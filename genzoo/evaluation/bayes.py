@@ -19,7 +19,7 @@ from genzoo.condition import Labels
 from genzoo.data.collection import Images
 from genzoo.data.conditions import conditions_of
 from genzoo.errors import ArgumentError, safe_repr
-from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
+from genzoo.evaluation.inputs import blocks_of, choose, counted, decoder_of, joined
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, mean_error
 from genzoo.images import to_float
 from genzoo.metrics import better_of
@@ -27,6 +27,7 @@ from genzoo.models.density import DensityModel
 from genzoo.process import undisturbed
 from genzoo.record import Record
 from genzoo.request import Progress, Request
+from genzoo.sharing import each
 
 CHUNK = 64  # images asked at a time
 FEW = 1000  # images that are classified if nobody says how many
@@ -90,7 +91,7 @@ def bayes(
     """
     truth = torch.from_numpy(conditions_of(_labels_of(model), images))
     rows, chosen = choose(len(images), n, seed, "classification")
-    found = torch.cat(list(_found(model, images, rows, prior, progress)))  # (n, K)
+    found = _found(model, images, rows, prior, progress)  # (n, K)
     wanted, blocks = truth[rows], blocks_of(images, rows)
     assumed = said or ("uniform prior" if prior is None else "a given prior")
     rule = f"Bayes' rule over {found.shape[1]} labels"
@@ -161,14 +162,13 @@ def _found(
     rows: Tensor,
     prior: Sequence[float] | None,
     progress: Progress | None,
-) -> Iterator[Tensor]:
-    """Yield log p(c|x) of the images at `rows`, a few at a time."""
-    done = 0
-    for part in rows.split(CHUNK):
-        yield label_log_probs(model, to_float(images[part.numpy()]), prior)
-        done += len(part)
-        if progress is not None:
-            progress("labels", done, len(rows))
+) -> Tensor:
+    """Return log p(c|x) (n, K) of the images at `rows`."""
+
+    def of(part: Tensor) -> Tensor:
+        return label_log_probs(model, to_float(images[part.numpy()]), prior)
+
+    return torch.cat(each(rows.split(CHUNK), of, counted(progress, "labels", CHUNK, len(rows))))
 
 
 def _log_prior(prior: Sequence[float] | None, count: int) -> Tensor:

@@ -31,6 +31,7 @@ from genzoo.evaluation.standard_errors import Blocks
 from genzoo.images import to_float
 from genzoo.metrics import LEAST_CORNER
 from genzoo.process import neutral
+from genzoo.sharing import each
 
 NEAR, FAR = 2, 4  # frequencies from the corner: the nearest and the farthest that it is compared with
 CHUNK = 256  # images at a time
@@ -57,7 +58,7 @@ def checkerboard(images: object, blocks: Blocks = None) -> Estimate:
             f"{height}x{width}: others have no corner of the spectrum, or nothing beside it",
             "leave it out",
         )
-    powers = torch.cat([_powers(to_float(chunk)) for chunk in torch.split(pixels, CHUNK)])  # (N, 73)
+    powers = torch.cat(each(pixels.split(CHUNK), lambda chunk: _powers(to_float(chunk))))  # (N, 73)
     powers += height * width / 12 / 255**2
     value = float(_ratios(powers.mean(0, keepdim=True)))
     places = torch.arange(len(powers)) if blocks is None else blocks.unique(return_inverse=True)[1]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
+from genzoo.evaluation.inputs import blocks_of, choose, counted, decoder_of, joined
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.standard_errors import count_blocks, mean_error
 from genzoo.images import to_float
@@ -19,6 +19,7 @@ from genzoo.models.classifier import ClassifyingModel
 from genzoo.process import undisturbed
 from genzoo.record import Record
 from genzoo.request import Progress, Request
+from genzoo.sharing import each
 
 CHUNK = 256  # images asked at a time
 
@@ -106,9 +107,8 @@ def _labels(model: ClassifyingModel, images: Images) -> Tensor:
 
 def _log_probs(model: ClassifyingModel, images: Images, rows: Tensor, progress: Progress | None) -> Tensor:
     """Return log p(label | x) (n, K) of the images at `rows`, computed a few at a time."""
-    parts = []
-    for part in rows.split(CHUNK):
-        parts.append(model.log_probs(to_float(images[part.numpy()])).cpu().double())
-        if progress is not None:
-            progress("classes", sum(map(len, parts)), len(rows))
-    return torch.cat(parts)
+
+    def of(part: Tensor) -> Tensor:
+        return model.log_probs(to_float(images[part.numpy()])).cpu().double()
+
+    return torch.cat(each(rows.split(CHUNK), of, counted(progress, "classes", CHUNK, len(rows))))

@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from genzoo.evaluation.distances import Estimate
-from genzoo.evaluation.inputs import ImageSet, Progress, count, take
+from genzoo.evaluation.inputs import ImageSet, Progress, count, counted, take
 from genzoo.evaluation.standard_errors import Blocks, mean_error
 from genzoo.images import to_float
 from genzoo.process import neutral
+from genzoo.sharing import each
 
 CHUNK = 2048  # training images at a time
 
@@ -34,18 +35,21 @@ def nearest_distances(
     """
     x = to_float(queries).flatten(1)  # (n, D)
     total = count(train, "train")
-    best, places = torch.full((len(x),), torch.inf), torch.zeros(len(x), dtype=torch.int64)
-    for start in range(0, total, CHUNK):
+
+    def near(start: int) -> Tensor:
         rows = torch.arange(start, min(start + CHUNK, total))
         y = to_float(take(train, rows, "train")).flatten(1)  # (B, D)
         distances = x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.T  # (n, B)
         if own is not None:
             distances[own[:, None] == rows] = torch.inf
         nearest, index = distances.min(1)
-        places = torch.where(nearest < best, rows[index], places)
+        return torch.stack([nearest.double(), rows[index].double()])  # (2, n), both exact
+
+    best = torch.full((len(x),), torch.inf, dtype=torch.float64)
+    places = torch.zeros(len(x), dtype=torch.int64)
+    for nearest, there in each(range(0, total, CHUNK), near, counted(progress, "neighbours", CHUNK, total)):
+        places = torch.where(nearest < best, there.long(), places)
         best = torch.minimum(best, nearest)
-        if progress is not None:
-            progress("neighbours", int(rows[-1]) + 1, total)
     found = to_float(take(train, places, "train")).flatten(1)
     # without the rounding of the matrix product: a copy is at 0
     exact: Tensor = (found.double() - x.double()).norm(dim=1)

@@ -1,10 +1,12 @@
 """Distances between two sets of features, each row one image: KID, FID, and precision, recall, density,
-coverage. All float64.
+coverage. All computed in float64.
+
+Features may be float32, half as large: rows are made float64 a few at a time, and no matrix has more than
+1,024 rows. Beyond the features themselves, n = 50,000 and 2,048 features need less than 2 GB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -13,8 +15,11 @@ from torch import Tensor
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.standard_errors import Blocks, block_sums
 from genzoo.process import neutral
+from genzoo.sharing import each
 
 CHUNK = 1024  # rows of a kernel or distance matrix at a time
+WIDE = 16_384  # columns of it at a time
+TALL = 8192  # rows of features that are made double and factored at a time
 
 
 class Estimate(NamedTuple):
@@ -95,14 +100,25 @@ def _kernel_sums(x: Tensor, y: Tensor, same: bool = False) -> tuple[Tensor, Tens
     """Return the sums of the kernel matrix over its columns (N,) and rows (M,); `same` leaves the diagonal
     out.
     """
-    rows, columns = [], torch.zeros(len(y), dtype=torch.float64)
-    for start, chunk in _chunks(x):
-        kernel = (chunk @ y.T / x.shape[1] + 1) ** 3  # (B, M)
+
+    def sums(start: int) -> Tensor:
+        chunk = x[start : start + CHUNK].double()
+        kernel = _products(chunk, y).div_(x.shape[1]).add_(1).pow_(3)  # (B, M)
         if same:
             kernel[torch.arange(len(chunk)), start + torch.arange(len(chunk))] = 0
-        rows.append(kernel.sum(1))
-        columns += kernel.sum(0)
+        return torch.cat([kernel.sum(1), kernel.sum(0)])  # (B + M,)
+
+    rows, columns = [], torch.zeros(len(y), dtype=torch.float64)
+    for found in each(range(0, len(x), CHUNK), sums):
+        rows.append(found[: -len(y)])
+        columns += found[-len(y) :]
     return torch.cat(rows), columns
+
+
+def _products(chunk: Tensor, y: Tensor) -> Tensor:
+    """Return the products (B, M) of rows `chunk` (B, F) float64 and y (M, F), made float64 part by part."""
+    parts = [chunk @ part.double().T for part in y.split(WIDE)]
+    return torch.cat(parts, 1) if parts[1:] else parts[0]
 
 
 @neutral()
@@ -119,7 +135,7 @@ def fid(x: Tensor, y: Tensor) -> float:
         ArgumentError: fewer than 2 rows, different widths, or values that are not finite.
     """
     x, y = _pair(x, y, least=2)
-    shift = (x.mean(0) - y.mean(0)).square().sum()
+    shift = (_mean(x) - _mean(y)).square().sum()
     a, b = _root(x), _root(y)
     # Equal sets may come out a rounding error below zero.
     return max(
@@ -128,10 +144,23 @@ def fid(x: Tensor, y: Tensor) -> float:
 
 
 def _root(x: Tensor) -> Tensor:
-    """Return A with A^T A the unbiased covariance of x (N, F)."""
-    centred = (x - x.mean(0)) / (len(x) - 1) ** 0.5
-    root: Tensor = torch.linalg.qr(centred, mode="r").R if len(x) > x.shape[1] else centred
+    """Return A with A^T A the unbiased covariance of x (N, F).
+
+    The triangular factor of many rows is that of the factor of the first ones on top of the next ones.
+    """
+    mean, root = _mean(x), torch.zeros(0, x.shape[1], dtype=torch.float64)
+    for part in x.split(TALL):
+        root = torch.cat([root, (part.double() - mean).div_((len(x) - 1) ** 0.5)])
+        if len(root) > x.shape[1]:
+            root = torch.linalg.qr(root, mode="r").R
     return root
+
+
+def _mean(x: Tensor) -> Tensor:
+    """Return the mean (F,) float64 of x (N, F)."""
+    if len(x) <= TALL:
+        return x.double().mean(0)
+    return torch.stack([part.double().sum(0) for part in x.split(TALL)]).sum(0) / len(x)
 
 
 @neutral()
@@ -147,26 +176,46 @@ def prdc(samples: Tensor, reference: Tensor, k: int = 5) -> PRDC:
     """
     samples, reference = _pair(samples, reference, least=k + 1)
     radius, sample_radius = _radii(reference, k), _radii(samples, k)  # (M,), (N,)
-    inside, covered, found = [], [], []
-    for start, chunk in _chunks(reference):
-        distance = squared_distances(chunk, samples)  # (B, N)
-        own = distance < radius[start : start + len(chunk), None]
-        inside.append(own.sum(0))
-        covered.append(own.any(1))
-        found.append((distance < sample_radius).any(1))
-    balls = torch.stack(inside).sum(0).double()  # (N,)
-    shares = [(balls > 0).double(), torch.cat(found).double(), balls / k, torch.cat(covered).double()]
+    norms = _norms(samples)  # (N,)
+
+    def look(start: int) -> Tensor:
+        distance = _distances(reference[start : start + CHUNK], samples, norms)  # (B, N)
+        own = distance < radius[start : start + CHUNK, None]
+        # (N + 2 B,): balls around each sample, whether each reference is covered, whether it is found
+        return torch.cat([own.sum(0), own.any(1), (distance < sample_radius).any(1)]).int()
+
+    looks = each(range(0, len(reference), CHUNK), look)
+    balls = torch.stack([look[: len(samples)] for look in looks]).sum(0).double()  # (N,)
+    covered, found = zip(*(look[len(samples) :].double().chunk(2) for look in looks), strict=True)
+    shares = [(balls > 0).double(), torch.cat(found), balls / k, torch.cat(covered)]
     return PRDC(*(float(share.mean()) for share in shares))
 
 
 def _radii(x: Tensor, k: int) -> Tensor:
     """Return the squared distance of every row of x to its k-th nearest other row, (N,)."""
-    radii = []
-    for start, chunk in _chunks(x):
-        distance = squared_distances(chunk, x)
-        distance[torch.arange(len(chunk)), start + torch.arange(len(chunk))] = torch.inf
-        radii.append(distance.kthvalue(k, dim=1).values)
-    return torch.cat(radii)
+    norms = _norms(x)
+
+    def radius(start: int) -> Tensor:
+        distance = _distances(x[start : start + CHUNK], x, norms)
+        rows = torch.arange(len(distance))
+        distance[rows, start + rows] = torch.inf
+        return distance.kthvalue(k, dim=1).values
+
+    return torch.cat(each(range(0, len(x), CHUNK), radius))
+
+
+def _norms(x: Tensor) -> Tensor:
+    """Return the squared length (N,) float64 of each row of x (N, F)."""
+    return torch.cat([part.double().square().sum(1) for part in x.split(TALL)])
+
+
+def _distances(chunk: Tensor, y: Tensor, norms: Tensor) -> Tensor:
+    """Return squared distances (B, M) of rows `chunk` (B, F) and y (M, F), whose squared lengths are `norms`
+    (M,).
+    """
+    rows = chunk.double()
+    distance = rows.square().sum(1, keepdim=True) + norms
+    return distance.sub_(_products(rows, y).mul_(2)).clamp_min_(0)
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -174,13 +223,8 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     return (x.square().sum(1, keepdim=True) + y.square().sum(1) - 2 * x @ y.T).clamp_min(0)
 
 
-def _chunks(x: Tensor) -> Iterator[tuple[int, Tensor]]:
-    for start in range(0, len(x), CHUNK):
-        yield start, x[start : start + CHUNK]
-
-
 def _pair(x: Tensor, y: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    x, y = torch.as_tensor(x).double(), torch.as_tensor(y).double()
+    x, y = map(_exact, (x, y))
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
         raise ArgumentError(
             f"features must have the shapes (N, F) and (M, F), not {tuple(x.shape)} and {tuple(y.shape)}"
@@ -190,6 +234,12 @@ def _pair(x: Tensor, y: Tensor, least: int) -> tuple[Tensor, Tensor]:
             f"this distance needs at least {least} images on both sides, not {min(len(x), len(y))}",
             "take more images",
         )
-    if not (torch.isfinite(x).all() and torch.isfinite(y).all()):
+    if not all(torch.isfinite(part).all() for rows in (x, y) for part in rows.split(TALL)):
         raise ArgumentError("features hold NaN or infinite values")
     return x, y
+
+
+def _exact(rows: Tensor) -> Tensor:
+    """Return `rows` as they are if they are float32 or float64, else as float64."""
+    found = torch.as_tensor(rows)
+    return found if found.dtype == torch.float32 else found.double()

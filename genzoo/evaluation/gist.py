@@ -32,8 +32,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.inputs import Progress, as_pixels
+from genzoo.evaluation.inputs import Progress, as_pixels, counted
 from genzoo.process import neutral
+from genzoo.sharing import each
 
 SCALES, ORIENTATIONS, GRID = 4, 8, 4
 HIGHEST, RATIO = 0.3, 1.85  # cycles per pixel of the finest scale; each coarser one is lower by this factor
@@ -71,12 +72,7 @@ def gist(images: object, progress: Progress | None = None) -> Tensor:
         ArgumentError: see `genzoo.evaluation.inputs.as_pixels`.
     """
     pixels = as_pixels(images)
-    parts = []
-    for chunk in torch.split(pixels, CHUNK):
-        parts.append(_describe(chunk))
-        if progress is not None:
-            progress("features", min(len(parts) * CHUNK, len(pixels)), len(pixels))
-    return torch.cat(parts)
+    return torch.cat(each(pixels.split(CHUNK), _describe, counted(progress, "features", CHUNK, len(pixels))))
 
 
 @torch.no_grad()
@@ -141,6 +137,7 @@ def standardise(features: Tensor, reference: Tensor) -> Tensor:
     """
     if len(reference) < 2:
         raise ArgumentError(f"standardising features needs at least 2 reference images, not {len(reference)}")
+    features, reference = features.double(), reference.double()
     deviation = reference.std(0)
     least = float(deviation.median()) / 100
     return (features - reference.mean(0)) / deviation.clamp_min(least if least > 0 else 1.0)

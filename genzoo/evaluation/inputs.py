@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TypeAlias
 
 import torch
@@ -87,6 +88,15 @@ def blocks_of(images: ImageSet, rows: Tensor | None = None) -> Blocks:
         return None
     blocks = torch.from_numpy(images.blocks.astype("int64"))
     return blocks if rows is None else blocks[rows]
+
+
+def counted(progress: Progress | None, what: str, chunk: int, total: int) -> Callable[[int], None] | None:
+    """Return what reports to `progress` that a number of pieces are done, of `chunk` images each, `total` in
+    all.
+    """
+    if progress is None:
+        return None
+    return lambda pieces: progress(what, min(pieces * chunk, total), total)
 
 
 def joined(*words: str) -> str:

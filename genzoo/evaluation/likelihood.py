@@ -17,7 +17,7 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.bayes import measure_labels
 from genzoo.evaluation.certificate import certificate_of
 from genzoo.evaluation.given import Given, given_to, given_words
-from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
+from genzoo.evaluation.inputs import blocks_of, choose, counted, decoder_of, joined
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, mean_error
 from genzoo.images import to_float
@@ -28,6 +28,7 @@ from genzoo.models.importance import ImportanceModel
 from genzoo.process import undisturbed
 from genzoo.record import Record
 from genzoo.request import DRAWS, Progress, Request
+from genzoo.sharing import each
 from genzoo.whole import check_draws
 
 CHUNK, FEW = 64, 16  # images asked at a time; few where each takes thousands of draws
@@ -185,12 +186,13 @@ def nats(
     """Return -log p(x) of the images at `rows`, (n,) float64, computed a few at a time; (m, n) if `log_prob`
     returns m values for each. `given` is what it takes besides the images, with a row for each of `rows`.
     """
-    parts = []
-    for part, *own in zip(rows.split(chunk), *(each.split(chunk) for each in given), strict=True):
-        parts.append(-log_prob(to_float(images[part.numpy()]), *own).detach().cpu().double())
-        if progress is not None:
-            progress(what, sum(found.shape[-1] for found in parts), len(rows))
-    values = torch.cat(parts, -1)
+
+    def of(piece: tuple[Tensor, ...]) -> Tensor:
+        part, *own = piece
+        return -log_prob(to_float(images[part.numpy()]), *own).detach().cpu().double()
+
+    pieces = zip(rows.split(chunk), *(column.split(chunk) for column in given), strict=True)
+    values = torch.cat(each(pieces, of, counted(progress, what, chunk, len(rows))), -1)
     if not torch.isfinite(values).all():
         wrong = int((~torch.isfinite(values)).reshape(-1, len(rows)).any(0).sum())
         raise ArgumentError(

@@ -29,6 +29,7 @@ from genzoo.evaluation.usual import SPLITS, inception_score
 from genzoo.images import to_float
 from genzoo.metrics import AGREEMENT, FEATURES, INCEPTION_SCORE, PARZEN, Metric
 from genzoo.record import FLOOR, Record
+from genzoo.sharing import each
 
 Measure: TypeAlias = Callable[[Metric, Sides], Iterator[Record]]
 
@@ -51,8 +52,10 @@ def measure_fid(metric: Metric, sides: Sides) -> Iterator[Record]:
     if len(test) <= test.shape[1]:
         few = f"rank deficient: {len(test):,} images for {test.shape[1]:,} features; compare only at equal n"
         note = "; ".join(filter(None, (note, few)))
-    for subject, rows in _described(sides):
-        yield _on_features(metric, sides, subject, fid(rows, test), note=note)
+    described = list(_described(sides))
+    values = each(described, lambda own: torch.tensor(fid(own[1], test), dtype=torch.float64))
+    for (subject, _), value in zip(described, values, strict=True):
+        yield _on_features(metric, sides, subject, float(value), note=note)
 
 
 def measure_inception_score(metric: Metric, sides: Sides) -> Iterator[Record]:

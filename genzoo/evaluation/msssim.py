@@ -32,6 +32,7 @@ from genzoo.evaluation.inputs import as_pixels, subset
 from genzoo.evaluation.standard_errors import Blocks, pair_error
 from genzoo.images import to_float
 from genzoo.process import neutral
+from genzoo.sharing import each
 
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest scale first
 WINDOW, DEVIATION = 11, 1.5
@@ -92,8 +93,12 @@ def similarities(x: Tensor, y: Tensor) -> Tensor:
     1].
     """
     weights = betas(*x.shape[2:])
-    chunks = zip(torch.split(x, CHUNK), torch.split(y, CHUNK), strict=True)
-    return torch.cat([_multiscale(to_float(a).double(), to_float(b).double(), weights) for a, b in chunks])
+
+    def alike(pair: tuple[Tensor, Tensor]) -> Tensor:
+        a, b = (to_float(side).double() for side in pair)
+        return _multiscale(a, b, weights)
+
+    return torch.cat(each(zip(x.split(CHUNK), y.split(CHUNK), strict=True), alike))
 
 
 @neutral()

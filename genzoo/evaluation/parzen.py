@@ -21,8 +21,9 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.distances import squared_distances
-from genzoo.evaluation.inputs import Progress
+from genzoo.evaluation.inputs import Progress, counted
 from genzoo.process import neutral
+from genzoo.sharing import each
 
 SAMPLES, VALIDATION = 10_000, 1_000
 SIGMAS: tuple[float, ...] = tuple(np.logspace(-1, 0, 10).tolist())
@@ -73,12 +74,18 @@ def _log_densities(
     """Return for each width log p (n,) of rows x (n, D), p the mean of Gaussians of that width on the rows of
     `windows` (N, D).
     """
-    found: list[list[Tensor]] = [[] for _ in sigmas]
-    for part in x.split(CHUNK):
+
+    def of(part: Tensor) -> Tensor:
         distances = squared_distances(part.double(), windows)  # (B, N)
-        for sigma, parts in zip(sigmas, found, strict=True):
-            scale = math.log(len(windows)) + windows.shape[1] * math.log(sigma * math.sqrt(2 * math.pi))
-            parts.append(torch.logsumexp(distances / (-2 * sigma**2), 1) - scale)
-        if progress is not None:
-            progress("parzen", sum(map(len, found[0])), len(x))
-    return [torch.cat(parts) for parts in found]
+        scales = [
+            math.log(len(windows)) + windows.shape[1] * math.log(sigma * math.sqrt(2 * math.pi))
+            for sigma in sigmas
+        ]
+        return torch.stack(
+            [
+                torch.logsumexp(distances / (-2 * sigma**2), 1) - scale
+                for sigma, scale in zip(sigmas, scales, strict=True)
+            ]
+        )  # (widths, B)
+
+    return list(torch.cat(each(x.split(CHUNK), of, counted(progress, "parzen", CHUNK, len(x))), 1))

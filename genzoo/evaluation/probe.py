@@ -20,6 +20,7 @@ from genzoo.process import undisturbed
 # with 100 labels about the best of 0.0001 … 1 for codes of digits and CIFAR-10, judged by other training
 # images
 PENALTY = 0.1
+_ROWS = 4096  # of features at a time
 _STEPS = 1000  # of L-BFGS at most; tens are usual
 _FLAT = 1e-9  # a gradient below it is none: losses here are of the order of 1
 
@@ -91,9 +92,11 @@ def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
             f"penalty must be a number above 0, not {safe_repr(penalty)}", f"for example {PENALTY}"
         )
     centre = rows.mean(0)  # (F,)
-    # where all rows are the same, they stay 0
-    scale = float((rows - centre).square().sum(1).mean().sqrt()) or 1.0
-    weight, bias = _minimise((rows - centre) / scale, targets, len(classes), penalty)
+    centred = rows - centre
+    # where all rows are the same, they stay 0; a few rows at a time, since there may be gigabytes of them
+    lengths = torch.cat([part.square().sum(1) for part in centred.split(_ROWS)])
+    scale = float(lengths.mean().sqrt()) or 1.0
+    weight, bias = _minimise(centred.div_(scale), targets, len(classes), penalty)
     return Probe(classes=classes, weight=weight / scale, bias=bias - weight @ centre / scale)
 
 

@@ -17,7 +17,7 @@ from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.agreement import Reading, reading_of
 from genzoo.evaluation.given import given_to, given_words, with_labels
-from genzoo.evaluation.inputs import ImageSet, subset
+from genzoo.evaluation.inputs import ImageSet, counted, subset
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.metrics import measured
 from genzoo.evaluation.own_labels import why_not
@@ -31,6 +31,7 @@ from genzoo.models.model import GenerativeModel, Model
 from genzoo.process import undisturbed
 from genzoo.record import FLOOR, Record
 from genzoo.request import Progress, Request
+from genzoo.sharing import each
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
 
@@ -158,14 +159,17 @@ def _drawn(
     model: GenerativeModel, n: int, request: Request, condition: Tensor | None, progress: Progress | None
 ) -> Tensor:
     """Return `n` samples, uint8 (n, C, H, W) on the CPU, generated a few at a time."""
-    drawn: list[Tensor] = []
-    for batch in model.sample_batches(
-        n, request.seed, condition=condition, dtype=torch.uint8, **asdict(request.manner)
-    ):
-        drawn.append(batch.cpu())
-        if progress is not None:
-            progress("samples", sum(map(len, drawn)), n)
-    return torch.cat(drawn)
+    chunk = model.decode_chunk
+    manner: dict[str, Any] = {"dtype": torch.uint8, **asdict(request.manner)}
+
+    def draw(first: int) -> Tensor:
+        count = min(chunk, n - first)
+        own = None if condition is None else condition[first : first + count]
+        return torch.cat(
+            list(model.sample_batches(count, request.seed, first=first, condition=own, **manner))
+        ).cpu()
+
+    return torch.cat(each(range(0, n, chunk), draw, counted(progress, "samples", chunk, n)))
 
 
 def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, Any]:

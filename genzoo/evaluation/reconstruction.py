@@ -13,7 +13,7 @@ import torch
 from genzoo.data.collection import Images
 from genzoo.devices import doubled
 from genzoo.evaluation.given import given_to, given_words
-from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
+from genzoo.evaluation.inputs import blocks_of, choose, counted, decoder_of, joined
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.standard_errors import count_blocks, mean_error
 from genzoo.explore.latents import reconstruct
@@ -22,6 +22,7 @@ from genzoo.models import EncodingModel, Model
 from genzoo.process import undisturbed
 from genzoo.record import Record
 from genzoo.request import Progress, Request
+from genzoo.sharing import each
 
 CHUNK = 64  # images asked at a time
 
@@ -53,14 +54,15 @@ def reconstruction(
     """
     rows, chosen = choose(len(images), n, seed, "reconstruction")
     given = given_to(model, images, rows)
-    errors = torch.empty(len(rows), dtype=torch.float64)
-    for first in range(0, len(rows), CHUNK):
+
+    def error(first: int) -> torch.Tensor:
         part = images.float(rows[first : first + CHUNK])
-        own = (each[first : first + CHUNK] for each in given)
+        own = (column[first : first + CHUNK] for column in given)
         rebuilt = reconstruct(model, part, *own).to(part.device)
-        errors[first : first + len(part)] = doubled(squared_error(part, rebuilt)) / part[0].numel()
-        if progress is not None:
-            progress("reconstructions", first + len(part), len(rows))
+        return doubled(squared_error(part, rebuilt)).cpu() / part[0].numel()
+
+    done = counted(progress, "reconstructions", CHUNK, len(rows))
+    errors = torch.cat(each(range(0, len(rows), CHUNK), error, done))
     record = error_record(errors, images, subject or type(model).__name__, rows, chosen)
     return dataclasses.replace(record, condition=given_words(model, images))
 

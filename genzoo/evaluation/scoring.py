@@ -13,6 +13,7 @@ from genzoo.condition import Condition
 from genzoo.data import Images, open_data
 from genzoo.data.binary import made_binary
 from genzoo.data.conditions import each, restricted
+from genzoo.data.identity import identity
 from genzoo.data.notes import note, once
 from genzoo.data.splits import FIT
 from genzoo.errors import ArgumentError, DataError
@@ -32,6 +33,7 @@ from genzoo.models import (
 from genzoo.process import undisturbed
 from genzoo.record import Record
 from genzoo.request import ALL, Progress, Request
+from genzoo.sharing import check_same, first
 
 SEEN = (
     "validation images are a part of the training images: unseen only by a model that was trained "
@@ -51,7 +53,10 @@ def records_of(model: Model, card: Card, request: Request, progress: Progress | 
     _check_able(model, card.name, request)
     learned = FIT if request.split == "valid" else "train"
     with once():
-        train, test = (held_in(model, card, request.data, part) for part in (learned, request.split))
+        train, test = first(
+            lambda: [held_in(model, card, request.data, part) for part in (learned, request.split)]
+        )
+        check_same("images", lambda: identity(train) + identity(test))
         seen = learned == FIT and len(train) < len(held_in(model, card, request.data, "train"))
     if request.binarise is not None:
         train, test = (made_binary(images, request.binarise, request.seed) for images in (train, test))

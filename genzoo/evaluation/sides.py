@@ -9,8 +9,7 @@ perfect model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -19,6 +18,7 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.agreement import Reading
 from genzoo.evaluation.gist import standardise
 from genzoo.evaluation.inputs import ImageSet, blocks_of, check_alike, count, decoder_of, subset, take
+from genzoo.evaluation.kept import described_once, narrow
 from genzoo.evaluation.spaces import FeatureSpace
 from genzoo.evaluation.standard_errors import Blocks, count_blocks
 from genzoo.metrics import Metric
@@ -62,18 +62,27 @@ class Sides:
     seed: int
     progress: Progress | None
     reading: Reading | None = None
+    # not a cached_property: until Python 3.12 its lock is shared by all instances
+    _features: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)
 
-    @cached_property
-    def features(self) -> dict[str, Tensor]:
-        """Subject → features (n, F) float64, in the order of `judged` with HELD_OUT last; described once."""
-        described = self.space.describe(self.reference, self.progress)
+    @property
+    def features(self) -> Mapping[str, Tensor]:
+        """Subject → features (n, F), float64, or float32 if they are exact in it; in the order of `judged`
+        with HELD_OUT last. They are computed once; those of real images are kept in the cache.
+        """
+        if not self._features:
+            self._features.update(self._described())
+        return self._features
+
+    def _described(self) -> dict[str, Tensor]:
+        described = described_once(self.space, self.reference, self.progress)
         found = {
-            subject: self.space.describe(images, self.progress)
+            subject: narrow(self.space.describe(images, self.progress))
             for subject, images in self.judged.items()
             if subject != FLOOR
         }
         found[FLOOR] = described[: len(self.test)]
-        found[HELD_OUT] = self.space.describe(self.test, self.progress)
+        found[HELD_OUT] = described_once(self.space, self.test, self.progress)
         if not self.space.standardised:
             return found
         return {subject: standardise(rows, described[:REFERENCE]) for subject, rows in found.items()}

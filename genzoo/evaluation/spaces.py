@@ -23,10 +23,11 @@ from genzoo.data.collection import Images
 from genzoo.datasets import NAMES
 from genzoo.errors import ArgumentError, HubError
 from genzoo.evaluation.gist import FEATURES, gist
-from genzoo.evaluation.inputs import Progress, as_pixels
+from genzoo.evaluation.inputs import Progress, as_pixels, counted
 from genzoo.ledger import Row
 from genzoo.models.classifier import ClassifyingModel
 from genzoo.models.weights import build_filled
+from genzoo.sharing import each
 
 GIST_NAME = "gist"
 DIGITS = 12  # of a sha256 in a record
@@ -52,6 +53,7 @@ class FeatureSpace:
         logits: of an Inception net, maps features (N, F) to class scores (N, K) float64, for the Inception
             score; None for any other.
         usual: whether a Fréchet distance in it is the usual FID.
+        device: the kind of device that the features are computed on.
     """
 
     name: str
@@ -61,6 +63,7 @@ class FeatureSpace:
     classes: tuple[str, ...] = ()
     logits: Callable[[Tensor], Tensor] | None = None
     usual: bool = False
+    device: str = "cpu"
 
 
 GIST = FeatureSpace(name=FEATURES, describe=gist, standardised=True)
@@ -104,12 +107,8 @@ def space_of(model: ClassifyingModel, name: str, classes: tuple[str, ...] = ()) 
     """
 
     def asked(what: str, ask: Callable[[Tensor], Tensor], images: Tensor, tell: Progress | None) -> Tensor:
-        parts = []
-        for chunk in torch.split(as_pixels(images), CHUNK):
-            parts.append(ask(chunk).cpu().double())
-            if tell is not None:
-                tell(what, sum(map(len, parts)), len(images))
-        return torch.cat(parts)
+        done = counted(tell, what, CHUNK, len(images))
+        return torch.cat(each(as_pixels(images).split(CHUNK), lambda chunk: ask(chunk).cpu(), done)).double()
 
     def describe(images: Tensor, progress: Progress | None = None) -> Tensor:
         return asked("features", model.features, images, progress)

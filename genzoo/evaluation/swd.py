@@ -18,6 +18,7 @@ and falls as n grows, which is what the floor is for.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -32,6 +33,7 @@ from genzoo.evaluation.inputs import as_pixels, check_alike
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, groups
 from genzoo.process import neutral
 from genzoo.rng import Rng, mix
+from genzoo.sharing import each
 
 Rows: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
 
@@ -146,41 +148,40 @@ def _measure(patches: list[Tensor], dealt: list[Tensor], seed: int) -> list[_Lev
     """
     directions = Rng(seed, 0, DIRECTIONS).normal(patches[0].shape[2] * PATCH**2)
     directions /= directions.norm(dim=1, keepdim=True)
-    whole = _distances(patches, directions)
     parts = 1 + max(int(own.max()) for own in dealt)
-    without = [
-        [
-            float(found.mean())
-            for found in _distances(
-                [x[own != part] for x, own in zip(patches, dealt, strict=True)], directions[:BATCH]
-            )
-        ]
-        for part in range(parts if parts > 1 else 0)
-    ]
-    columns = zip(*without, strict=True) if without else [()] * len(whole)
+    whole = functools.cache(lambda: list(map(_normalised, patches)))
+
+    def along(piece: tuple[int | None, Tensor]) -> Tensor:
+        part, some = piece
+        if part is None:
+            return _distances(whole(), some)
+        left = [_normalised(x[own != part]) for x, own in zip(patches, dealt, strict=True)]
+        return _distances(left, some)
+
+    batches: list[tuple[int | None, Tensor]] = [(None, some) for some in directions.split(BATCH)]
+    groups_out = [(part, directions[:BATCH]) for part in range(parts if parts > 1 else 0)]
+    found = each([*batches, *groups_out], along)  # (S, 64) each
+    distances = torch.cat(found[: len(batches)], 1)  # (S, 512)
+    without = torch.stack([own.mean(1) for own in found[len(batches) :]], 1) if groups_out else None
     return [
-        _Level(own, torch.tensor(rest, dtype=torch.float64)) for own, rest in zip(whole, columns, strict=True)
+        _Level(own, own.new_zeros(0) if without is None else without[place])
+        for place, own in enumerate(distances)
     ]
 
 
-def _distances(patches: list[Tensor], directions: Tensor) -> list[Tensor]:
-    """Return for all but the last of `patches`, (N, P, C, 49) each, the distance to the last along each of
-    `directions`: (D,) float64.
+def _distances(rows: list[Tensor], directions: Tensor) -> Tensor:
+    """Return for all but the last of the sets `rows`, normalised patches (N P, C 49) each, the distance to
+    the last along each of `directions` (D, C 49): (S, D) float64.
     """
-    *sets, reference = map(_normalised, patches)
-    found: list[list[Tensor]] = [[] for _ in sets]
-    for some in torch.split(directions, BATCH):
-        target = _sorted(some @ reference.T)  # (64, patches)
-        for own, rows in zip(found, sets, strict=True):
-            values = _sorted(some @ rows.T)
-            # blocks may have left one side more images than the other
-            fewer = min(values.shape[1], target.shape[1])
-            own.append(
-                torch.from_numpy(
-                    np.abs(_at(values, fewer) - _at(target, fewer)).mean(axis=1, dtype=np.float64)
-                )
-            )
-    return [torch.cat(own) for own in found]
+    *sets, reference = rows
+    target = _sorted(directions @ reference.T)  # (D, patches)
+    found = []
+    for own in sets:
+        values = _sorted(directions @ own.T)
+        # blocks may have left one side more images than the other
+        fewer = min(values.shape[1], target.shape[1])
+        found.append(np.abs(_at(values, fewer) - _at(target, fewer)).mean(axis=1, dtype=np.float64))
+    return torch.from_numpy(np.stack(found))
 
 
 def _at(values: Rows, count: int) -> Rows:

@@ -24,6 +24,7 @@ from genzoo.evaluation.probe import fit_probe
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, groups
 from genzoo.process import neutral
 from genzoo.rng import Rng, mix
+from genzoo.sharing import each
 
 FEWEST = 4  # rows on a side: two to learn from, two to be asked about
 # of the probe for each row that it learns from: its optimum is then found in tens of steps, and less is
@@ -52,10 +53,14 @@ def two_sample(x: Tensor, y: Tensor, x_blocks: Blocks = None, y_blocks: Blocks =
         )
     # one block cannot be divided
     known = [None if count_blocks(blocks) == 1 else blocks for blocks in (x_blocks, y_blocks)]
-    found = []
-    for number in range(DIVISIONS):
-        learned = [_first_half(len(x), blocks, number, side) for side, blocks in enumerate(known)]
-        found += [_accuracy(x, y, *learned), _accuracy(x, y, *(~half for half in learned))]
+
+    def asked(piece: tuple[int, bool]) -> Tensor:
+        number, swapped = piece
+        learned = [_first_half(len(x), blocks, number, side) ^ swapped for side, blocks in enumerate(known)]
+        return torch.tensor(_accuracy(x, y, *learned), dtype=torch.float64)
+
+    pieces = [(number, swapped) for number in range(DIVISIONS) for swapped in (False, True)]
+    found = [float(share) for share in each(pieces, asked)]
     right = found[0]
     if known != [x_blocks, y_blocks]:
         return Estimate(right, None)

@@ -15,10 +15,11 @@ from torch import Tensor
 from genzoo.confined.reading import Checkpoint, read_checkpoint
 from genzoo.errors import ArgumentError, WeightsError, safe_text
 from genzoo.evaluation.inception import CLASSES, Inception
-from genzoo.evaluation.inputs import Progress, as_pixels
+from genzoo.evaluation.inputs import Progress, as_pixels, counted
 from genzoo.evaluation.spaces import DIGITS, FeatureSpace
 from genzoo.process import neutral
 from genzoo.request import INCEPTION
+from genzoo.sharing import each
 from genzoo.show import tell
 
 NAME = INCEPTION
@@ -95,26 +96,25 @@ def space_of_net(net: Inception, name: str, usual: bool) -> FeatureSpace:
 
     @neutral()
     def describe(images: Tensor, progress: Progress | None = None) -> Tensor:
-        pixels, parts = as_pixels(images), []
+        pixels = as_pixels(images)
         if pixels.shape[1] not in (1, 3):
             raise ArgumentError(
                 f"an Inception net sees images of 1 or 3 channels, not {pixels.shape[1]}",
                 "--features gist suits every shape",
             )
         weight = next(net.parameters())
+        done = counted(progress, "features", CHUNK, len(pixels))
         with torch.inference_mode():
-            for chunk in torch.split(pixels, CHUNK):
-                parts.append(net(chunk.to(weight.device)).double().cpu())
-                if progress is not None:
-                    progress("features", sum(map(len, parts)), len(pixels))
-        return torch.cat(parts)
+            found = each(pixels.split(CHUNK), lambda chunk: net(chunk.to(weight.device)).cpu(), done)
+            return torch.cat(found).double()
 
     def logits(features: Tensor) -> Tensor:
         weight = next(net.parameters())
         with torch.inference_mode():
             return net.logits(features.to(weight.device, weight.dtype)).double().cpu()
 
-    return FeatureSpace(name=name, describe=describe, logits=logits, usual=usual)
+    where = next(net.parameters()).device.type
+    return FeatureSpace(name=name, describe=describe, logits=logits, usual=usual, device=where)
 
 
 @neutral()

@@ -10,7 +10,7 @@ import torch
 import toys
 from click.testing import CliRunner
 from conditional_toys import LabelBernoulli, LabelConfig
-from shell import in_process, lay, one_line, publish
+from shell import Site, in_process, lay, one_line, publish
 
 from genzoo import hub, registry, zoo
 from genzoo.cli.program import cli
@@ -124,6 +124,24 @@ def run(monkeypatch, tmp_path, hub_folder):
 def told(done):
     assert done.exit_code == 0, done.output
     return [(r["kind"], r["protocol"], r["unit"]) for r in json.loads(done.stdout)]
+
+
+@pytest.mark.skipif(not torch.distributed.is_available() or sys.platform == "win32", reason="needs gloo")
+def test_two_processes_print_what_one_does(tmp_path, hub_folder):
+    """Real processes under torchrun: the threads of test_sharing.py have neither gloo nor two stdouts."""
+    lay(tmp_path, "coin-box", COINS)
+    site = Site(tmp_path, tmp_path, hub_folder)
+    env = {"GENZOO_PLUGINS": "coin-box", "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    words = ("eval", "toy-gan", "coins", "-n", 40, "--metrics", "kid,swd", "--json")
+    alone = site(*words, env=env)
+    two = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "genzoo")
+    shared = site(*words, env={**env, "GENZOO_CACHE": str(tmp_path / "other")}, python=two)
+    assert (alone.returncode, shared.returncode) == (0, 0), alone.stderr + shared.stderr
+    assert json.loads(shared.stdout) == json.loads(alone.stdout)
+    refused = site("eval", "toy-gan", "--data", tmp_path / "none", env=env, python=two)
+    assert refused.returncode and not refused.stdout
+    said = [line for line in refused.stderr.splitlines() if line.startswith("genzoo: ")]
+    assert len(said) == 2 and "none" in said[0] and "another process of the group failed" in said[1]
 
 
 def test_the_usual_k_are_told_in_both_units(run):
