@@ -87,6 +87,12 @@ class Recipe:
     cuda_graphs: str = field(default=AUTO, metadata=limits(choices=(AUTO, "off")))
     #: number format of the published weights
     save_dtype: str = field(default="float32", metadata=limits(choices=("float32", "float16")))
+    #: whether batch norms of a run of several processes use the whole batch, as one process does
+    sync_batch_norm: bool = False
+    #: TF32 on NVIDIA GPUs, for matrix products and convolutions; auto = for convolutions alone
+    tf32: str = field(default=AUTO, metadata=limits(choices=SWITCH))
+    #: how cuDNN chooses its algorithms; auto = as torch is set
+    cudnn: str = field(default=AUTO, metadata=limits(choices=(AUTO, "benchmark", "deterministic")))
     licence: str = ""  #: licence of the published weights, as their author states it; "" = not stated
     watch: bool = True  #: stop training once a player has collapsed, instead of wasting hours
     #: options of the model's game; None = its defaults, or a game without options

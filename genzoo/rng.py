@@ -47,8 +47,8 @@ def mix(*parts: int | str) -> int:
 
 
 def generator(*parts: int | str, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a torch.Generator seeded by `mix(*parts)`: training noise is thus a function of (seed, step,
-    rank), without state to save.
+    """Return a torch.Generator seeded by `mix(*parts)`: training noise is thus a function of (seed, step),
+    without state to save.
     """
     return torch.Generator(device).manual_seed(mix(*parts))
 
@@ -122,7 +122,8 @@ class Rng:
 
 class BatchRng(Rng):
     """The random numbers of `n` images of a training batch, all from one `noise`: fast, for images that need
-    not be the same in another batch.
+    not be the same in another batch. In a run of several processes they are those of its rows, see
+    `genzoo.shares`.
     """
 
     def __init__(self, n: int, rng: torch.Generator) -> None:

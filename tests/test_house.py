@@ -30,7 +30,7 @@ FLOORS = tuple(
     words(line)
     for line in """
         errors synonyms whole schema metrics record request games recipe switches hacks condition manner card datasets homes names safe_open locks files runs show units notebook
-        hookspecs discovery isolation probing loading images devices rng law plots process deadlines http
+        hookspecs discovery isolation probing loading images devices rng shares law plots process deadlines http
         registry losses layers
         ledger data
         hub models catalogue places confined
@@ -69,6 +69,7 @@ PUBLIC_FACE = (
     "genzoo.rng",
     "genzoo.runs",
     "genzoo.schema",
+    "genzoo.shares",
     "genzoo.testing",
     "genzoo.training",
     "genzoo.training.augment",

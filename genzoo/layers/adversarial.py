@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
+from genzoo.shares import whole
 
 
 class MinibatchDiscrimination(nn.Module):
@@ -39,8 +40,9 @@ class MinibatchDiscrimination(nn.Module):
         if not self.training:
             return torch.cat([f, self.mean.to(f.dtype).expand(len(f), -1)], 1)
         m = self.project(f).float().unflatten(1, (self.kernels, self.size))  # (N, B, size)
-        distances = (m[:, None] - m[None]).abs().sum(3)  # (N, N, B)
-        others = max(len(f) - 1, 1)
+        everyone = whole(m)  # of all processes
+        distances = (m[:, None] - everyone[None]).abs().sum(3)  # (N, N, B)
+        others = max(len(everyone) - 1, 1)
         o = ((-distances).exp().sum(1) - 1) / others  # (N, B); less the image itself, e^0
         with torch.no_grad():
             self.mean.lerp_(o.detach().mean(0), 0.1)  # batch norm's momentum

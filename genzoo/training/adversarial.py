@@ -81,6 +81,7 @@ def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Pla
             remedy=_REMEDY,
             distance=not game.objective.bounded,
             memory=game.memory,
+            common=game.memory is not None,
             recordable=recordable,
         ),
         Player(

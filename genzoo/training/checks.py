@@ -103,13 +103,13 @@ def _check_names(recipe: Recipe, game: Sequence[Player]) -> None:
 
 def _check_memories(world: World, game: Sequence[Player]) -> None:
     """Raise if several processes would each keep a memory of their own: one process writes the checkpoint,
-    and it has only its own memory. A shared memory is the same on all of them.
+    and it has only its own memory. A shared or common memory is the same on all of them.
     """
     for player in game:
-        if player.memory is not None and not player.shared and world.size > 1:
+        if player.memory is not None and not (player.shared or player.common) and world.size > 1:
             raise ArgumentError(
                 f"the {player.name} keeps a memory that cannot be saved for {world.size} processes",
-                "train in one process, or set replay=0",
+                "train in one process; a game of your own sets shared or common in its Player",
             )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -25,6 +26,30 @@ class Hardware:
     channels_last: bool
     compile: bool
     cuda_graphs: bool = False
+    tf32: str = AUTO
+    cudnn: str = AUTO
+
+    @contextlib.contextmanager
+    def switches(self) -> Iterator[None]:
+        """Set what torch keeps for the whole process, TF32 and cuDNN, for the duration of the block."""
+        if self.device.type != "cuda" or self.tf32 == self.cudnn == AUTO:
+            yield
+            return
+        backend, before = torch.backends.cudnn, torch.get_float32_matmul_precision()
+        kept = {name: getattr(backend, name) for name in ("allow_tf32", "benchmark", "deterministic")}
+        try:
+            if self.tf32 != AUTO:
+                backend.allow_tf32 = self.tf32 == "on"
+                torch.set_float32_matmul_precision("high" if self.tf32 == "on" else "highest")
+            if self.cudnn != AUTO:
+                backend.benchmark, backend.deterministic = (
+                    self.cudnn == choice for choice in ("benchmark", "deterministic")
+                )
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
+            for name, value in kept.items():
+                setattr(backend, name, value)
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return the context in which losses are computed: bf16 if chosen, else float32."""
@@ -65,6 +90,8 @@ def choose(recipe: Recipe, device: torch.device | str | None) -> Hardware:
         and recipe.compile != "on"
         and recipe.cuda_graphs == AUTO
         and recipe.accumulate == 1,
+        tf32=recipe.tf32,
+        cudnn=recipe.cudnn,
     )
 
 

@@ -1,9 +1,10 @@
-"""Loader: batch number k of a run, as a function of (seed, k, rank) alone, so that a resumed run sees the
-same batches as an uninterrupted one.
+"""Loader: batch number k of a run, as a function of (seed, k) alone, so that a resumed run sees the same
+batches as an uninterrupted one. Each process has its rows of it, with what was drawn for them.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterable
 
@@ -20,8 +21,7 @@ from genzoo.rng import generator, mix
 from genzoo.training.batch import Batch
 from genzoo.training.hardware import Hardware
 from genzoo.training.parallel import World
-
-_ON_DEVICE = 2**31  # bytes of pixels that are kept on a GPU: small sets need no copy per batch
+from genzoo.training.supply import supply
 
 
 class Loader:
@@ -51,14 +51,28 @@ class Loader:
         self.drawn, self._whole = data.grey is not None, data
         if data.grey is not None:
             self.data = data.replace(pixels=data.grey)
-        resident = settings.device.type == "cuda" and data.pixels.nbytes <= _ON_DEVICE
-        self._pixels = torch.tensor(self.data.pixels, device=settings.device) if resident else None
+        self._supply()
+
+    def _supply(self) -> None:
+        device, other = self.settings.device, self.other
+        self._pixels = supply(self.data, self._rows, device)
+        self._others = None if other is None else supply(other, self._rows_of_other, device)
+
+    @property
+    def whole(self) -> Loader:
+        """The same batches, of which this process gets all rows."""
+        if self.world.size == 1:
+            return self
+        loader = copy.copy(self)
+        loader.world = World()
+        loader._supply()
+        return loader
 
     def __call__(self, number: int) -> Batch:
         """Return this rank's share of batch `number`."""
         indices = self._rows(number)
         return Batch(
-            self._images(number, indices),
+            self._images(number),
             self._labels(indices) if "labels" in self.needs else None,
             self._condition(number, indices),
             self._other(number),
@@ -72,44 +86,39 @@ class Loader:
             return own
         return hashlib.sha256(f"{own}/{identity(self.other)}".encode()).hexdigest()
 
-    def _images(self, number: int, indices: Order) -> Tensor:
-        if self._pixels is not None:
-            images = self._pixels[self._sent(torch.from_numpy(indices))].float().div_(255)
-        else:
-            images = self.data.float(indices).to(self.settings.device)
+    def _images(self, number: int) -> Tensor:
+        images = self._pixels(number)
         if self.drawn:
-            coins = torch.rand(images.shape, generator=self._noise("binarise", number))
+            shape = (self.recipe.batch_size, *images.shape[1:])
+            coins = torch.rand(shape, generator=self._noise("binarise", number))[self._share]
             images = (self._sent(coins) < images).float()
         return self._varied(images, number)
 
     def _varied(self, images: Tensor, number: int, side: str = "") -> Tensor:
         """Return `images` mirrored and shifted; those of one `side` have the same coins."""
         if self.recipe.flip:
-            coins = torch.rand(len(images), generator=self._noise(f"{side}flip", number)) < 0.5
-            images = flipped(images, self._sent(coins))
+            coins = torch.rand(self.recipe.batch_size, generator=self._noise(f"{side}flip", number)) < 0.5
+            images = flipped(images, self._sent(coins[self._share]))
         if reach := self.recipe.shift_of(number):
             noise = self._noise(f"{side}shift", number)
-            shifts = torch.randint(-reach, reach + 1, (2, len(images)), generator=noise)
-            images = moved(images, *self._sent(shifts))
+            shifts = torch.randint(-reach, reach + 1, (2, self.recipe.batch_size), generator=noise)
+            images = moved(images, *self._sent(shifts[:, self._share]))
         return images.contiguous(memory_format=self.settings.memory_format)
 
     def _condition(self, number: int, indices: Order) -> Tensor | None:
         if self.told is None:
             return None
-        coins = torch.rand(len(indices), generator=self._noise("caption", number), dtype=torch.float64)
+        noise = self._noise("caption", number)
+        coins = torch.rand(self.recipe.batch_size, generator=noise, dtype=torch.float64)[self._share]
         rows = self._sent(torch.from_numpy(self.told.at(indices, coins.numpy())))
         if rows.dtype != torch.uint8:  # labels or texts
             return rows
         return self._varied(rows.float().div_(255), number)
 
     def _other(self, number: int) -> Tensor | None:
-        if self.other is None:
+        if self._others is None:
             return None
-        # an order of its own: two sides of equal length are not paired by accident
-        seed = mix(self.recipe.seed, "other")
-        batch = self.recipe.batch_size
-        indices = batch_indices(len(self.other), batch, number, seed)[self.world.share(batch)]
-        return self._varied(self._sent(self.other.float(indices)), number, "other ")
+        return self._varied(self._others(number), number, "other ")
 
     def _labels(self, indices: Order) -> Tensor | None:
         if self.data.labels is None:
@@ -122,7 +131,19 @@ class Loader:
 
     def _rows(self, number: int) -> Order:
         batch = self.recipe.batch_size
-        return batch_indices(len(self.data), batch, number, self.recipe.seed)[self.world.share(batch)]
+        return batch_indices(len(self.data), batch, number, self.recipe.seed)[self._share]
+
+    def _rows_of_other(self, number: int) -> Order:
+        # an order of its own: two sides of equal length are not paired by accident
+        seed, count = mix(self.recipe.seed, "other"), 0 if self.other is None else len(self.other)
+        return batch_indices(count, self.recipe.batch_size, number, seed)[self._share]
+
+    @property
+    def _share(self) -> slice:
+        return self.world.share(self.recipe.batch_size)
 
     def _noise(self, purpose: str, number: int) -> torch.Generator:
-        return generator(self.recipe.seed, purpose, number, self.world.rank)
+        """Return the source of what is drawn for the whole batch: not a function of the rank. The 0 was the
+        rank of a run of one process, whose numbers stay as they were.
+        """
+        return generator(self.recipe.seed, purpose, number, 0)

@@ -18,6 +18,7 @@ from genzoo.models import Model
 from genzoo.process import seed_global, undisturbed
 from genzoo.recipe import Recipe
 from genzoo.rng import generator, mix
+from genzoo.shares import Share
 from genzoo.show import tell
 from genzoo.training import checkpoint, terms
 from genzoo.training.batch import Batch
@@ -30,8 +31,8 @@ from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
 from genzoo.training.optimisers import clip, decay, optimisers
 from genzoo.training.parallel import World
-from genzoo.training.parts import Watch, check_parts, parts_of
-from genzoo.training.players import Player, completed, players
+from genzoo.training.parts import Watch, check_parts, parts_of, shares_of
+from genzoo.training.players import Player, completed, has_own_statistics, players
 from genzoo.training.recording import Recorder
 
 CHECKPOINT_SECONDS = 60.0
@@ -84,6 +85,7 @@ class Run:
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
+        self.share = self.world.part(self.recipe.sync_batch_norm)
         self.compiled = Compiled(self.players) if self.settings.compile else None
 
     @property
@@ -170,12 +172,13 @@ class Run:
                     group["lr"] = self.recipe.lr_at(player.name, self.step)
 
     def _turn(self, player: Player, turn: int, batch: Batch) -> torch.Tensor:
-        key = (self.recipe.seed, player.name, self.step, turn, self.world.rank)
+        # not the rank: noise is drawn for the whole batch; 0 since runs of one process always had it there
+        key = (self.recipe.seed, player.name, self.step, turn, 0)
         # dropout inside a network draws from the global generator
         seed_global(mix("modules", *key), self.settings.device)
         if player.before_turn is not None:
             player.before_turn(self.step)
-        if self.recorder.plays(player):
+        if self.recorder.plays(player) and not self.share.talked:
             loss = self.recorder.play(player, mix(*key), batch)
         elif self.recipe.accumulate > 1:
             loss = self._in_parts(player, key, batch)
@@ -197,27 +200,31 @@ class Run:
         """
         parts, losses = self.recipe.accumulate, []
         watch = Watch([other.module for other in self.players])
+        shares = shares_of(self.share, parts)
         for number, part in enumerate(parts_of(batch, parts)):
-            rng = generator(*key, *[number][:number], device=self.settings.device)
-            losses.append(self._gradients(player, rng, part, add=number > 0))
+            seed_global(mix("modules", *key), self.settings.device)  # each part draws for the whole batch
+            rng = generator(*key, device=self.settings.device)
+            losses.append(self._gradients(player, rng, part, shares[number]))
             watch.check(parts)
         gradients = [p.grad for p in _learning(player) if p.grad is not None]
         torch._foreach_div_(gradients, parts)
         return torch.stack(losses).mean()
 
     def _gradients(
-        self, player: Player, rng: torch.Generator, batch: Batch, *, add: bool = False
+        self, player: Player, rng: torch.Generator, batch: Batch, share: Share | None = None
     ) -> torch.Tensor:
-        """Compute the gradients of the player's loss in its weights, or `add` them to those that are there;
-        return the loss, detached.
+        """Compute the gradients of the player's loss in its weights, of this process's rows; return the loss,
+        detached. For a `share` that is a part of them, they are added to those of the parts before.
         """
         parameters = _learning(player)
-        for parameter in parameters if not add else ():
+        share = share or self.share
+        for parameter in () if share.number % self.recipe.accumulate else parameters:
             parameter.grad = None
-        with self.settings.autocast():
-            loss = player.loss(batch, rng)
-        # Only this player's gradients: the opponent's weights need none (32.7 ms instead of 51.5 ms a step).
-        loss.backward(inputs=parameters)
+        with self.settings.switches(), share.taking(len(batch)):
+            with self.settings.autocast():
+                loss = player.loss(batch, rng)
+            # Only this player's gradients: the opponent's weights need none (32.7 ms, not 51.5 ms a step).
+            loss.backward(inputs=parameters)
         return loss.detach()
 
     def save(self) -> None:
@@ -257,9 +264,8 @@ class Run:
 
         Raises:
             CheckpointError: the checkpoint is missing or damaged.
-            TrainingError: it belongs to a run with another recipe or config, other data or another number of
-                processes; or to one with another number of steps whose learning rates had started to fall, or
-                would have.
+            TrainingError: it belongs to a run with another recipe or config, or other data; or to one with
+                another number of steps whose learning rates had started to fall, or would have.
         """
         path = self.folder / which
         tensors, facts = checkpoint.read(path)
@@ -270,7 +276,7 @@ class Run:
         self.step, self.seconds, self.lineage = facts.step, facts.seconds, facts.lineage
         self.resumed, self.planned = facts.sha256, facts.steps
         self._whole = which == checkpoint.NAME
-        return terms.changed(facts.machine, ours.machine)
+        return terms.changed(facts, ours, apart=has_own_statistics(self.players, self.recipe))
 
 
 @undisturbed()

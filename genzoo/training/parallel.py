@@ -9,6 +9,7 @@ statistics and votes.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import sys
@@ -21,6 +22,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from genzoo.errors import GenzooError, TrainingError
+from genzoo.shares import Share
 from genzoo.training import launcher, meeting
 
 T = TypeVar("T")
@@ -134,6 +136,13 @@ class World:
     def share(self, batch: int) -> slice:
         """Return this rank's part of a batch."""
         return slice(self.rank * batch // self.size, (self.rank + 1) * batch // self.size)
+
+    def part(self, norms: bool = False) -> Share:
+        """Return this rank's share of the turns of a run, see `genzoo.shares`; with `norms`, batch norms use
+        the whole batch.
+        """
+        add = functools.partial(_reduce, operation=dist.ReduceOp.SUM) if self.size > 1 else None
+        return Share(self.rank, self.size, add, norms)
 
     def _mean(self, flat: Tensor) -> None:
         _reduce(flat, dist.ReduceOp.SUM)

@@ -2,8 +2,9 @@
 
 A loss is a mean over rows, as it is for several processes. So the mean of the gradients of equal parts is
 the gradient of the batch, with the activations of one part in memory. What describes the batch as a whole
-cannot be had from parts: a run is refused if a turn changes a buffer (batch statistics, power iteration), or
-if a player keeps a memory.
+cannot be had from parts: a run is refused if a turn changes a buffer (batch statistics, power iteration), if
+a loss compares rows of the whole batch, or if a player keeps a memory. Noise is drawn for the whole batch,
+and a part keeps its rows (`genzoo.shares`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.recipe import Recipe
+from genzoo.shares import Share
 from genzoo.training.batch import Batch
 from genzoo.training.players import Player
 
@@ -50,6 +52,19 @@ def parts_of(batch: Batch, parts: int) -> list[Batch]:
     """Return `batch` in equal parts, in order."""
     rows = len(batch) // parts
     return [batch.map(lambda x, i=i: x[i * rows : (i + 1) * rows]) for i in range(parts)]  # type: ignore[misc]
+
+
+def shares_of(share: Share, parts: int) -> list[Share]:
+    """Return the shares of the whole batch that the parts of one process's `share` are."""
+    first = share.number * parts
+    return [Share(first + i, share.parts * parts, _refuse, share.norms) for i in range(parts)]
+
+
+def _refuse(rows: Tensor) -> None:
+    raise TrainingError(
+        "accumulate computes a batch in parts, but a loss or a net compares images of the whole batch",
+        "set accumulate=1, or leave out what compares them (minibatch features, sync_batch_norm)",
+    )
 
 
 class Watch:

@@ -72,7 +72,10 @@ class Player:
             buffers; the checkpoint saves it.
         shared: whether its memory describes the whole batch, as a mean loss does: its floating-point buffers
             are then averaged over all processes after each round, so every process has the same. A run in
-            several processes refuses any other memory, since the checkpoint has that of one process alone.
+            several processes refuses a memory that is neither shared nor common, since the checkpoint has
+            that of one process alone.
+        common: whether its memory is the same in every process by itself: it is made from the rows of the
+            whole batch (`genzoo.shares.on_whole`), or learns by gradients.
         after_round: called with the number of the round after it, when shared memories have been averaged;
             returns the game's curves, name → scalar, which are shown and logged next to the losses.
         examine: called by the training doctor every fifty rounds with the means of all curves that
@@ -101,6 +104,7 @@ class Player:
     recordable: bool = False
     memory: nn.Module | None = None
     shared: bool = False
+    common: bool = False
     after_round: Callable[[int], Mapping[str, Tensor]] | None = None
     examine: Callable[[Curves], Iterable[Ailment]] | None = None
 
@@ -131,6 +135,13 @@ class Player:
     def restarts_in(self, step: int) -> bool:
         """Return whether its optimisers forget their state at the start of round `step`."""
         return self.restarts_at is not None and self.restarts_at(step)
+
+
+def has_own_statistics(game: Sequence[Player], recipe: Recipe) -> bool:
+    """Return whether the batch norms of a player would see one process's rows of a batch alone."""
+    kind = nn.modules.batchnorm._BatchNorm
+    layers = (layer for player in game for layer in player.module.modules())
+    return not recipe.sync_batch_norm and any(isinstance(layer, kind) for layer in layers)
 
 
 # (model, recipe) → its players, in the order in which they move

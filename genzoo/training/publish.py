@@ -91,7 +91,7 @@ def finished_model(run: Run, storage: str) -> Model:
     """Return the model to be published: the averaged weights if the recipe keeps them, rounded as they will
     be stored.
     """
-    model = run.ema.finished(run.model, run.players, run.feed)
+    model = run.ema.finished(run.model, run.players, run.feed.whole)
     rounded(model, storage)
     return model
 

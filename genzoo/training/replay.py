@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from genzoo.images import quantise, to_float
 from genzoo.models import Model
+from genzoo.shares import on_whole
 
 BATCHES = 10  # that the pool holds
 ENTERING = 1 / 16  # share of a batch that enters the pool each turn: an image stays for 160 turns in the mean
@@ -41,8 +42,12 @@ class Pool(nn.Module):
 
     def forward(self, fakes: Tensor, rng: torch.Generator, *condition: Tensor) -> tuple[Tensor, ...]:
         """Return `fakes` (N, C, H, W) and the condition of each, if there is one; a share of them are
-        replaced by old ones if the pool is full, and some new ones enter the pool.
+        replaced by old ones if the pool is full, and some new ones enter the pool. Several processes have one
+        pool for the whole batch.
         """
+        return on_whole(lambda *rows: self._replayed(rng, *rows), fakes, *condition)
+
+    def _replayed(self, rng: torch.Generator, fakes: Tensor, *condition: Tensor) -> tuple[Tensor, ...]:
         n, size = len(fakes), len(self.images)
         kept = () if self.conditions is None else (self.conditions,)
         given = condition

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from genzoo.losses.objectives import Objective
+from genzoo.shares import drawn
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Targets:
 
     def draw(self, n: int, real: bool, rng: torch.Generator) -> Tensor:
         """Return the targets (n,) of `n` real images or fakes; they are on the device of `noise`."""
-        u = torch.rand(2, n, generator=rng, device=rng.device)
+        u = drawn(lambda shape: torch.rand(shape, generator=rng, device=rng.device), (2, n), 1)
         of_real, of_fake = 1 - self.soft + 5 / 3 * self.soft * u[0], self.soft * u[0]
         mine, other = (of_real, of_fake) if real else (of_fake, of_real)
         return torch.where(u[1] < self.flipped, other, mine)

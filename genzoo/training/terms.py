@@ -87,17 +87,29 @@ def _version(distribution: str) -> str:
         return "of no known version"
 
 
-def changed(theirs: Mapping[str, str], ours: Mapping[str, str]) -> str:
-    """Return in one line what has changed about the machine, or ""."""
-    keys = [key for key in sorted({*theirs, *ours}) if theirs.get(key) != ours.get(key)]
+def changed(theirs: Facts, ours: Facts, apart: bool = False) -> str:
+    """Return in one line what has changed about the machine and the processes, or "".
+
+    `apart` says that each process has batch statistics of its own, so that their number decides more than the
+    last bits.
+    """
+    before, after = _means(theirs), _means(ours)
+    keys = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     if not keys:
         return ""
-    then = ", ".join(f"{key} {theirs.get(key, 'unknown')}" for key in keys)
-    now = ", ".join(f"{key} {ours.get(key, 'unknown')}" for key in keys)
+    then = ", ".join(f"{key} {before.get(key, 'unknown')}" for key in keys)
+    now = ", ".join(f"{key} {after.get(key, 'unknown')}" for key in keys)
+    how = "may differ in the last bits from"
+    if apart and "processes" in keys:
+        how = "will differ, as batch norm sees one process's images (sync_batch_norm=true: all), from"
     return (
-        f"the run started with {then} and continues with {now}: its weights may differ in the last bits "
-        "from those of an uninterrupted run"
+        f"the run started with {then} and continues with {now}: its weights {how} those of an uninterrupted "
+        "run"
     )
+
+
+def _means(facts: Facts) -> dict[str, str]:
+    return {**facts.machine, "processes": str(facts.processes)}
 
 
 def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -> None:
@@ -114,7 +126,6 @@ def check(path: Path, theirs: Facts, ours: Facts, config: Any, recipe: Recipe) -
             recipes[0].pop(key, None), recipes[1].pop(key)
     settings = "resume with the same settings, or choose another --out"
     _check_equal(path, "recipe", recipes[0], recipes[1], settings)
-    _check_equal(path, "processes", theirs.processes, ours.processes, settings)
     data = "resume with the images that the run started with (--data …), or choose another --out"
     _check_equal(path, "data", theirs.images, ours.images, data)
     if theirs.data != ours.data:

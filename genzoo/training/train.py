@@ -36,6 +36,7 @@ from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
 from genzoo.training.parallel import World, enter
 from genzoo.training.plan import open_both, plan, settle_shape
+from genzoo.training.players import has_own_statistics
 from genzoo.training.publish import Outcome, finished_model, publish
 from genzoo.training.rehearsal import prepared, rehearse
 from genzoo.training.report import Report
@@ -89,6 +90,7 @@ def train(
         card = card.replace(config=config)
         if world.writes:
             rehearse(run, card)
+            note_statistics(run)
         calls = Callbacks((*watching, *trackings(run, card, trackers)), run)
         reports = functools.partial(Report, run, quiet=quiet)
         return _carry_out(run, card, train, test if scored else None, reports, calls)
@@ -104,6 +106,17 @@ def _start(run: Run, card: Card, start: Start | None, mode: str) -> None:
     check_frozen(frozen_in(run.model), taken)
     if start is not None and taken is not None and run.world.writes:
         tell(taken.words(start), level="INFO")
+
+
+def note_statistics(run: Run) -> None:
+    """Report if the number of processes decides more than the time that the run takes."""
+    if run.world.size > 1 and has_own_statistics(run.players, run.recipe):
+        rows = run.recipe.batch_size // run.world.size
+        tell(
+            f"batch norm sees the {rows} images of each process; --set sync_batch_norm=true: all "
+            f"{run.recipe.batch_size}, as one process does",
+            level="INFO",
+        )
 
 
 def _begun(

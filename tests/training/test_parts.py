@@ -20,7 +20,10 @@ SHAPE = (1, 8, 8)
 NETS = {
     "likelihood": lambda: toys.Bernoulli(toys.ToyConfig(image_shape=SHAPE)),
     "autoencoder": lambda: genzoo.create("autoencoder", image_shape=SHAPE),
+    "vae, whose codes are drawn": lambda: genzoo.create("vae", image_shape=SHAPE, width=16),
+    "gan, with dropout and what is drawn": lambda: toys.gan(norm=False, dropout=0.3),
 }
+MORE = {"gan": {"instance_noise": 0.1, "augment": ("color", "translation"), "soft_labels": 0.2}}
 
 
 @pytest.mark.parametrize("net", NETS)
@@ -28,7 +31,12 @@ def test_four_parts_are_the_whole_batch(net, start, tmp_path):
     """Weights after three rounds; plain descent, since Adam blows up a gradient of nearly 0."""
     ends, model = [], NETS[net]()
     for parts in (1, 4):
-        recipe = {"optimizer": {"all": "sgd"}, "lr": {"all": 1e-3}, "accumulate": parts}
+        recipe = {
+            "optimizer": {"all": "sgd"},
+            "lr": {"all": 1e-3},
+            "accumulate": parts,
+            **MORE.get(net[:3], {}),
+        }
         run = start(copy.deepcopy(model), tmp_path / f"{net}-{parts}", **recipe)
         losses = torch.stack([sum(run.play_round().values()) for _ in range(3)])
         ends.append(torch.cat([losses, *(p.detach().flatten() for p in run.model.parameters())]))

@@ -16,6 +16,7 @@ from genzoo.evaluation import Record, Request, classification
 from genzoo.evaluation.measures import measures
 from genzoo.rng import generator
 from genzoo.schema import limits
+from genzoo.shares import on_whole
 from genzoo.training import Batch, Player, players
 from genzoo.training import classification as game
 from genzoo_features.breaking import broken
@@ -47,7 +48,10 @@ def wholeness_players(model: WholenessNet, recipe: Recipe) -> Sequence[Player]:
     def loss(batch: Batch, rng: torch.Generator) -> Tensor:
         whole = batch.images
         labels = torch.tensor([WHOLE, BROKEN], device=whole.device).repeat_interleave(len(whole))
-        return player.loss(Batch(torch.cat([whole, broken(whole, rng)]), labels), rng)
+        made = on_whole(
+            lambda images: broken(images, rng), whole
+        )  # an image is broken with the next one's parts
+        return player.loss(Batch(torch.cat([whole, made]), labels), rng)
 
     return [dataclasses.replace(player, loss=loss, needs=frozenset(), classes=0)]
 

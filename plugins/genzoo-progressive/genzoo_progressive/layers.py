@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, linear, pad
 
+from genzoo.shares import on_whole
+
 GAIN = 2**0.5  # of He's initialisation, before a rectifier
 SLOPE = 0.2  # of every LeakyReLU
 EPSILON = 1e-8
@@ -122,7 +124,10 @@ class MinibatchDeviation(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` (N, C, H, W) with a constant map for each image appended, (N, C + 1, H, W)."""
         if self.training:
-            values = deviations(x, self.group)
+            if len(x) % self.group:  # groups that reach into the rows of another process
+                values = on_whole(lambda rows: deviations(rows, self.group), x)
+            else:
+                values = deviations(x, self.group)
             with torch.no_grad():
                 self.mean.lerp_(values.mean(), 0.1)  # batch norm's momentum
         else:

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from genzoo.losses import minimax
 from genzoo.rng import BatchRng
+from genzoo.shares import mean, on_whole, whole
 from genzoo.training import Batch, frozen
 from genzoo.training.augment import augment, policy_of
 from genzoo_text.options import Matching
@@ -55,9 +56,10 @@ class MatchingGame:
         on_fakes = minimax.fake(made).mean()
         if not self.options.matching:
             return loss + on_fakes
-        rows, wrong = self.wrong(texts)
-        losses = minimax.fake(judge.judge(maps, embedded[rows]).float()) * wrong
-        return loss + (losses.sum() / wrong.sum().clamp(min=1) + on_fakes) / 2
+        rows, wrong = on_whole(self.wrong, texts)
+        losses = minimax.fake(judge.judge(maps, whole(embedded)[rows]).float()) * wrong
+        # if none is wrong, the sum is 0 as well
+        return loss + (losses.sum() / mean(wrong.sum()).clamp(min=1e-6) + on_fakes) / 2
 
     def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return L_G on the fakes of D's last turn, or on new ones. Its target is 1, whatever `smooth` is."""
@@ -78,8 +80,9 @@ class MatchingGame:
         """Return embeddings (N, word_size) of which every second one is moved towards that of the row
         before.
         """
-        if not self.options.interpolate:
-            return embedded
+        return on_whole(self._between, embedded) if self.options.interpolate else embedded
+
+    def _between(self, embedded: Tensor) -> Tensor:
         moved = torch.lerp(embedded.roll(1, 0), embedded, self.options.beta)
         odd = torch.arange(len(embedded), device=embedded.device) % 2 == 1
         return torch.where(odd[:, None], moved, embedded)

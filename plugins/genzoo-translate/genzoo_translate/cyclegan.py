@@ -101,6 +101,7 @@ def cycle_players(model: CycleGAN, recipe: Recipe) -> Sequence[Player]:
             turns=recipe.turns_of(name),
             fresh=False,
             memory=side.pool,
+            common=side.pool is not None,
         )
         for name, side in (("discriminator_first", first), ("discriminator_second", second))
     ]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from genzoo.shares import on_whole
+
 
 class Pool(nn.Module):
     """Translations of earlier rounds, in buffers, so that a checkpoint keeps them.
@@ -30,8 +32,12 @@ class Pool(nn.Module):
         """Return a picture for each of `fakes` (N, C, H, W).
 
         A pool that is not full takes each in and returns it. A full one returns with probability ½ one that
-        it holds, with the new one in its place, and otherwise the new one, which it does not take in.
+        it holds, with the new one in its place, and otherwise the new one, which it does not take in. Several
+        processes have one pool, which takes the pictures of the whole batch in order.
         """
+        return on_whole(lambda rows: self._exchanged(rows, rng), fakes)
+
+    def _exchanged(self, fakes: Tensor, rng: torch.Generator) -> Tensor:
         n, size = len(fakes), len(self.images)
         swapped = (torch.rand(n, generator=rng, device=rng.device) < 0.5).tolist()
         places = torch.randint(size, (n,), generator=rng, device=rng.device).tolist()

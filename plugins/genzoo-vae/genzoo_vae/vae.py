@@ -21,6 +21,7 @@ from genzoo.losses.likelihood import dimensions
 from genzoo.models import EncodingModel, ImportanceModel, Posterior, layouts
 from genzoo.rng import Rng, generator, mix
 from genzoo.schema import limits
+from genzoo.shares import drawn, mean
 from genzoo.training import Batch, Player, players, warmth
 from genzoo_vae import nets
 from genzoo_vae.foreign import vae_layout
@@ -136,7 +137,10 @@ class VAE(ImportanceModel, EncodingModel):
         k = config.k if k is None else k
         draws = k if k > 1 else config.draws
         # (draws, N, D)
-        z = elbo.reparametrise(*q, torch.randn(draws, *q.mean.shape, generator=rng, device=rng.device))
+        noise = drawn(
+            lambda shape: torch.randn(shape, generator=rng, device=rng.device), (draws, *q.mean.shape), 1
+        )
+        z = elbo.reparametrise(*q, noise)
         likelihood = self._log_likelihood(x, z, *condition)  # (draws, N)
         components = elbo.kl_per_component(*q)
         divergence = components.sum(-1).mean()
@@ -149,7 +153,9 @@ class VAE(ImportanceModel, EncodingModel):
         if config.path_gradient:
             paid = elbo.path_divergence(z, *q).mean()
         else:
-            paid = elbo.free_bits(components, config.free_bits) if config.free_bits else divergence
+            # what is free depends on the means over the whole batch
+            means = mean(components.mean(0, keepdim=True)) if config.free_bits else components
+            paid = elbo.free_bits(means, config.free_bits) if config.free_bits else divergence
         return elbo.elbo(likelihood.mean(), paid, warmth * config.beta), divergence
 
     def _log_prob(self, x: Tensor, *condition: Tensor) -> Tensor:
