@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from genzoo.data import Images
-from genzoo.errors import ArgumentError, CollapseError, StorageError
+from genzoo.errors import CollapseError, StorageError
 from genzoo.models import Model
 from genzoo.process import seed_global, undisturbed
 from genzoo.recipe import Recipe
@@ -31,7 +31,7 @@ from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
 from genzoo.training.optimisers import clip, decay, optimisers
 from genzoo.training.parallel import World
-from genzoo.training.parts import Watch, check_parts, parts_of, shares_of
+from genzoo.training.parts import Watch, check_divides, check_parts, parts_of, shares_of
 from genzoo.training.players import Player, completed, has_own_statistics, players
 from genzoo.training.recording import Recorder
 
@@ -62,17 +62,13 @@ class Run:
     _whole: bool = False  # whether the checkpoint in the folder is known to be good
 
     def __post_init__(self) -> None:
-        if self.recipe.batch_size % self.world.size:
-            raise ArgumentError(
-                f"batch_size={self.recipe.batch_size} cannot be divided among {self.world.size} processes",
-                "choose a multiple: --set batch_size=…",
-            )
+        check_divides(self.recipe, self.world.size)
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
         self.model.train()
         self.recipe = completed(self.model, self.recipe)
         self.players: Sequence[Player] = players(self.model, self.recipe)
         check_fit(self.model, self.recipe, self.data, self.world, self.players)
-        check_parts(self.recipe, self.world.size, self.players)
+        check_parts(self.recipe, self.players)
         self.optimisers_of: dict[str, dict[str, Optimizer]] = {
             p.name: optimisers(p, self.recipe) for p in self.players
         }

@@ -20,22 +20,29 @@ from genzoo.training.batch import Batch
 from genzoo.training.players import Player
 
 
-def check_parts(recipe: Recipe, processes: int, players: Sequence[Player]) -> None:
+def check_divides(recipe: Recipe, processes: int) -> None:
+    """Raise if a batch does not divide among the processes and the recipe's `accumulate` parts of each.
+
+    Raises:
+        ArgumentError: it does not.
+    """
+    parts = processes * recipe.accumulate
+    if recipe.batch_size % parts:
+        into = f"among {processes} processes" if recipe.accumulate == 1 else f"into {parts} equal parts"
+        each = f", accumulate={recipe.accumulate} for each process" if recipe.accumulate > 1 else ""
+        raise ArgumentError(
+            f"batch_size={recipe.batch_size} cannot be divided {into}{each}",
+            f"choose a multiple of {parts}: --set batch_size=…",
+        )
+
+
+def check_parts(recipe: Recipe, players: Sequence[Player]) -> None:
     """Raise if the turns of a game cannot be computed in the recipe's `accumulate` parts.
 
     Raises:
-        ArgumentError: the batch of a process does not divide, or a player keeps a memory or the images of the
-            player before.
+        ArgumentError: a player keeps a memory or the images of the player before.
     """
-    if recipe.accumulate == 1:
-        return
-    if recipe.batch_size % (processes * recipe.accumulate):
-        raise ArgumentError(
-            f"batch_size={recipe.batch_size} cannot be divided into {processes * recipe.accumulate} equal "
-            f"parts: {processes} process{'es' * (processes > 1)}, accumulate={recipe.accumulate}",
-            "choose a multiple: --set batch_size=…",
-        )
-    for player in players:
+    for player in players if recipe.accumulate > 1 else ():
         what = ""
         if player.memory is not None:
             what = "keeps a memory of whole batches"

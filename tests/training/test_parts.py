@@ -118,10 +118,12 @@ class TestRefused:
         run = start(toys.gan(norm=False))
         object.__setattr__(run.players[1], "in_parts", False)
         with pytest.raises(ArgumentError, match="the generator uses what the player before has made"):
-            loop.check_parts(run.recipe.replace(accumulate=2), 1, run.players)
+            loop.check_parts(run.recipe.replace(accumulate=2), run.players)
 
     def test_batches_that_do_not_divide(self, start):
-        with pytest.raises(ArgumentError, match="batch_size=16 cannot be divided into 6 equal parts: 2 proc"):
+        with pytest.raises(
+            ArgumentError, match="batch_size=16 cannot be divided into 6 equal parts, accumulate=3"
+        ):
             start(toys.gan(norm=False), accumulate=3, world=World(0, 2))
         with pytest.raises(ArgumentError, match="batch_size=16 cannot be divided among 3 processes"):
             start(toys.gan(norm=False), world=World(0, 3))
