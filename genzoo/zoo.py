@@ -253,7 +253,8 @@ def train(
             config of the same class is taken too, unless `settings` say otherwise.
         resume: continue from the checkpoint in `out`, to bit-identical weights; "auto" starts if there is
             none, continues if there is one, and does nothing if the run is finished; "previous" continues
-            from the checkpoint before the last.
+            from the checkpoint before the last. False does as "auto" for the same recipe, steps and data, and
+            refuses the folder of any other run.
         settings: `{"batch_size": 32, "lr.generator": 1e-4, "width": 32, "image_size": "24x40"}`: keys of the
             recipe or of the config; `licence` is that of the weights, none where it is not stated.
         device: None = a GPU if there is one.

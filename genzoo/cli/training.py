@@ -111,9 +111,9 @@ def resume_mode(context: click.Context, parameter: click.Parameter, value: str |
     metavar="[=auto|previous]",
     type=click.Choice(RESUME),
     callback=resume_mode,
-    help="Continue from the checkpoint in the folder of the run. =auto starts a run if there is no "
-    "checkpoint and does nothing if the run is finished: one command for requeued jobs. =previous continues "
-    "from the checkpoint before the last.",
+    help="Continue from the checkpoint in the folder of the run, also with more steps. =auto starts a run if "
+    "there is none. =previous continues from the checkpoint before the last. Default: start a run, or "
+    "continue the one in the folder if it has the same recipe, steps and data.",
 )
 @click.option(
     "--init-from",
@@ -145,7 +145,8 @@ def train_command(
     """Train a model and publish it to a folder.
 
     Ctrl-C, or a scheduler's SIGTERM, finishes the current step and saves a checkpoint; --resume continues
-    from it. For several processes: torchrun --nproc-per-node 2 -m genzoo train NAME.
+    from it, as does the same command again. For several processes: torchrun --nproc-per-node 2 -m genzoo
+    train NAME.
     """
     from genzoo import zoo
 

@@ -11,8 +11,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from genzoo.errors import TrainingError
-
 T = TypeVar("T", bound=Tensor | tuple[Tensor, ...])
 
 
@@ -40,19 +38,6 @@ class Share:
         self.rows = 0  # of this part
         self.talked = False  # whether a turn has used `add`: such a turn cannot be recorded on a GPU
         self._add = add
-
-    def piece(self, number: int, pieces: int) -> Share:
-        """Return part `number` of `pieces` equal ones of this share, which one process computes one after the
-        other: it keeps its own rows of what is drawn, and raises where the rows of others are asked for.
-        """
-
-        def refuse(x: Tensor) -> object:
-            raise TrainingError(
-                f"accumulate={pieces} computes parts of a batch, but this loss compares all of its rows",
-                "set accumulate=1 and a smaller batch_size",
-            )
-
-        return Share(self.number * pieces + number, self.parts * pieces, refuse, self.norms)
 
     @contextlib.contextmanager
     def taking(self, rows: int) -> Iterator[None]:

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from genzoo.data import Images
-from genzoo.errors import ArgumentError, CollapseError, StorageError
+from genzoo.errors import CollapseError, StorageError
 from genzoo.models import Model
 from genzoo.process import seed_global, undisturbed
 from genzoo.recipe import Recipe
@@ -31,7 +31,7 @@ from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
 from genzoo.training.optimisers import clip, decay, optimisers
 from genzoo.training.parallel import World
-from genzoo.training.parts import Watch, check_parts, parts_of
+from genzoo.training.parts import Watch, check_divides, check_parts, parts_of, shares_of
 from genzoo.training.players import Player, completed, has_own_statistics, players
 from genzoo.training.recording import Recorder
 
@@ -62,17 +62,13 @@ class Run:
     _whole: bool = False  # whether the checkpoint in the folder is known to be good
 
     def __post_init__(self) -> None:
-        if self.recipe.batch_size % self.world.size:
-            raise ArgumentError(
-                f"batch_size={self.recipe.batch_size} cannot be divided among {self.world.size} processes",
-                "choose a multiple: --set batch_size=…",
-            )
+        check_divides(self.recipe, self.world.size)
         self.model.to(device=self.settings.device, memory_format=self.settings.memory_format)  # type: ignore[call-overload]
         self.model.train()
         self.recipe = completed(self.model, self.recipe)
         self.players: Sequence[Player] = players(self.model, self.recipe)
         check_fit(self.model, self.recipe, self.data, self.world, self.players)
-        check_parts(self.recipe, self.world.size, self.players)
+        check_parts(self.recipe, self.players)
         self.optimisers_of: dict[str, dict[str, Optimizer]] = {
             p.name: optimisers(p, self.recipe) for p in self.players
         }
@@ -85,8 +81,8 @@ class Run:
         self.checkpoint = self.folder / checkpoint.NAME
         self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
-        self.compiled = Compiled(self.players) if self.settings.compile else None
         self.share = self.world.part(self.recipe.sync_batch_norm)
+        self.compiled = Compiled(self.players) if self.settings.compile else None
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -200,32 +196,27 @@ class Run:
         """
         parts, losses = self.recipe.accumulate, []
         watch = Watch([other.module for other in self.players])
+        shares = shares_of(self.share, parts)
         for number, part in enumerate(parts_of(batch, parts)):
-            seed_global(mix("modules", *key), self.settings.device)  # each draws for the whole batch
+            seed_global(mix("modules", *key), self.settings.device)  # each part draws for the whole batch
             rng = generator(*key, device=self.settings.device)
-            share = self.share.piece(number, parts)
-            losses.append(self._gradients(player, rng, part, share, add=number > 0))
+            losses.append(self._gradients(player, rng, part, shares[number]))
             watch.check(parts)
         gradients = [p.grad for p in _learning(player) if p.grad is not None]
         torch._foreach_div_(gradients, parts)
         return torch.stack(losses).mean()
 
     def _gradients(
-        self,
-        player: Player,
-        rng: torch.Generator,
-        batch: Batch,
-        share: Share | None = None,
-        *,
-        add: bool = False,
+        self, player: Player, rng: torch.Generator, batch: Batch, share: Share | None = None
     ) -> torch.Tensor:
-        """Compute the gradients of the player's loss in its weights, or `add` them to those that are there;
-        return the loss, detached.
+        """Compute the gradients of the player's loss in its weights, of this process's rows; return the loss,
+        detached. For a `share` that is a part of them, they are added to those of the parts before.
         """
         parameters = _learning(player)
-        for parameter in parameters if not add else ():
+        share = share or self.share
+        for parameter in () if share.number % self.recipe.accumulate else parameters:
             parameter.grad = None
-        with self.settings.switches(), (share or self.share).taking(len(batch)):
+        with self.settings.switches(), share.taking(len(batch)):
             with self.settings.autocast():
                 loss = player.loss(batch, rng)
             # Only this player's gradients: the opponent's weights need none (32.7 ms, not 51.5 ms a step).

@@ -1,10 +1,10 @@
 """`accumulate=N`: a turn whose batch is computed in N parts, one after the other, whose gradients are added.
 
 A loss is a mean over rows, as it is for several processes. So the mean of the gradients of equal parts is
-the gradient of the batch, with the activations of one part in memory; and as there (`genzoo.shares`), each
-part draws the noise of the whole batch and keeps its own rows. What describes the batch as a whole
+the gradient of the batch, with the activations of one part in memory. What describes the batch as a whole
 cannot be had from parts: a run is refused if a turn changes a buffer (batch statistics, power iteration), if
-a loss compares the rows of a batch, or if a player keeps a memory.
+a loss compares rows of the whole batch, or if a player keeps a memory. Noise is drawn for the whole batch,
+and a part keeps its rows (`genzoo.shares`).
 """
 
 from __future__ import annotations
@@ -15,26 +15,34 @@ from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.recipe import Recipe
+from genzoo.shares import Share
 from genzoo.training.batch import Batch
 from genzoo.training.players import Player
 
 
-def check_parts(recipe: Recipe, processes: int, players: Sequence[Player]) -> None:
+def check_divides(recipe: Recipe, processes: int) -> None:
+    """Raise if a batch does not divide among the processes and the recipe's `accumulate` parts of each.
+
+    Raises:
+        ArgumentError: it does not.
+    """
+    parts = processes * recipe.accumulate
+    if recipe.batch_size % parts:
+        into = f"among {processes} processes" if recipe.accumulate == 1 else f"into {parts} equal parts"
+        each = f", accumulate={recipe.accumulate} for each process" if recipe.accumulate > 1 else ""
+        raise ArgumentError(
+            f"batch_size={recipe.batch_size} cannot be divided {into}{each}",
+            f"choose a multiple of {parts}: --set batch_size=…",
+        )
+
+
+def check_parts(recipe: Recipe, players: Sequence[Player]) -> None:
     """Raise if the turns of a game cannot be computed in the recipe's `accumulate` parts.
 
     Raises:
-        ArgumentError: the batch of a process does not divide, or a player keeps a memory or the images of the
-            player before.
+        ArgumentError: a player keeps a memory or the images of the player before.
     """
-    if recipe.accumulate == 1:
-        return
-    if recipe.batch_size % (processes * recipe.accumulate):
-        raise ArgumentError(
-            f"batch_size={recipe.batch_size} cannot be divided into {processes * recipe.accumulate} equal "
-            f"parts: {processes} process{'es' * (processes > 1)}, accumulate={recipe.accumulate}",
-            "choose a multiple: --set batch_size=…",
-        )
-    for player in players:
+    for player in players if recipe.accumulate > 1 else ():
         what = ""
         if player.memory is not None:
             what = "keeps a memory of whole batches"
@@ -51,6 +59,19 @@ def parts_of(batch: Batch, parts: int) -> list[Batch]:
     """Return `batch` in equal parts, in order."""
     rows = len(batch) // parts
     return [batch.map(lambda x, i=i: x[i * rows : (i + 1) * rows]) for i in range(parts)]  # type: ignore[misc]
+
+
+def shares_of(share: Share, parts: int) -> list[Share]:
+    """Return the shares of the whole batch that the parts of one process's `share` are."""
+    first = share.number * parts
+    return [Share(first + i, share.parts * parts, _refuse, share.norms) for i in range(parts)]
+
+
+def _refuse(rows: Tensor) -> None:
+    raise TrainingError(
+        "accumulate computes a batch in parts, but a loss or a net compares images of the whole batch",
+        "set accumulate=1, or leave out what compares them (minibatch features, sync_batch_norm)",
+    )
 
 
 class Watch:

@@ -35,6 +35,7 @@ from genzoo.training.labels import check_labelled, set_labels, settle_labels, wo
 from genzoo.training.loop import Run, play
 from genzoo.training.memory import keep_freed_memory
 from genzoo.training.parallel import World, enter
+from genzoo.training.parts import check_divides
 from genzoo.training.plan import open_both, plan, settle_shape
 from genzoo.training.players import has_own_statistics
 from genzoo.training.publish import Outcome, finished_model, publish
@@ -76,6 +77,7 @@ def train(
     if chosen.device.type == "cpu":
         keep_freed_memory()
     world = enter(chosen.device)
+    check_divides(recipe, world.size)
     # before anything is decoded
     with hold(folder, world), prepared(folder) if world.writes else nullcontext():
         with once():
