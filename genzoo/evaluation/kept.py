@@ -1,10 +1,10 @@
 """Features of real images, kept in the cache: the second model that is measured on a data set, and the second
 measurement of a model, do not compute them again.
 
-`GENZOO_CACHE/features/of-<user>/<key>.features` (see `genzoo.data.sealed`). The key covers all that the
-features depend on: the pixels themselves, after every transform; the feature space with the digest of its
-weights; torch, its instruction set and the kind of device. What is damaged is computed again; a cache that
-cannot be written costs one line on stderr.
+`GENZOO_CACHE/features/of-<user>/<key>.features` is a safetensors file, and then the sha256 of the key and that
+file. The key covers all that the features depend on: the pixels themselves, after every transform; the
+feature space with the digest of its weights; torch, its instruction set and the kind of device. What is
+damaged is computed again; a cache that cannot be written costs one line on stderr.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ import json
 import os
 import platform
 from pathlib import Path
+from typing import BinaryIO
 
-import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 import genzoo
 from genzoo.data.notes import note
-from genzoo.data.sealed import own_folder, read_sealed, write_sealed
+from genzoo.data.sealed import own_folder
 from genzoo.errors import StorageError
 from genzoo.evaluation.inputs import Progress, as_pixels
 from genzoo.evaluation.spaces import FeatureSpace
-from genzoo.files import cache_dir
+from genzoo.files import atomic_write, cache_dir, read_capped
 from genzoo.sharing import agreed, writes
 
 BLOCK = 4096  # rows looked at, or images hashed, at a time
+LARGEST = 2**33  # bytes of a file
+_DIGEST = hashlib.sha256().digest_size
 
 
 def described_once(space: FeatureSpace, images: Tensor, progress: Progress | None = None) -> Tensor:
@@ -76,24 +80,34 @@ def _path(key: str) -> Path:
 
 
 def _read(key: str, count: int) -> Tensor | None:
-    found = read_sealed(_path(key), "features")
-    if found is None or found.about.get("key") != key or found.about.get("dtype") not in ("<f4", "<f8"):
+    """Return the features that are kept under `key`, None where there are none that are whole and ours."""
+    path = _path(key)
+    try:
+        if not path.is_file():
+            return None
+        own_folder(path.parent)  # nobody else can have written there
+        blob = read_capped(path, LARGEST)
+        tensors, digest = blob[:-_DIGEST], blob[-_DIGEST:]
+        if hashlib.sha256(key.encode() + tensors).digest() != digest:
+            return None
+        rows: Tensor = load(tensors)["features"]
+    except (StorageError, SafetensorError, KeyError, ValueError, OSError):
         return None
-    rows = found.pixels.reshape(len(found.pixels), -1).view(str(found.about["dtype"]))
-    return (
-        torch.from_numpy(rows.astype(rows.dtype.newbyteorder("="), copy=False))
-        if len(rows) == count
-        else None
-    )
+    return rows if rows.shape[:1] == (count,) and rows.is_floating_point() else None
 
 
 def _keep(key: str, rows: Tensor) -> None:
-    values = rows.numpy().astype("<f4" if rows.dtype == torch.float32 else "<f8", copy=False)
-    words = np.ascontiguousarray(values).view(np.uint8).reshape(*values.shape, values.itemsize, 1)
     path = _path(key)
+    tensors = save({"features": rows.contiguous()})
+
+    def write(file: BinaryIO) -> None:
+        if hasattr(os, "fchmod"):
+            os.fchmod(file.fileno(), 0o600)  # they may come from data that others must not read
+        file.write(tensors)
+        file.write(hashlib.sha256(key.encode() + tensors).digest())
+
     try:
         own_folder(path.parent)
-        about = {"key": key, "dtype": values.dtype.str}
-        write_sealed(path, about, np.zeros(len(values), np.int64), words)
+        atomic_write(path, write)
     except StorageError as error:
         note(f"features are not kept: {error.message}; set GENZOO_CACHE to a folder that can be written")

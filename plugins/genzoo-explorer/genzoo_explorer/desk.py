@@ -11,6 +11,7 @@ from genzoo_explorer import latent, pixel
 from genzoo_explorer.ask import Ask
 from genzoo_explorer.facts import facts_of
 from genzoo_explorer.shelf import Shelf
+from genzoo_explorer.thumbnails import thumbnail
 from genzoo_explorer.worker import Job, Work
 
 Action = Callable[[Any, Ask, Job], Iterator[None] | None]
@@ -40,6 +41,7 @@ ACTIONS: Mapping[str, Action] = MappingProxyType(
         "complete": pixel.complete,
     }
 )
+THUMBNAIL = "thumbnail"  # the one request that leaves the models in memory as they are
 KEPT = ("directions", "context")  # slow, and the same each time
 
 
@@ -50,12 +52,14 @@ def work_of(shelf: Shelf, name: str, values: Mapping[str, Any]) -> Work:
         UnknownNameError: there is no such request.
         ArgumentError: it names no model.
     """
-    if name not in ACTIONS:
+    if name not in ACTIONS and name != THUMBNAIL:
         raise UnknownNameError("there is no such request")
     ask = Ask(values)
     key = ask.text("model")
 
     def work(job: Job) -> Iterator[None] | None:
+        if name == THUMBNAIL:
+            return thumbnail(shelf, key, job)
         model = shelf.model(key)
         job.check()
         if name not in KEPT:

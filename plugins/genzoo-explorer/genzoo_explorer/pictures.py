@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from genzoo_explorer.worker import Job
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+FEW = 4  # images that one thread computes
 
 
 def show(job: Job, images: Tensor, **facts: Any) -> None:
@@ -53,9 +56,29 @@ def decoded(model: Any, z: Tensor, condition: Any) -> Tensor:
     check_images(model, len(z))
     latents = model.check_latents(z)
     given = model.check_condition(condition, len(latents))
-    with torch.inference_mode(), model.asking() as asked:
+    with few_threads(len(latents)), torch.inference_mode(), model.asking() as asked:
         images: Tensor = asked(latents, *given).float().clamp(0, 1)
     return images
+
+
+@contextlib.contextmanager
+def few_threads(images: int) -> Iterator[None]:
+    """Let one thread compute a few images in this block.
+
+    A network takes milliseconds for an image, in dozens of operations. At the end of each, torch's threads
+    wait for the slowest; if other programs are using the cores, that wait is longer than the work.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    if images > FEW or threads == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def in_turns(job: Job, batches: Iterator[Tensor]) -> Iterator[Tensor]:

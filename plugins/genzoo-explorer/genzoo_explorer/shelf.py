@@ -32,6 +32,7 @@ class Shelf:
         self.first = OWN if self._place else target if target in known else ""
         self._loaded: OrderedDict[str, Any] = OrderedDict()
         self._memory: dict[tuple[Any, ...], Any] = {}
+        self.thumbnails: dict[str, Any] = {}  # key -> the one image of `thumbnails.thumbnail`, or None
 
     def catalogue(self) -> list[dict[str, Any]]:
         """Return what a page shows of every model, without torch."""
@@ -64,19 +65,23 @@ class Shelf:
         """Return the model, from memory if it is one of the last few; a card without weights gives one with
         random weights, a function of seed 0.
         """
-        card = self.card(key)
+        self.card(key)
         if key in self._loaded:
             self._loaded.move_to_end(key)
             return self._loaded[key]
         while len(self._loaded) >= limits.LOADED:  # before the next is loaded, so that no more are held
             gone, _ = self._loaded.popitem(last=False)
             self._memory = {known: value for known, value in self._memory.items() if known[0] != gone}
-        if card.has_weights:
-            found: Any = genzoo.load(self._place if key == OWN else key)
-        else:
-            found = genzoo.create(key, seed=0).eval()
-        self._loaded[key] = found
-        return found
+        self._loaded[key] = self.lent(key)
+        return self._loaded[key]
+
+    def lent(self, key: str) -> Any:
+        """Return the model, as `model` does, for one use: it displaces no other from memory."""
+        if key in self._loaded:
+            return self._loaded[key]
+        if self.card(key).has_weights:
+            return genzoo.load(self._place if key == OWN else key)
+        return genzoo.create(key, seed=0).eval()
 
     def remembered(self, key: str, *what: Any) -> Any:
         """Return what was kept for the model `key`, or None."""

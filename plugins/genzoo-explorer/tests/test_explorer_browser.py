@@ -125,6 +125,7 @@ def test_the_catalogue_shows_every_model_finds_one_and_shows_hostile_words_as_te
     view.see(f"document.querySelectorAll('.cards a').length === {len(toys.CARDS)}")
     assert "<script>" in view.text("#models") and view.page.title() == "genzoo explorer"
     assert view.page.evaluate("document.querySelectorAll('main img, main script').length") == 0
+    view.see("document.querySelectorAll('.cards canvas[data-drawn]').length > 3")  # by themselves
     view.page.fill("input[type=search]", "hues")
     view.see("document.querySelectorAll('.cards a').length === 1")
     view.page.click(".cards a")

@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 from explorer_site import until
-from genzoo_explorer import limits
+from genzoo_explorer import limits, pictures
 from websockets.exceptions import ConnectionClosed
 
 import genzoo
@@ -383,3 +383,39 @@ def test_what_is_kept_for_a_model_is_bounded(site):
     for number in range(1_100):
         site.shelf.remember(number, "toy-dots", number)
     assert len(site.shelf._memory) <= 1_000 and site.shelf.remembered("toy-dots", 1_099) == 1_099
+
+
+@pytest.mark.parametrize("name", ["toy-waves", "toy-shares", "toy-dots", "toy-kinds", "toy-said"])
+def test_a_thumbnail_is_the_first_sample_and_displaces_no_model(page, site, toys, name):
+    before = list(site.shelf._loaded)
+    found, model = images_of(page.ask("thumbnail", model=name)), model_of(name)
+    given = {"toy-kinds": {"condition": 0}, "toy-said": {"condition": toys.SENTENCES[0]}}.get(name, {})
+    assert near(found, model.sample(1, 0, mean=name == "toy-shares", **given))
+    assert list(site.shelf._loaded) == before
+
+
+def test_a_thumbnail_is_drawn_once(page, site, monkeypatch):
+    lent = []
+    monkeypatch.setattr(site.shelf, "lent", lambda key: lent.append(key) or model_of(key))
+    site.shelf.thumbnails.pop("toy-waves", None)
+    first, again = (images_of(page.ask("thumbnail", model="toy-waves")) for _ in range(2))
+    assert torch.equal(first, again)
+    assert lent == ["toy-waves"]
+
+
+def test_a_model_without_samples_has_no_thumbnail(page, toys):
+    assert all("pictures" not in answer for answer in page.all("thumbnail", model="toy-ways"))
+    page.error("thumbnail", model="../etc")
+
+
+def test_few_images_are_computed_by_one_thread_and_the_others_come_back():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        seen = []
+        for count in (1, pictures.FEW, pictures.FEW + 1):
+            with pictures.few_threads(count):
+                seen.append(torch.get_num_threads())
+        assert seen == [1, 1, 2] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -136,11 +136,13 @@ class Latent {
   async draw() {
     const z = this.walking || this.current, began = performance.now();
     if (!z.length || this.gone) return;
-    const found = await this.page.ask("decode", { z: [z] });
-    if (!found?.pictures) return;
-    paint(this.canvas, found.pictures);
-    this.canvas.dataset.ms = String(performance.now() - began); // what tests and benchmarks read
-    this.tell();
+    // painted as it arrives: the message that ends the request follows it
+    const found = await this.page.ask("decode", { z: [z] }, (answer) => {
+      if (!answer.pictures || this.gone) return;
+      paint(this.canvas, answer.pictures);
+      this.canvas.dataset.ms = String(performance.now() - began); // what tests and benchmarks read
+    });
+    if (found?.pictures) this.tell();
   }
 
   tell() {

@@ -23,7 +23,9 @@ async function show() {
   if (key === "run" && known.run) leave = openRun(net, main);
   else if (key === "" || key === "all") {
     document.title = "genzoo explorer";
-    main.replaceChildren(catalogue(known.models));
+    const page = catalogue(known.models, net);
+    leave = page.stop;
+    main.replaceChildren(page.element);
   } else {
     const model = known.models.find((one) => one.key === key);
     if (model) leave = await openModel(net, main, model, state);
