@@ -181,7 +181,9 @@ class TestHeldOut:
     def test_pairs_are_shown_above_translations_and_targets(self, sets):
         done = sets("translate", "t-maps", "--data", "pairs:pairs.npz", "-n", 2, "-o", "x.png", "--seed", 1)
         assert done.exit_code == 0, done.stderr
-        words = "held-out pictures of pairs above the translation to photo by t-maps, above the target, seed 1"
+        words = (
+            "held-out pictures of pairs above the translation to photo by t-maps, above the target, seed 1"
+        )
         assert done.stderr == f"x.png: 2 {words}\n"
         test = open_data("pairs:pairs.npz", image_shape=(1, 8, 8), source_shape=(3, 8, 8), split="test")
         found = held_out(MODELS["t-maps"], test, 2, seed=1)
