@@ -35,6 +35,6 @@ def publish(run: Path, root: Path = ROOT) -> Row:
 
 if __name__ == "__main__":
     for folder in sys.argv[1:]:
-        print(publish(Path(folder)).name)
+        sys.stdout.write(f"{publish(Path(folder)).name}\n")
     for path, text in notices().items():
         path.write_text(text, "utf-8")
