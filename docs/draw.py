@@ -2,9 +2,9 @@
 command whose picture the lecture page shows, draws the layers of a generator, and the tables of the other
 page.
 
-A picture of a model without published weights waits for them: `<!-- picture NAME.png: what it shows -->` is in
-its place on the page. When the weights are in the ledger, this command draws it and puts it there, and removes
-the lines that say that they are missing.
+A picture of a model without published weights waits for them: `<!-- picture NAME.png: what it shows -->` is
+in its place on the page. When the weights are in the ledger, this command draws it and puts it there, and
+removes the lines that say that they are missing.
 """
 
 import re

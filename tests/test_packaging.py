@@ -230,7 +230,9 @@ def test_a_run_is_taken_into_the_repository(tmp_path, monkeypatch):
         publish.publish(run, tmp_path)
         (found,) = read_rows(tmp_path / "zoo.toml").values()
         assert found == row.replace(
-            sources=("package:genzoo_box/weights/boxed.safetensors",), licence=licence or publish.LICENCE
+            sources=("package:genzoo_box/weights/boxed.safetensors",),
+            licence=licence or publish.LICENCE,
+            origin=found.origin,
         )
         inside = project.parent / "genzoo_box" / "weights"
         assert [path.name for path in inside.iterdir()] == ["boxed.safetensors"]
