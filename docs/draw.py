@@ -1,6 +1,11 @@
 """Draw the pictures of docs/lecture.md and the plots of docs/few-labels.md: `python docs/draw.py` runs each
 command whose picture the lecture page shows, draws the layers of a generator, and the tables of the other
-page."""
+page.
+
+A picture of a model without published weights waits for them: `<!-- picture NAME.png: what it shows -->` is
+in its place on the page. When the weights are in the ledger, this command draws it and puts it there, and
+removes the lines that say that they are missing.
+"""
 
 import re
 import shlex
@@ -12,14 +17,19 @@ from genzoo.plots import Curve, Plot
 
 DOCS = Path(__file__).resolve().parent
 LECTURE = DOCS / "images" / "lecture"
+COMMAND = re.compile(r"`(genzoo [^`]*-o ([\w.-]+)[^`]*)`")
+WAITING = re.compile(r"<!-- picture (\S+): (.+?) -->")
+MISSING = re.compile(r"^The weights of (\S+) are not published yet\.\n", re.MULTILINE)
 
 
 def main(wanted):
     """Draw the pictures named in `wanted`, or all."""
+    for page in pages():
+        page.write_text(shown_now(page.read_text("utf-8"), page, published()), "utf-8")
     text = (DOCS / "lecture.md").read_text("utf-8")
     shown = set(re.findall(r"\(images/lecture/([^)]+)\)", text))
     LECTURE.mkdir(exist_ok=True)
-    for line in dict.fromkeys(re.findall(r"`(genzoo [^`]*-o ([\w.-]+)[^`]*)`", text)):
+    for line in dict.fromkeys(COMMAND.findall(text)):
         if line[1] in shown and (not wanted or line[1] in wanted):
             print(f"+ {line[0]}", flush=True)
             (LECTURE / line[1]).unlink(missing_ok=True)
@@ -31,6 +41,35 @@ def main(wanted):
         if not wanted or name in wanted:
             print(f"+ {name}", flush=True)
             plot.save(DOCS / "images" / name)
+
+
+def pages():
+    """Return the pages that may wait for pictures."""
+    return [DOCS / "lecture.md", *sorted((DOCS / "tutorials").glob("*.md"))]
+
+
+def published():
+    """Return the names of the models whose weights are in the ledger."""
+    import genzoo
+
+    return {card.name for card in genzoo.cards() if card.has_weights}
+
+
+def waiting(known):
+    """Return the pictures that cannot be drawn: their commands name none of the models in `known`."""
+    commands = COMMAND.findall((DOCS / "lecture.md").read_text("utf-8"))
+    return {name for line, name in commands if not known.intersection(shlex.split(line))}
+
+
+def shown_now(text, page, known):
+    """Return the text of a page with the pictures that models in `known` draw, in place of what waited for
+    them."""
+    missing, depth = waiting(known), "../" * (len(page.relative_to(DOCS).parts) - 1)
+
+    def picture(found):
+        return found[0] if found[1] in missing else f"![{found[2]}]({depth}images/lecture/{found[1]})"
+
+    return MISSING.sub(lambda found: "" if found[1] in known else found[0], WAITING.sub(picture, text))
 
 
 def maps(name):

@@ -1,5 +1,6 @@
 """What is built: wheel and sdist of the core and of each plugin, and what is said about them."""
 
+import hashlib
 import importlib.util
 import os
 import re
@@ -14,7 +15,8 @@ import pytest
 from packaging.licenses import canonicalize_license_expression
 
 from genzoo import __version__
-from genzoo.ledger import PackageSource, load_ledgers, read_rows
+from genzoo.ledger import PackageSource, Row, add_row, load_ledgers, read_rows
+from genzoo.record import Record
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -202,6 +204,42 @@ def test_every_weights_file_has_its_notice(built):
         assert any(name.endswith(f"licenses/{path.relative_to(path.parents[2])}") for name in inside), (
             path.name
         )
+
+
+def test_a_run_is_taken_into_the_repository(tmp_path, monkeypatch):
+    """Weights, row and licence; a second run of the model replaces the first."""
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    publish = script("publish")
+    (tmp_path / "plugins" / "genzoo-box" / "genzoo_box").mkdir(parents=True)
+    project = tmp_path / "plugins" / "genzoo-box" / "pyproject.toml"
+    project.write_text(f"[project]\n{publish.CODE[0]}\n")
+    for content, licence in ((b"one", ""), (b"another", "CC0-1.0")):
+        row = Row(
+            name="boxed",
+            plugin="genzoo-box",
+            sha256=hashlib.sha256(content).hexdigest(),
+            bytes=len(content),
+            sources=("folder:boxed-0.safetensors",),
+            licence=licence,
+            scores=(Record(metric="kid", value=0.5, n=9, data="digits", subject="boxed"),),
+        )
+        run = tmp_path / content.decode()
+        run.mkdir()
+        (run / "boxed-0.safetensors").write_bytes(content)
+        add_row(run / "zoo.toml", row)
+        publish.publish(run, tmp_path)
+        (found,) = read_rows(tmp_path / "zoo.toml").values()
+        assert found == row.replace(
+            sources=("package:genzoo_box/weights/boxed.safetensors",),
+            licence=licence or publish.LICENCE,
+            origin=found.origin,
+        )
+        inside = project.parent / "genzoo_box" / "weights"
+        assert [path.name for path in inside.iterdir()] == ["boxed.safetensors"]
+        assert (inside / "boxed.safetensors").read_bytes() == content
+        stated = tomllib.loads(project.read_text("utf-8"))["project"]
+        assert stated["license"] == LICENCES[True]
+        assert stated["license-files"] == ["LICENSE", "genzoo_box/weights/*.NOTICE.txt"]
 
 
 def test_extras_install_everything():

@@ -84,6 +84,8 @@ def samples(model, card):
     """Return images, how many are drawn in a second, and a description."""
     from genzoo.models.manner import pictured
 
+    if takes_pictures(card):
+        return translations(model, card)
     given = each(model)
     model.sample(1, seed=SEED, condition=given and given[:1])  # what is made ready once is not counted
     begun = time.perf_counter()
@@ -92,6 +94,30 @@ def samples(model, card):
     rate = COUNT / (time.perf_counter() - begun)
     shown = f", {manner.words}" if manner.words else ""
     return images, rate, f"{COUNT} images drawn by {card.name}, seed {SEED}{shown}"
+
+
+def takes_pictures(card):
+    """Say whether a model translates pictures."""
+    from genzoo import Picture
+
+    return isinstance(card.condition, Picture)
+
+
+def translations(model, card):
+    """Return pictures that are drawn by rule above their translations, as `samples` does; no data set is at
+    hand here."""
+    import torch
+
+    from genzoo.models.rows import rows_of
+
+    given = model.condition.examples(COLUMNS)
+    sources = rows_of(model.condition, given, COLUMNS)
+    begun = time.perf_counter()
+    made = model.sample(COLUMNS, seed=SEED, condition=given)
+    rate = COLUMNS / (time.perf_counter() - begun)
+    channels = max(sources.shape[1], made.shape[1])
+    both = torch.cat([row.expand(-1, channels, -1, -1) for row in (sources, made)])
+    return both, rate, f"{COLUMNS} pictures drawn by rule, above what {card.name} makes of them"
 
 
 def each(model):
@@ -171,22 +197,31 @@ def anchor(name):
     return f"model-{name}"
 
 
+def explained(card, drawn):
+    """Return what the picture of a model shows."""
+    if not drawn["rate"]:
+        return (
+            "An autoencoder has no p(z) to draw from, so it has no samples. Above: images that it was never "
+            "trained on (bedrooms drawn by `dcgan-bedrooms`, made smaller); below: what it rebuilds from "
+            "their codes."
+        )
+    if takes_pictures(card):
+        return (
+            "Above: pictures that are drawn by rule, since no data set is part of this site; below: their "
+            f"translations. Held-out pictures: `genzoo translate {card.name} -n {COLUMNS}`."
+        )
+    first = f"The first {COUNT} images of seed {SEED}, none left out"
+    if card.condition is not None:
+        return f"{first}, each given one of the conditions in turn."
+    means = " They are means of p(x|z), without the noise of single pixels." * ("p(x|z)" in drawn["alt"])
+    return f"{first}: `genzoo sample {card.name} -n {COUNT} --seed {SEED}`.{means}"
+
+
 def entry(card, facts, drawn):
     """Return the section of one model, its table of facts and its scores folded away."""
     from genzoo.cli.output import human_size
 
-    shown = (
-        (
-            f"The first {COUNT} images of seed {SEED}, none left out: `genzoo sample {card.name} -n {COUNT} "
-            f"--seed {SEED}`."
-            + " They are means of p(x|z), without the noise of single pixels."
-            * ("p(x|z)" in drawn["alt"])
-        )
-        if drawn["rate"]
-        else "An autoencoder has no p(z) to draw from, so it has no samples. Above: images that it was "
-        "never trained on (bedrooms drawn by "
-        "`dcgan-bedrooms`, made smaller); below: what it rebuilds from their codes."
-    )
+    shown = explained(card, drawn)
     about = [
         ("family", f"{card.family.value}: {card.family.words}"),
         ("paper", card.paper),

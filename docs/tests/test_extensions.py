@@ -266,6 +266,23 @@ def test_the_numbers_of_papers_are_next_to_ours():
     assert gallery.reported("moons, 8-bit", {}) == []
 
 
+def test_a_translator_is_shown_by_pictures_drawn_by_rule_above_their_translations():
+    import genzoo
+
+    small = {"width": 2, "image_shape": (3, 16, 16), "source_shape": (3, 16, 16)}
+    card = genzoo.info("pix2pix-facades")
+    model = genzoo.create("pix2pix-facades", **small)
+    images, rate, alt = gallery.samples(model, card)
+    assert images.shape == (2 * gallery.COLUMNS, 3, 16, 16) and rate > 0
+    given = model.condition.examples(gallery.COLUMNS)
+    assert images[gallery.COLUMNS :].equal(model.sample(gallery.COLUMNS, seed=0, condition=given))
+    assert images[0].flatten().unique().numel() > 1 and "drawn by rule" in alt
+    assert "`genzoo translate pix2pix-facades -n 16`" in gallery.explained(card, {"rate": rate, "alt": alt})
+    # `genzoo sample NAME -n 64` is no command of a model that takes a text
+    told = gallery.explained(genzoo.info("text2image-flowers"), {"rate": 1.0, "alt": ""})
+    assert "each given one of the conditions" in told and "genzoo sample" not in told
+
+
 def test_the_gallery_is_sorted_by_family_and_a_small_picture_leads_to_each_model(tmp_path, monkeypatch):
     from PIL import Image
 

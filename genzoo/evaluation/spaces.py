@@ -9,6 +9,8 @@ such net is installed.
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -122,6 +124,22 @@ def space_of(model: ClassifyingModel, name: str, classes: tuple[str, ...] = ()) 
         classify=classify,
         classes=classes or model.class_names or tuple(map(str, range(model.classes))),
     )
+
+
+def remembering(space: FeatureSpace) -> FeatureSpace:
+    """Return `space` with a memory: images that were described before are not described again. For several
+    measurements against the same images; features of all of them are kept.
+    """
+    known: dict[bytes, Tensor] = {}
+
+    def describe(images: Tensor, progress: Progress | None = None) -> Tensor:
+        pixels = as_pixels(images).contiguous()
+        key = hashlib.sha256(f"{tuple(pixels.shape)}".encode() + pixels.numpy().tobytes()).digest()
+        if key not in known:
+            known[key] = space.describe(images, progress)
+        return known[key]
+
+    return dataclasses.replace(space, describe=describe)
 
 
 def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:

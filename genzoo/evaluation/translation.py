@@ -10,7 +10,7 @@ classifier has the domain among its classes, how many translations it reads as s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from genzoo.evaluation.inputs import blocks_of, choose, decoder_of, joined
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.msssim import WINDOW, ssim
 from genzoo.evaluation.quality import measure_samples, sample_quality
-from genzoo.evaluation.spaces import feature_space
+from genzoo.evaluation.spaces import FeatureSpace, feature_space, remembering
 from genzoo.evaluation.standard_errors import count_blocks, mean_error
 from genzoo.images import quantise, to_float
 from genzoo.metrics import AGREEMENT, better_of
@@ -72,12 +72,19 @@ class _Work:
     request: Request
     subject: str
     progress: Progress | None
+    # each side is described once: translations and pictures as they are have the same references
+    spaces: dict[str, FeatureSpace] = field(default_factory=dict)
 
     def translated(self, pictures: Tensor, to: str) -> Tensor:
         """Return the translations of `pictures` as 8-bit pixels, as they would be saved, (n, C, H, W)."""
         tell = None if self.progress is None else _telling(self.progress, f"to {to}")
         found = self.model.translate(pictures, to, self.request.seed, progress=tell)
         return quantise(found).cpu()
+
+    def _space(self, images: Images) -> FeatureSpace:
+        if images.name not in self.spaces:
+            self.spaces[images.name] = remembering(feature_space(self.request.features, images))
+        return self.spaces[images.name]
 
     def asks(self, metric: str) -> bool:
         """Return whether `metric` is among those that are measured."""
@@ -110,7 +117,7 @@ class _Work:
             subject=self.subject,
             condition=condition,
             metrics=metrics,
-            space=feature_space(asked.features, test),
+            space=self._space(test),
             reading=self.reading(test, domain),
             seed=asked.seed,
             progress=self.progress,
@@ -174,7 +181,7 @@ def _untouched(
     """Yield the KID of the pictures as they are, and how many are read as `domain`; a translation should
     reach a lower KID and a higher share.
     """
-    as_they_are = _Work(work.model, work.request, UNTOUCHED, work.progress)
+    as_they_are = replace(work, subject=UNTOUCHED)
     metrics = ("kid",) if work.asks("kid") else ()
     # "agreement" joins them if there is a classifier
     for record in as_they_are.quality(pictures, train, test, condition, metrics, domain):

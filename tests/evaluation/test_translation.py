@@ -10,9 +10,10 @@ from told_toys import Columned, Cycle, Paired, card
 
 from genzoo.data import Images
 from genzoo.errors import DataError
-from genzoo.evaluation import Request, score_model
+from genzoo.evaluation import Request, score_model, translation
 from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.msssim import ssim
+from genzoo.evaluation.spaces import FeatureSpace
 from genzoo.evaluation.translation import MEAN, WRONG
 from genzoo.record import FLOOR
 
@@ -168,6 +169,25 @@ class TestSides:
         ]
         # 9 of the 11 zebras are compared with the horses, and the 9 horses with 9 zebras
         assert values[0] != values[1]
+
+    def test_no_image_is_described_twice(self, monkeypatch):
+        """Pictures as they are have the references of their translations, and a side is both."""
+        described = []
+
+        def describe(images, progress=None):
+            described.extend(image.numpy().tobytes() for image in images)
+            return images.double().flatten(1)
+
+        plain = FeatureSpace(name="plain@0", describe=describe)
+        monkeypatch.setattr(translation, "feature_space", lambda name, images: plain)
+        records, _ = measured(made(Cycle), sides, metrics=("kid",))
+        assert len({r.label for r in records}) == 2 and len(records) == 6
+        # of each direction: 9 or 11 training images, 9 held-out ones, 9 translations, 9 pictures as they are
+        assert len(described) <= 2 * (N + 2 + 3 * N)
+        values = {(r.condition, r.subject): r.value for r in records}
+        monkeypatch.setattr(translation, "remembering", lambda space: space)
+        again, _ = measured(made(Cycle), sides, metrics=("kid",))
+        assert {(r.condition, r.subject): r.value for r in again} == values
 
     def test_a_translator_that_changes_nothing_scores_as_the_pictures_do(self):
         class Lazy(Cycle):

@@ -1,0 +1,40 @@
+"""Take finished runs into the repository: `python .ci/publish.py runs/pix2pix-facades runs/began-faces`.
+
+Of each run the weights go into the package of their plugin and the row, with the scores of the run, into
+zoo.toml; the notice is written, and the plugin's pyproject.toml says that it holds weights. Then
+`python docs/draw.py` draws the pictures of the documentation that waited for them.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from notices import ROOT, notices
+
+from genzoo.ledger import Row, add_row, read_rows
+
+LICENCE = "MIT (weights); the images keep their own terms"
+CODE = ('license = "MIT"\nlicense-files = ["LICENSE"]', 'license = "MIT AND LicenseRef-genzoo-weights"')
+
+
+def publish(run: Path, root: Path = ROOT) -> Row:
+    """Copy the weights and the row of the finished run in the folder `run`; return the row in zoo.toml."""
+    (row,) = read_rows(run / "zoo.toml").values()
+    package = row.plugin.replace("-", "_")
+    inside = f"{package}/weights/{row.name}.safetensors"
+    weights = root / "plugins" / row.plugin / inside
+    weights.parent.mkdir(exist_ok=True)
+    shutil.copyfile(run / row.sources[0].removeprefix("folder:"), weights)
+    here = row.replace(sources=(f"package:{inside}",), licence=row.licence or LICENCE)
+    add_row(root / "zoo.toml", here)
+    project = root / "plugins" / row.plugin / "pyproject.toml"
+    notice = f'license-files = ["LICENSE", "{package}/weights/*.NOTICE.txt"]'
+    project.write_text(project.read_text("utf-8").replace(CODE[0], f"{CODE[1]}\n{notice}"), "utf-8")
+    return here
+
+
+if __name__ == "__main__":
+    for folder in sys.argv[1:]:
+        sys.stdout.write(f"{publish(Path(folder)).name}\n")
+    for path, text in notices().items():
+        path.write_text(text, "utf-8")
