@@ -18,6 +18,7 @@ MPS = torch.device("mps")
 _DEVICE, _DATA = Tensor.device.__get__, Tensor.data.__set__
 _HOME = {Tensor.numpy, Tensor.tolist, Tensor.item, Tensor.__array__}  # results are no tensors
 _ACROSS = {Tensor.copy_, Tensor.__setitem__, Tensor.to, Tensor.cpu, _DATA, Tensor.grad.__set__}
+_COPIES = {Tensor.__deepcopy__}  # its memo holds other tensors
 # a name of a device, and what Module.to asks
 _PLAIN = {torch.device, torch._C._nn._parse_to, torch._has_compatible_shallow_copy_type}
 _Generator = torch.Generator
@@ -56,7 +57,7 @@ class Fake(TorchFunctionMode):
         if function == _DEVICE:
             return MPS if here else function(*args)
         wanted, args, kwargs = self._wanted(args, kwargs)
-        if function not in _ACROSS and here:
+        if function not in _ACROSS | _COPIES and here:
             apart = [value for value in flat if not self.is_on(value) and value.ndim]
             if apart and function is not Tensor.backward:
                 raise RuntimeError(f"{function}: expected all tensors on one device, found cpu and mps")
@@ -91,7 +92,7 @@ class Fake(TorchFunctionMode):
         on = wanted == "mps" or bool(here)
         if function is Tensor.to and wanted is None:
             on = any(self.is_on(value) for value in flat[-1:])  # like the other tensor
-        if function in (Tensor.copy_, Tensor.__setitem__):
+        if function in _COPIES | {Tensor.copy_, Tensor.__setitem__}:
             on = self.is_on(flat[0])
         if function is Tensor.to and on and not here and result is flat[0]:
             result = result.clone()
@@ -113,6 +114,15 @@ class Fake(TorchFunctionMode):
 @contextlib.contextmanager
 def fake_device(monkeypatch):
     """Let "mps" be such a device within the block."""
+    copied = torch.nn.Parameter.__deepcopy__
+
+    def copy(parameter, memo):  # which torch makes without asking a mode
+        made = copied(parameter, memo)
+        if getattr(parameter, "_fake", False):
+            made._fake = True
+        return made
+
     monkeypatch.setattr(torch, "Generator", FakeGenerator)
+    monkeypatch.setattr(torch.nn.Parameter, "__deepcopy__", copy)
     with Fake():
         yield

@@ -144,8 +144,8 @@ class _Shown(torch.autograd.Function):
 
 
 def fast_bf16(device: torch.device) -> bool:
-    """Whether bf16 is faster than float32 on `device`: AMX tiles or AVX-512 bf16 instructions on a CPU, and a
-    GPU from compute capability 8.0 on; others emulate it.
+    """Whether bf16 is faster than float32 on `device`: AMX tiles or AVX-512 bf16 instructions on a CPU, a GPU
+    from compute capability 8.0 on; others emulate it.
     """
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

@@ -129,7 +129,8 @@ def _normed(share: Share, function: Function, args: Arguments, kwargs: Keywords)
 
 def _blank(share: Share, x: Tensor, axis: int) -> Tensor:
     """Return a tensor like `x`, laid out in memory as it is, with the rows of the whole batch."""
-    order = sorted(range(x.ndim), key=lambda place: -x.stride(place))
+    strides = x.stride()
+    order = sorted(range(x.ndim), key=lambda place: -strides[place])
     shape = share.widened(x.shape, axis)
     return x.new_empty([shape[place] for place in order]).permute(
         *(order.index(place) for place in range(x.ndim))

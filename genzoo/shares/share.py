@@ -70,14 +70,16 @@ class Share:
     def own(self, x: Tensor, axis: int = 0) -> Tensor:
         """Return the rows of this share of `x`, which has those of the whole batch along `axis`."""
         blocks = x.unflatten(axis, (-1, self.parts, self.rows))
-        return blocks.select(axis + 1, self.number).flatten(axis, axis + 1)
+        own: Tensor = blocks.select(axis + 1, self.number).flatten(axis, axis + 1)
+        return own
 
     def spread(self, x: Tensor) -> Tensor:
         """Return as many rows as the whole batch has, of which those of this share are `x`, and the others
         equal to them.
         """
         blocks = x.unflatten(0, (-1, 1, self.rows))
-        return blocks.expand(-1, self.parts, *blocks.shape[2:]).flatten(0, 2)
+        everyone: Tensor = blocks.expand(-1, self.parts, *blocks.shape[2:]).flatten(0, 2)
+        return everyone
 
     def gathered(self, x: Tensor) -> Tensor:
         """Return the rows of all processes, of which `x` are those of this one; differentiable."""

@@ -14,6 +14,7 @@ from torch import nn
 
 from genzoo.errors import TrainingError
 from genzoo.models import Model
+from genzoo.show import tell
 from genzoo.training.players import Player
 
 
@@ -21,7 +22,7 @@ class Compiled:
     """The compiled networks of a run, and which of them its losses have called."""
 
     def __init__(self, players: Sequence[Player]) -> None:
-        self._names = [player.name for player in players]
+        self._unchecked = [player.name for player in players]
         self._found: dict[str, list[str]] = {player.name: [] for player in players}
         self._called: set[str] = set()
         for player in players:
@@ -30,26 +31,28 @@ class Compiled:
                 self._found[player.name].append(place)
                 module.compile()
                 # torch keeps here what a call of the module runs; copies and checkpoints leave it out
-                compiled = module._compiled_call_impl
+                compiled: Any = module._compiled_call_impl
                 module._compiled_call_impl = functools.partial(self._call, place, compiled)
 
     def _call(self, place: str, compiled: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         self._called.add(place)
         return compiled(*arguments, **options)
 
-    def check(self) -> str:
-        """Return the names of the networks that were compiled and called in the first round.
+    def check(self, talks: bool) -> None:
+        """After the first round, report once what was compiled and called, if this process `talks`.
 
         Raises:
             TrainingError: a player's loss has called none.
         """
-        for player in self._names:
+        for player in self._unchecked:
             if not self._called.intersection(self._found[player]):
                 raise TrainingError(
                     f"compile=on compiles nothing of the {player}: its loss calls no network as a module",
                     "set compile=off",
                 )
-        return ", ".join(sorted(self._called))
+        if talks and self._unchecked:
+            tell(f"compiled: {', '.join(sorted(self._called))}", level="INFO")
+        self._unchecked = []
 
 
 def networks(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from genzoo.process import seed_global, undisturbed
 from genzoo.recipe import Recipe
 from genzoo.rng import generator, mix
 from genzoo.shares import Share
-from genzoo.show import tell
 from genzoo.training import checkpoint, terms
 from genzoo.training.batch import Batch
 from genzoo.training.checks import check_fit
@@ -31,8 +30,8 @@ from genzoo.training.hardware import Hardware
 from genzoo.training.loader import Loader
 from genzoo.training.optimisers import clip, decay, optimisers
 from genzoo.training.parallel import World
-from genzoo.training.parts import Watch, check_divides, check_parts, parts_of, shares_of
-from genzoo.training.players import Player, completed, has_own_statistics, players
+from genzoo.training.parts import check_divides, check_parts, computed, shares_of
+from genzoo.training.players import Player, averaged, completed, has_own_statistics, players
 from genzoo.training.recording import Recorder
 
 CHECKPOINT_SECONDS = 60.0
@@ -82,7 +81,7 @@ class Run:
         self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
         self.share = self.world.part(self.recipe.sync_batch_norm)
-        self.compiled = Compiled(self.players) if self.settings.compile else None
+        self.compiled = Compiled(self.players if self.settings.compile else ())
 
     @property
     def parts(self) -> dict[str, nn.Module]:
@@ -123,29 +122,13 @@ class Run:
                     number += 1
                 losses[player.name] = self._turn(player, turn, batch)
         self.votes = self.world.average_buffers(
-            *self._common(), votes=self.ask() if self.world.size > 1 else ()
+            *averaged(self.players), votes=self.ask() if self.world.size > 1 else ()
         )
         self.ema.update(self.players)  # after the buffers, which it follows too: equal on every rank
         curves = self._curves()
-        self._note_compiled()
+        self.compiled.check(self.world.writes)
         self.step += 1
         return losses | curves
-
-    def _note_compiled(self) -> None:
-        """Report once what was compiled, or raise if nothing was."""
-        if self.compiled is not None:
-            names, self.compiled = self.compiled.check(), None
-            if self.world.writes:
-                tell(f"compiled: {names}", level="INFO")
-
-    def _common(self) -> list[nn.Module]:
-        """Return the modules whose floating-point buffers describe the whole batch."""
-        found = []
-        for player in self.players:
-            found.append(player.module)
-            if player.memory is not None and player.shared:
-                found.append(player.memory)
-        return found
 
     def _curves(self) -> dict[str, torch.Tensor]:
         """Tell every player that a round is over; return the curves of the game."""
@@ -180,7 +163,7 @@ class Run:
             loss = self._in_parts(player, key, batch)
         else:
             loss = self._gradients(player, generator(*key, device=self.settings.device), batch)
-        learning = _learning(player)
+        learning = player.learning
         self.world.average_gradients(learning)
         clip(learning, self.recipe.max_grad_norm)  # of the averaged ones, so equal on every rank
         decay(learning, self.recipe.weight_decay * self.recipe.lr_at(player.name, self.step))
@@ -194,17 +177,13 @@ class Run:
         """Compute the gradients of a turn in the recipe's `accumulate` parts; return their mean loss,
         detached.
         """
-        parts, losses = self.recipe.accumulate, []
-        watch = Watch([other.module for other in self.players])
-        shares = shares_of(self.share, parts)
-        for number, part in enumerate(parts_of(batch, parts)):
+
+        def compute(part: Batch, share: Share) -> torch.Tensor:
             seed_global(mix("modules", *key), self.settings.device)  # each part draws for the whole batch
-            rng = generator(*key, device=self.settings.device)
-            losses.append(self._gradients(player, rng, part, shares[number]))
-            watch.check(parts)
-        gradients = [p.grad for p in _learning(player) if p.grad is not None]
-        torch._foreach_div_(gradients, parts)
-        return torch.stack(losses).mean()
+            return self._gradients(player, generator(*key, device=self.settings.device), part, share)
+
+        shares = shares_of(self.share, self.recipe.accumulate)
+        return computed(compute, batch, shares, player, self.players)
 
     def _gradients(
         self, player: Player, rng: torch.Generator, batch: Batch, share: Share | None = None
@@ -212,7 +191,7 @@ class Run:
         """Compute the gradients of the player's loss in its weights, of this process's rows; return the loss,
         detached. For a `share` that is a part of them, they are added to those of the parts before.
         """
-        parameters = _learning(player)
+        parameters = player.learning
         share = share or self.share
         for parameter in () if share.number % self.recipe.accumulate else parameters:
             parameter.grad = None
@@ -309,7 +288,8 @@ def play(
             read = {name: float(loss) for name, loss in losses.items()}
             findings = run.doctor.look(run.step, read)
             on_round(read)
-            _report(findings, on_finding)
+            for finding in findings:
+                on_finding(finding)
         stopping, saving = _wishes(run, look)
         if stopping or saving or run.step == run.recipe.steps:
             _save(run, on_checkpoint, None if stopping else on_trouble)
@@ -329,11 +309,6 @@ def _wishes(run: Run, look: bool) -> Sequence[bool]:
     return [vote > 0 for vote in run.votes.tolist()] if look else (False, False)
 
 
-def _report(findings: Iterable[Finding], on_finding: Callable[[Finding], None]) -> None:
-    for finding in findings:
-        on_finding(finding)
-
-
 def _save(
     run: Run, on_checkpoint: Callable[[], None], on_trouble: Callable[[StorageError], None] | None
 ) -> None:
@@ -347,7 +322,3 @@ def _save(
             raise
         run.unsaved = True
         on_trouble(error)
-
-
-def _learning(player: Player) -> list[nn.Parameter]:
-    return [p for p in player.module.parameters() if p.requires_grad]

@@ -76,17 +76,19 @@ def join(rank: int, size: int, device: torch.device) -> None:
 
 def _met(rank: int, size: int, device: torch.device, limit: float) -> Any:
     """Initialise torch.distributed unless the user's own code has; return a store that no one else uses."""
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+
     if dist.is_initialized():
-        return dist.PrefixStore("genzoo", dist.distributed_c10d._get_default_store())
+        return PrefixStore("genzoo", dist.distributed_c10d._get_default_store())
     from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 
     patience = min(limit, MEETING)
     until = time.monotonic() + patience
     shared, _, _ = next(rendezvous("env://", rank, size, timeout=timedelta(seconds=patience)))
-    store = dist.PrefixStore(_word(shared, rank, size, until), shared)
+    store = PrefixStore(_word(shared, rank, size, until), shared)
     dist.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        store=dist.PrefixStore("torch", store),
+        store=PrefixStore("torch", store),
         rank=rank,
         world_size=size,
         timeout=timedelta(seconds=limit),

@@ -55,7 +55,7 @@ class World:
             return
         learning = [p for p in parameters if p.grad is not None]
         flat, views = _buffer_of(learning)
-        torch._foreach_copy_(views, [p.grad for p in learning])
+        torch._foreach_copy_(views, [p.grad for p in learning if p.grad is not None])
         self._mean(flat)
         for parameter, view in zip(learning, views, strict=True):
             if parameter.dtype == view.dtype:

@@ -9,8 +9,9 @@ and a part keeps its rows (`genzoo.shares`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError, TrainingError
@@ -65,6 +66,28 @@ def shares_of(share: Share, parts: int) -> list[Share]:
     """Return the shares of the whole batch that the parts of one process's `share` are."""
     first = share.number * parts
     return [Share(first + i, share.parts * parts, _refuse, share.norms) for i in range(parts)]
+
+
+def computed(
+    compute: Callable[[Batch, Share], Tensor],
+    batch: Batch,
+    shares: Sequence[Share],
+    player: Player,
+    players: Sequence[Player],
+) -> Tensor:
+    """Compute the gradients of a turn of `player` in parts, of which `compute` adds them part by part; return
+    the mean of the losses.
+
+    Raises:
+        TrainingError: a part changes a buffer of one of the `players`.
+    """
+    watch = Watch([each.module for each in players])
+    losses = []
+    for part, share in zip(parts_of(batch, len(shares)), shares, strict=True):
+        losses.append(compute(part, share))
+        watch.check(len(shares))
+    torch._foreach_div_([p.grad for p in player.learning if p.grad is not None], len(shares))
+    return torch.stack(losses).mean()
 
 
 def _refuse(rows: Tensor) -> None:

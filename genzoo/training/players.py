@@ -128,6 +128,11 @@ class Player:
                 'a player that learns from labels sets both needs=frozenset({"labels"}) and classes',
             )
 
+    @property
+    def learning(self) -> list[nn.Parameter]:
+        """The weights that its turns change."""
+        return [p for p in self.module.parameters() if p.requires_grad]
+
     def turns_in(self, step: int) -> int:
         """Return its number of turns in round `step`."""
         return self.turns if self.turns_at is None else self.turns_at(step)
@@ -135,6 +140,12 @@ class Player:
     def restarts_in(self, step: int) -> bool:
         """Return whether its optimisers forget their state at the start of round `step`."""
         return self.restarts_at is not None and self.restarts_at(step)
+
+
+def averaged(game: Sequence[Player]) -> list[nn.Module]:
+    """Return the modules whose floating-point buffers are averaged over processes after each round."""
+    parts = ((player.module, player.memory if player.shared else None) for player in game)
+    return [part for pair in parts for part in pair if part is not None]
 
 
 def has_own_statistics(game: Sequence[Player], recipe: Recipe) -> bool:

@@ -84,15 +84,13 @@ def train(
             card, model, train, test = _begun(card, data, recipe, config, world)
         if isinstance(card.condition, Labels) and world.writes and not quiet:
             tell(words(card, train, data if data is not None else recipe.data), level="INFO")
-        device = world.device(chosen.device)
-        run = Run(model, recipe, train, chosen.on(device), folder, world, plugin=card.plugin)
+        settled = chosen.on(world.device(chosen.device))
+        run = Run(model, recipe, train, settled, folder, world, plugin=card.plugin)
         _start(run, card, start, mode)
         if mode in ("same", "auto") and (done := finished_before(run)):
             return done
         card = card.replace(config=config)
-        if world.writes:
-            rehearse(run, card)
-            note_statistics(run)
+        _prepare(run, card)
         calls = Callbacks((*watching, *trackings(run, card, trackers)), run)
         reports = functools.partial(Report, run, quiet=quiet)
         return _carry_out(run, card, train, test if scored else None, reports, calls)
@@ -108,6 +106,13 @@ def _start(run: Run, card: Card, start: Start | None, mode: str) -> None:
     check_frozen(frozen_in(run.model), taken)
     if start is not None and taken is not None and run.world.writes:
         tell(taken.words(start), level="INFO")
+
+
+def _prepare(run: Run, card: Card) -> None:
+    """Rehearse publishing in the process that writes, which also says what the run should know."""
+    if run.world.writes:
+        rehearse(run, card)
+        note_statistics(run)
 
 
 def note_statistics(run: Run) -> None:

@@ -94,9 +94,9 @@ def main() -> None:
     for _ in range(given.repeat):
         one, two = measured(given, 1), measured(given, 2)
         print(
-            f"{one['weights']:,.0f} weights, batch {given.batch}: one process {one['seconds']:.3f} s a round, "
-            f"two {two['seconds']:.3f} s, {one['seconds'] / two['seconds']:.2f} times as fast; reductions take "
-            f"{two['share']:.1%} of a round of two",
+            f"{one['weights']:,.0f} weights, batch {given.batch}: one process {one['seconds']:.3f} s, "
+            f"two {two['seconds']:.3f} s, {one['seconds'] / two['seconds']:.2f} times as fast; "
+            f"reductions take {two['share']:.1%} of a round of two",
             flush=True,
         )
 

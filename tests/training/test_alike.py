@@ -34,7 +34,7 @@ def two(tmp_path_factory):
     env |= {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", "GENZOO_PLUGIN_TIMEOUT": "60"}
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
-        [*command, str(HERE / "alike.py"), str(folder), *alike.QUICK, alike.HALF, alike.APART],
+        [*command, str(HERE.parent / "alike.py"), str(folder), *alike.QUICK, alike.HALF, alike.APART],
         env=env,
         capture_output=True,
         text=True,

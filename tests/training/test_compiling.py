@@ -10,7 +10,7 @@ import toys
 
 import genzoo
 from genzoo.errors import TrainingError
-from genzoo.training import loop
+from genzoo.training import compiling
 from genzoo.training.compiling import networks
 
 
@@ -24,7 +24,7 @@ def compiled(monkeypatch):
         return function
 
     monkeypatch.setattr(torch, "compile", compile)
-    monkeypatch.setattr(loop, "tell", lambda text, level: told.append(text))
+    monkeypatch.setattr(compiling, "tell", lambda text, level: told.append(text))
     return found, told
 
 

@@ -48,9 +48,8 @@ def wholeness_players(model: WholenessNet, recipe: Recipe) -> Sequence[Player]:
     def loss(batch: Batch, rng: torch.Generator) -> Tensor:
         whole = batch.images
         labels = torch.tensor([WHOLE, BROKEN], device=whole.device).repeat_interleave(len(whole))
-        made = on_whole(
-            lambda images: broken(images, rng), whole
-        )  # an image is broken with the next one's parts
+        # an image is broken with parts of the one before it, which another process may have
+        made = on_whole(lambda images: broken(images, rng), whole)
         return player.loss(Batch(torch.cat([whole, made]), labels), rng)
 
     return [dataclasses.replace(player, loss=loss, needs=frozenset(), classes=0)]
