@@ -259,7 +259,8 @@ def sweep(folder: Path, stem: str, keep: str) -> None:
     that killed processes left there.
     """
     for path in folder.glob(f"{stem}-*"):
-        if not path.name.startswith(keep):
+        # a lock may be held, by us or by who waits for us
+        if not path.name.startswith(keep) and path.suffix != ".lock":
             with contextlib.suppress(OSError):
                 path.unlink()
     files.sweep(folder)
