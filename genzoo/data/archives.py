@@ -30,7 +30,7 @@ from genzoo.data.labels import usable_labels
 from genzoo.data.layout import WORDS, Classes, FolderLayout, check, layout_of
 from genzoo.data.listing import Files, Listing, State, state_of, telling
 from genzoo.data.notes import note
-from genzoo.data.reading import Captioned, Source
+from genzoo.data.source import Captioned, Source
 from genzoo.data.survey import PAGES
 from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, DataError

@@ -35,7 +35,7 @@ class Earlier:
         self._each = int(np.prod(job.shape))
         self._sources: list[_Source] = []
         self._open = contextlib.ExitStack()
-        for path in sorted(folder.glob(f"{place}-*")):
+        for path in sorted(folder.glob(f"{place}-*")) if job.tags is not None else ():
             look = {IMAGES: _finished, GROWING: _half}.get(path.suffix)
             if look is None or path.name == own + GROWING:
                 continue

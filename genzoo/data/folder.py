@@ -20,7 +20,8 @@ from genzoo.data.layout import FolderLayout, check, is_image
 from genzoo.data.listing import Files, Listing, list_files, state_of
 from genzoo.data.parquet import Tables
 from genzoo.data.pool import Progress
-from genzoo.data.reading import DEFAULT, Captioned, Folder, Source, hex_of, index_of, read_source
+from genzoo.data.reading import DEFAULT, hex_of, index_of, read_source
+from genzoo.data.source import Captioned, Folder, Source
 from genzoo.data.survey import PAGES
 from genzoo.data.tar import Tars
 from genzoo.data.types import Array, Shape

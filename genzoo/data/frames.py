@@ -17,7 +17,7 @@ Progress: TypeAlias = "Callable[[int, int], None]"
 class Store(Protocol):
     """Room for images, of which some may turn out to be none."""
 
-    def keep(self, places: Sequence[int]) -> None:
+    def keep(self, places: Sequence[int] | Array) -> None:
         """Keep the images at `places` (ascending) and forget the others."""
 
 
@@ -28,7 +28,7 @@ class Frames:
         check_memory(count * int(np.prod(shape)), what)
         self.pixels: Array = np.empty((count, *shape), np.uint8)
 
-    def keep(self, places: Sequence[int]) -> None:
+    def keep(self, places: Sequence[int] | Array) -> None:
         """Keep the images at `places` (ascending) and forget the others."""
         # In place, since a copy would need the memory twice; places ascend, so nothing is overwritten too
         # early.

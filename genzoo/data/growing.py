@@ -15,8 +15,10 @@ import errno
 import hashlib
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,7 +26,7 @@ import numpy as np
 
 from genzoo.data.decode import UNREADABLE
 from genzoo.data.earlier import Earlier
-from genzoo.data.frames import Job, Loaded
+from genzoo.data.frames import Job, Loaded, Progress
 from genzoo.data.journal import GROWING, JOURNAL, Head, Journal, pieces_of
 from genzoo.data.memory import check_memory, size_words
 from genzoo.data.pool import counted, decode_rows, showing
@@ -88,7 +90,7 @@ class Growing:
     def _begin(self, head: Head, job: Job) -> tuple[BinaryIO, Journal]:
         path = self._path
         with contextlib.suppress(FileNotFoundError):
-            if path.is_symlink() or not path.is_file():
+            if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
                 path.unlink()  # a link leads to what is none of ours, a pipe would wait
         self._file = file = os.fdopen(open_to_write(path), "r+b")
         if hasattr(os, "fchmod"):
@@ -147,20 +149,22 @@ class Growing:
             Earlier(self.folder, self.place, self.stem, job) as earlier,
             showing(job.count, f"decoding {job.what}", job.progress) as show,
         ):
-            for number, rows in enumerate(pieces):
-                if number in done:
-                    continue
+            for number in sorted({*range(len(pieces))} - {*done}):
+                rows = pieces[number]
                 pixels = np.empty((len(rows), *job.shape), np.uint8)
-                begun = ready
-                found = _piece(job, rows, pixels, earlier, lambda n, b=begun: show(b + n, job.count))
+                found = _piece(job, rows, pixels, earlier, partial(_shift, show, ready, job.count))
                 with self._written(job.what, ready, job.count):
                     _put(file, rows, pixels)
-                    if self._is_steady(job, rows, found):
-                        journal.note(number, hashlib.sha256(pixels.data).hexdigest(), found)
+                if self._is_steady(job, rows, found):
+                    self._note(job, journal, number, pixels, found)
                 reasons |= found
                 ready += len(rows)
                 show(ready, job.count)
         return reasons
+
+    def _note(self, job: Job, journal: Journal, number: int, pixels: Array, found: dict[int, str]) -> None:
+        with self._written(job.what):
+            journal.note(number, hashlib.sha256(pixels.data).hexdigest(), found)
 
     def _is_steady(self, job: Job, rows: Array, reasons: dict[int, str]) -> bool:
         """Whether the piece `rows` is what its tags say: its files did not change, and could be read."""
@@ -222,8 +226,13 @@ class Growing:
         return pixels
 
 
+def _shift(show: Progress, before: int, count: int, done: int) -> None:
+    """Show that `done` images are done after those before."""
+    show(before + done, count)
+
+
 def _piece(
-    job: Job, rows: Array, pixels: Array, earlier: Earlier, show: Callable[[int], object]
+    job: Job, rows: Array, pixels: Array, earlier: Earlier, show: Callable[[int], None]
 ) -> dict[int, str]:
     """Copy or decode the images `rows` into `pixels`, and return the reason of each that is none."""
     missing = earlier.copy(rows, pixels)

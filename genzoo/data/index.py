@@ -15,6 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ class Index:
             for start in range(0, len(missing), LEAST):
                 rows = missing[start : start + LEAST]
                 self._fresh[rows] = changed[rows] > time.time_ns() - STEP
-                self._read(rows, digest, lambda done, _, start=start: show(start + done, len(missing)))
+                self._read(rows, digest, partial(_shift, show, start, len(missing)))
                 if time.monotonic() - written > EVERY:
                     self.save()
                     written = time.monotonic()
@@ -107,6 +108,11 @@ class Index:
             digest.update(part)
         with contextlib.suppress(StorageError):
             write_own(self._path, *parts, digest.digest())
+
+
+def _shift(show: Progress, before: int, count: int, done: int, _: int) -> None:
+    """Show that `done` files are done after those before."""
+    show(before + done, count)
 
 
 def save_files(path: Path, archives: Files, files: Files) -> None:

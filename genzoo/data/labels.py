@@ -195,8 +195,8 @@ def labels_for(images: _Images, names: Sequence[str]) -> Tensor:
         raise _unknown(images, unknown, names)
     known = set(places)
     if missing := [name for place, name in enumerate(names) if place not in known]:
-        own = f"of {images.name} ({images.split}) {len(images):,} images are used"
-        note(f"{own}, and none of them is of {few(missing, names)}")
+        used = f"of {images.name} ({images.split}) {len(images):,} images are used"
+        note(f"{used}, and none of them is of {few(missing, names)}")
     return torch.from_numpy(np.array(places, np.int64)[rows.reshape(-1)])
 
 

@@ -22,7 +22,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
@@ -36,16 +36,14 @@ from genzoo.data.keys import OTHERS, found_parts, labelled, meaning, part_of
 from genzoo.data.memory import check_memory, short_of_memory
 from genzoo.data.parts import part_of as part_of_rows
 from genzoo.data.pool import Progress
-from genzoo.data.sealed import MAPPED
 from genzoo.data.splits import FIT, SPLITS, check_split, hold_out
-from genzoo.data.streamed import is_large, mapped_member
+from genzoo.data.streamed import header, large_arrays, mapped_member
 from genzoo.data.types import Array, Shape
 from genzoo.errors import DataError, GenzooError
 from genzoo.safe_open import check_regular
 
 Keys: TypeAlias = "Callable[[Mapping[str, Array]], list[str]]"
 
-HEAD = 1 << 16  # bytes of an array's header, at most
 BINARY_SIDE = 28
 PUBLISHED = ("train", "valid", "test")  # the splits that the numbers 0, 1 and 2 stand for
 TILES, ROWS, SIDE = 10, 100, 32  # of a mosaic: images across, images down, pixels of an image
@@ -68,7 +66,7 @@ def read(path: Path, also: str = "", *, every: bool = False) -> dict[str, Array]
                 for key in members
                 if every or key in OTHERS or key == also or meaning(key)[1] or len(members) == 1
             ]
-            large = _large(archive, {key: members[key] for key in known})
+            large = large_arrays(archive, {key: members[key] for key in known})
             check_memory(
                 sum(_claim(archive, members[key])[1] for key in known if key not in large), str(path)
             )
@@ -96,19 +94,6 @@ def read(path: Path, also: str = "", *, every: bool = False) -> dict[str, Array]
     return arrays
 
 
-def _large(archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of those arrays of images that are not to be read into memory."""
-    found = {}
-    for key, member in members.items():
-        if meaning(key)[1] == "images" or len(members) == 1:
-            with archive.open(member) as file:
-                if member.file_size > MAPPED and file.read(6) == b"\x93NUMPY":
-                    shape, fortran, dtype = _header(file)
-                    if is_large(shape, dtype) and not fortran:
-                        found[key] = shape
-    return found
-
-
 def _claim(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], int]:
     """Return the shape of the array in `member`, and how many bytes it says it has: numpy makes room for them
     before it reads any.
@@ -119,7 +104,7 @@ def _claim(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int
     with archive.open(member) as file:
         if file.read(6) != b"\x93NUMPY":
             return (), member.file_size
-        shape, _, dtype = _header(file)
+        shape, _, dtype = header(file)
         size = math.prod(shape) * dtype.itemsize
     if size > member.file_size and not dtype.hasobject:
         raise ValueError(f"{member.filename} claims {size:,} bytes and has {member.file_size:,}")
@@ -192,18 +177,6 @@ def _groups(arrays: Mapping[str, Array], keys: Keys | None) -> list[str] | None:
     if keys is not None:
         return keys(arrays)
     return [str(block) for block in arrays["blocks"]] if "blocks" in arrays else None
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, order and type of an array, of which the magic string was read."""
-    old = file.read(2) == b"\x01\x00"
-    length = int.from_bytes(file.read(2 if old else 4), "little")
-    if length > HEAD:
-        raise ValueError(f"a header of {length:,} bytes")
-    file.seek(8)  # behind the magic string and the version
-    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-    shape, order, dtype = read(file)
-    return shape, bool(order), dtype
 
 
 @contextlib.contextmanager

@@ -38,7 +38,8 @@ Extra: TypeAlias = "Mapping[str, Callable[[str], object]]"
 
 LONGEST = 4096  # pixels: a side that no model here can draw
 FORMS = (
-    "a folder of images, an .npz with 'images', an idx file, hf:owner/dataset, pairs:PATH or unpaired:PATH"
+    "a folder of images, shards (.tar), Parquet, an .npz with 'images', an idx file, hf:owner/dataset, "
+    "pairs:PATH or unpaired:PATH"
 )
 
 
@@ -58,11 +59,13 @@ def open_data(
 
     Args:
         spec: a known name (`genzoo.data.NAMES`, or a plugin's), which wins over a folder of the same name:
-            write `./mnist` for the folder; a folder of images; an `.npz` (see `genzoo.data.npz`); an idx
-            file; `hf:owner/dataset[:split][:column]`; `pairs:PATH` (see `genzoo.data.pairs`), `unpaired:PATH`
-            or `unpaired:SPEC,SPEC` (see `genzoo.data.unpaired`); `captions:PATH`, a folder that must have
-            captions (see `genzoo.data.caption_files`); an array (N, H, W), (N, C, H, W) or (N, H, W, C),
-            float in [0, 1] or uint8; a torch Dataset or DataLoader, see `genzoo.data.from_torch`; or Images.
+            write `./mnist` for the folder; a folder of images; a `.tar` of WebDataset or a `.parquet`, or a
+            folder of them (see `genzoo.data.archives`); an `.npz` (see `genzoo.data.npz`); an idx file;
+            `hf:owner/dataset[:split][:column]`, or a path in the place of the name; `pairs:PATH` (see
+            `genzoo.data.pairs`), `unpaired:PATH` or `unpaired:SPEC,SPEC` (see `genzoo.data.unpaired`);
+            `captions:PATH`, a folder that must have captions (see `genzoo.data.caption_files`); an array
+            (N, H, W), (N, C, H, W) or (N, H, W, C), float in [0, 1] or uint8; a torch Dataset or DataLoader,
+            see `genzoo.data.from_torch`; or Images.
         image_shape: (C, H, W) with C = 1 or 3. The shorter side is resized (Lanczos) and the middle cut out;
             grey is repeated, colours become luminance. None keeps the size of arrays and named sets; folders
             become 3x64x64.

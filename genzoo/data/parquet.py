@@ -65,7 +65,7 @@ class Tables:
                 return self._column
             near = suggest(self._column, pictures)
             raise DataError(f"{path} has no column {self._column!r} of images{near}", _columns(schema))
-        named = [name for name in pictures if name in IMAGES or schema.field(name).type.num_fields]
+        named: list[str] = [name for name in pictures if name in IMAGES or schema.field(name).type.num_fields]
         if named:
             return named[0]
         raise DataError(f"{path} has no column of images", _columns(schema))

@@ -41,7 +41,7 @@ def counted(reasons: dict[int, str]) -> dict[str, int]:
     return dict(Counter(reasons[row] for row in sorted(reasons)))
 
 
-def decode_rows(job: Job, rows: range | Array, room: Array, show: Callable[[int], object]) -> dict[int, str]:
+def decode_rows(job: Job, rows: range | Array, room: Array, show: Callable[[int], None]) -> dict[int, str]:
     """Decode the images `rows` of `job` into `room` (n, C, H, W), image rows[i] to place i; `show` is told
     how many are done.
 
@@ -87,17 +87,21 @@ def in_parallel(
 
     with ThreadPoolExecutor(workers) as threads:
         try:
-            done = 0
-            with showing(count, title, progress) as show:
-                for size in threads.map(several, range(0, count, step)):
-                    done += size
-                    show(done, count)
+            _report(threads.map(several, range(0, count, step)), count, title, progress)
         except BaseException as error:
             threads.shutdown(wait=False, cancel_futures=True)  # Ctrl-C does not wait for the rest
             # what Python says where memory or the number of threads is limited
             if "can't start new thread" in str(error):
                 raise short_of_memory(f"{title}: the system gives no more threads") from error
             raise
+
+
+def _report(chunks: Iterator[int], count: int, title: str, progress: Progress | None) -> None:
+    done = 0
+    with showing(count, title, progress) as show:
+        for size in chunks:
+            done += size
+            show(done, count)
 
 
 @contextlib.contextmanager

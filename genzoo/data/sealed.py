@@ -109,12 +109,12 @@ def seal(file: BinaryIO, foot: Foot) -> None:
     file.seek(foot.shape[0] * foot.each)
     file.truncate()
     digest = hashlib.sha256()
-    for part in (*(column.data.cast("B") for column in columns.values() if column.size), line):
+    length = len(line).to_bytes(8, "little")
+    parts: list[memoryview] = [column.data.cast("B") for column in columns.values() if column.size]
+    for part in (*parts, memoryview(line), memoryview(length)):
         digest.update(part)
         file.write(part)
-    length = len(line).to_bytes(8, "little")
-    digest.update(length)
-    file.write(length + digest.digest())
+    file.write(digest.digest())
     file.flush()
 
 
@@ -235,7 +235,8 @@ def mapped(file: BinaryIO, shape: tuple[int, int, int, int]) -> Array:
     at.
     """
     room = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    return np.ndarray(shape, np.uint8, buffer=room)
+    found: Array = np.ndarray(shape, np.uint8, buffer=room)
+    return found
 
 
 def release(pixels: Array) -> None:
@@ -258,7 +259,8 @@ def sweep(folder: Path, stem: str, keep: str) -> None:
     that killed processes left there.
     """
     for path in folder.glob(f"{stem}-*"):
-        if not path.name.startswith(keep):
+        # a lock may be held, by us or by who waits for us
+        if not path.name.startswith(keep) and path.suffix != ".lock":
             with contextlib.suppress(OSError):
                 path.unlink()
     files.sweep(folder)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import torch
@@ -14,11 +15,13 @@ from genzoo.data.arrays import as_images, note_range
 from genzoo.data.cache import Loaded, Room, cached, folder_of, key_of, place_of
 from genzoo.data.frames import Job
 from genzoo.data.index import SUFFIX, Index
+from genzoo.data.keys import meaning
 from genzoo.data.listing import Files, state_of
 from genzoo.data.sealed import MAPPED
 from genzoo.data.types import Array
 from genzoo.files import sha256_of
 
+HEAD = 1 << 16  # bytes of an array's header, at most
 KEPT = 3  # blocks of an array that are in memory: threads read neighbours
 BLOCK = 1 << 24  # bytes of one, about
 
@@ -26,6 +29,39 @@ BLOCK = 1 << 24  # bytes of one, about
 def is_large(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
     """Whether an array is one of bytes that may be images, and too large to be read into memory."""
     return dtype == np.uint8 and len(shape) in (3, 4) and int(np.prod(shape, dtype=np.int64)) > MAPPED
+
+
+def header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return the shape of an array, whether it is in Fortran order, and its type; its magic string was read.
+
+    Raises:
+        ValueError: a header that is too long.
+    """
+    old = file.read(2) == b"\x01\x00"
+    length = int.from_bytes(file.read(2 if old else 4), "little")
+    if length > HEAD:
+        raise ValueError(f"a header of {length:,} bytes")
+    file.seek(8)  # behind the magic string and the version
+    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+    shape, order, dtype = read(file)
+    return shape, bool(order), dtype
+
+
+def large_arrays(
+    archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of those arrays of images that are not to be read into memory."""
+    found = {}
+    for key, member in members.items():
+        if member.file_size <= MAPPED or not (meaning(key)[1] == "images" or len(members) == 1):
+            continue
+        with archive.open(member) as file:
+            shape, fortran, dtype = (
+                header(file) if file.read(6) == b"\x93NUMPY" else ((), False, np.dtype("V"))
+            )
+        if is_large(shape, dtype) and not fortran:
+            found[key] = shape
+    return found
 
 
 def mapped_member(path: Path, member: str, shape: tuple[int, ...]) -> Array:

@@ -121,15 +121,18 @@ def entries(path: Path) -> Iterator[tuple[str, int, int]]:
     """
     try:
         with open_to_read(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            for member in archive:
-                archive.members = []  # it would remember all of them
-                name = posixpath.normpath(member.name).lstrip("/")
-                parts = name.split("/")
-                hidden = any(part.startswith(".") or part.lower() in LEFT_BEHIND for part in parts)
-                if member.isreg() and not member.issparse() and not hidden:
-                    yield name.replace(BETWEEN, "_"), member.offset_data, member.size
+            yield from _files(archive)
     except (OSError, tarfile.TarError, ValueError, EOFError) as error:
         raise DataError(
             f"{path} is not a plain tar file: {safe_text(error, 100)}",
             "unpack it, or write it without compression: tar -cf",
         ) from error
+
+
+def _files(archive: tarfile.TarFile) -> Iterator[tuple[str, int, int]]:
+    for member in archive:
+        archive.members = []  # type: ignore[attr-defined]  # it would remember all of them
+        name = posixpath.normpath(member.name).lstrip("/")
+        hidden = any(part[:1] == "." or part.lower() in LEFT_BEHIND for part in name.split("/"))
+        if member.isreg() and not member.issparse() and not hidden:
+            yield name.replace(BETWEEN, "_"), member.offset_data, member.size

@@ -62,7 +62,7 @@ def test_shards_are_the_folder_that_they_were_made_of(tmp_path, pictures):
 
 
 def test_a_shard_that_is_added_is_read_alone(tmp_path, pictures, make, monkeypatch):
-    from genzoo.data import reading
+    from genzoo.data import source
 
     root = shards(tmp_path / "set", pictures, 3)
     open_data(root, image_shape=SHAPE)
@@ -71,7 +71,7 @@ def test_a_shard_that_is_added_is_read_alone(tmp_path, pictures, make, monkeypat
     real = archives.Source
 
     def counted(**fields):
-        decode = fields.get("decode", reading.decode)
+        decode = fields.get("decode", source.decode)
         return real(**{**fields, "decode": lambda *how: opened.append(1) or decode(*how)})
 
     monkeypatch.setattr(archives, "Source", counted)

@@ -150,3 +150,14 @@ def test_a_folder_without_captions_says_nothing_of_them(tmp_path, capsys):
     assert "captions" not in capsys.readouterr().err
     with pytest.raises(DataError, match=r"has no captions — a folder has metadata\.jsonl"):
         captions_for(found)
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv", "0.txt"])
+def test_files_of_captions_are_not_counted_as_skipped(tmp_path, make, name, capsys):
+    for i in range(4):
+        (tmp_path / f"{i}.png").write_bytes(make.encoded(make.photo(seed=i)))
+    (tmp_path / name).write_text("nothing of use")
+    (tmp_path / "readme.txt").write_text("x")
+    images = open_data(tmp_path, image_shape=(3, 8, 8), val_split=0)
+    assert dict(images.skipped) == {"not an image": 1}  # the readme
+    assert "(one of them: readme.txt)" in capsys.readouterr().err

@@ -248,3 +248,12 @@ def test_an_npz_whose_labels_say_nothing_can_still_be_learned_from(saved, labels
 def test_a_part_without_the_last_class_knows_of_it(saved):
     arrays = {"x_train": PIXELS[:20], "y_train": [*range(5)] * 4, "x_test": PIXELS[20:], "y_test": [0, 1] * 5}
     assert open_data(saved(**arrays), split="test").class_names == tuple("01234")
+
+
+def test_validation_images_of_an_npz_with_splits_of_its_own(tmp_path):
+    train = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 3), dtype=np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=train, x_test=train[:5] // 2, y_train=np.arange(60) % 3)
+    parts = {split: open_data(tmp_path / "a.npz", split=split) for split in ("train", "fit", "valid", "test")}
+    shown = {split: {image.tobytes() for image in part.pixels} for split, part in parts.items()}
+    assert shown["fit"] | shown["valid"] == shown["train"] and not shown["fit"] & shown["valid"]
+    assert len(parts["test"]) == 5 and parts["valid"].split == "valid" and len(parts["valid"].labels)

@@ -6,7 +6,7 @@ import mmap
 import numpy as np
 import pytest
 
-from genzoo.data import cache, growing, identity, npz, open_data, parts, sealed, streamed
+from genzoo.data import cache, growing, identity, open_data, parts, sealed, streamed
 from genzoo.errors import DataError
 
 
@@ -15,7 +15,7 @@ def mapping(monkeypatch):
     """Give a function that maps every set from now on, however small."""
 
     def begin():
-        for module in (sealed, growing, cache, npz, parts, streamed):
+        for module in (sealed, growing, cache, parts, streamed):
             monkeypatch.setattr(module, "MAPPED", 0)
         monkeypatch.setattr(streamed, "BLOCK", 700)
 
