@@ -22,7 +22,7 @@ from genzoo.experiments import report, saturation
 from genzoo.experiments.cells import play_all
 from genzoo.experiments.plan import Experiment, cells
 from genzoo.explore.figure import stacked
-from genzoo.explore.held_out import held_out
+from genzoo.evaluation.held_out import held_out
 from genzoo.files import locked
 from genzoo.ledger import read_rows
 from genzoo.models.weights import build_filled
