@@ -136,9 +136,9 @@ def _show(entry: Entry, data: str | None, n: int, way: _Way, out: str | None, de
     check_grid(4 * n)  # rows at most: picture, translation, the way back, target
     path = target_file(out, entry.card, "translation")
     model = loaded(entry, device)
+    from genzoo.evaluation.held_out import held_out
     from genzoo.evaluation.scoring import held_in
     from genzoo.explore.figure import stacked
-    from genzoo.evaluation.held_out import held_out
     from genzoo.explore.translating import check_translator
     from genzoo.images import save_picture
 
