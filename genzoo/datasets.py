@@ -84,19 +84,13 @@ _CIFAR = File(
     ("https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",),
 )
 
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(" ".join(name.split()) for name in text.split(","))
+
+
 _NUMERALS = tuple("0123456789")
-_GARMENTS = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
+_GARMENTS = _names("T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot")
 _OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
 _ROOMS = ("bedroom", "dining room", "kitchen", "living room")
@@ -120,7 +114,7 @@ _FLOWER_NAMES = """
 """
 
 _HORSES = ("horse", "zebra")
-_FLOWERS = tuple(" ".join(name.split()) for name in _FLOWER_NAMES.split(","))
+_FLOWERS = _names(_FLOWER_NAMES)
 _FLOWERS_SOURCE = "Oxford Flowers-102 (Nilsback and Zisserman 2008) at 64x64"
 _RESEARCH = "research use; the copyright of the images belongs to their owners; do not publish them"
 _TEMPLATES = "Captions are templates, made of class names and measured colours"

@@ -84,9 +84,7 @@ def translate_command(
     if source is None:
         _show(entry, data, n or SHOWN, _Way(target, cycle, number), out, device)
         return
-    start = Path(source)
-    with storage("read", start):
-        os.stat(start)
+    start = _existing(source)
     where = _where(out, entry.card, start)
     model = loaded(entry, device)
     done, failed = _translate_all(model, start, where, target, number, cycle, fit)
@@ -100,6 +98,13 @@ def translate_command(
             f"{several(failed, 'picture')} of {len(done) + failed:,} could not be translated",
             "the lines above say why",
         )
+
+
+def _existing(source: str) -> Path:
+    """Return `source` as a path, or raise StorageError if nothing is there."""
+    with storage("read", Path(source)):
+        os.stat(source)
+    return Path(source)
 
 
 def _check_use(source: str | None, data: str | None, n: int | None, fit: bool) -> None:
@@ -131,9 +136,9 @@ def _show(entry: Entry, data: str | None, n: int, way: _Way, out: str | None, de
     check_grid(4 * n)  # rows at most: picture, translation, the way back, target
     path = target_file(out, entry.card, "translation")
     model = loaded(entry, device)
+    from genzoo.evaluation.held_out import held_out
     from genzoo.evaluation.scoring import held_in
     from genzoo.explore.figure import stacked
-    from genzoo.explore.held_out import held_out
     from genzoo.explore.translating import check_translator
     from genzoo.images import save_picture
 

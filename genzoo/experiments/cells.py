@@ -19,11 +19,11 @@ from genzoo import runs
 from genzoo.card import Card
 from genzoo.data.splits import FIT
 from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingError
+from genzoo.evaluation.held_out import held_out
 from genzoo.evaluation.scoring import held_in, score_model
 from genzoo.experiments.claims import Claims
 from genzoo.experiments.plan import MEASURED, Cell, Experiment, cells
 from genzoo.explore.figure import stacked
-from genzoo.explore.held_out import held_out
 from genzoo.files import atomic_write, make_folder, read_capped
 from genzoo.images import save_picture
 from genzoo.models import TranslatingModel

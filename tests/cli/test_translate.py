@@ -14,8 +14,8 @@ from told_toys import Cycle, Paired, card
 from toys import gan
 
 from genzoo.data import open_data
+from genzoo.evaluation.held_out import held_out
 from genzoo.explore.figure import stacked
-from genzoo.explore.held_out import held_out
 from genzoo.explore.translating import read, translated
 from genzoo.images import save_image, save_picture
 

@@ -17,12 +17,12 @@ from PIL import Image
 from genzoo import Card, Family, Recipe
 from genzoo.data import open_data
 from genzoo.errors import Interrupted, StorageError, TrainingError, UnknownNameError
+from genzoo.evaluation.held_out import held_out
 from genzoo.experiments import cells as room
 from genzoo.experiments import report, saturation
 from genzoo.experiments.cells import play_all
 from genzoo.experiments.plan import Experiment, cells
 from genzoo.explore.figure import stacked
-from genzoo.explore.held_out import held_out
 from genzoo.files import locked
 from genzoo.ledger import read_rows
 from genzoo.models.weights import build_filled

@@ -17,6 +17,7 @@ from genzoo.data import NAMES
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
 from genzoo.evaluation import GIST, feature_space
+from genzoo.evaluation.agreement import known_reading
 from genzoo.rng import Rng
 from genzoo.testing import laws
 
@@ -166,7 +167,7 @@ class TestNames:
             tiny(names=names)
 
 
-@pytest.mark.parametrize("name", ["features-rooms", "features-faces"])
+@pytest.mark.parametrize("name", ["features-rooms", "features-faces", "features-horses"])
 class TestTheClassifiersOfPictures:
     def test_it_is_small_and_reads_pictures_of_64_pixels(self, name):
         model = genzoo.create(name)
@@ -181,6 +182,37 @@ class TestTheClassifiersOfPictures:
 
     def test_its_features_are_no_default_of_sets_without_labels(self, name):
         """Bedrooms and faces are measured in GIST, as their published records are."""
-        for data in ("bedrooms", "faces"):
+        for data in ("bedrooms", "faces", "horse2zebra"):
             pixels = Images(pixels=np.zeros((2, 3, 64, 64), np.uint8), name=data, split="test")
             assert feature_space(None, pixels) is GIST
+
+
+class TestHorses:
+    """The reader of `cyclegan-horse2zebra`."""
+
+    def test_its_classes_are_the_domains_and_those_of_its_set(self):
+        card = CARDS["features-horses"]
+        domains = NAMES["horse2zebra"].domains
+        assert card.config["names"] == domains == NAMES["horses-zebras"].classes
+        assert NAMES[card.recipe.data].files == NAMES["horse2zebra"].files
+
+    def test_it_is_found_by_the_name_of_a_domain(self):
+        images = Images(pixels=np.zeros((2, 3, 64, 64), np.uint8), name="horse2zebra", split="test")
+        net = genzoo.load("features-horses")
+        for number, domain in enumerate(("horse", "zebra")):
+            reading = known_reading(domain, images)
+            assert (reading.label, reading.wanted) == (domain, number)
+            assert reading.name == f"features-horses@{genzoo.zoo.row('features-horses').sha256[:12]}"
+        x = Rng(0, 0, 5).uniform(3, 64, 64).mul(255).to(torch.uint8)
+        expected = (net.log_probs(x).argmax(1) == 1).double().mean()
+        assert known_reading("zebra", images).agreement(x).value == pytest.approx(float(expected))
+
+    def test_other_sizes_and_domains_have_no_reader(self):
+        def shown(side):
+            return Images(pixels=np.zeros((2, 3, side, side), np.uint8), name="horse2zebra", split="test")
+
+        assert known_reading("zebra", shown(96)) is None
+        assert known_reading("donkey", shown(64)) is None
+
+    def test_its_weights_have_at_most_1_megabyte(self):
+        assert genzoo.zoo.row("features-horses").bytes <= 2**20

@@ -9,9 +9,9 @@ from told_toys import Columned, Cycle, Paired, card
 
 from genzoo.data import Images
 from genzoo.errors import ArgumentError, DataError, UnknownNameError
+from genzoo.evaluation.held_out import held_out
 from genzoo.evaluation.inputs import subset
 from genzoo.explore.figure import stacked
-from genzoo.explore.held_out import held_out
 from genzoo.images import grid
 
 
