@@ -19,6 +19,7 @@ SPLITS = ("test", "valid", "train")  # that `genzoo eval --split` takes
 FIT = "fit"  # the training images less the validation images
 WAYS = ("threshold", "draw")  # to make grey images black and white
 INCEPTION = "inception"  # the features of a file of the user's own
+TRAIN = "train"  # the reference that the training images are
 ALL = "all"  # the condition that asks for each label by itself as well
 DRAWS = (1, 50, 500, 5000)  # K of the importance-weighted bounds that papers report
 
@@ -40,6 +41,8 @@ class Request:
             data set's own.
         weights: the user's own Inception file, for the features "inception", see
             `genzoo.evaluation.usual`.
+        reference: what samples are compared with instead of held-out images: "train", the training images,
+            or an .npz file of statistics or features, see `genzoo.evaluation.against`.
         reads_as: the class that samples are meant to show, such as "bedroom": a published classifier says how
             many do.
         binarise: "threshold" or "draw" makes greyscale images black and white; the records state it as their
@@ -63,6 +66,7 @@ class Request:
     metrics: tuple[str, ...] | None = None
     features: str | None = None
     weights: str | os.PathLike[str] | None = None
+    reference: str | os.PathLike[str] | None = None
     reads_as: str | None = None
     binarise: str | None = None
     condition: Any = None
@@ -92,8 +96,18 @@ class Request:
                 "for example binarise='threshold'",
             )
         self._check_weights()
+        self._check_reference()
         object.__setattr__(self, "condition", _one(self.condition))
         self.manner  # noqa: B018 - checked now
+
+    def _check_reference(self) -> None:
+        if self.reference is not None and self.reads_as is not None:
+            raise ArgumentError("reads_as is measured beside held-out images", "leave reference out")
+        if self.reference is not None and not isinstance(self.reference, (str, os.PathLike)):
+            raise ArgumentError(
+                f"reference must be {TRAIN!r} or an .npz file, not {safe_repr(self.reference)}",
+                "leave it out to compare with held-out images",
+            )
 
     def _check_weights(self) -> None:
         if self.features == INCEPTION and self.weights is None:
@@ -118,7 +132,8 @@ class Request:
     @property
     def of_samples(self) -> bool:
         """Whether to measure samples, even if the model has a likelihood."""
-        named = any(asked is not None for asked in (self.metrics, self.features, self.reads_as))
+        asked = (self.metrics, self.features, self.reads_as, self.reference)
+        named = any(one is not None for one in asked)
         return named or bool(self.manner.asked)
 
 

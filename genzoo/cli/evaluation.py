@@ -98,6 +98,13 @@ def check_metrics(names: Sequence[str]) -> None:
     help="Your own Inception file for --features inception: pt_inception-2015-12-05-6726825d.pth.",
 )
 @click.option(
+    "--reference",
+    type=click.Path(),
+    metavar="train|FILE.npz",
+    help="Compare samples with the training images, or with statistics (mu, sigma) or features in a file. "
+    "Default: held-out images.",
+)
+@click.option(
     "--metrics",
     metavar="M[,M]...",
     multiple=True,

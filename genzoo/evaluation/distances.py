@@ -143,6 +143,24 @@ def fid(x: Tensor, y: Tensor) -> float:
     )
 
 
+@neutral()
+def fid_to(x: Tensor, mean: Tensor, covariance: Tensor) -> float:
+    """Return the Fréchet distance of a Gaussian fitted to features x (N, F) and one with `mean` (F,) and
+    `covariance` (F, F), such as the statistics that papers publish.
+
+    Raises:
+        ArgumentError: fewer than 2 rows, different widths, or values that are not finite.
+    """
+    x, _ = _pair(x, mean[None].expand(2, -1), least=2)
+    shift = (_mean(x) - mean.double()).square().sum()
+    # A^T A = C by the eigenvectors of C, of which rounding may have made a 0 negative
+    values, vectors = torch.linalg.eigh(covariance.double())
+    a, b = _root(x), values.clamp_min(0).sqrt()[:, None] * vectors.T
+    return max(
+        0.0, float(shift + a.square().sum() + b.square().sum() - 2 * torch.linalg.svdvals(a @ b.T).sum())
+    )
+
+
 def _root(x: Tensor) -> Tensor:
     """Return A with A^T A the unbiased covariance of x (N, F).
 

@@ -1,8 +1,8 @@
 """Features of real images, kept in the cache: the second model that is measured on a data set, and the second
 measurement of a model, do not compute them again.
 
-`GENZOO_CACHE/features/of-<user>/<key>.features` is a safetensors file, and then the sha256 of the key and that
-file. The key covers all that the features depend on: the pixels themselves, after every transform; the
+`GENZOO_CACHE/features/of-<user>/<key>.features` is a safetensors file, and then the sha256 of the key and
+that file. The key covers all that the features depend on: the pixels themselves, after every transform; the
 feature space with the digest of its weights; torch, its instruction set and the kind of device. What is
 damaged is computed again; a cache that cannot be written costs one line on stderr.
 """

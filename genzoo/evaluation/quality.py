@@ -7,17 +7,14 @@ test and for copying the ideal is 0.5 on both sides.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
-
-import torch
-from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.agreement import Reading, reading_of
+from genzoo.evaluation.drawing import drawn
 from genzoo.evaluation.given import given_to, given_words, with_labels
-from genzoo.evaluation.inputs import ImageSet, counted, subset
+from genzoo.evaluation.inputs import ImageSet, subset
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.metrics import measured
 from genzoo.evaluation.own_labels import why_not
@@ -31,7 +28,6 @@ from genzoo.models.model import GenerativeModel, Model
 from genzoo.process import undisturbed
 from genzoo.record import FLOOR, Record
 from genzoo.request import Progress, Request
-from genzoo.sharing import each
 
 SAMPLES = 10_000  # drawn at most; never more than there are held-out images
 
@@ -139,9 +135,9 @@ def measure_samples(
         space = inception_space(request.weights, model.device)
     given = given_to(model, test, subset(len(test), total, request.seed, "test"))
     reading = None if request.reads_as is None else reading_of(request.reads_as, test, request.features)
-    drawn = _drawn(model, total, request, next(iter(given), None), progress)
+    made = drawn(model, total, request, next(iter(given), None), progress)
     yield from sample_quality(
-        with_labels(model, drawn, given),
+        with_labels(model, made, given),
         train,
         test,
         subject=subject,
@@ -153,23 +149,6 @@ def measure_samples(
         seed=request.seed,
         progress=progress,
     )
-
-
-def _drawn(
-    model: GenerativeModel, n: int, request: Request, condition: Tensor | None, progress: Progress | None
-) -> Tensor:
-    """Return `n` samples, uint8 (n, C, H, W) on the CPU, generated a few at a time."""
-    chunk = model.decode_chunk
-    manner: dict[str, Any] = {"dtype": torch.uint8, **asdict(request.manner)}
-
-    def draw(first: int) -> Tensor:
-        count = min(chunk, n - first)
-        own = None if condition is None else condition[first : first + count]
-        return torch.cat(
-            list(model.sample_batches(count, request.seed, first=first, condition=own, **manner))
-        ).cpu()
-
-    return torch.cat(each(range(0, n, chunk), draw, counted(progress, "samples", chunk, n)))
 
 
 def _about(test: ImageSet, data: str, split: str, transform: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from genzoo.data.identity import identity
 from genzoo.data.notes import note, once
 from genzoo.data.splits import FIT
 from genzoo.errors import ArgumentError, DataError
+from genzoo.evaluation.against import measure_against
 from genzoo.evaluation.given import given_words
 from genzoo.evaluation.inputs import subset
 from genzoo.evaluation.likelihood import check_suited
@@ -149,6 +150,8 @@ def _measured(model: Model, train: Images, test: Images, request: Request, **mor
     # a translator's samples are translations, which its own measures know how to compare
     of_samples = request.of_samples and not isinstance(model, TranslatingModel)
     measure = measure_samples if of_samples else measures
+    if request.reference is not None and of_samples:
+        measure = measure_against
     found = [record.check_measured() for record in measure(model, train, test, request, **more)]
     words = given_words(model, test)
     return [
@@ -165,6 +168,10 @@ def _check_able(model: Model, name: str, request: Request) -> None:
     check_condition(model, request)
     if request.of_samples and not isinstance(model, GenerativeModel):
         raise ArgumentError(f"{name!r} generates no samples to measure", "leave features and metrics out")
+    if request.reference is not None and isinstance(model, TranslatingModel):
+        raise ArgumentError(
+            f"translations by {name!r} are measured against held-out images only", "leave reference out"
+        )
     if request.draws is not None and not isinstance(model, ImportanceModel):
         raise ArgumentError(
             f"{name!r} has no importance-weighted bound, so k does not apply",
