@@ -90,6 +90,9 @@ CLAIMS = {
         "floor:ms-ssim .3f ±} | "
         "{dcgan-faces floor:recall .2f} |",
         "`copying` is {dcgan-faces copying .2f} where training faces have {dcgan-faces floor:copying .2f}",
+        "| all | {dcgan-rooms agreement .3f ±} | {dcgan-rooms floor:agreement .3f ±} |",
+        "| recall in `features-rooms` | {dcgan-rooms recall .2f} | {dcgan-rooms floor:recall .2f} |",
+        "| checkerboard | {dcgan-rooms checkerboard .2f ±} | {dcgan-rooms floor:checkerboard .2f ±} |",
     ],
     "plugins/genzoo-features/README.md": [
         "**weights**: {features-horses accuracy .1%} of the 260 test images classified correctly"
