@@ -51,6 +51,7 @@ class Index:
         self.digests: Array = np.zeros((len(files), _WHOLE), np.uint8)
         self.plain: Array = np.zeros(len(files), bool)
         self._fresh: Array = np.zeros(len(files), bool)  # may still change within a step of the clock
+        self._written = time.monotonic()
         known = _load(path) if path else None
         if known is None:
             return
@@ -76,15 +77,13 @@ class Index:
             return
         times = [State._fields.index(name) for name in ("st_mtime_ns", "st_ctime_ns")]
         changed = self.files.states[:, times].max(axis=1)
-        written = time.monotonic()
         with showing(len(missing), f"reading {what}") as show:
             for start in range(0, len(missing), LEAST):
                 rows = missing[start : start + LEAST]
                 self._fresh[rows] = changed[rows] > time.time_ns() - STEP
                 self._read(rows, digest, partial(_shift, show, start, len(missing)))
-                if time.monotonic() - written > EVERY:
+                if time.monotonic() - self._written > EVERY:
                     self.save()
-                    written = time.monotonic()
         self.save()
 
     def _read(self, rows: Array, digest: Callable[[int], bytes], show: Progress) -> None:
@@ -94,6 +93,12 @@ class Index:
                 self.digests[row] = np.frombuffer(found, np.uint8)
 
         in_parallel(len(rows), work, "", show)
+
+    def note(self, plain: Array) -> None:
+        """Take over which files are `plain`, (N,) bool; written at most every ten seconds."""
+        if time.monotonic() - self._written > EVERY:
+            self.plain = plain.copy()
+            self.save()
 
     def save(self) -> None:
         """Write the index; where that cannot be done, the files are read again another time."""
@@ -108,6 +113,7 @@ class Index:
             digest.update(part)
         with contextlib.suppress(StorageError):
             write_own(self._path, *parts, digest.digest())
+        self._written = time.monotonic()
 
 
 def _shift(show: Progress, before: int, count: int, done: int, _: int) -> None:

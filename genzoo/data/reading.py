@@ -104,7 +104,8 @@ class _Reading:
     def __call__(self, room: Room) -> Loaded:
         source, name = self.source, self.source.path.name
         layout = source.layout()
-        seen = survey(len(source.files), source.content, name, plain=self.index.plain)
+        index = self.index
+        seen = survey(len(source.files), source.content, name, plain=index.plain, noted=index.note)
         self._note_plain(seen)
         rows, places, ranks, left_out = self._in_order(layout, seen)
         loaded = self._load(room, rows, seen)

@@ -31,7 +31,7 @@ from genzoo.data.decode import (
 )
 from genzoo.data.depth import FULL, VARIABLE, Numbers, Scale, asked_bits, scale_of
 from genzoo.data.formats import HEAD, is_raw
-from genzoo.data.pool import in_parallel
+from genzoo.data.pool import in_parallel, showing
 from genzoo.data.types import Array, Shape
 from genzoo.safe_open import open_to_read
 
@@ -65,6 +65,7 @@ def survey(
     what: str,
     every_page: bool = True,
     plain: Array | None = None,
+    noted: Callable[[Array], object] | None = None,
 ) -> Survey:
     """Look at the headers of `count` files, and into those that are deeper than 8 bits until their range is
     known.
@@ -75,6 +76,7 @@ def survey(
         what: the name of the data, for a bar where it takes long.
         every_page: whether each page of a file is an image, or the first one alone.
         plain: (count,) bool, which files are known to be plain, and are not looked into.
+        noted: called now and then with what is known to be plain by then.
 
     Raises:
         DataError: there is not enough memory to look into a picture.
@@ -91,7 +93,14 @@ def survey(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        in_parallel(len(todo), work, f"looking into {what}")
+        with showing(len(todo), f"looking into {what}") as show:
+
+            def shown(done: int, total: int) -> None:
+                show(done, total)
+                if noted is not None:
+                    noted(look.plain)
+
+            in_parallel(len(todo), work, "", shown)
     scale = scale_of(look.numbers)
     return Survey(found, scale, tuple(look.notes(found, scale)), look.plain)
 

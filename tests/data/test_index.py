@@ -121,6 +121,27 @@ def test_a_long_reading_is_noted_on_the_way(tmp_path, monkeypatch, settled):
     assert again.digests[:, 0].tolist() == list(range(1, 21))
 
 
+def test_a_long_look_is_noted_on_the_way(photos, settled, monkeypatch):
+    from genzoo.data import survey
+
+    monkeypatch.setattr(indices, "EVERY", -1.0)
+    real, looked = survey._Look.__call__, []
+
+    def breaks(self, number):
+        looked.append(number)
+        if len(looked) == 30:
+            raise KeyboardInterrupt
+        return real(self, number)
+
+    monkeypatch.setattr(survey._Look, "__call__", breaks)
+    with pytest.raises(KeyboardInterrupt):
+        look(photos)
+    del looked[:]
+    looked += [None] * 30
+    look(photos)
+    assert 0 < len(looked) - 30 <= 25  # the others were noted, those of a second thread as well
+
+
 def test_what_cannot_be_read_is_tried_again(photos, settled, read):
     from genzoo.data.folder import _source
 
