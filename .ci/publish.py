@@ -25,7 +25,7 @@ def publish(run: Path, root: Path = ROOT) -> Row:
     weights = root / "plugins" / row.plugin / inside
     weights.parent.mkdir(exist_ok=True)
     shutil.copyfile(run / row.sources[0].removeprefix("folder:"), weights)
-    here = row.replace(sources=(f"package:{inside}",), licence=row.licence or LICENCE)
+    here = row.replace(sources=(f"package:{inside}",), licence=row.licence or LICENCE, card="")
     add_row(root / "zoo.toml", here)
     project = root / "plugins" / row.plugin / "pyproject.toml"
     notice = f'license-files = ["LICENSE", "{package}/weights/*.NOTICE.txt"]'

@@ -221,6 +221,7 @@ def test_a_run_is_taken_into_the_repository(tmp_path, monkeypatch):
             bytes=len(content),
             sources=("folder:boxed-0.safetensors",),
             licence=licence,
+            card="boxed-0.md",
             scores=(Record(metric="kid", value=0.5, n=9, data="digits", subject="boxed"),),
         )
         run = tmp_path / content.decode()
@@ -232,6 +233,7 @@ def test_a_run_is_taken_into_the_repository(tmp_path, monkeypatch):
         assert found == row.replace(
             sources=("package:genzoo_box/weights/boxed.safetensors",),
             licence=licence or publish.LICENCE,
+            card="",  # of the run's folder
             origin=found.origin,
         )
         inside = project.parent / "genzoo_box" / "weights"

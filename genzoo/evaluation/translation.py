@@ -9,6 +9,7 @@ classifier has the domain among its classes, how many translations it reads as s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -77,7 +78,8 @@ class _Work:
 
     def translated(self, pictures: Tensor, to: str) -> Tensor:
         """Return the translations of `pictures` as 8-bit pixels, as they would be saved, (n, C, H, W)."""
-        tell = None if self.progress is None else _telling(self.progress, f"to {to}")
+        pixels = math.prod(pictures.shape[2:])
+        tell = None if self.progress is None else _telling(self.progress, f"to {to}", pixels)
         found = self.model.translate(pictures, to, self.request.seed, progress=tell)
         return quantise(found).cpu()
 
@@ -124,8 +126,9 @@ class _Work:
         )
 
 
-def _telling(progress: Progress, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(what, done, total)
+def _telling(progress: Progress, what: str, pixels: int) -> Callable[[int, int], None]:
+    """Return a callback that counts pictures where a translator counts their pixels."""
+    return lambda done, total: progress(what, done // pixels, total // pixels)
 
 
 def _of_pairs(work: _Work, train: Images, test: Images) -> Iterator[Record]:

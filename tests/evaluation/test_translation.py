@@ -170,6 +170,22 @@ class TestSides:
         # 9 of the 11 zebras are compared with the horses, and the 9 horses with 9 zebras
         assert values[0] != values[1]
 
+    def test_progress_counts_pictures(self):
+        said = []
+        train, test = sides("train", 0), sides("test", 1)
+        score_model(
+            made(Cycle),
+            train,
+            test,
+            Request(metrics=("swd",)),
+            subject="toy",
+            progress=lambda *told: said.append(told),
+        )
+        assert [told for told in said if told[0] == "to zebra"] == [
+            ("to zebra", i, N) for i in range(1, N + 1)
+        ]
+        assert ("to horse", N + 2, N + 2) in said
+
     def test_no_image_is_described_twice(self, monkeypatch):
         """Pictures as they are have the references of their translations, and a side is both."""
         described = []
