@@ -11,6 +11,7 @@ import toys
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, TrainingError
 from genzoo.evaluation import kept, likelihood, sample_quality
+from genzoo.evaluation.drawing import drawn
 from genzoo.evaluation.quality import measure_samples
 from genzoo.request import Request
 from genzoo.sharing import agreed, check_same, each, first, sharing, writes
@@ -142,6 +143,14 @@ def test_sample_quality_has_the_bits_of_one_process(cache, monkeypatch):
         record["metric"] for record in alone
     }
     assert together(2, measure) == [alone, alone]
+
+
+def test_shared_samples_are_those_of_the_seed():
+    """40 of them, in chunks of 16: each process draws others."""
+    net = toys.gan().eval()
+    expected = net.sample(40, 7, dtype=torch.uint8)
+    for found in together(2, lambda rank: drawn(net, 40, Request(seed=7), None, None)):
+        assert torch.equal(found, expected)
 
 
 def test_samples_and_likelihoods_have_the_bits_of_one_process(cache):

@@ -85,12 +85,7 @@ def measure_against(
     """
     if not isinstance(model, GenerativeModel):
         raise ArgumentError(f"{type(model).__name__} cannot be sampled")
-    names = ABLE if request.metrics is None else request.metrics
-    if unable := [name for name in names if name not in ABLE]:
-        raise ArgumentError(
-            f"{unable[0]} is measured against held-out images, not against {_shown(request)}",
-            f"with --reference the metrics are {', '.join(ABLE)}",
-        )
+    names = _names(request)
     if request.weights is None:
         space = feature_space(request.features, test)
     else:
@@ -99,30 +94,41 @@ def measure_against(
     reference = reference_of(request, space, train, progress)
     if scale is not None and reference.features is not None:
         reference = Reference(reference.words, standardise(reference.features, scale))
-    total = min(USUAL, len(train)) if request.n is None else request.n
     if request.metrics is not None and reference.features is None and set(names) != {"fid"}:
         raise ArgumentError(
             "a file of statistics gives the Fréchet distance alone", "--metrics fid, or a file of features"
         )
+    pixels = _samples(model, train, request, progress)
+    seen = torch.arange(len(test))
+    own = {"subject": subject, "condition": given_words(model, train), "drawn": request.manner.words}
+    real = {"subject": FLOOR, "note": REAL}
+    for rows, words, blocks in (
+        (narrow(space.describe(pixels, progress)), own, None),
+        (described_once(space, take(test, seen, "test"), progress), real, blocks_of(test, seen)),
+    ):
+        about = {**_about(train, test, request, reference, space), "n": len(rows), **words}
+        scaled = rows if scale is None else standardise(rows, scale)
+        for metric in names:
+            yield from _distances(metric, scaled, reference, space, about, blocks)
+
+
+def _names(request: Request) -> tuple[str, ...]:
+    """Return the metrics to measure, which need no held-out images."""
+    names = ABLE if request.metrics is None else request.metrics
+    if unable := [name for name in names if name not in ABLE]:
+        raise ArgumentError(
+            f"{unable[0]} is measured against held-out images, not against {_shown(request)}",
+            f"with --reference the metrics are {', '.join(ABLE)}",
+        )
+    return names
+
+
+def _samples(model: GenerativeModel, train: Images, request: Request, progress: Progress | None) -> Tensor:
+    """Return the samples, uint8 (n, C, H, W), with labels of training images for a conditional model."""
+    total = min(USUAL, len(train)) if request.n is None else request.n
     order = subset(len(train), min(total, len(train)), request.seed, "train")
     given = given_to(model, train, order[torch.arange(total) % len(order)])
-    pixels = drawn(model, total, request, next(iter(given), None), progress)
-    seen = torch.arange(len(test))
-    real = described_once(space, take(test, seen, "test"), progress)
-    for name, rows, condition, blocks in (
-        (subject, narrow(space.describe(pixels, progress)), given_words(model, train), None),
-        (FLOOR, real, "", blocks_of(test, seen)),
-    ):
-        about: dict[str, Any] = _about(train, test, request, reference, space) | {
-            "subject": name,
-            "note": REAL if name == FLOOR else "",
-            "n": len(rows),
-            "condition": condition,
-            "drawn": request.manner.words if name == subject else "",
-        }
-        own = rows if scale is None else standardise(rows, scale)
-        for metric in names:
-            yield from _distances(metric, own, reference, space, about, blocks)
+    return drawn(model, total, request, next(iter(given), None), progress)
 
 
 def reference_of(
@@ -174,7 +180,7 @@ def _distances(
         )
     common = {**about, "better": METRICS[metric].better, "features": space.name}
     if metric == "fid":
-        said = (about["note"], "" if space.usual else NOT_USUAL)
+        said = (about.get("note", ""), "" if space.usual else NOT_USUAL)
         common["note"] = "; ".join(filter(None, said))
         known = reference.mean is not None and reference.covariance is not None
         value = fid_to(rows, reference.mean, reference.covariance) if known else fid(rows, reference.features)  # type: ignore[arg-type]

@@ -83,7 +83,7 @@ def _read(key: str, count: int) -> Tensor | None:
     """Return the features that are kept under `key`, None where there are none that are whole and ours."""
     path = _path(key)
     try:
-        if not path.is_file():
+        if not os.path.isfile(path):
             return None
         own_folder(path.parent)  # nobody else can have written there
         blob = read_capped(path, LARGEST)

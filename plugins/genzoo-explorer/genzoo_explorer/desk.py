@@ -59,7 +59,8 @@ def work_of(shelf: Shelf, name: str, values: Mapping[str, Any]) -> Work:
 
     def work(job: Job) -> Iterator[None] | None:
         if name == THUMBNAIL:
-            return thumbnail(shelf, key, job)
+            thumbnail(shelf, key, job)
+            return None
         model = shelf.model(key)
         job.check()
         if name not in KEPT:

@@ -32,11 +32,12 @@ def thumbnail(shelf: Shelf, key: str, job: Job) -> None:
 def _drawn(model: Any, job: Job) -> Tensor | None:
     if not isinstance(model, GenerativeModel):
         return None
-    kind = model.condition.kind if model.condition is not None else ""
+    taken: Any = model.condition
+    kind = "" if taken is None else taken.kind
     if kind not in ("", "labels", "text"):
         return None
     check_images(model, 1)
-    condition = {"labels": 0, "text": model.condition.sentences[0] if kind == "text" else ""}.get(kind)
+    condition = taken.sentences[0] if kind == "text" else 0 if kind == "labels" else None
     if model.in_order:  # seconds; the page may be left meanwhile
         from genzoo.explore.drawing import watched
 
