@@ -73,7 +73,8 @@ def decoder() -> str:
 
 def _formats_of(name: str) -> tuple[str, ...]:
     """Return the formats that are tried on a file of that name."""
-    return (*_formats(), "TGA") if name.lower().endswith(".tga") and "TGA" in Image.OPEN else _formats()
+    found = _formats()  # first: before it nobody has asked Pillow for its formats, and TGA is not known
+    return (*found, "TGA") if name.lower().endswith(".tga") and "TGA" in Image.OPEN else found
 
 
 def decode(source: Path | bytes, shape: Shape, scale: Scale | None = None, half: str = "") -> Array:

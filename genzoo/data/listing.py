@@ -35,8 +35,14 @@ class State(NamedTuple):
 
 def state_of(status: os.stat_result) -> State:
     """Return what `status` says, cut to the width of a column."""
-    # written out: this is asked for hundreds of thousands of files at each start
-    return State(
+    return State(*numbers_of(status))
+
+
+def numbers_of(status: os.stat_result) -> tuple[int, ...]:
+    """Return the numbers of `state_of`; of hundreds of thousands of files at each start, so nothing is built
+    around them.
+    """
+    return (
         status.st_mode,
         status.st_dev & LARGEST,
         status.st_ino & LARGEST,
@@ -153,7 +159,7 @@ def list_files(folder: Path) -> Listing:
             folders.append(path)
             continue
         names.append(path)
-        states.extend(state_of(status))
+        states.extend(numbers_of(status))
     if not names:
         raise DataError(
             f"the folder {folder} holds no files",

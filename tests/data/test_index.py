@@ -1,6 +1,9 @@
 """What is known of files by their state: nothing that changed is taken for what it was."""
 
 import os
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -42,6 +45,21 @@ def test_a_second_start_reads_no_file(photos, settled, read):
     assert look(photos) == first and len(read) == 40
 
 
+def test_a_start_that_reads_nothing_finds_what_one_that_read_all_has_kept(photos, own_cache):
+    """In processes of their own: what is asked of Pillow before a file is read must not show in a key."""
+    script = """
+        import sys
+        from genzoo.data import index, open_data
+        index.STEP = -(10**12)  # all files are old enough
+        open_data(sys.argv[1], image_shape=(3, 16, 20))
+    """
+    kept = []
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", textwrap.dedent(script), str(photos)], check=True, timeout=120)
+        kept.append({path: path.stat().st_ino for path in own_cache.rglob("*.images")})
+    assert kept[0] == kept[1] and len(kept[0]) == 1
+
+
 def test_files_that_have_just_changed_are_read_again(photos, read, monkeypatch):
     real = indices.time.time_ns
     monkeypatch.setattr(indices.time, "time_ns", lambda: real() - LATER)
@@ -60,13 +78,14 @@ def test_a_new_file_is_read_alone(photos, settled, read, make):
 @pytest.mark.parametrize("field", State._fields)
 def test_each_field_of_a_state_counts(photos, settled, read, monkeypatch, field):
     look(photos)
-    real = listing.state_of
+    real, place = listing.numbers_of, State._fields.index(field)
 
     def other(status):
-        found = real(status)
-        return found._replace(**{field: getattr(found, field) ^ 2})
+        found = list(real(status))
+        found[place] ^= 2
+        return tuple(found)
 
-    monkeypatch.setattr(listing, "state_of", other)
+    monkeypatch.setattr(listing, "numbers_of", other)
     look(photos)
     assert len(read) == 80
 
