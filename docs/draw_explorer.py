@@ -1,5 +1,5 @@
-"""The picture of the explorer in the README: `python docs/draw_explorer.py` starts the explorer, opens a model
-in a headless Chromium, slides two directions, and saves what is seen with a palette of 128 colours."""
+"""The picture of the explorer in the README: `python docs/draw_explorer.py` starts the explorer, opens a
+model in a headless Chromium, slides two directions, and saves what is seen with a palette of 128 colours."""
 
 import io
 import shutil
