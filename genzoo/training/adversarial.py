@@ -53,11 +53,7 @@ def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Pla
     Raises:
         TrainingError: a network is missing, or the recipe is known to fail with these nets.
     """
-    for name in ("generator", "discriminator"):
-        if not isinstance(getattr(model, name, None), nn.Module):
-            raise TrainingError(
-                f"{type(model).__name__} has no network named {name!r}", f"set self.{name} in its __init__"
-            )
+    _check_networks(model)
     check_recipe(model, recipe)
     options = recipe.options(Adversarial)
     game = AdversarialGame(model, recipe)
@@ -95,6 +91,14 @@ def adversarial_players(model: AdversarialModel, recipe: Recipe) -> Sequence[Pla
             recordable=recordable,
         ),
     ]
+
+
+def _check_networks(model: AdversarialModel) -> None:
+    for name in ("generator", "discriminator"):
+        if not isinstance(getattr(model, name, None), nn.Module):
+            raise TrainingError(
+                f"{type(model).__name__} has no network named {name!r}", f"set self.{name} in its __init__"
+            )
 
 
 def burst_turns(turns: int, step: int) -> int:
