@@ -47,12 +47,12 @@ CASES: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
     ),
     "hinge": ("gan", {}, {"objective": "hinge"}),
     "relativistic": ("gan", {}, {"objective": "relativistic", "gp_weight": 1.0, "penalty_kind": "r1-r2"}),
-    "free-bits": ("vae", {"free_bits": 0.2, "likelihood": "gaussian"}, {}),
+    "free-bits": ("vae", {"free_bits": 0.02, "likelihood": "gaussian"}, {}),
     "odd-groups": ("progressive", {}, {"batch_size": 12, "augment": ("color",)}),
     "pool": ("cyclegan-horse2zebra", {**SIDES, "blocks": 1}, {"pool": 9, "batch_size": 4}),
     "paired": ("pix2pix-facades", {**SIDES, "depth": 3}, {"flip": True}),
     "pixels": ("gated-pixelcnn", {"layers": 2, "image_shape": (1, 6, 6)}, {}),
-    "labels": ("cvae-mnist", {"net": "mlp", "k": 3, "warmup": 0, "path_gradient": False}, {}),
+    "labels": ("cvae-mnist", {"net": "mlp", "k": 4, "warmup": 0, "path_gradient": False}, {}),
 }
 HALF, APART = "half", "apart"  # the first, left after two of three rounds; and batch norm by itself
 CASES |= {HALF: CASES["hard"], APART: ("wgan", {}, {"sync_batch_norm": False})}

@@ -114,15 +114,15 @@ class Fake(TorchFunctionMode):
 @contextlib.contextmanager
 def fake_device(monkeypatch):
     """Let "mps" be such a device within the block."""
-    copied = torch.nn.Parameter.__deepcopy__
+    new = torch.nn.Parameter.__new__
 
-    def copy(parameter, memo):  # which torch makes without asking a mode
-        made = copied(parameter, memo)
-        if getattr(parameter, "_fake", False):
-            made._fake = True
-        return made
+    def made(cls, data=None, requires_grad=True):  # which torch makes without asking a mode
+        parameter = new(cls, data, requires_grad)
+        if getattr(data, "_fake", False):
+            parameter._fake = True
+        return parameter
 
     monkeypatch.setattr(torch, "Generator", FakeGenerator)
-    monkeypatch.setattr(torch.nn.Parameter, "__deepcopy__", copy)
+    monkeypatch.setattr(torch.nn.Parameter, "__new__", staticmethod(made))
     with Fake():
         yield

@@ -201,12 +201,10 @@ class TestReplay:
             and int(tensors["memory.discriminator.pool.filled"]) == 2
         )
 
-    def test_for_one_process(self, start):
-        with pytest.raises(
-            ArgumentError, match="the discriminator keeps a memory that cannot be saved for 2 processes"
-        ) as caught:
-            start(replay=0.5, world=World(0, 2))
-        assert "set replay=0" in caught.value.hint
+    def test_several_processes_have_one_pool(self, start):
+        run = start(replay=0.5, world=World(0, 2))
+        assert len(run.players[0].memory["pool"].images) == 10 * run.recipe.batch_size
+        assert run.players[0].common and not run.players[0].shared
 
 
 class TestClasses:

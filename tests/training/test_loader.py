@@ -1,4 +1,4 @@
-"""Batches as a function of (seed, number, rank)."""
+"""Batches as a function of (seed, number), of which each rank has its rows."""
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ def test_ranks_flip_differently(digits):
     same = Images(pixels=np.tile(digits.pixels[:1], (64, 1, 1, 1)))
     one, other = (feed(same, batch_size=64, flip=True, world=World(rank, 2))(0) for rank in range(2))
     assert not torch.equal(one, other)
+
+
+def test_ranks_have_the_coins_of_one_process(digits):
+    grey = Images(pixels=np.zeros_like(digits.pixels), grey=np.full_like(digits.pixels, 90))
+    for data, keys in ((digits, {"flip": True, "shift": 2}), (grey, {})):
+        parts = [feed(data, world=World(rank, 4), **keys)(5) for rank in range(4)]
+        assert torch.equal(torch.cat(parts), feed(data, **keys)(5))
+        assert 0 < torch.cat(parts).mean() < 1
 
 
 def test_shifts_move_each_image_by_itself_and_evenly(digits):

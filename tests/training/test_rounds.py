@@ -129,6 +129,8 @@ class TestMemory:
         check_fit(run.model, run.recipe, run.data, World(), run.players)
         with pytest.raises(ArgumentError, match="the coder keeps a memory that cannot be saved for 2 proc"):
             check_fit(run.model, run.recipe, run.data, World(0, 2), run.players)
+        object.__setattr__(run.players[0], "common", True)
+        check_fit(run.model, run.recipe, run.data, World(0, 2), run.players)
 
     def test_it_is_not_averaged_if_it_is_not_shared(self, start, monkeypatch):
         seen = []
