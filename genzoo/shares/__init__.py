@@ -1,6 +1,6 @@
 """Several processes that compute one batch, each its own rows, as one process would compute all of them.
 
-While a turn is played (`Share.taking`), what is drawn at random is drawn for the whole batch, and a process
+While a turn is played (`taking`), what is drawn at random is drawn for the whole batch, and a process
 keeps its own rows: torch's random functions and dropout need no change in a loss or a net, whatever is drawn
 has the rows of the batch along its first axis. `drawn` is for numbers with their rows along another axis.
 
@@ -11,6 +11,7 @@ Every process must call them equally often. `twice` is for what is computed agai
 """
 
 from genzoo.shares.draws import drawn
-from genzoo.shares.share import Share, mean, on_whole, twice, whole
+from genzoo.shares.share import Share, mean, on_whole, whole
+from genzoo.shares.turns import taking, twice
 
-__all__ = ["Share", "drawn", "mean", "on_whole", "twice", "whole"]
+__all__ = ["Share", "drawn", "mean", "on_whole", "taking", "twice", "whole"]

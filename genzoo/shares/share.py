@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
@@ -38,22 +36,6 @@ class Share:
         self.rows = 0  # of this part
         self.talked = False  # whether a turn has used `add`: such a turn cannot be recorded on a GPU
         self._add = add
-
-    @contextlib.contextmanager
-    def taking(self, rows: int) -> Iterator[None]:
-        """Compute `rows` rows as this share of a batch inside the block, for this thread."""
-        if self.parts == 1:
-            yield
-            return
-        from genzoo.shares.draws import Keyed  # which needs this module
-
-        self.rows = rows
-        token = CURRENT.set(self)
-        try:
-            with Keyed():
-                yield
-        finally:
-            CURRENT.reset(token)
 
     def axis(self, shape: Sequence[int]) -> int | None:
         """Return the axis of `shape` along which the rows are: the first if it can be, else the first as long
@@ -122,15 +104,6 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         return _Sum.apply(gradients[0], ctx.share), None  # type: ignore[no-untyped-call]
-
-
-def twice() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Return the contexts that `torch.utils.checkpoint.checkpoint` takes as its `context_fn`: what it
-    computes again in the backward pass is then drawn as it was.
-    """
-    share = CURRENT.get()
-    again = contextlib.nullcontext() if share is None else share.taking(share.rows)
-    return contextlib.nullcontext(), again
 
 
 def whole(x: Tensor) -> Tensor:

@@ -68,15 +68,13 @@ class Ahead:
 
     def __call__(self, number: int) -> Tensor:
         """Return the images of batch `number`, and start to read the one after it."""
-        if self._next is None or self._next[0] != number:
-            self._read(number)
-        assert self._next is not None
-        pixels = self._next[1].result()
-        self._read(number + 1)
-        return pixels.to(self._device, non_blocking=True).float().div_(255)
+        ahead, self._next = self._next, None
+        read = ahead[1] if ahead is not None and ahead[0] == number else self._read(number)
+        self._next = number + 1, self._read(number + 1)
+        return read.result().to(self._device, non_blocking=True).float().div_(255)
 
-    def _read(self, number: int) -> None:
-        self._next = number, self._reader.submit(self._pixels, number)
+    def _read(self, number: int) -> Future[Tensor]:
+        return self._reader.submit(self._pixels, number)
 
     def _pixels(self, number: int) -> Tensor:
         return self._pin(torch.from_numpy(np.array(self._images[self._rows(number)])))

@@ -90,7 +90,8 @@ def train(
         if mode in ("same", "auto") and (done := finished_before(run)):
             return done
         card = card.replace(config=config)
-        _prepare(run, card)
+        if world.writes:
+            rehearse(run, card)
         calls = Callbacks((*watching, *trackings(run, card, trackers)), run)
         reports = functools.partial(Report, run, quiet=quiet)
         return _carry_out(run, card, train, test if scored else None, reports, calls)
@@ -98,6 +99,7 @@ def train(
 
 def _start(run: Run, card: Card, start: Start | None, mode: str) -> None:
     """Start `run` with the weights of `start`, or resume it, see `begin`."""
+    note_statistics(run)
     run.lineage = () if start is None else start.lineage
     begin(run, card.name, mode)
     if run.resumed:
@@ -108,16 +110,9 @@ def _start(run: Run, card: Card, start: Start | None, mode: str) -> None:
         tell(taken.words(start), level="INFO")
 
 
-def _prepare(run: Run, card: Card) -> None:
-    """Rehearse publishing in the process that writes, which also says what the run should know."""
-    if run.world.writes:
-        rehearse(run, card)
-        note_statistics(run)
-
-
 def note_statistics(run: Run) -> None:
     """Report if the number of processes decides more than the time that the run takes."""
-    if run.world.size > 1 and has_own_statistics(run.players, run.recipe):
+    if run.world.size > 1 and run.world.writes and has_own_statistics(run.players, run.recipe):
         rows = run.recipe.batch_size // run.world.size
         tell(
             f"batch norm sees the {rows} images of each process; --set sync_batch_norm=true: all "

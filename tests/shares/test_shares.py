@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from genzoo.rng import BatchRng
-from genzoo.shares import Share, drawn, mean, on_whole, twice, whole
+from genzoo.shares import Share, drawn, mean, on_whole, taking, twice, whole
 
 ROWS = 12
 
@@ -63,7 +63,7 @@ def in_parts(work, parts, rows=ROWS):
     made = []
     for number in range(parts):
         torch.manual_seed(5)
-        with Share(number, parts).taking(rows // parts):
+        with taking(Share(number, parts), rows // parts):
             made.append(work(rows // parts))
     return made
 
@@ -90,7 +90,7 @@ def test_the_next_draw_is_that_of_one_process_too():
 
 def test_what_is_not_random_is_as_it_was():
     x = ones(6)
-    with Share(1, 2).taking(6):
+    with taking(Share(1, 2), 6):
         assert torch.equal(functional.dropout(x, 0.5, training=False), x)
         assert torch.equal(functional.dropout(x, 0.0), x)
         assert torch.equal(functional.rrelu(-x), functional.rrelu(-x))
@@ -98,7 +98,7 @@ def test_what_is_not_random_is_as_it_was():
     torch.manual_seed(0)
     first = torch.rand(5)
     torch.manual_seed(0)
-    with Share(1, 2).taking(6):
+    with taking(Share(1, 2), 6):
         assert torch.equal(torch.rand(5), first)  # no rows: alike on all
         assert torch.equal(torch.randperm(6).sort().values, torch.arange(6))
 
@@ -116,7 +116,7 @@ def test_numbers_with_their_rows_along_another_axis():
 def test_a_gradient_passes_through_a_mask():
     x = noise(4, 5).requires_grad_()
     torch.manual_seed(5)
-    with Share(0, 2).taking(4):
+    with taking(Share(0, 2), 4):
         made = functional.dropout(x, 0.5)
         made.sum().backward()
     assert torch.equal(x.grad, (made != 0) * 2.0)
@@ -125,7 +125,7 @@ def test_a_gradient_passes_through_a_mask():
 def test_what_is_computed_again_in_the_backward_pass_is_drawn_as_it_was():
     x = noise(4, 50).requires_grad_()
     torch.manual_seed(5)
-    with Share(1, 2).taking(4):
+    with taking(Share(1, 2), 4):
         made = checkpoint(lambda x: functional.dropout(x, 0.5) * x, x, use_reentrant=False, context_fn=twice)
         made.sum().backward()
     assert torch.allclose(x.grad, (made != 0) * 4.0 * x)
@@ -133,7 +133,7 @@ def test_what_is_computed_again_in_the_backward_pass_is_drawn_as_it_was():
 
 def test_in_one_process_nothing_is_changed():
     share = Share()
-    with share.taking(4):
+    with taking(share, 4):
         assert not torch.overrides._get_current_function_mode_stack()
         x = noise(4, 3)
         assert whole(x) is x and mean(x) is x and on_whole(lambda x: x, x) is x
@@ -161,7 +161,7 @@ class Group:
             share = Share(number, self.parts, add, self.norms)
             own = [x.chunk(self.parts)[number] for x in rows]
             try:
-                with share.taking(len(own[0])):
+                with taking(share, len(own[0])):
                     results[number] = work(*own)
             except BaseException as error:  # noqa: BLE001 - shown below
                 errors.append(error)
