@@ -157,8 +157,8 @@ def _played(
     run: Run, card: Card, train: Images, test: Images | None, reports: Callable[[], Report], calls: Callbacks
 ) -> Outcome:
     world = run.world
-    world.meet()  # the process that writes has rehearsed
     with listening(talks=world.writes, group=world.size > 1) as wish:
+        world.meet()  # the process that writes has rehearsed, and all of them listen
         with reports() as report:
             finished = play(
                 run,

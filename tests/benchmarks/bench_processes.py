@@ -1,104 +1,65 @@
-"""How much faster several processes are than one, and which share of a round is spent on their reductions.
+"""How far the weights are apart that one, two and four processes end with, for the game of every card.
 
-    python tests/benchmarks/bench_processes.py --rounds 30
+    python tests/benchmarks/bench_processes.py [NAME ...] [--processes 2 4]
 
-Both play rounds of a DCGAN (64 × 64, 3.6 million weights at the default widths), one thread per process, and
-the same batch for all processes together. The share includes waiting for the slower process.
+Each card is built as small as it can be and plays three rounds on eight random images each, with
+`sync_batch_norm=true`: once in this process, once in each number of processes that torchrun starts here. The
+distance is ‖w - w'‖ / ‖w‖, the largest of the model, its averages and what its game keeps. Names are those of
+cards, or of the cases of tests/alike.py, whose options are harder than those of the cards.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
 
-import genzoo
-from genzoo.data import Images
-from genzoo.recipe import Recipe
-from genzoo.training.hardware import choose
-from genzoo.training.loop import Run
-from genzoo.training.parallel import World, enter, leave
+import alike  # noqa: E402
+import torch  # noqa: E402
+from measure import machine, report  # noqa: E402
 
-
-def timed(seconds: list[float], work: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `work`, which adds the time that it takes to `seconds`."""
-
-    def done(*arguments: Any, **options: Any) -> Any:
-        begun = time.perf_counter()
-        try:
-            return work(*arguments, **options)
-        finally:
-            seconds[0] += time.perf_counter() - begun
-
-    return done
+import genzoo  # noqa: E402
+from genzoo.training.parallel import World  # noqa: E402
 
 
-def worker(given: argparse.Namespace) -> None:
-    """Play the rounds as one of the processes; the first prints what it measured."""
-    torch.set_num_threads(1)
-    world, reducing = enter(torch.device("cpu")), [0.0]
-    for name in ("average_gradients", "average_buffers"):
-        setattr(World, name, timed(reducing, getattr(World, name)))
-    pixels = np.random.default_rng(0).integers(0, 256, (256, 3, 64, 64), dtype=np.uint8)
-    recipe = Recipe(batch_size=given.batch, precision="fp32", lr={"all": 2e-4}, betas=(0.5, 0.999))
-    with tempfile.TemporaryDirectory() as folder:
-        model = genzoo.create("dcgan", width=given.width, discriminator_width=given.width)
-        data = Images(pixels=pixels, name="noise", split="train")
-        run = Run(model, recipe, data, choose(recipe, "cpu"), Path(folder), world)
-        for _ in range(3):
-            run.play_round()
-        reducing[0], begun = 0.0, time.perf_counter()
-        for _ in range(given.rounds):
-            run.play_round()
-        seconds = time.perf_counter() - begun
-    if world.writes:
-        weights = sum(p.numel() for p in model.parameters())
-        told = {"seconds": seconds / given.rounds, "share": reducing[0] / seconds, "weights": weights}
-        print(json.dumps(told), flush=True)
-    leave(0)
-
-
-def measured(given: argparse.Namespace, processes: int) -> dict[str, float]:
-    """Return what the first of `processes` processes measured."""
-    own = [__file__, "--worker", "--rounds", given.rounds, "--batch", given.batch, "--width", given.width]
-    start = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", processes]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    words = [sys.executable, *map(str, start), *map(str, own)]
-    done = subprocess.run(words, env=env, stdout=subprocess.PIPE, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+def in_processes(count: int, names: list[str], folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """Return what each case ends with in `count` processes."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
+    subprocess.run([*command, str(HERE.parent / "alike.py"), str(folder), *names], env=env, check=True)
+    found: dict[str, dict[str, torch.Tensor]] = torch.load(folder / f"{count}-0.pt")
     return found
 
 
 def main() -> None:
-    """Measure one process and two, in turn, and print both."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--width", type=int, default=64)
-    parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.worker:
-        worker(given)
-        return
-    for _ in range(given.repeat):
-        one, two = measured(given, 1), measured(given, 2)
-        print(
-            f"{one['weights']:,.0f} weights, batch {given.batch}: one process {one['seconds']:.3f} s, "
-            f"two {two['seconds']:.3f} s, {one['seconds'] / two['seconds']:.2f} times as fast; "
-            f"reductions take {two['share']:.1%} of a round of two",
-            flush=True,
-        )
+    """Play all games, and print the distances."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--processes", nargs="+", type=int, default=[2, 4])
+    args = parser.parse_args()
+    names = args.names or [card.name for card in genzoo.cards() if card.recipe is not None]
+    folder = Path(tempfile.mkdtemp())
+    alone = {name: alike.played(name, World(), folder / name) for name in names}
+    together = {count: in_processes(count, names, folder) for count in args.processes}
+    rows = [
+        [name, *(f"{alike.distance(alone[name], together[count][name]):.0e}" for count in args.processes)]
+        for name in names
+    ]
+    report(
+        "Distance from the weights of one process",
+        machine(),
+        ["game", *(f"{count} processes" for count in args.processes)],
+        rows,
+        {"distances": rows},
+    )
 
 
 if __name__ == "__main__":
