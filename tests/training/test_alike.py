@@ -13,6 +13,7 @@ import torch
 import toys
 
 import genzoo
+from genzoo.errors import ArgumentError
 from genzoo.shares import Share
 from genzoo.training.parallel import World
 from genzoo.training.train import note_statistics
@@ -109,3 +110,9 @@ def test_a_turn_that_waits_for_others_is_not_recorded(start, monkeypatch):
     for _ in range(2):
         run.play_round()
     assert run.share.talked and len(asked) == 4
+
+
+def test_compiled_nets_cannot_have_the_statistics_of_the_whole_batch(start):
+    with pytest.raises(ArgumentError, match="sync_batch_norm would do nothing"):
+        start(world=World(0, 2), sync_batch_norm=True, compile="on")
+    start(sync_batch_norm=True, compile="on")  # one process has the whole batch anyway
