@@ -17,14 +17,19 @@ def check_fit(model: Model, recipe: Recipe, data: Images, world: World, game: Se
     """Raise if the players of `game` do not fit the rest of the run.
 
     Raises:
-        ArgumentError: the recipe names an unknown player, the labels do not fit, or a player's memory cannot
-            be saved.
+        ArgumentError: the recipe names an unknown player, the labels do not fit, a player's memory cannot be
+            saved, or `sync_batch_norm` is asked of compiled nets.
         TrainingError: an averaged player is not part of the model.
         DataError: the data lacks what a player needs.
     """
     _check_names(recipe, game)
     _check_parts(model, game)
     _check_memories(world, game)
+    if world.size > 1 and recipe.sync_batch_norm and recipe.compile == "on":
+        raise ArgumentError(
+            "torch.compile leaves batch norm with one process's images, so sync_batch_norm would do nothing",
+            "set compile=off, or sync_batch_norm=false",
+        )
     for player in game:
         check_needs(model, data, player)
 
