@@ -89,9 +89,7 @@ def train(
         _start(run, card, start, mode)
         if mode in ("same", "auto") and (done := finished_before(run)):
             return done
-        card = card.replace(config=config)
-        if world.writes:
-            rehearse(run, card)
+        card = _rehearsed(run, card.replace(config=config))
         calls = Callbacks((*watching, *trackings(run, card, trackers)), run)
         reports = functools.partial(Report, run, quiet=quiet)
         return _carry_out(run, card, train, test if scored else None, reports, calls)
@@ -108,6 +106,13 @@ def _start(run: Run, card: Card, start: Start | None, mode: str) -> None:
     check_frozen(frozen_in(run.model), taken)
     if start is not None and taken is not None and run.world.writes:
         tell(taken.words(start), level="INFO")
+
+
+def _rehearsed(run: Run, card: Card) -> Card:
+    """Return `card`, with which the process that writes has rehearsed publishing."""
+    if run.world.writes:
+        rehearse(run, card)
+    return card
 
 
 def note_statistics(run: Run) -> None:
