@@ -37,6 +37,9 @@ def main(wanted):
     if not wanted or "generator.png" in wanted:
         print("+ generator.png", flush=True)
         layers("dcgan-bedrooms").savefig(DOCS / "images" / "generator.png", metadata={"Software": None})
+    if not wanted or "facades.png" in wanted:
+        print("+ facades.png", flush=True)
+        facades().save(LECTURE / "facades.png")
     for name, plot in plots((DOCS / "few-labels.md").read_text("utf-8")):
         if not wanted or name in wanted:
             print(f"+ {name}", flush=True)
@@ -70,6 +73,19 @@ def shown_now(text, page, known):
         return found[0] if found[1] in missing else f"![{found[2]}]({depth}images/lecture/{found[1]})"
 
     return MISSING.sub(lambda found: "" if found[1] in known else found[0], WAITING.sub(picture, text))
+
+
+def facades():
+    """Return eight label maps that were drawn for this page, above the photographs that pix2pix makes of them.
+    No picture of the data set is in this repository."""
+    import torch
+
+    import genzoo
+    from genzoo.data import open_data
+
+    drawn = open_data(str(DOCS / "images" / "maps"), image_shape=(3, 128, 128), val_split=0).float()
+    photos = genzoo.load("pix2pix-facades").translate(drawn, seed=0)
+    return genzoo.grid(torch.cat([drawn, photos]), columns=len(drawn))
 
 
 def maps(name):

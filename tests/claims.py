@@ -97,6 +97,12 @@ CLAIMS = {
     "plugins/genzoo-features/README.md": [
         "**weights**: {features-horses accuracy .1%} of the 260 test images classified correctly"
     ],
+    "plugins/genzoo-translate/README.md": [
+        "| mean absolute error | {pix2pix-facades l1 .3f ±} |",
+        "| SSIM | {pix2pix-facades ssim .3f ±} |",
+        "| KID in `gist` | {pix2pix-facades kid .3f ±} | {pix2pix-facades floor:kid .3f ±} |",
+        "| recall | {pix2pix-facades recall .2f} | {pix2pix-facades floor:recall .2f} |",
+    ],
     "plugins/genzoo-wgan/README.md": [
         *(
             f"| `{name}` | {run} | {{{name} kid .3f ±}} | {{{name} swd .1f ±}} | "

@@ -12,12 +12,13 @@ CARDS = (
         name="pix2pix-facades",
         family=Family.IMPLICIT,
         model="genzoo_translate.pix2pix:Pix2Pix",
-        condition=Picture(shape=(3, 64, 64), domains=("map", "photo")),
+        condition=Picture(shape=(3, 128, 128), domains=("map", "photo")),
+        config={"source_shape": (3, 128, 128), "image_shape": (3, 128, 128)},
         # Section 3.3 of the paper: Adam, learning rate 2e-4, β₁ = 0.5, λ = 100. Its images are enlarged by 30
-        # of 256 pixels and cropped, which moves them by ±15: ±4 of 64.
+        # of 256 pixels and cropped, which moves them by ±15: ±8 of 128. The shift here is half of that.
         recipe=Recipe(
             data="facades",
-            steps=20_000,
+            steps=8_000,
             batch_size=2,
             lr={"all": 2e-4},
             lr_decay=0.5,
@@ -27,7 +28,7 @@ CARDS = (
             save_dtype="float16",
             game=Paired(),
         ),
-        summary="Facades, 3×64×64, from maps of their parts",
+        summary="Facades, 3×128×128, from maps of their parts",
         paper=(
             "Isola, Zhu, Zhou & Efros 2017, Image-to-Image Translation with Conditional Adversarial "
             "Networks, arXiv:1611.07004"
@@ -38,6 +39,7 @@ CARDS = (
         family=Family.IMPLICIT,
         model="genzoo_translate.cyclegan:CycleGAN",
         condition=Picture(shape=(3, 64, 64), domains=("horse", "zebra"), both_ways=True, noisy=False),
+        config={"source_shape": (3, 64, 64), "image_shape": (3, 64, 64)},
         # Section 4: Adam, batches of 1, learning rate 2e-4 that falls to 0 over the second half of the run.
         # Its images are enlarged by 30 of 256 pixels and cropped, as those of pix2pix.
         recipe=Recipe(
