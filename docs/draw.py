@@ -39,7 +39,7 @@ def main(wanted):
         layers("dcgan-bedrooms").savefig(DOCS / "images" / "generator.png", metadata={"Software": None})
     if not wanted or "facades.png" in wanted:
         print("+ facades.png", flush=True)
-        facades().save(LECTURE / "facades.png")
+        facades().save(DOCS / "images" / "facades.png")
     for name, plot in plots((DOCS / "few-labels.md").read_text("utf-8")):
         if not wanted or name in wanted:
             print(f"+ {name}", flush=True)

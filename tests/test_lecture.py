@@ -238,14 +238,14 @@ class TestWaiting:
 
     def test_a_picture_replaces_its_place_once_its_model_is_published(self):
         text = (
-            "<!-- picture facades.png: Eight maps -->\n<!-- picture zebras.png: Eight horses -->\n"
-            "The weights of pix2pix-facades are not published yet.\n"
+            "<!-- picture flowers.png: Eight texts -->\n<!-- picture zebras.png: Eight horses -->\n"
+            "The weights of text2image-flowers are not published yet.\n"
             "The weights of cyclegan-horse2zebra are not published yet.\n"
         )
         assert draw.shown_now(text, PAGE, set()) == text
-        found = draw.shown_now(text, PAGE, {"pix2pix-facades"})
+        found = draw.shown_now(text, PAGE, {"text2image-flowers"})
         assert found == (
-            "![Eight maps](images/lecture/facades.png)\n<!-- picture zebras.png: Eight horses -->\n"
+            "![Eight texts](images/lecture/flowers.png)\n<!-- picture zebras.png: Eight horses -->\n"
             "The weights of cyclegan-horse2zebra are not published yet.\n"
         )
         tutorial = draw.DOCS / "tutorials" / "12-translate.md"
