@@ -12,11 +12,11 @@ from pathlib import Path
 
 from genzoo.data.prepare.batches import cifar10
 from genzoo.data.prepare.digits import binarized, idx_files
-from genzoo.data.prepare.facades import facades
-from genzoo.data.prepare.flowers import flowers
 from genzoo.data.prepare.frames import frey
 from genzoo.data.prepare.made import Made
+from genzoo.data.prepare.oxford import flowers
 from genzoo.data.prepare.photographs import bedrooms, faces, horses, rooms
+from genzoo.data.prepare.side_by_side import facades
 from genzoo.errors import ArgumentError, UnknownNameError, suggest
 from genzoo.files import atomic_write, make_folder
 from genzoo.homes import EMBEDDED, MADE_WITH
