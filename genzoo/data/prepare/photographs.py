@@ -243,9 +243,9 @@ def verdict(found: Found, how: Print) -> str:
     """Return one line on whether the images are the very ones behind the published figures."""
     count = f"{len(found.files):,} photographs"
     if sha256_of(b"".join(found.files)) == how.sha256:
-        return f"{count}, the same bytes as those that the published models were trained on"
+        return f"{count}, the same bytes as those behind the published figures"
     grey = f"pixels may differ by a few grey levels, {decoder()}"
-    return f"{count}, those that the published models were trained on; {grey}"
+    return f"{count}, those behind the published figures; {grey}"
 
 
 def _attributes(folders: Sequence[Path], files: Sequence[str]) -> Array | None:

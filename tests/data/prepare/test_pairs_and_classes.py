@@ -59,7 +59,8 @@ def beside(seed, drawn=None, turned=False):
     colours = Image.fromarray(PALETTE[classes(seed if drawn is None else drawn)])
     both = Image.new("RGB", (512, 256))
     both.paste(scene(seed), (256 if turned else 0, 0))
-    both.paste(colours.resize((256, 256), Image.Resampling.NEAREST), (0 if turned else 256, 0))
+    large = np.roll(np.asarray(colours.resize((256, 256), Image.Resampling.NEAREST)), (3, 3), (0, 1))
+    both.paste(Image.fromarray(large), (0 if turned else 256, 0))  # edges within the blocks of JPEG
     return both
 
 
@@ -99,7 +100,11 @@ def test_facades_have_their_map_and_the_published_order(pairs, tmp_path):
         exact = np.asarray(PHOTOGRAPHS.small(scene(seed)), np.int16)
         assert np.abs(np.asarray(Image.open(io.BytesIO(photo)), np.int16) - exact).mean() < 6
         image = Image.open(io.BytesIO(drawn))
-        assert image.mode == "P" and (np.asarray(image) == classes(seed)).mean() > 0.95
+        assert image.mode == "P" and (np.asarray(image) == classes(seed)).mean() > 0.7
+        right = np.asarray(Image.open(next(pairs.rglob(f"{seed}.jpg"))), np.int32)[:, 256:]  # (256, 256, 3)
+        means = np.floor(right.reshape(128, 2, 128, 2, 3).mean((1, 3)) + 0.5)  # (128, 128, 3)
+        nearest = ((means[:, :, None] - PALETTE.astype(float)) ** 2).sum(-1).argmin(-1)
+        assert (np.asarray(image) == nearest).mean() > 0.999
     train, test = open_data("facades", val_split=0), open_data("facades", split="test")
     assert (len(train), len(test)) == (4, 2)
     assert set(map(tuple, test.source[0].reshape(3, -1).T.tolist())) <= set(map(tuple, PALETTE.tolist()))
@@ -148,7 +153,7 @@ def test_horses_and_zebras_have_their_domain_and_split(domains, tmp_path):
         small = HORSES.small(Image.open(domains / "testB" / "n1.jpg").convert("RGB"))
         first = Image.open(io.BytesIO(encoded(small, quality=95, subsampling=0)))
         assert files(arrays, "jpeg")[1] == encoded(first, quality=88, subsampling=0, optimize=True)
-    assert open_data("horse2zebra", val_split=0).source is not None
+    assert len(open_data("horse2zebra", val_split=0)) == 1
     for split, labels in {"train": [0, 1, 1, 1], "test": [0, 1]}.items():
         assert open_data("horses-zebras", split=split, val_split=0).labels.tolist() == labels
 
