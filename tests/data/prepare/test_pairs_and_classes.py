@@ -104,7 +104,7 @@ def test_facades_have_their_map_and_the_published_order(pairs, tmp_path):
         right = np.asarray(Image.open(next(pairs.rglob(f"{seed}.jpg"))), np.int32)[:, 256:]  # (256, 256, 3)
         means = np.floor(right.reshape(128, 2, 128, 2, 3).mean((1, 3)) + 0.5)  # (128, 128, 3)
         nearest = ((means[:, :, None] - PALETTE.astype(float)) ** 2).sum(-1).argmin(-1)
-        assert (np.asarray(image) == nearest).mean() > 0.999
+        assert (np.asarray(image) == nearest).mean() > 0.995
     train, test = open_data("facades", val_split=0), open_data("facades", split="test")
     assert (len(train), len(test)) == (4, 2)
     assert set(map(tuple, test.source[0].reshape(3, -1).T.tolist())) <= set(map(tuple, PALETTE.tolist()))
