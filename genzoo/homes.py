@@ -95,9 +95,38 @@ HOMES: Mapping[str, Home] = MappingProxyType(
         "rooms": Home(
             "the photographs", (_PLACES365,), ("room-classification/dataset",), NAMES["rooms"].files[1:]
         ),
+        "facades": Home(
+            "the folders train and test, with photograph and map side by side,",
+            (
+                "https://github.com/phillipi/pix2pix (its download_dataset.sh facades) or "
+                "https://github.com/ariana-h/CS_548_12_huhkoa2 (commit b45af2a)",
+            ),
+            ("facades/",),
+            NAMES["facades"].files,
+        ),
+        "horse2zebra": Home(
+            "the folders trainA, trainB, testA and testB",
+            (
+                "https://github.com/junyanz/CycleGAN (its download_dataset.sh horse2zebra) or "
+                "https://github.com/RajithaSampathV/CycleGAN-implementation (commit 7dd5fc9)",
+            ),
+            ("horse2zebra/",),
+            NAMES["horse2zebra"].files,
+        ),
+        "flowers102": Home(
+            "the photographs image_00001.jpg to image_08189.jpg",
+            (
+                "https://github.com/Shmaltalk/colorization-tf (commit de236b5) or "
+                "https://www.robots.ox.ac.uk/~vgg/data/flowers/102",
+            ),
+            ("colorization-tf/",),
+            NAMES["flowers102"].files,
+        ),
     }
 )
-MADE_WITH: Mapping[str, str] = MappingProxyType({"dynamic-binarized-mnist": "mnist"})
+MADE_WITH: Mapping[str, str] = MappingProxyType(
+    {"dynamic-binarized-mnist": "mnist", "flowers-unseen": "flowers102", "horses-zebras": "horse2zebra"}
+)
 EMBEDDED = ("digits", "binarized-digits")  # ship with the package
 
 

@@ -175,9 +175,6 @@ def test_the_commands_read_the_data_sets_of_the_lecture():
     assert {"bedrooms", "binarized-mnist", "cifar10", "digits", "faces", "frey", "mnist"} <= set(ALL_DATA)
 
 
-WITHOUT_HOME = ("facades", "flowers-unseen", "horse2zebra")  # nothing here makes their files
-
-
 @pytest.mark.parametrize("name", ALL_DATA)
 def test_the_data_of_a_command_ship_or_can_be_prepared(name, monkeypatch, tmp_path):
     """With no data and no network, one line says what to get, where, and what to type."""
@@ -194,9 +191,6 @@ def test_the_data_of_a_command_ship_or_can_be_prepared(name, monkeypatch, tmp_pa
     made_with = MADE_WITH.get(name, name)
     with pytest.raises(DataError) as caught:
         open_data(name)
-    if name in WITHOUT_HOME:
-        assert name not in HOMES and all(file in str(caught.value) for file in NAMES[name].files)
-        return
     line, home = str(caught.value), HOMES[made_with]
     assert home.command(made_with) in line and home.wanted in line and "\n" not in line
     assert all(place in line for place in home.places)

@@ -14,7 +14,9 @@ from genzoo.data.prepare.batches import cifar10
 from genzoo.data.prepare.digits import binarized, idx_files
 from genzoo.data.prepare.frames import frey
 from genzoo.data.prepare.made import Made
-from genzoo.data.prepare.photographs import bedrooms, faces, rooms
+from genzoo.data.prepare.oxford import flowers
+from genzoo.data.prepare.photographs import bedrooms, faces, horses, rooms
+from genzoo.data.prepare.side_by_side import facades
 from genzoo.errors import ArgumentError, UnknownNameError, suggest
 from genzoo.files import atomic_write, make_folder
 from genzoo.homes import EMBEDDED, MADE_WITH
@@ -29,6 +31,9 @@ RECIPES: Mapping[str, Callable[[str, Sequence[str]], Made]] = {
     "faces": faces,
     "bedrooms": bedrooms,
     "rooms": rooms,
+    "facades": facades,
+    "horse2zebra": horses,
+    "flowers102": flowers,
 }
 
 

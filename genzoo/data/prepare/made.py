@@ -31,6 +31,12 @@ def npz_of(arrays: Mapping[str, Array], packed: bool = True) -> Content:
     return lambda file: save(file, **arrays)
 
 
+def end_to_end(files: Sequence[bytes]) -> tuple[Array, Array]:
+    """Return `files` end to end, (B,) uint8, and where each begins and the last ends, (N + 1,) int64."""
+    offsets = np.cumsum([0, *map(len, files)]).astype(np.int64)
+    return np.frombuffer(b"".join(files), np.uint8), offsets
+
+
 def refused(name: str, what: str) -> DataError:
     """Return the error for sources of the data set `name` that do not match: `what` was found, and what was
     expected.

@@ -1,5 +1,5 @@
-"""The sets of photographs: bedrooms, rooms and faces, found by their fingerprints and made small exactly as
-those were that the published models were trained on.
+"""The sets of photographs: bedrooms, rooms, faces, horses and zebras, flowers. They are found by their
+fingerprints and made small exactly as those were that the published models were trained on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ from PIL import Image
 from genzoo.data.decode import Skip, decoder
 from genzoo.data.pool import in_parallel
 from genzoo.data.prepare.albums import Album, Folder, albums
-from genzoo.data.prepare.made import Made, npz_of, refused
+from genzoo.data.prepare.made import Made, end_to_end, npz_of, refused
 from genzoo.data.prepare.prints import known, matched, print_of
 from genzoo.data.types import Array
 from genzoo.errors import DataError
@@ -42,10 +42,14 @@ class Print:
 
     Attributes:
         side: pixels of a side of the result.
-        quality: of the JPEG files, which keep all colours (4:4:4).
+        quality: of the JPEG files.
         native: pixels of a side of the photographs where they come as a data set, not as files.
         box: what is cut out first (left, top, right, bottom), None for all.
         sha256: of the JPEG files end to end, as the published models were trained on them.
+        colours: their chroma subsampling.
+        optimised: whether their Huffman tables are.
+        between: quality of the JPEG files from which they were encoded once more, 0 for none.
+        kept: whether JPEG files that have this side already are taken as they are.
     """
 
     side: int
@@ -53,6 +57,10 @@ class Print:
     native: int
     sha256: str
     box: tuple[int, int, int, int] | None = None
+    colours: str = "4:4:4"
+    optimised: bool = True
+    between: int = 0
+    kept: bool = False
 
     def small(self, image: Image.Image) -> Image.Image:
         """Return `image` with its shorter side resized to `side` and the middle cut out."""
@@ -65,8 +73,15 @@ class Print:
 
     def encoded(self, image: Image.Image) -> bytes:
         """Return the small version of `image` as a JPEG file."""
+        small = self.small(image)
+        if self.between:
+            small = Image.open(io.BytesIO(self._file(small, self.between)))
+        return self._file(small, self.quality)
+
+    def _file(self, image: Image.Image, quality: int) -> bytes:
         buffer = io.BytesIO()
-        self.small(image).save(buffer, "JPEG", quality=self.quality, subsampling=0, optimize=True)
+        how = {"quality": quality, "subsampling": self.colours, "optimize": self.optimised}
+        image.save(buffer, "JPEG", **how)
         return buffer.getvalue()
 
 
@@ -83,6 +98,23 @@ FACES = Print(
     sha256="462a240619b93b6b732f856e8d718129cece31466ae01139ae4f9be8cbc6d896",
     box=(53, 50, 197, 194),
 )
+HORSES = Print(
+    side=96,
+    quality=88,
+    native=256,
+    sha256="32c954a37bba721affc8070688e75e05e57fef7ad6c90bb341842f7e36c881c3",
+    between=95,
+)
+FLOWERS = Print(
+    side=64,
+    quality=75,
+    native=500,
+    sha256="688b731204733d1bc2838111cb96ba61a89fd406986b77b51aafac805577db3d",
+    colours="4:2:0",
+    optimised=False,
+    kept=True,
+)
+Place: TypeAlias = tuple[Album, int]  # a photograph: the album, and its number there
 
 
 @dataclass(frozen=True)
@@ -95,12 +127,8 @@ class Found:
     @property
     def arrays(self) -> dict[str, Array]:
         """Return the files end to end with their offsets, and the paths."""
-        offsets = np.cumsum([0, *map(len, self.files)]).astype(np.int64)
-        return {
-            "jpeg": np.frombuffer(b"".join(self.files), np.uint8),
-            "offsets": offsets,
-            "path": np.array(self.paths),
-        }
+        data, offsets = end_to_end(self.files)
+        return {"jpeg": data, "offsets": offsets, "path": np.array(self.paths)}
 
 
 def bedrooms(name: str, sources: Sequence[str]) -> Made:
@@ -109,8 +137,8 @@ def bedrooms(name: str, sources: Sequence[str]) -> Made:
     Raises:
         DataError: not all of them are in `sources`.
     """
-    found = find(name, albums(name, sources, BEDROOMS.native), BEDROOMS)
-    return Made({"bedrooms_96.npz": npz_of(found.arrays, packed=False)}, (_verdict(found, BEDROOMS),))
+    found = encoded(name, find(name, albums(name, sources, BEDROOMS.native), BEDROOMS), BEDROOMS)
+    return Made({"bedrooms_96.npz": npz_of(found.arrays, packed=False)}, (verdict(found, BEDROOMS),))
 
 
 def rooms(name: str, sources: Sequence[str]) -> Made:
@@ -119,11 +147,11 @@ def rooms(name: str, sources: Sequence[str]) -> Made:
     Raises:
         DataError: not all of them are in `sources`.
     """
-    found = find(name, albums(name, sources, ROOMS.native), ROOMS)
+    found = encoded(name, find(name, albums(name, sources, ROOMS.native), ROOMS), ROOMS)
     labels = np.arange(len(found.files), dtype=np.int64) * len(KINDS) // max(len(found.files), 1)
     arrays = {**found.arrays, "labels": labels.astype(np.uint8), "class_names": np.array(KINDS)}
     also = "the data set rooms also needs bedrooms_96.npz: genzoo data prepare bedrooms"
-    return Made({"rooms3_64.npz": npz_of(arrays, packed=False)}, (_verdict(found, ROOMS), also))
+    return Made({"rooms3_64.npz": npz_of(arrays, packed=False)}, (verdict(found, ROOMS), also))
 
 
 def faces(name: str, sources: Sequence[str]) -> Made:
@@ -134,27 +162,45 @@ def faces(name: str, sources: Sequence[str]) -> Made:
         DataError: not all of them are in `sources`.
     """
     shelves = albums(name, sources, FACES.native)
-    found = find(name, shelves, FACES)
+    found = encoded(name, find(name, shelves, FACES), FACES)
     files = [Path(path).name for path in found.paths]
     # nobody is in two splits, so the person must be known, whatever the folders are called
     people = [f"{file.rpartition('_')[0]}/{file}" for file in files]
     arrays = {**found.arrays, "path": np.array(people)}
-    values = _attributes([shelf.folder for shelf in shelves if isinstance(shelf, Folder)], files)
+    values = _attributes(folders_of(shelves), files)
     remark = "no attributes: without feature_embeddings_lfw, arithmetic cannot find --plus Smiling"
     if values is not None:
         arrays |= {"attr": values, "attr_names": np.array(ATTRIBUTES)}
         remark = f"{len(ATTRIBUTES)} attributes; {int(np.isnan(values[:, 0]).sum()):,} faces have none"
-    return Made({"faces_lfw_64.npz": npz_of(arrays, packed=False)}, (_verdict(found, FACES), remark))
+    return Made({"faces_lfw_64.npz": npz_of(arrays, packed=False)}, (verdict(found, FACES), remark))
 
 
-def find(name: str, shelves: Sequence[Album], how: Print) -> Found:
-    """Return the photographs of the data set `name` among those of `shelves`.
+def horses(name: str, sources: Sequence[str]) -> Made:
+    """Return horse2zebra_96.npz: 1,187 horses and 1,474 zebras at 96x96, with the published split.
+
+    Raises:
+        DataError: not all of them are in `sources`.
+    """
+    found = encoded(name, find(name, albums(name, sources, HORSES.native), HORSES), HORSES)
+    arrays = found.arrays
+    arrays |= {"domain": known(f"{name}_domain"), "test": known(f"{name}_test"), "path": arrays.pop("path")}
+    arrays["path"] = np.array(["/".join(path.split("/")[-2:]).encode() for path in found.paths])
+    return Made({"horse2zebra_96.npz": npz_of(arrays, packed=False)}, (verdict(found, HORSES),))
+
+
+def find(name: str, shelves: Sequence[Album], how: Print, by_file: bool = False) -> list[Place]:
+    """Return where the photographs of the data set `name` are among those of `shelves`, in their order.
+
+    Of several with one fingerprint, the first is the one whose path comes first, or with `by_file` the one
+    whose file does, in whatever folder it is.
 
     Raises:
         DataError: some are not there.
     """
     wanted = known(name)
     places = [(shelf, number) for shelf in shelves for number in range(len(shelf))]
+    if by_file:
+        places.sort(key=lambda place: place[0].path(place[1]).rpartition("/")[2])
     prints = np.zeros((len(places), 2), np.uint64)
     readable = np.zeros(len(places), bool)
 
@@ -172,24 +218,34 @@ def find(name: str, shelves: Sequence[Album], how: Print) -> Found:
     if missing:
         seen = f"among the {int(readable.sum()):,} images given"
         raise refused(name, f"{len(wanted) - missing:,} of {len(wanted):,} photographs were found {seen}")
-    rows = np.flatnonzero(readable)[taken]
-    files = [b""] * len(rows)
+    return [places[row] for row in np.flatnonzero(readable)[taken]]
+
+
+def encoded(name: str, places: Sequence[Place], how: Print) -> Found:
+    """Return the photographs at `places` made small, in this order."""
+    files = [b""] * len(places)
 
     def make(row: int) -> None:
-        shelf, number = places[rows[row]]
-        files[row] = how.encoded(shelf.image(number))
+        shelf, number = places[row]
+        same = shelf.jpeg(number, how.side) if how.kept else b""
+        files[row] = same or how.encoded(shelf.image(number))
 
-    in_parallel(len(rows), make, f"resizing {name}")
-    return Found(files, [shelf.path(number) for shelf, number in (places[row] for row in rows)])
+    in_parallel(len(places), make, f"resizing {name}")
+    return Found(files, [shelf.path(number) for shelf, number in places])
 
 
-def _verdict(found: Found, how: Print) -> str:
+def folders_of(shelves: Sequence[Album]) -> list[Path]:
+    """Return the folders of those of `shelves` that are folders."""
+    return [shelf.folder for shelf in shelves if isinstance(shelf, Folder)]
+
+
+def verdict(found: Found, how: Print) -> str:
     """Return one line on whether the images are the very ones behind the published figures."""
     count = f"{len(found.files):,} photographs"
     if sha256_of(b"".join(found.files)) == how.sha256:
-        return f"{count}, the same bytes as those that the published models were trained on"
+        return f"{count}, the same bytes as those behind the published figures"
     grey = f"pixels may differ by a few grey levels, {decoder()}"
-    return f"{count}, those that the published models were trained on; {grey}"
+    return f"{count}, those behind the published figures; {grey}"
 
 
 def _attributes(folders: Sequence[Path], files: Sequence[str]) -> Array | None:
