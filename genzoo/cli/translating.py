@@ -68,8 +68,8 @@ def translate_command(
     any size up to 4 million pixels; a model is at its best near the size of its training images, which
     genzoo info shows and --fit resizes to.
 
-    Without IN, held-out pictures of a data set are translated, by default of the one that the model was
-    trained on. One PNG file shows them above their translations and, of pairs, above what these should be.
+    Without IN, held-out pictures are translated: those of --data, or of the set that the model was trained
+    on. One PNG file shows them above their translations and, of pairs, above what these should be.
     """
     entry = find(name)
     picture = _picture(entry.card, stated(entry))

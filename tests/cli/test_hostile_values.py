@@ -144,7 +144,7 @@ WORDS = [
     "hf:",
     "hf:a",
     "hf:a/b/c/d",
-    "hf:../..",
+    "hf:../../nowhere",
     "folder:",
     "folder:\\\\host\\share",
     "https://",

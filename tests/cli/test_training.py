@@ -329,9 +329,14 @@ class TestARealRun:
         assert facts["finished"] and facts["step"] == 2
         row = read_rows(Path("run/zoo.toml"))["toy-gan"]
         assert Path(facts["weights"]).stat().st_size == row.bytes
-        done = run("train", "toy-gan", "--steps", 2, "--out", "run", "--quiet")
-        assert done.exit_code == 1
-        assert one_line(done.stderr, "--resume")
+        written = Path(facts["weights"]).stat().st_mtime_ns
+        done = run("train", "toy-gan", "--steps", 2, "--out", "run", "--json")
+        assert (
+            done.exit_code == 0 and json.loads(done.stdout)["weights"] == facts["weights"]
+        )  # it is finished
+        assert Path(facts["weights"]).stat().st_mtime_ns == written
+        done = run("train", "toy-gan", "--steps", 2, "--out", "run", "--quiet", "--set", "seed=1")
+        assert done.exit_code == 1 and one_line(done.stderr, "seed was 0, is 1")
 
     @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT to a child")
     def test_ctrl_c_saves_and_the_line_it_prints_goes_on(self, site):

@@ -10,6 +10,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 from genzoo.data import open_data, pool
 
@@ -30,6 +31,7 @@ def sit(monkeypatch):
         found = Terminal()
         monkeypatch.setattr(sys, "stderr", found)
         monkeypatch.setattr(pool, "PATIENCE", patience)
+        tqdm._instances.clear()  # a bar that another test has left would move this one down
         return found
 
     return sit

@@ -104,7 +104,7 @@ def test_a_turn_that_waits_for_others_is_not_recorded(start, monkeypatch):
     run = start(world=World(0, 2), sync_batch_norm=True)
     run.share = Share(0, 2, lambda total: None, norms=True)
     monkeypatch.setattr(World, "average_gradients", lambda *_: None)
-    monkeypatch.setattr(World, "average_buffers", lambda *_: None)
+    monkeypatch.setattr(World, "average_buffers", lambda *_, votes: torch.tensor([0.0 for _ in votes]))
     asked = []
     monkeypatch.setattr(run.recorder, "plays", lambda player: asked.append(player.name) or run.share.talked)
     monkeypatch.setattr(run.recorder, "play", lambda *_: pytest.fail("it was recorded"))
