@@ -13,7 +13,7 @@ CARDS = (
         family=Family.IMPLICIT,
         model="genzoo_translate.pix2pix:Pix2Pix",
         condition=Picture(shape=(3, 128, 128), domains=("map", "photo")),
-        config={"source_shape": (3, 128, 128), "image_shape": (3, 128, 128)},
+        config={"image_shape": (3, 128, 128)},
         # Section 3.3 of the paper: Adam, learning rate 2e-4, β₁ = 0.5, λ = 100. Its images are enlarged by 30
         # of 256 pixels and cropped, which moves them by ±15: ±8 of 128. The shift here is half of that.
         recipe=Recipe(
@@ -39,7 +39,7 @@ CARDS = (
         family=Family.IMPLICIT,
         model="genzoo_translate.cyclegan:CycleGAN",
         condition=Picture(shape=(3, 64, 64), domains=("horse", "zebra"), both_ways=True, noisy=False),
-        config={"source_shape": (3, 64, 64), "image_shape": (3, 64, 64)},
+        config={"image_shape": (3, 64, 64)},
         # Section 4: Adam, batches of 1, learning rate 2e-4 that falls to 0 over the second half of the run.
         # Its images are enlarged by 30 of 256 pixels and cropped, as those of pix2pix.
         recipe=Recipe(
