@@ -76,8 +76,8 @@ def shown_now(text, page, known):
 
 
 def facades():
-    """Return eight label maps that were drawn for this page, above the photographs that pix2pix makes of them.
-    No picture of the data set is in this repository."""
+    """Return eight label maps that were drawn for this page, above what pix2pix makes of them. No picture of
+    the data set is in this repository."""
     import torch
 
     import genzoo

@@ -58,8 +58,8 @@ class Source:
     steady: Callable[[int], bool]
     classes: Callable[[Array], Classes]
     captions: Callable[[Array], Captioned]
-    decode: Callable[[Path | bytes, Shape, Scale, str], Array] = decode
-    inside: Callable[[str], str] = str
+    decode: Callable[[Path | bytes, Shape, Scale, str], Array] = field(default_factory=lambda: decode)
+    inside: Callable[[str], str] = field(default_factory=lambda: str)
     view: tuple[str, ...] = ()
     told: str = ""
     apart: Sequence[int] = ()

@@ -102,7 +102,7 @@ def test_a_published_score_is_compared_and_ranked_with_a_fresh_one(name):
         if score.better != "neither":
             best = rank([score, fresh])[0].subject
             assert (best == "fresh") == (score.better == "higher")
-        larger = dataclasses.replace(fresh, image_shape="3x128x128")
+        larger = dataclasses.replace(fresh, image_shape="3x256x256")
         assert difference(score, larger).startswith("image_shape differs")
 
 
