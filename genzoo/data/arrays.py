@@ -15,7 +15,7 @@ from genzoo.data.collection import Images
 from genzoo.data.contents import digest_arrays
 from genzoo.data.decode import decoder, fit
 from genzoo.data.depth import VARIABLE, asked_bits, bits_of
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.data.notes import note
 from genzoo.data.pool import Progress
 from genzoo.data.types import Array, Shape
@@ -249,7 +249,7 @@ def _resized(images: Images, shape: Shape | None, cache: bool, progress: Progres
         )
 
     def make(room: Room) -> Loaded:
-        return room(Job(count=len(images), load=load, shape=shape, what=images.name, progress=progress))
+        return room(Task(count=len(images), load=load, shape=shape, what=images.name, progress=progress))
 
     key = key_of("resized", digest_arrays(images.pixels), shape) if cache else None
     facts = images.facts if images.shape[1:] == shape[1:] else {**images.facts, "decoder": decoder()}

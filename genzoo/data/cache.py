@@ -84,7 +84,7 @@ def cached(key: str | None, make: Make, what: str = "data", place: str = "") -> 
 
     Args:
         key: from `key_of`, or None.
-        make: calls the room that it is given with a `genzoo.data.frames.Job`, and returns what became of it.
+        make: calls the room that it is given with a `genzoo.data.frames.Task`, and returns what became of it.
         what: the name of the data, for messages.
         place: from `place_of`, or "" for pixels that belong to no place.
     """

@@ -9,7 +9,7 @@ from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.data.journal import GROWING, JOURNAL, Journal, pieces_of, read_rows
 from genzoo.data.sealed import DAMAGE, open_sealed, read_foot, sound_blocks
 from genzoo.data.seen import is_seen
@@ -30,7 +30,7 @@ class _Source:
 class Earlier:
     """The images that the files of `place` in `folder` have, but for the growing one called `own`."""
 
-    def __init__(self, folder: Path, place: str, own: str, job: Job) -> None:
+    def __init__(self, folder: Path, place: str, own: str, job: Task) -> None:
         self._job = job
         self._each = int(np.prod(job.shape))
         self._sources: list[_Source] = []
@@ -84,7 +84,7 @@ def _source(file: BinaryIO, tags: Array, places: Array) -> _Source:
 _Found: TypeAlias = "tuple[Array, Array] | None"
 
 
-def _finished(file: BinaryIO, path: Path, job: Job) -> _Found:
+def _finished(file: BinaryIO, path: Path, job: Task) -> _Found:
     """Return the tags of a finished file, and the places of its images, without those of damaged blocks."""
     foot = read_foot(file)
     tags = foot.columns.get("tags")
@@ -99,7 +99,7 @@ def _finished(file: BinaryIO, path: Path, job: Job) -> _Found:
     return (tags, places) if len(places) else None
 
 
-def _half(file: BinaryIO, path: Path, job: Job) -> _Found:
+def _half(file: BinaryIO, path: Path, job: Task) -> _Found:
     """Return the tags of a growing file, and the places of the images of its finished pieces."""
     journal = Journal(path.with_suffix(JOURNAL))
     head = journal.head()

@@ -27,7 +27,7 @@ from genzoo.data.tar import Tars
 from genzoo.data.types import Array, Shape
 from genzoo.errors import DataError
 
-__all__ = ["DEFAULT", "Folder", "digest_listing", "open_folder", "read_folder"]
+__all__ = ["DEFAULT", "digest_listing", "open_folder", "read_folder"]
 
 FACTS = {"source": "a folder of images", "terms": "those of the images"}
 

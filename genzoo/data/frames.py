@@ -39,7 +39,7 @@ class Frames:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Task:
     """Images to be decoded.
 
     Attributes:
@@ -68,7 +68,7 @@ class Job:
 
 @dataclass
 class Loaded:
-    """What became of a `Job`.
+    """What became of a `Task`.
 
     Attributes:
         frames: where the images are.
@@ -85,7 +85,7 @@ class Loaded:
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
-Room: TypeAlias = "Callable[[Job], Loaded]"
+Room: TypeAlias = "Callable[[Task], Loaded]"
 
 
 def kept_frames(pixels: Array) -> Loaded:

@@ -1,7 +1,7 @@
 """A file of decoded images that grows: what is decoded is kept at once, so that a killed run loses one piece.
 
 `<place>-<key>.growing` has the images at their final places, and behind them the tags of all (see
-`genzoo.data.frames.Job`) and the order in which they are decoded. That order is cut into pieces. When all
+`genzoo.data.frames.Task`) and the order in which they are decoded. That order is cut into pieces. When all
 images of a piece are written, `<place>-<key>.journal` gets one line with the sha256 of the piece; a piece
 without a line, or whose pixels do not agree with it, is decoded again. So are its images that were made from
 a file that changed meanwhile. Images that another file of the same place has, finished or not, are copied:
@@ -26,7 +26,7 @@ import numpy as np
 
 from genzoo.data.decode import UNREADABLE
 from genzoo.data.earlier import Earlier
-from genzoo.data.frames import Job, Loaded, Progress
+from genzoo.data.frames import Loaded, Progress, Task
 from genzoo.data.journal import GROWING, JOURNAL, Head, Journal, pieces_of
 from genzoo.data.memory import check_memory, size_words
 from genzoo.data.pool import counted, decode_rows, showing
@@ -67,7 +67,7 @@ class Growing:
         if self._file is not None:
             self._file.close()
 
-    def fill(self, job: Job) -> Loaded:
+    def fill(self, job: Task) -> Loaded:
         """Decode the images of `job` that are not decoded yet; see `genzoo.data.frames.Room`.
 
         Raises:
@@ -87,7 +87,7 @@ class Growing:
         rows = np.array([row for row in range(job.count) if row not in done], np.int64)
         return Loaded(self, rows, counted(done))
 
-    def _begin(self, head: Head, job: Job) -> tuple[BinaryIO, Journal]:
+    def _begin(self, head: Head, job: Task) -> tuple[BinaryIO, Journal]:
         path = self._path
         with contextlib.suppress(FileNotFoundError):
             if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
@@ -139,7 +139,7 @@ class Growing:
             raise self._full(f"{done:,} of {count:,} images of {what} are decoded and kept") from error
 
     def _decode(
-        self, job: Job, head: Head, file: BinaryIO, journal: Journal, done: dict[int, dict[int, str]]
+        self, job: Task, head: Head, file: BinaryIO, journal: Journal, done: dict[int, dict[int, str]]
     ) -> dict[int, str]:
         """Decode the pieces that are not `done`, and return the reason of each image that is none."""
         reasons = {row: why for piece in done.values() for row, why in piece.items()}
@@ -162,11 +162,11 @@ class Growing:
                 show(ready, job.count)
         return reasons
 
-    def _note(self, job: Job, journal: Journal, number: int, pixels: Array, found: dict[int, str]) -> None:
+    def _note(self, job: Task, journal: Journal, number: int, pixels: Array, found: dict[int, str]) -> None:
         with self._written(job.what):
             journal.note(number, hashlib.sha256(pixels.data).hexdigest(), found)
 
-    def _is_steady(self, job: Job, rows: Array, reasons: dict[int, str]) -> bool:
+    def _is_steady(self, job: Task, rows: Array, reasons: dict[int, str]) -> bool:
         """Whether the piece `rows` is what its tags say: its files did not change, and could be read."""
         steady = job.steady is None or all(map(job.steady, rows.tolist()))
         self.steady &= steady
@@ -232,7 +232,7 @@ def _shift(show: Progress, before: int, count: int, done: int) -> None:
 
 
 def _piece(
-    job: Job, rows: Array, pixels: Array, earlier: Earlier, show: Callable[[int], None]
+    job: Task, rows: Array, pixels: Array, earlier: Earlier, show: Callable[[int], None]
 ) -> dict[int, str]:
     """Copy or decode the images `rows` into `pixels`, and return the reason of each that is none."""
     missing = earlier.copy(rows, pixels)

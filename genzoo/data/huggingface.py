@@ -22,7 +22,7 @@ from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import Skip, decode, decoder
 from genzoo.data.depth import asked_bits
 from genzoo.data.folder import archived, open_folder, read_archive
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.data.labels import NONE, usable_labels
 from genzoo.data.listing import list_files
 from genzoo.data.notes import note
@@ -200,7 +200,7 @@ def _decoded(
     def load(row: int) -> Any:
         return decode(_content(cells[row], home), target, seen.scale)
 
-    loaded = room(Job(count=len(cells), load=load, shape=target, what=spec, progress=progress))
+    loaded = room(Task(count=len(cells), load=load, shape=target, what=spec, progress=progress))
     if not len(loaded.rows):
         raise DataError(f"{spec} holds no readable image; {skipped_text(loaded.skipped)}")
     if loaded.skipped:

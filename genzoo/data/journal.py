@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.data.types import Array
 from genzoo.safe_open import open_to_read, open_to_write
 
@@ -39,7 +39,7 @@ class Head:
     piece: int  # images of one
 
     @classmethod
-    def of(cls, key: str, job: Job) -> Head:
+    def of(cls, key: str, job: Task) -> Head:
         """Return the head for `job`."""
         each = int(np.prod(job.shape))
         piece = max(min(max(job.count // PIECES, LEAST), MOST, ROOM // each), 1)

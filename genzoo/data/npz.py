@@ -31,7 +31,7 @@ from genzoo.data.cache import Loaded, Room, cached, key_of, place_of
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.contents import digest_rows
 from genzoo.data.decode import Skip, decode, decoder, faults, fit, open_image, room
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.data.keys import OTHERS, found_parts, labelled, meaning, part_of
 from genzoo.data.memory import check_memory, short_of_memory
 from genzoo.data.parts import part_of as part_of_rows
@@ -286,7 +286,7 @@ def decoded(
 
     def make(room: Room) -> Loaded:
         loaded = room(
-            Job(
+            Task(
                 count=len(files),
                 load=lambda row: decode(files[row], target),
                 shape=target,

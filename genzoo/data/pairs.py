@@ -27,13 +27,14 @@ from genzoo.data.asked import Asked
 from genzoo.data.cache import Decoded
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import Skip, upright_size
-from genzoo.data.folder import DEFAULT, Folder, digest_listing, read_folder
+from genzoo.data.folder import DEFAULT, digest_listing, read_folder
 from genzoo.data.layout import check, is_image
 from genzoo.data.listing import Files, Listing, list_files
 from genzoo.data.notes import once
 from genzoo.data.pairs_npz import open_npz_pairs
 from genzoo.data.pool import in_parallel
 from genzoo.data.sides import Names, folders_of, listed, names_of, stem, two_listings
+from genzoo.data.source import Folder
 from genzoo.data.splits import pair_key
 from genzoo.data.types import Array
 from genzoo.errors import ArgumentError, DataError, suggest
@@ -90,7 +91,7 @@ class Pairs:
     source: Folder
 
     def part(self, split: str, share: float) -> Images:
-        """Return the pairs of a split; see `genzoo.data.folder.Folder.part`."""
+        """Return the pairs of a split; see `genzoo.data.source.Folder.part`."""
         with once():  # of both sides the same is said
             images = self.images.part(split, share)
             source = self.source.part(split, share)

@@ -10,7 +10,7 @@ import numpy as np
 from genzoo.data.cache import Loaded, Room, cached, key_of, place_of, stretch_of
 from genzoo.data.collection import Images
 from genzoo.data.columns import cut
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.data.sealed import MAPPED
 from genzoo.data.types import Array
 
@@ -26,7 +26,7 @@ def part_of(images: Images, rows: Array, **changes: Any) -> Images:
     pixels = images.pixels
 
     def make(room: Room) -> Loaded:
-        job = Job(
+        job = Task(
             count=len(rows),
             load=lambda row: pixels[rows[row]],
             shape=images.shape,

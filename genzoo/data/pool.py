@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from PIL import Image
 
 from genzoo.data.decode import Skip
-from genzoo.data.frames import Frames, Job, Loaded, Progress
+from genzoo.data.frames import Frames, Loaded, Progress, Task
 from genzoo.data.memory import short_of_memory
 from genzoo.data.types import Array
 from genzoo.errors import safe_text
@@ -28,7 +28,7 @@ PATIENCE = 2.0  # seconds before a bar appears
 EVERY = 15.0  # seconds between two lines where there is no terminal for a bar
 
 
-def decode_all(job: Job) -> Loaded:
+def decode_all(job: Task) -> Loaded:
     """Return the images of `job` in memory."""
     frames = Frames(job.count, job.shape, job.what)
     with showing(job.count, f"decoding {job.what}", job.progress) as show:
@@ -41,7 +41,7 @@ def counted(reasons: dict[int, str]) -> dict[str, int]:
     return dict(Counter(reasons[row] for row in sorted(reasons)))
 
 
-def decode_rows(job: Job, rows: range | Array, room: Array, show: Callable[[int], None]) -> dict[int, str]:
+def decode_rows(job: Task, rows: range | Array, room: Array, show: Callable[[int], None]) -> dict[int, str]:
     """Decode the images `rows` of `job` into `room` (n, C, H, W), image rows[i] to place i; `show` is told
     how many are done.
 

@@ -15,7 +15,7 @@ from genzoo.data.collection import skipped_text
 from genzoo.data.decode import HalvesError
 from genzoo.data.depth import asked_bits
 from genzoo.data.formats import FORMATS
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.data.index import SUFFIX, Index
 from genzoo.data.layout import SPLITS, FolderLayout
 from genzoo.data.notes import note
@@ -199,7 +199,7 @@ class _Reading:
         def steady(place: int) -> bool:
             return source.steady(int(rows[place]) // PAGES)
 
-        job = Job(
+        job = Task(
             count=len(rows),
             load=load,
             shape=self.shape,

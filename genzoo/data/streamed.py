@@ -13,7 +13,7 @@ import torch
 
 from genzoo.data.arrays import as_images, note_range
 from genzoo.data.cache import Loaded, Room, cached, folder_of, key_of, place_of
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.data.index import SUFFIX, Index
 from genzoo.data.keys import meaning
 from genzoo.data.listing import Files, state_of
@@ -85,7 +85,7 @@ def mapped_member(path: Path, member: str, shape: tuple[int, ...]) -> Array:
                 pixels = stream.row(row)
                 return pixels.transpose(2, 0, 1) if last else pixels.reshape(sizes)
 
-            return room(Job(count=shape[0], load=load, shape=sizes, what=f"{path.name}, {name}"))
+            return room(Task(count=shape[0], load=load, shape=sizes, what=f"{path.name}, {name}"))
 
     digest = _digest(path)
     found = cached(

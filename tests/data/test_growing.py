@@ -1,4 +1,4 @@
-"""Decoding by pieces on disk: what a killed run keeps, what is never taken for whole, and mapped sets."""
+"""Task by pieces on disk: what a killed run keeps, what is never taken for whole, and mapped sets."""
 
 import gc
 import mmap
@@ -15,7 +15,7 @@ import pytest
 from genzoo.data import cache as caching
 from genzoo.data import folder as folders
 from genzoo.data import growing, identity, journal, memory, open_data, sealed, seen
-from genzoo.data.frames import Job
+from genzoo.data.frames import Task
 from genzoo.errors import DataError, StorageError
 
 SHAPE = (3, 16, 20)
@@ -411,5 +411,5 @@ def test_tags_of_zeros_are_not_mixed_up(tmp_path):
 
     tags = np.array([[1, 0, 0], [1, 0, 1], [0, 1, 0]], np.uint8)
     assert len(set(_sortable(tags).tolist())) == 3
-    job = Job(count=3, load=lambda row: row, shape=(1, 1, 1), what="x", tags=tags)
+    job = Task(count=3, load=lambda row: row, shape=(1, 1, 1), what="x", tags=tags)
     assert journal.Head.of("k", job).tagged == 3

@@ -43,7 +43,7 @@ class Album(ABC):
         return b""
 
 
-class Folder(Album):
+class AlbumFolder(Album):
     """The image files in a folder and its folders."""
 
     def __init__(self, folder: Path) -> None:
@@ -130,7 +130,7 @@ def albums(name: str, sources: Sequence[str], side: int, width: int = 0) -> list
     found: list[Album] = []
     for source in sources:
         if ":" not in source and os.path.isdir(path := existing(name)(source)):
-            found.append(Folder(path))
+            found.append(AlbumFolder(path))
         else:
             shape = (3, side, width or side)
             found.append(Opened(open_data(source, image_shape=shape, val_split=0, cache=False)))

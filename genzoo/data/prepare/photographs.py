@@ -17,7 +17,7 @@ from PIL import Image
 
 from genzoo.data.decode import Skip, decoder
 from genzoo.data.pool import in_parallel
-from genzoo.data.prepare.albums import Album, Folder, albums
+from genzoo.data.prepare.albums import Album, AlbumFolder, albums
 from genzoo.data.prepare.made import Made, end_to_end, npz_of, refused
 from genzoo.data.prepare.prints import known, matched, print_of
 from genzoo.data.types import Array
@@ -236,7 +236,7 @@ def encoded(name: str, places: Sequence[Place], how: Print) -> Found:
 
 def folders_of(shelves: Sequence[Album]) -> list[Path]:
     """Return the folders of those of `shelves` that are folders."""
-    return [shelf.folder for shelf in shelves if isinstance(shelf, Folder)]
+    return [shelf.folder for shelf in shelves if isinstance(shelf, AlbumFolder)]
 
 
 def verdict(found: Found, how: Print) -> str:
