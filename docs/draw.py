@@ -1,6 +1,6 @@
-"""Draw the pictures of docs/lecture.md and the plots of docs/few-labels.md: `python docs/draw.py` runs each
-command whose picture the lecture page shows, draws the layers of a generator, and the tables of the other
-page.
+"""Draw the pictures of docs/lecture.md and the plots of docs/few-labels.md and docs/own-models.md:
+`python docs/draw.py` runs each command whose picture the lecture page shows, draws the layers of a generator,
+and the tables of the other pages.
 
 A picture of a model without published weights waits for them: `<!-- picture NAME.png: what it shows -->` is
 in its place on the page. When the weights are in the ledger, this command draws it and puts it there, and
@@ -40,7 +40,8 @@ def main(wanted):
     if not wanted or "facades.png" in wanted:
         print("+ facades.png", flush=True)
         facades().save(DOCS / "images" / "facades.png")
-    for name, plot in plots((DOCS / "few-labels.md").read_text("utf-8")):
+    pages_of_plots = (DOCS / name for name in ("few-labels.md", "own-models.md"))
+    for name, plot in plots("".join(page.read_text("utf-8") for page in pages_of_plots)):
         if not wanted or name in wanted:
             print(f"+ {name}", flush=True)
             plot.save(DOCS / "images" / name)
@@ -134,7 +135,7 @@ def layers(name):
 
 
 def plots(text):
-    """Yield the name and the plot of each table of accuracies that follows a picture."""
+    """Yield the name and the plot of each table of a mean and its spread that follows a picture."""
     for name, table in re.findall(r"\(images/([\w.-]+)\)\n\n((?:\|.*\n)+)", text):
         header, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines())
         curves = []
@@ -150,7 +151,9 @@ def plots(text):
                     colour=-1 if label == "random weights" else 0,
                 )
             )
-        yield name, Plot(panels={"accuracy, %": curves}, x_label="labelled images", log_x=True)
+        labels = header[0] == "labels"
+        y_label, x_label = ("accuracy, %", "labelled images") if labels else ("KID", header[0])
+        yield name, Plot(panels={y_label: curves}, x_label=x_label, log_x=labels)
 
 
 if __name__ == "__main__":
