@@ -63,10 +63,10 @@ class Client:
             answer = json.loads(data[4 : 4 + size])
             if "error" in answer:
                 raise SystemExit(answer["error"])
-            if "done" in answer:
-                return first, seconds
             if first is None:
                 first, seconds = answer, time.perf_counter() - began
+            if "done" in answer:
+                return first, seconds
 
 
 def slides(address, pid, name):

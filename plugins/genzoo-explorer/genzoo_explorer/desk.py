@@ -78,5 +78,7 @@ def work_of(shelf: Shelf, name: str, values: Mapping[str, Any]) -> Work:
 def _answer(action: Action, model: Any, ask: Ask, job: Job) -> tuple[dict[str, Any], bytes]:
     """Return the one answer of `action`, instead of sending it."""
     found: list[tuple[dict[str, Any], bytes]] = []
-    action(model, ask, Job(job.client, lambda _: None, lambda facts, values: found.append((facts, values))))
+    alone = Job(job.client, lambda _: None, lambda facts, values: found.append((facts, values)))
+    action(model, ask, alone)
+    alone.flush()
     return found[0]

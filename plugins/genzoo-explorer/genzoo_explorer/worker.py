@@ -23,17 +23,29 @@ class Cancelled(Exception):
 
 
 class Job:
-    """One request: `tell` answers it, `check` ends it if nobody waits for the answer."""
+    """One request: `tell` answers it, `check` ends it if nobody waits for the answer.
+
+    An answer is sent at the next one, or at the next yield of the work, so that the last one also says that
+    the work is done: a page that waits for the end of a request has one message to wait for, not two.
+    """
 
     def __init__(self, client: object, work: Work, reply: Reply) -> None:
         self.client, self._work, self._reply = client, work, reply
         self._steps: Iterator[None] | None = None
+        self._told: tuple[dict[str, Any], bytes] | None = None
         self.cancelled = False
 
     def tell(self, facts: dict[str, Any], values: bytes = b"") -> None:
         """Send `facts`, which JSON can hold, and the bytes of pictures."""
         self.check()
-        self._reply(facts, values)
+        self.flush()
+        self._told = facts, values
+
+    def flush(self) -> None:
+        """Send what has been told."""
+        if self._told is not None:
+            self._reply(*self._told)
+            self._told = None
 
     def check(self) -> None:
         """Raise Cancelled if the answer is not wanted any more."""
@@ -49,18 +61,22 @@ class Job:
             if self._steps is None:
                 self._steps = iter(self._work(self) or ())
             next(self._steps)
+            self.flush()
             return True
         except StopIteration:
-            self._end({"done": True})
+            facts, values = self._told or ({}, b"")
+            self._end({**facts, "done": True}, values)
         except Cancelled:
             self._close()
         except Exception as error:  # noqa: BLE001 - a broken model of somebody else must not stop the others
-            self._end({"error": words_of(error)})
+            if not self.cancelled:
+                self.flush()
+            self._end({"error": words_of(error)}, b"")
         return False
 
-    def _end(self, facts: dict[str, Any]) -> None:
+    def _end(self, facts: dict[str, Any], values: bytes) -> None:
         if not self.cancelled:
-            self._reply(facts, b"")
+            self._reply(facts, values)
 
     def _close(self) -> None:
         close = getattr(self._steps, "close", None)

@@ -160,9 +160,9 @@ def test_a_picture_is_found_by_inversion_and_the_error_falls(page):
 @pytest.mark.parametrize(("name", "shape"), [("toy-dots", (1, 8, 8)), ("toy-hues", (3, 4, 4))])
 def test_a_drawing_comes_value_by_value_with_probabilities(page, name, shape):
     model, top = model_of(name), model_of(name).levels - 1
-    *parts, last, done = page.all("draw", model=name, seed=3)
+    *parts, last = page.all("draw", model=name, seed=3)
     image = model.sample(1, 3)
-    assert done["done"] and torch.equal(images_of(last), quantise(image))
+    assert last["done"] and torch.equal(images_of(last), quantise(image))
     drawn = [level for part in parts for level in part["drawn"]]
     assert [part["first"] for part in parts] == [
         sum(len(p["drawn"]) for p in parts[:i]) for i in range(len(parts))
@@ -174,7 +174,7 @@ def test_a_drawing_comes_value_by_value_with_probabilities(page, name, shape):
 
 
 def test_a_temperature_reaches_the_sampler(page):
-    *_, last, _ = page.all("draw", model="toy-dots", seed=3, temperature=0.2)
+    *_, last = page.all("draw", model="toy-dots", seed=3, temperature=0.2)
     assert torch.equal(images_of(last), quantise(model_of("toy-dots").sample(1, 3, temperature=0.2)))
     assert "temperature" in page.error("draw", model="toy-dots", temperature=-1)
 
@@ -196,7 +196,7 @@ def test_completions_keep_what_is_kept_and_come_with_their_likelihoods(page):
     x, mask = model.sample(1, 5), torch.zeros(8, 8, dtype=torch.bool)
     mask[:4] = True
     kept = base64.b64encode(mask.byte().numpy().tobytes()).decode()
-    *_, found, _ = page.all("complete", model="toy-dots", pixels=sent(x), mask=kept, seed=2)
+    *_, found = page.all("complete", model="toy-dots", pixels=sent(x), mask=kept, seed=2)
     expected = completions(model, x, mask, limits.COMPLETIONS, 2)
     assert torch.equal(images_of(found), quantise(expected.drawn[0]))
     assert found["drawn"] == pytest.approx(expected.log_prob_drawn[0].tolist()) and found["exact"]

@@ -101,10 +101,36 @@ def test_an_error_is_one_message_and_the_next_request_is_answered(worker):
 
     worker.put(log.job("a", broken))
     worker.put(log.job("a", lambda job: job.tell({"fine": True})))
-    until(lambda: len(log.answers) == 3)
+    until(lambda: len(log.answers) == 2)
     assert [facts for _, facts in log.answers] == [
-        {"error": "RuntimeError: \ufffdred and more"}, {"fine": True}, {"done": True}
+        {"error": "RuntimeError: \ufffdred and more"}, {"fine": True, "done": True}
     ]  # fmt: skip
+
+
+def test_the_last_answer_says_that_the_work_is_done(worker):
+    log = Log()
+
+    def parts(job):
+        job.tell({"part": 1})
+        yield
+        job.tell({"part": 2})
+        job.tell({"part": 3}, b"bytes")
+
+    worker.put(log.job("a", parts))
+    until(lambda: len(log.answers) == 3)
+    assert [facts for _, facts in log.answers] == [{"part": 1}, {"part": 2}, {"part": 3, "done": True}]
+
+
+def test_what_was_told_before_an_error_is_sent(worker):
+    log = Log()
+
+    def broken(job):
+        job.tell({"part": 1})
+        raise RuntimeError("broken")
+
+    worker.put(log.job("a", broken))
+    until(lambda: len(log.answers) == 2)
+    assert [facts for _, facts in log.answers] == [{"part": 1}, {"error": "RuntimeError: broken"}]
 
 
 def test_errors_are_put_into_words():

@@ -40,9 +40,9 @@ export class Net {
     const bytes = new Uint8Array(data, 4 + size);
     if (answer.pictures) answer.pictures.bytes = bytes;
     else answer.bytes = bytes;
-    if (answer.error !== undefined) { this.waiting.delete(answer.id); ask.fail(new Error(answer.error)); }
-    else if (answer.done) { this.waiting.delete(answer.id); ask.resolve({ ...ask.last, ...answer }); }
-    else { ask.last = answer; ask.part(answer); }
+    if (answer.error !== undefined) { this.waiting.delete(answer.id); ask.fail(new Error(answer.error)); return; }
+    if (Object.keys(answer).some((key) => !["id", "done", "bytes"].includes(key))) { ask.last = answer; ask.part(answer); }
+    if (answer.done) { this.waiting.delete(answer.id); ask.resolve({ ...ask.last, ...answer }); }
   }
 
   // Returns a promise of the last answer; `part` is called with each, and the promise's `cancel` takes the request back.
