@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import genzoo
 from genzoo.cli.program import cli
@@ -28,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 
 import draw  # noqa: E402
+import draw_animals  # noqa: E402
 
 PAGE = ROOT / "docs" / "lecture.md"
 ROWS = 27
@@ -223,10 +227,15 @@ class TestWaiting:
     def test_what_waits_is_drawn_by_a_command_of_its_row(self):
         for body in ALL.values():
             for name, _ in draw.WAITING.findall(body[""]):
-                assert any(f"-o {name}" in line for line in codes(body["Command"])), name
+                lines = codes(body["Command"])
+                if name in draw.TRANSLATED:
+                    model, kind = draw.TRANSLATED[name]
+                    assert any(f"translate {model} docs/images/{kind}s/" in line for line in lines), name
+                else:
+                    assert any(f"-o {name}" in line for line in lines), name
 
     def test_what_a_tutorial_waits_for_is_on_the_page_of_the_lecture(self):
-        drawn = {name for _, name in draw.COMMAND.findall(PAGE.read_text("utf-8"))}
+        drawn = {name for _, name in draw.COMMAND.findall(PAGE.read_text("utf-8"))} | set(draw.TRANSLATED)
         for page in draw.pages():
             assert {name for name, _ in draw.WAITING.findall(page.read_text("utf-8"))} <= drawn
 
@@ -243,9 +252,22 @@ class TestWaiting:
             "The weights of cyclegan-horse2zebra are not published yet.\n"
         )
         tutorial = draw.DOCS / "tutorials" / "12-translate.md"
-        assert "![Eight horses](../images/lecture/zebras.png)" in draw.shown_now(
+        assert "![Eight horses](../images/zebras.png)" in draw.shown_now(
             text, tutorial, {"cyclegan-horse2zebra"}
         )
+
+    @pytest.mark.parametrize(("kind", "rows"), [("horse", 3), ("map", 2)])
+    def test_drawings_stand_above_their_translations_and_the_way_back(self, monkeypatch, kind, rows):
+        name = "pix2pix-facades" if kind == "map" else "cyclegan-horse2zebra"
+        shapes = {"image_shape": (3, 64, 64), "source_shape": (3, 64, 64)}
+        model = genzoo.create(name, width=2, **shapes).eval()
+        monkeypatch.setattr(genzoo, "load", lambda name: model)
+        folder = str(draw.DOCS / "images" / f"{kind}s")
+        drawn = open_data(folder, image_shape=(3, 64, 64), val_split=0).float()
+        made = model.translate(drawn, seed=0)
+        expected = [drawn, made, model.translate(made, "horse", seed=0)] if rows == 3 else [drawn, made]
+        whole = genzoo.grid(torch.cat(expected), columns=8)
+        assert draw.translations(name, kind).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -262,3 +284,14 @@ def test_a_symbol_that_is_not_there_is_seen(symbol):
 def test_a_command_that_is_not_there_is_seen(line):
     with pytest.raises((AssertionError, click.UsageError, click.NoSuchOption)):
         told(line.split())
+
+
+def test_the_drawn_animals_are_those_of_the_script():
+    """No photograph of a data set is among them."""
+    for kind in ("horses", "zebras"):
+        folder = draw.DOCS / "images" / kind
+        assert {path.name for path in folder.iterdir()} == {f"{i}.png" for i in range(1, 9)}
+        for number in (0, 5):
+            drawn = draw_animals.animal(number, kind == "zebras").astype(int)
+            kept = np.asarray(Image.open(folder / f"{number + 1}.png")).astype(int)
+            assert np.abs(drawn - kept).mean() < 1  # filters may differ from one Pillow to another
