@@ -9,11 +9,13 @@ removes the lines that say that they are missing.
 
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 from genzoo.plots import Curve, Plot
+from genzoo.runs import LogReader
 
 DOCS = Path(__file__).resolve().parent
 LECTURE = DOCS / "images" / "lecture"
@@ -25,6 +27,9 @@ TRANSLATED = {
     "zebras.png": ("cyclegan-horse2zebra", "horse"),
     "horses.png": ("cyclegan-horse2zebra", "zebra"),
 }
+# curves of the log of a run, which is in no repository: `.ci/publish.py` draws them when it publishes the run
+CURVES = {"began-m.png": ("began-faces", "M")}
+POINTS = 100  # of a curve, each the mean over as many rounds
 MISSING = re.compile(r"^The weights of (\S+) are not published yet\.\n", re.MULTILINE)
 
 
@@ -74,7 +79,7 @@ def published():
 def waiting(known):
     """Return the pictures that cannot be drawn: they need none of the models in `known`."""
     commands = COMMAND.findall((DOCS / "lecture.md").read_text("utf-8"))
-    missing = {name for name, (model, _) in TRANSLATED.items() if model not in known}
+    missing = {name for name, (model, _) in {**TRANSLATED, **CURVES}.items() if model not in known}
     return missing | {name for line, name in commands if not known.intersection(shlex.split(line))}
 
 
@@ -84,10 +89,21 @@ def shown_now(text, page, known):
     missing, depth = waiting(known), "../" * (len(page.relative_to(DOCS).parts) - 1)
 
     def picture(found):
-        folder = "images" if found[1] in TRANSLATED else "images/lecture"
+        folder = "images" if found[1] in {**TRANSLATED, **CURVES} else "images/lecture"
         return found[0] if found[1] in missing else f"![{found[2]}]({depth}{folder}/{found[1]})"
 
     return MISSING.sub(lambda found: "" if found[1] in known else found[0], WAITING.sub(picture, text))
+
+
+def curve(run, key):
+    """Return a plot of the curve `key` in the log of a run's folder."""
+    reader, rounds = LogReader(run), []
+    while news := reader.read().rounds:
+        rounds += [(step, values[key]) for step, values in news if key in values]
+    each = max(1, len(rounds) // POINTS)
+    parts = [rounds[i : i + each] for i in range(0, len(rounds) - each + 1, each)]
+    x, y = ([statistics.fmean(row[column] for row in part) for part in parts] for column in (0, 1))
+    return Plot(panels={key: [Curve(label=key, x=x, y=y)]}, x_label=f"round (means over {each})")
 
 
 def translations(name, kind):

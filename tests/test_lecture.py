@@ -3,8 +3,10 @@ exists."""
 
 import importlib
 import inspect
+import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from genzoo.data import open_data, remote
 from genzoo.datasets import NAMES
 from genzoo.errors import DataError, HubError
 from genzoo.homes import EMBEDDED, HOMES, MADE_WITH
+from genzoo.ledger import read_rows
 from genzoo.names import COMMANDS
 
 if sys.version_info >= (3, 11):
@@ -228,14 +231,17 @@ class TestWaiting:
         for body in ALL.values():
             for name, _ in draw.WAITING.findall(body[""]):
                 lines = codes(body["Command"])
-                if name in draw.TRANSLATED:
+                if name in draw.CURVES:
+                    assert any(draw.CURVES[name][0] in line for line in lines), name
+                elif name in draw.TRANSLATED:
                     model, kind = draw.TRANSLATED[name]
                     assert any(f"translate {model} docs/images/{kind}s/" in line for line in lines), name
                 else:
                     assert any(f"-o {name}" in line for line in lines), name
 
     def test_what_a_tutorial_waits_for_is_on_the_page_of_the_lecture(self):
-        drawn = {name for _, name in draw.COMMAND.findall(PAGE.read_text("utf-8"))} | set(draw.TRANSLATED)
+        drawn = {name for _, name in draw.COMMAND.findall(PAGE.read_text("utf-8"))}
+        drawn |= {*draw.TRANSLATED, *draw.CURVES}
         for page in draw.pages():
             assert {name for name, _ in draw.WAITING.findall(page.read_text("utf-8"))} <= drawn
 
@@ -285,6 +291,53 @@ def test_a_command_that_is_not_there_is_seen(line):
     with pytest.raises((AssertionError, click.UsageError, click.NoSuchOption)):
         told(line.split())
 
+    def test_a_curve_is_drawn_from_the_log_of_a_run(self, tmp_path):
+        lines = [json.dumps({"step": step, "generator": 9.0, "M": 1 / step}) for step in range(1, 1001)]
+        lines.insert(500, json.dumps({"step": 500, "doctor": "M does not fall", "words": "it did"}))
+        (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
+        plot = draw.curve(tmp_path, "M")
+        (found,) = plot.panels["M"]
+        assert found.x[0] == 5.5 and found.x[-1] == 995.5 and len(found.y) == draw.POINTS
+        assert found.y[-1] == pytest.approx(sum(1 / step for step in range(991, 1001)) / 10)
+
+
+@pytest.mark.skipif(not (ROOT / ".ci" / "publish.py").exists(), reason="not part of the distribution")
+class TestPublishing:
+    """`.ci/publish.py` takes a finished run into the repository."""
+
+    @pytest.fixture
+    def publishing(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+        return importlib.import_module("publish")
+
+    def test_a_run_becomes_weights_a_row_and_a_licence(self, tmp_path, publishing):
+        plugin, card = "genzoo-began", genzoo.info("began")
+        root = tmp_path / "root"
+        (root / "plugins" / plugin / "genzoo_began").mkdir(parents=True)
+        shutil.copyfile(
+            ROOT / "plugins" / plugin / "pyproject.toml", root / "plugins" / plugin / "pyproject.toml"
+        )
+        done = genzoo.train(
+            "began",
+            steps=1,
+            settings={"image_size": "8x8", "channels": 1, "width": 4},
+            out=tmp_path / "run",
+            quiet=True,
+        )
+        row = publishing.publish(tmp_path / "run", root)
+        kept = root / "plugins" / plugin / "genzoo_began" / "weights" / "began.safetensors"
+        assert kept.read_bytes() == done.weights.read_bytes()
+        assert read_rows(root / "zoo.toml")["began"].replace(origin=row.origin) == row
+        assert row.sources == ("package:genzoo_began/weights/began.safetensors",) and row.scores
+        assert row.sha256 == done.sha256 and row.licence == publishing.LICENCE and card.name == row.name
+        project = tomllib.loads((root / "plugins" / plugin / "pyproject.toml").read_text("utf-8"))["project"]
+        assert project["license"] == "MIT AND LicenseRef-genzoo-weights"
+        assert project["license-files"] == ["LICENSE", "genzoo_began/weights/*.NOTICE.txt"]
+        (root / "docs" / "images").mkdir(parents=True)
+        publishing.draw_curves(tmp_path / "run", "began-faces", root)
+        with Image.open(root / "docs" / "images" / "began-m.png") as picture:
+            assert picture.width > 500
+
 
 def test_the_drawn_animals_are_those_of_the_script():
     """No photograph of a data set is among them."""
@@ -293,5 +346,6 @@ def test_the_drawn_animals_are_those_of_the_script():
         assert {path.name for path in folder.iterdir()} == {f"{i}.png" for i in range(1, 9)}
         for number in (0, 5):
             drawn = draw_animals.animal(number, kind == "zebras").astype(int)
-            kept = np.asarray(Image.open(folder / f"{number + 1}.png")).astype(int)
+            with Image.open(folder / f"{number + 1}.png") as picture:
+                kept = np.asarray(picture).astype(int)
             assert np.abs(drawn - kept).mean() < 1  # filters may differ from one Pillow to another

@@ -108,7 +108,8 @@ def test_sample_grids_come_every_so_often(start, monkeypatch):
 
 
 def pixels(folder, step):
-    return np.asarray(Image.open(report.grid_of(folder, step)).convert("RGB"))
+    with Image.open(report.grid_of(folder, step)) as grid_:
+        return np.asarray(grid_.convert("RGB"))
 
 
 class TestTranslators:
@@ -122,7 +123,8 @@ class TestTranslators:
         run.model.eval()
         expected = every_way(run.model, held, report.TRANSLATIONS).convert("RGB")
         assert np.array_equal(pixels(run.folder, 2), np.asarray(expected))
-        assert Image.open(report.grid_of(run.folder, 2)).text["step"] == "2"
+        with Image.open(report.grid_of(run.folder, 2)) as picture:
+            assert picture.text["step"] == "2"
 
     def test_without_held_out_pictures_it_shows_those_drawn_by_rule(self, start):
         kind = told_toys.Cycle
