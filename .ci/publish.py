@@ -1,8 +1,9 @@
 """Take finished runs into the repository: `python .ci/publish.py runs/pix2pix-facades runs/began-faces`.
 
 Of each run the weights go into the package of their plugin and the row, with the scores of the run, into
-zoo.toml; the notice is written, and the plugin's pyproject.toml says that it holds weights. Then
-`python docs/draw.py` draws the pictures of the documentation that waited for them.
+zoo.toml; the notice is written, and the plugin's pyproject.toml says that it holds weights. Curves of its log
+that the documentation shows are drawn. Then `python docs/draw.py` draws the pictures of the documentation
+that waited for the weights.
 """
 
 import shutil
@@ -12,6 +13,10 @@ from pathlib import Path
 from notices import ROOT, notices
 
 from genzoo.ledger import Row, add_row, read_rows
+
+sys.path.insert(0, str(ROOT / "docs"))
+
+import draw
 
 LICENCE = "MIT (weights); the images keep their own terms"
 CODE = ('license = "MIT"\nlicense-files = ["LICENSE"]', 'license = "MIT AND LicenseRef-genzoo-weights"')
@@ -33,8 +38,17 @@ def publish(run: Path, root: Path = ROOT) -> Row:
     return here
 
 
+def draw_curves(run: Path, name: str, root: Path = ROOT) -> None:
+    """Draw the curves of the run in the folder `run` that the documentation shows of the model `name`."""
+    for picture, (model, key) in draw.CURVES.items():
+        if model == name:
+            draw.curve(run, key).save(root / "docs" / "images" / picture)
+
+
 if __name__ == "__main__":
-    for folder in sys.argv[1:]:
-        sys.stdout.write(f"{publish(Path(folder)).name}\n")
+    for folder in map(Path, sys.argv[1:]):
+        published = publish(folder)
+        draw_curves(folder, published.name)
+        sys.stdout.write(f"{published.name}\n")
     for path, text in notices().items():
         path.write_text(text, "utf-8")

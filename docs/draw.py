@@ -9,16 +9,27 @@ removes the lines that say that they are missing.
 
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 from genzoo.plots import Curve, Plot
+from genzoo.runs import LogReader
 
 DOCS = Path(__file__).resolve().parent
 LECTURE = DOCS / "images" / "lecture"
 COMMAND = re.compile(r"`(genzoo [^`]*-o ([\w.-]+)[^`]*)`")
 WAITING = re.compile(r"<!-- picture (\S+): (.+?) -->")
+# pictures of this repository that a model translates: its name, and what they show; no data set is published
+TRANSLATED = {
+    "facades.png": ("pix2pix-facades", "map"),
+    "zebras.png": ("cyclegan-horse2zebra", "horse"),
+    "horses.png": ("cyclegan-horse2zebra", "zebra"),
+}
+# curves of the log of a run, which is in no repository: `.ci/publish.py` draws them when it publishes the run
+CURVES = {"began-m.png": ("began-faces", "M")}
+POINTS = 100  # of a curve, each the mean over as many rounds
 MISSING = re.compile(r"^The weights of (\S+) are not published yet\.\n", re.MULTILINE)
 
 
@@ -37,14 +48,21 @@ def main(wanted):
     if not wanted or "generator.png" in wanted:
         print("+ generator.png", flush=True)
         layers("dcgan-bedrooms").savefig(DOCS / "images" / "generator.png", metadata={"Software": None})
-    if not wanted or "facades.png" in wanted:
-        print("+ facades.png", flush=True)
-        facades().save(DOCS / "images" / "facades.png")
+    draw_translations(wanted)
     pages_of_plots = (DOCS / name for name in ("few-labels.md", "own-models.md"))
     for name, plot in plots("".join(page.read_text("utf-8") for page in pages_of_plots)):
         if not wanted or name in wanted:
             print(f"+ {name}", flush=True)
             plot.save(DOCS / "images" / name)
+
+
+def draw_translations(wanted):
+    """Draw what published models make of the pictures of this repository."""
+    known = published()
+    for name, (model, kind) in TRANSLATED.items():
+        if model in known and (not wanted or name in wanted):
+            print(f"+ {name}", flush=True)
+            translations(model, kind).save(DOCS / "images" / name)
 
 
 def pages():
@@ -60,9 +78,10 @@ def published():
 
 
 def waiting(known):
-    """Return the pictures that cannot be drawn: their commands name none of the models in `known`."""
+    """Return the pictures that cannot be drawn: they need none of the models in `known`."""
     commands = COMMAND.findall((DOCS / "lecture.md").read_text("utf-8"))
-    return {name for line, name in commands if not known.intersection(shlex.split(line))}
+    missing = {name for name, (model, _) in {**TRANSLATED, **CURVES}.items() if model not in known}
+    return missing | {name for line, name in commands if not known.intersection(shlex.split(line))}
 
 
 def shown_now(text, page, known):
@@ -71,22 +90,39 @@ def shown_now(text, page, known):
     missing, depth = waiting(known), "../" * (len(page.relative_to(DOCS).parts) - 1)
 
     def picture(found):
-        return found[0] if found[1] in missing else f"![{found[2]}]({depth}images/lecture/{found[1]})"
+        folder = "images" if found[1] in {**TRANSLATED, **CURVES} else "images/lecture"
+        return found[0] if found[1] in missing else f"![{found[2]}]({depth}{folder}/{found[1]})"
 
     return MISSING.sub(lambda found: "" if found[1] in known else found[0], WAITING.sub(picture, text))
 
 
-def facades():
-    """Return eight label maps that were drawn for this page, above what pix2pix makes of them. No picture of
-    the data set is in this repository."""
+def curve(run, key):
+    """Return a plot of the curve `key` in the log of a run's folder."""
+    reader, rounds = LogReader(run), []
+    while news := reader.read().rounds:
+        rounds += [(step, values[key]) for step, values in news if key in values]
+    each = max(1, len(rounds) // POINTS)
+    parts = [rounds[i : i + each] for i in range(0, len(rounds) - each + 1, each)]
+    x, y = ([statistics.fmean(row[column] for row in part) for part in parts] for column in (0, 1))
+    return Plot(panels={key: [Curve(label=key, x=x, y=y)]}, x_label=f"round (means over {each})")
+
+
+def translations(name, kind):
+    """Return the pictures of a kind that were drawn for the documentation ("horse": docs/images/horses) above
+    what a model makes of them, and, if it knows the way, above that on the way back."""
     import torch
 
     import genzoo
     from genzoo.data import open_data
 
-    drawn = open_data(str(DOCS / "images" / "maps"), image_shape=(3, 128, 128), val_split=0).float()
-    photos = genzoo.load("pix2pix-facades").translate(drawn, seed=0)
-    return genzoo.grid(torch.cat([drawn, photos]), columns=len(drawn))
+    model = genzoo.load(name)
+    first, second = model.picture.domains
+    to = first if kind == second else second
+    folder = str(DOCS / "images" / f"{kind}s")
+    rows = [open_data(folder, image_shape=model.shape_of(kind), val_split=0).float()]
+    for target in (to, kind)[: 1 + model.picture.both_ways]:
+        rows.append(model.translate(rows[-1], target, seed=0))
+    return genzoo.grid(torch.cat(rows), columns=len(rows[0]))
 
 
 def maps(name):

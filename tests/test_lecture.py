@@ -3,13 +3,18 @@ exists."""
 
 import importlib
 import inspect
+import json
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import genzoo
 from genzoo.cli.program import cli
@@ -17,6 +22,7 @@ from genzoo.data import open_data, remote
 from genzoo.datasets import NAMES
 from genzoo.errors import DataError, HubError
 from genzoo.homes import EMBEDDED, HOMES, MADE_WITH
+from genzoo.ledger import read_rows
 from genzoo.names import COMMANDS
 
 if sys.version_info >= (3, 11):
@@ -28,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 
 import draw  # noqa: E402
+import draw_animals  # noqa: E402
 
 PAGE = ROOT / "docs" / "lecture.md"
 ROWS = 27
@@ -223,10 +230,18 @@ class TestWaiting:
     def test_what_waits_is_drawn_by_a_command_of_its_row(self):
         for body in ALL.values():
             for name, _ in draw.WAITING.findall(body[""]):
-                assert any(f"-o {name}" in line for line in codes(body["Command"])), name
+                lines = codes(body["Command"])
+                if name in draw.CURVES:
+                    assert any(draw.CURVES[name][0] in line for line in lines), name
+                elif name in draw.TRANSLATED:
+                    model, kind = draw.TRANSLATED[name]
+                    assert any(f"translate {model} docs/images/{kind}s/" in line for line in lines), name
+                else:
+                    assert any(f"-o {name}" in line for line in lines), name
 
     def test_what_a_tutorial_waits_for_is_on_the_page_of_the_lecture(self):
         drawn = {name for _, name in draw.COMMAND.findall(PAGE.read_text("utf-8"))}
+        drawn |= {*draw.TRANSLATED, *draw.CURVES}
         for page in draw.pages():
             assert {name for name, _ in draw.WAITING.findall(page.read_text("utf-8"))} <= drawn
 
@@ -243,9 +258,22 @@ class TestWaiting:
             "The weights of cyclegan-horse2zebra are not published yet.\n"
         )
         tutorial = draw.DOCS / "tutorials" / "12-translate.md"
-        assert "![Eight horses](../images/lecture/zebras.png)" in draw.shown_now(
+        assert "![Eight horses](../images/zebras.png)" in draw.shown_now(
             text, tutorial, {"cyclegan-horse2zebra"}
         )
+
+    @pytest.mark.parametrize(("kind", "rows"), [("horse", 3), ("map", 2)])
+    def test_drawings_stand_above_their_translations_and_the_way_back(self, monkeypatch, kind, rows):
+        name = "pix2pix-facades" if kind == "map" else "cyclegan-horse2zebra"
+        shapes = {"image_shape": (3, 64, 64), "source_shape": (3, 64, 64)}
+        model = genzoo.create(name, width=2, **shapes).eval()
+        monkeypatch.setattr(genzoo, "load", lambda name: model)
+        folder = str(draw.DOCS / "images" / f"{kind}s")
+        drawn = open_data(folder, image_shape=(3, 64, 64), val_split=0).float()
+        made = model.translate(drawn, seed=0)
+        expected = [drawn, made, model.translate(made, "horse", seed=0)] if rows == 3 else [drawn, made]
+        whole = genzoo.grid(torch.cat(expected), columns=8)
+        assert draw.translations(name, kind).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -262,3 +290,62 @@ def test_a_symbol_that_is_not_there_is_seen(symbol):
 def test_a_command_that_is_not_there_is_seen(line):
     with pytest.raises((AssertionError, click.UsageError, click.NoSuchOption)):
         told(line.split())
+
+    def test_a_curve_is_drawn_from_the_log_of_a_run(self, tmp_path):
+        lines = [json.dumps({"step": step, "generator": 9.0, "M": 1 / step}) for step in range(1, 1001)]
+        lines.insert(500, json.dumps({"step": 500, "doctor": "M does not fall", "words": "it did"}))
+        (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
+        plot = draw.curve(tmp_path, "M")
+        (found,) = plot.panels["M"]
+        assert found.x[0] == 5.5 and found.x[-1] == 995.5 and len(found.y) == draw.POINTS
+        assert found.y[-1] == pytest.approx(sum(1 / step for step in range(991, 1001)) / 10)
+
+
+@pytest.mark.skipif(not (ROOT / ".ci" / "publish.py").exists(), reason="not part of the distribution")
+class TestPublishing:
+    """`.ci/publish.py` takes a finished run into the repository."""
+
+    @pytest.fixture
+    def publishing(self, monkeypatch):
+        monkeypatch.syspath_prepend(str(ROOT / ".ci"))
+        return importlib.import_module("publish")
+
+    def test_a_run_becomes_weights_a_row_and_a_licence(self, tmp_path, publishing):
+        plugin, card = "genzoo-began", genzoo.info("began")
+        root = tmp_path / "root"
+        (root / "plugins" / plugin / "genzoo_began").mkdir(parents=True)
+        shutil.copyfile(
+            ROOT / "plugins" / plugin / "pyproject.toml", root / "plugins" / plugin / "pyproject.toml"
+        )
+        done = genzoo.train(
+            "began",
+            steps=1,
+            settings={"image_size": "8x8", "channels": 1, "width": 4},
+            out=tmp_path / "run",
+            quiet=True,
+        )
+        row = publishing.publish(tmp_path / "run", root)
+        kept = root / "plugins" / plugin / "genzoo_began" / "weights" / "began.safetensors"
+        assert kept.read_bytes() == done.weights.read_bytes()
+        assert read_rows(root / "zoo.toml")["began"].replace(origin=row.origin) == row
+        assert row.sources == ("package:genzoo_began/weights/began.safetensors",) and row.scores
+        assert row.sha256 == done.sha256 and row.licence == publishing.LICENCE and card.name == row.name
+        project = tomllib.loads((root / "plugins" / plugin / "pyproject.toml").read_text("utf-8"))["project"]
+        assert project["license"] == "MIT AND LicenseRef-genzoo-weights"
+        assert project["license-files"] == ["LICENSE", "genzoo_began/weights/*.NOTICE.txt"]
+        (root / "docs" / "images").mkdir(parents=True)
+        publishing.draw_curves(tmp_path / "run", "began-faces", root)
+        with Image.open(root / "docs" / "images" / "began-m.png") as picture:
+            assert picture.width > 500
+
+
+def test_the_drawn_animals_are_those_of_the_script():
+    """No photograph of a data set is among them."""
+    for kind in ("horses", "zebras"):
+        folder = draw.DOCS / "images" / kind
+        assert {path.name for path in folder.iterdir()} == {f"{i}.png" for i in range(1, 9)}
+        for number in (0, 5):
+            drawn = draw_animals.animal(number, kind == "zebras").astype(int)
+            with Image.open(folder / f"{number + 1}.png") as picture:
+                kept = np.asarray(picture).astype(int)
+            assert np.abs(drawn - kept).mean() < 1  # filters may differ from one Pillow to another

@@ -22,7 +22,8 @@ DENSITY = (
     "A density of real-valued pixels can be any number, also below 0, and is not comparable with a "
     "probability of 8-bit pixels."
 )
-MEANS = "-means"  # of p(x|z), in the name of a picture: older pictures have the noise of pixels
+# in the names of pictures, where older ones show something else: the noise of pixels, or random colours
+MEANS, DRAWN = "-means", "-drawn"
 BOUNDS = ("elbo", "iwae")
 HEADINGS = {
     "tractable": "Exact density: PixelRNN, PixelCNN",
@@ -64,6 +65,7 @@ def draw(card, facts):
     import genzoo
 
     stem = f"{card.name}-{facts.sha256[:12]}" + MEANS * (card.family.value == "approximate")
+    stem += DRAWN * takes_pictures(card)
     noted = GENERATED / f"{stem}.json"
     if noted.exists() and (GENERATED / f"{stem}.png").exists():
         return json.loads(noted.read_text("utf-8"))
@@ -71,11 +73,12 @@ def draw(card, facts):
     model = genzoo.load(card.name)
     model.eval()
     images, rate, alt = samples(model, card) if hasattr(model, "sample") else reconstructions(model, card)
-    genzoo.save_grid(images, GENERATED / f"{stem}.png", columns=COLUMNS)
+    columns = len(images) // 2 if takes_pictures(card) else COLUMNS
+    genzoo.save_grid(images, GENERATED / f"{stem}.png", columns=columns)
     latent = (
         "encodes and decodes" if hasattr(model, "encode") else "decodes" if hasattr(model, "decode") else "–"
     )
-    found = {"picture": f"{stem}.png", "alt": alt, "rate": rate, "latent": latent}
+    found = {"picture": f"{stem}.png", "alt": alt, "rate": rate, "latent": latent, "columns": columns}
     noted.write_text(json.dumps(found), "utf-8")
     return found
 
@@ -104,20 +107,33 @@ def takes_pictures(card):
 
 
 def translations(model, card):
-    """Return pictures that are drawn by rule above their translations, as `samples` does; no data set is at
-    hand here."""
+    """Return pictures above their translations, as `samples` does: those that were drawn for the
+    documentation, such as docs/images/horses, or else some that are drawn by rule; no data set is at hand
+    here."""
     import torch
 
     from genzoo.models.rows import rows_of
 
-    given = model.condition.examples(COLUMNS)
-    sources = rows_of(model.condition, given, COLUMNS)
+    sources, drawn = drawn_for_pages(model)
+    if sources is None:
+        sources = rows_of(model.condition, model.condition.examples(COLUMNS), COLUMNS)
     begun = time.perf_counter()
-    made = model.sample(COLUMNS, seed=SEED, condition=given)
-    rate = COLUMNS / (time.perf_counter() - begun)
+    made = model.translate(sources, seed=SEED)
+    rate = len(sources) / (time.perf_counter() - begun)
     channels = max(sources.shape[1], made.shape[1])
     both = torch.cat([row.expand(-1, channels, -1, -1) for row in (sources, made)])
-    return both, rate, f"{COLUMNS} pictures drawn by rule, above what {card.name} makes of them"
+    return both, rate, f"{len(sources)} pictures drawn {drawn}, above what {card.name} makes of them"
+
+
+def drawn_for_pages(model):
+    """Return the pictures of the model's first domain that are in docs/images, or None, and how they were
+    drawn."""
+    from genzoo.data import open_data
+
+    folder = Path(__file__).parents[1] / "images" / f"{model.picture.domains[0]}s"
+    if not folder.is_dir():
+        return None, "by rule"
+    return open_data(str(folder), image_shape=model.picture.shape, val_split=0).float(), "for this page"
 
 
 def each(model):
@@ -149,14 +165,15 @@ def reconstructions(model, card):
     return torch.cat([x, model.decode(model.encode(x))]), None, alt
 
 
-def thumbnail(picture):
-    """Write the first images of a picture as a picture of its own, 4 columns wide, and return its name."""
+def thumbnail(picture, columns=COLUMNS, **facts):
+    """Write the first images of a picture of so many columns as a picture of its own, 4 columns wide, and
+    return its name."""
     from PIL import Image
 
     path = GENERATED / picture.replace(".png", "-first.png")
     if not path.exists():
         with Image.open(GENERATED / picture) as whole:
-            width = whole.width // COLUMNS * SHOWN
+            width = whole.width // columns * SHOWN
             whole.crop((0, 0, width, min(whole.height, width))).save(path)
     return path.name
 
@@ -183,7 +200,7 @@ def thumbnails(cards, drawn):
     for card in cards:
         lines += [
             f":::{{grid-item-card}} {card.name}",
-            f":img-bottom: /generated/{thumbnail(drawn[card.name]['picture'])}",
+            f":img-bottom: /generated/{thumbnail(**drawn[card.name])}",
             f":img-alt: {card.name}",
             f":link: {anchor(card.name)}",
             ":link-type: ref",
@@ -207,7 +224,7 @@ def explained(card, drawn):
         )
     if takes_pictures(card):
         return (
-            "Above: pictures that are drawn by rule, since no data set is part of this site; below: their "
+            "Above: pictures that were drawn, since no data set is part of this site; below: their "
             f"translations. Held-out pictures: `genzoo translate {card.name} -n {COLUMNS}`."
         )
     first = f"The first {COUNT} images of seed {SEED}, none left out"

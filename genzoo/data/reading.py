@@ -108,6 +108,11 @@ class _Reading:
         seen = survey(len(source.files), source.content, name, plain=index.plain, noted=index.note)
         self._note_plain(seen)
         rows, places, ranks, left_out = self._in_order(layout, seen)
+        if not len(rows):
+            beside = ", only captions of some" * bool(len(source.apart))
+            raise DataError(
+                f"the folder {source.path} holds no images{beside}", f"formats: {', '.join(FORMATS)}"
+            )
         loaded = self._load(room, rows, seen)
         good = np.asarray(loaded.rows, np.int64)
         if not len(good):

@@ -1,4 +1,6 @@
-"""Held-out pictures of a data set, and what a translator makes of them (`genzoo translate NAME`)."""
+"""Held-out pictures of a data set, and what a translator makes of them: `genzoo translate NAME`, the sample
+grids of a run, and the pictures of experiments.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from genzoo.data.collection import Images
 from genzoo.data.conditions import conditions_of, other_of
 from genzoo.evaluation.inputs import subset
+from genzoo.explore.figure import above, stacked
 from genzoo.images import to_float
 from genzoo.models import TranslatingModel
 from genzoo.models.model import check_count
@@ -78,6 +82,23 @@ def held_out(
     made = model.translate(pictures, target, seed, progress=progress).cpu()
     back = model.translate(made, start, seed, progress=progress).cpu() if cycle else None
     return HeldOut(pictures, made, back, targets)
+
+
+def every_way(model: TranslatingModel, images: Images, n: int, seed: int = 0) -> Image.Image:
+    """Return one picture of `n` of `images`, or all if there are fewer, above their translations in each
+    direction that `model` knows: of pairs with the targets below, of two sides with the way back.
+
+    The pictures depend on `seed` and the set alone, so translations by two models, or by one model at two
+    times, can be compared.
+
+    Raises:
+        DataError, ArgumentError: as `held_out`.
+    """
+    first, second = model.picture.domains
+    both = model.picture.both_ways
+    ways = (second, first) if both else (second,)
+    shown = [held_out(model, images, n, to, seed, cycle=both) for to in ways]
+    return above(*(stacked(found.rows, len(found.pictures)) for found in shown))
 
 
 def _chosen(

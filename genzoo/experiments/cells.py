@@ -19,11 +19,10 @@ from genzoo import runs
 from genzoo.card import Card
 from genzoo.data.splits import FIT
 from genzoo.errors import CollapseError, Interrupted, StorageError, TrainingError
-from genzoo.evaluation.held_out import held_out
+from genzoo.evaluation.held_out import every_way
 from genzoo.evaluation.scoring import held_in, score_model
 from genzoo.experiments.claims import Claims
 from genzoo.experiments.plan import MEASURED, Cell, Experiment, cells
-from genzoo.explore.figure import stacked
 from genzoo.files import atomic_write, make_folder, read_capped
 from genzoo.images import save_picture
 from genzoo.models import TranslatingModel
@@ -238,8 +237,7 @@ def measure(cell: Cell, card: Card, weights: Path) -> list[dict[str, Any]]:
         for part in (FIT if cell.split == "valid" else "train", cell.split)
     )
     if isinstance(model, TranslatingModel):
-        shown = held_out(model, test, SHOWN, seed=cell.seed)
-        save_picture(stacked(shown.rows, SHOWN), weights.parent / TRANSLATIONS)
+        save_picture(every_way(model, test, SHOWN, cell.seed), weights.parent / TRANSLATIONS)
     with torch.no_grad():
         found = score_model(model, train, test, cell.request, subject=cell.name)
     return [record.as_dict() for record in found]

@@ -14,6 +14,7 @@ from typing import Any
 from genzoo import hub, places
 from genzoo.card import Card
 from genzoo.data import Images
+from genzoo.data.conditions import other_of
 from genzoo.errors import HubError, LedgerError, TrainingError, legible, safe_text
 from genzoo.files import sha256_of
 from genzoo.images import grid, png
@@ -190,11 +191,15 @@ def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
 
 
 def describe_data(data: Images) -> str:
-    """Return the data statement of a card: name, count, split, size, source."""
+    """Return the data statement of a card: name, count (of both sides, if there are two), split, size,
+    source.
+    """
+    other = other_of(data)
+    count = f"{len(data):,}" if other is None else f"{len(data):,} and {len(other):,}"
     shape = "×".join(map(str, data.shape))
     skipped = f", {sum(data.skipped.values()):,} unreadable files skipped" if data.skipped else ""
     source = data.facts.get("source", "")
-    return f"{data.name}, {len(data):,} images ({data.split}), {shape}, {data.transform}{skipped}" + (
+    return f"{data.name}, {count} images ({data.split}), {shape}, {data.transform}{skipped}" + (
         f"; {source}" if source else ""
     )
 

@@ -13,11 +13,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, TypeVar
 
+from genzoo.data import Images
 from genzoo.errors import GenzooError, StorageError, safe_text
+from genzoo.evaluation.held_out import every_way
 from genzoo.files import append_to, atomic_write, make_folder, read_capped
-from genzoo.images import save_grid
+from genzoo.images import save_grid, save_picture
 from genzoo.isolation import describe
-from genzoo.models import GenerativeModel
+from genzoo.models import GenerativeModel, TranslatingModel
 from genzoo.models.panel import panel, told
 from genzoo.show import Bar, tell
 from genzoo.training.findings import Finding
@@ -27,6 +29,7 @@ from genzoo.units import human_time
 T = TypeVar("T")
 
 SAMPLE_SECONDS = 240.0
+SAMPLES, TRANSLATIONS = 64, 8  # that a grid shows, and held-out pictures of a translator
 _LOG_CAP = 2**33  # bytes; a log is our own file, the cap only bounds a mistake
 _LINE_SECONDS = 15.0  # between lines where stderr is no terminal
 
@@ -35,10 +38,16 @@ class Report:
     """Progress on stderr, `log.jsonl` and sample grids; silent on ranks that do not write.
 
     All of it is optional output: a failure is reported once, and the run continues.
+
+    Args:
+        run: the run.
+        quiet: nothing is printed, only written.
+        held: held-out images. Of a translator the grids show some of them, the same ones each time, above
+            their translations.
     """
 
-    def __init__(self, run: Run, *, quiet: bool = False) -> None:
-        self.run = run
+    def __init__(self, run: Run, *, quiet: bool = False, held: Images | None = None) -> None:
+        self.run, self.held = run, held
         self.active = run.world.writes
         self.quiet = quiet or not self.active
         self._first, self._begun = run.step, time.monotonic()
@@ -129,14 +138,14 @@ class Report:
 
     def _draw(self) -> None:
         finished = self.run.ema.finished(self.run.model, self.run.players, self.run.feed)
-        if isinstance(finished, GenerativeModel):
-            images, columns = panel(finished, 64)
-            save_grid(
-                images,
-                grid_of(self.run.folder, self.run.step),
-                columns,
-                text=told(finished, seed=0, step=self.run.step),
-            )
+        if not isinstance(finished, GenerativeModel):
+            return
+        path, text = grid_of(self.run.folder, self.run.step), told(finished, seed=0, step=self.run.step)
+        if isinstance(finished, TranslatingModel) and self.held is not None:
+            save_picture(every_way(finished, self.held, TRANSLATIONS), path, text)
+        else:
+            images, columns = panel(finished, SAMPLES)
+            save_grid(images, path, columns, text=text)
 
     def rate(self) -> float:
         """Images per second since this process started."""

@@ -91,7 +91,7 @@ def train(
             return done
         card = _rehearsed(run, card.replace(config=config))
         calls = Callbacks((*watching, *trackings(run, card, trackers)), run)
-        reports = functools.partial(Report, run, quiet=quiet)
+        reports = functools.partial(Report, run, quiet=quiet, held=test)
         return _carry_out(run, card, train, test if scored else None, reports, calls)
 
 

@@ -144,6 +144,12 @@ def test_captions_that_cannot_be_used_are_named_and_the_images_stay(tmp_path, ca
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
+def test_captions_without_any_image_are_named(tmp_path):
+    (tmp_path / "metadata.jsonl").write_text(row(file_name="00.png", text="a red rose"))
+    with pytest.raises(DataError, match=r"holds no images, only captions of some — formats: JPEG"):
+        open_data(str(tmp_path), image_shape=(1, 4, 4))
+
+
 def test_a_folder_without_captions_says_nothing_of_them(tmp_path, capsys):
     found = open_data(pictures(tmp_path), val_split=0)
     assert found.captions is None and "captions" not in found.facts

@@ -9,9 +9,9 @@ from told_toys import Columned, Cycle, Paired, card
 
 from genzoo.data import Images
 from genzoo.errors import ArgumentError, DataError, UnknownNameError
-from genzoo.evaluation.held_out import held_out
+from genzoo.evaluation.held_out import every_way, held_out
 from genzoo.evaluation.inputs import subset
-from genzoo.explore.figure import stacked
+from genzoo.explore.figure import above, stacked
 from genzoo.images import grid
 
 
@@ -109,3 +109,17 @@ def test_a_picture_of_rows_is_cut_into_lines():
     assert picture.crop((0, 0, *parts[0].size)).tobytes() == parts[0].tobytes()
     low = picture.crop((0, parts[0].height + 8, parts[1].width, picture.height))
     assert low.tobytes() == parts[1].tobytes()
+
+
+class TestEveryWay:
+    def test_pairs_have_one_block_with_their_targets(self):
+        model = made(Paired)
+        expected = stacked(held_out(model, PAIRS, 4, seed=1).rows, 4)
+        assert every_way(model, PAIRS, 4, seed=1).tobytes() == expected.tobytes()
+
+    def test_sides_have_a_block_for_each_direction_with_the_way_back(self):
+        model = made(Cycle)
+        there, back = (held_out(model, SIDES, 9, to, cycle=True) for to in ("zebra", "horse"))
+        assert (len(there.pictures), len(back.pictures), len(back.rows)) == (7, 9, 3)
+        expected = above(stacked(there.rows, 7), stacked(back.rows, 9))
+        assert every_way(model, SIDES, 9).tobytes() == expected.tobytes()

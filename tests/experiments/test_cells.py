@@ -17,12 +17,11 @@ from PIL import Image
 from genzoo import Card, Family, Recipe
 from genzoo.data import open_data
 from genzoo.errors import Interrupted, StorageError, TrainingError, UnknownNameError
-from genzoo.evaluation.held_out import held_out
+from genzoo.evaluation.held_out import every_way
 from genzoo.experiments import cells as room
 from genzoo.experiments import report, saturation
 from genzoo.experiments.cells import play_all
 from genzoo.experiments.plan import Experiment, cells
-from genzoo.explore.figure import stacked
 from genzoo.files import locked
 from genzoo.ledger import read_rows
 from genzoo.models.weights import build_filled
@@ -266,7 +265,7 @@ class TestReport:
         weights = folder / read_rows(folder / "zoo.toml")["cycle"].sources[0].removeprefix("folder:")
         model = build_filled(known["cycle"], weights.read_bytes(), "the weights")
         test = open_data(experiment.data, image_shape=(1, 8, 8), split="test")
-        tile = stacked(held_out(model, test, room.SHOWN).rows, room.SHOWN).convert("RGB")
+        tile = every_way(model, test, room.SHOWN).convert("RGB")
         whole = Image.open(tmp_path / "out" / "samples.png")
         left, top = whole.width - tile.width - report.GAP, whole.height - tile.height - report.GAP
         assert whole.crop((left, top, left + tile.width, top + tile.height)).tobytes() == tile.tobytes()

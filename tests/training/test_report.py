@@ -8,14 +8,23 @@ import json
 import os
 import sys
 
+import numpy as np
 import pytest
+import told_toys
+import torch
 import toys
+from PIL import Image
 
+from genzoo.data import open_data
 from genzoo.errors import StorageError
+from genzoo.evaluation.held_out import every_way, held_out
+from genzoo.images import grid
+from genzoo.models.panel import panel
 from genzoo.training import checkpoint, loop, report
 from genzoo.training.loop import play
 from genzoo.training.parallel import World
 from genzoo.training.report import Report
+from genzoo.training.train import train
 
 
 def told(run, **options):
@@ -96,6 +105,66 @@ def test_sample_grids_come_every_so_often(start, monkeypatch):
         "step-0000001.png",
         "step-0000004.png",
     ]
+
+
+def pixels(folder, step):
+    with Image.open(report.grid_of(folder, step)) as grid_:
+        return np.asarray(grid_.convert("RGB"))
+
+
+class TestTranslators:
+    """Their grids show held-out pictures above their translations, the same ones at every step."""
+
+    @pytest.mark.parametrize("kind", [told_toys.Paired, told_toys.Cycle])
+    def test_a_grid_shows_held_out_pictures(self, start, kind):
+        held = told_toys.noise_set(kind, seed=1)
+        run = start(told_toys.card(kind).build(), data=told_toys.noise_set(kind), steps=2, game=None)
+        told(run, quiet=True, held=held)
+        run.model.eval()
+        expected = every_way(run.model, held, report.TRANSLATIONS).convert("RGB")
+        assert np.array_equal(pixels(run.folder, 2), np.asarray(expected))
+        with Image.open(report.grid_of(run.folder, 2)) as picture:
+            assert picture.text["step"] == "2"
+
+    def test_without_held_out_pictures_it_shows_those_drawn_by_rule(self, start):
+        kind = told_toys.Cycle
+        run = start(told_toys.card(kind).build(), data=told_toys.noise_set(kind), steps=1, game=None)
+        told(run, quiet=True)
+        images, columns = panel(run.model.eval(), report.SAMPLES)
+        assert np.array_equal(pixels(run.folder, 1), np.asarray(grid(images, columns).convert("RGB")))
+
+    @pytest.mark.parametrize("kind", [told_toys.Paired, told_toys.Cycle])
+    def test_a_run_that_is_resumed_shows_the_same_pictures_further_on(self, tmp_path, kind):
+        rng = np.random.default_rng(0)
+        channels = (3, 1) if kind is told_toys.Paired else (1, 1)
+        sides = [rng.integers(0, 256, (40, 8, 8, count), dtype=np.uint8) for count in channels]
+        np.savez(tmp_path / "two.npz", A=sides[0], B=sides[1])
+        data = f"{'pairs' if kind is told_toys.Paired else 'unpaired'}:{tmp_path / 'two.npz'}"
+        for steps in (2, 4):
+            settings = {"lr": 0.1}
+            train(
+                told_toys.card(kind), data, tmp_path / "run", steps, resume=steps == 4, settings=settings,
+                device="cpu", quiet=True, scored=False,
+            )  # fmt: skip
+        first, then = (pixels(tmp_path / "run", step) for step in (2, 4))
+        test = open_data(data, image_shape=(1, 8, 8), source_shape=(channels[0], 8, 8), split="test")
+        sources = held_out(told_toys.card(kind).build(), test, report.TRANSLATIONS).rows[0]
+        row = np.asarray(grid(sources, columns=len(sources)).convert("RGB"))
+        for shown in (first, then):
+            assert np.array_equal(shown[: len(row), : row.shape[1]], row)
+        assert not np.array_equal(first, then)  # the translations are those of another step
+
+
+def test_a_model_that_takes_a_text_is_shown_by_a_row_for_each_sentence(start):
+    kind = told_toys.MatchingGAN
+    data = told_toys.noise_set(kind)
+    run = start(told_toys.card(kind).build(), data=data, steps=1, game=None)
+    told(run, quiet=True, held=data)
+    run.model.eval()
+    columns = report.SAMPLES // len(told_toys.SENTENCES)
+    rows = [run.model.sample(columns, 0, condition=text) for text in told_toys.SENTENCES]
+    expected = grid(torch.cat(rows), columns).convert("RGB")
+    assert np.array_equal(pixels(run.folder, 1), np.asarray(expected))
 
 
 def full(*args, **kwargs):
