@@ -1,5 +1,5 @@
 """Draw the pictures of docs/lecture.md and the plots of docs/few-labels.md and docs/own-models.md:
-`python docs/draw.py` runs each command whose picture the lecture page shows, draws the layers of a generator,
+`python docs/draw.py` runs each command whose picture the lecture page shows, draws the diagrams of that page,
 and the tables of the other pages.
 
 A picture of a model without published weights waits for them: `<!-- picture NAME.png: what it shows -->` is
@@ -12,13 +12,15 @@ import shlex
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from genzoo.plots import Curve, Plot
 from genzoo.runs import LogReader
 
 DOCS = Path(__file__).resolve().parent
-LECTURE = DOCS / "images" / "lecture"
+IMAGES = DOCS / "images"
+LECTURE = IMAGES / "lecture"
 COMMAND = re.compile(r"`(genzoo [^`]*-o ([\w.-]+)[^`]*)`")
 WAITING = re.compile(r"<!-- picture (\S+): (.+?) -->")
 # pictures of this repository that a model translates: its name, and what they show; no data set is published
@@ -37,32 +39,43 @@ def main(wanted):
     """Draw the pictures named in `wanted`, or all."""
     for page in pages():
         page.write_text(shown_now(page.read_text("utf-8"), page, published()), "utf-8")
-    text = (DOCS / "lecture.md").read_text("utf-8")
-    shown = set(re.findall(r"\(images/lecture/([^)]+)\)", text))
-    LECTURE.mkdir(exist_ok=True)
-    for line in dict.fromkeys(COMMAND.findall(text)):
-        if line[1] in shown and (not wanted or line[1] in wanted):
-            print(f"+ {line[0]}", flush=True)
-            (LECTURE / line[1]).unlink(missing_ok=True)
-            subprocess.run([sys.executable, "-m", *shlex.split(line[0])], cwd=LECTURE, check=True)
-    if not wanted or "generator.png" in wanted:
-        print("+ generator.png", flush=True)
-        layers("dcgan-bedrooms").savefig(DOCS / "images" / "generator.png", metadata={"Software": None})
-    draw_translations(wanted)
-    pages_of_plots = (DOCS / name for name in ("few-labels.md", "own-models.md"))
-    for name, plot in plots("".join(page.read_text("utf-8") for page in pages_of_plots)):
+    for name, draw in pictures():
         if not wanted or name in wanted:
             print(f"+ {name}", flush=True)
-            plot.save(DOCS / "images" / name)
+            draw()
 
 
-def draw_translations(wanted):
-    """Draw what published models make of the pictures of this repository."""
+def pictures():
+    """Yield the name of each picture, and what draws it and puts it into its place."""
+    from diagrams import DIAGRAMS
+
+    text = (DOCS / "lecture.md").read_text("utf-8")
+    shown = set(re.findall(r"\(images/lecture/([^)]+)\)", text))
+    for line, name in dict.fromkeys(COMMAND.findall(text)):
+        if name in shown:
+            yield name, partial(run, line, name)
+    for name, make in DIAGRAMS.items():
+        yield name, lambda name=name, make=make: make().savefig(IMAGES / name, metadata={"Software": None})
     known = published()
     for name, (model, kind) in TRANSLATED.items():
-        if model in known and (not wanted or name in wanted):
-            print(f"+ {name}", flush=True)
-            translations(model, kind).save(DOCS / "images" / name)
+        if model in known:
+            yield name, partial(translate, name, model, kind)
+    pages_of_plots = (DOCS / name for name in ("few-labels.md", "own-models.md"))
+    for name, plot in plots("".join(page.read_text("utf-8") for page in pages_of_plots)):
+        yield name, partial(plot.save, IMAGES / name)
+
+
+def run(line, name):
+    """Run a command of the lecture page that writes the picture `name`."""
+    print(f"  {line}", flush=True)
+    LECTURE.mkdir(exist_ok=True)
+    (LECTURE / name).unlink(missing_ok=True)
+    subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd=LECTURE, check=True)
+
+
+def translate(picture, name, kind):
+    """Write the picture of the `translations` of a model."""
+    translations(name, kind).save(IMAGES / picture)
 
 
 def pages():
@@ -118,56 +131,11 @@ def translations(name, kind):
     model = genzoo.load(name)
     first, second = model.picture.domains
     to = first if kind == second else second
-    folder = str(DOCS / "images" / f"{kind}s")
+    folder = str(IMAGES / f"{kind}s")
     rows = [open_data(folder, image_shape=model.shape_of(kind), val_split=0).float()]
     for target in (to, kind)[: 1 + model.picture.both_ways]:
         rows.append(model.translate(rows[-1], target, seed=0))
     return genzoo.grid(torch.cat(rows), columns=len(rows[0]))
-
-
-def maps(name):
-    """Return the shape of z and of what each convolution of a generator computes, in order."""
-    import torch
-
-    import genzoo
-
-    model, shapes = genzoo.load(name), []
-    x = model.sample_latents(1, seed=0)[:, :, None, None]
-    shapes.append(tuple(x.shape[1:]))
-    with torch.no_grad():
-        for layer in model.generator:
-            x = layer(x)
-            if isinstance(layer, torch.nn.ConvTranspose2d | torch.nn.Conv2d):
-                shapes.append(tuple(x.shape[1:]))
-    return shapes
-
-
-def layers(name):
-    """Return a figure like the paper's figure 1: each map as a box, as high as the map and as long as its
-    number of channels."""
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Polygon
-
-    figure = Figure((7.5, 3.2), dpi=160, layout="constrained")
-    axes = figure.subplots()
-    left, tilt = 0.0, 0.4  # tilt: how far the depth of a box leads right and up
-    for number, (channels, side, _) in enumerate(maps(name)):
-        long, high = 4 + channels / 14, 2 + side / 2
-        back = tilt * high
-        faces = (
-            [(0, 0), (long, 0), (long, high), (0, high)],
-            [(0, high), (long, high), (long + back, high + back), (back, high + back)],
-            [(long, 0), (long + back, back), (long + back, high + back), (long, high)],
-        )
-        for face, shade in zip(faces, ("#9ecae1", "#c6dbef", "#6baed6"), strict=True):
-            corners = [(left + x, y - high / 2 - back / 2) for x, y in face]
-            axes.add_patch(Polygon(corners, facecolor=shade, edgecolor="#2b5c86", linewidth=0.8))
-        words = f"z: {channels}" if number == 0 else f"{channels}×{side}×{side}"
-        axes.text(left + long / 2, -27, words, ha="center", fontsize=11)
-        left += long + back + 7
-    axes.set(xlim=(-3, left - 3), ylim=(-31, 25), aspect="equal")
-    axes.axis("off")
-    return figure
 
 
 def plots(text):

@@ -41,6 +41,7 @@ class Dataset:
     domains: tuple[str, ...] = ()  # the names of the two domains of an unpaired set
     sides: str = ""  # the array of its file that says the published split of each image
     classes: tuple[str, ...] = ()
+    legend: Mapping[str, str] = field(default_factory=dict)  # of label maps: what a colour, RGB in hex, means
 
     @property
     def facts(self) -> dict[str, str]:
@@ -93,6 +94,20 @@ _NUMERALS = tuple("0123456789")
 _GARMENTS = _names("T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot")
 _OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
+_PARTS = {  # of a facade, in the order of the published labels
+    "background": "0000dc",
+    "wall": "0032ff",
+    "window": "0080ff",
+    "door": "00d0ff",
+    "cornice": "23ffdc",
+    "sill": "73ff8c",
+    "balcony": "c0ff40",
+    "shutter": "fff000",
+    "decoration": "ffa000",
+    "moulding": "ff5200",
+    "pillar": "f00a00",
+    "shop": "ac0000",
+}
 _ROOMS = ("bedroom", "dining room", "kitchen", "living room")
 # the 102 names of Nilsback and Zisserman, in the order of their labels
 _FLOWER_NAMES = """
@@ -239,6 +254,7 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
                 "12 colours"
             ),
             halves="map",
+            legend=_PARTS,
         ),
         "horse2zebra": Dataset(
             files=("horse2zebra_96.npz",),

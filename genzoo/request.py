@@ -45,8 +45,8 @@ class Request:
             or an .npz file of statistics or features, see `genzoo.evaluation.against`.
         reads_as: the class that samples are meant to show, such as "bedroom": a published classifier says how
             many do.
-        binarise: "threshold" or "draw" makes greyscale images black and white; the records state it as their
-            transform.
+        binarise: "threshold" or "draw" makes greyscale images black and white, and samples of a model in
+            greys; the records state it as their transform, and as the way in which samples were drawn.
         condition: of a conditional model, the one label, by name or number, whose images are measured, given
             that label; "all": every label by itself, after all images together. None: all images, each given
             its own label.

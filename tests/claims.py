@@ -1,7 +1,8 @@
 """Every published figure that the documentation repeats, as text with places for what zoo.toml says.
 
 `{NAME MEASURE FORMAT}` is a value of a model, `{NAME MEASURE FORMAT ±}` with its standard error. MEASURE is
-`elbo`, `exact` or `K=50` (nats), `bits` (exact bits/dim), or a metric, `floor:METRIC` that of real images.
+`elbo`, `exact` or `K=50` (nats), `bits` (exact bits/dim), or a metric, `floor:METRIC` that of real images,
+`METRIC@DATA` that on one of two data sets.
 """
 
 from __future__ import annotations
@@ -138,7 +139,10 @@ def _figure(row, measure, form, spread):
 def found(row, measure):
     """Return the score of a row that MEASURE names."""
     measure, subject = measure.removeprefix("floor:"), "train" if measure.startswith("floor:") else row.name
+    measure, _, data = measure.partition("@")
     for score in row.scores:
+        if data not in ("", score.data):
+            continue
         unit = "bits/dim" if measure == "bits" else "nats"
         likelihood = score.metric == "nll" and score.unit == unit
         draws = score.kind == "iwae" and score.protocol.partition(",")[0] == measure.replace("=", " = ")

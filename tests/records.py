@@ -20,6 +20,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import genzoo
 from genzoo import zoo
@@ -66,12 +67,41 @@ class Pair:
 def measured(
     row: Row, n: int | None = None, ks: list[int] | None = None, metrics: list[str] | None = None
 ) -> list[Record]:
-    """Return the scores of a published model as they are measured now, of all images or of `n`."""
+    """Return the scores of a published model as they are measured now, of all images or of `n` (of samples on
+    a second data set, or of a model with a likelihood, at most as many as were published)."""
     known = [int(found[1]) for found in (re.match(r"K = (\d+)", one.protocol) for one in row.scores) if found]
     draws = {"draws": ks or sorted(set(known))} if known else {}
     each = any(one.condition.startswith("label ") for one in row.scores)
     asked = {"n": n, "split": row.scores[0].split, "metrics": metrics, "condition": ALL if each else None}
-    return [record.legible() for record in zoo.evaluate(row.name, **asked, **draws)]
+    found = zoo.evaluate(row.name, **asked, **draws)
+    for about, names in further(row).items():
+        wanted = [name for name in names if metrics is None or name in metrics]
+        if wanted:
+            found += zoo.evaluate(row.name, **{**asked, **about._asdict(), "n": n or about.n}, metrics=wanted)
+    return [record.legible() for record in found]
+
+
+class About(NamedTuple):
+    """What samples were measured on, in which features, how many, and how they became black and white."""
+
+    data: str
+    features: str
+    n: int
+    binarise: str | None
+
+
+def further(row: Row) -> dict[About, list[str]]:
+    """Return the metrics of samples that a plain `genzoo eval` of the model does not measure: those of a
+    model with a likelihood, and those on a second data set."""
+    found: dict[About, list[str]] = {}
+    first = row.scores[0]
+    for score in row.scores:
+        if score.kind == "sample" and (first.kind != "sample" or score.data != first.data):
+            space = score.features.partition("@")[0].removesuffix("-v1")
+            about = About(score.data, space, score.n, "draw" if "black or white" in score.drawn else None)
+            names = found.setdefault(about, [])
+            names += [score.metric] * (score.metric not in names)
+    return found
 
 
 def pairs(row: Row, found: list[Record], whole: bool) -> Iterator[Pair]:

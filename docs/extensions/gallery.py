@@ -287,12 +287,15 @@ def cell(text):
 
 
 def scoreboard(published, drawn):
-    """Return one table for each data set: only there is one row to be compared with another."""
+    """Return one table for each data set: only there is one row to be compared with another. A model that was
+    measured on two is in two tables, each with the scores on its data set."""
     by_data = {}
     for card, facts in published:
-        scored = facts.scores[0] if facts.scores else None
-        key = f"{scored.data}, {scored.transform}" if scored else "not measured"
-        by_data.setdefault(key, []).append((card, facts))
+        parts = {}
+        for score in facts.scores:
+            parts.setdefault(f"{score.data}, {score.transform}", []).append(score)
+        for key, scores in (parts or {"not measured": []}).items():
+            by_data.setdefault(key, []).append((card, facts.replace(scores=tuple(scores))))
     return "\n\n".join(table(data, rows, drawn) for data, rows in sorted(by_data.items()))
 
 
@@ -359,9 +362,13 @@ def likelihood(scores, unit):
 
 
 def kid(scores, subject):
-    """Return the kernel distance of `subject` and the features it was measured in, or a dash."""
+    """Return the kernel distance of `subject`, the features it was measured in, and whether grey samples were
+    made black and white for it; or a dash."""
     found = next((score for score in scores if score.metric == "kid" and score.subject == subject), None)
-    return f"{amount(found)} ({found.features.partition('@')[0]})" if found else "–"
+    if found is None:
+        return "–"
+    made = ", greys made black and white" * ("black or white" in found.drawn and subject != "train")
+    return f"{amount(found)} ({found.features.partition('@')[0]}{made})"
 
 
 def setup(app):

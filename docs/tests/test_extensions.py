@@ -246,6 +246,22 @@ def test_kid_names_its_features_and_the_floor_stands_below():
     assert "| real images, the floor | | | | 0.1 (gist-v1) |" in text
 
 
+def test_a_model_that_was_measured_on_two_data_sets_is_in_both_tables_with_the_scores_of_each():
+    about = {"n": 10, "metric": "kid", "features": "net@0123", "subject": "gan"}
+    greys = "each pixel black or white, its level as the probability of white"
+    gan = published(
+        "gan",
+        Family.IMPLICIT,
+        Record(value=0.5, data="moons", transform="8-bit", **about),
+        Record(value=0.2, data="cut-moons", transform="static-binarised", drawn=greys, **about),
+    )
+    text = gallery.scoreboard([gan], {"gan": {"rate": None, "latent": "decodes"}})
+    cut, grey = text.split("## moons, 8-bit")
+    assert cut.startswith("## cut-moons, static-binarised\n")
+    assert "| decodes | 0.2 (net, greys made black and white) |" in cut and "0.5" not in cut
+    assert "| decodes | 0.5 (net) |" in grey and "0.2" not in grey
+
+
 def test_what_papers_report_is_compared_with_the_same_quantity_of_a_published_model():
     """Every model of the table is in the ledger, has that quantity, and belongs to that data set."""
     for data, lines in papers.PAPERS.items():

@@ -128,8 +128,8 @@ def check_metrics(names: Sequence[str]) -> None:
     "--binarise",
     type=click.Choice(WAYS),
     help=(
-        "Make grey images black and white. threshold: white from level 128; draw: one draw per pixel, with "
-        "its level as the probability of white."
+        "Make grey images and samples black and white. threshold: white from level 128; draw: one draw per "
+        "pixel, with its level as the probability of white."
     ),
 )
 @click.option(

@@ -98,9 +98,9 @@ def measure_against(
         raise ArgumentError(
             "a file of statistics gives the Fréchet distance alone", "--metrics fid, or a file of features"
         )
-    pixels = _samples(model, train, request, progress)
+    pixels, manner = _samples(model, train, request, progress)
     seen = torch.arange(len(test))
-    own = {"subject": subject, "condition": given_words(model, train), "drawn": request.manner.words}
+    own = {"subject": subject, "condition": given_words(model, train), "drawn": manner}
     real = {"subject": FLOOR, "note": REAL}
     for rows, words, blocks in (
         (narrow(space.describe(pixels, progress)), own, None),
@@ -123,8 +123,12 @@ def _names(request: Request) -> tuple[str, ...]:
     return names
 
 
-def _samples(model: GenerativeModel, train: Images, request: Request, progress: Progress | None) -> Tensor:
-    """Return the samples, uint8 (n, C, H, W), with labels of training images for a conditional model."""
+def _samples(
+    model: GenerativeModel, train: Images, request: Request, progress: Progress | None
+) -> tuple[Tensor, str]:
+    """Return the samples, uint8 (n, C, H, W), with labels of training images for a conditional model, and how
+    they were drawn.
+    """
     total = min(USUAL, len(train)) if request.n is None else request.n
     order = subset(len(train), min(total, len(train)), request.seed, "train")
     given = given_to(model, train, order[torch.arange(total) % len(order)])

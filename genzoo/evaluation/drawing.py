@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.evaluation.inputs import counted
+from genzoo.data.binary import binary_samples
+from genzoo.evaluation.inputs import counted, joined
 from genzoo.models.model import GenerativeModel
 from genzoo.request import Progress, Request
 from genzoo.sharing import each
@@ -16,8 +17,12 @@ from genzoo.sharing import each
 
 def drawn(
     model: GenerativeModel, n: int, request: Request, condition: Tensor | None, progress: Progress | None
-) -> Tensor:
-    """Return `n` samples, uint8 (n, C, H, W) on the CPU, generated a few at a time."""
+) -> tuple[Tensor, str]:
+    """Return `n` samples, uint8 (n, C, H, W) on the CPU, generated a few at a time, and how they were drawn,
+    for a record.
+
+    If the request makes images black and white, samples in greys become so too.
+    """
     chunk = model.decode_chunk
     manner: dict[str, Any] = {"dtype": torch.uint8, **asdict(request.manner)}
 
@@ -28,4 +33,8 @@ def drawn(
             list(model.sample_batches(count, request.seed, first=first, condition=own, **manner))
         ).cpu()
 
-    return torch.cat(each(range(0, n, chunk), draw, counted(progress, "samples", chunk, n)))
+    made = torch.cat(each(range(0, n, chunk), draw, counted(progress, "samples", chunk, n)))
+    if request.binarise is None:
+        return made, request.manner.words
+    pixels, words = binary_samples(made.numpy(), request.binarise, request.seed)
+    return torch.from_numpy(pixels), joined(request.manner.words, words)

@@ -135,14 +135,14 @@ def measure_samples(
         space = inception_space(request.weights, model.device)
     given = given_to(model, test, subset(len(test), total, request.seed, "test"))
     reading = None if request.reads_as is None else reading_of(request.reads_as, test, request.features)
-    made = drawn(model, total, request, next(iter(given), None), progress)
+    made, words = drawn(model, total, request, next(iter(given), None), progress)
     yield from sample_quality(
         with_labels(model, made, given),
         train,
         test,
         subject=subject,
         condition=given_words(model, test),
-        drawn=request.manner.words,
+        drawn=words,
         metrics=request.metrics,
         space=space,
         reading=reading,

@@ -59,8 +59,7 @@ def records_of(model: Model, card: Card, request: Request, progress: Progress | 
         )
         check_same("images", lambda: identity(train) + identity(test))
         seen = learned == FIT and len(train) < len(held_in(model, card, request.data, "train"))
-    if request.binarise is not None:
-        train, test = (made_binary(images, request.binarise, request.seed) for images in (train, test))
+    train, test = (_in_black_and_white(model, images, request) for images in (train, test))
     found = score_model(model, train, test, request, subject=card.name, progress=progress)
     if not seen:
         return found
@@ -161,6 +160,16 @@ def _measured(model: Model, train: Images, test: Images, request: Request, **mor
         else record
         for record in found
     ]
+
+
+def _in_black_and_white(model: Model, images: Images, request: Request) -> Images:
+    """Return `images` as the request wants them. Where samples are measured, images that are black and white
+    already are what grey samples are to be compared with, once they are so too.
+    """
+    of_samples = request.of_samples or isinstance(model, ImplicitModel)
+    if request.binarise is None or (of_samples and images.transform != "8-bit"):
+        return images
+    return made_binary(images, request.binarise, request.seed)
 
 
 def _check_able(model: Model, name: str, request: Request) -> None:

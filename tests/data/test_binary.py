@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from genzoo.data import open_data
-from genzoo.data.binary import BLOCK, binarised
+from genzoo.data.binary import BLOCK, binarised, binary_samples, made_binary
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, DataError
 from genzoo.recipe import Recipe
@@ -33,6 +33,20 @@ def test_a_draw_is_a_function_of_the_stream_and_the_place():
     assert np.array_equal(one[:7], binarised(grey(7), "x").pixels)
     assert not np.array_equal(one, binarised(grey(BLOCK + 5), "y").pixels)
     assert not np.array_equal(one[0], one[1]) and not np.array_equal(one[0], one[BLOCK])
+
+
+def test_samples_are_white_as_often_as_their_level_says_and_share_no_coins_with_data():
+    levels = np.full((500, 1, 4, 4), 64, np.uint8)
+    drawn, words = binary_samples(levels, "draw", 3)
+    assert abs((drawn == 255).mean() - 64 / 255) < 0.02 and "probability of white" in words
+    assert np.array_equal(drawn, binary_samples(levels, "draw", 3)[0])
+    assert not np.array_equal(drawn, binary_samples(levels, "draw", 4)[0])
+    assert not np.array_equal(drawn, made_binary(grey(500), "draw", 3).pixels)
+    cut, words = binary_samples(np.array([[[[127, 128]]]], np.uint8), "threshold")
+    assert cut.tolist() == [[[[0, 255]]]] and words.endswith("white from level 128 on")
+    for way in ("draw", "threshold"):
+        same, words = binary_samples(cut, way)
+        assert np.array_equal(same, cut) and words == ""
 
 
 def test_binarized_digits_are_the_same_for_ever():

@@ -12,7 +12,7 @@ from genzoo.errors import ArgumentError
 from genzoo.evaluation.scoring import records_of, score_model, some_images
 from genzoo.law import LawError
 from genzoo.record import difference
-from genzoo.request import DRAWS, Request
+from genzoo.request import DRAWS, WAYS, Request
 
 
 def scores(model, train, test, name="toy", **asked):
@@ -152,6 +152,25 @@ def test_grey_images_of_ones_own_are_made_black_and_white_and_the_record_says_ho
         measured(model, card, own, binarise="round")
     with pytest.raises(ArgumentError, match="static-binarised already"):
         measured(model, card, "binarized-digits", binarise="draw")
+
+
+def test_grey_samples_become_black_and_white_where_they_are_compared_with_such_images():
+    model, about = toys.gan(image_shape=(1, 8, 8)), {"features": "gist", "metrics": ["kid"]}
+    card = Card(name="toy", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=Recipe(data="digits"))
+    grey = measured(model, card, "binarized-digits", **about)
+    drawn, cut = (measured(model, card, "binarized-digits", binarise=way, **about) for way in WAYS[::-1])
+    assert {record.transform for record in (*grey, *drawn, *cut)} == {"static-binarised"}
+    assert drawn[0].drawn == "each pixel black or white, its level as the probability of white"
+    assert cut[0].drawn == "each pixel black or white, white from level 128 on"
+    assert "drawn differs" in difference(grey[0], drawn[0]) and "drawn differs" in difference(
+        cut[0], drawn[0]
+    )
+    assert len({records[0].value for records in (grey, drawn, cut)}) == 3
+    assert len({records[1].value for records in (grey, drawn, cut)}) == 1  # the floor
+    both = measured(model, card, "digits", binarise="draw", **about)
+    assert both[0].transform == "binarised, one draw of seed 0" and both[0].drawn == drawn[0].drawn
+    black_and_white = measured(toys.Coins(toys.ToyConfig()), COINS, binarise="draw", n=20, **about)
+    assert {record.drawn for record in black_and_white} == {""}  # nothing to change
 
 
 def test_k_for_a_model_without_such_a_bound_is_refused_with_what_has_one():

@@ -14,6 +14,7 @@ from genzoo.data.prepare.made import Made, end_to_end, npz_of, refused
 from genzoo.data.prepare.photographs import Place, Print, encoded, find, verdict
 from genzoo.data.prepare.prints import known
 from genzoo.data.types import Array
+from genzoo.datasets import NAMES
 from genzoo.files import sha256_of
 
 PHOTOGRAPHS = Print(
@@ -25,10 +26,8 @@ PHOTOGRAPHS = Print(
 )
 MAPS = "d7d773cac5b5735d60c153ab51f9f01543c09a0a4dbbe082a75fb76b11e1957c"  # sha256 of the PNG files
 # the colours of the maps, which came as JPEG: each pixel is set to the nearest
-_COLOURS = """
-    0000dc 0032ff 0080ff 00d0ff 23ffdc 73ff8c c0ff40 fff000 ffa000 ff5200 f00a00 ac0000
-"""
-PALETTE = np.array([list(bytes.fromhex(colour)) for colour in _COLOURS.split()], np.uint8)  # (12, 3)
+_COLOURS = NAMES["facades"].legend.values()
+PALETTE = np.array([list(bytes.fromhex(colour)) for colour in _COLOURS], np.uint8)  # (12, 3)
 CELLS = 8  # of a side, in which the most frequent colour is compared with the known one
 ALIKE = 0.875  # of these cells, at least: files that are encoded again differ in a few
 

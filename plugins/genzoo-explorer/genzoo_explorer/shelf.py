@@ -8,11 +8,20 @@ from typing import Any
 
 import genzoo
 from genzoo import Card
+from genzoo.datasets import NAMES
 from genzoo.errors import UnknownNameError, safe_text
 from genzoo.runs import is_finished, is_run
 from genzoo_explorer import limits
 
 OWN = "place"  # what pages call the model of the folder or file that the command line named
+
+
+def legend_of(card: Card) -> list[dict[str, str]]:
+    """Return the names and the colours (RGB in hex) of the maps that a model was trained on; none if its data
+    set has no legend.
+    """
+    known = NAMES.get(card.recipe.data) if card.recipe is not None else None
+    return [{"name": name, "colour": colour} for name, colour in (known.legend if known else {}).items()]
 
 
 class Shelf:
@@ -52,6 +61,7 @@ class Shelf:
             "plugin": safe_text(card.plugin, 80),
             "takes": safe_text(card.condition.brief, 80) if card.condition else "",
             "weights": bool(card.has_weights),
+            "legend": legend_of(card),
             "shape": list(shape) if isinstance(shape, (tuple, list)) else [],
         }
 

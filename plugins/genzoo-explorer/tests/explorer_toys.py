@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from genzoo import Card, Family, Labels, Picture, Text
+from genzoo import Card, Family, Labels, Picture, Recipe, Text
 from genzoo.models import (
     AdversarialModel,
     AutoregressiveModel,
@@ -186,6 +186,29 @@ class Ways(TranslatingModel):
         return torch.cat([0 * x, x, x], 1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class MapConfig:
+    image_shape: tuple[int, int, int] = field(default=(3, 16, 16), metadata=limits(1, 4096))
+    source_shape: tuple[int, int, int] = field(default=(3, 16, 16), metadata=limits(1, 4096))
+    domains: tuple[str, str] = ("map", "photo")
+    both_ways: ClassVar[bool] = False
+    noisy: ClassVar[bool] = False
+
+
+class Negative(TranslatingModel):
+    """A map to its negative."""
+
+    Config = MapConfig
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def _translate(self, x, to, rng):
+        return 1 - self.scale * x
+
+
 class Broken(Waves):
     """A GAN whose decoder raises what a foreign library may raise."""
 
@@ -204,12 +227,13 @@ class Locked(Waves):
         return super()._decode(z)
 
 
-def card(name, kind, family=Family.IMPLICIT, condition=None, summary="A toy", **config):
+def card(name, kind, family=Family.IMPLICIT, condition=None, summary="A toy", data="", **config):
     return Card(
         name=name,
         family=family,
         model=f"explorer_toys:{kind.__name__}",
         config=config,
+        recipe=Recipe(data=data) if data else None,
         condition=condition,
         summary=summary,
     )
@@ -225,6 +249,7 @@ CARDS = (
     card("toy-kinds", Kinds, condition=Labels(NAMES)),
     card("toy-said", Said, condition=Text(WORDS, 4, SENTENCES)),
     card("toy-ways", Ways, condition=Picture((3, 8, 8), ("colour", "grey"), both_ways=True, noisy=False)),
+    card("toy-map", Negative, condition=Picture((3, 16, 16), ("map", "photo"), noisy=False), data="facades"),
     card("toy-broken", Broken),
     card("toy-locked", Locked),
 )

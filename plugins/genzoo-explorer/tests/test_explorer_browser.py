@@ -312,6 +312,61 @@ def test_a_picture_is_translated_both_ways(opened):
     assert "model.translate" in view.text("#python")
 
 
+def at(view, x, y):
+    """Return the point of the board at these shares of its sides."""
+    box = view.page.locator(".board").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def colour(view, selector, x, y):
+    """Return the colour of a pixel of a canvas, as RGB in hex."""
+    return view.page.evaluate(
+        f"[...document.querySelector('{selector}').getContext('2d').getImageData({x}, {y}, 1, 1).data]"
+        ".slice(0, 3).map(v => v.toString(16).padStart(2, '0')).join('')"
+    )
+
+
+def test_a_map_is_drawn_and_its_translation_follows(opened, toys):
+    view = opened("#toy-map?seed=4")
+    view.see("document.querySelector('#translation').dataset.drawn")  # of the map that is there at first
+    assert colour(view, "#map-drawn", 8, 2) == "0032ff" and colour(view, "#translation", 8, 2) == "ffcd00"
+    first, drawn = view.pixels("#translation"), view.pixels("#map-drawn")
+    view.page.click(".palette >> text=shop")
+    view.page.mouse.move(*at(view, 0.3, 0.3))
+    view.page.mouse.down()
+    view.page.mouse.move(*at(view, 0.9, 0.9))
+    view.page.mouse.move(*at(view, 0.7, 0.7), steps=3)  # smaller again: what it covered comes back
+    view.page.mouse.up()
+    view.see(f"document.querySelector('#translation').toDataURL() !== {json.dumps(first)}")
+    assert colour(view, "#map-drawn", 8, 8) == "ac0000" and colour(view, "#map-drawn", 13, 13) == "0032ff"
+    view.page.click("text=Undo")
+    assert view.pixels("#map-drawn") == drawn
+    view.see(f"document.querySelector('#translation').toDataURL() === {json.dumps(first)}")
+    assert view.text("#command") == "genzoo translate toy-map map.png --seed 4 -o photo.png"
+    assert 'read_image("map.png", (3, 16, 16))' in view.text("#python")
+    with view.page.expect_download() as download:
+        view.page.click("#save-source")
+    assert download.value.suggested_filename == "map.png"
+    with Image.open(download.value.path()) as saved:
+        assert saved.size == (16, 16)  # as the command takes it
+
+
+def test_a_map_is_drawn_by_keyboard(opened):
+    view = opened("#toy-map")
+    view.see("document.querySelector('#translation').dataset.drawn")
+    first = view.pixels("#translation")
+    view.page.focus(".board")
+    for key in ("Space", "ArrowRight", "ArrowRight", "ArrowDown", "Space"):
+        view.page.keyboard.press(key)
+    view.changed(first, "#translation")
+    assert colour(view, "#map-drawn", 10, 9) == "0080ff" and colour(view, "#map-drawn", 11, 9) == "0032ff"
+    view.page.click("#tool-brush")
+    view.page.click(".palette >> text=pillar")
+    view.page.focus(".board")
+    view.page.keyboard.press("Space")
+    assert colour(view, "#map-drawn", 11, 9) == "f00a00"
+
+
 def test_a_broken_model_is_one_message_and_the_next_page_works(opened):
     view = opened("#toy-broken")
     view.see("/the decoder. is broken/.test(document.querySelector('#note').textContent)")
@@ -355,7 +410,7 @@ def brightness(colour):
     return (299 * red + 587 * green + 114 * blue) / 1000
 
 
-@pytest.mark.parametrize("fragment", ["", "#toy-kinds", "#toy-dots", "#toy-ways"])
+@pytest.mark.parametrize("fragment", ["", "#toy-kinds", "#toy-dots", "#toy-ways", "#toy-map"])
 def test_pages_fit_a_phone_have_a_dark_dress_and_names_for_all_controls(opened, fragment):
     view = opened(fragment, PHONE, "dark")
     view.see("document.querySelector('h1') && document.querySelectorAll('button, input').length")

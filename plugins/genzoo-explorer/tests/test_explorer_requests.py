@@ -43,6 +43,13 @@ def test_the_catalogue_has_every_model_and_hostile_words_as_they_are_but_for_con
     assert (found["first"], found["run"]) == ("", False)
 
 
+def test_the_catalogue_has_the_legend_of_the_maps_of_a_model(page, toys):
+    legends = {model["name"]: model["legend"] for model in page.ask("catalogue")["models"]}
+    assert len(legends.pop("toy-map")) == 12 and not any(legends.values())
+    drawn = next(model for model in page.ask("catalogue")["models"] if model["name"] == "toy-map")["legend"]
+    assert drawn[1:3] == [{"name": "wall", "colour": "0032ff"}, {"name": "window", "colour": "0080ff"}]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

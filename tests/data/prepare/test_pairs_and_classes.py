@@ -82,6 +82,13 @@ def pairs(tmp_path, pinned):
     return folder
 
 
+def test_the_colours_of_the_facades_are_those_of_the_known_file():
+    """Their order is that of the labels; another would be another data set."""
+    assert PALETTE.tobytes().hex() == (
+        "0000dc0032ff0080ff00d0ff23ffdc73ff8cc0ff40fff000ffa000ff5200f00a00ac0000"
+    )
+
+
 def test_facades_have_their_map_and_the_published_order(pairs, tmp_path):
     (made,), remarks = prepare("facades", [str(pairs)], tmp_path / "out")
     assert made.name == "facades_128.npz" and "6 maps" in remarks[1]

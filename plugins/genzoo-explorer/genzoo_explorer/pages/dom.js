@@ -51,9 +51,9 @@ export function picture(pictures, i, words) {
   return paint(make("canvas", { role: "img", "aria-label": words }), pictures, i);
 }
 
-// Offers the picture as a PNG file, each pixel at least 8 × 8 large.
-export function save(canvas, name) {
-  const times = Math.max(1, Math.floor(512 / Math.max(canvas.width, canvas.height)));
+// Offers the picture as a PNG file, its pixels as large as `side` allows, or as they are.
+export function save(canvas, name, side = 512) {
+  const times = Math.max(1, Math.floor(side / Math.max(canvas.width, canvas.height)));
   const large = make("canvas");
   large.width = times * canvas.width;
   large.height = times * canvas.height;

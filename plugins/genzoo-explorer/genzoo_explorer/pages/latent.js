@@ -5,7 +5,7 @@ import { loading, oneLine, python, quote } from "./share.js";
 import { Sums } from "./sums.js";
 import { Walk } from "./walk.js";
 
-const SAMPLES = 12, COMPONENTS = 8;
+const SAMPLES = 12, COMPONENTS = 8, SOON = 150; // ms
 
 export function latentView(page) { const view = new Latent(page); return { element: view.element, start: () => view.start(), stop: () => view.stop() }; }
 
@@ -88,7 +88,7 @@ class Latent {
     this.drawSoon();
   }
 
-  stop() { clearInterval(this.timer); this.gone = true; }
+  stop() { clearInterval(this.timer); clearTimeout(this.later); this.gone = true; }
 
   async fill() {
     const found = await this.page.ask("latents", { seed: Number(this.seed.value), n: SAMPLES, truncation: this.limit, noise: Boolean(this.noise?.checked) });
@@ -142,7 +142,13 @@ class Latent {
       paint(this.canvas, answer.pictures);
       this.canvas.dataset.ms = String(performance.now() - began); // what tests and benchmarks read
     });
-    if (found?.pictures) this.tell();
+    if (found?.pictures) this.tellSoon();
+  }
+
+  // A moment after the last slide: to change the address and the commands costs a browser more than the picture.
+  tellSoon() {
+    clearTimeout(this.later);
+    this.later = setTimeout(() => { if (!this.gone) this.tell(); }, SOON);
   }
 
   tell() {

@@ -2,8 +2,9 @@
 import { field, make, note, problem } from "./dom.js";
 import { latentView } from "./latent.js";
 import { pixelView } from "./pixel.js";
-import { samplesView, translateView } from "./samples.js";
+import { samplesView } from "./samples.js";
 import { Share, writeAddress } from "./share.js";
+import { translateView } from "./translate.js";
 
 export async function openModel(net, main, model, state) {
   document.title = `${model.name} · genzoo explorer`;
