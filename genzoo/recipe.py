@@ -44,6 +44,9 @@ class Recipe:
     #: parts in which each turn's images are computed, one after the other: less memory, the same gradients;
     #: refused for nets with batch norm
     accumulate: int = field(default=1, metadata=limits(1, 65_536))
+    #: compute what networks keep for their gradients a second time in the backward pass: less memory, the
+    #: same gradients; refused for games that gain nothing
+    recompute: bool = False
     seed: int = field(default=0, metadata=limits(0, 2**63 - 1))
 
     #: learning rate per player

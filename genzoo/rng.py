@@ -128,12 +128,12 @@ class BatchRng(Rng):
 
     def __init__(self, n: int, rng: torch.Generator) -> None:
         self.n, self.device, self._watch = n, rng.device, None
-        self._noise = rng
+        self.noise = rng
 
     def uniform(self, *shape: int) -> Tensor:
         """Return (n, *shape) float32 in [0, 1)."""
-        return torch.rand((self.n, *shape), generator=self._noise, device=self.device)
+        return torch.rand((self.n, *shape), generator=self.noise, device=self.device)
 
     def normal(self, *shape: int) -> Tensor:
         """Return (n, *shape) float32, standard normal."""
-        return torch.randn((self.n, *shape), generator=self._noise, device=self.device)
+        return torch.randn((self.n, *shape), generator=self.noise, device=self.device)

@@ -54,6 +54,7 @@ CASES: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
     "pixels": ("gated-pixelcnn", {"layers": 2, "image_shape": (1, 6, 6)}, {}),
     "labels": ("cvae-mnist", {"net": "mlp", "k": 4, "warmup": 0, "path_gradient": False}, {}),
 }
+CASES["again"] = (*CASES["hard"][:2], CASES["hard"][2] | {"recompute": True})  # what waits for others, twice
 HALF, APART = "half", "apart"  # the first, left after two of three rounds; and batch norm by itself
 CASES |= {HALF: CASES["hard"], APART: ("wgan", {}, {"sync_batch_norm": False})}
 # a game of every kind
@@ -61,6 +62,7 @@ QUICK = (
     *(name for name in CASES if name not in (HALF, APART)),
     "wgan",
     "wgan-gp",
+    "wgan-gp-resnet",
     "began",
     "text2image-flowers",
 )
@@ -98,14 +100,20 @@ def images_for(model: genzoo.models.Model, recipe: genzoo.Recipe) -> Images:
     return Images(pixels=drawn(model.image_shape), name="random", split="train", **columns)
 
 
+def card_of(card: genzoo.Card, config: Mapping[str, object]) -> genzoo.Card:
+    """Return `card` with a condition of the size that the config says."""
+    if "source_shape" not in config:
+        return card
+    return card.replace(condition=dataclasses.replace(card.condition, shape=config["source_shape"]))
+
+
 def started(name: str, world: World, folder: Path, **keys: object) -> Run:
     """Return a run of a case, about to begin."""
     card_name, config, changes = case_of(name)
     card = genzoo.info(card_name)
     sides = {"image_shape": (card.config.get("image_shape", (1,))[0], 8, 8)} if card_name == "dcgan" else {}
     config = small_config(card, **config, **sides)
-    if "source_shape" in config:
-        card = card.replace(condition=dataclasses.replace(card.condition, shape=config["source_shape"]))
+    card = card_of(card, config)
     changes = SHORT | {
         "batch_size": BATCH,
         "steps": STEPS,

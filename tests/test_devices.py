@@ -90,7 +90,7 @@ def test_a_bound_with_many_draws_is_summed_on_the_cpu(mps):
     assert all(torch.equal(here[k][i], there[k][i].cpu()) for k in (2, 4) for i in (0, 1))
 
 
-@pytest.mark.parametrize("case", ["pixels", "free-bits", "autoencoder", "hinge", "paired"])
+@pytest.mark.parametrize("case", ["pixels", "free-bits", "autoencoder", "hinge", "paired", "pool"])
 def test_a_model_of_each_family_is_trained_sampled_and_measured_there(monkeypatch, tmp_path, case):
     made = alike.started(case, World(), tmp_path)
     with fake_device(monkeypatch):

@@ -7,6 +7,7 @@ from genzoo.training.callbacks import Callback, Moment
 from genzoo.training.findings import Ailment, Curves
 from genzoo.training.freezing import frozen
 from genzoo.training.players import Player, players
+from genzoo.training.recomputing import keeping_activations
 from genzoo.training.schedule import warmth
 from genzoo.training.tracking import Tracked, Tracker
 
@@ -23,6 +24,7 @@ __all__ = [
     "classification",
     "estimate_statistics",
     "frozen",
+    "keeping_activations",
     "likelihood",
     "players",
     "warmth",

@@ -32,6 +32,7 @@ from genzoo.training.batch import Batch
 from genzoo.training.freezing import freeze, frozen
 from genzoo.training.own import find
 from genzoo.training.players import Feed, Player, players
+from genzoo.training.recomputing import keeping_activations
 from genzoo.training.refusals import check_recipe, objective_of
 from genzoo.training.replay import Pool
 from genzoo.training.targets import Targets
@@ -187,9 +188,9 @@ class AdversarialGame:
         # D's slope where D looks, between augmented images: through the augmentation it would be the slope of
         # both together.
         share = torch.rand(len(seen), generator=rng, device=rng.device)
-        return loss + self.penalty * self._penalty_of(
-            lambda between: self._logits(between, *given), seen, seen_fake, share
-        )
+        with keeping_activations():
+            slope = self._penalty_of(lambda between: self._logits(between, *given), seen, seen_fake, share)
+        return loss + self.penalty * slope
 
     def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return G's loss on the fakes of D's last turn, or on new ones; D's weights have changed since, so D

@@ -89,7 +89,8 @@ def choose(recipe: Recipe, device: torch.device | str | None) -> Hardware:
         cuda_graphs=chosen.type == "cuda"
         and recipe.compile != "on"
         and recipe.cuda_graphs == AUTO
-        and recipe.accumulate == 1,
+        and recipe.accumulate == 1
+        and not recipe.recompute,
         tf32=recipe.tf32,
         cudnn=recipe.cudnn,
     )

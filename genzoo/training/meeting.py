@@ -2,8 +2,8 @@
 
 Two groups are made. The collectives of a training step have a timeout, so a machine that hangs ends the run.
 Where one process works alone for as long as it takes (decoding, measuring, publishing), the others wait in a
-group of gloo without a timeout: no limit ends that work, and a process that dies still ends the wait at once,
-since its connections close.
+group of gloo without a timeout: no limit ends that work. A process that dies still ends the wait at once,
+since its connections close, and a machine that is cut off ends it when its signs of life stop (`Pulse`).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import torch.distributed as dist
 from genzoo.errors import TrainingError
 from genzoo.show import tell
 from genzoo.training.launcher import START, TIMEOUT, timeout
+from genzoo.training.pulse import Pulse
 
 PATIENCE = 5.0  # seconds before a message says which processes are missing
 MEETING = 600.0  # seconds that processes wait for each other at the start, if the timeout is not less
@@ -38,6 +39,7 @@ class _Group:
     patient: Any
     rank: int
     size: int
+    pulse: Pulse | None = None
     number: int = 0
 
 
@@ -59,6 +61,7 @@ def join(rank: int, size: int, device: torch.device) -> None:
     limit = timeout(os.environ)
     try:
         store = _met(rank, size, device, limit)
+        pulse = Pulse(store, rank, size, limit)
         patient = dist.new_group(backend="gloo", timeout=_FOREVER)
     except (RuntimeError, ValueError, TypeError, OverflowError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -70,7 +73,7 @@ def join(rank: int, size: int, device: torch.device) -> None:
         ) from error
     finally:
         waiting.cancel()
-    _groups[:] = [_Group(store, patient, rank, size)]
+    _groups[:] = [_Group(store, patient, rank, size, pulse)]
     _check_versions()
 
 
@@ -172,6 +175,8 @@ def _wait(group: _Group) -> None:
     """Wait for all processes, and let Python's signal handlers run meanwhile."""
     work, pause = dist.barrier(group=group.patient, async_op=True), _POLL[0]
     while not work.is_completed():
+        if group.pulse is not None:
+            group.pulse.check()
         time.sleep(pause)
         pause = min(2 * pause, _POLL[1])
     work.wait()  # raises what went wrong

@@ -23,7 +23,7 @@ from genzoo.training.hardware import Hardware
 # "auto" is the machine's choice; what came of it is compared
 SWITCHES = ("precision", "channels_last", "compile", "cuda_graphs")
 # keys that decide no bits, or are compared in another way
-_ELSEWHERE = ("data", "steps", "save_dtype", "watch", "licence")
+_ELSEWHERE = ("data", "steps", "save_dtype", "watch", "licence", "recompute")
 
 
 def fingerprint(recipe: Recipe, players: Sequence[str] = ()) -> dict[str, Any]:

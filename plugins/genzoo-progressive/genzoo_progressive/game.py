@@ -14,7 +14,7 @@ from torch import Tensor
 
 from genzoo.losses import wasserstein
 from genzoo.rng import BatchRng
-from genzoo.training import Batch
+from genzoo.training import Batch, keeping_activations
 from genzoo.training.augment import augment, policy_of
 from genzoo_progressive.options import Progressive
 
@@ -50,7 +50,8 @@ class ProgressiveGame:
         loss = wasserstein.real(on_real).mean() + wasserstein.fake(self._numbers(made)).mean()
         # ε of the penalty, one per pair; α of the fade is another number and stays as it is
         share = torch.rand(len(real), generator=rng, device=rng.device)
-        penalty = wasserstein.gradient_penalty(self._numbers, real, made, share)
+        with keeping_activations():
+            penalty = wasserstein.gradient_penalty(self._numbers, real, made, share)
         drift = on_real.square().mean()
         return loss + self.options.gp_weight * penalty + self.options.drift * drift
 

@@ -57,7 +57,8 @@ class ResNetWGANGP(AdversarialModel):
         # from the smallest map to the largest
         wide = [*channels(config.width, count), config.width * min(2**count, 8)][::-1]
         self.generator = nn.Sequential(
-            StridedConvTranspose2d(config.latent_size, wide[0], base),  # (N, wide[0], *base)
+            # (N, wide[0], *base)
+            StridedConvTranspose2d(config.latent_size, wide[0], base, bias=False),
             *(_Block(a, b, nn.BatchNorm2d, up=True) for a, b in pairwise(wide)),
             nn.BatchNorm2d(wide[-1]),
             nn.ReLU(inplace=True),
@@ -92,11 +93,16 @@ class _Block(nn.Module):
         self.up = up
         hidden = outputs if up else inputs
         self.norms = nn.ModuleList([norm(inputs), norm(hidden)])
-        # The norm after the first convolution would cancel its bias.
+        # In G a batch norm follows on every way to the image, and takes away what each channel has in common.
+        # A bias before it would have no gradient but rounding errors, which Adam turns into whole steps.
+        bias = not up
         self.convolutions = nn.ModuleList(
-            [nn.Conv2d(inputs, hidden, 3, padding=1, bias=False), nn.Conv2d(hidden, outputs, 3, padding=1)]
+            [
+                nn.Conv2d(inputs, hidden, 3, padding=1, bias=False),
+                nn.Conv2d(hidden, outputs, 3, padding=1, bias=bias),
+            ]
         )
-        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the shortcut of `x` plus the output of the two convolutions."""

@@ -221,6 +221,18 @@ class TestResidualNets:
                 y, expected if factor == 2 else expected.mean((4, 5)), rtol=1e-4, atol=1e-5
             )
 
+    @pytest.mark.parametrize("part", ["generator", "discriminator"])
+    def test_every_weight_has_a_gradient_that_is_more_than_rounding(self, part):
+        """A bias that a later batch norm takes away has none, and Adam would make steps of noise from it."""
+        net = tiny("wgan-gp-resnet", image_shape=(1, 16, 16)).double().train()
+        torch.manual_seed(0)
+        made = net._decode(torch.randn(6, net.latent_size, dtype=torch.float64))
+        made = made * torch.randn_like(made) if part == "generator" else net._discriminate(made.detach())
+        made.sum().backward()
+        gradients = {name: p.grad.abs().max() for name, p in getattr(net, part).named_parameters()}
+        largest = max(gradients.values())
+        assert [name for name, size in gradients.items() if size < 1e-9 * largest] == []
+
     def test_a_critics_block_layer_by_layer(self):
         """Norm, ReLU, convolution, twice, then the mean of four, beside the shortcut."""
         block = next(
