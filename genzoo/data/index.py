@@ -109,7 +109,8 @@ class Index:
         if self._fresh.any():
             kept = np.where(self._fresh[:, None], np.uint8(0), kept)
         columns = (_states(self.files), kept, self.plain.astype(np.uint8))
-        parts = [json.dumps(about).encode() + b"\n", self.files.blob, *map(_bytes, columns)]
+        parts: list[bytes | memoryview] = [json.dumps(about).encode() + b"\n", self.files.blob]
+        parts += map(_bytes, columns)
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)
@@ -124,7 +125,7 @@ def _states(files: Files) -> Array:
 
 
 def _bytes(column: Array) -> memoryview:
-    return memoryview(column.reshape(-1)).cast("B") if column.size else memoryview(b"")
+    return column.reshape(-1).view(np.uint8).data
 
 
 def _shift(show: Progress, before: int, count: int, done: int, _: int) -> None:

@@ -356,7 +356,9 @@ def test_a_real_disk_that_fills_at_nine_tenths(photos, mapping, monkeypatch, dec
     with small_disk(tmp_path / "disk", 700) as disk:
         monkeypatch.setenv("GENZOO_CACHE", str(disk / "cache"))
         monkeypatch.setattr(folders, "decode", fills)
-        with pytest.raises(StorageError, match=r"the disk is full; 3\d of 40 images of photos are decoded") as no:
+        with pytest.raises(
+            StorageError, match=r"the disk is full; 3\d of 40 images of photos are decoded"
+        ) as no:
             open_data(photos, image_shape=shape, val_split=0)
         assert "\n" not in str(no.value) and capfd.readouterr().err == ""
         (disk / "ballast").unlink()
