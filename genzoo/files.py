@@ -30,6 +30,7 @@ __all__ = [
     "atomic_write",
     "cache_dir",
     "digest_path",
+    "filling",
     "find_resource",
     "is_dead",
     "is_digest",
@@ -77,7 +78,8 @@ def atomic_write(
     with storage("write", path):
         target = real_path(path)
         check_replaceable(target)
-        temporary, handle = _new_temporary(target.parent)
+        name, handle = _new_temporary(lambda name: open_to_write(target.parent / name, new=True))
+        temporary = target.parent / name
         try:
             put = put_in_place if durable else os.replace
             _fill(handle, data, functools.partial(put, temporary, target))
@@ -103,16 +105,65 @@ def _fill(handle: int, data: bytes | Callable[[BinaryIO], object], rename: Calla
         rename()
 
 
-def _new_temporary(folder: Path) -> tuple[Path, int]:
-    """Make a temporary file in `folder`, locked as long as its handle is open."""
+@contextlib.contextmanager
+def filling(folder: Path) -> Iterator[Callable[[str, bytes], object]]:
+    """Yield a function of (name, content) that writes a file into `folder` as `atomic_write` does without
+    `durable`, for thousands of small files: in a fraction of the time.
+
+    The folder is resolved and opened once, and what is done in it is done through its handle. A file that has
+    the name of one that was there at the beginning is left to `atomic_write`, which looks at what it
+    replaces. Threads may call it at the same time.
+
+    Raises:
+        StorageError: see `atomic_write`; also of the function.
+    """
+    if os.open not in os.supports_dir_fd:  # Windows
+        yield lambda name, data: atomic_write(folder / name, data, durable=False)
+        return
+    with storage("write", folder):
+        handle = os.open(real_path(folder), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        there = frozenset(os.listdir(handle))
+
+        def put(name: str, data: bytes) -> None:
+            if name in there:
+                atomic_write(folder / name, data, durable=False)
+                return
+            with storage("write", f"{folder}/{name}"):
+                _put(handle, name, data)
+
+        yield put
+    finally:
+        os.close(handle)
+
+
+def _put(folder: int, name: str, data: bytes) -> None:
+    """Write the file `name`, whole or not at all, into the folder whose handle is `folder`."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    temporary, handle = _new_temporary(lambda name: os.open(name, flags, 0o666, dir_fd=folder))
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[os.write(handle, left) :]
+        os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
+    finally:
+        os.close(handle)  # the file was locked until it had its name
+
+
+def _new_temporary(make: Callable[[str], int]) -> tuple[str, int]:
+    """Return name and handle of a temporary file that `make` opens, locked as long as its handle is open."""
     while True:
-        path = folder / f".genzoo-{os.urandom(8).hex()}.tmp"
-        handle = open_to_write(path, new=True)
+        name = f".genzoo-{os.urandom(8).hex()}.tmp"
+        handle = make(name)
         try:
             if sys.platform == "win32" or (try_lock(handle) and os.fstat(handle).st_nlink):
-                return path, handle
+                return name, handle
         except LocklessError:
-            return path, handle
+            return name, handle
         except BaseException:
             os.close(handle)
             raise

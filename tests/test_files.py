@@ -74,6 +74,89 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path):
     assert names(tmp_path) == []
 
 
+class TestFilling:
+    """Many small files for one folder: as `atomic_write` writes them, with fewer questions to the system."""
+
+    def test_files_are_those_of_atomic_write(self, tmp_path):
+        old = os.umask(0o027)
+        try:
+            with files.filling(tmp_path) as put:
+                for number in range(20):
+                    put(f"{number}", bytes([number]) * number)
+        finally:
+            os.umask(old)
+        assert names(tmp_path) == sorted(map(str, range(20)))
+        for number in range(20):
+            path = tmp_path / f"{number}"
+            assert path.read_bytes() == bytes([number]) * number
+            assert not POSIX or path.stat().st_mode & 0o777 == 0o640
+
+    @pytest.mark.parametrize("call", ["write", "replace"])
+    def test_on_failure_nothing_is_left(self, tmp_path, monkeypatch, call):
+        with files.filling(tmp_path) as put:
+            put("a", b"x")
+            monkeypatch.setattr(os, call, failing(errno.ENOSPC))
+            with pytest.raises(StorageError, match=r"cannot write .*b: the disk is full"):
+                put("b", b"x")
+            monkeypatch.undo()
+            put("c", b"x")
+        assert names(tmp_path) == ["a", "c"]
+
+    def test_a_write_that_takes_half_goes_on(self, tmp_path, monkeypatch):
+        real = os.write
+        monkeypatch.setattr(os, "write", lambda handle, data: real(handle, data[: (len(data) + 1) // 2]))
+        with files.filling(tmp_path) as put:
+            put("a", b"0123456789")
+        assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+    @pytest.mark.skipif(not POSIX, reason="links and pipes")
+    def test_what_is_there_is_looked_at(self, tmp_path):
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (folder / "link").symlink_to(tmp_path / "far")
+        os.mkfifo(folder / "pipe")
+        (folder / "old").write_bytes(b"old")
+        with files.filling(folder) as put:
+            put("link", b"x")
+            put("old", b"new")
+            with pytest.raises(StorageError, match="a pipe"):
+                put("pipe", b"x")
+        assert (folder / "link").is_symlink() and (tmp_path / "far").read_bytes() == b"x"
+        assert (folder / "old").read_bytes() == b"new"
+
+    def test_a_folder_that_is_not_there(self, tmp_path):
+        with pytest.raises(StorageError, match="no such file or folder"), files.filling(tmp_path / "a"):
+            pass
+
+    @pytest.mark.skipif(not POSIX or os.geteuid() != 0, reason="only root can give a link to somebody else")
+    def test_a_link_of_somebody_else_is_not_followed(self, tmp_path):
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to("real")
+        os.lchown(tmp_path / "link", 12345, 12345)
+        with pytest.raises(StorageError, match="someone else"), files.filling(tmp_path / "link"):
+            pass
+
+    @pytest.mark.skipif(not POSIX, reason="Windows has no locks on open files here")
+    def test_a_sweep_leaves_what_is_being_written(self, tmp_path):
+        """Of several processes that begin at different moments, each sweeps the folder of all."""
+        ended = threading.Event()
+
+        def sweeping():
+            while not ended.is_set():
+                files.sweep(tmp_path)
+
+        other = threading.Thread(target=sweeping)
+        other.start()
+        try:
+            with files.filling(tmp_path) as put:
+                for number in range(2000):
+                    put(f"{number}", b"x" * 5000)
+        finally:
+            ended.set()
+            other.join()
+        assert len(names(tmp_path)) == 2000
+
+
 LIMITED = """
 import resource, signal, sys
 from genzoo.errors import StorageError

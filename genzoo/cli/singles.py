@@ -20,6 +20,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -27,7 +28,7 @@ from genzoo.cli.packs import packed, write_npz, write_tar
 from genzoo.cli.pictures import is_pack
 from genzoo.cli.samples import PREFIX, Order, many, stems
 from genzoo.condition import Labels
-from genzoo.files import atomic_write, sweep
+from genzoo.files import atomic_write, filling, sweep
 from genzoo.safe_open import open_to_read
 
 if TYPE_CHECKING:
@@ -131,11 +132,9 @@ def _names(folder: Path) -> list[str]:
 
 def _head(shape: tuple[int, int, int], told: dict[str, str]) -> bytes:
     """Return how a PNG of this size and with these texts starts: all that comes before its pixels."""
-    import torch
+    from genzoo.images import png_head
 
-    from genzoo.images import pngs
-
-    return pngs(torch.zeros((1, *shape), dtype=torch.uint8), told)[0].partition(b"IDAT")[0][:-4]
+    return png_head(shape, told)
 
 
 def _states(path: Path, head: bytes) -> bool:
@@ -163,10 +162,11 @@ def make(parts: list[Part], source: Source) -> None:
     for folder in {part.path.parent for part in parts}:
         sweep(folder)
     if parts and parts[0].path.suffix == ".png":
-        for run in runs(parts):
-            batches = source(run[0].row, run[0].first, sum(part.count for part in run))
-            for _ in _ahead(_write_all, _with_parts(run, batches)):
-                pass
+        with filling(parts[0].path.parent) as put:
+            for run in runs(parts):
+                batches = source(run[0].row, run[0].first, sum(part.count for part in run))
+                for _ in _ahead(partial(_write_all, put), _with_parts(run, batches)):
+                    pass
         return
     for part in parts:
         _make_pack(part, source(part.row, part.first, part.count))
@@ -179,12 +179,12 @@ def _with_parts(run: list[Part], batches: Iterable[Tensor]) -> Iterator[tuple[li
         at += len(images)
 
 
-def _write_all(batch: tuple[list[Part], Tensor]) -> None:
+def _write_all(put: Callable[[str, bytes], object], batch: tuple[list[Part], Tensor]) -> None:
     from genzoo.images import pngs
 
     parts, images = batch
     for part, data in zip(parts, pngs(images, parts[0].told), strict=True):
-        atomic_write(part.path, data, durable=False)
+        put(part.path.name, data)
 
 
 def _make_pack(part: Part, batches: Iterable[Tensor]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from genzoo.data.captions import NONE, Captions, checked_caption
 from genzoo.data.layout import is_image
-from genzoo.data.listing import Listing
+from genzoo.data.listing import Files, Listing
 from genzoo.data.memory import check_memory
 from genzoo.data.notes import note
 from genzoo.data.sides import listed, stem
@@ -50,12 +50,9 @@ def captions_in(folder: Path, listing: Listing, names: Sequence[str]) -> tuple[C
         return None, why
 
 
-def is_told(blob: bytes) -> bool:
-    """Whether there may be captions among the files of a folder, whose names are in `blob`; see
-    `genzoo.data.listing.Files`.
-    """
-    low = blob.lower()
-    return b".txt\0" in low or any(file.encode() + b"\0" in low for file in FILES)
+def is_told(files: Files) -> bool:
+    """Whether there may be captions among the `files` of a folder."""
+    return files.any_ends_with(".txt", *FILES)
 
 
 def told_in(listing: Listing) -> list[int]:

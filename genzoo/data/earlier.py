@@ -11,7 +11,7 @@ import numpy as np
 
 from genzoo.data.frames import Task
 from genzoo.data.journal import GROWING, JOURNAL, Journal, pieces_of, read_rows
-from genzoo.data.sealed import DAMAGE, open_sealed, read_foot, sound_blocks
+from genzoo.data.sealed import DAMAGE, TAGS, open_sealed, read_foot, sound_blocks
 from genzoo.data.seen import is_seen
 from genzoo.data.types import Array
 
@@ -87,7 +87,7 @@ _Found: TypeAlias = "tuple[Array, Array] | None"
 def _finished(file: BinaryIO, path: Path, job: Task) -> _Found:
     """Return the tags of a finished file, and the places of its images, without those of damaged blocks."""
     foot = read_foot(file)
-    tags = foot.columns.get("tags")
+    tags = foot.columns.get(TAGS)
     if tags is None or job.tags is None or foot.shape[1:] != job.shape:
         return None
     if foot.about.get("manner") != job.manner or tags.shape[1:] != job.tags.shape[1:]:

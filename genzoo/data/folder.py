@@ -102,9 +102,8 @@ def read_archive(
 
 def archived(listing: Listing) -> Files | None:
     """Return the archives of a folder that holds archives, and no images besides; None for any other."""
-    low = listing.files.blob.lower()
     for suffix in READERS:
-        if suffix.encode() + b"\0" in low and not any(map(is_image, listing.files.names())):
+        if listing.files.any_ends_with(suffix) and not any(map(is_image, listing.files.names())):
             return archives_in(listing, suffix)
     return None
 
@@ -149,7 +148,7 @@ def _source(folder: Path, listing: Listing, split: str = "") -> Source:
         classes=lambda rows: listing.layout.classes(_names(listing, rows)),
         captions=partial(_captions, folder, listing),
         view=(listing.half, listing.side) if listing.side else (),
-        apart=told_in(listing) if is_told(files.blob) else (),
+        apart=told_in(listing) if is_told(files) else (),
         half=listing.half,
         facts=FACTS,
     )
@@ -171,6 +170,6 @@ def _is_steady(folder: Path, listing: Listing, number: int) -> bool:
 
 
 def _captions(folder: Path, listing: Listing, rows: Array) -> Captioned:
-    if not is_told(listing.files.blob):
+    if not is_told(listing.files):
         return None, ""
     return captions_in(folder, listing, list(_names(listing, rows)))

@@ -30,7 +30,7 @@ from genzoo.data.frames import Loaded, Progress, Task
 from genzoo.data.journal import GROWING, JOURNAL, Head, Journal, pieces_of
 from genzoo.data.memory import check_memory, size_words
 from genzoo.data.pool import counted, decode_rows, showing
-from genzoo.data.sealed import MAPPED, Foot, mapped, seal
+from genzoo.data.sealed import MAPPED, TAGS, Foot, mapped, seal
 from genzoo.data.seen import mark_seen
 from genzoo.data.types import Array, Shape
 from genzoo.errors import DataError, StorageError
@@ -84,8 +84,9 @@ class Growing:
             reasons = journal.finished(file, head, job.arrival)
             self._check_room(size)
         done = self._decode(job, head, file, journal, reasons)
-        rows = np.array([row for row in range(job.count) if row not in done], np.int64)
-        return Loaded(self, rows, counted(done))
+        good = np.ones(job.count, bool)
+        good[[*done]] = False
+        return Loaded(self, np.flatnonzero(good), counted(done))
 
     def _begin(self, head: Head, job: Task) -> tuple[BinaryIO, Journal]:
         path = self._path
@@ -190,7 +191,7 @@ class Growing:
         file = self._opened()
         columns = {"rows": np.asarray(loaded.rows, np.int64), **loaded.columns}
         if self._tags is not None:
-            columns["tags"] = self._tags
+            columns[TAGS] = self._tags
         about = {**loaded.about, "key": self.key, "manner": self._manner, "skipped": dict(loaded.skipped)}
         with self._written(target.name):
             seal(file, Foot(self._shape, columns, about))

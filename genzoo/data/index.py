@@ -17,12 +17,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from genzoo.data.listing import Files, State
 from genzoo.data.pool import Progress, in_parallel, showing
-from genzoo.data.sealed import DAMAGE, open_sealed
+from genzoo.data.sealed import BLOCK, DAMAGE, open_sealed
 from genzoo.data.seen import write_own
 from genzoo.data.types import Array
 from genzoo.errors import StorageError
@@ -52,13 +53,12 @@ class Index:
         self.plain: Array = np.zeros(len(files), bool)
         self._fresh: Array = np.zeros(len(files), bool)  # may still change within a step of the clock
         self._written = time.monotonic()
-        known = _load(path) if path else None
-        if known is None:
+        if path is None:
             return
-        if known.files.blob == files.blob and np.array_equal(known.files.states, files.states):
-            self.digests[:], self.plain[:] = known.digests, known.plain
-        else:
-            self._take_over(known)
+        if known := _known(path, files):
+            self.digests, self.plain = known
+        elif other := _load(path):
+            self._take_over(other)
         self.plain &= self.digests.any(axis=1)
 
     def _take_over(self, known: Index) -> None:
@@ -105,15 +105,27 @@ class Index:
         if self._path is None:
             return
         about = {"version": VERSION, "files": len(self.files), "names": len(self.files.blob), "of": self.of}
-        kept = np.where(self._fresh[:, None], np.uint8(0), self.digests)
-        columns = [self.files.states.astype("<i8"), kept, self.plain.astype(np.uint8)]
-        parts = [json.dumps(about).encode() + b"\n", self.files.blob, *(part.tobytes() for part in columns)]
+        kept = self.digests
+        if self._fresh.any():
+            kept = np.where(self._fresh[:, None], np.uint8(0), kept)
+        columns = (_states(self.files), kept, self.plain.astype(np.uint8))
+        parts: list[bytes | memoryview] = [json.dumps(about).encode() + b"\n", self.files.blob]
+        parts += map(_bytes, columns)
         digest = hashlib.sha256()
         for part in parts:
             digest.update(part)
         with contextlib.suppress(StorageError):
             write_own(self._path, *parts, digest.digest())
         self._written = time.monotonic()
+
+
+def _states(files: Files) -> Array:
+    """Return the states as they are written, whatever the order of bytes of the machine."""
+    return np.ascontiguousarray(files.states, "<i8")
+
+
+def _bytes(column: Array) -> memoryview:
+    return column.reshape(-1).view(np.uint8).data
 
 
 def _shift(show: Progress, before: int, count: int, done: int, _: int) -> None:
@@ -139,16 +151,53 @@ def signature_of(archives: Files) -> str:
     return hashlib.sha256(archives.blob + archives.states.astype("<i8").tobytes()).hexdigest()
 
 
+def _known(path: Path, files: Files) -> tuple[Array, Array] | None:
+    """Return digests and `plain` of the index at `path` if it is one of just these `files`, else None.
+
+    Names and states are compared block by block: those of millions of files are in memory once, not twice.
+    """
+    with contextlib.suppress(*DAMAGE), open_sealed(path) as file:
+        head, widths, count = _head(file)
+        digest = hashlib.sha256(head)
+        own = memoryview(files.blob), _bytes(_states(files))
+        if tuple(map(len, own)) != widths[:2]:
+            return None
+        for part in own:
+            for start in range(0, len(part), BLOCK):
+                block = file.read(min(BLOCK, len(part) - start))
+                if block != bytes(part[start : start + BLOCK]):
+                    return None
+                digest.update(block)
+        digests, plain = np.empty((count, _WHOLE), np.uint8), np.empty(count, np.uint8)
+        for column in (digests, plain):
+            file.readinto(_bytes(column))  # type: ignore[attr-defined]
+            digest.update(_bytes(column))
+        return (digests, plain > 0) if digest.digest() == file.read(_WHOLE) else None
+    return None
+
+
+def _head(file: BinaryIO) -> tuple[bytes, tuple[int, ...], int]:
+    """Return the first line of an index, the bytes of names, states, digests and `plain`, and the number of
+    files.
+
+    Raises:
+        OSError, ValueError, TypeError, KeyError: it is none, or cut short.
+    """
+    head = file.readline(1 << 12)
+    about = json.loads(head)
+    count, length = int(about["files"]), int(about["names"])
+    widths = (length, 8 * len(State._fields) * count, _WHOLE * count, count)
+    size = len(head) + sum(widths) + _WHOLE
+    if about["version"] != VERSION or min(widths) < 0 or size != os.fstat(file.fileno()).st_size:
+        raise ValueError("no index")
+    return head, widths, count
+
+
 def _load(path: Path) -> Index | None:
     """Return what the index at `path` says, None where it is none of ours or damaged."""
     with contextlib.suppress(*DAMAGE), open_sealed(path) as file:
-        head = file.readline(1 << 12)
+        head, widths, count = _head(file)
         about = json.loads(head)
-        count, length = int(about["files"]), int(about["names"])
-        widths = (length, 8 * len(State._fields) * count, _WHOLE * count, count)
-        size = len(head) + sum(widths) + _WHOLE
-        if about["version"] != VERSION or min(widths) < 0 or size != os.fstat(file.fileno()).st_size:
-            return None
         digest, parts = hashlib.sha256(head), []
         for wide in widths:
             parts.append(file.read(wide))

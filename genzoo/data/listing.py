@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from array import array
@@ -20,6 +21,7 @@ from genzoo.data.types import Array
 from genzoo.errors import DataError
 
 LARGEST = 2**63 - 1  # what a column of states holds; some systems number their disks above it
+BLOCK = 1 << 20  # bytes of names that are looked at at a time
 
 
 class State(NamedTuple):
@@ -102,6 +104,18 @@ class Files(Sequence[Entry]):
             yield os.fsdecode(self.blob[start:end])
             start = end + 1
 
+    def any_ends_with(self, *endings: str) -> bool:
+        """Whether a name ends with one of `endings`, which are in small letters, in letters of either
+        case.
+        """
+        wanted = [ending.encode() + b"\0" for ending in endings]
+        longest = max(map(len, wanted))
+        for start in range(0, len(self.blob), BLOCK):
+            low = self.blob[max(0, start - longest) : start + BLOCK].lower()
+            if any(word in low for word in wanted):
+                return True
+        return False
+
     def __iter__(self) -> Iterator[Entry]:
         for number, name in enumerate(self.names()):
             yield name, State(*self.states[number].tolist())
@@ -151,40 +165,51 @@ def telling(names: Iterator[str]) -> list[str]:
 
 def list_files(folder: Path) -> Listing:
     """Return what lies in `folder`; DataError where there is no file."""
-    names: list[str] = []
-    folders: list[str] = []
-    states = array("q")
-    for path, status in _entries(folder):
-        if stat.S_ISDIR(status.st_mode):
-            folders.append(path)
+    blob, states, folders = io.BytesIO(), array("q"), list[str]()
+    for path, state in _entries(folder):
+        if path.endswith("/"):
+            folders.append(path[:-1])
             continue
-        names.append(path)
-        states.extend(numbers_of(status))
-    if not names:
+        blob.write(os.fsencode(f"{path}\0"))
+        states.extend(state)
+    if not states:
         raise DataError(
             f"the folder {folder} holds no files",
             f"put images there: {', '.join(FORMATS)}, in folders of any depth",
         )
-    order = sorted(range(len(names)), key=names.__getitem__)
     columns = np.frombuffer(states, np.int64).reshape(-1, len(State._fields))
-    return Listing(Files.of([names[place] for place in order], columns[order]), sorted(folders))
+    return Listing(Files(blob.getvalue(), columns), sorted(folders))
 
 
-def _entries(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield relative path (with /) and status of every file and folder that is not hidden; links are
-    followed, but no folder twice.
+def _entries(folder: Path) -> Iterator[tuple[str, Sequence[int]]]:
+    """Yield relative path (with /, that of a folder ends with one) and state of every file and folder that is
+    not hidden, in the order of the paths; links are followed, but no folder twice.
     """
     seen: set[tuple[int, int]] = set()
-    todo = [""]
+    todo = [_ordered(folder, "", seen)]
     while todo:
-        for path, status in _listed(folder, todo.pop(), seen):
-            if stat.S_ISDIR(status.st_mode):
-                todo.append(path)
-            yield path, status
+        found = next(todo[-1], None)
+        if found is None:
+            todo.pop()
+            continue
+        yield found
+        if found[0].endswith("/"):
+            todo.append(_ordered(folder, found[0], seen))
+
+
+def _ordered(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Sequence[int]]]:
+    """Yield path and state of what lies in the folder `inside`, "" or a path that ends with /, in order."""
+    names, states, width = list[str](), array("q"), len(State._fields)
+    for name, status in _listed(folder, inside, seen):
+        # With the slash, names have the order of the paths that begin with them.
+        names.append(f"{name}/" if stat.S_ISDIR(status.st_mode) else name)
+        states.extend(numbers_of(status))
+    for place in sorted(range(len(names)), key=names.__getitem__):
+        yield f"{inside}{names[place]}", states[width * place : width * (place + 1)]
 
 
 def _listed(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield relative path and status of what lies in `inside`, unless that folder is among those `seen`."""
+    """Yield name and status of what lies in `inside`, unless that folder is among those `seen`."""
     try:
         here = os.stat(folder / inside)
         if (here.st_dev, here.st_ino) in seen:
@@ -207,4 +232,4 @@ def _listed(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[t
                 status = entry.stat()
             except OSError:
                 continue  # a link to nowhere
-            yield f"{inside}/{name}" if inside else name, status
+            yield name, status

@@ -25,7 +25,7 @@ def _permutation(seed: int, epoch: int, n: int, side: int = 0) -> Order:
     counter = np.array([0, 0, 0, side], dtype=np.uint64)
     key = np.array([seed, epoch], dtype=np.uint64)
     raw = np.random.Philox(key=key, counter=counter).random_raw(n)
-    permutation = np.argsort(raw, kind="stable").astype(np.int64)
+    permutation = np.argsort(raw, kind="stable").astype(np.int64, copy=False)
     permutation.setflags(write=False)  # it is shared by everyone who asks
     return permutation
 

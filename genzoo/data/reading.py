@@ -69,7 +69,7 @@ def read_source(
     """
     index = index_of(source, cache)
     target = shape or DEFAULT
-    digests = [hashlib.sha256(part).hexdigest() for part in (source.files.blob, index.digests.tobytes())]
+    digests = [hashlib.sha256(part).hexdigest() for part in (source.files.blob, index.digests.data)]
     orders = _short(keys) if keys is not None else ""
     parts = (target, source.view, source.told, *digests, orders, asked_bits())
     key = key_of("files", *parts) if cache else None

@@ -82,7 +82,7 @@ def _write(path: Path, known: Mapping[str, Any]) -> None:
         write_own(path.with_suffix(SUFFIX), json.dumps(known).encode())
 
 
-def write_own(path: Path, *parts: bytes) -> None:
+def write_own(path: Path, *parts: bytes | memoryview) -> None:
     """Write a file that others can neither read nor write; after a power cut it may be damaged, which whoever
     reads it has to notice.
 

@@ -37,10 +37,9 @@ def fractions(keys: Iterable[str]) -> Array:
     ever.
     """
     digests = (hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest() for key in keys)
-    return np.array(
-        # 53 bits are what a float64 holds: every fraction is exact, and equal on every machine.
-        [(int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests],
-        dtype=np.float64,
+    # 53 bits are what a float64 holds: every fraction is exact, and equal on every machine.
+    return np.fromiter(
+        ((int.from_bytes(digest[:8], "big") >> 11) / 2**53 for digest in digests), dtype=np.float64
     )
 
 

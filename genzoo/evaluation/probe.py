@@ -92,7 +92,8 @@ def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
             f"penalty must be a number above 0, not {safe_repr(penalty)}", f"for example {PENALTY}"
         )
     centre = rows.mean(0)  # (F,)
-    centred = rows - centre
+    # of other features `rows` is a copy, and gigabytes are not copied twice
+    centred = rows - centre if torch.as_tensor(features).dtype == torch.float64 else rows.sub_(centre)
     # where all rows are the same, they stay 0; a few rows at a time, since there may be gigabytes of them
     lengths = torch.cat([part.square().sum(1) for part in centred.split(_ROWS)])
     scale = float(lengths.mean().sqrt()) or 1.0

@@ -14,6 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
+from genzoo.data.collection import Images
+from genzoo.data.sealed import release
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.agreement import Reading
 from genzoo.evaluation.gist import standardise
@@ -136,6 +138,9 @@ def sides_of(
     held_out = take(test, unseen, "test")
     check_alike(chosen, held_out, "samples", "test images")
     check_alike(reference, held_out, "train images", "test images")
+    for images in (train, test):
+        if isinstance(images, Images):
+            release(images.pixels)
     return Sides(
         judged={subject: chosen, FLOOR: reference[:n]},
         test=held_out,

@@ -15,6 +15,7 @@ import torch
 import toys
 from PIL import Image
 from shell import one_line
+from small_disks import enlarge, small_disk
 
 from genzoo.cli import singles
 from genzoo.cli.packs import packed
@@ -122,20 +123,32 @@ class TestContinued:
 
     def test_nothing_has_its_name_before_it_is_whole(self, tmp_path, monkeypatch):
         """A write that fails at half, as on a full disk or with a kill, leaves no file with a name."""
-        kept = []
+        real = os.write
 
-        class Full(io.BytesIO):
-            def write(self, data):
-                raise OSError(28, "No space left on device")
+        def half(handle, data):
+            real(handle, data[: len(data) // 2])
+            raise OSError(28, "No space left on device")
 
-        opened = os.fdopen
-        monkeypatch.setattr(os, "fdopen", lambda handle, *rest: kept.append(handle) or Full())
+        monkeypatch.setattr(os, "write", half)
         with pytest.raises(StorageError, match="the disk is full"):
             write(tmp_path)
-        monkeypatch.setattr(os, "fdopen", opened)
-        for handle in kept:
-            os.close(handle)
+        monkeypatch.undo()
         assert contents(tmp_path) == {}
+
+    def test_a_real_disk_that_fills(self, tmp_path):
+        """One line, whole files alone, and the same command draws what is missing."""
+        (tmp_path / "all").mkdir()
+        write(tmp_path / "all")
+        whole = contents(tmp_path / "all")
+        with small_disk(tmp_path / "disk", 120) as disk:  # each file takes four kilobytes
+            with pytest.raises(StorageError, match="the disk is full") as refused:
+                write(disk)
+            assert "\n" not in str(refused.value)
+            there = contents(disk)
+            assert 20 < len(there) < 40 and there.items() <= whole.items()
+            enlarge(disk, 400)
+            asked, _ = write(disk)
+            assert sum(n for _, _, n in asked) == 40 - len(there) and contents(disk) == whole
 
     def test_nothing_waits_for_the_disk(self, tmp_path, monkeypatch):
         """Two flushes per image took three quarters of the time."""

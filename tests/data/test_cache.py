@@ -132,7 +132,7 @@ def test_two_files_that_have_changed_their_names(bitmaps, make, decoded):
 
 def test_a_change_within_one_step_of_the_clock_is_seen(bitmaps, make, monkeypatch):
     """As on a file system whose clock goes in steps of seconds: the state is the same, the content is not."""
-    frozen = {path.name: path.stat() for path in bitmaps.iterdir()}
+    frozen = {path.name: listing.state_of(path.stat()) for path in bitmaps.iterdir()}
     monkeypatch.setattr(listing, "_entries", lambda folder: iter(sorted(frozen.items())))
     monkeypatch.setattr(folders, "_is_steady", lambda *_: True)
     monkeypatch.setattr(index.time, "time_ns", lambda: max(s.st_ctime_ns for s in frozen.values()) + 10**9)

@@ -11,6 +11,7 @@ import types
 
 import numpy as np
 import pytest
+from small_disks import ballast, small_disk
 
 from genzoo.data import cache as caching
 from genzoo.data import folder as folders
@@ -339,6 +340,33 @@ def test_a_disk_that_fills_keeps_what_was_decoded(photos, mapping, monkeypatch, 
     del decoded[:]
     assert np.array_equal(look(photos), whole(photos))
     assert len(decoded) == 4 + 40  # 40 without a cache
+
+
+def test_a_real_disk_that_fills_at_nine_tenths(photos, mapping, monkeypatch, decoded, tmp_path, capfd):
+    """Somebody else's file takes what is left: one line, and what was decoded is there the next time."""
+    monkeypatch.setattr(growing, "SPARE", 0)
+    shape, real, left = (3, 64, 64), folders.decode, [36]
+
+    def fills(*how):
+        left[0] -= 1
+        if left[0] == 0:
+            ballast(tmp_path / "disk")
+        return real(*how)
+
+    with small_disk(tmp_path / "disk", 700) as disk:
+        monkeypatch.setenv("GENZOO_CACHE", str(disk / "cache"))
+        monkeypatch.setattr(folders, "decode", fills)
+        with pytest.raises(
+            StorageError, match=r"the disk is full; 3\d of 40 images of photos are decoded"
+        ) as no:
+            open_data(photos, image_shape=shape, val_split=0)
+        assert "\n" not in str(no.value) and capfd.readouterr().err == ""
+        (disk / "ballast").unlink()
+        del decoded[:]
+        found = open_data(photos, image_shape=shape, val_split=0)
+        assert len(decoded) <= 8
+        expected = open_data(photos, image_shape=shape, val_split=0, cache=False)
+        assert np.array_equal(found.pixels, expected.pixels)
 
 
 def test_a_small_set_does_without_the_disk(photos, monkeypatch, capsys):

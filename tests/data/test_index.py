@@ -180,3 +180,43 @@ def test_files_are_a_sequence():
     assert [name for name, _ in files[1:]] == ["b/ü", "c\udcff"] and len(files) == 3
     with pytest.raises(IndexError):
         files[3]
+
+
+def test_files_are_in_the_order_of_their_paths(tmp_path):
+    """Whatever order a file system gives, also where a folder's name goes on in that of a file."""
+    names = ["b/z", "b/a/x", "b.txt", "b-", "b0", "a/ü", "a/\udcff", "c", "b/a.x", "b/a!", "a/1/2/3/4"]
+    for name in names:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode("utf-8", "surrogateescape"))
+    found = list_files(tmp_path)
+    assert list(found.files.names()) == sorted(names)
+    assert found.folders == ["a", "a/1", "a/1/2", "a/1/2/3", "b", "b/a"]
+    assert [state for _, state in found.files] == [
+        listing.state_of((tmp_path / name).stat()) for name in sorted(names)
+    ]
+
+
+def test_folders_deeper_than_python_calls(tmp_path):
+    folder, depth = tmp_path, sys.getrecursionlimit() + 100
+    before = os.getcwd()
+    try:
+        for _ in range(depth):
+            os.mkdir("d" if folder is None else folder / "d")
+            os.chdir("d" if folder is None else folder / "d")
+            folder = None
+        with open("x", "wb") as file:
+            file.write(b"x")
+    finally:
+        os.chdir(before)
+    found = list_files(tmp_path)
+    subprocess.run(["rm", "-r", str(tmp_path / "d")], check=True)  # Python's own way calls itself
+    assert list(found.files.names()) == ["d/" * depth + "x"]
+
+
+@pytest.mark.parametrize("block", [1, 3, 7, 1 << 20])
+def test_endings_of_names_are_found_across_blocks(monkeypatch, block):
+    monkeypatch.setattr(listing, "BLOCK", block)
+    files = Files.of(["a.tar.x", "b/C.TaR", "d"], np.zeros((3, 6), np.int64))
+    assert files.any_ends_with(".tar") and files.any_ends_with(".no", "d") and files.any_ends_with(".x")
+    assert not files.any_ends_with(".ta") and not files.any_ends_with("a.tar.")

@@ -16,6 +16,7 @@ import pytest
 import torch
 import toys
 from safetensors.torch import load, save
+from small_disks import ballast, small_disk
 from toys import Bernoulli, ToyConfig
 
 import genzoo
@@ -585,6 +586,26 @@ class TestWriting:
             run.save()
         assert run.checkpoint.read_bytes() == before
         assert {p.name for p in run.folder.iterdir()} == {checkpoint.NAME, checkpoint.PREVIOUS}
+
+    def test_on_a_real_disk_that_is_full_the_old_one_stays(self, start, tmp_path):
+        """One line, nothing lost, and the run goes on once there is room."""
+        with small_disk(tmp_path / "disk", 400) as disk:
+            run = start(steps=4, folder=disk)
+            run.play_round()
+            run.save()
+            before, full = run.checkpoint.read_bytes(), ballast(disk)
+            run.play_round()
+            with pytest.raises(StorageError, match="the disk is full") as refused:
+                run.save()
+            assert "\n" not in str(refused.value) and run.checkpoint.read_bytes() == before
+            assert {path.name for path in disk.iterdir()} == {checkpoint.NAME, full.name}
+            full.unlink()
+            again = start(steps=4, folder=disk)
+            again.resume()
+            again.play_round()
+            assert differ(again, run) == []
+            again.save()
+            assert checkpoint.read(again.checkpoint)[1].step == 2
 
     def test_only_one_process_writes(self, start):
         run = start(world=World(1, 2))
