@@ -6,6 +6,7 @@ A plugin does not need them; `genzoo.models` has the classes that a plugin autho
 from genzoo.layers.adversarial import LatentDropout, LatentSequential, MinibatchDiscrimination
 from genzoo.layers.balanced import BalancedConvTranspose2d
 from genzoo.layers.folding import compact, decoded
+from genzoo.layers.instance import InstanceNorm2d
 from genzoo.layers.plain import is_hooked, is_stock, renew, stock
 from genzoo.layers.precision import converted
 from genzoo.layers.spectral import (
@@ -19,6 +20,7 @@ from genzoo.layers.strided import StridedConv2d, StridedConvTranspose2d
 
 __all__ = [
     "BalancedConvTranspose2d",
+    "InstanceNorm2d",
     "LatentDropout",
     "LatentSequential",
     "MinibatchDiscrimination",

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from genzoo.layers.balanced import BalancedConvTranspose2d
+from genzoo.layers.instance import InstanceNorm2d
 from genzoo.layers.plain import Forwards, is_plain, is_stock
 from genzoo.layers.spectral import SpectralConv2d
 from genzoo.layers.strided import StridedConv2d, StridedConvTranspose2d
@@ -41,6 +42,7 @@ _LAYERS = (
     *_CONVOLUTIONS,
     nn.BatchNorm2d,
     nn.InstanceNorm2d,
+    InstanceNorm2d,
     nn.GroupNorm,
     nn.ReLU,
     nn.LeakyReLU,

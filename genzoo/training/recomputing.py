@@ -78,7 +78,8 @@ def backward(loss: Tensor, parameters: Sequence[nn.Parameter]) -> None:
 class Recomputed:
     """The networks of a run that are computed again, and how many of their calls waited for it at most.
 
-    Networks of one layer are left out: their input is all that they keep.
+    Networks of one layer are left out: their input is all that they keep. So are those that say
+    `recomputable = False`, because the hooks of a second computation cost them more than they keep.
     """
 
     def __init__(self, players: Sequence[Player]) -> None:
@@ -86,7 +87,8 @@ class Recomputed:
         self._unchecked = True
         for player in players:
             for _, module in networks(player.module):
-                if next(module.children(), None) is not None:
+                whole = next(module.children(), None) is not None
+                if whole and getattr(module, "recomputable", True):
                     # torch keeps here what a call of the module runs; copies and checkpoints leave it out
                     module._compiled_call_impl = functools.partial(self._call, module)
 

@@ -3,7 +3,8 @@
     python tests/benchmarks/bench_recompute.py [--side 128] [--batch 16] [--rounds 3] [NAME ...]
 
 Each measurement has a process of its own, whose peak of resident memory is read after its rounds, less what
-it has before the first. The nets are as wide as their cards say; images are random.
+it has before the first. The nets are as wide as their cards say, and every player moves once a round; images
+are random.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def measured(name: str, side: int, batch: int, rounds: int, recompute: bool) -> 
     config = dict(card.config) | {"image_shape": (3, side, side)}
     if card.condition is not None:
         config["source_shape"] = (3, side, side)
-    recipe = card.recipe.replace(batch_size=batch, recompute=recompute, flip=False, data="", val_split=0.0)
+    recipe = card.recipe.replace(batch_size=batch, recompute=recompute, turns={}, flip=False)
     card = alike.card_of(card, config)
     model = build(card, config, recipe)
     run = Run(model, recipe, alike.images_for(model, recipe), choose(recipe, "cpu"), Path("."), World())
@@ -89,6 +90,7 @@ def main() -> None:
             found[one] = json.loads(done.stdout.splitlines()[-1])
         plain, again = found["plain"], found["again"]
         results[name] = found
+        print(name, found, file=sys.stderr, flush=True)
         rows.append(
             [
                 name,

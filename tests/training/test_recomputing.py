@@ -14,13 +14,14 @@ import toys
 from torch import nn
 from torch.nn import functional
 
+import genzoo
 from genzoo.errors import ArgumentError, TrainingError
-from genzoo.rng import BatchRng
+from genzoo.rng import BatchRng, generator
 from genzoo.training import adversarial, loop, recomputing
 from genzoo.training.parallel import World
 
 
-@pytest.mark.parametrize("case", [case for case in alike.QUICK if case != "again"])
+@pytest.mark.parametrize("case", [case for case in alike.QUICK if case not in ("again", "pixels")])
 def test_the_game_ends_with_the_same_bits(case, tmp_path):
     """Weights, statistics (each batch counted once), averages and memories of games with dropout, drawn
     noise, penalties, spectral norm and what else there is."""
@@ -28,6 +29,18 @@ def test_the_game_ends_with_the_same_bits(case, tmp_path):
     again = alike.played(case, World(), tmp_path / "again", recompute=True)
     assert plain.keys() == again.keys()
     assert [key for key in plain if not torch.equal(plain[key], again[key])] == []
+
+
+def test_the_layers_of_a_pixel_model_have_the_same_gradients(tmp_path):
+    """They compute by torch's layers then, which round in another order."""
+    found = []
+    for again in (False, True):
+        run = alike.started("pixels", World(), tmp_path, recompute=again)
+        (player,) = run.players
+        run._gradients(player, generator(1), run.feed(0))
+        run.calls.check(True)
+        found.append(torch.cat([p.grad.flatten() for p in player.learning]))
+    assert 0 < (found[0] - found[1]).norm() <= 1e-6 * found[0].norm()
 
 
 @pytest.mark.parametrize("case", ["relativistic", "wgan-gp", "odd-groups"])
@@ -79,10 +92,15 @@ class OneNet(toys.Bernoulli):
         return super()._log_prob(x) + self.net(x).flatten()
 
 
-@pytest.mark.parametrize("kind", [toys.Bernoulli, OneNet])
-def test_a_game_that_gains_nothing_is_refused(start, kind):
+def scan():
+    return genzoo.create("pixelrnn-row", image_shape=(1, 8, 8), layers=2, width=4)
+
+
+@pytest.mark.parametrize("made", [toys.Bernoulli, OneNet, scan])
+def test_a_game_that_gains_nothing_is_refused(start, made):
+    model = made() if made is scan else made(toys.ToyConfig(image_shape=(1, 8, 8)))
     with pytest.raises(ArgumentError, match="recompute=true saves no memory in this game") as caught:
-        start(kind(toys.ToyConfig(image_shape=(1, 8, 8))), recompute=True).play_round()
+        start(model, recompute=True).play_round()
     assert "recompute=false" in caught.value.hint and str(caught.value).isprintable()
 
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from genzoo.errors import ArgumentError
 from genzoo.layers import (
     BalancedConvTranspose2d,
+    InstanceNorm2d,
     LatentDropout,
     LatentSequential,
     MinibatchDiscrimination,
@@ -234,7 +235,7 @@ def _norm(kind: str, width: int) -> list[nn.Module]:
         return []
     if kind == "layer":
         return [nn.GroupNorm(1, width)]  # one group: an image's whole map, with a gain for each channel
-    return [nn.BatchNorm2d(width) if kind == "batch" else nn.InstanceNorm2d(width, affine=True)]
+    return [nn.BatchNorm2d(width) if kind == "batch" else InstanceNorm2d(width, affine=True)]
 
 
 def _activation(config: DCGANConfig, leaky: bool = False) -> nn.Module:

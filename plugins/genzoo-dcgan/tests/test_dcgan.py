@@ -15,7 +15,7 @@ from torch import nn
 
 from genzoo import Family, create, hookimpl, registry, zoo
 from genzoo.errors import ArgumentError, GenzooError, UnknownNameError
-from genzoo.layers import BalancedConvTranspose2d, LatentDropout, StridedConvTranspose2d
+from genzoo.layers import BalancedConvTranspose2d, InstanceNorm2d, LatentDropout, StridedConvTranspose2d
 from genzoo.recipe import Recipe
 
 SHAPES = [
@@ -188,7 +188,7 @@ class TestBeyondThePaper:
         ("config", "of_g", "of_d"),
         [
             ({}, {nn.BatchNorm2d}, {nn.BatchNorm2d}),
-            ({"norm": "instance"}, {nn.InstanceNorm2d}, {nn.InstanceNorm2d}),
+            ({"norm": "instance"}, {InstanceNorm2d}, {InstanceNorm2d}),
             ({"norm": "layer"}, {nn.GroupNorm}, {nn.GroupNorm}),
             ({"norm": "none"}, set(), set()),
             ({"discriminator_norm": "layer"}, {nn.BatchNorm2d}, {nn.GroupNorm}),

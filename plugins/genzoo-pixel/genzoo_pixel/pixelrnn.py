@@ -33,6 +33,8 @@ class PixelRNNConfig(PixelConfig):
 class RowLSTM(nn.Module):
     """x + 1×1(Row LSTM(x)), 2h → h → 2h (figure 5, right)."""
 
+    recomputable = False  # the scan keeps little, and is left for a plain loop where a layer has hooks
+
     def __init__(self, width: int, groups: int, first: bool) -> None:
         super().__init__()
         self.inputs = MaskedConv2d(2 * width, 4 * width, (1, 3), "B", groups, parts=4)
@@ -65,6 +67,8 @@ class DiagonalBiLSTM(nn.Module):
     left in the row below (the middle of 13×13 would see 83 of 84 earlier pixels). Therefore the left-going
     direction of the first layer, which is read one row later, reads the image as well.
     """
+
+    recomputable = False  # see `RowLSTM`
 
     def __init__(self, width: int, groups: int, first: bool) -> None:
         super().__init__()

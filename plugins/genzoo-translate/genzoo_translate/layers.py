@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
+from genzoo.layers import InstanceNorm2d
 
 SLOPE = 0.2  # of LeakyReLU
 DEVIATION = 0.02  # standard deviation of the initial weights, of both papers
@@ -17,7 +18,7 @@ def norm(channels: int) -> nn.InstanceNorm2d:
     """Return instance norm with a scale and a shift per channel: batch norm of a batch of one, in training
     and afterwards, so that a translation never depends on the pictures beside it.
     """
-    return nn.InstanceNorm2d(channels, affine=True)
+    return InstanceNorm2d(channels, affine=True)
 
 
 def initialise(module: nn.Module) -> None:

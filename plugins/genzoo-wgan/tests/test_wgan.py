@@ -19,6 +19,7 @@ from torch import nn
 from genzoo import Adversarial, Family, Recipe
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, TrainingError
+from genzoo.layers import InstanceNorm2d
 from genzoo.training import Batch, players
 from genzoo.training.hardware import choose
 from genzoo.training.loop import Run
@@ -135,7 +136,7 @@ class TestNets:
         )
 
     @pytest.mark.parametrize(
-        ("norm", "kind"), [(None, nn.BatchNorm2d), ("layer", nn.GroupNorm), ("instance", nn.InstanceNorm2d)]
+        ("norm", "kind"), [(None, nn.BatchNorm2d), ("layer", nn.GroupNorm), ("instance", InstanceNorm2d)]
     )
     def test_the_critics_norm_is_a_matter_of_the_config(self, norm, kind):
         net = WGANGP(WGANGPConfig(image_shape=(1, 16, 16), width=4, discriminator_norm=norm))
