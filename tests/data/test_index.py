@@ -90,7 +90,9 @@ def test_each_field_of_a_state_counts(photos, settled, read, monkeypatch, field)
     assert len(read) == 80
 
 
-@pytest.mark.parametrize("way", ["cut", "flip", "empty", "other version", "long", "nonsense"])
+@pytest.mark.parametrize(
+    "way", ["cut", "flip", "flipped digest", "flipped mark", "empty", "other version", "long", "nonsense"]
+)
 def test_a_damaged_index_is_none(photos, settled, read, own_cache, way):
     first = look(photos)
     (path,) = own_cache.rglob(f"*{indices.SUFFIX}")
@@ -99,6 +101,8 @@ def test_a_damaged_index_is_none(photos, settled, read, own_cache, way):
         {
             "cut": data[:-7],
             "flip": data[:900] + bytes([data[900] ^ 1]) + data[901:],
+            "flipped digest": data[:-100] + bytes([data[-100] ^ 1]) + data[-99:],  # of one of the last files
+            "flipped mark": data[:-40] + bytes([data[-40] ^ 1]) + data[-39:],
             "empty": b"",
             "other version": data.replace(b'"version": 1', b'"version": 9'),
             "long": data + b"x",

@@ -118,6 +118,16 @@ def test_the_same_features_give_the_same_probe_whatever_the_state_of_torch():
     assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, torch.float32, torch.float64])
+def test_the_features_stay_as_they_were(kind):
+    """A copy is worked on in place, and only a copy."""
+    rows = np.random.default_rng(0).normal(3, 1, (40, 5))
+    given = rows.astype(kind) if isinstance(kind, type) else torch.from_numpy(rows).to(kind)
+    before = np.asarray(given).copy()
+    fit_probe(given, np.arange(40) % 2)
+    assert np.array_equal(np.asarray(given), before)
+
+
 def test_features_without_information_give_the_share_of_each_class():
     y = torch.tensor([0, 1, 1, 1])
     found = fit_probe(torch.full((4, 3), 0.5), y).logits(torch.zeros(1, 3)).softmax(1)

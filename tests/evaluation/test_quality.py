@@ -1,7 +1,9 @@
 """Sample quality: every measure beside its floor, equal numbers on both sides, the same answer every time."""
 
 import dataclasses
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch.nn.functional as F
 
 from genzoo.card import fold
 from genzoo.data.collection import Images
+from genzoo.data.sealed import mapped
 from genzoo.errors import ArgumentError, UnknownNameError
 from genzoo.evaluation import METRICS, msssim, quality, sample_quality
 from genzoo.evaluation import parzen as windows
@@ -17,6 +20,8 @@ from genzoo.evaluation.inputs import as_pixels, subset, take
 from genzoo.evaluation.metrics import MEASURES
 from genzoo.evaluation.parzen import parzen
 from genzoo.evaluation.quality import measure_samples
+from genzoo.evaluation.sides import sides_of
+from genzoo.evaluation.spaces import GIST
 from genzoo.metrics import AGREEMENT, LEAST_SIDE, NAMES, PARZEN, better_of, metric_of
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.record import rank
@@ -35,6 +40,29 @@ def scenes(n, seed, size=16):
 
 
 TRAIN, TEST = scenes(120, 0), scenes(40, 1)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="Linux says what is in memory")
+def test_mapped_sets_give_their_memory_back(tmp_path):
+    """What is compared is a copy: sets of gigabytes need not stay in memory as well."""
+    path = tmp_path / "pixels"
+    path.write_bytes(np.random.default_rng(0).bytes(2000 * 3 * 32 * 32))
+    with path.open("rb") as file:
+        images = Images(pixels=mapped(file, (2000, 3, 32, 32)))
+    sides = sides_of(
+        images[:1000], images, images, subject="a model", seed=0, about={}, space=GIST, progress=None
+    )
+    assert len(sides.test) == 1000 and resident(path) < 1000
+    images.float()
+    assert resident(path) > 6000
+
+
+def resident(path):
+    """Return how many kB of the mapped file `path` are in this process's memory."""
+    lines = Path("/proc/self/smaps").read_text().splitlines()
+    starts = [number for number, line in enumerate(lines) if line.endswith(str(path))]
+    found = [next(line for line in lines[start:] if line.startswith("Rss:")) for start in starts]
+    return sum(int(line.split()[1]) for line in found)
 
 
 def by(records, subject):
