@@ -7,6 +7,7 @@ in its place on the page. When the weights are in the ledger, this command draws
 removes the lines that say that they are missing.
 """
 
+import json
 import re
 import shlex
 import statistics
@@ -31,6 +32,9 @@ TRANSLATED = {
 }
 # curves of the log of a run, which is in no repository: `.ci/publish.py` draws them when it publishes the run
 CURVES = {"began-m.png": ("began-faces", "M")}
+# what the nets of a finished `genzoo experiment facades` make of the drawn maps; its own picture shows
+# photographs of the data set
+ABLATION, CELLS = "experiment-facades.png", DOCS.parent / "runs" / "facades"
 POINTS = 100  # of a curve, each the mean over as many rounds
 MISSING = re.compile(r"^The weights of (\S+) are not published yet\.\n", re.MULTILINE)
 
@@ -60,9 +64,11 @@ def pictures():
     for name, (model, kind) in TRANSLATED.items():
         if model in known:
             yield name, partial(translate, name, model, kind)
+    if CELLS.is_dir():
+        yield ABLATION, lambda: ablation(CELLS).save(IMAGES / ABLATION)
     pages_of_plots = (DOCS / name for name in ("few-labels.md", "own-models.md"))
     for name, plot in plots("".join(page.read_text("utf-8") for page in pages_of_plots)):
-        yield name, partial(plot.save, IMAGES / name)
+        yield name, partial(save, plot, IMAGES / name)
 
 
 def run(line, name):
@@ -71,6 +77,14 @@ def run(line, name):
     LECTURE.mkdir(exist_ok=True)
     (LECTURE / name).unlink(missing_ok=True)
     subprocess.run([sys.executable, "-m", *shlex.split(line)], cwd=LECTURE, check=True)
+
+
+def save(plot, path):
+    """Write a plot to `path`; KID of both starts of a fine-tuning needs a logarithmic axis."""
+    figure = plot.figure()
+    if "KID" in plot.panels:
+        figure.axes[0].set_yscale("log")
+    figure.savefig(path, metadata={"Software": None})
 
 
 def translate(picture, name, kind):
@@ -118,6 +132,31 @@ def curve(run, key):
     parts = [rounds[i : i + each] for i in range(0, len(rounds) - each + 1, each)]
     x, y = ([statistics.fmean(row[column] for row in part) for part in parts] for column in (0, 1))
     return Plot(panels={key: [Curve(label=key, x=x, y=y)]}, x_label=f"round (means over {each})")
+
+
+def ablation(folder):
+    """Return the drawn maps, and below them a row for each cell of a finished experiment of translators."""
+    import torch
+    from PIL import Image, ImageDraw, ImageFont
+
+    import genzoo
+    from genzoo.data import open_data
+
+    cells = {json.loads(path.read_text("utf-8"))["row"]: path.parent for path in folder.glob("*/cell.json")}
+    table = json.loads((folder / "table.json").read_text("utf-8"))["cells"]
+    names = list(dict.fromkeys(cell["row"] for cell in table))
+    models = [genzoo.load(cells[name]) for name in names]
+    shape = models[0].picture.shape
+    drawn = open_data(str(DOCS / "images" / "maps"), image_shape=shape, val_split=0).float()
+    rows = [drawn, *(model.translate(drawn, seed=0) for model in models)]
+    picture, font = genzoo.grid(torch.cat(rows), columns=len(drawn)), ImageFont.load_default(14)
+    left = 16 + max(round(font.getlength(name)) for name in names)
+    canvas = Image.new("RGB", (left + picture.width, picture.height), "white")
+    canvas.paste(picture, (left, 0))
+    for i, name in enumerate(names, 1):
+        height = picture.height / len(rows)
+        ImageDraw.Draw(canvas).text((8, round((i + 0.5) * height)), name, "black", font, "lm")
+    return canvas
 
 
 def translations(name, kind):

@@ -275,6 +275,15 @@ class TestWaiting:
         whole = genzoo.grid(torch.cat(expected), columns=8)
         assert draw.translations(name, kind).tobytes() == whole.tobytes()
 
+    def test_a_curve_is_drawn_from_the_log_of_a_run(self, tmp_path):
+        lines = [json.dumps({"step": step, "generator": 9.0, "M": 1 / step}) for step in range(1, 1001)]
+        lines.insert(500, json.dumps({"step": 500, "doctor": "M does not fall", "words": "it did"}))
+        (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
+        plot = draw.curve(tmp_path, "M")
+        (found,) = plot.panels["M"]
+        assert found.x[0] == 5.5 and found.x[-1] == 995.5 and len(found.y) == draw.POINTS
+        assert found.y[-1] == pytest.approx(sum(1 / step for step in range(991, 1001)) / 10)
+
 
 @pytest.mark.parametrize(
     "symbol", ["genzoo.losses.minimax.valeu", "genzoo.losses.minmax", "genzoo_dcgan.DCGAN"]
@@ -290,15 +299,6 @@ def test_a_symbol_that_is_not_there_is_seen(symbol):
 def test_a_command_that_is_not_there_is_seen(line):
     with pytest.raises((AssertionError, click.UsageError, click.NoSuchOption)):
         told(line.split())
-
-    def test_a_curve_is_drawn_from_the_log_of_a_run(self, tmp_path):
-        lines = [json.dumps({"step": step, "generator": 9.0, "M": 1 / step}) for step in range(1, 1001)]
-        lines.insert(500, json.dumps({"step": 500, "doctor": "M does not fall", "words": "it did"}))
-        (tmp_path / "log.jsonl").write_text("\n".join(lines) + "\n")
-        plot = draw.curve(tmp_path, "M")
-        (found,) = plot.panels["M"]
-        assert found.x[0] == 5.5 and found.x[-1] == 995.5 and len(found.y) == draw.POINTS
-        assert found.y[-1] == pytest.approx(sum(1 / step for step in range(991, 1001)) / 10)
 
 
 @pytest.mark.skipif(not (ROOT / ".ci" / "publish.py").exists(), reason="not part of the distribution")

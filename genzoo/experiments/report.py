@@ -9,6 +9,7 @@ import json
 import math
 import os
 import statistics
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,27 +148,36 @@ def _others(results: Sequence[Result], measure: str) -> Iterator[str]:
         yield from ("", f"{who} {verb} {statistics.mean(found):.4g}.")
 
 
+def legible(words: str) -> str:
+    """Return `words` with Greek letters by their names: the font of the picture has none."""
+    return "".join(
+        name.rpartition(" ")[2].lower() if (name := unicodedata.name(sign, "")).startswith("GREEK") else sign
+        for sign in words
+    )
+
+
 def picture(experiment: Experiment, folder: Path) -> Image.Image:
     """Return the samples of every cell, of its first seed, in the places of the table; of a translator its
     held-out pictures. Blank where there are none.
     """
     rows, columns = list(experiment.rows or {"": {}}), list(experiment.columns or {"": {}})
+    spelled = {name: legible(name) for name in (*rows, *columns)}
     first = {
         (cell.row, cell.column): _picture_of(folder / cell.name) for cell in reversed(list(cells(experiment)))
     }
     tiles = {place: _opened(path) for place, path in first.items() if os.path.isfile(path)}
     side = next(iter(tiles.values()), Image.new("RGB", (128, 128))).size
     font = ImageFont.load_default(_LETTER)
-    left = GAP + max(round(font.getlength(row)) for row in rows) + GAP
-    wide = max(side[0], *(round(font.getlength(column)) for column in columns)) + GAP
+    left = GAP + max(round(font.getlength(spelled[row])) for row in rows) + GAP
+    wide = max(side[0], *(round(font.getlength(spelled[column])) for column in columns)) + GAP
     top = _LETTER + 2 * GAP
     canvas = Image.new("RGB", (left + len(columns) * wide, top + len(rows) * (side[1] + GAP)), "white")
     pen = ImageDraw.Draw(canvas)
     for across, column in enumerate(columns):
-        pen.text((left + across * wide, GAP), column, "black", font)
+        pen.text((left + across * wide, GAP), spelled[column], "black", font)
         for down, row in enumerate(rows):
             place = (left + across * wide, top + down * (side[1] + GAP))
             canvas.paste(tiles.get((row, column), Image.new("RGB", side, "#DDDDDD")), place)
     for down, row in enumerate(rows):
-        pen.text((GAP, top + down * (side[1] + GAP) + side[1] // 2), row, "black", font, "lm")
+        pen.text((GAP, top + down * (side[1] + GAP) + side[1] // 2), spelled[row], "black", font, "lm")
     return canvas

@@ -270,6 +270,13 @@ class TestReport:
         left, top = whole.width - tile.width - report.GAP, whole.height - tile.height - report.GAP
         assert whole.crop((left, top, left + tile.width, top + tile.height)).tobytes() == tile.tobytes()
 
+    @pytest.mark.parametrize(("greek", "spelled"), [("γ = 0.3", "gamma = 0.3"), ("λ_Ω", "lamda_omega")])
+    def test_greek_letters_of_labels_are_spelled(self, tmp_path, greek, spelled):
+        """The font of the picture draws a box for each."""
+        for key in ("rows", "columns"):
+            drawn = [report.picture(changed(**{key: {name: {}}}), tmp_path) for name in (greek, spelled)]
+            assert drawn[0].tobytes() == drawn[1].tobytes()
+
     def test_the_spread_over_seeds(self, played):
         """Mean and standard error of 1, 2, 3 are 2 and 1/√3; a collapse is counted beside them."""
         three = Experiment(**{**vars(EXPERIMENT), "rows": {}, "columns": {}, "seeds": 4})
