@@ -186,8 +186,9 @@ REACH, POINTS = 4.0, 321  # the plane of z: from -4 to 4 in steps of a fortieth
 PRIOR_DRAWS = 1000
 
 
-def plane(centre=(0.0, 0.0), reach=(REACH, REACH)):
-    """Return the z of a fine grid, (POINTS², 2)."""
+def plane(centre=(0.0, 0.0), reach=None):
+    """Return the z of a fine grid, (POINTS², 2), as far as `reach` from its centre, by default REACH."""
+    reach = (REACH, REACH) if reach is None else reach
     lines = [torch.linspace(float(c - r), float(c + r), POINTS) for c, r in zip(centre, reach, strict=True)]
     return torch.cartesian_prod(*lines)
 
