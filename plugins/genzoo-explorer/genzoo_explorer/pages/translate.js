@@ -69,7 +69,7 @@ class Translation {
   }
 
   share() {
-    const { page, to, seed } = this, [source, target] = [named(this.from.name), named(to.value)], shape = python(this.from.shape).replace("[", "(").replace("]", ")");
+    const { page, to, seed } = this, [source, target] = [named(this.from.name), named(to.value)], shape = `(${this.from.shape.join(", ")})`;
     page.remember({ seed: seed.value, to: this.page.facts.condition.both ? to.value : "" });
     const lines = [...loading(page.model), "from genzoo.explore.latents import read_image", `picture = read_image(${python(source)}, ${shape})`,
       `genzoo.save_grid(model.translate(picture, ${python(to.value)}, seed=${seed.value}), ${python(target)})`];
