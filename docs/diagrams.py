@@ -67,15 +67,14 @@ def learned():
 # 2 · The taxonomy
 
 TREE = {  # box → (column, row, words); rows count from the top
-    "": (0, 1.5, "generative models"),
-    "explicit": (1, 0.75, "explicit density:\np(x) has a formula"),
-    "tractable": (2, 0, "tractable:\np(x) exactly"),
-    "approximate": (2, 1.5, "approximate:\na bound on p(x)"),
-    "implicit": (2, 3, "implicit density:\nsamples only"),
+    "": (1.25, 0, "generative models"),
+    "explicit": (0.5, 1, "explicit density:\np(x) has a formula"),
+    "tractable": (0, 2, "tractable:\np(x) exactly"),
+    "approximate": (1, 2, "approximate:\na bound on p(x)"),
+    "implicit": (2, 2, "implicit density:\nsamples only"),
 }
 BRANCHES = (("", "explicit"), ("", "implicit"), ("explicit", "tractable"), ("explicit", "approximate"))
-SIZE = (1.0, 0.62)  # of a box
-STEP = 1.28  # from column to column
+SIZE = (0.86, 0.56)  # of a box
 
 
 def architectures(family):
@@ -93,33 +92,33 @@ def architectures(family):
 def taxonomy():
     """Return the tree of the lecture, with the architectures of each family as the installed cards name
     them."""
-    figure, axes = canvas(7.5, 3.6)
+    figure, axes = canvas(6.2, 3.7)
     for above, below in BRANCHES:
         (left, top, _), (right, bottom, _) = TREE[above], TREE[below]
-        start, end = STEP * left + SIZE[0], STEP * right
-        middle = (STEP * (left + 1) - STEP + SIZE[0] + STEP * (left + 1)) / 2
-        axes.plot([start, middle, middle, end], [-top, -top, -bottom, -bottom], color=EDGE, linewidth=1)
-    for name, (column, row, words) in TREE.items():
-        x, y = STEP * column, -row
+        middle = -top - SIZE[1] / 2 - 0.2
+        axes.plot(
+            [left, left, right, right], [-top, middle, middle, -bottom], color=EDGE, linewidth=1, zorder=0
+        )
+    for name, (x, row, words) in TREE.items():
         leaf = name in {family.value for family in Family}
         axes.add_patch(
             FancyBboxPatch(
-                (x, y - SIZE[1] / 2),
+                (x - SIZE[0] / 2, -row - SIZE[1] / 2),
                 *SIZE,
-                boxstyle="round,pad=0,rounding_size=0.08",
+                boxstyle="round,pad=0,rounding_size=0.06",
                 facecolor=BLUE if leaf else PALE,
                 edgecolor=EDGE,
             )
         )
-        axes.text(x + SIZE[0] / 2, y, words, ha="center", va="center", fontsize=9.5, color=INK)
+        axes.text(x, -row, words, ha="center", va="center", fontsize=10, color=INK)
         if leaf:
-            axes.text(x + SIZE[0] + 0.1, y, listed(name), va="center", fontsize=8.5, color=INK)
-    axes.set(xlim=(-0.05, 2 * STEP + SIZE[0] + 2.1), ylim=(-3.55, 0.5))
+            axes.text(x, -row - 0.4, listed(name), ha="center", va="top", fontsize=9, color=INK)
+    axes.set(xlim=(-0.5, 2.5), ylim=(-3.3, 0.32))
     axes.axis("off")
     return figure
 
 
-def listed(family, wide=34):
+def listed(family, wide=22):
     """Return the architectures of a family in lines of at most `wide` characters."""
     lines = [""]
     for name in architectures(Family(family)):
@@ -186,8 +185,9 @@ REACH, POINTS = 4.0, 321  # the plane of z: from -4 to 4 in steps of a fortieth
 PRIOR_DRAWS = 1000
 
 
-def plane(centre=(0.0, 0.0), reach=(REACH, REACH)):
-    """Return the z of a fine grid, (POINTS², 2)."""
+def plane(centre=(0.0, 0.0), reach=None):
+    """Return the z of a fine grid, (POINTS², 2), as far as `reach` from its centre, by default REACH."""
+    reach = (REACH, REACH) if reach is None else reach
     lines = [torch.linspace(float(c - r), float(c + r), POINTS) for c, r in zip(centre, reach, strict=True)]
     return torch.cartesian_prod(*lines)
 

@@ -94,20 +94,11 @@ _NUMERALS = tuple("0123456789")
 _GARMENTS = _names("T-shirt/top, Trouser, Pullover, Dress, Coat, Sandal, Shirt, Sneaker, Bag, Ankle boot")
 _OBJECTS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
-_PARTS = {  # of a facade, in the order of the published labels
-    "background": "0000dc",
-    "wall": "0032ff",
-    "window": "0080ff",
-    "door": "00d0ff",
-    "cornice": "23ffdc",
-    "sill": "73ff8c",
-    "balcony": "c0ff40",
-    "shutter": "fff000",
-    "decoration": "ffa000",
-    "moulding": "ff5200",
-    "pillar": "f00a00",
-    "shop": "ac0000",
-}
+# what the colours of the maps of facades mean, in the order of the published labels
+_PARTS = """
+    background 0000dc, wall 0032ff, window 0080ff, door 00d0ff, cornice 23ffdc, sill 73ff8c, balcony c0ff40,
+    shutter fff000, decoration ffa000, moulding ff5200, pillar f00a00, shop ac0000
+"""
 _ROOMS = ("bedroom", "dining room", "kitchen", "living room")
 # the 102 names of Nilsback and Zisserman, in the order of their labels
 _FLOWER_NAMES = """
@@ -229,8 +220,7 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
             terms=_RESEARCH,
             note=(
                 "the official split: train and valid have ten images of each class, 1,020 each, and test the "
-                "other 6,149, of which three are copies of images in train or valid. "
-                f"{_TEMPLATES}"
+                f"other 6,149, of which three are copies of images in train or valid. {_TEMPLATES}"
             ),
             sides="split",
             classes=_FLOWERS,
@@ -249,12 +239,9 @@ NAMES: Mapping[str, Dataset] = MappingProxyType(
             files=("facades_128.npz",),
             source="CMP facades (Tylecek and Sara 2013), the pairs of pix2pix: label map and photograph",
             terms="no licence stated; offered for research",
-            note=(
-                "400 pairs to train and 106 for tests; the maps came as JPEG and were set to the nearest of "
-                "12 colours"
-            ),
+            note="400 pairs to train, 106 for tests; the maps came as JPEG, now in the nearest of 12 colours",
             halves="map",
-            legend=_PARTS,
+            legend=dict(pair.split() for pair in _names(_PARTS)),
         ),
         "horse2zebra": Dataset(
             files=("horse2zebra_96.npz",),

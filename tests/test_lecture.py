@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 import genzoo
+from genzoo import Family
 from genzoo.cli.program import cli
 from genzoo.data import open_data, remote
 from genzoo.datasets import NAMES
@@ -33,6 +34,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 
+import diagrams  # noqa: E402
 import draw  # noqa: E402
 import draw_animals  # noqa: E402
 
@@ -283,6 +285,32 @@ class TestWaiting:
         (found,) = plot.panels["M"]
         assert found.x[0] == 5.5 and found.x[-1] == 995.5 and len(found.y) == draw.POINTS
         assert found.y[-1] == pytest.approx(sum(1 / step for step in range(991, 1001)) / 10)
+
+
+class TestDiagrams:
+    """What `python docs/draw.py` draws without a command of genzoo."""
+
+    def test_each_is_on_the_page(self):
+        shown = re.findall(r"\(images/(diagram-[^)]+|generator\.png)\)", PAGE.read_text("utf-8"))
+        assert sorted(shown) == sorted(diagrams.DIAGRAMS)
+
+    def test_the_taxonomy_has_each_architecture_once_without_its_data(self):
+        families = [family for family in Family if family.value in diagrams.TREE]
+        found = [name for family in families for name in diagrams.architectures(family)]
+        assert len(found) == len(set(found)) and {"vae", "pixelcnn", "dcgan", "pix2pix"} <= set(found)
+        stems = {name for name in found if any(name.startswith(f"{other}-") for other in found)}
+        assert stems == {"wgan-gp", "wgan-gp-resnet"}  # not dcgan-mnist beside dcgan
+
+    def test_the_terms_of_the_bound_are_those_of_one_image(self, monkeypatch):
+        """By a finer grid around where the image is: the sum holds only if the grid is fine enough."""
+        monkeypatch.setattr(diagrams, "REACH", 1.0)
+        monkeypatch.setattr(diagrams, "POINTS", 121)
+        mean, elbo, gap, log_p = diagrams.Plane().terms
+        assert elbo + gap == pytest.approx(log_p, abs=0.01) and 0 < gap < 1 and mean > elbo
+
+    def test_draws_that_count_are_counted(self):
+        assert diagrams.effective(torch.zeros(50)) == pytest.approx(50)
+        assert diagrams.effective(torch.tensor([0.0, -80.0, -90.0])) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class View:
     def __init__(self, page):
         self.page = page
 
-    def see(self, script, seconds=30):
+    def see(self, script, seconds=120):
         """Wait until a script gives something that counts as true, and return it; the policy of the pages
         forbids playwright's own way of waiting."""
         end = time.monotonic() + seconds
@@ -118,6 +118,21 @@ def png(colour, size=(20, 12)):
     file = io.BytesIO()
     Image.new("RGB", size, colour).save(file, "PNG")
     return {"name": "mine.png", "mimeType": "image/png", "buffer": file.getvalue()}
+
+
+def at(view, x, y):
+    """Return the point of the board at these shares of its sides, once the board is in sight."""
+    view.page.evaluate("document.querySelector('.board').scrollIntoView({ block: 'center' })")
+    box = view.page.locator(".board").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def colour(view, selector, x, y):
+    """Return the colour of a pixel of a canvas, as RGB in hex."""
+    return view.page.evaluate(
+        f"[...document.querySelector('{selector}').getContext('2d').getImageData({x}, {y}, 1, 1).data]"
+        ".slice(0, 3).map(v => v.toString(16).padStart(2, '0')).join('')"
+    )
 
 
 def test_the_catalogue_shows_every_model_finds_one_and_shows_hostile_words_as_text(opened, toys):
@@ -274,8 +289,25 @@ def test_pixels_are_drawn_looked_at_erased_and_completed(opened):
     )
     assert len(nats) == 6 and nats == sorted(nats, reverse=True) and nats[0] <= 0
     assert view.pixels() == first and view.text("#numbers b") == log_p
+    assert "the likeliest first, each with log p of the drawn pixels" in view.text("#completions")
     view.page.click("#new")
     view.changed(first)
+
+
+def test_completions_come_into_sight_on_a_phone_where_no_cursor_of_the_keys_is_in_the_way(opened):
+    view = opened("#toy-dots?seed=6", PHONE)
+    view.see("/bits per dimension/.test(document.querySelector('#numbers')?.innerText)")
+    view.page.click("#tool-erase")
+    view.page.mouse.click(*at(view, 0.6, 0.6))
+    over = "[...document.querySelector('.board .over').getContext('2d').getImageData(0, 0, 8, 8).data]"
+    assert view.page.evaluate(f"{over}.filter((v, i) => i % 4 === 0 && v === 128).length") > 0
+    assert view.page.evaluate(f"{over}.includes(240)") is False  # the orange of the cursor
+    view.page.click("#complete")
+    view.see("document.querySelectorAll('#completions canvas').length === 6")
+    view.see("document.querySelector('#completions canvas').getBoundingClientRect().bottom <= innerHeight")
+    view.page.focus(".board")
+    view.page.keyboard.press("ArrowUp")
+    assert view.page.evaluate(f"{over}.includes(240)")
 
 
 def test_a_digit_drawn_by_hand_has_a_log_p(opened):
@@ -312,23 +344,9 @@ def test_a_picture_is_translated_both_ways(opened):
     assert "model.translate" in view.text("#python")
 
 
-def at(view, x, y):
-    """Return the point of the board at these shares of its sides."""
-    box = view.page.locator(".board").bounding_box()
-    return box["x"] + x * box["width"], box["y"] + y * box["height"]
-
-
-def colour(view, selector, x, y):
-    """Return the colour of a pixel of a canvas, as RGB in hex."""
-    return view.page.evaluate(
-        f"[...document.querySelector('{selector}').getContext('2d').getImageData({x}, {y}, 1, 1).data]"
-        ".slice(0, 3).map(v => v.toString(16).padStart(2, '0')).join('')"
-    )
-
-
 def test_a_map_is_drawn_and_its_translation_follows(opened, toys):
     view = opened("#toy-map?seed=4")
-    view.see("document.querySelector('#translation').dataset.drawn")  # of the map that is there at first
+    view.see("document.querySelector('#translation')?.dataset.drawn")  # of the map that is there at first
     assert colour(view, "#map-drawn", 8, 2) == "0032ff" and colour(view, "#translation", 8, 2) == "ffcd00"
     first, drawn = view.pixels("#translation"), view.pixels("#map-drawn")
     view.page.click(".palette >> text=shop")
@@ -353,7 +371,7 @@ def test_a_map_is_drawn_and_its_translation_follows(opened, toys):
 
 def test_a_map_is_drawn_by_keyboard(opened):
     view = opened("#toy-map")
-    view.see("document.querySelector('#translation').dataset.drawn")
+    view.see("document.querySelector('#translation')?.dataset.drawn")
     first = view.pixels("#translation")
     view.page.focus(".board")
     for key in ("Space", "ArrowRight", "ArrowRight", "ArrowDown", "Space"):

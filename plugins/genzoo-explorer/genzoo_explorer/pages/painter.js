@@ -46,8 +46,8 @@ export class Painter {
     const part = (x0, y0, x1, y1, colour) => this.fill([Math.round(x0 * this.w), Math.round(y0 * this.h)], [Math.round(x1 * this.w) - 1, Math.round(y1 * this.h) - 1], colour);
     part(0, 0, 1, 1, 0);
     part(0.06, 0.1, 0.94, 1, 1);
-    for (let row = 0; row < 3; row++) for (let column = 0; column < 4; column++) part(0.14 + 0.2 * column, 0.18 + 0.25 * row, 0.26 + 0.2 * column, 0.33 + 0.25 * row, 2);
-    part(0.44, 0.78, 0.56, 1, 3);
+    for (let row = 0; row < 3; row++) for (let column = 0; column < 4; column++) part(0.14 + 0.2 * column, 0.17 + 0.22 * row, 0.26 + 0.2 * column, 0.31 + 0.22 * row, 2);
+    part(0.44, 0.82, 0.56, 1, 3);
     this.show();
   }
 

@@ -63,13 +63,14 @@ class Pixels {
       const box = this.board.getBoundingClientRect();
       return [Math.floor(((event.clientY - box.top) / box.height) * this.h), Math.floor(((event.clientX - box.left) / box.width) * this.w)].map((value, i) => Math.max(0, Math.min([this.h, this.w][i] - 1, value)));
     };
-    this.board.addEventListener("pointerdown", (event) => { this.board.setPointerCapture(event.pointerId); this.down = true; this.touch(...place(event)); });
+    this.board.addEventListener("pointerdown", (event) => { this.board.setPointerCapture(event.pointerId); this.keys = false; this.down = true; this.touch(...place(event)); });
     this.board.addEventListener("pointermove", (event) => { if (this.down || this.tool === "look") this.touch(...place(event)); });
     for (const name of ["pointerup", "pointercancel"]) this.board.addEventListener(name, () => { this.down = false; this.lifted(); });
     this.board.addEventListener("keydown", (event) => {
       const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
       if (!step && event.key !== " ") return;
       event.preventDefault();
+      this.keys = true;
       if (step) this.at = [(this.at[0] + step[0] + this.h) % this.h, (this.at[1] + step[1] + this.w) % this.w];
       if (this.tool === "look" || event.key === " ") { this.touch(...this.at); this.lifted(); } else this.cover();
     });
@@ -107,7 +108,7 @@ class Pixels {
       else if (this.tool === "look" && this.seen?.[at]) image.data.set([70, 110, 255, 40 + 0.75 * this.seen[at]], 4 * at);
     }
     const here = this.at[0] * w + this.at[1];
-    if (this.tool !== "look" || this.seen) image.data.set([240, 100, 20, 255], 4 * here);
+    if (this.tool === "look" ? this.seen : this.keys) image.data.set([240, 100, 20, 255], 4 * here);
     pen.putImageData(image, 0, 0);
   }
 
@@ -205,6 +206,8 @@ class Pixels {
   async fillIn() {
     const words = make("p", { class: "quiet", role: "status" }, "Completing…");
     this.results.replaceChildren(words);
+    const inSight = () => this.results.scrollIntoView({ block: "nearest" }); // on a phone they are far below the button
+    inSight();
     this.complete.disabled = true;
     const found = await this.page.ask("complete", { pixels: base64(this.own.bytes), mask: base64(this.kept), seed: Number(this.seed.value) }, (answer) => {
       if (answer.share) words.textContent = `Completing… ${Math.round(100 * answer.share)} %`;
@@ -213,7 +216,9 @@ class Pixels {
     if (!found?.pictures) { this.results.replaceChildren(); return; }
     const exact = found.exact ? "log p(rest | kept)" : "log p of the drawn pixels";
     const best = found.drawn.slice(0, found.pictures.n).map((value, i) => [value, i]).sort((a, b) => b[0] - a[0]);
-    this.results.replaceChildren(...best.map(([value, i]) => make("figure", { title: exact }, picture(found.pictures, i, `Completion with ${exact} = ${short(value, 1)} nats`), make("figcaption", {}, `${short(value, 2)} nats`))));
+    const heading = make("p", { class: "quiet" }, `What could have been there, the likeliest first, each with ${exact}.`);
+    this.results.replaceChildren(heading, ...best.map(([value, i]) => make("figure", { title: exact }, picture(found.pictures, i, `Completion with ${exact} = ${short(value, 1)} nats`), make("figcaption", {}, `${value === null ? "−∞" : value.toFixed(1).replace(/^-0\.0$/, "0.0")} nats`))));
+    inSight();
     const named = this.page.typed ? `, condition=${python(this.page.typed)}` : "", lines = [...loading(this.page.model), "from genzoo.explore.latents import read_image", "from genzoo.explore.completion import completions, read_mask",
       `x = (read_image("picture.png", model.image_shape) * ${this.page.facts.levels - 1}).round() / ${this.page.facts.levels - 1}`, `found = completions(model, x, read_mask("mask.png", ${this.h}, ${this.w}), 6, seed=${this.seed.value}${named})`, `genzoo.save_grid(found.rows[0], "completed.png")`];
     this.page.share.show(oneLine(lines), lines);

@@ -33,10 +33,10 @@ class Translation {
     const { painter } = this, name = () => this.from.name;
     this.keepSource = button(`Save the ${name()}`, () => save(this.source, named(name()).replace(".png", ""), 0), { id: "save-source" });
     const keep = button("Save picture", () => save(this.target, `${this.page.model.name}-translation`));
-    const left = make("figure", { class: "left" }, painter ? painter.board : this.source,
-      painter ? [painter.bar, painter.palette] : make("figcaption", {}, "yours"), make("div", { class: "bar tight" }, this.keepSource));
-    const right = make("figure", { class: "left" }, this.target, make("figcaption", {}, "its translation"), make("div", { class: "bar tight" }, keep));
-    this.pair = make("section", { class: "stage even", hidden: !painter }, left, right);
+    const left = make("figure", { class: "left" }, painter ? painter.board : this.source, painter ? null : make("figcaption", {}, "yours"));
+    const right = make("figure", { class: "left" }, this.target, make("figcaption", {}, "its translation"));
+    const tools = make("div", {}, painter ? [painter.bar, painter.palette] : null, make("div", { class: "bar tight" }, this.keepSource));
+    this.pair = make("section", { class: "stage even", hidden: !painter }, left, right, tools, make("div", { class: "bar tight" }, keep));
     const words = "Draw on the map: choose a part, and drag a rectangle. The translation follows.";
     return painter ? make("div", {}, make("p", { class: "quiet" }, words), this.pair) : this.pair;
   }
@@ -69,7 +69,7 @@ class Translation {
   }
 
   share() {
-    const { page, to, seed } = this, [source, target] = [named(this.from.name), named(to.value)], shape = python(this.from.shape).replace("[", "(").replace("]", ")");
+    const { page, to, seed } = this, [source, target] = [named(this.from.name), named(to.value)], shape = `(${this.from.shape.join(", ")})`;
     page.remember({ seed: seed.value, to: this.page.facts.condition.both ? to.value : "" });
     const lines = [...loading(page.model), "from genzoo.explore.latents import read_image", `picture = read_image(${python(source)}, ${shape})`,
       `genzoo.save_grid(model.translate(picture, ${python(to.value)}, seed=${seed.value}), ${python(target)})`];
