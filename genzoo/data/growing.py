@@ -126,7 +126,10 @@ class Growing:
         needed = size - 512 * getattr(status, "st_blocks", 0)
         free = shutil.disk_usage(self.folder).free
         if needed + SPARE > free and needed > 0:
-            raise self._full(f"the images need {size_words(needed)}, and {size_words(free)} are free")
+            raise self._full(
+                f"the images need {size_words(needed)}; {size_words(free)} are free, of which "
+                f"{size_words(SPARE)} stay free"
+            )
 
     @contextlib.contextmanager
     def _written(self, what: str, done: int = 0, count: int = 0) -> Iterator[None]:

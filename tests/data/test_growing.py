@@ -310,7 +310,8 @@ class Full(types.SimpleNamespace):
 def test_a_disk_without_room_is_told_before_anything_is_decoded(photos, mapping, monkeypatch, decoded):
     monkeypatch.setattr(growing.shutil, "disk_usage", lambda _: Full(free=growing.SPARE + 10_000))
     with pytest.raises(
-        StorageError, match=r"the disk is full; the images need 0 MB, and 67 MB are free — free"
+        StorageError,
+        match=r"disk is full; the images need 0 MB; 67 MB are free, of which 67 MB stay free — free",
     ):
         look(photos)
     assert not decoded
