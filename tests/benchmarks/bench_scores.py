@@ -13,7 +13,8 @@ What follows is the code of every other measurement.
 All pairs of 50,000 images in 2,048 features are 5e12 multiplications, six times for each of "kid" and
 "prdc". With `--pieces 3` only the first two blocks of 1,024 rows and the last one are computed, and the
 result of the first stands for the others: the memory is that of the whole, the values mean nothing. The
-pieces of "two-sample" are the ten probes of each side.
+pieces of "two-sample" are the ten probes of each side, which then end after five steps. With `--pieces 1`
+and a number of images that is a multiple of 1,024, such as 50,176, one block is computed.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def measure(metric: str, asked: argparse.Namespace) -> None:
     """Measure one metric, and print what it took."""
     import genzoo
     from genzoo.data import open_data
-    from genzoo.evaluation import distances, quality, two_sample
+    from genzoo.evaluation import distances, probe, quality, two_sample
     from genzoo.evaluation.scoring import score_model
     from genzoo.evaluation.spaces import space_of
     from genzoo.request import Request
@@ -91,6 +92,7 @@ def measure(metric: str, asked: argparse.Namespace) -> None:
     if asked.pieces:
         distances.each = few(distances.each, asked.pieces)
         two_sample.each = few(two_sample.each, asked.pieces)
+        probe._STEPS = 5
     model = genzoo.create("dcgan", seed=0, image_shape=(3, SIDE, SIDE), width=8)
     path = Path(asked.folder, "images.npz")
     train, test = (open_data(path, split=split) for split in ("train", "test"))
@@ -142,16 +144,16 @@ def stand_in(width: int) -> Any:
 
 
 def few(each: Callable[..., list[Any]], count: int) -> Callable[..., list[Any]]:
-    """Return `each` so that it computes `count` pieces, of which one is the last; copies of the first result
-    stand for the others."""
+    """Return `each` so that it computes `count` pieces, of which one is the last if there are two or more;
+    copies of the first result stand for the others."""
 
     def some(pieces: Iterable[Any], work: Callable[[Any], Any], done: Any = None) -> list[Any]:
         todo = list(pieces)
         if len(todo) <= count:
             return each(todo, work, done)
-        found = each([*todo[: count - 1], todo[-1]], work, done)
+        found = each([*todo[: max(count - 1, 1)], *todo[-1:] * (count > 1)], work, done)
         copies = [found[0].clone() for _ in range(len(todo) - count)]
-        return [*found[:-1], *copies, found[-1]]
+        return [found[0], *copies, *found[1:]]
 
     return some
 
