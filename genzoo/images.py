@@ -334,18 +334,17 @@ def pngs(images: Tensor, text: Mapping[str, str]) -> list[bytes]:
     size; `text` as for `png`.
 
     All rows have the filter of Paeth, and matches are looked for in runs of one value only. With what Pillow
-    writes around them, that takes a third of Pillow's time for photographs and samples, and as many bytes.
+    writes around them, that takes half of Pillow's time for photographs and samples, and as many bytes.
     """
     if images.ndim != 4 or images.shape[1] not in (1, 3) or images.dtype != torch.uint8:
-        raise ArgumentError(
-            f"images must be uint8 (N, 1, H, W) or (N, 3, H, W), not {images.dtype} {tuple(images.shape)}"
-        )
+        came = f"{images.dtype} {tuple(images.shape)}"
+        raise ArgumentError(f"images must be uint8 (N, 1, H, W) or (N, 3, H, W), not {came}")
     count, *shape = images.shape
     head = png_head(shape, text)
     step = max(1, _AT_ONCE // math.prod(shape))
     pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (N, H, W, C)
     rows = (row for start in range(0, count, step) for row in _filtered(pixels[start : start + step]))
-    return [b"".join((head, *_chunk(_compressed(row)), PNG_END)) for row in rows]
+    return [b"".join((head, *_chunk(row), PNG_END)) for row in rows]
 
 
 def png_head(shape: Sequence[int], text: Mapping[str, str]) -> bytes:
@@ -358,14 +357,10 @@ def png_head(shape: Sequence[int], text: Mapping[str, str]) -> bytes:
     return blob[:at]
 
 
-def _compressed(rows: Bytes) -> bytes:
+def _chunk(rows: Bytes) -> tuple[bytes, ...]:
     squeeze = zlib.compressobj(1, strategy=zlib.Z_RLE)
-    return squeeze.compress(rows.data) + squeeze.flush()
-
-
-def _chunk(data: bytes) -> tuple[bytes, ...]:
-    check = zlib.crc32(data, zlib.crc32(_PIXELS))
-    return len(data).to_bytes(4, "big"), _PIXELS, data, check.to_bytes(4, "big")
+    data = squeeze.compress(rows.data) + squeeze.flush()
+    return len(data).to_bytes(4, "big"), _PIXELS, data, zlib.crc32(_PIXELS + data).to_bytes(4, "big")
 
 
 def _filtered(pixels: Bytes) -> Bytes:
@@ -382,23 +377,17 @@ def _filtered(pixels: Bytes) -> Bytes:
     a = padded[:, 1:, :-channels].copy()
     b, c = padded[:, :-1, channels:].copy(), padded[:, :-1, :-channels].copy()
     of_a, of_b = _apart(b, c), _apart(a, c)
-    of_c = _apart(of_a, of_b) | _mask((a >= c) == (b >= c))
-    found = c ^ ((c ^ b) & _mask(of_b <= of_c))
-    found ^= (found ^ a) & _mask(of_a <= np.minimum(of_b, of_c))
-    rows = np.empty((count, height, 1 + width * channels), np.uint8)
-    rows[:, :, 0] = _PAETH
+    # minus a flag is 0 or 255: to choose by bits takes a tenth of the time of np.where
+    of_c = _apart(of_a, of_b) | -((a >= c) == (b >= c)).view(np.uint8)
+    found = c ^ ((c ^ b) & -(of_b <= of_c).view(np.uint8))
+    found ^= (found ^ a) & -(of_a <= np.minimum(of_b, of_c)).view(np.uint8)
+    rows = np.full((count, height, 1 + width * channels), _PAETH, np.uint8)
     np.subtract(padded[:, 1:, channels:], found, out=rows[:, :, 1:])
     return rows
 
 
 def _apart(x: Bytes, y: Bytes) -> Bytes:
     return np.maximum(x, y) - np.minimum(x, y)
-
-
-def _mask(flags: np.ndarray[Any, np.dtype[np.bool_]]) -> Bytes:
-    """Return 255 where `flags` is true: to choose by bits takes a tenth of the time of `np.where`."""
-    mask: Bytes = np.negative(flags.view(np.uint8))
-    return mask
 
 
 def _encoded(picture: Image.Image, text: Mapping[str, str], **how: int) -> bytes:

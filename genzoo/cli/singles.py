@@ -165,8 +165,7 @@ def make(parts: list[Part], source: Source) -> None:
         with filling(parts[0].path.parent) as put:
             for run in runs(parts):
                 batches = source(run[0].row, run[0].first, sum(part.count for part in run))
-                for _ in _ahead(partial(_write_all, put), _with_parts(run, batches)):
-                    pass
+                collections.deque(_ahead(partial(_write_all, put), _with_parts(run, batches)), maxlen=0)
         return
     for part in parts:
         _make_pack(part, source(part.row, part.first, part.count))

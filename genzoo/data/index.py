@@ -162,12 +162,10 @@ def _known(path: Path, files: Files) -> tuple[Array, Array] | None:
         own = memoryview(files.blob), _bytes(_states(files))
         if tuple(map(len, own)) != widths[:2]:
             return None
-        for part in own:
-            for start in range(0, len(part), BLOCK):
-                block = file.read(min(BLOCK, len(part) - start))
-                if block != bytes(part[start : start + BLOCK]):
-                    return None
-                digest.update(block)
+        for block in (part[start : start + BLOCK] for part in own for start in range(0, len(part), BLOCK)):
+            if file.read(len(block)) != bytes(block):
+                return None
+            digest.update(block)
         digests, plain = np.empty((count, _WHOLE), np.uint8), np.empty(count, np.uint8)
         for column in (digests, plain):
             file.readinto(_bytes(column))  # type: ignore[attr-defined]

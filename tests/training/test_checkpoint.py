@@ -598,7 +598,7 @@ class TestWriting:
             with pytest.raises(StorageError, match="the disk is full") as refused:
                 run.save()
             assert "\n" not in str(refused.value) and run.checkpoint.read_bytes() == before
-            assert {path.name for path in disk.iterdir()} == {checkpoint.NAME, full.name}
+            assert {path.name for path in disk.iterdir()} == {checkpoint.NAME, checkpoint.PREVIOUS, full.name}
             full.unlink()
             again = start(steps=4, folder=disk)
             again.resume()
