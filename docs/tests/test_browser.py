@@ -120,3 +120,10 @@ def test_the_sidebar_leads_on(opened):
     page.locator(".sidebar-tree a", has_text="Scoreboard").first.click()
     page.wait_for_load_state("networkidle")
     assert page.locator("h1").first.inner_text().startswith("Scoreboard")
+
+
+def test_the_scoreboard_on_a_phone_has_no_line_without_a_value(opened):
+    page = opened("scoreboard.html", PHONE)
+    shown = "[...document.querySelectorAll('.scores td')].filter(e => getComputedStyle(e).display !== 'none')"
+    assert page.evaluate(f"{shown}.length") > 20
+    assert page.evaluate(f"{shown}.filter(e => !e.innerText.trim()).length") == 0
