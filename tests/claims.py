@@ -2,7 +2,8 @@
 
 `{NAME MEASURE FORMAT}` is a value of a model, `{NAME MEASURE FORMAT ±}` with its standard error. MEASURE is
 `elbo`, `exact` or `K=50` (nats), `bits` (exact bits/dim), or a metric, `floor:METRIC` that of real images,
-`METRIC@DATA` that on one of two data sets.
+`METRIC@DATA` that on one of two data sets or given one of two conditions, `untranslated:METRIC` that of
+pictures as they were.
 """
 
 from __future__ import annotations
@@ -106,6 +107,19 @@ CLAIMS = {
         "| SSIM | {pix2pix-facades ssim .3f ±} |",
         "| KID in `gist` | {pix2pix-facades kid .3f ±} | {pix2pix-facades floor:kid .3f ±} |",
         "| recall | {pix2pix-facades recall .2f} | {pix2pix-facades floor:recall .2f} |",
+        *(
+            f"| {words} | {{cyclegan-horse2zebra {metric}@{side} {form} ±}} | "
+            f"{{cyclegan-horse2zebra untranslated:{metric}@{side} {form} ±}} | "
+            f"{{cyclegan-horse2zebra floor:{metric}@{side} {form} ±}} |"
+            for words, metric, side, form in (
+                ("horses: read as zebras", "agreement", "horse", ".3f"),
+                ("horses: KID in `gist` to zebras", "kid", "horse", ".3f"),
+                ("zebras: read as horses", "agreement", "zebra", ".3f"),
+                ("zebras: KID in `gist` to horses", "kid", "zebra", ".3f"),
+            )
+        ),
+        "{cyclegan-horse2zebra cycle-l1@horse .3f ±} for horses and "
+        "{cyclegan-horse2zebra cycle-l1@zebra .3f ±} for zebras",
     ],
     "plugins/genzoo-wgan/README.md": [
         *(
@@ -141,10 +155,11 @@ def _figure(row, measure, form, spread):
 
 def found(row, measure):
     """Return the score of a row that MEASURE names."""
-    measure, subject = measure.removeprefix("floor:"), "train" if measure.startswith("floor:") else row.name
+    prefix, _, measure = measure.rpartition(":")
+    subject = {"": row.name, "floor": "train"}.get(prefix, prefix)
     measure, _, data = measure.partition("@")
     for score in row.scores:
-        if data not in ("", score.data):
+        if data not in ("", score.data, score.condition.removeprefix("test ")):
             continue
         unit = "bits/dim" if measure == "bits" else "nats"
         likelihood = score.metric == "nll" and score.unit == unit
