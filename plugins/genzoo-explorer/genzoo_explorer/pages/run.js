@@ -7,7 +7,7 @@ export function openRun(net, main) {
   document.title = "Training · genzoo explorer";
   const state = { steps: [], curves: new Map(), grids: [], shown: -1, follow: true };
   const status = make("p", { class: "quiet", role: "status", id: "state" }, "Reading the log…");
-  const plots = make("div", { class: "plots", id: "plots" }), findings = make("ul", { class: "findings", id: "findings" }), healthy = make("p", { class: "quiet" }, "None so far.");
+  const plots = make("div", { class: "plots", id: "plots" }), findings = make("ul", { class: "findings", id: "findings" }), healthy = make("p", { class: "quiet" }, "No findings so far.");
   const image = make("img", { class: "grid-picture", alt: "Samples of the run", id: "grid" }), slider = make("input", { type: "range", min: "0", max: "0", value: "0", id: "time" });
   const told = make("output", { for: "time" }, ""), grids = make("section", { hidden: true }, make("h2", {}, "Samples over time"), make("div", { class: "bar" }, make("div", { class: "field wide" }, make("label", { for: "time" }, "Step: ", told), slider)), image);
   const play = button("Play", () => toggle());
