@@ -102,6 +102,20 @@ CLAIMS = {
     "plugins/genzoo-features/README.md": [
         "**weights**: {features-horses accuracy .1%} of the 260 test images classified correctly"
     ],
+    "plugins/genzoo-text/README.md": [
+        *(
+            f"| colour, {words} | {{text2image-flowers colour@{kind} .3f ±}} | "
+            f"{{text2image-flowers floor:colour@{kind} .3f ±}} | "
+            f"{{text2image-flowers floor:colour-by-chance@{kind} .3f ±}} |"
+            for words, kind in (
+                ("texts of training images", "train"),
+                ("the 15 unseen combinations", "unseen"),
+            )
+        ),
+        "| {text2image-flowers variety .3f ±} | {text2image-flowers floor:variety .3f ±} |",
+        "| {text2image-flowers kid .3f ±} | {text2image-flowers floor:kid .3f ±} |",
+        "| recall | {text2image-flowers recall .2f} | {text2image-flowers floor:recall .2f} |",
+    ],
     "plugins/genzoo-translate/README.md": [
         "| mean absolute error | {pix2pix-facades l1 .3f ±} |",
         "| SSIM | {pix2pix-facades ssim .3f ±} |",
@@ -159,7 +173,7 @@ def found(row, measure):
     subject = {"": row.name, "floor": "train"}.get(prefix, prefix)
     measure, _, data = measure.partition("@")
     for score in row.scores:
-        if data not in ("", score.data, score.condition.removeprefix("test ")):
+        if data not in ("", score.data, *score.condition.split()):
             continue
         unit = "bits/dim" if measure == "bits" else "nats"
         likelihood = score.metric == "nll" and score.unit == unit

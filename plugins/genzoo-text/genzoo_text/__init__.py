@@ -19,19 +19,25 @@ CARDS = (
         family=Family.IMPLICIT,
         model="genzoo_text.textgan:TextGAN",
         condition=flower_text(),
-        config={"image_shape": (3, 64, 64), "width": 40, "discriminator_width": 32, "join": "project"},
+        config={
+            "image_shape": (3, 64, 64),
+            "width": 40,
+            "discriminator_width": 32,
+            "text_size": 32,
+            "join": "project",
+        },
         # Section 5 of the paper: Adam, learning rate 0.0002, beta1 0.5. The augmentation is that of
         # dcgan-bedrooms without "color", which would make a red flower grey and leave it its text.
         recipe=Recipe(
             data="flowers-unseen",
-            steps=6_000,
+            steps=4_000,
             lr={"generator": 2e-4, "discriminator": 4e-4},
             lr_decay=0.3,
             betas=(0.5, 0.999),
             flip=True,
             ema=0.999,
             save_dtype="float16",
-            game=Matching(augment=("translation", "cutout")),
+            game=Matching(augment=("translation", "cutout"), seeking=0.2),
         ),
         summary="Flowers of a few words, 3×64×64: say which and in what colour",
         paper=PAPER,
