@@ -149,7 +149,7 @@ def test_shared_samples_are_those_of_the_seed():
     """40 of them, in chunks of 16: each process draws others."""
     net = toys.gan().eval()
     expected = net.sample(40, 7, dtype=torch.uint8)
-    for found in together(2, lambda rank: drawn(net, 40, Request(seed=7), None, None)):
+    for found in together(2, lambda rank: drawn(net, 40, Request(seed=7), None, None)[0]):
         assert torch.equal(found, expected)
 
 
