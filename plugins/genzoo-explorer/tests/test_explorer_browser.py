@@ -232,6 +232,22 @@ def test_a_picture_is_saved_and_the_command_copied(opened):
     assert copied == view.text("#command") and "toy-shares" in copied
 
 
+def test_a_command_that_is_copied_at_once_has_the_last_slide(opened):
+    """The page tells its command a moment after a slide: a quick click copied the one before."""
+    view = opened("#toy-waves?seed=2")
+    view.settled()
+    view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    view.page.evaluate(
+        """() => {
+            const slider = document.querySelector("#slide-d0");
+            slider.value = "1.5"; slider.dispatchEvent(new Event("input"));
+            const copy = b => b.textContent === "Copy as command";
+            [...document.querySelectorAll("button")].find(copy).click(); }"""
+    )
+    view.see("document.querySelector('#note').textContent === 'Copied.'")
+    assert "1.5 * d[0]" in view.page.evaluate("navigator.clipboard.readText()")
+
+
 @pytest.mark.parametrize(("name", "words"), [("toy-shares", "error 0."), ("toy-waves", "step 100 of 100")])
 def test_a_picture_of_yours_is_encoded_or_found(opened, name, words):
     view = opened(f"#{name}")

@@ -72,7 +72,7 @@ class Latent {
   slider(name, words) {
     const input = make("input", { type: "range", min: "-4", max: "4", step: "0.05", value: String(this.moves[name] || 0), id: `slide-${name}` });
     const told = make("output", { for: input.id }, short(this.moves[name] || 0));
-    input.addEventListener("input", () => { this.moves[name] = Number(input.value); told.textContent = short(input.value); this.drawSoon(); });
+    input.addEventListener("input", () => { this.moves[name] = Number(input.value); told.textContent = short(input.value); this.drawSoon(); this.tellSoon(); });
     return [make("label", { for: input.id }, words), input, told];
   }
 
@@ -148,7 +148,14 @@ class Latent {
   // A moment after the last slide: to change the address and the commands costs a browser more than the picture.
   tellSoon() {
     clearTimeout(this.later);
-    this.later = setTimeout(() => { if (!this.gone) this.tell(); }, SOON);
+    this.later = setTimeout(() => this.settle(), SOON);
+    this.page.share.settle = () => this.settle();
+  }
+
+  settle() {
+    clearTimeout(this.later);
+    if (this.later && !this.gone) this.tell();
+    this.later = 0;
   }
 
   tell() {

@@ -28,7 +28,11 @@ export class Share {
     this.python.textContent = lines.join("\n");
   }
 
+  // What a view has not told yet, a moment after a slide, is told before it is copied.
+  settle() {}
+
   async copy(place) {
+    this.settle();
     const text = place ? place.textContent : location.href;
     try { await navigator.clipboard.writeText(text); note("Copied."); } catch { note("This browser does not allow copying; mark the text instead."); }
   }
