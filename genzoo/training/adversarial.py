@@ -130,7 +130,7 @@ class AdversarialGame:
         options = recipe.options(Adversarial)
         freeze(model.discriminator, options.freeze)
         self.policy = policy_of(options.augment)
-        self.objective = objective_of(options)
+        self.objective = objective_of(options.objective)
         self.penalty = options.gp_weight
         self._penalty_of = find(options.penalty_kind, PENALTIES, "penalty")
         self.targets = Targets(options.soft_labels, options.flipped_labels)

@@ -31,16 +31,16 @@ def check_recipe(model: AdversarialModel, recipe: Recipe) -> None:
         raise TrainingError(reason, instead)
 
 
-def objective_of(options: Adversarial) -> Objective:
-    """Return the objective that the recipe names.
+def objective_of(name: str) -> Objective:
+    """Return the objective called `name`, or your own: `"package.module:name"`.
 
     Raises:
         ArgumentError: there is no such objective.
     """
-    found = find(options.objective, OBJECTIVES, "objective")
+    found = find(name, OBJECTIVES, "objective")
     if not isinstance(found, Objective):
         raise ArgumentError(
-            f"objective={options.objective} is not a genzoo.losses.objectives.Objective",
+            f"objective={name} is not a genzoo.losses.objectives.Objective",
             "name one from your package: package.module:name",
         )
     return found
@@ -64,7 +64,7 @@ def _reasons(model: AdversarialModel, recipe: Recipe, options: Adversarial) -> I
 
 def _of_bounds(model: AdversarialModel, options: Adversarial) -> Iterator[Reason]:
     held = options.weight_clip or options.gp_weight or bounds_slope(model.discriminator)
-    if not objective_of(options).bounded and not held:
+    if not objective_of(options.objective).bounded and not held:
         yield (
             f"objective={options.objective} needs a critic of bounded slope, and nothing bounds it: its "
             "output would grow without limit",
@@ -91,7 +91,7 @@ def _of_bounds(model: AdversarialModel, options: Adversarial) -> Iterator[Reason
 
 def _of_targets(options: Adversarial) -> Iterator[Reason]:
     switched = [key for key in ("soft_labels", "flipped_labels") if getattr(options, key)]
-    objective = objective_of(options)
+    objective = objective_of(options.objective)
     if switched and objective.relative:
         yield (
             f"{switched[0]}={getattr(options, switched[0]):g} makes no sense with "

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from genzoo import GameOptions
 from genzoo.errors import ArgumentError
-from genzoo.games import TRANSFORMS
+from genzoo.games import OBJECTIVES, PENALTIES, TRANSFORMS
 from genzoo.schema import limits
 
 
@@ -26,7 +26,11 @@ class Progressive(GameOptions):
     stage_rounds: tuple[int, ...] = field(default=(500,), metadata=limits(1, 10**9))
     #: share of a stage's rounds in which its new layers are faded in
     fade: float = field(default=0.5, metadata=limits(0, 1))
-    #: weight λ of the gradient penalty; slopes are per unit of images in [-1, 1], as in the paper
+    #: losses of both players: a name, or your own `genzoo.losses.objectives.Objective`; the paper's is WGAN-GP
+    objective: str = field(default="wasserstein", metadata=limits(choices=OBJECTIVES, own=True))
+    #: kind of D's penalty, as in `genzoo.games.Adversarial`
+    penalty_kind: str = field(default="gradient", metadata=limits(choices=PENALTIES, own=True))
+    #: weight λ of the penalty; slopes are per unit of images in [-1, 1], as in the paper
     gp_weight: float = field(default=10.0, metadata=limits(0, 1e6))
     #: weight of the drift term, the mean square of D's outputs for real images, which keeps them near 0
     drift: float = field(default=1e-3, metadata=limits(0, 1000))
