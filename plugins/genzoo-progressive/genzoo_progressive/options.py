@@ -26,7 +26,7 @@ class Progressive(GameOptions):
     stage_rounds: tuple[int, ...] = field(default=(500,), metadata=limits(1, 10**9))
     #: share of a stage's rounds in which its new layers are faded in
     fade: float = field(default=0.5, metadata=limits(0, 1))
-    #: losses of both players: a name, or your own `genzoo.losses.objectives.Objective`; the paper's is WGAN-GP
+    #: losses of both players: a name, or your own `genzoo.losses.objectives.Objective`
     objective: str = field(default="wasserstein", metadata=limits(choices=OBJECTIVES, own=True))
     #: kind of D's penalty, as in `genzoo.games.Adversarial`
     penalty_kind: str = field(default="gradient", metadata=limits(choices=PENALTIES, own=True))

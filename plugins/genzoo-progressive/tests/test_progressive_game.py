@@ -3,6 +3,8 @@ are resumed in the middle of a fade or between two stages."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 from genzoo_progressive import genzoo_cards
@@ -13,6 +15,7 @@ from torch.nn.functional import avg_pool2d
 from genzoo import Recipe
 from genzoo.data import open_data
 from genzoo.errors import ArgumentError, TrainingError, UnknownNameError
+from genzoo.losses.objectives import OBJECTIVES
 from genzoo.rng import generator
 from genzoo.training import Batch, players
 from genzoo.training.hardware import choose
@@ -229,6 +232,39 @@ class TestLosses:
             fake = model.generator(torch.randn(6, 8, generator=generator("test", "g")), growth)
             torch.testing.assert_close(loss, -model.discriminator(fake, growth).mean(), rtol=1e-4, atol=1e-5)
 
+    @pytest.mark.parametrize("name", list(OBJECTIVES))
+    def test_any_objective(self, batch, name):
+        """Both losses are those of the objective, of the images that D saw at the size of the stage."""
+        model, growth = small(), 0.5
+        model.growth.fill_(growth)
+        game = Progressive(stage_rounds=(4,), objective=name, gp_weight=0.0, drift=0.0)
+        d, g = players(model, RECIPE.replace(game=game))
+        loss = d.loss(batch, generator("one"))
+        real, fake = (model.discriminator(2 * images - 1, growth) for images in g.shown())
+        assert float((real - fake).detach().abs().min()) > 1e-4  # so that a wrong sign or order would show
+        close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
+        close(loss, OBJECTIVES[name].discriminator_loss(real, fake))
+        close(g.loss(batch, generator("two")), OBJECTIVES[name].generator_loss(fake, real))
+
+    @pytest.mark.parametrize(("kind", "points"), [("r1", [0]), ("r2", [1]), ("r1-r2", [0, 1])])
+    def test_any_penalty(self, batch, kind, points):
+        """Half the squared slope at real images, at fakes or at both, over the pixels of the stage in [-1,
+        1].
+        """
+        model, growth = small(), 0.5
+        model.growth.fill_(growth)
+
+        def loss(weight):
+            game = Progressive(stage_rounds=(4,), penalty_kind=kind, gp_weight=weight, drift=0.0)
+            d, g = players(model, RECIPE.replace(game=game))
+            return float(d.loss(batch, generator("one")).detach()), g.shown()
+
+        (plain, shown), (held, _) = loss(0.0), loss(50.0)
+        seen = [(2 * shown[which] - 1).requires_grad_() for which in points]
+        slopes = [torch.autograd.grad(model.discriminator(x, growth).sum(), x)[0] for x in seen]
+        expected = sum(float(slope.flatten(1).square().sum(1).mean()) / 2 for slope in slopes)
+        assert held - plain == pytest.approx(50 * expected, rel=1e-2) and expected > 1e-4
+
     def test_g_learns_from_the_fakes_that_d_saw(self, batch):
         model = small()
         d, g = players(model, RECIPE)
@@ -296,8 +332,8 @@ class TestRefusals:
 
     def test_options_of_another_game(self):
         card = CARDS["progressive"]
-        with pytest.raises(UnknownNameError, match="has no setting 'objective'"):
-            plan(card, {"objective": "hinge"})
+        with pytest.raises(UnknownNameError, match="has no setting 'weight_clip'"):
+            plan(card, {"weight_clip": 0.01})
 
     @pytest.mark.parametrize("value", [0, "many", -3, (5, 0)])
     def test_rounds_that_are_none(self, value):
