@@ -342,9 +342,17 @@ class TestRefusals:
 
     def test_settings_of_the_game_are_read(self):
         recipe, _ = plan(
-            CARDS["progressive-faces"], {"stage_rounds": 300, "fade": 0.25, "drift": 0, "augment": "none"}
+            CARDS["progressive-bedrooms"],
+            {"stage_rounds": 300, "fade": 0.25, "drift": 0.5, "augment": "none"},
         )
-        assert recipe.game == Progressive(stage_rounds=(300,), fade=0.25, drift=0.0)
+        assert recipe.game == Progressive(
+            stage_rounds=(300,),
+            fade=0.25,
+            drift=0.5,
+            objective="non-saturating",
+            penalty_kind="r1",
+            gp_weight=0.3,
+        )
 
 
 def test_the_core_knows_players_alone():
