@@ -1,10 +1,10 @@
 """Sharing: several processes that measure one model each do a part of the work, and all get all results.
 
 `each(pieces, work)` is a plain loop in one process. Inside `sharing(crew)`, where every process of a group
-runs the same program, process r of s does the pieces r, r + s, r + 2 s … The result of a piece depends on
-nothing but the piece, and all processes put the results together in the order of the pieces, so each has the
-bits that one process would have (with the same number of threads: kernels of several threads may sum in
-another order).
+runs the same program, process r of s does the pieces r, r + s, r + 2 s …, or a run of them. The result of a
+piece depends on nothing but the piece, and all processes put the results together in the order of the pieces,
+so each has the bits that one process would have (with the same number of threads: kernels of several threads
+may sum in another order).
 """
 
 from __future__ import annotations
@@ -53,12 +53,17 @@ def sharing(crew: Crew | None) -> Iterator[None]:
 
 
 def each(
-    pieces: Iterable[T], work: Callable[[T], Tensor], done: Callable[[int], None] | None = None
+    pieces: Iterable[T],
+    work: Callable[[T], Tensor],
+    done: Callable[[int], None] | None = None,
+    *,
+    in_runs: bool = False,
 ) -> list[Tensor]:
     """Return `work(piece)`, a tensor on the CPU, for each of `pieces`, in their order.
 
     `work` draws nothing from a global generator. In it, work is not shared again. `done` is called with the
-    number of pieces that are done, as far as this process knows.
+    number of pieces that are done, as far as this process knows. With `in_runs` a process does pieces that
+    follow each other, for neighbours that have some work in common; else pieces are dealt out one by one.
 
     Raises:
         Exception: what `work` raised in this process.
@@ -67,7 +72,7 @@ def each(
     todo, crew = list(pieces), _CREW.get()
     if crew is None or len(todo) < 2:
         return [_done(work(piece), number + 1, done) for number, piece in enumerate(todo)]
-    found = _own(crew, todo, work, done)
+    found = _own(crew, todo, _numbers(crew, len(todo), in_runs), work, done)
     shared: dict[str, Tensor] = {}
     for blob in crew.exchange(b"" if isinstance(found, Exception) else save(found)):
         if not isinstance(found, Exception):
@@ -144,17 +149,24 @@ class Group:
         return [part[: int(length)].numpy().tobytes() for part, length in zip(parts, lengths, strict=True)]
 
 
+def _numbers(crew: Crew, count: int, in_runs: bool) -> range:
+    """Return the numbers of the pieces that this process does, of `count`."""
+    if not in_runs:
+        return range(crew.rank, count, crew.size)
+    return range(crew.rank * count // crew.size, (crew.rank + 1) * count // crew.size)
+
+
 def _own(
-    crew: Crew, todo: list[T], work: Callable[[T], Tensor], done: Callable[[int], None] | None
+    crew: Crew, todo: list[T], numbers: range, work: Callable[[T], Tensor], done: Callable[[int], None] | None
 ) -> dict[str, Tensor] | Exception:
-    """Return the results of the pieces of this process by their number, or why there are none: the others
-    must be told before it is raised.
+    """Return the results of the pieces `numbers` of this process by their number, or why there are none: the
+    others must be told before it is raised.
     """
     token = _CREW.set(None)
     try:
         return {
-            str(number): _done(work(todo[number]).contiguous(), min(number + crew.size, len(todo)), done)
-            for number in range(crew.rank, len(todo), crew.size)
+            str(number): _done(work(todo[number]).contiguous(), min((place + 1) * crew.size, len(todo)), done)
+            for place, number in enumerate(numbers)
         }
     except Exception as error:  # noqa: BLE001 - raised again by `each`
         return error

@@ -10,7 +10,7 @@ import toys
 
 from genzoo.data.collection import Images
 from genzoo.errors import ArgumentError, TrainingError
-from genzoo.evaluation import kept, likelihood, sample_quality
+from genzoo.evaluation import kept, likelihood, sample_quality, scoring, swd
 from genzoo.evaluation.drawing import drawn
 from genzoo.evaluation.quality import measure_samples
 from genzoo.request import Request
@@ -46,20 +46,30 @@ def together(size, work):
         return list(pool.map(member, range(size)))
 
 
+@pytest.mark.parametrize("in_runs", [False, True])
 @pytest.mark.parametrize("size", [1, 2, 3])
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_all_get_every_result_in_order(size, count):
+def test_all_get_every_result_in_order(size, count, in_runs):
     def work(rank):
-        return each(range(count), lambda i: torch.full((i,), i + 0.5))
+        return each(range(count), lambda i: torch.full((i,), i + 0.5), in_runs=in_runs)
 
     for found in together(size, work):
         assert [part.tolist() for part in found] == [[i + 0.5] * i for i in range(count)]
 
 
-def test_a_piece_is_done_by_one():
-    done = []
-    together(3, lambda rank: each(range(7), lambda i: done.append((i, rank)) or torch.tensor(i)))
-    assert sorted(done) == [(i, i % 3) for i in range(7)]
+@pytest.mark.parametrize(
+    ("in_runs", "ranks"), [(False, [0, 1, 2, 0, 1, 2, 0]), (True, [0, 0, 1, 1, 2, 2, 2])]
+)
+def test_a_piece_is_done_by_one(in_runs, ranks):
+    done, told = [], []
+
+    def work(rank):
+        tell = told.append if rank == 2 else None
+        return each(range(7), lambda i: done.append((i, rank)) or torch.tensor(i), tell, in_runs=in_runs)
+
+    together(3, work)
+    assert sorted(done) == list(enumerate(ranks))
+    assert told == ([3, 6] if not in_runs else [3, 6, 7])
 
 
 def test_pieces_are_not_shared_again():
@@ -115,9 +125,9 @@ def test_alone_nothing_is_asked_of_others():
     check_same("words", lambda: pytest.fail("asked"))
 
 
-def images(n, seed, **more):
+def images(n, seed, side=16, **more):
     noise = torch.Generator().manual_seed(seed)
-    pixels = torch.randint(0, 256, (n, 1, 16, 16), generator=noise, dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (n, 1, side, side), generator=noise, dtype=torch.uint8)
     return Images(pixels=pixels.numpy(), name="noise", split="test", **more)
 
 
@@ -143,6 +153,46 @@ def test_sample_quality_has_the_bits_of_one_process(cache, monkeypatch):
         record["metric"] for record in alone
     }
     assert together(2, measure) == [alone, alone]
+
+
+def test_a_process_cuts_the_patches_of_few_levels(monkeypatch):
+    """Those of the three levels of 64 pixels are cut anew by each process that measures some of them."""
+    cut, own = {}, swd._patches
+
+    def patches(images, level, seed):
+        cut.setdefault(threading.get_ident(), []).append(level)
+        return own(images, level, seed)
+
+    x, y = (images(12, seed, side=64).pixels for seed in (0, 1))
+    alone = swd.swd(x, y)
+    monkeypatch.setattr(swd, "_patches", patches)
+    assert together(2, lambda rank: swd.swd(x, y)) == [alone, alone]
+    assert sorted(cut.values()) == [[0, 0, 1, 1], [1, 1, 2, 2]]
+
+
+def test_held_out_images_are_opened_while_the_others_open_training_images(monkeypatch):
+    """The first decodes, and nobody waits longer than for that."""
+    opened, others = [], threading.Event()
+
+    def opening(model, card, data, part):
+        rank = 0 if writes() else 1
+        if (rank, part) == (1, "train"):
+            others.set()
+        if (rank, part) == (0, "test"):
+            assert others.wait(60), "they wait for held-out images, which they do not need yet"
+        opened.append((rank, part))
+        return images(12, len(part))
+
+    monkeypatch.setattr(scoring, "held_in", opening)
+    card = toys.CARDS["toy-gan"]
+    request = Request(n=12, metrics=("kid",), features="gist")
+    one, other = together(
+        2, lambda rank: scoring.records_of(toys.gan(image_shape=(1, 16, 16)).eval(), card, request)
+    )
+    assert one == other and len(one) == 2
+    assert opened[0] == (0, "train") and sorted(opened) == [
+        (r, part) for r in (0, 1) for part in ("test", "train")
+    ]
 
 
 def test_shared_samples_are_those_of_the_seed():

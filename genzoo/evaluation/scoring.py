@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -54,8 +55,9 @@ def records_of(model: Model, card: Card, request: Request, progress: Progress | 
     _check_able(model, card.name, request)
     learned = FIT if request.split == "valid" else "train"
     with once():
-        train, test = first(
-            lambda: [held_in(model, card, request.data, part) for part in (learned, request.split)]
+        train, test = (
+            first(functools.partial(held_in, model, card, request.data, part))
+            for part in (learned, request.split)
         )
         check_same("images", lambda: identity(train) + identity(test))
         seen = learned == FIT and len(train) < len(held_in(model, card, request.data, "train"))

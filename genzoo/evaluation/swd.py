@@ -18,7 +18,6 @@ and falls as n grows, which is what the floor is for.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -40,7 +39,7 @@ Rows: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
 PATCH, PER_IMAGE, MOST_PATCHES = 7, 128, 2**18
 COARSEST = 16  # pixels on the shorter side
 DIRECTIONS, BATCH = 512, 64  # directions in all, and at a time
-CHUNK = 128  # images at a time
+CHUNK = 32  # images at a time: they fit in the processor's cache
 GROUPS = 10  # of images, for the standard error
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
@@ -106,14 +105,9 @@ def swd_many(
             "cut the larger set",
         )
     dealt = _groups(len(reference), list(blocks) or [None] * (len(sets) + 1), seed)
-    found: list[dict[int, _Level]] = [{} for _ in sets]
-    for level, side in enumerate(levels(*reference.shape[2:])):
-        patches = [_patches(x, level, seed) for x in [*sets, reference]]
-        for own, measured in zip(
-            found, _measure(patches, dealt, mix("swd", "directions", seed, level)), strict=True
-        ):
-            own[side] = measured
-    return [_summary(own) for own in found]
+    sides = levels(*reference.shape[2:])
+    found = _measure(_Patches([*sets, reference], dealt, seed), len(sides), seed)
+    return [_summary(dict(zip(sides, own, strict=True))) for own in zip(*found, strict=True)]
 
 
 def _groups(count: int, blocks: list[Blocks], seed: int) -> list[Tensor]:
@@ -142,27 +136,77 @@ def _error(found: list[_Level]) -> float | None:
     return 1000 * float((images + directions).sqrt())
 
 
-def _measure(patches: list[Tensor], dealt: list[Tensor], seed: int) -> list[_Level]:
-    """Return the distances of all but the last of `patches`, (N, P, C, 49) each, to the last, images being of
-    the groups `dealt`.
+class _Patches:
+    """The normalised patches of several sets of images, of the groups `dealt`: those of the level that was
+    asked for last are kept.
     """
-    directions = Rng(seed, 0, DIRECTIONS).normal(patches[0].shape[2] * PATCH**2)
+
+    def __init__(self, images: Sequence[Tensor], dealt: Sequence[Tensor], seed: int) -> None:
+        self.channels = images[0].shape[1]
+        groups_in_all = 1 + max(int(own.max()) for own in dealt)
+        self.parts = groups_in_all if groups_in_all > 1 else 0  # groups that can be left out
+        self._images, self._dealt, self._seed = images, dealt, seed
+        self._level = -1
+        self._cut: list[Tensor] = []  # (N, P, C, 49) each
+        self._whole: list[Tensor] = []  # (N P, C 49) each
+
+    def rows(self, level: int, part: int | None) -> list[Tensor]:
+        """Return the rows of each set at a level, without the images of the group `part`."""
+        if level != self._level:
+            self._cut, self._whole = [], []  # before the next are in memory
+            self._cut = [_patches(x, level, self._seed) for x in self._images]
+            self._level = level
+        if part is not None:
+            return [_normalised(x[own != part]) for x, own in zip(self._cut, self._dealt, strict=True)]
+        self._whole = self._whole or list(map(_normalised, self._cut))
+        return self._whole
+
+
+def _measure(patches: _Patches, count: int, seed: int) -> list[list[_Level]]:
+    """Return for each of `count` levels the distances of all sets but the last to the last.
+
+    A process does pieces that follow each other, and so makes the patches of as few levels as possible.
+    """
+    directions = [
+        _directions(mix("swd", "directions", seed, level), patches.channels) for level in range(count)
+    ]
+    pieces = [(level, *piece) for level in range(count) for piece in _pieces(patches.parts)]
+
+    def along(piece: tuple[int, int | None, int]) -> Tensor:
+        level, part, first = piece
+        return _distances(patches.rows(level, part), directions[level][first : first + BATCH])
+
+    found: list[tuple[list[Tensor], list[Tensor]]] = [([], []) for _ in range(count)]
+    for (level, part, _), distances in zip(pieces, each(pieces, along, in_runs=True), strict=True):
+        found[level][part is not None].append(distances)  # (S, 64)
+    return [_levels(*own) for own in found]
+
+
+def _directions(seed: int, channels: int) -> Tensor:
+    """Return random directions (512, C 49) of length 1."""
+    directions = Rng(seed, 0, DIRECTIONS).normal(channels * PATCH**2)
     directions /= directions.norm(dim=1, keepdim=True)
-    parts = 1 + max(int(own.max()) for own in dealt)
-    whole = functools.cache(lambda: list(map(_normalised, patches)))
+    return directions
 
-    def along(piece: tuple[int | None, Tensor]) -> Tensor:
-        part, some = piece
-        if part is None:
-            return _distances(whole(), some)
-        left = [_normalised(x[own != part]) for x, own in zip(patches, dealt, strict=True)]
-        return _distances(left, some)
 
-    batches: list[tuple[int | None, Tensor]] = [(None, some) for some in directions.split(BATCH)]
-    groups_out = [(part, directions[:BATCH]) for part in range(parts if parts > 1 else 0)]
-    found = each([*batches, *groups_out], along)  # (S, 64) each
-    distances = torch.cat(found[: len(batches)], 1)  # (S, 512)
-    without = torch.stack([own.mean(1) for own in found[len(batches) :]], 1) if groups_out else None
+def _pieces(parts: int) -> list[tuple[int | None, int]]:
+    """Return the pieces of a level, (group that is left out, first direction).
+
+    Both kinds, with all images and without a group, take another time; they are mixed evenly, so that
+    processes with equally many pieces have equally much to do.
+    """
+    whole: list[tuple[int | None, int]] = [(None, first) for first in range(0, DIRECTIONS, BATCH)]
+    left: list[tuple[int | None, int]] = [(part, 0) for part in range(parts)]
+    places = [(2 * place + 1) / len(kind) for kind in (whole, left) for place in range(len(kind))]
+    return [piece for _, piece in sorted(zip(places, [*whole, *left], strict=True), key=lambda pair: pair[0])]
+
+
+def _levels(whole: list[Tensor], left: list[Tensor]) -> list[_Level]:
+    """Return the level of each set, of its distances (S, 64) along all directions, a batch at a time, and
+    without each of the groups.
+    """
+    distances = torch.cat(whole, 1)  # (S, 512)
+    without = torch.stack([own.mean(1) for own in left], 1) if left else None  # (S, G)
     return [
         _Level(own, own.new_zeros(0) if without is None else without[place])
         for place, own in enumerate(distances)
@@ -250,8 +294,9 @@ def _smooth(x: Tensor) -> Tensor:
     for axis, padding in ((2, (0, 0, 2, 2)), (3, (2, 2, 0, 0))):
         padded = F.pad(x, padding, mode="reflect")
         # Shifted copies are ten times as fast as a convolution of single channels here.
-        x = sum(
-            (weight * padded.narrow(axis, shift, x.shape[axis]) for shift, weight in enumerate(BINOMIAL)),
-            torch.zeros_like(x),
-        )
+        shifted = [padded.narrow(axis, shift, x.shape[axis]) for shift in range(len(BINOMIAL))]
+        x = shifted[0] * BINOMIAL[0]
+        weighted = torch.empty_like(x)
+        for weight, values in zip(BINOMIAL[1:], shifted[1:], strict=True):
+            x += torch.mul(values, weight, out=weighted)
     return x

@@ -1,5 +1,7 @@
 """Sliced Wasserstein distance of Laplacian patches: laws, and the definition written a second time."""
 
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -98,6 +100,42 @@ def test_smoothing_is_the_binomial_filter():
     kernel = torch.outer(*[torch.tensor([1.0, 4, 6, 4, 1]) / 16] * 2).expand(3, 1, 5, 5)
     expected = F.conv2d(F.pad(x, (2, 2, 2, 2), mode="reflect"), kernel, groups=3)
     assert torch.allclose(module._smooth(x), expected, atol=1e-3)
+
+
+def test_smoothing_rounds_in_the_order_that_published_numbers_have():
+    """Products first, then sums from the first shift to the last, along one axis after the other."""
+    x = found = 255 * torch.rand(2, 3, 19, 24, generator=torch.Generator().manual_seed(0))
+    for axis, padding in ((2, (0, 0, 2, 2)), (3, (2, 2, 0, 0))):
+        padded = F.pad(found, padding, mode="reflect")
+        parts = [
+            padded.narrow(axis, i, x.shape[axis]) * weight / 16 for i, weight in enumerate([1, 4, 6, 4, 1])
+        ]
+        found = (((parts[0] + parts[1]) + parts[2]) + parts[3]) + parts[4]
+    assert torch.equal(module._smooth(x), found)
+
+
+def test_every_half_of_the_pieces_of_a_level_has_as_much_to_do():
+    pieces = module._pieces(10)
+    groups, batches = [(part, 0) for part in range(10)], [(None, 64 * batch) for batch in range(8)]
+    assert sorted(pieces, key=str) == sorted([*groups, *batches], key=str)
+    for kind in (groups, batches):
+        assert [piece for piece in pieces if piece in kind] == kind
+        assert len([piece for piece in pieces[:9] if piece in kind]) == len(kind) // 2
+    assert module._pieces(0) == batches
+
+
+def test_the_patches_of_one_level_are_in_memory(monkeypatch):
+    made, own, most = weakref.WeakSet(), module._patches, []
+
+    def patches(images, level, seed):
+        most.append(len(made))
+        found = own(images, level, seed)
+        made.add(found)
+        return found
+
+    monkeypatch.setattr(module, "_patches", patches)
+    swd(scenes(12, 64), scenes(12, 64, seed=1))
+    assert most == [0, 1] * 3
 
 
 def test_patches_are_cut_and_normalised():

@@ -43,7 +43,7 @@ def test_the_layers_of_a_pixel_model_have_the_same_gradients(tmp_path):
     assert 0 < (found[0] - found[1]).norm() <= 1e-6 * found[0].norm()
 
 
-@pytest.mark.parametrize("case", ["relativistic", "wgan-gp", "odd-groups"])
+@pytest.mark.parametrize("case", ["relativistic", "wgan-gp", "wgan-gp-resnet", "odd-groups"])
 def test_a_penalty_whose_activations_are_not_kept_is_the_same(case, tmp_path, monkeypatch):
     """A loss of somebody else's does not say that it has gradients in it."""
     plain = alike.played(case, World(), tmp_path / "plain")
