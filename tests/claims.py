@@ -13,6 +13,19 @@ import re
 PLACE = re.compile(r"\{(\S+) (\S+) (,?\.\d[f%])( ±)?\}")
 
 CLAIMS = {
+    "plugins/genzoo-began/README.md": [
+        "**weights**: KID[gist] {began-faces kid .3f ±}, smooth and blurry",
+        (
+            "| KID[gist] | {began-faces kid .3f ±} | {dcgan-faces kid .3f ±} | {began-faces floor:kid .3f ±} "
+            "|"
+        ),
+        "| recall | {began-faces recall .3f} | {dcgan-faces recall .2f} | {began-faces floor:recall .2f} |",
+        (
+            "| MS-SSIM of pairs of samples | {began-faces ms-ssim .3f} | {dcgan-faces ms-ssim .3f} | "
+            "{began-faces floor:ms-ssim .3f} |"
+        ),
+        "- {began-faces copying .0%} of samples are nearer",
+    ],
     "plugins/genzoo-pixel/README.md": [
         (
             "| `pixelcnn-mnist` | all but a blind spot | 130 k | 480,000 | 1 h 04 min | = {pixelcnn-mnist "
