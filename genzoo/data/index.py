@@ -119,7 +119,8 @@ class Index:
         if self._fresh.any():
             kept = np.where(self._fresh[:, None], np.uint8(0), kept)
         columns = (_states(self.files), kept, self.plain.astype(np.uint8))
-        written = [json.dumps(about).encode() + b"\n", *map(_bytes, (self.files.blob, *columns))]
+        written: list[bytes | memoryview] = [json.dumps(about).encode() + b"\n"]
+        written += map(_bytes, (self.files.blob, *columns))
         digest = hashlib.sha256()
         for part in written:
             digest.update(part)

@@ -290,45 +290,53 @@ def _entries(folder: Path) -> Iterator[tuple[str, Sequence[int]]]:
 
 def _ordered(folder: Path, inside: str, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Sequence[int]]]:
     """Yield path and state of what lies in the folder `inside`, "" or a path that ends with /, in order."""
-    names, packed, states, width = list[str](), list[Array](), array("q"), len(State._fields)
+    names, packed, states, width = list[str](), _Packed(), array("q"), len(State._fields)
     for name, status in _listed(folder, inside, seen):
         # With the slash, names have the order of the paths that begin with them.
         names.append(f"{name}/" if stat.S_ISDIR(status.st_mode) else name)
         states.extend(numbers_of(status))
         if len(names) == STEP:
-            packed.append(_packed(names))
+            packed.take(names)
             del names[:]
-    if not packed:
+    if not packed.width:
         for place in sorted(range(len(names)), key=names.__getitem__):
             yield f"{inside}{names[place]}", states[width * place : width * (place + 1)]
         return
-    packed.append(_packed(names))
-    for place, name in _sorted(packed):
+    packed.take(names)
+    for place, name in packed.ordered():
         yield f"{inside}{name}", states[width * place : width * (place + 1)]
 
 
-def _packed(names: Sequence[str]) -> Array:
-    """Return names as rows of bytes, half as large as texts."""
-    return np.array([os.fsencode(name) for name in names], np.bytes_)
+class _Packed:
+    """Names as rows of bytes, half as large as texts, in one stretch of memory that grows."""
 
+    def __init__(self) -> None:
+        self.width = 0  # bytes of a row
+        self._rows = bytearray()
+        self._unicode = sys.getfilesystemencoding() == "utf-8"
 
-def _sorted(packed: list[Array]) -> Iterator[tuple[int, str]]:
-    """Yield place and name of each of the `packed` names in their order; the list is emptied."""
-    names = np.empty(sum(map(len, packed)), f"S{max(part.itemsize for part in packed)}")
-    start, unicode = 0, sys.getfilesystemencoding() == "utf-8"
-    while packed:
-        part = packed.pop(0)
-        unicode = unicode and _is_unicode(part)
-        names[start : start + len(part)] = part
-        start += len(part)
-    if unicode:  # whose bytes have the order of their letters
-        order = names.argsort()
-    else:
-        texts = [os.fsdecode(name) for name in names]
-        order = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)
-    for block in parts(order):
-        for place in block.tolist():
-            yield place, os.fsdecode(names[place])
+    def take(self, names: Sequence[str]) -> None:
+        """Take some more names."""
+        if not names:
+            return
+        part = np.array([os.fsencode(name) for name in names], np.bytes_)
+        self._unicode = self._unicode and _is_unicode(part)
+        if part.itemsize > self.width:
+            wider = np.frombuffer(self._rows, f"S{self.width or 1}").astype(part.dtype)
+            self.width, self._rows = part.itemsize, bytearray(wider.tobytes())
+        self._rows += part.astype(f"S{self.width}").tobytes()
+
+    def ordered(self) -> Iterator[tuple[int, str]]:
+        """Yield place and name of each name in their order."""
+        names = np.frombuffer(self._rows, f"S{self.width}")
+        if self._unicode:  # whose bytes have the order of their letters
+            order = names.argsort()
+        else:
+            texts = [os.fsdecode(name) for name in names]
+            order = np.array(sorted(range(len(texts)), key=texts.__getitem__), np.int64)
+        for block in parts(order):
+            for place in block.tolist():
+                yield place, os.fsdecode(names[place])
 
 
 def _is_unicode(names: Array) -> bool:
