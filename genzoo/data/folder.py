@@ -16,11 +16,12 @@ from genzoo.data.caption_files import captions_in, is_told, told_in
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_file
 from genzoo.data.decode import Skip, decode
+from genzoo.data.index import open_kept
 from genzoo.data.layout import FolderLayout, check, is_image
 from genzoo.data.listing import Files, Listing, list_files, state_of
 from genzoo.data.parquet import Tables
 from genzoo.data.pool import Progress
-from genzoo.data.reading import DEFAULT, hex_of, index_of, read_source
+from genzoo.data.reading import DEFAULT, hex_of, index_of, index_path, read_source
 from genzoo.data.source import Captioned, Folder, Source
 from genzoo.data.survey import PAGES
 from genzoo.data.tar import Tars
@@ -68,7 +69,9 @@ def read_folder(
         ArgumentError: a `split` that the folder has not, if one is given; before anything is decoded.
         DataError: no file, or none that is an image.
     """
-    source = _source(folder, list_files(folder) if listing is None else listing, split)
+    if listing is None:
+        listing = list_files(folder, open_kept(index_path(folder)) if cache else None)
+    source = _source(folder, listing, split)
     return read_source(source, shape, cache, progress, keys=keys)
 
 

@@ -12,16 +12,19 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import mmap
 import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from genzoo.data.listing import Files, State
+from genzoo.data.listing import Files, Kept, State, parts
 from genzoo.data.pool import Progress, in_parallel, showing
 from genzoo.data.sealed import BLOCK, DAMAGE, open_sealed
 from genzoo.data.seen import write_own
@@ -53,15 +56,20 @@ class Index:
         self.plain: Array = np.zeros(len(files), bool)
         self._fresh: Array = np.zeros(len(files), bool)  # may still change within a step of the clock
         self._written = time.monotonic()
-        if path is None:
+        known = files.kept if files.kept is not None and files.kept.path == path else open_kept(path)
+        if known is None:
             return
-        if known := _known(path, files):
-            self.digests, self.plain = known
-        elif other := _load(path):
-            self._take_over(other)
-        self.plain &= self.digests.any(axis=1)
+        if _same(known.files, files):
+            self.digests, self.plain = known.digests, known.plain > 0
+        else:
+            self._take_over(known)
+        self.plain &= self._is_read()
 
-    def _take_over(self, known: Index) -> None:
+    def _is_read(self) -> Array:
+        """Return whether the sha256 of each file is known, (N,) bool."""
+        return np.concatenate([np.zeros(0, bool), *(part.any(axis=1) for part in parts(self.digests))])
+
+    def _take_over(self, known: Kept) -> None:
         """Take what is known of those files that are as they were."""
         places = {name: place for place, name in enumerate(known.files.names())}
         found = np.array([places.get(name, -1) for name in self.files.names()], np.int64)
@@ -72,9 +80,11 @@ class Index:
         """Fill the gaps: `digest` gives the sha256 of file i, from 0, b"" where it cannot be read; `what` is
         the name of the data, for a bar where it takes long.
         """
-        missing = np.flatnonzero(~self.digests.any(axis=1))
+        missing = np.flatnonzero(~self._is_read())
         if not len(missing):
             return
+        if not self.digests.flags.writeable:  # a mapped file
+            self.digests = self.digests.copy()
         times = [State._fields.index(name) for name in ("st_mtime_ns", "st_ctime_ns")]
         changed = self.files.states[:, times].max(axis=1)
         with showing(len(missing), f"reading {what}") as show:
@@ -109,13 +119,13 @@ class Index:
         if self._fresh.any():
             kept = np.where(self._fresh[:, None], np.uint8(0), kept)
         columns = (_states(self.files), kept, self.plain.astype(np.uint8))
-        parts: list[bytes | memoryview] = [json.dumps(about).encode() + b"\n", self.files.blob]
-        parts += map(_bytes, columns)
+        written: list[bytes | memoryview] = [json.dumps(about).encode() + b"\n"]
+        written += map(_bytes, (self.files.blob, *columns))
         digest = hashlib.sha256()
-        for part in parts:
+        for part in written:
             digest.update(part)
         with contextlib.suppress(StorageError):
-            write_own(self._path, *parts, digest.digest())
+            write_own(self._path, *written, digest.digest())
         self._written = time.monotonic()
 
 
@@ -142,36 +152,61 @@ def save_files(path: Path, archives: Files, files: Files) -> None:
 
 def load_files(path: Path, archives: Files) -> Files | None:
     """Return what `save_files` noted of the `archives`, or None if they have changed since."""
-    found = _load(path)
+    found = open_kept(path)
     return None if found is None or found.of != signature_of(archives) else found.files
 
 
 def signature_of(archives: Files) -> str:
     """Return 64 digits for the names and states of `archives`."""
-    return hashlib.sha256(archives.blob + archives.states.astype("<i8").tobytes()).hexdigest()
+    return hashlib.sha256(archives.blob.tobytes() + archives.states.astype("<i8").tobytes()).hexdigest()
 
 
-def _known(path: Path, files: Files) -> tuple[Array, Array] | None:
-    """Return digests and `plain` of the index at `path` if it is one of just these `files`, else None.
+def _same(one: Files, other: Files) -> bool:
+    """Whether names and states are equal."""
+    if one.blob is other.blob:
+        return True
+    pairs = (one.blob, other.blob), (one.states, other.states)
+    return all(len(own) == len(its) for own, its in pairs) and all(
+        np.array_equal(*both) for own, its in pairs for both in zip(parts(own), parts(its), strict=True)
+    )
 
-    Names and states are compared block by block: those of millions of files are in memory once, not twice.
-    """
-    with contextlib.suppress(*DAMAGE), open_sealed(path) as file:
-        head, widths, count = _head(file)
-        digest = hashlib.sha256(head)
-        own = memoryview(files.blob), _bytes(_states(files))
-        if tuple(map(len, own)) != widths[:2]:
+
+def open_kept(path: Path | None) -> Kept | None:
+    """Return what the index at `path` says, None where it is none of ours or damaged."""
+    with contextlib.suppress(*DAMAGE):
+        if path is None:
             return None
-        for block in (part[start : start + BLOCK] for part in own for start in range(0, len(part), BLOCK)):
-            if file.read(len(block)) != bytes(block):
+        with open_sealed(path) as file:
+            head, widths, count = _head(file)
+            if not _is_whole(file, len(head) + sum(widths)):
                 return None
-            digest.update(block)
-        digests, plain = np.empty((count, _WHOLE), np.uint8), np.empty(count, np.uint8)
-        for column in (digests, plain):
-            file.readinto(_bytes(column))  # type: ignore[attr-defined]
-            digest.update(_bytes(column))
-        return (digests, plain > 0) if digest.digest() == file.read(_WHOLE) else None
+            whole = _mapped(file)
+        ends = list(accumulate(widths, initial=len(head)))
+        names, states, digests, plain = (whole[start:end] for start, end in pairwise(ends))
+        files = Files(names, states.view("<i8").reshape(count, -1))
+        of = str(json.loads(head)["of"])
+        return Kept(path, files, digests.reshape(count, _WHOLE), plain, of)
     return None
+
+
+def _is_whole(file: BinaryIO, size: int) -> bool:
+    """Whether the first `size` bytes have the sha256 that follows them."""
+    file.seek(0)
+    digest = hashlib.sha256()
+    for start in range(0, size, BLOCK):
+        digest.update(file.read(min(BLOCK, size - start)))
+    return digest.digest() == file.read(_WHOLE)
+
+
+def _mapped(file: BinaryIO) -> Array:
+    """Return a file as bytes that are read where they are looked at."""
+    size = os.fstat(file.fileno()).st_size
+    if sys.platform == "win32":  # which puts no new file in the place of a mapped one
+        file.seek(0)
+        return np.frombuffer(file.read(), np.uint8)
+    room = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    found: Array = np.ndarray((size,), np.uint8, buffer=room)
+    return found
 
 
 def _head(file: BinaryIO) -> tuple[bytes, tuple[int, ...], int]:
@@ -189,22 +224,3 @@ def _head(file: BinaryIO) -> tuple[bytes, tuple[int, ...], int]:
     if about["version"] != VERSION or min(widths) < 0 or size != os.fstat(file.fileno()).st_size:
         raise ValueError("no index")
     return head, widths, count
-
-
-def _load(path: Path) -> Index | None:
-    """Return what the index at `path` says, None where it is none of ours or damaged."""
-    with contextlib.suppress(*DAMAGE), open_sealed(path) as file:
-        head, widths, count = _head(file)
-        about = json.loads(head)
-        digest, parts = hashlib.sha256(head), []
-        for wide in widths:
-            parts.append(file.read(wide))
-            digest.update(parts[-1])
-        if digest.digest() != file.read(_WHOLE):
-            return None
-        found = Index(Files(parts[0], np.frombuffer(parts[1], "<i8").reshape(count, -1)))
-        found.digests = np.frombuffer(parts[2], np.uint8).reshape(count, _WHOLE)
-        found.of = str(about["of"])
-        found.plain = np.frombuffer(parts[3], np.uint8) > 0
-        return found
-    return None

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from genzoo.data.formats import FORMATS
 from genzoo.data.frames import Task
 from genzoo.data.index import SUFFIX, Index
 from genzoo.data.layout import SPLITS, FolderLayout
+from genzoo.data.listing import parts
 from genzoo.data.notes import note
 from genzoo.data.pool import Progress
 from genzoo.data.source import Captioned, Folder, Source
@@ -34,11 +36,17 @@ def index_of(source: Source, cache: bool) -> Index:
     """Return what the files of `source` are by their content, which is read where it is not known yet; kept
     with `cache`.
     """
-    place = place_of("index", str(source.path.resolve()), source.view)
-    folder = folder_of() if cache else None
-    index = Index(source.files, folder / f"{place}{SUFFIX}" if folder else None)
+    index = Index(source.files, index_path(source.path, source.view) if cache else None)
     index.read(source.digest, source.path.name)
     return index
+
+
+def index_path(path: Path, view: tuple[str, ...] = ()) -> Path | None:
+    """Return the place of the index of the files at `path`, see `Source.view`, or None where there can be
+    none.
+    """
+    folder = folder_of()
+    return folder / f"{place_of('index', str(path.resolve()), view)}{SUFFIX}" if folder else None
 
 
 def hex_of(index: Index) -> Iterator[str]:
@@ -69,7 +77,7 @@ def read_source(
     """
     index = index_of(source, cache)
     target = shape or DEFAULT
-    digests = [hashlib.sha256(part).hexdigest() for part in (source.files.blob, index.digests.data)]
+    digests = [_digest(column) for column in (source.files.blob, index.digests)]
     orders = _short(keys) if keys is not None else ""
     parts = (target, source.view, source.told, *digests, orders, asked_bits())
     key = key_of("files", *parts) if cache else None
@@ -82,6 +90,13 @@ def read_source(
     else:
         captions, why = source.captions(decoded.rows)
     return Folder(source.path, decoded, captions, why, source.facts)
+
+
+def _digest(column: Array) -> str:
+    digest = hashlib.sha256()
+    for part in parts(column):
+        digest.update(part.data)
+    return digest.hexdigest()
 
 
 def _short(keys: Iterable[str]) -> str:

@@ -80,7 +80,21 @@ def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
     Raises:
         ArgumentError: another shape or type, values that are not finite, only one class, or a wrong penalty.
     """
-    rows = _features(features)
+    rows = _matrix(features)
+    # of other features `rows` is a copy, and gigabytes are not copied twice
+    own = rows.clone() if torch.as_tensor(features).dtype == torch.float64 else rows
+    return fit_probe_in_place(own, labels, penalty)
+
+
+@undisturbed()
+def fit_probe_in_place(rows: Tensor, labels: Any, penalty: float = PENALTY) -> Probe:
+    """Return the probe of `fit_probe` for `rows` (N, F) float64, which are overwritten: gigabytes of them are
+    in memory once.
+
+    Raises:
+        ArgumentError: as `fit_probe`.
+    """
+    _check_finite(rows)
     classes, targets = _labels(labels, len(rows)).unique(return_inverse=True)  # (K,), (N,)
     if len(classes) < 2:
         raise ArgumentError(
@@ -92,8 +106,7 @@ def fit_probe(features: Any, labels: Any, penalty: float = PENALTY) -> Probe:
             f"penalty must be a number above 0, not {safe_repr(penalty)}", f"for example {PENALTY}"
         )
     centre = rows.mean(0)  # (F,)
-    # of other features `rows` is a copy, and gigabytes are not copied twice
-    centred = rows - centre if torch.as_tensor(features).dtype == torch.float64 else rows.sub_(centre)
+    centred = rows.sub_(centre)
     # where all rows are the same, they stay 0; a few rows at a time, since there may be gigabytes of them
     lengths = torch.cat([part.square().sum(1) for part in centred.split(_ROWS)])
     scale = float(lengths.mean().sqrt()) or 1.0
@@ -128,6 +141,12 @@ def _minimise(x: Tensor, targets: Tensor, classes: int, penalty: float) -> tuple
 
 
 def _features(features: Any) -> Tensor:
+    rows = _matrix(features)
+    _check_finite(rows)
+    return rows
+
+
+def _matrix(features: Any) -> Tensor:
     try:
         rows = torch.as_tensor(features)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -136,10 +155,13 @@ def _features(features: Any) -> Tensor:
         raise ArgumentError(
             f"features must have the shape (N, F), not {tuple(rows.shape)}", "one row per image"
         )
-    rows = rows.detach().cpu().double()
-    if not torch.isfinite(rows).all():
+    return rows.detach().cpu().double()
+
+
+def _check_finite(rows: Tensor) -> None:
+    # a few at a time: `isfinite` takes more memory than what it looks at
+    if not all(torch.isfinite(part).all() for part in rows.split(_ROWS)):
         raise ArgumentError("features hold NaN or infinite values")
-    return rows
 
 
 def _labels(labels: Any, count: int) -> Tensor:

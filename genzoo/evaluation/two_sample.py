@@ -20,7 +20,7 @@ from torch import Tensor
 
 from genzoo.errors import ArgumentError
 from genzoo.evaluation.distances import Estimate
-from genzoo.evaluation.probe import fit_probe
+from genzoo.evaluation.probe import fit_probe_in_place
 from genzoo.evaluation.standard_errors import Blocks, count_blocks, groups
 from genzoo.process import neutral
 from genzoo.rng import Rng, mix
@@ -30,6 +30,7 @@ FEWEST = 4  # rows on a side: two to learn from, two to be asked about
 # of the probe for each row that it learns from: its optimum is then found in tens of steps, and less is
 # learned by heart
 PENALTY = 1e-3
+CHUNK = 4096  # rows that are copied at a time
 DIVISIONS = 5  # in halves; the first one gives the value, all of them its standard error
 
 
@@ -89,8 +90,19 @@ def _accuracy(x: Tensor, y: Tensor, x_half: Tensor, y_half: Tensor) -> float:
     sides.
     """
     sides = torch.arange(2).repeat_interleave(torch.stack([x_half.sum(), y_half.sum()]))
-    probe = fit_probe(torch.cat([x[x_half], y[y_half]]), sides, PENALTY * len(sides))
+    probe = fit_probe_in_place(_learned(x, y, x_half, y_half), sides, PENALTY * len(sides))
     shares = [
         (probe.predict(rows) == side).double().mean() for side, rows in enumerate((x[~x_half], y[~y_half]))
     ]
     return float(sum(shares)) / 2
+
+
+def _learned(x: Tensor, y: Tensor, x_half: Tensor, y_half: Tensor) -> Tensor:
+    """Return the rows of one half of each side, (n + m, F) float64: gigabytes, which are copied once."""
+    found = torch.empty(int(x_half.sum() + y_half.sum()), x.shape[1], dtype=torch.float64)
+    start = 0
+    for rows, half in ((x, x_half), (y, y_half)):
+        for places in half.nonzero()[:, 0].split(CHUNK):
+            found[start : start + len(places)] = rows[places]
+            start += len(places)
+    return found

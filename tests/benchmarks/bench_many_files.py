@@ -1,15 +1,16 @@
 """A set of as many images as LSUN's bedrooms, 3,033,042, without the files: what the first and the second
 start cost beside reading and decoding, and the order of an epoch.
 
-    python tests/benchmarks/bench_many_files.py [--count 3033042] [--side 8] [--form folder|tar] [--room DISK]
+    python tests/benchmarks/bench_many_files.py [--count 3033042] [--side 8] [--form folder|flat|tar]
 
-The disk is played: a folder of 4,096 folders whose names are those of LSUN's images in length, or shards of
-10,000 images, gives names, sizes and times without having any file. The sha256 of a file is made up, and
-decoding makes black images. All that grows with the count is real: lists, index, splits, order, the file of
-decoded images with its tags, and its map. So the seconds are those of Python and of the cache; what the
-system takes to list so many files, to read and to decode them comes on top. Each step is a process of its
-own. "Memory" is the most that the process had, with torch and what it had mapped. `--made` writes what the
-first start would leave in the cache, which takes a minute instead of some, so that the second is measured.
+The disk is played: a folder of 4,096 folders whose names are those of LSUN's images in length, one folder
+("flat"), or shards of 10,000 images, gives names, sizes and times without having any file. The sha256 of a
+file is made up, and decoding makes black images. All that grows with the count is real: lists, index, splits,
+order, the file of decoded images with its tags, and its map. So the seconds are those of Python and of the
+cache; what the system takes to list so many files, to read and to decode them comes on top. Each step is a
+process of its own. "Memory" is the most that the process had, with torch and what it had mapped. `--made`
+writes what the first start would leave in the cache, which takes a minute instead of some, so that the second
+is measured. `--room` is a folder for that cache.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from typing import Any
 import numpy as np
 from measure import machine
 
-LSUN, FOLDERS, SHARD = 3_033_042, 16**3, 10_000
+LSUN, DEPTH, SHARD = 3_033_042, 3, 10_000
 
 
 class Entry:
@@ -70,21 +71,21 @@ def name_of(number: int) -> str:
     return hashlib.sha1(str(number).encode()).hexdigest()
 
 
-def play_folder(room: Path, count: int) -> None:
-    """Let `room` be a folder of `count` images, three folders deep."""
+def play_folder(room: Path, count: int, depth: int) -> None:
+    """Let `room` be a folder of `count` images, `depth` folders deep, of which each has 16."""
     from genzoo.data import folder, listing
 
-    each = -(-count // FOLDERS)
+    each = -(-count // 16**depth)
 
     def scandir(path: Path) -> Entries:
         parts = Path(path).relative_to(room).parts
-        if len(parts) < 3:
+        if len(parts) < depth:
             inner = (Entry(f"{digit:x}", 1) for digit in range(16))
             return Entries(Entry(entry.name, 1, folder=True) for entry in inner)
-        start = int("".join(parts), 16) * each
+        start = int("".join(parts) or "0", 16) * each
         stop = min(start + each, count)
         return Entries(
-            Entry(f"{''.join(parts)}{name_of(number)[3:]}.webp", number) for number in range(start, stop)
+            Entry(f"{''.join(parts)}{name_of(number)[depth:]}.webp", number) for number in range(start, stop)
         )
 
     def seen(path: Path) -> Any:
@@ -156,10 +157,10 @@ def work(room: Path, asked: argparse.Namespace) -> None:
     from genzoo.data import identity, open_data
     from genzoo.data.order import batch_indices
 
-    if asked.form == "folder":
-        play_folder(room, asked.count)
-    else:
+    if asked.form == "tar":
         play_shards(asked.count)
+    else:
+        play_folder(room, asked.count, 0 if asked.form == "flat" else DEPTH)
     play_decoding()
     if asked.worker == "made":
         leave(room, asked.count, asked.side)
@@ -192,7 +193,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--count", type=int, default=LSUN)
     options.add_argument("--side", type=int, default=8)
-    options.add_argument("--form", choices=["folder", "tar"], default="folder")
+    options.add_argument("--form", choices=["folder", "flat", "tar"], default="folder")
     options.add_argument("--made", action="store_true")
     options.add_argument("--room", help="a folder for the cache, by default a temporary one")
     options.add_argument("--worker", default="", help=argparse.SUPPRESS)

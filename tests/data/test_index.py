@@ -4,15 +4,16 @@ import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from genzoo.data import index as indices
 from genzoo.data import listing, open_data
-from genzoo.data.index import Index
+from genzoo.data.index import Index, open_kept
 from genzoo.data.listing import Files, State, list_files
-from genzoo.data.reading import index_of
+from genzoo.data.reading import _digest, index_of, index_path
 
 LATER = 10 * indices.STEP
 
@@ -186,9 +187,14 @@ def test_files_are_a_sequence():
         files[3]
 
 
-def test_files_are_in_the_order_of_their_paths(tmp_path):
-    """Whatever order a file system gives, also where a folder's name goes on in that of a file."""
-    names = ["b/z", "b/a/x", "b.txt", "b-", "b0", "a/ü", "a/\udcff", "c", "b/a.x", "b/a!", "a/1/2/3/4"]
+@pytest.mark.parametrize("others", [[], ["a/\udcff", "a/\uf000", "a/\udc80"]], ids=["unicode", "others"])
+@pytest.mark.parametrize("step", [1, 2, 1 << 14])
+def test_files_are_in_the_order_of_their_paths(tmp_path, monkeypatch, step, others):
+    """Whatever order a file system gives, also where a folder's name goes on in that of a file, where bytes
+    have another order than the names, and where the names in a folder are too many to be texts.
+    """
+    monkeypatch.setattr(listing, "STEP", step)
+    names = ["b/z", "b/a/x", "b.txt", "b-", "b0", "a/ü", "a/z", "c", "b/a.x", "b/a!", "a/1/2/3/4", *others]
     for name in names:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -224,3 +230,68 @@ def test_endings_of_names_are_found_across_blocks(monkeypatch, block):
     files = Files.of(["a.tar.x", "b/C.TaR", "d"], np.zeros((3, 6), np.int64))
     assert files.any_ends_with(".tar") and files.any_ends_with(".no", "d") and files.any_ends_with(".x")
     assert not files.any_ends_with(".ta") and not files.any_ends_with("a.tar.")
+
+
+def some_files(folder):
+    for number in range(50):
+        path = folder / f"{number % 5}" / f"{number:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x" * number)
+
+
+def changed_name(folder):
+    (folder / "2" / "07.png").rename(folder / "2" / "07.gif")
+
+
+CHANGES = {
+    "nothing": lambda folder: None,
+    "a new first file": lambda folder: (folder / "0" / "!").write_bytes(b""),
+    "a new last file": lambda folder: (folder / "5").write_bytes(b""),
+    "no last file": lambda folder: (folder / "4" / "49.png").unlink(),
+    "no first file": lambda folder: (folder / "0" / "00.png").unlink(),
+    "another state": lambda folder: (folder / "2" / "22.png").write_bytes(b"other"),
+    "another name": changed_name,
+}
+
+
+@pytest.mark.parametrize("step", [1, 7, 50, 1 << 14])
+@pytest.mark.parametrize("change", CHANGES)
+def test_files_are_listed_along_what_is_kept(tmp_path, own_cache, monkeypatch, change, step):
+    """Those that are kept are not in memory once more, and what has changed since is seen."""
+    monkeypatch.setattr(listing, "STEP", step)
+    folder = tmp_path / "images"
+    folder.mkdir()
+    some_files(folder)
+    first = Index(list_files(folder).files, index_path(folder))
+    first.digests[:] = np.arange(1, 51)[:, None]
+    first.save()
+    CHANGES[change](folder)
+    kept = open_kept(index_path(folder))
+    found, plain = list_files(folder, kept), list_files(folder)
+    assert list(found.files) == list(plain.files) and found.folders == plain.folders
+    assert (found.files.blob is kept.files.blob) == (change == "nothing")
+    again = Index(found.files, index_path(folder))
+    assert np.array_equal(again.digests, Index(plain.files, index_path(folder)).digests)
+    assert again.digests.any(axis=1).sum() == len(set(plain.files) & set(first.files))
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/proc/self/smaps"), reason="Linux says how much of a file is in memory"
+)
+def test_an_index_is_not_in_memory_as_a_whole(tmp_path):
+    (tmp_path / "own").mkdir(mode=0o700)
+    path = tmp_path / "own" / "a.index"
+    files = Files.of([f"{number:040}" for number in range(100_000)], np.ones((100_000, 6), np.int64))
+    first = Index(files, path)
+    first.digests[:] = 1
+    first.save()
+    kept = open_kept(path)
+    assert sum(map(len, kept.files.names())) == 40 * 100_000
+    assert kept.files.name(99_999) == f"{99_999:040}" and not kept.files.any_ends_with(".tar")
+    assert _digest(kept.digests) == _digest(first.digests)
+    same = Index(files, path)
+    same.read(lambda number: pytest.fail("all are known"), "x")
+    assert same.digests.base is not None and not same.digests.flags.writeable
+    lines = iter(Path("/proc/self/smaps").read_text().split("\n"))
+    sizes = [next(line for line in lines if line.startswith("Rss:")) for line in lines if str(path) in line]
+    assert len(sizes) == 2 and max(int(size.split()[1]) for size in sizes) < 4000  # kB, of 12,100

@@ -5,9 +5,12 @@ import pytest
 import torch
 from scipy.special import ndtr
 from sklearn.linear_model import LogisticRegression
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genzoo.errors import ArgumentError
-from genzoo.evaluation.two_sample import PENALTY, two_sample
+from genzoo.evaluation import probe
+from genzoo.evaluation import two_sample as module
+from genzoo.evaluation.two_sample import DIVISIONS, PENALTY, two_sample
 
 
 def normal(n, features, seed, shift=0.0):
@@ -56,3 +59,41 @@ def test_bad_sets_are_refused():
             two_sample(x, y)
     with pytest.raises(ArgumentError, match="NaN"):
         two_sample(normal(9, 3, 0), normal(9, 3, 0) * float("nan"))
+
+
+def test_a_value_that_is_not_finite_is_found_in_any_row(monkeypatch):
+    monkeypatch.setattr(probe, "_ROWS", 4)
+    for row in (0, 11, 12, 24):  # of those that are learned from, and of those that are asked about
+        x = normal(25, 3, 0)
+        x[row, 2] = float("inf")
+        with pytest.raises(ArgumentError, match="infinite"):
+            two_sample(x, normal(25, 3, 1))
+
+
+class Large(TorchDispatchMode):
+    """Notes the operations that give new tensors of `least` bytes or more."""
+
+    def __init__(self, least):
+        super().__init__()
+        self.least, self.found = least, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        if isinstance(found, torch.Tensor) and found.nbytes >= self.least:
+            given = {arg.untyped_storage().data_ptr() for arg in args if isinstance(arg, torch.Tensor)}
+            if found.untyped_storage().data_ptr() not in given:
+                self.found.append(func)
+        return found
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64])
+def test_rows_are_copied_once_and_stay_as_they_were(monkeypatch, kind):
+    """There may be gigabytes of them. How many are copied at a time changes nothing."""
+    x, y = normal(401, 50, 0).to(kind), normal(401, 50, 1, 0.1).to(kind)
+    given, expected = (x.clone(), y.clone()), two_sample(x, y)
+    monkeypatch.setattr(probe, "_ROWS", 64)
+    monkeypatch.setattr(module, "CHUNK", 64)
+    with Large(400 * 50 * 8 * 3 // 4) as large:
+        assert two_sample(x, y) == expected
+    assert len(large.found) == 2 * DIVISIONS
+    assert torch.equal(x, given[0]) and torch.equal(y, given[1])
