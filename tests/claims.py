@@ -15,10 +15,7 @@ PLACE = re.compile(r"\{(\S+) (\S+) (,?\.\d[f%])( ±)?\}")
 CLAIMS = {
     "plugins/genzoo-began/README.md": [
         "**weights**: KID[gist] {began-faces kid .3f ±}, smooth and blurry",
-        (
-            "| KID[gist] | {began-faces kid .3f ±} | {dcgan-faces kid .3f ±} | {began-faces floor:kid .3f ±} "
-            "|"
-        ),
+        ("| KID[gist] | {began-faces kid .3f ±} | {dcgan-faces kid .3f ±} | {began-faces floor:kid .3f ±} |"),
         "| recall | {began-faces recall .3f} | {dcgan-faces recall .2f} | {began-faces floor:recall .2f} |",
         (
             "| MS-SSIM of pairs of samples | {began-faces ms-ssim .3f} | {dcgan-faces ms-ssim .3f} | "

@@ -6,6 +6,7 @@ from genzoo.training.batch import Batch
 from genzoo.training.callbacks import Callback, Moment
 from genzoo.training.findings import Ailment, Curves
 from genzoo.training.freezing import frozen
+from genzoo.training.own import objective_of, penalty_of
 from genzoo.training.players import Player, players
 from genzoo.training.recomputing import keeping_activations
 from genzoo.training.schedule import warmth
@@ -26,6 +27,8 @@ __all__ = [
     "frozen",
     "keeping_activations",
     "likelihood",
+    "objective_of",
+    "penalty_of",
     "players",
     "warmth",
 ]

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from genzoo.errors import TrainingError
 from genzoo.games import Adversarial
 from genzoo.hacks import hack
-from genzoo.losses.wasserstein import PENALTIES, clip
+from genzoo.losses.wasserstein import clip
 from genzoo.models import AdversarialModel, Model
 from genzoo.recipe import Recipe
 from genzoo.rng import BatchRng, generator
@@ -30,10 +30,10 @@ from genzoo.training.augment import augment, policy_of
 from genzoo.training.auxiliary import Auxiliary
 from genzoo.training.batch import Batch
 from genzoo.training.freezing import freeze, frozen
-from genzoo.training.own import find
+from genzoo.training.own import objective_of, penalty_of
 from genzoo.training.players import Feed, Player, players
 from genzoo.training.recomputing import keeping_activations
-from genzoo.training.refusals import check_recipe, objective_of
+from genzoo.training.refusals import check_recipe
 from genzoo.training.replay import Pool
 from genzoo.training.targets import Targets
 
@@ -132,7 +132,7 @@ class AdversarialGame:
         self.policy = policy_of(options.augment)
         self.objective = objective_of(options.objective)
         self.penalty = options.gp_weight
-        self._penalty_of = find(options.penalty_kind, PENALTIES, "penalty")
+        self._penalty_of = penalty_of(options.penalty_kind)
         self.targets = Targets(options.soft_labels, options.flipped_labels)
         self.pool = Pool(model, recipe.batch_size, options.replay) if options.replay else None
         self.auxiliary = Auxiliary(model, options.classes, recipe.seed) if options.classes else None

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from genzoo.errors import ArgumentError, safe_repr
 from genzoo.games import GameOptions
+from genzoo.losses.objectives import OBJECTIVES, Objective
+from genzoo.losses.wasserstein import PENALTIES, Penalty
 from genzoo.recipe import Recipe
 from genzoo.schema import is_reference
 
@@ -22,6 +24,30 @@ def find(name: str, known: Mapping[str, T], what: str) -> T:
         ArgumentError: it cannot be imported, or cannot be used as `what`.
     """
     return known[name] if name in known else _imported(name, what)
+
+
+def objective_of(name: str) -> Objective:
+    """Return the objective called `name`, or your own: `"package.module:name"`.
+
+    Raises:
+        ArgumentError: there is no such objective.
+    """
+    found = find(name, OBJECTIVES, "objective")
+    if not isinstance(found, Objective):
+        raise ArgumentError(
+            f"objective={name} is not a genzoo.losses.objectives.Objective",
+            "name one from your package: package.module:name",
+        )
+    return found
+
+
+def penalty_of(name: str) -> Penalty:
+    """Return the penalty called `name`, or your own: `"package.module:name"`.
+
+    Raises:
+        ArgumentError: there is no such penalty.
+    """
+    return find(name, PENALTIES, "penalty")
 
 
 def _imported(name: str, what: str) -> Any:

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from genzoo.errors import ArgumentError, TrainingError
+from genzoo.errors import TrainingError
 from genzoo.games import Adversarial
 from genzoo.layers import MinibatchDiscrimination, SpectralNorm, bounds_slope
-from genzoo.losses.objectives import OBJECTIVES, Objective
 from genzoo.models import AdversarialModel
 from genzoo.recipe import Recipe
 from genzoo.training.freezing import blocks_of
-from genzoo.training.own import find
+from genzoo.training.own import objective_of
 
 Reason = tuple[str, str]  # what fails and why; what to set instead
 
@@ -29,21 +28,6 @@ def check_recipe(model: AdversarialModel, recipe: Recipe) -> None:
     options = recipe.options(Adversarial)
     for reason, instead in _reasons(model, recipe, options):
         raise TrainingError(reason, instead)
-
-
-def objective_of(name: str) -> Objective:
-    """Return the objective called `name`, or your own: `"package.module:name"`.
-
-    Raises:
-        ArgumentError: there is no such objective.
-    """
-    found = find(name, OBJECTIVES, "objective")
-    if not isinstance(found, Objective):
-        raise ArgumentError(
-            f"objective={name} is not a genzoo.losses.objectives.Objective",
-            "name one from your package: package.module:name",
-        )
-    return found
 
 
 def _reasons(model: AdversarialModel, recipe: Recipe, options: Adversarial) -> Iterator[Reason]:

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from genzoo.losses.wasserstein import PENALTIES
 from genzoo.rng import BatchRng
-from genzoo.training import Batch, keeping_activations
+from genzoo.training import Batch, keeping_activations, objective_of, penalty_of
 from genzoo.training.augment import augment, policy_of
-from genzoo.training.own import find
-from genzoo.training.refusals import objective_of
 from genzoo_progressive.options import Progressive
 
 if TYPE_CHECKING:
@@ -35,7 +32,7 @@ class ProgressiveGame:
         self.model, self.options = model, options
         self.policy = policy_of(options.augment)
         self.objective = objective_of(options.objective)
-        self._penalty_of = find(options.penalty_kind, PENALTIES, "penalty")
+        self._penalty_of = penalty_of(options.penalty_kind)
         self.shown: tuple[Tensor, Tensor] | None = None  # the images and the fakes of D's last turn
         self._handed_on: Tensor | None = None
 
