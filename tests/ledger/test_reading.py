@@ -241,14 +241,21 @@ def mutated(seed):
     return "\n".join(lines).encode("utf-8", "surrogateescape"), name
 
 
+def timed(data):
+    """Return the ledger in `data` and the seconds of processor time that reading it took."""
+    started = time.process_time()
+    ledger = parse_rows(data, Path("zoo.toml"))
+    return ledger, time.process_time() - started
+
+
 @pytest.mark.parametrize("first", range(0, 220, 20))
 def test_damage_of_any_kind_leaves_the_other_rows(first):
     whole = set(read_rows(ZOO))
     for seed in range(first, first + 20):
         data, name = mutated(seed)
-        started = time.process_time()
-        ledger = parse_rows(data, Path("zoo.toml"))
-        assert time.process_time() - started < 10, seed  # usually 0.1, but a reader of minutes was seen
+        ledger, seconds = timed(data)
+        # usually 0.1; where other work of the process fell into it, once more
+        assert seconds < 1 or timed(data)[1] < 1, seed
         lost = whole - set(ledger)
         assert lost <= {name} and bool(ledger.problems) >= bool(lost), (seed, name, lost, ledger.problems)
         assert all("\n" not in problem and "\x1b" not in problem for problem in ledger.problems)
