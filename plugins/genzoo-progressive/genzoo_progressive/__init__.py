@@ -39,8 +39,8 @@ CARDS = (
             family=Family.IMPLICIT,
             model=MODEL,
             config={"image_shape": (3, 64, 64), "width": 16, "widest": 96},
-            # Few channels and batches of 16, since a CPU is to train it, and a loss that needs fewer images
-            # than the paper's. The bedrooms are few, so D sees them shifted.
+            # Few channels and batches of 16, since a CPU is to train it. The loss is not the paper's (see the
+            # README). The bedrooms are few, so D sees them shifted.
             recipe=Recipe(
                 data=data,
                 steps=steps,
