@@ -159,7 +159,7 @@ def chain(
     """Return how often one chain was killed, and "" or what is wrong with its end."""
     killed = 0
     for _ in range(KILLS):
-        end, _ = child(family, data, folder, dice.uniform(0.05, 0.7) * seconds)
+        end, _ = child(family, data, folder, dice.uniform(0.05, 0.95) * seconds)
         if end not in (0, -signal.SIGKILL):
             return killed, f"it ended with {end}: {folder.with_suffix('.err').read_text()[-500:]}"
         killed += end != 0
