@@ -240,7 +240,7 @@ class TestChains:
         done = subprocess.run(
             [sys.executable, "-c", code], env=env(), capture_output=True, text=True, timeout=300
         )
-        assert done.returncode == 1 and "other weights" in done.stdout, done.stdout + done.stderr
+        assert done.returncode and "other weights" in done.stdout, done.stdout + done.stderr
 
 
 def env():
