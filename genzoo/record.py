@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
+from decimal import Decimal
 from typing import Any
 
 from genzoo.errors import ArgumentError, legible, safe_text
@@ -152,22 +153,22 @@ class Record:
 
     @property
     def quantity(self) -> str:
-        """Return the value with its standard error and unit: "81.3 ± 0.2 nats", "≤ 84.2 nats" of a bound,
-        "17.4 ± 3.1 × 1e-3".
+        """Return the value with its standard error and unit: "= 81.3 ± 0.2 nats", "≤ 84.2 nats" of a bound,
+        "(17.4 ± 3.1) × 1e-3".
         """
-        scale = "× " if self.unit[:1].isdigit() else ""
-        unit = "" if self.unit == "1" else f" {scale}{self.unit}"
-        return f"{self.bound_sign}{self.amount}{unit}"
+        scaled = self.unit[:1].isdigit() and self.unit != "1"
+        amount = f"({self.amount}) ×" if scaled and self.stderr is not None else self.amount + " ×" * scaled
+        return f"{self.sign}{amount}" + ("" if self.unit == "1" else f" {self.unit}")
 
     @property
-    def bound_sign(self) -> str:
-        """Return "≤ " of a bound and an empty text of any other value."""
-        return "≤ " if self.kind in BOUNDS else ""
+    def sign(self) -> str:
+        """Return "= " of an exact likelihood, "≤ " of a bound on one, and "" of any other value."""
+        return "= " if self.kind == "exact" else "≤ " if self.kind in BOUNDS else ""
 
     @property
     def amount(self) -> str:
         """Return the value with its standard error: "81.3 ± 0.2"."""
-        return f"{self.value:.4g}" + ("" if self.stderr is None else f" ± {self.stderr:.2g}")
+        return _plain(self.value, 4) + ("" if self.stderr is None else f" ± {_plain(self.stderr, 2)}")
 
     def as_dict(self) -> dict[str, str | int | float | None]:
         """Return every field, ready for JSON; `label` and the field names of the class are the keys."""
@@ -185,8 +186,6 @@ class Record:
         return html_facts(shown.items())
 
     def __str__(self) -> str:
-        sign = {"exact": "= ", "elbo": "≤ ", "iwae": "≤ "}.get(self.kind, "")
-        unit = "" if self.unit == "1" else f" {self.unit}"
         against = "" if self.n_reference is None else f" against {self.n_reference:,}"
         bound = {"elbo": "ELBO", "iwae": "IWAE"}.get(self.kind, "")
         # the protocol of samples is the same for all measures; `genzoo eval --json` shows it
@@ -195,7 +194,7 @@ class Record:
         count = f"n = {self.n:,}" + ("" if self.blocks is None else f" in {self.blocks:,} blocks")
         where = f"{how}{count}{against}, {self.data} {self.split}, {self.transform}"
         where += f", on {self.device}" if self.device not in ("", "cpu") else ""
-        return f"{self.label} of {self.subject}: {sign}{self.amount}{unit} ({where})" + (
+        return f"{self.label} of {self.subject}: {self.quantity} ({where})" + (
             f"; {self.note}" if self.note else ""
         )
 
@@ -213,6 +212,14 @@ class Records(list[Record]):
             where = f"{record.data} {record.split}, {record.transform}"
             rows.append((record.label, of, value, floor.quantity if floor else "", f"{record.n:,}", where))
         return html_table(rows, ("Metric", "Of", "Value", "Real images", "n", "Data"))
+
+
+def _plain(value: float, digits: int) -> str:
+    """Return `value` to so many digits, written out: 1e+04 is not what people read in a table."""
+    if digits >= 4 and 1e4 <= abs(value) < 1e9:  # its error is about the last of these digits
+        return f"{value:.0f}"
+    text = f"{value:.{digits}g}"
+    return f"{Decimal(text):f}" if abs(value) < 1e9 and "e+" in text else text
 
 
 def beside_floor(records: Iterable[Record]) -> list[tuple[Record, Record | None]]:

@@ -227,6 +227,19 @@ class TestReprs:
         assert repr(bound) == "<Record nll ≤ 84.22 ± 0.2 nats of samples>"
         swd = record(metric="swd", unit="1e-3", value=17.42, features="", stderr=None, subject="train")
         assert repr(swd) == "<Record swd 17.42 × 1e-3 of train>"
+        assert dataclasses.replace(swd, stderr=3.1).quantity == "(17.42 ± 3.1) × 1e-3"
+        assert likelihood("x", 81.83, stderr=0.2).quantity == "= 81.83 ± 0.2 nats"
+
+    def test_no_amount_has_an_exponent_that_digits_can_replace(self):
+        for value, stderr, words in (
+            (-13152.4, 131.9, "-13152 ± 130"),
+            (6999.4, 12.0, "6999 ± 12"),
+            (99999.9, None, "100000"),
+            (0.5, 2500.0, "0.5 ± 2500"),
+            (1e300, None, "1e+300"),
+            (1.5e-7, None, "1.5e-07"),
+        ):
+            assert record(value=value, stderr=stderr).amount == words
 
     def test_the_repr_is_one_short_line_whatever_is_in_the_record(self):
         texts = dict.fromkeys(("metric", "features", "unit", "subject"), MARKUP * 20)

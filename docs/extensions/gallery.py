@@ -310,9 +310,10 @@ def table(data, rows, drawn):
         found = "<br>".join(value for value in known if value) or EXACT[card.family.value]
         latent = drawn[card.name]["latent"]
         lines.append(
-            f"| {linked(card.name)} | {found} | {speed} | {latent} | {kid(facts.scores, card.name)} |"
+            f"| {linked(card.name)} | {found} | {speed} | {latent} | "
+            f"{'<br>'.join(kids(facts.scores, card.name)) or '–'} |"
         )
-    floors = {kid(facts.scores, "train") for _, facts in rows} - {"–"}
+    floors = {kid for _, facts in rows for kid in kids(facts.scores, "train")}
     lines += [f"| real images, the floor | | | | {floor} |" for floor in sorted(floors)]
     lines += ["::::"]
     if any("real-valued" in score.protocol for _, facts in rows for score in facts.scores):
@@ -361,14 +362,19 @@ def likelihood(scores, unit):
     return f"{amount(bounds[0])} ({f'IWAE-{k[1]}' if k else 'ELBO'})"
 
 
-def kid(scores, subject):
-    """Return the kernel distance of `subject`, the features it was measured in, and whether grey samples were
-    made black and white for it; or a dash."""
-    found = next((score for score in scores if score.metric == "kid" and score.subject == subject), None)
-    if found is None:
-        return "–"
-    made = ", greys made black and white" * ("black or white" in found.drawn and subject != "train")
-    return f"{amount(found)} ({found.features.partition('@')[0]}{made})"
+def kids(scores, subject):
+    """Return the kernel distances of `subject`, each with what it depends on."""
+    found = (score for score in scores if score.metric == "kid" and score.subject == subject)
+    return [f"{amount(score)} ({', '.join(how(score))})" for score in found]
+
+
+def how(score):
+    """Yield what a kernel distance depends on beside the images of its table."""
+    yield score.features.partition("@")[0]
+    if score.condition:
+        yield f"given {score.condition}"
+    if "black or white" in score.drawn and score.subject != "train":
+        yield "greys made black and white"
 
 
 def setup(app):

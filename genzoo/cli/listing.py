@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -105,11 +106,14 @@ def size(row: Row | None) -> str:
 
 def leading_score(row: Row | None) -> Record | None:
     """Return the first measured score of a row, None without one; of bounds on one likelihood the tightest,
-    which says most about it.
+    which says most about it. Likelihoods of 8-bit images are told in bits/dim, as papers do.
     """
     if row is None or not row.scores:
         return None
     first = row.scores[0]
+    if (first.unit, first.transform) == ("nats", "8-bit"):
+        same = (s for s in row.scores if s == replace(first, unit=s.unit, value=s.value, stderr=s.stderr))
+        first = next((s for s in same if s.unit == "bits/dim"), first)
     if first.kind not in BOUNDS:
         return first
     # Bounds are compared only if all else is equal: of the same images, in the same unit.

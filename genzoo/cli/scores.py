@@ -14,29 +14,33 @@ _DRAWS = "K = "  # how the protocol of a tighter bound begins
 
 
 def say_scores(scores: Sequence[Record]) -> None:
-    """Print the scores as a table, and below it what else decides each number."""
+    """Print the scores of one model as a table, and below it what else decides each number."""
     pairs = beside_floor(scores)
+    model = next((score.subject for score in scores if score.subject != FLOOR), FLOOR)
     floors = any(floor for _, floor in pairs)
     header = ["METRIC", "MODEL", *(["REAL IMAGES"] if floors else []), "SPLIT", "N"]
     say("\nScores")
-    say_table(header, [_cells(*pair, floors) for pair in pairs], indent="  ", spare=["SPLIT"])
+    say_table(header, [_cells(*pair, floors, model) for pair in pairs], indent="  ", spare=["SPLIT"])
     say("")
-    for words in _how(scores):
+    for words in _how(scores, model):
         say_wrapped(safe_text(words, 2000), "  ")
 
 
-def _cells(record: Record, floor: Record | None, floors: bool) -> list[str]:
+def _cells(record: Record, floor: Record | None, floors: bool, model: str) -> list[str]:
     unit = "" if record.unit == "1" else f" ({'× ' * record.unit[:1].isdigit()}{record.unit})"
-    value = "" if record is floor else f"{record.bound_sign}{record.amount}"
-    real = [f"{floor.bound_sign}{floor.amount}" if floor else ""] if floors else []
-    return [_title(record) + unit, value, *real, record.split, f"{record.n:,}" if record.n else ""]
+    value = "" if record is floor else f"{record.sign}{record.amount}"
+    real = [f"{floor.sign}{floor.amount}" if floor else ""] if floors else []
+    return [_title(record, model) + unit, value, *real, record.split, f"{record.n:,}" if record.n else ""]
 
 
-def _title(score: Record) -> str:
-    """Return the metric, of a bound its kind, and what was given: "nll IWAE K = 50 given test labels"."""
+def _title(score: Record, model: str) -> str:
+    """Return the metric, of a bound its kind, what was given, and the subject if it is not the model: "nll
+    IWAE K = 50 given test labels", "l1 given test sources of mean target".
+    """
+    of = f" of {score.subject}" if score.subject not in (model, FLOOR) else ""
     bound = {"elbo": " ELBO", "iwae": " IWAE"}.get(score.kind, "")
     measure = score.short_label.removesuffix(score.given) + bound
-    return measure + (f" {_draws(score)}" if _draws(score) else "") + score.given
+    return measure + (f" {_draws(score)}" if _draws(score) else "") + score.given + of
 
 
 def _draws(score: Record) -> str:
@@ -44,7 +48,7 @@ def _draws(score: Record) -> str:
     return first if score.kind == "iwae" and first.startswith(_DRAWS) else ""
 
 
-def _how(scores: Sequence[Record]) -> Iterator[str]:
+def _how(scores: Sequence[Record], model: str) -> Iterator[str]:
     """Yield how the scores were measured: what all share, then what some have of their own."""
     # Records of models first: their clauses are the ones that people look for.
     clauses = {score: _clauses(score) for score in sorted(scores, key=lambda score: score.subject == FLOOR)}
@@ -55,7 +59,7 @@ def _how(scores: Sequence[Record]) -> Iterator[str]:
     own: dict[str, list[str]] = {}
     for score, said in clauses.items():
         titles = own.setdefault("; ".join(clause for clause in said if clause not in shared), [])
-        if (title := _title(score)) not in titles:
+        if (title := _title(score, model)) not in titles:
             titles.append(f"{title} of real images" if score.subject == FLOOR else title)
     yield from (f"{', '.join(dict.fromkeys(titles))}: {words}" for words, titles in own.items() if words)
 

@@ -48,6 +48,16 @@ class TestScores:
             ["swd (× 1e-3)", "17.4", "15.2", "test", "1,439"],
         ]
 
+    def test_a_control_is_named(self, capsys):
+        rows, below = table(
+            capsys,
+            record(protocol="each next to its target"),
+            record(subject="mean target", protocol="each next to its target"),
+            record(metric="l1"),
+        )
+        assert [row[0] for row in rows[1:]] == ["kid", "kid of mean target", "l1"]
+        assert "kid, kid of mean target: each next to its target" in " ".join(below.split())
+
     def test_what_was_given_stands_behind_the_metric(self, capsys):
         bound = {"metric": "nll", "kind": "iwae", "unit": "nats", "protocol": "K = 50, drawn"}
         rows, _ = table(

@@ -111,6 +111,11 @@ class TestList:
         assert leading_words(scored(whole, easy)) == "nll given test labels ≤ 90.1 nats"
         kid = Record(metric="kid", features="gist-v1@0123456789ab", value=0.5)
         assert leading_words(scored(kid, Record(metric="fid", value=0.1))) == "kid[gist-v1] 0.5"
+        colour = [
+            dataclasses.replace(elbo, unit=unit, value=v)
+            for unit, v in (("nats", 6999.0), ("bits/dim", 3.29))
+        ]
+        assert leading_words(scored(*colour)) == "nll ≤ 3.29 bits/dim"
         assert leading_score(None) is None and leading_words(scored()) == ""
 
 
