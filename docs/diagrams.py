@@ -56,7 +56,7 @@ def learned():
     left, right = figure.subfigures(1, 2, wspace=0.12)
     for part, title, images in (
         (left, "training images, from an unknown p(x)", data),
-        (right, "samples of the p(x) that was learned", samples),
+        (right, "means of p(x|z), z from the prior", samples),
     ):
         part.suptitle(title, fontsize=11, color=INK)
         for axes, image in zip(part.subplots(4, 6).flat, images, strict=True):
@@ -277,7 +277,11 @@ def integral():
         axes.set(xlim=sides[0], ylim=sides[1])
         axes.set_title(f"draws of {name}", fontsize=11, color=INK)
         count = f"{weights[name]:.0f}" if weights[name] >= 10 else f"{weights[name]:.1f}"
-        axes.set_xlabel(f"of {PRIOR_DRAWS:,} draws, {count} count", fontsize=10, color=INK)
+        axes.set_xlabel(
+            f"effective number of {PRIOR_DRAWS:,} draws: {count} ({len(points)} shown)",
+            fontsize=10,
+            color=INK,
+        )
         axes.tick_params(labelsize=7)
     return figure
 

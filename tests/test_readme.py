@@ -51,6 +51,7 @@ AVOIDED = {
     r"(is|was) in the way": "exists already",
     r"seed by seed": "paired by seed",
     r"(not|none|never) chosen": "hand-picked",
+    r"beside": "next to",
 }
 README = (ROOT / "README.md").read_text("utf-8")
 USING = (ROOT / "docs" / "using.md").read_text("utf-8")

@@ -156,7 +156,7 @@ def eval_command(names: tuple[str, ...], device: str | None, as_json: bool, **as
 
     Each number is printed with what you need to know to compare it; numbers that cannot be compared are not
     ranked together. For a VAE, the ELBO and tighter bounds with K importance samples per image are computed;
-    the time grows with the largest K. Sample metrics are printed beside the floor that real images reach.
+    the time grows with the largest K. Sample metrics are printed next to the floor that real images reach.
     --features, --metrics and --reads-as also measure the samples of a model that has a likelihood, as do
     --mean, --temperature and --truncation, which the records state. A model that takes labels is given the
     label of each image. The model computes on the CPU unless --device names another device.

@@ -33,7 +33,7 @@ MOST = 120  # labels that are all named
 def info_command(name: str, with_net: bool, as_json: bool) -> None:
     """Show what is known about a model.
 
-    This is its paper, config, recipe, data, licence and sha256, and its scores beside those of real images,
+    This is its paper, config, recipe, data, licence and sha256, and its scores next to those of real images,
     with their protocol. --net builds the model, which takes a few seconds, and shows its layers.
     """
     entry = find(name)

@@ -90,7 +90,7 @@ def neighbours_command(
     as_json: bool,
     device: str | None,
 ) -> None:
-    """Show samples beside their nearest training images.
+    """Show samples next to their nearest training images.
 
     Has the model learned, or has it copied? Each row shows a sample and its nearest training images, nearest
     first; of a VAE it is the mean of p(x|z). Their distances are printed, and for comparison the median

@@ -61,8 +61,8 @@ class Gain(Score):
 
     @property
     def won(self) -> bool:
-        """Whether the gain is larger than its standard error."""
-        return self.value > self.stderr
+        """Whether the gain is larger than two standard errors."""
+        return self.value > 2 * self.stderr
 
     def __str__(self) -> str:
         who = f"a linear probe of {self.model}" if self.start == PROBE else self.model
