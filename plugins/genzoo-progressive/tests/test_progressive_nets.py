@@ -1,8 +1,10 @@
-"""The nets and the model: stages, fades in both nets and in real images, sizes, and what a file may hold."""
+"""The nets and the model: stages, fades in both nets and in real images, sizes, what a file may hold, and
+published bugs of all these that must be seen."""
 
 from __future__ import annotations
 
 import copy
+import math
 from itertools import pairwise
 
 import pytest
@@ -10,8 +12,10 @@ import torch
 from genzoo_progressive import genzoo_cards
 from genzoo_progressive.layers import EqualConv2d, EqualLinear, MinibatchDeviation, PixelNorm
 from genzoo_progressive.nets import Discriminator, Generator, doubled, faded, halved
+from genzoo_progressive.options import place
 from genzoo_progressive.progressive import ProgressiveConfig, ProgressiveGAN, sizes
 from torch import nn
+from torch.nn.functional import avg_pool2d, interpolate
 
 from genzoo.errors import ArgumentError
 from genzoo.models import AdversarialModel, StagedModel
@@ -24,8 +28,8 @@ def _seed():
     torch.manual_seed(0)
 
 
-def small(**config):
-    return ProgressiveGAN(
+def small(kind=ProgressiveGAN, **config):
+    return kind(
         ProgressiveConfig(
             **{"image_shape": (3, 32, 32), "width": 4, "widest": 16, "latent_size": 8, **config}
         )
@@ -71,13 +75,7 @@ class TestModel:
             torch.testing.assert_close(grown_to(net, reached).stages(z)[-1], whole[reached])
 
     def test_growth_is_saved_and_is_no_weight_of_a_net(self):
-        """Averages follow the weights and buffers of G: of a growth they would be late."""
-        net = small()
-        assert "growth" in net.state_dict() and not isinstance(net.growth, nn.Parameter)
-        assert all("growth" not in name for name, _ in net.generator.named_buffers())
-        other = small()
-        other.load_state_dict(grown_to(net, 1.5).state_dict())
-        assert float(other.growth) == 1.5 and torch.equal(other.sample(2, seed=0), net.sample(2, seed=0))
+        check_saved()
 
     @pytest.mark.parametrize(("growth", "like"), [(7.0, 3), (-1.0, 0), (3.4e38, 3)])
     def test_a_growth_that_no_training_sets_is_brought_within(self, growth, like):
@@ -129,15 +127,176 @@ class TestModel:
         assert sum(v.numel() * (2 if v.ndim >= 2 else 4) for v in net.state_dict().values()) < 8_000_000
 
 
+class Fading:
+    """A net that fades in a stage at another growth than it is told."""
+
+    def forward(self, x, growth):
+        return super().forward(x, self.other(growth) if growth % 1 else growth)
+
+
+class Stuck(Fading):
+    """α stays at 0: nothing is seen of the new stage."""
+
+    def other(self, growth):
+        return math.floor(growth) + 1e-6
+
+
+class Reversed(Fading):
+    """1 - α for α: a stage is faded out."""
+
+    def other(self, growth):
+        return math.floor(growth) + 1 - growth % 1
+
+
+class Abrupt(Fading):
+    """The new stage counts in full from its first round on."""
+
+    def other(self, growth):
+        return math.ceil(growth)
+
+
+class Smooth(Generator):
+    """The images of the stage before are enlarged bilinearly, which neither D nor real images know of."""
+
+    def _image(self, maps, stage, alpha):
+        if alpha == 1:
+            return super()._image(maps, stage, alpha)
+        before = interpolate(self.to_rgb[stage - 1](maps[stage - 1]), scale_factor=2, mode="bilinear")
+        return torch.lerp(before, self.to_rgb[stage](maps[stage]), alpha)
+
+
+def check_images(kind=Generator):
+    """α of its own, 1 - α of those before, doubled: nearly nothing at first, nearly everything at last."""
+    net, z = kind(8, [16, 16, 8, 4], (4, 4), 3), torch.randn(4, 8)
+    coarse, fine = net(z, 1.0), net(z, 2.0)
+    for alpha in (0.01, 0.25, 0.99):
+        expected = (1 - alpha) * doubled(coarse) + alpha * fine
+        torch.testing.assert_close(net(z, 1 + alpha), expected, rtol=1e-4, atol=1e-5)
+
+
+class Before(Generator):
+    """Pixel norm before the rectifier."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        for block in self.blocks:
+            for number, layer in enumerate(block):
+                if isinstance(layer, PixelNorm):
+                    block[number - 1], block[number] = layer, block[number - 1]
+
+
+class Unnormed(Generator):
+    """No pixel norm."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        for block in self.blocks:
+            for number, layer in enumerate(block):
+                if isinstance(layer, PixelNorm):
+                    block[number] = nn.Identity()
+
+
+class Steep(Generator):
+    """torch's slope of a LeakyReLU, 0.01."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        for layer in self.modules():
+            if isinstance(layer, nn.LeakyReLU):
+                layer.negative_slope = 0.01
+
+
+class Squashed(Generator):
+    """tanh after the colours."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.squash = nn.Tanh()
+
+    def _image(self, maps, stage, alpha):
+        return self.squash(super()._image(maps, stage, alpha))
+
+
+class Loud(Generator):
+    """A gain of √2 to the colours, which no rectifier follows."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        for layer in self.to_rgb:
+            layer.scale *= 2**0.5
+
+
+class RawLatents(Generator):
+    """z as it is."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.norm = nn.Identity()
+
+
+def check_layers(kind=Generator):
+    """Pixel norm follows every rectifier, and no tanh the last layer."""
+    net = kind(8, [16, 16, 8, 4], (4, 4), 3)
+    for block in net.blocks:
+        layers = list(block)
+        after = [type(b) for a, b in pairwise(layers) if isinstance(a, nn.LeakyReLU)]
+        assert after and set(after) == {PixelNorm}
+        assert all(layer.negative_slope == 0.2 for layer in layers if isinstance(layer, nn.LeakyReLU))
+    assert not any(isinstance(m, (nn.Tanh, nn.Sigmoid, nn.BatchNorm2d)) for m in net.modules())
+    for layer in net.to_rgb:
+        assert layer.scale == pytest.approx(layer.weight.shape[1] ** -0.5)
+
+
+def check_length(kind=Generator):
+    """The length of z does not count. Without biases it would not in any case: the pixel norms behind it take
+    it out.
+    """
+    net, z = kind(8, [16, 16, 8, 4], (4, 4), 3), torch.randn(4, 8)
+    nn.init.normal_(net.project.bias)
+    torch.testing.assert_close(net(z, 3.0), net(5 * z, 3.0), rtol=1e-3, atol=1e-3)
+
+
+def check_activations(kind=Generator):
+    """With random weights, before pixel norm, they have size 1: without the scale at run time they would grow
+    by tens.
+    """
+    net, sizes_of = kind(64, [64, 32, 16], (4, 4), 3), []
+    for module in net.modules():
+        if isinstance(module, nn.LeakyReLU):
+            module.register_forward_hook(
+                lambda m, x, y: sizes_of.append(float(y.detach().pow(2).mean() ** 0.5))
+            )
+    image = net(torch.randn(32, 64), 2.0)
+    assert len(sizes_of) == 6 and all(0.75 < size < 1.25 for size in sizes_of), sizes_of  # edges see zeros
+    assert 0.6 < float(image.detach().std()) < 1.4
+
+
+def with_bug(kind, bug):
+    """Return the net `kind` with what `bug` does to its forward pass."""
+    return type(bug.__name__, (bug, kind), {})
+
+
+def titled(cases):
+    """Return the arguments of a parametrisation over pairs of a check and a bug that it must see."""
+    return {"argvalues": cases, "ids": [f"{check.__name__}-{bug.__name__}" for check, bug in cases]}
+
+
+GENERATORS = [
+    *((check_images, with_bug(Generator, bug)) for bug in (Stuck, Reversed, Abrupt)),
+    (check_images, Smooth),
+    *((check_layers, bug) for bug in (Before, Unnormed, Steep, Squashed, Loud)),
+    (check_length, RawLatents),
+]
+
+
 class TestGenerator:
     def test_while_a_stage_is_faded_in_images_are_a_mixture(self):
-        """α of its own, 1 - α of those before, doubled: nearly nothing at first, nearly everything at
-        last."""
-        net, z = small().generator, torch.randn(4, 8)
-        coarse, fine = net(z, 1.0), net(z, 2.0)
-        for alpha in (0.01, 0.25, 0.99):
-            expected = (1 - alpha) * doubled(coarse) + alpha * fine
-            torch.testing.assert_close(net(z, 1 + alpha), expected, rtol=1e-4, atol=1e-5)
+        check_images()
+
+    @pytest.mark.parametrize(("check", "bug"), **titled(GENERATORS))
+    def test_a_bug_would_be_seen(self, check, bug):
+        with pytest.raises(AssertionError):
+            check(bug)
 
     @pytest.mark.parametrize("growth", [0.0, 0.5, 1.0, 1.5])
     def test_stages_that_are_not_reached_do_no_work(self, growth):
@@ -149,33 +308,13 @@ class TestGenerator:
         assert called == list(range(-int(-growth // 1) + 1))
 
     def test_activations_have_size_1_at_every_layer(self):
-        """With random weights, before pixel norm: without the scale at run time they would grow by tens."""
-        net, sizes_of = Generator(64, [64, 32, 16], (4, 4), 3), []
-        for module in net.modules():
-            if isinstance(module, nn.LeakyReLU):
-                module.register_forward_hook(
-                    lambda m, x, y: sizes_of.append(float(y.detach().pow(2).mean() ** 0.5))
-                )
-        image = net(torch.randn(32, 64), 2.0)
-        assert len(sizes_of) == 6 and all(0.75 < size < 1.25 for size in sizes_of), (
-            sizes_of
-        )  # edges see zeros
-        assert 0.6 < float(image.detach().std()) < 1.4
+        check_activations()
 
     def test_the_length_of_z_does_not_count(self):
-        net, z = small().generator, torch.randn(4, 8)
-        torch.testing.assert_close(net(z, 3.0), net(5 * z, 3.0), rtol=1e-4, atol=1e-5)
+        check_length()
 
     def test_pixel_norm_follows_every_rectifier_and_no_tanh_the_last(self):
-        net = small().generator
-        for block in net.blocks:
-            layers = list(block)
-            after = [type(b) for a, b in pairwise(layers) if isinstance(a, nn.LeakyReLU)]
-            assert after and set(after) == {PixelNorm}
-            assert all(layer.negative_slope == 0.2 for layer in layers if isinstance(layer, nn.LeakyReLU))
-        assert not any(isinstance(m, (nn.Tanh, nn.Sigmoid, nn.BatchNorm2d)) for m in net.modules())
-        for layer in net.to_rgb:
-            assert layer.scale == pytest.approx(layer.weight.shape[1] ** -0.5)
+        check_layers()
 
     def test_the_doctor_looks_at_weights_that_always_learn(self):
         """It takes a net's first parameter for the whole; at 4×4 most of the others rest."""
@@ -184,15 +323,125 @@ class TestGenerator:
         assert next(iter(net.discriminator.parameters())) is net.discriminator.judge[1].weight
 
 
+class HalvedLate(Discriminator):
+    """The maps are halved, not the images, before they are mixed."""
+
+    def forward(self, x, growth):
+        stage, alpha = place(growth, self.last)
+        y = self.from_rgb[stage](x)
+        if stage:
+            y = self.blocks[stage - 1](y)
+        if alpha < 1:
+            y = torch.lerp(halved(self.from_rgb[stage - 1](x)), y, alpha)
+        for block in reversed(list(self.blocks)[: max(stage - 1, 0)]):
+            y = block(y)
+        return self.judge(y).flatten()
+
+
+def check_judgements(kind=Discriminator):
+    """While a stage is faded in, D sees a mixture: α of its layers, 1 - α of the halved images."""
+    net = kind([16, 16, 8, 4], (4, 4), 3, 4).eval()
+    x = torch.rand(4, 3, 16, 16)
+    block, rgb = net.blocks[1], net.from_rgb
+    for alpha in (0.01, 0.25, 0.99):
+        y = (1 - alpha) * rgb[1](halved(x)) + alpha * block(rgb[2](x))
+        expected = net.judge(net.blocks[0](y)).flatten()
+        torch.testing.assert_close(net(x, 1 + alpha), expected, rtol=1e-4, atol=1e-5)
+
+
+class AtFullSize(Discriminator):
+    """The deviation of the largest maps, right after the colours."""
+
+    def __init__(self, widths, base, colours, group):
+        super().__init__(widths, base, colours, group)
+        self.judge[0] = nn.Identity()
+        self.judge[1] = EqualConv2d(widths[0], widths[0], (3, 3), padding=1)
+        self.blocks[-1].insert(0, MinibatchDeviation(group))
+        self.blocks[-1][1] = EqualConv2d(widths[-1] + 1, widths[-1], (3, 3), padding=1)
+
+
+class AfterTheLast(Discriminator):
+    """The deviation after the convolution at 4×4 instead of before it."""
+
+    def __init__(self, widths, base, colours, group):
+        super().__init__(widths, base, colours, group)
+        narrow = widths[0]
+        self.judge[0], self.judge[1] = nn.Identity(), EqualConv2d(narrow, narrow, (3, 3), padding=1)
+        self.judge.insert(3, MinibatchDeviation(group))
+        self.judge[4] = EqualConv2d(narrow + 1, narrow, base)
+
+
+class Unaware(Discriminator):
+    """No deviation: D cannot see a collapse of G."""
+
+    def __init__(self, widths, base, colours, group):
+        super().__init__(widths, base, colours, group)
+        self.judge[0] = nn.Identity()
+        self.judge[1] = EqualConv2d(widths[0], widths[0], (3, 3), padding=1)
+
+
+def check_deviation(kind=Discriminator):
+    """It is taken of the smallest maps, once, and the next convolution has it."""
+    net, made, given = kind([16, 16, 8, 4], (4, 4), 3, 4), [], []
+    layers = [m for m in net.modules() if isinstance(m, MinibatchDeviation)]
+    for layer in layers:
+        layer.register_forward_hook(lambda m, x, y: made.append(y))
+    first = next(m for m in net.judge if isinstance(m, EqualConv2d))
+    first.register_forward_pre_hook(lambda m, x: given.append(x[0]))
+    net(torch.rand(4, 3, 32, 32), 3.0)
+    assert [layer.group for layer in layers] == [4]
+    assert made[0].shape == (4, 17, 4, 4) and given[0] is made[0]
+
+
+class LoudVerdict(Discriminator):
+    """A gain of √2 in the last layer, which no rectifier follows."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.judge[-1].scale *= 2**0.5
+
+
+class Quiet(Discriminator):
+    """A gain of 1 before rectifiers."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        for layer in self.modules():
+            if isinstance(layer, EqualConv2d):
+                layer.scale /= 2**0.5
+
+
+def check_gains(kind=Discriminator):
+    """Activations keep their size at every layer, on smooth maps, which averaging leaves as they are."""
+    net = kind([64, 32, 16], (4, 4), 3, 4).eval()
+    layers = [m for m in net.modules() if isinstance(m, (EqualConv2d, EqualLinear))]
+    for layer in layers:
+        x = torch.randn(64, layer.weight.shape[1])
+        flat = x if isinstance(layer, EqualLinear) else x[:, :, None, None].expand(-1, -1, 8, 8)
+        y = layer(flat).detach()
+        inner = y if y.ndim == 2 or y.shape[2] < 3 else y[:, :, 1:-1, 1:-1]
+        gain = 1 if isinstance(layer, EqualLinear) else 2**0.5
+        few = 0.5 if x.shape[1] < 16 else 0.25  # of three colours, chance has more of a say
+        assert float(inner.square().mean().sqrt()) == pytest.approx(gain, rel=few), layer.weight.shape
+    assert len(layers) == 10
+
+
+DISCRIMINATORS = [
+    *((check_judgements, with_bug(Discriminator, bug)) for bug in (Stuck, Reversed, Abrupt)),
+    (check_judgements, HalvedLate),
+    *((check_deviation, bug) for bug in (AtFullSize, AfterTheLast, Unaware)),
+    *((check_gains, bug) for bug in (LoudVerdict, Quiet)),
+]
+
+
 class TestDiscriminator:
     def test_while_a_stage_is_faded_in_it_sees_a_mixture(self):
-        net = small().discriminator.eval()
-        x = torch.rand(4, 3, 16, 16)
-        block, rgb = net.blocks[1], net.from_rgb
-        for alpha in (0.01, 0.25, 0.99):
-            y = (1 - alpha) * rgb[1](halved(x)) + alpha * block(rgb[2](x))
-            expected = net.judge(net.blocks[0](y)).flatten()
-            torch.testing.assert_close(net(x, 1 + alpha), expected, rtol=1e-4, atol=1e-5)
+        check_judgements()
+
+    @pytest.mark.parametrize(("check", "bug"), **titled(DISCRIMINATORS))
+    def test_a_bug_would_be_seen(self, check, bug):
+        with pytest.raises(AssertionError):
+            check(bug)
 
     def test_at_the_start_of_a_fade_it_judges_as_before(self):
         net, x = small().discriminator.eval(), torch.rand(4, 3, 8, 8)
@@ -204,26 +453,10 @@ class TestDiscriminator:
             assert net(torch.rand(5, 3, side, side), float(stage)).shape == (5,)
 
     def test_activations_keep_their_size_at_every_layer(self):
-        """On smooth maps, which averaging leaves as they are."""
-        net = Discriminator([64, 32, 16], (4, 4), 3, 4).eval()
-        layers = [m for m in net.modules() if isinstance(m, (EqualConv2d, EqualLinear))]
-        for layer in layers:
-            x = torch.randn(64, layer.weight.shape[1])
-            flat = x if isinstance(layer, EqualLinear) else x[:, :, None, None].expand(-1, -1, 8, 8)
-            y = layer(flat).detach()
-            inner = y if y.ndim == 2 or y.shape[2] < 3 else y[:, :, 1:-1, 1:-1]
-            gain = 1 if isinstance(layer, EqualLinear) else 2**0.5
-            few = 0.5 if x.shape[1] < 16 else 0.25  # of three colours, chance has more of a say
-            assert float(inner.square().mean().sqrt()) == pytest.approx(gain, rel=few), layer.weight.shape
-        assert len(layers) == 10
+        check_gains()
 
     def test_the_deviation_is_taken_at_the_smallest_map(self):
-        net = small().discriminator
-        seen = []
-        (layer,) = [m for m in net.modules() if isinstance(m, MinibatchDeviation)]
-        layer.register_forward_hook(lambda m, x, y: seen.append((tuple(x[0].shape[2:]), y.shape[1])))
-        net(torch.rand(4, 3, 32, 32), 3.0)
-        assert seen == [((4, 4), 17)] and layer.group == 4
+        check_deviation()
 
     def test_in_training_numbers_know_their_group_and_no_other(self):
         """Real images and fakes go through it apart, so neither tells of the other."""
@@ -233,22 +466,108 @@ class TestDiscriminator:
         assert all(slope[row].abs().max() > 0 for row in range(4)) and not slope[4:].any()
 
 
+def sharp(net, x):
+    """Return the images of the stage, not faded."""
+    stage, _ = place(float(net.growth), net.last)
+    return avg_pool2d(x, 2 ** (net.last - stage))
+
+
+class Sharp(ProgressiveGAN):
+    """Real images are not faded."""
+
+    def seen(self, x):
+        return sharp(self, x)
+
+
+class FadedOut(ProgressiveGAN):
+    """Real images are faded the other way."""
+
+    def seen(self, x):
+        _, alpha = place(float(self.growth), self.last)
+        return sharp(self, x) if alpha == 1 else faded(sharp(self, x), 1 - alpha)
+
+
+class Blurred(ProgressiveGAN):
+    """Real images are those of the stage before, doubled, for as long as the fade takes."""
+
+    def seen(self, x):
+        _, alpha = place(float(self.growth), self.last)
+        return sharp(self, x) if alpha == 1 else doubled(halved(sharp(self, x)))
+
+
+class Skipping(ProgressiveGAN):
+    """Every second, fourth … pixel instead of their mean."""
+
+    def seen(self, x):
+        stage, alpha = place(float(self.growth), self.last)
+        step = 2 ** (self.last - stage)
+        return faded(x[:, :, ::step, ::step], alpha)
+
+
+def check_averaged(kind=ProgressiveGAN):
+    """Real images are averaged to the size of the stage."""
+    net, x = small(kind), torch.rand(2, 3, 32, 32)
+    for stage, side in enumerate((4, 8, 16, 32)):
+        seen = grown_to(net, stage).seen(x)
+        blocks = x.unflatten(2, (side, -1)).unflatten(4, (side, -1)).mean((3, 5))
+        torch.testing.assert_close(seen, blocks)
+
+
+def check_faded(kind=ProgressiveGAN):
+    """At the start of a stage a real image has no more detail than a fake can have."""
+    net, x = small(kind), torch.rand(2, 3, 32, 32)
+    coarse, fine = grown_to(net, 1).seen(x), grown_to(net, 2).seen(x)
+    for alpha in (0.25, 0.75):
+        seen = grown_to(net, 1 + alpha).seen(x)
+        torch.testing.assert_close(seen, (1 - alpha) * doubled(coarse) + alpha * fine)
+
+
+class Unsaved(ProgressiveGAN):
+    """A growth that no file has: what was saved at 16×16 is loaded as if it were complete."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.register_buffer("growth", self.growth, persistent=False)
+
+
+class OfTheNet(ProgressiveGAN):
+    """A growth that is G's, and averaged with its weights."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.generator.register_buffer("growth", self._buffers["growth"])
+
+
+def check_saved(kind=ProgressiveGAN):
+    """Averages follow the weights and buffers of G: of a growth they would be late."""
+    net = small(kind)
+    assert "growth" in net.state_dict() and not isinstance(net.growth, nn.Parameter)
+    assert all("growth" not in name for name, _ in net.generator.named_buffers())
+    other = small(kind)
+    other.load_state_dict(grown_to(net, 1.5).state_dict())
+    assert float(other.growth) == 1.5 and torch.equal(other.sample(2, seed=0), net.sample(2, seed=0))
+
+
+IMAGES = [
+    *((check_faded, bug) for bug in (Sharp, FadedOut, Blurred, Skipping)),
+    (check_averaged, Skipping),
+    *((check_saved, bug) for bug in (Unsaved, OfTheNet)),
+]
+
+
 class TestRealImages:
     def test_they_are_averaged_to_the_size_of_the_stage(self):
-        net, x = small(), torch.rand(2, 3, 32, 32)
-        for stage, side in enumerate((4, 8, 16, 32)):
-            seen = grown_to(net, stage).seen(x)
-            blocks = x.unflatten(2, (side, -1)).unflatten(4, (side, -1)).mean((3, 5))
-            torch.testing.assert_close(seen, blocks)
+        check_averaged()
 
     def test_they_are_faded_as_generated_ones_are(self):
-        """At the start of a stage a real image has no more detail than a fake can have."""
-        net, x = small(), torch.rand(2, 3, 32, 32)
-        coarse, fine = grown_to(net, 1).seen(x), grown_to(net, 2).seen(x)
-        for alpha in (0.25, 0.75):
-            seen = grown_to(net, 1 + alpha).seen(x)
-            torch.testing.assert_close(seen, (1 - alpha) * doubled(coarse) + alpha * fine)
+        check_faded()
+        x = torch.rand(2, 3, 8, 8)
         assert faded(x, 1.0) is x
+
+    @pytest.mark.parametrize(("check", "bug"), **titled(IMAGES))
+    def test_a_bug_would_be_seen(self, check, bug):
+        with pytest.raises(AssertionError):
+            check(bug)
 
     def test_the_model_judges_images_of_full_size_as_its_stage_sees_them(self):
         net, x = grown_to(small().eval(), 1.5), torch.rand(3, 3, 32, 32)

@@ -20,6 +20,7 @@ from genzoo.rng import Rng, generator
 from genzoo.testing import check_game
 from genzoo.training import Batch, players
 from genzoo.training.hardware import choose
+from genzoo.training.loader import Loader
 from genzoo.training.loop import Run
 
 SHAPE = (3, 8, 8)
@@ -224,22 +225,68 @@ def pairs(n=12, **changes):
     return Images(**{"pixels": pixels, "source": pixels, "name": "pairs", "split": "train", **changes})
 
 
+class OwnCoins(Loader):
+    """The source is flipped and shifted with coins of its own."""
+
+    def _condition(self, number, indices):
+        varied = self._varied
+        self._varied = lambda images, number: varied(images, number, "source ")
+        try:
+            return super()._condition(number, indices)
+        finally:
+            del self._varied
+
+
+class StillSource(Loader):
+    """The image alone is flipped and shifted."""
+
+    def _condition(self, number, indices):
+        self._varied = lambda images, number: images
+        try:
+            return super()._condition(number, indices)
+        finally:
+            del self._varied
+
+
+class StillImage(Loader):
+    """The source alone is flipped and shifted."""
+
+    def _images(self, number):
+        self._varied = lambda images, number: images
+        try:
+            return super()._images(number)
+        finally:
+            del self._varied
+
+
+def check_coins(start, kind=Loader, **jitter):
+    """Flips and shifts have one coin for both of a pair."""
+    run, seen = start(pairs(), **jitter), []
+    run.feed = kind(run.data, run.recipe, run.world, run.settings, run.feed.needs, run.model.condition)
+    loss = PairedGame.discriminator_loss
+    game = run.players[0].loss.__self__
+    object.__setattr__(
+        run.players[0], "loss", lambda given, rng: seen.append(given) or loss(game, given, rng)
+    )
+    for _ in range(6):
+        run.play_round()
+    plain = torch.from_numpy(np.array(pairs().pixels)).float() / 255
+    for given in seen:
+        assert torch.equal(given.images, given.condition)
+    moved = [not any(torch.equal(row, known) for known in plain) for g in seen for row in g.images]
+    assert len(moved) == 24 and sum(moved) > 6  # a flip leaves every second as it is
+
+
 class TestRuns:
-    def test_flips_and_shifts_have_one_coin_for_both_of_a_pair(self, start):
-        seen = []
-        run = start(pairs(), flip=True, shift=3)
-        loss = PairedGame.discriminator_loss
-        game = run.players[0].loss.__self__
-        object.__setattr__(
-            run.players[0], "loss", lambda given, rng: seen.append(given) or loss(game, given, rng)
-        )
-        for _ in range(6):
-            run.play_round()
-        plain = torch.from_numpy(np.array(pairs().pixels)).float() / 255
-        for given in seen:
-            assert torch.equal(given.images, given.condition)
-        moved = [not any(torch.equal(row, known) for known in plain) for g in seen for row in g.images]
-        assert sum(moved) > 12  # most of 24 are not as they were
+    @pytest.mark.parametrize("jitter", [{"flip": True}, {"shift": 3}, {"flip": True, "shift": 3}], ids=str)
+    def test_flips_and_shifts_have_one_coin_for_both_of_a_pair(self, start, jitter):
+        check_coins(start, **jitter)
+
+    @pytest.mark.parametrize("jitter", [{"flip": True}, {"shift": 3}], ids=str)
+    @pytest.mark.parametrize("kind", [OwnCoins, StillSource, StillImage])
+    def test_a_pair_moved_on_one_side_only_would_be_seen(self, start, kind, jitter):
+        with pytest.raises(AssertionError):
+            check_coins(start, kind, **jitter)
 
     def test_l1_falls_when_targets_follow_from_sources(self, start):
         source = np.random.default_rng(1).integers(0, 256, (16, *SHAPE), dtype=np.uint8)
