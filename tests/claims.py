@@ -25,6 +25,11 @@ CLAIMS = {
     ],
     "plugins/genzoo-progressive/README.md": [
         "**weights**: KID[gist] {progressive-faces kid .3f ±}",
+        "**weights**: KID[gist] {progressive-bedrooms kid .3f ±}",
+        (
+            "| 368,128 | {progressive-bedrooms kid .3f ±} | {progressive-bedrooms recall .2f} | "
+            "{progressive-bedrooms ms-ssim .3f} | {progressive-bedrooms checkerboard .2f} |"
+        ),
         (
             "| 224,000 | {progressive-faces kid .3f ±} | {progressive-faces recall .2f} | {progressive-faces "
             "ms-ssim .3f} | {progressive-faces checkerboard .2f} |"

@@ -64,7 +64,7 @@ CARDS = (
             paper=PAPER,
         )
         for data, words, steps, augment in (
-            ("bedrooms", "Bedrooms", 12_000, ("translation",)),
+            ("bedrooms", "Bedrooms", 23_008, ("translation",)),
             ("faces", "Faces of public figures", 14_000, ()),
         )
     ),
