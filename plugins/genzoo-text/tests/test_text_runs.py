@@ -169,6 +169,17 @@ class TestFoldersThatDoNotFit:
         with pytest.raises(DataError, match="has no captions, but this model takes a text"):
             self.train(folder)
 
+    def test_pictures_some_of_which_have_no_caption(self, tmp_path, capsys):
+        folder = garden(tmp_path / "garden")
+        lines = (folder / "metadata.jsonl").read_text("utf-8").splitlines()
+        (folder / "metadata.jsonl").write_text("\n".join(lines[2:]), "utf-8")
+        with pytest.raises(DataError) as error:
+            self.train(folder)
+        said = f"garden: 2 of {len(lines)} images have no caption: 00.png, 01.png"
+        assert error.value.message == said
+        assert error.value.hint == "add lines for them to metadata.jsonl, or remove these images"
+        assert "caption" not in capsys.readouterr().err
+
     def test_captions_without_pictures(self, tmp_path):
         folder = garden(tmp_path / "garden")
         (folder / "07.png").unlink()
