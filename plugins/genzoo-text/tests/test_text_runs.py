@@ -130,7 +130,10 @@ class TestOwnCaptions:
         ("text", "words"),
         [
             ("", "there is no word in an empty text"),
-            ("rose " * 10_000, "a text of 10,000 words is too long: this model takes 3"),
+            (
+                "rose " * 10_000,
+                "a text of 10,000 words is too long — this model takes a text of up to 3 words",
+            ),
             ("a read rosse", "unknown words 'read' (did you mean 'red' or 'rose'?), 'rosse' (did you mean"),
         ],
     )
