@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _UNSEEN = _BIDI + "\u200b\u200c\u200d\u2028\u2029\u2060\u2061\u2062\u2063\u2064\ufeff\u00ad\u034f\u180e"
+_STEM = 3  # letters from which on a longer name may be meant
 _PLAIN = re.compile(r"[\n\t\x20-\x7e]*")
 # as `click.style` writes them; 30, black, would hide a text
 _COLOURS = re.compile(r"(\x1b\[(?:0|1|3[1-7]|9[0-7])m)")
@@ -86,7 +87,9 @@ def safe_repr(value: object) -> str:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for what of `known` is nearest or is called `word` elsewhere, or ""."""
+    """Return `"; did you mean 'x'?"` for what of `known` is called `word` elsewhere, starts with it or is
+    nearest, or "".
+    """
     import difflib  # only a name that is misspelt needs these two
 
     from genzoo.synonyms import meant
@@ -95,7 +98,10 @@ def suggest(word: str, known: Iterable[str]) -> str:
     if name := meant(_words(word)[:100], known):
         return f"; did you mean {name!r}?"
     by_fold = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(_words(word)[:100].casefold(), list(by_fold), n=1, cutoff=0.5)
+    typed = _words(word)[:100].casefold()
+    # "cyclegan" is nearer to dcgan than to cyclegan-horse2zebra, the one that is meant
+    longer = [name for name in by_fold if name.startswith(typed)] if len(typed) >= _STEM else []
+    near = difflib.get_close_matches(typed, longer or list(by_fold), n=1, cutoff=0.0 if longer else 0.5)
     return f"; did you mean {by_fold[near[0]]!r}?" if near else ""
 
 

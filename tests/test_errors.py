@@ -123,6 +123,21 @@ class TestSuggest:
     def test_nearest(self, word: str, near: str) -> None:
         assert suggest(word, self.known) == f"; did you mean {near!r}?"
 
+    @pytest.mark.parametrize(
+        ("word", "near"),
+        [
+            ("cyclegan", "cyclegan-horse2zebra"),
+            ("CycleGAN", "cyclegan-horse2zebra"),
+            ("wga", "Wgan-GP"),
+            ("dcga", "dcgan"),  # the nearest of those that start with it
+            ("dcgan-", "dcgan-bedrooms"),
+            ("cy", ""),  # too short to mean a longer name
+        ],
+    )
+    def test_a_name_that_starts_with_the_word_comes_first(self, word: str, near: str) -> None:
+        said = suggest(word, (*self.known, "cyclegan-horse2zebra"))
+        assert said == (f"; did you mean {near!r}?" if near else "")
+
     @pytest.mark.parametrize("word", ["", "xyz", "日本", "0" * 1000])
     def test_nothing_near(self, word: str) -> None:
         assert suggest(word, self.known) == ""

@@ -119,7 +119,7 @@ def stated(entry: Entry, *, offline: bool | None = None) -> Condition | None:
 def read_one(condition: Condition, text: str) -> str:
     """Return the one value of `condition` that `text` is, or raise as `check_one`."""
     if isinstance(condition, Text):
-        condition.encode(text)
+        _check_text(condition, text)
         return text
     if not isinstance(condition, Labels):
         return _drawn(condition, text)
@@ -136,15 +136,32 @@ def read_one(condition: Condition, text: str) -> str:
         raise
 
 
+def _check_text(condition: Text, text: str) -> None:
+    """Raise as `Text.encode`, with the example as an option."""
+    try:
+        condition.encode(text)
+    except GenzooError as error:
+        hint = error.hint.replace(repr(condition.typed), _example(condition.typed))
+        raise type(error)(error.message, hint) from error
+
+
 def _drawn(condition: Condition, text: str) -> str:
     """Return `text` if it names a picture that is drawn by rule."""
     if text in condition.examples(DRAWN):
         return text
+    own = text if _is_file(text) else condition.typed
     raise ArgumentError(
         f"--condition takes no file here, but a picture that is drawn by rule: "
         f"{', '.join(condition.examples(2))}, …",
-        "in Python, model.translate(pictures) translates your own",
+        f"genzoo translate {_typed_name()} {shlex.quote(own)} translates your own",
     )
+
+
+def _typed_name() -> str:
+    """Return the model that the command line names, NAME where it names several or none."""
+    context = click.get_current_context(silent=True)
+    name = context.params.get("name") if context else None
+    return shlex.quote(name) if isinstance(name, str) else "NAME"
 
 
 def _typed(condition: Condition) -> str:
@@ -189,13 +206,15 @@ def _check_form(labels: Labels, text: str) -> None:
     if not all(part.strip() for part in text.split(",")):
         what = "is empty" if not text.strip() else "names an empty label"
         raise ArgumentError(f"--condition {what}", f"this model takes {labels.words}")
-    if (_PICTURE.fullmatch(text) or os.path.exists(text)) and text.casefold() not in map(
-        str.casefold, labels.names
-    ):
+    if _is_file(text) and text.casefold() not in map(str.casefold, labels.names):
         raise ArgumentError(
             f"--condition must be a label, not the file {safe_text(text, 100)}",
             f"this model takes {labels.words}",
         )
+
+
+def _is_file(text: str) -> bool:
+    return _PICTURE.fullmatch(text) is not None or os.path.exists(text)
 
 
 def _superfluous(card: Card) -> ArgumentError:
@@ -218,7 +237,8 @@ def option_of(condition: Condition) -> str:
 
 
 def _example(value: str) -> str:
-    several = any("|all" in str(p.metavar) for p in click.get_current_context().command.params)
+    context = click.get_current_context(silent=True)
+    several = context is not None and any("|all" in str(p.metavar) for p in context.command.params)
     return f"--condition {shlex.quote(value)}" + ", or --condition all" * several
 
 

@@ -12,6 +12,7 @@ import click
 
 from genzoo.card import Card
 from genzoo.cli.pictures import (
+    SINGLE,
     check_animation,
     check_file,
     check_grid,
@@ -75,7 +76,8 @@ def files_of(
         if unfit:
             raise click.UsageError(words, context)
     film = _film(card, order.total, animate)
-    target = _target(card, order.total, out) if out is not None or film is None else None
+    # how many images --stages shows is known once the model is loaded
+    target = _target(card, 0 if stages else order.total, out) if out is not None or film is None else None
     if stages:
         check_stages(card, out, animate, columns)
     return Files(film, target, (form or "png") if folder else "", _columns(order, columns), stages)
@@ -141,5 +143,5 @@ def _target(card: Card, n: int, out: str | None) -> Path:
         return Path(out)
     if is_pack(out):
         return check_writable(Path(out or ""))
-    check_grid(n)
+    check_grid(n, SINGLE)
     return check_file(out) if out is not None else free_file(card.name)

@@ -6,12 +6,14 @@ from typing import Any
 
 import click
 
+from genzoo.card import Card
 from genzoo.cli.conditions import check_one, condition_option, in_words
 from genzoo.cli.exploring import drawn, loaded, out_option, several, target
 from genzoo.cli.options import command, device_option, find, model_argument, seed_option
 from genzoo.cli.output import note
 from genzoo.cli.pictures import check_grid, check_samples
-from genzoo.errors import safe_text
+from genzoo.condition import Labels
+from genzoo.errors import ArgumentError, safe_text
 
 WALKS = 8
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -71,6 +73,8 @@ def interpolate_command(
     check_grid(walks * steps)
     if first is None:
         check_samples(card)
+    if label is not None:
+        _check_labels(card)
     condition = check_one(entry, condition)
     label = label and check_one(entry, label)
     path = target(out, card, "interpolation")
@@ -102,6 +106,15 @@ def _walks(model: Any, n: int, steps: int, seed: int, labels: tuple[str | None, 
         return interpolate(model, n, steps, seed, condition=condition)
     check_latent_model(model)
     return blend(model, model.sample_latents(n, seed), condition, label, steps=steps)
+
+
+def _check_labels(card: Card) -> None:
+    """Raise ArgumentError if the model of `card` takes something else than labels."""
+    if card.condition is not None and not isinstance(card.condition, Labels):
+        raise ArgumentError(
+            f"{card.name} takes no labels to walk between: it takes {card.condition.brief}",
+            "leave --to out for a walk through z",
+        )
 
 
 def _check_ends(first: str | None, last: str | None, *, chosen: bool) -> None:

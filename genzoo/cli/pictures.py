@@ -16,6 +16,7 @@ from genzoo.files import make_folder, storage
 
 PACKS = (".tar", ".npz")  # files of many images
 MOST_IN_GRID = 10_000  # images that one picture shows
+SINGLE = "write single images to a folder: -o samples/"  # what `genzoo sample` can do with more
 MOST_IN_ANIMATION = 100  # images that are drawn side by side
 _FILE_OVERHEAD = 4096  # bytes that a file takes at least
 
@@ -92,13 +93,10 @@ def check_folder(out: str, n: int, bytes_per_image: int) -> Path:
     return folder
 
 
-def check_grid(n: int) -> None:
-    """Raise ArgumentError if `n` images are too many for one picture."""
+def check_grid(n: int, hint: str = "ask for fewer") -> None:
+    """Raise ArgumentError with `hint` if `n` images are too many for one picture."""
     if n > MOST_IN_GRID:
-        raise ArgumentError(
-            f"a picture shows at most {MOST_IN_GRID:,} images, not {n:,}",
-            "write single images to a folder: -o samples/",
-        )
+        raise ArgumentError(f"a picture shows at most {MOST_IN_GRID:,} images, not {n:,}", hint)
 
 
 def check_animation(n: int) -> None:

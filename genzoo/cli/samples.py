@@ -14,7 +14,7 @@ import click
 
 from genzoo.cli.conditions import named
 from genzoo.cli.output import Progress
-from genzoo.cli.pictures import check_grid
+from genzoo.cli.pictures import SINGLE, check_grid
 from genzoo.cli.stages import write_stages
 from genzoo.condition import Condition
 from genzoo.manner import PLAIN, Manner
@@ -126,7 +126,7 @@ def write_grid(model: Any, batches: Iterable[Tensor], order: Order, path: Path, 
 
     from genzoo.images import save_grid
 
-    check_grid(order.total)
+    check_grid(order.total, SINGLE)
     save_grid(torch.cat(list(batches)), path, columns, text=order.told)
     return f"{path}: {many(order.total)}"
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from genzoo.card import Card
-from genzoo.cli.pictures import check_grid, is_folder
+from genzoo.cli.pictures import MOST_IN_GRID, check_grid, is_folder
 from genzoo.errors import ArgumentError
 
 
@@ -41,15 +41,21 @@ def check_stages(card: Card, out: str | None, animate: str | None, columns: int 
 def write_stages(model: Any, n: int, seed: int, labels: Sequence[str | None], path: Path) -> str:
     """Write one row for each of `n` latents of `seed` under each of `labels`, with one column for each stage,
     and return what was written.
+
+    Raises:
+        ArgumentError: more images, counting every stage, than one picture shows.
     """
     import torch
 
     from genzoo.explore.stages import stages
     from genzoo.images import save_grid
 
+    first = model.stages(model.sample_latents(1, seed), labels[0])
+    sizes = [tuple(images.shape[2:]) for images in first]
+    most = MOST_IN_GRID // (len(labels) * len(sizes))
+    hint = f"at most {most:,} with --stages: -n {most}" if most else "name fewer labels with --condition"
+    check_grid(n * len(labels) * len(sizes), hint)
     z = model.sample_latents(n, seed)
-    sizes = [tuple(images.shape[2:]) for images in model.stages(z[:1], labels[0])]
-    check_grid(n * len(labels) * len(sizes))
     rows = torch.cat([stages(model, z, condition=label) for label in labels])
     save_grid(rows.flatten(0, 1), path, columns=len(sizes))
     words = ", ".join("×".join(map(str, size)) for size in sizes)

@@ -5,6 +5,7 @@ pictures of a data set.
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from genzoo.cli.options import command, data_option, device_option, find, model_
 from genzoo.cli.output import Progress, note
 from genzoo.cli.pictures import check_file, check_folder, check_grid, free_file, free_path, is_folder
 from genzoo.condition import Picture
-from genzoo.errors import ArgumentError, DataError, safe_text
+from genzoo.errors import ArgumentError, DataError, GenzooError, safe_text
 from genzoo.files import make_folder, storage
 
 SHOWN, COLUMNS = 8, 10  # held-out pictures, and how many of them are in a line at most
@@ -73,7 +74,7 @@ def translate_command(
     """
     entry = find(name)
     picture = _picture(entry.card, stated(entry))
-    target = picture.target(to)
+    target = _target(picture, to)
     if cycle and not picture.both_ways:
         raise ArgumentError(
             f"{entry.card.name} knows one direction, {picture.brief}: there is no way back",
@@ -100,6 +101,15 @@ def translate_command(
         )
 
 
+def _target(picture: Picture, to: str | None) -> str:
+    """Return the domain that `to` names, or raise as `Picture.target` with the options to type."""
+    try:
+        return picture.target(to)
+    except GenzooError as error:
+        into = " or ".join(f"--to {shlex.quote(name)}" for name in picture.domains[not picture.both_ways :])
+        raise type(error)(error.message, f"it translates {picture.brief}: {into}") from error
+
+
 def _existing(source: str) -> Path:
     """Return `source` as a path, or raise StorageError if nothing is there."""
     with storage("read", Path(source)):
@@ -113,6 +123,11 @@ def _check_use(source: str | None, data: str | None, n: int | None, fit: bool) -
         option = "-n" if data is None else "--data"
         raise click.UsageError(
             f"{option} chooses held-out pictures of a data set, and IN names a file; leave out one of them",
+            click.get_current_context(),
+        )
+    if source == "":
+        raise click.UsageError(
+            "IN is empty: name a picture or a folder, or leave it out for held-out pictures",
             click.get_current_context(),
         )
     if source is None and fit:

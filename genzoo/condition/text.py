@@ -66,7 +66,8 @@ class Text(Condition):
             try:
                 self.encode(sentence)
             except GenzooError as error:
-                raise CardError(f"the sentence {safe_repr(sentence)}: {error.message}") from error
+                words = f"the sentence {safe_repr(sentence)}: {error.message}"
+                raise CardError(words, f"it must be {self.words}") from error
 
     @classmethod
     def of_captions(cls, captions: Iterable[str], sentences: int = SHOWN) -> Text:
@@ -131,9 +132,7 @@ class Text(Condition):
             what = f"in {safe_repr(safe_text(text, 60))}" if text.strip() else "in an empty text"
             raise ArgumentError(f"there is no word {what}", self._hint)
         if len(words) > self.length:
-            raise ArgumentError(
-                f"a text of {len(words):,} words is too long: this model takes {self.length}", self._hint
-            )
+            raise ArgumentError(f"a text of {len(words):,} words is too long", self._hint)
         unknown = [word for word in dict.fromkeys(words) if word not in self._numbers]
         if unknown:
             raise UnknownNameError(self._unknown(unknown), self._hint)
@@ -152,7 +151,7 @@ class Text(Condition):
 
     @property
     def _hint(self) -> str:
-        return f"this model takes {self.words}"
+        return f"this model takes {self.words}; for example {self.typed!r}"
 
     def decode(self, numbers: Iterable[Any]) -> str:
         """Return the words of one row of numbers, with spaces between them.

@@ -22,14 +22,13 @@ from typing import Protocol
 import numpy as np
 
 from genzoo.data.cache import folder_of, place_of
-from genzoo.data.captions import NONE, Captions, read_captions
+from genzoo.data.captions import Captions, read_captions, unused
 from genzoo.data.contents import HEAD, digest_of_other
 from genzoo.data.decode import Skip, recognised
 from genzoo.data.index import SUFFIX, load_files, save_files, signature_of
 from genzoo.data.labels import usable_labels
 from genzoo.data.layout import WORDS, Classes, FolderLayout, check, layout_of
 from genzoo.data.listing import Files, Listing, State, state_of, telling
-from genzoo.data.notes import note
 from genzoo.data.source import Captioned, Source
 from genzoo.data.survey import PAGES
 from genzoo.data.types import Array
@@ -233,9 +232,7 @@ def _captions(path: Path, members: Members, reader: Reader, rows: Array) -> Capt
         read: Captions = read_captions(found, len(rows))
         return read, ""
     except ArgumentError as error:
-        why = f"{NONE}{error.message}"
-        note(f"{path}: {why}")
-        return None, why
+        return None, unused(path, error)
 
 
 def size_of(path: Path) -> int:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Protocol, TypeAlias
 
 import numpy as np
 
+from genzoo.data.notes import note
 from genzoo.errors import ArgumentError, DataError, safe_text
 
 Captions: TypeAlias = "tuple[tuple[str, ...], ...]"
 
 LONGEST = 10_000  # characters of one caption
-NONE = "no captions: "  # why there are none follows
+UNUSED = "captions are not used: "  # why follows
 MUST = "captions must be one or more texts per image"
+_NEEDED: ContextVar[bool] = ContextVar("needed", default=False)
 
 
 class _Images(Protocol):
@@ -60,7 +64,9 @@ def _texts(row: object, place: int) -> tuple[str, ...]:
 def checked_caption(text: object) -> str:
     """Return `text` with single spaces, or raise ArgumentError if it is no caption."""
     if not isinstance(text, str):
-        raise ArgumentError(f"a caption must be a text, not {type(text).__name__}")
+        raise ArgumentError(
+            f"a caption must be a text, not {type(text).__name__}", 'for example "a red flower"'
+        )
     plain = " ".join(text.split())
     if not plain:
         raise ArgumentError("a caption is empty", "leave the image out, or describe it")
@@ -72,6 +78,28 @@ def checked_caption(text: object) -> str:
     return plain
 
 
+@contextlib.contextmanager
+def needed(really: bool = True) -> Iterator[None]:
+    """Leave it to `lacking`, an error, to say why captions cannot be used: in this block no line on stderr
+    does, if they are `really` needed.
+    """
+    token = _NEEDED.set(really or _NEEDED.get())
+    try:
+        yield
+    finally:
+        _NEEDED.reset(token)
+
+
+def unused(source: object, why: object) -> str:
+    """Return what `Images.facts` say of captions that cannot be used, and say it on stderr, unless an error
+    will.
+    """
+    words = f"{UNUSED}{why}"
+    if not _NEEDED.get():
+        note(f"{source}: {words}")
+    return words
+
+
 def captions_for(images: _Images) -> Captions:
     """Return the captions of `images`.
 
@@ -79,7 +107,18 @@ def captions_for(images: _Images) -> Captions:
         DataError: there are none; the message says why where that is known.
     """
     if images.captions is None:
-        why = images.facts.get("captions", "").removeprefix(NONE)
-        hint = "a folder has metadata.jsonl with file_name and text, or name.txt next to name.jpg"
-        raise DataError(f"{images.name} has no captions{': ' * bool(why)}{why}", hint)
+        raise lacking(images)
     return images.captions
+
+
+def lacking(images: _Images, more: str = "") -> DataError:
+    """Return the error for `images` without captions: why they cannot be used, or where there are none,
+    `more` and where captions are stored.
+    """
+    if why := images.facts.get("captions", "").removeprefix(UNUSED):
+        message, _, hint = why.partition(" — ")
+        return DataError(f"{images.name}: {message}", hint)
+    return DataError(
+        f"{images.name} has no captions{more}",
+        "a folder has metadata.jsonl with file_name and text, or name.txt next to name.jpg",
+    )

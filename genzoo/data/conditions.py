@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from genzoo.condition import Condition, Labels, Picture, Text
+from genzoo.data.captions import lacking
 from genzoo.data.collection import Images
 from genzoo.data.labels import labels_for, places_of
 from genzoo.errors import ArgumentError, DataError, GenzooError
@@ -101,10 +102,7 @@ def _captions(condition: Text, images: Images) -> Told:
 def _captions_of(condition: Text, images: Images) -> tuple[tuple[str, ...], ...]:
     captions: tuple[tuple[str, ...], ...] | None = getattr(images, "captions", None)
     if captions is None:
-        raise DataError(
-            f"{images.name} has no captions, but this model takes {condition.words}",
-            images.facts.get("captions", ""),
-        )
+        raise lacking(images, ", but this model takes a text")
     return captions
 
 

@@ -55,6 +55,15 @@ class Skip(Exception):
     """A file that gives no image; the text is the reason under which it is counted."""
 
 
+def advice(why: str) -> str:
+    """Return what to do about a single picture that was a `Skip` with the reason `why`."""
+    if why == "corrupt":
+        return "it is damaged or no picture: save it again as PNG or JPEG"
+    if why == UNREADABLE:
+        return "check that the file is there, and its permissions"
+    return "make it smaller first" if why.startswith("too large") else "use a PNG or a JPEG"
+
+
 @cache
 def _formats() -> tuple[str, ...]:
     Image.init()
@@ -191,7 +200,11 @@ def open_image(source: Path | bytes) -> Image.Image:
             image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
     except Skip as skip:
         raise _why(source, skip) from skip.__cause__
-    check_size(image)
+    try:
+        check_size(image)
+    except Skip:
+        image.close()
+        raise
     return image
 
 

@@ -16,8 +16,7 @@ from genzoo.data import npz
 from genzoo.data.asked import Asked
 from genzoo.data.cache import Loaded, Room, cached, key_of, place_of
 from genzoo.data.caption_files import text_column
-from genzoo.data.captions import NONE as NO_CAPTIONS
-from genzoo.data.captions import Captions, read_captions
+from genzoo.data.captions import Captions, read_captions, unused
 from genzoo.data.collection import Images, skipped_text
 from genzoo.data.decode import Skip, decode, decoder
 from genzoo.data.depth import asked_bits
@@ -239,9 +238,7 @@ def _captions(table: Any, rows: Array, spec: str) -> tuple[Captions | None, str]
     try:
         return read_captions([cells[row] for row in rows.tolist()], len(rows)), ""
     except ArgumentError as error:
-        why = f"{NO_CAPTIONS}the column {column!r}: {error.message}"
-        note(f"{spec} gives {why}")
-        return None, why
+        return None, unused(spec, f"the column {column!r}: {error}")
 
 
 def _first(cells: Any, home: Path | None, spec: str) -> bytes:

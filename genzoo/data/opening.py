@@ -14,7 +14,7 @@ from torch import Tensor
 from genzoo.data import idx, npz
 from genzoo.data.arrays import conform, standard
 from genzoo.data.asked import Asked
-from genzoo.data.captions import captions_for
+from genzoo.data.captions import captions_for, needed
 from genzoo.data.collection import Images
 from genzoo.data.contents import digest_rows
 from genzoo.data.folder import DEFAULT, READERS, open_folder, read_archive, read_folder
@@ -124,7 +124,8 @@ def _open_text(spec: str | os.PathLike[str], asked: Asked, extra: Extra | None =
 
 
 def _captioned(spec: str, asked: Asked) -> Images:
-    images = _open_text(spec, asked)
+    with needed():
+        images = _open_text(spec, asked)
     captions_for(images)
     return images
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from genzoo.data.cache import Loaded, Room, cached, folder_of, key_of, manner_of, place_of
+from genzoo.data.caption_files import are_captions
 from genzoo.data.collection import skipped_text
 from genzoo.data.decode import HalvesError
 from genzoo.data.depth import asked_bits
@@ -124,18 +125,13 @@ class _Reading:
         self._note_plain(seen)
         rows, places, ranks, left_out = self._in_order(layout, seen)
         if not len(rows):
-            beside = ", only captions of some" * bool(len(source.apart))
-            raise DataError(
-                f"the folder {source.path} holds no images{beside}", f"formats: {', '.join(FORMATS)}"
-            )
+            raise self._empty("holds no images" + ", only captions of some" * bool(len(source.apart)))
         loaded = self._load(room, rows, seen)
         good = np.asarray(loaded.rows, np.int64)
         if not len(good):
-            what = "file" if os.path.isfile(source.path) else "folder"
-            raise DataError(
-                f"the {what} {source.path} holds no readable image; {skipped_text(loaded.skipped)}",
-                f"formats: {', '.join(FORMATS)}",
-            )
+            if are_captions(source.files.names()):
+                raise self._empty("holds no images, only captions of some")
+            raise self._empty(f"holds no readable image; {skipped_text(loaded.skipped)}")
         if loaded.skipped:
             bad = np.setdiff1d(np.arange(len(rows)), good)
             first = source.name(int(rows[bad].min()))
@@ -155,6 +151,11 @@ class _Reading:
         }
         about |= self._told(kept)
         return Loaded(loaded.frames, kept, loaded.skipped, columns, about)
+
+    def _empty(self, words: str) -> DataError:
+        path = self.source.path
+        what = "file" if os.path.isfile(path) else "folder"
+        return DataError(f"the {what} {path} {words}", f"formats: {', '.join(FORMATS)}")
 
     def _told(self, rows: Array) -> dict[str, Captioned]:
         """Return the captions, where they are kept with the images and not too long for that."""

@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from genzoo.data.layout import WORDS, is_image
 from genzoo.data.listing import Files, Listing
+from genzoo.data.notes import note
 from genzoo.errors import DataError, safe_text
 
 KNOWN = (("A", "B"), ("source", "target"))
@@ -45,21 +46,30 @@ def folders_of(listing: Listing) -> set[str]:
 
 def two_listings(folder: object, listing: Listing, names: Names) -> tuple[Listing, Listing]:
     """Return the images of the sides `names` in `listing`; in their names the folder of the side is left out
-    and that of the split is called by its usual word.
+    and that of the split is called by its usual word. Images of neither side are counted on stderr.
 
     Raises:
         DataError: a side has no images.
     """
     found: dict[str, list[tuple[str, int]]] = {name: [] for name in names}
+    left_out = []
     for number, (path, _) in enumerate(listing.files):
-        if is_image(path) and (told := _told(path, names)):
+        if not is_image(path):
+            continue
+        if told := _told(path, names):
             found[told[0]].append((told[1], number))
+        else:
+            left_out.append(path)
     for name, other in (names, names[::-1]):
         if not found[name]:
             raise DataError(
                 f"the folder {folder} has no images of the side {name!r}, only of {other!r}",
                 f"put them in {name}/ or train{name}/",
             )
+    if left_out:
+        files = f"{len(left_out):,} image{'s' * (len(left_out) != 1)}"
+        sides = " and ".join(names)
+        note(f"{folder}: {files} in no folder of {sides}: not used (one of them: {listed(left_out[:1])})")
     first, second = (_listing(listing, sorted(found[name]), name) for name in names)
     return first, second
 

@@ -10,9 +10,10 @@ from typing import Any
 from torch import Tensor
 
 from genzoo.card import Card
-from genzoo.condition import Condition
+from genzoo.condition import Condition, Text
 from genzoo.data import Images, open_data
 from genzoo.data.binary import made_binary
+from genzoo.data.captions import needed
 from genzoo.data.conditions import each, restricted
 from genzoo.data.identity import identity
 from genzoo.data.notes import note, once
@@ -204,9 +205,10 @@ def held_in(model: Model, card: Card, data: Any, split: str) -> Images:
         raise ArgumentError(
             f"{card.name!r} names no data set to be measured on", "name some: --data NAME or a folder"
         )
-    return open_data(
-        source, image_shape=model.image_shape, split=split, val_split=recipe.val_split if recipe else 0.1
-    )
+    with needed(isinstance(model.condition, Text)):
+        return open_data(
+            source, image_shape=model.image_shape, split=split, val_split=recipe.val_split if recipe else 0.1
+        )
 
 
 @undisturbed()

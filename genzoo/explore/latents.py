@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genzoo.data.decode import Skip, decode
+from genzoo.data.decode import Skip, advice, decode
 from genzoo.errors import ArgumentError, DataError
 from genzoo.images import to_float
 from genzoo.manner import Manner
@@ -107,5 +107,5 @@ def read_image(path: Path | str, image_shape: tuple[int, int, int]) -> Tensor:
     try:
         pixels = decode(Path(path), image_shape)
     except Skip as skip:
-        raise DataError(f"{path} cannot be used: {skip}", "use a PNG, a JPEG or another picture") from skip
+        raise DataError(f"{path} cannot be used: {skip}", advice(str(skip))) from skip
     return to_float(torch.from_numpy(pixels.copy())[None])

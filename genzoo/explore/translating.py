@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import pad
 
-from genzoo.data.decode import Skip, decode, decode_whole, upright_size
+from genzoo.data.decode import GREEDY, TOO_LARGE, Skip, advice, decode, decode_whole, upright_size
 from genzoo.data.layout import is_image
 from genzoo.data.listing import list_files
 from genzoo.errors import ArgumentError, DataError
@@ -27,6 +27,7 @@ from genzoo.models import Model, TranslatingModel
 
 MOST = 2048 * 2048  # pixels of a picture that is translated at its own size; memory grows with it
 SMALLEST = 1
+NARROW = "too narrow to be resized"
 Tell = Callable[[int, int], None]
 
 
@@ -110,9 +111,17 @@ def read(model: TranslatingModel, path: Path, to: str, fit: bool = False) -> Ten
         else:
             pixels = decode_whole(path, channels, MOST)
     except Skip as skip:
-        hint = "--fit resizes it" if "too large" in str(skip) and model.multiple else "use a PNG or a JPEG"
-        raise DataError(f"{path} cannot be translated: {skip}", hint) from skip
+        raise DataError(f"{path} cannot be translated: {skip}", _remedy(str(skip), fit)) from skip
     return to_float(torch.from_numpy(pixels.copy()))
+
+
+def _remedy(why: str, fit: bool) -> str:
+    """Return what to do about a picture that was left out for the reason `why`."""
+    if NARROW in why:
+        return "leave out --fit, or crop it"
+    # what is too large to be decoded cannot be resized here either
+    resizable = why.startswith("too large") and why not in (TOO_LARGE, GREEDY)
+    return "--fit resizes it" if resizable and not fit else advice(why)
 
 
 def _fitted(size: tuple[int, int], shorter: int) -> tuple[int, int]:
@@ -123,7 +132,7 @@ def _fitted(size: tuple[int, int], shorter: int) -> tuple[int, int]:
     """
     width, height = (max(SMALLEST, round(side * shorter / min(size))) for side in size)
     if width * height > MOST:
-        raise Skip(f"{size[0]}x{size[1]} is too narrow to be resized")
+        raise Skip(f"{size[0]}x{size[1]} is {NARROW}")
     return height, width
 
 

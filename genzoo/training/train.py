@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from genzoo.card import Card
-from genzoo.condition import Labels
+from genzoo.condition import Labels, Text
 from genzoo.data import Images
+from genzoo.data.captions import needed
 from genzoo.data.notes import once
 from genzoo.data.torch_sets import from_torch, is_torch_set
 from genzoo.evaluation.scoring import on_device, score_model
@@ -136,7 +137,8 @@ def _begun(
     wanted = set_labels(card, config)
     check_labelled(wanted, source)
     model = build(wanted, config, recipe)  # what cannot be built is told before anything is decoded
-    train, test = world.first(lambda: open_both(source, config, recipe))
+    with needed(isinstance(wanted.condition, Text)):
+        train, test = world.first(lambda: open_both(source, config, recipe))
     settled = settle_labels(wanted, train, own=own, chosen=wanted is not card)
     return settled, model if settled == wanted else build(settled, config, recipe), train, test
 

@@ -112,7 +112,7 @@ class TestRefusedBeforeAnyWork:
                 1,
                 ("a picture shows at most 10,000 images, not 1,000,000,000", "-o samples/"),
             ),
-            (("interpolate", "toy-gan", "-n", 10**6), 1, ("at most 10,000 images",)),
+            (("interpolate", "toy-gan", "-n", 10**6), 1, ("at most 10,000 images", "— ask for fewer")),
             (("sample", "toy-gan", "-o", "x.jpg"), 2, ("PNG", "'.jpg'", "x.png")),
             (("interpolate", "toy-gan", "-o", "x.gif"), 2, ("PNG", "'.gif'", "x.png")),
             (("interpolate", "toy-gan", "-o", "folder"), 2, ("PNG", "folder.png")),

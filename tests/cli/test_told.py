@@ -75,14 +75,26 @@ def test_all_draws_a_row_for_each_sentence(run):
     [
         (("--condition", "a rde rose"), "unknown word 'rde' (did you mean 'red' or 'rose'?)"),
         (("--condition", ""), "there is no word in an empty text"),
-        (("--condition", "a " * 10_000), "10,000 words is too long"),
+        (("--condition", "!!!"), "there is no word in '!!!'"),
+        (("--condition", "роза"), "unknown word 'роза'"),
+        (
+            ("--condition", "a " * 10_000),
+            "a text of 10,000 words is too long — this model takes a text of up to 4 words, of 6 known: ",
+        ),
+        (
+            ("--condition", "a" * 200_000),
+            "200,000 characters is too long — this model takes a text of up to 4 words, of 6 known: ",
+        ),
         ((), "told-flowers needs a condition: it takes a text of up to 4 words"),
     ],
 )
-def test_a_wrong_text_is_refused_before_any_work(run, words, said):
+def test_a_wrong_text_is_refused_before_any_work_with_one_to_type(run, words, said):
     done = run("sample", "told-flowers", *words)
     assert done.exit_code != 0
     one_line(done.stderr, said)
+    assert done.stderr.endswith(" --condition 'a red rose', or --condition all\n")
+    done = run("neighbours", "told-flowers", *words)
+    assert done.stderr.endswith(" --condition 'a red rose'\n")
 
 
 def test_a_drawn_picture_can_be_translated(run):
@@ -90,8 +102,20 @@ def test_a_drawn_picture_can_be_translated(run):
     assert done.stderr == "x.png: 2 images of told-maps, map drawn:1, seed 3\n"
     expected = grid(MODELS["told-maps"].sample(2, 3, condition="drawn:1"))
     assert np.array_equal(np.asarray(Image.open("x.png")), np.asarray(expected))
-    done = run("sample", "told-maps", "--condition", "map.png")
-    one_line(done.stderr, "--condition takes no file here", "model.translate(pictures)")
+    for typed, own in (("my map.png", "'my map.png'"), ("drawn", "map.png")):
+        done = run("sample", "told-maps", "--condition", typed)
+        words = "--condition takes no file here"
+        one_line(done.stderr, words, f"— genzoo translate told-maps {own} translates your own")
+
+
+def test_a_walk_between_texts_is_refused_in_the_words_of_the_command_line(run):
+    done = run("interpolate", "told-flowers", "--condition", "a red rose", "--to", "yellow rose")
+    assert done.exit_code == 1
+    one_line(
+        done.stderr,
+        "told-flowers takes no labels to walk between: it takes a text of up to 4 words — leave --to out",
+    )
+    assert run("interpolate", "told-flowers", "--condition", "a red rose", "-n", 1).exit_code == 0
 
 
 def test_list_and_info_say_what_is_taken(run):
@@ -108,5 +132,5 @@ def test_reading():
     assert read_rows(PAIRED, "all")[:2] == ("drawn:0", "drawn:1")
     with pytest.raises(UnknownNameError):
         read_rows(TEXT, "tulip")
-    with pytest.raises(ArgumentError):
+    with pytest.raises(ArgumentError, match=r"genzoo translate NAME x\.png"):
         read_one(PAIRED, "x.png")

@@ -119,10 +119,12 @@ class TestDirections:
     def test_an_unknown_domain_gets_the_nearest(self, run):
         done = run("translate", "t-horses", "map.png", "--to", "zebar")
         assert done.exit_code == 1
-        one_line(done.stderr, "there is no domain 'zebar'", "did you mean 'zebra'?", "to='horse' or 'zebra'")
+        near = "there is no domain 'zebar'; did you mean 'zebra'?"
+        one_line(done.stderr, f"{near} — it translates horse ↔ zebra: --to horse or --to zebra")
 
     def test_the_other_direction_of_one_is_refused(self, run):
-        one_line(run("translate", "t-maps", "map.png", "--to", "map").stderr, "it knows one direction")
+        done = run("translate", "t-maps", "map.png", "--to", "map")
+        one_line(done.stderr, "it knows one direction — it translates map → photo: --to photo")
         one_line(run("translate", "t-maps", "map.png", "--cycle").stderr, "map → photo: there is no way back")
 
     def test_the_cycle_is_shown_side_by_side_with_its_error(self, run):
@@ -228,6 +230,7 @@ class TestRefusals:
             (("t-map", "map.png"), 1, ("t-map", "did you mean 't-maps'")),
             (("t-untrained", "map.png"), 1, ("no published weights", "genzoo train t-untrained")),
             (("t-maps", "missing.png"), 1, ("cannot read missing.png: no such file",)),
+            (("t-maps", ""), 2, ("IN is empty: name a picture or a folder",)),
             (("t-maps", "map.png", "-o", "x.jpg"), 2, ("written as PNG", "x.png")),
             (("t-maps", "maps", "-o", "x.png"), 2, ("maps is a folder", "-o x/")),
             (("t-maps", "maps", "-o", "maps"), 1, ("written over the pictures of maps",)),

@@ -110,24 +110,63 @@ def write(name, data):
 
 
 ALL = "".join(row(file_name=f"{n:02}.png", text=text(n)) for n in range(COUNT))
+
+
+def spoilt(*spoils):
+    return lambda folder: [spoil(folder) for spoil in spoils]
+
+
+LINE = 'write each line as {"file_name": "1.png", "text": "a red flower"}'
+SAVE = "save it as plain text in UTF-8"
 BAD = {
-    "an image without captions": (write("metadata.jsonl", ALL[len(row(file_name="00.png", text=text(0))) :]),
-                                  "1 of 30 images have none: 00.png"),
-    "captions without image": (write("metadata.jsonl", ALL + row(file_name="gone.png", text="x")),
-                               "1 captions are of no image that is there: gone.png"),
-    "no text column": (write("metadata.jsonl", row(file_name="00.png", label="x")),
-                       "no column 'text': its columns are file_name, label"),
-    "no name column": (write("metadata.csv", "name,text\n00.png,x\n"),
-                       "no column 'file_name': its columns are name, text"),
-    "no JSON": (write("metadata.jsonl", ALL + "{"), "line 31 is not JSON"),
-    "a list": (write("metadata.jsonl", "[1]"), "line 1 is not an object"),
-    "a number": (write("metadata.jsonl", row(file_name="00.png", text=7)), "must be a text, not int"),
-    "NUL": (write("00.txt", b"a\0b"), "00.txt is no text: it has NUL bytes"),
-    "1 MB": (write("00.txt", b"a" * 10**6), "00.txt has more than 100,000 bytes"),
-    "Latin-1": (write("00.txt", "caf\xe9".encode("latin-1")), "00.txt is no text in UTF-8"),
-    "some texts": (write("00.txt", "one"), "29 of 30 images have none"),
-    "a text of no image": (lambda folder: (beside(folder), write("other.txt", "x")(folder)),
-                           "1 captions are of no image that is there: other.txt"),
+    "an image without captions": (
+        write("metadata.jsonl", ALL[len(row(file_name="00.png", text=text(0))) :]),
+        "1 of 30 images has no caption: 00.png — add a line for it to metadata.jsonl, or remove this image",
+    ),
+    "images without captions": (
+        write("metadata.csv", "file_name,text\n" + "".join(f"{n:02}.png,x\n" for n in range(28))),
+        "2 of 30 images have no caption: 28.png, 29.png — add lines for them to metadata.csv, or remove "
+        "these images",
+    ),
+    "captions without image": (
+        write("metadata.jsonl", ALL + row(file_name="gone.png", text="x")),
+        "1 caption is of no image that is there: gone.png — correct or remove its lines in metadata.jsonl, "
+        "or add this image",
+    ),
+    "captions without images": (
+        spoilt(write("metadata.csv", "file_name,text\na.png,x\n"),
+               write("metadata.jsonl", ALL + row(file_name="b.png", text=["x", "y"]))),
+        "3 captions are of no image that is there: a.png, b.png — correct or remove their lines in the "
+        "metadata files, or add these images",
+    ),
+    "no text column": (
+        write("metadata.jsonl", row(file_name="00.png", label="x")),
+        "no column 'text': its columns are file_name, label — call the columns file_name and text",
+    ),
+    "no name column": (
+        write("metadata.csv", "name,text\n00.png,x\n"),
+        "no column 'file_name': its columns are name, text — call",
+    ),
+    "no JSON": (write("metadata.jsonl", ALL + "{"), f"line 31 is not JSON — {LINE}"),
+    "a list": (
+        write("metadata.jsonl", "[1]"), f"line 1 is not an object with 'file_name' and 'text' — {LINE}"
+    ),
+    "a number": (
+        write("metadata.jsonl", row(file_name="00.png", text=7)),
+        'must be a text, not int — for example "a red flower"',
+    ),
+    "NUL": (write("00.txt", b"a\0b"), f"00.txt is no text: it has NUL bytes — {SAVE}"),
+    "1 MB": (write("00.txt", b"a" * 10**6), "00.txt has more than 100,000 bytes — shorten it"),
+    "Latin-1": (write("00.txt", "caf\xe9".encode("latin-1")), f"00.txt is no text in UTF-8 — {SAVE}"),
+    "some texts": (
+        write("00.txt", "one"),
+        "29 of 30 images have no caption: 01.png, 02.png, 03.png, … (26 more) — give each a caption in a "
+        ".txt of its name, or remove these images",
+    ),
+    "a text of no image": (
+        spoilt(beside, write("other.txt", "x")),
+        "1 caption is of no image that is there: other.txt — rename or remove it, or add this image",
+    ),
 }  # fmt: skip
 
 
@@ -137,16 +176,29 @@ def test_captions_that_cannot_be_used_are_named_and_the_images_stay(tmp_path, ca
     spoil(pictures(tmp_path))
     found = open_data(tmp_path, val_split=0, image_shape=(1, 4, 4))
     assert len(found) == COUNT and found.captions is None and words in found.facts["captions"]
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "no captions" in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "captions are not used: " in line]
     assert words in line
-    with pytest.raises(DataError, match="has no captions: ") as error:
+    with pytest.raises(DataError) as error:
         open_data(f"captions:{tmp_path}", val_split=0, image_shape=(1, 4, 4))
+    assert str(error.value).startswith(f"{tmp_path.name}: ") and "not used" not in str(error.value)
     assert words in str(error.value) and "\n" not in str(error.value)
+    assert capsys.readouterr().err == ""  # the error alone says why
 
 
-def test_captions_without_any_image_are_named(tmp_path):
-    (tmp_path / "metadata.jsonl").write_text(row(file_name="00.png", text="a red rose"))
+@pytest.mark.parametrize("names", [["metadata.jsonl"], ["a.txt"], ["in/a.txt", "README.txt"]])
+def test_captions_without_any_image_are_named(tmp_path, names):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(row(file_name="00.png", text="a red rose"))
     with pytest.raises(DataError, match=r"holds no images, only captions of some — formats: JPEG"):
+        open_data(str(tmp_path), image_shape=(1, 4, 4))
+
+
+@pytest.mark.parametrize("names", [["README.txt"], ["a.txt", "b.dat"]])
+def test_other_files_are_not_taken_for_captions(tmp_path, names):
+    for name in names:
+        (tmp_path / name).write_text("a red rose")
+    with pytest.raises(DataError, match=f"holds no readable image; skipped {len(names)}: "):
         open_data(str(tmp_path), image_shape=(1, 4, 4))
 
 

@@ -210,4 +210,4 @@ def test_a_column_of_texts_gives_captions_that_stay_with_their_images(hub, make,
     texts[7] = None
     found = open_data("hf:me/photos", cache=False)
     assert found.captions is None and "the column 'text'" in found.facts["captions"]
-    assert "no captions: the column 'text'" in capsys.readouterr().err
+    assert "captions are not used: the column 'text': " in capsys.readouterr().err

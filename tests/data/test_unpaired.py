@@ -51,6 +51,19 @@ def test_two_folders_of_any_name_and_any_two_specs_are_domains(tmp_path):
             assert sorted(np.concatenate(parts)) == [100 * place + number for number in range(count)]
 
 
+def test_images_of_neither_domain_are_counted(tmp_path, capsys):
+    for name, grey in (("a", 0), ("b", 100)):
+        pictures(tmp_path / name, 4, grey)
+    open_data(f"unpaired:{tmp_path}", val_split=0)
+    assert "not used" not in capsys.readouterr().err
+    pictures(tmp_path / "c", 3, 200)
+    (tmp_path / "a" / "notes.txt").write_text("no image")
+    found = open_data(f"unpaired:{tmp_path}", val_split=0)
+    assert (len(found), len(found.other)) == (4, 4)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "not used" in line]
+    assert line.endswith(f"{tmp_path}: 3 images in no folder of A and B: not used (one of them: c/0.png)")
+
+
 def test_an_npz_of_two_arrays_has_two_domains(tmp_path):
     first = np.arange(12, dtype=np.uint8)[:, None, None].repeat(4, 1).repeat(4, 2)
     np.savez(tmp_path / "two.npz", arr_0=first, arr_1=first[:7] + 100)

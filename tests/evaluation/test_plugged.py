@@ -144,5 +144,5 @@ def test_the_names_of_the_core_are_its_own(metric):
 
 def test_an_unknown_one_is_told_with_the_nearest(metric):
     metric(ink)
-    with pytest.raises(UnknownNameError, match="unknown metric 'inc'; did you mean 'ink'"):
-        records(["inc"])
+    with pytest.raises(UnknownNameError, match="unknown metric 'ikn'; did you mean 'ink'"):
+        records(["ikn"])

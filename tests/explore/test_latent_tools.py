@@ -297,9 +297,9 @@ class TestFiles:
 
     def test_one_that_is_none(self, tmp_path):
         (tmp_path / "x.png").write_bytes(b"no picture")
-        with pytest.raises(DataError, match=r"x\.png cannot be used: corrupt — use a PNG"):
+        with pytest.raises(DataError, match=r"x\.png cannot be used: corrupt — it is damaged"):
             read_image(tmp_path / "x.png", (1, 8, 8))
-        with pytest.raises(DataError, match=r"absent\.png cannot be used"):
+        with pytest.raises(DataError, match=r"absent\.png cannot be used: unreadable — check"):
             read_image(tmp_path / "absent.png", (1, 8, 8))
 
 

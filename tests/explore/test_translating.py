@@ -83,18 +83,40 @@ class TestReading:
             read(made(Paired), path, "photo")
         assert read(made(Paired), path, "photo", fit=True).shape == (3, 11, 8)
 
-    @pytest.mark.parametrize(("size", "words"), [((3000, 1), "too narrow to be resized")])
-    def test_a_line_cannot_be_fitted(self, save, monkeypatch, size, words):
+    def test_a_line_cannot_be_fitted(self, save, monkeypatch):
         monkeypatch.setattr(translating, "MOST", 10_000)
-        path = save("a.png", Image.new("RGB", size))
-        with pytest.raises(DataError, match=words):
+        path = save("a.png", Image.new("RGB", (3000, 1)))
+        with pytest.raises(
+            DataError, match="3000x1 is too narrow to be resized — leave out --fit, or crop it"
+        ):
             read(made(Paired), path, "photo", fit=True)
+        assert read(made(Paired), path, "photo").shape == (3, 1, 3000)
+
+    @pytest.mark.parametrize("fit", [False, True])
+    def test_what_is_too_large_to_be_decoded_cannot_be_resized_either(self, save, monkeypatch, fit):
+        monkeypatch.setattr("genzoo.data.decode.MOST_PIXELS", 1000)
+        with pytest.raises(
+            DataError, match=r"too large \(more than [0-9,]+ pixels\) — make it smaller first"
+        ):
+            read(made(Paired), save("a.png", NOISE), "photo", fit=fit)
+
+    @pytest.mark.parametrize("kept", [20, 600])
+    def test_one_that_is_cut_off_is_damaged_whatever_its_name(self, save, kept):
+        path = save("x.png", NOISE)
+        path.write_bytes(path.read_bytes()[:kept])
+        with pytest.raises(
+            DataError, match=r"x\.png .*: corrupt — it is damaged or no picture: save it again as PNG or JPEG"
+        ):
+            read(made(Paired), path, "photo")
 
     def test_what_is_no_picture_says_so(self, tmp_path):
         (tmp_path / "x.png").write_text("text")
         with pytest.raises(DataError, match=r"x\.png cannot be translated: corrupt"):
             read(made(Paired), tmp_path / "x.png", "photo")
-        with pytest.raises(DataError, match="unreadable"):
+        (tmp_path / "x.txt").write_text("text")
+        with pytest.raises(DataError, match=r"x\.txt .*: not an image — use a PNG or a JPEG"):
+            read(made(Paired), tmp_path / "x.txt", "photo")
+        with pytest.raises(DataError, match="unreadable — check that the file is there"):
             read(made(Paired), tmp_path / "missing.png", "photo")
 
 

@@ -57,7 +57,7 @@ class TestText:
             ("x " + " y" * 2, "unknown words 'x', 'y'"),
             ("", "no word in an empty text"),
             (" 12 \x1b[2%\n", "there is no word in"),
-            ("a " * 5, "5 words is too long: this model takes 4"),
+            ("a " * 5, "5 words is too long — this model takes a text of up to 4 words, of 6"),
             ("a " * 10_000, "10,000 words is too long"),
             ("a" * 200_000, "200,000 characters is too long"),
             (b"a rose", "must be a str, not b'a rose'"),
@@ -69,7 +69,8 @@ class TestText:
         for ask in (TEXT.encode, lambda t: built(TextGAN).sample(2, condition=t)):
             with pytest.raises((ArgumentError, UnknownNameError), match=said) as refused:
                 ask(text)
-            assert str(refused.value).isprintable() and TEXT.words in str(refused.value)
+            hint = f" — this model takes {TEXT.words}; for example 'a red rose'"
+            assert str(refused.value).isprintable() and str(refused.value).endswith(hint)
 
     @pytest.mark.parametrize(
         "facts",

@@ -130,7 +130,10 @@ class TestOwnCaptions:
         ("text", "words"),
         [
             ("", "there is no word in an empty text"),
-            ("rose " * 10_000, "a text of 10,000 words is too long: this model takes 3"),
+            (
+                "rose " * 10_000,
+                "a text of 10,000 words is too long — this model takes a text of up to 3 words",
+            ),
             ("a read rosse", "unknown words 'read' (did you mean 'red' or 'rose'?), 'rosse' (did you mean"),
         ],
     )
@@ -168,6 +171,21 @@ class TestFoldersThatDoNotFit:
         (folder / "metadata.jsonl").unlink()
         with pytest.raises(DataError, match="has no captions, but this model takes a text"):
             self.train(folder)
+
+    def test_pictures_some_of_which_have_no_caption(self, trained, tmp_path, caplog):
+        folder = garden(tmp_path / "garden")
+        lines = (folder / "metadata.jsonl").read_text("utf-8").splitlines()
+        (folder / "metadata.jsonl").write_text("\n".join(lines[2:]), "utf-8")
+        with pytest.raises(DataError) as error:
+            self.train(folder)
+        said = f"garden: 2 of {len(lines)} images have no caption: 00.png, 01.png"
+        assert error.value.message == said
+        assert error.value.hint == "add lines for them to metadata.jsonl, or remove these images"
+        with pytest.raises(DataError, match=f"^{said} — add lines"):
+            genzoo.evaluate(str(trained.folder), data=str(folder))
+        assert not [line for line in caplog.messages if "captions are not used" in line]  # the error says it
+        genzoo.data.open_data(folder, image_shape=(3, 8, 8))
+        assert [line for line in caplog.messages if "captions are not used" in line]
 
     def test_captions_without_pictures(self, tmp_path):
         folder = garden(tmp_path / "garden")

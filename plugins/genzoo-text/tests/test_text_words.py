@@ -62,7 +62,7 @@ def test_every_caption_and_sentence_can_be_read():
         ("", "no word in an empty text"),
         (" \n", "no word in an empty text"),
         ("12 !", "no word in"),
-        ("rose " * 10_000, "10,000 words is too long: this model takes 12"),
+        ("rose " * 10_000, "10,000 words is too long — this model takes a text of up to 12 words"),
         ("x" * 200_000, "200,000 characters is too long"),
     ],
 )
