@@ -19,6 +19,13 @@ def at_real(critic, real, fake, share):
     return slope.flatten(1).square().sum(1).mean() / 2
 
 
+def at_copies(critic, real, fake, share):
+    """The penalty R2, at copies of the fakes."""
+    points = fake.detach().clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
+    return slope.flatten(1).square().sum(1).mean() / 2
+
+
 def darken(images, noise):
     """A transform: each image times a number from 0.5 to 1."""
     MARK.append("transform")
