@@ -43,15 +43,24 @@ _SHOWN = 256  # components of a weight that stand for it
 
 
 class Doctor:
-    """Monitors one run; `stop_when_won` is the recipe's `watch`."""
+    """Monitors one run; `stop_when_won` is the recipe's `watch`, and `look_every` is the number of rounds
+    from one look at the losses to the next.
+    """
 
     def __init__(
-        self, players: Sequence[Player], averages: EMA, checkpoint: Path, stop_when_won: bool
+        self,
+        players: Sequence[Player],
+        averages: EMA,
+        checkpoint: Path,
+        stop_when_won: bool,
+        look_every: int = 1,
     ) -> None:
         self.players = {player.name: player for player in players}
         self.averages, self.checkpoint, self.stop_when_won = averages, checkpoint, stop_when_won
+        self.look_every = look_every
         self.told: set[str] = set()
-        self._losses: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=PATIENCE))
+        looks = max(1, PATIENCE // look_every)
+        self._losses: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=looks))
         self._norms: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
         self._diversity: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
         self._curves: dict[str, list[float]] = {
@@ -117,7 +126,7 @@ class Doctor:
             recent = self._losses[name]
             recent.append(loss)
             mean = sum(recent) / len(recent)
-            if player is not None and len(recent) == PATIENCE:
+            if player is not None and len(recent) == recent.maxlen:
                 yield from self._won(step, player, mean)
             if (player is None or player.distance) and step % PATIENCE == 0:
                 self._curves.setdefault(name, []).append(mean)
