@@ -68,6 +68,7 @@ class Facts:
         lineage: the weights that the run started from, see `genzoo.ledger.Row`.
         told: kinds of problem that the training doctor has reported.
         curves: means of the critics' losses, player by player, and of the game's own curves.
+        recent: the losses and curves of the last rounds, see `genzoo.training.doctor.Doctor`.
         sha256: digest of everything else in the file.
     """
 
@@ -84,6 +85,7 @@ class Facts:
     lineage: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    recent: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     sha256: str = ""
 
 
@@ -181,10 +183,13 @@ def _check_format(path: Path, told: Mapping[str, Any]) -> None:
 
 
 def _text(facts: Facts) -> str:
-    """Return the canonical text of the facts; an empty lineage is left out, as in files that know none."""
+    """Return the canonical text of the facts; what files of earlier versions do not know is left out if it is
+    empty.
+    """
     told = dataclasses.asdict(facts)
-    if not facts.lineage:
-        del told["lineage"]
+    for key in ("lineage", "recent"):
+        if not told[key]:
+            del told[key]
     return json.dumps(told, sort_keys=True, allow_nan=False)
 
 

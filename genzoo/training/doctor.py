@@ -99,15 +99,25 @@ class Doctor:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run needs: the kinds already reported, and the curves."""
+        """Return what a resumed run needs: the kinds already reported, the curves, and the losses of the last
+        rounds, from which the next point of each curve is made.
+        """
         return {
             "told": tuple(sorted(self.told)),
             "curves": {name: tuple(means) for name, means in self._curves.items()},
+            "recent": {name: tuple(losses) for name, losses in self._losses.items()},
         }
 
-    def restore(self, told: Iterable[str], curves: Mapping[str, Iterable[float]]) -> None:
+    def restore(
+        self,
+        told: Iterable[str],
+        curves: Mapping[str, Iterable[float]],
+        recent: Mapping[str, Iterable[float]],
+    ) -> None:
         """Restore what `state` returned."""
         self.told = set(told)
+        for name, losses in recent.items():
+            self._losses[name].extend(losses)
         self._curves |= {
             name: list(means)
             for name, means in curves.items()

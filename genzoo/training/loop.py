@@ -247,7 +247,7 @@ class Run:
         ours = self.facts()
         terms.check(path, facts, ours, self.model.config, self.recipe)
         checkpoint.restore(tensors, self.parts, self.optimisers)
-        self.doctor.restore(facts.told, facts.curves)
+        self.doctor.restore(facts.told, facts.curves, facts.recent)
         self.step, self.seconds, self.lineage = facts.step, facts.seconds, facts.lineage
         self.resumed, self.planned = facts.sha256, facts.steps
         self._whole = which == checkpoint.NAME

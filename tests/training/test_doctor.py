@@ -296,7 +296,26 @@ class TestHealthy:
         for step in range(1, PATIENCE + 1):
             first.look(step, {"critic": -1.0})
         second.restore(**first.state())
-        assert second.state() == first.state() == {"told": (), "curves": {"critic": (-1.0,)}}
+        assert second.state() == first.state()
+        assert second.state()["told"] == () and second.state()["curves"] == {"critic": (-1.0,)}
+
+    @pytest.mark.parametrize("every", [1, 10])
+    @pytest.mark.parametrize("stopped", [170, 390, 400, 410, 750])
+    def test_a_point_is_the_mean_of_its_own_rounds_resumed_or_not(self, tmp_path, every, stopped):
+        critic = Player(
+            name="critic", module=nn.Linear(1, 1), loss=lambda batch, noise: batch.images, distance=True
+        )
+        first, second = (Doctor([critic], EMA([critic], 0.0), tmp_path, True, every) for _ in range(2))
+        for looking, steps in ((first, range(1, stopped + 1)), (second, range(stopped + 1, 1001))):
+            if looking is second:
+                second.restore(**first.state())
+            for step in steps:
+                if step % every == 0:
+                    looking.look(step, {"critic": float(step)})
+        middle = (PATIENCE + every) / 2
+        points = tuple(first + middle for first in range(0, 1000, PATIENCE))
+        assert second.state()["curves"] == {"critic": points}
+        assert len(second.state()["recent"]["critic"]) == PATIENCE // every
 
     def test_a_strangers_game_is_looked_after_untouched(self, start):
         """Its losses, gradients, averages and statistics are looked at all the same."""
