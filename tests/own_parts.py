@@ -40,3 +40,33 @@ def adamw(parameters, lr):
 def no_optimiser(parameters, lr):
     """None."""
     return []
+
+
+class Cooling(torch.optim.Optimizer):
+    """Counts in its group and beside each weight, as schedule-free optimisers and Prodigy do."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr, "k": 0, "best": float("inf"), "warm": False})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            group["k"] += 1
+            group["warm"] = group["k"] > 2
+            group["total"] = group.get("total", torch.zeros(())) + 0.1
+            for weight in filter(lambda weight: weight.grad is not None, group["params"]):
+                state = self.state[weight]
+                state["seen"] = state.get("seen", 0) + 1
+                state["share"] = 0.1 + 0.9 * state.get("share", 1.0)
+                state["none"] = None
+                pace = state["share"] ** state["seen"] / (group["k"] + float(group["total"]) + group["warm"])
+                weight.sub_(weight.grad, alpha=group["lr"] * pace)
+
+
+class Hoarder(torch.optim.SGD):
+    """Keeps a list of gradients of each weight."""
+
+    def step(self, closure=None):
+        super().step()
+        for weight in self.param_groups[0]["params"]:
+            self.state[weight].setdefault("gradients", []).append(weight.grad)

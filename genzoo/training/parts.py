@@ -67,7 +67,7 @@ def _untracked(module: nn.Module) -> str | None:
     """
     for name, layer in module.named_modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None:
-            return name
+            return str(name)
     return None
 
 

@@ -22,7 +22,7 @@ from toys import Bernoulli, ToyConfig
 import genzoo
 from genzoo.data import Images
 from genzoo.errors import StorageError, TrainingError
-from genzoo.training import checkpoint, ema, loop
+from genzoo.training import checkpoint, ema, loop, slots
 from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.hardware import choose
 from genzoo.training.loop import play
@@ -119,7 +119,7 @@ class TestResumed:
     @pytest.mark.parametrize(
         ("where", "what", "instead", "suffers"),
         [
-            (checkpoint, "_restore_optimiser", lambda optimiser, flat: None, "model.generator.0.weight"),
+            (slots, "restore", lambda optimiser, tensors: None, "model.generator.0.weight"),
             (ema.AveragedModel, "state_dict", lambda self, *a, **k: {}, "average.generator.module.0.weight"),
             (loop, "mix", lambda *parts: next(COUNT), "model.discriminator.0.weight"),
         ],
