@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from genzoo.errors import ArgumentError, safe_repr
@@ -23,6 +24,11 @@ SWITCH = (AUTO, "on", "off")
 SCHEDULES = ("linear", "cosine", "constant")
 OPTIMIZERS = ("adam", "rmsprop", "sgd", "muon")
 FACTS = ("command",)  # keys that change nothing in a run
+TABLES = ("lr", "turns", "optimizer")  # keys with a value for each player
+
+
+def _unpacked(cls: type[Recipe], facts: dict[str, Any]) -> Recipe:
+    return cls(**facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +108,13 @@ class Recipe:
     game: GameOptions | None = None
 
     def __post_init__(self) -> None:
+        for key in TABLES:
+            table = getattr(self, key)
+            if not isinstance(table, Mapping):
+                raise ArgumentError(
+                    f"a recipe's {key} must be a table of player = value, not {safe_repr(table)}"
+                )
+            object.__setattr__(self, key, MappingProxyType(dict(table)))
         if self.schedule == "cosine" and not self.lr_decay:
             raise ArgumentError(
                 "schedule=cosine shapes the fall of the learning rates over lr_decay, which is 0",
@@ -117,6 +130,13 @@ class Recipe:
                 f"{type(self.game).__name__} has the option {min(twice)!r}, a key of every recipe",
                 "rename the option",
             )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let recipes be copied and sent to other processes, which the read-only views of their tables do
+        not.
+        """
+        facts = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return _unpacked, (type(self), {**facts, **{key: dict(facts[key]) for key in TABLES}})
 
     def options(self, kind: type[G]) -> G:
         """Return the recipe's game options, which must be of `kind`; the defaults of `kind` if it has none.

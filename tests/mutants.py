@@ -124,8 +124,7 @@ MUTANTS = {
         lambda: put("genzoo.registry", "load", _loaded_bare),
     ),
     "the restoring of optimisers": Mutant(
-        (RESUMED,),
-        lambda: put("genzoo.training.checkpoint", "_restore_optimiser", lambda optimiser, flat: None),
+        (RESUMED,), lambda: put("genzoo.training.slots", "restore", lambda optimiser, tensors: None)
     ),
     "the restoring of averages": Mutant(
         (RESUMED,), lambda: put("genzoo.training.checkpoint", "_refill", _no_average)

@@ -19,6 +19,13 @@ def at_real(critic, real, fake, share):
     return slope.flatten(1).square().sum(1).mean() / 2
 
 
+def at_copies(critic, real, fake, share):
+    """The penalty R2, at copies of the fakes."""
+    points = fake.detach().clone().requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
+    return slope.flatten(1).square().sum(1).mean() / 2
+
+
 def darken(images, noise):
     """A transform: each image times a number from 0.5 to 1."""
     MARK.append("transform")
@@ -33,3 +40,33 @@ def adamw(parameters, lr):
 def no_optimiser(parameters, lr):
     """None."""
     return []
+
+
+class Cooling(torch.optim.Optimizer):
+    """Counts in its group and beside each weight, as schedule-free optimisers and Prodigy do."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, {"lr": lr, "k": 0, "best": float("inf"), "warm": False})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            group["k"] += 1
+            group["warm"] = group["k"] > 2
+            group["total"] = group.get("total", torch.zeros(())) + 0.1
+            for weight in filter(lambda weight: weight.grad is not None, group["params"]):
+                state = self.state[weight]
+                state["seen"] = state.get("seen", 0) + 1
+                state["share"] = 0.1 + 0.9 * state.get("share", 1.0)
+                state["none"] = None
+                pace = state["share"] ** state["seen"] / (group["k"] + float(group["total"]) + group["warm"])
+                weight.sub_(weight.grad, alpha=group["lr"] * pace)
+
+
+class Hoarder(torch.optim.SGD):
+    """Keeps a list of gradients of each weight."""
+
+    def step(self, closure=None):
+        super().step()
+        for weight in self.param_groups[0]["params"]:
+            self.state[weight].setdefault("gradients", []).append(weight.grad)

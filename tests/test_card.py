@@ -187,6 +187,27 @@ class TestCard:
             assert copied == card
             with pytest.raises(TypeError):
                 copied.config["width"] = 6
+            with pytest.raises(TypeError):
+                copied.recipe.lr["all"] = 6.0
+
+    @pytest.mark.parametrize(
+        ("key", "table"), [("lr", {"all": 1e-3}), ("turns", {"critic": 5}), ("optimizer", {"all": "sgd"})]
+    )
+    def test_the_tables_of_a_recipe_are_read_only_copies(self, key: str, table: dict[str, Any]) -> None:
+        given = dict(table)
+        recipe = Recipe(steps=3, **{key: given})
+        given["critic"] = 9
+        again = pickle.loads(pickle.dumps(recipe))
+        copies = (again, copy.copy(recipe), copy.deepcopy(recipe), recipe.replace(steps=4))
+        for one in (recipe, Recipe(), *copies):
+            with pytest.raises(TypeError):
+                getattr(one, key)["critic"] = 9
+        assert recipe == again == copy.deepcopy(recipe) == recipe.replace(steps=3)
+        assert dict(getattr(recipe, key)) == dict(getattr(recipe.replace(steps=4), key)) == table
+
+    def test_a_table_of_a_recipe_must_be_one(self) -> None:
+        with pytest.raises(ArgumentError, match=r"a recipe's lr must be a table of player = value, not 0\.1"):
+            Recipe(lr=0.1)  # type: ignore[arg-type]
 
     def test_families_have_words(self) -> None:
         of_the_zoo = [family.value for family in Family if not family.is_instrument]

@@ -120,7 +120,7 @@ def space_of_net(net: Inception, name: str, usual: bool) -> FeatureSpace:
 @neutral()
 def inception_score(logits: Tensor, splits: int = SPLITS) -> Score:
     """Return exp(E[KL(p(y|x) || p(y))]) of class scores (N, K), as mean and standard deviation over `splits`
-    equal parts of the rows (Salimans et al. 2016, arXiv:1606.03498).
+    equal parts of the rows, whose sizes differ by at most 1 (Salimans et al. 2016, arXiv:1606.03498).
 
     Raises:
         ArgumentError: fewer rows than splits.
@@ -130,7 +130,7 @@ def inception_score(logits: Tensor, splits: int = SPLITS) -> Score:
             f"the Inception score needs at least {2 * splits} images, not {len(logits)}", "take more images"
         )
     scores = []
-    for part in logits.double().log_softmax(1).chunk(splits):
+    for part in logits.double().log_softmax(1).tensor_split(splits):
         marginal = part.exp().mean(0).log()  # (K,)
         scores.append(float((part.exp() * (part - marginal)).sum(1).mean().exp()))
     spread = torch.tensor(scores, dtype=torch.float64).std()

@@ -189,8 +189,24 @@ class AdversarialGame:
         # both together.
         share = torch.rand(len(seen), generator=rng, device=rng.device)
         with keeping_activations():
-            slope = self._penalty_of(lambda between: self._logits(between, *given), seen, seen_fake, share)
+            slope = self._penalty_of(self._critic(given, seen_fake, own), seen, seen_fake, share)
         return loss + self.penalty * slope
+
+    def _critic(
+        self, given: Sequence[Tensor], fakes: Tensor, own: Sequence[Tensor]
+    ) -> Callable[[Tensor], Tensor]:
+        """Return the critic that a penalty calls. It judges the `fakes` with their `own` conditions, which
+        differ from those `given` for replayed ones, and all other points with those of the real images.
+        """
+        if self.pool is None or not given:
+            return lambda points: self._logits(points, *given)
+
+        def critic(points: Tensor) -> Tensor:
+            # by their values: a penalty detaches or copies the fakes before it asks for the slope there
+            at_fakes = points.dtype == fakes.dtype and torch.equal(points, fakes)
+            return self._logits(points, *(own if at_fakes else given))
+
+        return critic
 
     def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return G's loss on the fakes of D's last turn, or on new ones; D's weights have changed since, so D

@@ -71,9 +71,11 @@ def cutout(images: Tensor, rng: torch.Generator, share: float = 1 / 2) -> Tensor
 
 def _band(images: Tensor, axis: int, share: float, rng: torch.Generator) -> Tensor:
     size = images.shape[axis]
-    half = round(size * share) / 2
-    centre = torch.randint(0, size + 1, (len(images), 1), generator=rng, device=images.device)
-    return (torch.arange(size, device=images.device) - centre + 0.5).abs() < half  # (N, size)
+    box = round(size * share)
+    # as in the paper's code: an odd box has its middle on a pixel, an even one between two
+    centre = torch.randint(0, size + 1 - box % 2, (len(images), 1), generator=rng, device=images.device)
+    offset = torch.arange(size, device=images.device) - centre + box // 2
+    return (offset >= 0) & (offset < box)  # (N, size)
 
 
 def _integers(images: Tensor, reach: int, rng: torch.Generator) -> Tensor:

@@ -13,7 +13,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,18 +27,13 @@ from torch.optim import Optimizer
 from genzoo.errors import GenzooError, StorageError, TrainingError, safe_repr
 from genzoo.files import atomic_write, read_capped
 from genzoo.schema import limits, parse
+from genzoo.training import slots
 
 NAME = "checkpoint.safetensors"
 PREVIOUS = "checkpoint.previous.safetensors"
 FORMAT = 2
 MOST_STEPS = 10**9
 _CAP = 2**36  # bytes; a checkpoint is our own file, the cap only bounds a mistake
-_SLOTS = {  # what an optimiser keeps of each of its weights
-    "Adam": {"step", "exp_avg", "exp_avg_sq"},
-    "RMSprop": {"step", "square_avg"},
-    "SGD": set[str](),
-    "Muon": {"momentum_buffer"},
-}
 
 
 class CheckpointError(TrainingError):
@@ -68,6 +62,7 @@ class Facts:
         lineage: the weights that the run started from, see `genzoo.ledger.Row`.
         told: kinds of problem that the training doctor has reported.
         curves: means of the critics' losses, player by player, and of the game's own curves.
+        recent: the losses and curves of the last rounds, see `genzoo.training.doctor.Doctor`.
         sha256: digest of everything else in the file.
     """
 
@@ -84,6 +79,7 @@ class Facts:
     lineage: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
     curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    recent: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     sha256: str = ""
 
 
@@ -103,10 +99,7 @@ def write(
         f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()
     }
     for name, optimiser in optimisers.items():
-        for index, slots in optimiser.state_dict()["state"].items():
-            tensors |= {
-                f"optimiser.{name}.{index}.{slot}": torch.as_tensor(value) for slot, value in slots.items()
-            }
+        tensors |= slots.kept(name, optimiser)
     blob = encode(tensors, facts)
     if keep:
         # an earlier one is a comfort; the new one must not fail for its sake
@@ -181,10 +174,13 @@ def _check_format(path: Path, told: Mapping[str, Any]) -> None:
 
 
 def _text(facts: Facts) -> str:
-    """Return the canonical text of the facts; an empty lineage is left out, as in files that know none."""
+    """Return the canonical text of the facts; what files of earlier versions do not know is left out if it is
+    empty.
+    """
     told = dataclasses.asdict(facts)
-    if not facts.lineage:
-        del told["lineage"]
+    for key in ("lineage", "recent"):
+        if not told[key]:
+            del told[key]
     return json.dumps(told, sort_keys=True, allow_nan=False)
 
 
@@ -224,22 +220,22 @@ def restore(
     expected = {
         f"{part}.{key}": value for part, module in parts.items() for key, value in module.state_dict().items()
     }
-    slots = {key: _place(key, optimisers) for key in tensors if key.startswith("optimiser.")}
-    odd = sorted(
-        {key for key in tensors if key not in slots} ^ set(expected)
-        | {key for key, place in slots.items() if place is None}
-    )
+    places = {key: slots.place_of(key) for key in tensors}
+    kept: dict[str, dict[slots.Place, Tensor]] = {name: {} for name in optimisers}
+    odd = set(expected) ^ {key for key, place in places.items() if place is None}
+    for key, place in places.items():
+        if place is None:
+            continue
+        if place.name in optimisers and slots.fits(place, tensors[key], optimisers[place.name]):
+            kept[place.name][place] = tensors[key]
+        else:
+            odd.add(key)
     if odd:
-        raise _another(f"{len(odd)} tensors differ, including {odd[0]!r}")
-    for key, value in expected.items():
-        _check_like(key, tensors[key], value)
-    for name, optimiser in optimisers.items():
-        _check_optimiser(
-            name,
-            optimiser,
-            {key.removeprefix(f"optimiser.{name}."): key for key in slots if _owner(key) == name},
-            tensors,
-        )
+        raise _another(f"{len(odd)} tensors differ, including {min(odd)!r}")
+    flaws = [slots.unlike(key, tensors[key], value) for key, value in expected.items()]
+    flaws += [slots.flaw(optimiser, kept[name]) for name, optimiser in optimisers.items()]
+    for flaw in filter(None, flaws):
+        raise _another(flaw)
     for part, module in parts.items():
         _refill(
             module,
@@ -250,14 +246,7 @@ def restore(
             },
         )
     for name, optimiser in optimisers.items():
-        _restore_optimiser(
-            optimiser,
-            {
-                key.removeprefix(f"optimiser.{name}."): v
-                for key, v in tensors.items()
-                if key.startswith(f"optimiser.{name}.")
-            },
-        )
+        slots.restore(optimiser, kept[name].items())
 
 
 def _another(what: str) -> TrainingError:
@@ -266,81 +255,7 @@ def _another(what: str) -> TrainingError:
     )
 
 
-def _owner(key: str) -> str:
-    return key.removeprefix("optimiser.").rpartition(".")[0].rpartition(".")[0]
-
-
-def _place(key: str, optimisers: Mapping[str, Optimizer]) -> Tensor | None:
-    """Return the weight that the slot `optimiser.NAME.INDEX.SLOT` belongs to, or None if there is no such
-    weight.
-    """
-    index = key.rpartition(".")[0].rpartition(".")[2]
-    optimiser = optimisers.get(_owner(key))
-    weights = [] if optimiser is None else _weights(optimiser)
-    return weights[int(index)] if index in set(map(str, range(len(weights)))) else None
-
-
-def _weights(optimiser: Optimizer) -> list[Tensor]:
-    return [p for group in optimiser.param_groups for p in group["params"]]
-
-
-def _check_like(key: str, found: Tensor, wanted: Tensor) -> None:
-    for what, theirs, ours in (
-        ("shape", tuple(found.shape), tuple(wanted.shape)),
-        ("type", found.dtype, wanted.dtype),
-    ):
-        if theirs != ours:
-            raise _another(f"{key} has the {what} {theirs}, not {ours}")
-
-
-def _check_optimiser(
-    name: str, optimiser: Optimizer, slots: Mapping[str, str], tensors: Mapping[str, Tensor]
-) -> None:
-    """Raise if the slots (`INDEX.SLOT` → the key in `tensors`) are not those of this optimiser."""
-    kept: dict[str, set[str]] = {}
-    weights = _weights(optimiser)
-    for place, key in slots.items():
-        index, _, slot = place.partition(".")
-        kept.setdefault(index, set()).add(slot)
-        value = tensors[key]
-        if slot == "step":
-            _check_like(
-                key, value, torch.zeros((), dtype=value.dtype if value.is_floating_point() else torch.float32)
-            )
-            if not 0 <= float(value) < math.inf:
-                raise _another(f"{key} is {float(value):g}")
-        else:
-            _check_like(key, value, weights[int(index)])
-    known = next((_SLOTS[kind.__name__] for kind in type(optimiser).__mro__ if kind.__name__ in _SLOTS), None)
-    for index, found in kept.items():
-        if known is not None and found != known:
-            raise _another(
-                f"the optimiser {name} keeps {sorted(found)} of weight {index}, not {sorted(known)}"
-            )
-
-
 def _refill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for key, tensor in module.state_dict().items():
             tensor.copy_(state[key])
-
-
-def _restore_optimiser(optimiser: Optimizer, flat: Mapping[str, Tensor]) -> None:
-    parameters = _weights(optimiser)
-    optimiser.state.clear()
-    for key, value in flat.items():
-        index, _, slot = key.partition(".")
-        parameter = parameters[int(index)]
-        # Moments keep their parameter's memory layout: an update in another order of memory is not the same
-        # bits.
-        kept = (
-            torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-            if value.shape == parameter.shape
-            else value.clone()
-        )
-        on_host = (
-            slot == "step"
-            and not optimiser.defaults.get("fused")
-            and not optimiser.defaults.get("capturable")
-        )
-        optimiser.state[parameter][slot] = kept if on_host else kept.to(parameter.device)

@@ -43,15 +43,24 @@ _SHOWN = 256  # components of a weight that stand for it
 
 
 class Doctor:
-    """Monitors one run; `stop_when_won` is the recipe's `watch`."""
+    """Monitors one run; `stop_when_won` is the recipe's `watch`, and `look_every` is the number of rounds
+    from one look at the losses to the next.
+    """
 
     def __init__(
-        self, players: Sequence[Player], averages: EMA, checkpoint: Path, stop_when_won: bool
+        self,
+        players: Sequence[Player],
+        averages: EMA,
+        checkpoint: Path,
+        stop_when_won: bool,
+        look_every: int = 1,
     ) -> None:
         self.players = {player.name: player for player in players}
         self.averages, self.checkpoint, self.stop_when_won = averages, checkpoint, stop_when_won
+        self.look_every = look_every
         self.told: set[str] = set()
-        self._losses: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=PATIENCE))
+        looks = max(1, PATIENCE // look_every)
+        self._losses: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=looks))
         self._norms: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
         self._diversity: dict[str, deque[float]] = {name: deque(maxlen=LASTING) for name in self.players}
         self._curves: dict[str, list[float]] = {
@@ -90,15 +99,25 @@ class Doctor:
         }
 
     def state(self) -> dict[str, Any]:
-        """Return what a resumed run needs: the kinds already reported, and the curves."""
+        """Return what a resumed run needs: the kinds already reported, the curves, and the losses of the last
+        rounds, from which the next point of each curve is made.
+        """
         return {
             "told": tuple(sorted(self.told)),
             "curves": {name: tuple(means) for name, means in self._curves.items()},
+            "recent": {name: tuple(losses) for name, losses in self._losses.items()},
         }
 
-    def restore(self, told: Iterable[str], curves: Mapping[str, Iterable[float]]) -> None:
+    def restore(
+        self,
+        told: Iterable[str],
+        curves: Mapping[str, Iterable[float]],
+        recent: Mapping[str, Iterable[float]],
+    ) -> None:
         """Restore what `state` returned."""
         self.told = set(told)
+        for name, losses in recent.items():
+            self._losses[name].extend(losses)
         self._curves |= {
             name: list(means)
             for name, means in curves.items()
@@ -117,7 +136,7 @@ class Doctor:
             recent = self._losses[name]
             recent.append(loss)
             mean = sum(recent) / len(recent)
-            if player is not None and len(recent) == PATIENCE:
+            if player is not None and len(recent) == recent.maxlen:
                 yield from self._won(step, player, mean)
             if (player is None or player.distance) and step % PATIENCE == 0:
                 self._curves.setdefault(name, []).append(mean)

@@ -78,7 +78,8 @@ class Run:
         needs = {need for player in self.players for need in player.needs}
         self.feed = Loader(self.data, self.recipe, self.world, self.settings, needs, self.model.condition)
         self.checkpoint = self.folder / checkpoint.NAME
-        self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch)
+        look_every = 10 if self.settings.device.type == "cuda" else 1  # reading a loss makes a GPU wait
+        self.doctor = Doctor(self.players, self.ema, self.checkpoint, self.recipe.watch, look_every)
         self.recorder = Recorder(self.players, self.settings, self._gradients)
         self.share = self.world.part(self.recipe.sync_batch_norm)
         self.calls = calling(self.players, self.recipe, self.settings.compile)
@@ -246,7 +247,7 @@ class Run:
         ours = self.facts()
         terms.check(path, facts, ours, self.model.config, self.recipe)
         checkpoint.restore(tensors, self.parts, self.optimisers)
-        self.doctor.restore(facts.told, facts.curves)
+        self.doctor.restore(facts.told, facts.curves, facts.recent)
         self.step, self.seconds, self.lineage = facts.step, facts.seconds, facts.lineage
         self.resumed, self.planned = facts.sha256, facts.steps
         self._whole = which == checkpoint.NAME
@@ -269,7 +270,6 @@ def play(
     `on_finding` with each finding of the training doctor. `on_trouble`, if given, is called when a checkpoint
     cannot be written (a full disk), and training continues unless it was asked to stop.
     """
-    look_every = 10 if run.settings.device.type == "cuda" else 1  # reading a loss makes a GPU wait
     begun = saved = time.monotonic()
     pause = min(FIRST_SECONDS, CHECKPOINT_SECONDS)
     earlier = run.seconds
@@ -282,7 +282,7 @@ def play(
     run.ask = ask
     while run.step < run.recipe.steps:
         losses = run.play_round()
-        look = run.step % look_every == 0 or run.step == run.recipe.steps
+        look = run.step % run.doctor.look_every == 0 or run.step == run.recipe.steps
         if look:
             read = {name: float(loss) for name, loss in losses.items()}
             findings = run.doctor.look(run.step, read)

@@ -21,6 +21,7 @@ from genzoo.recipe import Recipe
 from genzoo.schema import is_reference
 from genzoo.training.own import find
 from genzoo.training.players import Player
+from genzoo.training.slots import check_first_steps
 
 LEAST = 8  # rows and columns from which a weight counts as a matrix
 
@@ -36,24 +37,26 @@ def optimisers(player: Player, recipe: Recipe) -> dict[str, Optimizer]:
     others = [p for p in parameters if not any(p is matrix for matrix in matrices)]
     found: dict[str, Optimizer] = {}
     if others:
-        found[player.name] = _make(kind, others, rate, recipe)
+        found[player.name] = _make(player.name, kind, others, rate, recipe)
     if matrices:
         found[f"{player.name}-matrices"] = Muon(matrices, rate)
     return found
 
 
-def _make(kind: str, parameters: list[torch.nn.Parameter], rate: float, recipe: Recipe) -> Optimizer:
+def _make(
+    player: str, kind: str, parameters: list[torch.nn.Parameter], rate: float, recipe: Recipe
+) -> Optimizer:
     if kind == "rmsprop":
         return RMSprop(parameters, lr=rate, foreach=True)
     if kind == "sgd":
         return SGD(parameters, lr=rate, fused=True)
     if is_reference(kind):
-        return _own(kind, parameters, rate)
+        return _own(player, kind, parameters, rate)
     # fused: one pass over memory instead of a dozen
     return Adam(parameters, lr=rate, betas=recipe.betas, fused=True)
 
 
-def _own(name: str, parameters: list[torch.nn.Parameter], rate: float) -> Optimizer:
+def _own(player: str, name: str, parameters: list[torch.nn.Parameter], rate: float) -> Optimizer:
     make: Callable[..., Any] = find(name, {}, "optimizer")
     made = make(parameters, lr=rate)
     if not isinstance(made, Optimizer):
@@ -61,6 +64,7 @@ def _own(name: str, parameters: list[torch.nn.Parameter], rate: float) -> Optimi
             f"optimizer={name} makes a {type(made).__name__}, not a torch.optim.Optimizer",
             "name an optimiser class, or a function of (parameters, lr) that returns an optimiser",
         )
+    check_first_steps(player, made)
     return made
 
 

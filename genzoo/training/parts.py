@@ -3,7 +3,8 @@
 A loss is a mean over rows, as it is for several processes. So the mean of the gradients of equal parts is
 the gradient of the batch, with the activations of one part in memory. What describes the batch as a whole
 cannot be had from parts: a run is refused if a turn changes a buffer (batch statistics, power iteration), if
-a loss compares rows of the whole batch, or if a player keeps a memory. Noise is drawn for the whole batch,
+a loss compares rows of the whole batch, or if a player keeps a memory; and so is a batch norm that has no
+running statistics to change. Noise is drawn for the whole batch,
 and a part keeps its rows (`genzoo.shares`).
 """
 
@@ -41,19 +42,33 @@ def check_parts(recipe: Recipe, players: Sequence[Player]) -> None:
     """Raise if the turns of a game cannot be computed in the recipe's `accumulate` parts.
 
     Raises:
-        ArgumentError: a player keeps a memory or the images of the player before.
+        ArgumentError: a player keeps a memory or the images of the player before, or has batch norm without
+            running statistics.
     """
     for player in players if recipe.accumulate > 1 else ():
         what = ""
+        norm = _untracked(player.module)
         if player.memory is not None:
             what = "keeps a memory of whole batches"
         elif not player.fresh and not player.in_parts:
             what = "uses what the player before has made of the whole batch"
+        elif norm is not None:
+            what = f"has batch norm ({norm}), which would normalise each part by itself"
         if what:
             raise ArgumentError(
                 f"accumulate={recipe.accumulate} needs turns in parts, but the {player.name} {what}",
                 "set accumulate=1 and a smaller batch_size",
             )
+
+
+def _untracked(module: nn.Module) -> str | None:
+    """Return the name of a batch norm of `module` without running statistics, which thus normalises by those
+    of the batch and changes no buffer that `Watch` could notice; None if there is none.
+    """
+    for name, layer in module.named_modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is None:
+            return str(name)
+    return None
 
 
 def parts_of(batch: Batch, parts: int) -> list[Batch]:

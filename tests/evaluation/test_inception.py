@@ -4,6 +4,7 @@ called."""
 from __future__ import annotations
 
 import os
+import statistics
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,17 @@ def test_the_score_of_what_is_known():
     assert inception_score(torch.zeros(40, 4)).mean == pytest.approx(1)
     with pytest.raises(ArgumentError, match="at least 20 images, not 19"):
         inception_score(torch.zeros(19, 4))
+
+
+@pytest.mark.parametrize("n", [20, 21, 101])
+def test_the_score_has_ten_parts_that_differ_by_one_row_at_most(n):
+    scores = 3 * torch.randn(n, 5, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+    expected = []
+    for part in scores.softmax(1).split([n // 10 + (i < n % 10) for i in range(10)]):
+        expected.append(float((part * (part / part.mean(0)).log()).sum(1).mean().exp()))
+    found = inception_score(scores)
+    assert found.mean == pytest.approx(statistics.mean(expected))
+    assert found.spread == pytest.approx(statistics.stdev(expected))
 
 
 class TestNames:

@@ -178,9 +178,9 @@ class TestTranslation:
 
 
 class TestCutout:
-    @pytest.mark.parametrize(("h", "w"), [(8, 8), (24, 40), (64, 64), (7, 9)])
+    @pytest.mark.parametrize(("h", "w"), [(8, 8), (24, 40), (64, 64), (7, 9), (6, 10), (14, 8)])
     def test_area_and_place(self, h, w):
-        box = (2 * (round(h / 2) / 2), 2 * (round(w / 2) / 2))
+        box = (round(h / 2), round(w / 2))
         cut = cutout(torch.ones(1200, 1, h, w), noise())[:, 0] == 0.5
         heights, widths = cut.any(2).sum(1), cut.any(1).sum(1)
         assert torch.equal(cut.sum((1, 2)), heights * widths)  # one box
@@ -189,6 +189,20 @@ class TestCutout:
         assert heights.min() < box[0] and widths.min() < box[1]
         covered = cut.float().mean(0)
         assert covered.min() > 0.05 and covered.max() < 0.45  # every corner is cut at times, none always
+
+    def test_an_odd_box_is_cut_off_equally_on_all_sides(self):
+        cut = cutout(torch.ones(4000, 1, 6, 6), noise())[:, 0] == 0.5
+        covered = cut.float().mean(0)
+        for turned in (covered.flip(0), covered.flip(1), covered.T):
+            torch.testing.assert_close(covered, turned, rtol=0, atol=0.05)
+
+    @pytest.mark.parametrize("size", [4, 8, 28, 64])
+    def test_an_even_box_has_the_bits_that_published_recipes_were_trained_with(self, size):
+        source = noise(3)
+        rows, columns = (torch.randint(0, size + 1, (50, 1), generator=source) for _ in range(2))
+        inside = [(torch.arange(size) + 0.5 - centre).abs() < size / 4 for centre in (rows, columns)]
+        box = inside[0][:, :, None] & inside[1][:, None, :]
+        assert torch.equal(cutout(torch.ones(50, 1, size, size), noise(3))[:, 0] == 0.5, box)
 
     def test_the_rest_is_untouched_in_all_channels(self):
         x = 1 + pictures()

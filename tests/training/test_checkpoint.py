@@ -22,7 +22,7 @@ from toys import Bernoulli, ToyConfig
 import genzoo
 from genzoo.data import Images
 from genzoo.errors import StorageError, TrainingError
-from genzoo.training import checkpoint, ema, loop
+from genzoo.training import checkpoint, ema, loop, slots
 from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.hardware import choose
 from genzoo.training.loop import play
@@ -119,7 +119,7 @@ class TestResumed:
     @pytest.mark.parametrize(
         ("where", "what", "instead", "suffers"),
         [
-            (checkpoint, "_restore_optimiser", lambda optimiser, flat: None, "model.generator.0.weight"),
+            (slots, "restore", lambda optimiser, tensors: None, "model.generator.0.weight"),
             (ema.AveragedModel, "state_dict", lambda self, *a, **k: {}, "average.generator.module.0.weight"),
             (loop, "mix", lambda *parts: next(COUNT), "model.discriminator.0.weight"),
         ],
@@ -262,8 +262,9 @@ def with_text(blob, text):
 def forged(tensors, facts, **changes):
     """Return a checkpoint whose facts are changed, and whose digest is right nevertheless."""
     told = {**dataclasses.asdict(facts), **changes, "sha256": ""}
-    if told["lineage"] == ():  # which is left out
-        del told["lineage"]
+    for key in ("lineage", "recent"):
+        if not told[key]:  # which is left out
+            del told[key]
     said = json.dumps(told, sort_keys=True)
     digest = hashlib.sha256(said.encode())
     for key in sorted(tensors):
@@ -338,6 +339,15 @@ class TestFacts:
                 self.resumes(start, tmp_path, with_text(whole, json.dumps(left_out, sort_keys=True))) is None
             ), key
 
+    def test_a_checkpoint_without_the_last_losses_is_resumed(self, start, tmp_path, whole):
+        """Versions before wrote none."""
+        (tmp_path / checkpoint.NAME).write_bytes(whole)
+        tensors, facts = checkpoint.read(tmp_path / checkpoint.NAME)
+        assert len(facts.recent["generator"]) == 3
+        old = forged(tensors, facts, recent={})
+        assert "recent" not in text_of(old)
+        assert self.resumes(start, tmp_path, old)[0] == 3
+
     @pytest.mark.parametrize(
         "spoil",
         [
@@ -377,6 +387,7 @@ class TestFacts:
             "lineage",
             "told",
             "curves",
+            "recent",
         ):
             for odd in (*ODD, float("inf"), float("nan")):
                 self.resumes(start, tmp_path, forged(tensors, facts, **{key: odd}))

@@ -7,14 +7,17 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from conditional_toys import NAMES, LabelBernoulli, LabelGAN, card
+import torch
+from conditional_toys import NAMES, LabelBernoulli, LabelConfig, LabelGAN, card
 from PIL import Image
 
-from genzoo import Labels
+from genzoo import Adversarial, Labels, Recipe
 from genzoo.data import Images
 from genzoo.errors import GenzooError
 from genzoo.ledger import read_rows
 from genzoo.models.weights import build_filled
+from genzoo.rng import generator
+from genzoo.training import Batch, players
 from genzoo.training.train import train
 
 
@@ -55,6 +58,28 @@ def test_a_likelihood_learns_each_label(tmp_path):
     model = build_filled(card(LabelBernoulli), done.weights.read_bytes(), "run")
     white = model.sample(16, seed=0, condition="horse").mean()
     assert white > 0.95 and model.sample(16, seed=0, condition="cat").mean() < 0.05
+
+
+@pytest.mark.parametrize(
+    ("kind", "at_fakes"),
+    [("r2", True), ("r1-r2", True), ("r1", False), ("gradient", False), ("own_parts:at_copies", True)],
+)
+def test_a_penalty_at_replayed_fakes_sees_their_own_labels(kind, at_fakes):
+    model = LabelGAN(LabelConfig(norm=False))
+    options = Adversarial(replay=0.5, gp_weight=1.0, penalty_kind=kind, objective="hinge")
+    player = players(model, Recipe(batch_size=8, game=options))[0]
+    pool, judged = player.memory["pool"], []
+    pool.images.random_(0, 256), pool.conditions.fill_(2), pool.filled.fill_(len(pool.images))
+    discriminate = model._discriminate
+    model._discriminate = lambda x, c: judged.append((x.detach(), c)) or discriminate(x, c)
+    given = torch.tensor([0, 1] * 4)
+    player.loss(Batch(torch.rand(8, 1, 8, 8), condition=given), generator("replay"))
+    (_, of_real), (fakes, of_fakes), *more = judged
+    assert torch.equal(of_real, given) and of_fakes.tolist() == [2] * 4 + [0, 1] * 2
+    at = [torch.equal(points, fakes) for points, _ in more]
+    assert any(at) == at_fakes
+    for found, (_, labels) in zip(at, more, strict=True):
+        assert torch.equal(labels, of_fakes if found else given)
 
 
 def test_resuming_ends_in_the_same_bits(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -13,10 +14,10 @@ from toys import Coder, ToyConfig, ToyGAN
 
 from genzoo.errors import TrainingError
 from genzoo.hacks import HACKS
-from genzoo.training import doctor
+from genzoo.training import doctor, loop
 from genzoo.training.doctor import CURVE, PATIENCE, Doctor, Finding, diversity, gradient_norm
 from genzoo.training.ema import EMA
-from genzoo.training.loop import play
+from genzoo.training.loop import Run, play
 from genzoo.training.players import Player, players
 from genzoo.training.report import Report
 
@@ -110,6 +111,24 @@ class TestLosses:
             looking.look(999, {"discriminator": 0.001, "generator": 9.0})
         assert "lr.discriminator" in caught.value.hint and "watch=false" in caught.value.hint
         assert "hack 13, instance-noise (--set instance_noise=0.1)" in caught.value.hint
+
+    def test_one_that_is_looked_at_every_tenth_round_is_stopped_as_early(self, game, tmp_path):
+        looking = Doctor(game, EMA(game, 0.0), tmp_path / "checkpoint", True, look_every=10)
+        for step in range(10, PATIENCE, 10):
+            assert looking.look(step, {"discriminator": 0.001}) == []
+        with pytest.raises(TrainingError, match=r"step 200: .* its mean loss over 200 rounds is 0.0010"):
+            looking.look(PATIENCE, {"discriminator": 0.001})
+
+    def test_on_a_gpu_every_tenth_round_is_looked_at(self, start, monkeypatch):
+        seen = []
+        monkeypatch.setattr(Doctor, "look", lambda self, step, losses: seen.append(step) or [])
+        run = start(steps=25)
+        monkeypatch.setattr(toys.ToyGAN, "to", lambda self, **how: self)
+        monkeypatch.setattr(loop, "Loader", lambda *how: None)
+        settings = dataclasses.replace(run.settings, device=torch.device("cuda"))
+        run.doctor = Run(run.model, run.recipe, run.data, settings, run.folder).doctor
+        findings(run)
+        assert run.doctor.look_every == 10 and seen == [10, 20, 25]
 
     def test_a_short_run_of_luck_is_no_collapse(self, game, tmp_path):
         looking = self.doctor(game, tmp_path)
@@ -277,7 +296,26 @@ class TestHealthy:
         for step in range(1, PATIENCE + 1):
             first.look(step, {"critic": -1.0})
         second.restore(**first.state())
-        assert second.state() == first.state() == {"told": (), "curves": {"critic": (-1.0,)}}
+        assert second.state() == first.state()
+        assert second.state()["told"] == () and second.state()["curves"] == {"critic": (-1.0,)}
+
+    @pytest.mark.parametrize("every", [1, 10])
+    @pytest.mark.parametrize("stopped", [170, 390, 400, 410, 750])
+    def test_a_point_is_the_mean_of_its_own_rounds_resumed_or_not(self, tmp_path, every, stopped):
+        critic = Player(
+            name="critic", module=nn.Linear(1, 1), loss=lambda batch, noise: batch.images, distance=True
+        )
+        first, second = (Doctor([critic], EMA([critic], 0.0), tmp_path, True, every) for _ in range(2))
+        for looking, steps in ((first, range(1, stopped + 1)), (second, range(stopped + 1, 1001))):
+            if looking is second:
+                second.restore(**first.state())
+            for step in steps:
+                if step % every == 0:
+                    looking.look(step, {"critic": float(step)})
+        middle = (PATIENCE + every) / 2
+        points = tuple(first + middle for first in range(0, 1000, PATIENCE))
+        assert second.state()["curves"] == {"critic": points}
+        assert len(second.state()["recent"]["critic"]) == PATIENCE // every
 
     def test_a_strangers_game_is_looked_after_untouched(self, start):
         """Its losses, gradients, averages and statistics are looked at all the same."""

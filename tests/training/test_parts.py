@@ -120,6 +120,17 @@ class TestRefused:
         with pytest.raises(ArgumentError, match="the generator uses what the player before has made"):
             loop.check_parts(run.recipe.replace(accumulate=2), run.players)
 
+    def test_batch_norm_without_running_statistics(self, start):
+        """It normalises each part by itself, and changes no buffer that could be noticed."""
+        model = toys.gan(norm=False)
+        model.discriminator[1] = torch.nn.BatchNorm2d(4, track_running_stats=False)
+        with pytest.raises(
+            ArgumentError, match=r"accumulate=2 .* the discriminator has batch norm \(1\)"
+        ) as caught:
+            start(model, accumulate=2)
+        assert "accumulate=1" in caught.value.hint
+        start(model).play_round()
+
     def test_batches_that_do_not_divide(self, start):
         with pytest.raises(
             ArgumentError, match="batch_size=16 cannot be divided into 6 equal parts, accumulate=3"

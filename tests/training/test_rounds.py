@@ -167,6 +167,18 @@ class TestDoctor:
         assert found.words == "3 means, ['round', 'weight']"
 
     @pytest.mark.usefixtures("hasty")
+    def test_the_curves_are_those_of_the_uninterrupted_run(self, start, tmp_path):
+        whole = paced(start, folder=tmp_path / "whole", steps=12)
+        self.findings(whole)
+        half = paced(start, steps=7)  # between two points
+        self.findings(half)
+        again = paced(start, steps=12)
+        again.resume()
+        self.findings(again)
+        assert len(whole.doctor.state()["curves"]["round"]) == 3
+        assert again.doctor.state() == whole.doctor.state()
+
+    @pytest.mark.usefixtures("hasty")
     def test_a_resumed_run_has_the_curves_and_knows_what_was_told(self, start, tmp_path):
         half = paced(start, steps=8)
         assert self.findings(half) == []
@@ -191,7 +203,7 @@ class TestDoctor:
 
     def test_losses_without_a_distance_are_no_curves(self, tmp_path):
         looking = self.looking(tmp_path)
-        looking.restore((), {"coder": (1.0,), "M": (2.0,)})
+        looking.restore((), {"coder": (1.0,), "M": (2.0,)}, {})
         assert looking.state()["curves"] == {"M": (2.0,)}
 
     @pytest.mark.parametrize("value", [float("nan"), float("inf")])
