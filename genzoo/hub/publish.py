@@ -90,6 +90,7 @@ def model_card(row: Row, card: Card, place: str | None = None) -> str:
         "Trained on": row.data,
         "Terms of the data": row.terms,
         "Training": row.trained,
+        "Recipe": f"the card's, with {'; '.join(row.recipe)}" if row.recipe else "",
         "Started from": "; ".join(row.lineage),
         "Licence": row.licence.strip() or "no licence stated",
         "Size": f"{row.bytes:,} bytes",

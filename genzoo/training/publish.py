@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,14 @@ from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.panel import panel, told
 from genzoo.models.weights import build_filled, encode, rounded
 from genzoo.notebook import html_facts
+from genzoo.recipe import FACTS, Recipe, keys_of
 from genzoo.record import Record, Records
 from genzoo.show import tell
 from genzoo.training.loop import Run
 from genzoo.units import human_time
+
+# keys of a recipe that a row states under keys of its own; `data` may also be a path of this machine
+_STATED = (*FACTS, "data", "licence")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +163,7 @@ def published(
         data=legible(describe_data(run.data)),
         terms=legible(run.data.facts.get("terms", "")),
         trained=legible(describe_run(run)),
+        recipe=changed_keys(run.recipe, card),
         lineage=run.lineage,
         scores=tuple(record.legible() for record in records),
     )
@@ -170,6 +175,31 @@ def published(
         "card_text": hub.model_card(row, card, place=str(run.folder)),
         "files": files,
     }
+
+
+def changed_keys(recipe: Recipe, card: Card) -> tuple[str, ...]:
+    """Return the keys of `recipe` that are not those of `card`, as `genzoo train --set` takes them."""
+    usual = keys_of(card.recipe or Recipe(), card.game)
+    found = {key: value for key, value in keys_of(recipe, card.game).items() if key not in _STATED}
+    changes = [pair for key, value in found.items() for pair in _changes(key, value, usual.get(key))]
+    return tuple(legible(f"{key}={text}") for key, text in changes)
+
+
+def _changes(key: str, value: Any, usual: Any) -> list[tuple[str, str]]:
+    if value == usual:
+        return []
+    if not isinstance(value, Mapping):
+        return [(key, _typed(value))]
+    usual = usual if isinstance(usual, Mapping) else {}
+    if usual.keys() - value.keys():  # a value for all has replaced the table
+        return [(key if player == "all" else f"{key}.{player}", _typed(one)) for player, one in value.items()]
+    return [(f"{key}.{player}", _typed(one)) for player, one in value.items() if one != usual.get(player)]
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_typed, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
