@@ -51,8 +51,8 @@ class Row(Facts):
         sha256, bytes: of the safetensors file; pinned before anything is fetched (rule R1).
         sources: where it can be had, tried in this order; see `genzoo.ledger.sources`.
         card: the name of the model card's file beside the zoo.toml, empty where there is none.
-        recipe: the keys of the recipe that were not the card's, as KEY=VALUE, the way `genzoo train --set` takes
-            them; empty if there were none, or if nobody recorded them.
+        recipe: the keys of the recipe that were not the card's, as `genzoo train --set KEY=VALUE` takes them;
+            empty if there were none, or if nobody recorded them.
         lineage: the weights that the training started from, as NAME@SHA256, the nearest first; empty if it
             started from random ones.
         plugin, licence, data, terms, trained, scores: facts for people.
@@ -73,9 +73,7 @@ class Row(Facts):
             raise LedgerError(f"recipe must have at most {MOST_KEYS} keys, not {len(self.recipe):,}")
         for text in self.recipe:
             if not _SETTING.fullmatch(text):
-                raise LedgerError(
-                    f"recipe must hold texts KEY=VALUE of one short line, not {safe_repr(text)}"
-                )
+                raise LedgerError(f"recipe must hold short texts KEY=VALUE, not {safe_repr(text)}")
         # Parsed here and not kept: a wrong source is an error when the row is read, not when somebody pulls.
         self.places()
 

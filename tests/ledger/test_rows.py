@@ -114,17 +114,17 @@ def test_a_ledger_is_read():
         (
             "bytes = 7_200_000",
             'bytes = 7\nrecipe = ["steps"]',
-            "zoo.toml:7: [dcgan-bedrooms] recipe must hold texts KEY=VALUE of one short line, not 'steps'",
+            "zoo.toml:7: [dcgan-bedrooms] recipe must hold short texts KEY=VALUE, not 'steps'",
         ),
         (
             "bytes = 7_200_000",
             'bytes = 7\nrecipe = ["steps=' + 501 * "9" + '"]',
-            "zoo.toml:7: [dcgan-bedrooms] recipe must hold texts KEY=VALUE",
+            "zoo.toml:7: [dcgan-bedrooms] recipe must hold short texts KEY=VALUE",
         ),
         (
             "bytes = 7_200_000",
             'bytes = 7\nrecipe = ["steps=1\\nx"]',
-            "zoo.toml:7: [dcgan-bedrooms] recipe must hold texts KEY=VALUE",
+            "zoo.toml:7: [dcgan-bedrooms] recipe must hold short texts KEY=VALUE",
         ),
         (
             "bytes = 7_200_000",
