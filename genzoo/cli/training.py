@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shlex
 import signal
 from collections.abc import Mapping
@@ -24,11 +26,14 @@ from genzoo.cli.options import (
     name_argument,
 )
 from genzoo.cli.output import fact_lines, note, say, say_json
-from genzoo.errors import Interrupted, TrainingError, safe_text
+from genzoo.errors import GenzooError, Interrupted, TrainingError, safe_text
+from genzoo.files import atomic_write
 from genzoo.names import TRACKERS
+from genzoo.places.disk import COMMAND
 from genzoo.schema import literal
 
 if TYPE_CHECKING:
+    from genzoo.training.callbacks import Moment
     from genzoo.training.publish import Outcome
 
 
@@ -171,7 +176,8 @@ def train_command(
         typed = {key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None}
         introduce(card, {**typed, **settings})
     try:
-        outcome = zoo.train(entry, settings=settings, quiet=quiet, **options)
+        kept = _CommandKept(command_words(card.name))
+        outcome = zoo.train(entry, settings=settings, quiet=quiet, callbacks=[kept], **options)
     except CheckpointError as error:
         if error.earlier is None:
             raise
@@ -232,6 +238,12 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
 
 def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:
     """Return the command that resumes this run: the one that was typed, with --resume and the folder."""
+    out = ["--out", str(folder)] if folder is not None else []
+    return shlex.join([*command_words(name), *out, f"--resume={mode}" if mode else "--resume"])
+
+
+def command_words(name: str) -> list[str]:
+    """Return the words of the command that was typed, without --out and --resume."""
     given = click.get_current_context().params
     words = ["genzoo", "train", str(given.get("name", name))]  # a place as it was typed
     for option in ("data", "steps", "init_from", "device", "licence"):
@@ -240,5 +252,19 @@ def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:
     for key, value in given["settings"].items():
         words += ["--set", f"{key}={setting_words(value)}"]
     words += ["--track", ",".join(given["track"])] if given["track"] else []
-    out = ["--out", str(folder)] if folder is not None else []
-    return shlex.join([*words, *out, f"--resume={mode}" if mode else "--resume"])
+    return words
+
+
+class _CommandKept:
+    """Keeps the command of a run in its folder, for those who find it unfinished."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
+        self._done = False
+
+    def on_checkpoint(self, moment: Moment, path: Path) -> None:
+        """Write it with the first checkpoint; a run is not worth less without it."""
+        if not self._done:
+            with contextlib.suppress(GenzooError):
+                atomic_write(moment.folder / COMMAND, json.dumps(self._words).encode())
+            self._done = True

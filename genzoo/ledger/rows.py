@@ -20,7 +20,7 @@ LARGEST = 1 << 31  # bytes of weights: they are read into memory as a whole (rul
 # bytes of a zoo.toml: some 600 rows with all their scores, read in a fraction of a second
 LEDGER_CAP = 1 << 20
 MOST_KEYS = 100  # of a recipe
-_SETTING = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}=.{0,500}")
+_SETTING = re.compile(r"[^=\n]{1,200}=.{0,500}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from genzoo.files import sha256_of
 from genzoo.images import grid, png
 from genzoo.isolation import describe
 from genzoo.ledger import Row, with_row
+from genzoo.ledger.rows import MOST_KEYS
 from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.panel import panel, told
 from genzoo.models.weights import build_filled, encode, rounded
@@ -182,7 +183,7 @@ def changed_keys(recipe: Recipe, card: Card) -> tuple[str, ...]:
     usual = keys_of(card.recipe or Recipe(), card.game)
     found = {key: value for key, value in keys_of(recipe, card.game).items() if key not in _STATED}
     changes = [pair for key, value in found.items() for pair in _changes(key, value, usual.get(key))]
-    return tuple(legible(f"{key}={text}") for key, text in changes)
+    return tuple(safe_text(f"{key}={text}", 200) for key, text in changes)[:MOST_KEYS]
 
 
 def _changes(key: str, value: Any, usual: Any) -> list[tuple[str, str]]:

@@ -31,6 +31,7 @@ class Called:
 
     def __call__(self, name, **options):
         self.name = name if isinstance(name, str) else name.card.name
+        self.callbacks = options.pop("callbacks")
         self.options = options
         folder = Path(options["out"] or "runs/toy-gan")
         if not self.finished:
@@ -351,6 +352,10 @@ class TestARealRun:
         out, err = process.communicate(timeout=300)
         assert (process.returncode, out) == (130, ""), err
         assert "Traceback" not in err
+        found = site("sample", "./run")
+        assert found.returncode == 1 and "has a checkpoint, and no weights yet" in found.stderr
+        typed = "genzoo train toy-gan --steps 100000 --set width=2 --out run --resume"
+        assert f"continue it: {typed}\n" in found.stderr and f"to continue: {typed}\n" in err
         told, last = err.splitlines()[-2:]
         assert last == "genzoo: interrupted"
         words = shlex.split(told.partition("to continue: ")[2])
