@@ -192,9 +192,9 @@ def _say_recipe(card: Card, row: Row | None) -> None:
     usual, changed = recipe_keys(card), {key.partition(".")[0] for key in changes}
     if values:
         say("\nRecipe" if row is None or changes else "\nRecipe of the card")
-        say_facts(
-            [(key, _beside_card(key, value, usual, changed)) for key, value in values.items()], indent="  "
-        )
+        words = {key: _beside_card(key, value, usual, changed) for key, value in values.items()}
+        # of the card's author: `command` would read as the command of these weights
+        say_facts([("example" if key in FACTS else key, said) for key, said in words.items()], indent="  ")
 
 
 def _beside_card(key: str, value: Any, usual: Mapping[str, Any], changed: Collection[str]) -> str:

@@ -30,6 +30,7 @@ from genzoo.errors import GenzooError, Interrupted, TrainingError, safe_text
 from genzoo.files import atomic_write
 from genzoo.names import TRACKERS
 from genzoo.places.disk import COMMAND
+from genzoo.recipe import FACTS
 from genzoo.schema import literal
 
 if TYPE_CHECKING:
@@ -157,9 +158,11 @@ def train_command(
 
     entry = find(name)
     import genzoo.training.train  # noqa: F401 - before the collector is on again
+    from genzoo.data.opening import check_there
     from genzoo.training.checkpoint import CheckpointError
     from genzoo.training.parallel import place
     from genzoo.training.plan import plan
+    from genzoo.training.rehearsal import check_writable
     from genzoo.training.signals import ignore_repetitions
     from genzoo.training.starting import starting
     from genzoo.training.tracking import chosen_trackers
@@ -171,10 +174,12 @@ def train_command(
     _, card = starting(options["init_from"], folder, entry.card)
     settings |= {} if licence is None else {"licence": licence}
     # a wrong key or value is reported before the recipe is printed, not after a page of it
-    plan(card, settings, steps=options["steps"])
+    recipe, config = plan(card, settings, steps=options["steps"], data=options["data"])
     if talks and not quiet:
+        check_there(recipe.data)
+        check_writable(folder)
         typed = {key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None}
-        introduce(card, {**typed, **settings})
+        introduce(card, {**typed, **settings}, _shape_of(recipe.data, config))
     try:
         kept = _CommandKept(command_words(card.name))
         outcome = zoo.train(entry, settings=settings, quiet=quiet, callbacks=[kept], **options)
@@ -194,19 +199,24 @@ def train_command(
         raise Interrupted(outcome.signal or signal.SIGINT)
 
 
-def introduce(card: Card, changes: Mapping[str, Any]) -> None:
+def _shape_of(data: str, config: dict[str, Any]) -> str:
+    """Return the shape of the images of a run, as 1×28×28; "" if only data that must be fetched have it."""
+    from genzoo.training.plan import settle_shape
+
+    if not data or data.startswith("hf:"):
+        return ""
+    settle_shape(data, config)
+    return "×".join(map(str, config["image_shape"]))
+
+
+def introduce(card: Card, changes: Mapping[str, Any], shape: str) -> None:
     """Tell on stderr what is about to be trained, and how: the card's config and recipe with the `changes` of
-    this run.
+    this run, and the `shape` of its images.
     """
     note(safe_text(f"{card.name}: {card.summary or card.family.words}", 300))
     values = {**card.config, **recipe_keys(card), **changes}
-    note(
-        "\n".join(
-            fact_lines(
-                [("paper", card.paper), *((key, setting_words(values[key])) for key in values)], indent="  "
-            )
-        )
-    )
+    shown = {key: setting_words(value) for key, value in values.items() if key not in FACTS}
+    note("\n".join(fact_lines([("paper", card.paper), ("images", shape), *shown.items()], indent="  ")))
 
 
 def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:

@@ -199,6 +199,37 @@ class TestTrain:
         )
         assert "A toy" not in run("train", "toy-gan", "--quiet").stderr
 
+    def test_the_recipe_is_that_of_this_run(self, run, train):
+        """The card's example of a command is not this run's, and the size of the images is stated."""
+        done = run("train", "coin", "--set", "image_size=24x40")
+        lines = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines()}
+        assert lines["images"] == ["1×24×40"] and "command" not in lines and "example" not in lines
+        done = run("train", "coin", "--data", "digits")
+        assert ["images", "1×8×8"] in [line.split() for line in done.stderr.splitlines()]
+        lines = {
+            line.split()[0]: line.split()[1:] for line in run("info", "coin").stdout.splitlines() if line
+        }
+        assert lines["example"] == ["genzoo", "train", "coin", "--data", "digits"] and "command" not in lines
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--data", "./nope"), "no such file or folder: './nope'"),
+            (("--data", "nosuch"), "no data set 'nosuch'"),
+            (("--data", "faces"), "the data set 'faces' needs faces_lfw_64.npz"),
+            (("--out", "taken/run"), "taken"),
+        ],
+    )
+    def test_data_and_folder_are_checked_before_the_recipe(self, run, train, monkeypatch, options, words):
+        monkeypatch.delenv("GENZOO_DATA", raising=False)
+        Path("taken").write_text("")
+        done = run("train", "toy-gan", *options)
+        assert done.exit_code == 1 and one_line(done.stderr, words) and not hasattr(train, "options")
+
+    def test_checking_leaves_nothing(self, run, train):
+        assert run("train", "toy-gan", "--out", "new").exit_code == 0
+        assert not Path("new").exists()
+
     def test_scores_are_data_and_the_rest_is_not(self, run, train):
         done = run("train", "toy-gan", "--out", "my run")
         assert done.exit_code == 0
