@@ -34,6 +34,14 @@ def victim(tmp_path):
     assert path.read_bytes() == b"precious" and os.listdir(folder) == ["precious"]
 
 
+@pytest.mark.parametrize(("action", "folder"), [("read", False), ("write", True), ("use", False)])
+def test_only_who_writes_is_told_to_create_the_folder(tmp_path, action, folder):
+    with pytest.raises(StorageError, match="no such file or folder — check the path") as caught:
+        with safe_open.storage(action, tmp_path / "none" / "x"):
+            os.stat(tmp_path / "none" / "x")
+    assert ("create its folder" in caught.value.hint) == folder
+
+
 def write(path):
     os.close(safe_open.open_to_write(path))
 
