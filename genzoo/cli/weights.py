@@ -21,6 +21,7 @@ from genzoo.cli.options import (
     wanted_digest,
 )
 from genzoo.cli.output import Progress, note, say, say_json
+from genzoo.cli.reasons import named_once
 from genzoo.errors import GenzooError, safe_text
 
 
@@ -140,7 +141,7 @@ def _each(names: Sequence[str], work: Callable[[str], str], key: str, as_json: b
         except GenzooError as error:
             # Ten models may be asked for, and one server be down.
             results.append({"name": name, "ok": False, key: None, "error": str(error)})
-            note(f"{click.style('genzoo:', fg='red')} {safe_text(name, 100)}: {safe_text(error, 2000)}")
+            note(f"{click.style('genzoo:', fg='red')} {safe_text(named_once(name, error), 2100)}")
             continue
         results.append({"name": name, "ok": True, key: done, "error": None})
         if not as_json:
