@@ -32,6 +32,7 @@ from genzoo.names import TRACKERS
 from genzoo.places.disk import COMMAND
 from genzoo.recipe import FACTS
 from genzoo.schema import literal
+from genzoo.units import several
 
 if TYPE_CHECKING:
     from genzoo.training.callbacks import Moment
@@ -239,7 +240,7 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
     if outcome.finished:
         place = shlex.quote(as_typed(outcome.folder))
         use = f"to use it: genzoo {_USES.get(card.family, 'sample')} {place}"
-        made = f"{outcome.weights}: {card.name} after {outcome.step:,} steps"
+        made = f"{outcome.weights}: {card.name} after {several(outcome.step, 'step')}"
         note(safe_text(f"{made}; {use}; to publish it: genzoo push {place} DEST", 2000))
     else:
         saved = f"stopped after step {outcome.step:,}, saved in {outcome.folder}"

@@ -14,7 +14,7 @@ import click
 from genzoo.card import Card
 from genzoo.catalogue import Entry
 from genzoo.cli.conditions import stated
-from genzoo.cli.exploring import drawn, loaded, several
+from genzoo.cli.exploring import drawn, loaded
 from genzoo.cli.exploring import target as target_file
 from genzoo.cli.options import command, data_option, device_option, find, model_argument, seed_option
 from genzoo.cli.output import Progress, note
@@ -22,6 +22,7 @@ from genzoo.cli.pictures import check_file, check_folder, check_grid, free_file,
 from genzoo.condition import Picture
 from genzoo.errors import ArgumentError, DataError, safe_text
 from genzoo.files import make_folder, storage
+from genzoo.units import several
 
 SHOWN, COLUMNS = 8, 10  # held-out pictures, and how many of them are in a line at most
 _BYTES = 1 << 16  # that a translation takes on the disk, roughly

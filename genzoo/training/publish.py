@@ -29,7 +29,7 @@ from genzoo.recipe import FACTS, Recipe, keys_of
 from genzoo.record import Record, Records
 from genzoo.show import tell
 from genzoo.training.loop import Run
-from genzoo.units import human_time
+from genzoo.units import human_time, several
 
 # keys of a recipe that a row states under keys of its own; `data` may also be a path of this machine
 _STATED = (*FACTS, "data", "licence")
@@ -90,7 +90,7 @@ class Outcome:
     @property
     def _state(self) -> str:
         by = f" by signal {self.signal}" if self.signal else ""
-        return ("finished" if self.finished else f"interrupted{by}") + f", {self.step:,} steps"
+        return ("finished" if self.finished else f"interrupted{by}") + f", {several(self.step, 'step')}"
 
 
 def finished_model(run: Run, storage: str) -> Model:
@@ -117,7 +117,8 @@ def publish(
         final = hub.push(run.folder, **published(run, model, card, kept, storage, picture=picture))
     except Exception as error:
         raise TrainingError(
-            f"{card.name} finished its {run.step:,} steps, but could not be published: {describe(error)}",
+            f"{card.name} finished its {several(run.step, 'step')}, but could not be published: "
+            f"{describe(error)}",
             _way_back(run, storage),
         ) from error
     weights_path = run.folder / final.sources[0].removeprefix("folder:")
@@ -243,7 +244,7 @@ def describe_run(run: Run) -> str:
     processes = f", {run.world.size} processes" if run.world.size > 1 else ""
     settings = run.settings.words() + (", CUDA graphs" if run.recorder.on else "")
     return (
-        f"{run.step:,} rounds of batch {run.recipe.batch_size}, {images:,} images seen, "
+        f"{several(run.step, 'round')} of batch {run.recipe.batch_size}, {images:,} images seen, "
         f"{human_time(run.seconds)} on "
         f"{_hardware(run)}{processes} ({settings}), torch {torch.__version__}, seed {run.recipe.seed}"
         f"{_given(run)}"

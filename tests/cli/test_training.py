@@ -240,6 +240,13 @@ class TestTrain:
             and "genzoo push './my run' DEST" in last
         )
 
+    def test_one_step_is_no_steps(self, run, train, monkeypatch):
+        done = Outcome(folder=Path("run"), finished=True, step=1, weights=Path("run/x.safetensors"))
+        monkeypatch.setattr(zoo, "train", lambda *args, **options: done)
+        assert "toy-gan after 1 step; " in run("train", "toy-gan").stderr and "finished, 1 step," in repr(
+            done
+        )
+
     def test_json(self, run, train):
         facts = json.loads(run("train", "toy-gan", "--json").stdout)
         assert (facts["finished"], facts["step"], facts["records"]) == (True, 6, [RECORD.as_dict()])
