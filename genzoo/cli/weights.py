@@ -22,6 +22,7 @@ from genzoo.cli.options import (
 )
 from genzoo.cli.output import Progress, note, say, say_json
 from genzoo.cli.reasons import named_once
+from genzoo.condition import Picture
 from genzoo.errors import GenzooError, safe_text
 
 
@@ -116,7 +117,10 @@ def _say_condition(name: str) -> None:
     if condition is not None and row is not None:
         named = shlex.quote(name)
         call = "" if card.family in (Family.AUTOENCODER, Family.CLASSIFIER) else f"genzoo sample {named} "
-        note(safe_text(f"{name} takes {condition.words}: {call}{option_of(condition)}", 1000))
+        way = f"{call}{option_of(condition)}"
+        if isinstance(condition, Picture):
+            way = f"genzoo translate {named} picture.png"
+        note(safe_text(f"{name} takes {condition.words}: {way}", 1000))
 
 
 def _chosen(names: Sequence[str], every: bool) -> list[str]:
