@@ -199,10 +199,12 @@ class TestFolder:
 
     def test_a_plugin_that_is_missing_is_named(self):
         publish("runs/cats", "cats", plugin="genzoo-cats")
-        with pytest.raises(UnknownNameError, match=r"'cats', a model of the plugin genzoo-cats.*pip install"):
+        with pytest.raises(
+            UnknownNameError, match=r"'cats', a model of the plugin genzoo-cats.*pip install genzoo-cats;"
+        ):
             genzoo.load("runs/cats")
         publish("runs/official", "vae-faces", plugin="genzoo-vae")
-        with pytest.raises(UnknownNameError, match=r"comes with genzoo-vae.*pip install genzoo-vae"):
+        with pytest.raises(UnknownNameError, match=r"comes with genzoo-vae.*pip install -r requirements.txt"):
             genzoo.load("runs/official")
         publish("runs/odd", "cats", plugin="x; rm -rf /")
         with pytest.raises(UnknownNameError) as caught:

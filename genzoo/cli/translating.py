@@ -22,6 +22,7 @@ from genzoo.cli.pictures import check_file, check_folder, check_grid, free_file,
 from genzoo.condition import Picture
 from genzoo.errors import ArgumentError, DataError, safe_text
 from genzoo.files import make_folder, storage
+from genzoo.names import to_install
 from genzoo.units import several
 
 SHOWN, COLUMNS = 8, 10  # held-out pictures, and how many of them are in a line at most
@@ -163,7 +164,9 @@ def _picture(card: Card, condition: Any) -> Picture:
     names = [other.name for other in zoo.cards() if isinstance(other.condition, Picture)]
     raise ArgumentError(
         f"{card.name} does not translate pictures",
-        f"these do: {', '.join(names)}" if names else "no installed model does: pip install genzoo-translate",
+        f"these do: {', '.join(names)}"
+        if names
+        else f"no installed model does: {to_install('genzoo-translate')}",
     )
 
 

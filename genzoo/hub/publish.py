@@ -15,6 +15,7 @@ from genzoo.hub.folder import publish_to_folder
 from genzoo.hub.metadata import metadata_lines
 from genzoo.hub.upload import Tell, publish_to_repo
 from genzoo.ledger import Row
+from genzoo.names import to_install
 from genzoo.record import FLOOR, Record
 
 # What a model card shows to be called: most models draw, an autoencoder has codes, a classifier features.
@@ -116,7 +117,7 @@ def _usage(row: Row, card: Card, place: str | None) -> list[str]:
     # a folder is elsewhere for whoever has the card, and other models may join it
     where = place if place.startswith("hf:") else "path/to/this/folder"
     plugin = row.plugin or card.plugin
-    needs = f"  # pip install genzoo {plugin}" if NAME.fullmatch(plugin.lower()) else ""
+    needs = f"  # {to_install(plugin)}" if NAME.fullmatch(plugin.lower()) else ""
     loaded = f'genzoo.load("{where}#{row.name}", sha256="{row.sha256}")'
     return [f"import genzoo{needs}", "", f"model = {loaded}", f"model.{_call(card)}"]
 
