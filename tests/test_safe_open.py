@@ -1,5 +1,6 @@
 """What is opened: regular files of our own, and nothing through a link that someone else may have created."""
 
+import errno
 import os
 import socket
 import stat
@@ -40,6 +41,8 @@ def test_only_who_writes_is_told_to_create_the_folder(tmp_path, action, folder):
         with safe_open.storage(action, tmp_path / "none" / "x"):
             os.stat(tmp_path / "none" / "x")
     assert ("create its folder" in caught.value.hint) == folder
+    denied = safe_open.storage_error(action, tmp_path, PermissionError(errno.EACCES, "denied"))
+    assert denied.hint == "check who owns it"
 
 
 def write(path):

@@ -215,6 +215,10 @@ class TestTrain:
         ("options", "words"),
         [
             (("--data", "./nope"), "no such file or folder: './nope'"),
+            (
+                ("--data", "./nope", "--set", "image_size=8", "--set", "channels=1"),  # which say the shape
+                "no such file or folder: './nope'",
+            ),
             (("--data", "nosuch"), "no data set 'nosuch'"),
             (("--data", "faces"), "the data set 'faces' needs faces_lfw_64.npz"),
             (("--out", "taken/run"), "taken"),
