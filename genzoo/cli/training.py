@@ -159,11 +159,9 @@ def train_command(
 
     entry = find(name)
     import genzoo.training.train  # noqa: F401 - before the collector is on again
-    from genzoo.data.opening import check_there
     from genzoo.training.checkpoint import CheckpointError
     from genzoo.training.parallel import place
     from genzoo.training.plan import plan
-    from genzoo.training.rehearsal import check_writable
     from genzoo.training.signals import ignore_repetitions
     from genzoo.training.starting import starting
     from genzoo.training.tracking import chosen_trackers
@@ -177,10 +175,9 @@ def train_command(
     # a wrong key or value is reported before the recipe is printed, not after a page of it
     recipe, config = plan(card, settings, steps=options["steps"], data=options["data"])
     if talks and not quiet:
-        check_there(recipe.data)
-        check_writable(folder)
+        shape = _checked(recipe.data, config, folder)
         typed = {key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None}
-        introduce(card, {**typed, **settings}, _shape_of(recipe.data, config))
+        introduce(card, {**typed, **settings}, shape)
     try:
         kept = _CommandKept(command_words(card.name))
         outcome = zoo.train(entry, settings=settings, quiet=quiet, callbacks=[kept], **options)
@@ -200,10 +197,18 @@ def train_command(
         raise Interrupted(outcome.signal or signal.SIGINT)
 
 
-def _shape_of(data: str, config: dict[str, Any]) -> str:
-    """Return the shape of the images of a run, as 1×28×28; "" if only data that must be fetched have it."""
-    from genzoo.training.plan import settle_shape
+def _checked(data: str, config: dict[str, Any], folder: Path) -> str:
+    """Return the shape of the images of a run, as 1×28×28, or "" if they must be fetched first.
 
+    Raises:
+        UnknownNameError, DataError, StorageError: there is no such data, or the folder cannot be written.
+    """
+    from genzoo.data.opening import check_there
+    from genzoo.training.plan import settle_shape
+    from genzoo.training.rehearsal import check_writable
+
+    check_there(data)
+    check_writable(folder)
     if not data or data.startswith("hf:"):
         return ""
     settle_shape(data, config)
