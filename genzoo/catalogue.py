@@ -85,7 +85,7 @@ class Catalogue(Mapping[str, Entry]):
                 f"the row of {name!r} cannot be used: {spoilt}",
                 "fix it, or ask the maintainer of this ledger",
             )
-        own = [f'genzoo train {name} trains your own; genzoo.load("runs/{name}") uses them']
+        own = [f"genzoo train {name} trains your own; genzoo sample runs/{name} uses them"]
         twin = next((c.name for c, row in self.values() if row is not None and c.model == card.model), "")
         if twin:
             ways = [f"{twin!r} has", *own[: card.recipe is not None]]

@@ -268,5 +268,7 @@ def _spoken(url: str) -> Iterator[None]:
             f"{host}: no secure connection: {error.reason or error}",
             "check the clock and the certificates of this machine",
         ) from error
+    except socket.gaierror as error:
+        raise HubError(f"no network: cannot resolve {host}", "check the network") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise HubError(f"{host}: {type(error).__name__}: {error}", "check the network") from error

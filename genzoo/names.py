@@ -107,3 +107,12 @@ KEEPS: Mapping[str, tuple[tuple[float, float], tuple[float, float]]] = MappingPr
     }
 )
 FEWEST = 3  # images of a concept: the mean of fewer is dominated by single images
+
+
+def to_install(plugin: str) -> str:
+    """Return how the distribution `plugin` is installed: one of ours from a checkout, as they are on no index
+    yet (docs/installing.md), any other by its name.
+    """
+    if plugin in OFFICIAL:
+        return "pip install -r requirements.txt in a checkout of genzoo"
+    return f"pip install {plugin}"

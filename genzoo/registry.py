@@ -28,7 +28,7 @@ from genzoo.errors import (
 )
 from genzoo.hookspecs import Offer
 from genzoo.loading import TIMEOUT, load, one_at_a_time, verdicts
-from genzoo.names import CORE_COMMANDS, CORE_DATASETS, OFFICIAL, TRACKERS
+from genzoo.names import CORE_COMMANDS, CORE_DATASETS, OFFICIAL, TRACKERS, to_install
 from genzoo.probing import CHILD
 from genzoo.show import tell
 
@@ -118,7 +118,7 @@ class Registry:
         rows = [report for report in self.reports if fold(report.distribution) == owner]
         if not rows:
             return UnknownNameError(
-                f"the model {name!r} comes with {owner}, which is not installed", f"pip install {owner}"
+                f"the model {name!r} comes with {owner}, which is not installed", to_install(owner)
             )
         reason = next(
             (report.reason for report in rows if not report.loaded),

@@ -43,7 +43,7 @@ _REMEDIES = {
     errno.EACCES: ("permission denied", "check who owns it"),
     errno.EPERM: ("permission denied", "check who owns it"),
     errno.EROFS: ("the file system is read-only", "choose a folder that you can write to"),
-    errno.ENOENT: ("no such file or folder", "check the path, or create its folder first"),
+    errno.ENOENT: ("no such file or folder", "check the path"),
     errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the path"),
     errno.EEXIST: ("a file or folder with that name already exists", "remove it or choose another path"),
     errno.EISDIR: ("it is a folder, not a file", "name a file inside it"),
@@ -89,6 +89,8 @@ def storage_error(action: str, path: Path | str, error: OSError) -> StorageError
         why = f"cannot {action} the cache: there is no home folder for it"
         return StorageError(why, "set GENZOO_CACHE to a folder that you can write to")
     why, remedy = reason(error)
+    if error.errno == errno.ENOENT and action in ("write", "create", "lock"):
+        remedy += ", or create its folder first"
     return StorageError(f"cannot {action} {_shown(path)}: {why}", remedy)
 
 

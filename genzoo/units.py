@@ -9,3 +9,8 @@ def human_time(seconds: float) -> str:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def several(count: int, singular: str, plural: str = "") -> str:
+    """Return a count with its noun: "1 image", "2,000 images"."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

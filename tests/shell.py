@@ -30,8 +30,8 @@ RECIPE = Recipe(data="digits", steps=6, batch_size=16, precision="fp32", lr={"al
 def genzoo_cards():
     return [
         Card(name="toy-gan", family=Family.IMPLICIT, model="toys:ToyGAN", recipe=RECIPE, summary="A toy"),
-        Card(name="coin", family=Family.TRACTABLE, model="toys:Bernoulli", recipe=RECIPE,
-             summary="Heads or tails"),
+        Card(name="coin", family=Family.TRACTABLE, model="toys:Bernoulli",
+             recipe=RECIPE.replace(command="genzoo train coin --data digits"), summary="Heads or tails"),
         Card(name="coder", family=Family.AUTOENCODER, model="toys:Coder"),
     ]
 """

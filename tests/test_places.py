@@ -166,6 +166,26 @@ class TestFolder:
             genzoo.load("runs/mine")
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("words", "hint"),
+        [
+            (
+                ["genzoo", "train", "toy-gan", "--set", "licence=CC BY"],
+                "continue it: genzoo train toy-gan --set 'licence=CC BY' --out 'ru ns/mine' --resume",
+            ),
+            (["rm", "-rf", "/"], "continue it with the command that started it and --resume"),
+            (["genzoo", "train", "x" * 600], "continue it with the command that started it and --resume"),
+            ({"genzoo": 1}, "continue it with the command that started it and --resume"),
+        ],
+    )
+    def test_an_unfinished_run_says_how_it_is_continued(self, words, hint):
+        os.makedirs("ru ns/mine")
+        Path("ru ns/mine/checkpoint.safetensors").write_bytes(b"")
+        Path("ru ns/mine/command.json").write_text(json.dumps(words))
+        with pytest.raises(HubError, match=r"no weights yet") as caught:
+            genzoo.load("ru ns/mine")
+        assert caught.value.hint == hint
+
     def test_a_folder_that_is_called_like_a_model(self):
         publish("mine")
         with pytest.raises(UnknownNameError, match=r"for the folder of that name: \./mine"):
@@ -179,10 +199,12 @@ class TestFolder:
 
     def test_a_plugin_that_is_missing_is_named(self):
         publish("runs/cats", "cats", plugin="genzoo-cats")
-        with pytest.raises(UnknownNameError, match=r"'cats', a model of the plugin genzoo-cats.*pip install"):
+        with pytest.raises(
+            UnknownNameError, match=r"'cats', a model of the plugin genzoo-cats.*pip install genzoo-cats;"
+        ):
             genzoo.load("runs/cats")
         publish("runs/official", "vae-faces", plugin="genzoo-vae")
-        with pytest.raises(UnknownNameError, match=r"comes with genzoo-vae.*pip install genzoo-vae"):
+        with pytest.raises(UnknownNameError, match=r"comes with genzoo-vae.*pip install -r requirements.txt"):
             genzoo.load("runs/official")
         publish("runs/odd", "cats", plugin="x; rm -rf /")
         with pytest.raises(UnknownNameError) as caught:

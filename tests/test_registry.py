@@ -685,7 +685,7 @@ class TestFind:
     def test_official_model_of_an_absent_plugin(self) -> None:
         with pytest.raises(
             UnknownNameError,
-            match="'vae-mnist' comes with genzoo-vae, which is not installed — pip install genzoo-vae",
+            match=r"'vae-mnist' comes with genzoo-vae, which is not installed — pip install -r .* checkout",
         ):
             self.found.find("vae-mnist")
 

@@ -1,5 +1,6 @@
 """What is opened: regular files of our own, and nothing through a link that someone else may have created."""
 
+import errno
 import os
 import socket
 import stat
@@ -32,6 +33,16 @@ def victim(tmp_path):
     path.write_bytes(b"precious")
     yield path
     assert path.read_bytes() == b"precious" and os.listdir(folder) == ["precious"]
+
+
+@pytest.mark.parametrize(("action", "folder"), [("read", False), ("write", True), ("use", False)])
+def test_only_who_writes_is_told_to_create_the_folder(tmp_path, action, folder):
+    with pytest.raises(StorageError, match="no such file or folder — check the path") as caught:
+        with safe_open.storage(action, tmp_path / "none" / "x"):
+            os.stat(tmp_path / "none" / "x")
+    assert ("create its folder" in caught.value.hint) == folder
+    denied = safe_open.storage_error(action, tmp_path, PermissionError(errno.EACCES, "denied"))
+    assert denied.hint == "check who owns it"
 
 
 def write(path):

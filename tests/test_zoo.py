@@ -150,7 +150,7 @@ def test_no_weights_says_what_to_do(hub):
     with pytest.raises(HubError, match="'coin' has no published weights") as caught:
         genzoo.load("coin")
     hint = (
-        'genzoo train coin trains your own; genzoo.load("runs/coin") uses them; '
+        "genzoo train coin trains your own; genzoo sample runs/coin uses them; "
         "genzoo.create('coin') has fresh ones"
     )
     assert caught.value.hint == hint

@@ -45,8 +45,22 @@ class Concept(NamedTuple):
 def read_seeds(
     context: click.Context, parameter: click.Parameter, texts: Sequence[str]
 ) -> list[list[tuple[int, int]]]:
-    """Return each text, such as `3,14` or `7:0,7:12`, as pairs of a seed and the number of an image."""
-    return [[_read_seed(context, parameter, word.strip()) for word in text.split(",")] for text in texts]
+    """Return each text, such as `3,14,15` or `7:0,7:12,7:31`, as pairs of a seed and the number of an
+    image.
+    """
+    return [_read_group(context, parameter, text) for text in texts]
+
+
+def _read_group(context: click.Context, parameter: click.Parameter, text: str) -> list[tuple[int, int]]:
+    group = [_read_seed(context, parameter, word.strip()) for word in text.split(",")]
+    if len(group) < FEWEST:
+        count = "one sample" if len(group) == 1 else f"{len(group)} samples"
+        raise click.BadParameter(
+            f"{parameter.opts[0]} {text} names {count}; give at least {FEWEST}, as a concept is their mean",
+            context,
+            parameter,
+        )
+    return group
 
 
 def _read_seed(context: click.Context, parameter: click.Parameter, word: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from genzoo.cli.conditions import OF_IMAGES, check_one, condition_option, in_words, of_images
-from genzoo.cli.exploring import drawn, loaded, out_option, several, target
+from genzoo.cli.exploring import drawn, loaded, out_option, target
 from genzoo.cli.options import (
     command,
     data_option,
@@ -27,6 +27,7 @@ from genzoo.cli.pictures import check_animation, check_file, check_grid, check_i
 from genzoo.errors import ArgumentError, safe_text
 from genzoo.manner import Manner
 from genzoo.names import KEEPS
+from genzoo.units import several
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -226,9 +226,11 @@ def _superfluous(card: Card) -> ArgumentError:
 
 
 def _missing(card: Card, condition: Condition) -> ArgumentError:
-    return ArgumentError(
-        f"{card.name} needs a condition: it takes {condition.words}", _example(_typed(condition))
-    )
+    way = _example(_typed(condition))
+    if isinstance(condition, Picture):
+        typed = str(click.get_current_context().params.get("name", card.name))
+        way = f"genzoo translate {shlex.quote(typed)} picture.png; here: {way}"
+    return ArgumentError(f"{card.name} needs a condition: it takes {condition.words}", way)
 
 
 def option_of(condition: Condition) -> str:

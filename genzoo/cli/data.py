@@ -71,14 +71,16 @@ def _prepare(name: str | None, sources: tuple[str, ...], out: str | None, as_jso
         )
     made_with = MADE_WITH.get(name, name)
     if not sources and made_with in HOMES:
-        raise ArgumentError(
-            f"{name} is made from files that you get yourself", HOMES[made_with].advice(made_with)
-        )
+        how = "is made from files that you get yourself"
+        if NAMES[name].homes:
+            how = "is downloaded when it is first used; without a network it is made from files of your own"
+        raise ArgumentError(f"{name} {how}", HOMES[made_with].advice(made_with))
+    from genzoo.data.prepare import made_as, prepare
+
+    made_as(name)  # a wrong name is reported before a missing folder
     folder = out or os.environ.get("GENZOO_DATA")
     if not folder:
         raise ArgumentError("GENZOO_DATA is not set", "say where the files go: --out data")
-    from genzoo.data.prepare import prepare
-
     files, remarks = prepare(name, sources, folder)
     if as_json:
         say_json({"name": name, "files": [str(file) for file in files], "remarks": list(remarks)})

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from genzoo import metrics
+from genzoo.card import Card
 from genzoo.cli.destinations import own_device
 from genzoo.cli.options import (
     LARGEST_SEED,
@@ -24,6 +25,7 @@ from genzoo.cli.options import (
     models_argument,
 )
 from genzoo.cli.output import Progress, note, say, say_facts, say_json
+from genzoo.cli.reasons import named_once
 from genzoo.errors import GenzooError, safe_text
 from genzoo.record import Record, standings
 from genzoo.request import DRAWS, SPLITS, WAYS, Request
@@ -68,6 +70,16 @@ def check_metrics(names: Sequence[str]) -> None:
     from genzoo.evaluation.plugged import every_metric
 
     metrics.chosen(names, every_metric())
+
+
+def check_bounds(card: Card, request: Request) -> None:
+    """Raise ArgumentError if --k is given and the class of `card` has no such bound, before any model is
+    loaded.
+    """
+    from genzoo.evaluation.scoring import check_draws_apply
+
+    if request.draws is not None:
+        check_draws_apply(card.load_class(), card.name, request)
 
 
 @command("eval")
@@ -174,6 +186,8 @@ def eval_command(names: tuple[str, ...], device: str | None, as_json: bool, **as
     check_metrics(asked["metrics"] or ())
     collect_garbage()
     request = Request(**asked)
+    for entry in entries.values():
+        check_bounds(entry.card, request)
     from genzoo.cli.crew import joined
 
     with joined(
@@ -207,7 +221,7 @@ def measure(
             if len(entries) == 1:
                 raise
             failed = True  # the others are measured all the same
-            note(f"{click.style('genzoo:', fg='red')} {safe_text(name, 100)}: {safe_text(error, 2000)}")
+            note(f"{click.style('genzoo:', fg='red')} {safe_text(named_once(name, error), 2100)}")
             continue
         every += records
         for record in records if not as_json else ():

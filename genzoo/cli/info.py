@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -21,7 +21,8 @@ from genzoo.condition import Condition, Labels
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
 from genzoo.places import is_place
-from genzoo.recipe import keys_of
+from genzoo.recipe import FACTS, keys_of
+from genzoo.schema import literal
 
 MOST = 120  # labels that are all named
 
@@ -34,7 +35,8 @@ def info_command(name: str, with_net: bool, as_json: bool) -> None:
     """Show what is known about a model.
 
     This is its paper, config, recipe, data, licence and sha256, and its scores next to those of real images,
-    with their protocol. --net builds the model, which takes a few seconds, and shows its layers.
+    with their protocol. The recipe is that of the weights if their row states it, else the card's. --net
+    builds the model, which takes a few seconds, and shows its layers.
     """
     entry = find(name)
     card, row = entry
@@ -49,7 +51,7 @@ def info_command(name: str, with_net: bool, as_json: bool) -> None:
         return
     say_facts(_about(card))
     _say_settings("Config", dict(card.config))
-    _say_settings("Recipe", recipe_keys(card))
+    _say_recipe(card, row)
     if layers is not None:
         say_net(layers)
     _say_weights(card, row)
@@ -79,7 +81,8 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
         "summary": card.summary,
         "paper": card.paper,
         "config": _plain(card.config),
-        "recipe": _plain(recipe_keys(card)) if card.recipe else None,
+        "recipe": _plain(recipe_of(card, row)) if card.recipe else None,
+        "recipe_changes": _plain(recipe_changes(row)),
         "weights": row is not None,
     }
     kept = ("sha256", "bytes", "sources", "licence", "data", "terms", "trained", "lineage")
@@ -93,6 +96,33 @@ def facts(card: Card, row: Row | None) -> dict[str, Any]:
 def recipe_keys(card: Card) -> dict[str, Any]:
     """Return every key of a card's recipe and of its game's options, in their order."""
     return keys_of(card.recipe, card.game) if card.recipe else {}
+
+
+def recipe_of(card: Card, row: Row | None) -> dict[str, Any]:
+    """Return the recipe of the weights of `row`: the card's with the changes that the row states.
+
+    Without such changes it is the card's. With them, what the row states by itself (data, licence) is left
+    out: the card's would not be that of these weights.
+    """
+    keys, changes = recipe_keys(card), recipe_changes(row)
+    if not changes:
+        return keys
+    for key, value in changes.items():
+        table, _, player = key.partition(".")
+        if isinstance(old := keys.get(table), Mapping):
+            keys[table] = {**old, player: value} if player else {"all": value}
+        elif isinstance(old, tuple) and not isinstance(value, (list, tuple)):
+            words = [word.strip() for word in str(value).split(",")]
+            keys[key] = [literal(word) for word in words if word not in ("", "none")]
+        else:
+            keys[key] = value
+    return {key: value for key, value in keys.items() if key not in (*FACTS, "data", "licence")}
+
+
+def recipe_changes(row: Row | None) -> dict[str, Any]:
+    """Return the keys of the recipe that `row` states as not the card's, with their values."""
+    pairs = [text.partition("=") for text in (row.recipe if row is not None else ())]
+    return {key: literal(value) for key, _, value in pairs}
 
 
 def setting_words(value: Any) -> str:
@@ -153,6 +183,25 @@ def _say_settings(title: str, values: Mapping[str, Any]) -> None:
     if values:
         say(f"\n{title}")
         say_facts([(key, setting_words(value)) for key, value in values.items()], indent="  ")
+
+
+def _say_recipe(card: Card, row: Row | None) -> None:
+    """Print the recipe; of weights whose row states no changes, it is the card's."""
+    changes = recipe_changes(row)
+    values = recipe_of(card, row) if card.recipe or changes else {}
+    usual, changed = recipe_keys(card), {key.partition(".")[0] for key in changes}
+    if values:
+        say("\nRecipe" if row is None or changes else "\nRecipe of the card")
+        words = {key: _beside_card(key, value, usual, changed) for key, value in values.items()}
+        # of the card's author: `command` would read as the command of these weights
+        say_facts([("example" if key in FACTS else key, said) for key, said in words.items()], indent="  ")
+
+
+def _beside_card(key: str, value: Any, usual: Mapping[str, Any], changed: Collection[str]) -> str:
+    words = setting_words(value)
+    if key not in changed:
+        return words
+    return f"{words or 'none'} (card: {setting_words(usual[key]) or 'none'})" if key in usual else words
 
 
 def _say_weights(card: Card, row: Row | None) -> None:

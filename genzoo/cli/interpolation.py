@@ -8,12 +8,13 @@ import click
 
 from genzoo.card import Card
 from genzoo.cli.conditions import check_one, condition_option, in_words
-from genzoo.cli.exploring import drawn, loaded, out_option, several, target
+from genzoo.cli.exploring import drawn, loaded, out_option, target
 from genzoo.cli.options import command, device_option, find, model_argument, seed_option
 from genzoo.cli.output import note
 from genzoo.cli.pictures import check_grid, check_samples
 from genzoo.condition import Labels
 from genzoo.errors import ArgumentError, safe_text
+from genzoo.units import several
 
 WALKS = 8
 _FILE = click.Path(exists=True, dir_okay=False)

@@ -15,6 +15,7 @@ from genzoo.cli.options import catalogue, command, json_option
 from genzoo.cli.output import human_size, note, room, say, say_json, say_table, width
 from genzoo.errors import safe_text
 from genzoo.ledger import Row
+from genzoo.names import to_install
 from genzoo.record import BOUNDS, Record
 
 # The taxonomy of the lecture (Goodfellow 2016): heading, then families or further headings.
@@ -60,7 +61,7 @@ def list_command(tree: bool, family: str | None, as_json: bool) -> None:
         spare = ["PLUGIN", "FAMILY", "WEIGHTS", "TAKES"]
         say_table(header, [line(card, row) for card, row in chosen], spare=spare)
     if not known:
-        note("no models are installed; for the bedrooms: pip install genzoo-dcgan")
+        note(f"no models are installed; for the bedrooms: {to_install('genzoo-dcgan')}")
     elif not chosen:
         note(
             f"no installed model is of the family {family}"

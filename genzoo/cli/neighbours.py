@@ -9,7 +9,7 @@ import click
 from genzoo.card import Card
 from genzoo.cli.conditions import check_one, condition_option, given
 from genzoo.cli.evaluation import complete_net
-from genzoo.cli.exploring import drawn, loaded, out_option, several, target
+from genzoo.cli.exploring import drawn, loaded, out_option, target
 from genzoo.cli.options import (
     command,
     data_option,
@@ -22,6 +22,7 @@ from genzoo.cli.options import (
 from genzoo.cli.output import Progress, note, say_json, say_table
 from genzoo.cli.pictures import check_grid, check_samples
 from genzoo.errors import safe_text
+from genzoo.units import several
 
 SPACES = ("pixel", "feature", "model")
 

@@ -84,12 +84,17 @@ def _with_plain_digits(kind: Any) -> Any:
     take.
     """
     # A copy: the types are shared by all commands.
-    plain = copy.copy(kind)
+    plain, whole = copy.copy(kind), isinstance(kind, click.types.IntParamType)
 
     def convert(value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         # int("٣") is 3 in Python: such a seed could not be read back by most people.
         if isinstance(value, str) and not value.isascii():
             kind.fail(f"{value!r} is not written with the digits 0 to 9.", parameter, context)
+        read, words = (int, "a whole number") if whole else (float, "a number")
+        try:
+            read(value)
+        except (TypeError, ValueError):
+            kind.fail(f"{value!r} is not {words}.", parameter, context)
         return kind.convert(value, parameter, context)
 
     vars(plain)["convert"] = convert

@@ -8,6 +8,7 @@ from genzoo.cli.options import command, json_option
 from genzoo.cli.output import note, say, say_json, say_table
 from genzoo.errors import safe_text
 from genzoo.hookspecs import API_VERSION
+from genzoo.names import to_install
 from genzoo.registry import PluginReport, look_again
 
 
@@ -30,7 +31,7 @@ def plugins_command(as_json: bool) -> None:
             say(f"\n{report.name}: to move to plugin interface {API_VERSION}, its author must change:")
             say("\n".join(f"  - {safe_text(change)}" for change in report.changes))
     if not reports:
-        note("no plugins are installed; for the bedrooms: pip install genzoo-dcgan")
+        note(f"no plugins are installed; for the bedrooms: {to_install('genzoo-dcgan')}")
 
 
 def line(report: PluginReport) -> list[str]:

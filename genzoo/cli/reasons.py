@@ -31,6 +31,13 @@ def words_of(error: BaseException) -> tuple[str, int]:
     return _foreign(error), 1
 
 
+def named_once(name: str, error: GenzooError) -> str:
+    """Return the line of an error that concerns one of several models: `error`, after the `name` of the model
+    unless it says that already.
+    """
+    return str(error) if repr(name) in error.message else f"{name}: {error}"
+
+
 def _instead(error: click.NoSuchOption) -> str:
     """Return what to type instead of an option of another library, or of a recipe key typed as an option of a
     command with --set; or an empty string.

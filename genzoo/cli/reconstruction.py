@@ -10,7 +10,7 @@ import click
 
 from genzoo.card import Card
 from genzoo.cli.conditions import OF_IMAGES, check_one, condition_option, in_words, of_images
-from genzoo.cli.exploring import drawn, loaded, out_option, several, target
+from genzoo.cli.exploring import drawn, loaded, out_option, target
 from genzoo.cli.options import (
     command,
     data_option,
@@ -25,6 +25,7 @@ from genzoo.cli.pictures import check_grid
 from genzoo.condition import Labels
 from genzoo.errors import ArgumentError, safe_text
 from genzoo.record import Record
+from genzoo.units import several
 
 COLUMNS = 10  # pairs in a line, at most
 

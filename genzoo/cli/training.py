@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shlex
 import signal
 from collections.abc import Mapping
@@ -24,11 +26,16 @@ from genzoo.cli.options import (
     name_argument,
 )
 from genzoo.cli.output import fact_lines, note, say, say_json
-from genzoo.errors import Interrupted, TrainingError, safe_text
+from genzoo.errors import GenzooError, Interrupted, TrainingError, safe_text
+from genzoo.files import atomic_write
 from genzoo.names import TRACKERS
+from genzoo.places.disk import COMMAND
+from genzoo.recipe import FACTS
 from genzoo.schema import literal
+from genzoo.units import several
 
 if TYPE_CHECKING:
+    from genzoo.training.callbacks import Moment
     from genzoo.training.publish import Outcome
 
 
@@ -166,12 +173,14 @@ def train_command(
     _, card = starting(options["init_from"], folder, entry.card)
     settings |= {} if licence is None else {"licence": licence}
     # a wrong key or value is reported before the recipe is printed, not after a page of it
-    plan(card, settings, steps=options["steps"])
+    recipe, config = plan(card, settings, steps=options["steps"], data=options["data"])
     if talks and not quiet:
+        shape = _checked(recipe.data, config, folder)
         typed = {key: options[key] for key in ("data", "steps", "init_from") if options[key] is not None}
-        introduce(card, {**typed, **settings})
+        introduce(card, {**typed, **settings}, shape)
     try:
-        outcome = zoo.train(entry, settings=settings, quiet=quiet, **options)
+        kept = _CommandKept(command_words(card.name))
+        outcome = zoo.train(entry, settings=settings, quiet=quiet, callbacks=[kept], **options)
     except CheckpointError as error:
         if error.earlier is None:
             raise
@@ -188,19 +197,32 @@ def train_command(
         raise Interrupted(outcome.signal or signal.SIGINT)
 
 
-def introduce(card: Card, changes: Mapping[str, Any]) -> None:
+def _checked(data: str, config: dict[str, Any], folder: Path) -> str:
+    """Return the shape of the images of a run, as 1×28×28, or "" if they must be fetched first.
+
+    Raises:
+        UnknownNameError, DataError, StorageError: there is no such data, or the folder cannot be written.
+    """
+    from genzoo.data.opening import check_there
+    from genzoo.training.plan import settle_shape
+    from genzoo.training.rehearsal import check_writable
+
+    check_there(data)
+    check_writable(folder)
+    if not data or data.startswith("hf:"):
+        return ""
+    settle_shape(data, config)
+    return "×".join(map(str, config["image_shape"]))
+
+
+def introduce(card: Card, changes: Mapping[str, Any], shape: str) -> None:
     """Tell on stderr what is about to be trained, and how: the card's config and recipe with the `changes` of
-    this run.
+    this run, and the `shape` of its images.
     """
     note(safe_text(f"{card.name}: {card.summary or card.family.words}", 300))
     values = {**card.config, **recipe_keys(card), **changes}
-    note(
-        "\n".join(
-            fact_lines(
-                [("paper", card.paper), *((key, setting_words(values[key])) for key in values)], indent="  "
-            )
-        )
-    )
+    shown = {key: setting_words(value) for key, value in values.items() if key not in FACTS}
+    note("\n".join(fact_lines([("paper", card.paper), ("images", shape), *shown.items()], indent="  ")))
 
 
 def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
@@ -223,7 +245,7 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
     if outcome.finished:
         place = shlex.quote(as_typed(outcome.folder))
         use = f"to use it: genzoo {_USES.get(card.family, 'sample')} {place}"
-        made = f"{outcome.weights}: {card.name} after {outcome.step:,} steps"
+        made = f"{outcome.weights}: {card.name} after {several(outcome.step, 'step')}"
         note(safe_text(f"{made}; {use}; to publish it: genzoo push {place} DEST", 2000))
     else:
         saved = f"stopped after step {outcome.step:,}, saved in {outcome.folder}"
@@ -232,6 +254,12 @@ def conclude(card: Card, outcome: Outcome, as_json: bool) -> None:
 
 def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:
     """Return the command that resumes this run: the one that was typed, with --resume and the folder."""
+    out = ["--out", str(folder)] if folder is not None else []
+    return shlex.join([*command_words(name), *out, f"--resume={mode}" if mode else "--resume"])
+
+
+def command_words(name: str) -> list[str]:
+    """Return the words of the command that was typed, without --out and --resume."""
     given = click.get_current_context().params
     words = ["genzoo", "train", str(given.get("name", name))]  # a place as it was typed
     for option in ("data", "steps", "init_from", "device", "licence"):
@@ -240,5 +268,19 @@ def resume_line(name: str, folder: str | Path | None, mode: str = "") -> str:
     for key, value in given["settings"].items():
         words += ["--set", f"{key}={setting_words(value)}"]
     words += ["--track", ",".join(given["track"])] if given["track"] else []
-    out = ["--out", str(folder)] if folder is not None else []
-    return shlex.join([*words, *out, f"--resume={mode}" if mode else "--resume"])
+    return words
+
+
+class _CommandKept:
+    """Keeps the command of a run in its folder, for those who find it unfinished."""
+
+    def __init__(self, words: list[str]) -> None:
+        self._words = words
+        self._done = False
+
+    def on_checkpoint(self, moment: Moment, path: Path) -> None:
+        """Write it with the first checkpoint; a run is not worth less without it."""
+        if not self._done:
+            with contextlib.suppress(GenzooError):
+                atomic_write(moment.folder / COMMAND, json.dumps(self._words).encode())
+            self._done = True

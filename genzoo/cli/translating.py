@@ -15,7 +15,7 @@ import click
 from genzoo.card import Card
 from genzoo.catalogue import Entry
 from genzoo.cli.conditions import stated
-from genzoo.cli.exploring import drawn, loaded, several
+from genzoo.cli.exploring import drawn, loaded
 from genzoo.cli.exploring import target as target_file
 from genzoo.cli.options import command, data_option, device_option, find, model_argument, seed_option
 from genzoo.cli.output import Progress, note
@@ -23,6 +23,8 @@ from genzoo.cli.pictures import check_file, check_folder, check_grid, free_file,
 from genzoo.condition import Picture
 from genzoo.errors import ArgumentError, DataError, GenzooError, safe_text
 from genzoo.files import make_folder, storage
+from genzoo.names import to_install
+from genzoo.units import several
 
 SHOWN, COLUMNS = 8, 10  # held-out pictures, and how many of them are in a line at most
 _BYTES = 1 << 16  # that a translation takes on the disk, roughly
@@ -177,7 +179,9 @@ def _picture(card: Card, condition: Any) -> Picture:
     names = [other.name for other in zoo.cards() if isinstance(other.condition, Picture)]
     raise ArgumentError(
         f"{card.name} does not translate pictures",
-        f"these do: {', '.join(names)}" if names else "no installed model does: pip install genzoo-translate",
+        f"these do: {', '.join(names)}"
+        if names
+        else f"no installed model does: {to_install('genzoo-translate')}",
     )
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import click
 
 from genzoo.cli.conditions import check_one, condition_option, in_words
-from genzoo.cli.exploring import drawn, loaded, out_option, read_numbers, several, target
+from genzoo.cli.exploring import drawn, loaded, out_option, read_numbers, target
 from genzoo.cli.options import command, device_option, find, model_argument, seed_option
 from genzoo.cli.output import note
 from genzoo.cli.pictures import check_grid, check_samples
 from genzoo.errors import safe_text
+from genzoo.units import several
 
 
 @command("traverse")

@@ -21,6 +21,8 @@ from genzoo.cli.options import (
     wanted_digest,
 )
 from genzoo.cli.output import Progress, note, say, say_json
+from genzoo.cli.reasons import named_once
+from genzoo.condition import Picture
 from genzoo.errors import GenzooError, safe_text
 
 
@@ -115,7 +117,10 @@ def _say_condition(name: str) -> None:
     if condition is not None and row is not None:
         named = shlex.quote(name)
         call = "" if card.family in (Family.AUTOENCODER, Family.CLASSIFIER) else f"genzoo sample {named} "
-        note(safe_text(f"{name} takes {condition.words}: {call}{option_of(condition)}", 1000))
+        way = f"{call}{option_of(condition)}"
+        if isinstance(condition, Picture):
+            way = f"genzoo translate {named} picture.png"
+        note(safe_text(f"{name} takes {condition.words}: {way}", 1000))
 
 
 def _chosen(names: Sequence[str], every: bool) -> list[str]:
@@ -140,7 +145,7 @@ def _each(names: Sequence[str], work: Callable[[str], str], key: str, as_json: b
         except GenzooError as error:
             # Ten models may be asked for, and one server be down.
             results.append({"name": name, "ok": False, key: None, "error": str(error)})
-            note(f"{click.style('genzoo:', fg='red')} {safe_text(name, 100)}: {safe_text(error, 2000)}")
+            note(f"{click.style('genzoo:', fg='red')} {safe_text(named_once(name, error), 2100)}")
             continue
         results.append({"name": name, "ok": True, key: done, "error": None})
         if not as_json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,6 +20,7 @@ from genzoo.data.contents import digest_rows
 from genzoo.data.folder import DEFAULT, READERS, open_folder, read_archive, read_folder
 from genzoo.data.formats import HEAD, SUFFIXES, foreign, remedy
 from genzoo.data.huggingface import open_huggingface
+from genzoo.data.local import at_home
 from genzoo.data.memory import told
 from genzoo.data.named import open_named
 from genzoo.data.notes import note, once
@@ -267,21 +268,41 @@ def _check_form(path: Path) -> None:
         raise DataError(f"{path} is not a form of data that genzoo reads ({kind})", remedy(kind))
 
 
+def check_there(spec: object) -> None:
+    """Raise what `open_data` would raise for a name or a path that leads to no data; nothing is opened or
+    fetched, and what only opening can show passes.
+
+    Raises:
+        UnknownNameError, DataError: as `open_data`.
+    """
+    if not isinstance(spec, str | os.PathLike) or str(spec).startswith(("hf:", *KINDS)) or not str(spec):
+        return
+    if isinstance(spec, str) and spec in NAMES:
+        for file in () if NAMES[spec].homes else NAMES[spec].files:
+            at_home(spec, file)
+    elif not os.path.exists(Path(spec).expanduser()) and str(spec) not in installed().datasets:
+        raise _unknown(str(spec), installed().datasets)
+
+
+def _unknown(name: str, known: Iterable[str]) -> GenzooError:
+    # It looks like a path, so a suggestion from the list of names would only mislead.
+    if os.sep in name or "/" in name or Path(name).suffix:
+        return DataError(
+            f"no such file or folder: {name!r}", f"expected {FORMS}, or one of {', '.join(NAMES)}"
+        )
+    names = [*NAMES, *known]
+    return UnknownNameError(
+        f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}"
+    )
+
+
 def _brought(name: str, shape: Shape | None, split: str, val_split: float, extra: Extra | None) -> Images:
     """Return a data set that a plugin (or `extra`) brought; what it does wrong is said with its name."""
     known = (
         {name: brought.value for name, brought in installed().datasets.items()} if extra is None else extra
     )
     if name not in known:
-        # It looks like a path, so a suggestion from the list of names would only mislead.
-        if os.sep in name or "/" in name or Path(name).suffix:
-            raise DataError(
-                f"no such file or folder: {name!r}", f"expected {FORMS}, or one of {', '.join(NAMES)}"
-            )
-        names = [*NAMES, *known]
-        raise UnknownNameError(
-            f"no data set {name!r}{suggest(name, names)}", f"known: {', '.join(names)}; or {FORMS}"
-        )
+        raise _unknown(name, known)
     try:
         # Plugins know train, valid and test; fit is made of train here.
         asked = "train" if split == FIT else split

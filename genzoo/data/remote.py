@@ -42,7 +42,8 @@ def fetch(file: File, name: str) -> bytes:
         try:
             data = _download(home, file)
         except HubError as error:
-            reasons.append(f"{urlsplit(home).hostname}: {error}")
+            host = str(urlsplit(home).hostname)
+            reasons.append(str(error) if host in error.message else f"{host}: {error}")
             continue
         _keep(kept, data)
         return data

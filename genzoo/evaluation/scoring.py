@@ -175,6 +175,17 @@ def _in_black_and_white(model: Model, images: Images, request: Request) -> Image
     return made_binary(images, request.binarise, request.seed)
 
 
+def check_draws_apply(kind: type[Any], name: str, request: Request) -> None:
+    """Raise ArgumentError if the request names K of importance-weighted bounds and the models of the class
+    `kind` have none; `name` is what the message calls the model.
+    """
+    if request.draws is not None and not issubclass(kind, ImportanceModel):
+        raise ArgumentError(
+            f"{name!r} has no importance-weighted bound, so K does not apply",
+            "leave --k out (draws in Python); VAEs have one: genzoo list --tree",
+        )
+
+
 def _check_able(model: Model, name: str, request: Request) -> None:
     """Raise ArgumentError if the request needs something that `model` lacks."""
     check_condition(model, request)
@@ -184,11 +195,7 @@ def _check_able(model: Model, name: str, request: Request) -> None:
         raise ArgumentError(
             f"translations by {name!r} are measured against held-out images only", "leave reference out"
         )
-    if request.draws is not None and not isinstance(model, ImportanceModel):
-        raise ArgumentError(
-            f"{name!r} has no importance-weighted bound, so k does not apply",
-            "leave k out; VAEs have one: genzoo list --tree",
-        )
+    check_draws_apply(type(model), name, request)
     if request.split == "train" and (request.of_samples or isinstance(model, ImplicitModel)):
         raise ArgumentError(
             f"samples of {name!r} are measured against test or validation images, with training "

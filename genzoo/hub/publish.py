@@ -15,7 +15,8 @@ from genzoo.hub.folder import publish_to_folder
 from genzoo.hub.metadata import metadata_lines
 from genzoo.hub.upload import Tell, publish_to_repo
 from genzoo.ledger import Row
-from genzoo.record import Record
+from genzoo.names import to_install
+from genzoo.record import FLOOR, Record
 
 # What a model card shows to be called: most models draw, an autoencoder has codes, a classifier features.
 _CALLS = {Family.AUTOENCODER: "encode(images)", Family.CLASSIFIER: "features(images)"}
@@ -90,6 +91,7 @@ def model_card(row: Row, card: Card, place: str | None = None) -> str:
         "Trained on": row.data,
         "Terms of the data": row.terms,
         "Training": row.trained,
+        "Recipe": f"the card's, with {'; '.join(row.recipe)}" if row.recipe else "",
         "Started from": "; ".join(row.lineage),
         "Licence": row.licence.strip() or "no licence stated",
         "Size": f"{row.bytes:,} bytes",
@@ -101,9 +103,9 @@ def model_card(row: Row, card: Card, place: str | None = None) -> str:
     if row.scores:
         lines += [
             "",
-            "| metric | value | kind | n | data | protocol |",
-            "|---|---|---|---|---|---|",
-            *map(_score_line, row.scores),
+            "| metric | of | value | kind | n | data | protocol |",
+            "|---|---|---|---|---|---|---|",
+            *(_score_line(score, row.name) for score in row.scores),
         ]
     return "\n".join(lines) + "\n"
 
@@ -115,7 +117,7 @@ def _usage(row: Row, card: Card, place: str | None) -> list[str]:
     # a folder is elsewhere for whoever has the card, and other models may join it
     where = place if place.startswith("hf:") else "path/to/this/folder"
     plugin = row.plugin or card.plugin
-    needs = f"  # pip install genzoo {plugin}" if NAME.fullmatch(plugin.lower()) else ""
+    needs = f"  # {to_install(plugin)}" if NAME.fullmatch(plugin.lower()) else ""
     loaded = f'genzoo.load("{where}#{row.name}", sha256="{row.sha256}")'
     return [f"import genzoo{needs}", "", f"model = {loaded}", f"model.{_call(card)}"]
 
@@ -132,7 +134,8 @@ def _example(condition: Condition) -> str:
     return json.dumps(condition.typed, ensure_ascii=False)
 
 
-def _score_line(score: Record) -> str:
+def _score_line(score: Record, name: str) -> str:
+    of = {name: "the model", FLOOR: "real images"}.get(score.subject, score.subject)
     value = (
         f"{score.value:.4g}"
         + (f" ± {score.stderr:.2g}" if score.stderr is not None else "")
@@ -141,7 +144,7 @@ def _score_line(score: Record) -> str:
     data = ", ".join(filter(None, (score.data, score.split, score.transform)))
     count = f"{score.n}" + (f" in {score.blocks} blocks" if score.blocks else "")
     return (
-        f"| {_plain(score.label)} | {value} | {score.kind} | {count} | {_plain(data)} | "
+        f"| {_plain(score.label)} | {_plain(of)} | {value} | {score.kind} | {count} | {_plain(data)} | "
         f"{_plain(score.protocol)} |"
     )
 

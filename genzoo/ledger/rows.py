@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from genzoo.card import check_name
-from genzoo.errors import LedgerError
+from genzoo.errors import LedgerError, safe_repr
 from genzoo.files import is_digest
 from genzoo.ledger.sources import Source, parse_source
 from genzoo.record import Record
@@ -18,6 +19,8 @@ from genzoo.schema import limits
 LARGEST = 1 << 31  # bytes of weights: they are read into memory as a whole (rule R8)
 # bytes of a zoo.toml: some 600 rows with all their scores, read in a fraction of a second
 LEDGER_CAP = 1 << 20
+MOST_KEYS = 100  # of a recipe
+_SETTING = re.compile(r"[^=\n]{1,200}=.{0,500}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,7 @@ class Facts:
     data: str = ""  # what it was trained on, one line
     terms: str = ""  # of the data, such as research use
     trained: str = ""  # steps, images, time, hardware, one line
+    recipe: tuple[str, ...] = ()  # KEY=VALUE of each key of the recipe that was not the card's
     lineage: tuple[str, ...] = ()  # weights that the training started from, NAME@SHA256, nearest first
     scores: tuple[Record, ...] = ()
 
@@ -47,6 +51,8 @@ class Row(Facts):
         sha256, bytes: of the safetensors file; pinned before anything is fetched (rule R1).
         sources: where it can be had, tried in this order; see `genzoo.ledger.sources`.
         card: the name of the model card's file beside the zoo.toml, empty where there is none.
+        recipe: the keys of the recipe that were not the card's, as `genzoo train --set KEY=VALUE` takes them;
+            empty if there were none, or if nobody recorded them.
         lineage: the weights that the training started from, as NAME@SHA256, the nearest first; empty if it
             started from random ones.
         plugin, licence, data, terms, trained, scores: facts for people.
@@ -63,6 +69,11 @@ class Row(Facts):
             raise LedgerError("sources must name at least one place")
         if not isinstance(self.bytes, int) or not 1 <= self.bytes <= LARGEST:
             raise LedgerError(f"bytes must lie between 1 and {LARGEST}, not {self.bytes!r}")
+        if len(self.recipe) > MOST_KEYS:
+            raise LedgerError(f"recipe must have at most {MOST_KEYS} keys, not {len(self.recipe):,}")
+        for text in self.recipe:
+            if not _SETTING.fullmatch(text):
+                raise LedgerError(f"recipe must hold short texts KEY=VALUE, not {safe_repr(text)}")
         # Parsed here and not kept: a wrong source is an error when the row is read, not when somebody pulls.
         self.places()
 

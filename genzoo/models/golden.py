@@ -24,6 +24,7 @@ from genzoo.models.latent import EncodingModel
 from genzoo.models.model import GenerativeModel, Model
 from genzoo.process import neutral
 from genzoo.rng import Rng
+from genzoo.units import several
 
 SEED, IMAGES = 0, 2
 PIXEL_TOLERANCE = 3  # grey levels of a miniature
@@ -75,7 +76,7 @@ def compare(model: Model, golden: Mapping[str, Any], name: str) -> str:
             "the digest is right, so the code has changed: compare the versions of genzoo, the plugin "
             "and torch",
         )
-    parts = [f"{worst_pixel} grey levels"] if {"samples", "decoded"} & set(ours) else []
+    parts = [several(worst_pixel, "grey level")] if {"samples", "decoded"} & set(ours) else []
     return (
         "golden outputs agree within "
         f"{' and '.join([*parts, *([f'{worst_nats:.1e} of log p'] if 'log_prob' in ours else [])])}"

@@ -26,6 +26,7 @@ from genzoo.catalogue import Entry, catalogue
 from genzoo.errors import ArgumentError, HubError, UnknownNameError, WeightsError, safe_repr, safe_text
 from genzoo.files import is_digest
 from genzoo.ledger import RepoSource, Row
+from genzoo.names import to_install
 from genzoo.places.disk import LEDGER, SUFFIX, THAT_RUN, on_disk
 from genzoo.places.repository import in_repo, repo_of
 from genzoo.record import Record
@@ -176,5 +177,5 @@ def _absent(row: Row) -> UnknownNameError:
     return UnknownNameError(
         f"{row.origin} holds {row.name!r}, a model of the plugin {plugin}, which is not installed or "
         "does not have it",
-        f"if you trust its author: pip install {plugin}; genzoo plugins shows what is installed",
+        f"if you trust its author: {to_install(plugin)}; genzoo plugins shows what is installed",
     )

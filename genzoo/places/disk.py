@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from pathlib import Path
 
 from genzoo import hub
@@ -10,6 +12,7 @@ from genzoo.card import NAME, check_name
 from genzoo.errors import (
     ArgumentError,
     CardError,
+    GenzooError,
     HubError,
     UnknownNameError,
     WeightsError,
@@ -24,8 +27,10 @@ from genzoo.ledger.rows import LARGEST
 from genzoo.show import tell
 
 LEDGER, SUFFIX = "zoo.toml", ".safetensors"
+COMMAND = "command.json"  # in the folder of a run: the words of its command, without --out and --resume
 THAT_RUN = (".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".bin")  # formats that may hold code
 _CHECKPOINT = "checkpoint.safetensors"
+_LONGEST = 600  # characters of a command that a hint can hold whole
 
 
 def on_disk(text: str, sha256: str) -> Row:
@@ -64,13 +69,25 @@ def _in_folder(folder: Path, name: str) -> Row:
         if os.path.lexists(folder / _CHECKPOINT):
             raise HubError(
                 f"the run in {folder} is not finished: it has a checkpoint, and no weights yet",
-                f"continue it: genzoo train NAME --out {folder} --resume",
+                _resuming(folder) or "continue it with the command that started it and --resume",
             )
         raise HubError(
             f"{folder} has no {LEDGER}, so nothing pins the sha256 of its weights",
             "name the folder of a finished run, or one that genzoo push wrote",
         )
     return choose(read_rows(folder / LEDGER), name, str(folder))
+
+
+def _resuming(folder: Path) -> str:
+    """Return the hint to continue the run in `folder` with its own command, "" if that is not known."""
+    try:
+        words = json.loads(read_capped(folder / COMMAND, 1 << 16))
+    except (GenzooError, ValueError, RecursionError):
+        return ""  # a run that Python code started, or a damaged file
+    if not isinstance(words, list) or words[:2] != ["genzoo", "train"]:
+        return ""
+    line = shlex.join([*map(str, words), "--out", str(folder), "--resume"])
+    return f"continue it: {line}" if len(line) <= _LONGEST else ""
 
 
 def choose(rows: Ledger, name: str, place: str) -> Row:

@@ -31,6 +31,7 @@ from genzoo.models.weights import build_filled
 from genzoo.places import Target
 from genzoo.porting.formats import FORMATS, Form, Run, check_opset, check_packages, loaded, traced, written
 from genzoo.process import neutral
+from genzoo.units import several
 from genzoo.zoo import find
 from genzoo.zoo import row as row_of
 
@@ -253,7 +254,7 @@ def _compare_golden(model: Model, run: Run, task: _Task, stored: dict[str, Any],
             "levels",
             "nothing was written; try another --opset or --format torch",
         )
-    return f"golden outputs agree within {levels} grey levels"
+    return f"golden outputs agree within {several(levels, 'grey level')}"
 
 
 def _own(task: _Task, inputs: Sequence[Tensor]) -> Callable[[], object]:

@@ -20,6 +20,7 @@ from genzoo.training.checkpoint import CheckpointError
 from genzoo.training.loop import Run
 from genzoo.training.parallel import World
 from genzoo.training.publish import Outcome
+from genzoo.units import several
 
 LOCK = "run.lock"
 SEAL = "finished.json"
@@ -184,7 +185,7 @@ def finished_before(run: Run) -> Outcome | None:
     if run.world.agree(found is None)[0]:
         return None
     if run.world.writes:
-        tell(f"{run.folder}: already finished after {run.step:,} steps; nothing to do", level="INFO")
+        tell(f"{run.folder}: already finished after {several(run.step, 'step')}; nothing to do", level="INFO")
     return found
 
 

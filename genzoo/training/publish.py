@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,19 @@ from genzoo.files import sha256_of
 from genzoo.images import grid, png
 from genzoo.isolation import describe
 from genzoo.ledger import Row, with_row
+from genzoo.ledger.rows import MOST_KEYS
 from genzoo.models import GenerativeModel, Model, golden
 from genzoo.models.panel import panel, told
 from genzoo.models.weights import build_filled, encode, rounded
 from genzoo.notebook import html_facts
+from genzoo.recipe import FACTS, Recipe, keys_of
 from genzoo.record import Record, Records
 from genzoo.show import tell
 from genzoo.training.loop import Run
-from genzoo.units import human_time
+from genzoo.units import human_time, several
+
+# keys of a recipe that a row states under keys of its own; `data` may also be a path of this machine
+_STATED = (*FACTS, "data", "licence")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,7 @@ class Outcome:
     @property
     def _state(self) -> str:
         by = f" by signal {self.signal}" if self.signal else ""
-        return ("finished" if self.finished else f"interrupted{by}") + f", {self.step:,} steps"
+        return ("finished" if self.finished else f"interrupted{by}") + f", {several(self.step, 'step')}"
 
 
 def finished_model(run: Run, storage: str) -> Model:
@@ -112,7 +117,8 @@ def publish(
         final = hub.push(run.folder, **published(run, model, card, kept, storage, picture=picture))
     except Exception as error:
         raise TrainingError(
-            f"{card.name} finished its {run.step:,} steps, but could not be published: {describe(error)}",
+            f"{card.name} finished its {several(run.step, 'step')}, but could not be published: "
+            f"{describe(error)}",
             _way_back(run, storage),
         ) from error
     weights_path = run.folder / final.sources[0].removeprefix("folder:")
@@ -159,6 +165,7 @@ def published(
         data=legible(describe_data(run.data)),
         terms=legible(run.data.facts.get("terms", "")),
         trained=legible(describe_run(run)),
+        recipe=changed_keys(run.recipe, card),
         lineage=run.lineage,
         scores=tuple(record.legible() for record in records),
     )
@@ -170,6 +177,31 @@ def published(
         "card_text": hub.model_card(row, card, place=str(run.folder)),
         "files": files,
     }
+
+
+def changed_keys(recipe: Recipe, card: Card) -> tuple[str, ...]:
+    """Return the keys of `recipe` that are not those of `card`, as `genzoo train --set` takes them."""
+    usual = keys_of(card.recipe or Recipe(), card.game)
+    found = {key: value for key, value in keys_of(recipe, card.game).items() if key not in _STATED}
+    changes = [pair for key, value in found.items() for pair in _changes(key, value, usual.get(key))]
+    return tuple(safe_text(f"{key}={text}", 200) for key, text in changes)[:MOST_KEYS]
+
+
+def _changes(key: str, value: Any, usual: Any) -> list[tuple[str, str]]:
+    if value == usual:
+        return []
+    if not isinstance(value, Mapping):
+        return [(key, _typed(value))]
+    usual = usual if isinstance(usual, Mapping) else {}
+    if usual.keys() - value.keys():  # a value for all has replaced the table
+        return [(key if player == "all" else f"{key}.{player}", _typed(one)) for player, one in value.items()]
+    return [(f"{key}.{player}", _typed(one)) for player, one in value.items() if one != usual.get(player)]
+
+
+def _typed(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_typed, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _encodable(name: str, records: Sequence[Record]) -> list[Record]:
@@ -212,7 +244,7 @@ def describe_run(run: Run) -> str:
     processes = f", {run.world.size} processes" if run.world.size > 1 else ""
     settings = run.settings.words() + (", CUDA graphs" if run.recorder.on else "")
     return (
-        f"{run.step:,} rounds of batch {run.recipe.batch_size}, {images:,} images seen, "
+        f"{several(run.step, 'round')} of batch {run.recipe.batch_size}, {images:,} images seen, "
         f"{human_time(run.seconds)} on "
         f"{_hardware(run)}{processes} ({settings}), torch {torch.__version__}, seed {run.recipe.seed}"
         f"{_given(run)}"

@@ -49,6 +49,16 @@ def prepared(folder: Path) -> Iterator[None]:
         raise
 
 
+def check_writable(folder: Path) -> None:
+    """Raise StorageError if the folder of a run cannot be created or written; nothing is left there."""
+    new = not os.path.exists(folder)
+    with prepared(folder):
+        pass
+    if new:
+        with suppress(OSError):  # another run has started there meanwhile
+            folder.rmdir()
+
+
 def rehearse(run: Run, card: Card) -> None:
     """Publish the model as it is now into a folder inside the run's, read it back and remove it.
 

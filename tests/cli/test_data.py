@@ -56,6 +56,10 @@ def test_a_set_is_made_and_the_next_step_is_said(run, here, monkeypatch):
     [
         (("prepare",), 2, "which data set"),
         (("prepare", "frey"), 1, "get frey_rawface.mat from https://cs.nyu.edu/~roweis/data.html"),
+        (("prepare", "freyy"), 1, "genzoo cannot prepare a data set 'freyy'; did you mean 'frey'?"),
+        (("prepare", "digits"), 1, "ships with genzoo"),
+        (("prepare", "frey"), 1, "frey is made from files that you get yourself"),
+        (("prepare", "mnist"), 1, "mnist is downloaded when it is first used; without a network"),
         (("prepare", "dynamic-binarized-mnist"), 1, "genzoo data prepare mnist --from mnist/ --out data"),
         (("prepare", "facades"), 1, "genzoo data prepare facades --from facades/ --out data"),
         (("prepare", "horses-zebras"), 1, "genzoo data prepare horse2zebra --from horse2zebra/ --out data"),

@@ -236,7 +236,7 @@ def test_a_wrong_k_is_wrong_usage(run, monkeypatch, k):
 def test_k_for_a_model_without_a_bound_says_what_has_one(run):
     done = run("eval", "toy-gan", "--data", "digits", "--k", 5)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert one_line(done.stderr, "'toy-gan' has no importance-weighted bound", "leave k out; VAEs have one")
+    assert one_line(done.stderr, "'toy-gan' has no importance-weighted bound", "leave --k out")
 
 
 def test_what_cannot_be_compared_is_not_ranked_together(run):
@@ -250,12 +250,19 @@ def test_what_cannot_be_compared_is_not_ranked_together(run):
 
 
 def test_one_that_fails_does_not_stop_the_others(run):
-    done = run("eval", "toy-gan", "coins", "--k", 5, "-n", 20, "--json")
+    done = run("eval", "toy-gan", "coins", "--split", "train", "-n", 20, "--json")
     assert done.exit_code == 1
     assert {record["subject"] for record in json.loads(done.stdout)} == {"coins"}
     assert done.stderr.count("\n") == 1 and done.stderr.startswith(
-        "genzoo: toy-gan: 'toy-gan' has no importance-weighted bound"
+        "genzoo: samples of 'toy-gan' are measured against test"
     )
+
+
+def test_k_is_checked_for_all_models_before_one_is_measured(run, monkeypatch):
+    monkeypatch.setattr(zoo, "load", lambda *args, **more: pytest.fail("the model was loaded first"))
+    done = run("eval", "coins", "toy-gan", "--k", 5, "-n", 20)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert one_line(done.stderr, "genzoo: 'toy-gan' has no importance-weighted bound", "leave --k out")
 
 
 class TestAnotherFamily:

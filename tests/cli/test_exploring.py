@@ -553,11 +553,15 @@ NO_Z = "Bernoulli has no latent z — a GAN or a VAE has one"
         (("interpolate", "coin"), 1, (NO_Z,)),
         (("arithmetic", "plane"), 2, ("nothing to add; give", "--plus-seeds 3,14,15")),
         (("arithmetic", "plane", "--minus-seeds", "1,2,3"), 2, ("nothing to add; give",)),
-        (("arithmetic", "pair", "--plus-seeds", "1,2"), 1, ("seeds has 2", "at least 3")),
+        (
+            ("arithmetic", "pair", "--plus-seeds", "7:2"),
+            2,
+            ("--plus-seeds 7:2 names one sample; give at least 3",),
+        ),
         (
             ("arithmetic", "pair", "--plus-seeds", "1,2,3", "--minus-seeds", "1,2"),
-            1,
-            ("seeds has 2", "at least 3"),
+            2,
+            ("--minus-seeds 1,2 names 2 samples; give at least 3",),
         ),
         (("arithmetic", "pair", "--plus-seeds", "1,2,x"), 2, ("'x' is not a seed", "7:0,7:12")),
         (("arithmetic", "pair", "--plus-seeds", ""), 2, ("'' is not a seed",)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -69,6 +70,33 @@ def test_the_digest_of_the_user(run, mine):
 def test_info_shows_what_the_run_has(run, mine):
     facts = json.loads(run("info", "--json", "runs/mine").stdout)
     assert (facts["sha256"], facts["lineage"], facts["config"]["width"]) == (mine.sha256, [], 4)
+
+
+def test_info_shows_the_recipe_of_the_run_and_not_that_of_the_card(run, mine):
+    asked = ("--steps", "2", "--set", "batch_size=8", "--set", "objective=hinge", "--set", "augment=none")
+    more = ("--set", "lr.generator=0.001", "--set", "licence=CC0", "--data", "digits")
+    done = run("train", "toy-gan", *asked, *more, "--quiet", "--out", "runs/own")
+    assert done.exit_code == 0, done.stderr
+    changes = ("steps=2", "batch_size=8", "lr.generator=0.001", "objective=hinge")
+    assert read_rows(Path("runs/own/zoo.toml"))["toy-gan"].recipe == changes
+    shown = run("info", "runs/own").stdout
+    assert "\nRecipe\n" in shown and "Recipe of the card" not in shown
+    for words in ("2 (card: 6)", "8 (card: 16)", "hinge (card: non-saturating)", "generator=0.001"):
+        assert words in shown
+    assert "\n  data " not in shown and "\n  licence " not in shown  # those of the weights are stated below
+    facts = json.loads(run("info", "runs/own", "--json").stdout)
+    assert (facts["recipe"]["steps"], facts["recipe"]["objective"]) == (2, "hinge")
+    assert facts["recipe"]["lr"]["generator"] == 0.001
+    assert facts["recipe_changes"]["steps"] == 2 and len(facts["recipe_changes"]) == len(changes)
+    assert run("push", "runs/own", "hub").exit_code == 0
+    (card,) = Path("hub").glob("*.md")
+    assert "- **Recipe:** the card's, with steps=2; batch\\_size=8;" in card.read_text()
+    assert json.loads(run("info", "./hub", "--json").stdout)["recipe_changes"] == facts["recipe_changes"]
+
+
+def test_weights_that_do_not_state_their_recipe(run, mine):
+    assert "\nRecipe of the card\n" in run("info", "runs/mine").stdout
+    assert json.loads(run("info", "runs/mine", "--json").stdout)["recipe_changes"] == {}
 
 
 def test_own_weights_are_measured_under_their_place(run, mine):

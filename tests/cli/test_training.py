@@ -31,6 +31,7 @@ class Called:
 
     def __call__(self, name, **options):
         self.name = name if isinstance(name, str) else name.card.name
+        self.callbacks = options.pop("callbacks")
         self.options = options
         folder = Path(options["out"] or "runs/toy-gan")
         if not self.finished:
@@ -198,6 +199,41 @@ class TestTrain:
         )
         assert "A toy" not in run("train", "toy-gan", "--quiet").stderr
 
+    def test_the_recipe_is_that_of_this_run(self, run, train):
+        """The card's example of a command is not this run's, and the size of the images is stated."""
+        done = run("train", "coin", "--set", "image_size=24x40")
+        lines = {line.split()[0]: line.split()[1:] for line in done.stderr.splitlines()}
+        assert lines["images"] == ["1×24×40"] and "command" not in lines and "example" not in lines
+        done = run("train", "coin", "--data", "digits")
+        assert ["images", "1×8×8"] in [line.split() for line in done.stderr.splitlines()]
+        lines = {
+            line.split()[0]: line.split()[1:] for line in run("info", "coin").stdout.splitlines() if line
+        }
+        assert lines["example"] == ["genzoo", "train", "coin", "--data", "digits"] and "command" not in lines
+
+    @pytest.mark.parametrize(
+        ("options", "words"),
+        [
+            (("--data", "./nope"), "no such file or folder: './nope'"),
+            (
+                ("--data", "./nope", "--set", "image_size=8", "--set", "channels=1"),  # which say the shape
+                "no such file or folder: './nope'",
+            ),
+            (("--data", "nosuch"), "no data set 'nosuch'"),
+            (("--data", "faces"), "the data set 'faces' needs faces_lfw_64.npz"),
+            (("--out", "taken/run"), "taken"),
+        ],
+    )
+    def test_data_and_folder_are_checked_before_the_recipe(self, run, train, monkeypatch, options, words):
+        monkeypatch.delenv("GENZOO_DATA", raising=False)
+        Path("taken").write_text("")
+        done = run("train", "toy-gan", *options)
+        assert done.exit_code == 1 and one_line(done.stderr, words) and not hasattr(train, "options")
+
+    def test_checking_leaves_nothing(self, run, train):
+        assert run("train", "toy-gan", "--out", "new").exit_code == 0
+        assert not Path("new").exists()
+
     def test_scores_are_data_and_the_rest_is_not(self, run, train):
         done = run("train", "toy-gan", "--out", "my run")
         assert done.exit_code == 0
@@ -206,6 +242,13 @@ class TestTrain:
         assert (
             last.startswith("my run/toy-gan.safetensors: toy-gan after 6 steps")
             and "genzoo push './my run' DEST" in last
+        )
+
+    def test_one_step_is_no_steps(self, run, train, monkeypatch):
+        done = Outcome(folder=Path("run"), finished=True, step=1, weights=Path("run/x.safetensors"))
+        monkeypatch.setattr(zoo, "train", lambda *args, **options: done)
+        assert "toy-gan after 1 step; " in run("train", "toy-gan").stderr and "finished, 1 step," in repr(
+            done
         )
 
     def test_json(self, run, train):
@@ -351,6 +394,10 @@ class TestARealRun:
         out, err = process.communicate(timeout=300)
         assert (process.returncode, out) == (130, ""), err
         assert "Traceback" not in err
+        found = site("sample", "./run")
+        assert found.returncode == 1 and "has a checkpoint, and no weights yet" in found.stderr
+        typed = "genzoo train toy-gan --steps 100000 --set width=2 --out run --resume"
+        assert f"continue it: {typed}\n" in found.stderr and f"to continue: {typed}\n" in err
         told, last = err.splitlines()[-2:]
         assert last == "genzoo: interrupted"
         words = shlex.split(told.partition("to continue: ")[2])

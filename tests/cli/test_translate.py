@@ -253,4 +253,12 @@ class TestRefusals:
         from genzoo import zoo
 
         monkeypatch.setattr(zoo, "cards", list)
-        one_line(run("translate", "t-gan", "map.png").stderr, "pip install genzoo-translate")
+        how = "no installed model does: pip install -r requirements.txt in a checkout of genzoo"
+        one_line(run("translate", "t-gan", "map.png").stderr, how)
+
+    def test_where_a_condition_is_missing_the_command_for_ones_own_pictures_comes_first(self, run):
+        done = run("sample", "t-maps", "-n", 1)
+        one_line(
+            done.stderr, "— genzoo translate t-maps picture.png; here: --condition drawn:0, or --condition"
+        )
+        assert "→ photo, 3×8×8: genzoo translate t-maps picture.png\n" in run("pull", "t-maps").stderr

@@ -33,8 +33,9 @@ class TestPull:
         assert done.exit_code == 1
         assert done.stdout.startswith("toy-gan: ") and done.stdout.count("\n") == 1
         first, second = done.stderr.splitlines()
-        assert one_line(first, "coin: 'coin' has no published weights")
-        assert one_line(second, "nobody: no model is called 'nobody'")
+        assert one_line(first, "genzoo: 'coin' has no published weights")
+        assert one_line(second, "genzoo: no model is called 'nobody'")
+        assert one_line(run("verify", "./nozoo").stderr, "genzoo: there is no folder or file './nozoo'")
 
     def test_json(self, run):
         done = run("pull", "nobody", "toy-gan", "--json")
@@ -66,7 +67,7 @@ class TestPull:
         monkeypatch.setenv("GENZOO_ZOO", str(damaged(published, tmp_path)))
         done = run("pull", "--all")
         assert (done.exit_code, done.stdout) == (1, "")
-        assert one_line(done.stderr, "toy-gan: cannot pull 'toy-gan'", "sha256")
+        assert one_line(done.stderr, "genzoo: cannot pull 'toy-gan'", "sha256")
 
     def test_a_cache_that_cannot_be_written(self, run, monkeypatch, tmp_path):
         (tmp_path / "file").write_text("")

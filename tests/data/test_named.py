@@ -480,6 +480,16 @@ def test_a_proxy_that_wants_another_language_is_not_spoken_to(monkeypatch, schem
             proxy.accept()
 
 
+def test_without_a_network_one_line_says_so(monkeypatch):
+    def getaddrinfo(*args, **more):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    words = r"\(no network: cannot resolve example.org — check the network\)"
+    with pytest.raises(DataError, match=f"^a: x.bin could not be fetched {words}"):
+        fetch(pinned(b"data", "https://example.org/x.bin"), "a")
+
+
 @pytest.mark.parametrize(
     ("limits", "words"),
     [

@@ -362,14 +362,28 @@ def test_a_card_says_what_people_ask():
         "ab" * 32,
     ):
         assert words in text
-    assert "| KID | 0.01235 ± 0.001 | sample | 4379 | bedrooms, held out | 100 subsets |" in text
+    assert "| KID | samples | 0.01235 ± 0.001 | sample | 4379 | bedrooms, held out | 100 subsets |" in text
     film = Record(metric="nll", value=9.5, n=190, blocks=8, data="frey", split="valid", transform="8-bit")
-    assert "| nll | 9.5 | sample | 190 in 8 blocks | frey, valid, 8-bit |  |" in model_card(
+    assert "| nll | samples | 9.5 | sample | 190 in 8 blocks | frey, valid, 8-bit |  |" in model_card(
         full_row(scores=(film,)), CARD
     )
     assert model_card(full_row(), CARD) == text
     given = Record(metric="kid", features="gist@00", value=0.1, n=9, data="rooms", condition="label kitchen")
-    assert r"| kid\[gist@00\] given label kitchen | 0.1 |" in model_card(full_row(scores=(given,)), CARD)
+    assert r"| kid\[gist@00\] given label kitchen | samples | 0.1 |" in model_card(
+        full_row(scores=(given,)), CARD
+    )
+
+
+def test_a_card_says_of_what_each_score_is():
+    """The value of real images is next to that of the model, and looks the same but for this."""
+    of = [
+        Record(metric="kid", value=number, n=9, data="rooms", subject=subject)
+        for number, subject in ((0.2, NAME), (0.1, "train"), (0.3, "digit-net | x"))
+    ]
+    lines = [line for line in model_card(full_row(scores=tuple(of)), CARD).splitlines() if line[:1] == "|"]
+    assert [line.split(" | ")[1] for line in lines if "kid" in line][:2] == ["the model", "real images"]
+    assert r"| digit-net \| x | 0.3 |" in lines[-1]
+    assert len({line.replace(r"\|", "").count("|") for line in lines}) == 1
 
 
 def test_an_unusual_licence():

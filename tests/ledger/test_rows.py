@@ -109,6 +109,28 @@ def test_a_ledger_is_read():
             "zoo.toml:18: [dcgan-bedrooms.scores] kind must be one of exact, elbo",
         ),
         ("[dcgan-bedrooms]", "[DCGAN]", "zoo.toml:3: [DCGAN] name 'DCGAN' must match"),
+        ("bytes = 7_200_000", "bytes = 7\nrecipe = 1", "zoo.toml:7: [dcgan-bedrooms] recipe must"),
+        ("bytes = 7_200_000", "bytes = 7\nrecipe = [1]", "zoo.toml:7: [dcgan-bedrooms] recipe"),
+        (
+            "bytes = 7_200_000",
+            'bytes = 7\nrecipe = ["steps"]',
+            "zoo.toml:7: [dcgan-bedrooms] recipe must hold short texts KEY=VALUE, not 'steps'",
+        ),
+        (
+            "bytes = 7_200_000",
+            'bytes = 7\nrecipe = ["steps=' + 501 * "9" + '"]',
+            "zoo.toml:7: [dcgan-bedrooms] recipe must hold short texts KEY=VALUE",
+        ),
+        (
+            "bytes = 7_200_000",
+            'bytes = 7\nrecipe = ["steps=1\\nx"]',
+            "zoo.toml:7: [dcgan-bedrooms] recipe must hold short texts KEY=VALUE",
+        ),
+        (
+            "bytes = 7_200_000",
+            "bytes = 7\nrecipe = [" + 101 * '"steps=1",' + "]",
+            "zoo.toml:7: [dcgan-bedrooms] recipe must have at most 100 keys, not 101",
+        ),
         ('["a.b"]', "[a.b]", "zoo.toml:23: [a] unknown key 'b'"),
         ('["a.b"]', "[con]", "zoo.toml:23: [con] name 'con' is a device name"),
         ('["a.b"]', "[dcgan_bedrooms]", "zoo.toml:23: [dcgan_bedrooms] clashes with [dcgan-bedrooms]"),

@@ -107,3 +107,10 @@ def test_malformed_likelihoods_are_refused(bad):
 def test_nothing_recorded_is_not_taken_for_agreement():
     with pytest.raises(WeightsError):
         golden.compare(toys.gan(), {}, "gan")
+
+
+def test_a_difference_of_one_level_is_said_in_the_singular(monkeypatch):
+    net = toys.gan()
+    told = golden.record(net)
+    monkeypatch.setattr(golden, "_distance", lambda *args: 1)
+    assert golden.compare(net, told, "gan") == "golden outputs agree within 1 grey level"

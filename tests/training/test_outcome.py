@@ -1,11 +1,18 @@
-"""What a notebook shows of the end of a run."""
+"""What a notebook shows of the end of a run, and which keys of its recipe the row states."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import toys
 
+from genzoo import Recipe
+from genzoo.cli.info import recipe_of
+from genzoo.ledger import Row, format_row, parse_rows
+from genzoo.recipe import keys_of
 from genzoo.record import Record
-from genzoo.training.publish import Outcome
+from genzoo.training.plan import plan
+from genzoo.training.publish import Outcome, changed_keys
 
 KID = Record(metric="kid", value=0.02, subject="it", data="digits", n=9)
 MARKUP = '<script>alert("1")</script>\x1b[31m'
@@ -47,3 +54,38 @@ def test_nothing_in_an_outcome_becomes_markup():
     assert repr(outcome).isprintable() and len(repr(outcome)) < 100
     page = outcome._repr_html_()
     assert page.isprintable() and "<script" not in page and page.count("&lt;script&gt;") == 3
+
+
+TABLES = Recipe(data="digits", lr={"generator": 1e-4, "critic": 4e-4}, turns={"critic": 5})
+CARD = toys.CARDS["toy-gan"].replace(recipe=TABLES)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({}, ()),
+        ({"data": "my pictures", "licence": "CC0"}, ()),  # which the row states under keys of their own
+        ({"steps": 6, "flip": True, "betas": [0.5, 0.9]}, ("steps=6", "betas=0.5, 0.9", "flip=true")),
+        ({"lr": 1e-3}, ("lr=0.001",)),
+        ({"lr": 1e-3, "lr.critic": 1e-5}, ("lr=0.001", "lr.critic=1e-05")),
+        ({"lr.critic": 1e-5, "turns.generator": 2}, ("lr.critic=1e-05", "turns.generator=2")),
+        ({"augment": "color,cutout", "objective": "hinge"}, ("objective=hinge", "augment=color, cutout")),
+    ],
+    ids=range(7),
+)
+def test_the_keys_that_a_row_states_give_the_recipe_again(settings, told):
+    recipe, _ = plan(CARD, settings)
+    assert changed_keys(recipe, CARD) == told
+    row = Row(name="toy-gan", sha256="ab" * 32, bytes=1, sources=("folder:x",), recipe=told)
+    wanted = keys_of(recipe, CARD.game)
+    for key, value in recipe_of(CARD, row).items():
+        assert (tuple(value) if isinstance(value, list) else value) == wanted[key] or not told
+
+
+def test_a_value_that_no_row_can_hold_is_cut():
+    """A run that can be trained must not be refused for what its row says of it."""
+    odd = replace(TABLES, turns={"the\ncritic": 3, **{f"p{number}": 2 for number in range(200)}})
+    told = changed_keys(odd.replace(precision="x" * 900), CARD)
+    row = Row(name="toy-gan", sha256="ab" * 32, bytes=1, sources=("folder:x",), recipe=told)
+    assert len(row.recipe) == 100 and max(map(len, told)) <= 200
+    assert parse_rows(format_row(row).encode(), Path("zoo.toml"))["toy-gan"].recipe == told

@@ -57,7 +57,7 @@ def prepare(name: str, sources: Sequence[str], out: str | Path) -> tuple[list[Pa
         DataError: a source that is not what was expected; the hint says what was.
         StorageError: `out` cannot be written.
     """
-    made = RECIPES[_known(name)](_known(name), [str(source) for source in sources])
+    made = RECIPES[made_as(name)](made_as(name), [str(source) for source in sources])
     folder = Path(out).expanduser()
     written = []
     for file, content in made.files.items():
@@ -66,8 +66,13 @@ def prepare(name: str, sources: Sequence[str], out: str | Path) -> tuple[list[Pa
     return written, made.remarks
 
 
-def _known(name: str) -> str:
-    """Return the data set with whose files `name` is made."""
+def made_as(name: str) -> str:
+    """Return the data set with whose files `name` is made.
+
+    Raises:
+        UnknownNameError: no such data set.
+        ArgumentError: a set that needs no preparation.
+    """
     if name in EMBEDDED:
         raise ArgumentError(f"{name} ships with genzoo and needs no preparation", f"use it: --data {name}")
     name = MADE_WITH.get(name, name)
