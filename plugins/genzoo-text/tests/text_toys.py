@@ -58,8 +58,9 @@ class Judge(nn.Module):
     def judge(self, maps, embedded):
         return maps + embedded @ self.worth
 
-    def forward(self, x, embedded):
-        return self.judge(self.features(x), embedded)
+    def forward(self, x, embedded, *others):
+        logits = [self.judge(self.features(x), texts) for texts in (embedded, *others)]
+        return torch.stack(logits) if others else logits[0]
 
 
 class Maker(nn.Module):
