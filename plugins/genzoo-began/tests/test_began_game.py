@@ -433,8 +433,9 @@ class TestDoctor:
     @pytest.mark.parametrize("means", [[0.3] * 10, [0.2, *[0.3] * 9], [0.1 * i + 0.1 for i in range(10)]])
     def test_m_does_not_fall(self, means):
         (found,) = examine({"M": means, "k": [0.1] * 10})
-        assert found.kind == "M does not fall" and "0.1" in found.words + "0.1" and "half" in found.remedy
-        assert f"{min(means[:5]):.4g} in the first half" in found.words
+        assert found.kind == "M does not fall" and "half the learning rate" in found.remedy
+        assert f"was {min(means[:5]):.4g} in the first half" in found.words
+        assert found.words.endswith(f"and {min(means[5:]):.4g} since")
 
     def test_one_low_mean_in_the_second_half_is_enough(self):
         assert kinds(M=[0.3] * 9 + [0.29]) == []

@@ -74,6 +74,24 @@ class TestNets:
         assert abs(z.var() - 1) < 0.02
         assert GAN.prior == "uniform"  # so that interpolation goes along a line
 
+    def test_both_nets_by_hand(self):
+        """Images lie in [0, 1] for both, and z is scaled to variance 1."""
+        net = tiny(dropout=False).double()
+        z, x = torch.rand(6, 5, dtype=torch.float64) * 2 - 1, torch.rand(6, 1, 4, 6, dtype=torch.float64)
+
+        def linear(layer, values):
+            return values @ layer.weight.T + layer.bias
+
+        def maxout(unit, values):
+            return torch.stack([linear(unit.linear, values)[:, u::6].amax(1) for u in range(6)], 1)
+
+        first, second, last = (m for m in net.generator if isinstance(m, nn.Linear))
+        h = linear(second, linear(first, math.sqrt(3) * z).clamp(min=0)).clamp(min=0)
+        torch.testing.assert_close(net._decode(z), torch.sigmoid(linear(last, h)).view(6, 1, 4, 6))
+        first, second = (m for m in net.discriminator if isinstance(m, Maxout))
+        logits = linear(net.discriminator[-2], maxout(second, maxout(first, x.flatten(1)))).flatten()
+        torch.testing.assert_close(net._discriminate(x), logits)
+
     def test_dropout_can_be_left_out(self):
         assert not [m for m in tiny(dropout=False).modules() if isinstance(m, nn.Dropout)]
 

@@ -515,6 +515,10 @@ class TestLosses:
                 found["discriminator"], list(model.generator.parameters()), allow_unused=True
             )
             assert all(slope is None for slope in reached)
+            for name, loss in found.items():
+                own = list(getattr(model, name).parameters())
+                slopes = torch.autograd.grad(loss, own, allow_unused=True)
+                assert any(slope is not None and slope.abs().max() > 0 for slope in slopes), name
 
     def test_reals_are_faded_in_the_game(self, batch):
         check_reals(batch)

@@ -140,20 +140,24 @@ def _agreements(
     wanted = torch.from_numpy(asked.wanted)
     made = torch.from_numpy(colours_of(_drawn(model, asked, request, progress).numpy()))
     yield _record(METRIC, subject, asked, made == wanted)
-    yield _record(METRIC, FLOOR, asked, real == wanted)
+    yield _record(METRIC, FLOOR, asked, real == wanted, asked.rows)
     if model.condition is not None and len(wanted) > 1:
-        yield _record(CHANCE, FLOOR, asked, real == wanted.roll(len(wanted) // 2))
+        yield _record(CHANCE, FLOOR, asked, real == wanted.roll(len(wanted) // 2), asked.rows)
 
 
-def _record(metric: str, subject: str, asked: Questions, right: Tensor) -> Record:
+def _record(
+    metric: str, subject: str, asked: Questions, right: Tensor, photographs: Tensor | None = None
+) -> Record:
+    """Return the share of `right`, (n,) bool; a photograph that was asked twice tells one thing."""
     values = right.double()
     return Record(
         metric=metric,
         value=float(values.mean()),
-        stderr=mean_error(values),
+        stderr=mean_error(values, photographs),
         better="neither" if metric == CHANCE else "higher",
         subject=subject,
         n=len(values),
+        blocks=None if photographs is None else len(photographs.unique()),
         data=asked.images.name,
         split=asked.images.split,
         transform=asked.images.transform,

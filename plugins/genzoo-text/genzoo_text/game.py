@@ -60,16 +60,20 @@ class MatchingGame:
         fake, z = self._made(batch, rng)
         self._handed_on, self.shown = (fake, z), (batch.images, fake.detach())
         embedded = judge.words(texts)  # (N, word_size)
-        maps = judge.features(self._inputs(batch.images, rng))  # once, for the right and the wrong text
-        loss = self._right(judge.judge(maps, embedded).float())
-        made = judge(self._inputs(fake.detach(), rng), self.between(embedded)).float()
+        # gradients of `embedded` are added up from its last use here to its first, which decides their bits
+        shown, between = [embedded.view_as(embedded)], self.between(embedded)
+        if self.options.matching:
+            rows, wrong = on_whole(self.wrong, texts)
+            shown.append(whole(embedded)[rows])
+        # the right and the wrong text in one call, which recompute=true can repeat
+        real = judge(self._inputs(batch.images, rng), *shown).float()  # (N,), or (2, N) if matching
+        made = judge(self._inputs(fake.detach(), rng), between).float()
         on_fakes = minimax.fake(made).mean()
         if not self.options.matching:
-            return loss + on_fakes
-        rows, wrong = on_whole(self.wrong, texts)
-        losses = minimax.fake(judge.judge(maps, whole(embedded)[rows]).float()) * wrong
+            return self._right(real) + on_fakes
+        losses = minimax.fake(real[1]) * wrong
         # if none is wrong, the sum is 0 as well
-        return loss + (losses.sum() / mean(wrong.sum()).clamp(min=1e-6) + on_fakes) / 2
+        return self._right(real[0]) + (losses.sum() / mean(wrong.sum()).clamp(min=1e-6) + on_fakes) / 2
 
     def generator_loss(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Return L_G on the fakes of D's last turn, or on new ones. Its target is 1, whatever `smooth` is."""

@@ -98,7 +98,7 @@ class Generator(nn.Module):
 
 class Discriminator(nn.Module):
     """Images (N, C, H, W) in [-1, 1] and embedded texts → logits (N,): large where the image is real and fits
-    its text. `features` look at the image alone, so that several texts can be compared with it.
+    its text. `features` look at the image alone, so several texts are compared with it in one call.
     """
 
     def __init__(self, config: TextGANConfig) -> None:
@@ -115,9 +115,13 @@ class Discriminator(nn.Module):
             with torch.no_grad():
                 self.words.vectors.weight.normal_(0.0, 0.02)[0] = 0
 
-    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        """Return the logits of images and embedded texts."""
-        return self.judge(self.features(x), embedded)
+    def forward(self, x: Tensor, embedded: Tensor, *others: Tensor) -> Tensor:
+        """Return the logits of images and embedded texts, (N,); with `others`, other texts of the same
+        images, those of each text, (1 + len(others), N).
+        """
+        maps = self.features(x)
+        logits = [self.judge(maps, texts) for texts in (embedded, *others)]
+        return torch.stack(logits) if others else logits[0]
 
     def judge(self, maps: Tensor, embedded: Tensor) -> Tensor:
         """Return the logits (N,) of `features` (N, width, h, w) and embedded texts."""

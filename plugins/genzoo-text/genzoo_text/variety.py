@@ -43,15 +43,18 @@ def measure_variety(
     made = _drawn(model, texts, request, progress)
     rows = np.array([_two(images[text], request.seed) for text in texts])  # (n, 2)
     real = to_float(train[rows.reshape(-1)])
-    for who, found in ((subject, made), (FLOOR, real)):
+    # "a red rose" and "a photograph of a red rose" have the same two photographs
+    pairs = torch.from_numpy(np.unique(np.sort(rows), axis=0, return_inverse=True)[1].reshape(-1))  # (n,)
+    for who, found, blocks in ((subject, made, None), (FLOOR, real, pairs)):
         apart = (found[::2] - found[1::2]).abs().double().mean((1, 2, 3))  # (n,)
         yield Record(
             metric=METRIC,
             value=float(apart.mean()),
-            stderr=mean_error(apart),
+            stderr=mean_error(apart, blocks),
             better="neither",
             subject=who,
             n=len(apart),
+            blocks=None if blocks is None else len(blocks.unique()),
             data=train.name,
             split=train.split,
             transform=train.transform,

@@ -10,7 +10,7 @@ from text_toys import PAINT, TEXT, bed, painted, tiny
 
 from genzoo.data import Images
 from genzoo.datasets import NAMES
-from genzoo.evaluation import Request
+from genzoo.evaluation import Request, subset
 from genzoo.evaluation.measures import measures
 from genzoo.evaluation.scoring import score_model
 from genzoo.record import FLOOR
@@ -59,6 +59,21 @@ def table(records):
     }
 
 
+def by_chance(images, shown, words, learned=()):
+    """Return for each photograph which of its texts have its colour, (row → 0.0 or 1.0 each), if every text
+    is taken for the one that was asked half of the texts before.
+    """
+    pairs = [
+        (row, text) for row, texts in enumerate(images.captions) for text in texts if text not in learned
+    ]
+    chosen = [pairs[place] for place in subset(len(pairs), len(pairs), 0, words).tolist()]
+    said = [colour_word(text) for _, text in chosen]
+    half, found = len(said) // 2, {}
+    for (row, _), other in zip(chosen, said[-half:] + said[:-half], strict=True):
+        found.setdefault(row, []).append(float(shown[row] == other))
+    return list(found.values())
+
+
 def measured(kind, train=TRAIN, test=TEST, text=None, **request):
     model = tiny(kind, image_shape=(3, 16, 16)).eval()
     told = model if text is None else model.given(text)
@@ -77,7 +92,10 @@ def test_words_that_are_heeded_and_words_that_are_not(kind, seen, unseen):
         # of Knowing, "a red flower" names no flower, and is drawn yellow
         assert record.value == pytest.approx(share) and record.better == "higher"
         assert found[METRIC, True, condition].value == 1
-        assert found[CHANCE, True, condition].value < 1
+    learned = {text for texts in bed(TRAIN).captions for text in texts}
+    for condition, plants, known in (("train captions", TRAIN, ()), ("unseen captions", TEST, learned)):
+        shares = by_chance(bed(plants), [colour for colour, _ in plants], condition, known)
+        assert found[CHANCE, True, condition].value == pytest.approx(np.concatenate(shares).mean())
     assert found[METRIC, False, "train captions"].n == 32 and found[METRIC, False, "unseen captions"].n == 8
     assert {key[2] for key in found} == set(kinds)
 
@@ -100,6 +118,26 @@ def test_photographs_that_disagree_lower_the_ceiling():
     found = table(measure_colours(model, train, wrong, Request(), subject="toy"))
     record = found[METRIC, True, "unseen captions"]
     assert (record.value, record.split, record.data) == (0.5, "test", "bed")
+
+
+def test_a_photograph_with_two_texts_counts_once_in_the_errors():
+    plants = [("yellow", "rose"), ("red", "daffodil")] * 12
+    shown = [colour if row % 4 else "white" for row, (colour, _) in enumerate(plants)]
+    words = tuple((f"a {colour} {name}", f"a photograph of a {colour} {name}") for colour, name in plants)
+    painted_so = [(colour, name) for colour, (_, name) in zip(shown, plants, strict=True)]
+    test = bed(painted_so, "test").replace(captions=words)
+    model = tiny(Deaf, image_shape=(3, 16, 16)).eval()
+    found = table(measure_colours(model, bed(TRAIN), test, Request(), subject="toy"))
+    agree = [[float(colour != "white")] * 2 for colour in shown]
+    chance = by_chance(test, shown, "unseen captions")
+    for metric, right in ((METRIC, agree), (CHANCE, chance)):
+        record, means = found[metric, True, "unseen captions"], np.mean(right, 1)
+        assert record.value == pytest.approx(means.mean())
+        assert (record.n, record.blocks) == (48, 24)
+        assert record.stderr == pytest.approx(means.std(ddof=1) / 24**0.5)
+    own = found[METRIC, False, "unseen captions"]
+    # each sample is another one
+    assert (own.value, own.blocks) == (0.5, None) and own.stderr == pytest.approx(0.5 / 47**0.5)
 
 
 def test_one_text_for_all():

@@ -10,7 +10,7 @@ from genzoo_text.game import MatchingGame, mismatched
 from genzoo_text.options import Matching
 from genzoo_text.textgan import TextGAN, matching_players
 from genzoo_text.words import NEUTRAL
-from text_toys import SHADE, VOCABULARY, WORTH, Maker, batch, game, rows, stub, tiny
+from text_toys import LEVELS, SHADE, VOCABULARY, WORTH, Maker, batch, game, rows, stub, tiny
 from torch import nn
 
 from genzoo import Adversarial, Recipe
@@ -21,7 +21,7 @@ from genzoo.testing import LawError, check_game
 from genzoo.training import Player, players
 
 RED, YELLOW, PLAIN = "a red rose", "a yellow daffodil", "a photograph of a rose"
-REAL = 0.5  # what D sees of an image of the level 0.75, in [-1, 1]
+REAL = [2 * level - 1 for level in LEVELS]  # what D sees of the images
 
 
 def said(text, values):
@@ -48,8 +48,9 @@ def by_hand(texts, wrong, beta=None, weight=0.5):
             values[1::2] = [
                 beta * own + (1 - beta) * other for own, other in zip(values[1::2], values[::2], strict=True)
             ]
-    right = [sigmoid(REAL + said(text, WORTH)) for text in texts]
-    worse = [sigmoid(REAL + said(text, WORTH)) for text in wrong if text is not None]
+    right = [sigmoid(real + said(text, WORTH)) for real, text in zip(REAL, texts, strict=False)]
+    shown = [(real, text) for real, text in zip(REAL, wrong, strict=False) if text is not None]
+    worse = [sigmoid(real + said(text, WORTH)) for real, text in shown]
     fakes = [sigmoid(level + value) for level, value in zip(shade, worth, strict=True)]
     on_fakes = -mean([math.log(1 - s) for s in fakes])
     on_wrong = -mean([math.log(1 - s) for s in worse]) if worse else 0.0
@@ -68,6 +69,7 @@ CASES = [
     (PLAINLY, (RED, YELLOW), (YELLOW, RED), {}),
     (PLAINLY, (RED, PLAIN, YELLOW), (YELLOW, YELLOW, RED), {}),  # "a rose" is no wrong text of a red rose
     (PLAINLY, (RED, RED), (None, None), {}),
+    (PLAINLY, ("a flower", RED, YELLOW), (None, YELLOW, RED), {}),
     (PLAINLY, (RED, RED, RED, YELLOW), (YELLOW, YELLOW, YELLOW, RED), {}),
     ({"matching": False, **PLAINLY}, (RED, YELLOW), (None, None), {"weight": 1.0}),
     ({}, (RED, YELLOW), (YELLOW, RED), {"beta": 0.5}),
@@ -132,7 +134,22 @@ class MovedReal(MatchingGame):
         return super()._right(logits.roll(1, 0).lerp(logits, 0.5)[::2])
 
 
-@pytest.mark.parametrize("kind", [FullWeight, Careless, SameOnly, OwnText, MovedReal])
+class OtherImage(MatchingGame):
+    """Wrong texts are scored with the images of other rows."""
+
+    def discriminator_loss(self, shown, rng):
+        judge = self.model.discriminator
+        scored = judge.forward
+
+        def moved(x, embedded, *others):
+            found = scored(x, embedded, *others)
+            return torch.stack([found[0], scored(x.roll(1, 0), *others)]) if others else found
+
+        judge.forward = moved
+        return super().discriminator_loss(shown, rng)
+
+
+@pytest.mark.parametrize("kind", [OtherImage, FullWeight, Careless, SameOnly, OwnText, MovedReal])
 def test_the_losses_by_hand_tell_bugs(kind):
     told = [
         losses(game(kind, **options), batch(*texts)) == pytest.approx(by_hand(texts, wrong, **more), abs=1e-6)
@@ -187,7 +204,7 @@ class TestSmoothing:
     def test_only_the_target_of_a_real_image_with_its_text_is_smoothed(self):
         texts, smooth = (RED, YELLOW), 0.1
         plain, made = by_hand(texts, texts[::-1])
-        right = [sigmoid(REAL + said(text, WORTH)) for text in texts]
+        right = [sigmoid(real + said(text, WORTH)) for real, text in zip(REAL, texts, strict=False)]
         change = mean([math.log(s) for s in right]) - mean([math.log(1 - s) for s in right])
         found = losses(game(smooth=smooth, **PLAINLY), batch(*texts))
         assert found == pytest.approx([plain + smooth * change, made], abs=1e-6)

@@ -68,6 +68,8 @@ class TestDiscriminator:
         maps = judge.features(x)
         for embedded in (judge.words(texts), judge.words(texts.flip(0))):
             assert torch.equal(judge.judge(maps, embedded), judge(x, embedded))
+        both = judge.words(texts), judge.words(texts.flip(0))
+        assert torch.equal(judge(x, *both), torch.stack([judge(x, embedded) for embedded in both]))
 
 
 class TestModel:

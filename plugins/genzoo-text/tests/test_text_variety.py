@@ -62,6 +62,30 @@ def test_next_to_two_photographs_of_the_same_text():
     assert 0 < found[FLOOR].value < 1.001 * most < 0.01
 
 
+def test_a_pair_of_photographs_counts_once_in_the_error():
+    """However many texts it has. The samples of each text are its own."""
+    plants = [("red", "rose"), ("yellow", "daffodil"), ("red", "daffodil")] * 4
+    captions = tuple((f"a {colour} {name}", f"a photograph of a {colour} {name}") for colour, name in plants)
+    train = bed(plants).replace(captions=captions)
+    rng = np.random.default_rng(0)
+    train = train.replace(pixels=rng.integers(0, 256, train.pixels.shape, dtype=np.uint8))
+    _, found = told(OfLatent, train)
+    real, own = found[FLOOR], found["toy"]
+    assert (real.n, real.blocks, own.n, own.blocks) == (6, 3, 6, None)
+    rows = [variety._two([row for row in range(12) if row % 3 == kind], 0) for kind in range(3)]
+    pixels = train.pixels.astype(np.float64) / 255
+    apart = np.array([np.abs(pixels[one] - pixels[other]).mean() for one, other in rows])
+    assert real.value == pytest.approx(apart.mean())
+    assert real.stderr == pytest.approx(apart.std(ddof=1) / 3**0.5, rel=1e-4)
+    assert own.stderr == pytest.approx((own.value * (1 - own.value) / 5) ** 0.5)
+
+
+def test_pairs_are_the_same_in_either_order_and_by_both_photographs(monkeypatch):
+    pairs = iter([[0, 2], [2, 0], [0, 4], [2, 4]])
+    monkeypatch.setattr(variety, "_two", lambda rows, seed: next(pairs))
+    assert told(OfLatent)[1][FLOOR].blocks == 3
+
+
 def test_a_text_that_one_image_has_is_left_out():
     alone = bed([("red", "rose"), ("yellow", "daffodil")])
     assert not told(OfLatent, alone)[1]

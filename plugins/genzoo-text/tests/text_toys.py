@@ -20,6 +20,7 @@ SENTENCES = ("a red rose", "a yellow daffodil", "a photograph of a rose")
 TEXT = Text(VOCABULARY, 6, SENTENCES)
 WORTH = {"red": 0.5, "rose": -1.0, "yellow": 1.5, "daffodil": 0.25}  # of a word, to D
 SHADE = {"red": 0.3, "rose": 0.2, "yellow": -0.4, "daffodil": 0.1}  # of a word, in what G makes
+LEVELS = (0.75, 0.4, 0.95, 0.55)  # of the real images of a batch, in [0, 1]
 PAINT = {
     "red": (200, 20, 25),
     "yellow": (250, 220, 30),
@@ -58,8 +59,9 @@ class Judge(nn.Module):
     def judge(self, maps, embedded):
         return maps + embedded @ self.worth
 
-    def forward(self, x, embedded):
-        return self.judge(self.features(x), embedded)
+    def forward(self, x, embedded, *others):
+        logits = [self.judge(self.features(x), texts) for texts in (embedded, *others)]
+        return torch.stack(logits) if others else logits[0]
 
 
 class Maker(nn.Module):
@@ -88,9 +90,10 @@ def game(kind=MatchingGame, **options):
     return kind(stub(), Matching(**options))
 
 
-def batch(*texts: str, level=0.75) -> Batch:
-    """Return images of one level in [0, 1] with `texts`."""
-    return Batch(torch.full((len(texts), 3, 2, 2), level), condition=rows(*texts))
+def batch(*texts: str) -> Batch:
+    """Return images with `texts`, each of a level of its own in [0, 1]."""
+    levels = torch.tensor(LEVELS[: len(texts)])
+    return Batch(levels[:, None, None, None].expand(-1, 3, 2, 2).clone(), condition=rows(*texts))
 
 
 def tiny(kind=TextGAN, seed=0, **config):

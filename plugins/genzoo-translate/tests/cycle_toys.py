@@ -47,10 +47,10 @@ def sides(n=12, m=9):
     return Images(pixels=first, name="sides", split="train", other=other)
 
 
-def start(folder, recipe=RECIPE, **config):
+def start(folder, recipe=RECIPE, data=None, **config):
     """Return a run from the same weights every time."""
     folder.mkdir(exist_ok=True)
-    return Run(tiny(**config).train(), recipe, sides(), choose(recipe, "cpu"), folder)
+    return Run(tiny(**config).train(), recipe, data or sides(), choose(recipe, "cpu"), folder)
 
 
 def finish(run, steps=RECIPE.steps):

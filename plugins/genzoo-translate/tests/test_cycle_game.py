@@ -269,13 +269,24 @@ class TestRuns:
         with pytest.raises(TrainingError, match="pool was 4, is 5"):
             start(tmp_path / "copy", RECIPE.replace(game=Cycle(pool=5))).resume()
 
-    def test_sides_of_different_length_are_each_in_an_order_of_their_own(self, tmp_path):
-        run, seen = start(tmp_path / "order"), []
-        loss = run.players[0].loss
-        object.__setattr__(run.players[0], "loss", lambda given, rng: seen.append(given) or loss(given, rng))
-        finish(run)
-        assert {(len(g.images), len(g.other)) for g in seen} == {(2, 2)}
-        assert len(sides()) != len(sides().other)
+    @pytest.mark.parametrize(("first", "second"), [(12, 9), (9, 9)])
+    def test_each_side_is_in_an_order_of_its_own(self, tmp_path, first, second):
+        """Sides of equal length too, which are not pairs."""
+        run = start(tmp_path / "order", RECIPE.replace(flip=False), data=sides(first, second))
+        batches = [run.feed(number) for number in range(18)]  # 36 rows: whole epochs of 12 and of 9
+        orders = []
+        for images, seen in (
+            (run.data, torch.cat([given.images for given in batches])),
+            (run.data.other, torch.cat([given.other for given in batches])),
+        ):
+            same = (seen[:, None] == images.float(range(len(images)))[None]).flatten(2).all(2)
+            assert (same.sum(1) == 1).all()
+            rows = same.int().argmax(1).tolist()
+            epochs = [rows[at : at + len(images)] for at in range(0, len(rows), len(images))]
+            assert all(sorted(epoch) == list(range(len(images))) for epoch in epochs)
+            assert len(set(map(tuple, epochs))) == len(epochs)
+            orders.append(epochs)
+        assert orders[0] != orders[1]
 
 
 class TestModel:
@@ -296,14 +307,18 @@ class TestModel:
             check_sides(sides_)
 
     def test_edges_are_mirrored_and_not_black(self):
-        """A plain picture stays plain: zeros at the edges would be seen in the middle of nothing else."""
-        model = tiny()
-        with torch.no_grad():
-            for module in model.generators.there.modules():
-                if isinstance(module, nn.InstanceNorm2d):
-                    module.weight.fill_(0), module.bias.fill_(0.3)
-            found = model.translate(torch.full((1, *SHAPE), 0.7))
-        assert (found - found[..., :1, :1]).abs().max() < 1e-5
+        """In every layer that keeps the size."""
+        net, seen = tiny(blocks=2).generators.there, []
+        for layer in net.modules():
+            if isinstance(layer, nn.Conv2d) and layer.stride == (1, 1):
+                layer.register_forward_pre_hook(lambda layer, given: seen.append((layer, given[0])))
+        net(torch.rand(1, 3, 16, 16, generator=noise()))
+        assert [layer.kernel_size[0] for layer, _ in seen] == [7, 3, 3, 3, 3, 7]
+        for layer, x in seen:
+            edge = layer.kernel_size[0] // 2
+            inner = x[..., edge:-edge, edge:-edge]
+            assert inner.std() > 0 and layer.padding == (0, 0)
+            assert torch.equal(x, nn.functional.pad(inner, [edge] * 4, mode="reflect"))
 
     def test_the_weights_of_the_card_fit_into_8_megabytes_of_float16(self):
         model = tiny(**{k: getattr(CycleGANConfig(), k) for k in ("width", "blocks", "judge_width")})

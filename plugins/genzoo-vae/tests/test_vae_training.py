@@ -200,6 +200,16 @@ class TestTraining:
         for _ in range(2 * vae_module.PATIENCE):
             watched.look(torch.tensor(0.5))
 
+    def test_the_mean_of_the_last_turns_counts(self):
+        """One quiet turn is no collapse, and what was learned long ago does not hide one."""
+        watched = vae_module.Collapse(stops=True)
+        for kl in [*[0.5] * (vae_module.PATIENCE - 1), 0.0]:
+            watched.look(torch.tensor(kl))
+        for _ in range(vae_module.PATIENCE - 1):
+            watched.look(torch.tensor(0.001))
+        with pytest.raises(TrainingError, match=r"is 0\.0010 nats"):
+            watched.look(torch.tensor(0.001))
+
     def test_every_image_has_its_own_elbo(self, tiny):
         values = tiny((1, 2, 2)).log_prob(every_image((1, 2, 2), 2))
         assert (values < 0).all() and len(values.unique()) > 8
