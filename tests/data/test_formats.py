@@ -35,7 +35,7 @@ SHAPE = (3, 16, 20)
         ("a.7z", b"7z\xbc\xaf\x27\x1c", "archive"),
         ("a.rar", b"Rar!", "archive"),
         ("a.npy", b"\x93NUMPY", "single array"),
-        ("a.txt", b"hello", "not an image"),
+        ("a.md", b"hello", "not an image"),
         ("a.jpg", b"hello", "corrupt"),
     ],
 )
