@@ -278,9 +278,7 @@ def integral():
         axes.set_title(f"draws of {name}", fontsize=11, color=INK)
         count = f"{weights[name]:.0f}" if weights[name] >= 10 else f"{weights[name]:.1f}"
         axes.set_xlabel(
-            f"effective number of {PRIOR_DRAWS:,} draws: {count} ({len(points)} shown)",
-            fontsize=10,
-            color=INK,
+            f"{count} effective draws of {PRIOR_DRAWS:,}\n({len(points)} shown)", fontsize=10, color=INK
         )
         axes.tick_params(labelsize=7)
     return figure
