@@ -12,8 +12,8 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 OUT = Path(__file__).resolve().parent / "images" / "explorer.png"
-PAGE = "#dcgan-bedrooms?seed=3&i=9&d0=1.2&d2=-0.8"
-SIZE = {"width": 1180, "height": 700}
+PAGE = "#dcgan-bedrooms?seed=3&i=11&d0=1.2&d2=-0.8"
+SIZE = {"width": 1180, "height": 920}
 
 
 def main() -> None:
