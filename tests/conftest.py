@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from genzoo.card import Card
 
@@ -28,7 +28,13 @@ for _number, _usual in (
         signal.signal(_number, _usual)
 
 # A busy machine is no failure, and the same checkout gives the same verdict twice.
-settings.register_profile("genzoo", deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "genzoo",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],  # it measures by the clock
+)
 settings.load_profile("genzoo")
 
 
