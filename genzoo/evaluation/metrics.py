@@ -155,7 +155,7 @@ def measure_agreement(metric: Metric, sides: Sides) -> Iterator[Record]:
     if reading is None:
         yield from measure_own_labels(metric, sides)
         return
-    words = f"read as {reading.label}"
+    words = reading.words
     for subject, images in sides.judged.items():
         blocks = sides.blocks[subject]
         value, stderr = reading.agreement(images, blocks)

@@ -22,6 +22,7 @@ from genzoo import hub, places
 from genzoo.card import Card
 from genzoo.catalogue import Catalogue, catalogue
 from genzoo.data.collection import Images
+from genzoo.data.types import Shape
 from genzoo.datasets import NAMES
 from genzoo.errors import ArgumentError, HubError
 from genzoo.evaluation.gist import FEATURES, gist
@@ -155,27 +156,27 @@ def _nets_of(images: Images, known: Catalogue) -> Iterator[tuple[Card, Row]]:
             yield card, row
 
 
-def net_of(card: Card, row: Row, images: Images) -> tuple[ClassifyingModel, str]:
-    """Return the published classifier of `card`, and its name with the digest of its weights.
+def net_of(card: Card, row: Row, shape: Shape, of: str) -> tuple[ClassifyingModel, str]:
+    """Return the published classifier of `card` for images of the `shape` that those called `of` have, and
+    its name with the digest of its weights.
 
     Raises:
-        ArgumentError: it is not a classifier, or expects images of another shape than `images`.
+        ArgumentError: it is not a classifier, or expects images of another shape.
         HubError: its weights are not available.
     """
     model = build_filled(card, hub.pull_bytes(row), f"the weights file of {card.name!r}")
     if not isinstance(model, ClassifyingModel):
         raise ArgumentError(f"{card.name!r} is a {type(model).__name__}, not a ClassifyingModel")
-    if not model.any_size and model.image_shape != images.shape:
+    if not model.any_size and model.image_shape != shape:
         raise ArgumentError(
-            f"{card.name!r} expects images of the shape {model.image_shape}, but {images.name} has "
-            f"{images.shape}",
+            f"{card.name!r} expects images of the shape {model.image_shape}, but {of} has {shape}",
             f"--features {GIST_NAME} suits every shape",
         )
     return model, f"{card.name}@{row.sha256[:DIGITS]}"
 
 
 def _loaded(card: Card, row: Row, images: Images) -> FeatureSpace:
-    model, name = net_of(card, row, images)
+    model, name = net_of(card, row, images.shape, images.name)
     # without names of its own, it has learned the classes of its set by their numbers
     own = card.recipe is not None and card.recipe.data == images.name and not model.class_names
     classes = images.class_names if own and len(images.class_names) == model.classes else ()

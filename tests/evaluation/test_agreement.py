@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import class_toys
+import numpy as np
 import pytest
 import torch
 import toys
+from PIL import Image
 
-from genzoo.data import open_data
+from genzoo.data import Images, open_data
 from genzoo.errors import ArgumentError, UnknownNameError
-from genzoo.evaluation.agreement import agreement, reading_of
+from genzoo.evaluation.agreement import agreement, known_reading, reading_of
 from genzoo.evaluation.inputs import as_pixels
 from genzoo.evaluation.scoring import records_of, score_model
 from genzoo.request import Request
@@ -101,10 +103,43 @@ class TestTheReader:
         with pytest.raises(UnknownNameError, match="genzoo list --family classifier"):
             reading_of("digit 7", digits[1])
 
-    def test_a_classifier_of_another_size_is_none(self, zoo, digits):
-        zoo(NAMED.replace(config={"names": NAMES, "image_shape": (1, 16, 16)}))
-        with pytest.raises(UnknownNameError):
+    @pytest.mark.parametrize("shape", [(1, 16, 16), (3, 8, 8), (1, 8, 4), (1, 4, 8)])
+    def test_a_classifier_of_larger_or_other_images_is_none(self, zoo, digits, shape):
+        """Nothing is enlarged, stretched, cut or coloured so that somebody can read it."""
+        zoo(NAMED.replace(config={"names": NAMES, "image_shape": shape}))
+        with pytest.raises(UnknownNameError, match="for 1x8x8 images"):
             reading_of("digit 7", digits[1])
+        assert known_reading("digit 7", digits[1]) is None
+
+    def test_reads_larger_images_resized_as_a_folder_of_them_would_be(self, zoo, tmp_path):
+        zoo(NAMED.replace(config={"names": NAMES, "image_shape": (1, 8, 8)}))
+        pictures = np.random.default_rng(5).integers(0, 256, (40, 20, 20), dtype=np.uint8)
+        (tmp_path / "pictures").mkdir()
+        for number, picture in enumerate(pictures):
+            Image.fromarray(picture).save(tmp_path / "pictures" / f"{number:02}.png")
+        large = Images(pixels=pictures[:, None], name="large", split="test")
+        small = open_data(str(tmp_path / "pictures"), image_shape=(1, 8, 8), val_split=0).pixels
+        reading = reading_of("digit 3", large)
+        expected = class_toys.net(0).log_probs(as_pixels(small))
+        assert reading.words == "read as digit 3, resized to 8x8"
+        # a folder is in no order of its own
+        assert sorted(reading.logits(as_pixels(large)).tolist()) == sorted(expected.tolist())
+        share = (expected.argmax(1) == 3).double().mean().item()
+        assert reading.agreement(as_pixels(large)).value == pytest.approx(share)
+
+    def test_one_of_the_size_of_the_images_comes_first_then_the_largest(self, zoo):
+        def net(name, side):
+            return NAMED.replace(name=name, config={"names": NAMES, "image_shape": (1, side, side)})
+
+        zoo(net("a-small-net", 8), net("b-middle-net", 12), net("c-large-net", 16))
+
+        def reader(side):
+            pixels = np.zeros((2, 1, side, side), np.uint8)
+            found = reading_of("digit 3", Images(pixels=pixels, name="grey", split="test"))
+            return found.name.split("@")[0], found.resized
+
+        assert reader(16) == ("c-large-net", None) and reader(12) == ("b-middle-net", None)
+        assert reader(20) == ("c-large-net", (16, 16)) and reader(14) == ("b-middle-net", (12, 12))
 
 
 class TestTheRecords:

@@ -207,11 +207,13 @@ class TestHorses:
         expected = (net.log_probs(x).argmax(1) == 1).double().mean()
         assert known_reading("zebra", images).agreement(x).value == pytest.approx(float(expected))
 
-    def test_other_sizes_and_domains_have_no_reader(self):
+    def test_larger_pictures_are_read_at_its_size_smaller_ones_and_other_domains_not(self):
         def shown(side):
             return Images(pixels=np.zeros((2, 3, side, side), np.uint8), name="horse2zebra", split="test")
 
-        assert known_reading("zebra", shown(96)) is None
+        assert known_reading("zebra", shown(96)).words == "read as zebra, resized to 64x64"
+        assert known_reading("zebra", shown(64)).words == "read as zebra"
+        assert known_reading("zebra", shown(48)) is None
         assert known_reading("donkey", shown(64)) is None
 
     def test_its_weights_have_at_most_1_megabyte(self):
