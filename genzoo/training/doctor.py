@@ -29,8 +29,8 @@ from genzoo.training.players import Player
 # rounds over which the mean loss must stay below a player's floor, and per point of a critic's curve
 PATIENCE = 200
 EXAMINED = 50  # rounds from one examination to the next
-# norm of a player's gradient; hack 10 says 100, which healthy nets with batch norm and small weights exceed
-# for many rounds
+# norm of the gradient of a player of a game; hack 10 says 100, which healthy nets with batch norm and small
+# weights exceed for many rounds
 STEEPEST = 1000.0
 LASTING = 4  # consecutive examinations that must find the same problem
 GROWN_UP = 500  # rounds before samples are expected to differ
@@ -170,6 +170,8 @@ class Doctor:
     def _steep(self, name: str, module: nn.Module) -> Iterator[tuple[str, str, str]]:
         self._norms[name].append(gradient_norm(module))
         norm = statistics.median(self._norms[name])
+        if len(self.players) == 1:
+            return  # the limit is that of games; the gradient of nats per image grows with the pixels
         if len(self._norms[name]) == LASTING and norm > STEEPEST:
             words = (
                 f"the gradient of the {name} has norm {norm:,.0f}, and training usually fails above "

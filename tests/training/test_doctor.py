@@ -276,6 +276,18 @@ class TestHealthy:
         run = start(model=toys.gan(width=8), steps=steps, **recipe)
         assert findings(run) == []
 
+    def test_a_likelihood_may_be_steep(self, tmp_path):
+        """`vae-faces` has gradients of 4,000 nats in a healthy run, and was told that training usually fails
+        there."""
+        net = nn.Linear(1, 1)
+        one, other = (Player(name=name, module=net, loss=lambda batch, noise: batch.images) for name in "ab")
+        for game, kinds in (([one], set()), ([one, other], {"exploding gradients"})):
+            looking = Doctor(game, EMA(game, 0.0), tmp_path, True)
+            net.weight.grad = torch.full_like(net.weight, 4000.0)
+            found = [finding for step in range(1, 301) for finding in looking.look(step, {"a": 9000.0})]
+            assert {finding.kind for finding in found} & {"exploding gradients"} == kinds
+            assert looking.figures["gradient/a"] == pytest.approx(4000.0)
+
     def test_a_critics_curve_that_falls_and_then_stays(self, tmp_path, monkeypatch):
         monkeypatch.setattr(doctor, "PATIENCE", 10)
         critic = Player(
