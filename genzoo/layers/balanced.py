@@ -9,11 +9,12 @@ repeats as a lattice with the period of the stride. GANs learn such weights.
 
 Here the sums of the phases are equal:
 
-    w'[ta, sb] = w[ta, sb] - (S[a, b] - mean_ab S) / taps        S[a, b] = Σ_ts w[ta, sb]
+    w'[ta, sb] = w[ta, sb] - (S[a, b] - m) / n[a, b]        S[a, b] = Σ_ts w[ta, sb]
 
-taps = (kernel / stride)², 4 for kernel 4 and stride 2. This is the closest such kernel to w (an orthogonal
-projection), and 3 of its 16 dimensions are given up. What varies within an image can still differ by phase,
-as edges and texture need.
+n[a, b] is the number of taps of a phase, 4 for kernel 4 and stride 2, and m the mean of S weighted by 1 / n.
+This is the closest such kernel to w (an orthogonal projection); of kernel 4 and stride 2 three of 16
+dimensions are given up. Kernel 3 with stride 2, as in CycleGAN, has phases of 1, 2, 2 and 4 taps. What varies
+within an image can still differ by phase, as edges and texture need.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from genzoo.layers.strided import StridedConvTranspose2d
 
 def balanced(weight: Tensor, stride: tuple[int, ...]) -> Tensor:
     """Return the kernels of `weight` (in, out, kH, kW) with equal sums over the phases of `stride` (sH, sW),
-    which divides (kH, kW); differentiable, linear and, done twice, the same as once.
+    which is at most (kH, kW); differentiable, linear and, done twice, the same as once.
     """
     kernel = (weight.shape[-2], weight.shape[-1])
     matrix = _projection(kernel, stride, weight)  # (kH * kW, kH * kW), symmetric
@@ -48,13 +49,13 @@ def _projection(kernel: tuple[int, int], stride: tuple[int, ...], like: Tensor) 
     """Return the matrix of the projection, of which each row is a projected kernel with one tap; exact for
     kernel 4 and stride 2.
     """
-    taps = torch.eye(kernel[0] * kernel[1], dtype=like.dtype, device=like.device)
-    rows, columns = kernel[0] // stride[0], kernel[1] // stride[1]
-    # (…, t, a, s, b): row t * sH + a, column s * sW + b
-    split = taps.unflatten(1, (rows, stride[0], columns, stride[1]))
-    sums = split.sum((-4, -2), keepdim=True)  # (…, 1, sH, 1, sW)
-    excess = (sums - sums.mean((-3, -1), keepdim=True)) / (rows * columns)
-    return torch.sub(split, excess).flatten(1)
+    down, across = (torch.arange(size) % step for size, step in zip(kernel, stride, strict=True))
+    phases = (down[:, None] * stride[1] + across).flatten()  # of each tap
+    same = (phases[:, None] == phases).double()
+    share = 1 / same.sum(1)  # 1 / n of each tap's phase
+    # m: Σ S / n over Σ 1 / n, each phase once, which is once for each of its n taps divided by n
+    mean = share[:, None] * share / (share * share).sum()
+    return (torch.eye(len(phases)) - share[:, None] * same + mean).to(like)
 
 
 class BalancedConvTranspose2d(StridedConvTranspose2d):
@@ -65,14 +66,14 @@ class BalancedConvTranspose2d(StridedConvTranspose2d):
     optimiser, nor an average of weights, leaves it.
 
     Raises:
-        ArgumentError: the stride does not divide the kernel.
+        ArgumentError: the stride is larger than the kernel, so that some phases have no taps.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        if any(size % step for size, step in zip(self.kernel_size, self.stride, strict=True)):
+        if any(size < step for size, step in zip(self.kernel_size, self.stride, strict=True)):
             raise ArgumentError(
-                f"a balanced up-convolution needs a kernel that its stride divides, not kernel "
+                f"a balanced up-convolution needs a kernel at least as large as its stride, not kernel "
                 f"{self.kernel_size} with stride {self.stride}",
                 "kernel_size=4, stride=2",
             )

@@ -13,12 +13,15 @@ from genzoo.layers import BalancedConvTranspose2d, StridedConvTranspose2d, compa
 from genzoo.layers.balanced import balanced
 
 HALVES = {"kernel_size": 4, "stride": 2, "padding": 1}
+THIRDS = {"kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}  # of CycleGAN
 # channels, options, the input's rows and columns
 LAYERS = [
     pytest.param((20, 16), {**HALVES, "bias": False}, (3, 5), id="doubles"),
     pytest.param((16, 3), HALVES, (4, 4), id="to colours"),
     pytest.param((16, 16), {**HALVES, "groups": 4}, (4, 4), id="groups"),
     pytest.param((5, 4), {"kernel_size": (6, 4), "stride": (3, 2), "padding": (1, 0)}, (4, 5), id="3 × 2"),
+    pytest.param((6, 5), {**THIRDS, "bias": False}, (4, 3), id="kernel 3"),
+    pytest.param((5, 4), {"kernel_size": (5, 3), "stride": (3, 2), "padding": 1}, (4, 5), id="5 × 3"),
 ]
 
 
@@ -35,10 +38,10 @@ def by_hand(weight, stride):
     out, (rows, columns) = weight.clone(), stride
     phases = [(a, b) for a in range(rows) for b in range(columns)]
     sums = {(a, b): weight[..., a::rows, b::columns].sum((-2, -1)) for a, b in phases}
-    mean = sum(sums.values()) / len(phases)
+    taps = {(a, b): weight[0, 0, a::rows, b::columns].numel() for a, b in phases}
+    mean = sum(sums[phase] / taps[phase] for phase in phases) / sum(1 / taps[phase] for phase in phases)
     for a, b in phases:
-        taps = weight[..., a::rows, b::columns][0, 0].numel()
-        out[..., a::rows, b::columns] -= ((sums[a, b] - mean) / taps)[..., None, None]
+        out[..., a::rows, b::columns] -= ((sums[a, b] - mean) / taps[a, b])[..., None, None]
     return out
 
 
@@ -118,10 +121,17 @@ class TestProjection:
         once = balanced(weight, (2, 2))
         torch.testing.assert_close(balanced(once, (2, 2)), once, rtol=0, atol=1e-14)
 
-    def test_it_is_orthogonal_and_gives_up_three_of_sixteen_dimensions(self):
-        matrix = balanced(torch.eye(16, dtype=torch.float64).view(16, 1, 4, 4), (2, 2)).flatten(1)
+    @pytest.mark.parametrize("size", [3, 4, 5])
+    def test_it_is_orthogonal_and_gives_up_three_dimensions(self, size):
+        every = torch.eye(size * size, dtype=torch.float64).view(-1, 1, size, size)
+        matrix = balanced(every, (2, 2)).flatten(1)
         torch.testing.assert_close(matrix, matrix.T, rtol=0, atol=1e-15)
-        assert torch.linalg.matrix_rank(matrix) == 13
+        assert torch.linalg.matrix_rank(matrix) == size * size - 3
+
+    def test_of_kernel_4_and_stride_2_it_is_exact_in_float32(self):
+        """Published weights are projected with it, and their images must not change."""
+        matrix = balanced(torch.eye(16).view(16, 1, 4, 4), (2, 2))
+        assert torch.equal(16 * matrix, (16 * matrix).round())
 
     def test_without_a_stride_there_is_one_phase(self):
         weight = torch.randn(3, 2, 4, 4, dtype=torch.float64)
@@ -140,9 +150,9 @@ class TestProjection:
         exact = by_hand(weight.float(), (2, 2))
         torch.testing.assert_close(balanced(weight, (2, 2)).float(), exact, rtol=2**-8, atol=1e-3)
 
-    def test_a_kernel_that_the_stride_does_not_divide_is_refused(self):
-        with pytest.raises(ArgumentError, match=r"kernel \(3, 3\) with stride \(2, 2\)"):
-            BalancedConvTranspose2d(4, 4, 3, stride=2)
+    def test_a_kernel_smaller_than_its_stride_is_refused(self):
+        with pytest.raises(ArgumentError, match=r"kernel \(1, 3\) with stride \(2, 2\)"):
+            BalancedConvTranspose2d(4, 4, (1, 3), stride=2)
 
 
 class TestFolding:

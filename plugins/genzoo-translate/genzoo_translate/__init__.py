@@ -39,7 +39,7 @@ CARDS = (
         family=Family.IMPLICIT,
         model="genzoo_translate.cyclegan:CycleGAN",
         condition=Picture(shape=(3, 96, 96), domains=("horse", "zebra"), both_ways=True, noisy=False),
-        config={"image_shape": (3, 96, 96)},
+        config={"image_shape": (3, 96, 96), "upsample": "balanced"},
         # Section 4: Adam, batches of 1, learning rate 2e-4 that falls to 0 over the second half of the run.
         # Its images are enlarged by 30 of 256 pixels and cropped, as those of pix2pix. The published weights
         # start from those of 20,000 rounds at 64×64.

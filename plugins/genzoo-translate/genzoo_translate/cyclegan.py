@@ -18,7 +18,7 @@ from genzoo.training import Player, players
 from genzoo_translate.cycle_game import CycleGame, Side
 from genzoo_translate.layers import PatchDiscriminator, check_patches, initialise
 from genzoo_translate.options import Cycle
-from genzoo_translate.resnet import STEP, Generators, check_sides
+from genzoo_translate.resnet import STEP, UPSAMPLING, Generators, check_sides
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,8 @@ class CycleGANConfig:
         blocks: residual blocks of each generator; 6 in the paper, for sides of 128.
         judge_width: channels of the discriminators' first layer; 64 in the paper.
         patch_layers: strided layers of the discriminators; 1, 2 and 3 see patches of 16, 34 and 70 pixels.
+        upsample: how the generators double their maps: "plain", the paper's transposed convolutions, or
+            "balanced", the same with kernels that cannot draw a checkerboard on flat colour.
     """
 
     source_shape: tuple[int, int, int] = field(default=(3, 64, 64), metadata=limits(1, 1024))
@@ -43,6 +45,7 @@ class CycleGANConfig:
     blocks: int = field(default=4, metadata=limits(0, 32))
     judge_width: int = field(default=24, metadata=limits(1, 512))
     patch_layers: int = field(default=2, metadata=limits(1, 3))
+    upsample: str = field(default="plain", metadata=limits(choices=tuple(UPSAMPLING)))
     both_ways: ClassVar[bool] = True
     noisy: ClassVar[bool] = False
 
@@ -63,7 +66,7 @@ class CycleGAN(TranslatingModel):
         check_sides(sides)
         check_patches(sides, config.patch_layers)
         source, target = config.source_shape[0], config.image_shape[0]
-        self.generators = Generators(source, target, config.width, config.blocks)
+        self.generators = Generators(source, target, config.width, config.blocks, config.upsample)
         self.first = PatchDiscriminator(source, config.judge_width, config.patch_layers)
         self.second = PatchDiscriminator(target, config.judge_width, config.patch_layers)
         self.apply(initialise)

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from genzoo.errors import ArgumentError
+from genzoo.layers import BalancedConvTranspose2d
 from genzoo_translate.layers import norm
+
+UPSAMPLING = {"plain": nn.ConvTranspose2d, "balanced": BalancedConvTranspose2d}
 
 # Two layers halve the sides and two double them; the blocks between mirror a pixel at each edge of their
 # maps, which must have two.
@@ -36,19 +39,21 @@ class ResNet(nn.Module):
         target: C'.
         width: channels at full size; there are twice as many at each halving.
         blocks: number of residual blocks, at a quarter of the size.
+        upsample: how the last layers double the sides, a key of UPSAMPLING.
     """
 
-    def __init__(self, source: int, target: int, width: int, blocks: int) -> None:
+    def __init__(self, source: int, target: int, width: int, blocks: int, upsample: str = "plain") -> None:
         super().__init__()
         a, b, c = width, 2 * width, 4 * width
+        up = UPSAMPLING[upsample]
         self.net = nn.Sequential(
             *_convolved(source, a, 7),
             nn.ReLU(),
             *(nn.Conv2d(a, b, 3, 2, 1, bias=False), norm(b), nn.ReLU()),
             *(nn.Conv2d(b, c, 3, 2, 1, bias=False), norm(c), nn.ReLU()),
             *(ResidualBlock(c) for _ in range(blocks)),
-            *(nn.ConvTranspose2d(c, b, 3, 2, 1, output_padding=1, bias=False), norm(b), nn.ReLU()),
-            *(nn.ConvTranspose2d(b, a, 3, 2, 1, output_padding=1, bias=False), norm(a), nn.ReLU()),
+            *(up(c, b, 3, 2, 1, output_padding=1, bias=False), norm(b), nn.ReLU()),
+            *(up(b, a, 3, 2, 1, output_padding=1, bias=False), norm(a), nn.ReLU()),
             nn.ReflectionPad2d(3),
             nn.Conv2d(a, target, 7),
             nn.Tanh(),
@@ -68,12 +73,13 @@ class Generators(nn.Module):
         second: channels of the second domain.
         width: see `ResNet`.
         blocks: see `ResNet`.
+        upsample: see `ResNet`.
     """
 
-    def __init__(self, first: int, second: int, width: int, blocks: int) -> None:
+    def __init__(self, first: int, second: int, width: int, blocks: int, upsample: str = "plain") -> None:
         super().__init__()
-        self.there = ResNet(first, second, width, blocks)
-        self.back = ResNet(second, first, width, blocks)
+        self.there = ResNet(first, second, width, blocks, upsample)
+        self.back = ResNet(second, first, width, blocks, upsample)
 
 
 def _convolved(inputs: int, outputs: int, size: int = 3) -> list[nn.Module]:
