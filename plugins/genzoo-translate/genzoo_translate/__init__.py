@@ -45,7 +45,7 @@ CARDS = (
         # start from those of 20,000 rounds at 64×64.
         recipe=Recipe(
             data="horse2zebra",
-            steps=8_000,
+            steps=10_000,
             batch_size=1,
             lr={"all": 2e-4},
             lr_decay=0.5,

@@ -218,10 +218,12 @@ CARDS = (
             "net": "conv",
             "width": 32,
             "depth": 0,
+            "warmup": 7_000,
+            "start_beta": 30.0,
         },
         recipe=Recipe(
             data="faces",
-            steps=4_000,
+            steps=10_000,
             lr={"all": 1e-3},
             lr_decay=0.5,
             flip=True,

@@ -62,8 +62,11 @@ class VAEConfig:
             > 1 Tucker et al. 2019).
         beta: weight of the KL in the objective; 1 is a VAE. With any other value the training loss is not a
             bound.
-        warmup: steps over which the weight of the KL rises linearly from 0 to `beta` (Sønderby et al. 2016);
-            0 is off.
+        warmup: steps over which the weight of the KL goes linearly from `start_beta` to `beta`; 0 is off.
+        start_beta: weight of the KL at the first step of the warm-up. 0 lets the decoder learn first
+            (Sønderby et al. 2016). More than `beta` fits the codes to the prior first, before they say much
+            of the image (compare the growing capacity of Burgess et al. 2018, arXiv:1804.03599): samples of
+            p(z) then lie where codes do.
         free_bits: nats of KL per component of z that are not penalised in training, against posterior
             collapse; 0 is off.
     """
@@ -82,6 +85,7 @@ class VAEConfig:
     path_gradient: bool = False
     beta: float = field(default=1.0, metadata=limits(0, 1000))
     warmup: int = field(default=0, metadata=limits(0, 10**9))
+    start_beta: float = field(default=0.0, metadata=limits(0, 1000))
     free_bits: float = field(default=0.0, metadata=limits(0, 100))
 
 
@@ -126,8 +130,8 @@ class VAE(ImportanceModel, EncodingModel):
         differentiable.
 
         `condition` is that of a conditional model, one row per image. `warmth` is the share of the warm-up
-        that has passed, which scales the KL of the ELBO; `k` overrides the config's. If k is 1, the ELBO is
-        averaged over the config's `draws`.
+        that has passed, which decides the weight of the KL of the ELBO; `k` overrides the config's. If k is
+        1, the ELBO is averaged over the config's `draws`.
 
         Raises:
             ArgumentError: the likelihood gives no probability to some pixels.
@@ -156,7 +160,8 @@ class VAE(ImportanceModel, EncodingModel):
             # what is free depends on the means over the whole batch
             means = mean(components.mean(0, keepdim=True)) if config.free_bits else components
             paid = elbo.free_bits(means, config.free_bits) if config.free_bits else divergence
-        return elbo.elbo(likelihood.mean(), paid, warmth * config.beta), divergence
+        weight = config.start_beta + warmth * (config.beta - config.start_beta)
+        return elbo.elbo(likelihood.mean(), paid, weight), divergence
 
     def _log_prob(self, x: Tensor, *condition: Tensor) -> Tensor:
         self.likelihood.check(x)
@@ -314,6 +319,12 @@ def _check(config: VAEConfig) -> None:
             "warmup weights the KL term of the ELBO, which the bound of k > 1 draws lacks: it must end by "
             f"k_from={config.k_from}",
             f"set k_from={config.warmup} or later",
+        )
+    if config.start_beta and not config.warmup:
+        raise ArgumentError(
+            f"start_beta={config.start_beta:g} is the weight of the KL at the start of a warm-up, and warmup is "
+            "0",
+            "set warmup to the number of steps until the weight is beta, or leave start_beta out",
         )
     if config.net == "mlp" and not config.depth:
         raise ArgumentError(

@@ -117,6 +117,20 @@ class TestObjective:
         assert values[0] - values[1] == pytest.approx(0.25 * 2 * float(divergence), rel=1e-4)
         assert values[0] - values[2] == pytest.approx(2 * float(divergence), rel=1e-4)
 
+    def test_a_warm_up_may_fall_from_a_larger_weight(self, tiny, pictures):
+        model, x = tiny(beta=2.0, warmup=4, start_beta=10.0), pictures((1, 2, 3))
+        with torch.no_grad():
+            values, kls = zip(
+                *(model.objective(x, generator(0), warmth=share) for share in (0.0, 0.25, 1.0)), strict=True
+            )
+            constant = [tiny(beta=weight).objective(x, generator(0))[0] for weight in (10.0, 8.0, 2.0)]
+        assert [float(value) for value in values] == [pytest.approx(float(value)) for value in constant]
+        assert len(set(map(float, kls))) == 1  # what it is called in a log does not depend on its weight
+
+    def test_the_start_of_a_warm_up_needs_one(self):
+        with pytest.raises(ArgumentError, match=r"start_beta=30 is the weight.*and warmup is 0.*set warmup"):
+            CARDS["vae"].build(start_beta=30.0, warmup=0)
+
     def test_the_player_warms_up_with_the_step_and_then_takes_k_draws(self, monkeypatch, tiny, pictures):
         model, x, asked = tiny(k=3, k_from=6, warmup=4), pictures((1, 2, 3)), []
         objective = model.objective
