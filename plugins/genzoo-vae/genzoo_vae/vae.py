@@ -322,8 +322,8 @@ def _check(config: VAEConfig) -> None:
         )
     if config.start_beta and not config.warmup:
         raise ArgumentError(
-            f"start_beta={config.start_beta:g} is the weight of the KL at the start of a warm-up, and warmup is "
-            "0",
+            f"start_beta={config.start_beta:g} is the weight of the KL at the start of a warm-up, "
+            "and warmup is 0",
             "set warmup to the number of steps until the weight is beta, or leave start_beta out",
         )
     if config.net == "mlp" and not config.depth:
