@@ -42,9 +42,10 @@ CARDS = (
         config={"image_shape": (3, 96, 96), "upsample": "balanced"},
         # Section 4: Adam, batches of 1, learning rate 2e-4 that falls to 0 over the second half of the run.
         # Its images are enlarged by 30 of 256 pixels and cropped, as those of pix2pix. The published weights
-        # start from those of 20,000 rounds at 64×64.
+        # start from those of 20,000 rounds at 64×64 and 8,000 at 96×96.
         recipe=Recipe(
             data="horse2zebra",
+            command="genzoo train cyclegan-horse2zebra --init-from runs/second --set upsample=balanced",
             steps=10_000,
             batch_size=1,
             lr={"all": 2e-4},
