@@ -7,9 +7,10 @@ time.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import MISSING, asdict
 from types import MappingProxyType
 from typing import Any
 
@@ -132,7 +133,7 @@ def build_filled(card: Card, blob: bytes, where: str) -> Model:
     """Build the card's model with the config of its weights, without drawing initial weights that would be
     discarded.
     """
-    told = card.replace(config={**card.config, **facts_of(blob, where)["config"]})
+    told = card.replace(config=_config_of(card, facts_of(blob, where)["config"]))
     try:
         model = build_empty(told)
     except (ArgumentError, UnknownNameError) as error:
@@ -145,6 +146,15 @@ def build_filled(card: Card, blob: bytes, where: str) -> Model:
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     return model
+
+
+def _config_of(card: Card, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of weights whose file has the keys `saved`, all that there were then. A newer key has
+    the value of its default, which is how the class computed before; the card may say otherwise today.
+    """
+    keys = dataclasses.fields(card.load_class().Config)
+    newer = {key.name for key in keys if (key.default, key.default_factory) != (MISSING, MISSING)}
+    return {**{key: value for key, value in card.config.items() if key not in newer}, **saved}
 
 
 def build_empty(card: Card) -> Model:

@@ -111,6 +111,16 @@ class TestFill:
                 other.device,
             ), name
 
+    def test_a_key_that_is_newer_than_the_file_has_its_default_not_what_the_card_says_today(self):
+        """Weights of `dcgan-bedrooms` are older than `upsample`: with another value in the card they drew
+        other pictures, and nothing said so."""
+        config = {**facts_of(blob_of(toys.gan()), WHERE)["config"]}
+        del config["dropout"]
+        older = forged(config=config)
+        today = CARD.replace(config={**CARD.config, "dropout": 0.9})
+        assert build_filled(today, older, WHERE).config.dropout == ToyConfig().dropout
+        assert build_filled(today, forged(), WHERE).config.dropout == ToyConfig().dropout
+
     def test_the_loaded_model_can_be_trained(self):
         loaded = build_filled(CARD, blob_of(toys.gan()), WHERE).train()
         loaded._discriminate(loaded._decode(torch.randn(4, 4))).sum().backward()
