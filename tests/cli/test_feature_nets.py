@@ -213,4 +213,4 @@ class TestTheRest:
 def test_a_label_that_no_classifier_has_is_told_in_one_line(run):
     done = run("eval", "toy-gan", "--reads-as", "seven", "-n", 20)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert one_line(done.stderr, "no published classifier of 1x8x8 images has a class 'seven'")
+    assert one_line(done.stderr, "no published classifier for 1x8x8 images has a class 'seven'")
