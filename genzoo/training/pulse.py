@@ -35,10 +35,13 @@ class Pulse:
 
     def check(self) -> None:
         """Raise RuntimeError if nothing has been heard of a process for too long."""
-        silent = time.monotonic() - min(self._heard)
+        now = time.monotonic()
+        silent = now - min(self._heard)
         if silent <= self._limit:
             return
-        if time.monotonic() - self._heard[self._rank] > self._limit:
+        # One's own thread hears itself at each beat. If it has missed two, it is hanging in the store. The
+        # others were heard up to a beat earlier than oneself, so their silence reaches the limit first.
+        if now - self._heard[self._rank] > 2 * self._every:
             raise RuntimeError(f"this one could not reach the others for {silent:.0f} seconds")
         lost = self._heard.index(min(self._heard))
         raise RuntimeError(f"nothing was heard of process {lost} for {silent:.0f} seconds")
