@@ -32,6 +32,8 @@ TRANSLATED = {
 }
 # curves of the log of a run, which is in no repository: `.ci/publish.py` draws them when it publishes the run
 CURVES = {"began-m.png": ("began-faces", "M")}
+# the first samples of a model, at twice their size: the first picture of the README
+FRONT, FIRST = "bedrooms.png", "dcgan-bedrooms"
 # what the nets of a finished `genzoo experiment facades` make of the drawn maps; its own picture shows
 # photographs of the data set
 ABLATION, CELLS = "experiment-facades.png", DOCS.parent / "runs" / "facades"
@@ -60,6 +62,7 @@ def pictures():
             yield name, partial(run, line, name)
     for name, make in DIAGRAMS.items():
         yield name, lambda name=name, make=make: make().savefig(IMAGES / name, metadata={"Software": None})
+    yield FRONT, front
     known = published()
     for name, (model, kind) in TRANSLATED.items():
         if model in known:
@@ -85,6 +88,13 @@ def save(plot, path):
     if "KID" in plot.panels:
         figure.axes[0].set_yscale("log")
     figure.savefig(path, metadata={"Software": None})
+
+
+def front():
+    """Write the first picture of the README: the first 32 samples of seed 0."""
+    import genzoo
+
+    genzoo.save_grid(genzoo.load(FIRST).sample(32, seed=0), IMAGES / FRONT, columns=8, upscale=2)
 
 
 def translate(picture, name, kind):
