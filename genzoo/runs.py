@@ -77,9 +77,12 @@ class LogReader:
         Raises:
             StorageError: the log cannot be read.
         """
-        if not os.path.isfile(self._path):
-            return News([], [], False)
-        with storage("read", self._path), open_to_read(self._path) as file:
+        with storage("read", self._path):
+            try:
+                file = open_to_read(self._path)
+            except FileNotFoundError:  # none yet, or a resumed run is replacing it at this moment
+                return News([], [], False)
+        with storage("read", self._path), file:
             about = os.fstat(file.fileno())
             restarted = self._same is not None and (
                 self._same != (about.st_dev, about.st_ino) or about.st_size < self.place

@@ -54,8 +54,8 @@ CLAIMS = {
         "{conditional-pixelcnn-mnist accuracy .1%} of 1,000 test images correctly",
         "| = {gated-pixelcnn-mnist exact .2f ±} | 80.10 |",
         (
-            "| `pixelrnn-diagonal-mnist` | all | 112 k | 480,000 in two runs | 1 h 56 min | = {pixelrnn-diagonal-mnist "
-            "exact .2f ±} |"
+            "| `pixelrnn-diagonal-mnist` | all | 112 k | 480,000 in two runs | 1 h 56 min | "
+            "= {pixelrnn-diagonal-mnist exact .2f ±} |"
         ),
         "has **{gated-pixelcnn-cifar10 bits .2f ±} bits/dim** on the 1,000",
     ],
@@ -111,9 +111,9 @@ CLAIMS = {
         "separates them from real digits | {cgan-mnist two-sample .0%} | {cgan-mnist floor:two-sample .0%} |",
     ],
     "plugins/genzoo-dcgan/README.md": [
-        "| **published** | {dcgan-bedrooms kid .3f ±} | {dcgan-bedrooms recall .2f} | {dcgan-bedrooms two-sample "
-        ".2f ±} | {dcgan-bedrooms swd .1f ±} | {dcgan-bedrooms ms-ssim .3f ±} | {dcgan-bedrooms checkerboard "
-        ".1f ±} |",
+        "| **published** | {dcgan-bedrooms kid .3f ±} | {dcgan-bedrooms recall .2f} | "
+        "{dcgan-bedrooms two-sample .2f ±} | {dcgan-bedrooms swd .1f ±} | {dcgan-bedrooms ms-ssim .3f ±} | "
+        "{dcgan-bedrooms checkerboard .1f ±} |",
         "the floor | | {dcgan-bedrooms floor:kid .3f ±} | {dcgan-bedrooms floor:swd .1f ±} | "
         "{dcgan-bedrooms floor:ms-ssim .3f ±} | "
         "{dcgan-bedrooms floor:recall .2f} |",

@@ -20,6 +20,7 @@ from genzoo.runs import (
     read_grid,
     read_line,
 )
+from genzoo.safe_open import open_to_read
 
 
 def log(folder, *lines):
@@ -142,6 +143,23 @@ def test_a_run_is_finished_when_its_weights_are_there(tmp_path):
     assert not is_finished(tmp_path)
     (tmp_path / "zoo.toml").touch()
     assert is_finished(tmp_path)
+
+
+def test_a_log_that_is_moved_away_while_it_is_read_is_none(tmp_path, monkeypatch):
+    """A log that was gone when it was opened, but there when it was looked for, was an error."""
+    log(tmp_path, {"step": 1, "a": 1})
+    reader = LogReader(tmp_path)
+    reader.read()
+
+    def moved(path):
+        monkeypatch.undo()
+        os.rename(tmp_path / "log.jsonl", tmp_path / "old")
+        return open_to_read(path)
+
+    monkeypatch.setattr("genzoo.runs.open_to_read", moved)
+    assert reader.read() == ([], [], False)
+    log(tmp_path, {"step": 1, "a": 5})
+    assert reader.read() == ([Round(1, {"a": 5.0})], [], True)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

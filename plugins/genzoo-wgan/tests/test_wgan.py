@@ -100,18 +100,20 @@ class TestCards:
 
     @pytest.mark.parametrize("name", ["wgan-bedrooms", "wgan-gp-bedrooms"])
     def test_bedrooms_are_comparable_with_those_of_dcgan(self, name):
-        """The same nets, apart from the critic's norm under the penalty, the same images, augmentation and
-        averages."""
+        """The same nets, apart from the critic's norm under the penalty, the same images and augmentation.
+
+        `dcgan-bedrooms` has balanced kernels and longer averages since its second run.
+        """
         card, other = CARDS[name], next(card for card in dcgan_cards() if card.name == "dcgan-bedrooms")
         with torch.device("meta"):
             ours, theirs = card.build(), other.build()
-        assert str(ours.generator) == str(theirs.generator)
+        assert str(ours.generator) == str(theirs.generator).replace("BalancedConv", "StridedConv")
         layers = str(ours.discriminator).replace("GroupNorm(1, ", "BatchNorm2d(")
         same = ("Conv", "LeakyReLU", "BatchNorm2d")
         assert [word for word in layers.split() if word.split("(")[0] in same] == [
             word for word in str(theirs.discriminator).split() if word.split("(")[0] in same
         ]
-        for key in ("data", "flip", "ema", "save_dtype", "batch_size"):
+        for key in ("data", "flip", "save_dtype", "batch_size"):
             assert getattr(card.recipe, key) == getattr(other.recipe, key), key
         assert card.recipe.game.augment == other.recipe.game.augment
 
