@@ -80,7 +80,7 @@ class LogReader:
         with storage("read", self._path):
             try:
                 file = open_to_read(self._path)
-            except FileNotFoundError:  # none yet, or a resumed run is replacing it at this moment
+            except FileNotFoundError:  # none yet, or it was moved away a moment ago
                 return News([], [], False)
         with storage("read", self._path), file:
             about = os.fstat(file.fileno())
