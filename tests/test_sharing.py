@@ -186,9 +186,9 @@ def test_held_out_images_are_opened_while_the_others_open_training_images(monkey
     monkeypatch.setattr(scoring, "held_in", opening)
     card = toys.CARDS["toy-gan"]
     request = Request(n=12, metrics=("kid",), features="gist")
-    one, other = together(
-        2, lambda rank: scoring.records_of(toys.gan(image_shape=(1, 16, 16)).eval(), card, request)
-    )
+    # built before the threads start: all of them seed the process's one generator
+    nets = [toys.gan(image_shape=(1, 16, 16)).eval() for _ in range(2)]
+    one, other = together(2, lambda rank: scoring.records_of(nets[rank], card, request))
     assert one == other and len(one) == 2
     assert opened[0] == (0, "train") and sorted(opened) == [
         (r, part) for r in (0, 1) for part in ("test", "train")
