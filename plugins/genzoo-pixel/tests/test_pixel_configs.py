@@ -119,7 +119,7 @@ def test_a_card_names_its_family_its_paper_and_how_it_is_trained(name):
         f"genzoo train {name} --data digits --set image_size=8x8 --set channels=1",
         f"genzoo train {name} --init-from {name.replace('conditional', 'gated')}",
         f"genzoo train {name} --init-from runs/first --set seed=1",
-        f"genzoo train {name} --init-from runs/first --set layers=5 --set seed=1",
+        f"genzoo train {name} --init-from runs/second --set seed=2",
         f"genzoo train {name} --init-from runs/first --set layers=18 --set seed=1",
     )
 
