@@ -69,7 +69,7 @@ CARDS = (
         # learning rate is four times the paper's, because there are few rounds. The first run had plain
         # kernels and constant rates.
         recipe=Recipe(
-            command="genzoo train wgan-bedrooms --init-from runs/first",
+            command="genzoo train wgan-bedrooms --init-from runs/first --set upsample=balanced",
             data="bedrooms",
             steps=2_500,
             lr_decay=1.0,
