@@ -87,8 +87,9 @@ def experiment_command(
 
     `architectures` trains seven objectives with six architectures; `saturation` compares the two generator
     losses over five seeds; `pixels` measures two improvements of PixelCNN; `turns` gives D one, two or five
-    turns; `facades`, `matching` and `gamma` are the ablations of pix2pix, text to image and BEGAN. Ctrl-C
-    finishes the current step and saves; run the same command again to continue.
+    turns; `games` trains the nets of `dcgan-bedrooms` with four losses; `facades`, `matching` and `gamma` are
+    the ablations of pix2pix, text to image and BEGAN. Ctrl-C finishes the current step and saves; run the
+    same command again to continue.
 
     Several processes may run the same command with one folder, also by torchrun: each cell is done once. Jobs
     with folders of their own take --cells 1/8, 2/8 …; copy the folders of their cells into one, and the same

@@ -179,6 +179,19 @@ def test_the_ablations_of_the_papers_of_2016_and_2017():
         assert len({cell.steps for cell in cells(read(name))}) == 1  # G moves equally often in each
 
 
+def test_the_games_differ_in_loss_penalty_and_norm_of_d_alone():
+    keys = ("objective", "discriminator_norm", "penalty_kind", "gp_weight", "betas")
+    assert {column: found for (_, column), found in settings_of("games", *keys).items()} == {
+        "non-saturating": (None, None, None, None, None),
+        "hinge, spectral": ("hinge", "spectral", None, None, None),
+        "R1": (None, "none", "r1", 2.5, (0.0, 0.99)),
+        "R3GAN": ("relativistic", "none", "r1-r2", 0.25, (0.0, 0.99)),
+    }
+    found = list(cells(read("games")))
+    shared = [{key: value for key, value in cell.settings.items() if key not in keys} for cell in found]
+    assert all(settings == shared[0] for settings in shared) and {cell.steps for cell in found} == {1500}
+
+
 def test_the_matrix_has_the_architectures_and_objectives_of_the_paper():
     experiment = read("architectures")
     assert list(experiment.rows) == [

@@ -197,7 +197,7 @@ CARDS = (
 
 @hookimpl
 def genzoo_cards() -> list[Card]:
-    """Return the cards: four architectures, all four trained on binarised MNIST as in the literature, and the
-    gated one on CIFAR-10 as well.
+    """Return the cards: four architectures, all four trained on binarised MNIST as in the literature; the
+    gated one also on CIFAR-10, and on MNIST with labels.
     """
     return list(CARDS)

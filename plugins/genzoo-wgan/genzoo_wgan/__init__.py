@@ -65,9 +65,9 @@ CARDS = (
         family=Family.IMPLICIT,
         model="genzoo_wgan.wgan:WGAN",
         config={"image_shape": (3, 64, 64), "width": 40, "discriminator_width": 32, "upsample": "balanced"},
-        # The networks, images, augmentation and weight averages of dcgan-bedrooms; only the game differs. The
-        # learning rate is four times the paper's, because there are few rounds. The first run had plain
-        # kernels and constant rates.
+        # The networks, photographs, augmentation and weight averages of dcgan-bedrooms. The learning rate is
+        # four times the paper's, because there are few rounds. The first run had plain kernels and constant
+        # rates.
         recipe=Recipe(
             command="genzoo train wgan-bedrooms --init-from runs/first --set upsample=balanced",
             data="bedrooms",
