@@ -189,7 +189,7 @@ def test_the_games_differ_in_loss_penalty_and_norm_of_d_alone():
     }
     found = list(cells(read("games")))
     shared = [{key: value for key, value in cell.settings.items() if key not in keys} for cell in found]
-    assert all(settings == shared[0] for settings in shared) and {cell.steps for cell in found} == {6000}
+    assert all(settings == shared[0] for settings in shared) and {cell.steps for cell in found} == {3000}
 
 
 def test_the_matrix_has_the_architectures_and_objectives_of_the_paper():

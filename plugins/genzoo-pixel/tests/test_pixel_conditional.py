@@ -251,7 +251,8 @@ def test_the_card_is_that_of_the_unlabelled_net():
 
     cards = {card.name: card for card in genzoo_pixel.genzoo_cards()}
     ours, theirs = cards[NAME], cards["gated-pixelcnn-mnist"]
-    short = {"command": f"genzoo train {NAME} --init-from {theirs.name}", "steps": ours.recipe.steps}
+    command = f"genzoo train {NAME} --init-from {theirs.name}"
+    short = {"command": command, "steps": ours.recipe.steps, "shift": 0, "shift_until": 0}
     assert ours.config == theirs.config and ours.family is theirs.family
     assert ours.recipe == dataclasses.replace(theirs.recipe, **short)
     assert ours.load_class() is ConditionalGatedPixelCNN
