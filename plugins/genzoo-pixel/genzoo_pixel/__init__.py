@@ -87,8 +87,8 @@ CARDS = (
         family=Family.TRACTABLE,
         model="genzoo_pixel.conditional:ConditionalGatedPixelCNN",
         condition=Labels(tuple("0123456789")),
-        # Net and recipe of gated-pixelcnn-mnist, whose weights it starts from: the label is new, and there are
-        # fewer rounds and no shifts.
+        # Net and recipe of gated-pixelcnn-mnist, whose weights it starts from: the label is new, rounds are
+        # fewer, and there are no shifts.
         config={"image_shape": (1, 28, 28), "head": "bernoulli", "layers": 18, "width": 32, "hidden": 64},
         recipe=Recipe(
             command="genzoo train conditional-pixelcnn-mnist --init-from gated-pixelcnn-mnist",

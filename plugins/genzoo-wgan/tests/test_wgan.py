@@ -100,15 +100,13 @@ class TestCards:
 
     @pytest.mark.parametrize("name", ["wgan-bedrooms", "wgan-gp-bedrooms"])
     def test_bedrooms_are_comparable_with_those_of_dcgan(self, name):
-        """The same nets, apart from the critic's norm under the penalty, the same images and augmentation.
-
-        `dcgan-bedrooms` and `wgan-bedrooms` have balanced kernels and longer averages since second runs.
+        """The same nets, apart from the critic's norm under the penalty, and the same images; the last run of
+        `wgan-gp-bedrooms` has weaker augmentation.
         """
         card, other = CARDS[name], next(card for card in dcgan_cards() if card.name == "dcgan-bedrooms")
         with torch.device("meta"):
             ours, theirs = card.build(), other.build()
-        kernels = {"wgan-bedrooms": "BalancedConv", "wgan-gp-bedrooms": "StridedConv"}[name]
-        assert str(ours.generator) == str(theirs.generator).replace("BalancedConv", kernels)
+        assert str(ours.generator) == str(theirs.generator)
         layers = str(ours.discriminator).replace("GroupNorm(1, ", "BatchNorm2d(")
         same = ("Conv", "LeakyReLU", "BatchNorm2d")
         assert [word for word in layers.split() if word.split("(")[0] in same] == [
@@ -116,7 +114,8 @@ class TestCards:
         ]
         for key in ("data", "flip", "save_dtype", "batch_size"):
             assert getattr(card.recipe, key) == getattr(other.recipe, key), key
-        assert card.recipe.game.augment == other.recipe.game.augment
+        augment = ("translation",) if name == "wgan-gp-bedrooms" else other.recipe.game.augment
+        assert card.recipe.game.augment == augment
 
     @pytest.mark.parametrize("name", ["wgan-bedrooms", "wgan-gp-bedrooms"])
     def test_bedrooms_fit_into_8_megabytes(self, name):
