@@ -121,6 +121,7 @@ def test_a_card_names_its_family_its_paper_and_how_it_is_trained(name):
         f"genzoo train {name} --init-from runs/first --set seed=1",
         f"genzoo train {name} --init-from runs/second --set seed=2",
         f"genzoo train {name} --init-from runs/first --set layers=18 --set seed=1",
+        f"genzoo train {name} --init-from runs/first --set layers=18 --set seed=2",
     )
 
 
