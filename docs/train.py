@@ -7,6 +7,7 @@ NAME is a model with published weights, or a run prepared in `NEXT`. The command
 plugin's README, up to the command of its card. They run in FOLDER/NAME, several models at once: four on a
 GPU, as many as there are cores on a CPU, with one thread each. At the limit, as after Ctrl-C, each run
 finishes its step and saves; the same command continues. After each run its scores are measured, as always.
+Needs POSIX signals.
 """
 
 import argparse
@@ -24,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ON_A_GPU = 4  # runs at once: nets of 64×64 images do not fill one
 EVERY = 10  # seconds between two reports
 SIGNAL = "genzoo: interrupted by"
+FOLDERS = ("GENZOO_DATA", "GENZOO_CACHE")  # in the environment; runs have folders of their own
 # what would come next where a figure falls short, for a machine that is faster than those of the published
 # runs: more images for the nets as they are, or larger nets
 GAMES = "genzoo train dcgan-bedrooms --steps 47500 --set lr_decay=0.5"
@@ -42,7 +44,10 @@ NEXT = {
 
 
 def chains():
-    """Return, by name, the commands that lead to each model's published weights, and those of `NEXT`."""
+    """Return, by name, the commands of each published model's recipe, and those of `NEXT`.
+
+    They lead to the published weights, but for `dcgan-rooms`: its README says of which bedrooms it was made.
+    """
     import genzoo
 
     texts = [path.read_text("utf-8") for path in sorted(ROOT.glob("plugins/*/README.md"))]
@@ -70,8 +75,10 @@ class Run:
     def __init__(self, name, lines, folder, threads):
         self.name, self.lines, self.folder = name, lines, folder / name
         self.log, self.place, self.process, self.told = self.folder / "log.txt", 0, None, ""
-        data = os.environ.get("GENZOO_DATA")
-        self.env = {**os.environ, **({"GENZOO_DATA": str(Path(data).resolve())} if data else {})}
+        self.env = dict(os.environ)
+        for key in FOLDERS:
+            if value := self.env.get(key):
+                self.env[key] = str(Path(value).expanduser().resolve())
         if threads:
             self.env.setdefault("OMP_NUM_THREADS", str(threads))
 
@@ -110,7 +117,8 @@ class Run:
     @property
     def failed(self):
         """Whether a command ended with an error; one that was stopped did not."""
-        return self.process.poll() not in (None, 0, 128 + signal.SIGTERM, -signal.SIGTERM)
+        ended = self.process.poll() if self.process else None
+        return ended not in (None, 0, 128 + signal.SIGTERM, -signal.SIGTERM)
 
     def state(self):
         """Return one line on where the run stands: the last in its log that is no setting and not about the
@@ -129,18 +137,22 @@ class Run:
 
 
 def train(runs, at_once, seconds):
-    """Train `runs`, `at_once` of them at a time, for `seconds`; return those that failed."""
+    """Train `runs`, `at_once` of them at a time, for `seconds`; return those that failed.
+
+    Whatever happens here, no run goes on after the limit.
+    """
     try:
         attend(runs, at_once, time.monotonic() + seconds)
     except KeyboardInterrupt:
         print("stopping: each run finishes its step and saves", flush=True)
-    started = [run for run in runs if run.process]
-    for run in started:
-        run.stop()
-    for run in started:
-        run.process.wait()
-        run.report()
-    return [run for run in started if run.failed]
+    finally:
+        going = [run for run in runs if run.process and run.process.poll() is None]
+        for run in going:
+            run.stop()
+        for run in going:
+            run.process.wait()
+            run.report()
+    return [run for run in runs if run.failed]
 
 
 def attend(runs, at_once, end):
@@ -152,19 +164,40 @@ def attend(runs, at_once, end):
             running.append(waiting.popleft())
             running[-1].start()
         time.sleep(0.1)
-        running = [run for run in running if run.goes_on()]
-        if time.monotonic() > following:
-            following += EVERY
-            for run in running:
-                run.report()
+        over = [run for run in running if not run.goes_on()]
+        running = [run for run in running if run not in over]
+        late = time.monotonic() > following
+        following += EVERY * late
+        for run in [*over, *(running if late else ())]:
+            run.report()
+
+
+def cores():
+    """Return how many cores this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def count(text):
+    """Return the number of runs at once that `text` says."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
+
+
+def limit(text):
+    """Return the minutes that `text` says."""
+    if not (minutes := float(text)) > 0:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return minutes
 
 
 def main(arguments=None):
     """Read the command line and train; return 1 if a run failed."""
     parser = argparse.ArgumentParser(description="Train what the documentation shows, within a time limit.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a published model or a prepared run")
-    parser.add_argument("--minutes", type=float, default=10, help="time limit of all together (10)")
-    parser.add_argument("--at-once", type=int, help="runs at the same time (4 on a GPU, else one per core)")
+    parser.add_argument("--minutes", type=limit, default=10, help="time limit of all together (10)")
+    parser.add_argument("--at-once", type=count, help="runs at the same time (4 on a GPU, else one per core)")
     parser.add_argument("--out", type=Path, default=Path("runs/pictures"), help="folder (runs/pictures)")
     parser.add_argument("--list", action="store_true", help="print the names and their commands")
     asked, known = parser.parse_args(arguments), chains()
@@ -178,10 +211,15 @@ def main(arguments=None):
     import torch
 
     gpu = torch.cuda.is_available()
-    at_once = asked.at_once or (ON_A_GPU if gpu else os.cpu_count())
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    runs = [Run(name, known[name], asked.out.resolve(), 0 if gpu else 1) for name in asked.names]
-    return int(bool(train(runs, at_once, 60 * asked.minutes)))
+    at_once = asked.at_once or (ON_A_GPU if gpu else cores())
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, signal.default_int_handler)
+    folder, threads = asked.out.resolve(), 0 if gpu else 1
+    runs = [Run(name, known[name], folder, threads) for name in dict.fromkeys(asked.names)]
+    try:
+        return int(bool(train(runs, at_once, 60 * asked.minutes)))
+    except OSError as error:
+        parser.error(f"{error}; the other runs are saved")
 
 
 if __name__ == "__main__":
