@@ -183,7 +183,7 @@ CARDS = (
             "width": 48,
             "hidden": 96,
         },
-        # The first run, 6,200 steps with lr=3e-3, lr_decay=0.85 and ema=0.999, ended at 3.29 bits/dim; without
+        # The first run, 6,200 steps with lr=3e-3, lr_decay=0.85, ema=0.999, ended at 3.29 bits/dim; without
         # a warm-up, the first steps of this one undo it.
         recipe=Recipe(
             command="genzoo train gated-pixelcnn-cifar10 --init-from runs/first --set seed=1",
